@@ -1,0 +1,55 @@
+"""Client credentials and the access tokens that they buy."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+__all__ = ["AccessToken", "Credentials", "TokenState"]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A client identifier and its secret (RFC 6749, 2.3.1). The secret never shows in a repr."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+class TokenState(str, enum.Enum):
+    """What became of the bearer token that a call presented."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    UNKNOWN = "unknown"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A token that a broker issued.
+
+    Times are Unix seconds by the broker's clock. ``expires_in`` is the lifetime in seconds that
+    the broker keeps; a token issued at t is valid while now < t + expires_in. ``number`` counts
+    the broker's tokens from 1, so that a token can be named without being shown; ``issuer`` is
+    the token URL of the broker that issued it.
+    """
+
+    value: str = field(repr=False)
+    number: int
+    issuer: str
+    credentials: Credentials
+    scope: str
+    issued_at: float
+    expires_in: float
+
+    @property
+    def expires_at(self) -> float:
+        """The Unix time, in seconds, from which the token is no longer valid."""
+        return self.issued_at + self.expires_in
+
+    @property
+    def label(self) -> str:
+        """A name for the token that may be printed: ``token #3``."""
+        return f"token #{self.number}"

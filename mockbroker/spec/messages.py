@@ -1,0 +1,64 @@
+"""HTTP messages as values: what came over the wire, before anybody interprets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+__all__ = ["Headers", "Request", "Response"]
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """Header fields in the order in which they came, repeated ones kept apart (RFC 9110, 5.2).
+
+    Values are the field's bytes decoded as Latin-1, so that every byte survives.
+    """
+
+    fields: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, fields: Iterable[tuple[str, str]]) -> Headers:
+        """Headers from any iterable of name-value pairs."""
+        return cls(tuple((name, value) for name, value in fields))
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.fields)
+
+    def get_all(self, name: str) -> tuple[str, ...]:
+        """Every value of the named field; names compare without case."""
+        wanted = name.lower()
+        return tuple(value for field_name, value in self.fields if field_name.lower() == wanted)
+
+    def get(self, name: str) -> str | None:
+        """The first value of the named field, or None."""
+        return next(iter(self.get_all(name)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it came: ``target`` is the raw request-target, path and query undecoded."""
+
+    method: str
+    target: str
+    headers: Headers = field(default_factory=Headers)
+    body: bytes = b""
+
+    @property
+    def path(self) -> str:
+        """The raw path of the target, without the query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        """The raw query of the target, empty if there is none."""
+        return self.target.partition("?")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer as it was sent."""
+
+    status: int
+    headers: Headers = field(default_factory=Headers)
+    body: bytes = b""
