@@ -1,0 +1,97 @@
+"""An ordinary use of the client, before any clause is judged.
+
+It shows what the client offers, whether it works at all, and whether it lives by the clock that
+scenarios move.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mockbroker.spec.credentials import Credentials
+
+from contract_tests.target import TargetError
+from contract_tests.verdicts import ClientHung, NotTested
+from contract_tests.virtual_time import RealTime
+
+if TYPE_CHECKING:
+    from contract_tests.run import ContractRun
+    from contract_tests.stage import Stage
+
+__all__ = ["Rehearsal", "rehearse"]
+
+_CREDENTIALS = Credentials("rehearsal", "rehearsal-s3cret")
+_LONG_LIFETIME = 3600
+_SHORT_LIFETIME = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What an ordinary use showed.
+
+    ``blocked`` says why the client cannot be judged, or is empty. ``clock_seen`` is False if the
+    client keeps time by a clock that a scenario cannot move.
+    """
+
+    capabilities: tuple[str, ...]
+    blocked: str = ""
+    clock_seen: bool = True
+
+
+def rehearse(run: ContractRun) -> Rehearsal:
+    """Use a client as anyone would.
+
+    Raises TargetError if the factory raises, or makes something that cannot be used.
+    """
+    with run.virtual_time.frozen():
+        run.operations = _capabilities(run)
+        obstacle = _what_blocks(run)
+        if obstacle or _refreshes_after(run, _LONG_LIFETIME):
+            return Rehearsal(run.operations, obstacle)
+    run.time = RealTime()
+    if _refreshes_after(run, _SHORT_LIFETIME):
+        return Rehearsal(run.operations, clock_seen=False)
+    run.time = run.virtual_time
+    return Rehearsal(run.operations)
+
+
+def _what_blocks(run: ContractRun) -> str:
+    for operation in run.operations:
+        with _stage(run) as stage:
+            try:
+                stage.use_well(operation)
+            except (NotTested, ClientHung) as obstacle:
+                return f"{operation}: {obstacle}".replace("blocked: ", "")
+    return ""
+
+
+def _capabilities(run: ContractRun) -> tuple[str, ...]:
+    with _stage(run) as stage:
+        client, answer = run.make_client(stage.config)
+        client.close()
+    if answer.hung:
+        raise TargetError("the factory did not return; it must make a client without waiting")
+    if answer.error is not None:
+        raise TargetError(
+            f"the factory raised {stage.masked(answer.error)}; it is called with a ClientConfig "
+            "and must return the client"
+        )
+    return tuple(answer.value)
+
+
+def _stage(run: ContractRun, expires_in: float = _LONG_LIFETIME) -> Stage:
+    return run.stage(
+        "response.documented",
+        credentials=_CREDENTIALS,
+        expires_in=expires_in,
+        elsewhere=["refresh.honours-expires-in"],
+    )
+
+
+def _refreshes_after(run: ContractRun, lifetime: float) -> bool:
+    """Whether the client has a new token once that lifetime, in seconds, has passed."""
+    with _stage(run, lifetime) as stage:
+        first = stage.use_well()
+        stage.advance(lifetime + 0.2)
+        return stage.use().token != first.token

@@ -1,0 +1,82 @@
+"""One clause's scenario: how it is explored and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+from mockbroker.spec.credentials import Credentials
+
+from contract_tests.run import ContractRun
+from contract_tests.stage import Stage
+from contract_tests.strategies import lifetimes, plain_credentials
+from contract_tests.verdicts import NotTested
+
+__all__ = ["Scenario"]
+
+Drawn = TypeVar("Drawn")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A clause being judged in a run."""
+
+    run: ContractRun
+    clause_id: str
+
+    def stage(self, **options: Any) -> Stage:
+        """A stage that judges this clause; see Stage for the options."""
+        return self.run.stage(self.clause_id, **options)
+
+    def operations(self) -> st.SearchStrategy[str]:
+        """Any operation that the client offers."""
+        return st.sampled_from(self.run.capabilities)
+
+    def for_all(
+        self,
+        strategy: st.SearchStrategy[Drawn],
+        play: Callable[[Drawn], None],
+        *,
+        first: Sequence[Drawn] = (),
+        examples: int | None = None,
+    ) -> None:
+        """Play for the ``first`` examples and all those that Hypothesis draws."""
+        self.run.needs_working_client()
+        self.run.for_all(strategy, play, first=first, examples=examples)
+
+    def for_each(self, cases: Iterable[Drawn], play: Callable[[Drawn, str], None]) -> None:
+        """Play each of a few cases through each operation that the client offers."""
+        self.run.needs_working_client()
+        for case in cases:
+            for operation in self.run.capabilities:
+                play(case, operation)
+
+    def judge_token_requests(
+        self,
+        credentials: st.SearchStrategy[Credentials] | None = None,
+        first: Sequence[Credentials] = (),
+        *,
+        must_answer: str = "",
+    ) -> None:
+        """Have tokens fetched, let them expire, have them fetched again; judge the requests.
+
+        A client that raises is in breach if ``must_answer`` says what was expected of it.
+        """
+        drawn = st.tuples(credentials or plain_credentials(), lifetimes(), self.operations())
+        chosen = [(pair, 3599, op) for pair in first for op in self.run.capabilities]
+
+        def play(example: tuple[Credentials, int, str]) -> None:
+            pair, lifetime, operation = example
+            with self.stage(credentials=pair, expires_in=lifetime) as stage:
+                outcome = stage.use(operation)
+                if outcome.error is not None and must_answer:
+                    stage.breach(f"the client raised {stage.masked(outcome.error)}", must_answer)
+                stage.advance(lifetime + 1 if self.run.time.is_virtual else 0)
+                stage.use(operation)
+                if not stage.trace.token_requests:
+                    raise NotTested("the client never asked for a token")
+
+        self.run.for_all(drawn, play, first=chosen)
+        self.run.needs_working_client()

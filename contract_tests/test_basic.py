@@ -1,0 +1,56 @@
+"""Chapter ``basic``: how the client authenticates at the token endpoint."""
+
+from __future__ import annotations
+
+import pytest
+from mockbroker.spec.credentials import Credentials
+
+from contract_tests.conventions import authentication_conventions
+from contract_tests.scenario import Scenario
+from contract_tests.strategies import (
+    ascii_credentials,
+    line_wrapping_credentials,
+    non_ascii_credentials,
+)
+
+
+@pytest.mark.contract_clause("basic.scheme")
+def test_scheme(scenario: Scenario) -> None:
+    """One Authorization header, scheme Basic, on every token request."""
+    scenario.judge_token_requests()
+
+
+@pytest.mark.contract_clause("basic.base64")
+def test_base64(scenario: Scenario) -> None:
+    """Standard Base64, however long the credentials are and whatever characters they need."""
+    telling = [Credentials("id", "?>~" * 30), Credentials("client", "~~~"), Credentials("c", "~")]
+    scenario.judge_token_requests(line_wrapping_credentials(), telling)
+
+
+@pytest.mark.contract_clause("basic.credentials")
+def test_credentials(scenario: Scenario) -> None:
+    """Every pair of printable ASCII credentials arrives as it was configured."""
+    telling = [
+        Credentials("client id", "p w+/=%&~*"),
+        Credentials("client", "with:colons:"),
+        Credentials("%41", "100%25 \"quoted\" 'x' \\ "),
+    ]
+    scenario.judge_token_requests(
+        ascii_credentials(), telling, must_answer="every printable ASCII character to be accepted"
+    )
+    scenario.run.learn(**authentication_conventions(scenario.run))
+
+
+@pytest.mark.contract_clause("basic.utf8")
+def test_utf8(scenario: Scenario) -> None:
+    """Credentials beyond ASCII are encoded as UTF-8."""
+    telling = [Credentials("client", "pässword"), Credentials("client", "密码-s3cret")]
+    scenario.judge_token_requests(
+        non_ascii_credentials(), telling, must_answer="non-ASCII credentials to go out as UTF-8"
+    )
+
+
+@pytest.mark.contract_clause("basic.only")
+def test_only(scenario: Scenario) -> None:
+    """The credentials are in the Authorization header and nowhere else."""
+    scenario.judge_token_requests()

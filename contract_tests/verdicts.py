@@ -1,0 +1,101 @@
+"""Verdicts on clauses, and how a scenario reaches one."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mockbroker.spec.clause import Breach
+
+__all__ = [
+    "ClientCrashed",
+    "ClientHung",
+    "ContractBreached",
+    "Finding",
+    "NotApplicable",
+    "NotTested",
+    "Verdict",
+]
+
+
+class Verdict(str, enum.Enum):
+    """What is known of a client and a clause after a run."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ADVICE = "advice"
+    NOT_APPLICABLE = "not-applicable"
+    NOT_TESTED = "not-tested"
+    KNOWN = "known"
+    STALE = "stale"
+    HANG = "hang"
+    CRASH = "crash"
+
+
+class _Outcome(Exception):  # noqa: N818 - an outcome of a scenario, no error of the program
+    """Base of everything by which a scenario ends other than by passing."""
+
+
+class ContractBreached(_Outcome):
+    """The client broke the scenario's own clause.
+
+    ``story`` is what happened, step by step; ``exchanges`` are the messages, secrets masked;
+    ``curl`` a command that shows the right request, where that helps.
+    """
+
+    def __init__(
+        self,
+        breaches: tuple[Breach, ...],
+        story: str = "",
+        exchanges: tuple[str, ...] = (),
+        curl: str = "",
+    ) -> None:
+        self.breaches, self.story, self.exchanges, self.curl = breaches, story, exchanges, curl
+        super().__init__("\n".join(str(breach) for breach in breaches))
+
+    def __str__(self) -> str:
+        parts = [super().__str__()]
+        if self.story:
+            parts.append(f"The story:\n{self.story}")
+        if self.exchanges:
+            parts.append("The traffic:\n" + "\n".join(self.exchanges))
+        return "\n\n".join(parts)
+
+
+class NotTested(_Outcome):
+    """The clause could not be judged; the text says what stood in the way."""
+
+
+class NotApplicable(_Outcome):
+    """The client declares that it lacks what the clause is about."""
+
+
+class ClientHung(_Outcome):
+    """The client did not come back within its deadline and was cut off."""
+
+
+class ClientCrashed(_Outcome):
+    """The client, or what drives it, died."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict on one clause, with what shows it. All texts have secrets and tokens masked."""
+
+    clause_id: str
+    verdict: Verdict
+    reason: str = ""
+    example: str = ""
+    exchanges: tuple[str, ...] = ()
+    curl: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, fit for JSON and for travelling between processes."""
+        return {**asdict(self), "verdict": self.verdict.value, "exchanges": list(self.exchanges)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Finding:
+        """The finding that `to_json` described."""
+        changed = {"verdict": Verdict(values["verdict"]), "exchanges": tuple(values["exchanges"])}
+        return cls(**{**values, **changed})
