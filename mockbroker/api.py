@@ -1,0 +1,87 @@
+"""The protected API: which token a call presents, and what a good call is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mockbroker.answers import json_response
+from mockbroker.spec.credentials import AccessToken, TokenState
+from mockbroker.spec.messages import Request, Response
+from mockbroker.tokens import TokenStore
+
+__all__ = ["forbidden", "is_agreed", "presented_token", "sample_answer"]
+
+
+def presented_token(
+    request: Request, tokens: TokenStore, now: float
+) -> tuple[AccessToken | None, TokenState]:
+    """The token that a call presents, however badly, and its state at ``now`` (Unix seconds)."""
+    authorizations = request.headers.get_all("Authorization")
+    token = _exact(authorizations, tokens) or _anywhere(request, authorizations, tokens)
+    if token is not None:
+        return token, tokens.state(token, now)
+    return None, TokenState.UNKNOWN if authorizations else TokenState.MISSING
+
+
+def _exact(authorizations: Sequence[str], tokens: TokenStore) -> AccessToken | None:
+    for value in authorizations:
+        token = tokens.find(value.partition(" ")[2])
+        if token is not None:
+            return token
+    return None
+
+
+def _anywhere(
+    request: Request, authorizations: Sequence[str], tokens: TokenStore
+) -> AccessToken | None:
+    places = (*authorizations, request.target, request.body.decode("latin-1"))
+    found = [v for v in tokens.values if any(_holds(place, v) for place in places)]
+    return tokens.find(max(found, key=len)) if found else None
+
+
+def _holds(place: str, value: str) -> bool:
+    """Whether the token stands in the text; a very short one would stand everywhere."""
+    return place == value or (len(value) >= SHORTEST_RECOGNISED and value in place)
+
+
+SHORTEST_RECOGNISED = 8
+
+
+def is_agreed(path: str, agreed_paths: Sequence[str]) -> bool:
+    """Whether a path below the API's prefix belongs to an agreed endpoint, given by prefixes."""
+    return any(
+        path == agreed.rstrip("/") or path.startswith(agreed.rstrip("/") + "/")
+        for agreed in agreed_paths
+    )
+
+
+def forbidden(path: str) -> Response:
+    """The answer to a call outside the agreed endpoints."""
+    return json_response(
+        403,
+        {"error": True, "message": f"{path} is not among the endpoints agreed for this client"},
+        ("WWW-Authenticate", 'Bearer realm="auth-broker", error="insufficient_scope"'),
+    )
+
+
+def sample_answer(request: Request, path: str) -> Response:
+    """A plausible success for a call to a path below the API's prefix."""
+    parts = [part for part in path.split("/") if part]
+    if parts[:1] == ["vehicle"]:
+        vehicle_id = parts[1] if len(parts) > 1 else "1111111111111111"
+        return json_response(200, {"vehicle": _vehicle(vehicle_id), "success": True})
+    return json_response(200, {"success": True, "method": request.method, "path": path})
+
+
+def _vehicle(vehicle_id: str) -> dict[str, object]:
+    return {
+        "id": vehicle_id,
+        "title": "2016 Volkswagen Golf 1.4 TSI Match",
+        "make": "Volkswagen",
+        "model": "Golf",
+        "year": 2016,
+        "body_type": "Hatchback",
+        "fuel": "Petrol",
+        "transmission": "Manual",
+        "region": "uk",
+    }

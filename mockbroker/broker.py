@@ -1,0 +1,445 @@
+"""The broker: it judges requests, issues tokens and remembers; it knows no HTTP framework."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from mockbroker.answers import Reply, TokenAnswer, apply_fault, json_response
+from mockbroker.api import forbidden, is_agreed, presented_token, sample_answer
+from mockbroker.clock import Clock, SupportsClock
+from mockbroker.conformance import assert_conforms
+from mockbroker.faults import Fault, FaultScript
+from mockbroker.journal import Journal
+from mockbroker.refusals import (
+    api_refusal,
+    default_api_error,
+    default_token_error,
+    token_refusal,
+)
+from mockbroker.spec.clause import Breach, Level
+from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
+from mockbroker.spec.exchange import Endpoint, Exchange, Trace
+from mockbroker.spec.hints import hint_for_api_call, hint_for_token_request
+from mockbroker.spec.judges import (
+    ApiExpectation,
+    TokenExpectation,
+    judge_api_call,
+    judge_token_request,
+    recognise,
+)
+from mockbroker.spec.messages import Request, Response
+from mockbroker.spec.profile import PROFILES, Profile
+from mockbroker.tokens import TokenStore, random_token
+
+if TYPE_CHECKING:
+    from mockbroker.server import Server
+
+__all__ = ["Broker"]
+
+SHORT_TOKEN_PATH = "/request-token"  # noqa: S105 - a path, no password
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    """What an endpoint makes of a request before any fault changes how it is answered."""
+
+    response: Response
+    breaches: tuple[Breach, ...] = ()
+    credentials: Credentials | None = None
+    token: AccessToken | None = None
+    token_state: TokenState | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arrival:
+    """A request that came, with what the broker was set to at that moment."""
+
+    endpoint: Endpoint
+    request: Request
+    origin: str
+    received_at: float
+    fault: Fault | None
+    released: threading.Event
+
+    @property
+    def scripted_status(self) -> int:
+        """The status that a fault demands, or 200."""
+        return (self.fault and self.fault.status_code) or 200
+
+    @property
+    def needs_answer(self) -> bool:
+        """Whether the endpoint has to do its work."""
+        return self.fault is None or not self.fault.answers_by_itself
+
+
+class Broker:
+    """A fake auth-broker: a token endpoint and a protected API.
+
+    ``profile`` is a `Profile` or the name of one that ships. ``credentials`` are random unless
+    given. ``expires_in`` is the lifetime, in seconds, of tokens issued from now on; the profile
+    says it unless given. A ``strict`` broker refuses what is wrong with a request; a lenient one
+    records it and answers as if the request were right.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a setting with a default
+        self,
+        *,
+        profile: str | Profile = "autograb",
+        credentials: Credentials | None = None,
+        expires_in: float | None = None,
+        strict: bool = True,
+        clock: SupportsClock | None = None,
+        journal_size: int = 1000,
+    ) -> None:
+        self.profile = _profile_named(profile) if isinstance(profile, str) else profile
+        self.credentials = _checked(credentials or _random_credentials())
+        self.clock: SupportsClock = clock or Clock()
+        self.journal = Journal(journal_size)
+        self._settings = (self.profile.expires_in if expires_in is None else expires_in, strict)
+        self._tokens = TokenStore()
+        self._script = FaultScript()
+        self._api_script = FaultScript()
+        self._released = threading.Event()
+        self._base_url = self._prefix = ""
+        self._lock = threading.Lock()
+        self._use_settings()
+
+    def _use_settings(self) -> None:
+        self.expires_in, self.strict = self._settings
+        self.scope = ""
+        self.token_answer = TokenAnswer()
+        self.token_values: Callable[[], str] = random_token
+        self.agreed_paths: Sequence[str] = ("/",)
+        self.current_use: int | None = None
+        self._registered: tuple[Credentials, ...] = (self.credentials,)
+
+    # What a test sets up
+
+    def register(self, client_id: str, client_secret: str) -> Credentials:
+        """Let another client ask for tokens; a known client_id gets the new secret instead.
+
+        Raises ValueError if the client_id has a colon, which Basic cannot carry (RFC 7617, 2).
+        """
+        credentials = _checked(Credentials(client_id, client_secret))
+        with self._lock:
+            others = tuple(c for c in self._registered if c.client_id != client_id)
+            kept_first = self._registered[0].client_id == client_id
+            self._registered = (credentials, *others) if kept_first else (*others, credentials)
+        return credentials
+
+    @property
+    def registered(self) -> tuple[Credentials, ...]:
+        """The credentials of every client that may ask for tokens."""
+        return self._registered
+
+    def script(self, *faults: Fault) -> None:
+        """Play these faults at the next answers of the token endpoint."""
+        self._script.extend(faults)
+
+    def api_script(self, *faults: Fault) -> None:
+        """Play these faults at the next answers of the API."""
+        self._api_script.extend(faults)
+
+    def clear_scripts(self) -> None:
+        """Play none of the faults that still wait."""
+        self._script.clear()
+        self._api_script.clear()
+
+    def revoke_tokens(self) -> None:
+        """Make every token issued so far worthless."""
+        self._tokens.revoke_all()
+
+    def reset(self) -> None:
+        """Return to the state in which the broker was made; stalled answers end at once.
+
+        A clock that was passed in is left alone.
+        """
+        self.release()
+        self.clear_scripts()
+        self._tokens.clear()
+        self.journal.clear()
+        self._use_settings()
+        if isinstance(self.clock, Clock):
+            self.clock.reset()
+
+    def release(self) -> None:
+        """End at once every answer that is delayed, stalled or dripping."""
+        with self._lock:
+            self._released.set()
+            self._released = threading.Event()
+
+    # What a test looks at
+
+    @property
+    def token_url(self) -> str:
+        """Where clients ask for tokens. Raises RuntimeError while no server carries the broker."""
+        return self._mounted_base() + self.profile.token_path
+
+    @property
+    def api_url(self) -> str:
+        """The base URL of the API. Raises RuntimeError while no server carries the broker."""
+        return self._mounted_base() + self.profile.api_prefix
+
+    @property
+    def token_requests(self) -> tuple[Exchange, ...]:
+        """The exchanges with the token endpoint that the journal still holds."""
+        return self.trace().token_requests
+
+    @property
+    def api_calls(self) -> tuple[Exchange, ...]:
+        """The exchanges with the API that the journal still holds."""
+        return self.trace().api_calls
+
+    def trace(self) -> Trace:
+        """Everything in the journal, as a value that can be judged."""
+        return Trace(self.journal.snapshot())
+
+    def find_token(self, value: str) -> tuple[AccessToken | None, TokenState]:
+        """The token of that value and its state now; (None, UNKNOWN) if there is none."""
+        token = self._tokens.find(value)
+        if token is None:
+            return None, TokenState.UNKNOWN
+        return token, self._tokens.state(token, self.clock.now())
+
+    def assert_conforms(self, fail_on: Level = Level.MUST) -> None:
+        """Assert that what was seen breaks no clause as binding as ``fail_on``.
+
+        Raises AssertionError with the breaches and the exchanges that show them, secrets masked;
+        also if no token was asked for, because then nothing was shown.
+        """
+        __tracebackhide__ = True
+        assert_conforms(self.trace(), fail_on, self._registered, self._tokens.values)
+
+    @property
+    def token_issued_values(self) -> frozenset[str]:
+        """The values of the tokens issued, so that they can be masked."""
+        return frozenset(self._tokens.values)
+
+    # Where it listens
+
+    @contextlib.contextmanager
+    def running(
+        self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None
+    ) -> Iterator[Broker]:
+        """Serve the broker in a thread while the block runs; port 0 takes a free one.
+
+        Raises OSError if the address cannot be had.
+        """
+        from mockbroker.server import Server  # noqa: PLC0415 - the shell is loaded when needed
+
+        server: Server
+        with Server(host, port, tls=tls) as server:
+            server.mount(self)
+            yield self
+
+    def mounted_at(self, origin: str, prefix: str) -> None:
+        """Told by the server: from now on, the broker's URLs begin with these."""
+        with self._lock:
+            self._base_url, self._prefix = origin + prefix, prefix
+            if self._released.is_set():
+                self._released = threading.Event()
+
+    def unmounted(self) -> None:
+        """Told by the server: the broker has no URLs any more, and nothing may stall."""
+        with self._lock:
+            self._base_url = ""
+            self._released.set()
+
+    def _mounted_base(self) -> str:
+        if not self._base_url:
+            raise RuntimeError("the broker is not running; use `with broker.running():`")
+        return self._base_url
+
+    # What the shell asks
+
+    def handle(self, request: Request, origin: str) -> Reply:
+        """Answer a request to any path below the broker's prefix."""
+        path = request.path.removeprefix(self._prefix)
+        if self._is_token_path(path):
+            return self.handle_token_request(request, origin)
+        if (path + "/").startswith(self.profile.api_prefix.rstrip("/") + "/"):
+            return self.handle_api_call(request, origin)
+        return self._handle_elsewhere(request, origin)
+
+    def _is_token_path(self, path: str) -> bool:
+        if path in {self.profile.token_path, SHORT_TOKEN_PATH}:
+            return True
+        return _last_part(path) == _last_part(self.profile.token_path)
+
+    def _arrival(
+        self, endpoint: Endpoint, request: Request, origin: str, script: FaultScript | None = None
+    ) -> _Arrival:
+        return _Arrival(
+            endpoint=endpoint,
+            request=request,
+            origin=origin,
+            received_at=self.clock.now(),
+            fault=None if script is None else script.next(),
+            released=self._released,
+        )
+
+    def handle_token_request(self, request: Request, origin: str) -> Reply:
+        """Answer a request for a token, and record the exchange."""
+        arrival = self._arrival(Endpoint.TOKEN, request, origin, self._script)
+        expectation = self._token_expectation(request)
+        outcome = _Outcome(
+            response=default_token_error(arrival.scripted_status),
+            breaches=judge_token_request(request, expectation),
+            credentials=recognise(request, expectation),
+        )
+        if arrival.needs_answer:
+            outcome = self._answer_token_request(arrival, outcome, expectation)
+        return self._finish(arrival, outcome)
+
+    def _token_expectation(self, request: Request) -> TokenExpectation:
+        path = self._prefix + self.profile.token_path
+        if self.profile.name == "autograb" and request.path == SHORT_TOKEN_PATH:
+            path = SHORT_TOKEN_PATH
+        return TokenExpectation(self.profile, path, self._registered, self.scope)
+
+    def _answer_token_request(
+        self, arrival: _Arrival, seen: _Outcome, expectation: TokenExpectation
+    ) -> _Outcome:
+        if self.strict:
+            hint = hint_for_token_request(arrival.request, expectation)
+            refusal = token_refusal(arrival.request, seen.breaches, hint)
+            if refusal is not None:
+                return replace(seen, response=refusal)
+        credentials = seen.credentials or self._registered[0]
+        token = self._issue(credentials, arrival.origin + self._prefix + self.profile.token_path)
+        response = self.token_answer.response(self._documented_members(token))
+        return replace(seen, response=response, credentials=credentials, token=token)
+
+    def _issue(self, credentials: Credentials, issuer: str) -> AccessToken:
+        scope = self.profile.scope or ""
+        return self._tokens.issue(
+            self.token_values(),
+            issuer=issuer,
+            credentials=credentials,
+            scope=self.scope or scope,
+            issued_at=self.clock.now(),
+            expires_in=self.expires_in,
+        )
+
+    def _documented_members(self, token: AccessToken) -> dict[str, object]:
+        members: dict[str, object] = {
+            "access_token": token.value,
+            "expires_in": _whole(token.expires_in),
+            "scope": token.scope,
+            "token_type": "bearer",
+        }
+        if self.profile.scope is False:
+            del members["scope"]
+        return members
+
+    def handle_api_call(self, request: Request, origin: str) -> Reply:
+        """Answer a call to the protected API, and record the exchange."""
+        arrival = self._arrival(Endpoint.API, request, origin, self._api_script)
+        expectation = ApiExpectation(self._tokens.values, self._registered)
+        token, state = presented_token(request, self._tokens, arrival.received_at)
+        outcome = _Outcome(
+            response=default_api_error(arrival.scripted_status, arrival.received_at),
+            breaches=judge_api_call(request, expectation),
+            credentials=token.credentials if token else None,
+            token=token,
+            token_state=state,
+        )
+        if arrival.needs_answer:
+            hint = hint_for_api_call(request, expectation)
+            outcome = replace(outcome, response=self._answer_api_call(request, outcome, hint))
+        return self._finish(arrival, outcome)
+
+    def _answer_api_call(self, request: Request, seen: _Outcome, hint: str) -> Response:
+        state = seen.token_state or TokenState.MISSING
+        breaches = seen.breaches if self.strict else ()
+        if not self.strict and state is TokenState.EXPIRED:
+            state = TokenState.VALID
+        refusal = api_refusal(state, breaches, hint)
+        if refusal is not None:
+            return refusal
+        path = request.path.removeprefix(self._prefix).removeprefix(self.profile.api_prefix)
+        if not is_agreed(path, self.agreed_paths):
+            return forbidden(request.path)
+        return sample_answer(request, path)
+
+    def _handle_elsewhere(self, request: Request, origin: str) -> Reply:
+        message = (
+            f"nothing at {request.path}: tokens are at {self._prefix}{self.profile.token_path}, "
+            f"the API is below {self._prefix}{self.profile.api_prefix}/"
+        )
+        outcome = _Outcome(response=json_response(404, {"error": True, "message": message}))
+        return self._finish(self._arrival(Endpoint.ELSEWHERE, request, origin), outcome)
+
+    def _finish(self, arrival: _Arrival, outcome: _Outcome) -> Reply:
+        reply = Reply(response=outcome.response, released=arrival.released)
+        if arrival.fault is not None:
+            if arrival.fault.latency_seconds:
+                self.clock.advance(arrival.fault.latency_seconds)
+            reply = _faulty_reply(reply, arrival.fault)
+        self.journal.record(partial(self._exchange, arrival, outcome, reply, self.clock.now()))
+        return reply
+
+    def _exchange(
+        self, arrival: _Arrival, outcome: _Outcome, reply: Reply, answered_at: float, number: int
+    ) -> Exchange:
+        return Exchange(
+            number=number,
+            endpoint=arrival.endpoint,
+            origin=arrival.origin,
+            received_at=arrival.received_at,
+            answered_at=answered_at,
+            request=arrival.request,
+            response=reply.response if reply.arrives else None,
+            breaches=tuple(replace(b, exchanges=(number,)) for b in outcome.breaches),
+            credentials=outcome.credentials,
+            token=outcome.token,
+            token_state=outcome.token_state,
+            fault=arrival.fault.describe() if arrival.fault else None,
+            use=self.current_use,
+        )
+
+
+def _faulty_reply(reply: Reply, fault: Fault) -> Reply:
+    return replace(
+        reply,
+        response=apply_fault(reply.response, fault),
+        manner=fault.manner,
+        delay_seconds=fault.delay_seconds,
+        spread_seconds=fault.spread_seconds,
+    )
+
+
+def _whole(seconds: float) -> float:
+    """The number as an int where it is one, so that JSON says 3599 and not 3599.0."""
+    return int(seconds) if float(seconds).is_integer() else seconds
+
+
+def _last_part(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2].lower()
+
+
+def _profile_named(name: str) -> Profile:
+    try:
+        return PROFILES[name]
+    except KeyError:
+        raise ValueError(f"no profile {name!r}; there are {', '.join(PROFILES)}") from None
+
+
+def _random_credentials() -> Credentials:
+    return Credentials(f"client-{token_hex(4)}", token_hex(16))
+
+
+def _checked(credentials: Credentials) -> Credentials:
+    if ":" in credentials.client_id:
+        raise ValueError(
+            f"client_id {credentials.client_id!r} has a colon, which Basic cannot carry "
+            "(RFC 7617, 2)"
+        )
+    return credentials

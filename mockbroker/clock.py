@@ -1,0 +1,51 @@
+"""The broker's clock: it follows the program's time, and tests may move it forward."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Protocol
+
+__all__ = ["Clock", "SupportsClock"]
+
+
+class SupportsClock(Protocol):
+    """What a broker asks of a clock; `Clock` is the usual one."""
+
+    def now(self) -> float:
+        """The time in Unix seconds."""
+        ...  # pragma: no cover - a protocol has no body
+
+    def advance(self, seconds: float) -> None:
+        """Move the time forward."""
+        ...  # pragma: no cover - a protocol has no body
+
+
+class Clock:
+    """`time.time` plus what it was advanced by; safe to use from several threads.
+
+    It asks `time.time` anew each time, so that it follows freezegun and time-machine.
+    """
+
+    def __init__(self) -> None:
+        self._offset_seconds = 0.0
+        self._lock = threading.Lock()
+
+    def now(self) -> float:
+        """The time in Unix seconds."""
+        return time.time() + self._offset_seconds
+
+    def advance(self, seconds: float) -> None:
+        """Move the time forward by a number of seconds, without waiting.
+
+        Raises ValueError if the number is negative: a broker's time never goes back.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"a clock only moves forward; cannot advance it by {seconds} s")
+        with self._lock:
+            self._offset_seconds += seconds
+
+    def reset(self) -> None:
+        """Return to the program's own time."""
+        with self._lock:
+            self._offset_seconds = 0.0

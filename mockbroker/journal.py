@@ -1,0 +1,88 @@
+"""The journal: what a broker saw, bounded, and told to whoever subscribes."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import overload
+
+from mockbroker.spec.exchange import Exchange
+
+__all__ = ["Journal", "Subscriber"]
+
+Subscriber = Callable[[Exchange], None]
+
+
+class Journal(Sequence[Exchange]):
+    """The latest ``size`` exchanges, in order; safe to use from many threads.
+
+    Iterating walks over a snapshot, so that exchanges may come meanwhile. Exchanges are numbered
+    from 1 and keep their numbers when older ones are dropped.
+    """
+
+    def __init__(self, size: int = 1000) -> None:
+        if size < 1:
+            raise ValueError(f"a journal holds at least one exchange, not {size}")
+        self._exchanges: deque[Exchange] = deque(maxlen=size)
+        self._count = 0
+        self._subscribers: tuple[Subscriber, ...] = ()
+        self._lock = threading.Lock()
+
+    def record(self, make: Callable[[int], Exchange]) -> Exchange:
+        """Append the exchange that ``make`` builds for its number, and tell the subscribers."""
+        with self._lock:
+            self._count += 1
+            exchange = make(self._count)
+            self._exchanges.append(exchange)
+            subscribers = self._subscribers
+        for subscriber in subscribers:
+            subscriber(exchange)
+        return exchange
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Call ``subscriber`` with each exchange from now on, in the thread that served it.
+
+        Returns a function that ends the subscription.
+        """
+        with self._lock:
+            self._subscribers = (*self._subscribers, subscriber)
+        return lambda: self._unsubscribe(subscriber)
+
+    def _unsubscribe(self, subscriber: Subscriber) -> None:
+        with self._lock:
+            self._subscribers = tuple(s for s in self._subscribers if s is not subscriber)
+
+    def clear(self) -> None:
+        """Forget every exchange and number from 1 again; subscribers stay."""
+        with self._lock:
+            self._exchanges.clear()
+            self._count = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many exchanges were forgotten because the journal was full."""
+        with self._lock:
+            return self._count - len(self._exchanges)
+
+    def snapshot(self) -> tuple[Exchange, ...]:
+        """The exchanges as they are at this moment."""
+        with self._lock:
+            return tuple(self._exchanges)
+
+    def __iter__(self) -> Iterator[Exchange]:
+        return iter(self.snapshot())
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._exchanges)
+
+    @overload
+    def __getitem__(self, index: int) -> Exchange: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Exchange, ...]: ...
+    def __getitem__(self, index: int | slice) -> Exchange | tuple[Exchange, ...]:
+        return self.snapshot()[index]
+
+    def __repr__(self) -> str:
+        return f"<Journal of {len(self)} exchanges>"

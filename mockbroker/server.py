@@ -1,0 +1,160 @@
+"""The server: it runs brokers on a port, in a thread or in the foreground.
+
+A thread for each connection, bounded: a half-open or dripping connection holds up nobody but
+itself, a fault can reach the socket, and no timer lives by a clock that a test may freeze.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import ssl
+import sys
+import threading
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from mockbroker.app import Mounts, create_app
+from mockbroker.pool import ConnectionPool
+from mockbroker.wire import Connection
+
+if TYPE_CHECKING:
+    from mockbroker.broker import Broker
+
+__all__ = ["Server"]
+
+BACKLOG = 128
+CONNECTION_LIMIT = 256
+HANDSHAKE_LIMIT_SECONDS = 10.0
+STOP_LIMIT_SECONDS = 5.0
+
+
+class Server:
+    """An HTTP server for one broker or many.
+
+    It listens as soon as it is made; port 0 takes a free one. ``tls`` is a server-side context
+    with a certificate loaded. Raises OSError if the address cannot be had.
+    """
+
+    def __init__(
+        self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._tls = tls
+        self._listener = _listen(host, port)
+        self.port: int = self._listener.getsockname()[1]
+        self.origin = f"{'https' if tls else 'http'}://{_visible(host)}:{self.port}"
+        self.mounts = Mounts()
+        self._app = create_app(self.mounts)
+        self._pool = ConnectionPool(self._serve, CONNECTION_LIMIT)
+        self._wake_up, self._woken = socket.socketpair()
+        self._acceptor: threading.Thread | None = None
+        self._stopped = threading.Event()
+        self._stop_lock = threading.Lock()
+
+    def mount(self, broker: Broker, prefix: str = "") -> None:
+        """Serve a broker below a prefix, "" or like "/x7f3", and tell it its URLs.
+
+        Raises ValueError if the prefix is malformed or taken.
+        """
+        if prefix in self.mounts:
+            raise ValueError(f"a broker is mounted at prefix {prefix!r} already")
+        self.mounts[prefix] = broker
+        broker.mounted_at(self.origin, prefix)
+
+    def unmount(self, prefix: str = "") -> None:
+        """Serve the broker at that prefix no longer. Raises KeyError if there is none."""
+        self.mounts.pop(prefix).unmounted()
+
+    def start(self) -> None:
+        """Serve in a thread of its own."""
+        self._acceptor = threading.Thread(
+            target=self._accept_all, name="mockbroker-accept", daemon=True
+        )
+        self._acceptor.start()
+
+    def serve_forever(self) -> None:
+        """Serve in this thread until `stop` is called or an exception such as Ctrl-C comes."""
+        try:
+            self._accept_all()
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Stop listening, end every answer under way and close every connection.
+
+        Calling it again does nothing.
+        """
+        with self._stop_lock:
+            if self._stopped.is_set():
+                return
+            self._stopped.set()
+        self._wake_up.send(b".")
+        for prefix in self.mounts:
+            with contextlib.suppress(KeyError):
+                self.unmount(prefix)
+        if self._acceptor is not None:
+            self._acceptor.join(STOP_LIMIT_SECONDS)
+        self._listener.close()
+        self._pool.stop()
+        self._wake_up.close()
+        self._woken.close()
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _accept_all(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while not self._stopped.is_set():
+                selector.select()
+                with contextlib.suppress(OSError):  # the peer may have gone already
+                    self._pool.take(self._accept_one())
+
+    def _accept_one(self) -> socket.socket:
+        sock, _ = self._listener.accept()
+        if self._tls is None:
+            return sock
+        return self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+
+    def _serve(self, sock: socket.socket) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if isinstance(sock, ssl.SSLSocket):
+            sock.settimeout(HANDSHAKE_LIMIT_SECONDS)
+            sock.do_handshake()
+        on_idle = partial(self._pool.mark_idle, sock)
+        Connection(sock, self._app, self.origin, on_idle).serve()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, proto, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, proto)
+    try:
+        if sys.platform != "win32":  # there it would let two servers share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _visible(host: str) -> str:
+    """The host as a URL names it; a wildcard address is reached by the loopback one."""
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,246 @@
+"""One HTTP connection: bytes to requests as they came, and replies to bytes, faults included."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Union
+from urllib.parse import unquote_to_bytes
+
+import h11
+
+from mockbroker.answers import JSON, Reply, render_json
+from mockbroker.app import BODY_LIMIT_BYTES, ORIGIN_KEY, REPLY_KEY, REQUEST_KEY
+from mockbroker.faults import Manner
+from mockbroker.spec.messages import Headers, Request, Response
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+__all__ = ["Connection", "real_seconds"]
+
+HEADER_LIMIT_BYTES = 64 * 1024
+HEADER_LIMIT = 100
+REQUEST_LIMIT_SECONDS = 30.0
+IDLE_LIMIT_SECONDS = 120.0
+DRIP_PIECES = 20
+BODILESS = {204, 304}
+ABORT = struct.pack("ii", 1, 0)
+"""SO_LINGER on and 0 s: closing sends RST."""
+
+_Event = Union[h11.Request, h11.Data, h11.EndOfMessage, h11.ConnectionClosed]
+
+
+def real_seconds() -> float:
+    """Monotonic seconds that no test can freeze: freezegun leaves clock_gettime alone."""
+    if sys.platform == "win32":  # pragma: no cover - has no clock_gettime
+        return time.monotonic()
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+class _Refused(Exception):  # noqa: N818 - how a bad request ends, caught in this module
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class Connection:
+    """A connection served by one thread from its first byte to its last.
+
+    ``on_idle`` is called with True when the connection begins to wait for a request, and with
+    False when the first byte of one has come.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        app: WSGIApplication,
+        origin: str,
+        on_idle: Callable[[bool], None],
+    ) -> None:
+        self._sock = sock
+        self._app = app
+        self._origin = origin
+        self._on_idle = on_idle
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_LIMIT_BYTES)
+        self._deadline: float | None = None
+
+    def serve(self) -> None:
+        """Answer requests until one side closes the connection."""
+        with contextlib.suppress(OSError):
+            while self._serve_one():
+                self._http.start_next_cycle()
+
+    def _serve_one(self) -> bool:
+        try:
+            request = self._read_request()
+        except (_Refused, h11.RemoteProtocolError) as error:
+            self._refuse(error)
+            return False
+        if request is None:
+            return False
+        reply = self._ask_app(request)
+        self._deliver(request, reply)
+        return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+
+    # Reading
+
+    def _read_request(self) -> Request | None:
+        self._deadline = None
+        head = self._next_event()
+        if not isinstance(head, h11.Request):
+            return None
+        fields = head.headers.raw_items()
+        if len(fields) > HEADER_LIMIT:
+            raise _Refused(431, f"more than {HEADER_LIMIT} header fields")
+        if self._http.they_are_waiting_for_100_continue:
+            self._send(h11.InformationalResponse(status_code=100, headers=[]))
+        headers = Headers.of((n.decode("latin-1"), v.decode("latin-1")) for n, v in fields)
+        method, target = head.method.decode("latin-1"), head.target.decode("latin-1")
+        return Request(method, target, headers, self._read_body())
+
+    def _read_body(self) -> bytes:
+        body = bytearray()
+        while isinstance(event := self._next_event(), h11.Data):
+            body += event.data
+            if len(body) > BODY_LIMIT_BYTES:
+                raise _Refused(413, f"the body is longer than {BODY_LIMIT_BYTES} bytes")
+        return bytes(body)
+
+    def _next_event(self) -> _Event | None:
+        while True:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                self._http.receive_data(self._receive())
+            elif event is h11.PAUSED:
+                return None
+            else:
+                return event  # type: ignore[return-value]  # sentinels are dealt with above
+
+    def _receive(self) -> bytes:
+        if self._deadline is None and not self._http.trailing_data[0]:
+            return self._await_request()
+        if self._deadline is None:
+            self._deadline = real_seconds() + REQUEST_LIMIT_SECONDS
+        remaining = self._deadline - real_seconds()
+        if remaining <= 0:
+            raise TimeoutError
+        self._sock.settimeout(remaining)
+        return self._sock.recv(65536)
+
+    def _await_request(self) -> bytes:
+        self._sock.settimeout(IDLE_LIMIT_SECONDS)
+        self._on_idle(True)  # noqa: FBT003 - a callback
+        data = self._sock.recv(65536)
+        self._on_idle(False)  # noqa: FBT003 - a callback
+        self._deadline = real_seconds() + REQUEST_LIMIT_SECONDS
+        return data
+
+    # Asking the app
+
+    def _ask_app(self, request: Request) -> Reply:
+        environ = self._environ(request)
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _exc_info: object = None
+        ) -> Callable[[bytes], object]:
+            started.append((status, headers))
+            return io.BytesIO().write
+
+        result: Iterable[bytes] = self._app(environ, start_response)
+        body = b"".join(result)
+        if hasattr(result, "close"):
+            result.close()
+        status, headers = started[-1]
+        response = Response(int(status[:3]), Headers.of(headers), body)
+        reply: Reply = environ.get(REPLY_KEY) or Reply(response=response)
+        return replace(reply, response=response)
+
+    def _environ(self, request: Request) -> dict[str, Any]:
+        scheme, _, authority = self._origin.partition("://")
+        name, _, port = authority.rpartition(":")
+        return {
+            "REQUEST_METHOD": request.method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote_to_bytes(request.path).decode("latin-1"),
+            "QUERY_STRING": request.query,
+            "REQUEST_URI": request.target,
+            "SERVER_NAME": name,
+            "SERVER_PORT": port,
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_HOST": request.headers.get("Host") or authority,
+            "CONTENT_TYPE": request.headers.get("Content-Type") or "",
+            "CONTENT_LENGTH": str(len(request.body)),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": scheme,
+            "wsgi.input": io.BytesIO(request.body),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+            REQUEST_KEY: request,
+            ORIGIN_KEY: self._origin,
+        }
+
+    # Answering
+
+    def _deliver(self, request: Request, reply: Reply) -> None:
+        self._sock.settimeout(REQUEST_LIMIT_SECONDS)
+        if reply.delay_seconds:
+            reply.released.wait(reply.delay_seconds)
+        if reply.manner is Manner.STALL:
+            reply.released.wait(reply.spread_seconds)
+            raise ConnectionAbortedError
+        if reply.manner is Manner.RESET:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+            raise ConnectionAbortedError
+        self._write(request.method, reply)
+
+    def _write(self, method: str, reply: Reply) -> None:
+        response = reply.response
+        has_body = method != "HEAD" and response.status not in BODILESS
+        body = response.body if has_body else b""
+        data = self._http.send(_head(response)) or b""
+        if reply.manner is Manner.CUT_SHORT:
+            self._sock.sendall(data + body[: len(body) // 2])
+            raise ConnectionAbortedError
+        data += self._http.send(h11.Data(data=body)) or b"" if body else b""
+        data += self._http.send(h11.EndOfMessage()) or b""
+        if reply.manner is Manner.DRIP:
+            self._drip(data, reply)
+        else:
+            self._sock.sendall(data)
+
+    def _drip(self, data: bytes, reply: Reply) -> None:
+        size = max(1, math.ceil(len(data) / DRIP_PIECES))
+        for start in range(0, len(data), size):
+            if start:
+                reply.released.wait(reply.spread_seconds / DRIP_PIECES)
+            self._sock.sendall(data[start : start + size])
+
+    def _send(self, event: h11.InformationalResponse) -> None:
+        self._sock.sendall(self._http.send(event) or b"")
+
+    def _refuse(self, error: Exception) -> None:
+        """Answer what is no HTTP, or too much of it, and hang up."""
+        status = getattr(error, "status", None) or getattr(error, "error_status_hint", 400)
+        if self._http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+            return
+        body = render_json({"error": "invalid_request", "error_description": str(error)})
+        fields = (("Content-Type", JSON), ("Content-Length", str(len(body))))
+        response = Response(status, Headers((*fields, ("Connection", "close"))), body)
+        self._sock.settimeout(REQUEST_LIMIT_SECONDS)
+        self._write("POST", Reply(response=response))
+
+
+def _head(response: Response) -> h11.Response:
+    fields = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in response.headers]
+    return h11.Response(status_code=response.status, headers=fields)
