@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mockbroker.clock import Clock
     from mockbroker.faults import Fault
     from mockbroker.journal import Journal
+    from mockbroker.profiles import ConfigError
     from mockbroker.server import Server
     from mockbroker.spec.clause import Level
     from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
@@ -21,6 +22,7 @@ __all__ = [
     "AccessToken",
     "Broker",
     "Clock",
+    "ConfigError",
     "Credentials",
     "Exchange",
     "Fault",
@@ -36,6 +38,7 @@ _PLACES = {
     "AccessToken": "mockbroker.spec.credentials",
     "Broker": "mockbroker.broker",
     "Clock": "mockbroker.clock",
+    "ConfigError": "mockbroker.profiles",
     "Credentials": "mockbroker.spec.credentials",
     "Exchange": "mockbroker.spec.exchange",
     "Fault": "mockbroker.faults",

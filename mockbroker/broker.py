@@ -35,7 +35,8 @@ from mockbroker.spec.judges import (
     recognise,
 )
 from mockbroker.spec.messages import Request, Response
-from mockbroker.spec.profile import PROFILES, Profile
+from mockbroker.profiles import profile_named
+from mockbroker.spec.profile import Profile
 from mockbroker.tokens import TokenStore, random_token
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Broker:
         clock: SupportsClock | None = None,
         journal_size: int = 1000,
     ) -> None:
-        self.profile = _profile_named(profile) if isinstance(profile, str) else profile
+        self.profile = profile_named(profile) if isinstance(profile, str) else profile
         self.credentials = _checked(credentials or _random_credentials())
         self.clock: SupportsClock = clock or Clock()
         self.journal = Journal(journal_size)
@@ -423,13 +424,6 @@ def _whole(seconds: float) -> float:
 
 def _last_part(path: str) -> str:
     return path.rstrip("/").rpartition("/")[2].lower()
-
-
-def _profile_named(name: str) -> Profile:
-    try:
-        return PROFILES[name]
-    except KeyError:
-        raise ValueError(f"no profile {name!r}; there are {', '.join(PROFILES)}") from None
 
 
 def _random_credentials() -> Credentials:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,8 @@ from typing import overload
 from mockbroker.spec.exchange import Exchange
 
 __all__ = ["Journal", "Subscriber"]
+
+_log = logging.getLogger(__name__)
 
 Subscriber = Callable[[Exchange], None]
 
@@ -37,7 +40,7 @@ class Journal(Sequence[Exchange]):
             self._exchanges.append(exchange)
             subscribers = self._subscribers
         for subscriber in subscribers:
-            subscriber(exchange)
+            _tell(subscriber, exchange)
         return exchange
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
@@ -58,6 +61,12 @@ class Journal(Sequence[Exchange]):
         with self._lock:
             self._exchanges.clear()
             self._count = 0
+
+    @property
+    def count(self) -> int:
+        """How many exchanges there were, forgotten ones included."""
+        with self._lock:
+            return self._count
 
     @property
     def dropped(self) -> int:
@@ -86,3 +95,10 @@ class Journal(Sequence[Exchange]):
 
     def __repr__(self) -> str:
         return f"<Journal of {len(self)} exchanges>"
+
+
+def _tell(subscriber: Subscriber, exchange: Exchange) -> None:
+    try:
+        subscriber(exchange)
+    except Exception:
+        _log.exception("a subscriber of the journal failed; the request is answered all the same")

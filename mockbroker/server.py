@@ -75,11 +75,16 @@ class Server:
         self._acceptor.start()
 
     def serve_forever(self) -> None:
-        """Serve in this thread until `stop` is called or an exception such as Ctrl-C comes."""
+        """Serve in this thread until `interrupt` or `stop` is called."""
         try:
             self._accept_all()
         finally:
             self.stop()
+
+    def interrupt(self) -> None:
+        """Make `serve_forever` return soon; takes no lock, so that a signal handler may call it."""
+        with contextlib.suppress(OSError):
+            self._wake_up.send(b".")
 
     def stop(self) -> None:
         """Stop listening, end every answer under way and close every connection.
@@ -90,7 +95,7 @@ class Server:
             if self._stopped.is_set():
                 return
             self._stopped.set()
-        self._wake_up.send(b".")
+        self.interrupt()
         for prefix in self.mounts:
             with contextlib.suppress(KeyError):
                 self.unmount(prefix)
@@ -117,8 +122,7 @@ class Server:
         with selectors.DefaultSelector() as selector:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
-            while not self._stopped.is_set():
-                selector.select()
+            while self._woken not in {key.fileobj for key, _ in selector.select()}:
                 with contextlib.suppress(OSError):  # the peer may have gone already
                     self._pool.take(self._accept_one())
 

@@ -1,0 +1,101 @@
+"""What `mockbroker serve` prints: the banner, and a readable line or two for each request."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Iterator
+from datetime import datetime
+
+import click
+
+from mockbroker.broker import Broker
+from mockbroker.refusals import is_refused
+from mockbroker.spec.catalogue import clause
+from mockbroker.spec.clause import Breach
+from mockbroker.spec.credentials import Credentials, TokenState
+from mockbroker.spec.exchange import Endpoint, Exchange
+from mockbroker.spec.masking import mask
+
+__all__ = ["banner", "exchange_lines", "printable"]
+
+INDENT = " " * 10
+FIRST_ERROR_STATUS = 400
+
+
+def banner(broker: Broker) -> str:
+    """Where the broker listens, for whom, and a curl command that gets a token."""
+    kind = "strict" if broker.strict else "lenient"
+    lines = [
+        f"mockbroker, profile {broker.profile.name}, {kind}; stop it with Ctrl-C",
+        f"  token URL      {broker.token_url}",
+        f"  API            {broker.api_url}/",
+    ]
+    for credentials in broker.registered:
+        lines += [
+            f"  client_id      {credentials.client_id}",
+            f"  client_secret  {credentials.client_secret}",
+        ]
+    return "\n".join([*lines, "", f"  {_curl(broker)}", ""])
+
+
+def _curl(broker: Broker) -> str:
+    client_id, secret = broker.credentials.client_id, broker.credentials.client_secret
+    if broker.profile.client_authentication == "post":
+        fields = (f"client_id={client_id}", f"client_secret={secret}")
+        proof = " ".join(f"--data-urlencode {shlex.quote(field)}" for field in fields)
+    else:
+        proof = f"-u {shlex.quote(f'{client_id}:{secret}')}"
+    return f"curl {proof} -d grant_type=client_credentials {broker.token_url}"
+
+
+def exchange_lines(
+    exchange: Exchange, credentials: tuple[Credentials, ...], token_values: Collection[str]
+) -> str:
+    """The exchange as lines for a terminal, coloured, secrets and tokens masked."""
+    text = "\n".join([_headline(exchange), *_remarks(exchange)])
+    return mask(text, credentials, token_values)
+
+
+def _headline(exchange: Exchange) -> str:
+    moment = datetime.fromtimestamp(exchange.received_at).astimezone().strftime("%H:%M:%S")
+    request = f"{exchange.request.method} {exchange.request.target}"
+    parts = [moment, "", printable(request), _status(exchange), *_facts(exchange)]
+    return " ".join(parts[:1] + [" "] + parts[2:4]) + "  " + ", ".join(parts[4:])
+
+
+def _status(exchange: Exchange) -> str:
+    if exchange.response is None:
+        return click.style("no answer", fg="red")
+    status = exchange.response.status
+    return click.style(str(status), fg="red" if status >= FIRST_ERROR_STATUS else "green")
+
+
+def _facts(exchange: Exchange) -> Iterator[str]:
+    if exchange.credentials is not None:
+        yield printable(exchange.credentials.client_id)
+    if exchange.token is not None:
+        yield exchange.token.label
+    if exchange.token_state not in {None, TokenState.VALID, TokenState.MISSING}:
+        yield f"{exchange.token_state.value} token" if exchange.token_state else ""
+    if exchange.fault is not None:
+        yield click.style(f"scripted: {exchange.fault}", fg="cyan")
+    if not exchange.breaches and exchange.endpoint is not Endpoint.ELSEWHERE:
+        yield click.style("ok", fg="green")
+
+
+def _remarks(exchange: Exchange) -> Iterator[str]:
+    for breach in exchange.breaches:
+        yield INDENT + _complaint(breach)
+    for hint in dict.fromkeys(b.hint for b in exchange.breaches if b.hint):
+        yield INDENT + click.style(f"hint: {printable(hint)}", fg="yellow")
+
+
+def _complaint(breach: Breach) -> str:
+    level = clause(breach.clause_id).level.value
+    text = f"{level} {breach.clause_id}: {breach.what}; expected {breach.expected}"
+    return click.style(printable(text), fg="red" if is_refused(breach) else "yellow")
+
+
+def printable(text: str) -> str:
+    """The text with whatever could drive a terminal escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
