@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "Stage"]
 
 GET_TOKEN, REQUEST = "get_token", "request"
+_LONGEST_WAIT = 3.0
 VEHICLE = "/vehicle/1111111111111111?region=uk"
 
 
@@ -82,7 +83,7 @@ class Stage:
         self._story: list[str] = []
         self._client: PythonClient | None = None
         self._scope = scope
-        self._credentials = credentials
+        self.credentials = credentials
         self.broker = broker or run.new_broker(credentials, expires_in, scope)
         self._owns_broker = broker is None
         if self._owns_broker:
@@ -99,6 +100,10 @@ class Stage:
         if seconds:
             self.tell(f"+{seconds:g} s")
             self._run.time.advance(seconds)
+
+    def can_pass(self, seconds: float) -> bool:
+        """Whether that many seconds can pass without anybody waiting for long."""
+        return self._run.time.is_virtual or seconds <= _LONGEST_WAIT
 
     def issue_with(self, expires_in: float) -> None:
         """Have tokens issued with that lifetime, in seconds, from now on."""
@@ -164,7 +169,7 @@ class Stage:
             value = answer.value
             if not isinstance(value, str):
                 return Outcome(operation, exchanges)
-            token, state = self.broker.look_up(value)
+            token, state = self.broker.find_token(value)
             return Outcome(operation, exchanges, value, token, state)
         status = _status_of(answer.value)
         calls = [e for e in exchanges if e.endpoint is Endpoint.API]
@@ -215,8 +220,8 @@ class Stage:
         return ClientConfig(
             token_url=self.broker.token_url,
             api_base_url=self.broker.api_url,
-            client_id=self._credentials.client_id,
-            client_secret=self._credentials.client_secret,
+            client_id=self.credentials.client_id,
+            client_secret=self.credentials.client_secret,
             timeout=self._run.settings.client_timeout,
             scope=self._scope,
         )
@@ -235,8 +240,7 @@ class Stage:
         except Exception:  # noqa: BLE001 - the client's own exceptions may be broken
             message = "(its text cannot be shown)"
         text = f"{type(error).__name__}: {message}" if message else type(error).__name__
-        values = {token.value: token.label for token in self.broker.issued_tokens}
-        return mask(text[:500], (self._credentials,), values)
+        return mask(text, self.broker.registered, self.broker.token_issued_values)[:500]
 
     @property
     def story(self) -> str:

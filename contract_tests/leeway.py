@@ -1,0 +1,101 @@
+"""Measured: how long before expiry a client refreshes."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mockbroker.spec.credentials import Credentials
+
+if TYPE_CHECKING:
+    from contract_tests.run import ContractRun
+    from contract_tests.stage import Stage
+
+__all__ = ["Leeway", "judge_kind", "leeway_at_once", "leeway_by_clock", "measure"]
+
+_CREDENTIALS = Credentials("leeway-client", "leeway-s3cret")
+_LIFETIME = 3600
+_REPEATS = 3
+_SAME = 1.5
+_STEADY = ["refresh.honours-expires-in", "refresh.not-too-eager"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leeway:
+    """How long before expiry a client refreshes, in seconds: the range measured, and its kind."""
+
+    shortest: float
+    longest: float
+    kind: str
+
+    def facts(self) -> dict[str, Any]:
+        """The leeway as the report shows it."""
+        return {"leeway_seconds": [self.shortest, self.longest], "leeway_kind": self.kind}
+
+
+def measure(run: ContractRun) -> Leeway:
+    """The leeway of fresh clients: by the virtual clock, or, if they do not see it, without one."""
+    if not run.time.is_virtual:
+        at_once = float(leeway_at_once(run))
+        return Leeway(at_once, at_once, "fixed" if at_once else "none")
+    repeated = [leeway_by_clock(run, _LIFETIME) for _ in range(_REPEATS)]
+    return judge_kind(repeated, leeway_by_clock(run, 2 * _LIFETIME))
+
+
+def judge_kind(repeated: Sequence[float], doubled: float) -> Leeway:
+    """What kind of leeway shows these values at a lifetime of 3600 s, and that at 7200 s.
+
+    A jittered one differs from client to client, a proportional one grows with the lifetime.
+    """
+    low, high = min(repeated), max(repeated)
+    if high < 1 and doubled < 1:
+        return Leeway(0.0, 0.0, "none")
+    if high - low > _SAME:
+        return Leeway(min(low, doubled), max(high, doubled), "jittered")
+    if abs(doubled - 2 * high) <= 2 * _SAME:
+        return Leeway(low, high, "proportional")
+    if abs(doubled - high) <= _SAME:
+        return Leeway(low, high, "fixed")
+    return Leeway(min(low, doubled), max(high, doubled), "jittered")
+
+
+def leeway_by_clock(run: ContractRun, lifetime: int) -> float:
+    """Seconds before expiry from which a fresh client has a new token; 0 if it never refreshes early.
+
+    A client that keeps no token at all has the whole lifetime.
+    """
+
+    def refreshed(age: int) -> bool:
+        with _stage(run, lifetime) as stage:
+            kept = _settled_token(stage)
+            stage.advance(age)
+            return stage.use().token != kept
+
+    return float(lifetime - bisect.bisect_left(range(lifetime), True, key=refreshed))
+
+
+def leeway_at_once(run: ContractRun) -> int:
+    """The longest lifetime, in seconds, that a fresh client takes for no lifetime at all.
+
+    It needs no clock, so it works for any client. Fooled by clients that never cache, read
+    milliseconds, jitter, or have their threshold the wrong way round; 0 for proportional ones.
+    """
+
+    def kept(lifetime: int) -> bool:
+        with _stage(run, lifetime) as stage:
+            return _settled_token(stage) == stage.use().token
+
+    return bisect.bisect_left(range(1, _LIFETIME), True, key=kept)
+
+
+def _stage(run: ContractRun, lifetime: float) -> Stage:
+    return run.stage(
+        "refresh.ahead", credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=_STEADY
+    )
+
+
+def _settled_token(stage: Stage) -> object:
+    stage.use_well()  # some clients fetch once more than needed at their first use
+    return stage.use_well().token

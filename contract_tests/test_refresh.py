@@ -1,0 +1,203 @@
+"""Chapter ``refresh``: a new token in time, neither late nor all the time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import strategies as st
+from mockbroker.answers import TokenAnswer
+from mockbroker.faults import Fault
+from mockbroker.spec.credentials import Credentials, TokenState
+
+from contract_tests.leeway import leeway_at_once, measure
+from contract_tests.scenario import Scenario
+from contract_tests.stage import Outcome, Stage
+from contract_tests.strategies import lifetimes, time_steps
+from contract_tests.verdicts import NotTested
+
+_CREDENTIALS = Credentials("refresh-client", "refresh-s3cret")
+_LIFETIME = 3599
+_HONOURS = "refresh.honours-expires-in"
+_UNMOVED = "the client's clock could not be moved"
+
+
+def _late(outcome: Outcome) -> bool:
+    """Whether a token was presented that had expired, other than one fetched in the same use."""
+    fetched = {exchange.token for exchange in outcome.token_requests}
+    return outcome.token_state is TokenState.EXPIRED and outcome.token not in fetched
+
+
+@pytest.mark.contract_clause("refresh.honours-expires-in")
+def test_honours_expires_in(scenario: Scenario) -> None:
+    """Whatever lifetimes come and however time moves, no expired token is presented."""
+    if not scenario.run.time.is_virtual:
+        scenario.for_each([1, 2], lambda life, op: _play_lifetimes(scenario, [(life, life)], op))
+        return
+    drawn = st.tuples(
+        st.lists(st.tuples(lifetimes(), time_steps()), min_size=1, max_size=6),
+        scenario.operations(),
+    )
+    first = [
+        (steps, operation)
+        for steps in ([(3599, 3600)], [(3599, 3600), (60, 61)], [(86400, 86401), (5, 6)])
+        for operation in scenario.run.capabilities
+    ]
+    scenario.for_all(drawn, lambda d: _play_lifetimes(scenario, *d), first=first)
+
+
+def _play_lifetimes(scenario: Scenario, steps: list[tuple[int, int]], operation: str) -> None:
+    with scenario.stage(credentials=_CREDENTIALS, expires_in=steps[0][0]) as stage:
+        for lifetime, seconds in steps:
+            stage.issue_with(lifetime)
+            stage.use_well(operation)
+            stage.advance(seconds)
+            stage.use(operation)
+        stage.advance(steps[-1][0] if stage.can_pass(7200) else 0)
+        stage.use(operation)
+
+
+@pytest.mark.contract_clause("refresh.ahead")
+def test_ahead(scenario: Scenario) -> None:
+    """With a second left to live, a token is already replaced."""
+    scenario.run.needs_working_client()
+    leeway = measure(scenario.run)
+    scenario.run.learn(**leeway.facts())
+
+    def play(lifetime: int, operation: str) -> None:
+        if not scenario.run.time.is_virtual:
+            if leeway_at_once(scenario.run) < 1:
+                raise NotTested(f"{_UNMOVED}, and without one no leeway shows")
+            return
+        with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
+            first = stage.use_well(operation)
+            stage.advance(lifetime - 1)
+            if stage.use(operation).token == first.token:
+                stage.breach(
+                    f"1 s before its expiry the token of {lifetime} s was used again",
+                    "a new one at least 1 s before expiry",
+                )
+
+    scenario.for_each([_LIFETIME], play)
+
+
+@pytest.mark.contract_clause("refresh.not-too-eager")
+def test_not_too_eager(scenario: Scenario) -> None:
+    """In the first half of its life a token is not replaced."""
+
+    def play(drawn: tuple[list[int], str]) -> None:
+        ages, operation = drawn
+        with scenario.stage(credentials=_CREDENTIALS, expires_in=_LIFETIME) as stage:
+            stage.use_well(operation)
+            kept, passed = stage.use_well(operation), 0
+            if stage.use_well(operation).token != kept.token:
+                return  # it keeps no token at all, which is cache.reuse
+            for age in sorted(ages):
+                stage.advance(age - passed)
+                passed = age
+                if stage.use(operation).token != kept.token:
+                    stage.breach(
+                        f"the token was replaced after {age} s of its {_LIFETIME} s",
+                        "the token to be kept for at least half of its lifetime",
+                        stage.trace.token_requests,
+                    )
+
+    if not scenario.run.time.is_virtual:
+        scenario.for_each([[1]], lambda ages, operation: play((ages, operation)))
+        return
+    ages = st.lists(st.integers(1, _LIFETIME // 2), min_size=1, max_size=4)
+    first = [([1, 600, _LIFETIME // 2], op) for op in scenario.run.capabilities]
+    scenario.for_all(st.tuples(ages, scenario.operations()), play, first=first)
+
+
+@pytest.mark.contract_clause("refresh.short-lived")
+def test_short_lived(scenario: Scenario) -> None:
+    """Lifetimes at or below the leeway still work, with one token request for each call."""
+
+    def play(drawn: tuple[int, int, str]) -> None:
+        lifetime, uses, operation = drawn
+        with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
+            for _ in range(uses):
+                _must_answer(stage, stage.use(operation), lifetime)
+            fetched = len(stage.trace.token_requests)
+            if fetched > uses + 1:
+                stage.breach(
+                    f"{uses} calls with a lifetime of {lifetime} s led to {fetched} token requests",
+                    "at most one for each call, and one more at first use",
+                    stage.trace.token_requests,
+                )
+
+    short = (0, 1, 2, 5, 30, 60, 120, 300, 600)
+    first = [(life, 3, operation) for life in short for operation in scenario.run.capabilities]
+    drawn = st.tuples(st.integers(0, 700), st.integers(2, 5), scenario.operations())
+    scenario.for_all(drawn, play, first=first)
+
+
+def _must_answer(stage: Stage, outcome: Outcome, lifetime: int) -> None:
+    if outcome.error is not None:
+        stage.breach(
+            f"with a lifetime of {lifetime} s the client raised {stage.masked(outcome.error)}",
+            "an answer, by the token just fetched",
+        )
+    if outcome.token is None:
+        stage.breach(f"with a lifetime of {lifetime} s no token was used", "the token just fetched")
+
+
+@pytest.mark.contract_clause("refresh.latency")
+def test_latency(scenario: Scenario) -> None:
+    """A broker that is slow to answer does not make the client late."""
+    if not scenario.run.time.is_virtual:
+        raise NotTested(_UNMOVED)
+
+    def play(drawn: tuple[int, int, str]) -> None:
+        lifetime, delay, operation = drawn
+        _blocked_if_late_anyway(scenario, lifetime, operation)
+        with scenario.stage(
+            credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
+        ) as stage:
+            stage.broker.script(Fault.latency(delay).times(50))
+            stage.tell(f"the broker takes {delay} s to answer, by the clock")
+            stage.use_well(operation)
+            stage.advance(lifetime - delay)
+            outcome = stage.use(operation)
+            if _late(outcome):
+                stage.breach(
+                    f"a token that took {delay} s to arrive was used at the end of its life as if "
+                    "it had been issued when it arrived",
+                    "its lifetime counted from before the request was sent, or leeway enough",
+                    outcome.api_calls,
+                )
+
+    first = [(3599, delay, op) for delay in (1, 5, 10) for op in scenario.run.capabilities]
+    drawn = st.tuples(
+        st.integers(60, 7200), st.integers(1, 10), scenario.operations()
+    )
+    scenario.for_all(drawn, play, first=first)
+
+
+def _blocked_if_late_anyway(scenario: Scenario, lifetime: int, operation: str) -> None:
+    """The twin: the same story with a broker that answers at once."""
+    with scenario.stage(
+        credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
+    ) as stage:
+        stage.use_well(operation)
+        stage.advance(lifetime)
+        if _late(stage.use(operation)):
+            raise NotTested(f"blocked by {_HONOURS}: late even when the broker is fast")
+
+
+@pytest.mark.contract_clause("refresh.same-grant")
+def test_same_grant(scenario: Scenario) -> None:
+    """A new token is asked for by client credentials, even if a refresh token was offered."""
+
+    def play(offered: bool, operation: str) -> None:
+        lifetime = _LIFETIME if scenario.run.time.is_virtual else 1
+        with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
+            if offered:
+                stage.broker.token_answer = TokenAnswer(members={"refresh_token": "r3fresh"})
+                stage.tell("the answer offers a refresh_token")
+            stage.use_well(operation)
+            stage.advance(lifetime + 1)
+            stage.use(operation)
+            if len(stage.trace.token_requests) < 2:  # noqa: PLR2004 - the first and the next
+                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+
+    scenario.for_each([True, False], play)

@@ -1,0 +1,267 @@
+"""Chapter ``signing``: calls of the protected API."""
+
+from __future__ import annotations
+
+import string
+import urllib.parse
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from mockbroker.answers import TokenAnswer
+from mockbroker.faults import Fault
+from mockbroker.spec.credentials import Credentials
+from mockbroker.spec.messages import Request
+
+from contract_tests.scenario import Scenario
+from contract_tests.stage import REQUEST, Outcome, Stage
+from contract_tests.strategies import b64tokens
+from contract_tests.verdicts import NotTested
+
+_CREDENTIALS = Credentials("signing-client", "signing-s3cret/+=")
+_MOST_ATTEMPTS = 2
+_UNAUTHORIZED = 401
+_FOR_EVER = 200
+
+
+def _called(stage: Stage, **kwargs: Any) -> Outcome:
+    outcome = stage.use(REQUEST, **kwargs)
+    if not outcome.api_calls:
+        raise NotTested("blocked: the client made no call to the API")
+    return outcome
+
+
+def _judge_signed_calls(scenario: Scenario) -> None:
+    """Have calls signed with a first and a second token; judge them."""
+    scenario.run.needs(REQUEST)
+    steps = scenario.run.time.is_virtual
+
+    def play(value: str) -> None:
+        with scenario.stage(credentials=_CREDENTIALS) as stage:
+            stage.broker.token_answer = TokenAnswer(members={"token_type": "Bearer"})
+            stage.broker.token_values = iter([value, *(f"{value}.{n}" for n in range(9))]).__next__
+            _called(stage)
+            stage.advance(3600 if steps else 0)
+            _called(stage, path="/vehicle/2?region=au")
+
+    scenario.for_all(b64tokens(), play, first=["dG9rZW4tMQ==", "eyJhbGciOiJub25lIn0.e30."])
+
+
+@pytest.mark.contract_clause("signing.bearer")
+def test_bearer(scenario: Scenario) -> None:
+    """One Authorization header: Bearer, a space, the token as provided."""
+    _judge_signed_calls(scenario)
+
+
+@pytest.mark.contract_clause("signing.header-only")
+def test_header_only(scenario: Scenario) -> None:
+    """The token is in the Authorization header and nowhere else."""
+    _judge_signed_calls(scenario)
+
+
+@pytest.mark.contract_clause("signing.no-credentials")
+def test_no_credentials(scenario: Scenario) -> None:
+    """The API never sees the client's credentials."""
+    _judge_signed_calls(scenario)
+
+
+@pytest.mark.contract_clause("signing.preserves-request")
+def test_preserves_request(scenario: Scenario) -> None:
+    """Method, path, query, body and the caller's headers arrive as they were."""
+    scenario.run.needs(REQUEST)
+
+    def play(drawn: tuple[str, str, dict[str, str], bytes]) -> None:
+        method, path, headers, body = drawn
+        with scenario.stage(credentials=_CREDENTIALS) as stage:
+            url = stage.broker.api_url + path
+            options = _options(headers, body if method in {"POST", "PUT", "PATCH"} else b"")
+            outcome = stage.call(method, url, **options)
+            if _cannot_take(outcome, options):
+                options = {}
+                outcome = stage.call(method, url)
+            _must_be_preserved(stage, outcome, method, url, options)
+
+    first = [
+        ("POST", "/vehicle?region=uk", {"X-Trace": "a, b;c"}, b'{"a": 1}'),
+        ("GET", "/vehicle/1?a=1&a=2&b=x%20y%2Bz&c=", {"Accept": "text/csv"}, b""),
+        ("DELETE", "/vehicle/1", {"X-Request-Id": "r-1"}, b""),
+    ]
+    scenario.for_all(_requests(), play, first=first)
+
+
+def _requests() -> st.SearchStrategy[tuple[str, str, dict[str, str], bytes]]:
+    word = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=8)
+    query = st.lists(st.tuples(word, word), max_size=3).map(urllib.parse.urlencode)
+    path = st.builds("/vehicle/{}?{}".format, word, query).map(lambda text: text.rstrip("?"))
+    headers = st.dictionaries(word.map("X-".__add__), word, max_size=3)
+    methods = st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"])
+    return st.tuples(methods, path, headers, st.binary(max_size=64))
+
+
+def _options(headers: dict[str, str], body: bytes) -> dict[str, Any]:
+    options: dict[str, Any] = {"headers": headers}
+    if body:
+        headers = {"Content-Type": "application/octet-stream", **headers}
+        options = {"headers": headers, "data": body}
+    return options
+
+
+def _cannot_take(outcome: Outcome, options: dict[str, Any]) -> bool:
+    """Whether the client's request() has no such parameters; a client need not take any."""
+    return (
+        bool(options)
+        and isinstance(outcome.error, TypeError)
+        and not outcome.exchanges
+        and "argument" in str(outcome.error)
+    )
+
+
+def _must_be_preserved(
+    stage: Stage, outcome: Outcome, method: str, url: str, options: dict[str, Any]
+) -> None:
+    if not outcome.api_calls:
+        raise NotTested("blocked: the client made no call to the API")
+    request = outcome.api_calls[-1].request
+    for what, was, now in _differences(request, method, url, options):
+        stage.breach(f"{what} arrived as {now!r}", f"{was!r}, as it was", outcome.api_calls)
+
+
+def _differences(
+    request: Request, method: str, url: str, options: dict[str, Any]
+) -> list[tuple[str, object, object]]:
+    parts = urllib.parse.urlsplit(url)
+    compared: list[tuple[str, object, object]] = [
+        ("the method", method, request.method),
+        ("the path", parts.path, request.path),
+        ("the query", _pairs(parts.query), _pairs(request.query)),
+        ("the body", options.get("data", b""), request.body),
+    ]
+    compared += [
+        (f"the header {name}", (value,), request.headers.get_all(name))
+        for name, value in options.get("headers", {}).items()
+    ]
+    return [row for row in compared if row[1] != row[2]]
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    return urllib.parse.parse_qsl(query, keep_blank_values=True)
+
+
+@pytest.mark.contract_clause("signing.revoked")
+def test_revoked(scenario: Scenario) -> None:
+    """A token that the API no longer takes is replaced, and the call made once more."""
+    scenario.run.needs(REQUEST)
+
+    def play(_uses: int, operation: str) -> None:
+        if operation != REQUEST:
+            return
+        with scenario.stage(credentials=_CREDENTIALS) as stage:
+            first = stage.use_well(REQUEST)
+            stage.broker.revoke_tokens()
+            stage.tell("the broker revokes every token")
+            outcome = _called(stage)
+            if outcome.api_calls[0].token != first.token:
+                raise NotTested("blocked by cache.reuse: the revoked token was not used again")
+            if outcome.token == first.token or outcome.status == _UNAUTHORIZED:
+                stage.breach(
+                    "the API answered 401 invalid_token and the call was given up",
+                    "a new token and one more try",
+                    outcome.api_calls,
+                )
+            if outcome.error is not None:
+                stage.breach(f"the client raised {stage.masked(outcome.error)}", "one more try")
+
+    scenario.for_each([1], play)
+
+
+@pytest.mark.contract_clause("signing.no-retry-storm")
+def test_no_retry_storm(scenario: Scenario) -> None:
+    """When every call is refused, the client stops and tells."""
+    scenario.run.needs(REQUEST)
+
+    def play(uses_before: int, operation: str) -> None:
+        if operation != REQUEST:
+            return
+        with scenario.stage(credentials=_CREDENTIALS) as stage:
+            for _ in range(uses_before):
+                stage.use_well(REQUEST)
+            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            stage.broker.api_script(Fault.status(401, headers=challenge).times(_FOR_EVER))
+            stage.tell("the API answers 401 to everything")
+            _must_stop(stage, _called(stage))
+
+    scenario.for_each([0, 1], play)
+
+
+def _must_stop(stage: Stage, outcome: Outcome) -> None:
+    calls, fetched = len(outcome.api_calls), len(outcome.token_requests)
+    if calls > _MOST_ATTEMPTS or fetched > _MOST_ATTEMPTS:
+        stage.breach(
+            f"one call led to {calls} calls and {fetched} token requests",
+            f"at most {_MOST_ATTEMPTS} of each",
+            outcome.exchanges[:6],
+        )
+    if outcome.error is None and outcome.status != _UNAUTHORIZED:
+        stage.breach(
+            f"the caller was answered status {outcome.status}",
+            "the 401, or an exception",
+            outcome.api_calls,
+        )
+
+
+@pytest.mark.contract_clause("signing.forbidden")
+def test_forbidden(scenario: Scenario) -> None:
+    """What a new token cannot mend does not fetch one."""
+    scenario.run.needs(REQUEST)
+
+    def play(status: int, operation: str) -> None:
+        if operation != REQUEST:
+            return
+        with scenario.stage(credentials=_CREDENTIALS) as stage:
+            first = stage.use_well(REQUEST)
+            stage.broker.api_script(Fault.status(status))
+            stage.tell(f"the API answers {status} once")
+            outcome = _called(stage)
+            if outcome.token_requests and outcome.api_calls[0].token == first.token:
+                stage.breach(
+                    f"the API answered {status} and the client fetched a new token",
+                    "no token request: the token was not what was refused",
+                    outcome.exchanges,
+                )
+
+    scenario.for_each([403, 429, 500, 503], play)
+
+
+@pytest.mark.contract_clause("signing.cross-origin")
+def test_cross_origin(scenario: Scenario) -> None:
+    """A redirect to another origin does not take the token along."""
+    scenario.run.needs(REQUEST)
+
+    def play(status: int, operation: str) -> None:
+        if operation != REQUEST:
+            return
+        stranger = scenario.run.new_broker(_CREDENTIALS, other_origin=True)
+        try:
+            with scenario.stage(credentials=_CREDENTIALS) as stage:
+                location = stranger.api_url + "/vehicle/1"
+                stage.broker.api_script(Fault.redirect(location, status))
+                stage.tell(f"the API redirects ({status}) to another origin")
+                outcome = _called(stage)
+                leaked = [e for e in stranger.journal if _carries(e.request, outcome)]
+                if leaked:
+                    stage.breach(
+                        "the token went along to another origin",
+                        "the call without it, or none",
+                        outcome.api_calls,
+                    )
+        finally:
+            scenario.run.retire(stranger)
+
+    scenario.for_each([301, 302, 303, 307, 308], play)
+
+
+def _carries(request: Request, outcome: Outcome) -> bool:
+    token = outcome.token.value if outcome.token else ""
+    fields = " ".join(value for _, value in request.headers)
+    return bool(token) and (token in fields or token in request.target)
+

@@ -1,0 +1,1 @@
+"""The specification: clauses, messages and judges as pure values and functions."""
