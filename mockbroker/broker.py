@@ -26,7 +26,6 @@ from mockbroker.refusals import (
 from mockbroker.spec.clause import Breach, Level
 from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange, Trace
-from mockbroker.spec.hints import hint_for_api_call, hint_for_token_request
 from mockbroker.spec.judges import (
     ApiExpectation,
     TokenExpectation,
@@ -296,7 +295,7 @@ class Broker:
             credentials=recognise(request, expectation),
         )
         if arrival.needs_answer:
-            outcome = self._answer_token_request(arrival, outcome, expectation)
+            outcome = self._answer_token_request(arrival, outcome)
         return self._finish(arrival, outcome)
 
     def _token_expectation(self, request: Request) -> TokenExpectation:
@@ -305,12 +304,9 @@ class Broker:
             path = SHORT_TOKEN_PATH
         return TokenExpectation(self.profile, path, self._registered, self.scope)
 
-    def _answer_token_request(
-        self, arrival: _Arrival, seen: _Outcome, expectation: TokenExpectation
-    ) -> _Outcome:
+    def _answer_token_request(self, arrival: _Arrival, seen: _Outcome) -> _Outcome:
         if self.strict:
-            hint = hint_for_token_request(arrival.request, expectation)
-            refusal = token_refusal(arrival.request, seen.breaches, hint)
+            refusal = token_refusal(arrival.request, seen.breaches)
             if refusal is not None:
                 return replace(seen, response=refusal)
         credentials = seen.credentials or self._registered[0]
@@ -353,16 +349,15 @@ class Broker:
             token_state=state,
         )
         if arrival.needs_answer:
-            hint = hint_for_api_call(request, expectation)
-            outcome = replace(outcome, response=self._answer_api_call(request, outcome, hint))
+            outcome = replace(outcome, response=self._answer_api_call(request, outcome))
         return self._finish(arrival, outcome)
 
-    def _answer_api_call(self, request: Request, seen: _Outcome, hint: str) -> Response:
+    def _answer_api_call(self, request: Request, seen: _Outcome) -> Response:
         state = seen.token_state or TokenState.MISSING
         breaches = seen.breaches if self.strict else ()
         if not self.strict and state is TokenState.EXPIRED:
             state = TokenState.VALID
-        refusal = api_refusal(state, breaches, hint)
+        refusal = api_refusal(state, breaches)
         if refusal is not None:
             return refusal
         path = request.path.removeprefix(self._prefix).removeprefix(self.profile.api_prefix)

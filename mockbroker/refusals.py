@@ -36,13 +36,13 @@ def is_refused(breach: Breach) -> bool:
     return entry.level is Level.MUST or entry.chapter == "basic"
 
 
-def token_refusal(request: Request, breaches: Sequence[Breach], hint: str) -> Response | None:
+def token_refusal(request: Request, breaches: Sequence[Breach]) -> Response | None:
     """The error of RFC 6749, 5.2, that fits the breaches; None if they do not matter so much."""
     grave = [breach for breach in breaches if is_refused(breach)]
     if not grave:
         return None
     ids = {breach.clause_id for breach in grave}
-    text = "; ".join(f"{breach.what}; expected {breach.expected}" for breach in grave)
+    text, hint = _reasons(grave), grave[0].hint
     if "request.method" in ids:
         return _oauth_error(METHOD_NOT_ALLOWED, "invalid_request", text, hint, ("Allow", "POST"))
     if "request.url" in ids:
@@ -52,6 +52,10 @@ def token_refusal(request: Request, breaches: Sequence[Breach], hint: str) -> Re
     if any(clause_id.startswith("request.") for clause_id in ids) or ids == {"basic.only"}:
         return _oauth_error(400, "invalid_request", text, hint)
     return _oauth_error(UNAUTHORIZED, "invalid_client", text, hint, BASIC_CHALLENGE)
+
+
+def _reasons(breaches: Sequence[Breach]) -> str:
+    return "; ".join(f"{breach.what}; expected {breach.expected}" for breach in breaches)
 
 
 def _names_another_grant(request: Request) -> bool:
@@ -91,8 +95,9 @@ def default_api_error(status: int, now: float) -> Response:
     return json_response(status, _api_error("scripted by the test"), *headers)
 
 
-def api_refusal(state: TokenState, breaches: Sequence[Breach], hint: str) -> Response | None:
+def api_refusal(state: TokenState, breaches: Sequence[Breach]) -> Response | None:
     """The error of RFC 6750, 3.1, for the token's state and the breaches; None if all is well."""
+    hint = breaches[0].hint if breaches else ""
     if state is TokenState.MISSING:
         return _bearer_error(UNAUTHORIZED, "", TOKEN_PROBLEMS[state], hint)
     if state is not TokenState.VALID:
@@ -100,7 +105,7 @@ def api_refusal(state: TokenState, breaches: Sequence[Breach], hint: str) -> Res
     grave = [breach for breach in breaches if is_refused(breach)]
     if not grave:
         return None
-    text = "; ".join(f"{breach.what}; expected {breach.expected}" for breach in grave)
+    text = _reasons(grave)
     if any(breach.clause_id == "signing.bearer" for breach in grave):
         return _bearer_error(UNAUTHORIZED, "invalid_token", text, hint)
     return _bearer_error(400, "invalid_request", text, hint)
