@@ -1,0 +1,68 @@
+"""Judges: pure functions from what was seen to the clauses that it breaks, a file a chapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from mockbroker.spec.catalogue import CATALOGUE
+from mockbroker.spec.clause import Breach
+from mockbroker.spec.exchange import Trace
+from mockbroker.spec.hints import hint_for_api_call, hint_for_token_request
+from mockbroker.spec.judges.basic import judge_basic, recognise
+from mockbroker.spec.judges.cache import judge_reuse
+from mockbroker.spec.judges.errors import judge_hammering
+from mockbroker.spec.expectations import ApiExpectation, TokenExpectation
+from mockbroker.spec.judges.refresh import judge_expiry, judge_grant
+from mockbroker.spec.judges.request import judge_request
+from mockbroker.spec.judges.signing import judge_signing
+from mockbroker.spec.messages import Request
+
+__all__ = [
+    "MESSAGE_CLAUSES",
+    "PASSIVE_CLAUSES",
+    "TRACE_JUDGES",
+    "ApiExpectation",
+    "TokenExpectation",
+    "judge_api_call",
+    "judge_token_request",
+    "judge_trace",
+    "recognise",
+]
+
+TRACE_JUDGES: Mapping[str, Callable[[Trace], Iterator[Breach]]] = {
+    "cache.reuse": judge_reuse,
+    "refresh.honours-expires-in": judge_expiry,
+    "refresh.same-grant": judge_grant,
+    "errors.no-hammering": judge_hammering,
+}
+"""The passive clauses that need more than one message to be judged."""
+
+PASSIVE_CLAUSES = frozenset(clause.id for clause in CATALOGUE if clause.passive)
+"""The clauses that can be judged from observed traffic alone."""
+
+MESSAGE_CLAUSES = PASSIVE_CLAUSES - TRACE_JUDGES.keys()
+"""The passive clauses that a single message shows."""
+
+
+def judge_token_request(request: Request, expectation: TokenExpectation) -> tuple[Breach, ...]:
+    """Every clause of the chapters ``request`` and ``basic`` that the request breaks."""
+    breaches = (*judge_request(request, expectation), *judge_basic(request, expectation))
+    return _with_hint(breaches, hint_for_token_request(request, expectation)) if breaches else ()
+
+
+def judge_api_call(request: Request, expectation: ApiExpectation) -> tuple[Breach, ...]:
+    """Every passive clause of the chapter ``signing`` that the call breaks."""
+    breaches = tuple(judge_signing(request, expectation))
+    return _with_hint(breaches, hint_for_api_call(request, expectation)) if breaches else ()
+
+
+def judge_trace(trace: Trace) -> tuple[Breach, ...]:
+    """Every passive clause that the trace breaks: message by message, then as a whole."""
+    seen = [breach for exchange in trace.exchanges for breach in exchange.breaches]
+    seen += [breach for judge in TRACE_JUDGES.values() for breach in judge(trace)]
+    return tuple(seen)
+
+
+def _with_hint(breaches: tuple[Breach, ...], hint: str) -> tuple[Breach, ...]:
+    return tuple(replace(breach, hint=hint) for breach in breaches)

@@ -1,0 +1,48 @@
+"""Judges of the chapter ``errors``: refusals and what the client makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mockbroker.spec.clause import Breach
+from mockbroker.spec.exchange import Exchange, Trace
+
+__all__ = ["judge_hammering"]
+
+_FINAL = frozenset({400, 401, 403})
+_SAME_MOMENT = 1.0
+_PATIENCE = 3
+
+
+def judge_hammering(trace: Trace) -> Iterator[Breach]:
+    """The same token request again at once, although the refusal was final.
+
+    Within one use of the client a second one is too many. In traffic merely observed nobody
+    knows where a use begins, so that only a series within a second counts.
+    """
+    series: list[Exchange] = []
+    for exchange in trace.token_requests:
+        if exchange.response is None or exchange.response.status not in _FINAL:
+            series = []
+            continue
+        series = [*series, exchange] if series and _again(series[-1], exchange) else [exchange]
+        if len(series) == (_PATIENCE if exchange.use is None else 2):
+            yield _breach(series)
+
+
+def _again(before: Exchange, now: Exchange) -> bool:
+    if (before.request.body, before.credentials) != (now.request.body, now.credentials):
+        return False
+    if now.use is not None:
+        return before.use == now.use
+    return now.received_at - before.received_at < _SAME_MOMENT
+
+
+def _breach(series: list[Exchange]) -> Breach:
+    status = series[-1].response.status if series[-1].response else 0
+    return Breach(
+        "errors.no-hammering",
+        f"after a final refusal ({status}) the same request was sent again, {len(series)} in all",
+        "one attempt: asking again cannot change the answer",
+        exchanges=tuple(exchange.number for exchange in series),
+    )

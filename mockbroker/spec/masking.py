@@ -1,0 +1,103 @@
+"""Exchanges as text that may be printed: no secret and no token in clear."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+import urllib.parse
+from collections.abc import Collection, Iterable
+
+from mockbroker.spec.authorization import read_authorization
+from mockbroker.spec.credentials import Credentials
+from mockbroker.spec.exchange import Endpoint, Exchange
+from mockbroker.spec.messages import Request
+
+__all__ = ["curl", "describe", "mask"]
+
+_SHORTEST = 4
+_SECRET_PARAMETER = re.compile(r"((?:client_secret|access_token|refresh_token)=)[^&\s]+")
+_LONGEST_BODY = 200
+
+
+def mask(text: str, credentials: Iterable[Credentials], token_values: Collection[str] = ()) -> str:
+    """The text with every secret, in any of its usual encodings, and every token replaced."""
+    for pair in credentials:
+        for form in _forms_of(pair):
+            text = text.replace(form, "<secret>")
+    for value in sorted(token_values, key=len, reverse=True):
+        if len(value) >= _SHORTEST:
+            text = text.replace(value, "<token>")
+    return text
+
+
+def _forms_of(pair: Credentials) -> list[str]:
+    secret = pair.client_secret
+    quoted = (urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret))
+    plain = [form for form in (*quoted, secret, repr(secret)[1:-1]) if len(form) >= _SHORTEST]
+    quoted_id = urllib.parse.quote_plus(pair.client_id)
+    pairs = (f"{pair.client_id}:{secret}", f"{quoted_id}:{quoted[1]}")
+    encoded = [base64.b64encode(p.encode("utf-8", "surrogatepass")).decode() for p in pairs]
+    alone = base64.b64encode(secret.encode("utf-8", "surrogatepass")).decode()
+    return sorted([*plain, *encoded, alone], key=len, reverse=True)
+
+
+def describe(exchange: Exchange) -> str:
+    """One line for an exchange: what was asked, with what, what came of it."""
+    parts = [
+        f"#{exchange.number}",
+        f"{exchange.request.method} {_target(exchange.request)}",
+        _carried(exchange),
+        f"→ {_answer(exchange)}",
+    ]
+    if exchange.fault:
+        parts.append(f"[fault: {exchange.fault}]")
+    breaches = [f"✗ {breach.clause_id}: {breach.what}" for breach in exchange.breaches]
+    return " ".join(part for part in parts if part) + "".join(f"\n    {b}" for b in breaches)
+
+
+def _target(request: Request) -> str:
+    return _SECRET_PARAMETER.sub(r"\1<masked>", request.target)
+
+
+def _carried(exchange: Exchange) -> str:
+    value = exchange.request.headers.get("Authorization")
+    if value is None:
+        return "(no Authorization)"
+    scheme = read_authorization(value).scheme or "(no scheme)"
+    if exchange.endpoint is Endpoint.TOKEN:
+        return f"Authorization: {scheme} <masked>"
+    state = exchange.token_state.value if exchange.token_state else "unknown"
+    label = exchange.token.label if exchange.token else "a token"
+    return f"Authorization: {scheme} <{label}, {state}>"
+
+
+def _answer(exchange: Exchange) -> str:
+    if exchange.response is None:
+        return "no complete answer"
+    if exchange.endpoint is Endpoint.TOKEN and exchange.token is not None:
+        token = exchange.token
+        return f"{exchange.response.status} {token.label}, expires_in={token.expires_in:g}"
+    return str(exchange.response.status)
+
+
+def curl(request: Request, origin: str) -> str:
+    """A curl command that asks the same, with variables in the place of the credentials."""
+    words = ["curl", "-i", "-X", request.method, shlex.quote(origin + _target(request))]
+    for name, value in request.headers:
+        if name.lower() in {"content-type", "accept"}:
+            words += ["-H", shlex.quote(f"{name}: {value}")]
+    authorization = request.headers.get("Authorization")
+    if authorization is not None:
+        words += _credentials_for_curl(authorization)
+    if request.body:
+        body = request.body[:_LONGEST_BODY].decode("utf-8", "replace")
+        words += ["--data-raw", shlex.quote(_SECRET_PARAMETER.sub(r"\1<masked>", body))]
+    return " ".join(words)
+
+
+def _credentials_for_curl(authorization: str) -> list[str]:
+    scheme = read_authorization(authorization).scheme
+    if scheme.lower() == "basic":
+        return ["-u", '"$CLIENT_ID:$CLIENT_SECRET"']
+    return ["-H", f'"Authorization: {scheme} $TOKEN"'.replace(": $", ": $")]
