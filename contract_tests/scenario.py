@@ -64,7 +64,11 @@ class Scenario:
 
         A client that raises is in breach if ``must_answer`` says what was expected of it.
         """
-        drawn = st.tuples(credentials or plain_credentials(), lifetimes(), self.operations())
+        drawn = st.tuples(
+            plain_credentials() if credentials is None else credentials,
+            lifetimes(),
+            self.operations(),
+        )
         chosen = [(pair, 3599, op) for pair in first for op in self.run.capabilities]
 
         def play(example: tuple[Credentials, int, str]) -> None:
