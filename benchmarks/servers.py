@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import cheroot.wsgi
-import waitress.server
+import waitress.server  # type: ignore[import-untyped]
 import werkzeug.serving
 
 from mockbroker import Broker, Credentials, Server
@@ -154,9 +154,7 @@ def with_cheroot() -> Iterator[Address]:
 @contextmanager
 def with_waitress() -> Iterator[Address]:
     """Waitress with ten threads."""
-    server: Any = waitress.server.create_server(
-        broker_app(), host="127.0.0.1", port=0, threads=10
-    )
+    server: Any = waitress.server.create_server(broker_app(), host="127.0.0.1", port=0, threads=10)
     with running(server.run, lambda: server.trigger.pull_trigger(server.close)):
         yield "127.0.0.1", server.effective_port
 

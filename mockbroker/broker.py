@@ -100,7 +100,8 @@ class Broker:
     ) -> None:
         self.profile = profile_named(profile) if isinstance(profile, str) else profile
         self.credentials = _checked(credentials or _random_credentials())
-        self.clock: SupportsClock = clock or Clock()
+        self._own_clock = Clock()
+        self._given_clock = clock
         self.journal = Journal(journal_size)
         self._settings = (self.profile.expires_in if expires_in is None else expires_in, strict)
         self._tokens = TokenStore()
@@ -113,6 +114,8 @@ class Broker:
 
     def _use_settings(self) -> None:
         self.expires_in, self.strict = self._settings
+        self._own_clock.reset()
+        self.clock: SupportsClock = self._given_clock or self._own_clock
         self.scope = ""
         self.token_answer = TokenAnswer()
         self.token_values: Callable[[], str] = random_token
@@ -166,8 +169,6 @@ class Broker:
         self._tokens.clear()
         self.journal.clear()
         self._use_settings()
-        if isinstance(self.clock, Clock):
-            self.clock.reset()
 
     def release(self) -> None:
         """End at once every answer that is delayed, stalled or dripping."""

@@ -118,7 +118,7 @@ def serve(host: str, port: int, clients: tuple[Credentials, ...], **settings: An
     _stop_on_signals(server.interrupt)
     _echo(banner(broker))
     server.serve_forever()
-    _echo(f"stopped after {broker.journal.count} requests")
+    _echo(f"stopped after {broker.journal.total} requests")
 
 
 def _make_broker(

@@ -63,7 +63,7 @@ class Journal(Sequence[Exchange]):
             self._count = 0
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """How many exchanges there were, forgotten ones included."""
         with self._lock:
             return self._count
@@ -100,5 +100,5 @@ class Journal(Sequence[Exchange]):
 def _tell(subscriber: Subscriber, exchange: Exchange) -> None:
     try:
         subscriber(exchange)
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, the client must not feel it
         _log.exception("a subscriber of the journal failed; the request is answered all the same")

@@ -77,7 +77,7 @@ class ConnectionPool:
                 self._serve(sock)
             except OSError:
                 pass  # the peer went away, or would not shake hands
-            except Exception:
+            except Exception:  # noqa: BLE001 - or the pool would lose the thread
                 _log.exception("a connection failed by a mistake of the broker's own")
             finally:
                 self._finish(sock)

@@ -40,7 +40,7 @@ def token_refusal(request: Request, breaches: Sequence[Breach]) -> Response | No
     """The error of RFC 6749, 5.2, that fits the breaches; None if they do not matter so much."""
     grave = [breach for breach in breaches if is_refused(breach)]
     if not grave:
-        return None
+        return _unsupported_grant(request)
     ids = {breach.clause_id for breach in grave}
     text, hint = _reasons(grave), grave[0].hint
     if "request.method" in ids:
@@ -56,6 +56,14 @@ def token_refusal(request: Request, breaches: Sequence[Breach]) -> Response | No
 
 def _reasons(breaches: Sequence[Breach]) -> str:
     return "; ".join(f"{breach.what}; expected {breach.expected}" for breach in breaches)
+
+
+def _unsupported_grant(request: Request) -> Response | None:
+    """Refuse another grant that is well-formed, such as refresh_token."""
+    if not _names_another_grant(request):
+        return None
+    text = "this broker knows no grant but client_credentials"
+    return _oauth_error(400, "unsupported_grant_type", text, "")
 
 
 def _names_another_grant(request: Request) -> bool:

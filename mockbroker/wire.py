@@ -30,6 +30,8 @@ HEADER_LIMIT_BYTES = 64 * 1024
 HEADER_LIMIT = 100
 REQUEST_LIMIT_SECONDS = 30.0
 IDLE_LIMIT_SECONDS = 120.0
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 16 * 1024 * 1024
 DRIP_PIECES = 20
 BODILESS = {204, 304}
 ABORT = struct.pack("ii", 1, 0)
@@ -229,9 +231,9 @@ class Connection:
     def _send(self, event: h11.InformationalResponse) -> None:
         self._sock.sendall(self._http.send(event) or b"")
 
-    def _refuse(self, error: Exception) -> None:
+    def _refuse(self, error: _Refused | h11.RemoteProtocolError) -> None:
         """Answer what is no HTTP, or too much of it, and hang up."""
-        status = getattr(error, "status", None) or getattr(error, "error_status_hint", 400)
+        status = error.status if isinstance(error, _Refused) else error.error_status_hint
         if self._http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             return
         body = render_json({"error": "invalid_request", "error_description": str(error)})
@@ -239,6 +241,18 @@ class Connection:
         response = Response(status, Headers((*fields, ("Connection", "close"))), body)
         self._sock.settimeout(REQUEST_LIMIT_SECONDS)
         self._write("POST", Reply(response=response))
+        self._linger()
+
+    def _linger(self) -> None:
+        """Read on for a moment: closing with bytes unread would reset what was just sent."""
+        self._sock.shutdown(socket.SHUT_WR)
+        until, unread = real_seconds() + LINGER_SECONDS, LINGER_BYTES
+        while unread > 0 and (remaining := until - real_seconds()) > 0:
+            self._sock.settimeout(remaining)
+            data = self._sock.recv(65536)
+            if not data:
+                return
+            unread -= len(data)
 
 
 def _head(response: Response) -> h11.Response:

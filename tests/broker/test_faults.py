@@ -1,0 +1,58 @@
+"""Faults as values."""
+
+from __future__ import annotations
+
+import pytest
+
+from mockbroker import Fault
+from mockbroker.faults import FaultScript
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        (Fault.status(503), "status 503"),
+        (Fault.delay(2), "delay 2 s"),
+        (Fault.stall(0.5), "stall 0.5 s"),
+        (Fault.reset(), "reset"),
+        (Fault.cut_short(), "cut short"),
+        (Fault.drip(1), "drip 1 s"),
+        (Fault.latency(3), "clock +3 s"),
+        (Fault.invalid_json(), "invalid JSON"),
+        (Fault.members(omit=["scope"], expires_in=1), "members changed: expires_in, no scope"),
+        (Fault.content_type("text/html"), "content type 'text/html'"),
+        (Fault.redirect("http://x/"), "status 307"),
+        (Fault.delay(2) & Fault.status(503), "delay 2 s + status 503"),
+        (Fault.status(500) & Fault.status(503), "status 503"),
+    ],
+)
+def test_a_fault_says_what_it_does(fault, text):
+    assert fault.describe() == text
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Fault.status(199),
+        lambda: Fault.status(600),
+        lambda: Fault.redirect("/x", 200),
+        lambda: Fault.delay(-1),
+        lambda: Fault.stall(float("inf")),
+        lambda: Fault.latency(float("nan")),
+        lambda: Fault.reset().times(0),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_once(make):
+    with pytest.raises(ValueError, match="not|least"):
+        make()
+
+
+def test_a_script_plays_each_fault_as_often_as_it_says():
+    script = FaultScript()
+    script.extend([Fault.reset().times(2), Fault.status(500)])
+    assert len(script) == 3
+    played = [script.next() for _ in range(4)]
+    assert [f and f.describe() for f in played] == ["reset", "reset", "status 500", None]
+    script.extend([Fault.reset()])
+    script.clear()
+    assert script.next() is None

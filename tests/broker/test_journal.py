@@ -1,0 +1,78 @@
+"""The journal: bounded, numbered, and safe to read while it grows."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from mockbroker.journal import Journal
+from mockbroker.spec.exchange import Endpoint, Exchange
+from mockbroker.spec.messages import Request
+
+
+def exchange(number: int) -> Exchange:
+    return Exchange(
+        number=number,
+        endpoint=Endpoint.API,
+        origin="http://b",
+        received_at=0,
+        answered_at=0,
+        request=Request("GET", "/"),
+        response=None,
+    )
+
+
+def test_older_exchanges_are_dropped_and_numbers_stay():
+    journal = Journal(2)
+    for _ in range(5):
+        journal.record(exchange)
+    assert [e.number for e in journal] == [4, 5]
+    assert (len(journal), journal.total, journal.dropped) == (2, 5, 3)
+    assert journal[-1].number == 5
+    assert [e.number for e in journal[:1]] == [4]
+
+
+def test_it_may_grow_while_it_is_read():
+    journal = Journal()
+    journal.record(exchange)
+    seen = [journal.record(exchange).number for _ in journal]
+    assert seen == [2]
+
+
+def test_numbers_are_given_once_from_many_threads():
+    journal = Journal(10_000)
+    threads = [
+        threading.Thread(target=lambda: [journal.record(exchange) for _ in range(200)])
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [e.number for e in journal] == list(range(1, 1601))
+
+
+def test_subscribers_hear_of_each_exchange_until_they_leave():
+    journal, heard = Journal(), []
+    leave = journal.subscribe(lambda e: heard.append(e.number))
+    journal.record(exchange)
+    journal.clear()
+    journal.record(exchange)
+    leave()
+    journal.record(exchange)
+    assert heard == [1, 1]
+
+
+def test_a_subscriber_that_fails_harms_nobody(caplog):
+    journal, heard = Journal(), []
+    journal.subscribe(lambda _: 1 / 0)
+    journal.subscribe(heard.append)
+    journal.record(exchange)
+    assert len(heard) == 1
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_it_holds_at_least_one():
+    with pytest.raises(ValueError, match="at least one"):
+        Journal(0)

@@ -1,0 +1,256 @@
+"""The server on real sockets: requests as they came, and nobody held up by anybody."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import freezegun
+import pytest
+import requests
+
+from mockbroker import Broker, Fault, Server
+from tests.broker.wires import GRANT, connect, read_all, read_answer, token_request
+
+
+def test_repeated_headers_are_kept_apart_in_order_and_spelling(lenient):
+    with connect(lenient) as sock:
+        sock.sendall(token_request(lenient, "X-one: a", "x-ONE: b", "Authorization: Bearer c"))
+        read_answer(sock)
+    headers = lenient.token_requests[0].request.headers
+    assert [(n, v) for n, v in headers if n.lower() == "x-one"] == [("X-one", "a"), ("x-ONE", "b")]
+    assert len(headers.get_all("authorization")) == 2
+
+
+def test_the_request_target_is_kept_raw(broker):
+    with connect(broker) as sock:
+        sock.sendall(b"GET /v2//a%2Fb/%C3%A4?x=%20+&x= HTTP/1.1\r\nHost: h\r\n\r\n")
+        read_answer(sock)
+    assert broker.journal[0].request.target == "/v2//a%2Fb/%C3%A4?x=%20+&x="
+
+
+def test_a_chunked_body_arrives_whole(broker):
+    head = token_request(broker, body=b"")
+    head = head.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    with connect(broker) as sock:
+        sock.sendall(head + b"5\r\ngrant\r\n18\r\n_type=client_credentials\r\n0\r\n\r\n")
+        assert read_answer(sock).startswith(b"HTTP/1.1 200")
+    assert broker.token_requests[0].request.body == GRANT
+
+
+def test_expect_100_continue_is_answered_before_the_body(broker):
+    message = token_request(broker, "Expect: 100-continue")
+    head, body = message[: -len(GRANT)], message[-len(GRANT) :]
+    with connect(broker) as sock:
+        sock.sendall(head)
+        assert sock.recv(100).startswith(b"HTTP/1.1 100")
+        sock.sendall(body)
+        assert read_answer(sock).startswith(b"HTTP/1.1 200")
+
+
+def test_pipelined_requests_are_answered_in_turn(broker):
+    with connect(broker) as sock:
+        sock.sendall(token_request(broker) + token_request(broker, "Connection: close"))
+        assert read_all(sock).count(b"HTTP/1.1 200") == 2
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\n" + b"A: b\r\n" * 200 + b"\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nA: " + b"b" * 200_000 + b"\r\n\r\n", b"431"),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2000000\r\n\r\n" + b"b" * 2000000, b"413"),
+    ],
+)
+def test_what_is_no_http_or_too_much_is_refused(broker, message, status):
+    with connect(broker) as sock:
+        sock.sendall(message)
+        assert sock.recv(100).split(b" ")[1] == status
+    assert requests.get(broker.api_url, timeout=5).status_code == 401
+
+
+def test_half_open_and_dripping_connections_hold_up_nobody(broker):
+    half_open = [connect(broker) for _ in range(40)]
+    for number, sock in enumerate(half_open):
+        sock.sendall(b"POST /auth"[: number % 10])
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            began = time.monotonic()
+            statuses = list(pool.map(lambda _: ask(broker), range(64)))
+        assert statuses == [200] * 64
+        assert time.monotonic() - began < 5
+    finally:
+        for sock in half_open:
+            sock.close()
+
+
+def ask(broker: Broker) -> int:
+    with connect(broker) as sock:
+        sock.sendall(token_request(broker))
+        return int(read_answer(sock).split(b" ")[1])
+
+
+def test_more_connections_than_the_limit_close_the_longest_idle(monkeypatch):
+    monkeypatch.setattr("mockbroker.server.CONNECTION_LIMIT", 4)
+    with Broker().running() as broker:
+        idle = [connect(broker) for _ in range(4)]
+        for sock in idle:
+            sock.sendall(b"GET /v2/ HTTP/1.1\r\nHost: h\r\n\r\n")
+            read_answer(sock)
+        assert requests.get(broker.api_url, timeout=5).status_code == 401
+        assert idle[0].recv(1) == b""
+        for sock in idle:
+            sock.close()
+
+
+def test_a_frozen_clock_that_jumps_an_hour_cuts_no_kept_connection(broker):
+    with freezegun.freeze_time("2026-01-01", real_asyncio=True) as frozen, connect(broker) as sock:
+        for _ in range(4):
+            sock.sendall(token_request(broker))
+            assert read_answer(sock).startswith(b"HTTP/1.1 200")
+            frozen.tick(3600)
+    times = [e.received_at for e in broker.token_requests]
+    assert [b - a for a, b in zip(times, times[1:])] == [3600] * 3
+
+
+def test_a_jump_in_the_middle_of_a_request_does_not_cut_it(broker):
+    message = token_request(broker)
+    with freezegun.freeze_time("2026-01-01", real_asyncio=True) as frozen, connect(broker) as sock:
+        sock.sendall(message[:20])
+        frozen.tick(3600)
+        sock.sendall(message[20:])
+        assert read_answer(sock).startswith(b"HTTP/1.1 200")
+
+
+def test_a_reset_is_a_reset(broker):
+    broker.script(Fault.reset())
+    with connect(broker) as sock:
+        sock.sendall(token_request(broker))
+        with pytest.raises(ConnectionResetError):
+            sock.recv(1)
+    assert broker.journal[0].response is None
+    assert broker.journal[0].fault == "reset"
+
+
+def test_an_answer_cut_short_ends_before_its_declared_length(broker):
+    broker.script(Fault.cut_short())
+    with connect(broker) as sock:
+        sock.sendall(token_request(broker))
+        head, _, body = read_all(sock).partition(b"\r\n\r\n")
+    declared = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+    assert 0 < len(body) < declared
+
+
+def test_a_drip_comes_in_pieces_over_its_time(broker):
+    broker.script(Fault.drip(0.4))
+    pieces = []
+    with connect(broker) as sock:
+        began = time.monotonic()
+        sock.sendall(token_request(broker, "Connection: close"))
+        while piece := sock.recv(65536):
+            pieces.append(piece)
+    assert len(pieces) > 5
+    assert 0.3 < time.monotonic() - began < 3
+    assert b"access_token" in b"".join(pieces)
+
+
+def test_a_stall_ends_by_itself_without_an_answer(broker):
+    broker.script(Fault.stall(0.2))
+    with connect(broker) as sock:
+        sock.sendall(token_request(broker))
+        began = time.monotonic()
+        assert read_all(sock) == b""
+    assert 0.1 < time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("end", [Broker.reset, Broker.release, Broker.unmounted])
+@pytest.mark.parametrize("fault", [Fault.stall(60), Fault.delay(60), Fault.drip(60)])
+def test_what_waits_ends_when_the_broker_is_reset_or_stopped(end, fault):
+    with Broker().running() as broker:
+        seen = threading.Event()
+        broker.journal.subscribe(lambda _: seen.set())
+        broker.script(fault)
+        with connect(broker) as sock:
+            sock.sendall(b"POST /auth-broker/request-token HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert seen.wait(5)
+            end(broker)
+            sock.settimeout(5)
+            began = time.monotonic()
+            read_until_silent(sock, fault)
+            assert time.monotonic() - began < 5
+
+
+def read_until_silent(sock: socket.socket, fault: Fault) -> None:
+    if fault.manner.value == "stall":
+        read_all(sock)
+    else:
+        read_answer(sock)
+
+
+def test_stopping_ends_a_stall_and_closes_idle_connections():
+    server = Server()
+    broker = Broker()
+    server.mount(broker)
+    server.start()
+    broker.script(Fault.stall(60))
+    idle, stalled = connect(broker), connect(broker)
+    seen = threading.Event()
+    broker.journal.subscribe(lambda _: seen.set())
+    stalled.sendall(b"POST /auth-broker/request-token HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert seen.wait(5)
+    began = time.monotonic()
+    server.stop()
+    server.stop()
+    assert time.monotonic() - began < 3
+    assert idle.recv(1) == b""
+    idle.close()
+    stalled.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("mockbroker-")]
+
+
+def test_a_taken_port_is_an_os_error():
+    with Server() as first, pytest.raises(OSError, match="in use"):
+        Server(port=first.port)
+
+
+def test_one_server_carries_many_brokers_and_says_what_it_does_not_carry():
+    with Server() as server:
+        brokers = {"": Broker(), "/x7f3": Broker(), "/acme": Broker(profile="rfc6749")}
+        for prefix, broker in brokers.items():
+            server.mount(broker, prefix)
+        for broker in brokers.values():
+            pair = (broker.credentials.client_id, broker.credentials.client_secret)
+            data = {"grant_type": "client_credentials"}
+            answer = requests.post(broker.token_url, data=data, auth=pair, timeout=5)
+            assert answer.status_code == 200
+            assert len(broker.journal) == 1
+        with pytest.raises(ValueError, match="already"):
+            server.mount(Broker(), "/acme")
+        gone = brokers["/acme"].token_url
+        server.unmount("/acme")
+        server.unmount("")
+        answer = requests.get(gone, timeout=5)
+        assert answer.status_code == 404
+        assert "no broker is mounted" in answer.json()["message"]
+        with pytest.raises(RuntimeError, match="not running"):
+            brokers["/acme"].token_url  # noqa: B018 - the property raises
+
+
+@pytest.mark.parametrize("prefix", ["x", "/x/", "/"])
+def test_a_malformed_prefix_is_refused(prefix):
+    with Server() as server, pytest.raises(ValueError, match="prefix"):
+        server.mount(Broker(), prefix)
+
+
+def test_a_mistake_of_the_broker_itself_never_shows_a_traceback(broker, caplog):
+    broker.token_values = lambda: 1 / 0
+    with connect(broker) as sock:
+        sock.sendall(token_request(broker))
+        answer = read_answer(sock)
+    assert answer.startswith(b"HTTP/1.1 500")
+    assert b"Traceback" not in answer
+    assert "ZeroDivisionError" in caplog.text
