@@ -1,0 +1,159 @@
+"""`mockbroker check`: the contract run without any of the user's pytest settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from contract_tests.run import RunSettings
+from contract_tests.target import TargetError, load_target
+from contract_tests.verdicts import Verdict
+from mockbroker.spec.catalogue import CATALOGUE
+
+from pytest_plugin.terminal import Line, plain, render
+from pytest_plugin.verdicts import VerdictCollector
+
+__all__ = ["check"]
+
+_LEVELS = ("must", "should", "may", "practice")
+
+
+@click.command()
+@click.argument("target", metavar="TARGET")
+@click.option("--profile", default="autograb", show_default=True, metavar="NAME")
+@click.option("--fail-on", type=click.Choice(_LEVELS), default="must", show_default=True)
+@click.option("--only", metavar="PATTERN", help="Clauses whose id holds it: refresh, or basic.utf8")
+@click.option(
+    "--examples",
+    type=click.IntRange(min=1),
+    default=RunSettings().examples,
+    show_default=True,
+    help="Examples to draw for a clause.",
+)
+@click.option("--explore", is_flag=True, help="Draw examples at random, not always the same.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False), help="Write the report.")
+@click.pass_context
+def check(context: click.Context, target: str, **options: Any) -> None:
+    """Check a client against the contract.
+
+    TARGET is package.module:factory or path/to/file.py:factory; the factory is make_client
+    unless named. It takes a ClientConfig and returns the client, which offers get_token(),
+    request(method, url) or both.
+    """
+    _must_be_usable(target, options["only"], options["json_file"])
+    progress = _Progress()
+    with _isolated():
+        status = pytest.main(_arguments(target, options), plugins=[progress])
+    if progress.stopped_by:
+        raise click.UsageError(progress.stopped_by)
+    context.exit(int(status))
+
+
+def _must_be_usable(target: str, only: str | None, json_file: str | None) -> None:
+    try:
+        load_target(target)
+    except TargetError as error:
+        raise click.UsageError(str(error)) from None
+    if only and not any(only in clause.id for clause in CATALOGUE):
+        raise click.UsageError(f"--only {only!r} matches no clause; `mockbroker clauses` lists them")
+    if json_file and not Path(json_file).resolve().parent.is_dir():
+        raise click.UsageError(f"--json {json_file}: there is no such folder")
+
+
+def _arguments(target: str, options: dict[str, Any]) -> list[str]:
+    here = Path(__file__).parent
+    arguments = ["--pyargs", "contract_tests", "-c", str(here / "check.ini")]
+    arguments += ["-p", "pytest_plugin.plugin", "-p", "no:cacheprovider", "-p", "no:terminal"]
+    arguments += ["-p", "no:faulthandler", "-p", "no:logging", "-p", "no:warnings"]
+    arguments += ["--contract-client", target, "--contract-profile", options["profile"]]
+    arguments += ["--contract-fail-on", options["fail_on"]]
+    arguments += ["--contract-examples", str(options["examples"])]
+    if options["explore"]:
+        arguments += ["--contract-explore"]
+    if options["json_file"]:
+        arguments += ["--contract-json", str(Path(options["json_file"]).resolve())]
+    if options["only"]:
+        arguments += ["--contract-only", options["only"]]
+    return arguments
+
+
+@contextmanager
+def _isolated() -> Iterator[None]:
+    """No plugins but ours, no options but ours, and nothing written where the user works."""
+    before = dict(os.environ)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        os.environ.pop(name, None)
+    with tempfile.TemporaryDirectory(prefix="mockbroker-") as storage:
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = storage
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+class _Progress:
+    """Says how far the run is, on a terminal, and prints the report when it is done."""
+
+    def __init__(self) -> None:
+        self._on_terminal = sys.stderr.isatty()
+        self._config: pytest.Config | None = None
+        self._total = self._done = 0
+        self.stopped_by = ""
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._total = len(session.items)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        name = nodeid.rpartition("/")[2].removeprefix("test_").replace(".py::test_", " · ")
+        self._show(f"  [{self._done + 1}/{self._total}] {name}")
+        self._done += 1
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        if isinstance(excinfo.value, pytest.exit.Exception):
+            self.stopped_by = excinfo.value.msg
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and report.when != "call":
+            self._show("")
+            click.echo(report.longreprtext, err=True)
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        click.echo(str(excrepr), err=True)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        self._show("")
+        collector = self._config and self._config.pluginmanager.get_plugin(VerdictCollector.NAME)
+        if not isinstance(collector, VerdictCollector):
+            return
+        report = collector.report
+        if any(row.verdict is not Verdict.NOT_TESTED or row.was_run for row in report.rows):
+            for line in render(report):
+                _echo(line)
+
+    def _show(self, text: str) -> None:
+        if self._on_terminal:
+            click.echo(f"\r\x1b[K{plain(text, sys.stderr.encoding)}", nl=False, err=True)
+
+
+def _echo(line: Line) -> None:
+    styles: dict[str, dict[str, Any]] = {
+        "": {},
+        "bold": {"bold": True},
+        "faint": {"dim": True},
+        "purple": {"fg": "magenta"},
+    }
+    text = plain(line.text, sys.stdout.encoding)
+    click.echo(click.style(text, **styles.get(line.style, {"fg": line.style})))

@@ -1,0 +1,151 @@
+"""What pytest loads at every start: options, markers and fixtures.
+
+A test run that uses none of it must not pay for it: everything heavy is imported when it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from contract_tests.client import ClientFactory
+    from contract_tests.run import ContractRun
+    from mockbroker.broker import Broker
+
+    from pytest_plugin.verdicts import VerdictCollector
+
+__all__: list[str] = []
+
+CLAUSE_MARKER = "contract_clause"
+_MARKERS = (
+    "auth_broker(expires_in=3599, profile='autograb', strict=True): settings of the auth_broker "
+    "fixture for this test",
+    f"{CLAUSE_MARKER}(id): the clause of the contract that this test judges",
+)
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "client": {"metavar": "TARGET", "help": "the client to check: package.module:factory, or "
+               "path/to/file.py:factory; make_client if no factory is named"},
+    "profile": {"metavar": "NAME", "help": "the provider's profile (default: autograb)"},
+    "fail-on": {"metavar": "LEVEL", "help": "the lowest level whose breach fails the run: must "
+                "(default), should, may, practice"},
+    "examples": {"metavar": "N", "help": "how many examples to draw for a clause (default: 25)"},
+    "only": {"metavar": "PATTERN", "help": "judge the clauses whose id holds this text"},
+    "json": {"metavar": "FILE", "help": "write the report as JSON"},
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--contract-*`` and the same as ini settings."""
+    group = parser.getgroup("contract", "the contract of token clients (mockbroker)")
+    for name, settings in _OPTIONS.items():
+        option = f"contract-{name}"
+        group.addoption(f"--{option}", default=None, **settings)
+        parser.addini(option.replace("-", "_"), settings["help"])
+    explore = "draw examples at random, and say how to repeat what they find"
+    group.addoption("--contract-explore", action="store_true", default=None, help=explore)
+    parser.addini("contract_explore", explore, type="bool", default=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Announce the markers; look at the target at once, so that a wrong one is said at once."""
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+    if config.getoption("contract_client") or config.getini("contract_client"):
+        from pytest_plugin.settings import check_settings  # noqa: PLC0415 - only if used
+
+        check_settings(config)
+
+
+def collector_of(config: pytest.Config) -> VerdictCollector:
+    """The collector of verdicts, which joins the run when the first clause does."""
+    from pytest_plugin.verdicts import VerdictCollector  # noqa: PLC0415 - only if used
+
+    found = config.pluginmanager.get_plugin(VerdictCollector.NAME)
+    if found is None:
+        found = VerdictCollector(config)
+        config.pluginmanager.register(found, VerdictCollector.NAME)
+    assert isinstance(found, VerdictCollector)
+    return found
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Collect verdicts once a clause has been collected."""
+    clauses = [item for item in items if item.get_closest_marker(CLAUSE_MARKER)]
+    if clauses:
+        collector_of(config)
+        pattern = config.getoption("contract_only") or config.getini("contract_only")
+        _deselect(config, items, [item for item in clauses if pattern not in _clause_id(item)])
+
+
+def _clause_id(item: pytest.Item) -> str:
+    marker = item.get_closest_marker(CLAUSE_MARKER)
+    return str(marker.args[0]) if marker else ""
+
+
+def _deselect(
+    config: pytest.Config, items: list[pytest.Item], unwanted: list[pytest.Item]
+) -> None:
+    if unwanted:
+        config.hook.pytest_deselected(items=unwanted)
+        items[:] = [item for item in items if item not in unwanted]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Under xdist the controller collects nothing, and learns of clauses from their reports."""
+    if any(name == "contract_findings" for name, _ in report.user_properties):
+        from pytest_plugin.verdicts import receive  # noqa: PLC0415 - only if used
+
+        receive(report)
+
+
+@pytest.fixture
+def auth_broker(request: pytest.FixtureRequest, _auth_broker_session: Any) -> Iterator[Broker]:
+    """A running auth-broker, clean for each test; see `mockbroker.Broker`."""
+    marker = request.node.get_closest_marker("auth_broker")
+    with _auth_broker_session.for_test(request.node, marker.kwargs if marker else {}) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def _auth_broker_session() -> Iterator[Any]:
+    from pytest_plugin.broker_session import BrokerSession  # noqa: PLC0415 - only if used
+
+    with BrokerSession() as session:
+        yield session
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Show the traffic of a failed test that used ``auth_broker``."""
+    report = yield
+    broker = getattr(item, "funcargs", {}).get("auth_broker")
+    if broker is not None and report.failed:
+        from pytest_plugin.broker_session import traffic_of  # noqa: PLC0415 - only if used
+
+        report.sections.append(("auth-broker traffic", traffic_of(broker)))
+    return report
+
+
+@pytest.fixture(scope="session")
+def contract_client_factory(pytestconfig: pytest.Config) -> ClientFactory:
+    """The factory of the client to check; override it in a conftest.py to make your own."""
+    from pytest_plugin.settings import factory_from_options  # noqa: PLC0415 - only if used
+
+    return factory_from_options(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def contract(
+    pytestconfig: pytest.Config, contract_client_factory: ClientFactory
+) -> Iterator[ContractRun]:
+    """The contract run that all clauses share."""
+    from pytest_plugin.settings import contract_run  # noqa: PLC0415 - only if used
+
+    with contract_run(pytestconfig, contract_client_factory) as run:
+        collector_of(pytestconfig).run = run
+        yield run

@@ -1,0 +1,200 @@
+"""Verdicts on clauses: collected from the items of a run, printed and written at its end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from contract_tests.verdicts import (
+    ClientCrashed,
+    ClientHung,
+    ContractBreached,
+    Finding,
+    NotApplicable,
+    NotTested,
+    Verdict,
+)
+from mockbroker.spec.catalogue import clause
+
+from pytest_plugin.report import ClientDescription, Report, build_report
+from pytest_plugin.settings import fail_on, option
+from pytest_plugin.terminal import plain, render
+
+if TYPE_CHECKING:
+    from contract_tests.run import ContractRun
+
+__all__ = ["VerdictCollector", "receive"]
+
+_PROPERTY = "contract_findings"
+_CLIENT = "contract_client"
+_FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
+_LETTERS = {
+    Verdict.ADVICE: "a",
+    Verdict.NOT_APPLICABLE: "-",
+    Verdict.NOT_TESTED: "?",
+    Verdict.HANG: "H",
+    Verdict.CRASH: "C",
+}
+_active: list[VerdictCollector] = []
+
+
+def receive(report: pytest.TestReport) -> None:
+    """Take over the findings that a report brings along."""
+    if _active:
+        _active[-1].receive(report)
+
+
+class VerdictCollector:
+    """Turns what items found into a report on the client."""
+
+    NAME = "contract-verdicts"
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._findings: list[Finding] = []
+        self._deselected: set[str] = set()
+        self._client: dict[str, Any] = {}
+        self.run: ContractRun | None = None
+        _active.append(self)
+
+    def pytest_unconfigure(self) -> None:
+        """The run is over."""
+        _active.remove(self)
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Remember the clauses that the user left out."""
+        self._deselected |= {clause_id for item in items if (clause_id := _clause_of(item))}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Iterator[None]:
+        """Judge the item: give its report the verdict's outcome, and the findings to carry."""
+        report: Any = yield
+        clause_id = _clause_of(item)
+        if clause_id and call.when == "call" and self.run is not None:
+            finding = self._finding(clause_id, call)
+            if finding is not None:
+                _dress(report, finding, call)
+                self._attach(report, finding)
+        return report  # type: ignore[return-value]  # how wrappers hand on a result
+
+    def _finding(self, clause_id: str, call: pytest.CallInfo[None]) -> Finding | None:
+        error = call.excinfo.value if call.excinfo else None
+        if error is None:
+            return Finding(clause_id, Verdict.PASSED)
+        if isinstance(error, ContractBreached):
+            return self._breach(clause_id, error)
+        for kind, verdict in _OUTCOMES.items():
+            if isinstance(error, kind):
+                reason, _, example = str(error).partition("\n")
+                return Finding(clause_id, verdict, reason, example)
+        return None
+
+    def _breach(self, clause_id: str, error: ContractBreached) -> Finding:
+        assert self.run is not None
+        first = error.breaches[0]
+        reason = f"{first.what}; expected {first.expected}"
+        if first.hint:
+            reason += f" (hint: {first.hint})"
+        verdict = self.run.verdict_on_breach(clause_id)
+        return Finding(clause_id, verdict, reason, error.story, error.exchanges, error.curl)
+
+    def _attach(self, report: pytest.TestReport, own: Finding) -> None:
+        assert self.run is not None
+        findings = [own, *self.run.take_findings()]
+        payload = json.dumps([finding.to_json() for finding in findings])
+        client = {
+            "capabilities": list(self.run.capabilities),
+            "measured": self.run.measured(),
+            "clock_seen": self.run.rehearsal.clock_seen,
+        }
+        report.user_properties += [(_PROPERTY, payload), (_CLIENT, json.dumps(client))]
+
+    def receive(self, report: pytest.TestReport) -> None:
+        """Take over the findings that a report brings along."""
+        brought = dict(report.user_properties)
+        findings = json.loads(str(brought[_PROPERTY]))
+        self._findings += [Finding.from_json(values) for values in findings]
+        client = json.loads(str(brought[_CLIENT]))
+        measured = {**self._client.get("measured", {}), **client["measured"]}
+        self._client = {**client, "measured": measured}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """Name the verdicts that pytest has no word for."""
+        text = dict(report.user_properties).get(_PROPERTY)
+        if report.when != "call" or text is None:
+            return None
+        verdict = Verdict(json.loads(str(text))[0]["verdict"])
+        if verdict not in _LETTERS:
+            return None
+        return verdict.value, _LETTERS[verdict], verdict.value.upper()
+
+    @property
+    def report(self) -> Report:
+        """What has been found so far."""
+        target = option(self._config, "client")
+        return build_report(
+            self._findings,
+            profile=option(self._config, "profile") or "autograb",
+            client=ClientDescription(
+                target=target,
+                name=Path(target.rpartition(":")[0] or target).stem,
+                capabilities=tuple(self._client.get("capabilities", ())),
+            ),
+            measured=self._client.get("measured", {}),
+            fail_on=fail_on(self._config),
+            deselected=self._deselected,
+        )
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Set the exit status by the report, unless something else went wrong; write JSON."""
+        if hasattr(self._config, "workerinput") or not self._findings:
+            return
+        path = option(self._config, "json")
+        if path:
+            text = json.dumps(self.report.to_json(), indent=2, ensure_ascii=False)
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = self.report.exit_status
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the report."""
+        if not self._findings:
+            return
+        terminalreporter.section("contract")
+        encoding = getattr(terminalreporter._tw._file, "encoding", None)  # noqa: SLF001
+        for line in render(self.report):
+            markup = {"faint": {"light": True}, "": {}}.get(line.style, {line.style: True})
+            terminalreporter.write_line(plain(line.text, encoding), **markup)
+
+
+_OUTCOMES: dict[type[Exception], Verdict] = {
+    NotTested: Verdict.NOT_TESTED,
+    NotApplicable: Verdict.NOT_APPLICABLE,
+    ClientHung: Verdict.HANG,
+    ClientCrashed: Verdict.CRASH,
+}
+
+
+def _clause_of(item: pytest.Item) -> str:
+    marker = item.get_closest_marker("contract_clause")
+    return str(marker.args[0]) if marker else ""
+
+
+def _dress(report: pytest.TestReport, finding: Finding, call: pytest.CallInfo[None]) -> None:
+    """Give the report the outcome that the verdict means, and the story instead of a traceback."""
+    if finding.verdict in _FATAL:
+        known = clause(finding.clause_id)
+        report.outcome = "failed"
+        report.longrepr = f"{known.id} ({known.level.value}): the client {known.title}\n\n" + str(
+            call.excinfo.value if call.excinfo else finding.reason
+        )
+    else:
+        report.outcome = "passed"
+        report.longrepr = None
