@@ -199,11 +199,11 @@ def main() -> None:
     logging.getLogger("waitress").setLevel(logging.ERROR)
     requests = int(sys.argv[1]) if len(sys.argv) > 1 else REQUESTS
     medians = measure(requests)
-    print(f"µs for each token request, median of {ROUNDS} rounds of {requests}")  # noqa: T201
-    print(f"{'server':<12}" + "".join(f"{load:>20}" for load in LOADS))  # noqa: T201
+    print(f"µs for each token request, median of {ROUNDS} rounds of {requests}")
+    print(f"{'server':<12}" + "".join(f"{load:>20}" for load in LOADS))
     for server, of in medians.items():
         cells = (f"{of[n]:>10.0f} ({of[n] / medians['mockbroker'][n]:.2f}x)" for n in LOADS)
-        print(f"{server:<12}" + "".join(f"{cell:>20}" for cell in cells))  # noqa: T201
+        print(f"{server:<12}" + "".join(f"{cell:>20}" for cell in cells))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from mockbroker.clock import Clock, SupportsClock
 from mockbroker.conformance import assert_conforms
 from mockbroker.faults import Fault, FaultScript
 from mockbroker.journal import Journal
+from mockbroker.profiles import profile_named
 from mockbroker.refusals import (
     api_refusal,
     default_api_error,
@@ -34,7 +35,6 @@ from mockbroker.spec.judges import (
     recognise,
 )
 from mockbroker.spec.messages import Request, Response
-from mockbroker.profiles import profile_named
 from mockbroker.spec.profile import Profile
 from mockbroker.tokens import TokenStore, random_token
 

@@ -44,7 +44,7 @@ class _Commands(click.Group):
         return command
 
 
-def _registered() -> Any:  # noqa: ANN401 - EntryPoints, whose type differs between versions
+def _registered() -> Any:
     return entry_points(group=COMMAND_GROUP)
 
 
@@ -101,7 +101,7 @@ _config_option = click.option(
 @_profile_option
 @click.option("--lenient", is_flag=True, help="Note what is wrong with a request, and answer it.")
 @_config_option
-def serve(host: str, port: int, clients: tuple[Credentials, ...], **settings: Any) -> None:  # noqa: ANN401
+def serve(host: str, port: int, clients: tuple[Credentials, ...], **settings: Any) -> None:
     """Run the broker until Ctrl-C, saying what is wrong with each request."""
     from mockbroker.console import banner, exchange_lines  # noqa: PLC0415 - Flask only if served
 
@@ -141,7 +141,7 @@ def _make_broker(
     return broker
 
 
-def _find_profile(name: str, config: Path | None) -> Any:  # noqa: ANN401 - loaded when needed
+def _find_profile(name: str, config: Path | None) -> Any:
     from mockbroker.profiles import ConfigError, profile_named  # noqa: PLC0415 - only when needed
 
     try:

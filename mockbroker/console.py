@@ -60,7 +60,7 @@ def _headline(exchange: Exchange) -> str:
     moment = datetime.fromtimestamp(exchange.received_at).astimezone().strftime("%H:%M:%S")
     request = f"{exchange.request.method} {exchange.request.target}"
     parts = [moment, "", printable(request), _status(exchange), *_facts(exchange)]
-    return " ".join(parts[:1] + [" "] + parts[2:4]) + "  " + ", ".join(parts[4:])
+    return " ".join([parts[0], " ", *parts[2:4]]) + "  " + ", ".join(parts[4:])
 
 
 def _status(exchange: Exchange) -> str:

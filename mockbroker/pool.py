@@ -73,14 +73,16 @@ class ConnectionPool:
 
     def _work(self) -> None:
         while (sock := self._queue.get()) is not None:
-            try:
-                self._serve(sock)
-            except OSError:
-                pass  # the peer went away, or would not shake hands
-            except Exception:  # noqa: BLE001 - or the pool would lose the thread
-                _log.exception("a connection failed by a mistake of the broker's own")
-            finally:
-                self._finish(sock)
+            self._serve_one(sock)
+            self._finish(sock)
+
+    def _serve_one(self, sock: socket.socket) -> None:
+        try:
+            self._serve(sock)
+        except OSError:
+            pass  # the peer went away, or would not shake hands
+        except Exception:  # noqa: BLE001 - or the pool would lose the thread
+            _log.exception("a connection failed by a mistake of the broker's own")
 
     def _finish(self, sock: socket.socket) -> None:
         sock.close()

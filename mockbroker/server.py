@@ -106,7 +106,7 @@ class Server:
         self._wake_up.close()
         self._woken.close()
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Server:  # noqa: PYI034 - Self is not in Python 3.10
         self.start()
         return self
 
@@ -151,7 +151,7 @@ def _listen(host: str, port: int) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(BACKLOG)
-        listener.setblocking(False)
+        listener.setblocking(False)  # noqa: FBT003 - its one argument
     except OSError:
         listener.close()
         raise

@@ -288,7 +288,7 @@ def test_a_breach_is_shown_with_its_exchange_and_without_secrets(broker):
     token = get_token(broker)
     broker.clock.advance(4000)
     call(broker, token)
-    with pytest.raises(AssertionError, match="refresh.honours-expires-in") as caught:
+    with pytest.raises(AssertionError, match=r"refresh\.honours-expires-in") as caught:
         broker.assert_conforms()
     assert "GET /v2/vehicle/12" in str(caught.value)
     assert token not in str(caught.value)

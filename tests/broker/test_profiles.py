@@ -34,7 +34,7 @@ def test_a_pyproject_without_our_table_has_no_profiles(tmp_path):
 
 def test_an_unknown_profile_is_told_with_the_known_ones(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match="'nope'.*autograb, rfc6749"):
+    with pytest.raises(ConfigError, match=r"'nope'.*autograb, rfc6749"):
         Broker(profile="nope")
 
 
