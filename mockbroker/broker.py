@@ -36,7 +36,7 @@ from mockbroker.spec.judges import (
 )
 from mockbroker.spec.messages import Request, Response
 from mockbroker.spec.profile import Profile
-from mockbroker.tokens import TokenStore, random_token
+from mockbroker.tokens import TokenStore, random_jwt, random_token
 
 if TYPE_CHECKING:
     from mockbroker.server import Server
@@ -88,7 +88,7 @@ class Broker:
     records it and answers as if the request were right.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a setting with a default
+    def __init__(
         self,
         *,
         profile: str | Profile = "autograb",
@@ -118,7 +118,7 @@ class Broker:
         self.clock: SupportsClock = self._given_clock or self._own_clock
         self.scope = ""
         self.token_answer = TokenAnswer()
-        self.token_values: Callable[[], str] = random_token
+        self.token_values: Callable[[], str] | None = None
         self.agreed_paths: Sequence[str] = ("/",)
         self.current_use: int | None = None
         self._registered: tuple[Credentials, ...] = (self.credentials,)
@@ -316,14 +316,20 @@ class Broker:
         return replace(seen, response=response, credentials=credentials, token=token)
 
     def _issue(self, credentials: Credentials, issuer: str) -> AccessToken:
-        scope = self.profile.scope or ""
+        now, lifetime = self.clock.now(), self.expires_in
+        if self.token_values is not None:
+            value = self.token_values()
+        elif self.profile.token_format == "jwt":  # noqa: S105 - a format, no password
+            value = random_jwt(issuer, credentials.client_id, now, lifetime)
+        else:
+            value = random_token()
         return self._tokens.issue(
-            self.token_values(),
+            value,
             issuer=issuer,
             credentials=credentials,
-            scope=self.scope or scope,
-            issued_at=self.clock.now(),
-            expires_in=self.expires_in,
+            scope=self.scope or self.profile.scope or "",
+            issued_at=now,
+            expires_in=lifetime,
         )
 
     def _documented_members(self, token: AccessToken) -> dict[str, object]:

@@ -106,7 +106,7 @@ class Server:
         self._wake_up.close()
         self._woken.close()
 
-    def __enter__(self) -> Server:  # noqa: PYI034 - Self is not in Python 3.10
+    def __enter__(self) -> Server:
         self.start()
         return self
 

@@ -323,3 +323,15 @@ def test_a_path_that_is_nowhere_says_where_things_are(broker):
     assert answer.status_code == 404
     assert "/auth-broker/request-token" in answer.json()["message"]
     assert broker.journal[0].endpoint == "elsewhere"
+
+
+def test_a_profile_with_jwts_issues_them_with_their_expiry():
+    profile = Profile(name="acme", token_format="jwt", expires_in=60)
+    pair = Credentials("shop", "s3cr:et")
+    with Broker(profile=profile, credentials=pair).running() as broker:
+        token = get_token(broker)
+        _, claims, _ = token.split(".")
+        told = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        assert (told["sub"], told["exp"] - told["iat"]) == ("shop", 60)
+        assert told["iss"] == broker.token_url
+        assert call(broker, token).status_code == 200
