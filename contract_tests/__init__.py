@@ -1,1 +1,1 @@
-"""Scenarios that provoke the clauses of the contract; run with ``pytest --pyargs contract_tests``."""
+"""Scenarios that provoke the contract's clauses: ``pytest --pyargs contract_tests``."""

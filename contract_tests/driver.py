@@ -158,7 +158,7 @@ class _LazyLoop:
             value = operation()
             if inspect.isawaitable(value):
                 value = self._wait_for(value)
-        except BaseException as error:  # whatever a client raises is its answer
+        except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
             return Answer(error=error)
         return Answer(value=value)
 

@@ -62,7 +62,7 @@ def judge_kind(repeated: Sequence[float], doubled: float) -> Leeway:
 
 
 def leeway_by_clock(run: ContractRun, lifetime: int) -> float:
-    """Seconds before expiry from which a fresh client has a new token; 0 if it never refreshes early.
+    """How many seconds before expiry a fresh client has a new token; 0 if only after.
 
     A client that keeps no token at all has the whole lifetime.
     """
@@ -73,7 +73,7 @@ def leeway_by_clock(run: ContractRun, lifetime: int) -> float:
             stage.advance(age)
             return stage.use().token != kept
 
-    return float(lifetime - bisect.bisect_left(range(lifetime), True, key=refreshed))
+    return float(lifetime - bisect.bisect_left(range(lifetime), 1, key=refreshed))
 
 
 def leeway_at_once(run: ContractRun) -> int:
@@ -87,7 +87,7 @@ def leeway_at_once(run: ContractRun) -> int:
         with _stage(run, lifetime) as stage:
             return _settled_token(stage) == stage.use().token
 
-    return bisect.bisect_left(range(1, _LIFETIME), True, key=kept)
+    return bisect.bisect_left(range(1, _LIFETIME), 1, key=kept)
 
 
 def _stage(run: ContractRun, lifetime: float) -> Stage:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mockbroker.spec.credentials import Credentials
-
 from contract_tests.target import TargetError
 from contract_tests.verdicts import ClientHung, NotTested
 from contract_tests.virtual_time import RealTime
+from mockbroker.spec.credentials import Credentials
 
 if TYPE_CHECKING:
     from contract_tests.run import ContractRun

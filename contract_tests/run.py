@@ -11,12 +11,6 @@ from typing import Any, TypeVar
 
 import hypothesis
 from hypothesis import strategies as st
-from mockbroker.broker import Broker
-from mockbroker.server import Server
-from mockbroker.spec.catalogue import clause
-from mockbroker.spec.clause import Breach, Level
-from mockbroker.spec.credentials import Credentials
-from mockbroker.spec.profile import AUTOGRAB, Profile
 
 from contract_tests.client import ClientConfig, ClientFactory
 from contract_tests.driver import Answer, PythonClient
@@ -24,6 +18,12 @@ from contract_tests.rehearsal import Rehearsal, rehearse
 from contract_tests.stage import Stage
 from contract_tests.verdicts import ContractBreached, Finding, NotApplicable, NotTested, Verdict
 from contract_tests.virtual_time import StoryTime, VirtualTime
+from mockbroker.broker import Broker
+from mockbroker.server import Server
+from mockbroker.spec.catalogue import clause
+from mockbroker.spec.clause import Breach, Level
+from mockbroker.spec.credentials import Credentials
+from mockbroker.spec.profile import AUTOGRAB, Profile
 
 __all__ = ["ContractRun", "RunSettings"]
 

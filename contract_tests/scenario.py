@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
-from mockbroker.spec.credentials import Credentials
 
 from contract_tests.run import ContractRun
 from contract_tests.stage import Stage
 from contract_tests.strategies import lifetimes, plain_credentials
 from contract_tests.verdicts import NotTested
+from mockbroker.spec.credentials import Credentials
 
 __all__ = ["Scenario"]
 

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from contract_tests.client import ClientConfig
+from contract_tests.driver import Answer, PythonClient
+from contract_tests.verdicts import ClientHung, ContractBreached, NotTested
 from mockbroker.broker import Broker
 from mockbroker.spec.clause import Breach
 from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange, Trace, Use
 from mockbroker.spec.judges import judge_trace
 from mockbroker.spec.masking import curl, describe, mask
-
-from contract_tests.client import ClientConfig
-from contract_tests.driver import Answer, PythonClient
-from contract_tests.verdicts import ClientHung, ContractBreached, NotTested
 
 if TYPE_CHECKING:
     from contract_tests.run import ContractRun
@@ -160,9 +159,7 @@ class Stage:
         self._note(number, words, outcome, started_at)
         return outcome
 
-    def _outcome(
-        self, operation: str, answer: Answer, exchanges: tuple[Exchange, ...]
-    ) -> Outcome:
+    def _outcome(self, operation: str, answer: Answer, exchanges: tuple[Exchange, ...]) -> Outcome:
         if answer.error is not None:
             return Outcome(operation, exchanges, error=answer.error)
         if operation == GET_TOKEN:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 
 from hypothesis import strategies as st
+
 from mockbroker.spec.credentials import Credentials
 
 __all__ = [

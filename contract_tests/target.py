@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from contract_tests.client import ClientFactory
 
 __all__ = ["Target", "TargetError", "load_target"]
 
+Loaded = TypeVar("Loaded")
 DEFAULT_FACTORY = "make_client"
 
 
@@ -60,7 +62,8 @@ def _split(text: str) -> tuple[str, str]:
         return text, DEFAULT_FACTORY
     if not place or not factory_name:
         raise TargetError(
-            f"TARGET {text!r} is incomplete; write package.module:factory or path/to/file.py:factory"
+            f"TARGET {text!r} is incomplete; "
+            "write package.module:factory or path/to/file.py:factory"
         )
     return place, factory_name
 
@@ -75,7 +78,8 @@ def _load_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     sys.path.insert(0, str(path.resolve().parent))
-    _run(lambda: spec.loader.exec_module(module), str(path))  # type: ignore[union-attr]
+    loader = spec.loader
+    _run(lambda: loader.exec_module(module), str(path))
     return module
 
 
@@ -86,12 +90,10 @@ def _load_module(name: str) -> ModuleType:
     return _run(lambda: importlib.import_module(name), name)
 
 
-def _run(load: Any, name: str) -> Any:
+def _run(load: Callable[[], Loaded], name: str) -> Loaded:
     try:
         return load()
     except (KeyboardInterrupt, TargetError):
         raise
     except BaseException as error:  # a target may even call sys.exit while it is imported
-        raise TargetError(
-            f"{name} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
+        raise TargetError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from mockbroker.spec.credentials import Credentials
 
 from contract_tests.conventions import authentication_conventions
 from contract_tests.scenario import Scenario
@@ -12,6 +11,7 @@ from contract_tests.strategies import (
     line_wrapping_credentials,
     non_ascii_credentials,
 )
+from mockbroker.spec.credentials import Credentials
 
 
 @pytest.mark.contract_clause("basic.scheme")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import strategies as st
-from mockbroker.answers import TokenAnswer
-from mockbroker.broker import Broker
-from mockbroker.spec.credentials import Credentials
 
 from contract_tests.scenario import Scenario
 from contract_tests.stage import Outcome, Stage
 from contract_tests.strategies import LONG_LIFETIMES, plain_credentials
 from contract_tests.verdicts import NotTested
+from mockbroker.answers import TokenAnswer
+from mockbroker.broker import Broker
+from mockbroker.spec.credentials import Credentials
 
 _CREDENTIALS = Credentials("cache-client", "cache-s3cret")
 _ENOUGH_USES = 4
@@ -75,9 +75,11 @@ def test_isolation(scenario: Scenario) -> None:
 
     def play(drawn: tuple[str, Credentials, Credentials, str]) -> None:
         difference, one, other, operation = drawn
-        with scenario.stage(credentials=one, scope=_scope(difference, "read")) as first:
-            with _neighbour(scenario, first, difference, other) as second:
-                _keeps_to_itself(first, second, operation, difference)
+        with (
+            scenario.stage(credentials=one, scope=_scope(difference, "read")) as first,
+            _neighbour(scenario, first, difference, other) as second,
+        ):
+            _keeps_to_itself(first, second, operation, difference)
 
     pairs = (Credentials("client-a", "s3cret-of-a"), Credentials("client-b", "s3cret-of-b"))
     first = [(d, *pairs, op) for d in _DIFFERENCES for op in scenario.run.capabilities]

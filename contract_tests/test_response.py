@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from mockbroker.answers import TokenAnswer
-from mockbroker.spec.credentials import Credentials
 
 from contract_tests.scenario import Scenario
 from contract_tests.stage import GET_TOKEN, Outcome, Stage
 from contract_tests.strategies import b64tokens, json_values, mixed_case
 from contract_tests.verdicts import NotTested
+from mockbroker.answers import TokenAnswer
+from mockbroker.spec.credentials import Credentials
 
 _CREDENTIALS = Credentials("response-client", "response-s3cret")
 Members = Mapping[str, object]
@@ -170,8 +170,10 @@ def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: s
             raise NotTested("the client never asked the broker for a token")
         if outcome.api_calls:
             signed = outcome.presented is not None
-            manner = "a call went out signed with what was no token" if signed else (
-                "a call went out unsigned"
+            manner = (
+                "a call went out signed with what was no token"
+                if signed
+                else ("a call went out unsigned")
             )
             stage.breach(f"the answer {what}, and {manner}", "an error", outcome.api_calls)
         if outcome.error is None:

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from mockbroker.answers import TokenAnswer
-from mockbroker.faults import Fault
-from mockbroker.spec.credentials import Credentials
-from mockbroker.spec.messages import Request
 
 from contract_tests.scenario import Scenario
 from contract_tests.stage import REQUEST, Outcome, Stage
 from contract_tests.strategies import b64tokens
 from contract_tests.verdicts import NotTested
+from mockbroker.answers import TokenAnswer
+from mockbroker.faults import Fault
+from mockbroker.spec.credentials import Credentials
+from mockbroker.spec.messages import Request
 
 _CREDENTIALS = Credentials("signing-client", "signing-s3cret/+=")
 _MOST_ATTEMPTS = 2
@@ -264,4 +264,3 @@ def _carries(request: Request, outcome: Outcome) -> bool:
     token = outcome.token.value if outcome.token else ""
     fields = " ".join(value for _, value in request.headers)
     return bool(token) and (token in fields or token in request.target)
-

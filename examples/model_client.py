@@ -220,7 +220,7 @@ class ApiClient:
         return _Bearer(token)
 
     def is_token_refused(self, response: requests.Response) -> bool:
-        """Whether another token may help (RFC 6750, 3.1); a 403 is about the right, not the token."""
+        """Whether another token may help (RFC 6750, 3.1); for a 403 none does."""
         return response.status_code == _UNAUTHORIZED
 
     def close(self) -> None:

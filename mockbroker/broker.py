@@ -6,13 +6,14 @@ import contextlib
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from mockbroker.answers import Reply, TokenAnswer, apply_fault, json_response
+from mockbroker.answers import Reply, TokenAnswer, json_response
 from mockbroker.api import forbidden, is_agreed, presented_token, sample_answer
+from mockbroker.arrivals import Arrival, Outcome, exchange_of, faulty_reply
 from mockbroker.clock import Clock, SupportsClock
 from mockbroker.conformance import assert_conforms
 from mockbroker.faults import Fault, FaultScript
@@ -24,7 +25,7 @@ from mockbroker.refusals import (
     default_token_error,
     token_refusal,
 )
-from mockbroker.spec.clause import Breach, Level
+from mockbroker.spec.clause import Level
 from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange, Trace
 from mockbroker.spec.judges import (
@@ -44,39 +45,6 @@ if TYPE_CHECKING:
 __all__ = ["Broker"]
 
 SHORT_TOKEN_PATH = "/request-token"  # noqa: S105 - a path, no password
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome:
-    """What an endpoint makes of a request before any fault changes how it is answered."""
-
-    response: Response
-    breaches: tuple[Breach, ...] = ()
-    credentials: Credentials | None = None
-    token: AccessToken | None = None
-    token_state: TokenState | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Arrival:
-    """A request that came, with what the broker was set to at that moment."""
-
-    endpoint: Endpoint
-    request: Request
-    origin: str
-    received_at: float
-    fault: Fault | None
-    released: threading.Event
-
-    @property
-    def scripted_status(self) -> int:
-        """The status that a fault demands, or 200."""
-        return (self.fault and self.fault.status_code) or 200
-
-    @property
-    def needs_answer(self) -> bool:
-        """Whether the endpoint has to do its work."""
-        return self.fault is None or not self.fault.answers_by_itself
 
 
 class Broker:
@@ -276,8 +244,8 @@ class Broker:
 
     def _arrival(
         self, endpoint: Endpoint, request: Request, origin: str, script: FaultScript | None = None
-    ) -> _Arrival:
-        return _Arrival(
+    ) -> Arrival:
+        return Arrival(
             endpoint=endpoint,
             request=request,
             origin=origin,
@@ -290,7 +258,7 @@ class Broker:
         """Answer a request for a token, and record the exchange."""
         arrival = self._arrival(Endpoint.TOKEN, request, origin, self._script)
         expectation = self._token_expectation(request)
-        outcome = _Outcome(
+        outcome = Outcome(
             response=default_token_error(arrival.scripted_status),
             breaches=judge_token_request(request, expectation),
             credentials=recognise(request, expectation),
@@ -305,7 +273,7 @@ class Broker:
             path = SHORT_TOKEN_PATH
         return TokenExpectation(self.profile, path, self._registered, self.scope)
 
-    def _answer_token_request(self, arrival: _Arrival, seen: _Outcome) -> _Outcome:
+    def _answer_token_request(self, arrival: Arrival, seen: Outcome) -> Outcome:
         if self.strict:
             refusal = token_refusal(arrival.request, seen.breaches)
             if refusal is not None:
@@ -348,7 +316,7 @@ class Broker:
         arrival = self._arrival(Endpoint.API, request, origin, self._api_script)
         expectation = ApiExpectation(self._tokens.values, self._registered)
         token, state = presented_token(request, self._tokens, arrival.received_at)
-        outcome = _Outcome(
+        outcome = Outcome(
             response=default_api_error(arrival.scripted_status, arrival.received_at),
             breaches=judge_api_call(request, expectation),
             credentials=token.credentials if token else None,
@@ -359,7 +327,7 @@ class Broker:
             outcome = replace(outcome, response=self._answer_api_call(request, outcome))
         return self._finish(arrival, outcome)
 
-    def _answer_api_call(self, request: Request, seen: _Outcome) -> Response:
+    def _answer_api_call(self, request: Request, seen: Outcome) -> Response:
         state = seen.token_state or TokenState.MISSING
         breaches = seen.breaches if self.strict else ()
         if not self.strict and state is TokenState.EXPIRED:
@@ -377,46 +345,18 @@ class Broker:
             f"nothing at {request.path}: tokens are at {self._prefix}{self.profile.token_path}, "
             f"the API is below {self._prefix}{self.profile.api_prefix}/"
         )
-        outcome = _Outcome(response=json_response(404, {"error": True, "message": message}))
+        outcome = Outcome(response=json_response(404, {"error": True, "message": message}))
         return self._finish(self._arrival(Endpoint.ELSEWHERE, request, origin), outcome)
 
-    def _finish(self, arrival: _Arrival, outcome: _Outcome) -> Reply:
+    def _finish(self, arrival: Arrival, outcome: Outcome) -> Reply:
         reply = Reply(response=outcome.response, released=arrival.released)
         if arrival.fault is not None:
             if arrival.fault.latency_seconds:
                 self.clock.advance(arrival.fault.latency_seconds)
-            reply = _faulty_reply(reply, arrival.fault)
-        self.journal.record(partial(self._exchange, arrival, outcome, reply, self.clock.now()))
+            reply = faulty_reply(reply, arrival.fault)
+        told = partial(exchange_of, arrival, outcome, reply, self.clock.now(), self.current_use)
+        self.journal.record(told)
         return reply
-
-    def _exchange(
-        self, arrival: _Arrival, outcome: _Outcome, reply: Reply, answered_at: float, number: int
-    ) -> Exchange:
-        return Exchange(
-            number=number,
-            endpoint=arrival.endpoint,
-            origin=arrival.origin,
-            received_at=arrival.received_at,
-            answered_at=answered_at,
-            request=arrival.request,
-            response=reply.response if reply.arrives else None,
-            breaches=tuple(replace(b, exchanges=(number,)) for b in outcome.breaches),
-            credentials=outcome.credentials,
-            token=outcome.token,
-            token_state=outcome.token_state,
-            fault=arrival.fault.describe() if arrival.fault else None,
-            use=self.current_use,
-        )
-
-
-def _faulty_reply(reply: Reply, fault: Fault) -> Reply:
-    return replace(
-        reply,
-        response=apply_fault(reply.response, fault),
-        manner=fault.manner,
-        delay_seconds=fault.delay_seconds,
-        spread_seconds=fault.spread_seconds,
-    )
 
 
 def _whole(seconds: float) -> float:

@@ -1,4 +1,4 @@
-"""The broker behind the ``auth_broker`` fixture: one server for the session, clean for each test."""
+"""The broker behind ``auth_broker``: one server for the session, clean for each test."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 import pytest
+
 from mockbroker.broker import Broker
 from mockbroker.server import Server
 from mockbroker.spec.masking import describe

@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 import pytest
+
 from contract_tests.run import RunSettings
 from contract_tests.target import TargetError, load_target
 from contract_tests.verdicts import Verdict
 from mockbroker.spec.catalogue import CATALOGUE
-
 from pytest_plugin.terminal import Line, plain, render
 from pytest_plugin.verdicts import VerdictCollector
 
@@ -40,7 +40,7 @@ _LEVELS = ("must", "should", "may", "practice")
 @click.option("--explore", is_flag=True, help="Draw examples at random, not always the same.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False), help="Write the report.")
 @click.pass_context
-def check(context: click.Context, target: str, **options: Any) -> None:
+def check(context: click.Context, /, target: str, **options: Any) -> None:
     """Check a client against the contract.
 
     TARGET is package.module:factory or path/to/file.py:factory; the factory is make_client
@@ -62,7 +62,9 @@ def _must_be_usable(target: str, only: str | None, json_file: str | None) -> Non
     except TargetError as error:
         raise click.UsageError(str(error)) from None
     if only and not any(only in clause.id for clause in CATALOGUE):
-        raise click.UsageError(f"--only {only!r} matches no clause; `mockbroker clauses` lists them")
+        raise click.UsageError(
+            f"--only {only!r} matches no clause; `mockbroker clauses` lists them"
+        )
     if json_file and not Path(json_file).resolve().parent.is_dir():
         raise click.UsageError(f"--json {json_file}: there is no such folder")
 

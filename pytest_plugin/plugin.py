@@ -5,7 +5,7 @@ A test run that uses none of it must not pay for it: everything heavy is importe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,23 +14,27 @@ if TYPE_CHECKING:
     from contract_tests.client import ClientFactory
     from contract_tests.run import ContractRun
     from mockbroker.broker import Broker
-
     from pytest_plugin.verdicts import VerdictCollector
 
 __all__: list[str] = []
 
 CLAUSE_MARKER = "contract_clause"
 _MARKERS = (
-    "auth_broker(expires_in=3599, profile='autograb', strict=True): settings of the auth_broker "
-    "fixture for this test",
+    "auth_broker(expires_in, profile, strict): settings of the fixture for this test",
     f"{CLAUSE_MARKER}(id): the clause of the contract that this test judges",
 )
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "client": {"metavar": "TARGET", "help": "the client to check: package.module:factory, or "
-               "path/to/file.py:factory; make_client if no factory is named"},
+    "client": {
+        "metavar": "TARGET",
+        "help": "the client to check: package.module:factory, or "
+        "path/to/file.py:factory; make_client if no factory is named",
+    },
     "profile": {"metavar": "NAME", "help": "the provider's profile (default: autograb)"},
-    "fail-on": {"metavar": "LEVEL", "help": "the lowest level whose breach fails the run: must "
-                "(default), should, may, practice"},
+    "fail-on": {
+        "metavar": "LEVEL",
+        "help": "the lowest level whose breach fails the run: must "
+        "(default), should, may, practice",
+    },
     "examples": {"metavar": "N", "help": "how many examples to draw for a clause (default: 25)"},
     "only": {"metavar": "PATTERN", "help": "judge the clauses whose id holds this text"},
     "json": {"metavar": "FILE", "help": "write the report as JSON"},
@@ -86,9 +90,7 @@ def _clause_id(item: pytest.Item) -> str:
     return str(marker.args[0]) if marker else ""
 
 
-def _deselect(
-    config: pytest.Config, items: list[pytest.Item], unwanted: list[pytest.Item]
-) -> None:
+def _deselect(config: pytest.Config, items: list[pytest.Item], unwanted: list[pytest.Item]) -> None:
     if unwanted:
         config.hook.pytest_deselected(items=unwanted)
         items[:] = [item for item in items if item not in unwanted]
@@ -120,7 +122,9 @@ def _auth_broker_session() -> Iterator[Any]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Any:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the traffic of a failed test that used ``auth_broker``."""
     report = yield
     broker = getattr(item, "funcargs", {}).get("auth_broker")

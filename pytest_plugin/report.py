@@ -131,7 +131,7 @@ class Report:
         return {verdict.value: verdicts.count(verdict) for verdict in Verdict}
 
 
-def build_report(  # noqa: PLR0913 - the parts of a report
+def build_report(
     findings: Iterable[Finding],
     *,
     profile: str,

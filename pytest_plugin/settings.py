@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
+
 from contract_tests.client import ClientFactory
 from contract_tests.run import ContractRun, RunSettings
 from contract_tests.target import TargetError, load_target

@@ -10,7 +10,6 @@ from typing import Any
 
 from contract_tests.verdicts import Verdict
 from mockbroker.spec.clause import Level
-
 from pytest_plugin.report import Report, Row
 
 __all__ = ["Line", "plain", "render"]
@@ -49,7 +48,9 @@ def plain(text: str, encoding: str | None) -> str:
 
 def render(report: Report) -> Iterator[Line]:
     """The whole report: the table, the stories of what is wrong, what was measured, the verdict."""
-    yield Line(f"The contract · {report.client.target or 'client'} · profile {report.profile}", "bold")
+    yield Line(
+        f"The contract · {report.client.target or 'client'} · profile {report.profile}", "bold"
+    )
     yield from _table(report.rows)
     for row in report.rows:
         if row.verdict in {Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH}:
@@ -60,9 +61,9 @@ def render(report: Report) -> Iterator[Line]:
 
 
 def _table(rows: Iterable[Row]) -> Iterator[Line]:
-    unplayed = []
+    unplayed: list[Row] = []
     for chapter, members in groupby(rows, key=lambda row: row.clause.chapter):
-        played = []
+        played: list[Row] = []
         for row in members:
             (played if row.was_run else unplayed).append(row)
         if played:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from contract_tests.verdicts import (
     ClientCrashed,
     ClientHung,
@@ -18,7 +19,6 @@ from contract_tests.verdicts import (
     Verdict,
 )
 from mockbroker.spec.catalogue import clause
-
 from pytest_plugin.report import ClientDescription, Report, build_report
 from pytest_plugin.settings import fail_on, option
 from pytest_plugin.terminal import plain, render
@@ -71,16 +71,16 @@ class VerdictCollector:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Iterator[None]:
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Judge the item: give its report the verdict's outcome, and the findings to carry."""
-        report: Any = yield
+        report = yield
         clause_id = _clause_of(item)
         if clause_id and call.when == "call" and self.run is not None:
             finding = self._finding(clause_id, call)
             if finding is not None:
                 _dress(report, finding, call)
                 self._attach(report, finding)
-        return report  # type: ignore[return-value]  # how wrappers hand on a result
+        return report
 
     def _finding(self, clause_id: str, call: pytest.CallInfo[None]) -> Finding | None:
         error = call.excinfo.value if call.excinfo else None

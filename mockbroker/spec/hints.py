@@ -26,6 +26,7 @@ from mockbroker.spec.messages import Request
 
 __all__ = ["hint_for_api_call", "hint_for_token_request"]
 
+_LITERAL = re.compile(rb"\{\s*['\"]?grant_type['\"]?\s*[:=]\s*['\"]?\w+['\"]?\s*\}")
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -116,7 +117,7 @@ def _not_encoded(facts: _TokenFacts) -> str:
     plain = facts.encoded.encode("latin-1", "replace")
     utf8 = facts.encoded.encode("utf-8", "replace")
     if plain in facts.payloads or utf8 in facts.payloads or ":" in facts.encoded:
-        return "the credentials are not encoded at all: Basic takes base64 of client_id:client_secret"
+        return "the credentials are not encoded: Basic takes base64 of client_id:client_secret"
     return ""
 
 
@@ -130,13 +131,10 @@ def _wrapped(facts: _TokenFacts) -> str:
 
 
 def _url_safe(facts: _TokenFacts) -> str:
-    if not is_standard_base64(facts.encoded) and re.search(r"[-_]", facts.encoded):
-        if facts.decoded is not None:
-            return (
-                "the Base64 text uses the URL-safe alphabet (- and _); Basic takes the standard "
-                "one (+ and /)"
-            )
-    return ""
+    is_standard = is_standard_base64(facts.encoded) or facts.decoded is None
+    if is_standard or not re.search(r"[-_]", facts.encoded):
+        return ""
+    return "the Base64 text uses the URL-safe alphabet (- and _); Basic takes + and /"
 
 
 def _unpadded(facts: _TokenFacts) -> str:
@@ -184,9 +182,11 @@ def _encoded_twice(facts: _TokenFacts) -> str:
         twice = base64.b64decode(facts.decoded, validate=True)
     except (binascii.Error, ValueError):
         return ""
-    return "the credentials are encoded twice: Base64 once is enough" if (
-        twice in facts.payloads
-    ) else ""
+    return (
+        "the credentials are encoded twice: Base64 once is enough"
+        if (twice in facts.payloads)
+        else ""
+    )
 
 
 def _swapped(facts: _TokenFacts) -> str:
@@ -241,19 +241,21 @@ def _unknown_client(facts: _TokenFacts) -> str:
     if facts.decoded is None or facts.is_right:
         return ""
     if b":" not in facts.decoded:
-        return "the Authorization header decodes to text without a colon: encode client_id:client_secret"
+        return "the header decodes to text without a colon: encode client_id:client_secret"
     return "no client with that client_id is registered: is it the one of another environment?"
 
 
 def _literal_braces(facts: _TokenFacts) -> str:
     body = facts.request.body.strip()
-    if re.fullmatch(rb"\{\s*['\"]?grant_type['\"]?\s*[:=]\s*['\"]?\w+['\"]?\s*\}", body):
-        if json_object(facts.request) is None:
-            return (
-                "the body is `{ grant_type: client_credentials }` to the letter, the way the "
-                "documentation writes it down; send grant_type=client_credentials"
-            )
-    return ""
+    is_literal = _LITERAL.fullmatch(body) and json_object(facts.request) is None
+    return (
+        (
+            "the body is `{ grant_type: client_credentials }` to the letter, the way the "
+            "documentation writes it down; send grant_type=client_credentials"
+        )
+        if is_literal
+        else ""
+    )
 
 
 def _json_body(facts: _TokenFacts) -> str:
@@ -345,8 +347,12 @@ def _scheme_of_call(authorization: Authorization, expectation: ApiExpectation) -
             return "the token is empty: was it fetched?"
         return "the Authorization header names no scheme: it starts with `Bearer ` here"
     if authorization.is_scheme("Bearer"):
-        return "" if authorization.scheme == "Bearer" else (
-            f"the scheme is {authorization.scheme!r}; write it `Bearer` (was token_type copied?)"
+        return (
+            ""
+            if authorization.scheme == "Bearer"
+            else (
+                f"the scheme is {authorization.scheme!r}; write `Bearer` (was token_type copied?)"
+            )
         )
     if authorization.is_scheme("Basic"):
         return "Basic is for the token endpoint; calls of the API are signed with Bearer <token>"

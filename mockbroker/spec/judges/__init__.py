@@ -8,11 +8,11 @@ from dataclasses import replace
 from mockbroker.spec.catalogue import CATALOGUE
 from mockbroker.spec.clause import Breach
 from mockbroker.spec.exchange import Trace
+from mockbroker.spec.expectations import ApiExpectation, TokenExpectation
 from mockbroker.spec.hints import hint_for_api_call, hint_for_token_request
 from mockbroker.spec.judges.basic import judge_basic, recognise
 from mockbroker.spec.judges.cache import judge_reuse
 from mockbroker.spec.judges.errors import judge_hammering
-from mockbroker.spec.expectations import ApiExpectation, TokenExpectation
 from mockbroker.spec.judges.refresh import judge_expiry, judge_grant
 from mockbroker.spec.judges.request import judge_request
 from mockbroker.spec.judges.signing import judge_signing

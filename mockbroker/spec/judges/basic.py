@@ -14,8 +14,8 @@ from mockbroker.spec.authorization import (
 )
 from mockbroker.spec.clause import Breach
 from mockbroker.spec.credentials import Credentials
-from mockbroker.spec.forms import body_parameters, json_object, query_parameters
 from mockbroker.spec.expectations import TokenExpectation
+from mockbroker.spec.forms import body_parameters, json_object, query_parameters
 from mockbroker.spec.messages import Request
 
 __all__ = ["judge_basic", "recognise"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mockbroker.spec.clause import Breach
-from mockbroker.spec.forms import body_parameters, json_object, media_type, query_parameters
 from mockbroker.spec.expectations import TokenExpectation
+from mockbroker.spec.forms import body_parameters, json_object, media_type, query_parameters
 from mockbroker.spec.messages import Request
 
 __all__ = ["judge_request"]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from mockbroker.spec.authorization import is_b64token, read_authorization
 from mockbroker.spec.clause import Breach
-from mockbroker.spec.forms import body_parameters, query_parameters
 from mockbroker.spec.expectations import ApiExpectation
+from mockbroker.spec.forms import body_parameters, query_parameters
 from mockbroker.spec.messages import Request
 
 __all__ = ["judge_signing"]
