@@ -59,13 +59,14 @@ def faulty_reply(reply: Reply, fault: Fault) -> Reply:
     )
 
 
-def exchange_of(  # the number comes last, because the journal gives it
+def exchange_of(
     arrival: Arrival,
     outcome: Outcome,
     reply: Reply,
+    number: int,
+    *,
     answered_at: float,
     use: int | None,
-    number: int,
 ) -> Exchange:
     """What the journal remembers; ``answered_at`` is in Unix seconds by the broker's clock."""
     return Exchange(

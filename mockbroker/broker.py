@@ -354,7 +354,8 @@ class Broker:
             if arrival.fault.latency_seconds:
                 self.clock.advance(arrival.fault.latency_seconds)
             reply = faulty_reply(reply, arrival.fault)
-        told = partial(exchange_of, arrival, outcome, reply, self.clock.now(), self.current_use)
+        answered_at, use = self.clock.now(), self.current_use
+        told = partial(exchange_of, arrival, outcome, reply, answered_at=answered_at, use=use)
         self.journal.record(told)
         return reply
 
