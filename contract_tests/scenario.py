@@ -66,7 +66,7 @@ class Scenario:
         """
         drawn = st.tuples(
             plain_credentials() if credentials is None else credentials,
-            lifetimes(),
+            st.just(3599) if must_answer else lifetimes(),
             self.operations(),
         )
         chosen = [(pair, 3599, op) for pair in first for op in self.run.capabilities]

@@ -143,11 +143,12 @@ class Stage:
         return outcome
 
     def _play(self, operation: str, words: str, act: Any) -> Outcome:
-        client = self._opened()
         number = len(self._uses) + 1
         self.broker.current_use = number
         seen, started_at = len(self.broker.journal), self._run.time.now()
-        answer: Answer = act(client)
+        answer = self._open() if self._client is None else Answer()
+        if self._client is not None:
+            answer = act(self._client)
         exchanges = tuple(self.broker.journal)[seen:]
         if answer.hung:
             self.tell(f"{words} → nothing for {self._run.settings.deadline:g} s, cut off")
@@ -200,16 +201,14 @@ class Stage:
             return f"{outcome.token.label}{fetched}, {state}"
         return _tokenless(outcome)
 
-    def _opened(self) -> PythonClient:
-        if self._client is None:
-            self.broker.current_use = len(self._uses) + 1
-            client, answer = self._run.make_client(self.config)
+    def _open(self) -> Answer:
+        """Make the client; one that fetches a token at once may well raise here."""
+        client, answer = self._run.make_client(self.config)
+        if answer.error is None and not answer.hung:
             self._client = client
-            if answer.hung:
-                raise ClientHung("the factory did not come back")
-            if answer.error is not None:
-                raise NotTested(f"blocked: the factory raised {self.masked(answer.error)}")
-        return self._client
+        else:
+            client.close()
+        return answer
 
     @property
     def config(self) -> ClientConfig:
@@ -221,6 +220,17 @@ class Stage:
             client_secret=self.credentials.client_secret,
             timeout=self._run.settings.client_timeout,
             scope=self._scope,
+        )
+
+    def twin(self) -> Stage:
+        """A stage like this one before anything was changed, for the benign twin of a story."""
+        return Stage(
+            self._run,
+            self._clause_id,
+            credentials=self.credentials,
+            expires_in=self.broker.expires_in,
+            scope=self._scope,
+            elsewhere=self._judged_elsewhere,
         )
 
     # -- judging -------------------------------------------------------------------------------

@@ -67,6 +67,7 @@ def test_ahead(scenario: Scenario) -> None:
             if leeway_at_once(scenario.run) < 1:
                 raise NotTested(f"{_UNMOVED}, and without one no leeway shows")
             return
+        _blocked_if_late_anyway(scenario, lifetime, operation)
         with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
             first = stage.use_well(operation)
             stage.advance(lifetime - 1)
@@ -193,7 +194,7 @@ def test_same_grant(scenario: Scenario) -> None:
                 stage.broker.token_answer = TokenAnswer(members={"refresh_token": refresh_token})
                 stage.tell("the answer offers a refresh_token")
             stage.use_well(operation)
-            stage.advance(lifetime + 1)
+            stage.advance(2 * lifetime)
             stage.use(operation)
             if len(stage.trace.token_requests) < 2:  # noqa: PLR2004 - the first and the next
                 raise NotTested(f"blocked by {_HONOURS}: the client never asked again")

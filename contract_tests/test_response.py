@@ -63,8 +63,11 @@ def test_opaque_token(scenario: Scenario) -> None:
             stage.broker.token_values = lambda: value
             stage.tell(f"the next token has {len(value)} characters")
             outcome = stage.use(operation)
-            _must_use_the_token(stage, outcome, f"a b64token of {len(value)} characters")
-            carried = (outcome.presented or "").rpartition(" ")[2]
+            if outcome.error is not None:
+                stage.breach(f"the client raised {stage.masked(outcome.error)}", "a token")
+            if outcome.presented is None:
+                raise NotTested("blocked: the client presented no token")
+            carried = outcome.presented.rpartition(" ")[2]
             if carried != value:
                 stage.breach("the token was changed on its way", "the token as provided")
 
@@ -151,7 +154,8 @@ def test_token_type_case(scenario: Scenario) -> None:
             outcome = stage.use(operation)
             _must_use_the_token(stage, outcome, f"token_type={token_type}")
             scheme = (outcome.presented or "").partition(" ")[0]
-            if outcome.api_calls and scheme == token_type != "Bearer":
+            # A scheme that is `bearer` whatever the answer says is signing.bearer's business.
+            if scheme == token_type and token_type not in ("Bearer", "bearer"):
                 stage.breach(
                     f"the call was signed with scheme {scheme!r}, copied from token_type",
                     "scheme 'Bearer' whatever the case of token_type",
@@ -235,14 +239,21 @@ def _understands_or_says(stage: Stage, operation: str, lifetime: int) -> None:
             )
         return
     _must_use_the_token(stage, outcome, "expires_in in another form")
-    if stage.can_pass(lifetime + 1):
+    if stage.can_pass(lifetime + 1) and _is_replaced_in_time(stage.twin(), operation, lifetime):
         stage.advance(lifetime + 1)
-        later = stage.use(operation)
-        if later.token == outcome.token:
+        if stage.use(operation).token == outcome.token:
             stage.breach(
                 f"the token was still used {lifetime + 1} s after it was issued",
                 "the lifetime to be understood, or refused in words",
             )
+
+
+def _is_replaced_in_time(twin: Stage, operation: str, lifetime: int) -> bool:
+    """The twin: whether the client minds that lifetime at all when it comes as a number."""
+    with twin as stage:
+        first = stage.use_well(operation)
+        stage.advance(lifetime + 1)
+        return stage.use(operation).token != first.token
 
 
 def _body(content: bytes) -> Callable[[Members], bytes]:

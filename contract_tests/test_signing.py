@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 import urllib.parse
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -144,12 +145,16 @@ def _differences(
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
-    return urllib.parse.parse_qsl(query, keep_blank_values=True)
+    pairs = urllib.parse.parse_qsl(query, keep_blank_values=True)
+    return [pair for pair in pairs if pair[0] != "access_token"]  # signing.header-only's business
 
 
 @pytest.mark.contract_clause("signing.revoked")
 def test_revoked(scenario: Scenario) -> None:
-    """A token that the API no longer takes is replaced, and the call made once more."""
+    """A token that the API no longer takes is replaced, and the call made once more.
+
+    A client that keeps no token never presents a revoked one, which serves as well.
+    """
     scenario.run.needs(REQUEST)
 
     def play(_uses: int, operation: str) -> None:
@@ -160,8 +165,6 @@ def test_revoked(scenario: Scenario) -> None:
             stage.broker.revoke_tokens()
             stage.tell("the broker revokes every token")
             outcome = _called(stage)
-            if outcome.api_calls[0].token != first.token:
-                raise NotTested("blocked by cache.reuse: the revoked token was not used again")
             if outcome.token == first.token or outcome.status == _UNAUTHORIZED:
                 stage.breach(
                     "the API answered 401 invalid_token and the call was given up",
@@ -247,8 +250,8 @@ def test_cross_origin(scenario: Scenario) -> None:
                 stage.broker.api_script(Fault.redirect(location, status))
                 stage.tell(f"the API redirects ({status}) to another origin")
                 outcome = _called(stage)
-                leaked = [e for e in stranger.journal if _carries(e.request, outcome)]
-                if leaked:
+                tokens = stage.broker.token_issued_values
+                if any(_carries(exchange.request, tokens) for exchange in stranger.journal):
                     stage.breach(
                         "the token went along to another origin",
                         "the call without it, or none",
@@ -260,7 +263,6 @@ def test_cross_origin(scenario: Scenario) -> None:
     scenario.for_each([301, 302, 303, 307, 308], play)
 
 
-def _carries(request: Request, outcome: Outcome) -> bool:
-    token = outcome.token.value if outcome.token else ""
-    fields = " ".join(value for _, value in request.headers)
-    return bool(token) and (token in fields or token in request.target)
+def _carries(request: Request, tokens: Collection[str]) -> bool:
+    seen = " ".join((request.target, *(value for _, value in request.headers)))
+    return any(token in seen for token in tokens)

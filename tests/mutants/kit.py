@@ -1,0 +1,52 @@
+"""Playing every scenario before one client, and the verdicts that come of it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+from contract_tests.client import ClientFactory
+from contract_tests.run import ContractRun, RunSettings
+from contract_tests.scenario import Scenario
+from contract_tests.verdicts import ClientHung, ContractBreached, NotApplicable, NotTested, Verdict
+
+CHAPTERS = ("request", "basic", "response", "cache", "refresh", "signing")
+FEW_EXAMPLES = 5
+
+
+def scenarios() -> Iterator[tuple[str, Callable[[Scenario], None]]]:
+    """Every contract test and the id of its clause."""
+    for chapter in CHAPTERS:
+        module = importlib.import_module(f"contract_tests.test_{chapter}")
+        for name, test in vars(module).items():
+            if name.startswith("test_"):
+                yield test.pytestmark[0].args[0], test
+
+
+def verdicts_on(factory: ClientFactory, **settings: Any) -> dict[str, tuple[Verdict, str]]:
+    """The clauses that the client does not pass, with the verdict on each and its reason."""
+    chosen = RunSettings(**{"examples": FEW_EXAMPLES, **settings})
+    with closing(ContractRun(factory, chosen)) as run, run.frozen_time():
+        found = {clause_id: _verdict(test, run, clause_id) for clause_id, test in scenarios()}
+        for finding in run.take_findings():
+            if found[finding.clause_id][0] is Verdict.PASSED:
+                found[finding.clause_id] = (finding.verdict, finding.reason)
+    return {name: verdict for name, verdict in found.items() if verdict[0] is not Verdict.PASSED}
+
+
+def _verdict(
+    test: Callable[[Scenario], None], run: ContractRun, clause_id: str
+) -> tuple[Verdict, str]:
+    try:
+        test(Scenario(run, clause_id))
+    except ContractBreached as breach:
+        return run.verdict_on_breach(clause_id), str(breach)
+    except NotTested as obstacle:
+        return Verdict.NOT_TESTED, str(obstacle)
+    except NotApplicable as lack:
+        return Verdict.NOT_APPLICABLE, str(lack)
+    except ClientHung as hang:
+        return Verdict.HANG, str(hang)
+    return Verdict.PASSED, ""

@@ -1,0 +1,264 @@
+"""Sound clients of different designs, and clients that only pretend."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import Any
+
+import httpx
+import requests
+
+from examples.model_client import (
+    AccessToken,
+    ApiClient,
+    TokenError,
+    TokenManager,
+    make_client,
+)
+from tests.mutants.defects import Encoder, HasNoLeeway, NeverReuses, make
+
+SOUND: dict[str, tuple[Any, frozenset[str]]] = {}
+
+
+def passes_all_but(*clause_ids: str) -> Any:
+    """Register a factory and the clauses that its client does not pass."""
+
+    def register(factory: Any) -> Any:
+        SOUND[factory.__name__] = (factory, frozenset(clause_ids))
+        return factory
+
+    return register
+
+
+class Proportional(TokenManager):
+    def time_until_refresh(self, lifetime: float) -> float:
+        return lifetime * 0.8
+
+
+class Jittered(TokenManager):
+    def time_until_refresh(self, lifetime: float) -> float:
+        return lifetime - random.uniform(300, 599)
+
+
+class Generous(TokenManager):
+    def time_until_refresh(self, lifetime: float) -> float:
+        return lifetime - 600
+
+
+class LowerCaseBasic(Encoder):
+    def basic(self) -> str:
+        return "basic " + self.encoded()
+
+
+class WithCharset(TokenManager):
+    def token_headers(self) -> dict[str, str]:
+        form = "application/x-www-form-urlencoded; charset=UTF-8"
+        return {**super().token_headers(), "Content-Type": form}
+
+
+class LeavesOutTheScope(TokenManager):
+    def token_parameters(self) -> dict[str, str]:
+        return {"grant_type": "client_credentials"}
+
+
+class Transparent(TokenManager):
+    """Lets the HTTP library's exceptions through."""
+
+    def send_token_request(self) -> requests.Response:
+        response = requests.post(
+            self._token_url,
+            data=self.token_parameters(),
+            headers=self.token_headers(),
+            timeout=self._timeout,
+            allow_redirects=False,
+        )
+        response.raise_for_status()
+        return response
+
+
+class InTheBackground(TokenManager):
+    """Refreshes in a thread of its own, and looks at the clock at each use as well."""
+
+    def fetch_token(self) -> AccessToken:
+        token = super().fetch_token()
+        timer = threading.Timer(min(max(token.refresh_at - time.time(), 1.0), 3600.0), self._renew)
+        timer.daemon = True
+        timer.start()
+        return token
+
+    def _renew(self) -> None:
+        try:
+            self.get_token()
+        except TokenError:
+            return
+
+
+class OwnClock(TokenManager):
+    """Keeps time by a function that was bound before any test could replace it."""
+
+    def __init__(self, *args: Any, clock: Any = time.monotonic, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._clock = clock
+
+    def get_token(self) -> str:
+        with self._lock:
+            if self._token is None or self._clock() >= self._token.refresh_at:
+                asked_at = self._clock()
+                self._token = self.read_token(self.send_token_request(), asked_at)
+            return self._token.value
+
+    def time_until_refresh(self, lifetime: float) -> float:
+        return lifetime - 1
+
+
+@passes_all_but()
+def model(config: Any) -> Any:
+    return make_client(config)
+
+
+@passes_all_but("refresh.ahead")
+def without_leeway_but_with_retry(config: Any) -> Any:
+    return make(HasNoLeeway, config)
+
+
+@passes_all_but("cache.reuse")
+def without_cache(config: Any) -> Any:
+    return make(NeverReuses, config)
+
+
+@passes_all_but()
+def proportional_leeway(config: Any) -> Any:
+    return make(Proportional, config)
+
+
+@passes_all_but()
+def jittered_leeway(config: Any) -> Any:
+    return make(Jittered, config)
+
+
+@passes_all_but()
+def generous_leeway(config: Any) -> Any:
+    return make(Generous, config)
+
+
+@passes_all_but()
+def lower_case_basic(config: Any) -> Any:
+    return make(LowerCaseBasic, config)
+
+
+@passes_all_but()
+def with_charset(config: Any) -> Any:
+    return make(WithCharset, config)
+
+
+@passes_all_but()
+def leaves_out_the_scope(config: Any) -> Any:
+    return make(LeavesOutTheScope, config)
+
+
+@passes_all_but()
+def lets_exceptions_through(config: Any) -> Any:
+    return make(Transparent, config)
+
+
+@passes_all_but()
+def eager(config: Any) -> Any:
+    client = make_client(config)
+    client.get_token()
+    return client
+
+
+@passes_all_but()
+def in_the_background(config: Any) -> Any:
+    return make(InTheBackground, config)
+
+
+@passes_all_but("refresh.latency")
+def with_a_clock_of_its_own(config: Any) -> Any:
+    return make(OwnClock, config)
+
+
+_SIGNING = frozenset(
+    f"signing.{name}"
+    for name in (
+        "bearer",
+        "header-only",
+        "no-credentials",
+        "preserves-request",
+        "revoked",
+        "no-retry-storm",
+        "forbidden",
+        "cross-origin",
+    )
+)
+
+
+@passes_all_but(*_SIGNING)
+def a_mere_function(config: Any) -> Any:
+    return make_client(config).get_token
+
+
+class _Signed(requests.Session):
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self._model = make_client(config)
+
+    def request(self, method: str, url: str, **kwargs: Any) -> Any:  # type: ignore[override]
+        return self._model.request(method, url, **kwargs)
+
+
+@passes_all_but()
+def a_session(config: Any) -> Any:
+    return _Signed(config)
+
+
+class _HttpxAuth(httpx.Auth):
+    def __init__(self, config: Any) -> None:
+        self._tokens = make_client(config).tokens
+
+    def auth_flow(self, request: httpx.Request) -> Any:
+        token = self._tokens.get_token()
+        request.headers["Authorization"] = f"Bearer {token}"
+        response = yield request
+        if response.status_code == 401:
+            self._tokens.discard(token)
+            request.headers["Authorization"] = f"Bearer {self._tokens.get_token()}"
+            yield request
+
+
+@passes_all_but()
+def an_httpx_client(config: Any) -> Any:
+    return httpx.Client(auth=_HttpxAuth(config))
+
+
+class _Null:
+    def get_token(self) -> None:
+        return None
+
+    def request(self, method: str, url: str, **kwargs: Any) -> None:
+        return None
+
+
+def null_client(config: Any) -> Any:
+    return _Null()
+
+
+class _Canned(_Null):
+    def __init__(self, config: Any) -> None:
+        self._session = requests.Session()
+
+    def get_token(self) -> str:  # type: ignore[override]
+        return "a-canned-token-that-nobody-issued"
+
+    def request(self, method: str, url: str, **kwargs: Any) -> Any:
+        headers = {**kwargs.pop("headers", {}), "Authorization": f"Bearer {self.get_token()}"}
+        return self._session.request(method, url, headers=headers, timeout=5, **kwargs)
+
+
+def canned_token_client(config: Any) -> Any:
+    return _Canned(config)
+
+
+__all__ = ["SOUND", "ApiClient", "canned_token_client", "null_client"]

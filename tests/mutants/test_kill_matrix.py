@@ -1,0 +1,45 @@
+"""The kit's worth: each mutant fails exactly its clauses, each sound client none."""
+
+from __future__ import annotations
+
+import pytest
+
+from contract_tests.verdicts import Verdict
+from tests.mutants.defects import MUTANTS, WantsAScope, make
+from tests.mutants.kit import scenarios, verdicts_on
+from tests.mutants.sound import SOUND, canned_token_client, null_client
+
+BREACHED = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG)
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutant_fails_exactly_its_clauses(name):
+    cls, expected = MUTANTS[name]
+    found = verdicts_on(lambda config: make(cls, config))
+    assert set(found) == expected, found
+    assert any(verdict in BREACHED for verdict, _ in found.values()), found
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_sound_client_is_spared(name):
+    factory, expected = SOUND[name]
+    found = verdicts_on(factory)
+    assert set(found) == expected, found
+
+
+@pytest.mark.parametrize("factory", [null_client, canned_token_client])
+def test_client_that_does_nothing_passes_nothing(factory):
+    found = verdicts_on(factory)
+    assert set(found) == {clause_id for clause_id, _ in scenarios()}
+
+
+def test_client_that_refuses_the_documented_answer_fails_that_clause_alone():
+    found = verdicts_on(lambda config: make(WantsAScope, config))
+    breached = {clause_id for clause_id, (verdict, _) in found.items() if verdict in BREACHED}
+    assert breached == {"response.documented"}
+    assert set(found) == {clause_id for clause_id, _ in scenarios()}
+
+
+def test_every_clause_exercised_has_its_mutant():
+    killed = set().union(*(expected for _, expected in MUTANTS.values()))
+    assert {clause_id for clause_id, _ in scenarios()} - killed == {"response.documented"}
