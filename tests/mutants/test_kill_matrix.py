@@ -9,6 +9,7 @@ from tests.mutants.defects import MUTANTS, WantsAScope, make
 from tests.mutants.kit import scenarios, verdicts_on
 from tests.mutants.sound import SOUND, canned_token_client, null_client
 
+pytestmark = pytest.mark.slow
 BREACHED = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG)
 
 
