@@ -63,7 +63,11 @@ def _one_token(stage: Stage, uses: int, operation: str) -> None:
 
 def _used(stage: Stage, outcome: Outcome) -> Outcome:
     if outcome.error is not None:
-        stage.breach(f"the client raised {stage.masked(outcome.error)}", "one token for all calls")
+        stage.breach(
+            f"with expires_in={stage.broker.expires_in:g} the client raised "
+            f"{stage.masked(outcome.error)}",
+            "one token for all calls",
+        )
     if outcome.token is None:
         raise NotTested("blocked: a call was made without a token of the broker")
     return outcome

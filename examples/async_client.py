@@ -1,0 +1,213 @@
+"""The asynchronous sibling of the model client, on httpx; it can be copied as it stands."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import math
+import re
+import ssl
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+__all__ = ["AccessToken", "AsyncApiClient", "AsyncTokenManager", "TokenError", "make_client"]
+
+LEEWAY_SECONDS = 30.0
+DEFAULT_LIFETIME_SECONDS = 300.0
+_B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+_ERROR_CODE = re.compile(r"[a-z_]{1,40}")
+
+
+class TokenError(Exception):
+    """No token could be had. ``code`` is the broker's error code, if it gave one."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        self.code = code
+        super().__init__(f"{message} ({code})" if code else message)
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """A token and the time, in Unix seconds, from which it should be replaced and is worthless."""
+
+    value: str = field(repr=False)
+    refresh_at: float
+    expires_at: float
+
+
+class AsyncTokenManager:
+    """Makes sure that there is always a valid token. Safe to use from many tasks."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        token_url: str,
+        client_id: str,
+        client_secret: str,
+        *,
+        scope: str = "",
+    ) -> None:
+        self._http = http
+        self._token_url = token_url
+        pair = f"{client_id}:{client_secret}".encode()
+        self._basic = "Basic " + base64.b64encode(pair).decode("ascii")
+        self._scope = scope
+        self._token: AccessToken | None = None
+        self._lock = asyncio.Lock()
+
+    async def get_token(self) -> str:
+        """A token that is valid now. Raises TokenError if none can be had."""
+        # One task fetches; the others wait for what it got.
+        async with self._lock:
+            now = time.time()
+            if self._token is None or now >= self._token.refresh_at:
+                self._token = await self._refreshed(now)
+            return self._token.value
+
+    async def discard(self, value: str) -> None:
+        """Forget a token that the API refused, unless another task has replaced it already."""
+        async with self._lock:
+            if self._token is not None and self._token.value == value:
+                self._token = None
+
+    async def _refreshed(self, now: float) -> AccessToken:
+        try:
+            return await self._fetch()
+        except TokenError:
+            # An outage while the token is still good is no reason to fail the caller.
+            if self._token is not None and now < self._token.expires_at:
+                return self._token
+            raise
+
+    async def _fetch(self) -> AccessToken:
+        # Counted from before the request: the lifetime runs while the answer is on its way.
+        asked_at = time.time()
+        form = {"grant_type": "client_credentials"}
+        if self._scope:
+            form["scope"] = self._scope
+        try:
+            response = await self._http.post(
+                self._token_url,
+                data=form,
+                headers={"Authorization": self._basic, "Accept": "application/json"},
+                # A redirect would carry the credentials to wherever it points.
+                follow_redirects=False,
+            )
+        except httpx.HTTPError as error:
+            raise TokenError(f"the auth-broker cannot be reached: {type(error).__name__}") from None
+        return _read(response, asked_at)
+
+
+class AsyncApiClient:
+    """Signs calls of the API. Use it as an asynchronous context manager, or close it."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, tokens: AsyncTokenManager, api_base_url: str
+    ) -> None:
+        self._http = http
+        self._tokens = tokens
+        self._origin = _origin_of(api_base_url)
+
+    async def get_token(self) -> str:
+        """A token that is valid now. Raises TokenError if none can be had."""
+        return await self._tokens.get_token()
+
+    async def request(self, method: str, url: str, **kwargs: Any) -> httpx.Response:
+        """Make a signed call; the arguments are those of `httpx.AsyncClient.request`.
+
+        Redirects are not followed unless asked for; httpx drops the token when another origin is
+        next. Raises TokenError if no token can be had, ValueError for a URL not of the API.
+        """
+        if _origin_of(url) != self._origin:
+            raise ValueError(f"{url!r} is not of {self._origin}: it must not get the token")
+        token = await self.get_token()
+        response = await self._send(method, url, token, kwargs)
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            await self._tokens.discard(token)
+            response = await self._send(method, url, await self.get_token(), kwargs)
+        return response
+
+    async def _send(
+        self, method: str, url: str, token: str, options: dict[str, Any]
+    ) -> httpx.Response:
+        headers = httpx.Headers(options.get("headers"))
+        headers["Authorization"] = f"Bearer {token}"
+        return await self._http.request(method, url, **{**options, "headers": headers})
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncApiClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+def _origin_of(url: str) -> tuple[str, bytes]:
+    parsed = httpx.URL(url)
+    return parsed.scheme, parsed.netloc
+
+
+def _read(response: httpx.Response, asked_at: float) -> AccessToken:
+    if response.status_code != httpx.codes.OK:
+        message = f"the auth-broker refused with status {response.status_code}"
+        raise TokenError(message, _error_code(response))
+    members = _json_object(response)
+    value, token_type = members.get("access_token"), members.get("token_type", "bearer")
+    if not isinstance(value, str) or not _B64TOKEN.fullmatch(value):
+        raise TokenError("the auth-broker's answer has no usable access_token")
+    if not isinstance(token_type, str) or token_type.lower() != "bearer":
+        raise TokenError("the auth-broker's token is of a type other than bearer")
+    lifetime = _lifetime(members.get("expires_in"))
+    return AccessToken(value, asked_at + lifetime - LEEWAY_SECONDS, asked_at + lifetime)
+
+
+def _lifetime(expires_in: object) -> float:
+    if expires_in is None:
+        return DEFAULT_LIFETIME_SECONDS
+    try:
+        lifetime = float(expires_in)  # type: ignore[arg-type]  # that is what is being tried
+    except (TypeError, ValueError):
+        lifetime = math.nan
+    if isinstance(expires_in, bool) or not math.isfinite(lifetime):
+        raise TokenError("the auth-broker's expires_in is no number of seconds")
+    return lifetime
+
+
+def _json_object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        members = response.json()
+    except ValueError:
+        raise TokenError("the auth-broker's answer is not JSON") from None
+    if not isinstance(members, dict):
+        raise TokenError("the auth-broker's answer is no JSON object")
+    return members
+
+
+def _error_code(response: httpx.Response) -> str:
+    try:
+        code = _json_object(response).get("error")
+    except TokenError:
+        return ""
+    return code if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else ""
+
+
+def make_client(config: Any) -> AsyncApiClient:
+    """The client that the contract run checks."""
+    verify = ssl.create_default_context(cafile=config.ca_file) if config.ca_file else True
+    http = httpx.AsyncClient(timeout=config.timeout, verify=verify)
+    tokens = AsyncTokenManager(
+        http, config.token_url, config.client_id, config.client_secret, scope=config.scope
+    )
+    return AsyncApiClient(http, tokens, config.api_base_url)
