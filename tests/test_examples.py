@@ -1,0 +1,34 @@
+"""The verdicts that examples/README.md tells are those that a check reaches."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from contract_tests.target import load_target
+from tests.mutants.kit import verdicts_on
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def told() -> dict[str, dict[str, str]]:
+    """For each client of the README, the clauses that do not pass and the verdict on each."""
+    text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    row = re.compile(r"^\| `([a-z.0-9-]+)` \| ([a-z-]+) \|", re.MULTILINE)
+    return {part.splitlines()[0].strip(): dict(row.findall(part)) for part in sections}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("client", told())
+def test_readme_tells_the_verdicts(client):
+    factory = load_target(str(EXAMPLES / client)).factory
+    found = {name: verdict.value for name, (verdict, _) in verdicts_on(factory).items()}
+    assert found == told()[client]
+
+
+def test_readme_tells_of_every_example():
+    files = {str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*_client.py")}
+    assert set(told()) == files
