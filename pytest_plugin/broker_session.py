@@ -64,10 +64,12 @@ class BrokerSession:
 
     def _special(self, settings: Mapping[str, Any]) -> Iterator[Broker]:
         broker = Broker(**settings)
+        self._server.unmount()
         self._server.mount(broker)
         try:
             yield broker
         finally:
+            self._server.unmount()
             self._server.mount(self._plain)
 
 

@@ -143,6 +143,12 @@ def _unpadded(facts: _TokenFacts) -> str:
     return ""
 
 
+def _no_colon(facts: _TokenFacts) -> str:
+    if facts.decoded is None or b":" in facts.decoded:
+        return ""
+    return "the header decodes to text without a colon: encode client_id:client_secret"
+
+
 def _line_feed(facts: _TokenFacts) -> str:
     decoded = facts.decoded or b""
     client_id, _ = facts.pair
@@ -160,9 +166,9 @@ def _line_feed(facts: _TokenFacts) -> str:
 
 
 def _spaces(facts: _TokenFacts) -> str:
-    client_id, secret = facts.pair
-    known = facts.client_named(client_id.strip())
-    if known and known.client_secret == secret.strip():
+    client_id, secret = (part.strip() for part in facts.pair)
+    known = facts.client_named(client_id)
+    if known and known.client_secret == secret and facts.pair != (client_id, secret):
         return "there is white space around the id or the secret: was it copied with it?"
     return ""
 
@@ -170,7 +176,7 @@ def _spaces(facts: _TokenFacts) -> str:
 def _quotes(facts: _TokenFacts) -> str:
     client_id, secret = (part.strip("\"'") for part in facts.pair)
     known = facts.client_named(client_id)
-    if known and known.client_secret == secret and not facts.is_right:
+    if known and known.client_secret == secret and facts.pair != (client_id, secret):
         return "the id or the secret has quotes around it: were they taken over from a .env file?"
     return ""
 
@@ -240,8 +246,6 @@ def _another_clients_secret(facts: _TokenFacts) -> str:
 def _unknown_client(facts: _TokenFacts) -> str:
     if facts.decoded is None or facts.is_right:
         return ""
-    if b":" not in facts.decoded:
-        return "the header decodes to text without a colon: encode client_id:client_secret"
     return "no client with that client_id is registered: is it the one of another environment?"
 
 
@@ -303,6 +307,7 @@ _TOKEN_HINTS: tuple[Callable[[_TokenFacts], str], ...] = (
     _url_safe,
     _unpadded,
     _encoded_twice,
+    _no_colon,
     _swapped,
     _spaces,
     _quotes,

@@ -1,0 +1,58 @@
+"""The catalogue holds every clause, and what is passive has a judge."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+
+import mockbroker
+from mockbroker.spec.catalogue import CATALOGUE, CHAPTERS, clause
+from mockbroker.spec.clause import Level
+from mockbroker.spec.judges import MESSAGE_CLAUSES, PASSIVE_CLAUSES, TRACE_JUDGES
+from tests.spec import test_judges
+
+
+def test_clauses_are_unique_and_grouped_by_chapter():
+    ids = [entry.id for entry in CATALOGUE]
+    assert len(ids) == len(set(ids))
+    chapters = [entry.chapter for entry in CATALOGUE]
+    assert [c for n, c in enumerate(chapters) if c not in chapters[:n]] == list(CHAPTERS)
+    assert chapters == sorted(chapters, key=CHAPTERS.index)
+
+
+def test_what_a_document_demands_has_a_source():
+    by_experience = {"signing.no-retry-storm", "errors.transport", "errors.not-cached"}
+    by_experience |= {"errors.no-hammering", "errors.timeout"}
+    without = {entry.id for entry in CATALOGUE if not entry.sources}
+    assert without - by_experience == {
+        entry.id for entry in CATALOGUE if not entry.sources and entry.level is Level.PRACTICE
+    }
+
+
+def test_every_passive_clause_is_judged():
+    shown = set().union(*(ids for _, ids in test_judges.DEFECTS.values()))
+    shown = shown.union(*(ids for _, ids in test_judges.CALLS.values()))
+    assert shown | {"request.accept", "basic.utf8"} == MESSAGE_CLAUSES
+    assert MESSAGE_CLAUSES | TRACE_JUDGES.keys() == PASSIVE_CLAUSES
+
+
+def test_unknown_clause_is_named():
+    with pytest.raises(KeyError, match=r"request\.nothing"):
+        clause("request.nothing")
+
+
+def modules(package):
+    for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not info.name.endswith("__main__"):
+            yield importlib.import_module(info.name)
+
+
+def test_public_names_are_sorted():
+    def rank(name):
+        return not name.isupper(), not name[0].isupper(), name
+
+    for module in modules(mockbroker):
+        names = getattr(module, "__all__", [])
+        assert list(names) == sorted(names, key=rank), module.__name__
