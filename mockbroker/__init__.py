@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mockbroker.answers import TokenAnswer
     from mockbroker.broker import Broker
+    from mockbroker.certificates import ServerCertificate, throw_away_certificate
     from mockbroker.clock import Clock
     from mockbroker.faults import Fault
     from mockbroker.journal import Journal
@@ -30,8 +31,10 @@ __all__ = [
     "Level",
     "Profile",
     "Server",
+    "ServerCertificate",
     "TokenAnswer",
     "TokenState",
+    "throw_away_certificate",
 ]
 
 _PLACES = {
@@ -46,8 +49,10 @@ _PLACES = {
     "Level": "mockbroker.spec.clause",
     "Profile": "mockbroker.spec.profile",
     "Server": "mockbroker.server",
+    "ServerCertificate": "mockbroker.certificates",
     "TokenAnswer": "mockbroker.answers",
     "TokenState": "mockbroker.spec.credentials",
+    "throw_away_certificate": "mockbroker.certificates",
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -40,6 +39,7 @@ from mockbroker.spec.profile import Profile
 from mockbroker.tokens import TokenStore, random_jwt, random_token
 
 if TYPE_CHECKING:
+    from mockbroker.certificates import ServerCertificate
     from mockbroker.server import Server
 
 __all__ = ["Broker"]
@@ -77,6 +77,8 @@ class Broker:
         self._api_script = FaultScript()
         self._released = threading.Event()
         self._base_url = self._prefix = ""
+        self.ca_file: str | None = None
+        """The certificate, in PEM, that clients must trust to reach the broker over TLS."""
         self._lock = threading.Lock()
         self._use_settings()
 
@@ -195,10 +197,11 @@ class Broker:
 
     @contextlib.contextmanager
     def running(
-        self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None
+        self, host: str = "127.0.0.1", port: int = 0, *, tls: ServerCertificate | None = None
     ) -> Iterator[Broker]:
         """Serve the broker in a thread while the block runs; port 0 takes a free one.
 
+        With a ``tls`` certificate (`throw_away_certificate` makes one) it speaks HTTPS only.
         Raises OSError if the address cannot be had.
         """
         from mockbroker.server import Server  # noqa: PLC0415 - the shell is loaded when needed
@@ -208,9 +211,10 @@ class Broker:
             server.mount(self)
             yield self
 
-    def mounted_at(self, origin: str, prefix: str) -> None:
-        """Told by the server: from now on, the broker's URLs begin with these."""
+    def mounted_at(self, origin: str, prefix: str, ca_file: str | None = None) -> None:
+        """Told by the server: the broker's URLs begin with these, and who signed for them."""
         with self._lock:
+            self.ca_file = ca_file
             self._base_url, self._prefix = origin + prefix, prefix
             if self._released.is_set():
                 self._released = threading.Event()

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mockbroker.broker import Broker
+    from mockbroker.certificates import ServerCertificate
     from mockbroker.server import Server
     from mockbroker.spec.clause import Clause
     from mockbroker.spec.credentials import Credentials
@@ -100,14 +102,25 @@ _config_option = click.option(
 @click.option("--expires-in", type=click.FloatRange(min=0), help="Lifetime of tokens in seconds.")
 @_profile_option
 @click.option("--lenient", is_flag=True, help="Note what is wrong with a request, and answer it.")
+@click.option("--tls", is_flag=True, help="Speak HTTPS, with a certificate made on the spot.")
 @_config_option
-def serve(host: str, port: int, clients: tuple[Credentials, ...], **settings: Any) -> None:
+def serve(
+    host: str,
+    port: int,
+    clients: tuple[Credentials, ...],
+    tls: bool,  # noqa: FBT001 - a flag of the command line
+    **settings: Any,
+) -> None:
     """Run the broker until Ctrl-C, saying what is wrong with each request."""
-    from mockbroker.console import banner, exchange_lines  # noqa: PLC0415 - Flask only if served
-
     broker = _make_broker(clients, **settings)
-    server = _listen(host, port)
-    server.mount(broker)
+    with tempfile.TemporaryDirectory(prefix="mockbroker-") as directory:
+        server = _listen(host, port, _certificate(Path(directory), host) if tls else None)
+        server.mount(broker)
+        _serve_and_log(broker, server)
+
+
+def _serve_and_log(broker: Broker, server: Server) -> None:
+    from mockbroker.console import banner, exchange_lines  # noqa: PLC0415 - Flask only if served
 
     def log(exchange: Exchange) -> None:
         lines = exchange_lines(exchange, broker.registered, broker.token_issued_values)
@@ -150,11 +163,23 @@ def _find_profile(name: str, config: Path | None) -> Any:
         raise click.ClickException(str(error)) from error
 
 
-def _listen(host: str, port: int) -> Server:
+def _certificate(directory: Path, host: str) -> ServerCertificate:
+    from mockbroker.certificates import (  # noqa: PLC0415 - only when needed
+        MissingExtraError,
+        throw_away_certificate,
+    )
+
+    try:
+        return throw_away_certificate(directory, host)
+    except MissingExtraError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _listen(host: str, port: int, certificate: ServerCertificate | None) -> Server:
     from mockbroker.server import Server  # noqa: PLC0415 - Flask only if served
 
     try:
-        return Server(host, port)
+        return Server(host, port, tls=certificate)
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {host}, port {port}: {error.strerror or error}; "

@@ -29,6 +29,7 @@ def banner(broker: Broker) -> str:
         f"mockbroker, profile {broker.profile.name}, {kind}; stop it with Ctrl-C",
         f"  token URL      {broker.token_url}",
         f"  API            {broker.api_url}/",
+        *([f"  CA             {broker.ca_file}"] if broker.ca_file else []),
     ]
     for credentials in broker.registered:
         lines += [
@@ -45,7 +46,8 @@ def _curl(broker: Broker) -> str:
         proof = " ".join(f"--data-urlencode {shlex.quote(field)}" for field in fields)
     else:
         proof = f"-u {shlex.quote(f'{client_id}:{secret}')}"
-    return f"curl {proof} -d grant_type=client_credentials {broker.token_url}"
+    trust = f"--cacert {shlex.quote(broker.ca_file)} " if broker.ca_file else ""
+    return f"curl {trust}{proof} -d grant_type=client_credentials {broker.token_url}"
 
 
 def exchange_lines(

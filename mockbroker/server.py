@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from mockbroker.app import Mounts, create_app
+from mockbroker.certificates import ServerCertificate
 from mockbroker.pool import ConnectionPool
 from mockbroker.wire import Connection
 
@@ -34,12 +35,12 @@ STOP_LIMIT_SECONDS = 5.0
 class Server:
     """An HTTP server for one broker or many.
 
-    It listens as soon as it is made; port 0 takes a free one. ``tls`` is a server-side context
-    with a certificate loaded. Raises OSError if the address cannot be had.
+    It listens as soon as it is made; port 0 takes a free one. With a ``tls`` certificate it
+    speaks HTTPS only. Raises OSError if the address cannot be had.
     """
 
     def __init__(
-        self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None
+        self, host: str = "127.0.0.1", port: int = 0, *, tls: ServerCertificate | None = None
     ) -> None:
         self._tls = tls
         self._listener = _listen(host, port)
@@ -61,7 +62,7 @@ class Server:
         if prefix in self.mounts:
             raise ValueError(f"a broker is mounted at prefix {prefix!r} already")
         self.mounts[prefix] = broker
-        broker.mounted_at(self.origin, prefix)
+        broker.mounted_at(self.origin, prefix, self._tls.ca_file if self._tls else None)
 
     def unmount(self, prefix: str = "") -> None:
         """Serve the broker at that prefix no longer. Raises KeyError if there is none."""
@@ -130,7 +131,7 @@ class Server:
         sock, _ = self._listener.accept()
         if self._tls is None:
             return sock
-        return self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        return self._tls.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
 
     def _serve(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

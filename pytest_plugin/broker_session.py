@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import pytest
 
 from mockbroker.broker import Broker
+from mockbroker.certificates import MissingExtraError, throw_away_certificate
+from mockbroker.profiles import ConfigError, profile_named
 from mockbroker.server import Server
-from mockbroker.spec.masking import describe
+from mockbroker.spec.masking import describe, mask
 
 __all__ = ["BrokerSession", "traffic_of"]
 
-_SETTINGS = frozenset({"expires_in", "profile", "strict"})
+_SETTINGS = frozenset({"expires_in", "profile", "strict", "tls"})
 
 
 class BrokerSession:
-    """A server that runs for the session and carries one broker after another."""
+    """A server that runs for the session and carries one broker after another.
 
-    def __init__(self) -> None:
-        self._server = Server()
+    A test whose marker asks for TLS gets another server, which then runs on for the next one.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._plain = Broker()
+        self._servers = contextlib.ExitStack()
 
     def __enter__(self) -> BrokerSession:
-        self._server.start()
+        self._server = self._servers.enter_context(Server())
         self._server.mount(self._plain)
         return self
 
@@ -36,22 +44,26 @@ class BrokerSession:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.stop()
+        self._servers.close()
+
+    @cached_property
+    def _tls_server(self) -> Server:
+        try:
+            certificate = throw_away_certificate(self._directory)
+        except MissingExtraError as error:
+            raise pytest.UsageError(f"the auth_broker marker: {error}") from error
+        return self._servers.enter_context(Server(tls=certificate))
 
     @contextlib.contextmanager
-    def for_test(self, node: pytest.Item, settings: Mapping[str, Any]) -> Iterator[Broker]:
+    def for_test(self, item: pytest.Item) -> Iterator[Broker]:
         """The broker for one test, with the settings of its marker.
 
-        Raises pytest.UsageError if the marker has a setting that does not exist.
+        Raises pytest.UsageError if the marker says what cannot be.
         """
-        unknown = sorted(settings.keys() - _SETTINGS)
-        if unknown:
-            raise pytest.UsageError(
-                f"{node.nodeid}: the auth_broker marker has no setting {', '.join(unknown)}; "
-                f"there are {', '.join(sorted(_SETTINGS))}"
-            )
-        if "profile" in settings:
-            yield from self._special(settings)
+        settings = _settings_of(item)
+        if settings.keys() & {"profile", "tls"}:
+            with self._special(item, settings) as broker:
+                yield broker
             return
         broker = self._plain
         broker.reset()
@@ -62,15 +74,47 @@ class BrokerSession:
         finally:
             broker.release()
 
-    def _special(self, settings: Mapping[str, Any]) -> Iterator[Broker]:
-        broker = Broker(**settings)
-        self._server.unmount()
-        self._server.mount(broker)
+    @contextlib.contextmanager
+    def _special(self, item: pytest.Item, settings: dict[str, Any]) -> Iterator[Broker]:
+        server = self._tls_server if settings.pop("tls", False) else self._server
         try:
+            profile = profile_named(
+                settings.pop("profile", "autograb"), directory=item.config.rootpath
+            )
+        except ConfigError as error:
+            raise pytest.UsageError(f"{item.nodeid}: the auth_broker marker: {error}") from error
+        broker = Broker(profile=profile, **settings)
+        with _mounted(server, broker):
             yield broker
-        finally:
-            self._server.unmount()
-            self._server.mount(self._plain)
+
+
+@contextlib.contextmanager
+def _mounted(server: Server, broker: Broker) -> Iterator[None]:
+    """The broker in the place of the one that the server carries, if it does."""
+    before = server.mounts.get("")
+    if before is not None:
+        server.unmount()
+    server.mount(broker)
+    try:
+        yield
+    finally:
+        server.unmount()
+        if before is not None:
+            server.mount(before)
+
+
+def _settings_of(item: pytest.Item) -> dict[str, Any]:
+    marker = item.get_closest_marker("auth_broker")
+    if marker is None:
+        return {}
+    unknown = sorted(marker.kwargs.keys() - _SETTINGS)
+    if unknown or marker.args:
+        named = ", ".join([*unknown, *map(repr, marker.args)])
+        raise pytest.UsageError(
+            f"{item.nodeid}: the auth_broker marker has no setting {named}; "
+            f"there are {', '.join(sorted(_SETTINGS))}, each as setting=value"
+        )
+    return dict(marker.kwargs)
 
 
 def traffic_of(broker: Broker) -> str:
@@ -78,5 +122,7 @@ def traffic_of(broker: Broker) -> str:
     lines = []
     for exchange in broker.journal:
         lines.append(describe(exchange))
-        lines += [f"    hint: {hint}" for hint in {b.hint for b in exchange.breaches if b.hint}]
-    return "\n".join(lines) or "the broker saw no request"
+        hints = dict.fromkeys(b.hint for b in exchange.breaches if b.hint)
+        lines += [f"    hint: {hint}" for hint in hints]
+    text = "\n".join(lines) or "the broker saw no request"
+    return mask(text, broker.registered, broker.token_issued_values)

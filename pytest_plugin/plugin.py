@@ -20,7 +20,7 @@ __all__: list[str] = []
 
 CLAUSE_MARKER = "contract_clause"
 _MARKERS = (
-    "auth_broker(expires_in, profile, strict): settings of the fixture for this test",
+    "auth_broker(expires_in, profile, strict, tls): settings of the fixture for this test",
     f"{CLAUSE_MARKER}(id): the clause of the contract that this test judges",
 )
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -108,16 +108,15 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 @pytest.fixture
 def auth_broker(request: pytest.FixtureRequest, _auth_broker_session: Any) -> Iterator[Broker]:
     """A running auth-broker, clean for each test; see `mockbroker.Broker`."""
-    marker = request.node.get_closest_marker("auth_broker")
-    with _auth_broker_session.for_test(request.node, marker.kwargs if marker else {}) as broker:
+    with _auth_broker_session.for_test(request.node) as broker:
         yield broker
 
 
 @pytest.fixture(scope="session")
-def _auth_broker_session() -> Iterator[Any]:
+def _auth_broker_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from pytest_plugin.broker_session import BrokerSession  # noqa: PLC0415 - only if used
 
-    with BrokerSession() as session:
+    with BrokerSession(tmp_path_factory.mktemp("auth-broker")) as session:
         yield session
 
 

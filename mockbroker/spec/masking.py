@@ -100,4 +100,4 @@ def _credentials_for_curl(authorization: str) -> list[str]:
     scheme = read_authorization(authorization).scheme
     if scheme.lower() == "basic":
         return ["-u", '"$CLIENT_ID:$CLIENT_SECRET"']
-    return ["-H", f'"Authorization: {scheme} $TOKEN"'.replace(": $", ": $")]
+    return ["-H", shlex.quote(f"Authorization: {scheme} ") + '"$TOKEN"']

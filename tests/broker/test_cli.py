@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import requests
@@ -51,6 +52,21 @@ def token_url(banner: str) -> str:
     found = re.search(r"token URL +(\S+)", banner)
     assert found
     return found[1]
+
+
+def test_serve_with_tls_names_the_ca_file_that_clients_must_trust():
+    with serving("--tls", "--client", "shop:secret") as (process, banner):
+        found = re.search(r"CA +(\S+)", banner)
+        assert found
+        assert f"curl --cacert {found[1]}" in banner
+        url = token_url(banner)
+        answer = requests.post(url, GRANT, auth=("shop", "secret"), verify=found[1], timeout=5)
+        assert answer.status_code == 200
+        with pytest.raises(requests.exceptions.SSLError):
+            requests.post(url, GRANT, auth=("shop", "secret"), timeout=5)
+        process.terminate()
+        assert process.wait(10) == 0
+    assert not Path(found[1]).exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

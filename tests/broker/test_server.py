@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import select
 import socket
-import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
-from ipaddress import ip_address
-from pathlib import Path
 
 import freezegun
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
-from mockbroker import Broker, Fault, Server
+from mockbroker import Broker, Fault, Server, throw_away_certificate
 from tests.broker.wires import GRANT, connect, read_all, read_answer, token_request
 
 
@@ -269,35 +260,12 @@ def test_a_mistake_of_the_broker_itself_never_shows_a_traceback(broker, caplog):
 
 
 def test_tls_with_half_open_handshakes_holds_up_nobody(tmp_path):
-    certificate, context = own_certificate(tmp_path)
-    with Broker().running(tls=context) as broker:
+    with Broker().running(tls=throw_away_certificate(tmp_path)) as broker:
         assert broker.token_url.startswith("https://127.0.0.1:")
         half_open = [connect(broker) for _ in range(10)]
-        answer = requests.get(broker.api_url, verify=certificate, timeout=5)
+        answer = requests.get(broker.api_url, verify=broker.ca_file, timeout=5)
         assert answer.status_code == 401
         with pytest.raises(requests.exceptions.SSLError):
             requests.get(broker.api_url, timeout=5)
         for sock in half_open:
             sock.close()
-
-
-def own_certificate(directory: Path) -> tuple[str, ssl.SSLContext]:
-    """A certificate for the loopback address that nobody has signed but itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mockbroker")])
-    now = datetime.now(timezone.utc)
-    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(address, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    file, both = directory / "ca.pem", directory / "both.pem"
-    file.write_bytes(certificate.public_bytes(Encoding.PEM))
-    both.write_bytes(private + file.read_bytes())
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(both)
-    return str(file), context
