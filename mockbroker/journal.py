@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import overload
 
+from mockbroker.near_misses import Pattern, assert_seen
 from mockbroker.spec.exchange import Exchange
 
 __all__ = ["Journal", "Subscriber"]
@@ -78,6 +79,24 @@ class Journal(Sequence[Exchange]):
         """The exchanges as they are at this moment."""
         with self._lock:
             return tuple(self._exchanges)
+
+    def assert_seen(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        status: int | None = None,
+        times: int | None = None,
+    ) -> None:
+        """Assert that an exchange like this was seen: ``times`` times, or at least once.
+
+        ``url`` is a whole URL or begins with the path; without a query it fits any query.
+        Raises AssertionError with the exchanges that came closest, and what sets them apart.
+        """
+        __tracebackhide__ = True
+        pattern = Pattern(method=method, url=url, headers=headers or {}, status=status)
+        assert_seen(self.snapshot(), pattern, times)
 
     def __iter__(self) -> Iterator[Exchange]:
         return iter(self.snapshot())

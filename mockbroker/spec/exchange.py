@@ -20,7 +20,7 @@ class Endpoint(str, enum.Enum):
     ELSEWHERE = "elsewhere"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Exchange:
     """One request and what became of it.
 
@@ -46,6 +46,11 @@ class Exchange:
     token_state: TokenState | None = None
     fault: str | None = None
     use: int | None = None
+
+    def __repr__(self) -> str:
+        status = self.response.status if self.response else "no answer"
+        breached = "".join(f", breaks {breach.clause_id}" for breach in self.breaches)
+        return f"<#{self.number} {self.request.method} {self.request.path} → {status}{breached}>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

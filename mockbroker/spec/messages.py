@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 __all__ = ["Headers", "Request", "Response"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Headers:
     """Header fields in the order in which they came, repeated ones kept apart (RFC 9110, 5.2).
 
-    Values are the field's bytes decoded as Latin-1, so that every byte survives.
+    Values are the field's bytes decoded as Latin-1, so that every byte survives; its repr has
+    the names only, because a failing assertion prints it and values may be secret.
     """
 
     fields: tuple[tuple[str, str], ...] = ()
@@ -25,6 +26,9 @@ class Headers:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.fields)
 
+    def __repr__(self) -> str:
+        return f"<Headers {', '.join(name for name, _ in self.fields)}>"
+
     def get_all(self, name: str) -> tuple[str, ...]:
         """Every value of the named field; names compare without case."""
         wanted = name.lower()
@@ -35,7 +39,7 @@ class Headers:
         return next(iter(self.get_all(name)), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Request:
     """A request as it came: ``target`` is the raw request-target, path and query undecoded."""
 
@@ -43,6 +47,9 @@ class Request:
     target: str
     headers: Headers = field(default_factory=Headers)
     body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.path}>"
 
     @property
     def path(self) -> str:
@@ -55,10 +62,13 @@ class Request:
         return self.target.partition("?")[2]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Response:
     """An answer as it was sent."""
 
     status: int
     headers: Headers = field(default_factory=Headers)
     body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}>"
