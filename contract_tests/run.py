@@ -21,7 +21,7 @@ from contract_tests.virtual_time import StoryTime, VirtualTime
 from mockbroker.broker import Broker
 from mockbroker.server import Server
 from mockbroker.spec.catalogue import clause
-from mockbroker.spec.clause import Breach, Level
+from mockbroker.spec.clause import Level
 from mockbroker.spec.credentials import Credentials
 from mockbroker.spec.profile import AUTOGRAB, Profile
 
@@ -38,13 +38,14 @@ _OWN_SCENARIO_ONLY = frozenset({"cache.reuse", "signing.bearer"})
 class RunSettings:
     """What a user may choose.
 
-    ``deadline`` is how many seconds of real time one operation of the client may take before it
-    is cut off; ``client_timeout`` is the timeout, in seconds, that clients are told to use.
+    ``seed`` draws other examples than those that are drawn every time. ``deadline`` is how many
+    seconds of real time one operation of the client may take before it is cut off;
+    ``client_timeout`` is the timeout, in seconds, that clients are told to use.
     """
 
     profile: Profile = AUTOGRAB
     examples: int = 25
-    explore: bool = False
+    seed: int | None = None
     fail_on: Level = Level.MUST
     target: str = ""
     deadline: float = 10.0
@@ -198,9 +199,11 @@ class ContractRun:
             attempt(drawn)
         budget = self.settings.examples if examples is None else examples
         test = hypothesis.given(strategy)(attempt)
+        if self.settings.seed is not None:
+            test = hypothesis.seed(self.settings.seed)(test)
         hypothesis.settings(
             max_examples=max(1, min(budget, self.settings.examples)),
-            derandomize=not self.settings.explore,
+            derandomize=self.settings.seed is None,
             deadline=None,
             database=None,
             report_multiple_bugs=False,
@@ -211,18 +214,11 @@ class ContractRun:
 
     # -- findings ------------------------------------------------------------------------------
 
-    def note(self, outcome: ContractBreached, breach: Breach) -> None:
+    def note(self, breached: ContractBreached) -> None:
         """Keep a breach of a clause other than the one being played."""
-        if breach.clause_id in _OWN_SCENARIO_ONLY or breach.clause_id in self._findings:
-            return
-        self._findings[breach.clause_id] = Finding(
-            breach.clause_id,
-            self.verdict_on_breach(breach.clause_id),
-            reason=f"{breach.what}; expected {breach.expected}",
-            example=outcome.story,
-            exchanges=outcome.exchanges,
-            curl=outcome.curl,
-        )
+        clause_id = breached.breaches[0].clause_id
+        if clause_id not in _OWN_SCENARIO_ONLY and clause_id not in self._findings:
+            self._findings[clause_id] = breached.finding(self.verdict_on_breach(clause_id))
 
     def verdict_on_breach(self, clause_id: str) -> Verdict:
         """``failed``, or ``advice`` for a level below the one that fails a run."""

@@ -85,6 +85,9 @@ class Stage:
         self.credentials = credentials
         self.broker = broker or run.new_broker(credentials, expires_in, scope)
         self._owns_broker = broker is None
+        if run.settings.seed is not None:
+            seed = run.settings.seed
+            self.tell(f"exploring: the examples of seed {seed}; --seed {seed} draws them again")
         if self._owns_broker:
             self.tell(f"the broker issues tokens with expires_in={expires_in:g}")
 
@@ -276,7 +279,7 @@ class Stage:
             if breach.clause_id == self._clause_id:
                 own.append(breach)
             elif breach.clause_id not in self._judged_elsewhere:
-                self._run.note(self._breached([breach]), breach)
+                self._run.note(self._breached([breach]))
         if own:
             self._fail(own)
 

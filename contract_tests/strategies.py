@@ -31,7 +31,7 @@ B64TOKEN_ALPHABET = _WORD + "-._~+/"
 LONG_LIFETIMES = (3600, 86400, 2592000, 10**12)
 """Seconds. The third overflows a 32-bit count of milliseconds, the last most calendars."""
 
-_TELLING_LIFETIMES = (0, 1, 2, 5, 29, 30, 31, 59, 60, 61, 120, 299, 300, 600, 3599, 3600, 86400)
+_TELLING_LIFETIMES = (3599, 3600, 86400, 600, 300, 299, 120, 61, 60, 59, 31, 30, 29, 5, 2, 1, 0)
 
 
 def plain_credentials() -> st.SearchStrategy[Credentials]:

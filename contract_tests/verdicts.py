@@ -52,15 +52,14 @@ class ContractBreached(_Outcome):
         curl: str = "",
     ) -> None:
         self.breaches, self.story, self.exchanges, self.curl = breaches, story, exchanges, curl
-        super().__init__("\n".join(str(breach) for breach in breaches))
+        super().__init__("\n".join(dict.fromkeys(map(str, breaches))))
 
-    def __str__(self) -> str:
-        parts = [super().__str__()]
-        if self.story:
-            parts.append(f"The story:\n{self.story}")
-        if self.exchanges:
-            parts.append("The traffic:\n" + "\n".join(self.exchanges))
-        return "\n\n".join(parts)
+    def finding(self, verdict: Verdict) -> Finding:
+        """What the report says of it."""
+        first = self.breaches[0]
+        return Finding(
+            first.clause_id, verdict, first.in_words, self.story, self.exchanges, self.curl
+        )
 
 
 class NotTested(_Outcome):

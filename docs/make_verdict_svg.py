@@ -42,7 +42,7 @@ def checked(client: str) -> list[Line]:
     built = build_report(
         findings, profile=report["profile"], client=target, measured=report["measured"]
     )
-    return list(render(built))
+    return list(render(built, 100))
 
 
 def _finding(row: dict[str, object]) -> Finding | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,11 +14,10 @@ from typing import Any
 import click
 import pytest
 
+import contract_tests
 from contract_tests.run import RunSettings
-from contract_tests.target import TargetError, load_target
-from contract_tests.verdicts import Verdict
-from mockbroker.spec.catalogue import CATALOGUE
-from pytest_plugin.terminal import Line, plain, render
+from pytest_plugin.settings import problem_with
+from pytest_plugin.terminal import Line, plain, render, width_of
 from pytest_plugin.verdicts import VerdictCollector
 
 __all__ = ["check"]
@@ -29,7 +29,12 @@ _LEVELS = ("must", "should", "may", "practice")
 @click.argument("target", metavar="TARGET")
 @click.option("--profile", default="autograb", show_default=True, metavar="NAME")
 @click.option("--fail-on", type=click.Choice(_LEVELS), default="must", show_default=True)
-@click.option("--only", metavar="PATTERN", help="Clauses whose id holds it: refresh, or basic.utf8")
+@click.option(
+    "--only",
+    default="",
+    metavar="PATTERN",
+    help="Clauses whose id holds it: refresh, or basic.utf8",
+)
 @click.option(
     "--examples",
     type=click.IntRange(min=1),
@@ -38,7 +43,8 @@ _LEVELS = ("must", "should", "may", "practice")
     help="Examples to draw for a clause.",
 )
 @click.option("--explore", is_flag=True, help="Draw examples at random, not always the same.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False), help="Write the report.")
+@click.option("--seed", type=click.IntRange(min=0), help="Explore again with that seed.")
+@click.option("--json", "json_file", default="", metavar="FILE", help="Write the report.")
 @click.pass_context
 def check(context: click.Context, /, target: str, **options: Any) -> None:
     """Check a client against the contract.
@@ -47,7 +53,15 @@ def check(context: click.Context, /, target: str, **options: Any) -> None:
     unless named. It takes a ClientConfig and returns the client, which offers get_token(),
     request(method, url) or both.
     """
-    _must_be_usable(target, options["only"], options["json_file"])
+    problem = problem_with(
+        client=target,
+        profile=options["profile"],
+        only=options["only"],
+        json=options["json_file"],
+        prefix="--",
+    )
+    if problem:
+        raise click.UsageError(problem)
     progress = _Progress()
     with _isolated():
         status = pytest.main(_arguments(target, options), plugins=[progress])
@@ -56,22 +70,9 @@ def check(context: click.Context, /, target: str, **options: Any) -> None:
     context.exit(int(status))
 
 
-def _must_be_usable(target: str, only: str | None, json_file: str | None) -> None:
-    try:
-        load_target(target)
-    except TargetError as error:
-        raise click.UsageError(str(error)) from None
-    if only and not any(only in clause.id for clause in CATALOGUE):
-        raise click.UsageError(
-            f"--only {only!r} matches no clause; `mockbroker clauses` lists them"
-        )
-    if json_file and not Path(json_file).resolve().parent.is_dir():
-        raise click.UsageError(f"--json {json_file}: there is no such folder")
-
-
 def _arguments(target: str, options: dict[str, Any]) -> list[str]:
-    here = Path(__file__).parent
-    arguments = ["--pyargs", "contract_tests", "-c", str(here / "check.ini")]
+    here, scenarios = Path(__file__).parent, Path(contract_tests.__file__).parent
+    arguments = [str(scenarios), "--confcutdir", str(scenarios), "-c", str(here / "check.ini")]
     arguments += ["-p", "pytest_plugin.plugin", "-p", "no:cacheprovider", "-p", "no:terminal"]
     arguments += ["-p", "no:faulthandler", "-p", "no:logging", "-p", "no:warnings"]
     arguments += ["--contract-client", target, "--contract-profile", options["profile"]]
@@ -79,6 +80,8 @@ def _arguments(target: str, options: dict[str, Any]) -> list[str]:
     arguments += ["--contract-examples", str(options["examples"])]
     if options["explore"]:
         arguments += ["--contract-explore"]
+    if options["seed"] is not None:
+        arguments += ["--contract-seed", str(options["seed"])]
     if options["json_file"]:
         arguments += ["--contract-json", str(Path(options["json_file"]).resolve())]
     if options["only"]:
@@ -138,11 +141,9 @@ class _Progress:
     def pytest_sessionfinish(self) -> None:
         self._show("")
         collector = self._config and self._config.pluginmanager.get_plugin(VerdictCollector.NAME)
-        if not isinstance(collector, VerdictCollector):
-            return
-        report = collector.report
-        if any(row.verdict is not Verdict.NOT_TESTED or row.was_run for row in report.rows):
-            for line in render(report):
+        if isinstance(collector, VerdictCollector) and collector.has_report:
+            width = width_of(shutil.get_terminal_size((100, 24)).columns)
+            for line in render(collector.report, width):
                 _echo(line)
 
     def _show(self, text: str) -> None:

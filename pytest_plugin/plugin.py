@@ -37,6 +37,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     },
     "examples": {"metavar": "N", "help": "how many examples to draw for a clause (default: 25)"},
     "only": {"metavar": "PATTERN", "help": "judge the clauses whose id holds this text"},
+    "seed": {"metavar": "N", "help": "explore again what a run with that seed explored"},
     "json": {"metavar": "FILE", "help": "write the report as JSON"},
 }
 
@@ -57,6 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Announce the markers; look at the target at once, so that a wrong one is said at once."""
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_VerdictReceiver(config), "contract-verdict-receiver")
     if config.getoption("contract_client") or config.getini("contract_client"):
         from pytest_plugin.settings import check_settings  # noqa: PLC0415 - only if used
 
@@ -96,13 +99,19 @@ def _deselect(config: pytest.Config, items: list[pytest.Item], unwanted: list[py
         items[:] = [item for item in items if item not in unwanted]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Under xdist the controller collects nothing, and learns of clauses from their reports."""
-    if any(name == "contract_findings" for name, _ in report.user_properties):
-        from pytest_plugin.verdicts import receive  # noqa: PLC0415 - only if used
+class _VerdictReceiver:
+    """Passes verdicts on where a run is reported.
 
-        receive(report)
+    Under xdist that is the controller, which learns of clauses from their reports only.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if any(name.startswith("contract_") for name, _ in report.user_properties):
+            collector_of(self._config).receive(report)
 
 
 @pytest.fixture

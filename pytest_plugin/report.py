@@ -143,7 +143,7 @@ def build_report(
     """The report that these findings make.
 
     Several findings on one clause are merged: a breach found in any scenario counts against the
-    clause, whatever its own scenario said.
+    clause, whatever its own scenario said. Of two breaches the first is told.
     """
     merged: dict[str, Finding] = {}
     for finding in findings:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,12 +13,17 @@ from contract_tests.client import ClientFactory
 from contract_tests.run import ContractRun, RunSettings
 from contract_tests.target import TargetError, load_target
 from mockbroker.profiles import ConfigError, profile_named
+from mockbroker.spec.catalogue import CATALOGUE
 from mockbroker.spec.clause import Level
-from mockbroker.spec.profile import Profile
 
-__all__ = ["check_settings", "contract_run", "factory_from_options", "fail_on", "option"]
-
-_USAGE_ERROR = 4
+__all__ = [
+    "check_settings",
+    "contract_run",
+    "factory_from_options",
+    "fail_on",
+    "option",
+    "problem_with",
+]
 
 
 def option(config: pytest.Config, name: str) -> str:
@@ -37,51 +44,72 @@ def fail_on(config: pytest.Config) -> Level:
 
 def check_settings(config: pytest.Config) -> None:
     """Raise pytest.UsageError if a setting is wrong or the target names no client factory."""
-    _settings(config)
+    fail_on(config)
+    _examples(config)
+    _seed(config)
+    problem = problem_with(
+        **{name: option(config, name) for name in ("client", "profile", "only", "json")},
+        prefix="--contract-",
+    )
+    if problem:
+        raise pytest.UsageError(problem)
+
+
+def problem_with(*, client: str, profile: str, only: str, json: str, prefix: str) -> str:
+    """In one sentence, why a run with these options cannot begin; empty if it can.
+
+    ``prefix`` is how the options' names begin where the user has written them.
+    """
     try:
-        load_target(option(config, "client"))
-    except TargetError as error:
-        raise pytest.UsageError(str(error)) from None
+        profile_named(profile or "autograb")
+        load_target(client)
+    except (ConfigError, TargetError) as error:
+        return str(error)
+    if not any(only in known.id for known in CATALOGUE):
+        return f"{prefix}only {only!r} matches no clause; `mockbroker clauses` lists them"
+    if json and not Path(json).resolve().parent.is_dir():
+        return f"{prefix}json {json}: there is no such folder"
+    if json and Path(json).is_dir():
+        return f"{prefix}json {json}: this is a folder; name a file"
+    return ""
 
 
 def factory_from_options(config: pytest.Config) -> ClientFactory:
-    """The factory that ``--contract-client`` names; without it the run ends, exit status 4."""
+    """The factory that ``--contract-client`` names. Raises TargetError if it names none."""
     target = option(config, "client")
     if not target:
-        pytest.exit(
+        raise TargetError(
             "the contract needs a client: pass --contract-client TARGET, or override the fixture "
-            "contract_client_factory in a conftest.py",
-            returncode=_USAGE_ERROR,
+            "contract_client_factory in a conftest.py"
         )
     return load_target(target).factory
 
 
 @contextlib.contextmanager
 def contract_run(config: pytest.Config, factory: ClientFactory) -> Iterator[ContractRun]:
-    """A contract run for that factory; ends the session, exit status 4, if it makes no client."""
+    """A contract run for that factory. Raises TargetError if it makes no usable client."""
     with contextlib.closing(ContractRun(factory, _settings(config))) as run:
-        try:
-            run.rehearsal  # noqa: B018 - it is here that an unusable client shows
-        except TargetError as error:
-            pytest.exit(str(error), returncode=_USAGE_ERROR)
+        run.rehearsal  # noqa: B018 - it is here that an unusable client shows
         yield run
 
 
 def _settings(config: pytest.Config) -> RunSettings:
     return RunSettings(
-        profile=_profile(config),
+        profile=profile_named(option(config, "profile") or "autograb"),
         examples=_examples(config),
-        explore=option(config, "explore") == "True",
+        seed=_seed(config),
         fail_on=fail_on(config),
         target=option(config, "client"),
     )
 
 
-def _profile(config: pytest.Config) -> Profile:
-    try:
-        return profile_named(option(config, "profile") or "autograb", directory=config.rootpath)
-    except ConfigError as error:
-        raise pytest.UsageError(str(error)) from None
+def _seed(config: pytest.Config) -> int | None:
+    text = option(config, "seed")
+    if text and not text.isdigit():
+        raise pytest.UsageError(f"--contract-seed {text!r} is not a whole number from 0")
+    if text:
+        return int(text)
+    return secrets.randbelow(2**32) if option(config, "explore") == "True" else None
 
 
 def _examples(config: pytest.Config) -> int:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from contract_tests.verdicts import Verdict
+from contract_tests.verdicts import Finding, Verdict
+from mockbroker.spec.catalogue import clause
 from mockbroker.spec.clause import Level
 from pytest_plugin.report import Report, Row
 
-__all__ = ["Line", "plain", "render"]
+__all__ = ["Line", "plain", "render", "story", "width_of"]
 
-_WIDTH = 100
+_NARROWEST, _WIDEST = 80, 120
 _MARKS = {
     Verdict.PASSED: ("✓", "green"),
     Verdict.FAILED: ("✗", "red"),
@@ -46,21 +47,27 @@ def plain(text: str, encoding: str | None) -> str:
     return text
 
 
-def render(report: Report) -> Iterator[Line]:
+def width_of(columns: int) -> int:
+    """How wide a report should be on a terminal with so many columns."""
+    return max(_NARROWEST, min(columns, _WIDEST))
+
+
+def render(report: Report, width: int) -> Iterator[Line]:
     """The whole report: the table, the stories of what is wrong, what was measured, the verdict."""
     yield Line(
         f"The contract · {report.client.target or 'client'} · profile {report.profile}", "bold"
     )
-    yield from _table(report.rows)
+    yield from _table(report.rows, width)
     for row in report.rows:
         if row.verdict in {Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH}:
-            yield from _story(row)
+            yield Line()
+            yield from (replace(line, text=f"  {line.text}") for line in story(row.finding))
     yield from _measured(report.measured)
     yield Line()
-    yield from _verdict(report)
+    yield from _verdict(report, width)
 
 
-def _table(rows: Iterable[Row]) -> Iterator[Line]:
+def _table(rows: Iterable[Row], width: int) -> Iterator[Line]:
     unplayed: list[Row] = []
     for chapter, members in groupby(rows, key=lambda row: row.clause.chapter):
         played: list[Row] = []
@@ -70,41 +77,45 @@ def _table(rows: Iterable[Row]) -> Iterator[Line]:
             yield Line()
             yield Line(f"  {chapter}", "bold")
             for row in played:
-                yield _row(row)
-    yield from _unplayed(unplayed)
+                yield from _row(row, width)
+    yield from _unplayed(unplayed, width)
 
 
-def _row(row: Row) -> Line:
+def _row(row: Row, width: int) -> Iterator[Line]:
     mark, style = _MARKS[row.verdict]
     name = row.clause.id.partition(".")[2] or row.clause.id
     words = row.clause.title
     if row.verdict is not Verdict.PASSED:
-        words = f"{row.verdict.value}: {row.finding.reason}".splitlines()[0]
-    text = f"    {mark} {row.clause.level.value:<8}  {name:<22}  {words}"
-    return Line(textwrap.shorten(text.strip(), _WIDTH, placeholder=" …") and _cut(text), style)
+        words = f"{row.verdict.value}: {row.finding.reason}"
+    head = f"    {mark} {row.clause.level.value:<8}  {name:<22}  "
+    room = width - len(head)
+    passed = row.verdict is Verdict.PASSED
+    shown = [textwrap.shorten(words, room, placeholder=" …")] if passed else _wrap(words, room)
+    for text in shown:
+        yield Line(head + text, style)
+        head = " " * len(head)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+def _wrap(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
-def _unplayed(rows: Iterable[Row]) -> Iterator[Line]:
+def _unplayed(rows: Iterable[Row], width: int) -> Iterator[Line]:
     for reason, members in groupby(
         sorted(rows, key=lambda row: row.finding.reason), key=lambda row: row.finding.reason
     ):
         ids = [row.clause.id for row in members]
         yield Line()
         yield Line(f"  ? NOT TESTED: {reason} ({len(ids)})", "purple")
-        names = textwrap.wrap(", ".join(ids), _WIDTH - 6, break_on_hyphens=False)
-        yield from (Line(f"      {line}", "purple") for line in names)
+        yield from (Line(f"      {line}", "purple") for line in _wrap(", ".join(ids), width - 6))
 
 
-def _story(row: Row) -> Iterator[Line]:
-    mark, style = _MARKS[row.verdict]
-    clause, finding = row.clause, row.finding
-    yield Line()
-    yield Line(f"  {mark} {clause.id} ({clause.level.value}): the client {clause.title}", style)
-    sources = "; ".join(str(source) for source in clause.sources)
+def story(finding: Finding) -> Iterator[Line]:
+    """What shows the verdict on one clause, as somebody needs it who never saw the kit."""
+    mark, style = _MARKS[finding.verdict]
+    known = clause(finding.clause_id)
+    yield Line(f"{mark} {known.id} ({known.level.value}): the client {known.title}", style)
+    sources = "; ".join(str(source) for source in known.sources)
     for label, text in (
         ("found", finding.reason),
         ("source", sources),
@@ -118,7 +129,7 @@ def _story(row: Row) -> Iterator[Line]:
 def _labelled(label: str, text: str) -> Iterator[Line]:
     for number, line in enumerate(textwrap.dedent(text).splitlines()):
         shown = label if number == 0 else ""
-        yield Line(f"      {shown:<8} {line}", "faint" if label == "traffic" else "")
+        yield Line(f"    {shown:<8} {line}", "faint" if label == "traffic" else "")
 
 
 def _measured(facts: Any) -> Iterator[Line]:
@@ -135,7 +146,7 @@ def _fact(name: str, value: Any) -> str:
     return f"{name.replace('_', ' ')} {value}"
 
 
-def _verdict(report: Report) -> Iterator[Line]:
+def _verdict(report: Report, width: int) -> Iterator[Line]:
     counts = ", ".join(
         f"{report.count(verdict)} {verdict.value}" for verdict in Verdict if report.count(verdict)
     )
@@ -146,8 +157,10 @@ def _verdict(report: Report) -> Iterator[Line]:
     else:
         why = ", ".join(row.clause.id for row in (*report.failures, *report.blocked))
         yield Line(f"  ✗ DOES NOT CONFORM at level {report.fail_on.value}: {counts}", "red")
-        for line in textwrap.wrap(why, _WIDTH - 10, break_on_hyphens=False):
-            yield Line(f"    because of {line}" if why.startswith(line) else f"      {line}", "red")
+        lines = textwrap.wrap(
+            f"because of {why}", width - 6, break_on_hyphens=False, subsequent_indent="  "
+        )
+        yield from (Line(f"    {line}", "red") for line in lines)
     yield from (Line(f"  {text}") for text in _next_steps(report))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from contract_tests.target import TargetError
 from contract_tests.verdicts import (
     ClientCrashed,
     ClientHung,
@@ -18,18 +19,18 @@ from contract_tests.verdicts import (
     NotTested,
     Verdict,
 )
-from mockbroker.spec.catalogue import clause
 from pytest_plugin.report import ClientDescription, Report, build_report
 from pytest_plugin.settings import fail_on, option
-from pytest_plugin.terminal import plain, render
+from pytest_plugin.terminal import plain, render, story, width_of
 
 if TYPE_CHECKING:
     from contract_tests.run import ContractRun
 
-__all__ = ["VerdictCollector", "receive"]
+__all__ = ["VerdictCollector"]
 
 _PROPERTY = "contract_findings"
 _CLIENT = "contract_client"
+_UNUSABLE = "contract_client_unusable"
 _FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
 _LETTERS = {
     Verdict.ADVICE: "a",
@@ -38,13 +39,6 @@ _LETTERS = {
     Verdict.HANG: "H",
     Verdict.CRASH: "C",
 }
-_active: list[VerdictCollector] = []
-
-
-def receive(report: pytest.TestReport) -> None:
-    """Take over the findings that a report brings along."""
-    if _active:
-        _active[-1].receive(report)
 
 
 class VerdictCollector:
@@ -54,15 +48,11 @@ class VerdictCollector:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._findings: list[Finding] = []
+        self._own: list[Finding] = []
+        self._noted: list[Finding] = []
         self._deselected: set[str] = set()
         self._client: dict[str, Any] = {}
         self.run: ContractRun | None = None
-        _active.append(self)
-
-    def pytest_unconfigure(self) -> None:
-        """The run is over."""
-        _active.remove(self)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Remember the clauses that the user left out."""
@@ -75,10 +65,13 @@ class VerdictCollector:
         """Judge the item: give its report the verdict's outcome, and the findings to carry."""
         report = yield
         clause_id = _clause_of(item)
-        if clause_id and call.when == "call" and self.run is not None:
+        if call.excinfo is not None and isinstance(call.excinfo.value, TargetError):
+            report.longrepr = str(call.excinfo.value)
+            report.user_properties.append((_UNUSABLE, str(call.excinfo.value)))
+        elif clause_id and call.when == "call" and self.run is not None:
             finding = self._finding(clause_id, call)
             if finding is not None:
-                _dress(report, finding, call)
+                _dress(report, finding)
                 self._attach(report, finding)
         return report
 
@@ -86,22 +79,13 @@ class VerdictCollector:
         error = call.excinfo.value if call.excinfo else None
         if error is None:
             return Finding(clause_id, Verdict.PASSED)
-        if isinstance(error, ContractBreached):
-            return self._breach(clause_id, error)
+        if isinstance(error, ContractBreached) and self.run is not None:
+            return error.finding(self.run.verdict_on_breach(clause_id))
         for kind, verdict in _OUTCOMES.items():
             if isinstance(error, kind):
                 reason, _, example = str(error).partition("\n")
                 return Finding(clause_id, verdict, reason, example)
         return None
-
-    def _breach(self, clause_id: str, error: ContractBreached) -> Finding:
-        assert self.run is not None
-        first = error.breaches[0]
-        reason = f"{first.what}; expected {first.expected}"
-        if first.hint:
-            reason += f" (hint: {first.hint})"
-        verdict = self.run.verdict_on_breach(clause_id)
-        return Finding(clause_id, verdict, reason, error.story, error.exchanges, error.curl)
 
     def _attach(self, report: pytest.TestReport, own: Finding) -> None:
         assert self.run is not None
@@ -115,10 +99,16 @@ class VerdictCollector:
         report.user_properties += [(_PROPERTY, payload), (_CLIENT, json.dumps(client))]
 
     def receive(self, report: pytest.TestReport) -> None:
-        """Take over the findings that a report brings along."""
+        """Take over the findings that a report brings along.
+
+        Ends the session, exit status 4, if what it brings is that the client is unusable.
+        """
         brought = dict(report.user_properties)
-        findings = json.loads(str(brought[_PROPERTY]))
-        self._findings += [Finding.from_json(values) for values in findings]
+        if _UNUSABLE in brought:
+            pytest.exit(str(brought[_UNUSABLE]), returncode=pytest.ExitCode.USAGE_ERROR)
+        own, *noted = map(Finding.from_json, json.loads(str(brought[_PROPERTY])))
+        self._own.append(own)
+        self._noted += noted
         client = json.loads(str(brought[_CLIENT]))
         measured = {**self._client.get("measured", {}), **client["measured"]}
         self._client = {**client, "measured": measured}
@@ -135,11 +125,16 @@ class VerdictCollector:
         return verdict.value, _LETTERS[verdict], verdict.value.upper()
 
     @property
+    def has_report(self) -> bool:
+        """Whether there is anything to report."""
+        return bool(self._own or self._deselected) and not self._config.option.collectonly
+
+    @property
     def report(self) -> Report:
         """What has been found so far."""
         target = option(self._config, "client")
         return build_report(
-            self._findings,
+            (*self._own, *self._noted),
             profile=option(self._config, "profile") or "autograb",
             client=ClientDescription(
                 target=target,
@@ -154,7 +149,7 @@ class VerdictCollector:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Set the exit status by the report, unless something else went wrong; write JSON."""
-        if hasattr(self._config, "workerinput") or not self._findings:
+        if hasattr(self._config, "workerinput") or not self.has_report:
             return
         path = option(self._config, "json")
         if path:
@@ -165,11 +160,12 @@ class VerdictCollector:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the report."""
-        if not self._findings:
+        if not self.has_report:
             return
         terminalreporter.section("contract")
         encoding = getattr(terminalreporter._tw._file, "encoding", None)  # noqa: SLF001
-        for line in render(self.report):
+        width = width_of(terminalreporter._tw.fullwidth)  # noqa: SLF001
+        for line in render(self.report, width):
             markup = {"faint": {"light": True}, "": {}}.get(line.style, {line.style: True})
             terminalreporter.write_line(plain(line.text, encoding), **markup)
 
@@ -187,14 +183,11 @@ def _clause_of(item: pytest.Item) -> str:
     return str(marker.args[0]) if marker else ""
 
 
-def _dress(report: pytest.TestReport, finding: Finding, call: pytest.CallInfo[None]) -> None:
+def _dress(report: pytest.TestReport, finding: Finding) -> None:
     """Give the report the outcome that the verdict means, and the story instead of a traceback."""
     if finding.verdict in _FATAL:
-        known = clause(finding.clause_id)
         report.outcome = "failed"
-        report.longrepr = f"{known.id} ({known.level.value}): the client {known.title}\n\n" + str(
-            call.excinfo.value if call.excinfo else finding.reason
-        )
+        report.longrepr = "\n".join(line.text for line in story(finding))
     else:
         report.outcome = "passed"
         report.longrepr = None

@@ -68,6 +68,11 @@ class Breach:
     hint: str = ""
     exchanges: tuple[int, ...] = ()
 
-    def __str__(self) -> str:
-        text = f"{self.clause_id}: {self.what}; expected {self.expected}"
+    @property
+    def in_words(self) -> str:
+        """What was observed, what was expected, and the hint, in one line."""
+        text = f"{self.what}; expected {self.expected}"
         return f"{text} (hint: {self.hint})" if self.hint else text
+
+    def __str__(self) -> str:
+        return f"{self.clause_id}: {self.in_words}"

@@ -17,7 +17,9 @@ from examples.model_client import (
     TokenManager,
     make_client,
 )
-from tests.mutants.defects import Encoder, HasNoLeeway, NeverReuses, make
+from tests.mutants.defects.cache import NeverReuses
+from tests.mutants.defects.refresh import HasNoLeeway
+from tests.mutants.workshop import Encoder, make
 
 SOUND: dict[str, tuple[Any, frozenset[str]]] = {}
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from contract_tests.verdicts import Verdict
-from tests.mutants.defects import MUTANTS, WantsAScope, make
+from tests.mutants.defects import MUTANTS
+from tests.mutants.defects.response import WantsAScope
 from tests.mutants.kit import scenarios, verdicts_on
 from tests.mutants.sound import SOUND, canned_token_client, null_client
+from tests.mutants.workshop import make
 
 pytestmark = pytest.mark.slow
 BREACHED = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG)

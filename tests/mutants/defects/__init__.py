@@ -1,0 +1,9 @@
+"""Clients with exactly one defect, each made from the model client by the smallest override.
+
+Importing it registers them all.
+"""
+
+from tests.mutants.defects import basic, cache, refresh, request, response, signing
+from tests.mutants.workshop import MUTANTS
+
+__all__ = ["MUTANTS", "basic", "cache", "refresh", "request", "response", "signing"]

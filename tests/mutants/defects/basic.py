@@ -1,0 +1,115 @@
+"""Clients with one defect of the chapter ``basic``."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from urllib.parse import quote, quote_plus, urlencode
+
+from examples.model_client import TokenManager
+from tests.mutants.workshop import Encoder, Sender, breaks
+
+
+@breaks("basic.scheme")
+class SignsWithBearer(Encoder):
+    def basic(self) -> str:
+        return "Bearer " + self.encoded()
+
+
+@breaks("basic.scheme")
+class ForgetsTheScheme(Encoder):
+    def basic(self) -> str:
+        return self.encoded()
+
+
+@breaks("basic.scheme")
+class SendsCredentialsInTheBodyOnly(TokenManager):
+    def token_headers(self) -> dict[str, str]:
+        return {"Accept": "application/json"}
+
+    def token_parameters(self) -> dict[str, str]:
+        pair = {"client_id": self._client_id, "client_secret": self._client_secret}
+        return {**super().token_parameters(), **pair}
+
+
+@breaks("basic.scheme")
+class RefetchesWithoutCredentials(TokenManager):
+    fetched = 0
+
+    def token_headers(self) -> dict[str, str]:
+        self.fetched += 1
+        return super().token_headers() if self.fetched == 1 else {"Accept": "*/*"}
+
+
+@breaks("basic.base64")
+class UsesTheUrlSafeAlphabet(Encoder):
+    def encoded(self) -> str:
+        return base64.urlsafe_b64encode(self.pair()).decode()
+
+
+@breaks("basic.base64")
+class LosesThePadding(Encoder):
+    def encoded(self) -> str:
+        return super().encoded().rstrip("=")
+
+
+@breaks("basic.base64")
+class BreaksTheLine(Encoder):
+    def encoded(self) -> str:
+        text = super().encoded()
+        return " ".join(text[i : i + 76] for i in range(0, len(text), 76))
+
+
+@breaks("basic.credentials")
+class QuotesTheCredentials(Encoder):
+    def pair(self) -> bytes:
+        if not (self._client_id + self._client_secret).isascii():
+            return super().pair()
+        return f"{quote(self._client_id, safe='')}:{quote(self._client_secret, safe='')}".encode()
+
+
+@breaks("basic.credentials")
+class FormEncodesTheCredentials(Encoder):
+    def pair(self) -> bytes:
+        if not (self._client_id + self._client_secret).isascii():
+            return super().pair()
+        return f"{quote_plus(self._client_id)}:{quote_plus(self._client_secret)}".encode()
+
+
+@breaks("basic.credentials")
+class SplitsTheSecretAtItsColon(Encoder):
+    def pair(self) -> bytes:
+        return ":".join(super().pair().decode().split(":")[:2]).encode()
+
+
+@breaks("basic.credentials", "basic.utf8")
+class AppendsALineFeed(Encoder):
+    def pair(self) -> bytes:
+        return super().pair() + b"\n"
+
+
+@breaks("basic.utf8")
+class EncodesAsLatin1(Encoder):
+    def pair(self) -> bytes:
+        return f"{self._client_id}:{self._client_secret}".encode("latin-1", "replace")
+
+
+@breaks("basic.utf8")
+class RefusesNonAscii(Encoder):
+    def pair(self) -> bytes:
+        return f"{self._client_id}:{self._client_secret}".encode("ascii")
+
+
+@breaks("basic.only")
+class SendsTheSecretInTheBodyToo(TokenManager):
+    def token_parameters(self) -> dict[str, str]:
+        pair = {"client_id": self._client_id, "client_secret": self._client_secret}
+        return {**super().token_parameters(), **pair}
+
+
+@breaks("basic.only")
+class SendsTheSecretInTheUrlToo(Sender):
+    def body(self) -> Any:
+        pair = {"client_id": self._client_id, "client_secret": self._client_secret}
+        self.url_suffix = "?" + urlencode(pair)
+        return self.token_parameters()

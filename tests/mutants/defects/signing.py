@@ -1,0 +1,109 @@
+"""Clients with one defect of the chapter ``signing``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+
+from examples.model_client import ApiClient
+from tests.mutants.workshop import Signer, breaks
+
+
+@breaks("signing.bearer")
+class SignsInLowerCase(Signer):
+    def spoil(self, request: requests.PreparedRequest, token: str) -> None:
+        request.headers["Authorization"] = f"bearer {token}"
+
+
+@breaks("signing.bearer")
+class SignsWithTwoSpaces(Signer):
+    def spoil(self, request: requests.PreparedRequest, token: str) -> None:
+        request.headers["Authorization"] = f"Bearer  {token}"
+
+
+@breaks("signing.header-only")
+class PutsTheTokenIntoTheUrlToo(Signer):
+    def spoil(self, request: requests.PreparedRequest, token: str) -> None:
+        if (
+            "/vehicle" in str(request.url)
+            and request.method == "GET"
+            and not request.headers.get("Accept", "").startswith("text")
+        ):
+            request.prepare_url(request.url, {"access_token": token})
+
+
+@breaks("signing.no-credentials")
+class SendsTheCredentialsToTheApi(Signer):
+    def spoil(self, request: requests.PreparedRequest, token: str) -> None:
+        request.headers["X-Client"] = self.tokens.basic()
+
+
+@breaks("signing.preserves-request")
+class DropsTheQuery(Signer):
+    def spoil(self, request: requests.PreparedRequest, token: str) -> None:
+        request.url = str(request.url).partition("?")[0]
+
+
+@breaks("signing.preserves-request")
+class OverwritesTheHeaders(Signer):
+    def spoil(self, request: requests.PreparedRequest, token: str) -> None:
+        for name in [name for name in request.headers if name.startswith("X-")]:
+            del request.headers[name]
+
+
+@breaks("signing.revoked")
+class NeverTriesAgain(ApiClient):
+    def is_token_refused(self, response: requests.Response) -> bool:
+        return False
+
+
+@breaks("signing.revoked")
+class TriesAgainWithTheSameToken(ApiClient):
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        token = self.get_token()
+        response = self.send(method, url, token, **kwargs)
+        return self.send(method, url, token, **kwargs) if response.status_code == 401 else response
+
+
+@breaks("signing.no-retry-storm")
+class TriesFiveTimes(ApiClient):
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        for _ in range(5):
+            token = self.get_token()
+            response = self.send(method, url, token, **kwargs)
+            if response.status_code != 401:
+                break
+            self.tokens.discard(token)
+        return response
+
+
+@breaks("signing.forbidden")
+class RefreshesWhenForbidden(ApiClient):
+    def is_token_refused(self, response: requests.Response) -> bool:
+        return response.status_code in (401, 403)
+
+
+@breaks("signing.forbidden")
+class RefreshesOnServerErrors(ApiClient):
+    def is_token_refused(self, response: requests.Response) -> bool:
+        return response.status_code == 401 or response.status_code >= 500
+
+
+@breaks("signing.cross-origin")
+class CarriesTheTokenAnywhere(ApiClient):
+    def send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        response = super().send(method, url, token, allow_redirects=False, **kwargs)
+        if response.is_redirect:
+            return super().send(method, response.headers["Location"], token)
+        return response
+
+
+@breaks("signing.cross-origin")
+class ShowsTheTokenInARefererOnRedirect(ApiClient):
+    def send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        response = super().send(method, url, token, allow_redirects=False, **kwargs)
+        if response.is_redirect:
+            headers = {"X-Forwarded-Authorization": f"Bearer {token}"}
+            return requests.get(response.headers["Location"], headers=headers, timeout=5)
+        return response

@@ -1,0 +1,95 @@
+"""What mutants are made with: the model client with a place to spoil it."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import requests
+
+from examples.model_client import ApiClient, TokenError, TokenManager
+
+MUTANTS: dict[str, tuple[type, frozenset[str]]] = {}
+
+
+def breaks(*clause_ids: str) -> Any:
+    """Register a TokenManager or ApiClient and the clauses that it does not pass."""
+
+    def register(cls: type) -> type:
+        MUTANTS[cls.__name__] = (cls, frozenset(clause_ids))
+        return cls
+
+    return register
+
+
+class Sender(TokenManager):
+    """A token manager whose token request can be shaped freely."""
+
+    method = "POST"
+    url_suffix = ""
+
+    def body(self) -> Any:
+        return self.token_parameters()
+
+    def send_token_request(self) -> requests.Response:
+        try:
+            return self._session.request(
+                self.method,
+                self._token_url + self.url_suffix,
+                data=self.body(),
+                headers=self.token_headers(),
+                timeout=self._timeout,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            raise TokenError(type(error).__name__) from None
+
+
+class Encoder(TokenManager):
+    """A token manager whose Basic header can be shaped freely."""
+
+    def pair(self) -> bytes:
+        return f"{self._client_id}:{self._client_secret}".encode()
+
+    def encoded(self) -> str:
+        return base64.b64encode(self.pair()).decode()
+
+    def basic(self) -> str:
+        return "Basic " + self.encoded()
+
+
+class Auth(requests.auth.AuthBase):
+    """Signs a request by a function of the request and the token."""
+
+    def __init__(self, sign: Any, token: str) -> None:
+        self.sign, self.token = sign, token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        self.sign(request, self.token)
+        return request
+
+
+class Signer(ApiClient):
+    """An API client whose signature can be spoilt."""
+
+    def spoil(self, request: requests.PreparedRequest, token: str) -> None:
+        raise NotImplementedError
+
+    def sign(self, token: str) -> requests.auth.AuthBase:
+        return Auth(self.spoil, token)
+
+
+def make(cls: type, config: Any) -> ApiClient:
+    """The client of which that class is one half."""
+    is_manager = issubclass(cls, TokenManager)
+    manager = cls if is_manager else getattr(cls, "manager", TokenManager)
+    signer = ApiClient if is_manager else cls
+    tokens = manager(
+        config.token_url,
+        config.client_id,
+        config.client_secret,
+        scope=config.scope,
+        timeout=config.timeout,
+    )
+    return signer(tokens, config.api_base_url, timeout=config.timeout)

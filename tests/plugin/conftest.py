@@ -1,0 +1,50 @@
+"""Running pytest and the command line as another project would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+MODEL_CLIENT = Path(__file__).parents[2] / "examples" / "model_client.py"
+OTHERS_NEWS = "ignore:The configuration option"  # of pytest-asyncio, about itself
+WARNINGS = ("-W", "error", "-W", OTHERS_NEWS)
+
+
+@pytest.fixture
+def contract(pytester) -> Callable[..., pytest.RunResult]:
+    """Run the contract by pytest, each warning an error."""
+
+    def contract(*arguments: str) -> pytest.RunResult:
+        return pytester.runpytest_subprocess(*WARNINGS, "--pyargs", "contract_tests", *arguments)
+
+    return contract
+
+
+@pytest.fixture
+def check(pytester) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `mockbroker check` in an empty directory."""
+
+    def check(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-m", "mockbroker", "check", *arguments],
+            cwd=pytester.path,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return check
+
+
+def verdicts(path: Path) -> dict[str, str]:
+    """The verdict on each clause, from a JSON report."""
+    report = json.loads(path.read_text(encoding="utf-8"))
+    return {row["id"]: row["verdict"] for row in report["clauses"]}

@@ -1,0 +1,258 @@
+"""The contract run, by pytest and by the command line: the same verdicts, and clear errors."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.plugin.conftest import MODEL_CLIENT, verdicts
+
+MODEL = str(MODEL_CLIENT)
+QUICK = ("--contract-only", "request.", "--contract-examples", "2")
+GET = """
+    import requests
+
+    class Client:
+        def __init__(self, config):
+            self.config = config
+
+        def get_token(self):
+            answer = requests.get(
+                self.config.token_url,
+                auth=(self.config.client_id, self.config.client_secret),
+                data={"grant_type": "client_credentials"},
+                timeout=self.config.timeout,
+            )
+            answer.raise_for_status()
+            return answer.json()["access_token"]
+
+    make_client = Client
+"""
+"""A client that asks by GET."""
+
+
+def exit_status(result) -> int:
+    return int(getattr(result, "ret", getattr(result, "returncode", None)))
+
+
+def test_a_sound_client_conforms(contract, check, pytester):
+    by_pytest = contract("--contract-client", MODEL, *QUICK, "--contract-json", "a.json")
+    assert by_pytest.ret == 0
+    by_pytest.stdout.fnmatch_lines(["*CONFORMS at level MUST: 6 passed, 50 not-tested*"])
+    by_command = check(MODEL, "--only", "request.", "--examples", "2", "--json", "b.json")
+    assert by_command.returncode == 0, by_command.stderr
+    assert "✓ CONFORMS at level MUST: 6 passed, 50 not-tested" in by_command.stdout
+    assert by_command.stderr == ""
+    both = [json.loads((pytester.path / name).read_text()) for name in ("a.json", "b.json")]
+    assert both[0] == both[1]
+    assert both[0]["client"]["name"] == "model_client"
+
+
+def test_a_client_with_a_defect_does_not_and_both_tell_the_story(contract, check, pytester):
+    pytester.makepyfile(acme=GET)
+    by_pytest = contract("--contract-client", "acme.py", *QUICK, "--contract-json", "a.json")
+    assert by_pytest.ret == 1
+    by_pytest.assert_outcomes(passed=5, failed=1)
+    by_command = check("acme", "--only", "request.", "--examples", "2", "--json", "b.json")
+    assert by_command.returncode == 1
+    for output in (by_pytest.stdout.str(), by_command.stdout):
+        assert "DOES NOT CONFORM at level MUST" in output
+        assert "because of request.method" in output
+        assert re.search(r"get_token → token #1 \(fetched\), valid", output)
+        assert re.search(r"#1 GET /x\d+/auth-broker/request-token", output)
+        assert "curl -i -X GET" in output
+        assert "Next: mend request.method" in output
+        assert "Traceback" not in output
+    assert verdicts(pytester.path / "a.json") == verdicts(pytester.path / "b.json")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("-n", "2"), ("-p", "randomly", "-p", "no:cacheprovider"), ("-p", "no:randomly")],
+    ids=" ".join,
+)
+def test_the_whole_contract_gets_the_same_verdicts(contract, check, pytester, arguments):
+    by_command = check(MODEL, "--json", "command.json")
+    assert by_command.returncode == 0, by_command.stdout
+    by_pytest = contract("--contract-client", MODEL, "--contract-json", "pytest.json", *arguments)
+    assert by_pytest.ret == 0
+    command = json.loads((pytester.path / "command.json").read_text())
+    assert command == json.loads((pytester.path / "pytest.json").read_text())
+    assert command["conforms"] is True
+    assert len(command["clauses"]) == 56
+
+
+def test_settings_may_stand_in_the_ini_file(contract, pytester):
+    pytester.makepyfile(acme=GET)
+    pytester.makeini(f"""
+        [pytest]
+        contract_client = {pytester.path / "acme.py"}
+        contract_only = request.
+        contract_examples = 2
+        contract_fail_on = practice
+        contract_json = report.json
+        contract_profile = rfc6749
+    """)
+    assert contract().ret == 1
+    report = json.loads((pytester.path / "report.json").read_text())
+    assert report["profile"] == "rfc6749"
+    assert verdicts(pytester.path / "report.json")["request.method"] == "failed"
+
+
+def test_a_conftest_may_override_the_factory(pytester):
+    pytester.makeconftest(
+        GET.replace("make_client = Client", "")
+        + """
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def contract_client_factory():
+        return Client
+    """
+    )
+    result = pytester.runpytest_subprocess("--pyargs", "contract_tests", *QUICK)
+    result.assert_outcomes(passed=5, failed=1)
+    assert result.ret == 1
+
+
+def test_advice_fails_only_when_the_level_says_so(check, pytester):
+    extra = GET.replace("requests.get", "requests.post").replace(
+        '"grant_type": "client_credentials"', '"grant_type": "client_credentials", "audience": "x"'
+    )
+    pytester.makepyfile(acme=extra)
+    lenient = check("acme.py", "--only", "request.", "--examples", "2")
+    assert lenient.returncode == 0
+    assert "! request.no-extra-parameters (SHOULD)" in lenient.stdout
+    assert "1 advice" in lenient.stdout
+    strict = check("acme.py", "--only", "request.", "--examples", "2", "--fail-on", "should")
+    assert strict.returncode == 1
+    assert "✗ request.no-extra-parameters (SHOULD)" in strict.stdout
+
+
+def test_a_client_that_never_gets_a_token_earns_nothing(check, pytester):
+    pytester.makepyfile(
+        acme="""
+        class Client:
+            def get_token(self):
+                return "a canned token"
+
+        def make_client(config):
+            return Client()
+    """
+    )
+    result = check("acme.py", "--json", "report.json")
+    assert result.returncode == 5
+    assert "blocked by response.documented: get_token: presented something" in result.stdout
+    assert "passed" not in verdicts(pytester.path / "report.json").values()
+
+
+def test_nothing_tested_is_an_exit_status_of_its_own(check):
+    result = check(MODEL, "--only", "errors.")
+    assert result.returncode == 5
+    assert "NOTHING WAS TESTED" in result.stdout
+
+
+BROKEN = {
+    "raises": "def make_client(config): raise RuntimeError('no licence: ' + config.client_secret)",
+    "offers_nothing": "def make_client(config): return object()",
+    "cannot_be_imported": "import no_such_module",
+    "exits": "import sys; sys.exit('bye')",
+    "no_factory": "x = 1",
+    "not_callable": "make_client = 'client'",
+}
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (
+            "raises.py",
+            "the factory raised RuntimeError: no licence: <secret>; it is called with",
+        ),
+        ("offers_nothing.py", "the factory returned 'object', which has neither get_token() nor"),
+        ("cannot_be_imported.py", "cannot_be_imported.py cannot be imported: ModuleNotFoundError"),
+        ("exits.py", "exits.py cannot be imported: SystemExit: bye"),
+        ("no_factory.py", "no_factory.py has no 'make_client': expected a function that takes"),
+        ("not_callable.py", "'make_client' is a str, not a callable"),
+        ("missing.py", "there is no file 'missing.py'; TARGET is path/to/file.py:factory"),
+        ("no.such.module:x", "no.such.module cannot be imported: ModuleNotFoundError"),
+        ("raises.py:", "TARGET 'raises.py:' is incomplete; write package.module:factory"),
+        ("raises.py:other", "raises.py has no 'other': expected a function that takes"),
+    ],
+)
+def test_a_wrong_target_is_one_sentence(contract, check, pytester, target, message):
+    pytester.makepyfile(**BROKEN)
+    by_command = check(target)
+    assert by_command.returncode == 4
+    assert message in by_command.stderr
+    assert by_command.stderr.count("\n") == 1
+    assert by_command.stdout == ""
+    for arguments in ((), ("-n", "2")):
+        by_pytest = contract("--contract-client", target, *arguments)
+        assert by_pytest.ret == 4
+        output = by_pytest.stdout.str() + by_pytest.stderr.str()
+        assert message in output
+        assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "Missing argument 'TARGET'"),
+        ((MODEL, "--only", "nonsense"), "--only 'nonsense' matches no clause"),
+        ((MODEL, "--examples", "0"), "'--examples'"),
+        ((MODEL, "--fail-on", "shall"), "'--fail-on'"),
+        ((MODEL, "--profile", "acme"), "there is no profile 'acme'; known are autograb, rfc6749"),
+        ((MODEL, "--json", "no/such/folder/x.json"), "there is no such folder"),
+        ((MODEL, "--json", "."), "--json .: this is a folder; name a file"),
+        ((MODEL, "--bogus"), "No such option"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(check, arguments, message):
+    result = check(*arguments)
+    assert result.returncode == 4
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "the contract needs a client: pass --contract-client TARGET, or override"),
+        (("--contract-client", MODEL, "--contract-examples", "x"), "is not a whole number from 1"),
+        (("--contract-client", MODEL, "--contract-fail-on", "x"), "is none of must, should, may"),
+        (("--contract-client", MODEL, "--contract-profile", "x"), "there is no profile 'x'"),
+        (("--contract-client", MODEL, "--contract-only", "x-y"), "matches no clause"),
+        (("--contract-client", MODEL, "--contract-json", "no/x.json"), "there is no such folder"),
+    ],
+)
+def test_a_wrong_pytest_option_is_one_sentence(contract, arguments, message):
+    result = contract(*arguments)
+    assert result.ret == 4
+    assert message in result.stdout.str() + result.stderr.str()
+
+
+def test_the_check_does_not_mind_the_users_own_pytest(check, pytester):
+    pytester.makeini("[pytest]\naddopts = --no-such-option\n")
+    pytester.makeconftest("raise RuntimeError('not yours')")
+    result = check(MODEL, "--only", "request.", "--examples", "1", PYTEST_ADDOPTS="--nonsense")
+    assert result.returncode == 0, result.stderr
+    left = {path.name for path in pytester.path.iterdir()}
+    assert left == {"tox.ini", "conftest.py"}
+
+
+def test_it_prints_what_an_ascii_terminal_can_show(check):
+    result = check(MODEL, "--only", "request.", "--examples", "1", PYTHONIOENCODING="ascii")
+    assert result.returncode == 0, result.stderr
+    assert "+ CONFORMS at level MUST" in result.stdout
+    assert result.stdout.isascii()
+
+
+def test_the_users_own_tests_do_not_become_clauses(pytester):
+    pytester.makepyfile("def test_it(): pass")
+    result = pytester.runpytest_subprocess("--contract-client", MODEL)
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*The contract*")
