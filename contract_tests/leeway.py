@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mockbroker.spec.credentials import Credentials
@@ -13,35 +13,72 @@ if TYPE_CHECKING:
     from contract_tests.run import ContractRun
     from contract_tests.stage import Stage
 
-__all__ = ["Leeway", "judge_kind", "leeway_at_once", "leeway_by_clock", "measure"]
+__all__ = [
+    "TELLING_AGE",
+    "TELLING_LIFETIME",
+    "Leeway",
+    "judge_kind",
+    "leeway_at_once",
+    "leeway_by_clock",
+    "measure",
+]
 
 _CREDENTIALS = Credentials("leeway-client", "leeway-s3cret")
 _LIFETIME = 3600
 _REPEATS = 3
+
+TELLING_LIFETIME, TELLING_AGE = 1400, 1.5
+"""Seconds: no sound leeway reaches this lifetime, and who reads it as milliseconds takes the token
+for expired at this age. Short enough to be waited for."""
+
 _SAME = 1.5
 _STEADY = ["refresh.honours-expires-in", "refresh.not-too-eager"]
 
 
 @dataclass(frozen=True, slots=True)
 class Leeway:
-    """How long before expiry a client refreshes, in seconds: the range measured, and its kind."""
+    """How long before expiry a client refreshes, in seconds: the range measured, and its kind.
+
+    ``at_once`` is the longest lifetime of a token that is not even used twice. It is as long as
+    a fixed leeway, 0 for a proportional one or none, and less for one that is capped.
+    """
 
     shortest: float
     longest: float
     kind: str
+    at_once: float = 0.0
 
     def facts(self) -> dict[str, Any]:
         """The leeway as the report shows it."""
-        return {"leeway_seconds": [self.shortest, self.longest], "leeway_kind": self.kind}
+        return {
+            "leeway_seconds": [self.shortest, self.longest],
+            "leeway_kind": self.kind,
+            "leeway_at_once_seconds": self.at_once,
+        }
 
 
-def measure(run: ContractRun) -> Leeway:
-    """The leeway of fresh clients: by the virtual clock, or, if they do not see it, without one."""
+def measure(run: ContractRun) -> Leeway | None:
+    """The leeway of fresh clients; None if they keep no token, or their clock cannot tell.
+
+    Both ways are taken: without a clock, and by the virtual one. The first alone is fooled by
+    whatever refetches at once, so it counts only for clients that keep a token; where no clock
+    can be moved, also only for those that still keep one when a little real time has passed.
+    """
+    if not _keeps_tokens(run):
+        return None
+    at_once = float(leeway_at_once(run))
     if not run.time.is_virtual:
-        at_once = float(leeway_at_once(run))
-        return Leeway(at_once, at_once, "fixed" if at_once else "none")
+        return Leeway(at_once, at_once, "fixed", at_once) if at_once else None
     repeated = [leeway_by_clock(run, _LIFETIME) for _ in range(_REPEATS)]
-    return judge_kind(repeated, leeway_by_clock(run, 2 * _LIFETIME))
+    doubled = leeway_by_clock(run, 2 * _LIFETIME)
+    return replace(judge_kind(repeated, doubled), at_once=at_once)
+
+
+def _keeps_tokens(run: ContractRun) -> bool:
+    with _stage(run, TELLING_LIFETIME) as stage:
+        kept = _settled_token(stage)
+        stage.advance(0 if run.time.is_virtual else TELLING_AGE)
+        return stage.use().token == kept
 
 
 def judge_kind(repeated: Sequence[float], doubled: float) -> Leeway:

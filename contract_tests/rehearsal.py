@@ -29,12 +29,14 @@ _SHORT_LIFETIME = 2
 class Rehearsal:
     """What an ordinary use showed.
 
-    ``blocked`` says why the client cannot be judged, or is empty. ``clock_seen`` is False if the
-    client keeps time by a clock that a scenario cannot move.
+    ``blocked`` says why the client cannot be judged, or is empty; ``hung`` is True if that is
+    because it did not come back. ``clock_seen`` is False if the client keeps time by a clock that
+    a scenario cannot move.
     """
 
     capabilities: tuple[str, ...]
     blocked: str = ""
+    hung: bool = False
     clock_seen: bool = True
 
 
@@ -46,8 +48,10 @@ def rehearse(run: ContractRun) -> Rehearsal:
     with run.virtual_time.frozen():
         run.operations = _capabilities(run)
         obstacle = _what_blocks(run)
-        if obstacle or _refreshes_after(run, _LONG_LIFETIME):
-            return Rehearsal(run.operations, obstacle)
+        if obstacle is not None:
+            return obstacle
+        if _refreshes_after(run, _LONG_LIFETIME):
+            return Rehearsal(run.operations)
     run.time = RealTime()
     if _refreshes_after(run, _SHORT_LIFETIME):
         return Rehearsal(run.operations, clock_seen=False)
@@ -55,14 +59,17 @@ def rehearse(run: ContractRun) -> Rehearsal:
     return Rehearsal(run.operations)
 
 
-def _what_blocks(run: ContractRun) -> str:
+def _what_blocks(run: ContractRun) -> Rehearsal | None:
     for operation in run.operations:
         with _stage(run) as stage:
             try:
                 stage.use_well(operation)
-            except (NotTested, ClientHung) as obstacle:
-                return f"{operation}: {obstacle}".replace("blocked: ", "")
-    return ""
+            except NotTested as obstacle:
+                reason = str(obstacle).removeprefix("blocked: ")
+                return Rehearsal(run.operations, f"{operation}: {reason}")
+            except ClientHung as hang:
+                return Rehearsal(run.operations, str(hang).splitlines()[0], hung=True)
+    return None
 
 
 def _capabilities(run: ContractRun) -> tuple[str, ...]:

@@ -119,6 +119,11 @@ class ContractRun:
         if self.rehearsal.blocked:
             raise NotTested(f"blocked by response.documented: {self.rehearsal.blocked}")
 
+    def needs_returning_client(self) -> None:
+        """Raise NotTested if the client does not even come back from the ordinary."""
+        if self.rehearsal.hung:
+            self.needs_working_client()
+
     # -- time ----------------------------------------------------------------------------------
 
     @contextlib.contextmanager

@@ -64,6 +64,7 @@ class Scenario:
 
         A client that raises is in breach if ``must_answer`` says what was expected of it.
         """
+        self.run.needs_returning_client()
         drawn = st.tuples(
             plain_credentials() if credentials is None else credentials,
             st.just(3599) if must_answer else lifetimes(),

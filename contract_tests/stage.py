@@ -289,13 +289,12 @@ class Stage:
     def _breached(self, breaches: Sequence[Breach]) -> ContractBreached:
         exchanges = tuple(self.broker.journal)
         shown = set(itertools.chain.from_iterable(b.exchanges for b in breaches))
-        origin = exchanges[0].origin if exchanges else ""
         telling = [e for e in exchanges if e.number in shown and e.endpoint is Endpoint.TOKEN]
         return ContractBreached(
             tuple(breaches),
             story=self.story,
             exchanges=tuple(describe(exchange) for exchange in exchanges[-12:]),
-            curl=curl(telling[0].request, origin) if telling else "",
+            curl=curl(telling[0].request) if telling else "",
         )
 
 
@@ -307,8 +306,11 @@ def _status_of(response: object) -> int | None:
 
 
 def _tokenless(outcome: Outcome) -> str:
+    if outcome.presented == "":
+        return "returned an empty text"
     if outcome.presented is not None:
-        return "presented something that is no token of this broker"
+        verb = "returned" if outcome.operation == GET_TOKEN else "presented"
+        return f"{verb} something that is no token of this broker"
     if outcome.operation == GET_TOKEN:
         return "returned no token"
     if not outcome.api_calls:

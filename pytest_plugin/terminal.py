@@ -140,6 +140,8 @@ def _measured(facts: Any) -> Iterator[Line]:
 
 
 def _fact(name: str, value: Any) -> str:
+    if name == "leeway_at_once_seconds":
+        return ""  # the same, measured in another way
     if name == "leeway_seconds":
         low, high = value
         return f"leeway {low:g} s" if low == high else f"leeway {low:g} to {high:g} s"

@@ -81,9 +81,11 @@ def _answer(exchange: Exchange) -> str:
     return str(exchange.response.status)
 
 
-def curl(request: Request, origin: str) -> str:
-    """A curl command that asks the same, with variables in the place of the credentials."""
-    words = ["curl", "-i", "-X", request.method, shlex.quote(origin + _target(request))]
+def curl(request: Request) -> str:
+    """A curl command that asks a token endpoint the same, with variables for what is yours."""
+    query = _SECRET_PARAMETER.sub(r"\1<masked>", request.query)
+    url = '"$TOKEN_URL"' + (shlex.quote(f"?{query}") if query else "")
+    words = ["curl", "-i", "-X", shlex.quote(request.method), url]
     for name, value in request.headers:
         if name.lower() in {"content-type", "accept"}:
             words += ["-H", shlex.quote(f"{name}: {value}")]

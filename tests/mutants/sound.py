@@ -19,7 +19,7 @@ from examples.model_client import (
 )
 from tests.mutants.defects.cache import NeverReuses
 from tests.mutants.defects.refresh import HasNoLeeway
-from tests.mutants.workshop import Encoder, make
+from tests.mutants.workshop import Encoder, OwnClock, make
 
 SOUND: dict[str, tuple[Any, frozenset[str]]] = {}
 
@@ -95,24 +95,6 @@ class InTheBackground(TokenManager):
             self.get_token()
         except TokenError:
             return
-
-
-class OwnClock(TokenManager):
-    """Keeps time by a function that was bound before any test could replace it."""
-
-    def __init__(self, *args: Any, clock: Any = time.monotonic, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._clock = clock
-
-    def get_token(self) -> str:
-        with self._lock:
-            if self._token is None or self._clock() >= self._token.refresh_at:
-                asked_at = self._clock()
-                self._token = self.read_token(self.send_token_request(), asked_at)
-            return self._token.value
-
-    def time_until_refresh(self, lifetime: float) -> float:
-        return lifetime - 1
 
 
 @passes_all_but()

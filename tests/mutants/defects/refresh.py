@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from examples.model_client import AccessToken, TokenError, TokenManager
-from tests.mutants.workshop import Sender, breaks
+from tests.mutants.workshop import OwnClock, Sender, breaks
 
 
 @breaks("refresh.honours-expires-in", "refresh.ahead", "refresh.latency", "refresh.same-grant")
@@ -43,6 +43,12 @@ class HasNoLeeway(TokenManager):
 class ReadsMilliseconds(TokenManager):
     def time_until_refresh(self, lifetime: float) -> float:
         return lifetime / 1000 - 0.001
+
+
+@breaks("refresh.not-too-eager", "refresh.ahead", "refresh.latency")
+class ReadsMillisecondsByItsOwnClock(OwnClock):
+    def time_until_refresh(self, lifetime: float) -> float:
+        return lifetime / 1000
 
 
 @breaks("refresh.not-too-eager")

@@ -1,0 +1,43 @@
+"""A client that never comes back: cut off, said once, and the run goes on."""
+
+from __future__ import annotations
+
+import threading
+
+import requests
+
+from contract_tests.verdicts import Verdict
+from tests.mutants.kit import scenarios, verdicts_on
+
+HUNG, BLOCKED = Verdict.HANG, Verdict.NOT_TESTED
+
+
+class AsksAndWaitsForEver:
+    def __init__(self, config):
+        self.config = config
+
+    def get_token(self):
+        pair = (self.config.client_id, self.config.client_secret)
+        requests.post(
+            self.config.token_url, {"grant_type": "client_credentials"}, auth=pair, timeout=5
+        )
+        threading.Event().wait()
+
+
+class LoopsForEver:
+    def __init__(self, config):
+        pass
+
+    def get_token(self):
+        while True:
+            pass
+
+
+def test_a_hang_is_a_verdict_on_one_clause_and_blocks_the_others():
+    for client in (AsksAndWaitsForEver, LoopsForEver):
+        found = verdicts_on(client, deadline=0.5)
+        assert found.pop("response.documented")[0] is HUNG
+        others = {name: verdict for name, (verdict, _) in found.items()}
+        assert set(others.values()) == {BLOCKED, Verdict.NOT_APPLICABLE}
+        assert set(others) == {name for name, _ in scenarios()} - {"response.documented"}
+        assert "did not come back within 0.5 s" in found["request.method"][1]
