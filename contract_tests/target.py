@@ -77,7 +77,7 @@ def _load_file(path: Path) -> ModuleType:
         raise TargetError(f"{str(path)!r} is not a Python file that can be imported")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    sys.path.insert(0, str(path.resolve().parent))
+    sys.path[:0] = [str(path.resolve().parent), str(Path.cwd())]
     loader = spec.loader
     _run(lambda: loader.exec_module(module), str(path))
     return module

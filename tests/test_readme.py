@@ -1,0 +1,83 @@
+"""What the README says is so: its snippets run, its commands exist, its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from mockbroker.cli import cli
+from pytest_plugin.check import check
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
+EVERYWHERE = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+
+def snippets() -> list[tuple[str, str]]:
+    """Each Python snippet of the README and the file that it says it is cut from."""
+    marked = re.compile(r"<!-- from (\S+) -->\n```python\n(.*?)```", re.DOTALL)
+    found = marked.findall(README)
+    assert len(found) == README.count("```python"), "each snippet names the file it is cut from"
+    return found
+
+
+@pytest.mark.parametrize(("source", "snippet"), snippets())
+def test_snippets_are_cut_from_files_that_run(source, snippet):
+    text = (ROOT / source).read_text(encoding="utf-8")
+    for part in snippet.split("\n...\n"):
+        assert part.strip() in text
+
+
+def test_recipes_run(pytester):
+    result = pytester.runpytest_subprocess(
+        ROOT / "examples" / "recipes", "--rootdir", ROOT, "-c", ROOT / "pyproject.toml", "-q"
+    )
+    result.assert_outcomes(passed=3)
+
+
+@pytest.mark.slow
+def test_the_client_of_the_recipe_conforms(pytester, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    client = ROOT / "examples" / "recipes" / "own_client.py"
+    done = pytester.run(sys.executable, "-m", "mockbroker", "check", client)
+    assert done.ret == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_commands_and_their_options_exist():
+    commands = {"check": check, **cli.commands}
+    told = re.findall(r"[`/]mockbroker ([a-z]+)((?: [^`\n]*)?)", EVERYWHERE)
+    assert {name for name, _ in told} == {"check", "serve", "explain", "clauses"}
+    for name, rest in told:
+        known = {o for p in commands[name].params if isinstance(p, click.Option) for o in p.opts}
+        assert set(re.findall(r"--[a-z-]+", rest)) <= known, name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="there is no repository to clone")
+def test_the_first_command_sets_everything_up_and_checks_the_model_client(tmp_path):
+    found = re.search(r"<!-- check command -->\n```sh\n(.*?)\n```", README, re.DOTALL)
+    assert found
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)  # noqa: S603, S607
+    done = subprocess.run(  # noqa: S603
+        ["bash", "-euc", found[1]],  # noqa: S607
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "✓ CONFORMS at level MUST" in done.stdout
