@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
+import pytest
 import requests
 
 from contract_tests.verdicts import Verdict
@@ -31,6 +34,27 @@ class LoopsForEver:
     def get_token(self):
         while True:
             pass
+
+
+@pytest.mark.slow
+def test_a_hang_ends_also_while_coverage_traces(tmp_path):
+    (tmp_path / "waits.py").write_text(
+        "import threading\n"
+        "class Client:\n"
+        "    def get_token(self): threading.Event().wait()\n"
+        "def make_client(config): return Client()\n"
+    )
+    command = ["coverage", "run", "-m", "mockbroker", "check", "waits.py", "--only", "response.d"]
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "hang: get_token did not come back within 10 s" in " ".join(done.stdout.split())
 
 
 def test_a_hang_is_a_verdict_on_one_clause_and_blocks_the_others():

@@ -1,0 +1,44 @@
+"""What the packages promise to hold, they hold; and importing them costs nothing."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import contract_tests
+import mockbroker
+import pytest_plugin
+
+MODULES = [
+    module.name
+    for package in (mockbroker, contract_tests, pytest_plugin)
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    if not module.name.endswith("__main__")
+]
+
+
+@pytest.mark.parametrize("name", ["mockbroker", *MODULES])
+def test_what_a_module_promises_it_holds(name):
+    module = importlib.import_module(name)
+    missing = [
+        promised for promised in getattr(module, "__all__", ()) if not hasattr(module, promised)
+    ]
+    assert missing == []
+
+
+def test_the_package_promises_no_other_name():
+    assert set(mockbroker.__all__) <= set(dir(mockbroker))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        str(mockbroker.nonsense)
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = (
+        "import sys, mockbroker; print(*{'flask', 'h11', 'click', 'requests'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)  # noqa: S603
+    assert done.stdout.strip() == b""
