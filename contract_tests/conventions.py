@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import urllib.parse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from contract_tests.run import ContractRun
+from contract_tests.stage import Stage
 from mockbroker.spec.credentials import Credentials
 from mockbroker.spec.messages import Request
-
-if TYPE_CHECKING:
-    from contract_tests.run import ContractRun
 
 __all__ = ["authentication_conventions", "basic_encoding_of", "client_authentication_of"]
 
@@ -20,7 +19,7 @@ _TELLING = Credentials("client id", "p w+/=%~")
 
 def authentication_conventions(run: ContractRun) -> dict[str, Any]:
     """How the client encodes credentials, and where it puts them; empty if it never asked."""
-    with run.stage("basic.credentials", credentials=_TELLING) as stage:
+    with Stage(run, "basic.credentials", credentials=_TELLING) as stage:
         stage.use()
         requests = [exchange.request for exchange in stage.trace.token_requests]
     if not requests:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from contract_tests.run import ContractRun
+from contract_tests.stage import Stage
+from contract_tests.verdicts import NotTested
 from mockbroker.spec.credentials import Credentials
-
-if TYPE_CHECKING:
-    from contract_tests.run import ContractRun
-    from contract_tests.stage import Stage
 
 __all__ = [
     "TELLING_AGE",
@@ -40,21 +39,19 @@ class Leeway:
     """How long before expiry a client refreshes, in seconds: the range measured, and its kind.
 
     ``at_once`` is the longest lifetime of a token that is not even used twice. It is as long as
-    a fixed leeway, 0 for a proportional one or none, and less for one that is capped.
+    a fixed leeway, 0 for a proportional one or none, and less for one that is capped; None for a
+    client that fails where the lifetime is short.
     """
 
     shortest: float
     longest: float
     kind: str
-    at_once: float = 0.0
+    at_once: float | None = None
 
     def facts(self) -> dict[str, Any]:
         """The leeway as the report shows it."""
-        return {
-            "leeway_seconds": [self.shortest, self.longest],
-            "leeway_kind": self.kind,
-            "leeway_at_once_seconds": self.at_once,
-        }
+        facts = {"leeway_seconds": [self.shortest, self.longest], "leeway_kind": self.kind}
+        return facts if self.at_once is None else {**facts, "leeway_at_once_seconds": self.at_once}
 
 
 def measure(run: ContractRun) -> Leeway | None:
@@ -66,7 +63,7 @@ def measure(run: ContractRun) -> Leeway | None:
     """
     if not _keeps_tokens(run):
         return None
-    at_once = float(leeway_at_once(run))
+    at_once = leeway_at_once(run)
     if not run.time.is_virtual:
         return Leeway(at_once, at_once, "fixed", at_once) if at_once else None
     repeated = [leeway_by_clock(run, _LIFETIME) for _ in range(_REPEATS)]
@@ -113,23 +110,27 @@ def leeway_by_clock(run: ContractRun, lifetime: int) -> float:
     return float(lifetime - bisect.bisect_left(range(lifetime), 1, key=refreshed))
 
 
-def leeway_at_once(run: ContractRun) -> int:
+def leeway_at_once(run: ContractRun) -> float | None:
     """The longest lifetime, in seconds, that a fresh client takes for no lifetime at all.
 
     It needs no clock, so it works for any client. Fooled by clients that never cache, read
     milliseconds, jitter, or have their threshold the wrong way round; 0 for proportional ones.
+    None if the client cannot be used with some lifetime.
     """
 
     def kept(lifetime: int) -> bool:
         with _stage(run, lifetime) as stage:
             return _settled_token(stage) == stage.use().token
 
-    return bisect.bisect_left(range(1, _LIFETIME), 1, key=kept)
+    try:
+        return float(bisect.bisect_left(range(1, _LIFETIME), 1, key=kept))
+    except NotTested:
+        return None
 
 
 def _stage(run: ContractRun, lifetime: float) -> Stage:
-    return run.stage(
-        "refresh.ahead", credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=_STEADY
+    return Stage(
+        run, "refresh.ahead", credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=_STEADY
     )
 
 

@@ -6,69 +6,60 @@ scenarios move.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import contextlib
+from collections.abc import Iterator
 
+from contract_tests.client import ClientFactory
+from contract_tests.run import ContractRun, Rehearsal, RunSettings
+from contract_tests.stage import Stage
 from contract_tests.target import TargetError
 from contract_tests.verdicts import ClientHung, NotTested
 from contract_tests.virtual_time import RealTime
 from mockbroker.spec.credentials import Credentials
 
-if TYPE_CHECKING:
-    from contract_tests.run import ContractRun
-    from contract_tests.stage import Stage
-
-__all__ = ["Rehearsal", "rehearse"]
+__all__ = ["rehearsed_run"]
 
 _CREDENTIALS = Credentials("rehearsal", "rehearsal-s3cret")
 _LONG_LIFETIME = 3600
 _SHORT_LIFETIME = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Rehearsal:
-    """What an ordinary use showed.
-
-    ``blocked`` says why the client cannot be judged, or is empty; ``hung`` is True if that is
-    because it did not come back. ``clock_seen`` is False if the client keeps time by a clock that
-    a scenario cannot move.
-    """
-
-    capabilities: tuple[str, ...]
-    blocked: str = ""
-    hung: bool = False
-    clock_seen: bool = True
-
-
-def rehearse(run: ContractRun) -> Rehearsal:
-    """Use a client as anyone would.
+@contextlib.contextmanager
+def rehearsed_run(factory: ClientFactory, settings: RunSettings) -> Iterator[ContractRun]:
+    """A contract run whose client was used as anyone would, so that it is known what it offers.
 
     Raises TargetError if the factory raises, or makes something that cannot be used.
     """
+    with contextlib.closing(ContractRun(factory, settings)) as run:
+        run.rehearsal = _rehearse(run)
+        yield run
+
+
+def _rehearse(run: ContractRun) -> Rehearsal:
     with run.virtual_time.frozen():
-        run.operations = _capabilities(run)
+        run.capabilities = _capabilities(run)
         obstacle = _what_blocks(run)
         if obstacle is not None:
             return obstacle
         if _refreshes_after(run, _LONG_LIFETIME):
-            return Rehearsal(run.operations)
+            return Rehearsal()
     run.time = RealTime()
     if _refreshes_after(run, _SHORT_LIFETIME):
-        return Rehearsal(run.operations, clock_seen=False)
+        return Rehearsal(clock_seen=False)
     run.time = run.virtual_time
-    return Rehearsal(run.operations)
+    return Rehearsal()
 
 
 def _what_blocks(run: ContractRun) -> Rehearsal | None:
-    for operation in run.operations:
+    for operation in run.capabilities:
         with _stage(run) as stage:
             try:
                 stage.use_well(operation)
             except NotTested as obstacle:
                 reason = str(obstacle).removeprefix("blocked: ")
-                return Rehearsal(run.operations, f"{operation}: {reason}")
+                return Rehearsal(f"{operation}: {reason}")
             except ClientHung as hang:
-                return Rehearsal(run.operations, str(hang).splitlines()[0], hung=True)
+                return Rehearsal(str(hang).splitlines()[0], hung=True)
     return None
 
 
@@ -87,7 +78,8 @@ def _capabilities(run: ContractRun) -> tuple[str, ...]:
 
 
 def _stage(run: ContractRun, expires_in: float = _LONG_LIFETIME) -> Stage:
-    return run.stage(
+    return Stage(
+        run,
         "response.documented",
         credentials=_CREDENTIALS,
         expires_in=expires_in,

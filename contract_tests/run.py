@@ -6,7 +6,6 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, TypeVar
 
 import hypothesis
@@ -14,8 +13,6 @@ from hypothesis import strategies as st
 
 from contract_tests.client import ClientConfig, ClientFactory
 from contract_tests.driver import Answer, PythonClient
-from contract_tests.rehearsal import Rehearsal, rehearse
-from contract_tests.stage import Stage
 from contract_tests.verdicts import ContractBreached, Finding, NotApplicable, NotTested, Verdict
 from contract_tests.virtual_time import StoryTime, VirtualTime
 from mockbroker.broker import Broker
@@ -25,7 +22,7 @@ from mockbroker.spec.clause import Level
 from mockbroker.spec.credentials import Credentials
 from mockbroker.spec.profile import AUTOGRAB, Profile
 
-__all__ = ["ContractRun", "RunSettings"]
+__all__ = ["ContractRun", "Rehearsal", "RunSettings"]
 
 Drawn = TypeVar("Drawn")
 _LEVELS = list(Level)
@@ -52,9 +49,23 @@ class RunSettings:
     client_timeout: float = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What an ordinary use of the client showed, before any clause was judged.
+
+    ``blocked`` says why the client cannot be judged, or is empty; ``hung`` is True if that is
+    because it did not come back. ``clock_seen`` is False if the client keeps time by a clock that
+    a scenario cannot move.
+    """
+
+    blocked: str = ""
+    hung: bool = False
+    clock_seen: bool = True
+
+
 @dataclass
 class ContractRun:
-    """Everything that the scenarios of one run share."""
+    """Everything that the scenarios of one run share; `rehearsed_run` makes one."""
 
     factory: ClientFactory
     settings: RunSettings = field(default_factory=RunSettings)
@@ -67,7 +78,9 @@ class ContractRun:
         self._prefixes = itertools.count(1)
         self._findings: dict[str, Finding] = {}
         self._facts: dict[str, Any] = {}
-        self._operations: tuple[str, ...] = ()
+        self.capabilities: tuple[str, ...] = ()
+        """Which operations the client offers; known once the rehearsal has begun."""
+        self.rehearsal = Rehearsal()
         self._mounted: dict[Broker, tuple[Server, str]] = {}
         self._server.start()
         self._elsewhere.start()
@@ -78,28 +91,6 @@ class ContractRun:
         self._elsewhere.stop()
 
     # -- what the client is like ---------------------------------------------------------------
-
-    @cached_property
-    def rehearsal(self) -> Rehearsal:
-        """What an ordinary use of the client showed, before any clause is judged.
-
-        Raises TargetError if the factory raises or makes something that cannot be used.
-        """
-        return rehearse(self)
-
-    @property
-    def capabilities(self) -> tuple[str, ...]:
-        """Which operations the client offers."""
-        return self.rehearsal.capabilities
-
-    @property
-    def operations(self) -> tuple[str, ...]:
-        """The operations that scenarios may use; known before the rehearsal has ended."""
-        return self._operations or self.capabilities
-
-    @operations.setter
-    def operations(self, operations: tuple[str, ...]) -> None:
-        self._operations = operations
 
     def learn(self, **facts: Any) -> None:
         """Keep measured facts about the client for the report."""
@@ -169,10 +160,6 @@ class ContractRun:
         """A client made by the factory, and what came of making it."""
         client = PythonClient(self.factory, config, self.settings.deadline)
         return client, client.open()
-
-    def stage(self, clause_id: str, **options: Any) -> Stage:
-        """A stage for a scenario of that clause; see Stage for the options."""
-        return Stage(self, clause_id, **options)
 
     # -- playing -------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ class Scenario:
 
     def stage(self, **options: Any) -> Stage:
         """A stage that judges this clause; see Stage for the options."""
-        return self.run.stage(self.clause_id, **options)
+        return Stage(self.run, self.clause_id, **options)
 
     def operations(self) -> st.SearchStrategy[str]:
         """Any operation that the client offers."""

@@ -6,10 +6,11 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from contract_tests.client import ClientConfig
 from contract_tests.driver import Answer, PythonClient
+from contract_tests.run import ContractRun
 from contract_tests.verdicts import ClientHung, ContractBreached, NotTested
 from mockbroker.broker import Broker
 from mockbroker.spec.clause import Breach
@@ -17,9 +18,6 @@ from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange, Trace, Use
 from mockbroker.spec.judges import judge_trace
 from mockbroker.spec.masking import curl, describe, mask
-
-if TYPE_CHECKING:
-    from contract_tests.run import ContractRun
 
 __all__ = ["Outcome", "Stage"]
 
@@ -122,7 +120,7 @@ class Stage:
 
     def use(self, operation: str = "", path: str = VEHICLE) -> Outcome:
         """Use the client once: ``get_token``, or a signed GET; by default whatever it offers."""
-        if (operation or self._run.operations[0]) == GET_TOKEN:
+        if (operation or self._run.capabilities[0]) == GET_TOKEN:
             return self._play(GET_TOKEN, "get_token", lambda client: client.get_token())
         return self.call("GET", self.broker.api_url + path)
 

@@ -156,8 +156,9 @@ def contract(
     pytestconfig: pytest.Config, contract_client_factory: ClientFactory
 ) -> Iterator[ContractRun]:
     """The contract run that all clauses share."""
-    from pytest_plugin.settings import contract_run  # noqa: PLC0415 - only if used
+    from contract_tests.rehearsal import rehearsed_run  # noqa: PLC0415 - only if used
+    from pytest_plugin.settings import run_settings  # noqa: PLC0415 - only if used
 
-    with contract_run(pytestconfig, contract_client_factory) as run:
+    with rehearsed_run(contract_client_factory, run_settings(pytestconfig)) as run:
         collector_of(pytestconfig).run = run
         yield run

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from contract_tests.client import ClientFactory
-from contract_tests.run import ContractRun, RunSettings
+from contract_tests.run import RunSettings
 from contract_tests.target import TargetError, load_target
 from mockbroker.profiles import ConfigError, profile_named
 from mockbroker.spec.catalogue import CATALOGUE
@@ -18,11 +16,11 @@ from mockbroker.spec.clause import Level
 
 __all__ = [
     "check_settings",
-    "contract_run",
     "factory_from_options",
     "fail_on",
     "option",
     "problem_with",
+    "run_settings",
 ]
 
 
@@ -85,15 +83,8 @@ def factory_from_options(config: pytest.Config) -> ClientFactory:
     return load_target(target).factory
 
 
-@contextlib.contextmanager
-def contract_run(config: pytest.Config, factory: ClientFactory) -> Iterator[ContractRun]:
-    """A contract run for that factory. Raises TargetError if it makes no usable client."""
-    with contextlib.closing(ContractRun(factory, _settings(config))) as run:
-        run.rehearsal  # noqa: B018 - it is here that an unusable client shows
-        yield run
-
-
-def _settings(config: pytest.Config) -> RunSettings:
+def run_settings(config: pytest.Config) -> RunSettings:
+    """The settings of a contract run."""
     return RunSettings(
         profile=profile_named(option(config, "profile") or "autograb"),
         examples=_examples(config),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from typing import Any
 
 from contract_tests.client import ClientFactory
+from contract_tests.rehearsal import rehearsed_run
 from contract_tests.run import ContractRun, RunSettings
 from contract_tests.scenario import Scenario
 from contract_tests.verdicts import ClientHung, ContractBreached, NotApplicable, NotTested, Verdict
@@ -28,7 +28,7 @@ def scenarios() -> Iterator[tuple[str, Callable[[Scenario], None]]]:
 def verdicts_on(factory: ClientFactory, **settings: Any) -> dict[str, tuple[Verdict, str]]:
     """The clauses that the client does not pass, with the verdict on each and its reason."""
     chosen = RunSettings(**{"examples": FEW_EXAMPLES, **settings})
-    with closing(ContractRun(factory, chosen)) as run, run.frozen_time():
+    with rehearsed_run(factory, chosen) as run, run.frozen_time():
         found = {clause_id: _verdict(test, run, clause_id) for clause_id, test in scenarios()}
         for finding in run.take_findings():
             if found[finding.clause_id][0] is Verdict.PASSED:

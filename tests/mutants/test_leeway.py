@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 import pytest
 
 from contract_tests.leeway import Leeway, judge_kind, measure
-from contract_tests.run import ContractRun
+from contract_tests.rehearsal import rehearsed_run
+from contract_tests.run import RunSettings
 from tests.mutants import sound
 from tests.mutants.defects.refresh import HasNoLeeway, ReadsMilliseconds
 from tests.mutants.workshop import OwnClock, make
 
 
 def measured(factory) -> Leeway | None:
-    with closing(ContractRun(factory)) as run, run.frozen_time():
+    with rehearsed_run(factory, RunSettings()) as run, run.frozen_time():
         return measure(run)
 
 
