@@ -6,13 +6,16 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import hypothesis
 from hypothesis import strategies as st
 
+from contract_tests.clean_room import CleanRoom
 from contract_tests.client import ClientConfig, ClientFactory
-from contract_tests.driver import Answer, PythonClient
+from contract_tests.client_thread import Answer
+from contract_tests.driver import PythonClient
 from contract_tests.verdicts import ContractBreached, Finding, NotApplicable, NotTested, Verdict
 from contract_tests.virtual_time import StoryTime, VirtualTime
 from mockbroker.broker import Broker
@@ -37,7 +40,8 @@ class RunSettings:
 
     ``seed`` draws other examples than those that are drawn every time. ``deadline`` is how many
     seconds of real time one operation of the client may take before it is cut off;
-    ``client_timeout`` is the timeout, in seconds, that clients are told to use.
+    ``client_timeout`` is the timeout, in seconds, that clients are told to use; ``patience`` is
+    how many seconds of real time a client may wait for a broker that never answers.
     """
 
     profile: Profile = AUTOGRAB
@@ -47,6 +51,7 @@ class RunSettings:
     target: str = ""
     deadline: float = 10.0
     client_timeout: float = 5.0
+    patience: float = 31.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +87,18 @@ class ContractRun:
         """Which operations the client offers; known once the rehearsal has begun."""
         self.rehearsal = Rehearsal()
         self._mounted: dict[Broker, tuple[Server, str]] = {}
+        self._room = CleanRoom()
+        self._open_stages = 0
+        self._issued: dict[str, Broker] = {}
+        self._last_expiry = 0.0
         self._server.start()
         self._elsewhere.start()
 
     def close(self) -> None:
-        """Stop the servers."""
+        """Stop the servers, and remove what the client left."""
         self._server.stop()
         self._elsewhere.stop()
+        self._room.close()
 
     # -- what the client is like ---------------------------------------------------------------
 
@@ -134,10 +144,10 @@ class ContractRun:
         expires_in: float = 3599,
         scope: str = "",
         *,
-        other_origin: bool = False,
+        server: Server | None = None,
     ) -> Broker:
-        """A lenient broker of its own URL, whose clock is the story's."""
-        server = self._elsewhere if other_origin else self._server
+        """A lenient broker of its own URL, whose clock is the story's; on that server, if any."""
+        server = server or self._server
         broker = Broker(
             profile=self.settings.profile,
             credentials=credentials,
@@ -151,15 +161,50 @@ class ContractRun:
         self._mounted[broker] = (server, prefix)
         return broker
 
+    def stranger(self, credentials: Credentials) -> Broker:
+        """A broker of another origin."""
+        return self.new_broker(credentials, server=self._elsewhere)
+
     def retire(self, broker: Broker) -> None:
         """Take a broker off its URL; a client that still asks there gets a 404."""
         server, prefix = self._mounted.pop(broker)
         server.unmount(prefix)
+        for exchange in broker.token_requests:
+            if exchange.token is not None and broker.token_values is None:
+                self._issued[exchange.token.value] = broker
+                self._last_expiry = max(self._last_expiry, exchange.token.expires_at)
 
-    def make_client(self, config: ClientConfig) -> tuple[PythonClient, Answer]:
-        """A client made by the factory, and what came of making it."""
-        client = PythonClient(self.factory, config, self.settings.deadline)
+    def is_of_another_broker(self, token: str) -> bool:
+        """Whether that is a token of a broker that has retired."""
+        return token in self._issued
+
+    def make_client(self, config: ClientConfig, deadline: float) -> tuple[PythonClient, Answer]:
+        """A client made by the factory, and what came of making it.
+
+        An operation of the client may take ``deadline`` seconds of real time.
+        """
+        client = PythonClient(self.factory, config, deadline)
         return client, client.open()
+
+    def enter_stage(self) -> None:
+        """Give the client a room of its own."""
+        self._room.__enter__()
+        self._open_stages += 1
+
+    def leave_stage(self) -> None:
+        """Leave the room; let time pass until nothing issued so far is valid any more.
+
+        What a client keeps beyond its own life, by mistake, then spoils no other story.
+        """
+        self._open_stages -= 1
+        self._room.__exit__()
+        if not self._open_stages and self.time is self.virtual_time:
+            self.virtual_time.advance_to(self._last_expiry)
+
+    @property
+    def client_folders(self) -> tuple[Path, ...]:
+        """Where the client's files are: its working directory, HOME, and temporary ones."""
+        return self._room.folders
 
     # -- playing -------------------------------------------------------------------------------
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import strategies as st
 
+from contract_tests.outcome import Outcome
 from contract_tests.scenario import Scenario
-from contract_tests.stage import Outcome, Stage
+from contract_tests.stage import Stage
 from contract_tests.strategies import LONG_LIFETIMES, plain_credentials
 from contract_tests.verdicts import NotTested
 from mockbroker.answers import TokenAnswer

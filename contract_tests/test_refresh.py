@@ -8,8 +8,9 @@ import pytest
 from hypothesis import strategies as st
 
 from contract_tests.leeway import TELLING_AGE, TELLING_LIFETIME, measure
+from contract_tests.outcome import Outcome
 from contract_tests.scenario import Scenario
-from contract_tests.stage import Outcome, Stage
+from contract_tests.stage import Stage
 from contract_tests.strategies import lifetimes, time_steps
 from contract_tests.verdicts import NotTested
 from mockbroker.answers import TokenAnswer

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
+from contract_tests.outcome import REQUEST, Outcome
 from contract_tests.scenario import Scenario
-from contract_tests.stage import REQUEST, Outcome, Stage
+from contract_tests.stage import Stage
 from contract_tests.strategies import b64tokens
 from contract_tests.verdicts import NotTested
 from mockbroker.answers import TokenAnswer
@@ -243,7 +244,7 @@ def test_cross_origin(scenario: Scenario) -> None:
     def play(status: int, operation: str) -> None:
         if operation != REQUEST:
             return
-        stranger = scenario.run.new_broker(_CREDENTIALS, other_origin=True)
+        stranger = scenario.run.stranger(_CREDENTIALS)
         try:
             with scenario.stage(credentials=_CREDENTIALS) as stage:
                 location = stranger.api_url + "/vehicle/1"
