@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import hypothesis
 from hypothesis import strategies as st
@@ -208,6 +208,13 @@ class ContractRun:
 
     # -- playing -------------------------------------------------------------------------------
 
+    def play_each(self, cases: Iterable[Drawn], play: Callable[[Drawn], None]) -> None:
+        """Play a scenario for each of a few cases; NotTested if every one was blocked."""
+        attempts = _Attempts(play)
+        for case in cases:
+            attempts(case)
+        attempts.need_one_that_reached()
+
     def for_all(
         self,
         strategy: st.SearchStrategy[Drawn],
@@ -221,33 +228,26 @@ class ContractRun:
         Raises what the play raised for its simplest failing example; NotTested if every example
         was blocked.
         """
-        blocked: list[str] = []
-        reached: list[bool] = []
-
-        def attempt(drawn: Drawn) -> None:
-            try:
-                play(drawn)
-            except NotTested as obstacle:
-                blocked.append(str(obstacle))
-            else:
-                reached.append(True)
-
+        attempts = _Attempts(play)
         for drawn in first:
-            attempt(drawn)
-        budget = self.settings.examples if examples is None else examples
-        test = hypothesis.given(strategy)(attempt)
+            attempts(drawn)
+        test = hypothesis.given(strategy)(attempts.__call__)
         if self.settings.seed is not None:
             test = hypothesis.seed(self.settings.seed)(test)
-        hypothesis.settings(
+        self.exploration(examples)(test)()
+        attempts.need_one_that_reached()
+
+    def exploration(self, examples: int | None = None) -> hypothesis.settings:
+        """How Hypothesis explores: so many examples, or as many as the user allows if fewer."""
+        budget = self.settings.examples if examples is None else examples
+        return hypothesis.settings(
             max_examples=max(1, min(budget, self.settings.examples)),
             derandomize=self.settings.seed is None,
             deadline=None,
             database=None,
             report_multiple_bugs=False,
             suppress_health_check=list(hypothesis.HealthCheck),
-        )(test)()
-        if not reached:
-            raise NotTested(blocked[0] if blocked else "no example reached the clause")
+        )
 
     # -- findings ------------------------------------------------------------------------------
 
@@ -271,3 +271,24 @@ class ContractRun:
         found = list(self._findings.values())
         self._findings.clear()
         return found
+
+
+class _Attempts(Generic[Drawn]):
+    """Plays a scenario again and again, and remembers whether it ever reached its clause."""
+
+    def __init__(self, play: Callable[[Drawn], None]) -> None:
+        self._play = play
+        self._obstacle = ""
+        self._reached = False
+
+    def __call__(self, drawn: Drawn) -> None:
+        try:
+            self._play(drawn)
+        except NotTested as obstacle:
+            self._obstacle = self._obstacle or str(obstacle)
+        else:
+            self._reached = True
+
+    def need_one_that_reached(self) -> None:
+        if not self._reached:
+            raise NotTested(self._obstacle or "no example reached the clause")

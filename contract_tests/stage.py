@@ -83,6 +83,10 @@ class Stage:
             self.tell(f"+{seconds:g} s")
             self._run.time.advance(seconds)
 
+    def now(self) -> float:
+        """The time of the story, in Unix seconds."""
+        return self._run.time.now()
+
     def can_pass(self, seconds: float) -> bool:
         """Whether that many seconds can pass without anybody waiting for long."""
         return self._run.time.is_virtual or seconds <= _LONGEST_WAIT
