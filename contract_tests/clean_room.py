@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,15 @@ __all__ = ["CleanRoom"]
 
 _UMASK = 0o022
 _MOST_LINKS = 500
+
+# Brokers are on this machine, which no proxy reaches, and a client is told whom to trust.
+_ENVIRONMENT: dict[str, str | None] = {
+    "XDG_CACHE_HOME": None,
+    "NO_PROXY": "127.0.0.1,localhost,::1",
+    "no_proxy": "127.0.0.1,localhost,::1",
+    "REQUESTS_CA_BUNDLE": None,
+    "CURL_CA_BUNDLE": None,
+}
 
 
 class CleanRoom:
@@ -31,7 +40,8 @@ class CleanRoom:
         self._storage = tempfile.TemporaryDirectory(prefix="client-", ignore_cleanup_errors=True)
         self._depth = 0
         self._exit = contextlib.ExitStack()
-        root = Path(self._storage.name)
+        root = self.outside = Path(self._storage.name)
+        """A folder beside those of the client, for what the run itself keeps in files."""
         root.chmod(0o755)
         self.folders = tuple(root / name for name in ("work", "home", "tmp"))
         """The working directory, HOME, and the folder for temporary files."""
@@ -76,9 +86,9 @@ def _process_of(work: Path, home: Path, temporary: Path) -> Iterator[None]:
     """The process as a client may find it; restored afterwards, whatever it has done to it."""
     umask, directory = os.umask(_UMASK), Path.cwd()
     timeout, tempdir = socket.getdefaulttimeout(), tempfile.tempdir
-    places = {"HOME": str(home), "TMPDIR": str(temporary), "XDG_CACHE_HOME": str(home / ".cache")}
-    before = {name: os.environ.get(name) for name in places}
-    os.environ.update(places)
+    changes = {**_ENVIRONMENT, "HOME": str(home), "TMPDIR": str(temporary)}
+    before = {name: os.environ.get(name) for name in changes}
+    _set_environment({**changes, "XDG_CACHE_HOME": str(home / ".cache")})
     tempfile.tempdir = str(temporary)
     os.chdir(work)
     try:
@@ -89,10 +99,10 @@ def _process_of(work: Path, home: Path, temporary: Path) -> Iterator[None]:
         os.chdir(directory)
         socket.setdefaulttimeout(timeout)
         tempfile.tempdir = tempdir
-        _restore(before)
+        _set_environment(before)
 
 
-def _restore(environment: dict[str, str | None]) -> None:
+def _set_environment(environment: Mapping[str, str | None]) -> None:
     for name, value in environment.items():
         if value is None:
             os.environ.pop(name, None)

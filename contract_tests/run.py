@@ -6,6 +6,7 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +20,7 @@ from contract_tests.driver import PythonClient
 from contract_tests.verdicts import ContractBreached, Finding, NotApplicable, NotTested, Verdict
 from contract_tests.virtual_time import StoryTime, VirtualTime
 from mockbroker.broker import Broker
+from mockbroker.certificates import ThrowAwayAuthority
 from mockbroker.server import Server
 from mockbroker.spec.catalogue import clause
 from mockbroker.spec.clause import Level
@@ -80,6 +82,7 @@ class ContractRun:
         self.time: StoryTime = self.virtual_time
         self._server = Server()
         self._elsewhere = Server()
+        self._tls_servers: dict[tuple[str, ...], Server] = {}
         self._prefixes = itertools.count(1)
         self._findings: dict[str, Finding] = {}
         self._facts: dict[str, Any] = {}
@@ -96,8 +99,8 @@ class ContractRun:
 
     def close(self) -> None:
         """Stop the servers, and remove what the client left."""
-        self._server.stop()
-        self._elsewhere.stop()
+        for server in (self._server, self._elsewhere, *self._tls_servers.values()):
+            server.stop()
         self._room.close()
 
     # -- what the client is like ---------------------------------------------------------------
@@ -161,9 +164,31 @@ class ContractRun:
         self._mounted[broker] = (server, prefix)
         return broker
 
-    def stranger(self, credentials: Credentials) -> Broker:
+    @contextlib.contextmanager
+    def tls_broker(self, credentials: Credentials, *names: str) -> Iterator[Broker]:
+        """A broker that speaks TLS, with a certificate for these names by a throw-away CA."""
+        server = self._tls_servers.get(names)
+        if server is None:
+            server = self._tls_servers[names] = Server(tls=self._authority.certificate_for(*names))
+            server.start()
+        broker = self.new_broker(credentials, server=server)
+        try:
+            yield broker
+        finally:
+            self.retire(broker)
+
+    @cached_property
+    def _authority(self) -> ThrowAwayAuthority:
+        return ThrowAwayAuthority(self._room.outside)
+
+    @contextlib.contextmanager
+    def stranger(self, credentials: Credentials) -> Iterator[Broker]:
         """A broker of another origin."""
-        return self.new_broker(credentials, server=self._elsewhere)
+        broker = self.new_broker(credentials, server=self._elsewhere)
+        try:
+            yield broker
+        finally:
+            self.retire(broker)
 
     def retire(self, broker: Broker) -> None:
         """Take a broker off its URL; a client that still asks there gets a 404."""
