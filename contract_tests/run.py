@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import hypothesis
+import hypothesis.errors
 from hypothesis import strategies as st
 
 from contract_tests.clean_room import CleanRoom
@@ -27,13 +28,14 @@ from mockbroker.spec.clause import Level
 from mockbroker.spec.credentials import Credentials
 from mockbroker.spec.profile import AUTOGRAB, Profile
 
-__all__ = ["ContractRun", "Rehearsal", "RunSettings"]
+__all__ = ["OWN_SCENARIO_ONLY", "ContractRun", "Rehearsal", "RunSettings", "unsteady_told_apart"]
 
 Drawn = TypeVar("Drawn")
 _LEVELS = list(Level)
 
-# Found only by the clause's own scenario: the same traffic can also have another cause.
-_OWN_SCENARIO_ONLY = frozenset({"cache.reuse", "signing.bearer"})
+OWN_SCENARIO_ONLY = frozenset({"cache.reuse", "signing.bearer"})
+"""Clauses whose breach counts in their own scenario only: the same traffic can also have another
+cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,8 @@ class ContractRun:
         self._tls_servers: dict[tuple[str, ...], Server] = {}
         self._prefixes = itertools.count(1)
         self._findings: dict[str, Finding] = {}
+        self.broken_clauses: set[str] = set()
+        """The clauses of which a breach was noted in this process, so far."""
         self._facts: dict[str, Any] = {}
         self.capabilities: tuple[str, ...] = ()
         """Which operations the client offers; known once the rehearsal has begun."""
@@ -259,7 +263,8 @@ class ContractRun:
         test = hypothesis.given(strategy)(attempts.__call__)
         if self.settings.seed is not None:
             test = hypothesis.seed(self.settings.seed)(test)
-        self.exploration(examples)(test)()
+        with unsteady_told_apart():
+            self.exploration(examples)(test)()
         attempts.need_one_that_reached()
 
     def exploration(self, examples: int | None = None) -> hypothesis.settings:
@@ -278,8 +283,9 @@ class ContractRun:
 
     def note(self, breached: ContractBreached) -> None:
         """Keep a breach of a clause other than the one being played."""
-        clause_id = breached.breaches[0].clause_id
-        if clause_id not in _OWN_SCENARIO_ONLY and clause_id not in self._findings:
+        clause_id = breached.clause_id
+        self.broken_clauses.add(clause_id)
+        if clause_id not in OWN_SCENARIO_ONLY and clause_id not in self._findings:
             self._findings[clause_id] = breached.finding(self.verdict_on_breach(clause_id))
 
     def verdict_on_breach(self, clause_id: str) -> Verdict:
@@ -296,6 +302,28 @@ class ContractRun:
         found = list(self._findings.values())
         self._findings.clear()
         return found
+
+
+@contextlib.contextmanager
+def unsteady_told_apart() -> Iterator[None]:
+    """Let what a client did once count, even if the same story does not end like that again."""
+    try:
+        yield
+    except hypothesis.errors.Flaky as unsteady:
+        breached = _breach_behind(unsteady)
+        if breached is None:
+            raise
+        breached.story += "\n  (played again, the same story did not end like this)"
+        raise breached from None
+
+
+def _breach_behind(error: BaseException | None) -> ContractBreached | None:
+    for cause in getattr(error, "exceptions", ()):
+        if isinstance(cause, ContractBreached):
+            return cause
+    while error is not None and not isinstance(error, ContractBreached):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 class _Attempts(Generic[Drawn]):

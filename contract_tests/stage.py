@@ -34,8 +34,9 @@ class Stage:
 
     The broker is lenient, so that one defect does not paint every clause red. When the context
     ends the trace is judged: a breach of ``clause_id`` raises ContractBreached, any other goes
-    to its own clause. ``config`` changes what the client is told; ``deadline`` is how many
-    seconds of real time one use may take, the run's unless given.
+    to its own clause; ``elsewhere`` names those that are judged otherwise. ``config`` changes
+    what the client is told; ``deadline`` is how many seconds of real time one use may take, the
+    run's unless given. Clients that share a ``story`` have a ``name`` in it.
     """
 
     def __init__(
@@ -50,12 +51,15 @@ class Stage:
         elsewhere: Iterable[str] = (),
         config: dict[str, Any] | None = None,
         deadline: float | None = None,
+        story: list[str] | None = None,
+        name: str = "",
     ) -> None:
         self._run = run
         self._clause_id = clause_id
         self._judged_elsewhere = frozenset(elsewhere)
         self._uses: list[Use] = []
-        self._story: list[str] = []
+        self._story = [] if story is None else story
+        self._name = f"{name}: " if name else ""
         self._client: PythonClient | None = None
         self._scope = scope
         self._changes = config or {}
@@ -171,7 +175,7 @@ class Stage:
         self._record(number, outcome, started_at)
         error = f"raised {self.masked(outcome.error)}" if outcome.error is not None else ""
         pause = f" (after {slept:g} s)" if self._run.time.is_virtual and slept else ""
-        self.tell(f"{words} → {error or outcome.in_words}{pause}")
+        self.tell(f"{self._name}{words} → {error or outcome.in_words}{pause}")
         self._must_be_of_this_broker(outcome)
         return outcome
 

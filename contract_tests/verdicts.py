@@ -55,6 +55,11 @@ class ContractBreached(_Outcome):
         self.breaches, self.story, self.exchanges, self.curl = breaches, story, exchanges, curl
         super().__init__("\n".join(dict.fromkeys(map(str, breaches))))
 
+    @property
+    def clause_id(self) -> str:
+        """The clause that was broken."""
+        return self.breaches[0].clause_id
+
     def finding(self, verdict: Verdict) -> Finding:
         """What the report says of it."""
         first = self.breaches[0]
