@@ -13,10 +13,12 @@ from typing import Any
 
 from contract_tests.client_thread import in_client_thread
 
-__all__ = ["CleanRoom"]
+__all__ = ["CleanRoom", "environment_trusting"]
 
 _UMASK = 0o022
 _MOST_LINKS = 500
+
+_CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 # Brokers are on this machine, which no proxy reaches, and a client is told whom to trust.
 _ENVIRONMENT: dict[str, str | None] = {
@@ -99,6 +101,18 @@ def _process_of(work: Path, home: Path, temporary: Path) -> Iterator[None]:
         os.chdir(directory)
         socket.setdefaulttimeout(timeout)
         tempfile.tempdir = tempdir
+        _set_environment(before)
+
+
+@contextlib.contextmanager
+def environment_trusting(ca_file: str | None) -> Iterator[None]:
+    """Have the common TLS libraries trust a CA file, by the environment variables they heed."""
+    before = {name: os.environ.get(name) for name in _CA_VARIABLES}
+    if ca_file is not None:
+        _set_environment(dict.fromkeys(_CA_VARIABLES, ca_file))
+    try:
+        yield
+    finally:
         _set_environment(before)
 
 

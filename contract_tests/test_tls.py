@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from contract_tests.clean_room import environment_trusting
 from contract_tests.outcome import Outcome
 from contract_tests.scenario import Scenario
 from contract_tests.stage import Stage
@@ -22,12 +23,16 @@ def test_verify(scenario: Scenario) -> None:
     """A broker whose certificate nobody vouches for gets no credentials."""
 
     def play(reason: str, operation: str) -> None:
-        with scenario.run.tls_broker(_CREDENTIALS, _LOOPBACK) as broker:
+        with (
+            scenario.run.tls_broker(_CREDENTIALS, _LOOPBACK) as broker,
+            environment_trusting(broker.ca_file),
+        ):
             _must_be_told_of_the_ca(_stage(scenario, broker, trusted=True), operation)
         unknown = reason == _UNKNOWN
         name = _LOOPBACK if unknown else _SOMEBODY_ELSE
         with (
             scenario.run.tls_broker(_CREDENTIALS, name) as broker,
+            environment_trusting(None if unknown else broker.ca_file),
             _stage(scenario, broker, trusted=not unknown) as stage,
         ):
             stage.tell(f"the broker shows a certificate that {reason}")
@@ -53,10 +58,10 @@ def _must_refuse(stage: Stage, outcome: Outcome, reason: str) -> None:
 
 
 def _must_be_told_of_the_ca(twin: Stage, operation: str) -> None:
-    """The twin: with the CA given, the same client works."""
+    """The twin: with the CA given in every usual way, the same client works."""
     with twin as stage:
         try:
             stage.use_well(operation)
         except NotTested as obstacle:
             reason = str(obstacle).removeprefix("blocked: ")
-            raise NotTested(f"blocked: with ca_file given, {reason}") from None
+            raise NotTested(f"blocked: with the CA given, {reason}") from None
