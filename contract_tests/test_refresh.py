@@ -204,7 +204,7 @@ def test_same_grant(scenario: Scenario) -> None:
                 stage.broker.token_answer = TokenAnswer(members={"refresh_token": refresh_token})
                 stage.tell("the answer offers a refresh_token")
             stage.use_well(operation)
-            stage.advance(2 * lifetime)
+            stage.advance(2 * lifetime if scenario.run.time.is_virtual else 1.5)
             stage.use(operation)
             if len(stage.trace.token_requests) < 2:  # noqa: PLR2004 - the first and the next
                 raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
