@@ -10,6 +10,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from http.client import responses
 from typing import TYPE_CHECKING, Any, Union
 from urllib.parse import unquote_to_bytes
 
@@ -250,4 +251,8 @@ class Connection:
 
 def _head(response: Response) -> h11.Response:
     fields = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in response.headers]
-    return h11.Response(status_code=response.status, headers=fields)
+    return h11.Response(
+        status_code=response.status,
+        headers=fields,
+        reason=responses.get(response.status, "").encode(),
+    )
