@@ -36,7 +36,8 @@ class Stage:
     ends the trace is judged: a breach of ``clause_id`` raises ContractBreached, any other goes
     to its own clause; ``elsewhere`` names those that are judged otherwise. ``config`` changes
     what the client is told; ``deadline`` is how many seconds of real time one use may take, the
-    run's unless given. Clients that share a ``story`` have a ``name`` in it.
+    run's unless given. The broker is a new one, a ``broker`` that others use as well, or one like a
+    ``neighbour`` at the same path of another origin. Clients that share a ``story`` have a ``name`` in it.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Stage:
         expires_in: float = 3599,
         scope: str = "",
         broker: Broker | None = None,
+        neighbour: Broker | None = None,
         elsewhere: Iterable[str] = (),
         config: dict[str, Any] | None = None,
         deadline: float | None = None,
@@ -65,7 +67,10 @@ class Stage:
         self._changes = config or {}
         self._deadline = run.settings.deadline if deadline is None else deadline
         self.credentials = credentials
-        self.broker = broker or run.new_broker(credentials, expires_in, scope)
+        if neighbour is not None:
+            self.broker = run.neighbour(neighbour)
+        else:
+            self.broker = broker or run.new_broker(credentials, expires_in, scope)
         self._owns_broker = broker is None
         self._tell_how_it_began(run.settings.seed, expires_in)
 
@@ -187,7 +192,8 @@ class Stage:
             self._client.cut_off()
 
     def _hang(self, words: str, exchanges: Sequence[Exchange]) -> NoReturn:
-        if len(exchanges) >= _MOST_REQUESTS:
+        is_flood = len(exchanges) >= _MOST_REQUESTS
+        if is_flood:
             why = f"led to {len(exchanges)} requests and was cut off"
         else:
             why = (
@@ -195,7 +201,7 @@ class Stage:
                 f"({len(exchanges)} requests seen meanwhile)"
             )
         self.tell(f"{words} → nothing: it {why}")
-        raise ClientHung(f"{words} {why}\n{self.story}", tuple(exchanges))
+        raise ClientHung(f"{words} {why}\n{self.story}", tuple(exchanges), is_flood=is_flood)
 
     def _crash(self, words: str, error: BaseException) -> NoReturn:
         what = f"{words} ended the program: {self.masked(error)}"
