@@ -34,10 +34,12 @@ class Stage:
 
     The broker is lenient, so that one defect does not paint every clause red. When the context
     ends the trace is judged: a breach of ``clause_id`` raises ContractBreached, any other goes
-    to its own clause; ``elsewhere`` names those that are judged otherwise. ``config`` changes
-    what the client is told; ``deadline`` is how many seconds of real time one use may take, the
-    run's unless given. The broker is a new one, a ``broker`` that others use as well, or one like a
-    ``neighbour`` at the same path of another origin. Clients that share a ``story`` have a ``name`` in it.
+    to its own clause; ``elsewhere`` names those that are judged otherwise.
+
+    The broker is a new one, a ``broker`` that others use as well, or one like a ``neighbour`` at
+    the same path of another origin. ``config`` changes what the client is told; ``deadline`` is
+    how many seconds of real time one use may take, the run's unless given. Clients that share a
+    ``story`` have a ``name`` in it.
     """
 
     def __init__(
