@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from contract_tests.client import ClientConfig
 from contract_tests.client_thread import Answer
@@ -74,6 +76,7 @@ class Stage:
         else:
             self.broker = broker or run.new_broker(credentials, expires_in, scope)
         self._owns_broker = broker is None
+        self._port = urlsplit(self.broker.token_url).port
         self._tell_how_it_began(run.settings.seed, expires_in)
 
     def _tell_how_it_began(self, seed: int | None, expires_in: float) -> None:
@@ -153,6 +156,8 @@ class Stage:
         good = sum(outcome.is_good for outcome in outcomes)
         self._record(number, outcomes[0], started_at)
         self.tell(f"{words} → {good} with a valid token, {count - good} without")
+        for outcome in outcomes:
+            self._must_be_of_this_broker(outcome)
         return outcomes
 
     def _at_once(self, operation: str, count: int) -> list[Answer]:
@@ -297,6 +302,7 @@ class Stage:
         except BaseException:  # noqa: BLE001 - the client's own exceptions may be broken
             message = "(its text cannot be shown)"
         text = f"{type(error).__name__}: {message}" if message else type(error).__name__
+        text = re.sub(rf"\b{self._port}\b", "PORT", text)  # the same words each time
         return mask(text, self.broker.registered, self.broker.token_issued_values)[:_LONGEST_TEXT]
 
     @property

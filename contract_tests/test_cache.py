@@ -21,6 +21,7 @@ from mockbroker.faults import Fault
 from mockbroker.spec.credentials import Credentials, TokenState
 
 _CREDENTIALS = Credentials("cache-client", "cache-s3cret")
+_HONOURS = "refresh.honours-expires-in"
 _ENOUGH_USES = 4
 
 
@@ -194,12 +195,15 @@ def _burst(
     with (
         _eager_switching(),
         scenario.stage(
-            credentials=_CREDENTIALS, expires_in=lifetime, deadline=_BURST_SECONDS
+            credentials=_CREDENTIALS,
+            expires_in=lifetime,
+            deadline=_BURST_SECONDS,
+            elsewhere=[_HONOURS],
         ) as stage,
     ):
         if moment == "at refresh":
             stage.use_well(operation)
-            stage.advance(lifetime + 0.5)
+            stage.advance(max(2 * lifetime, 1.5) if scenario.run.time.is_virtual else 1.5)
         stage.issue_with(3599)
         stage.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))
         stage.tell("the token endpoint takes some milliseconds, the first request longest")
@@ -232,6 +236,8 @@ def test_thread_safe(scenario: Scenario) -> None:
                     "a valid token for every one of them",
                     outcome.exchanges,
                 )
+            if outcome.is_late and not outcome.token_requests:
+                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
             if not outcome.is_good:
                 stage.breach(
                     f"one of {len(outcomes)} uses at once {outcome.in_words}",

@@ -12,7 +12,7 @@ from examples.model_client import AccessToken, TokenError, TokenManager
 from tests.mutants.workshop import breaks
 
 
-@breaks("cache.reuse")
+@breaks("cache.reuse", "cache.single-flight", "refresh.outage-while-valid")
 class NeverReuses(TokenManager):
     def get_token(self) -> str:
         with self._lock:

@@ -11,7 +11,14 @@ from tests.mutants.defects.cache import LocalTime
 from tests.mutants.workshop import OwnClock, Sender, breaks
 
 
-@breaks("refresh.honours-expires-in", "refresh.ahead", "refresh.latency", "refresh.same-grant")
+@breaks(
+    "refresh.honours-expires-in",
+    "refresh.ahead",
+    "refresh.latency",
+    "refresh.same-grant",
+    "refresh.outage-after-expiry",
+    "refresh.recovers",
+)
 class NeverRefreshes(TokenManager):
     def time_until_refresh(self, lifetime: float) -> float:
         return 1e12
