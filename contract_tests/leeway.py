@@ -10,7 +10,7 @@ from typing import Any
 from contract_tests.run import ContractRun
 from contract_tests.stage import Stage
 from contract_tests.verdicts import NotTested
-from mockbroker.spec.credentials import Credentials
+from mockbroker.spec.credentials import AccessToken, Credentials
 
 __all__ = [
     "TELLING_AGE",
@@ -105,7 +105,7 @@ def leeway_by_clock(run: ContractRun, lifetime: int) -> float:
         with _stage(run, lifetime) as stage:
             kept = _settled_token(stage)
             stage.advance(age)
-            return stage.use().token != kept
+            return stage.use_replaces(kept)
 
     return float(lifetime - bisect.bisect_left(range(lifetime), 1, key=refreshed))
 
@@ -134,6 +134,6 @@ def _stage(run: ContractRun, lifetime: float) -> Stage:
     )
 
 
-def _settled_token(stage: Stage) -> object:
+def _settled_token(stage: Stage) -> AccessToken | None:
     stage.use_well()  # some clients fetch once more than needed at their first use
     return stage.use_well().token

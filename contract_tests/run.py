@@ -96,6 +96,8 @@ class ContractRun:
         self._elsewhere = Server()
         self._tls_servers: dict[tuple[str, ...], Server] = {}
         self._prefixes = itertools.count(1)
+        self.use_numbers = itertools.count(1)
+        """A number for each use of any client, so that clients before one broker are told apart."""
         self._findings: dict[str, Finding] = {}
         self.broken_clauses: set[str] = set()
         """The clauses of which a breach was noted in this process, so far."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -18,7 +19,7 @@ from contract_tests.run import ContractRun
 from contract_tests.verdicts import ClientCrashed, ClientHung, ContractBreached, NotTested
 from mockbroker.broker import Broker
 from mockbroker.spec.clause import Breach
-from mockbroker.spec.credentials import Credentials
+from mockbroker.spec.credentials import AccessToken, Credentials
 from mockbroker.spec.exchange import Endpoint, Exchange, Trace, Use
 from mockbroker.spec.judges import judge_trace
 from mockbroker.spec.masking import curl, describe, mask
@@ -27,6 +28,7 @@ __all__ = ["Stage"]
 
 _LONGEST_WAIT = 3.0
 _MOST_REQUESTS = 50
+_BACKGROUND_SECONDS = 0.03
 _LONGEST_TEXT = 500
 VEHICLE = "/vehicle/1111111111111111?region=uk"
 
@@ -143,6 +145,17 @@ class Stage:
             raise NotTested(f"blocked: {outcome.in_words}")
         return outcome
 
+    def use_replaces(self, token: AccessToken | None, operation: str = "") -> bool:
+        """Use the client; whether it has another token now, or fetches one in the background."""
+        asked = threading.Event()
+        end = self.broker.journal.subscribe(
+            lambda exchange: asked.set() if exchange.endpoint is Endpoint.TOKEN else None
+        )
+        try:
+            return self.use(operation).token != token or asked.wait(_BACKGROUND_SECONDS)
+        finally:
+            end()
+
     def use_at_once(self, operation: str, count: int) -> list[Outcome]:
         """Use the client that many times at one moment, by threads or tasks."""
         words = f"{count} times at once {operation}"
@@ -167,7 +180,7 @@ class Stage:
         return self._client.requests_at_once("GET", self.broker.api_url + VEHICLE, count)
 
     def _begin(self) -> tuple[int, int, float]:
-        number = len(self._uses) + 1
+        number = next(self._run.use_numbers)
         self.broker.current_use = number
         return number, len(self.broker.journal), self._run.time.now()
 

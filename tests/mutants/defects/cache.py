@@ -143,7 +143,7 @@ class LocalTime(TokenManager):
         return self.lifetime
 
 
-@breaks("cache.reuse", "refresh.outage-while-valid", "cache.single-flight")
+@breaks("cache.reuse", "refresh.outage-while-valid")
 class IsHoursAheadOfItself(LocalTime):
     def now_for_use(self) -> datetime.datetime:
         return datetime.datetime.utcnow()  # noqa: DTZ003 - the defect
