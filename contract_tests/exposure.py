@@ -83,6 +83,7 @@ def overheard() -> Iterator[Exposure]:
         contextlib.redirect_stderr(_Ear(exposure, sys.stderr)),
         warnings.catch_warnings(),
     ):
+        warnings.simplefilter("always")
         warnings.showwarning = _warning_heard(exposure)
         yield exposure
 

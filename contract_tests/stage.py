@@ -244,6 +244,8 @@ class Stage:
 
     def _must_be_of_this_broker(self, outcome: Outcome) -> None:
         """A token of another story would make nonsense of this one."""
+        if "cache.isolation" in self._judged_elsewhere:
+            return
         presented = (outcome.presented or "").rpartition(" ")[2]
         if outcome.token is not None or not self._run.is_of_another_broker(presented):
             return

@@ -92,7 +92,7 @@ def test_redirect(scenario: Scenario) -> None:
     def play(status: int, operation: str) -> None:
         with (
             scenario.run.stranger(_CREDENTIALS) as stranger,
-            scenario.stage(credentials=_CREDENTIALS) as stage,
+            scenario.stage(credentials=_CREDENTIALS, elsewhere=["cache.isolation"]) as stage,
         ):
             stage.broker.script(Fault.redirect(stranger.token_url, status).times(_FOR_EVER))
             stage.tell(f"the token endpoint redirects ({status}) to another origin")
