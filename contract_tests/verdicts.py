@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mockbroker.spec.clause import Breach
+from mockbroker.spec.exchange import Exchange
 
 __all__ = [
     "ClientCrashed",
@@ -54,6 +55,11 @@ class ContractBreached(_Outcome):
         self.breaches, self.story, self.exchanges, self.curl = breaches, story, exchanges, curl
         super().__init__("\n".join(dict.fromkeys(map(str, breaches))))
 
+    @property
+    def clause_id(self) -> str:
+        """The clause that was broken."""
+        return self.breaches[0].clause_id
+
     def finding(self, verdict: Verdict) -> Finding:
         """What the report says of it."""
         first = self.breaches[0]
@@ -71,7 +77,14 @@ class NotApplicable(_Outcome):
 
 
 class ClientHung(_Outcome):
-    """The client did not come back within its deadline and was cut off."""
+    """The client did not come back, or made requests without end, and was cut off.
+
+    ``exchanges`` are those that were seen meanwhile.
+    """
+
+    def __init__(self, message: str, exchanges: tuple[Exchange, ...] = ()) -> None:
+        self.exchanges = exchanges
+        super().__init__(message)
 
 
 class ClientCrashed(_Outcome):
