@@ -85,9 +85,9 @@ class Observation:
 class _Judged:
     """What was judged until now.
 
-    ``last_number`` is that of the last exchange that was judged together with others,
-    ``unjudged`` how many the journal had forgotten by then; ``requests`` has each client's latest token request until then, so that its next one is known
-    to be another.
+    ``last_number`` is that of the last exchange that was judged together with others, ``unjudged``
+    how many the journal had forgotten by then; ``requests`` has each client's latest token
+    request until then, so that its next one is known to be another.
     """
 
     tally: Tally = field(default_factory=Tally)

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -70,8 +71,9 @@ def audit(
 
         with _printed_on_request(report):
             serve_and_log(broker, server)
-    _conclude(report(), json_file)
-    context.exit(report().exit_status)
+    final = report()
+    _conclude(final, json_file)
+    context.exit(final.exit_status)
 
 
 def _conclude(report: Report, json_file: Path | None) -> None:
@@ -124,22 +126,23 @@ def _printed_on_request(report: Callable[[], Report]) -> Iterator[None]:
 
     A signal handler must not print: what it interrupts may be printing.
     """
-    asked: SimpleQueue[bool] = SimpleQueue()
+    asked: SimpleQueue[Callable[[], Report] | None] = SimpleQueue()
+    ask = partial(asked.put, report)
 
-    def print_if_asked() -> None:
-        while asked.get():
+    def print_whenever_asked() -> None:
+        while (make := asked.get()) is not None:
             with contextlib.suppress(OSError):  # nobody reads the output any more
-                print_report(report())
+                print_report(make())
 
-    printer = threading.Thread(target=print_if_asked, name="mockbroker-verdicts", daemon=True)
+    printer = threading.Thread(target=print_whenever_asked, name="mockbroker-verdicts")
     printer.start()
-    ways = [*_ask_by_signal(lambda: asked.put(True)), *_ask_by_enter(lambda: asked.put(True))]
+    ways = [*_ask_by_signal(ask), *_ask_by_enter(ask)]
     if ways:
         echo(f"auditing; for the verdict so far {' or '.join(ways)}")
     try:
         yield
     finally:
-        asked.put(False)  # noqa: FBT003 - the queue's one argument
+        asked.put(None)
         printer.join()
 
 

@@ -15,14 +15,14 @@ from mockbroker.spec.judges.request import NO_BODY_METHODS
 
 __all__ = ["WITNESSES", "Witness", "never_reached", "reached"]
 
-_NOTHING = "no token request"
+_NOTHING = "no token request was seen"
 
 
 @dataclass(frozen=True, slots=True)
 class Witness:
     """The situation that a clause is about.
 
-    ``lack`` names what was not seen while ``is_in`` finds it in no trace.
+    ``lack`` says what is missing as long as ``is_in`` finds it in no trace.
     """
 
     lack: str
@@ -39,7 +39,7 @@ def never_reached(seen: Collection[str]) -> dict[str, str]:
     lacks = {name: witness.lack for name, witness in WITNESSES.items() if name not in seen}
     if not seen:
         lacks = dict.fromkeys(WITNESSES, _NOTHING)
-    return {name: f"never reached: {lack} was seen" for name, lack in lacks.items()}
+    return {name: f"never reached: {lack}" for name, lack in lacks.items()}
 
 
 def _token_request(lack: str, fits: Callable[[Exchange], bool]) -> Witness:
@@ -80,9 +80,9 @@ def _carries_a_token(trace: Trace) -> bool:
 
 
 _ANY = Witness(_NOTHING, lambda trace: bool(trace.token_requests))
-_BODY = _token_request("no token request by a method that has a body", _has_room_for_a_body)
-_CREDENTIALS = _token_request("no token request with readable credentials", _shows_credentials)
-_SIGNED = Witness("no API call with a token of this broker", _carries_a_token)
+_BODY = _token_request("no token request but by GET was seen", _has_room_for_a_body)
+_CREDENTIALS = _token_request("no readable credentials were seen", _shows_credentials)
+_SIGNED = Witness("no call with a token of this broker was seen", _carries_a_token)
 
 WITNESSES: Mapping[str, Witness] = {
     "request.method": _ANY,
@@ -90,26 +90,26 @@ WITNESSES: Mapping[str, Witness] = {
     "request.content-type": _BODY,
     "request.grant-type": _BODY,
     "request.no-extra-parameters": _token_request(
-        "no token request with a form that has a grant_type", _has_a_form
+        "no token request with a grant_type was seen", _has_a_form
     ),
     "request.accept": _ANY,
     "basic.scheme": _ANY,
     "basic.base64": _token_request(
-        "no token request with an Authorization header", _has_authorization
+        "no token request with Authorization was seen", _has_authorization
     ),
     "basic.credentials": _CREDENTIALS,
-    "basic.utf8": _token_request("no client with credentials beyond ASCII", _needs_utf8),
+    "basic.utf8": _token_request("no credentials beyond ASCII were seen", _needs_utf8),
     "basic.only": _CREDENTIALS,
-    "cache.reuse": Witness("no token that two calls carried while it was valid", reuses),
+    "cache.reuse": Witness("no valid token was seen in two calls", reuses),
     "refresh.honours-expires-in": Witness(
-        "no client that went on until a token of its was about to expire", outlives_a_token
+        "no client was seen to outlast a token", outlives_a_token
     ),
-    "refresh.same-grant": Witness("no client that asked for a token twice", asks_again),
+    "refresh.same-grant": Witness("no client asked for a second token", asks_again),
     "signing.bearer": _SIGNED,
     "signing.header-only": _SIGNED,
     "signing.no-credentials": _SIGNED,
     "errors.no-hammering": Witness(
-        "no final refusal (400, 401, 403) without another request like it within a second",
+        "no final refusal was seen on its own",
         stands_alone,
     ),
 }
