@@ -99,7 +99,8 @@ def _story(trace: Trace, breaches: tuple[Breach, ...]) -> str:
 
 def _forgotten(trace: Trace) -> str:
     before = trace.exchanges[0].number - 1
-    return f"; {before} exchanges before were forgotten, and not judged" if before else ""
+    were = "exchange before was" if before == 1 else "exchanges before were"
+    return f"; {before} {were} forgotten, and not judged" if before else ""
 
 
 def _grouped(reasons: Mapping[str, str]) -> list[str]:

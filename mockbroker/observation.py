@@ -86,14 +86,14 @@ class _Judged:
     """What was judged until now.
 
     ``last_number`` is that of the last exchange that was judged together with others, ``unjudged``
-    how many the journal had forgotten by then; ``requests`` has each client's latest token
-    request until then, so that its next one is known to be another.
+    how many the journal had forgotten by then; ``firsts`` has the request by which each client
+    got its first token, so that it is known when that is long forgotten.
     """
 
     tally: Tally = field(default_factory=Tally)
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     reached: frozenset[str] = frozenset()
-    requests: Mapping[Credentials, Exchange] = field(default_factory=dict)
+    firsts: Mapping[Credentials, Exchange] = field(default_factory=dict)
     last_number: int = 0
     unjudged: int = 0
 
@@ -115,14 +115,14 @@ class _Judged:
         """With what the latest messages show together."""
         if not window:
             return self
-        trace = _trace((*self.requests.values(), *window))
+        trace = _trace((*self.firsts.values(), *window))
         found, since = judge_course(Trace(window)), self.last_number
-        asked = {e.credentials: e for e in trace.token_requests if e.credentials is not None}
+        latest_first = reversed(trace.token_requests)
         return replace(
             self,
             evidence=self._evidence_with(found, window, masked, since),
             reached=self.reached | reached(trace),
-            requests=asked,
+            firsts={e.token.credentials: e for e in latest_first if e.token is not None},
             last_number=window[-1].number,
             unjudged=self.unjudged + max(0, window[0].number - 1 - self.last_number),
         )
