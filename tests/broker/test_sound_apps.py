@@ -72,6 +72,14 @@ def test_workers_that_have_made_one_call_each_prove_nothing(app):
     assert "cache.reuse" in app.observed.never_reached
 
 
+def test_many_workers_that_start_at_the_same_time_and_have_made_one_call_each(app):
+    workers = [app.client() for _ in range(2 * WORKERS)]
+    app.together(*(each.tokens.get_token for each in workers))
+    app.together(*(lambda each=each: app.use(each) for each in workers))
+    assert app.observed.breaches == {}
+    assert app.observed.tally.tokens == 2 * WORKERS
+
+
 def test_threads_that_share_one_client(app):
     client = app.client()
     app.together(*(lambda: app.use(client, 5) for _ in range(WORKERS)))

@@ -256,6 +256,11 @@ def test_observed_client_that_uses_any_token_twice_is_not_wasteful():
     assert clauses(*one_each(12), called(50, token(12, 12), 13)) == []
 
 
+def test_tokens_fetched_side_by_side_and_used_afterwards_are_not_wasteful():
+    fetches = [fetched(n, token(n, 0)) for n in range(1, 21)]
+    assert clauses(*fetches, *(called(20 + n, token(n, 0), 1) for n in range(1, 21))) == []
+
+
 def test_processes_that_each_keep_a_token_are_not_wasteful():
     tokens = [token(n, n) for n in (1, 2, 3, 4)]
     fetches = [fetched(n, each) for n, each in enumerate(tokens)]

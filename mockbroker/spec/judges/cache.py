@@ -66,14 +66,18 @@ def _by_client(trace: Trace) -> dict[tuple[Credentials, bytes], list[Exchange]]:
 
 
 def _wasteful(exchange: Exchange, run: Sequence[Exchange], calls: Calls) -> bool:
-    """Whether the token before this one was fresh, used at most once, and never refused."""
+    """Whether the token before this one was used once by now, still fresh, and never refused.
+
+    One not used by now is another caller's: side by side, each fetches a token before its call.
+    """
     if not run or run[-1].token is None:
         return False
     previous = run[-1].token
     uses = calls.get(previous, ())
     refused = any(call.token_state is not TokenState.VALID for call in uses)
     refused = refused or any(call.response and call.response.status == 401 for call in uses)  # noqa: PLR2004
-    return len(uses) == 1 and not refused and _is_fresh(previous, exchange.received_at)
+    used_once = len(uses) == 1 and uses[0].number < exchange.number
+    return used_once and not refused and _is_fresh(previous, exchange.received_at)
 
 
 def _is_fresh(token: AccessToken, now: float) -> bool:
