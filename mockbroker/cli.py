@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
 import sys
-import tempfile
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from mockbroker.serving import (
+    ServeSettings,
+    client_option,
+    config_option,
+    find_profile,
+    listening,
+    profile_option,
+    serve_and_log,
+    serve_options,
+)
 
-    from mockbroker.broker import Broker
-    from mockbroker.certificates import ServerCertificate
-    from mockbroker.server import Server
+if TYPE_CHECKING:
     from mockbroker.spec.clause import Clause
     from mockbroker.spec.credentials import Credentials
-    from mockbroker.spec.exchange import Exchange
 
 __all__ = ["cli", "main"]
 
@@ -71,123 +72,12 @@ def main() -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _clients(
-    _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
-) -> tuple[Credentials, ...]:
-    return tuple(_client(text) for text in texts)
-
-
-def _client(text: str) -> Credentials:
-    from mockbroker.spec.credentials import Credentials  # noqa: PLC0415 - only when needed
-
-    client_id, colon, secret = text.partition(":")
-    if not client_id or not colon:
-        raise click.BadParameter("write it as ID:SECRET (the secret may have colons)")
-    return Credentials(client_id, secret)
-
-
-_client_option = click.option(
-    "--client", "clients", metavar="ID:SECRET", multiple=True, callback=_clients
-)
-_profile_option = click.option("--profile", default="autograb", show_default=True, metavar="NAME")
-_config_option = click.option(
-    "--config", type=click.Path(path_type=Path), metavar="FILE.toml", help="File with profiles."
-)
-
-
 @cli.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
-@_client_option
-@click.option("--expires-in", type=click.FloatRange(min=0), help="Lifetime of tokens in seconds.")
-@_profile_option
-@click.option("--lenient", is_flag=True, help="Note what is wrong with a request, and answer it.")
-@click.option("--tls", is_flag=True, help="Speak HTTPS, with a certificate made on the spot.")
-@_config_option
-def serve(
-    host: str,
-    port: int,
-    clients: tuple[Credentials, ...],
-    tls: bool,  # noqa: FBT001 - a flag of the command line
-    **settings: Any,
-) -> None:
+@serve_options
+def serve(settings: ServeSettings) -> None:
     """Run the broker until Ctrl-C, saying what is wrong with each request."""
-    broker = _make_broker(clients, **settings)
-    with tempfile.TemporaryDirectory(prefix="mockbroker-") as directory:
-        server = _listen(host, port, _certificate(Path(directory), host) if tls else None)
-        server.mount(broker)
-        _serve_and_log(broker, server)
-
-
-def _serve_and_log(broker: Broker, server: Server) -> None:
-    from mockbroker.console import banner, exchange_lines  # noqa: PLC0415 - Flask only if served
-
-    def log(exchange: Exchange) -> None:
-        lines = exchange_lines(exchange, broker.registered, broker.token_issued_values)
-        with contextlib.suppress(OSError):  # nobody reads the output any more
-            _echo(lines)
-
-    broker.journal.subscribe(log)
-    _stop_on_signals(server.interrupt)
-    _echo(banner(broker))
-    server.serve_forever()
-    _echo(f"stopped after {broker.journal.total} requests")
-
-
-def _make_broker(
-    clients: tuple[Credentials, ...],
-    profile: str,
-    config: Path | None,
-    lenient: bool,  # noqa: FBT001 - a flag of the command line
-    expires_in: float | None,
-) -> Broker:
-    from mockbroker.broker import Broker  # noqa: PLC0415 - only when needed
-
-    broker = Broker(
-        profile=_find_profile(profile, config),
-        credentials=clients[0] if clients else None,
-        expires_in=expires_in,
-        strict=not lenient,
-    )
-    for credentials in clients[1:]:
-        broker.register(credentials.client_id, credentials.client_secret)
-    return broker
-
-
-def _find_profile(name: str, config: Path | None) -> Any:
-    from mockbroker.profiles import ConfigError, profile_named  # noqa: PLC0415 - only when needed
-
-    try:
-        return profile_named(name, config=config)
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _certificate(directory: Path, host: str) -> ServerCertificate:
-    from mockbroker.certificates import throw_away_certificate  # noqa: PLC0415 - when needed
-
-    return throw_away_certificate(directory, host)
-
-
-def _listen(host: str, port: int, certificate: ServerCertificate | None) -> Server:
-    from mockbroker.server import Server  # noqa: PLC0415 - Flask only if served
-
-    try:
-        return Server(host, port, tls=certificate)
-    except OSError as error:
-        raise click.ClickException(
-            f"cannot listen on {host}, port {port}: {error.strerror or error}; "
-            "choose another with --host or --port (--port 0 takes a free one)"
-        ) from error
-
-
-def _stop_on_signals(stop: Callable[[], None]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: stop())
-
-
-def _echo(text: str) -> None:
-    click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
+    with listening(settings) as (broker, server):
+        serve_and_log(broker, server)
 
 
 @cli.command()
@@ -218,9 +108,9 @@ def _clause_row(entry: Clause) -> dict[str, object]:
 
 
 @cli.command()
-@_client_option
-@_profile_option
-@_config_option
+@client_option
+@profile_option
+@config_option
 def explain(clients: tuple[Credentials, ...], profile: str, config: Path | None) -> None:
     """Read a raw HTTP request or a curl command from stdin; say what is wrong with it."""
     from mockbroker.explain import UnreadableRequestError, explain_text  # noqa: PLC0415
@@ -228,7 +118,7 @@ def explain(clients: tuple[Credentials, ...], profile: str, config: Path | None)
     if sys.stdin.isatty():
         click.echo("Paste a raw HTTP request or a curl command, then press Ctrl-D.", err=True)
     try:
-        text = explain_text(sys.stdin.buffer.read(), _find_profile(profile, config), clients)
+        text = explain_text(sys.stdin.buffer.read(), find_profile(profile, config), clients)
     except UnreadableRequestError as error:
         raise click.ClickException(str(error)) from error
     click.echo(text)

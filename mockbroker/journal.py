@@ -28,6 +28,7 @@ class Journal(Sequence[Exchange]):
     def __init__(self, size: int = 1000) -> None:
         if size < 1:
             raise ValueError(f"a journal holds at least one exchange, not {size}")
+        self.size = size
         self._exchanges: deque[Exchange] = deque(maxlen=size)
         self._count = 0
         self._subscribers: tuple[Subscriber, ...] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,8 +15,9 @@ import pytest
 
 import contract_tests
 from contract_tests.run import RunSettings
+from pytest_plugin.printing import print_report
 from pytest_plugin.settings import problem_with
-from pytest_plugin.terminal import Line, plain, render, width_of
+from pytest_plugin.terminal import plain
 from pytest_plugin.verdicts import VerdictCollector
 
 __all__ = ["check"]
@@ -146,21 +146,8 @@ class _Progress:
         self._show("")
         collector = self._config and self._config.pluginmanager.get_plugin(VerdictCollector.NAME)
         if isinstance(collector, VerdictCollector) and collector.has_report:
-            width = width_of(shutil.get_terminal_size((100, 24)).columns)
-            for line in render(collector.report, width):
-                _echo(line)
+            print_report(collector.report)
 
     def _show(self, text: str) -> None:
         if self._on_terminal:
             click.echo(f"\r\x1b[K{plain(text, sys.stderr.encoding)}", nl=False, err=True)
-
-
-def _echo(line: Line) -> None:
-    styles: dict[str, dict[str, Any]] = {
-        "": {},
-        "bold": {"bold": True},
-        "faint": {"dim": True},
-        "purple": {"fg": "magenta"},
-    }
-    text = plain(line.text, sys.stdout.encoding)
-    click.echo(click.style(text, **styles.get(line.style, {"fg": line.style})))

@@ -75,13 +75,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The verdicts on a client: a row for each clause of the catalogue, in its order."""
+    """The verdicts on a client: a row for each clause of the catalogue, in its order.
+
+    ``observed`` is True if they come from traffic that no scenario provoked.
+    """
 
     profile: str
     client: ClientDescription
     rows: tuple[Row, ...]
     measured: Mapping[str, Any] = field(default_factory=dict)
     fail_on: Level = Level.MUST
+    observed: bool = False
 
     @property
     def conforms(self) -> bool:
@@ -139,18 +143,27 @@ def build_report(
     measured: Mapping[str, Any],
     fail_on: Level = Level.MUST,
     deselected: Iterable[str] = (),
+    unseen: Mapping[str, str] | None = None,
 ) -> Report:
     """The report that these findings make.
 
     Several findings on one clause are merged: a breach found in any scenario counts against the
-    clause, whatever its own scenario said. Of two breaches the first is told.
+    clause, whatever its own scenario said. Of two breaches the first is told. Of traffic merely
+    observed, ``unseen`` says why nothing is known of a clause.
     """
     merged: dict[str, Finding] = {}
     for finding in findings:
         merged[finding.clause_id] = _graver(merged.get(finding.clause_id), finding)
-    left_out = frozenset(deselected)
-    rows = tuple(_row(clause, merged.get(clause.id), left_out) for clause in CATALOGUE)
-    return Report(profile=profile, client=client, rows=rows, measured=measured, fail_on=fail_on)
+    reasons = {**dict.fromkeys(deselected, NOT_SELECTED), **(unseen or {})}
+    rows = tuple(_row(clause, merged.get(clause.id), reasons) for clause in CATALOGUE)
+    return Report(
+        profile=profile,
+        client=client,
+        rows=rows,
+        measured=measured,
+        fail_on=fail_on,
+        observed=unseen is not None,
+    )
 
 
 def _graver(one: Finding | None, other: Finding) -> Finding:
@@ -159,8 +172,8 @@ def _graver(one: Finding | None, other: Finding) -> Finding:
     return one
 
 
-def _row(clause: Clause, finding: Finding | None, left_out: frozenset[str]) -> Row:
+def _row(clause: Clause, finding: Finding | None, reasons: Mapping[str, str]) -> Row:
     if finding is not None:
         return Row(clause, finding, was_run=True)
-    reason = NOT_SELECTED if clause.id in left_out else NO_SCENARIO
+    reason = reasons.get(clause.id, NO_SCENARIO)
     return Row(clause, Finding(clause.id, Verdict.NOT_TESTED, reason), was_run=False)

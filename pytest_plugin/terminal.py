@@ -169,7 +169,8 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
 def _next_steps(report: Report) -> Iterator[str]:
     if report.failures:
         first = report.failures[0].clause.id
-        yield f"  Next: mend {first}, then check it alone with --only {first}"
+        then = "audit again" if report.observed else f"check it alone with --only {first}"
+        yield f"  Next: mend {first}, then {then}"
     elif report.blocked:
         yield "  Next: a clause that was blocked says by what; that comes first"
     elif report.count(Verdict.ADVICE):

@@ -11,6 +11,7 @@ import click
 import pytest
 
 from mockbroker.cli import cli
+from pytest_plugin.audit import audit
 from pytest_plugin.check import check
 
 ROOT = Path(__file__).parents[1]
@@ -56,9 +57,9 @@ def test_links_lead_somewhere(page):
 
 
 def test_commands_and_their_options_exist():
-    commands = {"check": check, **cli.commands}
+    commands = {"audit": audit, "check": check, **cli.commands}
     told = re.findall(r"[`/]mockbroker ([a-z]+)((?: [^`\n]*)?)", EVERYWHERE)
-    assert {name for name, _ in told} == {"check", "serve", "explain", "clauses"}
+    assert {name for name, _ in told} == {"audit", "check", "serve", "explain", "clauses"}
     for name, rest in told:
         known = {o for p in commands[name].params if isinstance(p, click.Option) for o in p.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= known, name

@@ -280,7 +280,8 @@ def test_conforming_traffic_conforms(broker):
 
 
 def test_nothing_seen_does_not_conform(broker):
-    with pytest.raises(AssertionError, match="no token request"):
+    call(broker, "unknown")
+    with pytest.raises(AssertionError, match=r"no token request.*1 API call"):
         broker.assert_conforms()
 
 
@@ -293,6 +294,30 @@ def test_a_breach_is_shown_with_its_exchange_and_without_secrets(broker):
     assert "GET /v2/vehicle/12" in str(caught.value)
     assert token not in str(caught.value)
     assert "s3cr:et" not in str(caught.value)
+
+
+def test_a_failed_assertion_says_what_was_seen_and_what_was_never_reached(broker):
+    requests.get(broker.token_url, timeout=5)
+    for _ in range(2):
+        call(broker, get_token(broker))
+    with pytest.raises(AssertionError, match=r"request\.method") as caught:
+        broker.assert_conforms()
+    said = str(caught.value)
+    assert "seen: 3 token requests, 2 API calls, 2 tokens\n" in said
+    assert said.splitlines()[-4:] == [
+        "basic.utf8: never reached: no credentials beyond ASCII were seen",
+        "cache.reuse: never reached: no valid token was seen in two calls",
+        "refresh.honours-expires-in: never reached: no client was seen to outlast a token",
+        "errors.no-hammering: never reached: no final refusal was seen on its own",
+    ]
+
+
+def test_a_failed_assertion_says_what_the_journal_forgot():
+    with Broker(credentials=Credentials(*SHOP), journal_size=2).running() as broker:
+        for _ in range(3):
+            requests.get(broker.token_url, timeout=5)
+        with pytest.raises(AssertionError, match="1 exchange before was forgotten"):
+            broker.assert_conforms()
 
 
 def test_a_should_breach_fails_only_if_asked_to(lenient):

@@ -14,7 +14,7 @@ MUST, SHOULD, PRACTICE = "request.method", "refresh.ahead", "signing.revoked"
 PASSED, FAILED, ADVICE = Verdict.PASSED, Verdict.FAILED, Verdict.ADVICE
 
 
-def report_on(*findings, fail_on=Level.MUST, deselected=(), **measured):
+def report_on(*findings, fail_on=Level.MUST, deselected=(), unseen=None, **measured):
     return build_report(
         [Finding(*finding) for finding in findings],
         profile="autograb",
@@ -22,6 +22,7 @@ def report_on(*findings, fail_on=Level.MUST, deselected=(), **measured):
         measured=measured,
         fail_on=fail_on,
         deselected=deselected,
+        unseen=unseen,
     )
 
 
@@ -94,6 +95,13 @@ def test_json_has_a_row_for_each_clause_in_order():
     assert rows["lifecycle"]["verdict"] == "not-tested"
 
 
+def test_what_an_audit_never_reached_is_told_and_does_not_fail_it():
+    report = report_on((SHOULD, PASSED), unseen={MUST: "never reached: no token request was seen"})
+    assert report.exit_status == 0
+    told = [line.text for line in render(report, 80)]
+    assert "  ? NOT TESTED: never reached: no token request was seen (1)" in told
+
+
 LONG = "the token was asked for by GET, " * 9
 
 
@@ -134,6 +142,7 @@ def test_the_end_says_what_to_do_next():
     assert "Next: mend request.method, then check it alone with --only request.method" in end(
         (MUST, FAILED), (SHOULD, PASSED)
     )
+    assert "Next: mend request.method, then audit again" in end((MUST, FAILED), unseen={})
     assert "look at the advice; --fail-on practice makes it binding" in end(
         (MUST, PASSED), (SHOULD, ADVICE)
     )

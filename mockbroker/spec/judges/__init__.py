@@ -16,17 +16,22 @@ from mockbroker.spec.judges.errors import judge_hammering
 from mockbroker.spec.judges.refresh import judge_expiry, judge_grant
 from mockbroker.spec.judges.request import judge_request
 from mockbroker.spec.judges.signing import judge_signing
+from mockbroker.spec.judges.witnesses import WITNESSES, never_reached, reached
 from mockbroker.spec.messages import Request
 
 __all__ = [
     "MESSAGE_CLAUSES",
     "PASSIVE_CLAUSES",
     "TRACE_JUDGES",
+    "WITNESSES",
     "ApiExpectation",
     "TokenExpectation",
     "judge_api_call",
+    "judge_course",
     "judge_token_request",
     "judge_trace",
+    "never_reached",
+    "reached",
     "recognise",
 ]
 
@@ -66,9 +71,13 @@ def judge_api_call(request: Request, expectation: ApiExpectation) -> tuple[Breac
 
 def judge_trace(trace: Trace) -> tuple[Breach, ...]:
     """Every passive clause that the trace breaks: message by message, then as a whole."""
-    seen = [breach for exchange in trace.exchanges for breach in exchange.breaches]
-    seen += [breach for judge in TRACE_JUDGES.values() for breach in judge(trace)]
-    return tuple(seen)
+    seen = tuple(breach for exchange in trace.exchanges for breach in exchange.breaches)
+    return seen + judge_course(trace)
+
+
+def judge_course(trace: Trace) -> tuple[Breach, ...]:
+    """Every passive clause that the messages of a trace break together."""
+    return tuple(breach for judge in TRACE_JUDGES.values() for breach in judge(trace))
 
 
 def _with_hint(breaches: tuple[Breach, ...], hint: str) -> tuple[Breach, ...]:

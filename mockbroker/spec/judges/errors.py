@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from mockbroker.spec.clause import Breach
 from mockbroker.spec.exchange import Exchange, Trace
 
-__all__ = ["judge_hammering"]
+__all__ = ["judge_hammering", "stands_alone"]
 
 _FINAL = frozenset({400, 401, 403})
 _SAME_MOMENT = 1.0
-_PATIENCE = 3
+_PATIENCE = 10
+"""In traffic merely observed each worker of an app may have asked once."""
 
 
 def judge_hammering(trace: Trace) -> Iterator[Breach]:
@@ -22,7 +23,7 @@ def judge_hammering(trace: Trace) -> Iterator[Breach]:
     """
     series: list[Exchange] = []
     for exchange in trace.token_requests:
-        if exchange.response is None or exchange.response.status not in _FINAL:
+        if not _is_final(exchange):
             series = []
             continue
         series = [*series, exchange] if series and _again(series[-1], exchange) else [exchange]
@@ -36,6 +37,26 @@ def _again(before: Exchange, now: Exchange) -> bool:
     if now.use is not None:
         return before.use == now.use
     return now.received_at - before.received_at < _SAME_MOMENT
+
+
+def stands_alone(trace: Trace) -> bool:
+    """Whether some refusal was final and no request like it came within a second of it.
+
+    Of requests that come closer nobody can tell whether they are one caller's or several'.
+    """
+    latest: dict[object, Exchange] = {}
+    crowded: set[int] = set()
+    for exchange in trace.token_requests:
+        key = (exchange.request.body, exchange.credentials)
+        before = latest.get(key)
+        if before and exchange.received_at - before.received_at < _SAME_MOMENT:
+            crowded |= {before.number, exchange.number}
+        latest[key] = exchange
+    return any(_is_final(e) and e.number not in crowded for e in trace.token_requests)
+
+
+def _is_final(exchange: Exchange) -> bool:
+    return exchange.response is not None and exchange.response.status in _FINAL
 
 
 def _breach(series: list[Exchange]) -> Breach:

@@ -9,18 +9,18 @@ from mockbroker.spec.expectations import TokenExpectation
 from mockbroker.spec.forms import body_parameters, json_object, media_type, query_parameters
 from mockbroker.spec.messages import Request
 
-__all__ = ["judge_request"]
+__all__ = ["NO_BODY_METHODS", "judge_request"]
 
 FORM = "application/x-www-form-urlencoded"
 CREDENTIAL_NAMES = frozenset({"client_id", "client_secret"})
-_NO_BODY_METHODS = frozenset({"GET", "HEAD"})
+NO_BODY_METHODS = frozenset({"GET", "HEAD"})
 
 
 def judge_request(request: Request, expectation: TokenExpectation) -> Iterator[Breach]:
     """What is wrong with a token request, but for how the client authenticates."""
     yield from _method(request)
     yield from _accept(request)
-    if request.method in _NO_BODY_METHODS:
+    if request.method in NO_BODY_METHODS:
         return  # its parameters can only be in the query: one mistake, and said already
     yield from _url(request, expectation)
     yield from _content_type(request)

@@ -1,0 +1,180 @@
+"""Serving a broker in the foreground: the options that say how, and the log of what came."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from mockbroker.broker import Broker
+    from mockbroker.certificates import ServerCertificate
+    from mockbroker.server import Server
+    from mockbroker.spec.credentials import Credentials
+    from mockbroker.spec.exchange import Exchange
+    from mockbroker.spec.profile import Profile
+
+__all__ = [
+    "ServeSettings",
+    "client_option",
+    "config_option",
+    "echo",
+    "find_profile",
+    "listening",
+    "profile_option",
+    "serve_and_log",
+    "serve_options",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    """What the options of `mockbroker serve` say; ``expires_in`` is in seconds."""
+
+    host: str
+    port: int
+    clients: tuple[Credentials, ...]
+    expires_in: float | None
+    profile: str
+    lenient: bool
+    tls: bool
+    config: Path | None
+
+
+def _clients(
+    _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
+) -> tuple[Credentials, ...]:
+    return tuple(_client(text) for text in texts)
+
+
+def _client(text: str) -> Credentials:
+    from mockbroker.spec.credentials import Credentials  # noqa: PLC0415 - only when needed
+
+    client_id, colon, secret = text.partition(":")
+    if not client_id or not colon:
+        raise click.BadParameter("write it as ID:SECRET (the secret may have colons)")
+    return Credentials(client_id, secret)
+
+
+client_option = click.option(
+    "--client", "clients", metavar="ID:SECRET", multiple=True, callback=_clients
+)
+profile_option = click.option("--profile", default="autograb", show_default=True, metavar="NAME")
+config_option = click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE.toml", help="File with profiles."
+)
+_OPTIONS = (
+    click.option("--host", default="127.0.0.1", show_default=True),
+    click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True),
+    client_option,
+    click.option("--expires-in", type=click.FloatRange(min=0), help="Lifetime of tokens, seconds."),
+    profile_option,
+    click.option(
+        "--lenient", is_flag=True, help="Note what is wrong with a request, and answer it."
+    ),
+    click.option("--tls", is_flag=True, help="Speak HTTPS, with a certificate made on the spot."),
+    config_option,
+)
+
+
+def serve_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `mockbroker serve`; it gets them as one ``settings``."""
+
+    @functools.wraps(command)
+    def gathered(**options: Any) -> None:
+        given = {field.name: options.pop(field.name) for field in fields(ServeSettings)}
+        command(settings=ServeSettings(**given), **options)
+
+    for option in reversed(_OPTIONS):
+        option(gathered)
+    return gathered
+
+
+@contextlib.contextmanager
+def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
+    """A broker by these settings and the server that carries it, which listens already.
+
+    Raises click.ClickException, in one sentence, if a setting cannot be followed.
+    """
+    broker = _make_broker(settings)
+    with tempfile.TemporaryDirectory(prefix="mockbroker-") as directory:
+        certificate = _certificate(Path(directory), settings.host) if settings.tls else None
+        server = _listen(settings.host, settings.port, certificate)
+        server.mount(broker)
+        yield broker, server
+
+
+def serve_and_log(broker: Broker, server: Server) -> None:
+    """Serve until Ctrl-C or SIGTERM, saying what is wrong with each request."""
+    from mockbroker.console import banner, exchange_lines  # noqa: PLC0415 - Flask only if served
+
+    def log(exchange: Exchange) -> None:
+        lines = exchange_lines(exchange, broker.registered, broker.token_issued_values)
+        with contextlib.suppress(OSError):  # nobody reads the output any more
+            echo(lines)
+
+    broker.journal.subscribe(log)
+    _stop_on_signals(server.interrupt)
+    echo(banner(broker))
+    server.serve_forever()
+    echo(f"stopped after {broker.journal.total} requests")
+
+
+def _make_broker(settings: ServeSettings) -> Broker:
+    from mockbroker.broker import Broker  # noqa: PLC0415 - only when needed
+
+    broker = Broker(
+        profile=find_profile(settings.profile, settings.config),
+        credentials=settings.clients[0] if settings.clients else None,
+        expires_in=settings.expires_in,
+        strict=not settings.lenient,
+    )
+    for credentials in settings.clients[1:]:
+        broker.register(credentials.client_id, credentials.client_secret)
+    return broker
+
+
+def find_profile(name: str, config: Path | None) -> Profile:
+    """The profile of that name. Raises click.ClickException if there is none."""
+    from mockbroker.profiles import ConfigError, profile_named  # noqa: PLC0415 - only when needed
+
+    try:
+        return profile_named(name, config=config)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _certificate(directory: Path, host: str) -> ServerCertificate:
+    from mockbroker.certificates import throw_away_certificate  # noqa: PLC0415 - when needed
+
+    return throw_away_certificate(directory, host)
+
+
+def _listen(host: str, port: int, certificate: ServerCertificate | None) -> Server:
+    from mockbroker.server import Server  # noqa: PLC0415 - Flask only if served
+
+    try:
+        return Server(host, port, tls=certificate)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on {host}, port {port}: {error.strerror or error}; "
+            "choose another with --host or --port (--port 0 takes a free one)"
+        ) from error
+
+
+def _stop_on_signals(stop: Callable[[], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop())
+
+
+def echo(text: str) -> None:
+    """Print a text, coloured only where colours are wanted."""
+    click.echo(text, color=False if os.environ.get("NO_COLOR") else None)

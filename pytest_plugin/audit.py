@@ -1,0 +1,169 @@
+"""`mockbroker audit`: serve an app as it is, and judge what it was seen to do."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import click
+
+from contract_tests.verdicts import Finding, Verdict
+from mockbroker.conformance import is_binding
+from mockbroker.serving import ServeSettings, echo, listening, serve_and_log, serve_options
+from mockbroker.spec.catalogue import CATALOGUE
+from mockbroker.spec.clause import Level
+from pytest_plugin.printing import print_report
+from pytest_plugin.report import ClientDescription, Report, build_report
+
+if TYPE_CHECKING:
+    from mockbroker.observation import Evidence, Observed
+
+__all__ = ["audit", "report_on"]
+
+NOT_PASSIVE = "not observable from traffic alone; `mockbroker check` plays scenarios"
+
+_Ask = Callable[[], None]
+
+
+@click.command()
+@serve_options
+@click.option(
+    "--fail-on",
+    type=click.Choice([level.value.lower() for level in Level]),
+    default="must",
+    show_default=True,
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the report.",
+)
+@click.pass_context
+def audit(
+    context: click.Context, settings: ServeSettings, fail_on: str, json_file: Path | None
+) -> None:
+    """Run the broker for an app as it is; on Ctrl-C, judge what was seen.
+
+    It serves as `mockbroker serve` does. Press Enter, or send it SIGUSR1, for the verdict so far.
+    Exit status: 0 conforms, 1 does not, 5 nothing was tested.
+    """
+    from mockbroker.observation import Observation  # noqa: PLC0415 - Flask only if served
+
+    if json_file is not None and not json_file.resolve().parent.is_dir():
+        raise click.UsageError(f"--json {json_file}: there is no such folder")
+    with listening(settings) as (broker, server):
+        observation = Observation(broker)
+
+        def report() -> Report:
+            return report_on(observation.so_far(), broker.profile.name, Level(fail_on.upper()))
+
+        with _printed_on_request(report):
+            serve_and_log(broker, server)
+    final = report()
+    _conclude(final, json_file)
+    context.exit(final.exit_status)
+
+
+def _conclude(report: Report, json_file: Path | None) -> None:
+    if json_file is not None:
+        text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
+        try:
+            json_file.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            print_report(report)
+            raise click.ClickException(f"cannot write {json_file}: {error.strerror}") from error
+    print_report(report)
+
+
+# The report
+
+
+def report_on(observed: Observed, profile: str, fail_on: Level) -> Report:
+    """The report on an app that was observed: a clause is passed if its situation was seen."""
+    unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.passive} | {**observed.never_reached}
+    seen = [entry.id for entry in CATALOGUE if entry.id not in unseen]
+    return build_report(
+        [_finding(clause_id, observed.breaches.get(clause_id), fail_on) for clause_id in seen],
+        profile=profile,
+        client=ClientDescription(target="observed traffic", name="observed"),
+        measured=asdict(observed.tally),
+        fail_on=fail_on,
+        unseen=unseen,
+    )
+
+
+def _finding(clause_id: str, evidence: Evidence | None, fail_on: Level) -> Finding:
+    if evidence is None:
+        return Finding(clause_id, Verdict.PASSED)
+    return Finding(
+        clause_id,
+        Verdict.FAILED if is_binding(clause_id, fail_on) else Verdict.ADVICE,
+        evidence.what,
+        f"seen {evidence.count} times, for the first time so" if evidence.count > 1 else "",
+        evidence.exchanges,
+        evidence.curl,
+    )
+
+
+# The verdict so far
+
+
+@contextlib.contextmanager
+def _printed_on_request(report: Callable[[], Report]) -> Iterator[None]:
+    """Print the report whenever somebody asks, in a thread, while the context lasts.
+
+    A signal handler must not print: what it interrupts may be printing.
+    """
+    asked: SimpleQueue[Callable[[], Report] | None] = SimpleQueue()
+    ask = partial(asked.put, report)
+
+    def print_whenever_asked() -> None:
+        while (make := asked.get()) is not None:
+            with contextlib.suppress(OSError):  # nobody reads the output any more
+                print_report(make())
+
+    printer = threading.Thread(target=print_whenever_asked, name="mockbroker-verdicts")
+    printer.start()
+    ways = [*_ask_by_signal(ask), *_ask_by_enter(ask)]
+    if ways:
+        echo(f"auditing; for the verdict so far {' or '.join(ways)}")
+    try:
+        yield
+    finally:
+        asked.put(None)
+        printer.join()
+
+
+def _ask_by_signal(ask: _Ask) -> Iterator[str]:
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, lambda _number, _frame: ask())
+        yield f"send SIGUSR1 (kill -USR1 {os.getpid()})"
+
+
+def _ask_by_enter(ask: _Ask) -> Iterator[str]:
+    if sys.stdin is None or not sys.stdin.isatty():
+        return
+    if hasattr(signal, "SIGTTIN"):  # or reading would stop the program in the background
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+    lines = threading.Thread(target=_follow, args=(sys.stdin.fileno(), ask), daemon=True)
+    lines.start()
+    yield "press Enter"
+
+
+def _follow(terminal: int, ask: _Ask) -> None:
+    """Ask at each line; by the descriptor, for at exit Python waits for who reads a file."""
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 1024):
+            ask()

@@ -1,0 +1,32 @@
+"""Printing a report where pytest does not."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import Any
+
+import click
+
+from mockbroker.serving import echo
+from pytest_plugin.report import Report
+from pytest_plugin.terminal import Line, plain, render, width_of
+
+__all__ = ["print_report"]
+
+
+def print_report(report: Report) -> None:
+    """Print the report to stdout, in one piece and as wide as the terminal."""
+    width = width_of(shutil.get_terminal_size((100, 24)).columns)
+    echo("\n".join(map(_styled, render(report, width))))
+
+
+def _styled(line: Line) -> str:
+    styles: dict[str, dict[str, Any]] = {
+        "": {},
+        "bold": {"bold": True},
+        "faint": {"dim": True},
+        "purple": {"fg": "magenta"},
+    }
+    text = plain(line.text, sys.stdout.encoding)
+    return click.style(text, **styles.get(line.style, {"fg": line.style}))

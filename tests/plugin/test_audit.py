@@ -1,0 +1,247 @@
+"""`mockbroker audit`, run as a program before apps that know nothing of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from mockbroker.spec.catalogue import CATALOGUE
+
+ROOT = Path(__file__).parents[2]
+GRANT = {"grant_type": "client_credentials"}
+SHOP = ("shop", "s3cr:et")
+WORKER = """
+import sys
+from examples.model_client import ApiClient, TokenManager
+token_url, api_url = sys.argv[1:]
+with ApiClient(TokenManager(token_url, "shop", "s3cr:et"), api_url) as client:
+    for _ in range(4):
+        assert client.request("GET", api_url + "/vehicle/1").status_code == 200
+"""
+
+
+@dataclass
+class Audit:
+    """A running audit; what it prints is read as far as a test wants."""
+
+    process: subprocess.Popen[str]
+    token_url: str = ""
+    api_url: str = ""
+
+    def read_until(self, words: str) -> str:
+        assert self.process.stdout is not None
+        text = ""
+        while words not in text:
+            line = self.process.stdout.readline()
+            assert line, text
+            text += line
+        return text
+
+    def get_token(self, **kwargs: object) -> requests.Response:
+        settings = {"data": GRANT, "auth": SHOP, "timeout": 5, **kwargs}
+        return requests.post(self.token_url, **settings)
+
+    def call(self, authorization: str) -> requests.Response:
+        headers = {"Authorization": authorization}
+        return requests.get(f"{self.api_url}/vehicle/1", headers=headers, timeout=5)
+
+    def stop(self, number: int = signal.SIGINT) -> tuple[int, str]:
+        """The exit status and the rest of the output."""
+        self.process.send_signal(number)
+        output, errors = self.process.communicate(timeout=20)
+        assert errors == ""
+        return self.process.returncode, output
+
+
+@contextmanager
+def auditing(*arguments: str, stdin: int = subprocess.DEVNULL) -> Iterator[Audit]:
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "mockbroker", "audit", "--port", "0", *arguments],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+    audit = Audit(process)
+    try:
+        banner = audit.read_until("curl")
+        found = re.findall(r"(?:token URL|API) +(\S+?)/?\n", banner)
+        audit.token_url, audit.api_url = found
+        yield audit
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def shop(*arguments: str):
+    return auditing("--client", "shop:s3cr:et", *arguments)
+
+
+def work(audit: Audit) -> None:
+    command = [sys.executable, "-c", WORKER, audit.token_url, audit.api_url]
+    workers = [subprocess.Popen(command, cwd=ROOT) for _ in range(3)]  # noqa: S603
+    assert [worker.wait(30) for worker in workers] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_sound_worker_processes_conform_and_what_was_never_reached_is_said_apart(number, tmp_path):
+    with shop("--json", str(tmp_path / "audit.json")) as audit:
+        work(audit)
+        status, output = audit.stop(number)
+    assert status == 0, output
+    assert "token #3, ok" in output
+    assert "✓ CONFORMS at level MUST: 15 passed" in output
+    assert "Measured: token requests 3 · api calls 12 · tokens 3" in output
+    assert "NOT TESTED: never reached: no final refusal was seen on its own (1)" in output
+    assert "NOT TESTED: not observable from traffic alone" in output
+
+    report = json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))
+    assert (report["schema"], report["conforms"]) == (1, True)
+    assert (report["client"]["name"], report["client"]["capabilities"]) == ("observed", [])
+    rows = {row["id"]: row for row in report["clauses"]}
+    assert list(rows) == [entry.id for entry in CATALOGUE]
+    assert rows["cache.reuse"]["verdict"] == "passed"
+    assert rows["errors.no-hammering"]["reason"].startswith("never reached: ")
+    assert rows["lifecycle"]["reason"].startswith("not observable")
+
+
+def test_a_breach_is_told_as_a_story_without_secrets(tmp_path):
+    with shop("--lenient", "--json", str(tmp_path / "audit.json")) as audit:
+        for _ in range(2):
+            token = audit.get_token(params={"client_secret": "s3cr:et"}).json()["access_token"]
+        audit.call(f"Bearer {token}")
+        audit.call(f"bearer {token}")
+        status, output = audit.stop()
+    written = (tmp_path / "audit.json").read_text(encoding="utf-8")
+    assert status == 1
+    assert "✗ DOES NOT CONFORM at level MUST" in output
+    assert "because of basic.only, signing.bearer" in output
+    assert "Next: mend basic.only, then audit again" in output
+    assert "story    seen 2 times, for the first time so" in output
+    assert "traffic  +0.00 s  #1 POST" in output
+    for shown in (output, written):
+        assert token not in shown
+        assert "s3cr:et" not in shown
+        assert "s3cr%3Aet" not in shown
+    rows = {row["id"]: row for row in json.loads(written)["clauses"]}
+    assert rows["signing.bearer"]["verdict"] == "failed"
+    assert rows["signing.bearer"]["exchanges"][0].startswith("+0.00 s  #")
+    assert rows["basic.only"]["curl"].startswith("curl")
+
+
+def test_a_strict_broker_refuses_and_notes_it_too():
+    with shop() as audit:
+        assert audit.get_token(auth=("shop", "wrong")).status_code == 401
+        status, output = audit.stop()
+    assert status == 1
+    assert "because of basic.credentials" in output
+
+
+@pytest.mark.parametrize(("level", "status"), [("must", 0), ("should", 1)])
+def test_advice_fails_an_audit_only_if_asked_to(level, status):
+    with shop("--fail-on", level) as audit:
+        audit.get_token(data={**GRANT, "audience": "x"})
+        assert audit.stop()[0] == status
+
+
+def test_nothing_seen_is_exit_status_5():
+    with shop() as audit:
+        audit.call("Bearer abcdefghijkl")
+        status, output = audit.stop()
+    assert status == 5
+    assert "NOTHING WAS TESTED" in output
+    assert "never reached: no token request was seen (18)" in output
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="the platform has no such signal")
+def test_a_signal_asks_for_the_verdict_so_far_and_the_audit_goes_on():
+    with shop() as audit:
+        audit.process.send_signal(signal.SIGUSR1)
+        assert "NOTHING WAS TESTED" in audit.read_until("NOTHING WAS TESTED")
+        audit.get_token()
+        audit.process.send_signal(signal.SIGUSR1)
+        assert "request" in audit.read_until("✓ CONFORMS at level MUST: 10 passed")
+        audit.get_token(data={})
+        assert audit.stop()[0] == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_enter_on_a_terminal_asks_for_the_verdict_so_far():
+    import pty  # noqa: PLC0415 - where there is one
+
+    keyboard, terminal = pty.openpty()
+    try:
+        with auditing("--client", "shop:s3cr:et", stdin=terminal) as audit:
+            audit.get_token()
+            os.write(keyboard, b"\n")
+            audit.read_until("✓ CONFORMS at level MUST: 10 passed")
+            assert audit.stop()[0] == 0
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "mockbroker", "audit", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--nonsense",), "--nonsense"),
+        (("--port", "99999"), "99999"),
+        (("--client", "nocolon"), "ID:SECRET"),
+        (("--profile", "nope"), "no profile 'nope'"),
+        (("--host", "no.such.host.invalid", "--port", "0"), "cannot listen"),
+        (("--fail-on", "never"), "never"),
+        (("--json", "/nowhere/at/all.json"), "no such folder"),
+        (("--json", str(ROOT)), "directory"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_exit_status_4(arguments, words):
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_report_that_cannot_be_written_is_one_sentence_after_it_is_shown(tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    with shop("--json", str(folder / "audit.json")) as audit:
+        audit.get_token()
+        folder.rmdir()
+        audit.process.send_signal(signal.SIGINT)
+        output, errors = audit.process.communicate(timeout=20)
+    assert audit.process.returncode == 4
+    assert "✓ CONFORMS" in output
+    assert errors.startswith("mockbroker: cannot write ")
+    assert errors.count("\n") == 1
+
+
+def test_it_takes_every_option_of_serve():
+    def options(command: str) -> set[str]:
+        words = [sys.executable, "-m", "mockbroker", command, "--help"]
+        text = subprocess.run(words, capture_output=True, text=True, check=True).stdout  # noqa: S603
+        return set(re.findall(r"--[a-z-]+", text))
+
+    assert options("audit") == options("serve") | {"--json", "--fail-on"}
