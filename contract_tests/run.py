@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from contract_tests.client import ClientConfig, ClientFactory
 from contract_tests.driver import Answer, PythonClient
+from contract_tests.replay import Replays, remembering, samples_of
 from contract_tests.verdicts import ContractBreached, Finding, NotApplicable, NotTested, Verdict
 from contract_tests.virtual_time import StoryTime, VirtualTime
 from mockbroker.broker import Broker
@@ -37,7 +38,8 @@ class RunSettings:
 
     ``seed`` draws other examples than those that are drawn every time. ``deadline`` is how many
     seconds of real time one operation of the client may take before it is cut off;
-    ``client_timeout`` is the timeout, in seconds, that clients are told to use.
+    ``client_timeout`` is the timeout, in seconds, that clients are told to use. ``replays`` has
+    plain examples, by clause id, that are played before any other.
     """
 
     profile: Profile = AUTOGRAB
@@ -47,6 +49,7 @@ class RunSettings:
     target: str = ""
     deadline: float = 10.0
     client_timeout: float = 5.0
+    replays: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class ContractRun:
         self.capabilities: tuple[str, ...] = ()
         """Which operations the client offers; known once the rehearsal has begun."""
         self.rehearsal = Rehearsal()
+        self.replays = Replays(self.settings.replays)
         self._mounted: dict[Broker, tuple[Server, str]] = {}
         self._server.start()
         self._elsewhere.start()
@@ -170,12 +174,15 @@ class ContractRun:
         *,
         first: Sequence[Drawn] = (),
         examples: int | None = None,
+        clause_id: str = "",
     ) -> None:
         """Play a scenario for the ``first`` examples and for those that Hypothesis draws.
 
+        Before them all comes the example that is kept of a known failure of ``clause_id``.
         Raises what the play raised for its simplest failing example; NotTested if every example
         was blocked.
         """
+        play = remembering(play)
         blocked: list[str] = []
         reached: list[bool] = []
 
@@ -187,6 +194,10 @@ class ContractRun:
             else:
                 reached.append(True)
 
+        def samples() -> list[Drawn]:
+            return [*first, *samples_of(strategy)]
+
+        self.replays.play(clause_id, attempt, samples, self.capabilities)
         for drawn in first:
             attempt(drawn)
         budget = self.settings.examples if examples is None else examples

@@ -9,12 +9,14 @@ from typing import Any
 from mockbroker.spec.clause import Breach
 
 __all__ = [
+    "BREACHES",
     "ClientCrashed",
     "ClientHung",
     "ContractBreached",
     "Finding",
     "NotApplicable",
     "NotTested",
+    "ScenarioEnded",
     "Verdict",
 ]
 
@@ -33,11 +35,20 @@ class Verdict(str, enum.Enum):
     CRASH = "crash"
 
 
-class _Outcome(Exception):  # noqa: N818 - an outcome of a scenario, no error of the program
-    """Base of everything by which a scenario ends other than by passing."""
+BREACHES = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH)
+"""The verdicts on a client that did not keep a clause."""
 
 
-class ContractBreached(_Outcome):
+class ScenarioEnded(Exception):  # noqa: N818 - an outcome of a scenario, no error of the program
+    """Base of everything by which a scenario ends other than by passing.
+
+    ``drawn`` is the example that led to it, or None if none was drawn.
+    """
+
+    drawn: Any = None
+
+
+class ContractBreached(ScenarioEnded):
     """The client broke the scenario's own clause.
 
     ``story`` is what happened, step by step; ``exchanges`` are the messages, secrets masked;
@@ -62,19 +73,19 @@ class ContractBreached(_Outcome):
         )
 
 
-class NotTested(_Outcome):
+class NotTested(ScenarioEnded):
     """The clause could not be judged; the text says what stood in the way."""
 
 
-class NotApplicable(_Outcome):
+class NotApplicable(ScenarioEnded):
     """The client declares that it lacks what the clause is about."""
 
 
-class ClientHung(_Outcome):
+class ClientHung(ScenarioEnded):
     """The client did not come back within its deadline and was cut off."""
 
 
-class ClientCrashed(_Outcome):
+class ClientCrashed(ScenarioEnded):
     """The client, or what drives it, died."""
 
 
