@@ -65,7 +65,7 @@ def _what_blocks(run: ContractRun) -> Rehearsal | None:
 
 def _capabilities(run: ContractRun) -> tuple[str, ...]:
     with _stage(run) as stage:
-        client, answer = run.make_client(stage.config)
+        client, answer = run.make_client(stage.config, run.settings.deadline)
         client.close()
     if answer.hung:
         raise TargetError("the factory did not return; it must make a client without waiting")

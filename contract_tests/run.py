@@ -4,32 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+<<<<<<< HEAD
 from collections.abc import Callable, Iterator, Mapping, Sequence
+=======
+from collections.abc import Callable, Iterable, Iterator, Sequence
+>>>>>>> main
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import hypothesis
+import hypothesis.errors
 from hypothesis import strategies as st
 
+from contract_tests.clean_room import CleanRoom
 from contract_tests.client import ClientConfig, ClientFactory
+<<<<<<< HEAD
 from contract_tests.driver import Answer, PythonClient
 from contract_tests.replay import Replays, remembering, samples_of
+=======
+from contract_tests.client_thread import Answer
+from contract_tests.driver import PythonClient
+>>>>>>> main
 from contract_tests.verdicts import ContractBreached, Finding, NotApplicable, NotTested, Verdict
 from contract_tests.virtual_time import StoryTime, VirtualTime
 from mockbroker.broker import Broker
+from mockbroker.certificates import ThrowAwayAuthority
 from mockbroker.server import Server
 from mockbroker.spec.catalogue import clause
 from mockbroker.spec.clause import Level
 from mockbroker.spec.credentials import Credentials
 from mockbroker.spec.profile import AUTOGRAB, Profile
 
-__all__ = ["ContractRun", "Rehearsal", "RunSettings"]
+__all__ = ["OWN_SCENARIO_ONLY", "ContractRun", "Rehearsal", "RunSettings", "unsteady_told_apart"]
 
 Drawn = TypeVar("Drawn")
 _LEVELS = list(Level)
 
-# Found only by the clause's own scenario: the same traffic can also have another cause.
-_OWN_SCENARIO_ONLY = frozenset({"cache.reuse", "signing.bearer"})
+OWN_SCENARIO_ONLY = frozenset({"cache.reuse", "signing.bearer"})
+"""Clauses whose breach counts in their own scenario only: the same traffic can also have another
+cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +53,13 @@ class RunSettings:
 
     ``seed`` draws other examples than those that are drawn every time. ``deadline`` is how many
     seconds of real time one operation of the client may take before it is cut off;
+<<<<<<< HEAD
     ``client_timeout`` is the timeout, in seconds, that clients are told to use. ``replays`` has
     plain examples, by clause id, that are played before any other.
+=======
+    ``client_timeout`` is the timeout, in seconds, that clients are told to use; ``patience`` is
+    how many seconds of real time a client may wait for a broker that never answers.
+>>>>>>> main
     """
 
     profile: Profile = AUTOGRAB
@@ -49,7 +69,11 @@ class RunSettings:
     target: str = ""
     deadline: float = 10.0
     client_timeout: float = 5.0
+<<<<<<< HEAD
     replays: Mapping[str, Any] = field(default_factory=dict, repr=False)
+=======
+    patience: float = 31.0
+>>>>>>> main
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +102,29 @@ class ContractRun:
         self.time: StoryTime = self.virtual_time
         self._server = Server()
         self._elsewhere = Server()
+        self._tls_servers: dict[tuple[str, ...], Server] = {}
         self._prefixes = itertools.count(1)
         self._findings: dict[str, Finding] = {}
+        self.broken_clauses: set[str] = set()
+        """The clauses of which a breach was noted in this process, so far."""
         self._facts: dict[str, Any] = {}
         self.capabilities: tuple[str, ...] = ()
         """Which operations the client offers; known once the rehearsal has begun."""
         self.rehearsal = Rehearsal()
         self.replays = Replays(self.settings.replays)
         self._mounted: dict[Broker, tuple[Server, str]] = {}
+        self._room = CleanRoom()
+        self._open_stages = 0
+        self._issued: dict[str, Broker] = {}
+        self._last_expiry = 0.0
         self._server.start()
         self._elsewhere.start()
 
     def close(self) -> None:
-        """Stop the servers."""
-        self._server.stop()
-        self._elsewhere.stop()
+        """Stop the servers, and remove what the client left."""
+        for server in (self._server, self._elsewhere, *self._tls_servers.values()):
+            server.stop()
+        self._room.close()
 
     # -- what the client is like ---------------------------------------------------------------
 
@@ -138,10 +170,10 @@ class ContractRun:
         expires_in: float = 3599,
         scope: str = "",
         *,
-        other_origin: bool = False,
+        server: Server | None = None,
     ) -> Broker:
-        """A lenient broker of its own URL, whose clock is the story's."""
-        server = self._elsewhere if other_origin else self._server
+        """A lenient broker of its own URL, whose clock is the story's; on that server, if any."""
+        server = server or self._server
         broker = Broker(
             profile=self.settings.profile,
             credentials=credentials,
@@ -155,17 +187,81 @@ class ContractRun:
         self._mounted[broker] = (server, prefix)
         return broker
 
+    @contextlib.contextmanager
+    def tls_broker(self, credentials: Credentials, *names: str) -> Iterator[Broker]:
+        """A broker that speaks TLS, with a certificate for these names by a throw-away CA."""
+        server = self._tls_servers.get(names)
+        if server is None:
+            server = self._tls_servers[names] = Server(tls=self._authority.certificate_for(*names))
+            server.start()
+        broker = self.new_broker(credentials, server=server)
+        try:
+            yield broker
+        finally:
+            self.retire(broker)
+
+    @cached_property
+    def _authority(self) -> ThrowAwayAuthority:
+        return ThrowAwayAuthority(self._room.outside)
+
+    @contextlib.contextmanager
+    def stranger(self, credentials: Credentials) -> Iterator[Broker]:
+        """A broker of another origin."""
+        broker = self.new_broker(credentials, server=self._elsewhere)
+        try:
+            yield broker
+        finally:
+            self.retire(broker)
+
     def retire(self, broker: Broker) -> None:
         """Take a broker off its URL; a client that still asks there gets a 404."""
         server, prefix = self._mounted.pop(broker)
         server.unmount(prefix)
+        for exchange in broker.token_requests:
+            if exchange.token is not None and broker.token_values is None:
+                self._issued[exchange.token.value] = broker
+                self._last_expiry = max(self._last_expiry, exchange.token.expires_at)
 
-    def make_client(self, config: ClientConfig) -> tuple[PythonClient, Answer]:
-        """A client made by the factory, and what came of making it."""
-        client = PythonClient(self.factory, config, self.settings.deadline)
+    def is_of_another_broker(self, token: str) -> bool:
+        """Whether that is a token of a broker that has retired."""
+        return token in self._issued
+
+    def make_client(self, config: ClientConfig, deadline: float) -> tuple[PythonClient, Answer]:
+        """A client made by the factory, and what came of making it.
+
+        An operation of the client may take ``deadline`` seconds of real time.
+        """
+        client = PythonClient(self.factory, config, deadline)
         return client, client.open()
 
+    def enter_stage(self) -> None:
+        """Give the client a room of its own."""
+        self._room.__enter__()
+        self._open_stages += 1
+
+    def leave_stage(self) -> None:
+        """Leave the room; let time pass until nothing issued so far is valid any more.
+
+        What a client keeps beyond its own life, by mistake, then spoils no other story.
+        """
+        self._open_stages -= 1
+        self._room.__exit__()
+        if not self._open_stages and self.time is self.virtual_time:
+            self.virtual_time.advance_to(self._last_expiry)
+
+    @property
+    def client_folders(self) -> tuple[Path, ...]:
+        """Where the client's files are: its working directory, HOME, and temporary ones."""
+        return self._room.folders
+
     # -- playing -------------------------------------------------------------------------------
+
+    def play_each(self, cases: Iterable[Drawn], play: Callable[[Drawn], None]) -> None:
+        """Play a scenario for each of a few cases; NotTested if every one was blocked."""
+        attempts = _Attempts(play)
+        for case in cases:
+            attempts(case)
+        attempts.need_one_that_reached()
 
     def for_all(
         self,
@@ -182,6 +278,7 @@ class ContractRun:
         Raises what the play raised for its simplest failing example; NotTested if every example
         was blocked.
         """
+<<<<<<< HEAD
         play = remembering(play)
         blocked: list[str] = []
         reached: list[bool] = []
@@ -198,29 +295,37 @@ class ContractRun:
             return [*first, *samples_of(strategy)]
 
         self.replays.play(clause_id, attempt, samples, self.capabilities)
+=======
+        attempts = _Attempts(play)
+>>>>>>> main
         for drawn in first:
-            attempt(drawn)
-        budget = self.settings.examples if examples is None else examples
-        test = hypothesis.given(strategy)(attempt)
+            attempts(drawn)
+        test = hypothesis.given(strategy)(attempts.__call__)
         if self.settings.seed is not None:
             test = hypothesis.seed(self.settings.seed)(test)
-        hypothesis.settings(
+        with unsteady_told_apart():
+            self.exploration(examples)(test)()
+        attempts.need_one_that_reached()
+
+    def exploration(self, examples: int | None = None) -> hypothesis.settings:
+        """How Hypothesis explores: so many examples, or as many as the user allows if fewer."""
+        budget = self.settings.examples if examples is None else examples
+        return hypothesis.settings(
             max_examples=max(1, min(budget, self.settings.examples)),
             derandomize=self.settings.seed is None,
             deadline=None,
             database=None,
             report_multiple_bugs=False,
             suppress_health_check=list(hypothesis.HealthCheck),
-        )(test)()
-        if not reached:
-            raise NotTested(blocked[0] if blocked else "no example reached the clause")
+        )
 
     # -- findings ------------------------------------------------------------------------------
 
     def note(self, breached: ContractBreached) -> None:
         """Keep a breach of a clause other than the one being played."""
-        clause_id = breached.breaches[0].clause_id
-        if clause_id not in _OWN_SCENARIO_ONLY and clause_id not in self._findings:
+        clause_id = breached.clause_id
+        self.broken_clauses.add(clause_id)
+        if clause_id not in OWN_SCENARIO_ONLY and clause_id not in self._findings:
             self._findings[clause_id] = breached.finding(self.verdict_on_breach(clause_id))
 
     def verdict_on_breach(self, clause_id: str) -> Verdict:
@@ -237,3 +342,46 @@ class ContractRun:
         found = list(self._findings.values())
         self._findings.clear()
         return found
+
+
+@contextlib.contextmanager
+def unsteady_told_apart() -> Iterator[None]:
+    """Let what a client did once count, even if the same story does not end like that again."""
+    try:
+        yield
+    except hypothesis.errors.Flaky as unsteady:
+        breached = _breach_behind(unsteady)
+        if breached is None:
+            raise
+        breached.story += "\n  (played again, the same story did not end like this)"
+        raise breached from None
+
+
+def _breach_behind(error: BaseException | None) -> ContractBreached | None:
+    for cause in getattr(error, "exceptions", ()):
+        if isinstance(cause, ContractBreached):
+            return cause
+    while error is not None and not isinstance(error, ContractBreached):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+class _Attempts(Generic[Drawn]):
+    """Plays a scenario again and again, and remembers whether it ever reached its clause."""
+
+    def __init__(self, play: Callable[[Drawn], None]) -> None:
+        self._play = play
+        self._obstacle = ""
+        self._reached = False
+
+    def __call__(self, drawn: Drawn) -> None:
+        try:
+            self._play(drawn)
+        except NotTested as obstacle:
+            self._obstacle = self._obstacle or str(obstacle)
+        else:
+            self._reached = True
+
+    def need_one_that_reached(self) -> None:
+        if not self._reached:
+            raise NotTested(self._obstacle or "no example reached the clause")

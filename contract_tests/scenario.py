@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -47,11 +48,12 @@ class Scenario:
         self.run.for_all(strategy, play, first=first, examples=examples, clause_id=self.clause_id)
 
     def for_each(self, cases: Iterable[Drawn], play: Callable[[Drawn, str], None]) -> None:
-        """Play each of a few cases through each operation that the client offers."""
+        """Play each of a few cases through each operation that the client offers.
+
+        Raises NotTested if every one of them was blocked.
+        """
         self.run.needs_working_client()
-        for case in cases:
-            for operation in self.run.capabilities:
-                play(case, operation)
+        self.run.play_each(itertools.product(cases, self.run.capabilities), lambda c: play(*c))
 
     def judge_token_requests(
         self,

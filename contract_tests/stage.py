@@ -3,55 +3,30 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from contract_tests.client import ClientConfig
-from contract_tests.driver import Answer, PythonClient
+from contract_tests.client_thread import Answer
+from contract_tests.driver import PythonClient
+from contract_tests.outcome import GET_TOKEN, REQUEST, Outcome, outcome_of
 from contract_tests.run import ContractRun
-from contract_tests.verdicts import ClientHung, ContractBreached, NotTested
+from contract_tests.verdicts import ClientCrashed, ClientHung, ContractBreached, NotTested
 from mockbroker.broker import Broker
 from mockbroker.spec.clause import Breach
-from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
+from mockbroker.spec.credentials import Credentials
 from mockbroker.spec.exchange import Endpoint, Exchange, Trace, Use
 from mockbroker.spec.judges import judge_trace
 from mockbroker.spec.masking import curl, describe, mask
 
-__all__ = ["Outcome", "Stage"]
+__all__ = ["Stage"]
 
-GET_TOKEN, REQUEST = "get_token", "request"
 _LONGEST_WAIT = 3.0
+_MOST_REQUESTS = 50
+_LONGEST_TEXT = 500
 VEHICLE = "/vehicle/1111111111111111?region=uk"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one use of the client led to.
-
-    ``token`` is the token that ``get_token`` returned or that the last call of this use
-    presented, if the broker knows it; ``presented`` is that token's text, or None. ``error`` is
-    what the client raised. ``exchanges`` are those that came during this use.
-    """
-
-    operation: str
-    exchanges: tuple[Exchange, ...]
-    presented: str | None = None
-    token: AccessToken | None = None
-    token_state: TokenState | None = None
-    status: int | None = None
-    error: BaseException | None = None
-
-    @property
-    def token_requests(self) -> tuple[Exchange, ...]:
-        """The requests to the token endpoint that came during this use."""
-        return tuple(e for e in self.exchanges if e.endpoint is Endpoint.TOKEN)
-
-    @property
-    def api_calls(self) -> tuple[Exchange, ...]:
-        """The calls of the API that came during this use."""
-        return tuple(e for e in self.exchanges if e.endpoint is Endpoint.API)
 
 
 class Stage:
@@ -59,7 +34,9 @@ class Stage:
 
     The broker is lenient, so that one defect does not paint every clause red. When the context
     ends the trace is judged: a breach of ``clause_id`` raises ContractBreached, any other goes
-    to its own clause.
+    to its own clause; ``elsewhere`` names those that are judged otherwise. ``config`` changes
+    what the client is told; ``deadline`` is how many seconds of real time one use may take, the
+    run's unless given. Clients that share a ``story`` have a ``name`` in it.
     """
 
     def __init__(
@@ -72,19 +49,28 @@ class Stage:
         scope: str = "",
         broker: Broker | None = None,
         elsewhere: Iterable[str] = (),
+        config: dict[str, Any] | None = None,
+        deadline: float | None = None,
+        story: list[str] | None = None,
+        name: str = "",
     ) -> None:
         self._run = run
         self._clause_id = clause_id
         self._judged_elsewhere = frozenset(elsewhere)
         self._uses: list[Use] = []
-        self._story: list[str] = []
+        self._story = [] if story is None else story
+        self._name = f"{name}: " if name else ""
         self._client: PythonClient | None = None
         self._scope = scope
+        self._changes = config or {}
+        self._deadline = run.settings.deadline if deadline is None else deadline
         self.credentials = credentials
         self.broker = broker or run.new_broker(credentials, expires_in, scope)
         self._owns_broker = broker is None
-        if run.settings.seed is not None:
-            seed = run.settings.seed
+        self._tell_how_it_began(run.settings.seed, expires_in)
+
+    def _tell_how_it_began(self, seed: int | None, expires_in: float) -> None:
+        if seed is not None:
             self.tell(f"exploring: the examples of seed {seed}; --seed {seed} draws them again")
         if self._owns_broker:
             self.tell(f"the broker issues tokens with expires_in={expires_in:g}")
@@ -100,6 +86,10 @@ class Stage:
         if seconds:
             self.tell(f"+{seconds:g} s")
             self._run.time.advance(seconds)
+
+    def now(self) -> float:
+        """The time of the story, in Unix seconds."""
+        return self._run.time.now()
 
     def can_pass(self, seconds: float) -> bool:
         """Whether that many seconds can pass without anybody waiting for long."""
@@ -140,45 +130,79 @@ class Stage:
         if outcome.error is not None:
             raise NotTested(f"blocked: the client raised {self.masked(outcome.error)}")
         if outcome.token is None:
-            raise NotTested(f"blocked: {_tokenless(outcome)}")
+            raise NotTested(f"blocked: {outcome.in_words}")
         return outcome
 
-    def _play(self, operation: str, words: str, act: Any) -> Outcome:
+    def use_at_once(self, operation: str, count: int) -> list[Outcome]:
+        """Use the client that many times at one moment, by threads or tasks."""
+        words = f"{count} times at once {operation}"
+        number, seen, started_at = self._begin()
+        answer = self._open() if self._client is None else Answer()
+        answers = [answer] * count if self._client is None else self._at_once(operation, count)
+        exchanges = tuple(self.broker.journal)[seen:]
+        if any(one.hung for one in answers):
+            self._hang(words, exchanges)
+        outcomes = [outcome_of(operation, one, exchanges, self.broker) for one in answers]
+        good = sum(outcome.is_good for outcome in outcomes)
+        self._record(number, outcomes[0], started_at)
+        self.tell(f"{words} → {good} with a valid token, {count - good} without")
+        return outcomes
+
+    def _at_once(self, operation: str, count: int) -> list[Answer]:
+        assert self._client is not None
+        if operation == GET_TOKEN:
+            return self._client.get_tokens_at_once(count)
+        return self._client.requests_at_once("GET", self.broker.api_url + VEHICLE, count)
+
+    def _begin(self) -> tuple[int, int, float]:
         number = len(self._uses) + 1
         self.broker.current_use = number
-        seen, started_at = len(self.broker.journal), self._run.time.now()
-        answer = self._open() if self._client is None else Answer()
-        if self._client is not None:
-            answer = act(self._client)
+        return number, len(self.broker.journal), self._run.time.now()
+
+    def _play(self, operation: str, words: str, act: Callable[[PythonClient], Answer]) -> Outcome:
+        number, seen, started_at = self._begin()
+        with self._bounded_requests(seen):
+            answer = self._open() if self._client is None else Answer()
+            if self._client is not None:
+                answer = act(self._client)
         exchanges = tuple(self.broker.journal)[seen:]
         if answer.hung:
-            self.tell(f"{words} → nothing for {self._run.settings.deadline:g} s, cut off")
-            raise ClientHung(
-                f"{words} did not come back within {self._run.settings.deadline:g} s of real time "
-                f"({len(exchanges)} requests seen meanwhile)\n{self.story}"
-            )
-        outcome = self._outcome(operation, answer, exchanges)
-        self._note(number, words, outcome, started_at)
+            self._hang(words, exchanges)
+        if isinstance(answer.error, (SystemExit, KeyboardInterrupt)):
+            self._crash(words, answer.error)
+        outcome = outcome_of(operation, answer, exchanges, self.broker)
+        slept = self._run.time.now() - started_at
+        self._record(number, outcome, started_at)
+        error = f"raised {self.masked(outcome.error)}" if outcome.error is not None else ""
+        pause = f" (after {slept:g} s)" if self._run.time.is_virtual and slept else ""
+        self.tell(f"{self._name}{words} → {error or outcome.in_words}{pause}")
+        self._must_be_of_this_broker(outcome)
         return outcome
 
-    def _outcome(self, operation: str, answer: Answer, exchanges: tuple[Exchange, ...]) -> Outcome:
-        if answer.error is not None:
-            return Outcome(operation, exchanges, error=answer.error)
-        if operation == GET_TOKEN:
-            value = answer.value
-            if not isinstance(value, str):
-                return Outcome(operation, exchanges)
-            token, state = self.broker.find_token(value)
-            return Outcome(operation, exchanges, value, token, state)
-        status = _status_of(answer.value)
-        calls = [e for e in exchanges if e.endpoint is Endpoint.API]
-        if not calls:
-            return Outcome(operation, exchanges, status=status)
-        last = calls[-1]
-        presented = last.request.headers.get("Authorization")
-        return Outcome(operation, exchanges, presented, last.token, last.token_state, status)
+    def _bounded_requests(self, seen: int) -> _RequestLimit:
+        return _RequestLimit(self.broker, seen + _MOST_REQUESTS, self._cut_off)
 
-    def _note(self, number: int, words: str, outcome: Outcome, started_at: float) -> None:
+    def _cut_off(self) -> None:
+        if self._client is not None:
+            self._client.cut_off()
+
+    def _hang(self, words: str, exchanges: Sequence[Exchange]) -> NoReturn:
+        if len(exchanges) >= _MOST_REQUESTS:
+            why = f"led to {len(exchanges)} requests and was cut off"
+        else:
+            why = (
+                f"did not come back within {self._deadline:g} s of real time "
+                f"({len(exchanges)} requests seen meanwhile)"
+            )
+        self.tell(f"{words} → nothing: it {why}")
+        raise ClientHung(f"{words} {why}\n{self.story}", tuple(exchanges))
+
+    def _crash(self, words: str, error: BaseException) -> NoReturn:
+        what = f"{words} ended the program: {self.masked(error)}"
+        self.tell(what)
+        raise ClientCrashed(f"{what}\n{self.story}")
+
+    def _record(self, number: int, outcome: Outcome, started_at: float) -> None:
         observed = outcome.operation == GET_TOKEN
         self._uses.append(
             Use(
@@ -191,20 +215,25 @@ class Stage:
                 error=self.masked(outcome.error) if outcome.error else None,
             )
         )
-        self.tell(f"{words} → {self._in_words(outcome)}")
 
-    def _in_words(self, outcome: Outcome) -> str:
-        if outcome.error is not None:
-            return f"raised {self.masked(outcome.error)}"
-        if outcome.token is not None and outcome.token_state is not None:
-            fetched = " (fetched)" if outcome.token_requests else ""
-            state = outcome.token_state.value
-            return f"{outcome.token.label}{fetched}, {state}"
-        return _tokenless(outcome)
+    def _must_be_of_this_broker(self, outcome: Outcome) -> None:
+        """A token of another story would make nonsense of this one."""
+        presented = (outcome.presented or "").rpartition(" ")[2]
+        if outcome.token is not None or not self._run.is_of_another_broker(presented):
+            return
+        breach = Breach(
+            "cache.isolation",
+            "the client presented a token that another broker issued to another client",
+            "a token of its own",
+        )
+        if self._clause_id == breach.clause_id:
+            self._fail([breach])
+        self._run.note(self._breached([breach]))
+        raise NotTested("blocked by cache.isolation: the client presented another client's token")
 
     def _open(self) -> Answer:
         """Make the client; one that fetches a token at once may well raise here."""
-        client, answer = self._run.make_client(self.config)
+        client, answer = self._run.make_client(self.config, self._deadline)
         if answer.error is None and not answer.hung:
             self._client = client
         else:
@@ -212,16 +241,22 @@ class Stage:
         return answer
 
     @property
+    def client(self) -> Any:
+        """The client itself, as its factory made it; None before the first use."""
+        return None if self._client is None else self._client.subject
+
+    @property
     def config(self) -> ClientConfig:
         """What the client is given."""
-        return ClientConfig(
-            token_url=self.broker.token_url,
-            api_base_url=self.broker.api_url,
-            client_id=self.credentials.client_id,
-            client_secret=self.credentials.client_secret,
-            timeout=self._run.settings.client_timeout,
-            scope=self._scope,
-        )
+        told = {
+            "token_url": self.broker.token_url,
+            "api_base_url": self.broker.api_url,
+            "client_id": self.credentials.client_id,
+            "client_secret": self.credentials.client_secret,
+            "timeout": self._run.settings.client_timeout,
+            "scope": self._scope,
+        }
+        return ClientConfig(**{**told, **self._changes})
 
     def twin(self) -> Stage:
         """A stage like this one before anything was changed, for the benign twin of a story."""
@@ -236,19 +271,25 @@ class Stage:
 
     # -- judging -------------------------------------------------------------------------------
 
-    def breach(self, what: str, expected: str, exchanges: Iterable[Exchange] = ()) -> None:
+    def breach(self, what: str, expected: str, exchanges: Iterable[Exchange] = ()) -> NoReturn:
         """Raise ContractBreached for the scenario's own clause."""
+        self.breach_of(self._clause_id, what, expected, exchanges)
+
+    def breach_of(
+        self, clause_id: str, what: str, expected: str, exchanges: Iterable[Exchange] = ()
+    ) -> NoReturn:
+        """Raise ContractBreached for that clause."""
         numbers = tuple(exchange.number for exchange in exchanges)
-        self._fail([Breach(self._clause_id, what, expected, exchanges=numbers)])
+        self._fail([Breach(clause_id, what, expected, exchanges=numbers)])
 
     def masked(self, error: object) -> str:
         """An error as text that may be printed: its type, and its message with secrets masked."""
         try:
             message = str(error)
-        except Exception:  # noqa: BLE001 - the client's own exceptions may be broken
+        except BaseException:  # noqa: BLE001 - the client's own exceptions may be broken
             message = "(its text cannot be shown)"
         text = f"{type(error).__name__}: {message}" if message else type(error).__name__
-        return mask(text, self.broker.registered, self.broker.token_issued_values)[:500]
+        return mask(text, self.broker.registered, self.broker.token_issued_values)[:_LONGEST_TEXT]
 
     @property
     def story(self) -> str:
@@ -256,6 +297,7 @@ class Stage:
         return "\n".join(f"  {line}" for line in self._story)
 
     def __enter__(self) -> Stage:
+        self._run.enter_stage()
         return self
 
     def __exit__(
@@ -264,24 +306,27 @@ class Stage:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._client is not None:
-            self._client.close()
-        if self._owns_broker:
-            self._run.retire(self.broker)
-        if error is None or isinstance(error, NotTested):
-            self._judge()
+        try:
+            if self._client is not None:
+                self._client.close()
+            if self._owns_broker:
+                self._run.retire(self.broker)
+        finally:
+            self._run.leave_stage()
+        if error is None or isinstance(error, (NotTested, ClientHung)):
+            self._judge(own=not isinstance(error, ClientHung))
 
-    def _judge(self) -> None:
-        own = []
+    def _judge(self, *, own: bool) -> None:
+        found = []
         for breach in judge_trace(self.trace):
             if breach.clause_id == self._clause_id:
-                own.append(breach)
+                found.append(breach)
             elif breach.clause_id not in self._judged_elsewhere:
                 self._run.note(self._breached([breach]))
-        if own:
-            self._fail(own)
+        if found and own:
+            self._fail(found)
 
-    def _fail(self, breaches: Sequence[Breach]) -> None:
+    def _fail(self, breaches: Sequence[Breach]) -> NoReturn:
         raise self._breached(breaches)
 
     def _breached(self, breaches: Sequence[Breach]) -> ContractBreached:
@@ -296,21 +341,20 @@ class Stage:
         )
 
 
-def _status_of(response: object) -> int | None:
-    for candidate in (response, *(getattr(response, n, None) for n in ("status_code", "status"))):
-        if isinstance(candidate, int) and not isinstance(candidate, bool):
-            return candidate
-    return None
+@dataclass
+class _RequestLimit:
+    """Cuts a client off that makes more requests in one use than any sound one."""
 
+    broker: Broker
+    limit: int
+    cut_off: Callable[[], None]
 
-def _tokenless(outcome: Outcome) -> str:
-    if outcome.presented == "":
-        return "returned an empty text"
-    if outcome.presented is not None:
-        verb = "returned" if outcome.operation == GET_TOKEN else "presented"
-        return f"{verb} something that is no token of this broker"
-    if outcome.operation == GET_TOKEN:
-        return "returned no token"
-    if not outcome.api_calls:
-        return "made no call to the API"
-    return "called the API without a token"
+    def __enter__(self) -> None:
+        self._end = self.broker.journal.subscribe(self._count)
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _count(self, _: Exchange) -> None:
+        if len(self.broker.journal) >= self.limit:
+            self.cut_off()

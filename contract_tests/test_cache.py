@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
 import pytest
 from hypothesis import strategies as st
 
+from contract_tests.outcome import Outcome
 from contract_tests.scenario import Scenario
-from contract_tests.stage import Outcome, Stage
+from contract_tests.stage import Stage
 from contract_tests.strategies import LONG_LIFETIMES, plain_credentials
 from contract_tests.verdicts import NotTested
 from mockbroker.answers import TokenAnswer
 from mockbroker.broker import Broker
-from mockbroker.spec.credentials import Credentials
+from mockbroker.faults import Fault
+from mockbroker.spec.credentials import Credentials, TokenState
 
 _CREDENTIALS = Credentials("cache-client", "cache-s3cret")
 _ENOUGH_USES = 4
@@ -39,6 +45,15 @@ def test_reuse(scenario: Scenario) -> None:
     )
     scenario.for_all(drawn, play, first=first)
     scenario.for_each(["3600", "2592000"], lambda text, op: _reuse_with_text(scenario, text, op))
+    if scenario.run.time.is_virtual:
+        with scenario.run.virtual_time.before_the_clocks_go_back(86400):
+            scenario.for_each([3599], lambda life, op: _reuse_in_zone(scenario, life, op))
+
+
+def _reuse_in_zone(scenario: Scenario, lifetime: int, operation: str) -> None:
+    with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
+        stage.tell("in Chicago, hours behind UTC")
+        _one_token(stage, _ENOUGH_USES, operation)
 
 
 def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> None:
@@ -141,3 +156,116 @@ def _switch_to(broker: Broker, second: Stage, difference: str) -> None:
 
 def _asks_for_scope(stage: Stage) -> bool:
     return any(b"scope=" in e.request.body for e in stage.trace.token_requests)
+
+
+_AT_ONCE = 8
+_SLOW_FIRST = (0.12, 0.02, 0.08, 0.04, 0.1, 0.03, 0.06, 0.05)
+"""Seconds that the broker takes for token requests at once: later ones overtake earlier ones."""
+
+_BURST_SECONDS = 30.0
+
+
+def _burst(
+    scenario: Scenario, case: tuple[str, str], judge: Callable[[Stage, list[Outcome]], None]
+) -> None:
+    moment, operation = case
+    lifetime = 3599 if scenario.run.time.is_virtual else 1
+    with (
+        _eager_switching(),
+        scenario.stage(
+            credentials=_CREDENTIALS, expires_in=lifetime, deadline=_BURST_SECONDS
+        ) as stage,
+    ):
+        if moment == "at refresh":
+            stage.use_well(operation)
+            stage.advance(lifetime + 0.5)
+        stage.issue_with(3599)
+        stage.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))
+        stage.tell("the token endpoint takes some milliseconds, the first request longest")
+        judge(stage, stage.use_at_once(operation, _AT_ONCE))
+
+
+@contextlib.contextmanager
+def _eager_switching() -> Iterator[None]:
+    """Let threads take turns so often that what can come between two steps does."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+_MOMENTS = ("cold", "at refresh")
+
+
+@pytest.mark.contract_clause("cache.thread-safe")
+def test_thread_safe(scenario: Scenario) -> None:
+    """Used many times at once, every use gets a valid token."""
+
+    def judge(stage: Stage, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            if outcome.error is not None:
+                stage.breach(
+                    f"one of {len(outcomes)} uses at once raised {stage.masked(outcome.error)}",
+                    "a valid token for every one of them",
+                    outcome.exchanges,
+                )
+            if not outcome.is_good:
+                stage.breach(
+                    f"one of {len(outcomes)} uses at once {outcome.in_words}",
+                    "a valid token for every one of them",
+                    outcome.exchanges,
+                )
+        _must_all_be_valid(stage, outcomes[0])
+        after = stage.use(outcomes[0].operation)
+        if not after.is_good:
+            stage.breach(f"after {len(outcomes)} uses at once the client {after.in_words}", "it")
+
+    scenario.for_each(_MOMENTS, lambda moment, op: _burst(scenario, (moment, op), judge))
+
+
+def _must_all_be_valid(stage: Stage, outcome: Outcome) -> None:
+    fetched = {exchange.token for exchange in outcome.token_requests}
+    for call in outcome.api_calls:
+        if call.token_state is not TokenState.VALID and call.token not in fetched:
+            state = call.token_state.value if call.token_state else "no"
+            stage.breach(
+                f"one of the calls at once was signed with {state} token",
+                "a valid one for every call",
+                [call],
+            )
+
+
+@pytest.mark.contract_clause("cache.single-flight")
+def test_single_flight(scenario: Scenario) -> None:
+    """Used many times at once, the client asks for one token."""
+    counts: list[int] = []
+
+    def judge(stage: Stage, outcomes: list[Outcome]) -> None:
+        good = [outcome for outcome in outcomes if outcome.error is None]
+        if not good:
+            raise NotTested("blocked by cache.thread-safe: every use at once failed")
+        counts.append(len(outcomes[0].token_requests))
+        if counts[-1] > 1:
+            stage.breach(
+                f"{len(outcomes)} uses at once led to {counts[-1]} token requests",
+                "one, whose token all of them use",
+                outcomes[0].token_requests,
+            )
+
+    def play(moment: str, operation: str) -> None:
+        if not _keeps_tokens(scenario, operation):
+            raise NotTested("blocked by cache.reuse: the client keeps no token to share")
+        _burst(scenario, (moment, operation), judge)
+
+    try:
+        scenario.for_each(_MOMENTS, play)
+    finally:
+        if counts:
+            scenario.run.learn(burst_token_requests=max(counts))
+
+
+def _keeps_tokens(scenario: Scenario, operation: str) -> bool:
+    with scenario.stage(credentials=_CREDENTIALS, expires_in=3599) as stage:
+        return stage.use_well(operation).token == stage.use(operation).token

@@ -7,25 +7,20 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import strategies as st
 
-from contract_tests.leeway import TELLING_AGE, TELLING_LIFETIME, measure
+from contract_tests.leeway import TELLING_AGE, TELLING_LIFETIME, leeway_at_once, measure
+from contract_tests.outcome import Outcome
 from contract_tests.scenario import Scenario
-from contract_tests.stage import Outcome, Stage
+from contract_tests.stage import Stage
 from contract_tests.strategies import lifetimes, time_steps
 from contract_tests.verdicts import NotTested
 from mockbroker.answers import TokenAnswer
 from mockbroker.faults import Fault
-from mockbroker.spec.credentials import Credentials, TokenState
+from mockbroker.spec.credentials import Credentials
 
 _CREDENTIALS = Credentials("refresh-client", "refresh-s3cret")
 _LIFETIME = 3599
 _HONOURS = "refresh.honours-expires-in"
 _UNMOVED = "the client's clock could not be moved"
-
-
-def _late(outcome: Outcome) -> bool:
-    """Whether a token was presented that had expired, other than one fetched in the same use."""
-    fetched = {exchange.token for exchange in outcome.token_requests}
-    return outcome.token_state is TokenState.EXPIRED and outcome.token not in fetched
 
 
 @pytest.mark.contract_clause("refresh.honours-expires-in")
@@ -44,6 +39,16 @@ def test_honours_expires_in(scenario: Scenario) -> None:
         for operation in scenario.run.capabilities
     ]
     scenario.for_all(drawn, lambda d: _play_lifetimes(scenario, *d), first=first)
+    with scenario.run.virtual_time.before_the_clocks_go_back(_LIFETIME / 2):
+        scenario.for_each([_LIFETIME], lambda life, op: _play_zone(scenario, life, op))
+
+
+def _play_zone(scenario: Scenario, lifetime: int, operation: str) -> None:
+    with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
+        stage.tell("in Chicago, where the clocks go back an hour during the token's life")
+        stage.use_well(operation)
+        stage.advance(lifetime + 1)
+        stage.use(operation)
 
 
 def _play_lifetimes(scenario: Scenario, steps: list[tuple[int, int]], operation: str) -> None:
@@ -164,7 +169,7 @@ def test_latency(scenario: Scenario) -> None:
             stage.use_well(operation)
             stage.advance(lifetime - delay)
             outcome = stage.use(operation)
-            if _late(outcome):
+            if outcome.is_late:
                 stage.breach(
                     f"a token that took {delay} s to arrive was used at the end of its life as if "
                     "it had been issued when it arrived",
@@ -184,7 +189,7 @@ def _blocked_if_late_anyway(scenario: Scenario, lifetime: int, operation: str) -
     ) as stage:
         stage.use_well(operation)
         stage.advance(lifetime)
-        if _late(stage.use(operation)):
+        if stage.use(operation).is_late:
             raise NotTested(f"blocked by {_HONOURS}: late even when the broker is fast")
 
 
@@ -205,3 +210,134 @@ def test_same_grant(scenario: Scenario) -> None:
                 raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
 
     scenario.for_each(["r3fresh", ""], play)
+
+
+_OUTAGES: dict[str, Fault] = {
+    "answers 503": Fault.status(503),
+    "resets connections": Fault.reset(),
+}
+_FOR_EVER = 1000
+_OUTAGE_SECONDS = 60.0
+_AGES_LEFT = (1790, 590, 299, 240, 119, 59, 29, 9, 4, 2)
+"""Seconds before expiry at which a client is used: within every usual leeway at least once."""
+
+
+def _outage(stage: Stage, what: str) -> None:
+    stage.broker.script(_OUTAGES[what].times(_FOR_EVER))
+    stage.tell(f"an outage: the token endpoint {what}")
+
+
+def _stage_before_expiry(scenario: Scenario) -> Stage:
+    """A stage whose tokens can expire, for stories of an outage after that."""
+    lifetime = _LIFETIME if scenario.run.time.is_virtual else 1
+    return scenario.stage(
+        credentials=_CREDENTIALS,
+        expires_in=lifetime,
+        elsewhere=[_HONOURS],
+        deadline=_OUTAGE_SECONDS,
+    )
+
+
+def _let_it_expire(stage: Stage, operation: str) -> None:
+    stage.use_well(operation)
+    stage.advance(stage.broker.expires_in + 0.5)
+
+
+@pytest.mark.contract_clause("refresh.outage-while-valid")
+def test_outage_while_valid(scenario: Scenario) -> None:
+    """While a token is still good, a broker that is down is no reason to fail the caller."""
+
+    def play(what: str, operation: str) -> None:
+        lifetime, pauses = _approach_to_expiry(scenario)
+        with scenario.stage(
+            credentials=_CREDENTIALS, expires_in=lifetime, deadline=_OUTAGE_SECONDS
+        ) as stage:
+            stage.use_well(operation)
+            first = stage.use_well(operation)
+            if stage.use_well(operation).token != first.token:
+                raise NotTested("blocked by cache.reuse: the client keeps no token to go on with")
+            _outage(stage, what)
+            for pause in pauses:
+                stage.advance(pause)
+                _must_go_on(stage, stage.use(operation), first)
+
+    scenario.for_each(_OUTAGES, play)
+
+
+def _approach_to_expiry(scenario: Scenario) -> tuple[float, list[float]]:
+    """A lifetime, and the pauses after which to use a client while it lasts, in seconds."""
+    if scenario.run.time.is_virtual:
+        ages = [_LIFETIME - left for left in _AGES_LEFT]
+        return _LIFETIME, [age - before for before, age in zip([0, *ages], ages)]  # noqa: B905
+    leeway = leeway_at_once(scenario.run)
+    if leeway is None:
+        raise NotTested(f"{_UNMOVED}, and it does not work with short lifetimes")
+    return leeway + 3, [1.2]
+
+
+def _must_go_on(stage: Stage, outcome: Outcome, first: Outcome) -> None:
+    if first.token is None or stage.now() >= first.token.expires_at:
+        return  # the client tried for so long that the token has expired meanwhile
+    left = first.token.expires_at - stage.now()
+    if outcome.error is not None:
+        stage.breach(
+            f"with {left:g} s left to its token the client raised {stage.masked(outcome.error)}",
+            "the token that is still valid",
+            outcome.exchanges,
+        )
+    if outcome.token is None:
+        stage.breach(f"with {left:g} s left to its token the client {outcome.in_words}", "it")
+
+
+@pytest.mark.contract_clause("refresh.outage-after-expiry")
+def test_outage_after_expiry(scenario: Scenario) -> None:
+    """When no valid token can be had, the caller is told."""
+
+    def play(what: str, operation: str) -> None:
+        with _stage_before_expiry(scenario) as stage:
+            _let_it_expire(stage, operation)
+            _outage(stage, what)
+            outcome = stage.use(operation)
+            if not outcome.token_requests:
+                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+            if outcome.is_late:
+                stage.breach(
+                    "the broker was down, and the expired token was used",
+                    "an error: there was no valid token",
+                    outcome.exchanges,
+                )
+            if outcome.error is None:
+                stage.breach(
+                    f"the broker was down, and the client {outcome.in_words}",
+                    "an error: there was no valid token",
+                    outcome.exchanges,
+                )
+
+    scenario.for_each(_OUTAGES, play)
+
+
+@pytest.mark.contract_clause("refresh.recovers")
+def test_recovers(scenario: Scenario) -> None:
+    """At the first use after an outage everything is well again."""
+
+    def play(what: str, operation: str) -> None:
+        with _stage_before_expiry(scenario) as stage:
+            _let_it_expire(stage, operation)
+            _outage(stage, what)
+            if not stage.use(operation).token_requests:
+                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+            stage.use(operation)
+            stage.use(operation)
+            stage.broker.clear_scripts()
+            stage.tell("the outage is over")
+            outcome = stage.use(operation)
+            if not outcome.is_good:
+                error = outcome.error
+                came = f"raised {stage.masked(error)}" if error else outcome.in_words
+                stage.breach(
+                    f"at the first use after the outage the client {came}",
+                    "a new token",
+                    outcome.exchanges,
+                )
+
+    scenario.for_each(_OUTAGES, play)

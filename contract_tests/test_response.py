@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
+from contract_tests.outcome import GET_TOKEN, Outcome
 from contract_tests.scenario import Scenario
-from contract_tests.stage import GET_TOKEN, Outcome, Stage
+from contract_tests.stage import Stage
 from contract_tests.strategies import b64tokens, json_values, mixed_case
 from contract_tests.verdicts import NotTested
 from mockbroker.answers import TokenAnswer

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
+from contract_tests.outcome import REQUEST, Outcome
 from contract_tests.scenario import Scenario
-from contract_tests.stage import REQUEST, Outcome, Stage
+from contract_tests.stage import Stage
 from contract_tests.strategies import b64tokens
 from contract_tests.verdicts import NotTested
 from mockbroker.answers import TokenAnswer
@@ -243,22 +244,21 @@ def test_cross_origin(scenario: Scenario) -> None:
     def play(status: int, operation: str) -> None:
         if operation != REQUEST:
             return
-        stranger = scenario.run.new_broker(_CREDENTIALS, other_origin=True)
-        try:
-            with scenario.stage(credentials=_CREDENTIALS) as stage:
-                location = stranger.api_url + "/vehicle/1"
-                stage.broker.api_script(Fault.redirect(location, status))
-                stage.tell(f"the API redirects ({status}) to another origin")
-                outcome = _called(stage)
-                tokens = stage.broker.token_issued_values
-                if any(_carries(exchange.request, tokens) for exchange in stranger.journal):
-                    stage.breach(
-                        "the token went along to another origin",
-                        "the call without it, or none",
-                        outcome.api_calls,
-                    )
-        finally:
-            scenario.run.retire(stranger)
+        with (
+            scenario.run.stranger(_CREDENTIALS) as stranger,
+            scenario.stage(credentials=_CREDENTIALS) as stage,
+        ):
+            location = stranger.api_url + "/vehicle/1"
+            stage.broker.api_script(Fault.redirect(location, status))
+            stage.tell(f"the API redirects ({status}) to another origin")
+            outcome = _called(stage)
+            tokens = stage.broker.token_issued_values
+            if any(_carries(exchange.request, tokens) for exchange in stranger.journal):
+                stage.breach(
+                    "the token went along to another origin",
+                    "the call without it, or none",
+                    outcome.api_calls,
+                )
 
     scenario.for_each([301, 302, 303, 307, 308], play)
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mockbroker.spec.clause import Breach
+from mockbroker.spec.exchange import Exchange
 
 __all__ = [
     "BREACHES",
@@ -65,6 +66,11 @@ class ContractBreached(ScenarioEnded):
         self.breaches, self.story, self.exchanges, self.curl = breaches, story, exchanges, curl
         super().__init__("\n".join(dict.fromkeys(map(str, breaches))))
 
+    @property
+    def clause_id(self) -> str:
+        """The clause that was broken."""
+        return self.breaches[0].clause_id
+
     def finding(self, verdict: Verdict) -> Finding:
         """What the report says of it."""
         first = self.breaches[0]
@@ -81,8 +87,20 @@ class NotApplicable(ScenarioEnded):
     """The client declares that it lacks what the clause is about."""
 
 
+<<<<<<< HEAD
 class ClientHung(ScenarioEnded):
     """The client did not come back within its deadline and was cut off."""
+=======
+class ClientHung(_Outcome):
+    """The client did not come back, or made requests without end, and was cut off.
+
+    ``exchanges`` are those that were seen meanwhile.
+    """
+
+    def __init__(self, message: str, exchanges: tuple[Exchange, ...] = ()) -> None:
+        self.exchanges = exchanges
+        super().__init__(message)
+>>>>>>> main
 
 
 class ClientCrashed(ScenarioEnded):

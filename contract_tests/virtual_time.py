@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import freezegun
 import freezegun.api
 from freezegun.config import DEFAULT_IGNORE_LIST
 
+from contract_tests.client_thread import in_client_thread
+
 __all__ = ["RealTime", "StoryTime", "VirtualTime"]
 
 _START = datetime.datetime(2031, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc)
+_END = datetime.datetime(9000, 1, 1, tzinfo=datetime.timezone.utc)
+_NAP_SECONDS = 0.01
+_CHICAGO = "CST6CDT,M3.2.0,M11.1.0"
+_CLOCKS_GO_BACK_HOUR_UTC = 7
 
 # These live by real time: servers and connection pools must not see an hour pass in no time,
 # pytest and Hypothesis measure themselves.
@@ -45,7 +53,7 @@ class StoryTime(Protocol):
 
 
 class VirtualTime:
-    """Time that stands still until a scenario moves it; made by freezegun.
+    """Time that stands still until a scenario moves it, or the client sleeps; made by freezegun.
 
     Client and broker read the same clock, so verdicts do not depend on the machine's speed.
     The servers' own timers and the event loops go on in real time.
@@ -55,6 +63,7 @@ class VirtualTime:
 
     def __init__(self) -> None:
         self._now = _START
+        self._in_zone = False
         self._move: Callable[[datetime.datetime], None] | None = None
         self._lock = threading.Lock()
 
@@ -65,7 +74,7 @@ class VirtualTime:
             yield self
             return
         freezer = freezegun.freeze_time(self._now, ignore=_REAL_TIME_MODULES, real_asyncio=True)
-        with _only_direct_callers_are_exempt(), freezer as factory:
+        with _only_direct_callers_are_exempt(), _sleep_replaced(self._sleep), freezer as factory:
             self._move = factory.move_to
             try:
                 yield self
@@ -80,9 +89,42 @@ class VirtualTime:
     def advance(self, seconds: float) -> None:
         """Move the clock by that many seconds."""
         with self._lock:
-            self._now += datetime.timedelta(seconds=seconds)
-            if self._move is not None:
-                self._move(self._now)
+            self._set(self._now + datetime.timedelta(seconds=seconds))
+
+    def advance_to(self, moment: float) -> None:
+        """Move the clock on to a moment in Unix seconds, unless it is past or beyond calendars."""
+        with self._lock:
+            if self._now.timestamp() < moment < _END.timestamp():
+                self._set(datetime.datetime.fromtimestamp(moment, datetime.timezone.utc))
+
+    def _set(self, now: datetime.datetime) -> None:
+        self._now = now
+        if self._move is not None:
+            self._move(now)
+            if self._in_zone:
+                _set_offset(_REAL_LOCALTIME(now.timestamp()).tm_gmtoff)
+
+    @contextlib.contextmanager
+    def before_the_clocks_go_back(self, seconds: float) -> Iterator[None]:
+        """Be in Chicago so many seconds before the clocks go back in autumn.
+
+        There local time is hours behind UTC, and an hour of it comes twice. Where the platform
+        cannot change its time zone, local time stays UTC.
+        """
+        with _environment_zone(_CHICAGO):
+            self._in_zone = True
+            self.advance_to(_clocks_go_back_after(self.now() + seconds) - seconds)
+            try:
+                yield
+            finally:
+                self._in_zone = False
+                _set_offset(0)
+
+    def _sleep(self, seconds: float) -> None:
+        """A client that sleeps moves the clock; nobody waits, but a loop of naps is no rush."""
+        _REAL_SLEEP(min(seconds, _NAP_SECONDS))
+        if seconds > _NAP_SECONDS:
+            self.advance(seconds)
 
 
 class RealTime:
@@ -96,7 +138,73 @@ class RealTime:
 
     def advance(self, seconds: float) -> None:
         """Wait for that many seconds."""
-        time.sleep(seconds)
+        _REAL_SLEEP(seconds)
+
+
+_REAL_SLEEP = time.sleep
+_REAL_LOCALTIME = time.localtime
+
+
+@contextlib.contextmanager
+def _sleep_replaced(story_sleep: Callable[[float], None]) -> Iterator[None]:
+    """Let a client under test sleep by the story's time; everybody else sleeps as ever."""
+
+    def sleep(seconds: float, /) -> None:
+        if in_client_thread() and seconds > 0:
+            story_sleep(seconds)
+        else:
+            _REAL_SLEEP(seconds)
+
+    _replace_in_modules(_REAL_SLEEP, sleep)
+    try:
+        yield
+    finally:
+        _replace_in_modules(sleep, _REAL_SLEEP)
+
+
+def _replace_in_modules(old: Any, new: Any) -> None:
+    for module in list(sys.modules.values()):
+        names = getattr(module, "__dict__", {})
+        if names.get("sleep") is old and names.get("__name__") != __name__:
+            names["sleep"] = new
+
+
+def _clocks_go_back_after(moment: float) -> float:
+    """The first time, in Unix seconds, that the clocks go back in Chicago after a moment."""
+    year = datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).year
+    return next(t for t in map(_clocks_go_back_in, (year, year + 1)) if t > moment)
+
+
+def _clocks_go_back_in(year: int) -> float:
+    november = datetime.datetime(
+        year, 11, 1, _CLOCKS_GO_BACK_HOUR_UTC, tzinfo=datetime.timezone.utc
+    )
+    first_sunday = november + datetime.timedelta(days=6 - november.weekday())
+    return first_sunday.timestamp()
+
+
+def _set_offset(seconds: int) -> None:
+    if freezegun.api.tz_offsets:
+        freezegun.api.tz_offsets[-1] = datetime.timedelta(seconds=seconds)
+
+
+@contextlib.contextmanager
+def _environment_zone(name: str) -> Iterator[None]:
+    before = os.environ.get("TZ")
+    _set_environment_zone(name)
+    try:
+        yield
+    finally:
+        _set_environment_zone(before)
+
+
+def _set_environment_zone(name: str | None) -> None:
+    if name is None:
+        os.environ.pop("TZ", None)
+    else:
+        os.environ["TZ"] = name
+    if hasattr(time, "tzset"):
+        time.tzset()
 
 
 @contextlib.contextmanager

@@ -63,7 +63,8 @@ class TokenManager:
         self._scope = scope
         self._timeout = timeout
         self._session = requests.Session()
-        self._session.verify = verify
+        # Not the session's verify: the environment may overrule that one.
+        self._verify = verify
         self._session.auth = _no_netrc
         self._token: AccessToken | None = None
         self._lock = threading.Lock()
@@ -109,6 +110,7 @@ class TokenManager:
                 data=self.token_parameters(),
                 headers=self.token_headers(),
                 timeout=self._timeout,
+                verify=self._verify,
                 # A redirect would carry the credentials to wherever it points.
                 allow_redirects=False,
             )
@@ -188,8 +190,8 @@ class ApiClient:
         self.tokens = tokens
         self._origin = _origin_of(api_base_url)
         self._timeout = timeout
+        self._verify = verify
         self._session = requests.Session()
-        self._session.verify = verify
 
     def get_token(self) -> str:
         """A token that is valid now. Raises TokenError if none can be had."""
@@ -212,7 +214,7 @@ class ApiClient:
 
     def send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
         """Make the call with that token. The Session drops it when another origin is next."""
-        kwargs.setdefault("timeout", self._timeout)
+        kwargs = {"timeout": self._timeout, "verify": self._verify, **kwargs}
         return self._session.request(method, url, auth=self.sign(token), **kwargs)
 
     def sign(self, token: str) -> requests.auth.AuthBase:

@@ -6,14 +6,10 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["MissingExtraError", "ServerCertificate", "throw_away_certificate"]
+__all__ = ["ServerCertificate", "ThrowAwayAuthority", "throw_away_certificate"]
 
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 WILDCARDS = {"", "0.0.0.0", "::"}  # noqa: S104 - addresses that no client calls
-
-
-class MissingExtraError(ImportError):
-    """Something was asked for that needs packages which a plain installation leaves out."""
 
 
 @dataclass(frozen=True)
@@ -28,20 +24,29 @@ class ServerCertificate:
     ca_file: str | None = None
 
 
+class ThrowAwayAuthority:
+    """A certificate authority made on the spot; its key is never written anywhere.
+
+    Its own certificate is written to ``ca.pem`` in the directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        import trustme  # noqa: PLC0415 - slow to import, and most brokers speak plain HTTP
+
+        self._authority = trustme.CA()
+        self.ca_file = str(directory / "ca.pem")
+        self._authority.cert_pem.write_to_path(self.ca_file)
+
+    def certificate_for(self, *names: str) -> ServerCertificate:
+        """A certificate for these host names and addresses, and no others."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._authority.issue_cert(*sorted(names)).configure_cert(context)
+        return ServerCertificate(context, self.ca_file)
+
+
 def throw_away_certificate(directory: Path, host: str = "127.0.0.1") -> ServerCertificate:
     """A certificate for the host and the loopback names, signed by a new authority.
 
-    The authority's certificate is written to ``ca.pem`` in the directory; its key is forgotten.
-    Raises MissingExtraError if trustme is not installed.
+    The authority's certificate is written to ``ca.pem`` in the directory.
     """
-    try:
-        import trustme  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise MissingExtraError("TLS needs trustme: pip install 'mockbroker[tls]'") from error
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    names = {host, *LOOPBACK_NAMES} - WILDCARDS
-    authority.issue_cert(*sorted(names)).configure_cert(context)
-    ca_file = directory / "ca.pem"
-    authority.cert_pem.write_to_path(ca_file)
-    return ServerCertificate(context, str(ca_file))
+    return ThrowAwayAuthority(directory).certificate_for(*({host, *LOOPBACK_NAMES} - WILDCARDS))

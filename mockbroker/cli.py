@@ -164,15 +164,9 @@ def _find_profile(name: str, config: Path | None) -> Any:
 
 
 def _certificate(directory: Path, host: str) -> ServerCertificate:
-    from mockbroker.certificates import (  # noqa: PLC0415 - only when needed
-        MissingExtraError,
-        throw_away_certificate,
-    )
+    from mockbroker.certificates import throw_away_certificate  # noqa: PLC0415 - when needed
 
-    try:
-        return throw_away_certificate(directory, host)
-    except MissingExtraError as error:
-        raise click.ClickException(str(error)) from error
+    return throw_away_certificate(directory, host)
 
 
 def _listen(host: str, port: int, certificate: ServerCertificate | None) -> Server:

@@ -1,12 +1,13 @@
-"""The broker's clock: it follows the program's time, and tests may move it forward."""
+"""The broker's clock, which follows the program's time and which tests move; and real time."""
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import Protocol
 
-__all__ = ["Clock", "SupportsClock"]
+__all__ = ["Clock", "SupportsClock", "real_seconds"]
 
 
 class SupportsClock(Protocol):
@@ -49,3 +50,10 @@ class Clock:
         """Return to the program's own time."""
         with self._lock:
             self._offset_seconds = 0.0
+
+
+def real_seconds() -> float:
+    """Monotonic seconds that no test can freeze: freezegun leaves clock_gettime alone."""
+    if sys.platform == "win32":  # pragma: no cover - has no clock_gettime
+        return time.monotonic()
+    return time.clock_gettime(time.CLOCK_MONOTONIC)

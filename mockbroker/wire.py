@@ -8,7 +8,6 @@ import math
 import socket
 import struct
 import sys
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Union
@@ -18,13 +17,14 @@ import h11
 
 from mockbroker.answers import JSON, Reply, render_json
 from mockbroker.app import BODY_LIMIT_BYTES, ORIGIN_KEY, REPLY_KEY, REQUEST_KEY
+from mockbroker.clock import real_seconds
 from mockbroker.faults import Manner
 from mockbroker.spec.messages import Headers, Request, Response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-__all__ = ["Connection", "real_seconds"]
+__all__ = ["Connection"]
 
 HEADER_LIMIT_BYTES = 64 * 1024
 HEADER_LIMIT = 100
@@ -38,13 +38,6 @@ ABORT = struct.pack("ii", 1, 0)
 """SO_LINGER on and 0 s: closing sends RST."""
 
 _Event = Union[h11.Request, h11.Data, h11.EndOfMessage, h11.ConnectionClosed]
-
-
-def real_seconds() -> float:
-    """Monotonic seconds that no test can freeze: freezegun leaves clock_gettime alone."""
-    if sys.platform == "win32":  # pragma: no cover - has no clock_gettime
-        return time.monotonic()
-    return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 class _Refused(Exception):  # noqa: N818 - how a bad request ends, caught in this module

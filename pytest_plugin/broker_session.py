@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mockbroker.broker import Broker
-from mockbroker.certificates import MissingExtraError, throw_away_certificate
+from mockbroker.certificates import throw_away_certificate
 from mockbroker.profiles import ConfigError, profile_named
 from mockbroker.server import Server
 from mockbroker.spec.masking import describe, mask
@@ -48,10 +48,7 @@ class BrokerSession:
 
     @cached_property
     def _tls_server(self) -> Server:
-        try:
-            certificate = throw_away_certificate(self._directory)
-        except MissingExtraError as error:
-            raise pytest.UsageError(f"the auth_broker marker: {error}") from error
+        certificate = throw_away_certificate(self._directory)
         return self._servers.enter_context(Server(tls=certificate))
 
     @contextlib.contextmanager

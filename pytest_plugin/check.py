@@ -206,6 +206,10 @@ class _Progress:
             self._show("")
             click.echo(report.longreprtext, err=True)
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            click.echo(report.longreprtext, err=True)
+
     def pytest_internalerror(self, excrepr: object) -> None:
         click.echo(str(excrepr), err=True)
 

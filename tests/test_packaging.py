@@ -101,16 +101,3 @@ def test_pytest_checks_a_client(installed, elsewhere):
     report = json.loads((elsewhere / "a.json").read_text())
     verdicts = {row["verdict"] for row in report["clauses"]}
     assert verdicts == {"passed", "not-tested"}
-
-
-def test_extras_are_not_needed_and_are_asked_for_by_name(installed, elsewhere):
-    asked = subprocess.run(  # noqa: S603 - our own program
-        [installed / "mockbroker", "serve", "--tls"],
-        cwd=elsewhere,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert asked.returncode == 4
-    assert asked.stderr == "mockbroker: TLS needs trustme: pip install 'mockbroker[tls]'\n"

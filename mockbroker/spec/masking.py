@@ -13,7 +13,7 @@ from mockbroker.spec.credentials import Credentials
 from mockbroker.spec.exchange import Endpoint, Exchange
 from mockbroker.spec.messages import Request
 
-__all__ = ["curl", "describe", "mask"]
+__all__ = ["curl", "describe", "mask", "secret_forms"]
 
 _SHORTEST = 4
 _SECRET_PARAMETER = re.compile(r"((?:client_secret|access_token|refresh_token)=)[^&\s]+")
@@ -23,7 +23,7 @@ _LONGEST_BODY = 200
 def mask(text: str, credentials: Iterable[Credentials], token_values: Collection[str] = ()) -> str:
     """The text with every secret, in any of its usual encodings, and every token replaced."""
     for pair in credentials:
-        for form in _forms_of(pair):
+        for form in secret_forms(pair):
             text = text.replace(form, "<secret>")
     for value in sorted(token_values, key=len, reverse=True):
         if len(value) >= _SHORTEST:
@@ -31,7 +31,8 @@ def mask(text: str, credentials: Iterable[Credentials], token_values: Collection
     return text
 
 
-def _forms_of(pair: Credentials) -> list[str]:
+def secret_forms(pair: Credentials) -> list[str]:
+    """The secret in each of its usual encodings, alone and with the client_id, longest first."""
     secret = pair.client_secret
     quoted = (urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret))
     plain = [form for form in (*quoted, secret, repr(secret)[1:-1]) if len(form) >= _SHORTEST]

@@ -10,10 +10,18 @@ from contract_tests.client import ClientFactory
 from contract_tests.rehearsal import rehearsed_run
 from contract_tests.run import ContractRun, RunSettings
 from contract_tests.scenario import Scenario
-from contract_tests.verdicts import ClientHung, ContractBreached, NotApplicable, NotTested, Verdict
+from contract_tests.verdicts import (
+    ClientCrashed,
+    ClientHung,
+    ContractBreached,
+    NotApplicable,
+    NotTested,
+    Verdict,
+)
+from mockbroker.spec.catalogue import CHAPTERS
 
-CHAPTERS = ("request", "basic", "response", "cache", "refresh", "signing")
 FEW_EXAMPLES = 5
+LITTLE_PATIENCE_SECONDS = 3.0
 
 
 def scenarios() -> Iterator[tuple[str, Callable[[Scenario], None]]]:
@@ -27,7 +35,8 @@ def scenarios() -> Iterator[tuple[str, Callable[[Scenario], None]]]:
 
 def verdicts_on(factory: ClientFactory, **settings: Any) -> dict[str, tuple[Verdict, str]]:
     """The clauses that the client does not pass, with the verdict on each and its reason."""
-    chosen = RunSettings(**{"examples": FEW_EXAMPLES, **settings})
+    little = {"examples": FEW_EXAMPLES, "patience": LITTLE_PATIENCE_SECONDS}
+    chosen = RunSettings(**{**little, **settings})
     with rehearsed_run(factory, chosen) as run, run.frozen_time():
         found = {clause_id: _verdict(test, run, clause_id) for clause_id, test in scenarios()}
         for finding in run.take_findings():
@@ -49,4 +58,6 @@ def _verdict(
         return Verdict.NOT_APPLICABLE, str(lack)
     except ClientHung as hang:
         return Verdict.HANG, str(hang)
+    except ClientCrashed as crash:
+        return Verdict.CRASH, str(crash)
     return Verdict.PASSED, ""

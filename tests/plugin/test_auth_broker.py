@@ -189,17 +189,6 @@ def test_a_marker_that_cannot_be_is_one_sentence(run, marker, message):
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_tls_without_trustme_says_what_to_install(run, pytester):
-    pytester.makeconftest("import sys; sys.modules['trustme'] = None")
-    result = run("""
-        @pytest.mark.auth_broker(tls=True)
-        def test_it(auth_broker):
-            pass
-    """)
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*TLS needs trustme: pip install 'mockbroker?tls?'"])
-
-
 def test_a_failing_test_shows_its_traffic_and_no_secret(run):
     result = run("""
         def test_it(auth_broker):

@@ -1,0 +1,207 @@
+"""Where a client under test runs: a thread of its own, or several at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import inspect
+import queue
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from mockbroker.clock import real_seconds
+
+__all__ = ["Answer", "ClientThread", "in_client_thread"]
+
+_SAMPLE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of an operation: a value, an exception, or nothing within the deadline."""
+
+    value: Any = None
+    error: BaseException | None = None
+    hung: bool = False
+
+
+def in_client_thread() -> bool:
+    """Whether the caller is the client under test, in the thread in which it is being used."""
+    return isinstance(threading.current_thread(), _Worker)
+
+
+class _Worker(threading.Thread):
+    """A daemon, and so are the threads that a client starts from it: none outlives the run."""
+
+
+class ClientThread:
+    """Runs operations in a daemon thread, awaitables on an event loop of that thread.
+
+    An operation that does not end in time is abandoned, and nothing runs here any more.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: queue.SimpleQueue[tuple[Callable[[], Any], _Slot] | None]
+        self._tasks = queue.SimpleQueue()
+        self._thread: _Worker | None = None
+        self._slot: _Slot | None = None
+        self._abandoned = False
+
+    def run(self, operation: Callable[[], Any], deadline: float) -> Answer:
+        """What comes of an operation within so many seconds of real time."""
+        if self._abandoned:
+            return Answer(hung=True)
+        if self._thread is None:
+            self._thread = _Worker(target=self._serve, name="client", daemon=True)
+            self._thread.start()
+        slot = self._slot = _Slot()
+        self._tasks.put((operation, slot))
+        if not slot.wait(deadline):
+            self._interrupt()
+            return Answer(hung=True)
+        return slot.answer
+
+    def run_at_once(
+        self, operation: Callable[[], Any], count: int, deadline: float
+    ) -> list[Answer]:
+        """What comes of that many operations begun at one moment, in threads of their own.
+
+        Asynchronous operations are tasks of one event loop instead.
+        """
+        if inspect.iscoroutinefunction(operation):
+            return self._gathered([operation] * count, deadline)
+        slots = [_Slot() for _ in range(count)]
+        start = threading.Barrier(count)
+        for slot in slots:
+            threading.Thread(target=_run_in, args=(slot, operation, start), daemon=True).start()
+        until = real_seconds() + deadline
+        answers = [
+            slot.answer if slot.wait(max(until - real_seconds(), 0)) else Answer(hung=True)
+            for slot in slots
+        ]
+        awaitables = [answer.value for answer in answers if inspect.isawaitable(answer.value)]
+        if awaitables:
+            return self._gathered([partial(_identity, each) for each in awaitables], deadline)
+        return answers
+
+    def _gathered(self, operations: Sequence[Callable[[], Any]], deadline: float) -> list[Answer]:
+        async def gather() -> list[Any]:
+            begun = [operation() for operation in operations]
+            return await asyncio.gather(*begun, return_exceptions=True)
+
+        answer = self.run(gather, deadline)
+        if answer.error is not None or answer.hung:
+            return [answer] * len(operations)
+        return [
+            Answer(error=value) if isinstance(value, BaseException) else Answer(value=value)
+            for value in answer.value
+        ]
+
+    def cut_off(self) -> None:
+        """Take what is running now for hung, from any thread."""
+        slot = self._slot
+        if slot is not None:
+            slot.give_up()
+
+    def stop(self) -> None:
+        """End the thread after what it is doing."""
+        if self._thread is not None:
+            self._tasks.put(None)
+
+    def _interrupt(self) -> None:
+        """Break a client that loops; one that blocks in C ends when its sockets do."""
+        self._abandoned = True
+        thread = self._thread
+        if thread is not None and thread.ident is not None and _is_running(thread.ident):
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
+            )
+        self._tasks.put(None)
+
+    def _serve(self) -> None:
+        loop = _LazyLoop()
+        with contextlib.suppress(SystemExit):
+            while (task := self._tasks.get()) is not None:
+                operation, slot = task
+                slot.fill(loop.answer(operation))
+        loop.close()
+
+
+def _identity(awaitable: Any) -> Any:
+    return awaitable
+
+
+def _run_in(slot: _Slot, operation: Callable[[], Any], start: threading.Barrier) -> None:
+    start.wait()
+    try:
+        slot.fill(Answer(value=operation()))
+    except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
+        slot.fill(Answer(error=error))
+
+
+def _is_running(ident: int) -> bool:
+    """Whether that live thread uses the processor, rather than wait in C.
+
+    An exception set in a thread that waits stays pending; where CPython 3.11 traces, as for
+    coverage, a pending one keeps every other thread from going on.
+    """
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return True
+    clock = time.pthread_getcpuclockid(ident)
+    before = time.clock_gettime_ns(clock)
+    threading.Event().wait(_SAMPLE_SECONDS)
+    return time.clock_gettime_ns(clock) > before
+
+
+class _Slot:
+    """Where a client thread leaves an answer."""
+
+    def __init__(self) -> None:
+        self._done = threading.Event()
+        self.answer = Answer(hung=True)
+
+    def fill(self, answer: Answer) -> None:
+        if not self._done.is_set():
+            self.answer = answer
+            self._done.set()
+
+    def give_up(self) -> None:
+        self._done.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether an answer came in time."""
+        return self._done.wait(seconds) and not self.answer.hung
+
+
+class _LazyLoop:
+    """An event loop that is only made for a client that needs one."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def answer(self, operation: Callable[[], Any]) -> Answer:
+        try:
+            value = operation()
+            if inspect.isawaitable(value):
+                value = self._wait_for(value)
+        except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
+            return Answer(error=error)
+        return Answer(value=value)
+
+    def _wait_for(self, awaitable: Awaitable[Any]) -> Any:
+        async def outcome() -> Any:
+            return await awaitable
+
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        return self._loop.run_until_complete(outcome())
+
+    def close(self) -> None:
+        if self._loop is not None:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()

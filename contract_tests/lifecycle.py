@@ -1,0 +1,240 @@
+"""The life of a few clients before one broker, as a Hypothesis state machine with a model.
+
+The model is small: whether the broker is well, which secret of a client is the current one, and
+which tokens are valid (the broker knows). From that follows what each use of a client must come
+to; whatever else it comes to is a breach of the clause that says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from contract_tests.outcome import REQUEST, Outcome
+from contract_tests.run import ContractRun
+from contract_tests.stage import Stage
+from contract_tests.strategies import lifetimes, time_steps
+from mockbroker.faults import Fault
+from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
+from mockbroker.spec.judges import PASSIVE_CLAUSES, judge_trace
+
+__all__ = ["LifeOfClients", "life_before"]
+
+_FOR_EVER = 1000
+_LONGEST_LEEWAY = 600
+_PATIENT_SECONDS = 60.0
+_OUTAGES = {"answers 503": Fault.status(503), "resets connections": Fault.reset()}
+_STALE = Fault.status(401, body={"error": "invalid_client"})
+_MOST_CLIENTS = 3
+
+
+@dataclass
+class _Actor:
+    """A client on the stage, and what the model knows of it."""
+
+    name: str
+    stage: Stage
+    secret_is_current: bool = True
+    was_refused: bool = False
+    token: AccessToken | None = None
+
+
+class LifeOfClients(RuleBasedStateMachine):
+    """Calls, time, revocation, outages, lifetimes and secrets, in any order.
+
+    `life_before` makes the class for one run. Breaches of clauses in ``ignored`` are passed
+    over, so that others are found behind them.
+    """
+
+    run: ContractRun
+    ignored: Collection[str] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._story: list[str] = []
+        self._outage = ""
+        self._slow = 0
+        self._slow_tokens: dict[AccessToken, int] = {}
+        self._actors: list[_Actor] = []
+        self._exits = contextlib.ExitStack()
+
+    # -- what happens --------------------------------------------------------------------------
+
+    @initialize(lifetime=lifetimes())
+    def begin(self, lifetime: int) -> None:
+        """The first client comes."""
+        first = Credentials("life-client-a", "life-s3cret-a")
+        lifetime = lifetime if self.run.time.is_virtual else 3600
+        self._broker = self.run.new_broker(first, lifetime)
+        self._exits.callback(self.run.retire, self._broker)
+        self._story.append(f"the broker issues tokens with expires_in={lifetime}")
+        self._enter(first)
+
+    def _enter(self, credentials: Credentials) -> None:
+        name = "abc"[len(self._actors)]
+        stage = Stage(
+            self.run,
+            "lifecycle",
+            credentials=credentials,
+            broker=self._broker,
+            elsewhere=PASSIVE_CLAUSES,
+            deadline=_PATIENT_SECONDS,
+            story=self._story,
+            name=f"client {name}",
+        )
+        self._exits.enter_context(stage)
+        self._actors.append(_Actor(name, stage))
+
+    @rule(number=st.integers(0, _MOST_CLIENTS - 1), data=st.data())
+    def use(self, number: int, data: st.DataObject) -> None:
+        """A client is used; the model says what must come of it."""
+        actor = self._actors[number % len(self._actors)]
+        operation = data.draw(st.sampled_from(self.run.capabilities))
+        self._script_for(actor)
+        outcome = actor.stage.use(operation)
+        self._broker.clear_scripts()
+        self._learn(actor, outcome)
+        self._judge(actor, outcome)
+        actor.was_refused = outcome.error is not None and self._is_refused(actor)
+
+    @precondition(lambda self: self.run.time.is_virtual)
+    @rule(seconds=time_steps())
+    def pass_time(self, seconds: int) -> None:
+        """Time passes."""
+        self._actors[0].stage.advance(seconds)
+
+    @precondition(lambda self: self.run.time.is_virtual)
+    @rule(lifetime=lifetimes())
+    def change_lifetime(self, lifetime: int) -> None:
+        """Tokens live longer or shorter from now on."""
+        self._actors[0].stage.issue_with(lifetime)
+
+    @rule(what=st.sampled_from(["", *_OUTAGES]))
+    def change_health(self, what: str) -> None:
+        """The token endpoint breaks down, or is well again."""
+        if what != self._outage:
+            self._story.append(f"the token endpoint {what}" if what else "the outage is over")
+        self._outage = what
+
+    @precondition(lambda self: self.run.time.is_virtual)
+    @rule(seconds=st.integers(1, 10))
+    def be_slow(self, seconds: int) -> None:
+        """The next token takes a while to arrive, by the clock."""
+        self._story.append(f"the next token takes {seconds} s to arrive")
+        self._slow = seconds
+
+    @rule()
+    def revoke(self) -> None:
+        """Every token becomes worthless."""
+        self._broker.revoke_tokens()
+        self._story.append("the broker revokes every token")
+
+    @precondition(lambda self: len(self._actors) < _MOST_CLIENTS)
+    @rule()
+    def add_client(self) -> None:
+        """Another client comes, with credentials of its own."""
+        name = "abc"[len(self._actors)]
+        credentials = Credentials(f"life-client-{name}", f"life-s3cret-{name}")
+        self._broker.register(credentials.client_id, credentials.client_secret)
+        self._enter(credentials)
+
+    @precondition(lambda self: len(self._actors) < _MOST_CLIENTS)
+    @rule(number=st.integers(0, _MOST_CLIENTS - 1))
+    def rotate_secret(self, number: int) -> None:
+        """A client's secret is replaced; a client that has the new one comes beside the old."""
+        actor = self._actors[number % len(self._actors)]
+        client_id = actor.stage.credentials.client_id
+        for other in self._actors:
+            if other.stage.credentials.client_id == client_id:
+                other.secret_is_current = False
+        secret = f"rotated-s3cret-{len(self._actors)}"
+        self._story.append(f"the secret of client {actor.name} is rotated")
+        self._enter(self._broker.register(client_id, secret))
+
+    # -- the model -----------------------------------------------------------------------------
+
+    def _is_refused(self, actor: _Actor) -> bool:
+        return bool(self._outage) or not actor.secret_is_current
+
+    def _script_for(self, actor: _Actor) -> None:
+        if self._outage:
+            self._broker.script(_OUTAGES[self._outage].times(_FOR_EVER))
+        elif not actor.secret_is_current:
+            self._broker.script(_STALE.times(_FOR_EVER))
+        elif self._slow:
+            self._broker.script(Fault.latency(self._slow))
+
+    def _learn(self, actor: _Actor, outcome: Outcome) -> None:
+        for exchange in outcome.token_requests:
+            if exchange.token is not None:
+                actor.token = exchange.token
+                if self._slow:
+                    self._slow_tokens[exchange.token] = self._slow
+                self._slow = 0
+
+    def _judge(self, actor: _Actor, outcome: Outcome) -> None:
+        if outcome.is_late:
+            self._judge_late(actor, outcome)
+        elif self._is_refused(actor):
+            self._judge_refused(actor, outcome)
+        else:
+            self._judge_well(actor, outcome)
+        for breach in judge_trace(actor.stage.trace):
+            if breach.clause_id not in self._judged_otherwise():
+                self._breach(actor, breach.clause_id, breach.what, breach.expected)
+
+    def _judged_otherwise(self) -> set[str]:
+        """Expiry is told above, and more closely; a rotated secret is no mistake of the client."""
+        rotated = not all(actor.secret_is_current for actor in self._actors)
+        return {"refresh.honours-expires-in", *(("basic.credentials",) if rotated else ())}
+
+    def _judge_late(self, actor: _Actor, outcome: Outcome) -> None:
+        assert outcome.token is not None
+        late = actor.stage.now() - outcome.token.expires_at
+        what = f"{outcome.token.label} was used {late:g} s after it had expired"
+        if self._is_refused(actor) and outcome.token_requests:
+            self._breach(actor, "refresh.outage-after-expiry", what, "an error")
+        elif late < self._slow_tokens.get(outcome.token, 0):
+            self._breach(actor, "refresh.latency", what, "a lifetime counted from the request")
+        else:
+            self._breach(actor, "refresh.honours-expires-in", what, "a new token")
+
+    def _judge_refused(self, actor: _Actor, outcome: Outcome) -> None:
+        if outcome.error is None and outcome.token is None and outcome.token_requests:
+            what = f"no token could be had, and the client {outcome.in_words}"
+            self._breach(actor, "refresh.outage-after-expiry", what, "an error")
+
+    def _judge_well(self, actor: _Actor, outcome: Outcome) -> None:
+        if outcome.token_state is TokenState.REVOKED:
+            if outcome.operation == REQUEST:
+                what = "a call was given up for a revoked token"
+                self._breach(actor, "signing.revoked", what, "a new token and one more try")
+        elif not outcome.is_good:
+            error = outcome.error
+            came = f"raised {actor.stage.masked(error)}" if error else outcome.in_words
+            what = f"nothing stood in its way, and the client {came}"
+            self._breach(actor, self._clause_of_failure(actor), what, "a valid token")
+
+    def _clause_of_failure(self, actor: _Actor) -> str:
+        if actor.was_refused:
+            return "refresh.recovers"
+        if self._broker.expires_in <= _LONGEST_LEEWAY:
+            return "refresh.short-lived"
+        return "lifecycle"
+
+    def _breach(self, actor: _Actor, clause_id: str, what: str, expected: str) -> None:
+        if clause_id not in self.ignored:
+            actor.stage.breach_of(clause_id, what, expected)
+
+    def teardown(self) -> None:
+        """Everybody leaves."""
+        self._exits.close()
+
+
+def life_before(run: ContractRun, ignored: Collection[str]) -> type[LifeOfClients]:
+    """The state machine for the client of one run, which passes over some clauses."""
+    return type("LifeOfClients", (LifeOfClients,), {"run": run, "ignored": frozenset(ignored)})

@@ -1,0 +1,56 @@
+"""Chapter ``lifecycle``: every clause, over any interleaving of what may happen."""
+
+from __future__ import annotations
+
+import hypothesis
+import pytest
+from hypothesis.reporting import with_reporter
+from hypothesis.stateful import run_state_machine_as_test
+
+from contract_tests.lifecycle import life_before
+from contract_tests.run import OWN_SCENARIO_ONLY, ContractRun, unsteady_told_apart
+from contract_tests.scenario import Scenario
+from contract_tests.verdicts import ContractBreached
+
+_STEPS = 12
+_MOST_BREACHES = 6
+
+
+@pytest.mark.contract_clause("lifecycle")
+def test_lifecycle(scenario: Scenario) -> None:
+    """Calls, time, revocation, outages, lifetimes, rotated secrets, several clients at once.
+
+    A breach that another clause names goes there; the machine then looks for others behind it.
+    """
+    run = scenario.run
+    run.needs_working_client()
+    ignored = set(OWN_SCENARIO_ONLY | run.broken_clauses)
+    for _ in range(_MOST_BREACHES):
+        breached = _first_breach(run, ignored)
+        if breached is None:
+            return
+        if breached.clause_id == scenario.clause_id:
+            raise breached
+        run.note(breached)
+        ignored.add(breached.clause_id)
+
+
+def _first_breach(run: ContractRun, ignored: set[str]) -> ContractBreached | None:
+    try:
+        _live(run, ignored)
+    except ContractBreached as breached:
+        return breached
+    return None
+
+
+def _live(run: ContractRun, ignored: set[str]) -> None:
+    machine = life_before(run, ignored)
+    if run.settings.seed is not None:
+        machine = hypothesis.seed(run.settings.seed)(machine)
+    settings = hypothesis.settings(run.exploration(), stateful_step_count=_STEPS)
+    with with_reporter(_say_nothing), unsteady_told_apart():
+        run_state_machine_as_test(machine, settings=settings)
+
+
+def _say_nothing(_: object) -> None:
+    """Hypothesis would print the steps; the breach has a story of its own."""

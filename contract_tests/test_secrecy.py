@@ -1,0 +1,154 @@
+"""Chapter ``secrecy``: who gets to see the secret and the tokens."""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from contract_tests.exposure import Exposure, overheard
+from contract_tests.outcome import Outcome
+from contract_tests.scenario import Scenario
+from contract_tests.stage import Stage
+from contract_tests.verdicts import ClientHung, NotTested
+from mockbroker.broker import Broker
+from mockbroker.faults import Fault
+from mockbroker.spec.credentials import Credentials
+from mockbroker.spec.masking import secret_forms
+from mockbroker.spec.messages import Request
+
+_CREDENTIALS = Credentials("secrecy-client", "s3cret/7Qx+Lw2=pTz9~Vb4")
+_FOR_EVER = 1000
+_PATIENT_SECONDS = 30.0
+_BIGGEST_FILE = 4_000_000
+
+_MISHAPS: dict[str, Fault] = {
+    "401 invalid_client": Fault.status(401, body={"error": "invalid_client"}),
+    "400 invalid_request": Fault.status(400, body={"error": "invalid_request"}),
+    "503": Fault.status(503),
+    "a reset": Fault.reset(),
+    "half of the JSON": Fault.invalid_json(),
+    "a list for access_token": Fault.members(access_token=["abc"]),
+    "a word for expires_in": Fault.members(expires_in="soon"),
+}
+
+
+@pytest.mark.contract_clause("secrecy.secret")
+def test_secret(scenario: Scenario) -> None:
+    """Whatever goes well or wrong, the client secret is shown nowhere."""
+    _judge_exposure(scenario, "the client secret", lambda _: secret_forms(_CREDENTIALS))
+
+
+@pytest.mark.contract_clause("secrecy.token")
+def test_token(scenario: Scenario) -> None:
+    """Whatever goes well or wrong, no access token is shown anywhere."""
+    _judge_exposure(scenario, "an access token", lambda broker: broker.token_issued_values)
+
+
+def _judge_exposure(
+    scenario: Scenario, what: str, secrets: Callable[[Broker], Iterable[str]]
+) -> None:
+    def play(mishap: str, operation: str) -> None:
+        with (
+            overheard() as exposure,
+            scenario.stage(credentials=_CREDENTIALS, deadline=_PATIENT_SECONDS) as stage,
+        ):
+            stage.use_well(operation)
+            _watch(exposure, stage, stage.use(operation))
+            if mishap:
+                _go_wrong(exposure, stage, mishap, operation)
+            where = exposure.first_with(secrets(stage.broker))
+            if where:
+                stage.breach(f"{what} is shown in {where}", "that it is shown nowhere")
+
+    scenario.for_each(["", *_MISHAPS] if scenario.run.time.is_virtual else [""], play)
+
+
+def _go_wrong(exposure: Exposure, stage: Stage, mishap: str, operation: str) -> None:
+    stage.advance(stage.broker.expires_in + 1)
+    stage.broker.script(_MISHAPS[mishap].times(_FOR_EVER))
+    stage.tell(f"the token endpoint answers with {mishap}")
+    with contextlib.suppress(ClientHung):
+        _watch(exposure, stage, stage.use(operation))
+
+
+def _watch(exposure: Exposure, stage: Stage, outcome: Outcome) -> None:
+    exposure.add_reprs(stage.client)
+    if outcome.error is not None:
+        exposure.add_exception(outcome.error)
+
+
+@pytest.mark.contract_clause("secrecy.redirect")
+def test_redirect(scenario: Scenario) -> None:
+    """A redirect of the token endpoint to another origin does not get the credentials."""
+
+    def play(status: int, operation: str) -> None:
+        with (
+            scenario.run.stranger(_CREDENTIALS) as stranger,
+            scenario.stage(credentials=_CREDENTIALS) as stage,
+        ):
+            stage.broker.script(Fault.redirect(stranger.token_url, status).times(_FOR_EVER))
+            stage.tell(f"the token endpoint redirects ({status}) to another origin")
+            with contextlib.suppress(ClientHung):
+                stage.use(operation)
+            if not stage.trace.token_requests:
+                raise NotTested("blocked: the client never asked the broker for a token")
+            if any(_carries_secret(exchange.request) for exchange in stranger.journal):
+                stage.breach(
+                    "the client sent its credentials on to another origin",
+                    "an error, or the redirect followed without them",
+                    stage.trace.token_requests,
+                )
+
+    scenario.for_each([301, 302, 303, 307, 308], play)
+
+
+def _carries_secret(request: Request) -> bool:
+    values = [value for _, value in request.headers]
+    seen = " ".join((request.target, *values, request.body.decode("latin-1")))
+    return any(form in seen for form in secret_forms(_CREDENTIALS))
+
+
+@pytest.mark.contract_clause("secrecy.files")
+def test_files(scenario: Scenario) -> None:
+    """What a client keeps in files, under umask 022, is for its own user only."""
+
+    def play(uses: int, operation: str) -> None:
+        with scenario.stage(credentials=_CREDENTIALS) as stage:
+            for _ in range(uses):
+                stage.use_well(operation)
+            secrets = {
+                *(token.encode() for token in stage.broker.token_issued_values),
+                *(form.encode() for form in secret_forms(_CREDENTIALS)),
+            }
+            for path, mode in _readable_files(scenario.run.client_folders):
+                if _holds(path, secrets):
+                    stage.breach(
+                        f"the file {path.name} holds a secret or a token, and its mode is "
+                        f"{mode:04o}",
+                        "mode 0600, or no such file",
+                    )
+
+    scenario.for_each([2], play)
+
+
+def _readable_files(folders: Iterable[Path]) -> Iterator[tuple[Path, int]]:
+    """The files that others can read, by way of folders that others can enter, and their modes."""
+    for folder in folders:
+        for entry in folder.iterdir():
+            if entry.is_symlink():
+                continue
+            mode = stat.S_IMODE(entry.stat().st_mode)
+            if entry.is_file() and mode & (stat.S_IRGRP | stat.S_IROTH):
+                yield entry, mode
+            elif entry.is_dir() and mode & (stat.S_IXGRP | stat.S_IXOTH):
+                yield from _readable_files([entry])
+
+
+def _holds(path: Path, secrets: Iterable[bytes]) -> bool:
+    with path.open("rb") as file:
+        content = file.read(_BIGGEST_FILE)
+    return any(secret in content for secret in secrets)
