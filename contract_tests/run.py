@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-<<<<<<< HEAD
-from collections.abc import Callable, Iterator, Mapping, Sequence
-=======
-from collections.abc import Callable, Iterable, Iterator, Sequence
->>>>>>> main
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,13 +16,9 @@ from hypothesis import strategies as st
 
 from contract_tests.clean_room import CleanRoom
 from contract_tests.client import ClientConfig, ClientFactory
-<<<<<<< HEAD
-from contract_tests.driver import Answer, PythonClient
-from contract_tests.replay import Replays, remembering, samples_of
-=======
 from contract_tests.client_thread import Answer
 from contract_tests.driver import PythonClient
->>>>>>> main
+from contract_tests.replay import Replays, remembering, samples_of
 from contract_tests.verdicts import ContractBreached, Finding, NotApplicable, NotTested, Verdict
 from contract_tests.virtual_time import StoryTime, VirtualTime
 from mockbroker.broker import Broker
@@ -53,13 +45,9 @@ class RunSettings:
 
     ``seed`` draws other examples than those that are drawn every time. ``deadline`` is how many
     seconds of real time one operation of the client may take before it is cut off;
-<<<<<<< HEAD
-    ``client_timeout`` is the timeout, in seconds, that clients are told to use. ``replays`` has
-    plain examples, by clause id, that are played before any other.
-=======
     ``client_timeout`` is the timeout, in seconds, that clients are told to use; ``patience`` is
-    how many seconds of real time a client may wait for a broker that never answers.
->>>>>>> main
+    how many seconds of real time a client may wait for a broker that never answers. ``replays``
+    has plain examples, by clause id, that are played before any other.
     """
 
     profile: Profile = AUTOGRAB
@@ -69,11 +57,8 @@ class RunSettings:
     target: str = ""
     deadline: float = 10.0
     client_timeout: float = 5.0
-<<<<<<< HEAD
-    replays: Mapping[str, Any] = field(default_factory=dict, repr=False)
-=======
     patience: float = 31.0
->>>>>>> main
+    replays: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,26 +263,12 @@ class ContractRun:
         Raises what the play raised for its simplest failing example; NotTested if every example
         was blocked.
         """
-<<<<<<< HEAD
-        play = remembering(play)
-        blocked: list[str] = []
-        reached: list[bool] = []
-
-        def attempt(drawn: Drawn) -> None:
-            try:
-                play(drawn)
-            except NotTested as obstacle:
-                blocked.append(str(obstacle))
-            else:
-                reached.append(True)
+        attempts = _Attempts(remembering(play))
 
         def samples() -> list[Drawn]:
             return [*first, *samples_of(strategy)]
 
-        self.replays.play(clause_id, attempt, samples, self.capabilities)
-=======
-        attempts = _Attempts(play)
->>>>>>> main
+        self.replays.play(clause_id, attempts, samples, self.capabilities)
         for drawn in first:
             attempts(drawn)
         test = hypothesis.given(strategy)(attempts.__call__)

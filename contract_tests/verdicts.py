@@ -87,11 +87,7 @@ class NotApplicable(ScenarioEnded):
     """The client declares that it lacks what the clause is about."""
 
 
-<<<<<<< HEAD
 class ClientHung(ScenarioEnded):
-    """The client did not come back within its deadline and was cut off."""
-=======
-class ClientHung(_Outcome):
     """The client did not come back, or made requests without end, and was cut off.
 
     ``exchanges`` are those that were seen meanwhile.
@@ -100,7 +96,6 @@ class ClientHung(_Outcome):
     def __init__(self, message: str, exchanges: tuple[Exchange, ...] = ()) -> None:
         self.exchanges = exchanges
         super().__init__(message)
->>>>>>> main
 
 
 class ClientCrashed(ScenarioEnded):

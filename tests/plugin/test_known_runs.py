@@ -176,10 +176,11 @@ def test_a_client_can_be_taken_as_it_is_and_then_be_mended(check, pytester):
 
 
 def test_a_file_that_cannot_be_written_after_all_is_told_in_a_sentence(check, pytester):
-    blocking = "def make_client(config):\n    os.makedirs('known.toml', exist_ok=True)\n"
+    blocking = "def make_client(config):\n    os.makedirs(FILE, exist_ok=True)\n"
     (pytester.path / "acme.py").write_text(
         f"import os, sys\nsys.path.insert(0, {str(MODEL_CLIENT.parent)!r})\n"
-        f"import model_client\n{blocking}    return model_client.make_client(config)\n"
+        f"import model_client\nFILE = os.path.join(os.path.dirname(__file__), 'known.toml')\n"
+        f"{blocking}    return model_client.make_client(config)\n"
     )
     result = check("acme.py", "--only", "request.url", "--write-known", "known.toml")
     assert result.returncode == 4
@@ -187,7 +188,8 @@ def test_a_file_that_cannot_be_written_after_all_is_told_in_a_sentence(check, py
 
 
 def test_a_run_that_judges_nothing_writes_nothing(check, pytester):
-    result = check(str(MODEL_CLIENT), "--only", "lifecycle", "--write-known", "known.toml")
+    pytester.makepyfile(acme=BY_GET)
+    result = check("acme.py", "--only", "signing.bearer", "--write-known", "known.toml")
     assert result.returncode == 5
     assert "known.toml was not written: the run came to no verdict" in result.stdout
     assert not (pytester.path / "known.toml").exists()
