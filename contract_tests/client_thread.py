@@ -19,6 +19,7 @@ from mockbroker.clock import real_seconds
 __all__ = ["Answer", "ClientThread", "in_client_thread"]
 
 _SAMPLE_SECONDS = 0.05
+_STOP_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class _Worker(threading.Thread):
 
 
 class ClientThread:
-    """Runs operations in a daemon thread, awaitables on an event loop of that thread.
+    """Runs operations in a daemon thread, awaitables on an event loop in another.
 
     An operation that does not end in time is abandoned, and nothing runs here any more.
     """
@@ -51,6 +52,7 @@ class ClientThread:
         self._thread: _Worker | None = None
         self._slot: _Slot | None = None
         self._abandoned = False
+        self._loop = _LazyLoop()
 
     def run(self, operation: Callable[[], Any], deadline: float) -> Answer:
         """What comes of an operation within so many seconds of real time."""
@@ -116,20 +118,19 @@ class ClientThread:
     def _interrupt(self) -> None:
         """Break a client that loops; one that blocks in C ends when its sockets do."""
         self._abandoned = True
-        thread = self._thread
-        if thread is not None and thread.ident is not None and _is_running(thread.ident):
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
-            )
+        for thread in (self._thread, self._loop.thread):
+            if thread is not None and thread.ident is not None and _is_running(thread.ident):
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
+                )
         self._tasks.put(None)
 
     def _serve(self) -> None:
-        loop = _LazyLoop()
         with contextlib.suppress(SystemExit):
             while (task := self._tasks.get()) is not None:
                 operation, slot = task
-                slot.fill(loop.answer(operation))
-        loop.close()
+                slot.fill(self._loop.answer(operation))
+        self._loop.close()
 
 
 def _identity(awaitable: Any) -> Any:
@@ -179,10 +180,14 @@ class _Slot:
 
 
 class _LazyLoop:
-    """An event loop that is only made for a client that needs one."""
+    """An event loop in a thread of its own, made only for a client that needs one.
+
+    It runs between operations too, so that what a client does in the background goes on.
+    """
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.thread: _Worker | None = None
 
     def answer(self, operation: Callable[[], Any]) -> Answer:
         try:
@@ -194,14 +199,40 @@ class _LazyLoop:
         return Answer(value=value)
 
     def _wait_for(self, awaitable: Awaitable[Any]) -> Any:
-        async def outcome() -> Any:
-            return await awaitable
+        return asyncio.run_coroutine_threadsafe(_caught(awaitable), self._running()).result()()
 
+    def _running(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-        return self._loop.run_until_complete(outcome())
+            self.thread = _Worker(target=self._run, args=(self._loop,), name="loop", daemon=True)
+            self.thread.start()
+        return self._loop
+
+    @staticmethod
+    def _run(loop: asyncio.AbstractEventLoop) -> None:
+        with contextlib.suppress(SystemExit):
+            loop.run_forever()
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
     def close(self) -> None:
-        if self._loop is not None:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.close()
+        if self._loop is not None and self.thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self.thread.join(_STOP_SECONDS)
+
+
+async def _caught(awaitable: Awaitable[Any]) -> Callable[[], Any]:
+    """What an awaitable comes to, as a function: an exit must not end the loop's thread."""
+    try:
+        value = await awaitable
+    except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
+        caught = error
+
+        def fail() -> Any:
+            raise caught
+
+        return fail
+    return lambda: value

@@ -88,10 +88,10 @@ def judge_kind(repeated: Sequence[float], doubled: float) -> Leeway:
         return Leeway(0.0, 0.0, "none")
     if high - low > _SAME:
         return Leeway(min(low, doubled), max(high, doubled), "jittered")
-    if abs(doubled - 2 * high) <= 2 * _SAME:
-        return Leeway(low, high, "proportional")
     if abs(doubled - high) <= _SAME:
         return Leeway(low, high, "fixed")
+    if abs(doubled - 2 * high) <= 2 * _SAME:
+        return Leeway(low, high, "proportional")
     return Leeway(min(low, doubled), max(high, doubled), "jittered")
 
 

@@ -18,6 +18,7 @@ from contract_tests.outcome import REQUEST, Outcome
 from contract_tests.run import ContractRun
 from contract_tests.stage import Stage
 from contract_tests.strategies import lifetimes, time_steps
+from contract_tests.verdicts import ClientHung
 from mockbroker.faults import Fault
 from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
 from mockbroker.spec.judges import PASSIVE_CLAUSES, judge_trace
@@ -95,11 +96,20 @@ class LifeOfClients(RuleBasedStateMachine):
         actor = self._actors[number % len(self._actors)]
         operation = data.draw(st.sampled_from(self.run.capabilities))
         self._script_for(actor)
-        outcome = actor.stage.use(operation)
+        outcome = self._outcome(actor, operation)
         self._broker.clear_scripts()
         self._learn(actor, outcome)
         self._judge(actor, outcome)
         actor.was_refused = outcome.error is not None and self._is_refused(actor)
+
+    def _outcome(self, actor: _Actor, operation: str) -> Outcome:
+        try:
+            return actor.stage.use(operation)
+        except ClientHung as hang:
+            if not self._outage or not hang.is_flood:
+                raise
+            clause_id = {"answers 503": "errors.server-error"}.get(self._outage, "errors.transport")
+            actor.stage.breach_of(clause_id, "the client asked without end", "an error in the end")
 
     @precondition(lambda self: self.run.time.is_virtual)
     @rule(seconds=time_steps())
@@ -197,7 +207,7 @@ class LifeOfClients(RuleBasedStateMachine):
         late = actor.stage.now() - outcome.token.expires_at
         what = f"{outcome.token.label} was used {late:g} s after it had expired"
         if self._is_refused(actor) and outcome.token_requests:
-            self._breach(actor, "refresh.outage-after-expiry", what, "an error")
+            self._breach(actor, self._clause_of_refusal(), what, "an error")
         elif late < self._slow_tokens.get(outcome.token, 0):
             self._breach(actor, "refresh.latency", what, "a lifetime counted from the request")
         else:
@@ -206,7 +216,10 @@ class LifeOfClients(RuleBasedStateMachine):
     def _judge_refused(self, actor: _Actor, outcome: Outcome) -> None:
         if outcome.error is None and outcome.token is None and outcome.token_requests:
             what = f"no token could be had, and the client {outcome.in_words}"
-            self._breach(actor, "refresh.outage-after-expiry", what, "an error")
+            self._breach(actor, self._clause_of_refusal(), what, "an error")
+
+    def _clause_of_refusal(self) -> str:
+        return "refresh.outage-after-expiry" if self._outage else "errors.invalid-client"
 
     def _judge_well(self, actor: _Actor, outcome: Outcome) -> None:
         if outcome.token_state is TokenState.REVOKED:

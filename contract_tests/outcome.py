@@ -75,21 +75,19 @@ def outcome_of(
     operation: str, answer: Answer, exchanges: tuple[Exchange, ...], broker: Broker
 ) -> Outcome:
     """What an answer of the client, and the exchanges that came meanwhile, amount to."""
-    if answer.error is not None:
-        return Outcome(operation, exchanges, error=answer.error)
     if operation == GET_TOKEN:
         value = answer.value
         if not isinstance(value, str):
-            return Outcome(operation, exchanges)
+            return Outcome(operation, exchanges, error=answer.error)
         token, state = broker.find_token(value)
         return Outcome(operation, exchanges, value, token, state)
-    status = _status_of(answer.value)
+    status, error = _status_of(answer.value), answer.error
     calls = [e for e in exchanges if e.endpoint is Endpoint.API]
     if not calls:
-        return Outcome(operation, exchanges, status=status)
+        return Outcome(operation, exchanges, status=status, error=error)
     last = calls[-1]
     presented = last.request.headers.get("Authorization")
-    return Outcome(operation, exchanges, presented, last.token, last.token_state, status)
+    return Outcome(operation, exchanges, presented, last.token, last.token_state, status, error)
 
 
 def _status_of(response: Any) -> int | None:

@@ -29,9 +29,19 @@ from mockbroker.spec.clause import Level
 from mockbroker.spec.credentials import Credentials
 from mockbroker.spec.profile import AUTOGRAB, Profile
 
-__all__ = ["OWN_SCENARIO_ONLY", "ContractRun", "Rehearsal", "RunSettings", "unsteady_told_apart"]
+__all__ = [
+    "CENTURY_SECONDS",
+    "OWN_SCENARIO_ONLY",
+    "ContractRun",
+    "Rehearsal",
+    "RunSettings",
+    "unsteady_told_apart",
+]
 
 Drawn = TypeVar("Drawn")
+CENTURY_SECONDS = 3.2e9
+"""A token that lives for longer cannot be made to expire: calendars end too soon."""
+
 _LEVELS = list(Level)
 
 OWN_SCENARIO_ONLY = frozenset({"cache.reuse", "signing.bearer"})
@@ -100,7 +110,7 @@ class ContractRun:
         self._mounted: dict[Broker, tuple[Server, str]] = {}
         self._room = CleanRoom()
         self._open_stages = 0
-        self._issued: dict[str, Broker] = {}
+        self._issued: set[str] = set()
         self._last_expiry = 0.0
         self._server.start()
         self._elsewhere.start()
@@ -156,8 +166,12 @@ class ContractRun:
         scope: str = "",
         *,
         server: Server | None = None,
+        prefix: str = "",
     ) -> Broker:
-        """A lenient broker of its own URL, whose clock is the story's; on that server, if any."""
+        """A lenient broker of its own URL, whose clock is the story's.
+
+        ``server`` and ``prefix`` say where it is, if that matters.
+        """
         server = server or self._server
         broker = Broker(
             profile=self.settings.profile,
@@ -167,7 +181,7 @@ class ContractRun:
             clock=self.time,
         )
         broker.scope = scope
-        prefix = f"/x{next(self._prefixes)}"
+        prefix = prefix or f"/x{next(self._prefixes)}"
         server.mount(broker, prefix)
         self._mounted[broker] = (server, prefix)
         return broker
@@ -198,18 +212,29 @@ class ContractRun:
         finally:
             self.retire(broker)
 
+    def neighbour(self, broker: Broker) -> Broker:
+        """A broker like another one, at the same path of another origin."""
+        _, prefix = self._mounted[broker]
+        return self.new_broker(broker.credentials, server=self._elsewhere, prefix=prefix)
+
     def retire(self, broker: Broker) -> None:
         """Take a broker off its URL; a client that still asks there gets a 404."""
         server, prefix = self._mounted.pop(broker)
         server.unmount(prefix)
         for exchange in broker.token_requests:
-            if exchange.token is not None and broker.token_values is None:
-                self._issued[exchange.token.value] = broker
-                self._last_expiry = max(self._last_expiry, exchange.token.expires_at)
+            if exchange.token is not None:
+                if exchange.token.expires_in < CENTURY_SECONDS:
+                    self._last_expiry = max(self._last_expiry, exchange.token.expires_at)
+                if broker.token_values is None:
+                    self._issued.add(exchange.token.value)
+        self._let_tokens_expire()
 
     def is_of_another_broker(self, token: str) -> bool:
-        """Whether that is a token of a broker that has retired."""
-        return token in self._issued
+        """Whether that is a token of another broker of this run than the one that was asked."""
+        return token in self._issued or any(
+            broker.token_values is None and token in broker.token_issued_values
+            for broker in tuple(self._mounted)
+        )
 
     def make_client(self, config: ClientConfig, deadline: float) -> tuple[PythonClient, Answer]:
         """A client made by the factory, and what came of making it.
@@ -231,6 +256,9 @@ class ContractRun:
         """
         self._open_stages -= 1
         self._room.__exit__()
+        self._let_tokens_expire()
+
+    def _let_tokens_expire(self) -> None:
         if not self._open_stages and self.time is self.virtual_time:
             self.virtual_time.advance_to(self._last_expiry)
 
@@ -254,7 +282,6 @@ class ContractRun:
         play: Callable[[Drawn], None],
         *,
         first: Sequence[Drawn] = (),
-        examples: int | None = None,
         clause_id: str = "",
     ) -> None:
         """Play a scenario for the ``first`` examples and for those that Hypothesis draws.
@@ -275,14 +302,13 @@ class ContractRun:
         if self.settings.seed is not None:
             test = hypothesis.seed(self.settings.seed)(test)
         with unsteady_told_apart():
-            self.exploration(examples)(test)()
+            self.exploration()(test)()
         attempts.need_one_that_reached()
 
-    def exploration(self, examples: int | None = None) -> hypothesis.settings:
-        """How Hypothesis explores: so many examples, or as many as the user allows if fewer."""
-        budget = self.settings.examples if examples is None else examples
+    def exploration(self, times: int = 1) -> hypothesis.settings:
+        """How Hypothesis explores: so many times as many examples as the user asks for."""
         return hypothesis.settings(
-            max_examples=max(1, min(budget, self.settings.examples)),
+            max_examples=times * self.settings.examples,
             derandomize=self.settings.seed is None,
             deadline=None,
             database=None,

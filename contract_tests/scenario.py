@@ -41,11 +41,10 @@ class Scenario:
         play: Callable[[Drawn], None],
         *,
         first: Sequence[Drawn] = (),
-        examples: int | None = None,
     ) -> None:
         """Play for the ``first`` examples and all those that Hypothesis draws."""
         self.run.needs_working_client()
-        self.run.for_all(strategy, play, first=first, examples=examples, clause_id=self.clause_id)
+        self.run.for_all(strategy, play, first=first, clause_id=self.clause_id)
 
     def for_each(self, cases: Iterable[Drawn], play: Callable[[Drawn, str], None]) -> None:
         """Play each of a few cases through each operation that the client offers.

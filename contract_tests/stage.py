@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from contract_tests.client import ClientConfig
 from contract_tests.client_thread import Answer
@@ -34,9 +36,12 @@ class Stage:
 
     The broker is lenient, so that one defect does not paint every clause red. When the context
     ends the trace is judged: a breach of ``clause_id`` raises ContractBreached, any other goes
-    to its own clause; ``elsewhere`` names those that are judged otherwise. ``config`` changes
-    what the client is told; ``deadline`` is how many seconds of real time one use may take, the
-    run's unless given. Clients that share a ``story`` have a ``name`` in it.
+    to its own clause; ``elsewhere`` names those that are judged otherwise.
+
+    The broker is a new one, a ``broker`` that others use as well, or one like a ``neighbour`` at
+    the same path of another origin. ``config`` changes what the client is told; ``deadline`` is
+    how many seconds of real time one use may take, the run's unless given. Clients that share a
+    ``story`` have a ``name`` in it.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Stage:
         expires_in: float = 3599,
         scope: str = "",
         broker: Broker | None = None,
+        neighbour: Broker | None = None,
         elsewhere: Iterable[str] = (),
         config: dict[str, Any] | None = None,
         deadline: float | None = None,
@@ -65,8 +71,12 @@ class Stage:
         self._changes = config or {}
         self._deadline = run.settings.deadline if deadline is None else deadline
         self.credentials = credentials
-        self.broker = broker or run.new_broker(credentials, expires_in, scope)
+        if neighbour is not None:
+            self.broker = run.neighbour(neighbour)
+        else:
+            self.broker = broker or run.new_broker(credentials, expires_in, scope)
         self._owns_broker = broker is None
+        self._port = urlsplit(self.broker.token_url).port
         self._tell_how_it_began(run.settings.seed, expires_in)
 
     def _tell_how_it_began(self, seed: int | None, expires_in: float) -> None:
@@ -146,6 +156,8 @@ class Stage:
         good = sum(outcome.is_good for outcome in outcomes)
         self._record(number, outcomes[0], started_at)
         self.tell(f"{words} → {good} with a valid token, {count - good} without")
+        for outcome in outcomes:
+            self._must_be_of_this_broker(outcome)
         return outcomes
 
     def _at_once(self, operation: str, count: int) -> list[Answer]:
@@ -187,7 +199,8 @@ class Stage:
             self._client.cut_off()
 
     def _hang(self, words: str, exchanges: Sequence[Exchange]) -> NoReturn:
-        if len(exchanges) >= _MOST_REQUESTS:
+        is_flood = len(exchanges) >= _MOST_REQUESTS
+        if is_flood:
             why = f"led to {len(exchanges)} requests and was cut off"
         else:
             why = (
@@ -195,7 +208,7 @@ class Stage:
                 f"({len(exchanges)} requests seen meanwhile)"
             )
         self.tell(f"{words} → nothing: it {why}")
-        raise ClientHung(f"{words} {why}\n{self.story}", tuple(exchanges))
+        raise ClientHung(f"{words} {why}\n{self.story}", tuple(exchanges), is_flood=is_flood)
 
     def _crash(self, words: str, error: BaseException) -> NoReturn:
         what = f"{words} ended the program: {self.masked(error)}"
@@ -289,6 +302,7 @@ class Stage:
         except BaseException:  # noqa: BLE001 - the client's own exceptions may be broken
             message = "(its text cannot be shown)"
         text = f"{type(error).__name__}: {message}" if message else type(error).__name__
+        text = re.sub(rf"\b{self._port}\b", "PORT", text)  # the same words each time
         return mask(text, self.broker.registered, self.broker.token_issued_values)[:_LONGEST_TEXT]
 
     @property

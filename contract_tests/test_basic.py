@@ -30,6 +30,8 @@ def test_base64(scenario: Scenario) -> None:
 @pytest.mark.contract_clause("basic.credentials")
 def test_credentials(scenario: Scenario) -> None:
     """Every pair of printable ASCII credentials arrives as it was configured."""
+    scenario.run.needs_returning_client()
+    scenario.run.learn(**authentication_conventions(scenario.run))
     telling = [
         Credentials("client id", "p w+/=%&~*"),
         Credentials("client", "with:colons:"),
@@ -38,7 +40,6 @@ def test_credentials(scenario: Scenario) -> None:
     scenario.judge_token_requests(
         ascii_credentials(), telling, must_answer="every printable ASCII character to be accepted"
     )
-    scenario.run.learn(**authentication_conventions(scenario.run))
 
 
 @pytest.mark.contract_clause("basic.utf8")

@@ -21,6 +21,7 @@ from mockbroker.spec.credentials import Credentials
 from mockbroker.spec.exchange import Exchange
 
 _CREDENTIALS = Credentials("errors-client", "errors-s3cret")
+_HONOURS = "refresh.honours-expires-in"
 _FOR_EVER = 1000
 _MOST_ATTEMPTS = 5
 _PATIENT_SECONDS = 60.0
@@ -51,9 +52,13 @@ def _html(status: int) -> Fault:
 
 def _failing(scenario: Scenario, fault: Fault, **options: Any) -> Stage:
     stage = scenario.stage(credentials=_CREDENTIALS, deadline=_PATIENT_SECONDS, **options)
+    _fail(stage, fault)
+    return stage
+
+
+def _fail(stage: Stage, fault: Fault) -> None:
     stage.broker.script(fault.times(_FOR_EVER))
     stage.tell(f"the token endpoint plays: {fault.describe()}")
-    return stage
 
 
 def _must_raise(stage: Stage, outcome: Outcome, what: str) -> None:
@@ -74,11 +79,21 @@ def _must_not_go_on(stage: Stage, outcome: Outcome, what: str) -> None:
 def test_invalid_client(scenario: Scenario) -> None:
     """A 401 of the token endpoint is told to the caller."""
 
-    def play(fault: Fault, operation: str) -> None:
-        with _failing(scenario, fault) as stage:
-            _must_raise(stage, stage.use(operation), "the token endpoint answered 401")
+    def play(case: tuple[Fault, bool], operation: str) -> None:
+        fault, has_token = case
+        with scenario.stage(credentials=_CREDENTIALS, elsewhere=[_HONOURS]) as stage:
+            if has_token:
+                stage.use_well(operation)
+                stage.advance(stage.broker.expires_in + 1)
+            _fail(stage, fault)
+            outcome = stage.use(operation)
+            if has_token and not outcome.token_requests:
+                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+            _must_raise(stage, outcome, "the token endpoint answered 401")
 
-    scenario.for_each([_refusal(401, "invalid_client"), _html(401)], play)
+    refusal = _refusal(401, "invalid_client")
+    cases = [(refusal, False), (_html(401), False), (refusal, True)]
+    scenario.for_each(cases if scenario.run.time.is_virtual else cases[:2], play)
 
 
 @pytest.mark.contract_clause("errors.bad-request")

@@ -12,7 +12,8 @@ from contract_tests.run import OWN_SCENARIO_ONLY, ContractRun, unsteady_told_apa
 from contract_tests.scenario import Scenario
 from contract_tests.verdicts import ContractBreached
 
-_STEPS = 12
+_STEPS = 14
+_TIMES = 3
 _MOST_BREACHES = 6
 
 
@@ -47,7 +48,7 @@ def _live(run: ContractRun, ignored: set[str]) -> None:
     machine = life_before(run, ignored)
     if run.settings.seed is not None:
         machine = hypothesis.seed(run.settings.seed)(machine)
-    settings = hypothesis.settings(run.exploration(), stateful_step_count=_STEPS)
+    settings = hypothesis.settings(run.exploration(times=_TIMES), stateful_step_count=_STEPS)
     with with_reporter(_say_nothing), unsteady_told_apart():
         run_state_machine_as_test(machine, settings=settings)
 

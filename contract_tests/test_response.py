@@ -125,6 +125,7 @@ _FORMS: dict[str, Callable[[Members], bytes]] = {
     "every character escaped as \\uXXXX": _escaped,
     "the solidus escaped": _solidus_escaped,
 }
+_TOKENS_TO_WRITE = ("t/o-k.e~n+1/", "t/o-k.e~n+2/", "t/o-k.e~n+3/", "t/o-k.e~n+4/")
 _MEDIA_TYPES = ("application/json", "application/json; charset=UTF-8", "Application/JSON")
 
 
@@ -137,8 +138,14 @@ def test_json_forms(scenario: Scenario) -> None:
         form, media_type = case
         what = f"{form}, as {media_type}"
         answer = TokenAnswer(render=_FORMS[form], content_type=media_type)
+        with _stage(scenario, TokenAnswer(), "the answer is as documented") as twin:
+            twin.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
+            if twin.use(operation).token is None:
+                raise NotTested(
+                    "blocked by response.opaque-token: the token has characters such as /"
+                )
         with _stage(scenario, answer, f"the answer has {what}") as stage:
-            stage.broker.token_values = iter(("t/o-k.e~n+1/", "t/o-k.e~n+2/", "t3", "t4")).__next__
+            stage.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
             _must_use_the_token(stage, stage.use(operation), what)
 
     scenario.for_each(cases, play)
@@ -174,12 +181,8 @@ def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: s
         if not stage.trace.token_requests:
             raise NotTested("the client never asked the broker for a token")
         if outcome.api_calls:
-            signed = outcome.presented is not None
-            manner = (
-                "a call went out signed with what was no token"
-                if signed
-                else ("a call went out unsigned")
-            )
+            signed = "signed" if outcome.presented is not None else "unsigned"
+            manner = f"a call went out {signed}"
             stage.breach(f"the answer {what}, and {manner}", "an error", outcome.api_calls)
         if outcome.error is None:
             returned = "a token" if operation == GET_TOKEN and outcome.presented else "no token"

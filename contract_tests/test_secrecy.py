@@ -54,7 +54,11 @@ def _judge_exposure(
     def play(mishap: str, operation: str) -> None:
         with (
             overheard() as exposure,
-            scenario.stage(credentials=_CREDENTIALS, deadline=_PATIENT_SECONDS) as stage,
+            scenario.stage(
+                credentials=_CREDENTIALS,
+                deadline=_PATIENT_SECONDS,
+                elsewhere=["refresh.honours-expires-in"],
+            ) as stage,
         ):
             stage.use_well(operation)
             _watch(exposure, stage, stage.use(operation))

@@ -25,15 +25,16 @@ def test_verify(scenario: Scenario) -> None:
     def play(reason: str, operation: str) -> None:
         with (
             scenario.run.tls_broker(_CREDENTIALS, _LOOPBACK) as broker,
+            _stage(scenario, broker, trusted=True) as twin,
             environment_trusting(broker.ca_file),
         ):
-            _must_be_told_of_the_ca(_stage(scenario, broker, trusted=True), operation)
+            _must_be_told_of_the_ca(twin, operation)
         unknown = reason == _UNKNOWN
         name = _LOOPBACK if unknown else _SOMEBODY_ELSE
         with (
             scenario.run.tls_broker(_CREDENTIALS, name) as broker,
-            environment_trusting(None if unknown else broker.ca_file),
             _stage(scenario, broker, trusted=not unknown) as stage,
+            environment_trusting(None if unknown else broker.ca_file),
         ):
             stage.tell(f"the broker shows a certificate that {reason}")
             _must_refuse(stage, stage.use(operation), reason)
@@ -59,9 +60,8 @@ def _must_refuse(stage: Stage, outcome: Outcome, reason: str) -> None:
 
 def _must_be_told_of_the_ca(twin: Stage, operation: str) -> None:
     """The twin: with the CA given in every usual way, the same client works."""
-    with twin as stage:
-        try:
-            stage.use_well(operation)
-        except NotTested as obstacle:
-            reason = str(obstacle).removeprefix("blocked: ")
-            raise NotTested(f"blocked: with the CA given, {reason}") from None
+    try:
+        twin.use_well(operation)
+    except NotTested as obstacle:
+        reason = str(obstacle).removeprefix("blocked: ")
+        raise NotTested(f"blocked: with the CA given, {reason}") from None

@@ -90,11 +90,13 @@ class NotApplicable(ScenarioEnded):
 class ClientHung(ScenarioEnded):
     """The client did not come back, or made requests without end, and was cut off.
 
-    ``exchanges`` are those that were seen meanwhile.
+    ``exchanges`` are those that were seen meanwhile; ``is_flood`` if there were too many of them.
     """
 
-    def __init__(self, message: str, exchanges: tuple[Exchange, ...] = ()) -> None:
-        self.exchanges = exchanges
+    def __init__(
+        self, message: str, exchanges: tuple[Exchange, ...] = (), *, is_flood: bool = False
+    ) -> None:
+        self.exchanges, self.is_flood = exchanges, is_flood
         super().__init__(message)
 
 

@@ -111,7 +111,7 @@ class VirtualTime:
         There local time is hours behind UTC, and an hour of it comes twice. Where the platform
         cannot change its time zone, local time stays UTC.
         """
-        with _environment_zone(_CHICAGO):
+        with _environment_zone(_CHICAGO), _aware_times_left_alone():
             self._in_zone = True
             self.advance_to(_clocks_go_back_after(self.now() + seconds) - seconds)
             try:
@@ -186,6 +186,23 @@ def _clocks_go_back_in(year: int) -> float:
 def _set_offset(seconds: int) -> None:
     if freezegun.api.tz_offsets:
         freezegun.api.tz_offsets[-1] = datetime.timedelta(seconds=seconds)
+
+
+@contextlib.contextmanager
+def _aware_times_left_alone() -> Iterator[None]:
+    # freezegun adds the local offset to `datetime.now(tz)` as well, which has none.
+    fake: Any = freezegun.api.FakeDatetime
+    before = fake.__dict__["now"]
+
+    def now(_: type, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+        utc = before.__func__(fake) - fake._tz_offset()  # noqa: SLF001 - where the offset is kept
+        return utc + fake._tz_offset() if tz is None else tz.fromutc(utc.replace(tzinfo=tz))  # noqa: SLF001
+
+    fake.now = classmethod(now)
+    try:
+        yield
+    finally:
+        fake.now = before
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ __all__ = [
     "Reply",
     "TokenAnswer",
     "apply_fault",
+    "dated",
     "error_description",
     "json_response",
     "render_json",
@@ -74,6 +76,15 @@ def json_response(
     """A response with a JSON object for a body."""
     fields = (("Content-Type", JSON), *headers)
     return Response(status, Headers(fields), render_json(members))
+
+
+def dated(response: Response, now: float) -> Response:
+    """The response with its Date (RFC 9110, 6.6.1); ``now`` is in Unix seconds."""
+    return replace(response, headers=Headers((*response.headers, ("Date", _http_date(now)))))
+
+
+def _http_date(moment: float) -> str:
+    return email.utils.formatdate(moment, usegmt=True)
 
 
 def error_description(text: str) -> str:

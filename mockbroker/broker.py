@@ -10,7 +10,7 @@ from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from mockbroker.answers import Reply, TokenAnswer, json_response
+from mockbroker.answers import Reply, TokenAnswer, dated, json_response
 from mockbroker.api import forbidden, is_agreed, presented_token, sample_answer
 from mockbroker.arrivals import Arrival, Outcome, exchange_of, faulty_reply
 from mockbroker.clock import Clock, SupportsClock
@@ -353,7 +353,8 @@ class Broker:
         return self._finish(self._arrival(Endpoint.ELSEWHERE, request, origin), outcome)
 
     def _finish(self, arrival: Arrival, outcome: Outcome) -> Reply:
-        reply = Reply(response=outcome.response, released=arrival.released)
+        response = dated(outcome.response, arrival.received_at)
+        reply = Reply(response=response, released=arrival.released)
         if arrival.fault is not None:
             if arrival.fault.latency_seconds:
                 self.clock.advance(arrival.fault.latency_seconds)

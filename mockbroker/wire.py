@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import re
 import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from http.client import responses
 from typing import TYPE_CHECKING, Any, Union
 from urllib.parse import unquote_to_bytes
 
@@ -34,6 +36,7 @@ LINGER_SECONDS = 2.0
 LINGER_BYTES = 16 * 1024 * 1024
 DRIP_PIECES = 20
 BODILESS = {204, 304}
+_ABSOLUTE_FORM = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 ABORT = struct.pack("ii", 1, 0)
 """SO_LINGER on and 0 s: closing sends RST."""
 
@@ -98,7 +101,7 @@ class Connection:
         if self._http.they_are_waiting_for_100_continue:
             self._send(h11.InformationalResponse(status_code=100, headers=[]))
         headers = Headers.of((n.decode("latin-1"), v.decode("latin-1")) for n, v in fields)
-        method, target = head.method.decode("latin-1"), head.target.decode("latin-1")
+        method, target = head.method.decode("latin-1"), _origin_form(head.target.decode("latin-1"))
         return Request(method, target, headers, self._read_body())
 
     def _read_body(self) -> bytes:
@@ -248,6 +251,18 @@ class Connection:
             unread -= len(data)
 
 
+def _origin_form(target: str) -> str:
+    """The target without scheme and authority, which a client may send (RFC 9112, 3.2.2)."""
+    if not _ABSOLUTE_FORM.match(target):
+        return target
+    path = _ABSOLUTE_FORM.sub("", target)
+    return path if path.startswith("/") else f"/{path}"
+
+
 def _head(response: Response) -> h11.Response:
     fields = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in response.headers]
-    return h11.Response(status_code=response.status, headers=fields)
+    return h11.Response(
+        status_code=response.status,
+        headers=fields,
+        reason=responses.get(response.status, "").encode(),
+    )

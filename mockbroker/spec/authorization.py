@@ -15,6 +15,7 @@ from mockbroker.spec.profile import Profile
 __all__ = [
     "Authorization",
     "basic_payload",
+    "carries",
     "decode_leniently",
     "decoded_basic",
     "is_b64token",
@@ -24,6 +25,7 @@ __all__ = [
 
 _STANDARD = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+_UNENCODED = re.compile(rb"[^A-Za-z0-9\-._~*+%:]|:.*:|%(?![0-9A-Fa-f]{2})")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,20}")
 
 
@@ -73,6 +75,19 @@ def basic_payload(credentials: Credentials, profile: Profile) -> bytes:
     if profile.basic_encoding == "form":
         pair = (urllib.parse.quote_plus(pair[0]), urllib.parse.quote_plus(pair[1]))
     return ":".join(pair).encode("utf-8", "surrogatepass")
+
+
+def carries(decoded: bytes | None, credentials: Credentials, profile: Profile) -> bool:
+    """Whether what Basic decodes to is these credentials.
+
+    Form-urlencoding has more than one spelling: `~` may be encoded, a space be `+` or `%20`.
+    """
+    if decoded is None or profile.basic_encoding == "raw":
+        return decoded == basic_payload(credentials, profile)
+    client_id, colon, secret = decoded.decode("utf-8", "replace").partition(":")
+    pair = (urllib.parse.unquote_plus(client_id), urllib.parse.unquote_plus(secret))
+    is_plain = decoded.isascii() and bool(colon) and not _UNENCODED.search(decoded)
+    return is_plain and pair == (credentials.client_id, credentials.client_secret)
 
 
 def decoded_basic(request: Request) -> bytes | None:

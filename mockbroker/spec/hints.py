@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from mockbroker.spec.authorization import (
     Authorization,
     basic_payload,
+    carries,
     decode_leniently,
     is_standard_base64,
     read_authorization,
@@ -53,7 +54,8 @@ class _TokenFacts:
     @property
     def is_right(self) -> bool:
         """Whether the header decodes to a registered client's credentials."""
-        return self.decoded in self.payloads
+        profile = self.expectation.profile
+        return any(carries(self.decoded, c, profile) for c in self.expectation.credentials)
 
     @property
     def payloads(self) -> list[bytes]:
@@ -72,10 +74,17 @@ class _TokenFacts:
         return next(found, None)
 
 
-def hint_for_token_request(request: Request, expectation: TokenExpectation) -> str:
-    """The likely mistake behind a token request that is wrong; empty if none comes to mind."""
+def hint_for_token_request(
+    request: Request, expectation: TokenExpectation, chapter: str = ""
+) -> str:
+    """The likely mistake behind a token request that is wrong; empty if none comes to mind.
+
+    Of a ``chapter``, ``basic`` or ``request``, unless any mistake will do.
+    """
     facts = _TokenFacts.of(request, expectation)
-    return next((hint for look in _TOKEN_HINTS if (hint := look(facts))), "")
+    known = {"basic": _BASIC_HINTS, "request": _REQUEST_HINTS}
+    looks = known.get(chapter, (*_BASIC_HINTS, *_REQUEST_HINTS))
+    return next((hint for look in looks if (hint := look(facts))), "")
 
 
 def _no_header(facts: _TokenFacts) -> str:
@@ -298,7 +307,7 @@ def _credentials_as_well(facts: _TokenFacts) -> str:
     return ""
 
 
-_TOKEN_HINTS: tuple[Callable[[_TokenFacts], str], ...] = (
+_BASIC_HINTS: tuple[Callable[[_TokenFacts], str], ...] = (
     _no_header,
     _wrong_scheme,
     _not_encoded,
@@ -315,14 +324,17 @@ _TOKEN_HINTS: tuple[Callable[[_TokenFacts], str], ...] = (
     _latin_1,
     _another_clients_secret,
     _unknown_client,
+    _credentials_as_well,
+)
+"""What to look for in the header, the more specific first."""
+
+_REQUEST_HINTS: tuple[Callable[[_TokenFacts], str], ...] = (
     _literal_braces,
     _json_body,
     _grant_in_query,
     _no_form,
-    _credentials_as_well,
 )
-"""What to look for, the more specific first; what explains the header before what explains the
-body, since a wrong header alone is refused already."""
+"""What to look for in the rest of the request, the more specific first."""
 
 
 def hint_for_api_call(request: Request, expectation: ApiExpectation) -> str:

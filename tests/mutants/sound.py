@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import ssl
 import threading
 import time
 from typing import Any
@@ -74,6 +75,7 @@ class Transparent(TokenManager):
             data=self.token_parameters(),
             headers=self.token_headers(),
             timeout=self._timeout,
+            verify=self._verify,
             allow_redirects=False,
         )
         response.raise_for_status()
@@ -107,7 +109,7 @@ def without_leeway_but_with_retry(config: Any) -> Any:
     return make(HasNoLeeway, config)
 
 
-@passes_all_but("cache.reuse")
+@passes_all_but("cache.reuse", "cache.single-flight", "refresh.outage-while-valid")
 def without_cache(config: Any) -> Any:
     return make(NeverReuses, config)
 
@@ -142,7 +144,7 @@ def leaves_out_the_scope(config: Any) -> Any:
     return make(LeavesOutTheScope, config)
 
 
-@passes_all_but()
+@passes_all_but("errors.cause", "refresh.outage-while-valid")
 def lets_exceptions_through(config: Any) -> Any:
     return make(Transparent, config)
 
@@ -214,7 +216,8 @@ class _HttpxAuth(httpx.Auth):
 
 @passes_all_but()
 def an_httpx_client(config: Any) -> Any:
-    return httpx.Client(auth=_HttpxAuth(config))
+    verify = ssl.create_default_context(cafile=config.ca_file) if config.ca_file else True
+    return httpx.Client(auth=_HttpxAuth(config), verify=verify)
 
 
 class _Null:

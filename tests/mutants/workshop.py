@@ -40,10 +40,11 @@ class Sender(TokenManager):
                 data=self.body(),
                 headers=self.token_headers(),
                 timeout=self._timeout,
+                verify=self._verify,
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            raise TokenError(type(error).__name__) from None
+            raise TokenError(f"the auth-broker cannot be reached: {type(error).__name__}") from None
 
 
 class Encoder(TokenManager):
@@ -104,11 +105,13 @@ def make(cls: type, config: Any) -> ApiClient:
     is_manager = issubclass(cls, TokenManager)
     manager = cls if is_manager else getattr(cls, "manager", TokenManager)
     signer = ApiClient if is_manager else cls
+    verify = config.ca_file or True
     tokens = manager(
         config.token_url,
         config.client_id,
         config.client_secret,
         scope=config.scope,
         timeout=config.timeout,
+        verify=verify,
     )
-    return signer(tokens, config.api_base_url, timeout=config.timeout)
+    return signer(tokens, config.api_base_url, timeout=config.timeout, verify=verify)

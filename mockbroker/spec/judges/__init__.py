@@ -48,7 +48,14 @@ MESSAGE_CLAUSES = PASSIVE_CLAUSES - TRACE_JUDGES.keys()
 def judge_token_request(request: Request, expectation: TokenExpectation) -> tuple[Breach, ...]:
     """Every clause of the chapters ``request`` and ``basic`` that the request breaks."""
     breaches = (*judge_request(request, expectation), *judge_basic(request, expectation))
-    return _with_hint(breaches, hint_for_token_request(request, expectation)) if breaches else ()
+    return tuple(
+        replace(breach, hint=hint_for_token_request(request, expectation, _chapter_of(breach)))
+        for breach in breaches
+    )
+
+
+def _chapter_of(breach: Breach) -> str:
+    return breach.clause_id.partition(".")[0]
 
 
 def judge_api_call(request: Request, expectation: ApiExpectation) -> tuple[Breach, ...]:

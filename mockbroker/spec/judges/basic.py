@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 
 from mockbroker.spec.authorization import (
     Authorization,
-    basic_payload,
+    carries,
     decode_leniently,
     decoded_basic,
     is_standard_base64,
@@ -59,7 +60,7 @@ def _scheme(authorization: Authorization) -> Iterator[Breach]:
 
 
 def _base64(authorization: Authorization) -> Iterator[Breach]:
-    encoded = authorization.rest
+    encoded = authorization.rest.lstrip(" ")  # RFC 9110, 11.4: one space or more
     if is_standard_base64(encoded):
         return
     expected = "standard Base64: padded, in one line, with + and /"
@@ -82,11 +83,10 @@ def _credentials(
     decoded = decode_leniently(authorization.rest)
     if decoded is None:
         return  # no Base64: said already
-    payloads = [basic_payload(pair, expectation.profile) for pair in expectation.credentials]
-    if decoded in payloads:
+    if any(carries(decoded, pair, expectation.profile) for pair in expectation.credentials):
         return
     meant = recognise(request, expectation) or _only_one(expectation)
-    if meant is not None and not (meant.client_id + meant.client_secret).isascii():
+    if meant is not None and _is_in_another_charset(decoded, meant):
         what = "the credentials are not in UTF-8"
         yield Breach("basic.utf8", what, "client_id:client_secret encoded as UTF-8")
         return
@@ -96,6 +96,20 @@ def _credentials(
         "the Basic credentials decode to something else than those of a registered client",
         f"client_id:client_secret, {how[expectation.profile.basic_encoding]}",
     )
+
+
+def _is_in_another_charset(decoded: bytes, meant: Credentials) -> bool:
+    """Whether these are the credentials, but for how characters beyond ASCII are encoded."""
+    text = f"{meant.client_id}:{meant.client_secret}"
+    if text.isascii():
+        return False
+    spellings = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKD"))]
+    return decoded in {
+        spelling.encode(charset, errors)
+        for spelling in spellings
+        for charset in ("latin-1", "cp1252", "ascii", "utf-16", "utf-16-le", "utf-8", "utf-8-sig")
+        for errors in ("replace", "ignore", "backslashreplace", "xmlcharrefreplace")
+    }
 
 
 def _only_one(expectation: TokenExpectation) -> Credentials | None:
@@ -138,7 +152,7 @@ def recognise(request: Request, expectation: TokenExpectation) -> Credentials | 
     decoded = decoded_basic(request)
     if decoded is not None:
         for pair in expectation.credentials:
-            if decoded == basic_payload(pair, expectation.profile):
+            if carries(decoded, pair, expectation.profile):
                 return pair
     named = _named_client_ids(request, decoded)
     for pair in expectation.credentials:

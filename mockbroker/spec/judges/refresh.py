@@ -33,8 +33,8 @@ def _late(token: AccessToken | None, now: float, exchanges: tuple[int, ...]) -> 
         return Breach("refresh.honours-expires-in", "an expired token was used", "a new one")
     return Breach(
         "refresh.honours-expires-in",
-        f"{token.label} (expires_in={token.expires_in:g}) was used {now - token.expires_at:g} s "
-        "after it expired",
+        f"{token.label} (expires_in={token.expires_in:g}) was used "
+        f"{round(now - token.expires_at, 1):g} s after it expired",
         "a new token: one issued at t is valid while now < t + expires_in",
         exchanges=exchanges,
     )

@@ -82,9 +82,11 @@ def _no_credentials(request: Request, expectation: ApiExpectation) -> Iterator[B
     everything = "\n".join((*texts, request.body.decode("latin-1")))
     for pair in expectation.credentials:
         basic = f"{pair.client_id}:{pair.client_secret}".encode("utf-8", "surrogatepass")
+        alone = pair.client_secret.encode("utf-8", "surrogatepass")
         shown = base64.b64encode(basic).decode() in everything
+        forms = (pair.client_secret, base64.b64encode(alone).decode())
         telling = len(pair.client_secret) >= _SHORTEST_TELLING_SECRET
-        if shown or (telling and pair.client_secret in everything):
+        if shown or (telling and any(form in everything for form in forms)):
             what = "the call carries the client's credentials"
             yield Breach("signing.no-credentials", what, "the access token and no credentials")
             return

@@ -3,7 +3,30 @@
 Importing it registers them all.
 """
 
-from tests.mutants.defects import basic, cache, refresh, request, response, signing
+from tests.mutants.defects import (
+    basic,
+    cache,
+    errors,
+    lifecycle,
+    refresh,
+    request,
+    response,
+    secrecy,
+    signing,
+    tls,
+)
 from tests.mutants.workshop import MUTANTS
 
-__all__ = ["MUTANTS", "basic", "cache", "refresh", "request", "response", "signing"]
+__all__ = [
+    "MUTANTS",
+    "basic",
+    "cache",
+    "errors",
+    "lifecycle",
+    "refresh",
+    "request",
+    "response",
+    "secrecy",
+    "signing",
+    "tls",
+]

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from typing import Any
 
 from examples.model_client import AccessToken, TokenError, TokenManager
+from tests.mutants.defects.cache import LocalTime
 from tests.mutants.workshop import OwnClock, Sender, breaks
 
 
-@breaks("refresh.honours-expires-in", "refresh.ahead", "refresh.latency", "refresh.same-grant")
+@breaks(
+    "refresh.honours-expires-in",
+    "refresh.ahead",
+    "refresh.latency",
+    "refresh.same-grant",
+    "refresh.outage-after-expiry",
+    "refresh.recovers",
+)
 class NeverRefreshes(TokenManager):
     def time_until_refresh(self, lifetime: float) -> float:
         return 1e12
@@ -97,3 +106,91 @@ class UsesTheRefreshToken(Sender):
         if self.refresh_token:
             return {"grant_type": "refresh_token", "refresh_token": self.refresh_token}
         return super().token_parameters()
+
+
+@breaks("refresh.latency")
+class HasLessLeewayThanItTakes(TokenManager):
+    def fetch_token(self) -> AccessToken:
+        response = self.send_token_request()
+        return self.read_token(response, time.time())
+
+    def time_until_refresh(self, lifetime: float) -> float:
+        return lifetime - 5
+
+
+@breaks("refresh.honours-expires-in", "refresh.outage-while-valid")
+class ForgetsThatClocksGoBack(LocalTime):
+    """Sound but for one night of the year."""
+
+
+@breaks("refresh.honours-expires-in", "refresh.outage-while-valid")
+class IsHoursBehindItself(LocalTime):
+    def now_for_issue(self) -> datetime.datetime:
+        return datetime.datetime.utcnow()  # noqa: DTZ003 - the defect
+
+
+@breaks("refresh.outage-while-valid")
+class FailsAlthoughItsTokenIsGood(TokenManager):
+    def _refreshed(self, now: float) -> AccessToken:
+        return self.fetch_token()
+
+
+@breaks("refresh.outage-while-valid")
+class LetsGoOfItsTokenTooSoon(TokenManager):
+    def fetch_token(self) -> AccessToken:
+        self._token = None
+        return super().fetch_token()
+
+
+def is_outage(error: TokenError) -> bool:
+    """Whether the broker was down, rather than refused."""
+    return "status 5" in str(error) or "reached" in str(error)
+
+
+@breaks("refresh.outage-after-expiry")
+class MakesDoWithAnExpiredToken(TokenManager):
+    def _refreshed(self, now: float) -> AccessToken:
+        try:
+            return self.fetch_token()
+        except TokenError as error:
+            if self._token is not None and (now < self._token.expires_at or is_outage(error)):
+                return self._token
+            raise
+
+
+@breaks("refresh.outage-after-expiry")
+class ReturnsNothingInAnOutage(TokenManager):
+    def _refreshed(self, now: float) -> AccessToken:
+        try:
+            return super()._refreshed(now)
+        except TokenError as error:
+            if self._token is not None and is_outage(error):
+                return AccessToken("", 0.0, 0.0)
+            raise
+
+
+class Breaker(TokenManager):
+    """Does not ask again for a while, once it had a token and the broker was down."""
+
+    rest_seconds = 60.0
+    rests_until = 0.0
+
+    def fetch_token(self) -> AccessToken:
+        if time.time() < self.rests_until:
+            raise TokenError("the circuit is open")
+        try:
+            return super().fetch_token()
+        except TokenError as error:
+            if self._token is not None and is_outage(error):
+                self.rests_until = time.time() + self.rest_seconds
+            raise
+
+
+@breaks("refresh.recovers")
+class RestsForAMinute(Breaker):
+    pass
+
+
+@breaks("refresh.recovers")
+class NeverRecovers(Breaker):
+    rest_seconds = 1e12

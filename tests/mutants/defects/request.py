@@ -84,3 +84,9 @@ class SendsTheClientId(TokenManager):
 class AcceptsOnlyXml(TokenManager):
     def token_headers(self) -> dict[str, str]:
         return {**super().token_headers(), "Accept": "application/xml"}
+
+
+@breaks("request.accept")
+class RulesJsonOutByWeight(TokenManager):
+    def token_headers(self) -> dict[str, str]:
+        return {**super().token_headers(), "Accept": "text/plain, application/json;q=0"}

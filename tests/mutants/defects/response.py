@@ -125,3 +125,27 @@ class CopiesTheTokenType(ApiClient):
             request.headers["Authorization"] = f"{self.tokens.token_type} {value}"
 
         return Auth(copy, token)
+
+
+@breaks("response.unknown-members")
+class ChokesOnNestedMembers(TokenManager):
+    def token_of(self, members: dict[str, Any]) -> str:
+        if any(isinstance(value, dict) for value in members.values()):
+            raise TokenError("the answer is nested")
+        return super().token_of(members)
+
+
+@breaks("response.token-type-unknown")
+class TakesNotApplicableForBearer(TokenManager):
+    def token_of(self, members: dict[str, Any]) -> str:
+        if members.get("token_type") == "N_A":
+            members = {**members, "token_type": "bearer"}
+        return super().token_of(members)
+
+
+@breaks("response.expires-in-missing")
+class RefusesAnUnlimitedToken(TokenManager):
+    def lifetime_of(self, members: dict[str, Any]) -> float:
+        if members.get("expires_in") is None:
+            raise TokenError("this broker does not say for how long")
+        return super().lifetime_of(members)

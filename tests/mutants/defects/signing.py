@@ -107,3 +107,18 @@ class ShowsTheTokenInARefererOnRedirect(ApiClient):
             headers = {"X-Forwarded-Authorization": f"Bearer {token}"}
             return requests.get(response.headers["Location"], headers=headers, timeout=5)
         return response
+
+
+@breaks("signing.no-credentials")
+class SendsTheSecretAsAnApiKey(Signer):
+    def spoil(self, request: requests.PreparedRequest, token: str) -> None:
+        request.headers["X-Api-Key"] = self.tokens._client_secret
+
+
+@breaks("signing.no-retry-storm")
+class FetchesAgainAndAgainBeforeACall(ApiClient):
+    def is_token_refused(self, response: requests.Response) -> bool:
+        if response.status_code == 401:
+            for _ in range(2):
+                self.tokens.fetch_token()
+        return super().is_token_refused(response)

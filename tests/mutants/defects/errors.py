@@ -1,0 +1,222 @@
+"""Clients with one defect of the chapter ``errors``."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import requests
+
+from examples.model_client import AccessToken, TokenError, TokenManager
+from tests.mutants.workshop import breaks
+
+NOTHING = AccessToken("", 1e12, 1e12)
+
+
+class Lenient(TokenManager):
+    """Makes nothing of some refusals, instead of an error."""
+
+    def overlooks(self, response: requests.Response) -> bool:
+        raise NotImplementedError
+
+    def discard(self, value: str) -> None:
+        if value:
+            super().discard(value)
+
+    def read_token(self, response: requests.Response, asked_at: float) -> AccessToken:
+        return NOTHING if self.overlooks(response) else super().read_token(response, asked_at)
+
+
+@breaks("errors.invalid-client")
+class OverlooksA401(Lenient):
+    def overlooks(self, response: requests.Response) -> bool:
+        return response.status_code == 401
+
+
+@breaks("errors.invalid-client")
+class KeepsItsTokenWhenRefused(TokenManager):
+    def _refreshed(self, now: float) -> AccessToken:
+        try:
+            return self.fetch_token()
+        except TokenError as error:
+            if self._token is not None and (now < self._token.expires_at or "401" in str(error)):
+                return self._token
+            raise
+
+
+@breaks("errors.bad-request")
+class OverlooksWhatIsNoJson(Lenient):
+    def overlooks(self, response: requests.Response) -> bool:
+        return response.status_code == 400 and not response.text.startswith("{")
+
+
+@breaks("errors.bad-request")
+class OverlooksAnInvalidScope(Lenient):
+    def overlooks(self, response: requests.Response) -> bool:
+        return "invalid_scope" in response.text
+
+
+class Retrying(TokenManager):
+    """Asks again, for some answers."""
+
+    most = 2
+
+    def asks_again(self, response: requests.Response) -> bool:
+        raise NotImplementedError
+
+    def pause(self, response: requests.Response) -> None:
+        """Before asking again."""
+
+    def send_token_request(self) -> requests.Response:
+        for attempt in range(1, self.most + 1):
+            response = super().send_token_request()
+            if attempt == self.most or not self.asks_again(response):
+                break
+            self.pause(response)
+        return response
+
+
+@breaks("errors.no-hammering")
+class AsksTwiceWhenUnauthorized(Retrying):
+    def asks_again(self, response: requests.Response) -> bool:
+        return response.status_code == 401
+
+
+@breaks("errors.no-hammering")
+class AsksThriceWhateverIsWrong(Retrying):
+    most = 3
+
+    def asks_again(self, response: requests.Response) -> bool:
+        return response.status_code in (400, 403)
+
+
+class Patient(Retrying):
+    """Asks again while the broker is down, unless it was told for how long."""
+
+    def asks_again(self, response: requests.Response) -> bool:
+        return response.status_code >= 500 and "Retry-After" not in response.headers
+
+
+@breaks("errors.server-error")
+class AsksSevenTimes(Patient):
+    most = 7
+
+
+@breaks("errors.server-error")
+class OverlooksA500(Lenient):
+    def overlooks(self, response: requests.Response) -> bool:
+        return response.status_code == 500
+
+
+@breaks("errors.server-error", "refresh.outage-while-valid", "refresh.outage-after-expiry")
+class AsksForEver(Patient):
+    most = 10**9
+
+
+@breaks("errors.retry-after")
+class AsksAgainAtOnce(Retrying):
+    def asks_again(self, response: requests.Response) -> bool:
+        return response.status_code == 503
+
+
+@breaks("errors.retry-after")
+class AsksAgainAfterASecond(Retrying):
+    def asks_again(self, response: requests.Response) -> bool:
+        return response.status_code == 429
+
+    def pause(self, response: requests.Response) -> None:
+        time.sleep(1)
+
+
+class Deaf(TokenManager):
+    """Makes nothing of some failures of the connection, instead of an error."""
+
+    word = ""
+
+    def fetch_token(self) -> AccessToken:
+        try:
+            response = self._session.post(
+                self._token_url,
+                data=self.token_parameters(),
+                headers=self.token_headers(),
+                timeout=self._timeout,
+                verify=self._verify,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            if self.word in str(error):
+                return NOTHING
+            raise TokenError(type(error).__name__) from None
+        return self.read_token(response, time.time())
+
+    def time_until_refresh(self, lifetime: float) -> float:
+        return lifetime - 30
+
+
+@breaks("errors.transport")
+class OverlooksARefusedConnection(Deaf):
+    word = "refused"
+
+
+@breaks("errors.transport")
+class TakesHalfAnAnswer(Deaf):
+    word = "IncompleteRead"
+
+
+@breaks("errors.timeout")
+class WaitsForEver(TokenManager):
+    def __init__(self, *args: Any, timeout: Any = None, **kwargs: Any) -> None:
+        super().__init__(*args, timeout=None, **kwargs)  # type: ignore[arg-type]
+
+
+@breaks("errors.timeout")
+class ReadsMillisecondsForATimeout(TokenManager):
+    def __init__(self, *args: Any, timeout: float = 10, **kwargs: Any) -> None:
+        super().__init__(*args, timeout=timeout * 1000, **kwargs)
+
+
+@breaks("errors.not-cached")
+class RemembersARefusal(TokenManager):
+    refusal: TokenError | None = None
+
+    def fetch_token(self) -> AccessToken:
+        if self.refusal is not None:
+            raise self.refusal
+        try:
+            return super().fetch_token()
+        except TokenError as error:
+            if "status 4" in str(error):
+                self.refusal = error
+            raise
+
+
+@breaks("errors.not-cached")
+class RestsAfterAnAnswerThatIsNoJson(TokenManager):
+    rests_until = 0.0
+
+    def fetch_token(self) -> AccessToken:
+        if time.time() < self.rests_until:
+            raise TokenError("resting")
+        try:
+            return super().fetch_token()
+        except TokenError as error:
+            if "not JSON" in str(error):
+                self.rests_until = time.time() + 60
+            raise
+
+
+@breaks("errors.cause")
+class SaysOnlyThatItFailed(TokenManager):
+    def fetch_token(self) -> AccessToken:
+        try:
+            return super().fetch_token()
+        except TokenError:
+            raise TokenError("no token") from None
+
+
+@breaks("errors.cause")
+class CallsEveryRefusalInvalidClient(TokenManager):
+    def read_token(self, response: requests.Response, asked_at: float) -> AccessToken:
+        if response.status_code != 200:
+            raise TokenError("refused", "invalid_client")
+        return super().read_token(response, asked_at)

@@ -1,0 +1,31 @@
+"""Clients whose one defect shows only after several things have happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from examples.model_client import TokenError, TokenManager
+from tests.mutants.workshop import breaks
+
+
+@breaks("lifecycle")
+class CannotLoseATokenTwice(TokenManager):
+    lost = 0
+
+    def discard(self, value: str) -> None:
+        self.lost += 1
+        if self.lost > 1:
+            raise TokenError("lost again")
+        super().discard(value)
+
+
+@breaks("lifecycle")
+class TakesNoShorterLifetimeThanBefore(TokenManager):
+    longest = 0.0
+
+    def lifetime_of(self, members: dict[str, Any]) -> float:
+        lifetime = super().lifetime_of(members)
+        if 600 < lifetime < self.longest:
+            raise TokenError("the broker's clock must be wrong")
+        self.longest = max(self.longest, lifetime)
+        return lifetime

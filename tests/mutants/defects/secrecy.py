@@ -1,0 +1,133 @@
+"""Clients with one defect of the chapter ``secrecy``."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from examples.model_client import AccessToken, ApiClient, TokenError, TokenManager
+from tests.mutants.workshop import breaks
+
+log = logging.getLogger("acme.tokens")
+
+
+@breaks("secrecy.secret")
+class ShowsTheSecretInItsRepr(TokenManager):
+    def __repr__(self) -> str:
+        return f"TokenManager({self._client_id!r}, {self._client_secret!r})"
+
+
+@breaks("secrecy.secret")
+class LogsItsHeaders(TokenManager):
+    def token_headers(self) -> dict[str, str]:
+        headers = super().token_headers()
+        log.debug("asking with %s", headers)
+        return headers
+
+
+@breaks("secrecy.secret")
+class ComplainsWithTheSecret(TokenManager):
+    def send_token_request(self) -> requests.Response:
+        try:
+            return super().send_token_request()
+        except TokenError as error:
+            raise TokenError(f"{error}, as {self._client_id}:{self._client_secret}") from None
+
+
+@breaks("secrecy.secret")
+class PrintsTheSecret(TokenManager):
+    def basic(self) -> str:
+        print("credentials:", self._client_id, self._client_secret)  # noqa: T201 - the defect
+        return super().basic()
+
+
+@breaks("secrecy.secret")
+class WarnsWithTheSecret(TokenManager):
+    def fetch_token(self) -> AccessToken:
+        warnings.warn(f"{self._client_secret!r} is not rotated yet", UserWarning, stacklevel=1)
+        return super().fetch_token()
+
+
+@breaks("secrecy.token")
+class LogsTheToken(TokenManager):
+    def token_of(self, members: dict[str, Any]) -> str:
+        token = super().token_of(members)
+        log.info("fetched %s", token)
+        return token
+
+
+@breaks("secrecy.token")
+class ComplainsWithTheAnswer(TokenManager):
+    def lifetime_of(self, members: dict[str, Any]) -> float:
+        try:
+            return super().lifetime_of(members)
+        except TokenError as error:
+            raise TokenError(f"{error}: {members}") from None
+
+
+@breaks("secrecy.token")
+class ShowsTheTokenInItsRepr(ApiClient):
+    def __repr__(self) -> str:
+        return f"ApiClient({self.tokens._token and self.tokens._token.value!r})"
+
+
+class Follower(TokenManager):
+    """Follows redirects of the token endpoint by itself, credentials and all."""
+
+    statuses: tuple[int, ...] = ()
+
+    def send_token_request(self) -> requests.Response:
+        response = super().send_token_request()
+        if response.status_code not in self.statuses:
+            return response
+        home, self._token_url = self._token_url, response.headers["Location"]
+        try:
+            return super().send_token_request()
+        finally:
+            self._token_url = home
+
+
+@breaks("secrecy.redirect")
+class FollowsA307WithCredentials(Follower):
+    statuses = (307, 308)
+
+
+@breaks("secrecy.redirect")
+class FollowsA302WithCredentials(Follower):
+    statuses = (301, 302, 303)
+
+
+class Filing(TokenManager):
+    """Writes its token down, for somebody else to read."""
+
+    mode = 0o644
+
+    def path(self) -> Path:
+        raise NotImplementedError
+
+    def fetch_token(self) -> AccessToken:
+        token = super().fetch_token()
+        path = self.path()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        path.chmod(self.mode)
+        path.write_text(f"{token.value} {token.expires_at}", encoding="utf-8")
+        return token
+
+
+@breaks("secrecy.files")
+class WritesTheTokenWhereItWorks(Filing):
+    def path(self) -> Path:
+        return Path(".token-cache")
+
+
+@breaks("secrecy.files")
+class WritesTheTokenIntoItsHome(Filing):
+    mode = 0o640
+
+    def path(self) -> Path:
+        return Path.home() / ".acme" / "token"
