@@ -134,9 +134,16 @@ def fits(example: Any, samples: Sequence[Any], operations: Collection[str]) -> b
         return bool(alike) and (
             not inside or all(fits(part, inside, operations) for part in example)
         )
-    if isinstance(example, str) and set(alike) <= set(operations):
-        return example in alike
+    if isinstance(example, str) and alike and set(alike) <= set(operations):
+        return example in operations
     return bool(alike)
+
+
+def _fitting(plain: object, samples: Sequence[Any], operations: Collection[str]) -> Any:
+    example = from_plain(plain)
+    if not fits(example, samples, operations):
+        raise ExampleError("its scenario now draws others")
+    return example
 
 
 class Replays:
@@ -161,21 +168,14 @@ class Replays:
         if clause_id not in self._examples:
             return
         try:
-            example = from_plain(self._examples[clause_id])
-        except ExampleError as error:
-            self.outcomes[clause_id] = str(error)
-            return
-        if not fits(example, samples(), operations):
-            self.outcomes.setdefault(clause_id, "its scenario now draws others")
-            return
-        self._attempt(clause_id, lambda: attempt(example))
-
-    def _attempt(self, clause_id: str, attempt: Callable[[], None]) -> None:
-        self.outcomes[clause_id] = ""
-        try:
-            attempt()
+            attempt(_fitting(self._examples[clause_id], samples(), operations))
         except (ScenarioEnded, TargetError):
+            self.outcomes[clause_id] = ""
             raise
+        except ExampleError as error:
+            self.outcomes.setdefault(clause_id, str(error))
         except Exception as error:  # noqa: BLE001 - whatever an outdated example leads to
-            name = type(error).__name__
-            self.outcomes[clause_id] = f"its scenario cannot play it any more ({name})"
+            why = f"its scenario cannot play it any more ({type(error).__name__})"
+            self.outcomes.setdefault(clause_id, why)
+        else:
+            self.outcomes[clause_id] = ""

@@ -17,10 +17,14 @@ import pytest
 import contract_tests
 from contract_tests.run import RunSettings
 from mockbroker.profiles import ConfigError
-from pytest_plugin.known import KnownFailures
-from pytest_plugin.known_file import known_failures_as_toml, read_known_failures
-from pytest_plugin.known_update import update_known
-from pytest_plugin.settings import problem_with, problem_with_output, today
+from pytest_plugin.known import KnownFailure
+from pytest_plugin.known_file import (
+    TODO,
+    known_failures_as_toml,
+    known_failures_of,
+    read_known_failures,
+)
+from pytest_plugin.settings import problem_with, problem_with_output
 from pytest_plugin.terminal import Line, plain, render, width_of
 from pytest_plugin.verdicts import VerdictCollector
 
@@ -28,56 +32,6 @@ __all__ = ["check"]
 
 _JUDGED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 _LEVELS = ("must", "should", "may", "practice")
-
-
-def _readable(_context: click.Context, _parameter: click.Parameter, file: str | None) -> str | None:
-    """The whole path of a file of known failures that can be used."""
-    if file is None:
-        return None
-    _known_failures(file)
-    return str(Path(file).resolve())
-
-
-def _known_failures(file: str) -> KnownFailures:
-    try:
-        return read_known_failures(Path(file), today())
-    except ConfigError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-class _KnownRecord:
-    """The file of known failures into which a run is written."""
-
-    def __init__(self, file: str, before: KnownFailures) -> None:
-        self._file, self._path, self._before = file, Path(file).resolve(), before
-
-    def write(self, collector: VerdictCollector | None) -> None:
-        """Write what was found, and tell how that changed the file."""
-        if collector is None:
-            _echo(Line(f"  {self._file} was not written: the run came to no verdict", "purple"))
-            return
-        update = update_known(collector.report, self._before, collector.examples)
-        text = known_failures_as_toml(update.entries)
-        try:
-            self._path.write_text(text, encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise click.ClickException(f"cannot write {self._file}: {error.strerror}") from error
-        to_do = f", to be given a reason where it says TODO: {update.to_do}" if update.to_do else ""
-        _echo(Line(f"  {self._file} written; known failures: {len(update.entries)}{to_do}"))
-        for remark in update.remarks:
-            _echo(Line(f"    {remark}"))
-
-
-def _open_record(
-    _context: click.Context, _parameter: click.Parameter, file: str | None
-) -> _KnownRecord | None:
-    if file is None:
-        return None
-    problem = problem_with_output(file)
-    if problem:
-        raise click.BadParameter(f"{file}: {problem}")
-    exists = Path(file).exists()
-    return _KnownRecord(file, _known_failures(file) if exists else KnownFailures(file, today()))
 
 
 @click.command()
@@ -99,17 +53,11 @@ def _open_record(
 )
 @click.option("--explore", is_flag=True, help="Draw examples at random, not always the same.")
 @click.option("--seed", type=click.IntRange(min=0), help="Explore again with that seed.")
-@click.option(
-    "--known",
-    metavar="FILE",
-    callback=_readable,
-    help="Failures that are expected, in TOML.",
-)
+@click.option("--known", default="", metavar="FILE", help="Failures that are expected, in TOML.")
 @click.option(
     "--write-known",
-    "record",
+    default="",
     metavar="FILE",
-    callback=_open_record,
     help="Write the failures as known ones; what is said of them there is kept.",
 )
 @click.option("--json", "json_file", default="", metavar="FILE", help="Write the report.")
@@ -130,14 +78,49 @@ def check(context: click.Context, /, target: str, **options: Any) -> None:
     )
     if problem:
         raise click.UsageError(problem)
+    listed = _listed(options["known"], options["write_known"])
+    written = Path(options["write_known"]).resolve()
     progress = _Progress()
     with _isolated():
         status = pytest.main(_arguments(target, options), plugins=[progress])
     if progress.stopped_by:
         raise click.UsageError(progress.stopped_by)
-    if options["record"]:
-        options["record"].write(progress.collector if status in _JUDGED else None)
+    if options["write_known"]:
+        _write_known(written, listed, progress.collector if status in _JUDGED else None)
     context.exit(int(status))
+
+
+def _listed(known: str, written: str) -> dict[str, KnownFailure]:
+    """What these files list already. Raises click.UsageError if one of them cannot be used."""
+    problem = problem_with_output(written) if written else ""
+    if problem:
+        raise click.UsageError(f"--write-known {written}: {problem}")
+    files = [*([known] if known else ()), *([written] if Path(written).is_file() else ())]
+    try:
+        tables = [read_known_failures(Path(file)) for file in files]
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+    return {clause_id: entry for table in tables for clause_id, entry in table.items()}
+
+
+def _write_known(
+    path: Path, before: dict[str, KnownFailure], collector: VerdictCollector | None
+) -> None:
+    """Write what was found into the file, and tell how that changed it."""
+    if collector is None:
+        _echo(Line(f"  {path.name} was not written: the run came to no verdict", "purple"))
+        return
+    entries = known_failures_of(collector.report, before, collector.examples)
+    try:
+        path.write_text(known_failures_as_toml(entries), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise click.ClickException(f"cannot write {path.name}: {error.strerror}") from error
+    listed = {entry.clause_id: entry.reason for entry, _ in entries}
+    to_do = list(listed.values()).count(TODO)
+    needed = f", to be given a reason where it says TODO: {to_do}" if to_do else ""
+    _echo(Line(f"  {path.name} written; known failures: {len(listed)}{needed}"))
+    for clause_id in sorted(before.keys() - listed.keys()):
+        _echo(Line(f"    {clause_id} was dropped: it passes"))
 
 
 def _arguments(target: str, options: dict[str, Any]) -> list[str]:
@@ -155,7 +138,7 @@ def _arguments(target: str, options: dict[str, Any]) -> list[str]:
     if options["json_file"]:
         arguments += ["--contract-json", str(Path(options["json_file"]).resolve())]
     if options["known"]:
-        arguments += ["--contract-known", options["known"]]
+        arguments += ["--contract-known", str(Path(options["known"]).resolve())]
     if options["only"]:
         arguments += ["--contract-only", options["only"]]
     return arguments
@@ -185,6 +168,7 @@ class _Progress:
         self._config: pytest.Config | None = None
         self._total = self._done = 0
         self.stopped_by = ""
+        self.collector: VerdictCollector | None = None
 
     def pytest_configure(self, config: pytest.Config) -> None:
         self._config = config
@@ -216,17 +200,12 @@ class _Progress:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
         self._show("")
-        collector = self.collector
-        if collector and collector.has_report:
+        collector = self._config and self._config.pluginmanager.get_plugin(VerdictCollector.NAME)
+        if isinstance(collector, VerdictCollector) and collector.has_report:
+            self.collector = collector
             width = width_of(shutil.get_terminal_size((100, 24)).columns)
             for line in render(collector.report, width):
                 _echo(line)
-
-    @property
-    def collector(self) -> VerdictCollector | None:
-        """What has gathered the verdicts; None if the run did not come so far."""
-        found = self._config and self._config.pluginmanager.get_plugin(VerdictCollector.NAME)
-        return found if isinstance(found, VerdictCollector) else None
 
     def _show(self, text: str) -> None:
         if self._on_terminal:

@@ -1,4 +1,4 @@
-"""The file of known failures: read, checked, and written as a person would write it."""
+"""The file of known failures: read, checked, brought up to date, and written."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import datetime
 import difflib
 import textwrap
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from contract_tests.replay import ExampleError, to_plain
+from contract_tests.verdicts import BREACHES, Verdict
 from mockbroker.profiles import ConfigError, read_toml
 from mockbroker.spec.catalogue import CATALOGUE
-from pytest_plugin.known import KnownFailure, KnownFailures
+from pytest_plugin.known import KnownFailure
+from pytest_plugin.report import Report
 
-__all__ = ["known_failures_as_toml", "read_known_failures"]
+__all__ = ["TODO", "known_failures_as_toml", "known_failures_of", "read_known_failures"]
+
+TODO = "TODO: say why this failure is accepted"
+"""The reason of an entry to which nobody has given one."""
 
 _TABLE = "known"
 _KEYS = ("clause", "reason", "issue", "expires", "example")
@@ -28,8 +35,8 @@ _WIDTH = 98
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-def read_known_failures(path: Path, today: datetime.date) -> KnownFailures:
-    """The failures that a TOML file lists in tables ``[[known]]``.
+def read_known_failures(path: Path) -> dict[str, KnownFailure]:
+    """The failures that a TOML file lists in tables ``[[known]]``, by clause id.
 
     Raises ConfigError, whose message is one sentence, if the file cannot be read, is no TOML, or
     lists something wrongly.
@@ -46,7 +53,7 @@ def read_known_failures(path: Path, today: datetime.date) -> KnownFailures:
         if problem:
             raise ConfigError(f"{path}, known failure {number}: {problem}")
         entries[table["clause"]] = _entry(table)
-    return KnownFailures(str(path), today, entries)
+    return entries
 
 
 def _entry(table: Mapping[str, Any]) -> KnownFailure:
@@ -94,6 +101,34 @@ def _unknown(name: str, kind: str, known: tuple[str, ...]) -> str:
         return f"there is no {kind} {name!r}; did you mean {close[0]!r}?"
     listed = ", ".join(known) if known is not _CLAUSES else "those that `mockbroker clauses` lists"
     return f"there is no {kind} {name!r}; there are {listed}"
+
+
+def known_failures_of(
+    report: Report, before: Mapping[str, KnownFailure], examples: Mapping[str, Any]
+) -> list[tuple[KnownFailure, str]]:
+    """Every breach of the report, in its order, and what it could not judge of ``before``.
+
+    Each has what was found beside it. One that is listed already keeps what is said of it; one
+    that passes is dropped. ``examples`` are those that showed a breach, by clause id.
+    """
+    entries = []
+    for row in report.rows:
+        found, listed = row.found, before.get(row.clause.id)
+        words = f"({found.verdict.value}): {found.reason}"
+        if found.verdict in BREACHES:
+            entry = listed or KnownFailure(clause_id=row.clause.id, reason=TODO)
+            entries.append((_with_example(entry, examples), f"found {words}"))
+        elif listed is not None and found.verdict is not Verdict.PASSED:
+            entries.append((listed, f"not judged {words}"))
+    return entries
+
+
+def _with_example(entry: KnownFailure, examples: Mapping[str, Any]) -> KnownFailure:
+    """The entry with the example that showed it this time, if that can be kept."""
+    try:
+        return replace(entry, example=to_plain(examples[entry.clause_id]))
+    except (KeyError, ExampleError):
+        return entry
 
 
 def known_failures_as_toml(entries: Iterable[tuple[KnownFailure, str]]) -> str:

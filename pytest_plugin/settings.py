@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from contract_tests.target import TargetError, load_target
 from mockbroker.profiles import ConfigError, profile_named
 from mockbroker.spec.catalogue import CATALOGUE
 from mockbroker.spec.clause import Level
-from pytest_plugin.known import NOTHING_KNOWN, KnownFailures
+from pytest_plugin.known import KnownFailures
 from pytest_plugin.known_file import read_known_failures
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "problem_with",
     "problem_with_output",
     "run_settings",
-    "today",
 ]
 
 _KNOWN = pytest.StashKey[KnownFailures]()
@@ -86,11 +85,6 @@ def problem_with_output(file: str) -> str:
     return ""
 
 
-def today() -> date:
-    """The day that the machine's calendar shows."""
-    return datetime.now(tz=timezone.utc).astimezone().date()
-
-
 def known_failures(config: pytest.Config) -> KnownFailures:
     """The failures that are expected, as of the day on which the session began.
 
@@ -99,10 +93,11 @@ def known_failures(config: pytest.Config) -> KnownFailures:
     file = option(config, "known")
     if _KNOWN not in config.stash:
         try:
-            read = read_known_failures(Path(file), today()) if file else NOTHING_KNOWN
+            entries = read_known_failures(Path(file)) if file else {}
         except ConfigError as error:
             raise pytest.UsageError(f"--contract-known: {error}") from error
-        config.stash[_KNOWN] = read
+        today = datetime.now(tz=timezone.utc).astimezone().date()
+        config.stash[_KNOWN] = KnownFailures(file, today, entries)
     return config.stash[_KNOWN]
 
 

@@ -13,8 +13,12 @@ from contract_tests.verdicts import Finding, Verdict
 from mockbroker import ConfigError, Credentials
 from mockbroker.spec.clause import Level
 from pytest_plugin.known import KnownFailure, KnownFailures
-from pytest_plugin.known_file import known_failures_as_toml, read_known_failures
-from pytest_plugin.known_update import TODO, update_known
+from pytest_plugin.known_file import (
+    TODO,
+    known_failures_as_toml,
+    known_failures_of,
+    read_known_failures,
+)
 from pytest_plugin.report import ClientDescription, build_report
 
 MUST, OTHER, SHOULD = "request.method", "request.url", "refresh.ahead"
@@ -73,7 +77,7 @@ def test_a_bad_file_is_one_sentence(tmp_path, text, message):
     entry = "[[known]]\nclause = 'basic.utf8'\nreason = 'x'\n"
     file.write_text(text.replace("{entry}", entry))
     with pytest.raises(ConfigError) as raised:
-        read_known_failures(file, TODAY)
+        read_known_failures(file)
     assert message in str(raised.value)
     assert "known.toml" in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -81,9 +85,9 @@ def test_a_bad_file_is_one_sentence(tmp_path, text, message):
 
 def test_a_file_that_is_not_there_and_one_that_lists_nothing(tmp_path):
     with pytest.raises(ConfigError, match="cannot read"):
-        read_known_failures(tmp_path / "known.toml", TODAY)
+        read_known_failures(tmp_path / "known.toml")
     (tmp_path / "known.toml").write_text(known_failures_as_toml([]))
-    assert read_known_failures(tmp_path / "known.toml", TODAY).entries == {}
+    assert read_known_failures(tmp_path / "known.toml") == {}
 
 
 examples = st.recursive(
@@ -112,8 +116,7 @@ failures = st.builds(
 def test_what_is_written_is_read_again(module_file, written, found):
     text = known_failures_as_toml([(written, found)])
     module_file.write_text(text, encoding="utf-8", newline="\n")
-    again = read_known_failures(module_file, TODAY)
-    assert again == KnownFailures(str(module_file), TODAY, {MUST: written})
+    assert read_known_failures(module_file) == {MUST: written}
 
 
 def test_the_file_reads_as_a_person_would_write_it():
@@ -141,50 +144,30 @@ def test_the_file_reads_as_a_person_would_write_it():
 # -- writing a run into the file -------------------------------------------------------------------
 
 
-def updated(report, before, examples=None):
-    update = update_known(report, before, examples or {})
-    return {entry.clause_id: entry for entry, _ in update.entries}, update
-
-
 def test_every_breach_is_listed_in_the_order_of_the_catalogue():
     report = report_on(
         KnownFailures(), (SHOULD, ADVICE), (MUST, FAILED, "by GET"), ("basic.utf8", PASSED)
     )
-    entries, update = updated(report, KnownFailures(), {MUST: ("a", 1), SHOULD: object()})
-    assert list(entries.values()) == [
-        KnownFailure(clause_id=MUST, reason=TODO, example=["a", 1]),
-        KnownFailure(clause_id=SHOULD, reason=TODO),
+    assert known_failures_of(report, {}, {MUST: ("a", 1), SHOULD: object()}) == [
+        (KnownFailure(clause_id=MUST, reason=TODO, example=["a", 1]), "found (failed): by GET"),
+        (KnownFailure(clause_id=SHOULD, reason=TODO), "found (advice): "),
     ]
-    assert update.entries[0][1] == "found (failed): by GET"
-    assert update.remarks == ("refresh.ahead has no example: 'object' has no form in TOML",)
-    assert update.to_do == 2
 
 
 def test_what_is_said_of_a_failure_is_kept_and_its_example_is_the_latest():
-    before = known(issue="ACME-17", expires=TODAY, example=["an earlier one"])
+    before = known(issue="ACME-17", expires=YESTERDAY, example=["an earlier one"])
+    later = known(issue="ACME-17", expires=YESTERDAY, example=["a later one"]).entries[MUST]
     for seen_as_known in (before, KnownFailures()):
         report = report_on(seen_as_known, (MUST, FAILED, "by GET"))
-        entries, update = updated(report, before, {MUST: ("a later one",)})
-        assert (
-            entries[MUST]
-            == known(issue="ACME-17", expires=TODAY, example=["a later one"]).entries[MUST]
-        )
-        assert (update.remarks, update.to_do) == ((), 0)
-        assert update.entries[0][1] == "found (failed): by GET"
+        [(entry, found)] = known_failures_of(report, before.entries, {MUST: ("a later one",)})
+        assert (entry, found) == (later, "found (failed): by GET")
+        [(unshown, _)] = known_failures_of(report, before.entries, {})
+        assert unshown == before.entries[MUST]
 
 
-def test_what_changes_beyond_that_is_told():
-    before = known(
-        KnownFailure(clause_id=OTHER, reason="mended meanwhile"),
-        KnownFailure(clause_id=SHOULD, reason="not looked at", example=["x"]),
-        expires=YESTERDAY,
-    )
-    report = report_on(before, (MUST, FAILED), (OTHER, PASSED))
-    entries, update = updated(report, before)
-    assert list(entries) == [MUST, SHOULD]
-    assert entries[SHOULD] == before.entries[SHOULD]
-    assert update.remarks == (
-        "request.method was kept, but expired on 2030-06-14: it still fails a run",
-        "request.url was dropped: it passes",
-        "refresh.ahead was kept unseen: no scenario exercises this clause yet",
-    )
+def test_what_passes_is_dropped_and_what_was_not_judged_is_kept():
+    before = known(KnownFailure(clause_id=SHOULD, reason="not looked at", example=["x"]))
+    report = report_on(before, (MUST, PASSED), (SHOULD, Verdict.NOT_APPLICABLE, "no clock"))
+    assert known_failures_of(report, before.entries, {}) == [
+        (before.entries[SHOULD], "not judged (not-applicable): no clock")
+    ]

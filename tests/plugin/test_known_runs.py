@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_plugin.known_update import TODO
+from pytest_plugin.known_file import TODO
 from tests.plugin.conftest import MODEL_CLIENT, verdicts
 
 BY_GET = """
@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_written_after_all_is_told_in_a_sentence(check, py
 
 
 def test_a_run_that_judges_nothing_writes_nothing(check, pytester):
-    pytester.makepyfile(acme=BY_GET)
+    pytester.makepyfile(acme=BY_GET.replace('"GET"', '"POST"'))
     result = check("acme.py", "--only", "signing.bearer", "--write-known", "known.toml")
     assert result.returncode == 5
     assert "known.toml was not written: the run came to no verdict" in result.stdout
