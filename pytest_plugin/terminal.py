@@ -142,6 +142,7 @@ def _labelled(label: str, text: str) -> Iterator[Line]:
 
 
 def _known(report: Report, width: int) -> Iterator[Line]:
+    """What became of the known failures, as far as their clauses' rows do not say it."""
     if not report.listings:
         return
     standings = [listing.standing for listing in report.listings]
@@ -153,7 +154,7 @@ def _known(report: Report, width: int) -> Iterator[Line]:
         head = f"{mark} {listing.standing.value:<9}  {listing.failure.clause_id}"
         words = "; ".join(filter(None, (_becomes(listing), listing.note)))
         shown = textwrap.wrap(
-            f"{head}: {words}" if words else head,
+            f"{head}: {words}" if words else "",
             width,
             initial_indent="    ",
             subsequent_indent=" " * 17,

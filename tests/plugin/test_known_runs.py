@@ -225,8 +225,9 @@ def run_with_example(check, pytester, example):
 def test_an_example_that_is_kept_is_played_first_and_its_secret_stays_out_of_sight(check, pytester):
     result, shown = run_with_example(check, pytester, TRAP)
     assert result.returncode == 0, shown
-    assert "k known basic.credentials" in shown
-    assert "found (failed): the client raised ValueError: <secret>" in shown
+    assert "k MUST credentials known: rare; found (failed)" in shown
+    assert "the client raised ValueError: <secret>" in shown
+    assert "ignored" not in shown
     document = (pytester.path / "report.json").read_text()
     assert "tr4p" not in result.stdout + result.stderr + document
     file = pytester.path / "known.toml"
