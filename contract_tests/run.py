@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from contract_tests.clean_room import CleanRoom
 from contract_tests.client import ClientConfig, ClientFactory
 from contract_tests.client_thread import Answer
 from contract_tests.driver import PythonClient
+from contract_tests.replay import Replays, remembering, samples_of
 from contract_tests.verdicts import ContractBreached, Finding, NotApplicable, NotTested, Verdict
 from contract_tests.virtual_time import StoryTime, VirtualTime
 from mockbroker.broker import Broker
@@ -55,7 +56,8 @@ class RunSettings:
     ``seed`` draws other examples than those that are drawn every time. ``deadline`` is how many
     seconds of real time one operation of the client may take before it is cut off;
     ``client_timeout`` is the timeout, in seconds, that clients are told to use; ``patience`` is
-    how many seconds of real time a client may wait for a broker that never answers.
+    how many seconds of real time a client may wait for a broker that never answers. ``replays``
+    has plain examples, by clause id, that are played before any other.
     """
 
     profile: Profile = AUTOGRAB
@@ -66,6 +68,7 @@ class RunSettings:
     deadline: float = 10.0
     client_timeout: float = 5.0
     patience: float = 31.0
+    replays: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class ContractRun:
         self.capabilities: tuple[str, ...] = ()
         """Which operations the client offers; known once the rehearsal has begun."""
         self.rehearsal = Rehearsal()
+        self.replays = Replays(self.settings.replays)
         self._mounted: dict[Broker, tuple[Server, str]] = {}
         self._room = CleanRoom()
         self._open_stages = 0
@@ -280,13 +284,20 @@ class ContractRun:
         play: Callable[[Drawn], None],
         *,
         first: Sequence[Drawn] = (),
+        clause_id: str = "",
     ) -> None:
         """Play a scenario for the ``first`` examples and for those that Hypothesis draws.
 
+        Before them all comes the example that is kept of a known failure of ``clause_id``.
         Raises what the play raised for its simplest failing example; NotTested if every example
         was blocked.
         """
-        attempts = _Attempts(play)
+        attempts = _Attempts(remembering(play))
+
+        def samples() -> list[Drawn]:
+            return [*first, *samples_of(strategy)]
+
+        self.replays.play(clause_id, attempts, samples, self.capabilities)
         for drawn in first:
             attempts(drawn)
         test = hypothesis.given(strategy)(attempts.__call__)

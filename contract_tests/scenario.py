@@ -44,7 +44,7 @@ class Scenario:
     ) -> None:
         """Play for the ``first`` examples and all those that Hypothesis draws."""
         self.run.needs_working_client()
-        self.run.for_all(strategy, play, first=first)
+        self.run.for_all(strategy, play, first=first, clause_id=self.clause_id)
 
     def for_each(self, cases: Iterable[Drawn], play: Callable[[Drawn, str], None]) -> None:
         """Play each of a few cases through each operation that the client offers.
@@ -84,5 +84,5 @@ class Scenario:
                 if not stage.trace.token_requests:
                     raise NotTested("the client never asked for a token")
 
-        self.run.for_all(drawn, play, first=chosen)
+        self.run.for_all(drawn, play, first=chosen, clause_id=self.clause_id)
         self.run.needs_working_client()

@@ -10,12 +10,14 @@ from mockbroker.spec.clause import Breach
 from mockbroker.spec.exchange import Exchange
 
 __all__ = [
+    "BREACHES",
     "ClientCrashed",
     "ClientHung",
     "ContractBreached",
     "Finding",
     "NotApplicable",
     "NotTested",
+    "ScenarioEnded",
     "Verdict",
 ]
 
@@ -34,11 +36,20 @@ class Verdict(str, enum.Enum):
     CRASH = "crash"
 
 
-class _Outcome(Exception):  # noqa: N818 - an outcome of a scenario, no error of the program
-    """Base of everything by which a scenario ends other than by passing."""
+BREACHES = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH)
+"""The verdicts on a client that did not keep a clause."""
 
 
-class ContractBreached(_Outcome):
+class ScenarioEnded(Exception):  # noqa: N818 - an outcome of a scenario, no error of the program
+    """Base of everything by which a scenario ends other than by passing.
+
+    ``drawn`` is the example that led to it, or None if none was drawn.
+    """
+
+    drawn: Any = None
+
+
+class ContractBreached(ScenarioEnded):
     """The client broke the scenario's own clause.
 
     ``story`` is what happened, step by step; ``exchanges`` are the messages, secrets masked;
@@ -68,15 +79,15 @@ class ContractBreached(_Outcome):
         )
 
 
-class NotTested(_Outcome):
+class NotTested(ScenarioEnded):
     """The clause could not be judged; the text says what stood in the way."""
 
 
-class NotApplicable(_Outcome):
+class NotApplicable(ScenarioEnded):
     """The client declares that it lacks what the clause is about."""
 
 
-class ClientHung(_Outcome):
+class ClientHung(ScenarioEnded):
     """The client did not come back, or made requests without end, and was cut off.
 
     ``exchanges`` are those that were seen meanwhile; ``is_flood`` if there were too many of them.
@@ -89,7 +100,7 @@ class ClientHung(_Outcome):
         super().__init__(message)
 
 
-class ClientCrashed(_Outcome):
+class ClientCrashed(ScenarioEnded):
     """The client, or what drives it, died."""
 
 

@@ -15,7 +15,7 @@ if sys.version_info >= (3, 11):
 else:  # pragma: no cover - the same parser under its older name
     import tomli as tomllib
 
-__all__ = ["ConfigError", "load_profiles", "profile_named"]
+__all__ = ["ConfigError", "load_profiles", "profile_named", "read_toml"]
 
 CHOICES: dict[str, tuple[object, ...]] = {
     "client_authentication": ("basic", "post"),
@@ -61,14 +61,15 @@ def load_profiles(path: Path) -> dict[str, Profile]:
     ``[tool.mockbroker.profiles.NAME]``. Raises ConfigError if the file cannot be read, is no
     TOML, or describes a profile wrongly.
     """
-    document = _read(path)
+    document = read_toml(path)
     if path.name == "pyproject.toml":
         document = _table(_table(document, "tool", path), "mockbroker", path)
     tables = _table(document, "profiles", path)
     return {name: _profile(name, table, path) for name, table in tables.items()}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file holds. Raises ConfigError if it cannot be read or is no TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

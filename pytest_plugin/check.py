@@ -15,13 +15,22 @@ import pytest
 
 import contract_tests
 from contract_tests.run import RunSettings
-from pytest_plugin.printing import print_report
-from pytest_plugin.settings import problem_with
-from pytest_plugin.terminal import plain
+from mockbroker.profiles import ConfigError
+from pytest_plugin.known import KnownFailure
+from pytest_plugin.known_file import (
+    TODO,
+    known_failures_as_toml,
+    known_failures_of,
+    read_known_failures,
+)
+from pytest_plugin.printing import print_line, print_report
+from pytest_plugin.settings import problem_with, problem_with_output
+from pytest_plugin.terminal import Line, plain
 from pytest_plugin.verdicts import VerdictCollector
 
 __all__ = ["check"]
 
+_JUDGED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 _LEVELS = ("must", "should", "may", "practice")
 
 
@@ -44,6 +53,13 @@ _LEVELS = ("must", "should", "may", "practice")
 )
 @click.option("--explore", is_flag=True, help="Draw examples at random, not always the same.")
 @click.option("--seed", type=click.IntRange(min=0), help="Explore again with that seed.")
+@click.option("--known", default="", metavar="FILE", help="Failures that are expected, in TOML.")
+@click.option(
+    "--write-known",
+    default="",
+    metavar="FILE",
+    help="Write the failures as known ones; what is said of them there is kept.",
+)
 @click.option("--json", "json_file", default="", metavar="FILE", help="Write the report.")
 @click.pass_context
 def check(context: click.Context, /, target: str, **options: Any) -> None:
@@ -62,12 +78,49 @@ def check(context: click.Context, /, target: str, **options: Any) -> None:
     )
     if problem:
         raise click.UsageError(problem)
+    listed = _listed(options["known"], options["write_known"])
+    written = Path(options["write_known"]).resolve()
     progress = _Progress()
     with _isolated():
         status = pytest.main(_arguments(target, options), plugins=[progress])
     if progress.stopped_by:
         raise click.UsageError(progress.stopped_by)
+    if options["write_known"]:
+        _write_known(written, listed, progress.collector if status in _JUDGED else None)
     context.exit(int(status))
+
+
+def _listed(known: str, written: str) -> dict[str, KnownFailure]:
+    """What these files list already. Raises click.UsageError if one of them cannot be used."""
+    problem = problem_with_output(written) if written else ""
+    if problem:
+        raise click.UsageError(f"--write-known {written}: {problem}")
+    files = [*([known] if known else ()), *([written] if Path(written).is_file() else ())]
+    try:
+        tables = [read_known_failures(Path(file)) for file in files]
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+    return {clause_id: entry for table in tables for clause_id, entry in table.items()}
+
+
+def _write_known(
+    path: Path, before: dict[str, KnownFailure], collector: VerdictCollector | None
+) -> None:
+    """Write what was found into the file, and tell how that changed it."""
+    if collector is None:
+        print_line(Line(f"  {path.name} was not written: the run came to no verdict", "purple"))
+        return
+    entries = known_failures_of(collector.report, before, collector.examples)
+    try:
+        path.write_text(known_failures_as_toml(entries), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise click.ClickException(f"cannot write {path.name}: {error.strerror}") from error
+    listed = {entry.clause_id: entry.reason for entry, _ in entries}
+    to_do = list(listed.values()).count(TODO)
+    needed = f", to be given a reason where it says TODO: {to_do}" if to_do else ""
+    print_line(Line(f"  {path.name} written; known failures: {len(listed)}{needed}"))
+    for clause_id in sorted(before.keys() - listed.keys()):
+        print_line(Line(f"    {clause_id} was dropped: it passes"))
 
 
 def _arguments(target: str, options: dict[str, Any]) -> list[str]:
@@ -84,6 +137,8 @@ def _arguments(target: str, options: dict[str, Any]) -> list[str]:
         arguments += ["--contract-seed", str(options["seed"])]
     if options["json_file"]:
         arguments += ["--contract-json", str(Path(options["json_file"]).resolve())]
+    if options["known"]:
+        arguments += ["--contract-known", str(Path(options["known"]).resolve())]
     if options["only"]:
         arguments += ["--contract-only", options["only"]]
     return arguments
@@ -113,6 +168,7 @@ class _Progress:
         self._config: pytest.Config | None = None
         self._total = self._done = 0
         self.stopped_by = ""
+        self.collector: VerdictCollector | None = None
 
     def pytest_configure(self, config: pytest.Config) -> None:
         self._config = config
@@ -146,6 +202,7 @@ class _Progress:
         self._show("")
         collector = self._config and self._config.pluginmanager.get_plugin(VerdictCollector.NAME)
         if isinstance(collector, VerdictCollector) and collector.has_report:
+            self.collector = collector
             print_report(collector.report)
 
     def _show(self, text: str) -> None:

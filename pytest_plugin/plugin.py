@@ -38,6 +38,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "examples": {"metavar": "N", "help": "how many examples to draw for a clause (default: 25)"},
     "only": {"metavar": "PATTERN", "help": "judge the clauses whose id holds this text"},
     "seed": {"metavar": "N", "help": "explore again what a run with that seed explored"},
+    "known": {"metavar": "FILE", "help": "a TOML file of failures that are expected"},
     "json": {"metavar": "FILE", "help": "write the report as JSON"},
 }
 
@@ -64,6 +65,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_plugin.settings import check_settings  # noqa: PLC0415 - only if used
 
         check_settings(config)
+    if config.getoption("contract_known") or config.getini("contract_known"):
+        from pytest_plugin.settings import known_failures  # noqa: PLC0415 - only if used
+
+        known_failures(config)
 
 
 def collector_of(config: pytest.Config) -> VerdictCollector:

@@ -12,13 +12,18 @@ from mockbroker.serving import echo
 from pytest_plugin.report import Report
 from pytest_plugin.terminal import Line, plain, render, width_of
 
-__all__ = ["print_report"]
+__all__ = ["print_line", "print_report"]
 
 
 def print_report(report: Report) -> None:
     """Print the report to stdout, in one piece and as wide as the terminal."""
     width = width_of(shutil.get_terminal_size((100, 24)).columns)
     echo("\n".join(map(_styled, render(report, width))))
+
+
+def print_line(line: Line) -> None:
+    """Print one more line to stdout."""
+    echo(_styled(line))
 
 
 def _styled(line: Line) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from contract_tests.verdicts import Finding, Verdict
+from contract_tests.verdicts import BREACHES, Finding, Verdict
 from mockbroker.spec.catalogue import CATALOGUE
 from mockbroker.spec.clause import Clause, Level
+from pytest_plugin.known import NOTHING_KNOWN, KnownFailures, Listing
 
 __all__ = ["ClientDescription", "Report", "Row", "build_report"]
 
@@ -17,8 +19,9 @@ NO_SCENARIO = "no scenario exercises this clause yet"
 NOT_SELECTED = "not selected in this run"
 
 _LEVELS = list(Level)
-_BREACHES = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH)
-_REACHED = (*_BREACHES, Verdict.PASSED)
+_FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
+_REACHED = (*BREACHES, Verdict.PASSED, Verdict.KNOWN, Verdict.STALE)
+_BLOCKER = re.compile(r"blocked by ([a-z0-9.-]*[a-z0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,15 @@ class ClientDescription:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A clause and what was found. ``was_run`` is False if no scenario was even begun."""
+    """A clause and what was found. ``was_run`` is False if no scenario was even begun.
+
+    ``listing`` says what became of the known failure that is listed for the clause, if one is.
+    """
 
     clause: Clause
     finding: Finding
     was_run: bool
+    listing: Listing | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -54,13 +61,24 @@ class Row:
         return self.finding.verdict
 
     @property
+    def found(self) -> Finding:
+        """What was found, whatever is listed."""
+        return self.listing.found if self.listing else self.finding
+
+    @property
     def is_blocked(self) -> bool:
         """Whether a scenario was played and could not be judged."""
         return self.was_run and self.verdict is Verdict.NOT_TESTED
 
+    @property
+    def blocker(self) -> str:
+        """The clause by whose breach this one was blocked; empty if it is not known."""
+        named = _BLOCKER.match(self.finding.reason) if self.is_blocked else None
+        return named[1] if named else ""
+
     def to_json(self) -> dict[str, Any]:
         """The row as the JSON report has it."""
-        return {
+        row = {
             "id": self.clause.id,
             "level": self.clause.level.value,
             "title": self.clause.title,
@@ -71,6 +89,7 @@ class Row:
             "exchanges": list(self.finding.exchanges),
             "curl": self.finding.curl,
         }
+        return {**row, "known": self.listing.to_json()} if self.listing else row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,22 +105,44 @@ class Report:
     measured: Mapping[str, Any] = field(default_factory=dict)
     fail_on: Level = Level.MUST
     observed: bool = False
+    known_file: str = ""
 
     @property
     def conforms(self) -> bool:
-        """Whether something was tested, nothing binding was broken, and no MUST was blocked."""
-        return not self.failures and not self.blocked and self.count(Verdict.PASSED) > 0
+        """Whether something was tested, nothing binding was broken, and no MUST was blocked.
+
+        Failures that are known do not count.
+        """
+        judged = self.count(Verdict.PASSED) + self.count(Verdict.KNOWN)
+        return not self.failures and not self.blocked and judged > 0
 
     @property
     def failures(self) -> tuple[Row, ...]:
-        """The rows that fail the run."""
-        fatal = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
-        return tuple(r for r in self.rows if r.verdict in fatal and self.is_binding(r.clause))
+        """The rows that fail the run: binding ones, and what is listed as known and passes."""
+        return tuple(
+            r
+            for r in self.rows
+            if r.verdict is Verdict.STALE or (r.verdict in _FATAL and self.is_binding(r.clause))
+        )
 
     @property
     def blocked(self) -> tuple[Row, ...]:
-        """The binding clauses of which a scenario was played and could not be judged."""
-        return tuple(r for r in self.rows if r.is_blocked and self.is_binding(r.clause))
+        """The binding clauses of which a scenario was played and could not be judged.
+
+        What a known failure blocks is not counted, unless nothing passes beside it.
+        """
+        known = {r.clause.id for r in self.rows if r.verdict is Verdict.KNOWN}
+        excused = known if self.count(Verdict.PASSED) else frozenset[str]()
+        return tuple(
+            r
+            for r in self.rows
+            if r.is_blocked and self.is_binding(r.clause) and r.blocker not in excused
+        )
+
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """What became of each known failure, in the order of the catalogue."""
+        return tuple(row.listing for row in self.rows if row.listing)
 
     @property
     def exit_status(self) -> int:
@@ -144,30 +185,39 @@ def build_report(
     fail_on: Level = Level.MUST,
     deselected: Iterable[str] = (),
     unseen: Mapping[str, str] | None = None,
+    known: KnownFailures = NOTHING_KNOWN,
+    replays: Mapping[str, str] | None = None,
 ) -> Report:
-    """The report that these findings make.
+    """The report that these findings make, in the light of the failures that are known.
 
     Several findings on one clause are merged: a breach found in any scenario counts against the
     clause, whatever its own scenario said. Of two breaches the first is told. Of traffic merely
-    observed, ``unseen`` says why nothing is known of a clause.
+    observed, ``unseen`` says why nothing is known of a clause. ``replays`` says of each clause
+    whose known example had its turn why it was not played.
     """
     merged: dict[str, Finding] = {}
     for finding in findings:
         merged[finding.clause_id] = _graver(merged.get(finding.clause_id), finding)
     reasons = {**dict.fromkeys(deselected, NOT_SELECTED), **(unseen or {})}
-    rows = tuple(_row(clause, merged.get(clause.id), reasons) for clause in CATALOGUE)
+    found = (_row(clause, merged.get(clause.id), reasons) for clause in CATALOGUE)
     return Report(
         profile=profile,
         client=client,
-        rows=rows,
+        rows=tuple(_in_the_light_of(known, row, replays or {}) for row in found),
         measured=measured,
         fail_on=fail_on,
         observed=unseen is not None,
+        known_file=known.file,
     )
 
 
+def _in_the_light_of(known: KnownFailures, row: Row, replays: Mapping[str, str]) -> Row:
+    listing = known.listing(row.finding, replays)
+    return replace(row, finding=listing.finding, listing=listing) if listing else row
+
+
 def _graver(one: Finding | None, other: Finding) -> Finding:
-    if one is None or (one.verdict not in _BREACHES and other.verdict in _BREACHES):
+    if one is None or (one.verdict not in BREACHES and other.verdict in BREACHES):
         return other
     return one
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,21 @@ from contract_tests.target import TargetError, load_target
 from mockbroker.profiles import ConfigError, profile_named
 from mockbroker.spec.catalogue import CATALOGUE
 from mockbroker.spec.clause import Level
+from pytest_plugin.known import KnownFailures
+from pytest_plugin.known_file import read_known_failures
 
 __all__ = [
     "check_settings",
     "factory_from_options",
     "fail_on",
+    "known_failures",
     "option",
     "problem_with",
+    "problem_with_output",
     "run_settings",
 ]
+
+_KNOWN = pytest.StashKey[KnownFailures]()
 
 
 def option(config: pytest.Config, name: str) -> str:
@@ -65,11 +72,33 @@ def problem_with(*, client: str, profile: str, only: str, json: str, prefix: str
         return str(error)
     if not any(only in known.id for known in CATALOGUE):
         return f"{prefix}only {only!r} matches no clause; `mockbroker clauses` lists them"
-    if json and not Path(json).resolve().parent.is_dir():
-        return f"{prefix}json {json}: there is no such folder"
-    if json and Path(json).is_dir():
-        return f"{prefix}json {json}: this is a folder; name a file"
+    problem = problem_with_output(json) if json else ""
+    return f"{prefix}json {json}: {problem}" if problem else ""
+
+
+def problem_with_output(file: str) -> str:
+    """Why that file cannot be written; empty if it can."""
+    if not Path(file).resolve().parent.is_dir():
+        return "there is no such folder"
+    if Path(file).is_dir():
+        return "this is a folder; name a file"
     return ""
+
+
+def known_failures(config: pytest.Config) -> KnownFailures:
+    """The failures that are expected, as of the day on which the session began.
+
+    Raises pytest.UsageError if the file that lists them cannot be used.
+    """
+    file = option(config, "known")
+    if _KNOWN not in config.stash:
+        try:
+            entries = read_known_failures(Path(file)) if file else {}
+        except ConfigError as error:
+            raise pytest.UsageError(f"--contract-known: {error}") from error
+        today = datetime.now(tz=timezone.utc).astimezone().date()
+        config.stash[_KNOWN] = KnownFailures(file, today, entries)
+    return config.stash[_KNOWN]
 
 
 def factory_from_options(config: pytest.Config) -> ClientFactory:
@@ -91,6 +120,7 @@ def run_settings(config: pytest.Config) -> RunSettings:
         seed=_seed(config),
         fail_on=fail_on(config),
         target=option(config, "client"),
+        replays=known_failures(config).replays,
     )
 
 

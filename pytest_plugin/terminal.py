@@ -6,11 +6,13 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from contract_tests.verdicts import Finding, Verdict
 from mockbroker.spec.catalogue import clause
 from mockbroker.spec.clause import Level
+from pytest_plugin.known import Listing, Standing
 from pytest_plugin.report import Report, Row
 
 __all__ = ["Line", "plain", "render", "story", "width_of"]
@@ -26,6 +28,12 @@ _MARKS = {
     Verdict.STALE: ("s", "red"),
     Verdict.HANG: ("H", "red"),
     Verdict.CRASH: ("C", "red"),
+}
+_STANDINGS = {
+    Standing.KNOWN: ("k", "yellow"),
+    Standing.STALE: ("s", "red"),
+    Standing.EXPIRED: ("✗", "red"),
+    Standing.UNMATCHED: ("?", "purple"),
 }
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "→": ">", "·": "-", "…": "...", "“": '"', "”": '"'})
 
@@ -62,6 +70,7 @@ def render(report: Report, width: int) -> Iterator[Line]:
         if row.verdict in {Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH}:
             yield Line()
             yield from (replace(line, text=f"  {line.text}") for line in story(row.finding))
+    yield from _known(report, width)
     yield from _measured(report.measured)
     yield Line()
     yield from _verdict(report, width)
@@ -132,6 +141,39 @@ def _labelled(label: str, text: str) -> Iterator[Line]:
         yield Line(f"    {shown:<8} {line}", "faint" if label == "traffic" else "")
 
 
+def _known(report: Report, width: int) -> Iterator[Line]:
+    """What became of the known failures, as far as their clauses' rows do not say it."""
+    if not report.listings:
+        return
+    standings = [listing.standing for listing in report.listings]
+    counts = (f"{standings.count(s)} {s.value}" for s in Standing if s in standings)
+    yield Line()
+    yield Line(f"  Known failures, by {Path(report.known_file).name}: {', '.join(counts)}", "bold")
+    for listing in report.listings:
+        mark, style = _STANDINGS[listing.standing]
+        head = f"{mark} {listing.standing.value:<9}  {listing.failure.clause_id}"
+        words = "; ".join(filter(None, (_becomes(listing), listing.note)))
+        shown = textwrap.wrap(
+            f"{head}: {words}" if words else "",
+            width,
+            initial_indent="    ",
+            subsequent_indent=" " * 17,
+            break_on_hyphens=False,
+        )
+        yield from (Line(text, style) for text in shown)
+
+
+def _becomes(listing: Listing) -> str:
+    """What the reader has to know of an entry beyond its standing."""
+    if listing.standing is Standing.STALE:
+        return "passes; remove its entry"
+    if listing.standing is Standing.EXPIRED:
+        return f"on {listing.failure.expires}; mend it, or give it another date"
+    if listing.standing is Standing.UNMATCHED:
+        return f"{listing.found.verdict.value}, {listing.found.reason}"
+    return ""
+
+
 def _measured(facts: Any) -> Iterator[Line]:
     shown = [text for text in (_fact(name, value) for name, value in facts.items()) if text]
     if shown:
@@ -153,7 +195,8 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
         f"{report.count(verdict)} {verdict.value}" for verdict in Verdict if report.count(verdict)
     )
     if report.conforms:
-        yield Line(f"  ✓ CONFORMS at level {report.fail_on.value}: {counts}", "green")
+        known = ", known failures aside" if report.count(Verdict.KNOWN) else ""
+        yield Line(f"  ✓ CONFORMS at level {report.fail_on.value}{known}: {counts}", "green")
     elif report.exit_status == 5:  # noqa: PLR2004 - pytest's "no tests collected"
         yield Line(f"  ? NOTHING WAS TESTED: {counts}", "purple")
     else:
@@ -167,8 +210,10 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
 
 
 def _next_steps(report: Report) -> Iterator[str]:
-    if report.failures:
-        first = report.failures[0].clause.id
+    first = report.failures[0].clause.id if report.failures else ""
+    if first and report.failures[0].verdict is Verdict.STALE:
+        yield f"  Next: {first} is mended; remove its entry from {Path(report.known_file).name}"
+    elif first:
         then = "audit again" if report.observed else f"check it alone with --only {first}"
         yield f"  Next: mend {first}, then {then}"
     elif report.blocked:

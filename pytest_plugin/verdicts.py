@@ -17,10 +17,12 @@ from contract_tests.verdicts import (
     Finding,
     NotApplicable,
     NotTested,
+    ScenarioEnded,
     Verdict,
 )
+from pytest_plugin.known import Standing
 from pytest_plugin.report import ClientDescription, Report, build_report
-from pytest_plugin.settings import fail_on, option
+from pytest_plugin.settings import fail_on, known_failures, option
 from pytest_plugin.terminal import plain, render, story, width_of
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ _LETTERS = {
     Verdict.ADVICE: "a",
     Verdict.NOT_APPLICABLE: "-",
     Verdict.NOT_TESTED: "?",
+    Verdict.KNOWN: "k",
     Verdict.HANG: "H",
     Verdict.CRASH: "C",
 }
@@ -52,6 +55,9 @@ class VerdictCollector:
         self._noted: list[Finding] = []
         self._deselected: set[str] = set()
         self._client: dict[str, Any] = {}
+        self._known = known_failures(config)
+        self.examples: dict[str, Any] = {}
+        """The examples that led to something, by clause id; only what this process has played."""
         self.run: ContractRun | None = None
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
@@ -71,7 +77,7 @@ class VerdictCollector:
         elif clause_id and call.when == "call" and self.run is not None:
             finding = self._finding(clause_id, call)
             if finding is not None:
-                _dress(report, finding)
+                _dress(report, self._shown(finding))
                 self._attach(report, finding)
         return report
 
@@ -79,6 +85,8 @@ class VerdictCollector:
         error = call.excinfo.value if call.excinfo else None
         if error is None:
             return Finding(clause_id, Verdict.PASSED)
+        if isinstance(error, ScenarioEnded) and error.drawn is not None:
+            self.examples[clause_id] = error.drawn
         if isinstance(error, ContractBreached) and self.run is not None:
             return error.finding(self.run.verdict_on_breach(clause_id))
         for kind, verdict in _OUTCOMES.items():
@@ -86,6 +94,12 @@ class VerdictCollector:
                 reason, _, example = str(error).partition("\n")
                 return Finding(clause_id, verdict, reason, example)
         return None
+
+    def _shown(self, own: Finding) -> Finding:
+        """The finding as known, if it is; that one passes is not known before the run's end."""
+        listing = self._known.listing(own)
+        known = listing is not None and listing.standing is not Standing.STALE
+        return listing.finding if listing and known else own
 
     def _attach(self, report: pytest.TestReport, own: Finding) -> None:
         assert self.run is not None
@@ -95,6 +109,8 @@ class VerdictCollector:
             "capabilities": list(self.run.capabilities),
             "measured": self.run.measured(),
             "clock_seen": self.run.rehearsal.clock_seen,
+            "replays": self.run.replays.outcomes,
+            "deselected": sorted(self._deselected),
         }
         report.user_properties += [(_PROPERTY, payload), (_CLIENT, json.dumps(client))]
 
@@ -110,8 +126,11 @@ class VerdictCollector:
         self._own.append(own)
         self._noted += noted
         client = json.loads(str(brought[_CLIENT]))
-        measured = {**self._client.get("measured", {}), **client["measured"]}
-        self._client = {**client, "measured": measured}
+        gathered = {
+            name: {**self._client.get(name, {}), **client[name]} for name in ("measured", "replays")
+        }
+        self._client = {**client, **gathered}
+        self._deselected |= set(client["deselected"])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
@@ -119,7 +138,7 @@ class VerdictCollector:
         text = dict(report.user_properties).get(_PROPERTY)
         if report.when != "call" or text is None:
             return None
-        verdict = Verdict(json.loads(str(text))[0]["verdict"])
+        verdict = self._shown(Finding.from_json(json.loads(str(text))[0])).verdict
         if verdict not in _LETTERS:
             return None
         return verdict.value, _LETTERS[verdict], verdict.value.upper()
@@ -144,6 +163,8 @@ class VerdictCollector:
             measured=self._client.get("measured", {}),
             fail_on=fail_on(self._config),
             deselected=self._deselected,
+            known=self._known,
+            replays=self._client.get("replays", {}),
         )
 
     @pytest.hookimpl(trylast=True)

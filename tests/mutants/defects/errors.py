@@ -108,7 +108,7 @@ class OverlooksA500(Lenient):
         return response.status_code == 500
 
 
-@breaks("errors.server-error", "refresh.outage-while-valid", "refresh.outage-after-expiry")
+@breaks("errors.server-error")
 class AsksForEver(Patient):
     most = 10**9
 

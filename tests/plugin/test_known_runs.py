@@ -1,0 +1,263 @@
+"""Runs that know of failures, that list them, and that play their examples first."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pytest_plugin.known_file import TODO
+from tests.plugin.conftest import MODEL_CLIENT, verdicts
+
+BY_GET = """
+    import requests
+
+    class Client:
+        method = "GET"
+
+        def __init__(self, config):
+            self.config = config
+
+        def get_token(self):
+            answer = requests.request(
+                self.method,
+                self.config.token_url,
+                auth=(self.config.client_id, self.config.client_secret),
+                data={"grant_type": "client_credentials"},
+                timeout=self.config.timeout,
+            )
+            return answer.json()["access_token"]
+
+    make_client = Client
+"""
+QUICK = ("--only", "request.", "--examples", "2")
+CONTRACT_QUICK = ("--contract-only", "request.", "--contract-examples", "2")
+METHOD = '[[known]]\nclause = "request.method"\nreason = "an old library"\nissue = "ACME-17"\n'
+
+
+def row_of(path: Path, clause_id: str) -> dict[str, object]:
+    rows = json.loads(path.read_text(encoding="utf-8"))["clauses"]
+    return next(row for row in rows if row["id"] == clause_id)
+
+
+def standings(path: Path) -> dict[str, str]:
+    rows = json.loads(path.read_text(encoding="utf-8"))["clauses"]
+    return {row["id"]: row["known"]["standing"] for row in rows if "known" in row}
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_both_ways_of_running_know_a_failure(contract, check, pytester, workers):
+    pytester.makepyfile(acme=BY_GET)
+    (pytester.path / "known.toml").write_text(METHOD)
+    options = ("--contract-known", "known.toml", "--contract-json", "a.json", *workers)
+    by_pytest = contract("--contract-client", "acme.py", *CONTRACT_QUICK, *options)
+    assert by_pytest.ret == 0
+    by_pytest.stdout.fnmatch_lines(["*5 passed, *1 known*"])
+    by_command = check("acme.py", *QUICK, "--known", "known.toml", "--json", "b.json")
+    assert by_command.returncode == 0, by_command.stdout
+    for output in (by_pytest.stdout.str(), by_command.stdout):
+        shown = " ".join(output.split())
+        assert (
+            "known: an old library (ACME-17); found (failed): the token was asked for by GET"
+            in shown
+        )
+        assert "CONFORMS at level MUST, known failures aside: 5 passed, 50 not-tested, 1" in shown
+        assert "✗ request.method" not in shown
+    rows = [row_of(pytester.path / name, "request.method") for name in ("a.json", "b.json")]
+    assert rows[0]["known"] == rows[1]["known"]
+    assert rows[0]["reason"] == rows[1]["reason"]
+    for row in rows:
+        assert row["verdict"] == "known"
+        assert "get_token → token #1" in row["example"]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_stale_expired_and_unmatched_in_a_run(contract, pytester, workers):
+    pytester.makepyfile(acme=BY_GET)
+    (pytester.path / "known.toml").write_text(
+        METHOD
+        + "expires = 2020-02-29\n"
+        + '[[known]]\nclause = "request.url"\nreason = "mended"\n'
+        + '[[known]]\nclause = "basic.utf8"\nreason = "elsewhere"\n'
+    )
+    pytester.makeini("[pytest]\ncontract_known = known.toml\n")
+    options = ("--contract-json", "report.json", *workers)
+    result = contract("--contract-client", "acme.py", *CONTRACT_QUICK, *options)
+    assert result.ret == 1
+    result.assert_outcomes(passed=5, failed=1)
+    shown = " ".join(result.stdout.str().split())
+    assert "the known failure expired on 2020-02-29: an old library (ACME-17)" in shown
+    assert "1 stale, 1 expired, 1 unmatched" in shown
+    assert "? unmatched basic.utf8: not-tested, not selected in this run" in shown
+    assert "because of request.method, request.url" in shown
+    assert standings(pytester.path / "report.json") == {
+        "request.method": "expired",
+        "request.url": "stale",
+        "basic.utf8": "unmatched",
+    }
+    found = verdicts(pytester.path / "report.json")
+    assert (found["request.method"], found["request.url"]) == ("failed", "stale")
+
+
+def test_stale_alone_fails_the_run(contract, check, pytester):
+    (pytester.path / "known.toml").write_text(METHOD)
+    by_command = check(str(MODEL_CLIENT), *QUICK, "--known", "known.toml")
+    assert by_command.returncode == 1
+    assert "Next: request.method is mended; remove its entry from known.toml" in by_command.stdout
+    options = ("--contract-known", "known.toml")
+    assert contract("--contract-client", str(MODEL_CLIENT), *CONTRACT_QUICK, *options).ret == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot read known.toml: No such file or directory"),
+        (METHOD.replace("method", "methd"), "there is no clause 'request.methd'; did you mean"),
+    ],
+)
+def test_a_bad_file_ends_a_run_before_it_begins(contract, check, pytester, text, message):
+    if text:
+        (pytester.path / "known.toml").write_text(text)
+    by_command = check(str(MODEL_CLIENT), "--known", "known.toml")
+    assert by_command.returncode == 4
+    assert message in by_command.stderr
+    assert by_command.stderr.count("\n") == 1
+    by_pytest = contract("--contract-client", str(MODEL_CLIENT), "--contract-known", "known.toml")
+    assert by_pytest.ret == 4
+    assert message in by_pytest.stdout.str() + by_pytest.stderr.str()
+    assert "Traceback" not in by_pytest.stdout.str() + by_pytest.stderr.str()
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("no/such/known.toml", "there is no such folder"),
+        (".", "this is a folder; name a file"),
+        ("bad.toml", "bad.toml is no TOML file"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_before_the_run(check, pytester, file, message):
+    (pytester.path / "bad.toml").write_text("precious, but no TOML")
+    result = check(str(MODEL_CLIENT), "--write-known", file)
+    assert result.returncode == 4
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert (pytester.path / "bad.toml").read_text() == "precious, but no TOML"
+
+
+def test_a_client_can_be_taken_as_it_is_and_then_be_mended(check, pytester):
+    pytester.makepyfile(acme=BY_GET)
+    file = pytester.path / "known.toml"
+    first = check("acme.py", *QUICK, "--write-known", "known.toml")
+    assert first.returncode == 1
+    assert "known.toml written; known failures: 1, to be given a reason where it says" in (
+        first.stdout
+    )
+    assert "# found (failed): the token was asked for by GET; expected" in file.read_text()
+    assert f'reason = "{TODO}"' in file.read_text()
+
+    again = check("acme.py", *QUICK, "--known", "known.toml")
+    assert again.returncode == 0, again.stdout
+    assert "1 known" in again.stdout
+
+    file.write_text(file.read_text().replace(TODO, "it is theirs"))
+    kept = file.read_text()
+    both = check("acme.py", *QUICK, "--known", "known.toml", "--write-known", "known.toml")
+    assert both.returncode == 0
+    assert "known.toml written; known failures: 1\n" in both.stdout
+    assert file.read_text() == kept
+
+    pytester.makepyfile(acme=BY_GET.replace('"GET"', '"POST"'))
+    mended = check("acme.py", *QUICK, "--write-known", "known.toml")
+    assert mended.returncode == 0
+    assert "request.method was dropped: it passes" in mended.stdout
+    assert "[[known]]\n" not in file.read_text().partition("\n\n")[2]
+
+
+def test_a_file_that_cannot_be_written_after_all_is_told_in_a_sentence(check, pytester):
+    blocking = "def make_client(config):\n    os.makedirs(FILE, exist_ok=True)\n"
+    (pytester.path / "acme.py").write_text(
+        f"import os, sys\nsys.path.insert(0, {str(MODEL_CLIENT.parent)!r})\n"
+        f"import model_client\nFILE = os.path.join(os.path.dirname(__file__), 'known.toml')\n"
+        f"{blocking}    return model_client.make_client(config)\n"
+    )
+    result = check("acme.py", "--only", "request.url", "--write-known", "known.toml")
+    assert result.returncode == 4
+    assert result.stderr == "mockbroker: cannot write known.toml: Is a directory\n"
+
+
+def test_a_run_that_judges_nothing_writes_nothing(check, pytester):
+    pytester.makepyfile(acme=BY_GET.replace('"GET"', '"POST"'))
+    result = check("acme.py", "--only", "signing.bearer", "--write-known", "known.toml")
+    assert result.returncode == 5
+    assert "known.toml was not written: the run came to no verdict" in result.stdout
+    assert not (pytester.path / "known.toml").exists()
+
+
+# -- examples that are kept ------------------------------------------------------------------------
+
+PICKY = BY_GET.replace('"GET"', '"POST"').replace(
+    "            answer =",
+    "            secret = self.config.client_secret\n"
+    "            if 'tr4p' in secret: raise ValueError(secret)\n"
+    "            answer =",
+)
+"""A client that fails for secrets which nothing but a kept example has."""
+KEPT = """
+[[known]]
+clause = "basic.credentials"
+reason = "rare"
+example = {example}
+"""
+TRAP = '[{credentials = ["an-id", "the-tr4p-s3cret"]}, 3599, "get_token"]'
+CREDENTIALS = ("--only", "basic.credentials", "--examples", "1", "--json", "report.json")
+
+
+def run_with_example(check, pytester, example):
+    pytester.makepyfile(acme=PICKY)
+    (pytester.path / "known.toml").write_text(KEPT.replace("{example}", example))
+    result = check("acme.py", *CREDENTIALS, "--known", "known.toml")
+    assert "Traceback" not in result.stdout + result.stderr
+    return result, " ".join(result.stdout.split())
+
+
+def test_an_example_that_is_kept_is_played_first_and_its_secret_stays_out_of_sight(check, pytester):
+    result, shown = run_with_example(check, pytester, TRAP)
+    assert result.returncode == 0, shown
+    assert "k MUST credentials known: rare; found (failed)" in shown
+    assert "the client raised ValueError: <secret>" in shown
+    assert "ignored" not in shown
+    document = (pytester.path / "report.json").read_text()
+    assert "tr4p" not in result.stdout + result.stderr + document
+    file = pytester.path / "known.toml"
+    check("acme.py", *CREDENTIALS, "--known", "known.toml", "--write-known", "known.toml")
+    assert f"example = {TRAP}\n" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("example", "why"),
+    [
+        ('"text"', "its scenario now draws others"),
+        (TRAP.replace("3599, ", ""), "its scenario now draws others"),
+        (TRAP.replace("3599", '"3599"'), "its scenario now draws others"),
+        (TRAP.replace("get_token", "request"), "its scenario now draws others"),
+        (TRAP.replace("credentials", "creds"), "'creds' names no kind of value; known are"),
+        (TRAP.replace('"an-id", ', ""), "'credentials' holds what it cannot hold"),
+        (TRAP.replace("3599", "1999-12-31"), "'date' is no part of an example"),
+        (
+            TRAP.replace("3599", str(-(10**400))),
+            "its scenario cannot play it any more (OverflowError)",
+        ),
+    ],
+)
+def test_an_example_that_cannot_be_played_any_more_is_ignored_and_told(
+    check, pytester, example, why
+):
+    result, shown = run_with_example(check, pytester, example)
+    assert result.returncode == 1
+    assert (
+        f"s stale basic.credentials: passes; remove its entry; its example was ignored: {why}"
+        in (shown)
+    )
+    assert "tr4p" not in shown
