@@ -18,7 +18,7 @@ from contract_tests.outcome import REQUEST, Outcome
 from contract_tests.run import ContractRun
 from contract_tests.stage import Stage
 from contract_tests.strategies import lifetimes, time_steps
-from contract_tests.verdicts import ClientHung
+from contract_tests.verdicts import ClientHung, ContractBreached
 from mockbroker.faults import Fault
 from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
 from mockbroker.spec.judges import PASSIVE_CLAUSES, judge_trace
@@ -53,6 +53,7 @@ class LifeOfClients(RuleBasedStateMachine):
 
     run: ContractRun
     ignored: Collection[str] = ()
+    hang: Exception | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,8 +94,27 @@ class LifeOfClients(RuleBasedStateMachine):
     @rule(number=st.integers(0, _MOST_CLIENTS - 1), data=st.data())
     def use(self, number: int, data: st.DataObject) -> None:
         """A client is used; the model says what must come of it."""
+        self._use(number, data.draw(st.sampled_from(self.run.capabilities)))
+
+    @precondition(lambda self: REQUEST in self.run.capabilities)
+    @rule(number=st.integers(0, _MOST_CLIENTS - 1))
+    def revoke_and_call(self, number: int) -> None:
+        """Every token becomes worthless just before a call."""
+        self.revoke()
+        self._use(number, REQUEST)
+
+    @precondition(lambda self: self.run.time.is_virtual)
+    @rule(number=st.integers(0, _MOST_CLIENTS - 1), lifetime=lifetimes(), data=st.data())
+    def expire_and_use(self, number: int, lifetime: int, data: st.DataObject) -> None:
+        """What was issued expires, and the next token lives longer or shorter."""
+        self._actors[0].stage.advance(self._broker.expires_in + 1)
+        self._actors[0].stage.issue_with(lifetime)
+        self._use(number, data.draw(st.sampled_from(self.run.capabilities)))
+
+    def _use(self, number: int, operation: str) -> None:
+        if self.hang is not None:
+            raise self.hang  # once is enough: to look for a simpler story would take for ever
         actor = self._actors[number % len(self._actors)]
-        operation = data.draw(st.sampled_from(self.run.capabilities))
         self._script_for(actor)
         outcome = self._outcome(actor, operation)
         self._broker.clear_scripts()
@@ -106,10 +126,17 @@ class LifeOfClients(RuleBasedStateMachine):
         try:
             return actor.stage.use(operation)
         except ClientHung as hang:
-            if not self._outage or not hang.is_flood:
-                raise
-            clause_id = {"answers 503": "errors.server-error"}.get(self._outage, "errors.transport")
+            broken = type(self).hang = self._what_the_hang_breaks(actor, hang)
+            raise broken from None
+
+    def _what_the_hang_breaks(self, actor: _Actor, hang: ClientHung) -> Exception:
+        if not self._outage or not hang.is_flood:
+            return hang
+        clause_id = {"answers 503": "errors.server-error"}.get(self._outage, "errors.transport")
+        try:
             actor.stage.breach_of(clause_id, "the client asked without end", "an error in the end")
+        except ContractBreached as breached:
+            return breached
 
     @precondition(lambda self: self.run.time.is_virtual)
     @rule(seconds=time_steps())

@@ -19,7 +19,14 @@ from contract_tests.client import ClientConfig, ClientFactory
 from contract_tests.client_thread import Answer
 from contract_tests.driver import PythonClient
 from contract_tests.replay import Replays, remembering, samples_of
-from contract_tests.verdicts import ContractBreached, Finding, NotApplicable, NotTested, Verdict
+from contract_tests.verdicts import (
+    ClientHung,
+    ContractBreached,
+    Finding,
+    NotApplicable,
+    NotTested,
+    Verdict,
+)
 from contract_tests.virtual_time import StoryTime, VirtualTime
 from mockbroker.broker import Broker
 from mockbroker.certificates import ThrowAwayAuthority
@@ -372,10 +379,16 @@ class _Attempts(Generic[Drawn]):
         self._play = play
         self._obstacle = ""
         self._reached = False
+        self._hang: ClientHung | None = None
 
     def __call__(self, drawn: Drawn) -> None:
+        if self._hang is not None:
+            raise self._hang  # once is enough: to look for a simpler example would take for ever
         try:
             self._play(drawn)
+        except ClientHung as hang:
+            self._hang = hang
+            raise
         except NotTested as obstacle:
             self._obstacle = self._obstacle or str(obstacle)
         else:

@@ -326,7 +326,7 @@ def _texts_of(error: BaseException | None) -> Iterator[str]:
         for text in (str, repr):
             yield _said(text, error)
         yield from (str(v) for v in vars(error).values() if isinstance(v, (str, int)))
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _said(text: Callable[[object], str], error: BaseException) -> str:

@@ -54,7 +54,7 @@ class ReadsMilliseconds(TokenManager):
         return lifetime / 1000 - 0.001
 
 
-@breaks("refresh.not-too-eager", "refresh.ahead", "refresh.latency")
+@breaks("refresh.not-too-eager", "refresh.ahead", "refresh.latency", "refresh.outage-while-valid")
 class ReadsMillisecondsByItsOwnClock(OwnClock):
     def time_until_refresh(self, lifetime: float) -> float:
         return lifetime / 1000
