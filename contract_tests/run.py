@@ -110,7 +110,7 @@ class ContractRun:
         """A number for each use of any client, so that clients before one broker are told apart."""
         self._findings: dict[str, Finding] = {}
         self.broken_clauses: set[str] = set()
-        """The clauses of which a breach was noted in this process, so far."""
+        """The clauses of which this process has seen a breach so far."""
         self._facts: dict[str, Any] = {}
         self.capabilities: tuple[str, ...] = ()
         """Which operations the client offers; known once the rehearsal has begun."""
@@ -330,7 +330,6 @@ class ContractRun:
     def note(self, breached: ContractBreached) -> None:
         """Keep a breach of a clause other than the one being played."""
         clause_id = breached.clause_id
-        self.broken_clauses.add(clause_id)
         if clause_id not in OWN_SCENARIO_ONLY and clause_id not in self._findings:
             self._findings[clause_id] = breached.finding(self.verdict_on_breach(clause_id))
 

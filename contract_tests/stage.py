@@ -359,6 +359,7 @@ class Stage:
         raise self._breached(breaches)
 
     def _breached(self, breaches: Sequence[Breach]) -> ContractBreached:
+        self._run.broken_clauses.update(breach.clause_id for breach in breaches)
         exchanges = tuple(self.broker.journal)
         shown = set(itertools.chain.from_iterable(b.exchanges for b in breaches))
         telling = [e for e in exchanges if e.number in shown and e.endpoint is Endpoint.TOKEN]

@@ -8,7 +8,7 @@ from examples.model_client import TokenError, TokenManager
 from tests.mutants.workshop import breaks
 
 
-@breaks("lifecycle")
+@breaks("signing.revoked")
 class CannotLoseATokenTwice(TokenManager):
     lost = 0
 
@@ -28,4 +28,16 @@ class TakesNoShorterLifetimeThanBefore(TokenManager):
         if 600 < lifetime < self.longest:
             raise TokenError("the broker's clock must be wrong")
         self.longest = max(self.longest, lifetime)
+        return lifetime
+
+
+@breaks("lifecycle")
+class TiresAfterFiveTokens(TokenManager):
+    fetched = 0
+
+    def lifetime_of(self, members: dict[str, Any]) -> float:
+        lifetime = super().lifetime_of(members)
+        self.fetched += 1
+        if self.fetched > 5 and lifetime > 600:
+            raise TokenError("enough tokens for today")
         return lifetime
