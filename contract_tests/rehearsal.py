@@ -13,7 +13,7 @@ from contract_tests.client import ClientFactory
 from contract_tests.run import ContractRun, Rehearsal, RunSettings
 from contract_tests.stage import Stage
 from contract_tests.target import TargetError
-from contract_tests.verdicts import ClientHung, NotTested
+from contract_tests.verdicts import ClientCrashed, ClientHung, NotTested
 from contract_tests.virtual_time import RealTime
 from mockbroker.spec.credentials import Credentials
 
@@ -68,8 +68,8 @@ def _what_blocks(run: ContractRun) -> Rehearsal | None:
             except NotTested as obstacle:
                 reason = str(obstacle).removeprefix("blocked: ")
                 return Rehearsal(f"{operation}: {reason}")
-            except ClientHung as hang:
-                return Rehearsal(str(hang).splitlines()[0], hung=True)
+            except (ClientHung, ClientCrashed) as end:
+                return Rehearsal(str(end).splitlines()[0], hung=True)
     return None
 
 

@@ -83,8 +83,8 @@ class Rehearsal:
     """What an ordinary use of the client showed, before any clause was judged.
 
     ``blocked`` says why the client cannot be judged, or is empty; ``hung`` is True if that is
-    because it did not come back. ``clock_seen`` is False if the client keeps time by a clock that
-    a scenario cannot move.
+    because it did not come back, or ended the program. ``clock_seen`` is False if the client
+    keeps time by a clock that a scenario cannot move.
     """
 
     blocked: str = ""

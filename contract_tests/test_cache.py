@@ -181,7 +181,7 @@ def _asks_for_scope(stage: Stage) -> bool:
 
 
 _AT_ONCE = 8
-_SLOW_FIRST = (0.12, 0.02, 0.08, 0.04, 0.1, 0.03, 0.06, 0.05)
+_SLOW_FIRST = (0.06, 0.01, 0.04, 0.02, 0.05, 0.015, 0.03, 0.025)
 """Seconds that the broker takes for token requests at once: later ones overtake earlier ones."""
 
 _BURST_SECONDS = 30.0

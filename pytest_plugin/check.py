@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,7 +88,17 @@ def check(context: click.Context, /, target: str, **options: Any) -> None:
         raise click.UsageError(progress.stopped_by)
     if options["write_known"]:
         _write_known(written, listed, progress.collector if status in _JUDGED else None)
-    context.exit(int(status))
+    _leave(context, int(status))
+
+
+def _leave(context: click.Context, status: int) -> None:
+    """Exit, also if the client has left threads behind for which Python would wait."""
+    others = {*threading.enumerate()} - {threading.main_thread()}
+    if any(not thread.daemon for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    context.exit(status)
 
 
 def _listed(known: str, written: str) -> dict[str, KnownFailure]:

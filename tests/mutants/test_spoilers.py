@@ -1,0 +1,145 @@
+"""Clients that would spoil a run: it goes on, in bounded time, and each clause has its verdict."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+
+from contract_tests.verdicts import Verdict
+from examples.model_client import TokenError, TokenManager, make_client
+from tests.mutants.kit import scenarios, verdicts_on
+from tests.mutants.workshop import make
+
+pytestmark = pytest.mark.slow
+
+
+class LeavesWhenRefused(TokenManager):
+    """Ends the program when the broker answers 401."""
+
+    def leave(self):
+        sys.exit("no token")
+
+    def read_token(self, response, asked_at):
+        if response.status_code == 401:
+            self.leave()
+        return super().read_token(response, asked_at)
+
+
+class LeavesAtOnceWhenRefused(LeavesWhenRefused):
+    def leave(self):
+        os._exit(3)
+
+
+@pytest.mark.parametrize("cls", [LeavesWhenRefused, LeavesAtOnceWhenRefused])
+def test_a_client_that_ends_the_program_crashes_where_it_does_and_nowhere_else(cls):
+    found = verdicts_on(lambda config: make(cls, config))
+    assert found["errors.invalid-client"][0] is Verdict.CRASH
+    crashed = {name for name, (verdict, _) in found.items() if verdict is Verdict.CRASH}
+    assert crashed == set(found)
+    assert all(name.partition(".")[0] in ("errors", "secrecy", "lifecycle") for name in found)
+
+
+class AlwaysLeaves:
+    def __init__(self, config):
+        pass
+
+    def get_token(self):
+        sys.exit("bye")
+
+
+def test_a_client_that_always_ends_the_program_crashes_once_and_blocks_the_rest():
+    found = verdicts_on(AlwaysLeaves)
+    assert found.pop("response.documented")[0] is Verdict.CRASH
+    assert {name for name, _ in scenarios()} == {*found, "response.documented"}
+    assert {verdict for verdict, _ in found.values()} == {
+        Verdict.NOT_TESTED,
+        Verdict.NOT_APPLICABLE,
+    }
+
+
+class UnprintableError(TokenError):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+class RaisesTheUnprintable(TokenManager):
+    def fetch_token(self):
+        try:
+            return super().fetch_token()
+        except TokenError as error:
+            raise UnprintableError(str(error)) from None
+
+
+class Upsetting(TokenManager):
+    """Changes what a process has only one of, and leaves a mess behind."""
+
+    def fetch_token(self):
+        socket.setdefaulttimeout(0.001)
+        os.umask(0)
+        warnings.simplefilter("error")
+        for stream in (sys.stdout, sys.stderr):
+            stream.write("x" * 100_000)
+        threading.Thread(target=threading.Event().wait, args=(3600,)).start()
+        return super().fetch_token()
+
+
+class SleepsForAnHour(TokenManager):
+    def fetch_token(self):
+        token = super().fetch_token()
+        time.sleep(0.2)
+        return token
+
+    def _refreshed(self, now):
+        if self._token is None:
+            time.sleep(3600)
+        return super()._refreshed(now)
+
+
+def test_exceptions_that_cannot_be_printed_are_exceptions_all_the_same():
+    found = verdicts_on(lambda config: make(RaisesTheUnprintable, config))
+    assert set(found) == {"errors.cause"}
+
+
+@pytest.mark.parametrize("cls", [Upsetting, SleepsForAnHour])
+def test_a_client_that_upsets_the_process_is_judged_by_what_it_does(cls):
+    before = socket.getdefaulttimeout()
+    began = time.monotonic()
+    assert verdicts_on(lambda config: make(cls, config)) == {}
+    assert socket.getdefaulttimeout() == before
+    assert time.monotonic() - began < 300
+
+
+def test_threads_left_behind_do_not_keep_the_command_from_ending(tmp_path):
+    (tmp_path / "lingers.py").write_text(
+        "import threading\n"
+        "from examples.model_client import make_client as model\n"
+        "def make_client(config):\n"
+        "    threading.Thread(target=threading.Event().wait, daemon=False).start()\n"
+        "    return model(config)\n"
+    )
+    command = [sys.executable, "-m", "mockbroker", "check", "lingers.py", "--only", "request.m"]
+    done = subprocess.run(  # noqa: S603 - our own program
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 passed" in done.stdout
+
+
+def test_the_model_client_is_the_benign_twin_of_them_all():
+    assert verdicts_on(make_client) == {}
