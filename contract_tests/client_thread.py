@@ -80,7 +80,7 @@ class ClientThread:
         slots = [_Slot() for _ in range(count)]
         start = threading.Barrier(count)
         for slot in slots:
-            threading.Thread(target=_run_in, args=(slot, operation, start), daemon=True).start()
+            _Worker(target=_run_in, args=(slot, operation, start), daemon=True).start()
         until = real_seconds() + deadline
         answers = [
             slot.answer if slot.wait(max(until - real_seconds(), 0)) else Answer(hung=True)
