@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from contract_tests.run import RunSettings
 from contract_tests.verdicts import Verdict
-from tests.mutants.defects import MUTANTS, lifecycle
+from tests.mutants.defects import MUTANTS
 from tests.mutants.defects.response import WantsAScope
 from tests.mutants.kit import scenarios, verdicts_on
 from tests.mutants.sound import SOUND, canned_token_client, null_client
@@ -18,10 +17,9 @@ BREACHED = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG)
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutant_fails_exactly_its_clauses(name):
-    cls, expected = MUTANTS[name]
-    patient = {"examples": RunSettings().examples} if cls.__module__ == lifecycle.__name__ else {}
-    found = verdicts_on(lambda config: make(cls, config), **patient)
-    assert set(found) == expected, found
+    mutant = MUTANTS[name]
+    found = verdicts_on(lambda config: make(mutant.cls, config), **mutant.settings)
+    assert set(found) == mutant.broken, found
     assert any(verdict in BREACHED for verdict, _ in found.values()), found
 
 
@@ -46,5 +44,5 @@ def test_client_that_refuses_the_documented_answer_fails_that_clause_alone():
 
 
 def test_every_clause_exercised_has_its_mutant():
-    killed = set().union(*(expected for _, expected in MUTANTS.values()))
+    killed = set().union(*(mutant.broken for mutant in MUTANTS.values()))
     assert {clause_id for clause_id, _ in scenarios()} - killed == {"response.documented"}

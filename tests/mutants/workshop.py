@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import base64
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 
 from examples.model_client import ApiClient, TokenError, TokenManager
 
-MUTANTS: dict[str, tuple[type, frozenset[str]]] = {}
+
+@dataclass(frozen=True)
+class Mutant:
+    """Half of a client with one defect, the clauses that it does not pass, and how it is run."""
+
+    cls: type
+    broken: frozenset[str]
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
-def breaks(*clause_ids: str) -> Any:
-    """Register a TokenManager or ApiClient and the clauses that it does not pass."""
+MUTANTS: dict[str, Mutant] = {}
+
+
+def breaks(*clause_ids: str, **settings: Any) -> Any:
+    """Register a TokenManager or ApiClient, and the clauses that it does not pass.
+
+    The settings are those of RunSettings that show it best.
+    """
 
     def register(cls: type) -> type:
-        MUTANTS[cls.__name__] = (cls, frozenset(clause_ids))
+        MUTANTS[cls.__name__] = Mutant(cls, frozenset(clause_ids), settings)
         return cls
 
     return register
@@ -100,11 +114,14 @@ class Signer(ApiClient):
         return Auth(self.spoil, token)
 
 
-def make(cls: type, config: Any) -> ApiClient:
-    """The client of which that class is one half."""
-    is_manager = issubclass(cls, TokenManager)
-    manager = cls if is_manager else getattr(cls, "manager", TokenManager)
-    signer = ApiClient if is_manager else cls
+def make(cls: type, config: Any, *others: type) -> ApiClient:
+    """The client of which these classes are halves; two of one half make one with both defects."""
+    managers = tuple(each for each in (cls, *others) if issubclass(each, TokenManager))
+    signers = tuple(each for each in (cls, *others) if not issubclass(each, TokenManager))
+    signer = type("Signer", signers, {}) if signers else ApiClient
+    manager = (
+        type("Manager", managers, {}) if managers else getattr(signer, "manager", TokenManager)
+    )
     verify = config.ca_file or True
     tokens = manager(
         config.token_url,

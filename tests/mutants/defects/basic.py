@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
 from examples.model_client import TokenManager
+from mockbroker.spec.profile import RFC6749
 from tests.mutants.workshop import Encoder, Sender, breaks
 
 
@@ -113,3 +114,8 @@ class SendsTheSecretInTheUrlToo(Sender):
         pair = {"client_id": self._client_id, "client_secret": self._client_secret}
         self.url_suffix = "?" + urlencode(pair)
         return self.token_parameters()
+
+
+@breaks("basic.credentials", profile=RFC6749)
+class RawUnderTheOtherProfile(TokenManager):
+    """The model client, where credentials should be form-urlencoded first."""

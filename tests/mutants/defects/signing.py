@@ -122,3 +122,19 @@ class FetchesAgainAndAgainBeforeACall(ApiClient):
             for _ in range(2):
                 self.tokens.fetch_token()
         return super().is_token_refused(response)
+
+
+@breaks(
+    "signing.revoked",
+    "signing.no-retry-storm",
+    "signing.preserves-request",
+    "lifecycle",
+    deadline=1.0,
+)
+class DeadlocksWhenItsTokenIsRefused(ApiClient):
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        response = self.send(method, url, self.get_token(), **kwargs)
+        if response.status_code == 401:
+            with self.tokens._lock:
+                return self.request(method, url, **kwargs)
+        return response
