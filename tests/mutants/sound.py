@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime
 import random
 import ssl
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
 import requests
 
+from examples.async_client import AsyncApiClient, AsyncTokenManager
 from examples.model_client import (
     AccessToken,
     ApiClient,
@@ -20,6 +24,7 @@ from examples.model_client import (
 )
 from tests.mutants.defects.cache import NeverReuses
 from tests.mutants.defects.refresh import HasNoLeeway
+from tests.mutants.defects.secrecy import Filing
 from tests.mutants.workshop import Encoder, OwnClock, make
 
 SOUND: dict[str, tuple[Any, frozenset[str]]] = {}
@@ -164,6 +169,72 @@ def in_the_background(config: Any) -> Any:
 @passes_all_but("refresh.latency")
 def with_a_clock_of_its_own(config: Any) -> Any:
     return make(OwnClock, config)
+
+
+def by(clock: Any) -> Any:
+    """A factory of clients that keep time by that function."""
+
+    class Clocked(OwnClock):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, clock=clock, **kwargs)
+
+    return lambda config: make(Clocked, config)
+
+
+@passes_all_but()
+def by_the_monotonic_clock(config: Any) -> Any:
+    return by(lambda: time.monotonic())(config)  # noqa: PLW0108 - bound late, as in a client
+
+
+@passes_all_but()
+def by_aware_datetimes(config: Any) -> Any:
+    utc = datetime.timezone.utc
+    return by(lambda: datetime.datetime.now(utc).timestamp())(config)
+
+
+@passes_all_but()
+def by_naive_datetimes_in_utc(config: Any) -> Any:
+    epoch = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - as the client has it
+    return by(lambda: (datetime.datetime.utcnow() - epoch).total_seconds())(config)  # noqa: DTZ003
+
+
+class ByTheLoop(AsyncTokenManager):
+    """Keeps time by the event loop's clock, and refreshes in a task of its own as well."""
+
+    replaced_at = 0.0
+
+    async def get_token(self) -> str:
+        loop = asyncio.get_running_loop()
+        async with self._lock:
+            if self._token is None or loop.time() >= self.replaced_at:
+                asked_at = loop.time()
+                self._token = await self._fetch()
+                life = self._token.expires_at - time.time()
+                self.replaced_at = asked_at + life - 1
+            return self._token.value
+
+
+@passes_all_but("refresh.latency")
+def by_the_clock_of_its_loop(config: Any) -> Any:
+    verify = ssl.create_default_context(cafile=config.ca_file) if config.ca_file else True
+    http = httpx.AsyncClient(timeout=config.timeout, verify=verify)
+    pair = (config.client_id, config.client_secret)
+    tokens = ByTheLoop(http, config.token_url, *pair, scope=config.scope)
+    return AsyncApiClient(http, tokens, config.api_base_url)
+
+
+class KeepsAFile(Filing):
+    """Keeps its token in a file that nobody else can read."""
+
+    mode = 0o600
+
+    def path(self) -> Path:
+        return Path.home() / ".cache" / "acme" / "token"
+
+
+@passes_all_but()
+def with_a_file_of_its_own(config: Any) -> Any:
+    return make(KeepsAFile, config)
 
 
 _SIGNING = frozenset(
