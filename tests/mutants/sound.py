@@ -194,8 +194,8 @@ def by_aware_datetimes(config: Any) -> Any:
 
 @passes_all_but()
 def by_naive_datetimes_in_utc(config: Any) -> Any:
-    epoch = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - as the client has it
-    return by(lambda: (datetime.datetime.utcnow() - epoch).total_seconds())(config)  # noqa: DTZ003
+    epoch, second = datetime.datetime(1970, 1, 1), datetime.timedelta(seconds=1)  # noqa: DTZ001
+    return by(lambda: (datetime.datetime.utcnow() - epoch) / second)(config)  # noqa: DTZ003
 
 
 class ByTheLoop(AsyncTokenManager):
