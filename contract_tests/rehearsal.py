@@ -54,7 +54,7 @@ def _rehearse(run: ContractRun) -> Rehearsal:
 
 def _keeps_token(run: ContractRun) -> bool:
     """Whether a token is used twice at once; by a clock that means nothing to it, it may not be."""
-    with contextlib.suppress(NotTested), _stage(run) as stage:
+    with contextlib.suppress(NotTested, ClientHung, ClientCrashed), _stage(run) as stage:
         stage.use()
         return stage.use().token == stage.use().token
     return False
@@ -99,7 +99,7 @@ def _stage(run: ContractRun, expires_in: float = _LONG_LIFETIME) -> Stage:
 
 def _refreshes_after(run: ContractRun, lifetime: float) -> bool:
     """Whether the client has a new token once that lifetime, in seconds, has passed."""
-    with contextlib.suppress(NotTested), _stage(run, lifetime) as stage:
+    with contextlib.suppress(NotTested, ClientHung, ClientCrashed), _stage(run, lifetime) as stage:
         first = stage.use_well()
         stage.advance(lifetime + 0.2)
         return stage.use().token != first.token

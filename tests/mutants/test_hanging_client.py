@@ -10,7 +10,9 @@ import pytest
 import requests
 
 from contract_tests.verdicts import Verdict
+from examples.model_client import TokenManager
 from tests.mutants.kit import scenarios, verdicts_on
+from tests.mutants.workshop import make
 
 HUNG, BLOCKED = Verdict.HANG, Verdict.NOT_TESTED
 
@@ -65,3 +67,22 @@ def test_a_hang_is_a_verdict_on_one_clause_and_blocks_the_others():
         assert set(others.values()) == {BLOCKED, Verdict.NOT_APPLICABLE}
         assert set(others) == {name for name, _ in scenarios()} - {"response.documented"}
         assert "did not come back within 0.5 s" in found["request.method"][1]
+
+
+class HangsAtRefresh(TokenManager):
+    fetched = 0
+
+    def fetch_token(self):
+        self.fetched += 1
+        while self.fetched > 1:
+            pass
+        return super().fetch_token()
+
+
+@pytest.mark.slow
+def test_a_client_that_hangs_only_at_refresh_is_judged_clause_by_clause():
+    found = verdicts_on(lambda config: make(HangsAtRefresh, config), deadline=0.5)
+    verdicts = {verdict for verdict, _ in found.values()}
+    assert found["refresh.honours-expires-in"][0] is HUNG
+    assert verdicts <= {HUNG, BLOCKED, Verdict.FAILED, Verdict.ADVICE}
+    assert "response.documented" not in found
