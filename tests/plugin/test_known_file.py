@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contract_tests.replay import to_plain
@@ -112,6 +112,8 @@ failures = st.builds(
 )
 
 
+# How fast examples are drawn says how busy the machine is, and nothing else.
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(failures, st.text())
 def test_what_is_written_is_read_again(module_file, written, found):
     text = known_failures_as_toml([(written, found)])

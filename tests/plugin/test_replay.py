@@ -6,7 +6,7 @@ import enum
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contract_tests.replay import ExampleError, Replays, fits, from_plain, samples_of, to_plain
@@ -27,6 +27,8 @@ examples = st.recursive(
 )
 
 
+# How fast examples are drawn says how busy the machine is, and nothing else.
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(examples)
 def test_an_example_comes_back_as_it_was(example):
     plain = to_plain(example)
