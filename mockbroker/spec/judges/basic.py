@@ -101,7 +101,7 @@ def _credentials(
 def _is_in_another_charset(decoded: bytes, meant: Credentials) -> bool:
     """Whether these are the credentials, but for how characters beyond ASCII are encoded."""
     text = f"{meant.client_id}:{meant.client_secret}"
-    if text.isascii():
+    if text.isascii() or decoded == text.encode("utf-8", "surrogatepass"):
         return False
     spellings = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKD"))]
     return decoded in {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mockbroker.spec.clause import Breach
-from mockbroker.spec.exchange import Exchange, Trace
+from mockbroker.spec.exchange import Endpoint, Exchange, Trace
 
 __all__ = ["judge_hammering", "stands_alone"]
 
@@ -19,12 +19,13 @@ def judge_hammering(trace: Trace) -> Iterator[Breach]:
     """The same token request again at once, although the refusal was final.
 
     Within one use of the client a second one is too many. In traffic merely observed nobody
-    knows where a use begins, so that only a series within a second counts.
+    knows where a use begins, so that only a series within a second counts. A call that the API
+    refuses is a new reason to ask.
     """
     series: list[Exchange] = []
-    for exchange in trace.token_requests:
-        if not _is_final(exchange):
-            series = []
+    for exchange in trace.exchanges:
+        if exchange.endpoint is not Endpoint.TOKEN or not _is_final(exchange):
+            series = [] if _is_final(exchange) or exchange.endpoint is Endpoint.TOKEN else series
             continue
         series = [*series, exchange] if series and _again(series[-1], exchange) else [exchange]
         if len(series) == (_PATIENCE if exchange.use is None else 2):
