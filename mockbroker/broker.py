@@ -34,6 +34,7 @@ from mockbroker.spec.judges import (
     judge_token_request,
     recognise,
 )
+from mockbroker.spec.masking import mask
 from mockbroker.spec.messages import Request, Response
 from mockbroker.spec.profile import Profile
 from mockbroker.tokens import TokenStore, random_jwt, random_token
@@ -70,7 +71,7 @@ class Broker:
         self.credentials = _checked(credentials or _random_credentials())
         self._own_clock = Clock()
         self._given_clock = clock
-        self.journal = Journal(journal_size)
+        self.journal = Journal(journal_size, mask=self._masked)
         self._settings = (self.profile.expires_in if expires_in is None else expires_in, strict)
         self._tokens = TokenStore()
         self._script = FaultScript()
@@ -192,6 +193,9 @@ class Broker:
     def token_issued_values(self) -> frozenset[str]:
         """The values of the tokens issued, so that they can be masked."""
         return frozenset(self._tokens.values)
+
+    def _masked(self, text: str) -> str:
+        return mask(text, self._registered, self._tokens.values)
 
     # Where it listens
 

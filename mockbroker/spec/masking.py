@@ -47,13 +47,17 @@ def secret_forms(pair: Credentials) -> list[str]:
     Forms too short to be told from other text are left out.
     """
     secret = pair.client_secret
-    quoted = (urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret))
+    octets = secret.encode("utf-8", "surrogatepass")
+    quoted = (urllib.parse.quote(octets, safe=""), urllib.parse.quote_plus(octets))
     plain = (*quoted, secret, repr(secret)[1:-1])
-    quoted_id = urllib.parse.quote_plus(pair.client_id)
+    quoted_id = urllib.parse.quote_plus(pair.client_id.encode("utf-8", "surrogatepass"))
     texts = [f"{pair.client_id}:{secret}", f"{quoted_id}:{quoted[1]}", secret] if secret else []
-    octets = [text.encode("utf-8", "surrogatepass") for text in texts]
     encoders = (base64.b64encode, base64.urlsafe_b64encode)
-    encoded = [encode(each).decode() for each in octets for encode in encoders]
+    encoded = [
+        encode(text.encode("utf-8", "surrogatepass")).decode()
+        for text in texts
+        for encode in encoders
+    ]
     forms = {form for form in (*plain, *encoded) if len(form) >= _SHORTEST}
     return sorted(forms, key=lambda form: (-len(form), form))
 
