@@ -24,7 +24,7 @@ from mockbroker.refusals import (
     default_token_error,
     token_refusal,
 )
-from mockbroker.spec.clause import Level
+from mockbroker.spec.clause import Breach, Level
 from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange, Trace
 from mockbroker.spec.judges import (
@@ -197,6 +197,9 @@ class Broker:
     def _masked(self, text: str) -> str:
         return mask(text, self._registered, self._tokens.values)
 
+    def _without_secrets(self, breaches: Sequence[Breach]) -> tuple[Breach, ...]:
+        return tuple(replace(breach, what=self._masked(breach.what)) for breach in breaches)
+
     # Where it listens
 
     @contextlib.contextmanager
@@ -283,7 +286,7 @@ class Broker:
 
     def _answer_token_request(self, arrival: Arrival, seen: Outcome) -> Outcome:
         if self.strict:
-            refusal = token_refusal(arrival.request, seen.breaches)
+            refusal = token_refusal(arrival.request, self._without_secrets(seen.breaches))
             if refusal is not None:
                 return replace(seen, response=refusal)
         credentials = seen.credentials or self._registered[0]
@@ -337,7 +340,7 @@ class Broker:
 
     def _answer_api_call(self, request: Request, seen: Outcome) -> Response:
         state = seen.token_state or TokenState.MISSING
-        breaches = seen.breaches if self.strict else ()
+        breaches = self._without_secrets(seen.breaches) if self.strict else ()
         if not self.strict and state is TokenState.EXPIRED:
             state = TokenState.VALID
         refusal = api_refusal(state, breaches)
@@ -345,12 +348,12 @@ class Broker:
             return refusal
         path = request.path.removeprefix(self._prefix).removeprefix(self.profile.api_prefix)
         if not is_agreed(path, self.agreed_paths):
-            return forbidden(request.path)
+            return forbidden(self._masked(request.path))
         return sample_answer(request, path)
 
     def _handle_elsewhere(self, request: Request, origin: str) -> Reply:
         message = (
-            f"nothing at {request.path}: tokens are at {self._prefix}{self.profile.token_path}, "
+            f"nothing at {self._masked(request.path)}: tokens are at {self._prefix}{self.profile.token_path}, "
             f"the API is below {self._prefix}{self.profile.api_prefix}/"
         )
         outcome = Outcome(response=json_response(404, {"error": True, "message": message}))

@@ -360,3 +360,17 @@ def test_a_profile_with_jwts_issues_them_with_their_expiry():
         assert (told["sub"], told["exp"] - told["iat"]) == ("shop", 60)
         assert told["iss"] == broker.token_url
         assert call(broker, token).status_code == 200
+
+
+def test_no_answer_repeats_a_secret_or_a_token(broker):
+    token = get_token(broker)
+    for value in (token, "s3cr:et"):
+        odd = post(broker, auth=SHOP, data={"grant_type": value})
+        nowhere = requests.get(broker.token_url.split("/auth")[0] + f"/x/{value}", timeout=5)
+        broker.strict, broker.agreed_paths = False, ("/vehicles",)
+        forbidden = call(broker, token, f"/{value}")
+        broker.reset()
+        token = get_token(broker)
+        for answer, status in ((odd, 400), (nowhere, 404), (forbidden, 403)):
+            assert answer.status_code == status
+            assert value not in answer.text
