@@ -14,7 +14,6 @@ __all__ = ["NO_BODY_METHODS", "judge_request"]
 FORM = "application/x-www-form-urlencoded"
 CREDENTIAL_NAMES = frozenset({"client_id", "client_secret"})
 NO_BODY_METHODS = frozenset({"GET", "HEAD"})
-
 LONGEST_QUOTED = 40
 
 
