@@ -36,7 +36,7 @@ from mockbroker.spec.judges import (
 )
 from mockbroker.spec.masking import mask
 from mockbroker.spec.messages import Request, Response
-from mockbroker.spec.profile import Profile
+from mockbroker.spec.profile import Profile, lifetime_problem
 from mockbroker.tokens import TokenStore, random_jwt, random_token
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ class Broker:
     ``profile`` is a `Profile` or the name of one that ships. ``credentials`` are random unless
     given. ``expires_in`` is the lifetime, in seconds, of tokens issued from now on; the profile
     says it unless given. A ``strict`` broker refuses what is wrong with a request; a lenient one
-    records it and answers as if the request were right.
+    records it and answers as if the request were right. Raises ValueError if ``expires_in`` is
+    no finite number from 0, or the client_id has a colon; TypeError if the credentials are no
+    texts.
     """
 
     def __init__(
@@ -96,10 +98,26 @@ class Broker:
 
     # What a test sets up
 
+    @property
+    def expires_in(self) -> float:
+        """The lifetime, in seconds, of tokens issued from now on.
+
+        Setting it raises ValueError unless it is a finite number from 0.
+        """
+        return self._expires_in
+
+    @expires_in.setter
+    def expires_in(self, seconds: float) -> None:
+        problem = lifetime_problem(seconds)
+        if problem:
+            raise ValueError(problem)
+        self._expires_in = seconds
+
     def register(self, client_id: str, client_secret: str) -> Credentials:
         """Let another client ask for tokens; a known client_id gets the new secret instead.
 
-        Raises ValueError if the client_id has a colon, which Basic cannot carry (RFC 7617, 2).
+        Raises ValueError if the client_id has a colon, which Basic cannot carry (RFC 7617, 2),
+        and TypeError if either is no text.
         """
         credentials = _checked(Credentials(client_id, client_secret))
         with self._lock:
@@ -386,6 +404,10 @@ def _random_credentials() -> Credentials:
 
 
 def _checked(credentials: Credentials) -> Credentials:
+    named = {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
+    for name, value in named.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{name} must be a str, not of type {type(value).__name__}")
     if ":" in credentials.client_id:
         raise ValueError(
             f"client_id {credentials.client_id!r} has a colon, which Basic cannot carry "
