@@ -24,7 +24,7 @@ from mockbroker.refusals import (
     default_token_error,
     token_refusal,
 )
-from mockbroker.spec.clause import Level
+from mockbroker.spec.clause import Breach, Level
 from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange, Trace
 from mockbroker.spec.judges import (
@@ -34,8 +34,9 @@ from mockbroker.spec.judges import (
     judge_token_request,
     recognise,
 )
+from mockbroker.spec.masking import mask
 from mockbroker.spec.messages import Request, Response
-from mockbroker.spec.profile import Profile
+from mockbroker.spec.profile import Profile, lifetime_problem
 from mockbroker.tokens import TokenStore, random_jwt, random_token
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ class Broker:
     ``profile`` is a `Profile` or the name of one that ships. ``credentials`` are random unless
     given. ``expires_in`` is the lifetime, in seconds, of tokens issued from now on; the profile
     says it unless given. A ``strict`` broker refuses what is wrong with a request; a lenient one
-    records it and answers as if the request were right.
+    records it and answers as if the request were right. Raises ValueError if ``expires_in`` is
+    no finite number from 0, or the client_id has a colon; TypeError if the credentials are no
+    texts.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class Broker:
         self.credentials = _checked(credentials or _random_credentials())
         self._own_clock = Clock()
         self._given_clock = clock
-        self.journal = Journal(journal_size)
+        self.journal = Journal(journal_size, mask=self._masked)
         self._settings = (self.profile.expires_in if expires_in is None else expires_in, strict)
         self._tokens = TokenStore()
         self._script = FaultScript()
@@ -95,10 +98,26 @@ class Broker:
 
     # What a test sets up
 
+    @property
+    def expires_in(self) -> float:
+        """The lifetime, in seconds, of tokens issued from now on.
+
+        Setting it raises ValueError unless it is a finite number from 0.
+        """
+        return self._expires_in
+
+    @expires_in.setter
+    def expires_in(self, seconds: float) -> None:
+        problem = lifetime_problem(seconds)
+        if problem:
+            raise ValueError(problem)
+        self._expires_in = seconds
+
     def register(self, client_id: str, client_secret: str) -> Credentials:
         """Let another client ask for tokens; a known client_id gets the new secret instead.
 
-        Raises ValueError if the client_id has a colon, which Basic cannot carry (RFC 7617, 2).
+        Raises ValueError if the client_id has a colon, which Basic cannot carry (RFC 7617, 2),
+        and TypeError if either is no text.
         """
         credentials = _checked(Credentials(client_id, client_secret))
         with self._lock:
@@ -193,6 +212,12 @@ class Broker:
         """The values of the tokens issued, so that they can be masked."""
         return frozenset(self._tokens.values)
 
+    def _masked(self, text: str) -> str:
+        return mask(text, self._registered, self._tokens.values)
+
+    def _without_secrets(self, breaches: Sequence[Breach]) -> tuple[Breach, ...]:
+        return tuple(replace(breach, what=self._masked(breach.what)) for breach in breaches)
+
     # Where it listens
 
     @contextlib.contextmanager
@@ -279,7 +304,7 @@ class Broker:
 
     def _answer_token_request(self, arrival: Arrival, seen: Outcome) -> Outcome:
         if self.strict:
-            refusal = token_refusal(arrival.request, seen.breaches)
+            refusal = token_refusal(arrival.request, self._without_secrets(seen.breaches))
             if refusal is not None:
                 return replace(seen, response=refusal)
         credentials = seen.credentials or self._registered[0]
@@ -333,7 +358,7 @@ class Broker:
 
     def _answer_api_call(self, request: Request, seen: Outcome) -> Response:
         state = seen.token_state or TokenState.MISSING
-        breaches = seen.breaches if self.strict else ()
+        breaches = self._without_secrets(seen.breaches) if self.strict else ()
         if not self.strict and state is TokenState.EXPIRED:
             state = TokenState.VALID
         refusal = api_refusal(state, breaches)
@@ -341,12 +366,12 @@ class Broker:
             return refusal
         path = request.path.removeprefix(self._prefix).removeprefix(self.profile.api_prefix)
         if not is_agreed(path, self.agreed_paths):
-            return forbidden(request.path)
+            return forbidden(self._masked(request.path))
         return sample_answer(request, path)
 
     def _handle_elsewhere(self, request: Request, origin: str) -> Reply:
         message = (
-            f"nothing at {request.path}: tokens are at {self._prefix}{self.profile.token_path}, "
+            f"nothing at {self._masked(request.path)}: tokens are at {self._prefix}{self.profile.token_path}, "
             f"the API is below {self._prefix}{self.profile.api_prefix}/"
         )
         outcome = Outcome(response=json_response(404, {"error": True, "message": message}))
@@ -379,6 +404,10 @@ def _random_credentials() -> Credentials:
 
 
 def _checked(credentials: Credentials) -> Credentials:
+    named = {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
+    for name, value in named.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{name} must be a str, not of type {type(value).__name__}")
     if ":" in credentials.client_id:
         raise ValueError(
             f"client_id {credentials.client_id!r} has a colon, which Basic cannot carry "

@@ -14,7 +14,7 @@ from mockbroker.spec.catalogue import clause
 from mockbroker.spec.clause import Breach
 from mockbroker.spec.credentials import Credentials, TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange
-from mockbroker.spec.masking import mask
+from mockbroker.spec.masking import mask, mask_parameters
 
 __all__ = ["banner", "exchange_lines", "printable"]
 
@@ -60,7 +60,7 @@ def exchange_lines(
 
 def _headline(exchange: Exchange) -> str:
     moment = datetime.fromtimestamp(exchange.received_at).astimezone().strftime("%H:%M:%S")
-    request = f"{exchange.request.method} {exchange.request.target}"
+    request = f"{exchange.request.method} {mask_parameters(exchange.request.target)}"
     parts = [moment, "", printable(request), _status(exchange), *_facts(exchange)]
     return " ".join([parts[0], " ", *parts[2:4]]) + "  " + ", ".join(parts[4:])
 
@@ -81,8 +81,13 @@ def _facts(exchange: Exchange) -> Iterator[str]:
         yield f"{exchange.token_state.value} token" if exchange.token_state else ""
     if exchange.fault is not None:
         yield click.style(f"scripted: {exchange.fault}", fg="cyan")
-    if not exchange.breaches and exchange.endpoint is not Endpoint.ELSEWHERE:
+    if _is_ok(exchange):
         yield click.style("ok", fg="green")
+
+
+def _is_ok(exchange: Exchange) -> bool:
+    failed = exchange.response is not None and exchange.response.status >= FIRST_ERROR_STATUS
+    return not (exchange.breaches or failed or exchange.endpoint is Endpoint.ELSEWHERE)
 
 
 def _remarks(exchange: Exchange) -> Iterator[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import json
+import re
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -13,6 +15,9 @@ __all__ = ["Body", "Fault", "FaultScript", "Manner"]
 
 Body = Union[bytes, str, Mapping[str, object], None]
 """A body to answer with: bytes, text sent as UTF-8, members of a JSON object, or the default."""
+
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(rb"(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?")
 
 HeaderFields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 
@@ -31,6 +36,7 @@ class Manner(str, enum.Enum):
 class Fault:
     """One fault of an endpoint, played once or ``count`` times. Make it by the class methods.
 
+    Raises ValueError if a header field cannot be sent, TypeError if a body or a member cannot.
     Faults of different kinds compose: ``Fault.delay(2) & Fault.status(503)`` answers 503 after
     two seconds. What waits in real time (delay, stall, drip) ends early when the broker is reset
     or stopped.
@@ -48,6 +54,13 @@ class Fault:
     delay_seconds: float = 0.0
     latency_seconds: float = 0.0
     count: int = 1
+
+    def __post_init__(self) -> None:
+        media_type = () if self.media_type is None else (("Content-Type", self.media_type),)
+        for name, value in (*self.headers, *media_type):
+            _check_field(name, value)
+        _check_body(self.body)
+        _check_members(self.changes)
 
     @classmethod
     def status(
@@ -112,7 +125,12 @@ class Fault:
 
     @classmethod
     def members(cls, *, omit: Iterable[str] = (), **changes: object) -> Fault:
-        """Change members of the JSON object of the answer, or leave some out."""
+        """Change members of the JSON object of the answer, or leave some out.
+
+        Raises TypeError if ``omit`` is one text instead of many.
+        """
+        if isinstance(omit, str):
+            raise TypeError(f"omit takes the names of members, such as [{omit!r}], not a str")
         return cls(changes=changes, omit=tuple(omit))
 
     @classmethod
@@ -170,6 +188,36 @@ def _pairs(headers: HeaderFields) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in pairs)
 
 
+def _check_field(name: object, value: object) -> None:
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise TypeError(f"a header field is two texts, not {name!r} and a {type(value).__name__}")
+    for text, form, what in ((name, _NAME, "name"), (value, _VALUE, f"value of {name!r}")):
+        try:
+            fits = form.fullmatch(text.encode("latin-1")) is not None
+        except UnicodeEncodeError:
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"{text!r} cannot be sent as the {what} in a header: it is one line of Latin-1 "
+                "with nothing blank around it (RFC 9110, 5)"
+            )
+
+
+def _check_body(body: object) -> None:
+    if isinstance(body, Mapping):
+        _check_members(body)
+    elif not (body is None or isinstance(body, (bytes, str))):
+        kind = type(body).__name__
+        raise TypeError(f"a body is bytes, a str, the members of a JSON object or None, not {kind}")
+
+
+def _check_members(members: Mapping[str, object]) -> None:
+    try:
+        json.dumps(members, ensure_ascii=False).encode()
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"the members {list(members)} make no JSON object: {error}") from error
+
+
 def _duration(seconds: float) -> float:
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"a duration is a finite number of seconds from 0, not {seconds}")
@@ -184,9 +232,13 @@ class FaultScript:
         self._lock = threading.Lock()
 
     def extend(self, faults: Iterable[Fault]) -> None:
-        """Play these after those that wait already."""
+        """Play these after those that wait already. Raises TypeError if one is no fault."""
+        more = tuple(faults)
+        for fault in more:
+            if not isinstance(fault, Fault):
+                raise TypeError(f"a script takes faults such as Fault.status(503), not {fault!r}")
         with self._lock:
-            self._waiting.extend(faults)
+            self._waiting.extend(more)
 
     def next(self) -> Fault | None:
         """Take the fault for the next answer, or None if it is to be normal."""

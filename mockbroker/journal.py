@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import overload
 
-from mockbroker.near_misses import Pattern, assert_seen
+from mockbroker.near_misses import Mask, Pattern, assert_seen
 from mockbroker.spec.exchange import Exchange
 
 __all__ = ["Journal", "Subscriber"]
@@ -22,13 +22,15 @@ class Journal(Sequence[Exchange]):
     """The latest ``size`` exchanges, in order; safe to use from many threads.
 
     Iterating walks over a snapshot, so that exchanges may come meanwhile. Exchanges are numbered
-    from 1 and keep their numbers when older ones are dropped.
+    from 1 and keep their numbers when older ones are dropped. ``mask`` takes secrets out of what
+    a failing assertion says.
     """
 
-    def __init__(self, size: int = 1000) -> None:
+    def __init__(self, size: int = 1000, *, mask: Mask = str) -> None:
         if size < 1:
             raise ValueError(f"a journal holds at least one exchange, not {size}")
         self.size = size
+        self._mask = mask
         self._exchanges: deque[Exchange] = deque(maxlen=size)
         self._count = 0
         self._subscribers: tuple[Subscriber, ...] = ()
@@ -97,7 +99,7 @@ class Journal(Sequence[Exchange]):
         """
         __tracebackhide__ = True
         pattern = Pattern(method=method, url=url, headers=headers or {}, status=status)
-        assert_seen(self.snapshot(), pattern, times)
+        assert_seen(self.snapshot(), pattern, times, self._mask)
 
     def __iter__(self) -> Iterator[Exchange]:
         return iter(self.snapshot())

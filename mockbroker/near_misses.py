@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mockbroker.spec.exchange import Exchange
-from mockbroker.spec.masking import describe
+from mockbroker.spec.masking import describe, mask_parameters
 
-__all__ = ["Pattern", "assert_seen"]
+__all__ = ["Mask", "Pattern", "assert_seen"]
 
 SHOWN = 3
-CONFIDENTIAL = {"authorization", "proxy-authorization", "cookie"}
+HARMLESS = {"accept", "content-length", "content-type", "host", "user-agent"}
+
+Mask = Callable[[str], str]
+"""Makes a text fit to be printed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +52,12 @@ class Pattern:
         return ", ".join(str(part) for part in parts if part) or "any request"
 
 
-def assert_seen(exchanges: Sequence[Exchange], pattern: Pattern, times: int | None) -> None:
+def assert_seen(
+    exchanges: Sequence[Exchange], pattern: Pattern, times: int | None, mask: Mask = str
+) -> None:
     """Assert that exchanges fit a pattern: so many times, or at least once if that is None.
 
+    ``mask`` takes secrets out of what is said.
     Raises AssertionError with the exchanges that came closest, and what sets them apart.
     """
     __tracebackhide__ = True
@@ -62,7 +68,8 @@ def assert_seen(exchanges: Sequence[Exchange], pattern: Pattern, times: int | No
     found = f"expected {wanted} like this: {pattern}\n{len(fitting)} of {len(exchanges)} fit"
     shown = fitting or sorted(exchanges, key=lambda e: len(pattern.differences(e)))[:SHOWN]
     title = "they are:" if fitting else "the closest:" if shown else "the broker saw no request"
-    raise AssertionError("\n".join([f"{found}; {title}", *_lines(pattern, shown)]))
+    text = "\n".join([f"{found}; {title}", *_lines(pattern, shown)])
+    raise AssertionError(mask(mask_parameters(text)))
 
 
 def _lines(pattern: Pattern, exchanges: Sequence[Exchange]) -> Iterator[str]:
@@ -80,6 +87,6 @@ def _names_of(exchange: Exchange) -> set[str]:
 def _header_difference(name: str, wanted: str, found: str | None) -> str:
     if found is None:
         return f"{name} is missing"
-    if name.lower() in CONFIDENTIAL:
+    if name.lower() not in HARMLESS:
         return f"{name} is another one"
     return f"{name} is {found!r}, not {wanted!r}"

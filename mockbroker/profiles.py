@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from mockbroker.spec.profile import PROFILES, Profile
+from mockbroker.spec.profile import PROFILES, Profile, lifetime_problem
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -104,8 +104,8 @@ def _problem(key: str, value: object) -> str:
         return f"unknown key {key!r}; known are {', '.join(KEYS)}"
     if key in CHOICES and value not in CHOICES[key]:
         return f"{key} must be {' or '.join(repr(c) for c in CHOICES[key])}, not {value!r}"
-    if key == "expires_in" and (isinstance(value, bool) or not isinstance(value, (int, float))):
-        return f"expires_in must be a number of seconds, not {value!r}"
+    if key == "expires_in":
+        return lifetime_problem(value)
     if key == "scope" and not (isinstance(value, str) or value is False):
         return f"scope must be a text or false, not {value!r}"
     if key in {"token_path", "api_prefix"}:

@@ -64,6 +64,17 @@ def _client(text: str) -> Credentials:
     return Credentials(client_id, secret)
 
 
+def _lifetime(
+    _context: click.Context, _parameter: click.Parameter, seconds: float | None
+) -> float | None:
+    from mockbroker.spec.profile import lifetime_problem  # noqa: PLC0415 - only when needed
+
+    problem = "" if seconds is None else lifetime_problem(seconds)
+    if problem:
+        raise click.BadParameter(problem)
+    return seconds
+
+
 client_option = click.option(
     "--client", "clients", metavar="ID:SECRET", multiple=True, callback=_clients
 )
@@ -75,7 +86,9 @@ _OPTIONS = (
     click.option("--host", default="127.0.0.1", show_default=True),
     click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True),
     client_option,
-    click.option("--expires-in", type=click.FloatRange(min=0), help="Lifetime of tokens, seconds."),
+    click.option(
+        "--expires-in", type=float, callback=_lifetime, help="Lifetime of tokens, seconds."
+    ),
     profile_option,
     click.option(
         "--lenient", is_flag=True, help="Note what is wrong with a request, and answer it."

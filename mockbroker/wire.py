@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 import h11
 
-from mockbroker.answers import JSON, Reply, render_json
+from mockbroker.answers import NO_STORE, Reply, error_description, json_response
 from mockbroker.app import BODY_LIMIT_BYTES, ORIGIN_KEY, REPLY_KEY, REQUEST_KEY
 from mockbroker.clock import real_seconds
 from mockbroker.faults import Manner
@@ -37,6 +37,11 @@ LINGER_BYTES = 16 * 1024 * 1024
 DRIP_PIECES = 20
 BODILESS = {204, 304}
 _ABSOLUTE_FORM = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+# in words of our own, because those of the parser quote the request, secrets included
+_UNREADABLE = {
+    431: f"the head of the request is longer than {HEADER_LIMIT_BYTES} bytes",
+    501: "the request has a Transfer-Encoding other than chunked",
+}
 ABORT = struct.pack("ii", 1, 0)
 """SO_LINGER on and 0 s: closing sends RST."""
 
@@ -229,12 +234,17 @@ class Connection:
 
     def _refuse(self, error: _Refused | h11.RemoteProtocolError) -> None:
         """Answer what is no HTTP, or too much of it, and hang up."""
-        status = error.status if isinstance(error, _Refused) else error.error_status_hint
+        if isinstance(error, _Refused):
+            status, text = error.status, str(error)
+        else:
+            status = error.error_status_hint
+            text = _UNREADABLE.get(status, "the request is no HTTP that can be read")
         if self._http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             return
-        body = render_json({"error": "invalid_request", "error_description": str(error)})
-        fields = (("Content-Type", JSON), ("Content-Length", str(len(body))))
-        response = Response(status, Headers((*fields, ("Connection", "close"))), body)
+        members = {"error": "invalid_request", "error_description": error_description(text)}
+        response = json_response(status, members, *NO_STORE, ("Connection", "close"))
+        length = ("Content-Length", str(len(response.body)))
+        response = replace(response, headers=Headers((*response.headers, length)))
         self._sock.settimeout(REQUEST_LIMIT_SECONDS)
         self._write("POST", Reply(response=response))
         self._linger()

@@ -8,7 +8,7 @@ import re
 import urllib.parse
 from dataclasses import dataclass
 
-from mockbroker.spec.credentials import Credentials
+from mockbroker.spec.credentials import Credentials, same_text
 from mockbroker.spec.messages import Request
 from mockbroker.spec.profile import Profile
 
@@ -82,12 +82,14 @@ def carries(decoded: bytes | None, credentials: Credentials, profile: Profile) -
 
     Form-urlencoding has more than one spelling: `~` may be encoded, a space be `+` or `%20`.
     """
-    if decoded is None or profile.basic_encoding == "raw":
-        return decoded == basic_payload(credentials, profile)
+    if decoded is None:
+        return False
+    if profile.basic_encoding == "raw":
+        return same_text(decoded, basic_payload(credentials, profile))
     client_id, colon, secret = decoded.decode("utf-8", "replace").partition(":")
-    pair = (urllib.parse.unquote_plus(client_id), urllib.parse.unquote_plus(secret))
+    pair = f"{urllib.parse.unquote_plus(client_id)}:{urllib.parse.unquote_plus(secret)}"
     is_plain = decoded.isascii() and bool(colon) and not _UNENCODED.search(decoded)
-    return is_plain and pair == (credentials.client_id, credentials.client_secret)
+    return is_plain and same_text(pair, f"{credentials.client_id}:{credentials.client_secret}")
 
 
 def decoded_basic(request: Request) -> bytes | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
+import hmac
 from dataclasses import dataclass, field
 
-__all__ = ["AccessToken", "Credentials", "TokenState"]
+__all__ = ["AccessToken", "Credentials", "TokenState", "same_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,15 @@ class Credentials:
 
     client_id: str
     client_secret: str = field(repr=False)
+
+
+def same_text(a: str | bytes, b: str | bytes) -> bool:
+    """Whether two texts are the same, found out in a time that tells nothing of either."""
+    return hmac.compare_digest(_octets(a), _octets(b))
+
+
+def _octets(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
 
 
 class TokenState(str, enum.Enum):

@@ -20,7 +20,7 @@ from mockbroker.spec.authorization import (
     is_standard_base64,
     read_authorization,
 )
-from mockbroker.spec.credentials import Credentials
+from mockbroker.spec.credentials import Credentials, same_text
 from mockbroker.spec.expectations import ApiExpectation, TokenExpectation
 from mockbroker.spec.forms import body_parameters, json_object, media_type, query_parameters
 from mockbroker.spec.messages import Request
@@ -57,10 +57,11 @@ class _TokenFacts:
         profile = self.expectation.profile
         return any(carries(self.decoded, c, profile) for c in self.expectation.credentials)
 
-    @property
-    def payloads(self) -> list[bytes]:
+    def is_payload(self, octets: bytes | None) -> bool:
+        """Whether these are what Basic encodes for a registered client."""
         profile = self.expectation.profile
-        return [basic_payload(pair, profile) for pair in self.expectation.credentials]
+        payloads = [basic_payload(pair, profile) for pair in self.expectation.credentials]
+        return octets is not None and any(same_text(octets, payload) for payload in payloads)
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -110,7 +111,7 @@ def _wrong_scheme(facts: _TokenFacts) -> str:
     if authorization is None or authorization.is_scheme("Basic"):
         return ""
     if not authorization.scheme:
-        if decode_leniently(authorization.rest) in facts.payloads:
+        if facts.is_payload(decode_leniently(authorization.rest)):
             return "the scheme is missing: write `Basic ` before the Base64 text"
         return "the Authorization header names no scheme: it starts with `Basic ` here"
     if authorization.is_scheme("Bearer"):
@@ -125,13 +126,13 @@ def _not_encoded(facts: _TokenFacts) -> str:
         return ""
     plain = facts.encoded.encode("latin-1", "replace")
     utf8 = facts.encoded.encode("utf-8", "replace")
-    if plain in facts.payloads or utf8 in facts.payloads or ":" in facts.encoded:
+    if facts.is_payload(plain) or facts.is_payload(utf8) or ":" in facts.encoded:
         return "the credentials are not encoded: Basic takes base64 of client_id:client_secret"
     return ""
 
 
 def _wrapped(facts: _TokenFacts) -> str:
-    if re.search(r"\s", facts.encoded) and facts.decoded in facts.payloads:
+    if re.search(r"\s", facts.encoded) and facts.is_payload(facts.decoded):
         return (
             "the Base64 text is broken into lines: encoders for mail wrap at 76 characters; use "
             "one that does not (`base64 -w0`)"
@@ -177,7 +178,7 @@ def _line_feed(facts: _TokenFacts) -> str:
 def _spaces(facts: _TokenFacts) -> str:
     client_id, secret = (part.strip() for part in facts.pair)
     known = facts.client_named(client_id)
-    if known and known.client_secret == secret and facts.pair != (client_id, secret):
+    if known and same_text(known.client_secret, secret) and facts.pair != (client_id, secret):
         return "there is white space around the id or the secret: was it copied with it?"
     return ""
 
@@ -185,7 +186,7 @@ def _spaces(facts: _TokenFacts) -> str:
 def _quotes(facts: _TokenFacts) -> str:
     client_id, secret = (part.strip("\"'") for part in facts.pair)
     known = facts.client_named(client_id)
-    if known and known.client_secret == secret and facts.pair != (client_id, secret):
+    if known and same_text(known.client_secret, secret) and facts.pair != (client_id, secret):
         return "the id or the secret has quotes around it: were they taken over from a .env file?"
     return ""
 
@@ -199,7 +200,7 @@ def _encoded_twice(facts: _TokenFacts) -> str:
         return ""
     return (
         "the credentials are encoded twice: Base64 once is enough"
-        if (twice in facts.payloads)
+        if facts.is_payload(twice)
         else ""
     )
 
@@ -207,7 +208,7 @@ def _encoded_twice(facts: _TokenFacts) -> str:
 def _swapped(facts: _TokenFacts) -> str:
     client_id, secret = facts.pair
     known = facts.client_named(secret)
-    if known and known.client_secret == client_id:
+    if known and same_text(known.client_secret, client_id):
         return "id and secret are swapped: it is client_id:client_secret"
     return ""
 
@@ -217,13 +218,13 @@ def _percent_encoded(facts: _TokenFacts) -> str:
         return ""
     raw = facts.expectation.profile.basic_encoding == "raw"
     for pair in facts.expectation.credentials:
-        plain = (pair.client_id, pair.client_secret)
-        if raw and tuple(map(urllib.parse.unquote_plus, facts.pair)) == plain:
+        plain = f"{pair.client_id}:{pair.client_secret}"
+        if raw and same_text(":".join(map(urllib.parse.unquote_plus, facts.pair)), plain):
             return (
                 "the credentials were percent-encoded before Base64 (as RFC 6749, 2.3.1, has it); "
                 "this broker takes them as they are"
             )
-        if not raw and facts.pair == plain:
+        if not raw and same_text(":".join(facts.pair), plain):
             return (
                 "the credentials went into Base64 as they are; this broker wants each of them "
                 "form-urlencoded first (RFC 6749, 2.3.1)"
@@ -235,7 +236,7 @@ def _latin_1(facts: _TokenFacts) -> str:
     if facts.decoded is None or facts.is_right:
         return ""
     text = facts.decoded.decode("latin-1").encode("utf-8")
-    if text in facts.payloads:
+    if facts.is_payload(text):
         return "the credentials are encoded as Latin-1; encode them as UTF-8 before Base64"
     return ""
 
@@ -243,9 +244,9 @@ def _latin_1(facts: _TokenFacts) -> str:
 def _another_clients_secret(facts: _TokenFacts) -> str:
     client_id, secret = facts.pair
     known = facts.client_named(client_id)
-    if known is None or known.client_secret == secret:
+    if known is None or same_text(known.client_secret, secret):
         return ""
-    if any(pair.client_secret == secret for pair in facts.expectation.credentials):
+    if any(same_text(pair.client_secret, secret) for pair in facts.expectation.credentials):
         return f"this is the secret of another client than {client_id[:60]!r}"
     if not secret:
         return "the secret is empty: is the variable that holds it set?"

@@ -13,34 +13,53 @@ from mockbroker.spec.credentials import Credentials
 from mockbroker.spec.exchange import Endpoint, Exchange
 from mockbroker.spec.messages import Request
 
-__all__ = ["curl", "describe", "mask", "secret_forms"]
+__all__ = ["curl", "describe", "mask", "mask_parameters", "secret_forms"]
 
 _SHORTEST = 4
-_SECRET_PARAMETER = re.compile(r"((?:client_secret|access_token|refresh_token)=)[^&\s]+")
+_SECRET_NAME = r"(?:client(?:_|%5F)secret|(?:access|refresh)(?:_|%5F)token)"
+_SECRET_PARAMETER = re.compile(
+    rf"({_SECRET_NAME}(?:=|%3D))[^&\s]+"
+    rf"|({_SECRET_NAME}(?:\"\s*:\s*\"|%22(?:\s|%20|\+)*(?::|%3A)(?:\s|%20|\+)*%22))"
+    r"(?:(?!%22)[^\"\\]|\\.)*",
+    re.IGNORECASE,
+)
 _LONGEST_BODY = 200
 
 
 def mask(text: str, credentials: Iterable[Credentials], token_values: Collection[str] = ()) -> str:
     """The text with every secret, in any of its usual encodings, and every token replaced."""
-    for pair in credentials:
-        for form in secret_forms(pair):
-            text = text.replace(form, "<secret>")
-    for value in sorted(token_values, key=len, reverse=True):
-        if len(value) >= _SHORTEST:
-            text = text.replace(value, "<token>")
-    return text
+    names = {value: "<token>" for value in token_values if len(value) >= _SHORTEST}
+    names |= {form: "<secret>" for pair in credentials for form in secret_forms(pair)}
+    if not names:
+        return text
+    longest_first = sorted(names, key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, longest_first)), lambda found: names[found[0]], text)
+
+
+def mask_parameters(text: str) -> str:
+    """The text with the value of each parameter that holds a secret, form or JSON, replaced."""
+    return _SECRET_PARAMETER.sub(r"\1\2<masked>", text)
 
 
 def secret_forms(pair: Credentials) -> list[str]:
-    """The secret in each of its usual encodings, alone and with the client_id, longest first."""
+    """The secret in each of its usual encodings, alone and with the client_id, longest first.
+
+    Forms too short to be told from other text are left out.
+    """
     secret = pair.client_secret
-    quoted = (urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret))
-    plain = [form for form in (*quoted, secret, repr(secret)[1:-1]) if len(form) >= _SHORTEST]
-    quoted_id = urllib.parse.quote_plus(pair.client_id)
-    pairs = (f"{pair.client_id}:{secret}", f"{quoted_id}:{quoted[1]}")
-    encoded = [base64.b64encode(p.encode("utf-8", "surrogatepass")).decode() for p in pairs]
-    alone = base64.b64encode(secret.encode("utf-8", "surrogatepass")).decode()
-    return sorted([*plain, *encoded, alone], key=len, reverse=True)
+    octets = secret.encode("utf-8", "surrogatepass")
+    quoted = (urllib.parse.quote(octets, safe=""), urllib.parse.quote_plus(octets))
+    plain = (*quoted, secret, repr(secret)[1:-1])
+    quoted_id = urllib.parse.quote_plus(pair.client_id.encode("utf-8", "surrogatepass"))
+    texts = [f"{pair.client_id}:{secret}", f"{quoted_id}:{quoted[1]}", secret] if secret else []
+    encoders = (base64.b64encode, base64.urlsafe_b64encode)
+    encoded = [
+        encode(text.encode("utf-8", "surrogatepass")).decode()
+        for text in texts
+        for encode in encoders
+    ]
+    forms = {form for form in (*plain, *encoded) if len(form) >= _SHORTEST}
+    return sorted(forms, key=lambda form: (-len(form), form))
 
 
 def describe(exchange: Exchange) -> str:
@@ -58,7 +77,7 @@ def describe(exchange: Exchange) -> str:
 
 
 def _target(request: Request) -> str:
-    return _SECRET_PARAMETER.sub(r"\1<masked>", request.target)
+    return mask_parameters(request.target)
 
 
 def _carried(exchange: Exchange) -> str:
@@ -84,7 +103,7 @@ def _answer(exchange: Exchange) -> str:
 
 def curl(request: Request) -> str:
     """A curl command that asks a token endpoint the same, with variables for what is yours."""
-    query = _SECRET_PARAMETER.sub(r"\1<masked>", request.query)
+    query = mask_parameters(request.query)
     url = '"$TOKEN_URL"' + (shlex.quote(f"?{query}") if query else "")
     words = ["curl", "-i", "-X", shlex.quote(request.method), url]
     for name, value in request.headers:
@@ -95,7 +114,7 @@ def curl(request: Request) -> str:
         words += _credentials_for_curl(authorization)
     if request.body:
         body = request.body[:_LONGEST_BODY].decode("utf-8", "replace")
-        words += ["--data-raw", shlex.quote(_SECRET_PARAMETER.sub(r"\1<masked>", body))]
+        words += ["--data-raw", shlex.quote(mask_parameters(body))]
     return " ".join(words)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
-__all__ = ["AUTOGRAB", "PROFILES", "RFC6749", "Profile"]
+__all__ = ["AUTOGRAB", "PROFILES", "RFC6749", "Profile", "lifetime_problem"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,14 @@ class Profile:
     scope: str | Literal[False] = ""
     token_format: Literal["opaque", "jwt"] = "opaque"  # noqa: S105 - a format, no password
     api_prefix: str = "/v2"
+
+
+def lifetime_problem(value: object) -> str:
+    """What is wrong with a lifetime in seconds, empty if nothing."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and 0 <= cast("float", value) <= sys.float_info.max:
+        return ""
+    return f"expires_in must be a finite number of seconds, 0 or more, not {value!r}"
 
 
 AUTOGRAB = Profile(name="autograb")

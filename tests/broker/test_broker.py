@@ -360,3 +360,34 @@ def test_a_profile_with_jwts_issues_them_with_their_expiry():
         assert (told["sub"], told["exp"] - told["iat"]) == ("shop", 60)
         assert told["iss"] == broker.token_url
         assert call(broker, token).status_code == 200
+
+
+def test_no_answer_repeats_a_secret_or_a_token(broker):
+    token = get_token(broker)
+    for value in (token, "s3cr:et"):
+        odd = post(broker, auth=SHOP, data={"grant_type": value})
+        nowhere = requests.get(broker.token_url.split("/auth")[0] + f"/x/{value}", timeout=5)
+        broker.strict, broker.agreed_paths = False, ("/vehicles",)
+        forbidden = call(broker, token, f"/{value}")
+        broker.reset()
+        token = get_token(broker)
+        for answer, status in ((odd, 400), (nowhere, 404), (forbidden, 403)):
+            assert answer.status_code == status
+            assert value not in answer.text
+
+
+@pytest.mark.parametrize("lifetime", [-1, float("nan"), float("inf"), True, "60", None, 10**400])
+def test_a_lifetime_is_a_finite_number_of_seconds(lifetime):
+    broker = Broker(expires_in=60)
+    with pytest.raises(ValueError, match="expires_in must be a finite number of seconds"):
+        broker.expires_in = lifetime
+    assert broker.expires_in == 60
+    if lifetime is not None:
+        with pytest.raises(ValueError, match="expires_in must be a finite number of seconds"):
+            Broker(expires_in=lifetime)
+
+
+@pytest.mark.parametrize("pair", [(1, "secret"), ("shop", None), (b"shop", "secret")])
+def test_credentials_are_texts(pair):
+    with pytest.raises(TypeError, match="client_(id|secret) must be a str, not of type"):
+        Broker().register(*pair)

@@ -185,3 +185,11 @@ def test_explain_says_when_it_cannot_read_the_text(text):
     done = run("explain", text=text)
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("lifetime", ["inf", "nan", "-1"])
+def test_a_lifetime_that_is_none_is_a_usage_error(lifetime):
+    done = run("serve", f"--expires-in={lifetime}")
+    assert done.returncode == 4
+    assert "finite number of seconds" in done.stderr
+    assert "Traceback" not in done.stderr

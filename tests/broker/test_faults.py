@@ -56,3 +56,36 @@ def test_a_script_plays_each_fault_as_often_as_it_says():
     script.extend([Fault.reset()])
     script.clear()
     assert script.next() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("X", "a\r\nb"), ("X", "a\0"), ("X\n", "a"), ("X", "€"), ("Ж", "a"), ("", "a"), ("X", " a")],
+)
+def test_a_header_that_cannot_be_sent_is_refused(name, value):
+    with pytest.raises(ValueError, match="cannot be sent as the (name|value of 'X') in a header"):
+        Fault.status(503, headers={name: value})
+
+
+@pytest.mark.parametrize("media_type", ["text/html\r\nX: y", "text/€"])
+def test_a_content_type_that_cannot_be_sent_is_refused(media_type):
+    with pytest.raises(ValueError, match="value of 'Content-Type'"):
+        Fault.content_type(media_type)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Fault.status(503, body={"a": object()}),
+        lambda: Fault.status(503, body={"a": "\ud800"}),
+        lambda: Fault.status(503, body=[1]),
+        lambda: Fault.status(503, headers={"Retry-After": 5}),
+        lambda: Fault.members(a={1, 2}),
+        lambda: Fault.members(omit="scope"),
+        lambda: FaultScript().extend([503]),
+        lambda: FaultScript().extend([Fault.reset]),
+    ],
+)
+def test_what_cannot_be_played_is_refused_at_once(make):
+    with pytest.raises(TypeError, match=r"not|no JSON"):
+        make()

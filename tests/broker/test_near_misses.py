@@ -64,3 +64,25 @@ def test_no_secret_is_in_what_a_failing_assertion_prints(used):
     assert "Authorization" in shown
     for secret in ("s3cr:et", "Basic ", *used.token_issued_values):
         assert secret not in shown
+
+
+def test_headers_that_may_hold_a_secret_are_only_said_to_be_others(broker):
+    headers = {"X-Api-Key": "abcdefgh", "User-Agent": "shop/1"}
+    requests.get(f"{broker.api_url}/vehicles?client_secret=ijklmnop", headers=headers, timeout=5)
+    with pytest.raises(AssertionError) as failure:
+        broker.journal.assert_seen(headers={"X-Api-Key": "qrstuvwx", "User-Agent": "shop/2"})
+    text = str(failure.value)
+    assert "- X-Api-Key is another one" in text
+    assert "- User-Agent is 'shop/1', not 'shop/2'" in text
+    assert not [secret for secret in ("abcdefgh", "ijklmnop", "qrstuvwx") if secret in text]
+
+
+def test_secrets_and_tokens_are_masked_wherever_they_stand(used):
+    (token,) = used.token_issued_values
+    requests.get(f"{used.api_url}/vehicles/s3cr:et?a={token}", timeout=5)
+    with pytest.raises(AssertionError) as failure:
+        used.journal.assert_seen(url=f"/v2/{token}", headers={"Accept": "s3cr:et"})
+    text = str(failure.value)
+    assert "GET /v2/vehicles/<secret>?a=<token>" in text
+    assert "- the url is not /v2/<token>" in text
+    assert not [secret for secret in ("s3cr:et", token) if secret in text]

@@ -49,6 +49,8 @@ def test_an_unknown_profile_is_told_with_the_known_ones(tmp_path, monkeypatch):
         ("[profiles.a]\ntoken_path = 't'", "begins and does not end with a slash"),
         ("[profiles.a]\napi_prefix = 3", "begins and does not end with a slash"),
         ("[profiles.a]\nexpires_in = true", "number of seconds"),
+        ("[profiles.a]\nexpires_in = inf", "finite number of seconds"),
+        ("[profiles.a]\nexpires_in = -1", "finite number of seconds"),
         ("[profiles.a]\nscope = true", "text or false"),
         ("[profiles.a]\nbasic_encoding = 'percent'", "'raw' or 'form'"),
     ],

@@ -269,3 +269,23 @@ def test_tls_with_half_open_handshakes_holds_up_nobody(tmp_path):
             requests.get(broker.api_url, timeout=5)
         for sock in half_open:
             sock.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "text"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: h\r\nhush \x01 hush\r\n\r\n", b"400", b"no HTTP that can be read"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: \x00hush\r\n\r\n", b"400", b"no HTTP that can be read"),
+        (b"hush\r\n\r\n", b"400", b"no HTTP that can be read"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: hush\r\n\r\n", b"501", b"than chunked"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"hush" * 20000, b"431", b"longer than 65536"),
+    ],
+)
+def test_what_is_no_http_is_refused_in_words_that_quote_nothing(broker, head, status, text):
+    with connect(broker) as sock:
+        sock.sendall(head)
+        answer = read_all(sock)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert text in answer
+    assert b"hush" not in answer
+    assert b"cache-control: no-store" in answer.lower()

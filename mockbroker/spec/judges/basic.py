@@ -14,7 +14,7 @@ from mockbroker.spec.authorization import (
     read_authorization,
 )
 from mockbroker.spec.clause import Breach
-from mockbroker.spec.credentials import Credentials
+from mockbroker.spec.credentials import Credentials, same_text
 from mockbroker.spec.expectations import TokenExpectation
 from mockbroker.spec.forms import body_parameters, json_object, query_parameters
 from mockbroker.spec.messages import Request
@@ -138,13 +138,20 @@ def _post(request: Request, expectation: TokenExpectation) -> Iterator[Breach]:
         what = "there is an Authorization header"
         yield Breach("basic.scheme", what, "client_id and client_secret in the body, and no header")
     parameters = dict(body_parameters(request))
-    sent = (parameters.get("client_id"), parameters.get("client_secret"))
-    if sent not in [(pair.client_id, pair.client_secret) for pair in expectation.credentials]:
+    sent = (parameters.get("client_id", ""), parameters.get("client_secret"))
+    if not any(_is_sent(sent, pair) for pair in expectation.credentials):
         what = "client_id and client_secret in the body are not those of a registered client"
         yield Breach("basic.credentials", what, "the credentials as they were registered")
     if "URL" in _secret_places(request):
         what = "the credentials are in the URL as well"
         yield Breach("basic.only", what, "credentials in the body only")
+
+
+def _is_sent(sent: tuple[str, str | None], pair: Credentials) -> bool:
+    client_id, secret = sent
+    if secret is None or client_id != pair.client_id:
+        return False
+    return same_text(secret, pair.client_secret)
 
 
 def recognise(request: Request, expectation: TokenExpectation) -> Credentials | None:
