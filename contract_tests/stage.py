@@ -6,7 +6,7 @@ import itertools
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -30,6 +30,7 @@ _LONGEST_WAIT = 3.0
 _MOST_REQUESTS = 50
 _BACKGROUND_SECONDS = 0.03
 _LONGEST_TEXT = 500
+_TELLING_SECRET = 8
 VEHICLE = "/vehicle/1111111111111111?region=uk"
 
 
@@ -364,11 +365,20 @@ class Stage:
         shown = set(itertools.chain.from_iterable(b.exchanges for b in breaches))
         telling = [e for e in exchanges if e.number in shown and e.endpoint is Endpoint.TOKEN]
         return ContractBreached(
-            tuple(breaches),
-            story=self.story,
-            exchanges=tuple(describe(exchange) for exchange in exchanges[-12:]),
-            curl=curl(telling[0].request) if telling else "",
+            tuple(self._without_secrets(breach) for breach in breaches),
+            story=self._hidden(self.story),
+            exchanges=tuple(self._hidden(describe(exchange)) for exchange in exchanges[-12:]),
+            curl=self._hidden(curl(telling[0].request)) if telling else "",
         )
+
+    def _without_secrets(self, breach: Breach) -> Breach:
+        what, expected, hint = map(self._hidden, (breach.what, breach.expected, breach.hint))
+        return replace(breach, what=what, expected=expected, hint=hint)
+
+    def _hidden(self, text: str) -> str:
+        known = tuple(c for c in self.broker.registered if len(c.client_secret) >= _TELLING_SECRET)
+        tokens = [t for t in self.broker.token_issued_values if len(t) >= _TELLING_SECRET]
+        return mask(text, known, tokens)
 
 
 @dataclass

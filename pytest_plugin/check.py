@@ -215,6 +215,8 @@ class _Progress:
         if isinstance(collector, VerdictCollector) and collector.has_report:
             self.collector = collector
             print_report(collector.report)
+            if collector.trouble:
+                click.echo(f"mockbroker: {collector.trouble}", err=True)
 
     def _show(self, text: str) -> None:
         if self._on_terminal:

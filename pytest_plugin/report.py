@@ -17,6 +17,7 @@ __all__ = ["ClientDescription", "Report", "Row", "build_report"]
 SCHEMA = 1
 NO_SCENARIO = "no scenario exercises this clause yet"
 NOT_SELECTED = "not selected in this run"
+NOT_REACHED = "not reached: the run was interrupted"
 
 _LEVELS = list(Level)
 _FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
@@ -96,7 +97,8 @@ class Row:
 class Report:
     """The verdicts on a client: a row for each clause of the catalogue, in its order.
 
-    ``observed`` is True if they come from traffic that no scenario provoked.
+    ``observed`` is True if they come from traffic that no scenario provoked; ``interrupted`` if
+    the run did not come to its end, so that nothing conforms.
     """
 
     profile: str
@@ -105,6 +107,7 @@ class Report:
     measured: Mapping[str, Any] = field(default_factory=dict)
     fail_on: Level = Level.MUST
     observed: bool = False
+    interrupted: bool = False
     known_file: str = ""
 
     @property
@@ -113,6 +116,8 @@ class Report:
 
         Failures that are known do not count.
         """
+        if self.interrupted:
+            return False
         judged = self.count(Verdict.PASSED) + self.count(Verdict.KNOWN)
         return not self.failures and not self.blocked and judged > 0
 
@@ -185,6 +190,7 @@ def build_report(
     fail_on: Level = Level.MUST,
     deselected: Iterable[str] = (),
     unseen: Mapping[str, str] | None = None,
+    interrupted: bool = False,
     known: KnownFailures = NOTHING_KNOWN,
     replays: Mapping[str, str] | None = None,
 ) -> Report:
@@ -198,7 +204,8 @@ def build_report(
     merged: dict[str, Finding] = {}
     for finding in findings:
         merged[finding.clause_id] = _graver(merged.get(finding.clause_id), finding)
-    reasons = {**dict.fromkeys(deselected, NOT_SELECTED), **(unseen or {})}
+    usual = dict.fromkeys((clause.id for clause in CATALOGUE), NOT_REACHED) if interrupted else {}
+    reasons = {**usual, **dict.fromkeys(deselected, NOT_SELECTED), **(unseen or {})}
     found = (_row(clause, merged.get(clause.id), reasons) for clause in CATALOGUE)
     return Report(
         profile=profile,
@@ -207,6 +214,7 @@ def build_report(
         measured=measured,
         fail_on=fail_on,
         observed=unseen is not None,
+        interrupted=interrupted,
         known_file=known.file,
     )
 

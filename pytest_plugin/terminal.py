@@ -197,6 +197,8 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
     if report.conforms:
         known = ", known failures aside" if report.count(Verdict.KNOWN) else ""
         yield Line(f"  ✓ CONFORMS at level {report.fail_on.value}{known}: {counts}", "green")
+    elif report.interrupted and not report.failures:
+        yield Line(f"  ? INTERRUPTED: {counts}", "purple")
     elif report.exit_status == 5:  # noqa: PLR2004 - pytest's "no tests collected"
         yield Line(f"  ? NOTHING WAS TESTED: {counts}", "purple")
     else:

@@ -58,6 +58,9 @@ class VerdictCollector:
         self._known = known_failures(config)
         self.examples: dict[str, Any] = {}
         """The examples that led to something, by clause id; only what this process has played."""
+        self._interrupted = False
+        self.trouble = ""
+        """In one sentence, what went wrong with the report itself; empty if nothing did."""
         self.run: ContractRun | None = None
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
@@ -163,6 +166,7 @@ class VerdictCollector:
             measured=self._client.get("measured", {}),
             fail_on=fail_on(self._config),
             deselected=self._deselected,
+            interrupted=self._interrupted,
             known=self._known,
             replays=self._client.get("replays", {}),
         )
@@ -172,12 +176,20 @@ class VerdictCollector:
         """Set the exit status by the report, unless something else went wrong; write JSON."""
         if hasattr(self._config, "workerinput") or not self.has_report:
             return
+        self._interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
         path = option(self._config, "json")
         if path:
-            text = json.dumps(self.report.to_json(), indent=2, ensure_ascii=False)
-            Path(path).write_text(text + "\n", encoding="utf-8")
+            self._write(Path(path), session)
         if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = self.report.exit_status
+
+    def _write(self, path: Path, session: pytest.Session) -> None:
+        text = json.dumps(self.report.to_json(), indent=2, ensure_ascii=False)
+        try:
+            path.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            self.trouble = f"the report cannot be written to {path}: {error.strerror}"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the report."""
@@ -186,6 +198,8 @@ class VerdictCollector:
         terminalreporter.section("contract")
         encoding = getattr(terminalreporter._tw._file, "encoding", None)  # noqa: SLF001
         width = width_of(terminalreporter._tw.fullwidth)  # noqa: SLF001
+        if self.trouble:
+            terminalreporter.write_line(self.trouble, red=True)
         for line in render(self.report, width):
             markup = {"faint": {"light": True}, "": {}}.get(line.style, {line.style: True})
             terminalreporter.write_line(plain(line.text, encoding), **markup)

@@ -16,7 +16,7 @@ from mockbroker.spec.messages import Request
 __all__ = ["curl", "describe", "mask", "mask_parameters", "secret_forms"]
 
 _SHORTEST = 4
-_SECRET_NAME = r"(?:client(?:_|%5F)secret|(?:access|refresh)(?:_|%5F)token)"
+_SECRET_NAME = r"(?:client(?:_|%5F)secret|(?:access|refresh)(?:_|%5F)token)"  # noqa: S105
 _SECRET_PARAMETER = re.compile(
     rf"({_SECRET_NAME}(?:=|%3D))[^&\s]+"
     rf"|({_SECRET_NAME}(?:\"\s*:\s*\"|%22(?:\s|%20|\+)*(?::|%3A)(?:\s|%20|\+)*%22))"

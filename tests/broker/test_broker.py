@@ -389,5 +389,5 @@ def test_a_lifetime_is_a_finite_number_of_seconds(lifetime):
 
 @pytest.mark.parametrize("pair", [(1, "secret"), ("shop", None), (b"shop", "secret")])
 def test_credentials_are_texts(pair):
-    with pytest.raises(TypeError, match="client_(id|secret) must be a str, not of type"):
+    with pytest.raises(TypeError, match=r"client_(id|secret) must be a str, not of type"):
         Broker().register(*pair)

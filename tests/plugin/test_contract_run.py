@@ -261,3 +261,27 @@ def test_the_users_own_tests_do_not_become_clauses(pytester):
     result = pytester.runpytest_subprocess("--contract-client", MODEL)
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*The contract*")
+
+
+TELLS_ALL = GET.replace("requests.get(", "requests.post(").replace(
+    'data={"grant_type": "client_credentials"},',
+    'json={"client_secret": self.config.client_secret},\n'
+    '                headers={"Accept": f"text/{self.config.client_secret}"},',
+)
+"""A client that puts its secret where the report would quote it."""
+
+
+def test_no_report_quotes_a_secret(check, pytester):
+    pytester.makepyfile(acme=TELLS_ALL)
+    result = check("acme.py", "--only", "request.", "--examples", "2", "--json", "a.json")
+    assert result.returncode == 1
+    report = (pytester.path / "a.json").read_text()
+    assert "request.accept" in report
+    assert "s3cret-" not in report + result.stdout
+
+
+def test_a_report_that_cannot_be_written_is_one_sentence(check):
+    result = check(MODEL, "--only", "request.method", "--examples", "1", "--json", "/dev/full")
+    assert result.returncode == 4
+    assert "the report cannot be written to /dev/full" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -181,3 +181,18 @@ def test_other_encodings_get_what_they_can_show():
 
 def test_the_width_is_kept_readable():
     assert [width_of(columns) for columns in (0, 20, 95, 400)] == [80, 80, 95, 120]
+
+
+def test_an_interrupted_run_conforms_to_nothing():
+    report = build_report(
+        [Finding(MUST, PASSED)],
+        profile="autograb",
+        client=ClientDescription("acme.py", "acme"),
+        measured={},
+        interrupted=True,
+    )
+    assert not report.conforms
+    assert not report.to_json()["conforms"]
+    shown = "\n".join(line.text for line in render(report, 100))
+    assert "INTERRUPTED: 1 passed" in shown
+    assert "not reached: the run was interrupted" in shown
