@@ -372,7 +372,8 @@ class Broker:
 
     def _handle_elsewhere(self, request: Request, origin: str) -> Reply:
         message = (
-            f"nothing at {self._masked(request.path)}: tokens are at {self._prefix}{self.profile.token_path}, "
+            f"nothing at {self._masked(request.path)}: "
+            f"tokens are at {self._prefix}{self.profile.token_path}, "
             f"the API is below {self._prefix}{self.profile.api_prefix}/"
         )
         outcome = Outcome(response=json_response(404, {"error": True, "message": message}))

@@ -16,10 +16,10 @@ from mockbroker.spec.messages import Request
 __all__ = ["curl", "describe", "mask", "mask_parameters", "secret_forms"]
 
 _SHORTEST = 4
-_SECRET_NAME = r"(?:client(?:_|%5F)secret|(?:access|refresh)(?:_|%5F)token)"
+_NAME = r"(?:client(?:_|%5F)secret|(?:access|refresh)(?:_|%5F)token)"
 _SECRET_PARAMETER = re.compile(
-    rf"({_SECRET_NAME}(?:=|%3D))[^&\s]+"
-    rf"|({_SECRET_NAME}(?:\"\s*:\s*\"|%22(?:\s|%20|\+)*(?::|%3A)(?:\s|%20|\+)*%22))"
+    rf"({_NAME}(?:=|%3D))[^&\s]+"
+    rf"|({_NAME}(?:\"\s*:\s*\"|%22(?:\s|%20|\+)*(?::|%3A)(?:\s|%20|\+)*%22))"
     r"(?:(?!%22)[^\"\\]|\\.)*",
     re.IGNORECASE,
 )
