@@ -70,7 +70,7 @@ class Broker:
         journal_size: int = 1000,
     ) -> None:
         self.profile = profile_named(profile) if isinstance(profile, str) else profile
-        self.credentials = _checked(credentials or _random_credentials())
+        self._own_credentials = _checked(credentials or _random_credentials())
         self._own_clock = Clock()
         self._given_clock = clock
         self.journal = Journal(journal_size, mask=self._masked)
@@ -86,6 +86,7 @@ class Broker:
         self._use_settings()
 
     def _use_settings(self) -> None:
+        self.credentials = self._own_credentials
         self.expires_in, self.strict = self._settings
         self._own_clock.reset()
         self.clock: SupportsClock = self._given_clock or self._own_clock
@@ -151,12 +152,12 @@ class Broker:
     def reset(self) -> None:
         """Return to the state in which the broker was made; stalled answers end at once.
 
-        A clock that was passed in is left alone.
+        Subscriptions to the journal end. A clock that was passed in is left alone.
         """
         self.release()
         self.clear_scripts()
         self._tokens.clear()
-        self.journal.clear()
+        self.journal.reset()
         self._use_settings()
 
     def release(self) -> None:

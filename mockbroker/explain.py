@@ -11,6 +11,7 @@ from mockbroker.curl import UnreadableRequestError, parse_curl, parse_raw
 from mockbroker.spec.catalogue import clause
 from mockbroker.spec.clause import Breach
 from mockbroker.spec.credentials import Credentials
+from mockbroker.spec.forms import body_parameters
 from mockbroker.spec.hints import hint_for_api_call, hint_for_token_request
 from mockbroker.spec.judges import (
     ApiExpectation,
@@ -96,7 +97,11 @@ def _verdict(breaches: Sequence[Breach], hint: str) -> list[str]:
 
 
 def _claimed(request: Request, profile: Profile) -> tuple[Credentials, ...]:
-    """The credentials that the Authorization header means, read as kindly as possible."""
+    """The credentials that the request means, read as kindly as possible; none if it has none."""
+    if profile.client_authentication == "post":
+        sent = dict(body_parameters(request))
+        pair = (sent.get("client_id", ""), sent.get("client_secret", ""))
+        return (Credentials(*pair),) if pair[0] else ()
     value = (request.headers.get("Authorization") or "").partition(" ")[2]
     compact = "".join(value.split()).replace("-", "+").replace("_", "/").rstrip("=")
     try:
@@ -107,4 +112,4 @@ def _claimed(request: Request, profile: Profile) -> tuple[Credentials, ...]:
     pair = (client_id.strip(), secret.strip())
     if profile.basic_encoding == "form":
         pair = (unquote_plus(pair[0]), unquote_plus(pair[1]))
-    return (Credentials(*pair),) if pair[0] else (Credentials("client", "secret"),)
+    return (Credentials(*pair),) if pair[0] else ()

@@ -66,6 +66,12 @@ class Journal(Sequence[Exchange]):
             self._exchanges.clear()
             self._count = 0
 
+    def reset(self) -> None:
+        """Forget every exchange, number from 1 again, and end every subscription."""
+        with self._lock:
+            self._subscribers = ()
+        self.clear()
+
     @property
     def total(self) -> int:
         """How many exchanges there were, forgotten ones included."""

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import logging
 import socket
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-__all__ = ["ConnectionPool"]
+__all__ = ["ConnectionPool", "Phase"]
 
 STOP_LIMIT_SECONDS = 5.0
 _log = logging.getLogger(__name__)
+
+
+class Phase(enum.Enum):
+    """What a connection is doing."""
+
+    IDLE = "waits for a request"
+    READING = "reads a request"
+    ANSWERING = "answers a request"
 
 
 class ConnectionPool:
     """Serves each connection in a thread; an idle thread is used again before one is made.
 
     At ``limit`` connections, the one that has waited longest for a request is closed to make
-    room; if all are busy, a new one waits for its turn.
+    room, or else the one that has been reading a request for longest; if all are busy with
+    answers, a new one waits for its turn.
     """
 
     def __init__(self, serve: Callable[[socket.socket], None], limit: int = 256) -> None:
@@ -31,6 +41,7 @@ class ConnectionPool:
         self._threads: set[threading.Thread] = set()
         self._open: dict[socket.socket, None] = {}
         self._idle: dict[socket.socket, None] = {}
+        self._reading: dict[socket.socket, None] = {}
         self._stopping = False
         self._lock = threading.Lock()
 
@@ -51,25 +62,31 @@ class ConnectionPool:
             self._add_thread()
         else:
             self._waiting_count += 1
-            self._close_longest_idle()
+            self._make_room()
 
     def _add_thread(self) -> None:
         thread = threading.Thread(target=self._work, name="mockbroker-serve", daemon=True)
         self._threads.add(thread)
         thread.start()
 
-    def _close_longest_idle(self) -> None:
-        victim = next(iter(self._idle), None)
+    def _make_room(self) -> None:
+        victim = next(iter((*self._idle, *self._reading)), None)
         if victim is not None:
-            del self._idle[victim]
+            self._forget_phase(victim)
             _shut(victim)
 
-    def mark_idle(self, sock: socket.socket, idle: bool) -> None:  # noqa: FBT001 - a callback
-        """Note that a connection waits for a request, or waits no more."""
+    def _forget_phase(self, sock: socket.socket) -> None:
+        self._idle.pop(sock, None)
+        self._reading.pop(sock, None)
+
+    def note_phase(self, sock: socket.socket, phase: Phase) -> None:
+        """Note what a connection is doing from now on."""
         with self._lock:
-            self._idle.pop(sock, None)
-            if idle:
+            self._forget_phase(sock)
+            if phase is Phase.IDLE:
                 self._idle[sock] = None
+            elif phase is Phase.READING:
+                self._reading[sock] = None
 
     def _work(self) -> None:
         while (sock := self._queue.get()) is not None:
@@ -88,7 +105,7 @@ class ConnectionPool:
         sock.close()
         with self._lock:
             self._open.pop(sock, None)
-            self._idle.pop(sock, None)
+            self._forget_phase(sock)
             if self._waiting_count:
                 self._waiting_count -= 1
             else:

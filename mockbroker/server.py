@@ -138,8 +138,8 @@ class Server:
         if isinstance(sock, ssl.SSLSocket):
             sock.settimeout(HANDSHAKE_LIMIT_SECONDS)
             sock.do_handshake()
-        on_idle = partial(self._pool.mark_idle, sock)
-        Connection(sock, self._app, self.origin, on_idle).serve()
+        on_phase = partial(self._pool.note_phase, sock)
+        Connection(sock, self._app, self.origin, on_phase).serve()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -21,6 +21,7 @@ from mockbroker.answers import NO_STORE, Reply, error_description, json_response
 from mockbroker.app import BODY_LIMIT_BYTES, ORIGIN_KEY, REPLY_KEY, REQUEST_KEY
 from mockbroker.clock import real_seconds
 from mockbroker.faults import Manner
+from mockbroker.pool import Phase
 from mockbroker.spec.messages import Headers, Request, Response
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ class _Refused(Exception):  # noqa: N818 - how a bad request ends, caught in thi
 class Connection:
     """A connection served by one thread from its first byte to its last.
 
-    ``on_idle`` is called with True when the connection begins to wait for a request, and with
-    False when the first byte of one has come.
+    ``on_phase`` is told when the connection begins to wait for a request, when the first byte of
+    one has come, and when it is read.
     """
 
     def __init__(
@@ -66,12 +67,12 @@ class Connection:
         sock: socket.socket,
         app: WSGIApplication,
         origin: str,
-        on_idle: Callable[[bool], None],
+        on_phase: Callable[[Phase], None],
     ) -> None:
         self._sock = sock
         self._app = app
         self._origin = origin
-        self._on_idle = on_idle
+        self._on_phase = on_phase
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_LIMIT_BYTES)
         self._deadline: float | None = None
 
@@ -89,6 +90,7 @@ class Connection:
             return False
         if request is None:
             return False
+        self._on_phase(Phase.ANSWERING)
         reply = self._ask_app(request)
         self._deliver(request, reply)
         return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
@@ -103,6 +105,9 @@ class Connection:
         fields = head.headers.raw_items()
         if len(fields) > HEADER_LIMIT:
             raise _Refused(431, f"more than {HEADER_LIMIT} header fields")
+        if {b"transfer-encoding", b"content-length"} <= {name.lower() for name, _ in fields}:
+            # RFC 9112, 6.3: "ought to be handled as an error"
+            raise _Refused(400, "there are both a Transfer-Encoding and a Content-Length")
         if self._http.they_are_waiting_for_100_continue:
             self._send(h11.InformationalResponse(status_code=100, headers=[]))
         headers = Headers.of((n.decode("latin-1"), v.decode("latin-1")) for n, v in fields)
@@ -130,7 +135,8 @@ class Connection:
     def _receive(self) -> bytes:
         if self._deadline is None and not self._http.trailing_data[0]:
             return self._await_request()
-        if self._deadline is None:
+        if self._deadline is None:  # a part of the request came with the one before
+            self._on_phase(Phase.READING)
             self._deadline = real_seconds() + REQUEST_LIMIT_SECONDS
         remaining = self._deadline - real_seconds()
         if remaining <= 0:
@@ -140,9 +146,9 @@ class Connection:
 
     def _await_request(self) -> bytes:
         self._sock.settimeout(IDLE_LIMIT_SECONDS)
-        self._on_idle(True)  # noqa: FBT003 - a callback
+        self._on_phase(Phase.IDLE)
         data = self._sock.recv(65536)
-        self._on_idle(False)  # noqa: FBT003 - a callback
+        self._on_phase(Phase.READING)
         self._deadline = real_seconds() + REQUEST_LIMIT_SECONDS
         return data
 

@@ -171,7 +171,6 @@ class VerdictCollector:
             replays=self._client.get("replays", {}),
         )
 
-    @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Set the exit status by the report, unless something else went wrong; write JSON."""
         if hasattr(self._config, "workerinput") or not self.has_report:

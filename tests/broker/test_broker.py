@@ -391,3 +391,15 @@ def test_a_lifetime_is_a_finite_number_of_seconds(lifetime):
 def test_credentials_are_texts(pair):
     with pytest.raises(TypeError, match=r"client_(id|secret) must be a str, not of type"):
         Broker().register(*pair)
+
+
+def test_a_reset_restores_the_credentials_and_ends_subscriptions(broker):
+    heard = []
+    broker.journal.subscribe(heard.append)
+    broker.credentials = Credentials("other", "another")
+    broker.register("shop", "changed")
+    broker.reset()
+    assert broker.credentials == Credentials(*SHOP)
+    assert broker.registered == (Credentials(*SHOP),)
+    get_token(broker)
+    assert heard == []

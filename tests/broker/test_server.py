@@ -274,7 +274,15 @@ def test_tls_with_half_open_handshakes_holds_up_nobody(tmp_path):
 @pytest.mark.parametrize(
     ("head", "status", "text"),
     [
+<<<<<<< HEAD
         (b"GET / HTTP/1.1\r\nHost: h\r\nh \x01 hush\r\n\r\n", b"400", b"no HTTP that can be read"),
+=======
+        (
+            b"GET / HTTP/1.1\r\nHost: h\r\nhush \x01\r\n\r\n",
+            b"400",
+            b"no HTTP that can be read",
+        ),
+>>>>>>> wt-fixa
         (b"GET / HTTP/1.1\r\nHost: h\r\nX: \x00hush\r\n\r\n", b"400", b"no HTTP that can be read"),
         (b"hush\r\n\r\n", b"400", b"no HTTP that can be read"),
         (b"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: hush\r\n\r\n", b"501", b"than chunked"),
@@ -289,3 +297,30 @@ def test_what_is_no_http_is_refused_in_words_that_quote_nothing(broker, head, st
     assert text in answer
     assert b"hush" not in answer
     assert b"cache-control: no-store" in answer.lower()
+
+
+def test_half_a_request_makes_room_for_a_whole_one(monkeypatch):
+    monkeypatch.setattr("mockbroker.server.CONNECTION_LIMIT", 3)
+    with Broker().running() as broker:
+        halves = [connect(broker) for _ in range(3)]
+        for sock in halves:  # once answered, every connection has its thread
+            sock.sendall(b"GET /v2/a HTTP/1.1\r\nHost: h\r\n\r\nGET /v2/b HTTP/1.1\r\nHo")
+            read_answer(sock)
+        with connect(broker) as sock:
+            sock.sendall(b"GET /v2/c HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert read_answer(sock).startswith(b"HTTP/1.1 401")
+        closed, _, _ = select.select(halves, [], [], 5)
+        assert len(closed) == 1
+        for sock in halves:
+            sock.close()
+
+
+def test_two_lengths_of_one_body_are_refused_and_the_connection_ends(broker):
+    message = token_request(broker, "Transfer-Encoding: chunked", body=b"0\r\n\r\n")
+    with connect(broker) as sock:
+        sock.sendall(message + token_request(broker))
+        answer = read_all(sock)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"both a Transfer-Encoding and a Content-Length" in answer
+    assert answer.count(b"HTTP/1.1") == 1
+    assert len(broker.journal) == 0

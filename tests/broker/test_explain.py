@@ -1,0 +1,83 @@
+"""Requests that somebody pasted, read and explained."""
+
+from __future__ import annotations
+
+import pytest
+
+from mockbroker import Profile
+from mockbroker.curl import UnreadableRequestError, parse_curl, parse_raw
+from mockbroker.explain import explain_text
+from mockbroker.spec.profile import AUTOGRAB
+
+URL = "http://h/request-token"
+
+
+@pytest.mark.parametrize(
+    ("options", "method"),
+    [
+        ("-F a=b", "POST"),
+        ("-I", "HEAD"),
+        ("-d ''", "POST"),
+        ("--data-raw @name", "POST"),
+        ("-G -d a=b", "GET"),
+        ("-sSL", "GET"),
+        ("-skXPUT", "PUT"),
+        ("-sd a=b", "POST"),
+        ("-H '-sS: x'", "GET"),
+    ],
+)
+def test_the_method_is_the_one_that_curl_would_choose(options, method):
+    assert parse_curl(f"curl {options} {URL}").method == method
+
+
+def test_a_form_of_parts_is_no_urlencoded_form():
+    request = parse_curl(f"curl -F grant_type=client_credentials {URL}")
+    assert (request.headers.get("Content-Type") or "").startswith("multipart/form-data")
+    assert b'name="grant_type"\r\n\r\nclient_credentials\r\n' in request.body
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("-d @body.txt", "in a file"),
+        ("--data-binary @body.txt", "in a file"),
+        ("--data-urlencode a@body.txt", "in a file"),
+        ("--json @body.json", "in a file"),
+        ("-F a=@body.txt", "in a file"),
+        ("--upload-file x", "option --upload-file is not understood"),
+        ("-sT x", "option -T is not understood"),
+        ("--proto=https", "option --proto is not understood"),
+        ("http://[::1", "the URL cannot be read"),
+    ],
+)
+def test_a_command_that_cannot_be_read_is_told_why(command, message):
+    with pytest.raises(UnreadableRequestError, match=message):
+        parse_curl(f"curl {URL} {command}")
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ("POST http://[ HTTP/1.1\r\n\r\n", "the URL cannot be read"),
+        ("POST / HTTP/1.1\r\nContent-Length: ²\r\n\r\n", "is no number of bytes"),
+        ("POST / HTTP/1.1\r\nContent-Length: " + "9" * 5000 + "\r\n\r\n", "is no number of bytes"),
+    ],
+)
+def test_a_message_that_cannot_be_read_is_told_why(raw, message):
+    with pytest.raises(UnreadableRequestError, match=message):
+        parse_raw(raw.encode("latin-1"))
+
+
+def test_credentials_that_were_not_sent_are_not_invented():
+    raw = b"POST /auth-broker/request-token HTTP/1.1\r\nAuthorization: Basic Y2xpZW50OnNlY3JldA=="
+    assert "basic.credentials" not in explain_text(raw, AUTOGRAB)
+    nobody = b"POST /auth-broker/request-token HTTP/1.1\r\nAuthorization: Basic OnNlY3JldA=="
+    assert "basic.credentials" in explain_text(nobody, AUTOGRAB)
+
+
+def test_credentials_in_the_body_are_taken_from_there():
+    body = "grant_type=client_credentials&client_id=shop&client_secret=hush"
+    post = Profile(name="post", client_authentication="post")
+    told = explain_text(f"curl -d '{body}' http://h{post.token_path}".encode(), post)
+    assert "basic.credentials" not in told
+    assert "hush" not in told
