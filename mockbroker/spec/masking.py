@@ -16,11 +16,7 @@ from mockbroker.spec.messages import Request
 __all__ = ["curl", "describe", "mask", "mask_parameters", "secret_forms"]
 
 _SHORTEST = 4
-<<<<<<< HEAD
-_SECRET_NAME = r"(?:client(?:_|%5F)secret|(?:access|refresh)(?:_|%5F)token)"  # noqa: S105
-=======
 _NAME = r"(?:client(?:_|%5F)secret|(?:access|refresh)(?:_|%5F)token)"
->>>>>>> wt-fixa
 _SECRET_PARAMETER = re.compile(
     rf"({_NAME}(?:=|%3D))[^&\s]+"
     rf"|({_NAME}(?:\"\s*:\s*\"|%22(?:\s|%20|\+)*(?::|%3A)(?:\s|%20|\+)*%22))"

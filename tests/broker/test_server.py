@@ -274,15 +274,11 @@ def test_tls_with_half_open_handshakes_holds_up_nobody(tmp_path):
 @pytest.mark.parametrize(
     ("head", "status", "text"),
     [
-<<<<<<< HEAD
-        (b"GET / HTTP/1.1\r\nHost: h\r\nh \x01 hush\r\n\r\n", b"400", b"no HTTP that can be read"),
-=======
         (
             b"GET / HTTP/1.1\r\nHost: h\r\nhush \x01\r\n\r\n",
             b"400",
             b"no HTTP that can be read",
         ),
->>>>>>> wt-fixa
         (b"GET / HTTP/1.1\r\nHost: h\r\nX: \x00hush\r\n\r\n", b"400", b"no HTTP that can be read"),
         (b"hush\r\n\r\n", b"400", b"no HTTP that can be read"),
         (b"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: hush\r\n\r\n", b"501", b"than chunked"),
