@@ -1,0 +1,56 @@
+"""dynamics-client for Microsoft Dynamics, with the token cache that it makes by itself.
+
+That cache locks out every thread but the first (docs/findings tells more), so the library is used
+in one thread here, as by an application that has no other.
+"""
+
+from __future__ import annotations
+
+import functools
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+from dynamics.client import DynamicsClient
+
+_ONE_THREAD = ThreadPoolExecutor(max_workers=1)
+_SCOPE = "https://acme.crm.example/.default"  # the library insists on one
+
+
+@functools.cache
+def _trust(ca_file: str | None) -> ssl.SSLContext:
+    """Whom to trust, read once: the system's authorities take longer to load than a token."""
+    return ssl.create_default_context(cafile=ca_file)
+
+
+class Client:
+    """The library fetches and keeps the token; a call to any URL is signed with it here."""
+
+    def __init__(self, config: Any) -> None:
+        self._session = httpx.Client(timeout=config.timeout, verify=_trust(config.ca_file))
+        self._dynamics = DynamicsClient(
+            api_url=config.api_base_url,
+            token_url=config.token_url,
+            client_id=config.client_id,
+            client_secret=config.client_secret,
+            scope=config.scope.split() or [_SCOPE],
+        )
+
+    def get_token(self) -> str:
+        """The token that the library's next call would carry."""
+        return _ONE_THREAD.submit(self._token).result()
+
+    def _token(self) -> str:
+        self._dynamics._ensure_token()
+        return str(self._dynamics._oauth_client.token["access_token"])
+
+    def request(self, method: str, url: str, **kwargs: Any) -> Any:
+        """A call that carries the library's token."""
+        headers = {**kwargs.pop("headers", {}), "Authorization": f"Bearer {self.get_token()}"}
+        return self._session.request(method, url, headers=headers, **kwargs)
+
+
+def make_client(config: Any) -> Client:
+    """The client that the contract run checks."""
+    return _ONE_THREAD.submit(Client, config).result()
