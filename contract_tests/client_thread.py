@@ -19,6 +19,7 @@ from mockbroker.clock import real_seconds
 __all__ = ["Answer", "ClientThread", "in_client_thread"]
 
 _SAMPLE_SECONDS = 0.05
+_SERVERS = "mockbroker-"
 _STOP_SECONDS = 2.0
 
 
@@ -53,6 +54,7 @@ class ClientThread:
         self._slot: _Slot | None = None
         self._abandoned = False
         self._loop = _LazyLoop()
+        self._strangers = {*threading.enumerate()}
 
     def run(self, operation: Callable[[], Any], deadline: float) -> Answer:
         """What comes of an operation within so many seconds of real time."""
@@ -103,6 +105,13 @@ class ClientThread:
             Answer(error=value) if isinstance(value, BaseException) else Answer(value=value)
             for value in answer.value
         ]
+
+    @property
+    def leaves_something_running(self) -> bool:
+        """Whether a thread or a task is at work, or waits, that the client has begun."""
+        begun = {*threading.enumerate()} - self._strangers
+        ours = {t for t in begun if isinstance(t, _Worker) or t.name.startswith(_SERVERS)}
+        return bool(begun - ours) or self._loop.is_busy
 
     def cut_off(self) -> None:
         """Take what is running now for hung, from any thread."""
@@ -197,6 +206,11 @@ class _LazyLoop:
         except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
             return Answer(error=error)
         return Answer(value=value)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the loop has a task that goes on."""
+        return self._loop is not None and bool(asyncio.all_tasks(self._loop))
 
     def _wait_for(self, awaitable: Awaitable[Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(_caught(awaitable), self._running()).result()()

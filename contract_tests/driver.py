@@ -81,6 +81,11 @@ class PythonClient:
         found: Callable[[], Any] = getattr(self.subject, "get_token", self.subject)
         return found
 
+    @property
+    def leaves_something_running(self) -> bool:
+        """Whether the client goes on with something although nobody uses it."""
+        return self._thread.leaves_something_running
+
     def cut_off(self) -> None:
         """Take the operation that is running now for one that never ends; from any thread."""
         self._thread.cut_off()

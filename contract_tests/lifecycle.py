@@ -16,9 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from contract_tests.outcome import REQUEST, Outcome
 from contract_tests.run import ContractRun
+from contract_tests.shrinking import ShrinkLimit
 from contract_tests.stage import Stage
 from contract_tests.strategies import lifetimes, time_steps
-from contract_tests.verdicts import ClientHung, ContractBreached
+from contract_tests.verdicts import ClientHung, ContractBreached, ScenarioEnded
 from mockbroker.faults import Fault
 from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
 from mockbroker.spec.judges import PASSIVE_CLAUSES, judge_trace
@@ -52,8 +53,8 @@ class LifeOfClients(RuleBasedStateMachine):
     """
 
     run: ContractRun
+    limit: ShrinkLimit
     ignored: Collection[str] = ()
-    hang: Exception | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,6 +70,7 @@ class LifeOfClients(RuleBasedStateMachine):
     @initialize(lifetime=lifetimes())
     def begin(self, lifetime: int) -> None:
         """The first client comes."""
+        self.limit.begin_play()
         first = Credentials("life-client-a", "life-s3cret-a")
         lifetime = lifetime if self.run.time.is_virtual else 3600
         self._broker = self.run.new_broker(first, lifetime)
@@ -112,24 +114,26 @@ class LifeOfClients(RuleBasedStateMachine):
         self._use(number, data.draw(st.sampled_from(self.run.capabilities)))
 
     def _use(self, number: int, operation: str) -> None:
-        if self.hang is not None:
-            raise self.hang  # once is enough: to look for a simpler story would take for ever
         actor = self._actors[number % len(self._actors)]
+        try:
+            self._use_one(actor, operation)
+        except ClientHung as hang:
+            broken = self._what_the_hang_breaks(actor, hang)
+            self.limit.keep(broken, is_enough=True)
+            raise broken from None
+        except ScenarioEnded as ended:
+            self.limit.keep(ended)
+            raise
+
+    def _use_one(self, actor: _Actor, operation: str) -> None:
         self._script_for(actor)
-        outcome = self._outcome(actor, operation)
+        outcome = actor.stage.use(operation)
         self._broker.clear_scripts()
         self._learn(actor, outcome)
         self._judge(actor, outcome)
         actor.was_refused = outcome.error is not None and self._is_refused(actor)
 
-    def _outcome(self, actor: _Actor, operation: str) -> Outcome:
-        try:
-            return actor.stage.use(operation)
-        except ClientHung as hang:
-            broken = type(self).hang = self._what_the_hang_breaks(actor, hang)
-            raise broken from None
-
-    def _what_the_hang_breaks(self, actor: _Actor, hang: ClientHung) -> Exception:
+    def _what_the_hang_breaks(self, actor: _Actor, hang: ClientHung) -> ScenarioEnded:
         if not self._outage or not hang.is_flood:
             return hang
         clause_id = {"answers 503": "errors.server-error"}.get(self._outage, "errors.transport")
@@ -275,6 +279,9 @@ class LifeOfClients(RuleBasedStateMachine):
         self._exits.close()
 
 
-def life_before(run: ContractRun, ignored: Collection[str]) -> type[LifeOfClients]:
+def life_before(
+    run: ContractRun, limit: ShrinkLimit, ignored: Collection[str]
+) -> type[LifeOfClients]:
     """The state machine for the client of one run, which passes over some clauses."""
-    return type("LifeOfClients", (LifeOfClients,), {"run": run, "ignored": frozenset(ignored)})
+    settings = {"run": run, "limit": limit, "ignored": frozenset(ignored)}
+    return type("LifeOfClients", (LifeOfClients,), settings)

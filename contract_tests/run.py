@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import hypothesis
-import hypothesis.errors
 from hypothesis import strategies as st
 
 from contract_tests.clean_room import CleanRoom
@@ -19,8 +18,8 @@ from contract_tests.client import ClientConfig, ClientFactory
 from contract_tests.client_thread import Answer
 from contract_tests.driver import PythonClient
 from contract_tests.replay import Replays, remembering, samples_of
+from contract_tests.shrinking import ShrinkLimit
 from contract_tests.verdicts import (
-    ClientHung,
     ContractBreached,
     Finding,
     NotApplicable,
@@ -42,7 +41,6 @@ __all__ = [
     "ContractRun",
     "Rehearsal",
     "RunSettings",
-    "unsteady_told_apart",
 ]
 
 Drawn = TypeVar("Drawn")
@@ -63,18 +61,20 @@ class RunSettings:
     ``seed`` draws other examples than those that are drawn every time. ``deadline`` is how many
     seconds of real time one operation of the client may take before it is cut off;
     ``client_timeout`` is the timeout, in seconds, that clients are told to use; ``patience`` is
-    how many seconds of real time a client may wait for a broker that never answers. ``replays``
+    how many seconds of real time a client may wait for a broker that never answers. ``shrinks``
+    is how many more times a story is played to make it simpler once it has failed. ``replays``
     has plain examples, by clause id, that are played before any other.
     """
 
     profile: Profile = AUTOGRAB
-    examples: int = 25
+    examples: int = 100
     seed: int | None = None
     fail_on: Level = Level.MUST
     target: str = ""
     deadline: float = 10.0
     client_timeout: float = 5.0
     patience: float = 31.0
+    shrinks: int = 100
     replays: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -307,10 +307,11 @@ class ContractRun:
         self.replays.play(clause_id, attempts, samples, self.capabilities)
         for drawn in first:
             attempts(drawn)
-        test = hypothesis.given(strategy)(attempts.__call__)
+        limit = self.shrink_limit()
+        test = hypothesis.given(strategy)(limit.limited(attempts.__call__))
         if self.settings.seed is not None:
             test = hypothesis.seed(self.settings.seed)(test)
-        with unsteady_told_apart():
+        with limit.in_force():
             self.exploration()(test)()
         attempts.need_one_that_reached()
 
@@ -324,6 +325,10 @@ class ContractRun:
             report_multiple_bugs=False,
             suppress_health_check=list(hypothesis.HealthCheck),
         )
+
+    def shrink_limit(self) -> ShrinkLimit:
+        """For one exploration."""
+        return ShrinkLimit(self.settings.shrinks)
 
     # -- findings ------------------------------------------------------------------------------
 
@@ -349,28 +354,6 @@ class ContractRun:
         return found
 
 
-@contextlib.contextmanager
-def unsteady_told_apart() -> Iterator[None]:
-    """Let what a client did once count, even if the same story does not end like that again."""
-    try:
-        yield
-    except hypothesis.errors.Flaky as unsteady:
-        breached = _breach_behind(unsteady)
-        if breached is None:
-            raise
-        breached.story += "\n  (played again, the same story did not end like this)"
-        raise breached from None
-
-
-def _breach_behind(error: BaseException | None) -> ContractBreached | None:
-    for cause in getattr(error, "exceptions", ()):
-        if isinstance(cause, ContractBreached):
-            return cause
-    while error is not None and not isinstance(error, ContractBreached):
-        error = error.__cause__ or error.__context__
-    return error
-
-
 class _Attempts(Generic[Drawn]):
     """Plays a scenario again and again, and remembers whether it ever reached its clause."""
 
@@ -378,16 +361,10 @@ class _Attempts(Generic[Drawn]):
         self._play = play
         self._obstacle = ""
         self._reached = False
-        self._hang: ClientHung | None = None
 
     def __call__(self, drawn: Drawn) -> None:
-        if self._hang is not None:
-            raise self._hang  # once is enough: to look for a simpler example would take for ever
         try:
             self._play(drawn)
-        except ClientHung as hang:
-            self._hang = hang
-            raise
         except NotTested as obstacle:
             self._obstacle = self._obstacle or str(obstacle)
         else:

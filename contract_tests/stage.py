@@ -153,7 +153,10 @@ class Stage:
             lambda exchange: asked.set() if exchange.endpoint is Endpoint.TOKEN else None
         )
         try:
-            return self.use(operation).token != token or asked.wait(_BACKGROUND_SECONDS)
+            if self.use(operation).token != token or asked.is_set():
+                return True
+            goes_on = self._client is not None and self._client.leaves_something_running
+            return goes_on and asked.wait(_BACKGROUND_SECONDS)
         finally:
             end()
 

@@ -8,7 +8,7 @@ from hypothesis.reporting import with_reporter
 from hypothesis.stateful import run_state_machine_as_test
 
 from contract_tests.lifecycle import life_before
-from contract_tests.run import OWN_SCENARIO_ONLY, ContractRun, unsteady_told_apart
+from contract_tests.run import OWN_SCENARIO_ONLY, ContractRun
 from contract_tests.scenario import Scenario
 from contract_tests.verdicts import ContractBreached
 
@@ -45,11 +45,12 @@ def _first_breach(run: ContractRun, ignored: set[str]) -> ContractBreached | Non
 
 
 def _live(run: ContractRun, ignored: set[str]) -> None:
-    machine = life_before(run, ignored)
+    limit = run.shrink_limit()
+    machine = life_before(run, limit, ignored)
     if run.settings.seed is not None:
         machine = hypothesis.seed(run.settings.seed)(machine)
     settings = hypothesis.settings(run.exploration(times=_TIMES), stateful_step_count=_STEPS)
-    with with_reporter(_say_nothing), unsteady_told_apart():
+    with with_reporter(_say_nothing), limit.in_force():
         run_state_machine_as_test(machine, settings=settings)
 
 

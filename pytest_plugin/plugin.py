@@ -35,7 +35,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "the lowest level whose breach fails the run: must "
         "(default), should, may, practice",
     },
-    "examples": {"metavar": "N", "help": "how many examples to draw for a clause (default: 25)"},
+    "examples": {"metavar": "N", "help": "how many examples to draw for a clause (default: 100)"},
     "only": {"metavar": "PATTERN", "help": "judge the clauses whose id holds this text"},
     "seed": {"metavar": "N", "help": "explore again what a run with that seed explored"},
     "known": {"metavar": "FILE", "help": "a TOML file of failures that are expected"},

@@ -35,7 +35,7 @@ def scenarios() -> Iterator[tuple[str, Callable[[Scenario], None]]]:
 
 def verdicts_on(factory: ClientFactory, **settings: Any) -> dict[str, tuple[Verdict, str]]:
     """The clauses that the client does not pass, with the verdict on each and its reason."""
-    little = {"examples": FEW_EXAMPLES, "patience": LITTLE_PATIENCE_SECONDS}
+    little = {"examples": FEW_EXAMPLES, "patience": LITTLE_PATIENCE_SECONDS, "shrinks": 0}
     chosen = RunSettings(**{**little, **settings})
     with rehearsed_run(factory, chosen) as run, run.frozen_time():
         found = {clause_id: _verdict(test, run, clause_id) for clause_id, test in scenarios()}

@@ -1,0 +1,75 @@
+"""How long a simpler example is looked for once one has failed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import hypothesis.errors
+
+from contract_tests.verdicts import ClientHung, ContractBreached, ScenarioEnded
+
+__all__ = ["ShrinkLimit"]
+
+Drawn = TypeVar("Drawn")
+
+
+class _Enough(BaseException):
+    """Not an Exception, so that Hypothesis lets it through."""
+
+
+class ShrinkLimit:
+    """Ends the search for a simpler example after so many more plays.
+
+    Plays are counted, not seconds, so that a slow machine tells the same story. A client that
+    hung is not played again: that would take for ever.
+    """
+
+    def __init__(self, most_plays: int) -> None:
+        self._left = most_plays
+        self._simplest: ScenarioEnded | None = None
+
+    def begin_play(self) -> None:
+        """To be called at the beginning of each play; ends the search if it was long enough."""
+        if self._simplest is not None:
+            if not self._left:
+                raise _Enough
+            self._left -= 1
+
+    def keep(self, ended: ScenarioEnded, *, is_enough: bool = False) -> None:
+        """Keep how a play failed; each is simpler than those before, as Hypothesis goes."""
+        self._simplest = ended
+        if is_enough or isinstance(ended, ClientHung):
+            self._left = 0
+
+    def limited(self, play: Callable[[Drawn], None]) -> Callable[[Drawn], None]:
+        """The same play, counted and kept."""
+
+        def play_within_limit(drawn: Drawn) -> None:
+            self.begin_play()
+            try:
+                play(drawn)
+            except ScenarioEnded as ended:
+                self.keep(ended)
+                raise
+
+        return play_within_limit
+
+    @contextlib.contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Around all plays. Raises how the simplest of those that failed ended.
+
+        What a client did once counts, even if the same story does not end like that again.
+        """
+        try:
+            yield
+        except _Enough:
+            assert self._simplest is not None
+            raise self._simplest from None
+        except hypothesis.errors.Flaky:
+            if self._simplest is None:
+                raise
+            if isinstance(self._simplest, ContractBreached):
+                self._simplest.story += "\n  (played again, the same story did not end like this)"
+            raise self._simplest from None
