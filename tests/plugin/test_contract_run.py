@@ -79,9 +79,10 @@ def test_a_client_with_a_defect_does_not_and_both_tell_the_story(contract, check
     ids=" ".join,
 )
 def test_the_whole_contract_gets_the_same_verdicts(contract, check, pytester, arguments):
-    by_command = check(MODEL, "--json", "command.json")
+    by_command = check(MODEL, "--examples", "5", "--json", "command.json")
     assert by_command.returncode == 0, by_command.stdout
-    by_pytest = contract("--contract-client", MODEL, "--contract-json", "pytest.json", *arguments)
+    options = ("--contract-examples", "5", "--contract-json", "pytest.json", *arguments)
+    by_pytest = contract("--contract-client", MODEL, *options)
     assert by_pytest.ret == 0
     command = json.loads((pytester.path / "command.json").read_text())
     assert command == json.loads((pytester.path / "pytest.json").read_text())
