@@ -1,10 +1,11 @@
 """drt's handler for client credentials, which it takes from the environment.
 
-The variables are named after the client id, as someone names them who has two accounts.
+The variables are named after the credentials, as someone names them who has two accounts.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import Any
 
@@ -19,7 +20,8 @@ class Client:
     def __init__(self, config: Any) -> None:
         self._timeout = config.timeout
         self._session = requests.Session()
-        account = config.client_id.encode().hex().upper()
+        credentials = f"{config.client_id}:{config.client_secret}"
+        account = hashlib.sha256(credentials.encode()).hexdigest()
         self._variables = {
             f"ACME_{account}_ID": config.client_id,
             f"ACME_{account}_SECRET": config.client_secret,
