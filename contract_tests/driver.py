@@ -19,9 +19,15 @@ _CLOSING_SECONDS = 2.0
 def capabilities_of(client: Any) -> tuple[str, ...]:
     """Which of ``get_token`` and ``request`` a client offers; a bare callable is a get_token.
 
-    Raises TargetError if it offers neither.
+    Raises TargetError if it offers neither, or raises when it is asked for one.
     """
-    offered = tuple(name for name in _OPERATIONS if callable(getattr(client, name, None)))
+    try:
+        offered = tuple(name for name in _OPERATIONS if callable(getattr(client, name, None)))
+    except Exception as error:
+        raise TargetError(
+            f"the client {type(client).__name__!r} raises {type(error).__name__} when asked for "
+            "get_token or request; these must be plain methods"
+        ) from error
     if offered:
         return offered
     if callable(client):

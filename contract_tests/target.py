@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from contract_tests.client import ClientFactory
 
@@ -72,14 +74,21 @@ def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise TargetError(f"there is no file {str(path)!r}; TARGET is path/to/file.py:factory")
     name = f"contract_target_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    loaded = sys.modules.get(name)
+    if loaded is not None and Path(loaded.__file__ or "").resolve() == path.resolve():
+        return loaded
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
         raise TargetError(f"{str(path)!r} is not a Python file that can be imported")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     sys.path[:0] = [str(path.resolve().parent), str(Path.cwd())]
     loader = spec.loader
-    _run(lambda: loader.exec_module(module), str(path))
+    try:
+        _run(lambda: loader.exec_module(module), str(path))
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
     return module
 
 
@@ -92,8 +101,24 @@ def _load_module(name: str) -> ModuleType:
 
 def _run(load: Callable[[], Loaded], name: str) -> Loaded:
     try:
-        return load()
+        with _no_way_out():
+            return load()
     except (KeyboardInterrupt, TargetError):
         raise
     except BaseException as error:  # a target may even call sys.exit while it is imported
         raise TargetError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+@contextlib.contextmanager
+def _no_way_out() -> Iterator[None]:
+    """Let ``os._exit`` raise SystemExit while the context lasts: it would end us unheard."""
+
+    def leave(status: int) -> NoReturn:
+        raise SystemExit(f"os._exit({status})")
+
+    way_out = os._exit
+    os._exit = leave
+    try:
+        yield
+    finally:
+        os._exit = way_out

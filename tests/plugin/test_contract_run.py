@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 
 import pytest
 
@@ -166,6 +167,13 @@ BROKEN = {
     "offers_nothing": "def make_client(config): return object()",
     "cannot_be_imported": "import no_such_module",
     "exits": "import sys; sys.exit('bye')",
+    "leaves": "import os; os._exit(0)",
+    "attributes_raise": (
+        "class Client:\n"
+        "    @property\n"
+        "    def get_token(self): raise ValueError('no')\n"
+        "def make_client(config): return Client()"
+    ),
     "no_factory": "x = 1",
     "not_callable": "make_client = 'client'",
 }
@@ -181,6 +189,8 @@ BROKEN = {
         ("offers_nothing.py", "the factory returned 'object', which has neither get_token() nor"),
         ("cannot_be_imported.py", "cannot_be_imported.py cannot be imported: ModuleNotFoundError"),
         ("exits.py", "exits.py cannot be imported: SystemExit: bye"),
+        ("leaves.py", "leaves.py cannot be imported: SystemExit: os._exit(0)"),
+        ("attributes_raise.py", "the client 'Client' raises ValueError when asked for get_token"),
         ("no_factory.py", "no_factory.py has no 'make_client': expected a function that takes"),
         ("not_callable.py", "'make_client' is a str, not a callable"),
         ("missing.py", "there is no file 'missing.py'; TARGET is path/to/file.py:factory"),
@@ -286,3 +296,37 @@ def test_a_report_that_cannot_be_written_is_one_sentence(check):
     assert result.returncode == 4
     assert "the report cannot be written to /dev/full" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_target_is_executed_once(check, pytester):
+    (pytester.path / "acme.py").write_text(
+        'open("executed.txt", "a").write("x")\n' + textwrap.dedent(TOKEN_ONLY)
+    )
+    result = check("acme.py", "--only", "request.url", "--examples", "1")
+    assert result.returncode == 0, result.stderr
+    assert (pytester.path / "executed.txt").read_text() == "x"
+
+
+INTERRUPTING = """
+import os, signal
+
+made = []
+
+def make_client(config):
+    made.append(config)
+    if len(made) == 4:
+        os.kill(os.getpid(), signal.SIGINT)
+    return Client(config)
+"""
+
+
+def test_an_interrupted_run_does_not_conform(contract, check, pytester):
+    client = textwrap.dedent(TOKEN_ONLY).replace("make_client = Client", "")
+    (pytester.path / "acme.py").write_text(client + INTERRUPTING)
+    by_command = check("acme.py", "--only", "request.", "--examples", "2", "--json", "a.json")
+    by_pytest = contract("--contract-client", "acme.py", *QUICK, "--contract-json", "b.json")
+    assert (by_command.returncode, by_pytest.ret) == (2, 2)
+    for output, file in ((by_command.stdout, "a.json"), (by_pytest.stdout.str(), "b.json")):
+        assert "INTERRUPTED" in output
+        assert "CONFORMS" not in output
+        assert json.loads((pytester.path / file).read_text())["conforms"] is False
