@@ -84,7 +84,7 @@ class Stage:
 
     def _tell_how_it_began(self, seed: int | None, expires_in: float) -> None:
         if seed is not None:
-            self.tell(f"exploring: the examples of seed {seed}; --seed {seed} draws them again")
+            self.tell(f"exploring with seed {seed}; the same seed draws the same examples")
         if self._owns_broker:
             self.tell(f"the broker issues tokens with expires_in={expires_in:g}")
 

@@ -98,7 +98,8 @@ class Report:
     """The verdicts on a client: a row for each clause of the catalogue, in its order.
 
     ``observed`` is True if they come from traffic that no scenario provoked; ``interrupted`` if
-    the run did not come to its end, so that nothing conforms.
+    the run did not come to its end, so that nothing conforms. ``options`` is how the names of
+    options begin where the user has written them.
     """
 
     profile: str
@@ -109,6 +110,7 @@ class Report:
     observed: bool = False
     interrupted: bool = False
     known_file: str = ""
+    options: str = "--"
 
     @property
     def conforms(self) -> bool:
@@ -193,6 +195,7 @@ def build_report(
     interrupted: bool = False,
     known: KnownFailures = NOTHING_KNOWN,
     replays: Mapping[str, str] | None = None,
+    options: str = "--",
 ) -> Report:
     """The report that these findings make, in the light of the failures that are known.
 
@@ -216,6 +219,7 @@ def build_report(
         observed=unseen is not None,
         interrupted=interrupted,
         known_file=known.file,
+        options=options,
     )
 
 

@@ -216,10 +216,14 @@ def _next_steps(report: Report) -> Iterator[str]:
     if first and report.failures[0].verdict is Verdict.STALE:
         yield f"  Next: {first} is mended; remove its entry from {Path(report.known_file).name}"
     elif first:
-        then = "audit again" if report.observed else f"check it alone with --only {first}"
+        then = (
+            "audit again"
+            if report.observed
+            else f"check it alone with {report.options}only {first}"
+        )
         yield f"  Next: mend {first}, then {then}"
     elif report.blocked:
         yield "  Next: a clause that was blocked says by what; that comes first"
     elif report.count(Verdict.ADVICE):
         level = Level.PRACTICE.value.lower()
-        yield f"  Next: look at the advice; --fail-on {level} makes it binding"
+        yield f"  Next: look at the advice; {report.options}fail-on {level} makes it binding"

@@ -109,6 +109,7 @@ class VerdictCollector:
         findings = [own, *self.run.take_findings()]
         payload = json.dumps([finding.to_json() for finding in findings])
         client = {
+            "target": "" if option(self._config, "client") else _name_of(self.run.factory),
             "capabilities": list(self.run.capabilities),
             "measured": self.run.measured(),
             "clock_seen": self.run.rehearsal.clock_seen,
@@ -154,13 +155,14 @@ class VerdictCollector:
     @property
     def report(self) -> Report:
         """What has been found so far."""
-        target = option(self._config, "client")
+        target = str(self._client.get("target") or option(self._config, "client"))
+        by_pytest = self._config.pluginmanager.has_plugin("terminalreporter")
         return build_report(
             (*self._own, *self._noted),
             profile=option(self._config, "profile") or "autograb",
             client=ClientDescription(
                 target=target,
-                name=Path(target.rpartition(":")[0] or target).stem,
+                name=_name_in(target),
                 capabilities=tuple(self._client.get("capabilities", ())),
             ),
             measured=self._client.get("measured", {}),
@@ -169,6 +171,7 @@ class VerdictCollector:
             interrupted=self._interrupted,
             known=self._known,
             replays=self._client.get("replays", {}),
+            options="--contract-" if by_pytest else "--",
         )
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -210,6 +213,16 @@ _OUTCOMES: dict[type[Exception], Verdict] = {
     ClientHung: Verdict.HANG,
     ClientCrashed: Verdict.CRASH,
 }
+
+
+def _name_in(target: str) -> str:
+    module, _, factory = target.rpartition(":")
+    return Path(module or factory).stem
+
+
+def _name_of(factory: object) -> str:
+    kind = factory if hasattr(factory, "__qualname__") else type(factory)
+    return f"{kind.__module__}:{kind.__qualname__}"
 
 
 def _clause_of(item: pytest.Item) -> str:

@@ -119,9 +119,13 @@ def test_a_conftest_may_override_the_factory(pytester):
         return Client
     """
     )
-    result = pytester.runpytest_subprocess("--pyargs", "contract_tests", *QUICK)
+    options = (*QUICK, "--contract-json", "report.json")
+    result = pytester.runpytest_subprocess("--pyargs", "contract_tests", *options)
     result.assert_outcomes(passed=5, failed=1)
     assert result.ret == 1
+    assert "check it alone with --contract-only request.method" in result.stdout.str()
+    client = json.loads((pytester.path / "report.json").read_text())["client"]
+    assert (client["target"], client["name"]) == ("conftest:Client", "conftest")
 
 
 def test_advice_fails_only_when_the_level_says_so(check, pytester):
