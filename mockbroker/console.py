@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Iterator
 from datetime import datetime
+from urllib.parse import quote_plus
 
 import click
 
@@ -16,7 +17,7 @@ from mockbroker.spec.credentials import Credentials, TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange
 from mockbroker.spec.masking import mask, mask_parameters
 
-__all__ = ["banner", "exchange_lines", "printable"]
+__all__ = ["banner", "exchange_lines", "printable", "refusal_line"]
 
 INDENT = " " * 10
 FIRST_ERROR_STATUS = 400
@@ -41,6 +42,8 @@ def banner(broker: Broker) -> str:
 
 def _curl(broker: Broker) -> str:
     client_id, secret = broker.credentials.client_id, broker.credentials.client_secret
+    if broker.profile.basic_encoding == "form" and broker.profile.client_authentication != "post":
+        client_id, secret = quote_plus(client_id), quote_plus(secret)  # curl itself would not
     if broker.profile.client_authentication == "post":
         fields = (f"client_id={client_id}", f"client_secret={secret}")
         proof = " ".join(f"--data-urlencode {shlex.quote(field)}" for field in fields)
@@ -58,8 +61,17 @@ def exchange_lines(
     return mask(text, credentials, token_values)
 
 
+def refusal_line(received_at: float, why: str) -> str:
+    """A line for what could not be read as a request."""
+    return f"{_moment(received_at)}   {click.style(printable(why), fg='red')}"
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%H:%M:%S")
+
+
 def _headline(exchange: Exchange) -> str:
-    moment = datetime.fromtimestamp(exchange.received_at).astimezone().strftime("%H:%M:%S")
+    moment = _moment(exchange.received_at)
     request = f"{exchange.request.method} {mask_parameters(exchange.request.target)}"
     parts = [moment, "", printable(request), _status(exchange), *_facts(exchange)]
     return " ".join([parts[0], " ", *parts[2:4]]) + "  " + ", ".join(parts[4:])

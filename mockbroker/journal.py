@@ -30,7 +30,7 @@ class Journal(Sequence[Exchange]):
         if size < 1:
             raise ValueError(f"a journal holds at least one exchange, not {size}")
         self.size = size
-        self._mask = mask
+        self.mask = mask
         self._exchanges: deque[Exchange] = deque(maxlen=size)
         self._count = 0
         self._subscribers: tuple[Subscriber, ...] = ()
@@ -105,7 +105,7 @@ class Journal(Sequence[Exchange]):
         """
         __tracebackhide__ = True
         pattern = Pattern(method=method, url=url, headers=headers or {}, status=status)
-        assert_seen(self.snapshot(), pattern, times, self._mask)
+        assert_seen(self.snapshot(), pattern, times, self.mask)
 
     def __iter__(self) -> Iterator[Exchange]:
         return iter(self.snapshot())

@@ -12,6 +12,7 @@ import socket
 import ssl
 import sys
 import threading
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -32,17 +33,28 @@ HANDSHAKE_LIMIT_SECONDS = 10.0
 STOP_LIMIT_SECONDS = 5.0
 
 
+def _ignore(_: str) -> None:
+    """Nobody wants to know."""
+
+
 class Server:
     """An HTTP server for one broker or many.
 
     It listens as soon as it is made; port 0 takes a free one. With a ``tls`` certificate it
-    speaks HTTPS only. Raises OSError if the address cannot be had.
+    speaks HTTPS only. ``on_refused`` is told in a sentence of whatever came that is no HTTP, or
+    too much of it, and so reached no broker. Raises OSError if the address cannot be had.
     """
 
     def __init__(
-        self, host: str = "127.0.0.1", port: int = 0, *, tls: ServerCertificate | None = None
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        tls: ServerCertificate | None = None,
+        on_refused: Callable[[str], None] = _ignore,
     ) -> None:
         self._tls = tls
+        self._on_refused = on_refused
         self._listener = _listen(host, port)
         self.port: int = self._listener.getsockname()[1]
         self.origin = f"{'https' if tls else 'http'}://{_visible(host)}:{self.port}"
@@ -136,10 +148,28 @@ class Server:
     def _serve(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if isinstance(sock, ssl.SSLSocket):
-            sock.settimeout(HANDSHAKE_LIMIT_SECONDS)
-            sock.do_handshake()
+            self._shake_hands(sock)
         on_phase = partial(self._pool.note_phase, sock)
-        Connection(sock, self._app, self.origin, on_phase).serve()
+        Connection(sock, self._app, self.origin, on_phase, self._on_refused).serve()
+
+    def _shake_hands(self, sock: ssl.SSLSocket) -> None:
+        sock.settimeout(HANDSHAKE_LIMIT_SECONDS)
+        try:
+            sock.do_handshake()
+        except ssl.SSLEOFError:
+            raise  # the peer went away: nothing was asked
+        except ssl.SSLError as error:
+            self._on_refused(_why_no_tls(error))
+            raise
+
+
+def _why_no_tls(error: ssl.SSLError) -> str:
+    reason = error.reason or "no reason given"
+    if reason == "HTTP_REQUEST":
+        return "the client speaks plain HTTP, and this port speaks TLS: write https://"
+    if "UNKNOWN_CA" in reason or "CERTIFICATE" in reason:
+        return f"the client does not trust the certificate ({reason}): give it the CA"
+    return f"no TLS connection came about ({reason})"
 
 
 def _listen(host: str, port: int) -> socket.socket:

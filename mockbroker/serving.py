@@ -17,6 +17,7 @@ import click
 if TYPE_CHECKING:
     from mockbroker.broker import Broker
     from mockbroker.certificates import ServerCertificate
+    from mockbroker.journal_file import JournalFile
     from mockbroker.server import Server
     from mockbroker.spec.credentials import Credentials
     from mockbroker.spec.exchange import Exchange
@@ -46,13 +47,19 @@ class ServeSettings:
     profile: str
     lenient: bool
     tls: bool
+    journal: Path | None
     config: Path | None
 
 
 def _clients(
     _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[Credentials, ...]:
-    return tuple(_client(text) for text in texts)
+    clients = tuple(_client(text) for text in texts)
+    ids = [credentials.client_id for credentials in clients]
+    twice = next((each for each in ids if ids.count(each) > 1), None)
+    if twice is not None:
+        raise click.BadParameter(f"the client id {twice!r} is given twice; which secret is it?")
+    return clients
 
 
 def _client(text: str) -> Credentials:
@@ -94,6 +101,12 @@ _OPTIONS = (
         "--lenient", is_flag=True, help="Note what is wrong with a request, and answer it."
     ),
     click.option("--tls", is_flag=True, help="Speak HTTPS, with a certificate made on the spot."),
+    click.option(
+        "--journal",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE.jsonl",
+        help="Append each request and its answer, secrets masked, as a line of JSON.",
+    ),
     config_option,
 )
 
@@ -118,27 +131,70 @@ def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
     Raises click.ClickException, in one sentence, if a setting cannot be followed.
     """
     broker = _make_broker(settings)
-    with tempfile.TemporaryDirectory(prefix="mockbroker-") as directory:
-        certificate = _certificate(Path(directory), settings.host) if settings.tls else None
-        server = _listen(settings.host, settings.port, certificate)
+    with contextlib.ExitStack() as stack:
+        log = _Log(broker, stack.enter_context(_journal_file(settings.journal, broker)))
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mockbroker-")))
+        certificate = _certificate(directory, settings.host) if settings.tls else None
+        server = _listen(settings.host, settings.port, certificate, log.refused)
         server.mount(broker)
+        broker.journal.subscribe(log.answered)
         yield broker, server
 
 
 def serve_and_log(broker: Broker, server: Server) -> None:
     """Serve until Ctrl-C or SIGTERM, saying what is wrong with each request."""
-    from mockbroker.console import banner, exchange_lines  # noqa: PLC0415 - Flask only if served
+    from mockbroker.console import banner  # noqa: PLC0415 - Flask only if served
 
-    def log(exchange: Exchange) -> None:
-        lines = exchange_lines(exchange, broker.registered, broker.token_issued_values)
-        with contextlib.suppress(OSError):  # nobody reads the output any more
-            echo(lines)
-
-    broker.journal.subscribe(log)
     _stop_on_signals(server.interrupt)
     echo(banner(broker))
     server.serve_forever()
     echo(f"stopped after {broker.journal.total} requests")
+
+
+class _Log:
+    """What came, told on the terminal and, if there is one, in a journal file."""
+
+    def __init__(self, broker: Broker, file: JournalFile | None) -> None:
+        self._broker = broker
+        self._file = file
+
+    def answered(self, exchange: Exchange) -> None:
+        """An exchange with the broker."""
+        from mockbroker.console import exchange_lines  # noqa: PLC0415 - Flask only if served
+
+        secrets = self._broker.registered, self._broker.token_issued_values
+        self._tell(exchange_lines(exchange, *secrets), lambda file: file.write(exchange))
+
+    def refused(self, why: str) -> None:
+        """Something that never reached the broker, because it was no HTTP, or too much of it."""
+        from mockbroker.console import refusal_line  # noqa: PLC0415 - Flask only if served
+
+        now = self._broker.clock.now()
+        self._tell(refusal_line(now, why), lambda file: file.write_refusal(now, why))
+
+    def _tell(self, lines: str, write: Callable[[JournalFile], None]) -> None:
+        with contextlib.suppress(OSError):  # nobody reads the output any more
+            echo(lines)
+        if self._file is None:
+            return
+        try:
+            write(self._file)
+        except OSError as error:
+            self._file = None
+            click.echo(f"mockbroker: the journal ends here: {error.strerror}", err=True)
+
+
+def _journal_file(
+    path: Path | None, broker: Broker
+) -> contextlib.AbstractContextManager[JournalFile | None]:
+    from mockbroker.journal_file import JournalFile  # noqa: PLC0415 - only when needed
+
+    if path is None:
+        return contextlib.nullcontext()
+    try:
+        return JournalFile(path, broker.journal.mask)
+    except OSError as error:
+        raise click.ClickException(f"--journal {path}: {error.strerror}") from error
 
 
 def _make_broker(settings: ServeSettings) -> Broker:
@@ -171,11 +227,13 @@ def _certificate(directory: Path, host: str) -> ServerCertificate:
     return throw_away_certificate(directory, host)
 
 
-def _listen(host: str, port: int, certificate: ServerCertificate | None) -> Server:
+def _listen(
+    host: str, port: int, certificate: ServerCertificate | None, on_refused: Callable[[str], None]
+) -> Server:
     from mockbroker.server import Server  # noqa: PLC0415 - Flask only if served
 
     try:
-        return Server(host, port, tls=certificate)
+        return Server(host, port, tls=certificate, on_refused=on_refused)
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {host}, port {port}: {error.strerror or error}; "

@@ -43,6 +43,7 @@ _UNREADABLE = {
     431: f"the head of the request is longer than {HEADER_LIMIT_BYTES} bytes",
     501: "the request has a Transfer-Encoding other than chunked",
 }
+_TLS_HELLO = b"\x16\x03"
 ABORT = struct.pack("ii", 1, 0)
 """SO_LINGER on and 0 s: closing sends RST."""
 
@@ -55,11 +56,19 @@ class _Refused(Exception):  # noqa: N818 - how a bad request ends, caught in thi
         super().__init__(message)
 
 
+def _too_long() -> _Refused:
+    return _Refused(413, f"the body is longer than {BODY_LIMIT_BYTES} bytes")
+
+
+def _too_slow() -> _Refused:
+    return _Refused(408, f"the request was not complete after {REQUEST_LIMIT_SECONDS:g} s")
+
+
 class Connection:
     """A connection served by one thread from its first byte to its last.
 
     ``on_phase`` is told when the connection begins to wait for a request, when the first byte of
-    one has come, and when it is read.
+    one has come, and when it is read; ``on_refused`` why something cannot be read.
     """
 
     def __init__(
@@ -68,11 +77,13 @@ class Connection:
         app: WSGIApplication,
         origin: str,
         on_phase: Callable[[Phase], None],
+        on_refused: Callable[[str], None],
     ) -> None:
         self._sock = sock
         self._app = app
         self._origin = origin
         self._on_phase = on_phase
+        self._on_refused = on_refused
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_LIMIT_BYTES)
         self._deadline: float | None = None
 
@@ -108,6 +119,7 @@ class Connection:
         if {b"transfer-encoding", b"content-length"} <= {name.lower() for name, _ in fields}:
             # RFC 9112, 6.3: "ought to be handled as an error"
             raise _Refused(400, "there are both a Transfer-Encoding and a Content-Length")
+        _must_fit(head)
         if self._http.they_are_waiting_for_100_continue:
             self._send(h11.InformationalResponse(status_code=100, headers=[]))
         headers = Headers.of((n.decode("latin-1"), v.decode("latin-1")) for n, v in fields)
@@ -119,7 +131,7 @@ class Connection:
         while isinstance(event := self._next_event(), h11.Data):
             body += event.data
             if len(body) > BODY_LIMIT_BYTES:
-                raise _Refused(413, f"the body is longer than {BODY_LIMIT_BYTES} bytes")
+                raise _too_long()
         return bytes(body)
 
     def _next_event(self) -> _Event | None:
@@ -140,14 +152,19 @@ class Connection:
             self._deadline = real_seconds() + REQUEST_LIMIT_SECONDS
         remaining = self._deadline - real_seconds()
         if remaining <= 0:
-            raise TimeoutError
+            raise _too_slow()
         self._sock.settimeout(remaining)
-        return self._sock.recv(65536)
+        try:
+            return self._sock.recv(65536)
+        except TimeoutError:
+            raise _too_slow() from None
 
     def _await_request(self) -> bytes:
         self._sock.settimeout(IDLE_LIMIT_SECONDS)
         self._on_phase(Phase.IDLE)
         data = self._sock.recv(65536)
+        if data.startswith(_TLS_HELLO):
+            raise _Refused(400, "this is TLS, and the port speaks plain HTTP: write http://")
         self._on_phase(Phase.READING)
         self._deadline = real_seconds() + REQUEST_LIMIT_SECONDS
         return data
@@ -245,6 +262,7 @@ class Connection:
         else:
             status = error.error_status_hint
             text = _UNREADABLE.get(status, "the request is no HTTP that can be read")
+        self._on_refused(f"{status}: {text}")
         if self._http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             return
         members = {"error": "invalid_request", "error_description": error_description(text)}
@@ -265,6 +283,13 @@ class Connection:
             if not data:
                 return
             unread -= len(data)
+
+
+def _must_fit(head: h11.Request) -> None:
+    """Raise _Refused if the body that is announced is too long, before any of it comes."""
+    announced = dict(head.headers).get(b"content-length", b"0")
+    if int(announced) > BODY_LIMIT_BYTES:
+        raise _too_long()
 
 
 def _origin_form(target: str) -> str:

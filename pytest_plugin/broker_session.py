@@ -64,8 +64,9 @@ class BrokerSession:
             return
         broker = self._plain
         broker.reset()
-        broker.expires_in = settings.get("expires_in", broker.expires_in)
-        broker.strict = settings.get("strict", broker.strict)
+        with _marker_errors(item):
+            broker.expires_in = settings.get("expires_in", broker.expires_in)
+            broker.strict = settings.get("strict", broker.strict)
         try:
             yield broker
         finally:
@@ -74,15 +75,20 @@ class BrokerSession:
     @contextlib.contextmanager
     def _special(self, item: pytest.Item, settings: dict[str, Any]) -> Iterator[Broker]:
         server = self._tls_server if settings.pop("tls", False) else self._server
-        try:
-            profile = profile_named(
-                settings.pop("profile", "autograb"), directory=item.config.rootpath
-            )
-        except ConfigError as error:
-            raise pytest.UsageError(f"{item.nodeid}: the auth_broker marker: {error}") from error
-        broker = Broker(profile=profile, **settings)
+        with _marker_errors(item):
+            name = settings.pop("profile", "autograb")
+            profile = profile_named(name, directory=item.config.rootpath)
+            broker = Broker(profile=profile, **settings)
         with _mounted(server, broker):
             yield broker
+
+
+@contextlib.contextmanager
+def _marker_errors(item: pytest.Item) -> Iterator[None]:
+    try:
+        yield
+    except (ConfigError, TypeError, ValueError) as error:
+        raise pytest.UsageError(f"{item.nodeid}: the auth_broker marker: {error}") from error
 
 
 @contextlib.contextmanager

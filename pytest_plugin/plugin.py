@@ -42,6 +42,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "json": {"metavar": "FILE", "help": "write the report as JSON"},
 }
 
+_CHECKED = ("contract_client", "contract_known")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--contract-*`` and the same as ini settings."""
@@ -56,19 +58,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Announce the markers; look at the target at once, so that a wrong one is said at once."""
+    """Announce the markers; look at settings at once if they are given on the command line.
+
+    Those in the ini file concern nobody before a clause is collected, which under xdist is
+    elsewhere.
+    """
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_VerdictReceiver(config), "contract-verdict-receiver")
-    if config.getoption("contract_client") or config.getini("contract_client"):
-        from pytest_plugin.settings import check_settings  # noqa: PLC0415 - only if used
+    given = [config.getoption(name) for name in _CHECKED]
+    in_workers = config.getoption("dist", "no") != "no"
+    if any(given) or (in_workers and any(map(config.getini, _CHECKED))):
+        _check_settings(config)
 
-        check_settings(config)
-    if config.getoption("contract_known") or config.getini("contract_known"):
-        from pytest_plugin.settings import known_failures  # noqa: PLC0415 - only if used
 
-        known_failures(config)
+def _check_settings(config: pytest.Config) -> None:
+    from pytest_plugin.settings import check_settings  # noqa: PLC0415 - only if used
+
+    check_settings(config)
 
 
 def collector_of(config: pytest.Config) -> VerdictCollector:
@@ -88,6 +96,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Collect verdicts once a clause has been collected."""
     clauses = [item for item in items if item.get_closest_marker(CLAUSE_MARKER)]
     if clauses:
+        _check_settings(config)
         collector_of(config)
         pattern = config.getoption("contract_only") or config.getini("contract_only")
         _deselect(config, items, [item for item in clauses if pattern not in _clause_id(item)])
@@ -140,11 +149,13 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the traffic of a failed test that used ``auth_broker``."""
     report = yield
-    broker = getattr(item, "funcargs", {}).get("auth_broker")
-    if broker is not None and report.failed:
+    found = getattr(item, "funcargs", {}).get("auth_broker")
+    if found is not None and report.failed:
+        from mockbroker.broker import Broker  # noqa: PLC0415 - only if used
         from pytest_plugin.broker_session import traffic_of  # noqa: PLC0415 - only if used
 
-        report.sections.append(("auth-broker traffic", traffic_of(broker)))
+        if isinstance(found, Broker):  # a project may have a fixture of that name itself
+            report.sections.append(("auth-broker traffic", traffic_of(found)))
     return report
 
 

@@ -28,13 +28,23 @@ __all__ = [
     "run_settings",
 ]
 
+_PATHS = {"json", "known"}
 _KNOWN = pytest.StashKey[KnownFailures]()
 
 
 def option(config: pytest.Config, name: str) -> str:
-    """What the command line says, or else the ini file; empty if neither does."""
+    """What the command line says, or else the ini file; empty if neither does.
+
+    Paths in the ini file are seen from the folder where it lies.
+    """
     given = config.getoption(f"contract_{name}")
-    return str(config.getini(f"contract_{name}") or "") if given is None else str(given)
+    if given is not None:
+        return str(given)
+    text = str(config.getini(f"contract_{name}") or "")
+    is_path = name in _PATHS or (name == "client" and ".py" in text)
+    if text and is_path and config.inipath is not None:
+        return str(config.inipath.parent / text)
+    return text
 
 
 def fail_on(config: pytest.Config) -> Level:
@@ -58,6 +68,7 @@ def check_settings(config: pytest.Config) -> None:
     )
     if problem:
         raise pytest.UsageError(problem)
+    known_failures(config)
 
 
 def problem_with(*, client: str, profile: str, only: str, json: str, prefix: str) -> str:
@@ -67,7 +78,8 @@ def problem_with(*, client: str, profile: str, only: str, json: str, prefix: str
     """
     try:
         profile_named(profile or "autograb")
-        load_target(client)
+        if client:
+            load_target(client)
     except (ConfigError, TargetError) as error:
         return str(error)
     if not any(only in known.id for known in CATALOGUE):

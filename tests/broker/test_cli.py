@@ -90,8 +90,9 @@ def test_serve_says_where_and_for_whom_and_stops_cleanly(number):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell")
-def test_the_curl_command_of_the_banner_works():
-    with serving("--client", "shop:it's $HOME") as (_, banner):
+@pytest.mark.parametrize("profile", ["autograb", "rfc6749"])
+def test_the_curl_command_of_the_banner_works(profile):
+    with serving("--client", "shop:it's 100% $HOME", "--profile", profile) as (_, banner):
         command = re.findall(r"curl .*", banner)[0]
         shown = subprocess.run(  # noqa: S602 - as a reader pastes it
             command,
@@ -113,6 +114,59 @@ def test_serve_leniently_with_a_profile_of_ones_own(tmp_path):
         assert requests.post(token_url(banner), timeout=5).json()["expires_in"] == 60
 
 
+def test_the_journal_file_has_a_line_for_all_that_came_and_no_secret(tmp_path):
+    file = tmp_path / "journal.jsonl"
+    file.write_text('{"kept": "what was there"}\n')
+    with serving("--client", "shop:s3cr:et", "--journal", str(file)) as (process, banner):
+        url = token_url(banner)
+        token = requests.post(url, data=GRANT, auth=("shop", "s3cr:et"), timeout=5).json()
+        token = token["access_token"]
+        requests.post(url, json={"client_secret": "mistyped"}, timeout=5)
+        api = url.partition("/auth-broker")[0] + "/v2/vehicle/1"
+        requests.get(api, headers={"Authorization": f"Bearer {token}"}, timeout=5)
+        with socket.create_connection(("127.0.0.1", int(re.findall(r":(\d+)/", url)[0]))) as sock:
+            sock.sendall(b"what is this?\r\n\r\n")
+            while sock.recv(65536):
+                pass
+        process.terminate()
+        output, errors = process.communicate(timeout=10)
+    kept, good, bad, call, refused = map(json.loads, file.read_text().splitlines())
+    assert kept == {"kept": "what was there"}
+    assert (good["number"], good["client_id"], good["breaches"]) == (1, "shop", [])
+    assert good["response"]["status"] == 200
+    assert ["Authorization", "Basic <masked>"] in good["request"]["headers"]
+    assert "basic.scheme" in [breach["clause"] for breach in bad["breaches"]]
+    assert (call["endpoint"], call["token_state"]) == ("api", "valid")
+    assert "no HTTP that can be read" in refused["refused"]
+    assert "400: the request is no HTTP that can be read" in output
+    assert "stopped after 3 requests" in output
+    for secret in (token, "s3cr:et", "mistyped", "c2hvcDpzM2NyOmV0"):
+        assert secret not in file.read_text() + output + errors
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_journal_file_that_cannot_be_written_any_more_is_told_once():
+    with serving("--journal", "/dev/full") as (process, banner):
+        for _ in range(2):
+            assert requests.get(token_url(banner), timeout=5).status_code == 405
+        process.terminate()
+        _, errors = process.communicate(timeout=10)
+    assert errors == "mockbroker: the journal ends here: No space left on device\n"
+
+
+def test_a_client_that_does_not_trust_the_certificate_is_told_of():
+    with serving("--tls") as (process, banner):
+        with pytest.raises(requests.exceptions.SSLError):
+            requests.post(token_url(banner), verify=True, timeout=5)
+        plain = token_url(banner).replace("https:", "http:")
+        with pytest.raises(requests.exceptions.ConnectionError):
+            requests.post(plain, timeout=5)
+        process.terminate()
+        output, _ = process.communicate(timeout=10)
+    assert "the client does not trust the certificate" in output
+    assert "the client speaks plain HTTP, and this port speaks TLS: write https://" in output
+
+
 def test_a_taken_port_is_one_clear_sentence():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run("serve", "--port", str(taken.getsockname()[1]))
@@ -128,6 +182,8 @@ def test_a_taken_port_is_one_clear_sentence():
         (("serve", "--port", "99999"), "99999"),
         (("serve", "--nonsense"), "--nonsense"),
         (("serve", "--client", "nocolon"), "ID:SECRET"),
+        (("serve", "--client", "a:1", "--client", "b:2", "--client", "a:3"), "'a' is given twice"),
+        (("serve", "--journal", "/nowhere/x.jsonl"), "No such file"),
         (("serve", "--expires-in", "-1"), "-1"),
         (("serve", "--config", "/nowhere/x.toml"), "cannot read"),
         (("serve", "--profile", "nope"), "no profile 'nope'"),

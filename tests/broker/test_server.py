@@ -295,6 +295,34 @@ def test_what_is_no_http_is_refused_in_words_that_quote_nothing(broker, head, st
     assert b"cache-control: no-store" in answer.lower()
 
 
+def test_tls_at_a_port_without_it_is_told(broker):
+    with connect(broker) as sock:
+        sock.sendall(b"\x16\x03\x01\x02\x00\x01")
+        answer = read_all(sock)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"this is TLS, and the port speaks plain HTTP" in answer
+
+
+def test_a_request_that_does_not_end_in_time_is_told(broker, monkeypatch):
+    monkeypatch.setattr("mockbroker.wire.REQUEST_LIMIT_SECONDS", 0.1)
+    with connect(broker) as sock:
+        sock.sendall(token_request(broker)[:-3])
+        answer = read_all(sock)
+    assert answer.startswith(b"HTTP/1.1 408 Request Timeout")
+    assert b"not complete after 0.1 s" in answer
+
+
+@pytest.mark.parametrize("length", [10**7, 10**18])
+def test_a_body_that_is_too_long_is_refused_before_it_is_sent(broker, length):
+    head = token_request(broker, "Expect: 100-continue", body=b"")
+    head = head.replace(b"Content-Length: 0", b"Content-Length: %d" % length)
+    with connect(broker) as sock:
+        sock.sendall(head)
+        answer = read_all(sock)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"100 Continue" not in answer
+
+
 def test_half_a_request_makes_room_for_a_whole_one(monkeypatch):
     monkeypatch.setattr("mockbroker.server.CONNECTION_LIMIT", 3)
     with Broker().running() as broker:

@@ -176,6 +176,8 @@ def test_the_marker_finds_the_projects_own_profiles(run, pytester):
         ("lifetime=60", "the auth_broker marker has no setting lifetime; there are expires_in,"),
         ("60", "the auth_broker marker has no setting 60; there are expires_in, profile, strict"),
         ("profile='acme'", "the auth_broker marker: there is no profile 'acme'; known are"),
+        ("expires_in=-1", "the auth_broker marker: expires_in must be a finite number of seconds"),
+        ("tls=True, expires_in='60'", "finite number of seconds, 0 or more, not '60'"),
     ],
 )
 def test_a_marker_that_cannot_be_is_one_sentence(run, marker, message):
@@ -187,6 +189,19 @@ def test_a_marker_that_cannot_be_is_one_sentence(run, marker, message):
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([f"*{message}*"])
     result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_fixture_of_that_name_may_be_the_projects_own(run):
+    result = run("""
+        @pytest.fixture
+        def auth_broker():
+            return {}
+
+        def test_it(auth_broker):
+            assert auth_broker
+    """)
+    result.assert_outcomes(failed=1)
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
 
 
 def test_a_failing_test_shows_its_traffic_and_no_secret(run):

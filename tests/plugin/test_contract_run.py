@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from tests.plugin.conftest import MODEL_CLIENT, verdicts
+from tests.plugin.conftest import MODEL_CLIENT, WARNINGS, verdicts
 
 MODEL = str(MODEL_CLIENT)
 QUICK = ("--contract-only", "request.", "--contract-examples", "2")
@@ -91,21 +91,48 @@ def test_the_whole_contract_gets_the_same_verdicts(contract, check, pytester, ar
     assert len(command["clauses"]) == 56
 
 
-def test_settings_may_stand_in_the_ini_file(contract, pytester):
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_settings_may_stand_in_the_ini_file_and_paths_are_seen_from_there(
+    pytester, monkeypatch, workers
+):
     pytester.makepyfile(acme=GET)
-    pytester.makeini(f"""
+    pytester.makeini("""
         [pytest]
-        contract_client = {pytester.path / "acme.py"}
+        contract_client = acme.py
         contract_only = request.
         contract_examples = 2
         contract_fail_on = practice
         contract_json = report.json
         contract_profile = rfc6749
     """)
-    assert contract().ret == 1
+    monkeypatch.chdir(pytester.mkdir("below"))
+    command = (*WARNINGS, "-c", "../tox.ini", "--pyargs", "contract_tests", *workers)
+    result = pytester.runpytest_subprocess(*command)
+    assert result.ret == 1
     report = json.loads((pytester.path / "report.json").read_text())
     assert report["profile"] == "rfc6749"
     assert verdicts(pytester.path / "report.json")["request.method"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("contract_client = gone.py", "gone.py'; TARGET is path/to/file.py:factory"),
+        ("contract_known = gone.toml", "gone.toml: No such file or directory"),
+    ],
+)
+def test_a_wrong_ini_setting_concerns_only_who_checks_a_client(
+    contract, pytester, setting, message
+):
+    pytester.makeini(f"[pytest]\n{setting}\n")
+    pytester.makepyfile("def test_it(): pass")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    for workers in ((), ("-n", "2")):
+        result = contract(*workers)
+        assert result.ret == 4
+        output = result.stdout.str() + result.stderr.str()
+        assert message in output
+        assert "Traceback" not in output
 
 
 def test_a_conftest_may_override_the_factory(pytester):

@@ -1,0 +1,124 @@
+"""The journal as a file: a line of JSON for each exchange, with no secret and no token in clear."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from mockbroker.spec.authorization import read_authorization
+from mockbroker.spec.catalogue import clause
+from mockbroker.spec.exchange import Exchange
+from mockbroker.spec.masking import mask_parameters
+from mockbroker.spec.messages import Headers, Request, Response
+
+__all__ = ["JournalFile", "exchange_as_json"]
+
+Mask = Callable[[str], str]
+_CREDENTIALS_FIELDS = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
+
+
+def exchange_as_json(exchange: Exchange, mask: Mask) -> dict[str, Any]:
+    """The exchange as plain values. Times are ISO 8601 in UTC, by the broker's clock."""
+    token = exchange.token
+    return {
+        "number": exchange.number,
+        "received_at": _iso(exchange.received_at),
+        "answered_at": _iso(exchange.answered_at),
+        "endpoint": exchange.endpoint.value,
+        "request": _request(exchange.request, mask),
+        "response": exchange.response and _response(exchange.response, mask),
+        "client_id": exchange.credentials and exchange.credentials.client_id,
+        "token": token and {"number": token.number, "expires_at": _iso(token.expires_at)},
+        "token_state": exchange.token_state and exchange.token_state.value,
+        "fault": exchange.fault,
+        "breaches": [
+            {
+                "clause": breach.clause_id,
+                "level": clause(breach.clause_id).level.value,
+                "what": mask(breach.what),
+                "expected": mask(breach.expected),
+                "hint": mask(breach.hint),
+            }
+            for breach in exchange.breaches
+        ],
+    }
+
+
+def _iso(seconds: float) -> str | float:
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+    except (OverflowError, ValueError, OSError):  # beyond what calendars know
+        return seconds
+
+
+def _request(request: Request, mask: Mask) -> dict[str, Any]:
+    return {
+        "method": mask(request.method),
+        "target": mask(mask_parameters(request.target)),
+        "headers": _headers(request.headers, mask),
+        "body": _body(request.body, mask),
+    }
+
+
+def _response(response: Response, mask: Mask) -> dict[str, Any]:
+    return {
+        "status": response.status,
+        "headers": _headers(response.headers, mask),
+        "body": _body(response.body, mask),
+    }
+
+
+def _headers(headers: Headers, mask: Mask) -> list[list[str]]:
+    return [[mask(name), mask(_shown(name, value))] for name, value in headers]
+
+
+def _shown(name: str, value: str) -> str:
+    if name.lower() not in _CREDENTIALS_FIELDS:
+        return mask_parameters(value)
+    scheme = read_authorization(value).scheme if "authorization" in name.lower() else ""
+    return f"{scheme} <masked>".lstrip()
+
+
+def _body(body: bytes, mask: Mask) -> str:
+    return mask(mask_parameters(body.decode("utf-8", "replace")))
+
+
+class JournalFile:
+    """A file to which exchanges are appended, a line for each, from any thread.
+
+    Raises OSError if the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, mask: Mask) -> None:
+        self._file = path.open("ab", buffering=0)
+        self._mask = mask
+        self._lock = threading.Lock()
+
+    def write(self, exchange: Exchange) -> None:
+        """Append an exchange. Raises OSError if it cannot be written."""
+        self._append(exchange_as_json(exchange, self._mask))
+
+    def write_refusal(self, received_at: float, why: str) -> None:
+        """Append what no broker could be asked for, because it was no HTTP or too much of it."""
+        self._append({"received_at": _iso(received_at), "refused": why})
+
+    def _append(self, row: dict[str, Any]) -> None:
+        line = json.dumps(row).encode()
+        with self._lock:
+            self._file.write(line + b"\n")
+
+    def __enter__(self) -> JournalFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
