@@ -197,9 +197,13 @@ class _Progress:
             self.stopped_by = excinfo.value.msg
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and report.when != "call":
+        if not report.failed:
+            return
+        if report.when != "call":
             self._show("")
             click.echo(report.longreprtext, err=True)
+        elif self._on_terminal:  # a first answer, long before the report
+            self._show(f"{report.longreprtext.partition(chr(10))[0]}\n")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
