@@ -28,7 +28,6 @@ __all__ = ["LifeOfClients", "life_before"]
 
 _FOR_EVER = 1000
 _LONGEST_LEEWAY = 600
-_PATIENT_SECONDS = 60.0
 _OUTAGES = {"answers 503": Fault.status(503), "resets connections": Fault.reset()}
 _STALE = Fault.status(401, body={"error": "invalid_client"})
 _MOST_CLIENTS = 3
@@ -86,7 +85,7 @@ class LifeOfClients(RuleBasedStateMachine):
             credentials=credentials,
             broker=self._broker,
             elsewhere=PASSIVE_CLAUSES,
-            deadline=_PATIENT_SECONDS,
+            deadline=self.run.settings.patient_deadline,
             story=self._story,
             name=f"client {name}",
         )

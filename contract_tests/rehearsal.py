@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator
 
 from contract_tests.client import ClientFactory
+from contract_tests.one_processor import one_processor
 from contract_tests.run import ContractRun, Rehearsal, RunSettings
 from contract_tests.stage import Stage
 from contract_tests.target import TargetError
@@ -30,7 +31,7 @@ def rehearsed_run(factory: ClientFactory, settings: RunSettings) -> Iterator[Con
 
     Raises TargetError if the factory raises, or makes something that cannot be used.
     """
-    with contextlib.closing(ContractRun(factory, settings)) as run:
+    with one_processor(), contextlib.closing(ContractRun(factory, settings)) as run:
         run.rehearsal = _rehearse(run)
         yield run
 

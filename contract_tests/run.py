@@ -77,6 +77,11 @@ class RunSettings:
     shrinks: int = 100
     replays: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    @property
+    def patient_deadline(self) -> float:
+        """Seconds of real time that one operation may take where the broker fails or is slow."""
+        return 2 * self.patience
+
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:

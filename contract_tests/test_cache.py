@@ -186,8 +186,6 @@ _AT_ONCE = 8
 _SLOW_FIRST = (0.06, 0.01, 0.04, 0.02, 0.05, 0.015, 0.03, 0.025)
 """Seconds that the broker takes for token requests at once: later ones overtake earlier ones."""
 
-_BURST_SECONDS = 30.0
-
 
 def _burst(
     scenario: Scenario, case: tuple[str, str], judge: Callable[[Stage, list[Outcome]], None]
@@ -199,7 +197,7 @@ def _burst(
         scenario.stage(
             credentials=_CREDENTIALS,
             expires_in=lifetime,
-            deadline=_BURST_SECONDS,
+            deadline=scenario.run.settings.patient_deadline,
             elsewhere=[_HONOURS],
         ) as stage,
     ):

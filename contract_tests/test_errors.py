@@ -24,7 +24,6 @@ _CREDENTIALS = Credentials("errors-client", "errors-s3cret")
 _HONOURS = "refresh.honours-expires-in"
 _FOR_EVER = 1000
 _MOST_ATTEMPTS = 5
-_PATIENT_SECONDS = 60.0
 _TOLD_TIMEOUT = 0.5
 _STALLED_SECONDS = 3600.0
 
@@ -51,7 +50,8 @@ def _html(status: int) -> Fault:
 
 
 def _failing(scenario: Scenario, fault: Fault, **options: Any) -> Stage:
-    stage = scenario.stage(credentials=_CREDENTIALS, deadline=_PATIENT_SECONDS, **options)
+    deadline = scenario.run.settings.patient_deadline
+    stage = scenario.stage(credentials=_CREDENTIALS, deadline=deadline, **options)
     _fail(stage, fault)
     return stage
 
@@ -168,7 +168,9 @@ def test_retry_after(scenario: Scenario) -> None:
 
     def play(case: tuple[int, int, bool], operation: str) -> None:
         status, seconds, as_date = case
-        with scenario.stage(credentials=_CREDENTIALS, deadline=_PATIENT_SECONDS) as stage:
+        with scenario.stage(
+            credentials=_CREDENTIALS, deadline=scenario.run.settings.patient_deadline
+        ) as stage:
             value = _http_date(stage.now() + seconds) if as_date else seconds
             stage.broker.script(Fault.status(status, retry_after=value).times(2))
             stage.tell(f"the token endpoint answers {status} twice, Retry-After: {value}")
@@ -208,7 +210,7 @@ def _play_refused(scenario: Scenario, operation: str) -> None:
         _closed_port() as origin,
         scenario.stage(
             credentials=_CREDENTIALS,
-            deadline=_PATIENT_SECONDS,
+            deadline=scenario.run.settings.patient_deadline,
             config={"token_url": f"{origin}/auth-broker/request-token"},
         ) as stage,
     ):

@@ -219,7 +219,6 @@ _OUTAGES: dict[str, Fault] = {
     "resets connections": Fault.reset(),
 }
 _FOR_EVER = 1000
-_OUTAGE_SECONDS = 60.0
 _AGES_LEFT = (1790, 590, 299, 240, 119, 59, 29, 9, 4, 2)
 """Seconds before expiry at which a client is used: within every usual leeway at least once."""
 
@@ -245,7 +244,7 @@ def _stage_before_expiry(scenario: Scenario) -> Stage:
         credentials=_CREDENTIALS,
         expires_in=lifetime,
         elsewhere=[_HONOURS],
-        deadline=_OUTAGE_SECONDS,
+        deadline=scenario.run.settings.patient_deadline,
     )
 
 
@@ -261,7 +260,9 @@ def test_outage_while_valid(scenario: Scenario) -> None:
     def play(what: str, operation: str) -> None:
         lifetime, pauses = _approach_to_expiry(scenario)
         with scenario.stage(
-            credentials=_CREDENTIALS, expires_in=lifetime, deadline=_OUTAGE_SECONDS
+            credentials=_CREDENTIALS,
+            expires_in=lifetime,
+            deadline=scenario.run.settings.patient_deadline,
         ) as stage:
             stage.use_well(operation)
             first = stage.use_well(operation)

@@ -22,7 +22,6 @@ from mockbroker.spec.messages import Request
 
 _CREDENTIALS = Credentials("secrecy-client", "s3cret/7Qx+Lw2=pTz9~Vb4")
 _FOR_EVER = 1000
-_PATIENT_SECONDS = 30.0
 _BIGGEST_FILE = 4_000_000
 
 _MISHAPS: dict[str, Fault] = {
@@ -56,7 +55,7 @@ def _judge_exposure(
             overheard() as exposure,
             scenario.stage(
                 credentials=_CREDENTIALS,
-                deadline=_PATIENT_SECONDS,
+                deadline=scenario.run.settings.patient_deadline,
                 elsewhere=["refresh.honours-expires-in"],
             ) as stage,
         ):

@@ -203,7 +203,8 @@ class _Progress:
             self._show("")
             click.echo(report.longreprtext, err=True)
         elif self._on_terminal:  # a first answer, long before the report
-            self._show(f"{report.longreprtext.partition(chr(10))[0]}\n")
+            rule_and_what_was_found = report.longreprtext.splitlines()[:2]
+            self._show("\n".join([*rule_and_what_was_found, ""]))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

@@ -123,7 +123,7 @@ def story(finding: Finding) -> Iterator[Line]:
     """What shows the verdict on one clause, as somebody needs it who never saw the kit."""
     mark, style = _MARKS[finding.verdict]
     known = clause(finding.clause_id)
-    yield Line(f"{mark} {known.id} ({known.level.value}): the client {known.title}", style)
+    yield Line(f"{mark} {known.id} ({known.level.value}): a client {known.title}", style)
     sources = "; ".join(str(source) for source in known.sources)
     for label, text in (
         ("found", finding.reason),

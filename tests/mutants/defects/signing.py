@@ -128,8 +128,10 @@ class FetchesAgainAndAgainBeforeACall(ApiClient):
     "signing.revoked",
     "signing.no-retry-storm",
     "signing.preserves-request",
+    "signing.cross-origin",
     "lifecycle",
     deadline=1.0,
+    patience=0.5,
 )
 class DeadlocksWhenItsTokenIsRefused(ApiClient):
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
