@@ -131,7 +131,7 @@ class FetchesAgainAndAgainBeforeACall(ApiClient):
     "signing.cross-origin",
     "lifecycle",
     deadline=1.0,
-    patience=0.5,
+    patience=1.5,
 )
 class DeadlocksWhenItsTokenIsRefused(ApiClient):
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
