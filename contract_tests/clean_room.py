@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,8 @@ def _process_of(work: Path, home: Path, temporary: Path) -> Iterator[None]:
     tempfile.tempdir = str(temporary)
     os.chdir(work)
     try:
-        with _exit_guarded():
+        with _exit_guarded(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a user's "-W error" would make errors of them
             yield
     finally:
         os.umask(umask)

@@ -56,12 +56,12 @@ def _judge_exposure(
         if mishap and hung:
             raise NotTested(f"blocked: the client hangs once the broker answers with {hung[0]}")
         with (
-            overheard() as exposure,
             scenario.stage(
                 credentials=_CREDENTIALS,
                 deadline=scenario.run.settings.patient_deadline,
                 elsewhere=["refresh.honours-expires-in"],
             ) as stage,
+            overheard() as exposure,
         ):
             stage.use_well(operation)
             _watch(exposure, stage, stage.use(operation))

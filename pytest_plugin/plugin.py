@@ -5,6 +5,7 @@ A test run that uses none of it must not pay for it: everything heavy is importe
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "json": {"metavar": "FILE", "help": "write the report as JSON"},
 }
 
+_LEFT_BY_CLIENTS = ("PytestUnraisableExceptionWarning", "PytestUnhandledThreadExceptionWarning")
 _CHECKED = ("contract_client", "contract_known")
 
 
@@ -98,6 +100,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if clauses:
         _check_settings(config)
         collector_of(config)
+        if config.pluginmanager.has_plugin("warnings"):
+            for item, warning in itertools.product(clauses, _LEFT_BY_CLIENTS):
+                item.add_marker(pytest.mark.filterwarnings(f"ignore::pytest.{warning}"))
         pattern = config.getoption("contract_only") or config.getini("contract_only")
         _deselect(config, items, [item for item in clauses if pattern not in _clause_id(item)])
 

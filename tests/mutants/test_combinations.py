@@ -9,7 +9,7 @@ from tests.mutants.defects import MUTANTS
 from tests.mutants.kit import verdicts_on
 from tests.mutants.workshop import make
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.whole_proof]
 
 PAIRS = [
     ("SaysJson", "QuotesTheCredentials"),

@@ -11,11 +11,35 @@ from tests.mutants.kit import scenarios, verdicts_on
 from tests.mutants.sound import SOUND, canned_token_client, null_client
 from tests.mutants.workshop import make
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # clients that hang are abandoned together with their sockets
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 BREACHED = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG)
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+def _one_for_each_clause() -> set[str]:
+    """Mutants that together break every clause; the others are judged in the whole proof."""
+    chosen: set[str] = set()
+    broken: set[str] = set()
+    for name, mutant in sorted(MUTANTS.items(), key=lambda item: len(item[1].broken)):
+        if not mutant.broken <= broken:
+            chosen.add(name)
+            broken |= mutant.broken
+    return chosen
+
+
+_CHOSEN = _one_for_each_clause()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in _CHOSEN else pytest.mark.whole_proof)
+        for name in MUTANTS
+    ],
+)
 def test_mutant_fails_exactly_its_clauses(name):
     mutant = MUTANTS[name]
     found = verdicts_on(lambda config: make(mutant.cls, config), **mutant.settings)

@@ -91,6 +91,7 @@ def test_the_whole_contract_gets_the_same_verdicts(contract, check, pytester, ar
     assert len(command["clauses"]) == 56
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
 def test_settings_may_stand_in_the_ini_file_and_paths_are_seen_from_there(
     pytester, monkeypatch, workers
@@ -114,6 +115,7 @@ def test_settings_may_stand_in_the_ini_file_and_paths_are_seen_from_there(
     assert verdicts(pytester.path / "report.json")["request.method"] == "failed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
@@ -155,6 +157,7 @@ def test_a_conftest_may_override_the_factory(pytester):
     assert (client["target"], client["name"]) == ("conftest:Client", "conftest")
 
 
+@pytest.mark.slow
 def test_advice_fails_only_when_the_level_says_so(check, pytester):
     extra = GET.replace("requests.get", "requests.post").replace(
         '"grant_type": "client_credentials"', '"grant_type": "client_credentials", "audience": "x"'
@@ -169,6 +172,7 @@ def test_advice_fails_only_when_the_level_says_so(check, pytester):
     assert "✗ request.no-extra-parameters (SHOULD)" in strict.stdout
 
 
+@pytest.mark.slow
 def test_a_client_that_never_gets_a_token_earns_nothing(check, pytester):
     pytester.makepyfile(
         acme="""
@@ -186,6 +190,7 @@ def test_a_client_that_never_gets_a_token_earns_nothing(check, pytester):
     assert "passed" not in verdicts(pytester.path / "report.json").values()
 
 
+@pytest.mark.slow
 def test_nothing_tested_is_an_exit_status_of_its_own(check, pytester):
     pytester.makepyfile(acme=TOKEN_ONLY)
     result = check("acme.py", "--only", "signing.")
@@ -245,6 +250,7 @@ def test_a_wrong_target_is_one_sentence(contract, check, pytester, target, messa
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -265,6 +271,7 @@ def test_a_wrong_option_is_one_sentence(check, arguments, message):
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -282,6 +289,7 @@ def test_a_wrong_pytest_option_is_one_sentence(contract, arguments, message):
     assert message in result.stdout.str() + result.stderr.str()
 
 
+@pytest.mark.slow
 def test_the_check_does_not_mind_the_users_own_pytest(check, pytester):
     pytester.makeini("[pytest]\naddopts = --no-such-option\n")
     pytester.makeconftest("raise RuntimeError('not yours')")
@@ -298,6 +306,7 @@ def test_it_prints_what_an_ascii_terminal_can_show(check):
     assert result.stdout.isascii()
 
 
+@pytest.mark.slow
 def test_the_users_own_tests_do_not_become_clauses(pytester):
     pytester.makepyfile("def test_it(): pass")
     result = pytester.runpytest_subprocess("--contract-client", MODEL)
@@ -313,6 +322,7 @@ TELLS_ALL = GET.replace("requests.get(", "requests.post(").replace(
 """A client that puts its secret where the report would quote it."""
 
 
+@pytest.mark.slow
 def test_no_report_quotes_a_secret(check, pytester):
     pytester.makepyfile(acme=TELLS_ALL)
     result = check("acme.py", "--only", "request.", "--examples", "2", "--json", "a.json")
@@ -329,6 +339,7 @@ def test_a_report_that_cannot_be_written_is_one_sentence(check):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_target_is_executed_once(check, pytester):
     (pytester.path / "acme.py").write_text(
         'open("executed.txt", "a").write("x")\n' + textwrap.dedent(TOKEN_ONLY)
@@ -351,6 +362,7 @@ def make_client(config):
 """
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_does_not_conform(contract, check, pytester):
     client = textwrap.dedent(TOKEN_ONLY).replace("make_client = Client", "")
     (pytester.path / "acme.py").write_text(client + INTERRUPTING)

@@ -10,6 +10,8 @@ import pytest
 from pytest_plugin.known_file import TODO
 from tests.plugin.conftest import MODEL_CLIENT, verdicts
 
+pytestmark = pytest.mark.slow
+
 BY_GET = """
     import requests
 

@@ -120,7 +120,7 @@ def test_the_story_says_all_that_is_needed():
     finding = Finding(MUST, FAILED, "by GET", "  step 1\n  step 2", ("#1 GET", "#2 GET"), "curl -X")
     lines = list(story(finding))
     assert (lines[0].text, lines[0].style) == (
-        "✗ request.method (MUST): the client asks for a token by POST",
+        "✗ request.method (MUST): a client asks for a token by POST",
         "red",
     )
     assert [line.text.split()[:2] for line in lines[1:]] == [
