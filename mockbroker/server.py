@@ -31,6 +31,7 @@ BACKLOG = 128
 CONNECTION_LIMIT = 256
 HANDSHAKE_LIMIT_SECONDS = 10.0
 STOP_LIMIT_SECONDS = 5.0
+LOOK_SECONDS = 1.0
 
 
 def _ignore(_: str) -> None:
@@ -135,8 +136,10 @@ class Server:
         with selectors.DefaultSelector() as selector:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
-            while self._woken not in {key.fileobj for key, _ in selector.select()}:
-                with contextlib.suppress(OSError):  # the peer may have gone already
+            # A signal that another thread receives does not wake this one, whose turn it is to
+            # handle it: so it looks around now and then.
+            while self._woken not in {key.fileobj for key, _ in selector.select(LOOK_SECONDS)}:
+                with contextlib.suppress(OSError):  # nobody there, or gone already
                     self._pool.take(self._accept_one())
 
     def _accept_one(self) -> socket.socket:
