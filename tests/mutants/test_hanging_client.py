@@ -39,6 +39,7 @@ class LoopsForEver:
 
 
 @pytest.mark.slow
+@pytest.mark.whole_proof
 def test_a_hang_ends_also_while_coverage_traces(tmp_path):
     (tmp_path / "waits.py").write_text(
         "import threading\n"
