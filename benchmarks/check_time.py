@@ -23,7 +23,7 @@ from mockbroker.cli import cli
 
 __all__ = ["main"]
 
-ROUNDS = 5
+ROUNDS = 3
 MODEL = str(Path(__file__).parents[1] / "examples" / "model_client.py")
 
 

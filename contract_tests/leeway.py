@@ -24,7 +24,7 @@ __all__ = [
 
 _CREDENTIALS = Credentials("leeway-client", "leeway-s3cret")
 _LIFETIME = 3600
-_REPEATS = 2
+_REPEATS = 3
 
 TELLING_LIFETIME, TELLING_AGE = 1400, 1.5
 """Seconds: no sound leeway reaches this lifetime, and who reads it as milliseconds takes the token
@@ -66,10 +66,9 @@ def measure(run: ContractRun) -> Leeway | None:
     at_once = leeway_at_once(run)
     if not run.time.is_virtual:
         return Leeway(at_once, at_once, "fixed", at_once) if at_once else None
-    first = leeway_by_clock(run, _LIFETIME)
-    again = [leeway_by_clock(run, _LIFETIME, expected=first) for _ in range(_REPEATS)]
-    doubled = leeway_by_clock(run, 2 * _LIFETIME, expected=first)
-    return replace(judge_kind([first, *again], doubled), at_once=at_once)
+    repeated = [leeway_by_clock(run, _LIFETIME) for _ in range(_REPEATS)]
+    doubled = leeway_by_clock(run, 2 * _LIFETIME)
+    return replace(judge_kind(repeated, doubled), at_once=at_once)
 
 
 def _keeps_tokens(run: ContractRun) -> bool:
@@ -96,11 +95,10 @@ def judge_kind(repeated: Sequence[float], doubled: float) -> Leeway:
     return Leeway(min(low, doubled), max(high, doubled), "jittered")
 
 
-def leeway_by_clock(run: ContractRun, lifetime: int, expected: float | None = None) -> float:
+def leeway_by_clock(run: ContractRun, lifetime: int) -> float:
     """How many seconds before expiry a fresh client has a new token; 0 if only after.
 
-    A client that keeps no token at all has the whole lifetime. What is ``expected`` is tried
-    first, which saves the search where it is right.
+    A client that keeps no token at all has the whole lifetime.
     """
 
     def refreshed(age: int) -> bool:
@@ -109,10 +107,6 @@ def leeway_by_clock(run: ContractRun, lifetime: int, expected: float | None = No
             stage.advance(age)
             return stage.use_replaces(kept)
 
-    if expected is not None:
-        age = int(lifetime - expected)
-        if (age == lifetime or refreshed(age)) and (age == 0 or not refreshed(age - 1)):
-            return expected
     return float(lifetime - bisect.bisect_left(range(lifetime), 1, key=refreshed))
 
 
