@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from mockbroker.spec.authorization import read_authorization
@@ -112,13 +111,6 @@ class JournalFile:
         with self._lock:
             self._file.write(line + b"\n")
 
-    def __enter__(self) -> JournalFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()

@@ -192,7 +192,7 @@ def _journal_file(
     if path is None:
         return contextlib.nullcontext()
     try:
-        return JournalFile(path, broker.journal.mask)
+        return contextlib.closing(JournalFile(path, broker.journal.mask))
     except OSError as error:
         raise click.ClickException(f"--journal {path}: {error.strerror}") from error
 

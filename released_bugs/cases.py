@@ -20,7 +20,7 @@ __all__ = ["BUGGY", "FIXED", "NEWEST", "Bug", "Case", "CaseError", "Release", "r
 
 BUGGY, FIXED, NEWEST = "buggy", "fixed", "newest"
 _VARIANTS = (BUGGY, FIXED, NEWEST)
-_KEYS = {"library", "client", "report", "clause", "bug", "story", "glue"}
+_KEYS = {"distribution", "client", "report", "clause", "bug", "story", "glue"}
 _BUG_KEYS = {"report", "clause", "bug"}
 
 
@@ -70,7 +70,7 @@ class Case:
     """
 
     name: str
-    library: str
+    distribution: str
     client: Path
     releases: tuple[Release, ...]
     bug: Bug | None = None
@@ -101,7 +101,7 @@ def _read_case(folder: Path) -> Case:
         raise CaseError(f"{folder.name}: there is no client {str(client)!r}")
     return Case(
         name=folder.name,
-        library=about["library"],
+        distribution=about["distribution"],
         client=client,
         releases=_releases(folder),
         bug=_bug(folder, about),

@@ -102,7 +102,7 @@ def _pair_row(one: Checked) -> str:
         return ""
     bug, *results = one.pair
     verdicts = [
-        f"{one.case.library} {result.release.version}: {_verdict(result, bug)}"
+        f"{one.case.distribution} {result.release.version}: {_verdict(result, bug)}"
         for result in results
     ]
     return _row(f"[{one.case.name}]({bug.report})", bug.what, f"`{bug.clause}`", *verdicts)
@@ -129,8 +129,8 @@ def _newest_row(one: Checked) -> str:
     broken = [clause for clause in result.verdicts if result.breaches(clause)]
     must = [clause for clause in broken if result.levels[clause] == "MUST"]
     other = [clause for clause in broken if clause not in must]
-    library = f"{one.case.library} {result.release.version}"
-    return _row(library, one.case.name, _listed(must, one.case.glue), _listed(other, one.case.glue))
+    release = f"{one.case.distribution} {result.release.version}"
+    return _row(release, one.case.name, _listed(must, one.case.glue), _listed(other, one.case.glue))
 
 
 def _listed(clauses: Iterable[str], glue: Mapping[str, str]) -> str:
@@ -140,7 +140,10 @@ def _listed(clauses: Iterable[str], glue: Mapping[str, str]) -> str:
 
 def _section(one: Checked) -> str:
     versions = [result.release.version for result in one.results]
-    lines = [f"\n### {one.case.library}: {one.case.name}\n\n", _row("clause", "level", *versions)]
+    lines = [
+        f"\n### {one.case.distribution}: {one.case.name}\n\n",
+        _row("clause", "level", *versions),
+    ]
     lines.append("|" + "-|" * (len(versions) + 2) + "\n")
     lines += _clause_rows(one)
     if one.case.glue:

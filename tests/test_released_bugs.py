@@ -41,7 +41,7 @@ def make_case(tmp_path):
 
 
 BUG = """\
-library = "Acme"
+distribution = "Acme"
 report = "https://acme.example/1"
 clause = "cache.reuse"
 bug = "Forgets."
@@ -82,10 +82,10 @@ def test_the_page_tells_every_pair_apart():
         case = PAIRS[name]
         assert link == f"[{name}]({case.bug.report})"
         assert (what, clause) == (case.bug.what, f"`{case.bug.clause}`")
-        assert buggy.partition(": ")[0] == f"{case.library} {case.release(BUGGY).version}"
+        assert buggy.partition(": ")[0] == f"{case.distribution} {case.release(BUGGY).version}"
         assert re.search(r": (failed|advice|hang|crash)$", buggy)
         without, _, verdict = fixed.partition(": ")
-        assert without == f"{case.library} {case.release(FIXED).version}"
+        assert without == f"{case.distribution} {case.release(FIXED).version}"
         assert verdict == "passed" or (case.bug.story and verdict.endswith(", by another story"))
 
 
@@ -165,7 +165,7 @@ def test_a_page_tells_pairs_newest_releases_and_glue(make_case):
     [
         (BUG.replace("cache.reuse", "cache.resue"), (BUGGY, FIXED), "no such clause: cache.resue"),
         (BUG.replace("bug =", "bgu ="), (BUGGY, FIXED), "no such key: bgu"),
-        ('library = "Acme"\n', (BUGGY, FIXED), "lacks bug, clause, report"),
+        ('distribution = "Acme"\n', (BUGGY, FIXED), "lacks bug, clause, report"),
         (BUG, (BUGGY,), "requirements of buggy; write those of buggy and fixed"),
         (BUG, (), "requirements of nothing"),
         (BUG + 'client = "nobody.py"\n', (BUGGY, FIXED), "there is no client"),
