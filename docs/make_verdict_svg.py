@@ -16,7 +16,7 @@ from contract_tests.verdicts import Finding, Verdict
 from pytest_plugin.report import ClientDescription, build_report
 from pytest_plugin.terminal import Line, render
 
-CLIENT = "examples/third_party/requests_oauthlib_client.py"
+CLIENT = "examples/model_client.py"
 LINE_HEIGHT, CHARACTER_WIDTH, MARGIN = 18, 8.0, 16
 _LABEL = 'role="img" aria-label="The verdict of a check"'
 COLOURS = {
