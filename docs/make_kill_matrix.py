@@ -1,7 +1,7 @@
 """Writes kill-matrix.md: which defects break which clause, and who is spared.
 
 Run it with `python docs/make_kill_matrix.py` from the root of a checkout. What it tells is what
-`tox -e proof` asserts of every client, exactly.
+`tox -e whole-proof` asserts of every client, exactly.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _heading() -> Iterator[str]:
     yield ""
     yield (
         f"{len(MUTANTS)} clients with one defect each and {len(SOUND)} sound clients of different "
-        "designs are checked by `tox -e proof`, and each must miss exactly the clauses told here. "
+        "designs are checked by `tox -e whole-proof`, and each must miss exactly the clauses told here. "
         "Made by `python docs/make_kill_matrix.py`."
     )
 

@@ -43,7 +43,7 @@ _LEVELS = ("must", "should", "may", "practice")
     "--only",
     default="",
     metavar="PATTERN",
-    help="Clauses whose id holds it: refresh, or basic.utf8",
+    help="Clauses whose id holds or matches it: refresh, basic.utf8, 'signing.*'",
 )
 @click.option(
     "--examples",

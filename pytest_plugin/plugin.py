@@ -37,7 +37,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "(default), should, may, practice",
     },
     "examples": {"metavar": "N", "help": "how many examples to draw for a clause (default: 100)"},
-    "only": {"metavar": "PATTERN", "help": "judge the clauses whose id holds this text"},
+    "only": {"metavar": "PATTERN", "help": "judge the clauses whose id holds this text, or matches it: refresh, 'basic.*'"},
     "seed": {"metavar": "N", "help": "explore again what a run with that seed explored"},
     "known": {"metavar": "FILE", "help": "a TOML file of failures that are expected"},
     "json": {"metavar": "FILE", "help": "write the report as JSON"},
@@ -104,7 +104,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for item, warning in itertools.product(clauses, _LEFT_BY_CLIENTS):
                 item.add_marker(pytest.mark.filterwarnings(f"ignore::pytest.{warning}"))
         pattern = config.getoption("contract_only") or config.getini("contract_only")
-        _deselect(config, items, [item for item in clauses if pattern not in _clause_id(item)])
+        _deselect(config, items, _unwanted(clauses, pattern))
+
+
+def _unwanted(clauses: list[pytest.Item], only: str) -> list[pytest.Item]:
+    from pytest_plugin.settings import is_chosen  # noqa: PLC0415 - only if used
+
+    return [item for item in clauses if not is_chosen(_clause_id(item), only)]
 
 
 def _clause_id(item: pytest.Item) -> str:

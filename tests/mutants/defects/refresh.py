@@ -84,6 +84,14 @@ class FetchesUntilItIsLongEnough(TokenManager):
         return token
 
 
+@breaks("refresh.short-lived")
+class KeepsTheOldExpiryForZero(TokenManager):
+    def lifetime_of(self, members: dict[str, Any]) -> float:
+        if self._token is not None and not members.get("expires_in", 1):
+            raise TokenError("the token has expired")
+        return super().lifetime_of(members)
+
+
 @breaks("refresh.latency")
 class CountsFromArrival(TokenManager):
     def fetch_token(self) -> AccessToken:

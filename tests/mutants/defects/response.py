@@ -79,6 +79,14 @@ class NeedsExpiresIn(TokenManager):
         return super().lifetime_of({"expires_in": members["expires_in"]})
 
 
+@breaks("response.expires-in-missing")
+class KeepsTheOldExpiryForWantOfAnother(TokenManager):
+    def lifetime_of(self, members: dict[str, Any]) -> float:
+        if self._token is not None and "expires_in" not in members:
+            raise TokenError("the token has expired")
+        return super().lifetime_of(members)
+
+
 @breaks("response.expires-in-forms")
 class TakesAStringForNoExpiry(TokenManager):
     def lifetime_of(self, members: dict[str, Any]) -> float:
