@@ -8,13 +8,16 @@ to; whatever else it comes to is a breach of the clause that says so.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
+import functools
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any, get_type_hints
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from contract_tests.outcome import REQUEST, Outcome
+from contract_tests.replay import ExampleError, from_plain
 from contract_tests.run import ContractRun
 from contract_tests.shrinking import ShrinkLimit
 from contract_tests.stage import Stage
@@ -24,13 +27,45 @@ from mockbroker.faults import Fault
 from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
 from mockbroker.spec.judges import PASSIVE_CLAUSES, judge_trace
 
-__all__ = ["LifeOfClients", "life_before"]
+__all__ = [
+    "Life",
+    "LifeOfClients",
+    "is_life",
+    "life_before",
+    "life_of",
+    "relive",
+    "without_idle_steps",
+]
 
 _FOR_EVER = 1000
 _LONGEST_LEEWAY = 600
 _OUTAGES = {"answers 503": Fault.status(503), "resets connections": Fault.reset()}
 _STALE = Fault.status(401, body={"error": "invalid_client"})
 _MOST_CLIENTS = 3
+_NUMBERS = st.integers(0, _MOST_CLIENTS - 1)
+_WAYS = st.integers(0, 1)
+_THEN = st.integers(0, 2)
+
+
+Life = tuple[tuple[Any, ...], ...]
+"""Steps of the state machine, each a rule's name and its values."""
+
+_Rule = Callable[..., None]
+_STEPS: dict[str, dict[str, type]] = {}
+"""What can happen, and the values that say how: their names and types."""
+
+
+def _remembered(happens: _Rule) -> _Rule:
+    """The same, noted down by name and values, so that it can happen again."""
+    kinds = {name: kind for name, kind in get_type_hints(happens).items() if name != "return"}
+    _STEPS[happens.__name__] = kinds
+
+    @functools.wraps(happens)
+    def happens_and_is_noted(self: LifeOfClients, **values: Any) -> None:
+        self.steps.append((happens.__name__, *(values[name] for name in kinds)))
+        happens(self, **values)
+
+    return happens_and_is_noted
 
 
 @dataclass
@@ -57,6 +92,8 @@ class LifeOfClients(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.steps: list[tuple[Any, ...]] = []
+        """What has happened so far."""
         self._story: list[str] = []
         self._outage = ""
         self._slow = 0
@@ -67,6 +104,7 @@ class LifeOfClients(RuleBasedStateMachine):
     # -- what happens --------------------------------------------------------------------------
 
     @initialize(lifetime=lifetimes())
+    @_remembered
     def begin(self, lifetime: int) -> None:
         """The first client comes."""
         self.limit.begin_play()
@@ -92,25 +130,27 @@ class LifeOfClients(RuleBasedStateMachine):
         self._exits.enter_context(stage)
         self._actors.append(_Actor(name, stage))
 
-    @rule(number=st.integers(0, _MOST_CLIENTS - 1), data=st.data())
-    def use(self, number: int, data: st.DataObject) -> None:
+    @rule(number=_NUMBERS, way=_WAYS)
+    @_remembered
+    def use(self, number: int, way: int) -> None:
         """A client is used; the model says what must come of it."""
-        self._use(number, data.draw(st.sampled_from(self.run.capabilities)))
-
-    @precondition(lambda self: REQUEST in self.run.capabilities)
-    @rule(number=st.integers(0, _MOST_CLIENTS - 1))
-    def revoke_and_call(self, number: int) -> None:
-        """Every token becomes worthless just before a call."""
-        self.revoke()
-        self._use(number, REQUEST)
+        self._use(number, self._operation(way))
 
     @precondition(lambda self: self.run.time.is_virtual)
-    @rule(number=st.integers(0, _MOST_CLIENTS - 1), lifetime=lifetimes(), data=st.data())
-    def expire_and_use(self, number: int, lifetime: int, data: st.DataObject) -> None:
+    @rule(number=_NUMBERS, lifetime=lifetimes(), way=_WAYS)
+    @_remembered
+    def expire_and_use(self, number: int, lifetime: int, way: int) -> None:
         """What was issued expires, and the next token lives longer or shorter."""
         self._actors[0].stage.advance(self._broker.expires_in + 1)
         self._actors[0].stage.issue_with(lifetime)
-        self._use(number, data.draw(st.sampled_from(self.run.capabilities)))
+        self._use(number, self._operation(way))
+
+    def _perhaps_use(self, number: int, then: int) -> None:
+        if then:
+            self._use(number, self._operation(then))
+
+    def _operation(self, way: int) -> str:
+        return self.run.capabilities[way % len(self.run.capabilities)]
 
     def _use(self, number: int, operation: str) -> None:
         actor = self._actors[number % len(self._actors)]
@@ -118,9 +158,11 @@ class LifeOfClients(RuleBasedStateMachine):
             self._use_one(actor, operation)
         except ClientHung as hang:
             broken = self._what_the_hang_breaks(actor, hang)
+            broken.drawn = tuple(self.steps)
             self.limit.keep(broken, is_enough=True)
             raise broken from None
         except ScenarioEnded as ended:
+            ended.drawn = tuple(self.steps)
             self.limit.keep(ended)
             raise
 
@@ -142,39 +184,50 @@ class LifeOfClients(RuleBasedStateMachine):
             return breached
 
     @precondition(lambda self: self.run.time.is_virtual)
-    @rule(seconds=time_steps())
-    def pass_time(self, seconds: int) -> None:
+    @rule(seconds=time_steps(), number=_NUMBERS, then=_THEN)
+    @_remembered
+    def pass_time(self, seconds: int, number: int, then: int) -> None:
         """Time passes."""
         self._actors[0].stage.advance(seconds)
+        self._perhaps_use(number, then)
 
     @precondition(lambda self: self.run.time.is_virtual)
-    @rule(lifetime=lifetimes())
-    def change_lifetime(self, lifetime: int) -> None:
+    @rule(lifetime=lifetimes(), number=_NUMBERS, then=_THEN)
+    @_remembered
+    def change_lifetime(self, lifetime: int, number: int, then: int) -> None:
         """Tokens live longer or shorter from now on."""
         self._actors[0].stage.issue_with(lifetime)
+        self._perhaps_use(number, then)
 
-    @rule(what=st.sampled_from(["", *_OUTAGES]))
-    def change_health(self, what: str) -> None:
+    @rule(what=st.sampled_from(["", *_OUTAGES]), number=_NUMBERS, then=_THEN)
+    @_remembered
+    def change_health(self, what: str, number: int, then: int) -> None:
         """The token endpoint breaks down, or is well again."""
         if what != self._outage:
             self._story.append(f"the token endpoint {what}" if what else "the outage is over")
         self._outage = what
+        self._perhaps_use(number, then)
 
     @precondition(lambda self: self.run.time.is_virtual)
-    @rule(seconds=st.integers(1, 10))
-    def be_slow(self, seconds: int) -> None:
+    @rule(seconds=st.integers(1, 10), number=_NUMBERS, then=_THEN)
+    @_remembered
+    def be_slow(self, seconds: int, number: int, then: int) -> None:
         """The next token takes a while to arrive, by the clock."""
         self._story.append(f"the next token takes {seconds} s to arrive")
         self._slow = seconds
+        self._perhaps_use(number, then)
 
-    @rule()
-    def revoke(self) -> None:
+    @rule(number=_NUMBERS, then=_THEN)
+    @_remembered
+    def revoke(self, number: int, then: int) -> None:
         """Every token becomes worthless."""
         self._broker.revoke_tokens()
         self._story.append("the broker revokes every token")
+        self._perhaps_use(number, then)
 
     @precondition(lambda self: len(self._actors) < _MOST_CLIENTS)
     @rule()
+    @_remembered
     def add_client(self) -> None:
         """Another client comes, with credentials of its own."""
         name = "abc"[len(self._actors)]
@@ -183,7 +236,8 @@ class LifeOfClients(RuleBasedStateMachine):
         self._enter(credentials)
 
     @precondition(lambda self: len(self._actors) < _MOST_CLIENTS)
-    @rule(number=st.integers(0, _MOST_CLIENTS - 1))
+    @rule(number=_NUMBERS)
+    @_remembered
     def rotate_secret(self, number: int) -> None:
         """A client's secret is replaced; a client that has the new one comes beside the old."""
         actor = self._actors[number % len(self._actors)]
@@ -284,3 +338,54 @@ def life_before(
     """The state machine for the client of one run, which passes over some clauses."""
     settings = {"run": run, "limit": limit, "ignored": frozenset(ignored)}
     return type("LifeOfClients", (LifeOfClients,), settings)
+
+
+_NEED_A_CLOCK = {"expire_and_use", "pass_time", "change_lifetime", "be_slow"}
+
+
+def is_life(plain: object) -> bool:
+    """Whether a plain example is the steps of a state machine, and none of another scenario."""
+    return (
+        isinstance(plain, list)
+        and bool(plain)
+        and all(isinstance(step, list) and step and step[0] in _STEPS for step in plain)
+        and [step[0] == "begin" for step in plain] == [True] + [False] * (len(plain) - 1)
+    )
+
+
+def life_of(plain: object, run: ContractRun) -> Life:
+    """The steps that a plain example tells. Raises ExampleError if they cannot happen here."""
+    life: Life = from_plain(plain)
+    for name, *values in life:
+        if list(map(type, values)) != list(_STEPS[name].values()):
+            raise ExampleError(f"{name!r} takes other values")
+        if name in _NEED_A_CLOCK and not run.time.is_virtual:
+            raise ExampleError("the client's clock cannot be moved")
+    return life
+
+
+def relive(run: ContractRun, life: Life, ignored: Collection[str] = ()) -> None:
+    """Let the same happen again. Raises what the state machine raises for a breach."""
+    machine = life_before(run, run.shrink_limit(), ignored)()
+    try:
+        for name, *values in life:
+            getattr(machine, name)(**dict(zip(_STEPS[name], values, strict=True)))
+    finally:
+        machine.teardown()
+
+
+def without_idle_steps(
+    run: ContractRun, breached: ContractBreached, ignored: Collection[str]
+) -> ContractBreached:
+    """The same breach without the steps that it does without, which are tried one by one."""
+    life = breached.drawn
+    for number in range(len(life) - 2, 0, -1):
+        shorter = (*life[:number], *life[number + 1 :])
+        try:
+            relive(run, shorter, ignored)
+        except ContractBreached as again:
+            if again.clause_id == breached.clause_id:
+                breached, life = again, shorter
+        except ScenarioEnded:
+            pass
+    return breached

@@ -16,7 +16,16 @@ from contract_tests.target import TargetError
 from contract_tests.verdicts import ScenarioEnded
 from mockbroker.spec.credentials import Credentials
 
-__all__ = ["ExampleError", "Replays", "fits", "from_plain", "remembering", "samples_of", "to_plain"]
+__all__ = [
+    "ExampleError",
+    "Replays",
+    "fits",
+    "fitting",
+    "from_plain",
+    "remembering",
+    "samples_of",
+    "to_plain",
+]
 
 Drawn = TypeVar("Drawn")
 _ENOUGH_SAMPLES = 20
@@ -139,7 +148,8 @@ def fits(example: Any, samples: Sequence[Any], operations: Collection[str]) -> b
     return bool(alike)
 
 
-def _fitting(plain: object, samples: Sequence[Any], operations: Collection[str]) -> Any:
+def fitting(plain: object, samples: Sequence[Any], operations: Collection[str]) -> Any:
+    """The example, if it has the shape of the samples; see `fits`. Raises ExampleError if not."""
     example = from_plain(plain)
     if not fits(example, samples, operations):
         raise ExampleError("its scenario now draws others")
@@ -154,21 +164,18 @@ class Replays:
     """
 
     def __init__(self, examples: Mapping[str, Any]) -> None:
-        self._examples = examples
+        self.examples = examples
         self.outcomes: dict[str, str] = {}
 
-    def play(
-        self,
-        clause_id: str,
-        attempt: Callable[[Any], None],
-        samples: Callable[[], Sequence[Any]],
-        operations: Collection[str],
-    ) -> None:
-        """Attempt the example of that clause, if there is one and it fits the samples."""
-        if clause_id not in self._examples:
+    def play(self, clause_id: str, attempt: Callable[[Any], None]) -> None:
+        """Attempt the example of that clause, if there is one.
+
+        The attempt takes it plain, and raises ExampleError if it can do nothing with it.
+        """
+        if clause_id not in self.examples:
             return
         try:
-            attempt(_fitting(self._examples[clause_id], samples(), operations))
+            attempt(self.examples[clause_id])
         except (ScenarioEnded, TargetError):
             self.outcomes[clause_id] = ""
             raise

@@ -17,7 +17,7 @@ from contract_tests.clean_room import CleanRoom
 from contract_tests.client import ClientConfig, ClientFactory
 from contract_tests.client_thread import Answer
 from contract_tests.driver import PythonClient
-from contract_tests.replay import Replays, remembering, samples_of
+from contract_tests.replay import Replays, fitting, remembering, samples_of
 from contract_tests.shrinking import ShrinkLimit
 from contract_tests.verdicts import (
     ContractBreached,
@@ -67,7 +67,7 @@ class RunSettings:
     """
 
     profile: Profile = AUTOGRAB
-    examples: int = 100
+    examples: int = 250
     seed: int | None = None
     fail_on: Level = Level.MUST
     target: str = ""
@@ -114,8 +114,12 @@ class ContractRun:
         self.use_numbers = itertools.count(1)
         """A number for each use of any client, so that clients before one broker are told apart."""
         self._findings: dict[str, Finding] = {}
+        self.noted_examples: dict[str, Any] = {}
+        """What led to breaches that other scenarios than the clause's own found, where known."""
         self.broken_clauses: set[str] = set()
         """The clauses of which this process has seen a breach so far."""
+        self.explored: set[object] = set()
+        """What scenarios of several clauses explore, and one has, without a breach of its own."""
         self._facts: dict[str, Any] = {}
         self.capabilities: tuple[str, ...] = ()
         """Which operations the client offers; known once the rehearsal has begun."""
@@ -306,10 +310,11 @@ class ContractRun:
         """
         attempts = _Attempts(remembering(play))
 
-        def samples() -> list[Drawn]:
-            return [*first, *samples_of(strategy)]
+        def play_again(plain: object) -> None:
+            samples = [*first, *samples_of(strategy)]
+            attempts(fitting(plain, samples, self.capabilities))
 
-        self.replays.play(clause_id, attempts, samples, self.capabilities)
+        self.replays.play(clause_id, play_again)
         for drawn in first:
             attempts(drawn)
         limit = self.shrink_limit()
@@ -320,10 +325,10 @@ class ContractRun:
             self.exploration()(test)()
         attempts.need_one_that_reached()
 
-    def exploration(self, times: int = 1) -> hypothesis.settings:
-        """How Hypothesis explores: so many times as many examples as the user asks for."""
+    def exploration(self) -> hypothesis.settings:
+        """How Hypothesis explores: as many examples as the user asks for."""
         return hypothesis.settings(
-            max_examples=times * self.settings.examples,
+            max_examples=self.settings.examples,
             derandomize=self.settings.seed is None,
             deadline=None,
             database=None,
@@ -341,6 +346,8 @@ class ContractRun:
         """Keep a breach of a clause other than the one being played."""
         clause_id = breached.clause_id
         if clause_id not in OWN_SCENARIO_ONLY and clause_id not in self._findings:
+            if breached.drawn is not None:
+                self.noted_examples[clause_id] = breached.drawn
             self._findings[clause_id] = breached.finding(self.verdict_on_breach(clause_id))
 
     def verdict_on_breach(self, clause_id: str) -> Verdict:

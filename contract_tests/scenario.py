@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from contract_tests.run import ContractRun
+from contract_tests.run import OWN_SCENARIO_ONLY, ContractRun
 from contract_tests.stage import Stage
 from contract_tests.strategies import lifetimes, plain_credentials
 from contract_tests.verdicts import NotTested
@@ -53,6 +53,19 @@ class Scenario:
         """
         self.run.needs_working_client()
         self.run.play_each(itertools.product(cases, self.run.capabilities), lambda c: play(*c))
+
+    def share(self, explore: Callable[[Scenario], None]) -> None:
+        """Explore what other clauses explore as well.
+
+        Every clause is judged on the way, so what was explored once is not explored again for a
+        clause that was not broken meanwhile.
+        """
+        run = self.run
+        is_judged = explore in run.explored and self.clause_id not in OWN_SCENARIO_ONLY
+        if is_judged and self.clause_id not in run.broken_clauses | run.replays.examples.keys():
+            return
+        explore(self)
+        run.explored.add(explore)
 
     def judge_token_requests(
         self,

@@ -17,7 +17,7 @@ from mockbroker.spec.credentials import Credentials
 @pytest.mark.contract_clause("basic.scheme")
 def test_scheme(scenario: Scenario) -> None:
     """One Authorization header, scheme Basic, on every token request."""
-    scenario.judge_token_requests()
+    scenario.share(Scenario.judge_token_requests)
 
 
 @pytest.mark.contract_clause("basic.base64")
@@ -54,4 +54,4 @@ def test_utf8(scenario: Scenario) -> None:
 @pytest.mark.contract_clause("basic.only")
 def test_only(scenario: Scenario) -> None:
     """The credentials are in the Authorization header and nowhere else."""
-    scenario.judge_token_requests()
+    scenario.share(Scenario.judge_token_requests)

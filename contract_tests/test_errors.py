@@ -24,7 +24,7 @@ _CREDENTIALS = Credentials("errors-client", "errors-s3cret")
 _HONOURS = "refresh.honours-expires-in"
 _FOR_EVER = 1000
 _MOST_ATTEMPTS = 5
-_TOLD_TIMEOUT = 0.5
+_TOLD_TIMEOUT = 0.2
 _STALLED_SECONDS = 3600.0
 
 _CODES = (

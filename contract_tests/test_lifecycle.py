@@ -7,13 +7,12 @@ import pytest
 from hypothesis.reporting import with_reporter
 from hypothesis.stateful import run_state_machine_as_test
 
-from contract_tests.lifecycle import life_before
+from contract_tests.lifecycle import is_life, life_before, life_of, relive, without_idle_steps
 from contract_tests.run import OWN_SCENARIO_ONLY, ContractRun
 from contract_tests.scenario import Scenario
 from contract_tests.verdicts import ContractBreached
 
 _STEPS = 14
-_TIMES = 3
 _MOST_BREACHES = 6
 
 
@@ -25,6 +24,7 @@ def test_lifecycle(scenario: Scenario) -> None:
     """
     run = scenario.run
     run.needs_working_client()
+    _live_again(scenario)
     ignored = set(OWN_SCENARIO_ONLY | run.broken_clauses)
     for _ in range(_MOST_BREACHES):
         breached = _first_breach(run, ignored)
@@ -36,11 +36,25 @@ def test_lifecycle(scenario: Scenario) -> None:
         ignored.add(breached.clause_id)
 
 
+def _live_again(scenario: Scenario) -> None:
+    """Play the examples of known failures that are of this scenario, whatever they break."""
+    run = scenario.run
+    for clause_id, plain in run.replays.examples.items():
+        if not is_life(plain):
+            continue
+        try:
+            run.replays.play(clause_id, lambda plain: relive(run, life_of(plain, run)))
+        except ContractBreached as breached:
+            if breached.clause_id == scenario.clause_id:
+                raise
+            run.note(breached)
+
+
 def _first_breach(run: ContractRun, ignored: set[str]) -> ContractBreached | None:
     try:
         _live(run, ignored)
     except ContractBreached as breached:
-        return breached
+        return without_idle_steps(run, breached, ignored) if run.settings.shrinks else breached
     return None
 
 
@@ -49,7 +63,7 @@ def _live(run: ContractRun, ignored: set[str]) -> None:
     machine = life_before(run, limit, ignored)
     if run.settings.seed is not None:
         machine = hypothesis.seed(run.settings.seed)(machine)
-    settings = hypothesis.settings(run.exploration(times=_TIMES), stateful_step_count=_STEPS)
+    settings = hypothesis.settings(run.exploration(), stateful_step_count=_STEPS)
     with with_reporter(_say_nothing), limit.in_force():
         run_state_machine_as_test(machine, settings=settings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -134,16 +135,18 @@ def test_json_forms(scenario: Scenario) -> None:
     """One JSON object can be written in many ways; all of them are read."""
     cases = [(form, media) for form in _FORMS for media in _MEDIA_TYPES]
 
+    @functools.cache
+    def takes_such_tokens(operation: str) -> bool:
+        with _stage(scenario, TokenAnswer(), "the answer is as documented") as twin:
+            twin.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
+            return twin.use(operation).token is not None
+
     def play(case: tuple[str, str], operation: str) -> None:
         form, media_type = case
         what = f"{form}, as {media_type}"
         answer = TokenAnswer(render=_FORMS[form], content_type=media_type)
-        with _stage(scenario, TokenAnswer(), "the answer is as documented") as twin:
-            twin.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
-            if twin.use(operation).token is None:
-                raise NotTested(
-                    "blocked by response.opaque-token: the token has characters such as /"
-                )
+        if not takes_such_tokens(operation):
+            raise NotTested("blocked by response.opaque-token: the token has characters such as /")
         with _stage(scenario, answer, f"the answer has {what}") as stage:
             stage.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
             _must_use_the_token(stage, stage.use(operation), what)

@@ -26,7 +26,8 @@ def _heading() -> Iterator[str]:
     yield ""
     yield (
         f"{len(MUTANTS)} clients with one defect each and {len(SOUND)} sound clients of different "
-        "designs are checked by `tox -e whole-proof`, and each must miss exactly the clauses told here. "
+        "designs are checked by `tox -e whole-proof`, and each must miss exactly the clauses told "
+        "here. "
         "Made by `python docs/make_kill_matrix.py`."
     )
 

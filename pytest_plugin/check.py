@@ -17,7 +17,7 @@ import pytest
 import contract_tests
 from contract_tests.run import RunSettings
 from mockbroker.profiles import ConfigError
-from pytest_plugin.known import KnownFailure
+from pytest_plugin.known import KnownFailure, examples_of
 from pytest_plugin.known_file import (
     TODO,
     known_failures_as_toml,
@@ -25,7 +25,7 @@ from pytest_plugin.known_file import (
     read_known_failures,
 )
 from pytest_plugin.printing import print_line, print_report
-from pytest_plugin.settings import problem_with, problem_with_output
+from pytest_plugin.settings import REPLAYS, problem_with, problem_with_output
 from pytest_plugin.terminal import Line, plain
 from pytest_plugin.verdicts import VerdictCollector
 
@@ -81,7 +81,7 @@ def check(context: click.Context, /, target: str, **options: Any) -> None:
         raise click.UsageError(problem)
     listed = _listed(options["known"], options["write_known"])
     written = Path(options["write_known"]).resolve()
-    progress = _Progress()
+    progress = _Progress(examples_of(listed))
     with _isolated():
         status = pytest.main(_arguments(target, options), plugins=[progress])
     if progress.stopped_by:
@@ -174,7 +174,8 @@ def _isolated() -> Iterator[None]:
 class _Progress:
     """Says how far the run is, on a terminal, and prints the report when it is done."""
 
-    def __init__(self) -> None:
+    def __init__(self, replays: dict[str, Any]) -> None:
+        self._replays = replays
         self._on_terminal = sys.stderr.isatty()
         self._config: pytest.Config | None = None
         self._total = self._done = 0
@@ -183,6 +184,7 @@ class _Progress:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         self._config = config
+        config.stash[REPLAYS] = self._replays
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._total = len(session.items)

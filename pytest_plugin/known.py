@@ -10,7 +10,7 @@ from typing import Any
 
 from contract_tests.verdicts import BREACHES, Finding, Verdict
 
-__all__ = ["NOTHING_KNOWN", "KnownFailure", "KnownFailures", "Listing", "Standing"]
+__all__ = ["NOTHING_KNOWN", "KnownFailure", "KnownFailures", "Listing", "Standing", "examples_of"]
 
 
 class Standing(str, enum.Enum):
@@ -112,11 +112,16 @@ class KnownFailures:
     @property
     def replays(self) -> dict[str, Any]:
         """The plain examples that are to be played first, by clause id."""
-        kept = {name: failure.example for name, failure in self.entries.items()}
-        return {name: example for name, example in kept.items() if example is not None}
+        return examples_of(self.entries)
 
 
 NOTHING_KNOWN = KnownFailures()
+
+
+def examples_of(entries: Mapping[str, KnownFailure]) -> dict[str, Any]:
+    """The plain examples that are kept with failures, by clause id."""
+    kept = {name: failure.example for name, failure in entries.items()}
+    return {name: example for name, example in kept.items() if example is not None}
 
 
 def _note(failure: KnownFailure, standing: Standing, replays: Mapping[str, str]) -> str:

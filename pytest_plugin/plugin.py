@@ -36,8 +36,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "the lowest level whose breach fails the run: must "
         "(default), should, may, practice",
     },
-    "examples": {"metavar": "N", "help": "how many examples to draw for a clause (default: 100)"},
-    "only": {"metavar": "PATTERN", "help": "judge the clauses whose id holds this text, or matches it: refresh, 'basic.*'"},
+    "examples": {"metavar": "N", "help": "how many examples to draw for a clause (default: 250)"},
+    "only": {
+        "metavar": "PATTERN",
+        "help": "judge the clauses whose id holds or matches it: 'basic.*'",
+    },
     "seed": {"metavar": "N", "help": "explore again what a run with that seed explored"},
     "known": {"metavar": "FILE", "help": "a TOML file of failures that are expected"},
     "json": {"metavar": "FILE", "help": "write the report as JSON"},
@@ -45,6 +48,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 _LEFT_BY_CLIENTS = ("PytestUnraisableExceptionWarning", "PytestUnhandledThreadExceptionWarning")
 _CHECKED = ("contract_client", "contract_known")
+_LONGEST_CLAUSE = "lifecycle"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -105,6 +109,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.filterwarnings(f"ignore::pytest.{warning}"))
         pattern = config.getoption("contract_only") or config.getini("contract_only")
         _deselect(config, items, _unwanted(clauses, pattern))
+        if hasattr(config, "workerinput"):  # what takes longest must not be begun last
+            items.sort(key=lambda item: _clause_id(item) != _LONGEST_CLAUSE)
 
 
 def _unwanted(clauses: list[pytest.Item], only: str) -> list[pytest.Item]:

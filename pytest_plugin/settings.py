@@ -6,6 +6,7 @@ import secrets
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from pytest_plugin.known import KnownFailures
 from pytest_plugin.known_file import read_known_failures
 
 __all__ = [
+    "REPLAYS",
     "check_settings",
     "factory_from_options",
     "fail_on",
@@ -32,6 +34,8 @@ __all__ = [
 
 _PATHS = {"json", "known"}
 _KNOWN = pytest.StashKey[KnownFailures]()
+REPLAYS = pytest.StashKey[dict[str, Any]]()
+"""Plain examples, by clause id, that are to be played first beside those of known failures."""
 
 
 def option(config: pytest.Config, name: str) -> str:
@@ -133,13 +137,14 @@ def factory_from_options(config: pytest.Config) -> ClientFactory:
 
 def run_settings(config: pytest.Config) -> RunSettings:
     """The settings of a contract run."""
+    others = config.stash.get(REPLAYS, None) or {}
     return RunSettings(
         profile=profile_named(option(config, "profile") or "autograb"),
         examples=_examples(config),
         seed=_seed(config),
         fail_on=fail_on(config),
         target=option(config, "client"),
-        replays=known_failures(config).replays,
+        replays={**others, **known_failures(config).replays},
     )
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from contract_tests.verdicts import Finding, Verdict
-from mockbroker.spec.catalogue import clause
-from mockbroker.spec.clause import Level
+from mockbroker.spec.catalogue import CATALOGUE, clause
+from mockbroker.spec.clause import Clause, Level
 from pytest_plugin.known import Listing, Standing
 from pytest_plugin.report import Report, Row
 
@@ -113,10 +113,21 @@ def _unplayed(rows: Iterable[Row], width: int) -> Iterator[Line]:
     for reason, members in groupby(
         sorted(rows, key=lambda row: row.finding.reason), key=lambda row: row.finding.reason
     ):
-        ids = [row.clause.id for row in members]
+        clauses = [row.clause for row in members]
         yield Line()
-        yield Line(f"  ? NOT TESTED: {reason} ({len(ids)})", "purple")
-        yield from (Line(f"      {line}", "purple") for line in _wrap(", ".join(ids), width - 6))
+        yield Line(f"  ? NOT TESTED: {reason} ({len(clauses)})", "purple")
+        shown = ", ".join(_by_chapter(clauses))
+        yield from (Line(f"      {line}", "purple") for line in _wrap(shown, width - 6))
+
+
+def _by_chapter(clauses: Iterable[Clause]) -> Iterator[str]:
+    """The ids of these clauses, in catalogue order; a chapter that is all there by its name."""
+    for chapter, members in groupby(
+        sorted(clauses, key=CATALOGUE.index), key=lambda clause: clause.chapter
+    ):
+        ids = [member.id for member in members]
+        whole = len(ids) == sum(known.chapter == chapter for known in CATALOGUE)
+        yield from [f"{chapter}.*"] if whole and len(ids) > 1 else ids
 
 
 def story(finding: Finding) -> Iterator[Line]:

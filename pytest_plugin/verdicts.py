@@ -107,6 +107,7 @@ class VerdictCollector:
     def _attach(self, report: pytest.TestReport, own: Finding) -> None:
         assert self.run is not None
         findings = [own, *self.run.take_findings()]
+        self.examples = self.run.noted_examples | self.examples
         payload = json.dumps([finding.to_json() for finding in findings])
         client = {
             "target": "" if option(self._config, "client") else _name_of(self.run.factory),

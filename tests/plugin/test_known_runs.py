@@ -263,3 +263,68 @@ def test_an_example_that_cannot_be_played_any_more_is_ignored_and_told(
         in (shown)
     )
     assert "tr4p" not in shown
+
+
+TAKES_NO_SHORTER_LIFETIME = """
+    import time
+
+    import requests
+
+    class Client:
+        def __init__(self, config):
+            self.config = config
+            self.until = self.longest = 0
+
+        def get_token(self):
+            if time.time() >= self.until:
+                self.fetch()
+            return self.token
+
+        def fetch(self):
+            answer = requests.post(
+                self.config.token_url,
+                auth=(self.config.client_id, self.config.client_secret),
+                data={"grant_type": "client_credentials"},
+                timeout=self.config.timeout,
+            )
+            answer.raise_for_status()
+            lifetime = answer.json()["expires_in"]
+            if 600 < lifetime < self.longest:
+                raise ValueError("the broker's clock must be wrong")
+            self.longest = max(self.longest, lifetime)
+            self.until = time.time() + lifetime
+            self.token = answer.json()["access_token"]
+
+    make_client = Client
+"""
+
+
+def test_what_the_state_machine_found_is_kept(check, pytester):
+    pytester.makepyfile(acme=TAKES_NO_SHORTER_LIFETIME)
+    options = ("--only", "lifecycle", "--examples", "5", "--write-known", "known.toml")
+    assert check("acme.py", *options).returncode == 1
+    assert 'example = [["begin", ' in (pytester.path / "known.toml").read_text(encoding="utf-8")
+
+
+def test_a_life_is_lived_again(check, pytester):
+    pytester.makepyfile(acme=TAKES_NO_SHORTER_LIFETIME)
+    life = '[["begin", 6502], ["use", 0, 0], ["expire_and_use", 0, 6501, 0]]'
+    listed = f'[[known]]\nclause = "lifecycle"\nreason = "odd"\nexample = {life}\n'
+    (pytester.path / "known.toml").write_text(listed)
+    options = ("--only", "lifecycle", "--examples", "1", "--json", "report.json")
+    for files, status in (("--known", 0), ("--write-known", 1)):
+        assert check("acme.py", *options, files, "known.toml").returncode == status
+        story = row_of(pytester.path / "report.json", "lifecycle")["example"]
+        assert "expires_in=6502" in story
+        assert "expires_in=6501" in story
+    assert f"example = {life}" in (pytester.path / "known.toml").read_text(encoding="utf-8")
+
+
+def test_a_life_that_cannot_be_lived_any_more_is_told(check, pytester):
+    pytester.makepyfile(acme=TAKES_NO_SHORTER_LIFETIME)
+    example = '[["begin", 3599], ["expire_and_use", "soon"]]'
+    listed = f'[[known]]\nclause = "lifecycle"\nreason = "odd"\nexample = {example}\n'
+    (pytester.path / "known.toml").write_text(listed)
+    options = ("--only", "lifecycle", "--examples", "1", "--known", "known.toml")
+    shown = " ".join(check("acme.py", *options).stdout.split())
+    assert "its example was ignored: 'expire_and_use' takes other values" in shown

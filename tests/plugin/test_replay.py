@@ -9,7 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contract_tests.replay import ExampleError, Replays, fits, from_plain, samples_of, to_plain
+from contract_tests.replay import (
+    ExampleError,
+    Replays,
+    fits,
+    fitting,
+    from_plain,
+    samples_of,
+    to_plain,
+)
 from contract_tests.target import TargetError
 from contract_tests.verdicts import ContractBreached
 from mockbroker import Credentials
@@ -109,7 +117,7 @@ def test_a_text_fits_texts_and_an_empty_list_every_list():
 
 
 def played(replays, attempt, samples=(("a", 1),)):
-    replays.play(CLAUSE, attempt, lambda: samples, OPERATIONS)
+    replays.play(CLAUSE, lambda plain: attempt(fitting(plain, samples, OPERATIONS)))
 
 
 def test_the_example_is_played_where_it_fits_and_in_no_other_scenario():
@@ -118,7 +126,7 @@ def test_the_example_is_played_where_it_fits_and_in_no_other_scenario():
     assert replays.outcomes == {CLAUSE: "its scenario now draws others"}
     played(replays, seen.append)
     played(replays, seen.append, samples=[("another shape",)])
-    replays.play("basic.utf8", seen.append, lambda: [("a", 1)], OPERATIONS)
+    replays.play("basic.utf8", seen.append)
     assert seen == [("x", 3)]
     assert replays.outcomes == {CLAUSE: ""}
 
