@@ -225,12 +225,13 @@ class Stage:
                 f"({len(exchanges)} requests seen meanwhile)"
             )
         self.tell(f"{words} → nothing: it {why}")
-        raise ClientHung(f"{words} {why}\n{self.story}", tuple(exchanges), is_flood=is_flood)
+        told = self._hidden(f"{words} {why}\n{self.story}")
+        raise ClientHung(told, tuple(exchanges), is_flood=is_flood)
 
     def _crash(self, words: str, error: BaseException) -> NoReturn:
         what = f"{words} ended the program: {self.masked(error)}"
         self.tell(what)
-        raise ClientCrashed(f"{what}\n{self.story}")
+        raise ClientCrashed(self._hidden(f"{what}\n{self.story}"))
 
     def _record(self, number: int, outcome: Outcome, started_at: float) -> None:
         observed = outcome.operation == GET_TOKEN

@@ -226,8 +226,8 @@ def test_expires_in_missing(scenario: Scenario) -> None:
 def test_expires_in_forms(scenario: Scenario) -> None:
     """``"3599"`` and ``3599.0`` are understood, or refused in words that say so."""
 
-    def play(form: tuple[object, int], operation: str) -> None:
-        expires_in, lifetime = form
+    def play(case: tuple[object, int], operation: str) -> None:
+        expires_in, lifetime = case
         answer = TokenAnswer(members={"expires_in": expires_in})
         with scenario.stage(
             credentials=_CREDENTIALS,
@@ -235,28 +235,29 @@ def test_expires_in_forms(scenario: Scenario) -> None:
             elsewhere=["refresh.honours-expires-in"],
         ) as stage:
             stage.broker.token_answer = answer
-            stage.tell(f"the answer says expires_in={json.dumps(expires_in)}")
-            _understands_or_says(stage, operation, lifetime)
+            form = f"expires_in={json.dumps(expires_in)}"
+            stage.tell(f"the answer says {form}")
+            _understands_or_says(stage, operation, lifetime, form)
 
     scenario.for_each([("3599", 3599), (3599.0, 3599), ("60", 60)], play)
 
 
-def _understands_or_says(stage: Stage, operation: str, lifetime: int) -> None:
+def _understands_or_says(stage: Stage, operation: str, lifetime: int, form: str) -> None:
     outcome = stage.use(operation)
     if outcome.error is not None:
         said = str(outcome.error).lower()
         if "expires" not in said or "missing" in said:
             stage.breach(
-                f"the client raised {stage.masked(outcome.error)}",
+                f"with {form}, the client raised {stage.masked(outcome.error)}",
                 "a token, or an error that says that expires_in has the wrong type",
             )
         return
-    _must_use_the_token(stage, outcome, "expires_in in another form")
+    _must_use_the_token(stage, outcome, form)
     if stage.can_pass(lifetime + 1) and _is_replaced_in_time(stage.twin(), operation, lifetime):
         stage.advance(lifetime + 1)
         if stage.use(operation).token == outcome.token:
             stage.breach(
-                f"the token was still used {lifetime + 1} s after it was issued",
+                f"with {form}, the token was still used {lifetime + 1} s after it was issued",
                 "the lifetime to be understood, or refused in words",
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -69,6 +70,10 @@ def assert_conforms(
     breaches = breaches_at(trace, fail_on)
     if breaches:
         raise AssertionError(mask(_story(trace, breaches), credentials, token_values))
+    forgotten = _forgotten(trace)
+    if forgotten:
+        advice = "Broker(journal_size=…) sets how many are remembered"
+        warnings.warn(f"{forgotten}: {advice}", stacklevel=3)
 
 
 def _tally(trace: Trace) -> Tally:
@@ -91,7 +96,7 @@ def _story(trace: Trace, breaches: tuple[Breach, ...]) -> str:
             "",
             *traffic,
             "",
-            f"seen: {_tally(trace)}{_forgotten(trace)}",
+            "; ".join(filter(None, (f"seen: {_tally(trace)}", _forgotten(trace)))),
             *_grouped(never_reached(reached(trace) | told)),
         ]
     )
@@ -100,7 +105,7 @@ def _story(trace: Trace, breaches: tuple[Breach, ...]) -> str:
 def _forgotten(trace: Trace) -> str:
     before = trace.exchanges[0].number - 1
     were = "exchange before was" if before == 1 else "exchanges before were"
-    return f"; {before} {were} forgotten, and not judged" if before else ""
+    return f"{before} {were} forgotten, and not judged" if before else ""
 
 
 def _grouped(reasons: Mapping[str, str]) -> list[str]:

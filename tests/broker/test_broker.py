@@ -320,6 +320,15 @@ def test_a_failed_assertion_says_what_the_journal_forgot():
             broker.assert_conforms()
 
 
+def test_an_assertion_that_holds_warns_of_what_the_journal_forgot():
+    with Broker(credentials=Credentials(*SHOP), journal_size=2).running() as broker:
+        for _ in range(3):
+            post(broker, auth=SHOP, data=GRANT)
+        with pytest.warns(UserWarning, match="1 exchange before was forgotten") as warned:
+            broker.assert_conforms()
+    assert warned[0].filename == __file__
+
+
 def test_a_should_breach_fails_only_if_asked_to(lenient):
     post(lenient, auth=SHOP, data={**GRANT, "audience": "x"})
     lenient.assert_conforms()
