@@ -10,26 +10,17 @@ import queue
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from contract_tests.driver import Answer
 from mockbroker.clock import real_seconds
 
-__all__ = ["Answer", "ClientThread", "in_client_thread"]
+__all__ = ["ClientThread", "in_client_thread"]
 
 _SAMPLE_SECONDS = 0.05
 _SERVERS = "mockbroker-"
 _STOP_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of an operation: a value, an exception, or nothing within the deadline."""
-
-    value: Any = None
-    error: BaseException | None = None
-    hung: bool = False
 
 
 def in_client_thread() -> bool:

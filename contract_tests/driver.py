@@ -1,106 +1,84 @@
-"""Driving a Python client: synchronous or not, in a thread of its own, with a deadline."""
+"""What drives a client under test, whatever the client is written in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
-from contract_tests.client import ClientConfig, ClientFactory
-from contract_tests.client_thread import Answer, ClientThread
-from contract_tests.target import TargetError
+from contract_tests.client import ClientConfig
 
-__all__ = ["PythonClient", "capabilities_of"]
+if TYPE_CHECKING:
+    from contract_tests.virtual_time import StoryTime
 
-_OPERATIONS = ("get_token", "request")
-_CLOSING_SECONDS = 2.0
+__all__ = ["Answer", "Driver", "DriverSource"]
 
 
-def capabilities_of(client: Any) -> tuple[str, ...]:
-    """Which of ``get_token`` and ``request`` a client offers; a bare callable is a get_token.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of an operation: a value, an exception, or nothing within the deadline."""
 
-    Raises TargetError if it offers neither, or raises when it is asked for one.
-    """
-    try:
-        offered = tuple(name for name in _OPERATIONS if callable(getattr(client, name, None)))
-    except Exception as error:
-        raise TargetError(
-            f"the client {type(client).__name__!r} raises {type(error).__name__} when asked for "
-            "get_token or request; these must be plain methods"
-        ) from error
-    if offered:
-        return offered
-    if callable(client):
-        return ("get_token",)
-    raise TargetError(
-        f"the factory returned {type(client).__name__!r}, which has neither get_token() nor "
-        "request(method, url) and cannot be called; return an object that has one of them"
-    )
+    value: Any = None
+    error: BaseException | None = None
+    hung: bool = False
 
 
-class PythonClient:
-    """One client under test, made by its factory and used in its own thread.
+class Driver(Protocol):
+    """One client, made and used. Nothing that a client does is raised: it is in the answers."""
 
-    An operation that does not end within ``deadline`` seconds of real time is abandoned and
-    interrupted, and the client is not used any more.
-    """
-
-    def __init__(self, factory: ClientFactory, config: ClientConfig, deadline: float) -> None:
-        self.deadline = deadline
-        self._thread = ClientThread()
-        self._factory = factory
-        self._config = config
-        self.subject: Any = None
-        """What the factory made, once it has."""
+    @property
+    def subject(self) -> Any:
+        """The client itself, if it is an object of this process."""
 
     def open(self) -> Answer:
-        """Make the client. The answer's value is the tuple of its capabilities.
-
-        Raises TargetError if it has none.
-        """
-        answer = self._thread.run(partial(self._factory, self._config), self.deadline)
-        if answer.error or answer.hung:
-            return answer
-        self.subject = answer.value
-        return Answer(value=capabilities_of(self.subject))
+        """Make the client. The answer's value is the tuple of operations that it offers."""
 
     def get_token(self) -> Answer:
-        """Ask the client for a token."""
-        return self._thread.run(self._get_token, self.deadline)
+        """Ask the client for a token; a text."""
 
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:
-        """Have the client make a signed call."""
-        call = partial(self.subject.request, method, url, **kwargs)
-        return self._thread.run(call, self.deadline)
+        """Have the client make a signed call; a status, or something that has one."""
 
     def get_tokens_at_once(self, count: int) -> list[Answer]:
         """Ask the client for a token, that many times at one moment."""
-        return self._thread.run_at_once(self._get_token, count, self.deadline)
 
     def requests_at_once(self, method: str, url: str, count: int) -> list[Answer]:
         """Have the client make a signed call, that many times at one moment."""
-        call = partial(self.subject.request, method, url)
-        return self._thread.run_at_once(call, count, self.deadline)
-
-    @property
-    def _get_token(self) -> Callable[[], Any]:
-        found: Callable[[], Any] = getattr(self.subject, "get_token", self.subject)
-        return found
 
     @property
     def leaves_something_running(self) -> bool:
-        """Whether the client goes on with something although nobody uses it."""
-        return self._thread.leaves_something_running
+        """Whether the client goes on with something although nobody uses it, as far as is known."""
+
+    @property
+    def output(self) -> str:
+        """What the client has written so far where people may read it, if that is known here."""
 
     def cut_off(self) -> None:
         """Take the operation that is running now for one that never ends; from any thread."""
-        self._thread.cut_off()
 
     def close(self) -> None:
-        """Close the client if it can be closed, and end its thread."""
-        for name in ("close", "aclose"):
-            close = getattr(self.subject, name, None)
-            if callable(close):
-                self._thread.run(close, min(self.deadline, _CLOSING_SECONDS))
-                break
-        self._thread.stop()
+        """Close the client, if it can be closed."""
+
+
+class DriverSource(Protocol):
+    """Where the clients of a run come from."""
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """What is known of the client by itself: ``name``, ``version``, ``capabilities``."""
+
+    @property
+    def failures(self) -> Sequence[str]:
+        """How what drives the clients failed so far, which says nothing of the clients."""
+
+    def driver(self, config: ClientConfig, deadline: float) -> Driver:
+        """What drives a new client; an operation may take ``deadline`` seconds of real time."""
+
+    def times(self) -> Sequence[StoryTime]:
+        """The kinds of time that can be moved for these clients, the best first."""
+
+    def can_be_used_at_once(self, operation: str) -> bool:
+        """Whether many operations of that kind can begin at one moment."""
+
+    def close(self) -> None:
+        """End whatever the clients live in."""

@@ -208,7 +208,7 @@ class LifeOfClients(RuleBasedStateMachine):
         self._outage = what
         self._perhaps_use(number, then)
 
-    @precondition(lambda self: self.run.time.is_virtual)
+    @precondition(lambda self: self.run.time.moves_during_use)
     @rule(seconds=st.integers(1, 10), number=_NUMBERS, then=_THEN)
     @_remembered
     def be_slow(self, seconds: int, number: int, then: int) -> None:
@@ -340,7 +340,7 @@ def life_before(
     return type("LifeOfClients", (LifeOfClients,), settings)
 
 
-_NEED_A_CLOCK = {"expire_and_use", "pass_time", "change_lifetime", "be_slow"}
+_NEED_A_CLOCK = {"expire_and_use", "pass_time", "change_lifetime"}
 
 
 def is_life(plain: object) -> bool:
@@ -361,6 +361,8 @@ def life_of(plain: object, run: ContractRun) -> Life:
             raise ExampleError(f"{name!r} takes other values")
         if name in _NEED_A_CLOCK and not run.time.is_virtual:
             raise ExampleError("the client's clock cannot be moved")
+        if name == "be_slow" and not run.time.moves_during_use:
+            raise ExampleError("the client's clock cannot be moved while the client is used")
     return life
 
 

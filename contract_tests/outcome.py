@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from contract_tests.client_thread import Answer
+from contract_tests.driver import Answer
 from mockbroker.broker import Broker
 from mockbroker.spec.credentials import AccessToken, TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange

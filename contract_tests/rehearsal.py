@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from contract_tests.client import ClientFactory
+from contract_tests.driver import DriverSource
 from contract_tests.one_processor import one_processor
 from contract_tests.run import ContractRun, Rehearsal, RunSettings
 from contract_tests.stage import Stage
@@ -26,30 +26,34 @@ _SHORT_LIFETIME = 2
 
 
 @contextlib.contextmanager
-def rehearsed_run(factory: ClientFactory, settings: RunSettings) -> Iterator[ContractRun]:
+def rehearsed_run(clients: DriverSource, settings: RunSettings) -> Iterator[ContractRun]:
     """A contract run whose client was used as anyone would, so that it is known what it offers.
 
-    Raises TargetError if the factory raises, or makes something that cannot be used.
+    Raises TargetError if no client can be made, or what is made cannot be used.
     """
-    with one_processor(), contextlib.closing(ContractRun(factory, settings)) as run:
+    with one_processor(), contextlib.closing(ContractRun(clients, settings)) as run:
         run.rehearsal = _rehearse(run)
         yield run
 
 
 def _rehearse(run: ContractRun) -> Rehearsal:
-    with run.virtual_time.frozen():
+    movable = run.movable_times()
+    run.time = movable[0] if movable else RealTime()
+    with run.time.frozen():
         run.capabilities = _capabilities(run)
         obstacle = _what_blocks(run)
         if obstacle is not None:
             return obstacle
         keeps = _keeps_token(run)
-        if keeps and _refreshes_after(run, _LONG_LIFETIME):
-            return Rehearsal()
+    for run.time in movable:
+        with run.time.frozen():
+            if _keeps_token(run) and _refreshes_after(run, _LONG_LIFETIME):
+                return Rehearsal()
     run.time = RealTime()
     follows = _refreshes_after(run, _SHORT_LIFETIME) if keeps else _keeps_token(run)
-    if follows:
+    if follows or not movable:
         return Rehearsal(clock_seen=False)
-    run.time = run.virtual_time
+    run.time = movable[0]
     return Rehearsal()
 
 
@@ -76,7 +80,8 @@ def _what_blocks(run: ContractRun) -> Rehearsal | None:
 
 def _capabilities(run: ContractRun) -> tuple[str, ...]:
     with _stage(run) as stage:
-        client, answer = run.make_client(stage.config, run.settings.deadline)
+        client = run.clients.driver(stage.config, run.settings.deadline)
+        answer = client.open()
         client.close()
     if answer.hung:
         raise TargetError("the factory did not return; it must make a client without waiting")

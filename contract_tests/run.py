@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +15,7 @@ import hypothesis
 from hypothesis import strategies as st
 
 from contract_tests.clean_room import CleanRoom
-from contract_tests.client import ClientConfig, ClientFactory
-from contract_tests.client_thread import Answer
-from contract_tests.driver import PythonClient
+from contract_tests.driver import DriverSource
 from contract_tests.replay import Replays, fitting, remembering, samples_of
 from contract_tests.shrinking import ShrinkLimit
 from contract_tests.verdicts import (
@@ -26,7 +25,7 @@ from contract_tests.verdicts import (
     NotTested,
     Verdict,
 )
-from contract_tests.virtual_time import StoryTime, VirtualTime
+from contract_tests.virtual_time import RealTime, StoryTime, VirtualTime
 from mockbroker.broker import Broker
 from mockbroker.certificates import ThrowAwayAuthority
 from mockbroker.server import Server
@@ -101,12 +100,11 @@ class Rehearsal:
 class ContractRun:
     """Everything that the scenarios of one run share; `rehearsed_run` makes one."""
 
-    factory: ClientFactory
+    clients: DriverSource
     settings: RunSettings = field(default_factory=RunSettings)
 
     def __post_init__(self) -> None:
-        self.virtual_time = VirtualTime()
-        self.time: StoryTime = self.virtual_time
+        self.time: StoryTime = RealTime()
         self._server = Server()
         self._elsewhere = Server()
         self._tls_servers: dict[tuple[str, ...], Server] = {}
@@ -135,6 +133,7 @@ class ContractRun:
 
     def close(self) -> None:
         """Stop the servers, and remove what the client left."""
+        self.clients.close()
         for server in (self._server, self._elsewhere, *self._tls_servers.values()):
             server.stop()
         self._room.close()
@@ -154,6 +153,11 @@ class ContractRun:
         if operation not in self.capabilities:
             raise NotApplicable(f"the client offers no {operation}")
 
+    def needs_many_at_once(self) -> None:
+        """Raise NotApplicable if no operation of the client can begin many times at once."""
+        if not any(map(self.clients.can_be_used_at_once, self.capabilities)):
+            raise NotApplicable("the driver offers no burst")
+
     def needs_working_client(self) -> None:
         """Raise NotTested if the client does not even manage the ordinary."""
         if self.rehearsal.blocked:
@@ -166,14 +170,19 @@ class ContractRun:
 
     # -- time ----------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def frozen_time(self) -> Iterator[None]:
-        """Stop time while the context lasts, if the client lives by a clock that can be moved."""
-        if not self.rehearsal.clock_seen:
-            yield
-            return
-        with self.virtual_time.frozen():
-            yield
+    def movable_times(self) -> Sequence[StoryTime]:
+        """The kinds of time that can be moved for the clients, the best first."""
+        with self._room:
+            return self.clients.times()
+
+    def frozen_time(self) -> AbstractContextManager[object]:
+        """Around everything that lives by the run's time: it stops, if it can be stopped."""
+        return self.time.frozen()
+
+    @property
+    def zoned_time(self) -> VirtualTime | None:
+        """The run's time, if local time can be put back and forth with it."""
+        return self.time if isinstance(self.time, VirtualTime) else None
 
     # -- brokers and clients -------------------------------------------------------------------
 
@@ -254,14 +263,6 @@ class ContractRun:
             for broker in tuple(self._mounted)
         )
 
-    def make_client(self, config: ClientConfig, deadline: float) -> tuple[PythonClient, Answer]:
-        """A client made by the factory, and what came of making it.
-
-        An operation of the client may take ``deadline`` seconds of real time.
-        """
-        client = PythonClient(self.factory, config, deadline)
-        return client, client.open()
-
     def enter_stage(self) -> None:
         """Give the client a room of its own."""
         self._room.__enter__()
@@ -277,8 +278,8 @@ class ContractRun:
         self._let_tokens_expire()
 
     def _let_tokens_expire(self) -> None:
-        if not self._open_stages and self.time is self.virtual_time:
-            self.virtual_time.advance_to(self._last_expiry)
+        if not self._open_stages:
+            self.time.advance_to(self._last_expiry)
 
     @property
     def client_folders(self) -> tuple[Path, ...]:

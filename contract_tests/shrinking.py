@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import hypothesis.errors
 
-from contract_tests.verdicts import ClientHung, ContractBreached, ScenarioEnded
+from contract_tests.verdicts import ContractBreached, ScenarioEnded
 
 __all__ = ["ShrinkLimit"]
 
@@ -42,7 +42,7 @@ class ShrinkLimit:
     def keep(self, ended: ScenarioEnded, *, is_enough: bool = False) -> None:
         """Keep how a play failed; each is simpler than those before, as Hypothesis goes."""
         self._simplest = ended
-        if is_enough or isinstance(ended, ClientHung):
+        if is_enough or ended.is_costly:
             self._left = 0
 
     def limited(self, play: Callable[[Drawn], None]) -> Callable[[Drawn], None]:

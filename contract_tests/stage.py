@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from contract_tests.client import ClientConfig
-from contract_tests.client_thread import Answer
-from contract_tests.driver import PythonClient
+from contract_tests.driver import Answer, Driver
 from contract_tests.outcome import GET_TOKEN, REQUEST, Outcome, outcome_of
 from contract_tests.run import ContractRun
-from contract_tests.verdicts import ClientCrashed, ClientHung, ContractBreached, NotTested
+from contract_tests.verdicts import (
+    ClientCrashed,
+    ClientHung,
+    ContractBreached,
+    DriverFailed,
+    NotTested,
+)
 from mockbroker.broker import Broker
 from mockbroker.spec.clause import Breach
 from mockbroker.spec.credentials import AccessToken, Credentials
@@ -31,6 +37,7 @@ _MOST_REQUESTS = 50
 _BACKGROUND_SECONDS = 0.03
 _LONGEST_TEXT = 500
 _TELLING_SECRET = 8
+_SHORTEST_PAUSE = 0.1
 VEHICLE = "/vehicle/1111111111111111?region=uk"
 
 
@@ -69,7 +76,7 @@ class Stage:
         self._uses: list[Use] = []
         self._story = [] if story is None else story
         self._name = f"{name}: " if name else ""
-        self._client: PythonClient | None = None
+        self._client: Driver | None = None
         self._scope = scope
         self._changes = config or {}
         self._deadline = run.settings.deadline if deadline is None else deadline
@@ -164,8 +171,9 @@ class Stage:
         """Use the client that many times at one moment, by threads or tasks."""
         words = f"{count} times at once {operation}"
         number, seen, started_at = self._begin()
-        answer = self._open() if self._client is None else Answer()
-        answers = [answer] * count if self._client is None else self._at_once(operation, count)
+        with self._told_by_driver(words):
+            answer = self._open() if self._client is None else Answer()
+            answers = [answer] * count if self._client is None else self._at_once(operation, count)
         exchanges = tuple(self.broker.journal)[seen:]
         if any(one.hung for one in answers):
             self._hang(words, exchanges)
@@ -188,9 +196,9 @@ class Stage:
         self.broker.current_use = number
         return number, len(self.broker.journal), self._run.time.now()
 
-    def _play(self, operation: str, words: str, act: Callable[[PythonClient], Answer]) -> Outcome:
+    def _play(self, operation: str, words: str, act: Callable[[Driver], Answer]) -> Outcome:
         number, seen, started_at = self._begin()
-        with self._bounded_requests(seen):
+        with self._bounded_requests(seen), self._told_by_driver(words):
             answer = self._open() if self._client is None else Answer()
             if self._client is not None:
                 answer = act(self._client)
@@ -203,7 +211,8 @@ class Stage:
         slept = self._run.time.now() - started_at
         self._record(number, outcome, started_at)
         error = f"raised {self.masked(outcome.error)}" if outcome.error is not None else ""
-        pause = f" (after {slept:g} s)" if self._run.time.is_virtual and slept else ""
+        told = self._run.time.is_virtual and slept > _SHORTEST_PAUSE
+        pause = f" (after {slept:.4g} s)" if told else ""
         self.tell(f"{self._name}{words} → {error or outcome.in_words}{pause}")
         self._must_be_of_this_broker(outcome)
         return outcome
@@ -227,6 +236,17 @@ class Stage:
         self.tell(f"{words} → nothing: it {why}")
         told = self._hidden(f"{words} {why}\n{self.story}")
         raise ClientHung(told, tuple(exchanges), is_flood=is_flood)
+
+    @contextlib.contextmanager
+    def _told_by_driver(self, words: str) -> Iterator[None]:
+        """Let what the driver says of itself, if it fails, be told with the story."""
+        try:
+            yield
+        except (ClientCrashed, DriverFailed) as ended:
+            reason, _, details = str(ended).partition("\n")
+            self.tell(f"{words} → nothing: {reason}")
+            ended.args = (self._hidden(f"{reason}\n{self.story}\n{details}".strip()),)
+            raise
 
     def _crash(self, words: str, error: BaseException) -> NoReturn:
         what = f"{words} ended the program: {self.masked(error)}"
@@ -266,12 +286,18 @@ class Stage:
 
     def _open(self) -> Answer:
         """Make the client; one that fetches a token at once may well raise here."""
-        client, answer = self._run.make_client(self.config, self._deadline)
+        client = self._run.clients.driver(self.config, self._deadline)
+        answer = client.open()
         if answer.error is None and not answer.hung:
             self._client = client
         else:
             client.close()
         return answer
+
+    @property
+    def client_output(self) -> str:
+        """What the client has written where people may read it, if that is known apart."""
+        return "" if self._client is None else self._client.output
 
     @property
     def client(self) -> Any:

@@ -51,8 +51,9 @@ def test_reuse(scenario: Scenario) -> None:
     )
     scenario.for_all(drawn, play, first=first)
     scenario.for_each(["3600", "2592000"], lambda text, op: _reuse_with_text(scenario, text, op))
-    if scenario.run.time.is_virtual:
-        with scenario.run.virtual_time.before_the_clocks_go_back(86400):
+    zoned = scenario.run.zoned_time
+    if zoned is not None:
+        with zoned.before_the_clocks_go_back(86400):
             scenario.for_each([3599], lambda life, op: _reuse_in_zone(scenario, life, op))
 
 
@@ -191,6 +192,8 @@ def _burst(
     scenario: Scenario, case: tuple[str, str], judge: Callable[[Stage, list[Outcome]], None]
 ) -> None:
     moment, operation = case
+    if not scenario.run.clients.can_be_used_at_once(operation):
+        return
     lifetime = 3599 if scenario.run.time.is_virtual else 1
     with (
         _eager_switching(),
@@ -227,6 +230,7 @@ _MOMENTS = ("cold", "at refresh")
 @pytest.mark.contract_clause("cache.thread-safe")
 def test_thread_safe(scenario: Scenario) -> None:
     """Used many times at once, every use gets a valid token."""
+    scenario.run.needs_many_at_once()
 
     def judge(stage: Stage, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
@@ -267,6 +271,7 @@ def _must_all_be_valid(stage: Stage, outcome: Outcome) -> None:
 @pytest.mark.contract_clause("cache.single-flight")
 def test_single_flight(scenario: Scenario) -> None:
     """Used many times at once, the client asks for one token."""
+    scenario.run.needs_many_at_once()
     counts: list[int] = []
 
     def judge(stage: Stage, outcomes: list[Outcome]) -> None:

@@ -89,6 +89,7 @@ def _comes_back_when_it_goes_wrong(
 
 def _watch(exposure: Exposure, stage: Stage, outcome: Outcome) -> None:
     exposure.add_reprs(stage.client)
+    exposure.add("its standard error", stage.client_output)
     if outcome.error is not None:
         exposure.add_exception(outcome.error)
 

@@ -14,6 +14,7 @@ __all__ = [
     "ClientCrashed",
     "ClientHung",
     "ContractBreached",
+    "DriverFailed",
     "Finding",
     "NotApplicable",
     "NotTested",
@@ -43,10 +44,12 @@ BREACHES = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH)
 class ScenarioEnded(Exception):  # noqa: N818 - an outcome of a scenario, no error of the program
     """Base of everything by which a scenario ends other than by passing.
 
-    ``drawn`` is the example that led to it, or None if none was drawn.
+    ``drawn`` is the example that led to it, or None if none was drawn. ``is_costly`` if to come
+    to it again takes so long that no simpler way is looked for.
     """
 
     drawn: Any = None
+    is_costly = False
 
 
 class ContractBreached(ScenarioEnded):
@@ -93,6 +96,8 @@ class ClientHung(ScenarioEnded):
     ``exchanges`` are those that were seen meanwhile; ``is_flood`` if there were too many of them.
     """
 
+    is_costly = True
+
     def __init__(
         self, message: str, exchanges: tuple[Exchange, ...] = (), *, is_flood: bool = False
     ) -> None:
@@ -102,6 +107,12 @@ class ClientHung(ScenarioEnded):
 
 class ClientCrashed(ScenarioEnded):
     """The client, or what drives it, died."""
+
+
+class DriverFailed(ScenarioEnded):
+    """What drives the client broke the protocol, which says nothing of the client."""
+
+    is_costly = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import freezegun
@@ -17,7 +18,7 @@ from freezegun.config import DEFAULT_IGNORE_LIST
 
 from contract_tests.client_thread import in_client_thread
 
-__all__ = ["RealTime", "StoryTime", "VirtualTime"]
+__all__ = ["MovedTime", "RealTime", "StoryTime", "VirtualTime"]
 
 _START = datetime.datetime(2031, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc)
 _END = datetime.datetime(9000, 1, 1, tzinfo=datetime.timezone.utc)
@@ -43,13 +44,25 @@ _REAL_TIME_MODULES = [
 class StoryTime(Protocol):
     """What a stage needs of time; a broker takes it as its clock."""
 
-    is_virtual: bool
+    @property
+    def is_virtual(self) -> bool:
+        """Whether it can be moved, so that nobody waits for it to pass."""
+
+    @property
+    def moves_during_use(self) -> bool:
+        """Whether it can be moved while the client is being used."""
+
+    def frozen(self) -> AbstractContextManager[object]:
+        """Around everything that lives by this time."""
 
     def now(self) -> float:
         """Unix seconds."""
 
     def advance(self, seconds: float) -> None:
         """Let that many seconds pass."""
+
+    def advance_to(self, moment: float) -> None:
+        """Let it be that moment, in Unix seconds, if that is yet to come and nobody must wait."""
 
 
 class VirtualTime:
@@ -59,7 +72,7 @@ class VirtualTime:
     The servers' own timers and the event loops go on in real time.
     """
 
-    is_virtual = True
+    is_virtual = moves_during_use = True
 
     def __init__(self) -> None:
         self._now = _START
@@ -127,10 +140,46 @@ class VirtualTime:
             self.advance(seconds)
 
 
+class MovedTime:
+    """The machine's time, and by how much the program that drives the client has moved its own.
+
+    ``move`` has the program move its time on by so many seconds.
+    """
+
+    is_virtual = True
+    moves_during_use = False
+
+    def __init__(self, move: Callable[[float], None]) -> None:
+        self._move = move
+        self._moved = 0.0
+
+    def frozen(self) -> AbstractContextManager[object]:
+        """Nothing to do: it goes on."""
+        return contextlib.nullcontext()
+
+    def now(self) -> float:
+        """Unix seconds by the program's clock."""
+        return time.time() + self._moved
+
+    def advance(self, seconds: float) -> None:
+        """Have the program move its clock by that many seconds."""
+        self._moved += seconds
+        self._move(seconds)
+
+    def advance_to(self, moment: float) -> None:
+        """Move the clock on to a moment in Unix seconds, unless it is past or beyond calendars."""
+        if self.now() < moment < _END.timestamp():
+            self.advance(moment - self.now())
+
+
 class RealTime:
     """Time as it is, for clients whose clock cannot be moved: to advance is to wait."""
 
-    is_virtual = False
+    is_virtual = moves_during_use = False
+
+    def frozen(self) -> AbstractContextManager[object]:
+        """Nothing to do: it goes on."""
+        return contextlib.nullcontext()
 
     def now(self) -> float:
         """Unix seconds by the machine's clock."""
@@ -139,6 +188,9 @@ class RealTime:
     def advance(self, seconds: float) -> None:
         """Wait for that many seconds."""
         _REAL_SLEEP(seconds)
+
+    def advance_to(self, moment: float) -> None:
+        """Nothing: to wait for it might take for ever."""
 
 
 _REAL_SLEEP = time.sleep

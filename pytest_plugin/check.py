@@ -36,7 +36,14 @@ _LEVELS = ("must", "should", "may", "practice")
 
 
 @click.command()
-@click.argument("target", metavar="TARGET")
+@click.argument("target", metavar="[TARGET]", default="")
+@click.option(
+    "--exec",
+    "command",
+    default="",
+    metavar="COMMAND",
+    help="A program that drives the client instead, in JSON lines; run without a shell.",
+)
 @click.option("--profile", default="autograb", show_default=True, metavar="NAME")
 @click.option("--fail-on", type=click.Choice(_LEVELS), default="must", show_default=True)
 @click.option(
@@ -69,9 +76,14 @@ def check(context: click.Context, /, target: str, **options: Any) -> None:
     TARGET is package.module:factory or path/to/file.py:factory; the factory is make_client
     unless named. It takes a ClientConfig and returns the client, which offers get_token(),
     request(method, url) or both.
+
+    A client in another language is driven by a program: --exec "node driver.js".
     """
+    if not target and not options["command"]:
+        raise click.UsageError("which client? Name a TARGET, or a program: --exec COMMAND")
     problem = problem_with(
         client=target,
+        command=options["command"],
         profile=options["profile"],
         only=options["only"],
         json=options["json_file"],
@@ -139,7 +151,11 @@ def _arguments(target: str, options: dict[str, Any]) -> list[str]:
     arguments = [str(scenarios), "--confcutdir", str(scenarios), "-c", str(here / "check.ini")]
     arguments += ["-p", "pytest_plugin.plugin", "-p", "no:cacheprovider", "-p", "no:terminal"]
     arguments += ["-p", "no:faulthandler", "-p", "no:logging", "-p", "no:warnings"]
-    arguments += ["--contract-client", target, "--contract-profile", options["profile"]]
+    arguments += ["--contract-profile", options["profile"]]
+    if target:
+        arguments += ["--contract-client", target]
+    else:
+        arguments += ["--contract-exec", options["command"]]
     arguments += ["--contract-fail-on", options["fail_on"]]
     arguments += ["--contract-examples", str(options["examples"])]
     if options["explore"]:

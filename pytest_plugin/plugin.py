@@ -30,6 +30,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "the client to check: package.module:factory, or "
         "path/to/file.py:factory; make_client if no factory is named",
     },
+    "exec": {
+        "metavar": "COMMAND",
+        "help": "a program that drives the client to check, in JSON lines; run without a shell",
+    },
     "profile": {"metavar": "NAME", "help": "the provider's profile (default: autograb)"},
     "fail-on": {
         "metavar": "LEVEL",
@@ -47,7 +51,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 _LEFT_BY_CLIENTS = ("PytestUnraisableExceptionWarning", "PytestUnhandledThreadExceptionWarning")
-_CHECKED = ("contract_client", "contract_known")
+_CHECKED = ("contract_client", "contract_exec", "contract_known")
 _LONGEST_CLAUSE = "lifecycle"
 
 
@@ -185,13 +189,15 @@ def contract_client_factory(pytestconfig: pytest.Config) -> ClientFactory:
 
 
 @pytest.fixture(scope="session")
-def contract(
-    pytestconfig: pytest.Config, contract_client_factory: ClientFactory
-) -> Iterator[ContractRun]:
+def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
     """The contract run that all clauses share."""
+    from contract_tests.python_driver import PythonClients  # noqa: PLC0415 - only if used
     from contract_tests.rehearsal import rehearsed_run  # noqa: PLC0415 - only if used
-    from pytest_plugin.settings import run_settings  # noqa: PLC0415 - only if used
+    from pytest_plugin.settings import program_from_options, run_settings  # noqa: PLC0415
 
-    with rehearsed_run(contract_client_factory, run_settings(pytestconfig)) as run:
-        collector_of(pytestconfig).run = run
+    config = request.config
+    program = program_from_options(config)
+    clients = program or PythonClients(request.getfixturevalue("contract_client_factory"))
+    with rehearsed_run(clients, run_settings(config)) as run:
+        collector_of(config).run = run
         yield run

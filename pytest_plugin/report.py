@@ -98,8 +98,9 @@ class Report:
     """The verdicts on a client: a row for each clause of the catalogue, in its order.
 
     ``observed`` is True if they come from traffic that no scenario provoked; ``interrupted`` if
-    the run did not come to its end, so that nothing conforms. ``options`` is how the names of
-    options begin where the user has written them.
+    the run did not come to its end, so that nothing conforms. ``driver_failures`` says how what
+    drives the client failed. ``options`` is how the names of options begin where the user has
+    written them.
     """
 
     profile: str
@@ -110,6 +111,7 @@ class Report:
     observed: bool = False
     interrupted: bool = False
     known_file: str = ""
+    driver_failures: tuple[str, ...] = ()
     options: str = "--"
 
     @property
@@ -118,7 +120,7 @@ class Report:
 
         Failures that are known do not count.
         """
-        if self.interrupted:
+        if self.interrupted or self.driver_failures:
             return False
         judged = self.count(Verdict.PASSED) + self.count(Verdict.KNOWN)
         return not self.failures and not self.blocked and judged > 0
@@ -153,7 +155,9 @@ class Report:
 
     @property
     def exit_status(self) -> int:
-        """0 conforms, 1 does not, 5 nothing was tested; as pytest has it."""
+        """0 conforms, 1 does not, 4 the driver failed, 5 nothing was tested; as pytest has it."""
+        if self.driver_failures:
+            return 4
         if not any(row.verdict in _REACHED for row in self.rows):
             return 5
         return 0 if self.conforms else 1
@@ -195,6 +199,7 @@ def build_report(
     interrupted: bool = False,
     known: KnownFailures = NOTHING_KNOWN,
     replays: Mapping[str, str] | None = None,
+    driver_failures: Iterable[str] = (),
     options: str = "--",
 ) -> Report:
     """The report that these findings make, in the light of the failures that are known.
@@ -219,6 +224,7 @@ def build_report(
         observed=unseen is not None,
         interrupted=interrupted,
         known_file=known.file,
+        driver_failures=tuple(driver_failures),
         options=options,
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import shlex
+import shutil
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from contract_tests.client import ClientFactory
+from contract_tests.program_driver import ProgramClients
 from contract_tests.run import RunSettings
 from contract_tests.target import TargetError, load_target
 from mockbroker.profiles import ConfigError, profile_named
@@ -21,6 +24,7 @@ from pytest_plugin.known_file import read_known_failures
 
 __all__ = [
     "REPLAYS",
+    "argv_of",
     "check_settings",
     "factory_from_options",
     "fail_on",
@@ -29,6 +33,7 @@ __all__ = [
     "option",
     "problem_with",
     "problem_with_output",
+    "program_from_options",
     "run_settings",
 ]
 
@@ -70,6 +75,7 @@ def check_settings(config: pytest.Config) -> None:
     _seed(config)
     problem = problem_with(
         **{name: option(config, name) for name in ("client", "profile", "only", "json")},
+        command=option(config, "exec"),
         prefix="--contract-",
     )
     if problem:
@@ -77,7 +83,9 @@ def check_settings(config: pytest.Config) -> None:
     known_failures(config)
 
 
-def problem_with(*, client: str, profile: str, only: str, json: str, prefix: str) -> str:
+def problem_with(
+    *, client: str, command: str, profile: str, only: str, json: str, prefix: str
+) -> str:
     """In one sentence, why a run with these options cannot begin; empty if it can.
 
     ``prefix`` is how the options' names begin where the user has written them.
@@ -86,8 +94,12 @@ def problem_with(*, client: str, profile: str, only: str, json: str, prefix: str
         profile_named(profile or "autograb")
         if client:
             load_target(client)
+        if command:
+            argv_of(command)
     except (ConfigError, TargetError) as error:
         return str(error)
+    if client and command:
+        return f"a client and {prefix}exec are two clients; check one at a time"
     if not any(is_chosen(known.id, only) for known in CATALOGUE):
         return f"{prefix}only {only!r} matches no clause; `mockbroker clauses` lists them"
     problem = problem_with_output(json) if json else ""
@@ -124,13 +136,33 @@ def known_failures(config: pytest.Config) -> KnownFailures:
     return config.stash[_KNOWN]
 
 
+def argv_of(command: str) -> list[str]:
+    """A command as a list of words. Raises TargetError if it cannot be run."""
+    try:
+        argv = shlex.split(command)
+    except ValueError as error:
+        raise TargetError(f"the command {command!r} cannot be read: {error}") from None
+    if not argv or shutil.which(argv[0]) is None:
+        raise TargetError(
+            f"there is no program {(argv or [''])[0]!r}; a command is a program and its arguments, "
+            "and is run without a shell"
+        )
+    return argv
+
+
+def program_from_options(config: pytest.Config) -> ProgramClients | None:
+    """The clients of the program that ``--contract-exec`` names, if it names one."""
+    command = option(config, "exec")
+    return ProgramClients(argv_of(command)) if command else None
+
+
 def factory_from_options(config: pytest.Config) -> ClientFactory:
     """The factory that ``--contract-client`` names. Raises TargetError if it names none."""
     target = option(config, "client")
     if not target:
         raise TargetError(
-            "the contract needs a client: pass --contract-client TARGET, or override the fixture "
-            "contract_client_factory in a conftest.py"
+            "the contract needs a client: pass --contract-client TARGET or --contract-exec "
+            "COMMAND, or override the fixture contract_client_factory in a conftest.py"
         )
     return load_target(target).factory
 
@@ -143,7 +175,7 @@ def run_settings(config: pytest.Config) -> RunSettings:
         examples=_examples(config),
         seed=_seed(config),
         fail_on=fail_on(config),
-        target=option(config, "client"),
+        target=option(config, "client") or option(config, "exec"),
         replays={**others, **known_failures(config).replays},
     )
 

@@ -14,6 +14,7 @@ from contract_tests.verdicts import (
     ClientCrashed,
     ClientHung,
     ContractBreached,
+    DriverFailed,
     Finding,
     NotApplicable,
     NotTested,
@@ -55,6 +56,7 @@ class VerdictCollector:
         self._noted: list[Finding] = []
         self._deselected: set[str] = set()
         self._client: dict[str, Any] = {}
+        self._driver_failures: dict[str, None] = {}
         self._known = known_failures(config)
         self.examples: dict[str, Any] = {}
         """The examples that led to something, by clause id; only what this process has played."""
@@ -109,9 +111,12 @@ class VerdictCollector:
         findings = [own, *self.run.take_findings()]
         self.examples = self.run.noted_examples | self.examples
         payload = json.dumps([finding.to_json() for finding in findings])
+        itself = self.run.clients.description
         client = {
-            "target": "" if option(self._config, "client") else _name_of(self.run.factory),
-            "capabilities": list(self.run.capabilities),
+            "name": itself["name"],
+            "version": itself["version"],
+            "capabilities": itself.get("capabilities", self.run.capabilities),
+            "driver_failures": list(self.run.clients.failures),
             "measured": self.run.measured(),
             "clock_seen": self.run.rehearsal.clock_seen,
             "replays": self.run.replays.outcomes,
@@ -135,6 +140,7 @@ class VerdictCollector:
             name: {**self._client.get(name, {}), **client[name]} for name in ("measured", "replays")
         }
         self._client = {**client, **gathered}
+        self._driver_failures |= dict.fromkeys(client["driver_failures"])
         self._deselected |= set(client["deselected"])
 
     @pytest.hookimpl(tryfirst=True)
@@ -156,14 +162,16 @@ class VerdictCollector:
     @property
     def report(self) -> Report:
         """What has been found so far."""
-        target = str(self._client.get("target") or option(self._config, "client"))
+        named = option(self._config, "client")
+        target = named or option(self._config, "exec") or self._client.get("name", "")
         by_pytest = self._config.pluginmanager.has_plugin("terminalreporter")
         return build_report(
             (*self._own, *self._noted),
             profile=option(self._config, "profile") or "autograb",
             client=ClientDescription(
                 target=target,
-                name=_name_in(target),
+                name=_name_in(named) if named else self._client.get("name", ""),
+                version=self._client.get("version", ""),
                 capabilities=tuple(self._client.get("capabilities", ())),
             ),
             measured=self._client.get("measured", {}),
@@ -172,6 +180,7 @@ class VerdictCollector:
             interrupted=self._interrupted,
             known=self._known,
             replays=self._client.get("replays", {}),
+            driver_failures=self._driver_failures,
             options="--contract-" if by_pytest else "--",
         )
 
@@ -211,6 +220,7 @@ class VerdictCollector:
 _OUTCOMES: dict[type[Exception], Verdict] = {
     NotTested: Verdict.NOT_TESTED,
     NotApplicable: Verdict.NOT_APPLICABLE,
+    DriverFailed: Verdict.NOT_TESTED,
     ClientHung: Verdict.HANG,
     ClientCrashed: Verdict.CRASH,
 }
@@ -219,11 +229,6 @@ _OUTCOMES: dict[type[Exception], Verdict] = {
 def _name_in(target: str) -> str:
     module, _, factory = target.rpartition(":")
     return Path(module or factory).stem
-
-
-def _name_of(factory: object) -> str:
-    kind = factory if hasattr(factory, "__qualname__") else type(factory)
-    return f"{kind.__module__}:{kind.__qualname__}"
 
 
 def _clause_of(item: pytest.Item) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from contract_tests.client import ClientFactory
+from contract_tests.python_driver import PythonClients
 from contract_tests.rehearsal import rehearsed_run
 from contract_tests.run import ContractRun, RunSettings
 from contract_tests.scenario import Scenario
@@ -37,7 +38,7 @@ def verdicts_on(factory: ClientFactory, **settings: Any) -> dict[str, tuple[Verd
     """The clauses that the client does not pass, with the verdict on each and its reason."""
     little = {"examples": FEW_EXAMPLES, "patience": LITTLE_PATIENCE_SECONDS, "shrinks": 0}
     chosen = RunSettings(**{**little, **settings})
-    with rehearsed_run(factory, chosen) as run, run.frozen_time():
+    with rehearsed_run(PythonClients(factory), chosen) as run, run.frozen_time():
         found = {clause_id: _verdict(test, run, clause_id) for clause_id, test in scenarios()}
         for finding in run.take_findings():
             if found[finding.clause_id][0] is Verdict.PASSED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contract_tests.leeway import Leeway, judge_kind, measure
+from contract_tests.python_driver import PythonClients
 from contract_tests.rehearsal import rehearsed_run
 from contract_tests.run import RunSettings
 from tests.mutants import sound
@@ -13,7 +14,7 @@ from tests.mutants.workshop import OwnClock, make
 
 
 def measured(factory) -> Leeway | None:
-    with rehearsed_run(factory, RunSettings()) as run, run.frozen_time():
+    with rehearsed_run(PythonClients(factory), RunSettings()) as run, run.frozen_time():
         return measure(run)
 
 

@@ -1,0 +1,241 @@
+"""A program that drives clients: a process group, spoken to in JSON lines, and bounded."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import queue
+import selectors
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from contract_tests.driver_protocol import ProtocolError, Reply, read_reply, request_line
+from mockbroker.clock import real_seconds
+
+__all__ = ["Program", "ProgramDied", "ProgramSilent"]
+
+_LONGEST_LINE = 1_000_000
+_MOST_LINES = 1000
+_KEPT_STDERR = 64_000
+_PIECE = 65_536
+_ENDING_SECONDS = 2.0
+
+
+class ProgramDied(Exception):  # noqa: N818 - an event
+    """The program ended although it was not told to."""
+
+
+class ProgramSilent(Exception):  # noqa: N818 - an event
+    """The program did not answer in time."""
+
+
+class Program:
+    """A running program. One request at a time; safe to use from many threads.
+
+    Raises OSError if it cannot be started.
+    """
+
+    def __init__(self, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        self._numbers = itertools.count(1)
+        self._turn = threading.Lock()
+        self._process = subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=None if environment is None else dict(environment),
+            start_new_session=True,
+        )
+        self._lines: queue.Queue[bytes | None] = queue.Queue(_MOST_LINES)
+        self._stderr = bytearray()
+        self._written = 0
+        self._is_cut_off = threading.Event()
+        self.last_exchange: tuple[str, str] = ("", "")
+        """The last request and what was answered, as they were on the wire."""
+        self._reader = threading.Thread(target=self._read, name="driver output", daemon=True)
+        self._reader.start()
+
+    # -- speaking ------------------------------------------------------------------------------
+
+    def exchange(self, op: str, deadline: float, /, **members: Any) -> Reply:
+        """The answer to a request, if it comes within ``deadline`` seconds of real time.
+
+        Raises ProtocolError for what is no answer, ProgramDied, or ProgramSilent.
+        """
+        with self._turn:
+            number = next(self._numbers)
+            line = request_line(number, op, members)
+            self.last_exchange = (line.decode().strip(), "(nothing)")
+            self._send(line, op)
+            answer = self._next_line(op, deadline)
+            self.last_exchange = (self.last_exchange[0], answer.decode("utf-8", "replace").strip())
+            return read_reply(answer, number, op)
+
+    def _send(self, line: bytes, op: str) -> None:
+        early = self._early_line()
+        if early is not None:
+            text = early.decode("utf-8", "replace").strip()
+            self.last_exchange = (self.last_exchange[0], text)
+            raise ProtocolError(
+                f"stdout had a line before {op} was asked; an answer is one line, and anything "
+                "else belongs on stderr"
+            )
+        stdin = self._process.stdin
+        assert stdin is not None
+        try:
+            stdin.write(line)
+            stdin.flush()
+        except (OSError, ValueError):
+            raise ProgramDied(self._how_it_ended(op)) from None
+
+    def _early_line(self) -> bytes | None:
+        with contextlib.suppress(queue.Empty):
+            return self._lines.get_nowait()
+        return None
+
+    def _next_line(self, op: str, deadline: float) -> bytes:
+        until = real_seconds() + deadline
+        while not self._is_cut_off.is_set():
+            left = until - real_seconds()
+            if left <= 0:
+                break
+            with contextlib.suppress(queue.Empty):
+                line = self._lines.get(timeout=min(left, 0.1))
+                if line is None:
+                    self._lines.put(None)
+                    raise ProgramDied(self._how_it_ended(op))
+                if len(line) > _LONGEST_LINE:
+                    raise ProtocolError(
+                        f"the answer to {op} has more than {_LONGEST_LINE} bytes in one line"
+                    )
+                return line
+        raise ProgramSilent(f"no answer to {op} within {deadline:g} s")
+
+    def _how_it_ended(self, op: str) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            status = self._process.wait(_ENDING_SECONDS)
+            how = f"signal {-status}" if status < 0 else f"exit status {status}"
+            return f"the program ended ({how}) when asked to {op}"
+        return f"the program closed its output when asked to {op}"
+
+    # -- listening -----------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        stdout, stderr = self._process.stdout, self._process.stderr
+        assert stdout is not None
+        assert stderr is not None
+        rest = b""
+        with selectors.DefaultSelector() as selector:
+            for pipe in (stdout, stderr):
+                os.set_blocking(pipe.fileno(), False)
+                selector.register(pipe, selectors.EVENT_READ)
+            while selector.get_map():
+                ready = [key.fileobj for key, _ in selector.select()]
+                # What was said before an answer is there when the answer is.
+                for pipe in sorted((stdout, stderr), key=lambda pipe: pipe is stdout):
+                    if pipe not in ready and pipe is not stderr:
+                        continue
+                    piece = _piece_of(pipe)
+                    if piece == b"" and pipe in selector.get_map():
+                        selector.unregister(pipe)
+                    elif piece and pipe is stderr:
+                        self._keep(piece)
+                    elif piece:
+                        rest = self._take_lines(rest + piece)
+        if rest:
+            self._put(rest)
+        self._put(None)
+        stdout.close()
+        stderr.close()
+
+    def _take_lines(self, text: bytes) -> bytes:
+        *lines, rest = text.split(b"\n")
+        for line in lines:
+            if line.strip():
+                self._put(line)
+        if len(rest) > _LONGEST_LINE:
+            self._put(rest)
+            return b""
+        return rest
+
+    def _put(self, line: bytes | None) -> None:
+        with contextlib.suppress(queue.Full):  # a flood is a fault long before
+            self._lines.put_nowait(line)
+
+    def _keep(self, piece: bytes) -> None:
+        self._written += len(piece)
+        self._stderr += piece
+        del self._stderr[:-_KEPT_STDERR]
+
+    @property
+    def stderr_position(self) -> int:
+        """How many bytes of stderr have come so far."""
+        return self._written
+
+    def stderr_since(self, position: int = 0) -> str:
+        """What came on stderr after that many bytes, the latest 64 kB at most."""
+        wanted = max(self._written - position, 0)
+        kept = bytes(self._stderr)
+        return kept[len(kept) - min(wanted, len(kept)) :].decode("utf-8", "replace")
+
+    # -- ending --------------------------------------------------------------------------------
+
+    def cut_off(self) -> None:
+        """Take what it is doing now for something that never ends; from any thread."""
+        self._is_cut_off.set()
+
+    def say_goodbye(self) -> str:
+        """Ask it to end, then end it. In words, what it did instead of ending; empty if it did."""
+        problem = ""
+        try:
+            self.exchange("bye", _ENDING_SECONDS)
+            self._process.wait(_ENDING_SECONDS)
+        except (ProtocolError, ProgramSilent) as error:
+            problem = str(error)
+        except subprocess.TimeoutExpired:
+            problem = f"the program still ran {_ENDING_SECONDS:g} s after bye"
+        except ProgramDied:
+            pass  # it may end without a word
+        left = self._has_children()
+        self.kill()
+        return problem or ("the program left other processes running after bye" if left else "")
+
+    def kill(self) -> None:
+        """End the process and every one that it has begun."""
+        self._signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_ENDING_SECONDS)
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        self._reader.join(_ENDING_SECONDS)
+
+    def _has_children(self) -> bool:
+        """Whether there is something left of the process group, its leader aside."""
+        if self._process.poll() is None:
+            return False
+        try:
+            os.killpg(self._process.pid, 0)
+        except OSError:
+            return False
+        return True
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, number)
+
+
+def _piece_of(pipe: IO[bytes]) -> bytes | None:
+    """The next piece; empty at the end, None if there is nothing now."""
+    try:
+        return os.read(pipe.fileno(), _PIECE)
+    except BlockingIOError:
+        return None
+    except (OSError, ValueError):
+        return b""
