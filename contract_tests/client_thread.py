@@ -9,7 +9,7 @@ import inspect
 import queue
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -72,13 +72,21 @@ class ClientThread:
             return self._gathered([operation] * count, deadline)
         slots = [_Slot() for _ in range(count)]
         start = threading.Barrier(count)
-        for slot in slots:
-            _Worker(target=_run_in, args=(slot, operation, start), daemon=True).start()
+        workers = [
+            _Worker(
+                target=_run_in, args=(slot, operation, start), name="client at once", daemon=True
+            )
+            for slot in slots
+        ]
+        for worker in workers:
+            worker.start()
         until = real_seconds() + deadline
         answers = [
             slot.answer if slot.wait(max(until - real_seconds(), 0)) else Answer(hung=True)
             for slot in slots
         ]
+        if any(answer.hung for answer in answers):
+            _break_loops(workers)
         awaitables = [answer.value for answer in answers if inspect.isawaitable(answer.value)]
         if awaitables:
             return self._gathered([partial(_identity, each) for each in awaitables], deadline)
@@ -118,11 +126,7 @@ class ClientThread:
     def _interrupt(self) -> None:
         """Break a client that loops; one that blocks in C ends when its sockets do."""
         self._abandoned = True
-        for thread in (self._thread, self._loop.thread):
-            if thread is not None and thread.ident is not None and _is_running(thread.ident):
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
-                )
+        _break_loops([self._thread, self._loop.thread])
         self._tasks.put(None)
 
     def _serve(self) -> None:
@@ -145,18 +149,34 @@ def _run_in(slot: _Slot, operation: Callable[[], Any], start: threading.Barrier)
         slot.fill(Answer(error=error))
 
 
-def _is_running(ident: int) -> bool:
-    """Whether that live thread uses the processor, rather than wait in C.
+def _break_loops(threads: Iterable[threading.Thread | None]) -> None:
+    """End what keeps the processor busy in these threads, also what does so once another ends.
 
-    An exception set in a thread that waits stays pending; where CPython 3.11 traces, as for
-    coverage, a pending one keeps every other thread from going on.
+    What waits in C is left alone: an exception set there stays pending, and where CPython 3.11
+    traces, as for coverage, a pending one keeps every other thread from going on.
     """
+    begun = [thread for thread in threads if thread is not None]
+    for _ in begun:
+        idents = [t.ident for t in begun if t.ident is not None and t.is_alive()]
+        before = {ident: _processor_time(ident) for ident in idents}
+        threading.Event().wait(_SAMPLE_SECONDS)
+        busy = [ident for ident in idents if _processor_time(ident) > before[ident]]
+        if not busy:
+            return
+        for ident in busy:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(ident), ctypes.py_object(SystemExit)
+            )
+
+
+def _processor_time(ident: int) -> int:
+    """How long a thread has used the processor; 0 if it has ended, more each time if unknown."""
     if not hasattr(time, "pthread_getcpuclockid"):
-        return True
-    clock = time.pthread_getcpuclockid(ident)
-    before = time.clock_gettime_ns(clock)
-    threading.Event().wait(_SAMPLE_SECONDS)
-    return time.clock_gettime_ns(clock) > before
+        return time.monotonic_ns()
+    try:
+        return time.clock_gettime_ns(time.pthread_getcpuclockid(ident))
+    except OSError:
+        return 0
 
 
 class _Slot:

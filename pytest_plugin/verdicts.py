@@ -21,6 +21,7 @@ from contract_tests.verdicts import (
     ScenarioEnded,
     Verdict,
 )
+from mockbroker.conformance import is_binding
 from pytest_plugin.known import Standing
 from pytest_plugin.report import ClientDescription, Report, build_report
 from pytest_plugin.settings import fail_on, known_failures, option
@@ -82,7 +83,8 @@ class VerdictCollector:
         elif clause_id and call.when == "call" and self.run is not None:
             finding = self._finding(clause_id, call)
             if finding is not None:
-                _dress(report, self._shown(finding))
+                shown = self._shown(finding)
+                _dress(report, shown, is_fatal=self._is_fatal(shown))
                 self._attach(report, finding)
         return report
 
@@ -105,6 +107,9 @@ class VerdictCollector:
         listing = self._known.listing(own)
         known = listing is not None and listing.standing is not Standing.STALE
         return listing.finding if listing and known else own
+
+    def _is_fatal(self, finding: Finding) -> bool:
+        return finding.verdict in _FATAL and is_binding(finding.clause_id, fail_on(self._config))
 
     def _attach(self, report: pytest.TestReport, own: Finding) -> None:
         assert self.run is not None
@@ -162,15 +167,15 @@ class VerdictCollector:
     @property
     def report(self) -> Report:
         """What has been found so far."""
-        named = option(self._config, "client")
-        target = named or option(self._config, "exec") or self._client.get("name", "")
+        named, command = option(self._config, "client"), option(self._config, "exec")
+        target = named or command or self._client.get("name", "")
         by_pytest = self._config.pluginmanager.has_plugin("terminalreporter")
         return build_report(
             (*self._own, *self._noted),
             profile=option(self._config, "profile") or "autograb",
             client=ClientDescription(
                 target=target,
-                name=_name_in(named) if named else self._client.get("name", ""),
+                name=self._client.get("name", "") if command else _name_in(target),
                 version=self._client.get("version", ""),
                 capabilities=tuple(self._client.get("capabilities", ())),
             ),
@@ -236,9 +241,9 @@ def _clause_of(item: pytest.Item) -> str:
     return str(marker.args[0]) if marker else ""
 
 
-def _dress(report: pytest.TestReport, finding: Finding) -> None:
+def _dress(report: pytest.TestReport, finding: Finding, *, is_fatal: bool) -> None:
     """Give the report the outcome that the verdict means, and the story instead of a traceback."""
-    if finding.verdict in _FATAL:
+    if is_fatal:
         report.outcome = "failed"
         report.longrepr = "\n".join(line.text for line in story(finding))
     else:

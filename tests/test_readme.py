@@ -46,7 +46,7 @@ def test_recipes_run(pytester):
 def test_the_client_of_the_recipe_conforms(pytester, monkeypatch):
     monkeypatch.chdir(ROOT)
     client = ROOT / "examples" / "recipes" / "own_client.py"
-    done = pytester.run(sys.executable, "-m", "mockbroker", "check", client)
+    done = pytester.run(sys.executable, "-m", "mockbroker", "check", client, "--examples", "10")
     assert done.ret == 0
 
 

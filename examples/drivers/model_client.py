@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from examples.model_client import TokenError, make_client
 
 clients: dict[str, Any] = {}
-ahead = 0.0
+ahead: list[float] = []
 real_time = time.time
-time.time = lambda: real_time() + ahead
+time.time = lambda: real_time() + sum(ahead)
 
 
 def hello(_: dict[str, Any]) -> Any:
@@ -61,8 +61,7 @@ def burst(asked: dict[str, Any]) -> Any:
 
 
 def advance(asked: dict[str, Any]) -> Any:
-    global ahead
-    ahead += asked["seconds"]
+    ahead.append(asked["seconds"])
     return {}
 
 

@@ -87,3 +87,7 @@ def test_a_client_that_hangs_only_at_refresh_is_judged_clause_by_clause():
     assert found["refresh.honours-expires-in"][0] is HUNG
     assert verdicts <= {HUNG, BLOCKED, Verdict.FAILED, Verdict.ADVICE}
     assert "response.documented" not in found
+    for thread in threading.enumerate():
+        if thread.name == "client at once":  # eight of them loop in turn while they hold its lock
+            thread.join(10)
+            assert not thread.is_alive()

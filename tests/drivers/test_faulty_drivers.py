@@ -1,0 +1,97 @@
+"""What a driver does wrong is told, bounded, and never held against the client."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+FAULTY = Path(__file__).parent / "faulty.py"
+FAULTED, UNTOUCHED = "signing.forbidden", "secrecy.files"
+
+
+def check(fault: str, folder: Path, **environment: str) -> tuple[int, dict[str, dict[str, str]]]:
+    """Exit status and rows, by clause id, of a check of the two clauses."""
+    report = folder / "report.json"
+    command = [sys.executable, "-m", "mockbroker", "check", "--only", ".f", "--examples", "1"]
+    command += ["--exec", f"{sys.executable} {FAULTY} '{fault}'", "--json", str(report)]
+    done = subprocess.run(  # noqa: S603 - our own program
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert report.is_file(), done.stdout + done.stderr
+    rows = json.loads(report.read_text(encoding="utf-8"))["clauses"]
+    return done.returncode, {row["id"]: row for row in rows}
+
+
+@pytest.mark.parametrize("fault", ["none", "splits lines", "floods stderr", "hangs at bye"])
+def test_what_breaks_no_rule_changes_no_verdict(fault, tmp_path):
+    status, rows = check(fault, tmp_path)
+    assert status == 0
+    assert {rows[name]["verdict"] for name in (FAULTED, UNTOUCHED)} == {"passed"}
+
+
+FAULTS = {
+    "says another id": "has id",
+    "prints junk": "which is no JSON",
+    "floods stdout": "more than 1000000 bytes in one line",
+    "answers twice": "stdout had a line before",
+    "fails itself": "the driver failed at request",
+    "says nothing useful": "the answer to request is a str",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_broken_protocol_is_the_drivers_fault(fault, tmp_path):
+    status, rows = check(fault, tmp_path)
+    assert status == 4
+    assert rows[FAULTED]["verdict"] == "not-tested"
+    assert FAULTS[fault] in rows[FAULTED]["reason"]
+    assert '"op": "' in rows[FAULTED]["example"]
+    assert rows[UNTOUCHED]["verdict"] == "passed"
+
+
+def test_a_driver_that_dies_is_a_crash_with_its_last_words(tmp_path):
+    status, rows = check("dies", tmp_path)
+    assert status == 0  # the clause is a SHOULD
+    assert rows[FAULTED]["verdict"] == "crash"
+    assert "exit status 7" in rows[FAULTED]["reason"]
+    assert "panic: out of cheese" in rows[FAULTED]["example"]
+    assert rows[UNTOUCHED]["verdict"] == "passed"
+
+
+def test_a_driver_that_falls_silent_hangs(tmp_path):
+    _, rows = check("is silent", tmp_path)
+    assert rows[FAULTED]["verdict"] == "hang"
+    assert rows[UNTOUCHED]["verdict"] == "passed"
+
+
+def test_what_a_driver_has_begun_ends_with_it(tmp_path):
+    file = tmp_path / "child"
+    status, _ = check("leaves a child", tmp_path, CHILD_FILE=str(file))
+    assert status == 0
+    assert not is_running(int(file.read_text()))
+
+
+def is_running(process: int) -> bool:
+    """Whether a process runs; one that was killed may take a moment to be reaped by init."""
+    for _ in range(50):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        if state == "Z":
+            return False
+        time.sleep(0.05)
+    return True
