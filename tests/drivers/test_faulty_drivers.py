@@ -95,3 +95,55 @@ def is_running(process: int) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def driver_test(fault: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "mockbroker", "driver-test"]
+    command += ["--exec", f"{sys.executable} {FAULTY} '{fault}'"]
+    done = subprocess.run(  # noqa: S603 - our own program
+        command, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout
+
+
+def test_a_driver_without_fault_is_ready():
+    status, told = driver_test("none")
+    assert status == 0
+    assert "✓ bye ends the program and all that it has begun" in told
+    assert "- advance moves the clock: a token expires (clock is not offered)" in told
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        *FAULTS.items(),
+        ("dies", "stderr: panic: out of cheese"),
+        ("hangs at bye", "✗ bye ends the program"),
+        ("leaves a child", "left other processes running after bye"),
+        ("knows no clients", "two clients with two client_ids got one token"),
+    ],
+)
+def test_what_a_driver_does_wrong_is_told_before_any_clause_is_judged(
+    fault, words, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("CHILD_FILE", str(tmp_path / "child"))
+    status, told = driver_test(fault)
+    assert status == 1
+    assert words.replace("answer to request", "answer to get_token").replace(
+        "failed at request", "failed at get_token"
+    ) in " ".join(told.split())
+    assert "driver-s3cret" not in told
+
+
+def test_a_command_that_cannot_be_run_is_one_sentence():
+    for command in ("no-such-program --now", "'unclosed", ""):
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-m", "mockbroker", "driver-test", "--exec", command],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 4
+        assert done.stderr.count("\n") == 1, done.stderr
