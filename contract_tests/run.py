@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -126,6 +128,7 @@ class ContractRun:
         self._mounted: dict[Broker, tuple[Server, str]] = {}
         self._room = CleanRoom()
         self._open_stages = 0
+        self._lock = threading.Lock()
         self._issued: set[str] = set()
         self._last_expiry = 0.0
         self._server.start()
@@ -265,16 +268,18 @@ class ContractRun:
 
     def enter_stage(self) -> None:
         """Give the client a room of its own."""
-        self._room.__enter__()
-        self._open_stages += 1
+        with self._lock:
+            self._room.__enter__()
+            self._open_stages += 1
 
     def leave_stage(self) -> None:
         """Leave the room; let time pass until nothing issued so far is valid any more.
 
         What a client keeps beyond its own life, by mistake, then spoils no other story.
         """
-        self._open_stages -= 1
-        self._room.__exit__()
+        with self._lock:
+            self._open_stages -= 1
+            self._room.__exit__()
         self._let_tokens_expire()
 
     def _let_tokens_expire(self) -> None:
@@ -293,6 +298,15 @@ class ContractRun:
         attempts = _Attempts(play)
         for case in cases:
             attempts(case)
+        attempts.need_one_that_reached()
+
+    def play_side_by_side(self, cases: Sequence[Drawn], play: Callable[[Drawn], None]) -> None:
+        """The same at once, in threads: for plays that only wait. Raises for the first case."""
+        attempts = _Attempts(play)
+        with ThreadPoolExecutor(len(cases)) as pool:
+            played = [pool.submit(attempts, case) for case in cases]
+        for each in played:
+            each.result()
         attempts.need_one_that_reached()
 
     def for_all(

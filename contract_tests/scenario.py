@@ -54,6 +54,15 @@ class Scenario:
         self.run.needs_working_client()
         self.run.play_each(itertools.product(cases, self.run.capabilities), lambda c: play(*c))
 
+    def for_each_in_time(self, cases: Iterable[Drawn], play: Callable[[Drawn, str], None]) -> None:
+        """The same for plays that let time pass: those that have to wait for it do so together."""
+        if self.run.time.is_virtual:
+            self.for_each(cases, play)
+            return
+        self.run.needs_working_client()
+        both = list(itertools.product(cases, self.run.capabilities))
+        self.run.play_side_by_side(both, lambda c: play(*c))
+
     def share(self, explore: Callable[[Scenario], None]) -> None:
         """Explore what other clauses explore as well.
 

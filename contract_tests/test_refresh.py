@@ -27,7 +27,10 @@ _UNMOVED = "the client's clock could not be moved"
 def test_honours_expires_in(scenario: Scenario) -> None:
     """Whatever lifetimes come and however time moves, no expired token is presented."""
     if not scenario.run.time.is_virtual:
-        scenario.for_each([1, 2], lambda life, op: _play_lifetimes(scenario, [(life, life)], op))
+        lives = [1, 2]
+        scenario.for_each_in_time(
+            lives, lambda life, op: _play_lifetimes(scenario, [(life, life)], op)
+        )
         return
     drawn = st.tuples(
         st.lists(st.tuples(lifetimes(), time_steps()), min_size=1, max_size=6),
@@ -113,7 +116,7 @@ def test_not_too_eager(scenario: Scenario) -> None:
                     )
 
     if not scenario.run.time.is_virtual:
-        scenario.for_each(
+        scenario.for_each_in_time(
             [[TELLING_AGE]], lambda ages, operation: play((ages, operation), TELLING_LIFETIME)
         )
         return
@@ -231,7 +234,7 @@ def test_same_grant(scenario: Scenario) -> None:
             if len(stage.trace.token_requests) < 2:  # noqa: PLR2004 - the first and the next
                 raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
 
-    scenario.for_each(["r3fresh", ""], play)
+    scenario.for_each_in_time(["r3fresh", ""], play)
 
 
 _OUTAGES: dict[str, Fault] = {
@@ -293,7 +296,7 @@ def test_outage_while_valid(scenario: Scenario) -> None:
                 stage.advance(pause)
                 _must_go_on(stage, _use_in_outage(stage, operation), first)
 
-    scenario.for_each(_OUTAGES, play)
+    scenario.for_each_in_time(_OUTAGES, play)
 
 
 def _approach_to_expiry(scenario: Scenario) -> tuple[float, list[float]]:
@@ -345,7 +348,7 @@ def test_outage_after_expiry(scenario: Scenario) -> None:
                     outcome.exchanges,
                 )
 
-    scenario.for_each(_OUTAGES, play)
+    scenario.for_each_in_time(_OUTAGES, play)
 
 
 @pytest.mark.contract_clause("refresh.recovers")
@@ -372,4 +375,4 @@ def test_recovers(scenario: Scenario) -> None:
                     outcome.exchanges,
                 )
 
-    scenario.for_each(_OUTAGES, play)
+    scenario.for_each_in_time(_OUTAGES, play)
