@@ -75,7 +75,7 @@ class DriverSource(Protocol):
         """What drives a new client; an operation may take ``deadline`` seconds of real time."""
 
     def times(self) -> Sequence[StoryTime]:
-        """The kinds of time that can be moved for these clients, the best first."""
+        """The kinds of time that these clients may live by, the best first; the last is real."""
 
     def can_be_used_at_once(self, operation: str) -> bool:
         """Whether many operations of that kind can begin at one moment."""

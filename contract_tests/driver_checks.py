@@ -20,6 +20,7 @@ from contract_tests.outcome import GET_TOKEN, REQUEST
 from contract_tests.program import Program, ProgramDied, ProgramSilent
 from contract_tests.program_driver import in_words, introduction_of
 from mockbroker.broker import Broker
+from mockbroker.faults import Fault
 from mockbroker.spec.credentials import Credentials, TokenState
 from mockbroker.spec.masking import mask
 
@@ -90,6 +91,7 @@ class _Trial:
             ("burst", f"burst returns {_AT_ONCE} tokens", self._burst),
             ("clock", "advance moves the clock: a token expires", self._advance),
             ("", "a refusal is an err of the client's, not of the driver's", self._refusal),
+            ("", "an answer that cannot be read is an err too", self._nonsense),
             ("", "an operation that nobody knows is unsupported", self._unknown),
             ("", "close ends a client, and others go on", self._close),
         ]
@@ -174,12 +176,23 @@ class _Trial:
 
     def _refusal(self) -> None:
         name = self._opened(Credentials(_CREDENTIALS.client_id, _WRONG_SECRET))
-        reply = self._said("get_token" if GET_TOKEN in self._offered else "request", name)
-        if not isinstance(reply.error, ClientError):
+        if self._error_of(name) is None:
             raise _Wrong(
                 "the broker refused the credentials with 401 invalid_client, and the answer is no "
                 'err; expected {"kind": "oauth", "code": "invalid_client", "message": text}'
             )
+
+    def _nonsense(self) -> None:
+        name = self._opened()
+        self._broker.script(Fault.invalid_json())
+        if self._error_of(name) is None:
+            raise _Wrong(
+                "the broker answered with half of the JSON, and the answer is no err; expected "
+                '{"kind": "malformed", "message": text}'
+            )
+
+    def _error_of(self, name: str) -> ClientError | None:
+        return self._said(GET_TOKEN if GET_TOKEN in self._offered else REQUEST, name).error
 
     def _unknown(self) -> None:
         if not self._program.exchange("fly", _DEADLINE_SECONDS).is_unsupported:

@@ -6,7 +6,10 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from contract_tests.client import ClientConfig
@@ -18,6 +21,7 @@ from contract_tests.driver_protocol import (
     Reply,
     config_members,
 )
+from contract_tests.faked_clock import FakedClock, faked_clocks
 from contract_tests.outcome import GET_TOKEN, REQUEST
 from contract_tests.program import Program, ProgramDied, ProgramSilent
 from contract_tests.target import TargetError
@@ -28,13 +32,13 @@ from contract_tests.verdicts import (
     NotTested,
     ScenarioEnded,
 )
-from contract_tests.virtual_time import MovedTime, StoryTime
+from contract_tests.virtual_time import MovedTime, RealTime, StoryTime
 
 __all__ = ["ProgramClients", "in_words", "introduction_of"]
 
 _HELLO_SECONDS = 30.0
 _SHORT_SECONDS = 2.0
-_MOST_STARTS = 10
+_MOST_STARTS = 25
 _QUOTED_STDERR = 2000
 _TRUST = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
@@ -49,6 +53,8 @@ class ProgramClients:
         self._moved = 0.0
         self._names = map("c{}".format, itertools.count(1))
         self._program: Program | None = None
+        self._clock: FakedClock | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="driver-", ignore_cleanup_errors=True)
         self._deaths = 0
         self.failures: list[str] = []
         """How the program broke the protocol so far."""
@@ -59,8 +65,21 @@ class ProgramClients:
         return dataclasses.asdict(self._introduced())
 
     def times(self) -> Sequence[StoryTime]:
-        """That of a program that moves its own."""
-        return [MovedTime(self._advance)] if "clock" in self._introduced().capabilities else []
+        """That of a program that moves its own; one that libfaketime may fake; the real one."""
+        real = RealTime(partial(self._live_by, None))
+        if "clock" in self._introduced().capabilities:
+            return [MovedTime("driver", self._advance, partial(self._live_by, None)), real]
+        faked = [
+            MovedTime("libfaketime", clock.advance, partial(self._live_by, clock))
+            for clock in faked_clocks(Path(self._folder.name))
+        ]
+        return [*faked, real]
+
+    def _live_by(self, clock: FakedClock | None) -> None:
+        """Have the program see that clock; it starts anew if it has seen another one."""
+        if clock is not self._clock:
+            self._end()
+            self._clock = clock
 
     def _introduced(self) -> Hello:
         if self._hello is None:
@@ -101,7 +120,8 @@ class ProgramClients:
         if times >= _MOST_STARTS:
             raise DriverFailed(f"blocked: the driver failed {times} times and is not started again")
         try:
-            program = Program(self._argv)
+            clock = {} if self._clock is None else self._clock.environment
+            program = Program(self._argv, {**os.environ, **clock})
         except OSError as error:
             raise TargetError(
                 f"{self._argv[0]!r} cannot be started: {error.strerror}; name a program and its "
@@ -164,6 +184,7 @@ class ProgramClients:
         if self._program is not None:
             self._program.say_goodbye()
             self._program = None
+        self._folder.cleanup()
 
 
 def introduction_of(program: Program) -> Hello:

@@ -10,7 +10,7 @@ from contract_tests.client import ClientConfig, ClientFactory
 from contract_tests.client_thread import ClientThread
 from contract_tests.driver import Answer
 from contract_tests.target import TargetError
-from contract_tests.virtual_time import StoryTime, VirtualTime
+from contract_tests.virtual_time import RealTime, StoryTime, VirtualTime
 
 __all__ = ["PythonClients", "capabilities_of"]
 
@@ -133,7 +133,7 @@ class PythonClients:
 
     def times(self) -> Sequence[StoryTime]:
         """The clock of this process can be replaced."""
-        return [VirtualTime()]
+        return [VirtualTime(), RealTime()]
 
     def can_be_used_at_once(self, operation: str) -> bool:
         """Whether many operations of that kind can begin at one moment; threads can."""

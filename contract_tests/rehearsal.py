@@ -15,7 +15,6 @@ from contract_tests.run import ContractRun, Rehearsal, RunSettings
 from contract_tests.stage import Stage
 from contract_tests.target import TargetError
 from contract_tests.verdicts import ClientCrashed, ClientHung, NotTested
-from contract_tests.virtual_time import RealTime
 from mockbroker.spec.credentials import Credentials
 
 __all__ = ["rehearsed_run"]
@@ -33,24 +32,27 @@ def rehearsed_run(clients: DriverSource, settings: RunSettings) -> Iterator[Cont
     """
     with one_processor(), contextlib.closing(ContractRun(clients, settings)) as run:
         run.rehearsal = _rehearse(run)
+        run.learn(clock=run.time.kind)
         yield run
 
 
 def _rehearse(run: ContractRun) -> Rehearsal:
-    movable = run.movable_times()
-    run.time = movable[0] if movable else RealTime()
+    *movable, real = run.possible_times()
+    run.time = (*movable, real)[0]
     with run.time.frozen():
         run.capabilities = _capabilities(run)
         obstacle = _what_blocks(run)
         if obstacle is not None:
             return obstacle
-        keeps = _keeps_token(run)
+    keeps = False
     for run.time in movable:
         with run.time.frozen():
-            if _keeps_token(run) and _refreshes_after(run, _LONG_LIFETIME):
+            keeps = _keeps_token(run)
+            if keeps and _refreshes_after(run, _LONG_LIFETIME):
                 return Rehearsal()
-    run.time = RealTime()
-    follows = _refreshes_after(run, _SHORT_LIFETIME) if keeps else _keeps_token(run)
+    run.time = real
+    with run.time.frozen():
+        follows = _refreshes_after(run, _SHORT_LIFETIME) if keeps else _keeps_token(run)
     if follows or not movable:
         return Rehearsal(clock_seen=False)
     run.time = movable[0]

@@ -173,8 +173,8 @@ class ContractRun:
 
     # -- time ----------------------------------------------------------------------------------
 
-    def movable_times(self) -> Sequence[StoryTime]:
-        """The kinds of time that can be moved for the clients, the best first."""
+    def possible_times(self) -> Sequence[StoryTime]:
+        """The kinds of time that the clients may live by, the best first; the last is real."""
         with self._room:
             return self.clients.times()
 

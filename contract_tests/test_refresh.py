@@ -313,7 +313,7 @@ def _approach_to_expiry(scenario: Scenario) -> tuple[float, list[float]]:
 def _must_go_on(stage: Stage, outcome: Outcome, first: Outcome) -> None:
     if first.token is None or stage.now() >= first.token.expires_at:
         return  # the client tried for so long that the token has expired meanwhile
-    left = first.token.expires_at - stage.now()
+    left = round(first.token.expires_at - stage.now(), 1)
     if outcome.error is not None:
         stage.breach(
             f"with {left:g} s left to its token the client raised {stage.masked(outcome.error)}",

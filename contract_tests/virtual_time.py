@@ -23,6 +23,7 @@ __all__ = ["MovedTime", "RealTime", "StoryTime", "VirtualTime"]
 _START = datetime.datetime(2031, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc)
 _END = datetime.datetime(9000, 1, 1, tzinfo=datetime.timezone.utc)
 _NAP_SECONDS = 0.01
+_LONGEST_LEAP = 86400.0
 _CHICAGO = "CST6CDT,M3.2.0,M11.1.0"
 _CLOCKS_GO_BACK_HOUR_UTC = 7
 
@@ -43,6 +44,10 @@ _REAL_TIME_MODULES = [
 
 class StoryTime(Protocol):
     """What a stage needs of time; a broker takes it as its clock."""
+
+    @property
+    def kind(self) -> str:
+        """In a word, for the report: ``virtual``, ``driver``, ``libfaketime`` or ``real``."""
 
     @property
     def is_virtual(self) -> bool:
@@ -72,6 +77,7 @@ class VirtualTime:
     The servers' own timers and the event loops go on in real time.
     """
 
+    kind = "virtual"
     is_virtual = moves_during_use = True
 
     def __init__(self) -> None:
@@ -141,20 +147,23 @@ class VirtualTime:
 
 
 class MovedTime:
-    """The machine's time, and by how much the program that drives the client has moved its own.
+    """The machine's time, and by how much that of the program which drives the client was moved.
 
-    ``move`` has the program move its time on by so many seconds.
+    ``move`` moves the program's time on by so many seconds; ``begin`` has the program live by it.
     """
 
     is_virtual = True
     moves_during_use = False
 
-    def __init__(self, move: Callable[[float], None]) -> None:
+    def __init__(self, kind: str, move: Callable[[float], None], begin: Callable[[], None]) -> None:
+        self.kind = kind
         self._move = move
+        self._begin = begin
         self._moved = 0.0
 
     def frozen(self) -> AbstractContextManager[object]:
-        """Nothing to do: it goes on."""
+        """From now on the program lives by it; it goes on."""
+        self._begin()
         return contextlib.nullcontext()
 
     def now(self) -> float:
@@ -162,23 +171,34 @@ class MovedTime:
         return time.time() + self._moved
 
     def advance(self, seconds: float) -> None:
-        """Have the program move its clock by that many seconds."""
+        """Move the program's clock by that many seconds."""
         self._moved += seconds
         self._move(seconds)
 
     def advance_to(self, moment: float) -> None:
-        """Move the clock on to a moment in Unix seconds, unless it is past or beyond calendars."""
-        if self.now() < moment < _END.timestamp():
+        """Move the clock on to a moment in Unix seconds, unless it is past, or far away.
+
+        A program's certificates, unlike a story's, may expire.
+        """
+        if self.now() < moment < self.now() + _LONGEST_LEAP:
             self.advance(moment - self.now())
 
 
 class RealTime:
-    """Time as it is, for clients whose clock cannot be moved: to advance is to wait."""
+    """Time as it is, for clients whose clock cannot be moved: to advance is to wait.
 
+    ``begin`` has the client live by it.
+    """
+
+    kind = "real"
     is_virtual = moves_during_use = False
 
+    def __init__(self, begin: Callable[[], None] = lambda: None) -> None:
+        self._begin = begin
+
     def frozen(self) -> AbstractContextManager[object]:
-        """Nothing to do: it goes on."""
+        """From now on the client lives by it; it goes on."""
+        self._begin()
         return contextlib.nullcontext()
 
     def now(self) -> float:

@@ -7,6 +7,7 @@ in the driver test.
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import subprocess
@@ -60,19 +61,31 @@ def said(asked, clients):
     client = clients.get(asked.get("client"))
     if FAULT == "knows no clients" and clients:
         client = next(iter(clients.values()))
-    if client is None:
-        return {"unsupported": True}
+    return {"unsupported": True} if client is None else used(client, asked)
+
+
+def used(client, asked):
     try:
-        if op == "get_token":
+        if asked["op"] == "get_token":
             return {"ok": {"access_token": client.get_token()}}
-        if op == "burst":
+        if asked["op"] == "burst":
             return {"ok": {"access_tokens": [client.get_token()] * asked["count"]}}
         return {"ok": {"status": client.request(asked)}}
     except urllib.error.HTTPError as refused:
-        code = json.loads(refused.read() or b"{}").get("error", "")
-        return {"err": {"kind": "oauth", "code": code, "message": str(refused)}}
-    except OSError as failed:
+        return {"err": {"kind": "oauth", "code": code_of(refused), "message": str(refused)}}
+    except (OSError, http.client.HTTPException) as failed:
         return {"err": {"kind": "transport", "message": str(failed)}}
+    except (ValueError, TypeError, LookupError) as failed:
+        if FAULT == "lets exceptions through":
+            raise
+        return {"err": {"kind": "malformed", "message": repr(failed)}}
+
+
+def code_of(refused):
+    try:
+        return json.load(refused).get("error", "")
+    except ValueError:
+        return ""
 
 
 def write(text):

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from contract_tests.faked_clock import find_libfaketime
+
+pytestmark = pytest.mark.slow
 FAULTY = Path(__file__).parent / "faulty.py"
 FAULTED, UNTOUCHED = "signing.forbidden", "secrecy.files"
 
@@ -97,6 +100,26 @@ def is_running(process: int) -> bool:
     return True
 
 
+@pytest.mark.skipif(find_libfaketime() is None, reason="libfaketime is not installed")
+def test_a_driver_without_a_clock_is_moved_by_libfaketime(tmp_path):
+    report = tmp_path / "report.json"
+    command = [
+        sys.executable,
+        "-m",
+        "mockbroker",
+        "check",
+        "--only",
+        "refresh.a",
+        "--examples",
+        "1",
+    ]
+    command += ["--exec", f"{sys.executable} {FAULTY} none", "--json", str(report)]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=120)  # noqa: S603 - our own
+    measured = json.loads(report.read_text(encoding="utf-8"))["measured"]
+    assert measured["clock"] == "libfaketime"
+    assert (measured["leeway_seconds"], measured["leeway_kind"]) == ([30.0, 30.0], "fixed")
+
+
 def driver_test(fault: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "mockbroker", "driver-test"]
     command += ["--exec", f"{sys.executable} {FAULTY} '{fault}'"]
@@ -119,6 +142,7 @@ def test_a_driver_without_fault_is_ready():
     [
         *FAULTS.items(),
         ("dies", "stderr: panic: out of cheese"),
+        ("lets exceptions through", "✗ an answer that cannot be read is an err too"),
         ("hangs at bye", "✗ bye ends the program"),
         ("leaves a child", "left other processes running after bye"),
         ("knows no clients", "two clients with two client_ids got one token"),

@@ -1,0 +1,63 @@
+"""Moving the clock of a program that cannot do it itself, by libfaketime where that is installed.
+
+Whether a program sees it is never taken for granted: it is tried before any clause is judged.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+__all__ = ["FakedClock", "faked_clocks", "find_libfaketime"]
+
+_PLACES = (
+    "/usr/lib/*/faketime/libfaketimeMT.so.1",
+    "/usr/lib*/faketime/libfaketimeMT.so.1",
+    "/usr/local/lib/faketime/libfaketimeMT.so.1",
+    "/opt/homebrew/lib/faketime/libfaketime.1.dylib",
+    "/usr/local/lib/faketime/libfaketime.1.dylib",
+)
+
+
+class FakedClock:
+    """A clock that programs see which are started in its environment."""
+
+    def __init__(self, library: Path, file: Path, *, is_monotonic_faked: bool) -> None:
+        self._file = file
+        self._moved = 0.0
+        preload = "DYLD_INSERT_LIBRARIES" if sys.platform == "darwin" else "LD_PRELOAD"
+        flat = {"DYLD_FORCE_FLAT_NAMESPACE": "1"} if sys.platform == "darwin" else {}
+        left_alone = {} if is_monotonic_faked else {"FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        self.environment: Mapping[str, str] = {
+            preload: str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(file),
+            "FAKETIME_NO_CACHE": "1",
+            **flat,
+            **left_alone,
+        }
+        self.advance(0)
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock on by so many seconds."""
+        self._moved += seconds
+        written = self._file.with_suffix(".new")
+        written.write_text(f"+{self._moved:.3f}\n", encoding="ascii")
+        written.replace(self._file)
+
+
+def faked_clocks(folder: Path) -> Iterator[FakedClock]:
+    """The clocks that can be tried here, if any; they keep what they need in the folder.
+
+    Some runtimes live by the monotonic clock and must see it move; others stop if it is touched.
+    """
+    library = find_libfaketime()
+    if library is not None:
+        yield FakedClock(library, folder / "clock", is_monotonic_faked=True)
+        yield FakedClock(library, folder / "wall-clock", is_monotonic_faked=False)
+
+
+def find_libfaketime() -> Path | None:
+    """Where the library is, if it is in one of its usual places."""
+    found = (path for place in _PLACES for path in Path("/").glob(place.lstrip("/")))
+    return next(found, None)
