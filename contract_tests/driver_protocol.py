@@ -138,15 +138,18 @@ def _client_error(err: Any, op: str) -> ClientError:
     return ClientError(err["kind"], code, message)
 
 
-def _token(value: Any) -> str | None:
-    if isinstance(value, dict) and value.get("access_token", "") is None:
-        return None
-    return _text(value, "access_token", "get_token")
+def _token(value: Any) -> Any:
+    """What the client returned, which may be no text: that is the client's doing."""
+    if not isinstance(value, dict) or "access_token" not in value:
+        raise ProtocolError(
+            f'the answer to get_token is {_shape(value)}; expected {{"access_token": text}}'
+        )
+    return value["access_token"]
 
 
-def _tokens(value: Any) -> list[str]:
+def _tokens(value: Any) -> list[Any]:
     tokens = value.get("access_tokens") if isinstance(value, dict) else None
-    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+    if not isinstance(tokens, list):
         raise ProtocolError(
             f'the answer to burst is {_shape(value)}; expected {{"access_tokens": [text, …]}}'
         )
