@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -26,7 +27,9 @@ from pytest_plugin.printing import print_report
 from pytest_plugin.report import ClientDescription, Report, build_report
 
 if TYPE_CHECKING:
+    from mockbroker.broker import Broker
     from mockbroker.observation import Evidence, Observed
+    from mockbroker.server import Server
 
 __all__ = ["audit", "report_on"]
 
@@ -50,30 +53,75 @@ _Ask = Callable[[], None]
     metavar="FILE",
     help="Write the report.",
 )
+@click.option(
+    "--env",
+    "variables",
+    multiple=True,
+    metavar="NAME=TEXT",
+    help="A variable for COMMAND; {token_url}, {api_url}, {client_id}, {client_secret} and "
+    "{ca_file} are filled in. By default TOKEN_URL, API_URL, CLIENT_ID, CLIENT_SECRET, CA_FILE.",
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @click.pass_context
 def audit(
-    context: click.Context, settings: ServeSettings, fail_on: str, json_file: Path | None
+    context: click.Context,
+    *,
+    settings: ServeSettings,
+    fail_on: str,
+    json_file: Path | None,
+    variables: tuple[str, ...],
+    command: tuple[str, ...],
 ) -> None:
     """Run the broker for an app as it is; on Ctrl-C, judge what was seen.
 
     It serves as `mockbroker serve` does. Press Enter, or send it SIGUSR1, for the verdict so far.
+    With a COMMAND it runs that, tells it of the broker by environment variables, and judges when
+    it ends; the port is a free one unless chosen.
     Exit status: 0 conforms, 1 does not, 5 nothing was tested.
     """
     from mockbroker.observation import Observation  # noqa: PLC0415 - Flask only if served
 
     if json_file is not None and not json_file.resolve().parent.is_dir():
         raise click.UsageError(f"--json {json_file}: there is no such folder")
+    if variables and not command:
+        raise click.UsageError("--env is for a COMMAND to run, after --; there is none")
+    if command and context.get_parameter_source("port") is click.core.ParameterSource.DEFAULT:
+        settings = replace(settings, port=0)
     with listening(settings) as (broker, server):
         observation = Observation(broker)
 
         def report() -> Report:
-            return report_on(observation.so_far(), broker.profile.name, Level(fail_on.upper()))
+            observed = observation.so_far()
+            return report_on(observed, broker.profile.name, Level(fail_on.upper()), command)
 
-        with _printed_on_request(report):
+        with _printed_on_request(report), _app_run(command, variables, broker, server):
             serve_and_log(broker, server)
     final = report()
     _conclude(final, json_file)
     context.exit(final.exit_status)
+
+
+@contextlib.contextmanager
+def _app_run(
+    command: Sequence[str], variables: Sequence[str], broker: Broker, server: Server
+) -> Iterator[None]:
+    """Run the app, if there is one, while the context lasts; say how it ended."""
+    from pytest_plugin.observed_app import (  # noqa: PLC0415 - Flask only if served
+        AppError,
+        app_environment,
+        running_app,
+    )
+
+    if not command:
+        yield
+        return
+    try:
+        environment = app_environment(broker, variables)
+        with running_app(command, environment, server.interrupt) as app:
+            yield
+    except AppError as error:
+        raise click.UsageError(str(error)) from error
+    echo(f"{command[0]} ended with exit status {app.returncode}")
 
 
 def _conclude(report: Report, json_file: Path | None) -> None:
@@ -90,14 +138,19 @@ def _conclude(report: Report, json_file: Path | None) -> None:
 # The report
 
 
-def report_on(observed: Observed, profile: str, fail_on: Level) -> Report:
+def report_on(
+    observed: Observed, profile: str, fail_on: Level, command: Sequence[str] = ()
+) -> Report:
     """The report on an app that was observed: a clause is passed if its situation was seen."""
     unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.passive} | {**observed.never_reached}
     seen = [entry.id for entry in CATALOGUE if entry.id not in unseen]
     return build_report(
         [_finding(clause_id, observed.breaches.get(clause_id), fail_on) for clause_id in seen],
         profile=profile,
-        client=ClientDescription(target="observed traffic", name="observed"),
+        client=ClientDescription(
+            target=shlex.join(command) or "observed traffic",
+            name=Path(command[0]).name if command else "observed",
+        ),
         measured=asdict(observed.tally),
         fail_on=fail_on,
         unseen=unseen,

@@ -244,4 +244,83 @@ def test_it_takes_every_option_of_serve():
         text = subprocess.run(words, capture_output=True, text=True, check=True).stdout  # noqa: S603
         return set(re.findall(r"--[a-z-]+", text))
 
-    assert options("audit") == options("serve") | {"--json", "--fail-on"}
+    assert options("audit") == options("serve") | {"--json", "--fail-on", "--env"}
+
+
+APP = """
+import os, sys
+from examples.model_client import ApiClient, TokenManager
+told = {name: os.environ[name] for name in sys.argv[1:]}
+token_url, client_id, secret, api_url = told.values()
+with ApiClient(TokenManager(token_url, client_id, secret), api_url) as client:
+    for _ in range(4):
+        client.request("GET", api_url + "/vehicle/1")
+"""
+USUAL = ("TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET", "API_URL")
+OWN = ("AG_TOKENS", "AG_USER", "AG_PASSWORD", "AG_API")
+OWN_SETTINGS = ("{token_url}", "{client_id}", "{client_secret}", "{api_url}")
+
+
+def audited(*arguments: str, status: int) -> str:
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "mockbroker", "audit", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_an_app_is_run_and_judged_when_it_ends(tmp_path):
+    report = tmp_path / "report.json"
+    command = (sys.executable, "-c", APP, *USUAL)
+    told = audited("--client", ":".join(SHOP), "--json", str(report), "--", *command, status=0)
+    assert "ended with exit status 0" in told
+    assert "CONFORMS at level MUST" in told
+    found = json.loads(report.read_text(encoding="utf-8"))
+    verdicts = {row["id"]: row["verdict"] for row in found["clauses"]}
+    assert (verdicts["request.method"], verdicts["cache.reuse"]) == ("passed", "passed")
+    assert verdicts["tls.verify"] == "not-tested"
+
+
+def test_an_app_is_told_of_the_broker_as_it_wants_to_be():
+    settings = [f"--env={name}={text}" for name, text in zip(OWN, OWN_SETTINGS, strict=True)]
+    told = audited(*settings, "--", sys.executable, "-c", APP, *OWN, status=0)
+    assert "api calls 4" in told
+    assert "KeyError" in audited(*settings, "--", sys.executable, "-c", APP, *USUAL, status=5)
+
+
+def test_an_app_with_a_defect_does_not_conform():
+    app = "import os, urllib.request as u; u.urlopen(os.environ['TOKEN_URL'] + '?grant_type=x')"
+    told = audited("--lenient", "--", sys.executable, "-c", app, status=1)
+    assert "✗ request.method (MUST)" in told
+    assert "ended with exit status" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--", "/no/such/program"), "'/no/such/program' cannot be started"),
+        (("--env", "A={tokens}", "--", "true"), "what can be filled in is {token_url}"),
+        (("--env", "nothing", "--", "true"), "write it as NAME=TEXT"),
+        (("--env", "A={token_url}"), "--env is for a COMMAND to run"),
+    ],
+)
+def test_a_wrong_way_to_run_an_app_is_one_sentence(arguments, message):
+    told = audited("--port", "0", *arguments, status=4)
+    assert message in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_app_that_goes_on_is_ended_with_the_audit(number):
+    app = "import time; print('app is up', flush=True); time.sleep(1000)"
+    with auditing("--", sys.executable, "-c", app) as audit:
+        audit.read_until("app is up")
+        status, output = audit.stop(number)
+    assert status == 5
+    assert "ended with exit status -15" in output
