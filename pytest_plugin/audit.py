@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shlex
 import signal
@@ -23,6 +22,8 @@ from mockbroker.conformance import is_binding
 from mockbroker.serving import ServeSettings, echo, listening, serve_and_log, serve_options
 from mockbroker.spec.catalogue import CATALOGUE
 from mockbroker.spec.clause import Level
+from pytest_plugin.output_options import output_options
+from pytest_plugin.outputs import OutputError, problem_with_output, write_outputs
 from pytest_plugin.printing import print_report
 from pytest_plugin.report import ClientDescription, Report, build_report
 
@@ -46,13 +47,7 @@ _Ask = Callable[[], None]
     default="must",
     show_default=True,
 )
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write the report.",
-)
+@output_options
 @click.option(
     "--env",
     "variables",
@@ -65,12 +60,13 @@ _Ask = Callable[[], None]
 @click.pass_context
 def audit(
     context: click.Context,
+    /,
     *,
     settings: ServeSettings,
     fail_on: str,
-    json_file: Path | None,
     variables: tuple[str, ...],
     command: tuple[str, ...],
+    **files: str,
 ) -> None:
     """Run the broker for an app as it is; on Ctrl-C, judge what was seen.
 
@@ -81,8 +77,10 @@ def audit(
     """
     from mockbroker.observation import Observation  # noqa: PLC0415 - Flask only if served
 
-    if json_file is not None and not json_file.resolve().parent.is_dir():
-        raise click.UsageError(f"--json {json_file}: there is no such folder")
+    for name, file in files.items():
+        problem = problem_with_output(file) if file else ""
+        if problem:
+            raise click.UsageError(f"--{name.replace('_', '-')} {file}: {problem}")
     if variables and not command:
         raise click.UsageError("--env is for a COMMAND to run, after --; there is none")
     if command and context.get_parameter_source("port") is click.core.ParameterSource.DEFAULT:
@@ -97,7 +95,11 @@ def audit(
         with _printed_on_request(report), _app_run(command, variables, broker, server):
             serve_and_log(broker, server)
     final = report()
-    _conclude(final, json_file)
+    print_report(final)
+    try:
+        write_outputs(final, files)
+    except OutputError as error:
+        raise click.ClickException(str(error)) from error
     context.exit(final.exit_status)
 
 
@@ -122,17 +124,6 @@ def _app_run(
     except AppError as error:
         raise click.UsageError(str(error)) from error
     echo(f"{command[0]} ended with exit status {app.returncode}")
-
-
-def _conclude(report: Report, json_file: Path | None) -> None:
-    if json_file is not None:
-        text = json.dumps(report.to_json(), indent=2, ensure_ascii=False)
-        try:
-            json_file.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            print_report(report)
-            raise click.ClickException(f"cannot write {json_file}: {error.strerror}") from error
-    print_report(report)
 
 
 # The report

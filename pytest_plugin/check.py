@@ -24,8 +24,10 @@ from pytest_plugin.known_file import (
     known_failures_of,
     read_known_failures,
 )
+from pytest_plugin.output_options import output_options
+from pytest_plugin.outputs import OUTPUTS, problem_with_output
 from pytest_plugin.printing import print_line, print_report
-from pytest_plugin.settings import REPLAYS, problem_with, problem_with_output
+from pytest_plugin.settings import REPLAYS, problem_with
 from pytest_plugin.terminal import Line, plain
 from pytest_plugin.verdicts import VerdictCollector
 
@@ -68,7 +70,7 @@ _LEVELS = ("must", "should", "may", "practice")
     metavar="FILE",
     help="Write the failures as known ones; what is said of them there is kept.",
 )
-@click.option("--json", "json_file", default="", metavar="FILE", help="Write the report.")
+@output_options
 @click.pass_context
 def check(context: click.Context, /, target: str, **options: Any) -> None:
     """Check a client against the contract.
@@ -86,7 +88,7 @@ def check(context: click.Context, /, target: str, **options: Any) -> None:
         command=options["command"],
         profile=options["profile"],
         only=options["only"],
-        json=options["json_file"],
+        files={name: options[name] for name in OUTPUTS},
         prefix="--",
     )
     if problem:
@@ -162,8 +164,10 @@ def _arguments(target: str, options: dict[str, Any]) -> list[str]:
         arguments += ["--contract-explore"]
     if options["seed"] is not None:
         arguments += ["--contract-seed", str(options["seed"])]
-    if options["json_file"]:
-        arguments += ["--contract-json", str(Path(options["json_file"]).resolve())]
+    for name in OUTPUTS:
+        if options[name]:
+            file = str(Path(options[name]).resolve())
+            arguments += [f"--contract-{name.replace('_', '-')}", file]
     if options["known"]:
         arguments += ["--contract-known", str(Path(options["known"]).resolve())]
     if options["only"]:

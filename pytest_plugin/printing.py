@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mockbroker.serving import echo
+from pytest_plugin.annotations import annotations_of, are_wanted
 from pytest_plugin.report import Report
 from pytest_plugin.terminal import Line, plain, render, width_of
 
@@ -19,6 +20,8 @@ def print_report(report: Report) -> None:
     """Print the report to stdout, in one piece and as wide as the terminal."""
     width = width_of(shutil.get_terminal_size((100, 24)).columns)
     echo("\n".join(map(_styled, render(report, width))))
+    for line in annotations_of(report) if are_wanted() else ():
+        echo(line)
 
 
 def print_line(line: Line) -> None:

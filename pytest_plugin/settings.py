@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shlex
 import shutil
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,6 +22,7 @@ from mockbroker.spec.catalogue import CATALOGUE
 from mockbroker.spec.clause import Level
 from pytest_plugin.known import KnownFailures
 from pytest_plugin.known_file import read_known_failures
+from pytest_plugin.outputs import OUTPUTS, problem_with_output
 
 __all__ = [
     "REPLAYS",
@@ -31,13 +33,13 @@ __all__ = [
     "is_chosen",
     "known_failures",
     "option",
+    "output_files",
     "problem_with",
-    "problem_with_output",
     "program_from_options",
     "run_settings",
 ]
 
-_PATHS = {"json", "known"}
+_PATHS = {*OUTPUTS, "known"}
 _KNOWN = pytest.StashKey[KnownFailures]()
 REPLAYS = pytest.StashKey[dict[str, Any]]()
 """Plain examples, by clause id, that are to be played first beside those of known failures."""
@@ -74,7 +76,8 @@ def check_settings(config: pytest.Config) -> None:
     _examples(config)
     _seed(config)
     problem = problem_with(
-        **{name: option(config, name) for name in ("client", "profile", "only", "json")},
+        **{name: option(config, name) for name in ("client", "profile", "only")},
+        files=output_files(config),
         command=option(config, "exec"),
         prefix="--contract-",
     )
@@ -84,11 +87,12 @@ def check_settings(config: pytest.Config) -> None:
 
 
 def problem_with(
-    *, client: str, command: str, profile: str, only: str, json: str, prefix: str
+    *, client: str, command: str, profile: str, only: str, files: Mapping[str, str], prefix: str
 ) -> str:
     """In one sentence, why a run with these options cannot begin; empty if it can.
 
-    ``prefix`` is how the options' names begin where the user has written them.
+    ``files`` are those to write, by option; ``prefix`` is how the options' names begin where the
+    user has written them.
     """
     try:
         profile_named(profile or "autograb")
@@ -102,22 +106,21 @@ def problem_with(
         return f"a client and {prefix}exec are two clients; check one at a time"
     if not any(is_chosen(known.id, only) for known in CATALOGUE):
         return f"{prefix}only {only!r} matches no clause; `mockbroker clauses` lists them"
-    problem = problem_with_output(json) if json else ""
-    return f"{prefix}json {json}: {problem}" if problem else ""
+    for name, file in files.items():
+        problem = problem_with_output(file) if file else ""
+        if problem:
+            return f"{prefix}{name.replace('_', '-')} {file}: {problem}"
+    return ""
+
+
+def output_files(config: pytest.Config) -> dict[str, str]:
+    """The files to which the report is to be written, by the name of the option."""
+    return {name: option(config, name) for name in OUTPUTS}
 
 
 def is_chosen(clause_id: str, only: str) -> bool:
     """Whether a clause is to be judged: its id holds the text, which may have shell wildcards."""
     return fnmatchcase(clause_id, f"*{only}*")
-
-
-def problem_with_output(file: str) -> str:
-    """Why that file cannot be written; empty if it can."""
-    if not Path(file).resolve().parent.is_dir():
-        return "there is no such folder"
-    if Path(file).is_dir():
-        return "this is a folder; name a file"
-    return ""
 
 
 def known_failures(config: pytest.Config) -> KnownFailures:

@@ -210,6 +210,11 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
         yield Line(f"  ✓ CONFORMS at level {report.fail_on.value}{known}: {counts}", "green")
     elif report.interrupted and not report.failures:
         yield Line(f"  ? INTERRUPTED: {counts}", "purple")
+    elif report.driver_failures:
+        count = len(report.driver_failures)
+        yield Line(f"  ? THE DRIVER FAILED in {count} ways: {counts}", "purple")
+        yield from (Line(f"    {each}", "purple") for each in report.driver_failures)
+        yield Line("  Next: `mockbroker driver-test` tells what a driver does wrong")
     elif report.exit_status == 5:  # noqa: PLR2004 - pytest's "no tests collected"
         yield Line(f"  ? NOTHING WAS TESTED: {counts}", "purple")
     else:

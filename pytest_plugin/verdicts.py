@@ -22,9 +22,11 @@ from contract_tests.verdicts import (
     Verdict,
 )
 from mockbroker.conformance import is_binding
+from pytest_plugin.annotations import annotations_of, are_wanted
 from pytest_plugin.known import Standing
+from pytest_plugin.outputs import OutputError, write_outputs
 from pytest_plugin.report import ClientDescription, Report, build_report
-from pytest_plugin.settings import fail_on, known_failures, option
+from pytest_plugin.settings import fail_on, known_failures, option, output_files
 from pytest_plugin.terminal import plain, render, story, width_of
 
 if TYPE_CHECKING:
@@ -190,23 +192,17 @@ class VerdictCollector:
         )
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Set the exit status by the report, unless something else went wrong; write JSON."""
+        """Set the exit status by the report, unless something else went wrong; write files."""
         if hasattr(self._config, "workerinput") or not self.has_report:
             return
         self._interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
-        path = option(self._config, "json")
-        if path:
-            self._write(Path(path), session)
+        try:
+            write_outputs(self.report, output_files(self._config))
+        except OutputError as error:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            self.trouble = str(error)
         if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = self.report.exit_status
-
-    def _write(self, path: Path, session: pytest.Session) -> None:
-        text = json.dumps(self.report.to_json(), indent=2, ensure_ascii=False)
-        try:
-            path.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            session.exitstatus = pytest.ExitCode.USAGE_ERROR
-            self.trouble = f"the report cannot be written to {path}: {error.strerror}"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the report."""
@@ -220,6 +216,8 @@ class VerdictCollector:
         for line in render(self.report, width):
             markup = {"faint": {"light": True}, "": {}}.get(line.style, {line.style: True})
             terminalreporter.write_line(plain(line.text, encoding), **markup)
+        for annotation in annotations_of(self.report) if are_wanted() else ():
+            terminalreporter.write_line(annotation)
 
 
 _OUTCOMES: dict[type[Exception], Verdict] = {

@@ -214,7 +214,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("--host", "no.such.host.invalid", "--port", "0"), "cannot listen"),
         (("--fail-on", "never"), "never"),
         (("--json", "/nowhere/at/all.json"), "no such folder"),
-        (("--json", str(ROOT)), "directory"),
+        (("--json", str(ROOT)), "this is a folder"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_status_4(arguments, words):
@@ -234,7 +234,7 @@ def test_a_report_that_cannot_be_written_is_one_sentence_after_it_is_shown(tmp_p
         output, errors = audit.process.communicate(timeout=20)
     assert audit.process.returncode == 4
     assert "✓ CONFORMS" in output
-    assert errors.startswith("mockbroker: cannot write ")
+    assert errors.startswith("mockbroker: the report cannot be written to ")
     assert errors.count("\n") == 1
 
 
@@ -244,7 +244,7 @@ def test_it_takes_every_option_of_serve():
         text = subprocess.run(words, capture_output=True, text=True, check=True).stdout  # noqa: S603
         return set(re.findall(r"--[a-z-]+", text))
 
-    assert options("audit") == options("serve") | {"--json", "--fail-on", "--env"}
+    assert options("audit") == options("serve") | {*OUTPUT_OPTIONS, "--fail-on", "--env"}
 
 
 APP = """
@@ -256,6 +256,7 @@ with ApiClient(TokenManager(token_url, client_id, secret), api_url) as client:
     for _ in range(4):
         client.request("GET", api_url + "/vehicle/1")
 """
+OUTPUT_OPTIONS = ("--json", "--junit-xml", "--markdown", "--badge")
 USUAL = ("TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET", "API_URL")
 OWN = ("AG_TOKENS", "AG_USER", "AG_PASSWORD", "AG_API")
 OWN_SETTINGS = ("{token_url}", "{client_id}", "{client_secret}", "{api_url}")

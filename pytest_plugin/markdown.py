@@ -1,0 +1,78 @@
+"""The report as Markdown, as a comment on a pull request shows it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+
+from contract_tests.verdicts import BREACHES, Verdict
+from pytest_plugin.report import Report, Row
+
+__all__ = ["markdown_of"]
+
+_MARKS = {
+    Verdict.FAILED: "❌",
+    Verdict.HANG: "❌",
+    Verdict.CRASH: "❌",
+    Verdict.STALE: "❌",
+    Verdict.ADVICE: "⚠️",
+    Verdict.NOT_TESTED: "❔",
+    Verdict.KNOWN: "📌",
+}
+
+
+def markdown_of(report: Report) -> str:
+    """The verdict, a table of what is not as it should be, and a fold with each story."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    verdict = "✅ conforms" if report.conforms else "❌ does not conform"
+    yield f"### Token client contract: {verdict}"
+    yield ""
+    counts = ", ".join(f"{report.count(v)} {v.value}" for v in Verdict if report.count(v))
+    yield (
+        f"{_cell(report.client.target or 'client')} · profile {_cell(report.profile)} · "
+        f"level {report.fail_on.value} · {counts}"
+    )
+    shown = [row for row in report.rows if _is_telling(row)]
+    if shown:
+        yield ""
+        yield "| | clause | level | found |"
+        yield "|-|-|-|-|"
+        for row in shown:
+            mark = f"{_MARKS[row.verdict]} {row.verdict.value}"
+            reason = _cell(row.finding.reason)
+            yield f"| {mark} | `{row.clause.id}` | {row.clause.level.value} | {reason} |"
+    for row in shown:
+        if row.verdict in BREACHES:
+            yield from _story(row)
+
+
+def _is_telling(row: Row) -> bool:
+    """Whether a reader has to know: all but what passes, does not apply, or was left out."""
+    return row.verdict in _MARKS and (row.was_run or row.verdict is not Verdict.NOT_TESTED)
+
+
+def _story(row: Row) -> Iterator[str]:
+    finding = row.finding
+    sources = "; ".join(str(source) for source in row.clause.sources)
+    text = "\n".join(
+        filter(None, (finding.example, *finding.exchanges, finding.curl and f"$ {finding.curl}"))
+    )
+    yield ""
+    yield f"<details><summary><code>{row.clause.id}</code>: a client {row.clause.title}</summary>"
+    yield ""
+    if sources:
+        yield f"Source: {_cell(sources)}"
+        yield ""
+    yield f"<pre>{html.escape(text)}</pre>"
+    yield "</details>"
+
+
+def _cell(text: str) -> str:
+    """Text that Markdown and a table leave as it is."""
+    one_line = html.escape(" ".join(text.split()), quote=False)
+    for special in ("\\", "|", "`", "*", "_", "[", "]"):
+        one_line = one_line.replace(special, f"\\{special}")
+    return one_line

@@ -1,0 +1,58 @@
+"""The forms in which a report is written to a file, each with its option."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pytest_plugin.badge import badge_of
+from pytest_plugin.junit_xml import junit_xml_of
+from pytest_plugin.markdown import markdown_of
+from pytest_plugin.report import Report
+
+__all__ = ["OUTPUTS", "OutputError", "problem_with_output", "write_outputs"]
+
+
+class OutputError(Exception):
+    """A report cannot be written; the message is one sentence that says why."""
+
+
+def _json_of(report: Report) -> str:
+    return json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
+
+
+OUTPUTS: Mapping[str, Callable[[Report], str]] = {
+    "json": _json_of,
+    "junit_xml": junit_xml_of,
+    "markdown": markdown_of,
+    "badge": badge_of,
+}
+"""What makes each form of the report, by the name of its option."""
+
+
+def problem_with_output(file: str) -> str:
+    """Why that file cannot be written; empty if it can."""
+    if not Path(file).resolve().parent.is_dir():
+        return "there is no such folder"
+    if Path(file).is_dir():
+        return "this is a folder; name a file"
+    return ""
+
+
+def write_outputs(report: Report, files: Mapping[str, str]) -> None:
+    """Write the report in each form for which a file is named.
+
+    Raises OutputError once all that can be written are.
+    """
+    troubles = [_trouble_with(report, name, file) for name, file in files.items() if file]
+    if any(troubles):
+        raise OutputError("; ".join(filter(None, troubles)))
+
+
+def _trouble_with(report: Report, name: str, file: str) -> str:
+    try:
+        Path(file).write_text(OUTPUTS[name](report), encoding="utf-8")
+    except OSError as error:
+        return f"the report cannot be written to {file}: {error.strerror}"
+    return ""

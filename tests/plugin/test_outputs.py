@@ -1,0 +1,155 @@
+"""The report in the forms that other tools read."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from contract_tests.verdicts import Finding, Verdict
+from mockbroker.spec.catalogue import CATALOGUE
+from pytest_plugin.annotations import annotations_of
+from pytest_plugin.badge import badge_of
+from pytest_plugin.junit_xml import junit_xml_of
+from pytest_plugin.markdown import markdown_of
+from pytest_plugin.report import ClientDescription, build_report
+
+HOSTILE = 'a <b> & "c" | `d` \x00\x1b[31m\ud800 %0A ::error::x\nnext, line: ]]>'
+FOUND = (
+    Finding("request.method", Verdict.FAILED, HOSTILE, "the story", ("#1 GET /t → 200",), "curl x"),
+    Finding("request.accept", Verdict.ADVICE, "rules out JSON"),
+    Finding("refresh.ahead", Verdict.HANG, "did not come back"),
+    Finding("errors.invalid-client", Verdict.CRASH, "ended the program"),
+    Finding("signing.revoked", Verdict.NOT_APPLICABLE, "the client offers no request"),
+    Finding("refresh.latency", Verdict.NOT_TESTED, "blocked by refresh.honours-expires-in"),
+    Finding("basic.scheme", Verdict.PASSED),
+)
+
+
+def report(*findings: Finding):
+    client = ClientDescription(target='acme.py:make "x" <y>', name="acme")
+    return build_report(findings, profile="autograb", client=client, measured={})
+
+
+def cases(text: str) -> dict[str, ET.Element]:
+    return {case.get("name", ""): case for case in ET.fromstring(text).iter("testcase")}  # noqa: S314
+
+
+def test_junit_xml_has_a_case_for_each_clause_with_its_level_and_sources():
+    found = cases(junit_xml_of(report(*FOUND)))
+    assert list(found) == [clause.id for clause in CATALOGUE]
+    for clause in CATALOGUE:
+        properties = [(p.get("name"), p.get("value")) for p in found[clause.id].iter("property")]
+        assert ("level", clause.level.value) in properties
+        assert [v for n, v in properties if n == "source"] == [str(s) for s in clause.sources]
+
+
+def test_junit_xml_tells_what_binds_from_what_does_not():
+    text = junit_xml_of(report(*FOUND))
+    told = {name: case[1].tag if len(case) > 1 else "" for name, case in cases(text).items()}
+    assert told["request.method"] == "failure"
+    assert told["errors.invalid-client"] == "error"
+    assert told["request.accept"] == told["refresh.ahead"] == "system-out"
+    assert told["signing.revoked"] == told["refresh.latency"] == told["tls.verify"] == "skipped"
+    assert told["basic.scheme"] == ""
+    suite = ET.fromstring(text)[0]  # noqa: S314
+    counted = [suite.get(name) for name in ("tests", "failures", "errors", "skipped")]
+    skipped = len(CATALOGUE) - 5
+    assert counted == [str(len(CATALOGUE)), "1", "1", str(skipped)]
+
+
+def test_junit_xml_survives_what_xml_cannot_say():
+    failure = cases(junit_xml_of(report(*FOUND)))["request.method"].find("failure")
+    assert failure is not None
+    assert 'a <b> & "c" | `d`' in failure.get("message", "")
+    assert failure.text == "the story\n#1 GET /t → 200\ncurl x"
+
+
+def test_markdown_tells_what_is_wrong_and_folds_the_stories():
+    text = markdown_of(report(*FOUND))
+    assert text.startswith("### Token client contract: ❌ does not conform\n")
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(rows) == 1 + 5
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 5 for row in rows)
+    assert "<b>" not in text
+    assert text.count("<details>") == text.count("</details>") == 4
+    assert markdown_of(report(FOUND[-1])).startswith("### Token client contract: ✅ conforms\n")
+
+
+@pytest.mark.parametrize(
+    ("findings", "words"),
+    [(FOUND, "2 failed"), (FOUND[-1:], "conforms · 1 passed"), ((), "not tested")],
+)
+def test_a_badge_says_the_verdict_also_to_who_cannot_see_it(findings, words):
+    badge = ET.fromstring(badge_of(report(*findings)))  # noqa: S314
+    assert badge.get("aria-label") == f"token client: {words}"
+    assert [text.text for text in badge.iter("{http://www.w3.org/2000/svg}text")] == [
+        "token client",
+        words,
+    ]
+
+
+def test_annotations_are_one_line_each_whatever_was_found():
+    found = list(annotations_of(report(*FOUND)))
+    assert [line.split("::")[1].split()[0] for line in found] == [
+        "error",
+        "warning",
+        "warning",
+        "error",
+    ]
+    assert all("\n" not in line for line in found)
+    assert "%250A" in found[0]
+    assert "%0Anext, line" in found[0]
+
+
+BY_GET = """
+    import requests
+
+    class Client:
+        def __init__(self, config):
+            self.config = config
+
+        def get_token(self):
+            pair = (self.config.client_id, self.config.client_secret)
+            form = {"grant_type": "client_credentials"}
+            answer = requests.get(self.config.token_url, auth=pair, data=form, timeout=5)
+            return answer.json()["access_token"]
+
+    make_client = Client
+"""
+
+
+BEGINNINGS = {"a.json": "{", "a.xml": "<?xml ", "a.md": "### Token client", "a.svg": "<svg "}
+FILES = ("--json", "a.json", "--junit-xml", "a.xml", "--markdown", "a.md", "--badge", "a.svg")
+
+
+def written(folder):
+    texts = {file: (folder / file).read_text(encoding="utf-8") for file in BEGINNINGS}
+    for file in BEGINNINGS:
+        (folder / file).unlink()
+    return texts
+
+
+def test_a_check_and_a_pytest_run_write_every_form(check, contract, pytester):
+    pytester.makepyfile(acme=BY_GET)
+    quick = ("--only", "request.m", "--examples", "1", *FILES)
+    done = check("acme.py", *quick, GITHUB_ACTIONS="true")
+    assert done.returncode == 1
+    assert "\n::error title=request.method (MUST)::failed: the token was asked" in done.stdout
+    by_command = written(pytester.path)
+    words = [word.replace("--", "--contract-") for word in quick]
+    assert contract("--contract-client", "acme.py", *words).ret == 1
+    for texts in (by_command, written(pytester.path)):
+        for file, text in texts.items():
+            assert text.startswith(BEGINNINGS[file])
+        assert len(cases(texts["a.xml"])["request.method"].findall("failure")) == 1
+        assert "❌ failed | `request.method` | MUST" in texts["a.md"]
+        assert ">1 failed<" in texts["a.svg"]
+
+
+def test_a_form_that_cannot_be_written_is_told_before_the_run(check, pytester):
+    pytester.makepyfile(acme=BY_GET)
+    done = check("acme.py", "--junit-xml", "no/such/a.xml")
+    assert done.returncode == 4
+    assert done.stderr == "mockbroker: --junit-xml no/such/a.xml: there is no such folder\n"
