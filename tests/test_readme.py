@@ -13,6 +13,7 @@ import pytest
 from mockbroker.cli import cli
 from pytest_plugin.audit import audit
 from pytest_plugin.check import check
+from pytest_plugin.driver_test import driver_test
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,9 +58,9 @@ def test_links_lead_somewhere(page):
 
 
 def test_commands_and_their_options_exist():
-    commands = {"audit": audit, "check": check, **cli.commands}
-    told = re.findall(r"[`/]mockbroker ([a-z]+)((?: [^`\n]*)?)", EVERYWHERE)
-    assert {name for name, _ in told} == {"audit", "check", "serve", "explain", "clauses"}
+    commands = {"audit": audit, "check": check, "driver-test": driver_test, **cli.commands}
+    told = re.findall(r"(?:[`/]|^)mockbroker ([a-z-]+)((?: [^`\n#]*)?)", EVERYWHERE, re.MULTILINE)
+    assert {name for name, _ in told} == set(commands)
     for name, rest in told:
         known = {o for p in commands[name].params if isinstance(p, click.Option) for o in p.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= known, name
