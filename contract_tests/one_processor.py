@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 __all__ = ["one_processor"]
+
+_PROCESSOR = 36  # field 39 of proc_pid_stat(5), counted from behind the name
 
 
 @contextlib.contextmanager
@@ -14,15 +17,16 @@ def one_processor() -> Iterator[None]:
     """Keep the caller, and the threads begun while the context lasts, on one processor.
 
     Client and broker take turns; if the other one is asleep on another processor, to wake it up
-    takes longer than its turn. Workers of pytest-xdist get different processors. Where a
-    platform cannot do it, nothing happens.
+    takes longer than its turn. It is the processor on which the caller runs, which was not busy
+    with another run; workers of pytest-xdist get different ones. Where a platform cannot do it,
+    nothing happens.
     """
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
     allowed = os.sched_getaffinity(0)
     with contextlib.suppress(OSError):  # a container may forbid it
-        os.sched_setaffinity(0, {sorted(allowed)[_number_of_this_process() % len(allowed)]})
+        os.sched_setaffinity(0, {_chosen_from(sorted(allowed))})
     try:
         yield
     finally:
@@ -30,6 +34,18 @@ def one_processor() -> Iterator[None]:
             os.sched_setaffinity(0, allowed)
 
 
-def _number_of_this_process() -> int:
+def _chosen_from(allowed: Sequence[int]) -> int:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
-    return int(worker) if worker.isdigit() else os.getpid()
+    if worker.isdigit():
+        return allowed[int(worker) % len(allowed)]
+    current = _current_processor()
+    if current is None or current not in allowed:
+        return allowed[os.getpid() % len(allowed)]
+    return current
+
+
+def _current_processor() -> int | None:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        after_the_name = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2]
+        return int(after_the_name.split()[_PROCESSOR])
+    return None
