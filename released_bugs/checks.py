@@ -13,7 +13,10 @@ from typing import Any
 
 from released_bugs.cases import Bug, Release
 
-__all__ = ["CheckError", "Result", "check"]
+__all__ = ["EXAMPLES", "CheckError", "Result", "check"]
+
+EXAMPLES = "50"
+"""Of each clause; enough to tell releases apart, and the page in time."""
 
 _DEADLINE_SECONDS = 1800
 _REPORTED = (0, 1, 5)
@@ -60,7 +63,8 @@ def check(release: Release, client: Path, python: Path) -> Result:
     """
     with tempfile.TemporaryDirectory(prefix="released-") as folder:
         report = Path(folder) / "report.json"
-        command = [str(python), "-m", "mockbroker", "check", str(client), "--json", str(report)]
+        command = [str(python), "-m", "mockbroker", "check", str(client)]
+        command += ["--examples", EXAMPLES, "--json", str(report)]
         try:
             done = subprocess.run(  # noqa: S603 - our own command
                 command,

@@ -6,19 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from released_bugs.cases import BUGGY, FIXED, NEWEST, Bug, Case
-from released_bugs.checks import Result
+from released_bugs.checks import EXAMPLES, Result
 
 __all__ = ["Checked", "page"]
 
-_INTRO = """\
+_INTRO = f"""\
 # Released bugs
 
 <!-- Written by `tox -e released-bugs`; do not edit. -->
 
 Real libraries, each release in an environment of its own, driven by small clients
-(`released_bugs/NAME/client.py`) and checked with `mockbroker check`. `tox -e released-bugs`
-installs them below `.tox`, checks them all and writes this page: about an hour the first time and
-half of it afterwards, on a machine with two cores. `tox -e released-bugs -- NAME` checks one.
+(`released_bugs/NAME/client.py`) and checked with `mockbroker check --examples {EXAMPLES}`.
+`tox -e released-bugs` installs them below `.tox`, checks them all and writes this page: about an
+hour the first time and half of it afterwards, on a machine with two cores.
+`tox -e released-bugs -- NAME` checks one.
 
 ## Told apart
 
