@@ -12,6 +12,7 @@ __all__ = ["output_options"]
 Command = TypeVar("Command", bound=Callable[..., Any])
 _HELP = {
     "json": "Write the report.",
+    "html": "Write it as a page that needs nothing from elsewhere.",
     "junit-xml": "Write it as JUnit XML, a test case for each clause.",
     "markdown": "Write it as Markdown, for a comment or a job summary.",
     "badge": "Write the verdict as a badge in SVG.",

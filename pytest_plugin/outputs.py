@@ -22,8 +22,15 @@ def _json_of(report: Report) -> str:
     return json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
 
 
+def _html_of(report: Report) -> str:
+    from pytest_plugin.html_report import html_of  # noqa: PLC0415 - Jinja only if wanted
+
+    return html_of([report.to_json()])
+
+
 OUTPUTS: Mapping[str, Callable[[Report], str]] = {
     "json": _json_of,
+    "html": _html_of,
     "junit_xml": junit_xml_of,
     "markdown": markdown_of,
     "badge": badge_of,

@@ -48,6 +48,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "seed": {"metavar": "N", "help": "explore again what a run with that seed explored"},
     "known": {"metavar": "FILE", "help": "a TOML file of failures that are expected"},
     "json": {"metavar": "FILE", "help": "write the report as JSON"},
+    "html": {"metavar": "FILE", "help": "write the report as a page that stands alone"},
     "junit-xml": {"metavar": "FILE", "help": "write the report as JUnit XML, a case for a clause"},
     "markdown": {"metavar": "FILE", "help": "write the report as Markdown"},
     "badge": {"metavar": "FILE", "help": "write the verdict as a badge in SVG"},

@@ -68,7 +68,7 @@ def test_the_wheel_holds_the_three_packages_and_nothing_else(distributions):
     assert tops == {"mockbroker", "contract_tests", "pytest_plugin"}
     for package in tops:
         assert f"{package}/py.typed" in names
-    assert "pytest_plugin/check.ini" in names
+    assert {"pytest_plugin/check.ini", "pytest_plugin/templates/report.html.jinja"} <= set(names)
 
 
 def test_the_sdist_holds_what_the_tests_need(distributions):

@@ -13,6 +13,7 @@ import pytest
 from mockbroker.cli import cli
 from pytest_plugin.audit import audit
 from pytest_plugin.check import check
+from pytest_plugin.compare import compare
 from pytest_plugin.driver_test import driver_test
 
 ROOT = Path(__file__).parents[1]
@@ -58,7 +59,8 @@ def test_links_lead_somewhere(page):
 
 
 def test_commands_and_their_options_exist():
-    commands = {"audit": audit, "check": check, "driver-test": driver_test, **cli.commands}
+    registered = {each.name: each for each in (audit, check, compare, driver_test)}
+    commands = {**registered, **cli.commands}
     told = re.findall(r"(?:[`/]|^)mockbroker ([a-z-]+)((?: [^`\n#]*)?)", EVERYWHERE, re.MULTILINE)
     assert {name for name, _ in told} == set(commands)
     for name, rest in told:

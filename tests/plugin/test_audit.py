@@ -256,7 +256,7 @@ with ApiClient(TokenManager(token_url, client_id, secret), api_url) as client:
     for _ in range(4):
         client.request("GET", api_url + "/vehicle/1")
 """
-OUTPUT_OPTIONS = ("--json", "--junit-xml", "--markdown", "--badge")
+OUTPUT_OPTIONS = ("--json", "--html", "--junit-xml", "--markdown", "--badge")
 USUAL = ("TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET", "API_URL")
 OWN = ("AG_TOKENS", "AG_USER", "AG_PASSWORD", "AG_API")
 OWN_SETTINGS = ("{token_url}", "{client_id}", "{client_secret}", "{api_url}")

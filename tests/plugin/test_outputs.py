@@ -120,8 +120,25 @@ BY_GET = """
 """
 
 
-BEGINNINGS = {"a.json": "{", "a.xml": "<?xml ", "a.md": "### Token client", "a.svg": "<svg "}
-FILES = ("--json", "a.json", "--junit-xml", "a.xml", "--markdown", "a.md", "--badge", "a.svg")
+BEGINNINGS = {
+    "a.json": "{",
+    "a.html": "<!doctype html>",
+    "a.xml": "<?xml ",
+    "a.md": "### Token client",
+    "a.svg": "<svg ",
+}
+FILES = (
+    "--json",
+    "a.json",
+    "--html",
+    "a.html",
+    "--junit-xml",
+    "a.xml",
+    "--markdown",
+    "a.md",
+    "--badge",
+    "a.svg",
+)
 
 
 def written(folder):
