@@ -14,12 +14,13 @@ from typing import Any
 
 from contract_tests.client_thread import in_client_thread
 
-__all__ = ["CleanRoom", "environment_trusting"]
+__all__ = ["CA_VARIABLES", "CleanRoom", "environment_trusting"]
 
 _UMASK = 0o022
 _MOST_LINKS = 500
 
-_CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+"""By which the common TLS libraries are told whom to trust, some of them only at their start."""
 
 # Brokers are on this machine, which no proxy reaches, and a client is told whom to trust.
 _ENVIRONMENT: dict[str, str | None] = {
@@ -109,9 +110,9 @@ def _process_of(work: Path, home: Path, temporary: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def environment_trusting(ca_file: str | None) -> Iterator[None]:
     """Have the common TLS libraries trust a CA file, by the environment variables they heed."""
-    before = {name: os.environ.get(name) for name in _CA_VARIABLES}
+    before = {name: os.environ.get(name) for name in CA_VARIABLES}
     if ca_file is not None:
-        _set_environment(dict.fromkeys(_CA_VARIABLES, ca_file))
+        _set_environment(dict.fromkeys(CA_VARIABLES, ca_file))
     try:
         yield
     finally:

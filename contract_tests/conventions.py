@@ -47,11 +47,9 @@ def basic_encoding_of(request: Request, credentials: Credentials) -> str:
         decoded = base64.b64decode(encoded, validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
         return ""
+    if decoded == f"{credentials.client_id}:{credentials.client_secret}":
+        return "raw"
     pair = (credentials.client_id, credentials.client_secret)
-    known = {
-        ":".join(pair): "raw",
-        ":".join(map(urllib.parse.quote_plus, pair)): "form",
-        ":".join(urllib.parse.quote(part, safe="") for part in pair): "percent",
-        ":".join(map(urllib.parse.quote, pair)): "percent",
-    }
-    return known.get(decoded, "")
+    if tuple(map(urllib.parse.unquote_plus, decoded.split(":"))) != pair:
+        return ""
+    return "form" if "+" in decoded else "percent"

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from contract_tests.clean_room import CA_VARIABLES
 from contract_tests.client import ClientConfig
 from contract_tests.driver import Answer
 from contract_tests.driver_protocol import (
@@ -40,7 +41,6 @@ _HELLO_SECONDS = 30.0
 _SHORT_SECONDS = 2.0
 _MOST_STARTS = 25
 _QUOTED_STDERR = 2000
-_TRUST = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class ProgramClients:
@@ -107,7 +107,7 @@ class ProgramClients:
         Raises TargetError if it cannot be started or does not introduce itself; DriverFailed if
         it once could.
         """
-        trust = tuple(map(os.environ.get, _TRUST))
+        trust = tuple(map(os.environ.get, CA_VARIABLES))
         if self._program is not None and self._trust != trust:
             self._end()
         if self._program is None:

@@ -137,7 +137,7 @@ def main():
         answer = json.dumps({"id": asked["id"], **said(asked, clients)}) + "\n"
         client = clients.get(asked.get("client"))
         used = client and asked["op"] in ("get_token", "request")
-        if used and client.config["client_id"] in ("signing-client", "driver-client"):
+        if used and client.config["client_id"] in ("signing-client", "driverclient"):
             answer = IN_USE.get(FAULT, str)(answer)
         if FAULT == "splits lines":
             sys.stdout.write(answer[:9])

@@ -157,7 +157,7 @@ def test_what_a_driver_does_wrong_is_told_before_any_clause_is_judged(
     assert words.replace("answer to request", "answer to get_token").replace(
         "failed at request", "failed at get_token"
     ) in " ".join(told.split())
-    assert "driver-s3cret" not in told
+    assert "drivers3cret" not in told
 
 
 def test_a_command_that_cannot_be_run_is_one_sentence():

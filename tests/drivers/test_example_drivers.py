@@ -1,0 +1,73 @@
+"""The drivers among the examples are ready, and what they drive gets its verdicts."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+DRIVERS = ROOT / "examples" / "drivers"
+NODE = sorted((DRIVERS / "node").glob("*_*.mjs"))
+
+
+def told() -> dict[str, dict[str, str]]:
+    """For each command of the README, the clauses that do not pass and the verdict on each."""
+    text = (DRIVERS / "README.md").read_text(encoding="utf-8")
+    sections = re.split(r"^## `", text, flags=re.MULTILINE)[1:]
+    row = re.compile(r"^\| `([a-z.0-9-]+)` \| ([a-z-]+) \|", re.MULTILINE)
+    return {part.partition("`")[0]: dict(row.findall(part)) for part in sections}
+
+
+def argv(command: str) -> list[str]:
+    return [sys.executable if word == "python" else word for word in command.split()]
+
+
+def can_run(command: str) -> bool:
+    """Whether what the driver needs is installed here."""
+    program = command.partition(" ")[0]
+    needed = {"node": ["node"], "bash": ["bash", "curl", "jq"]}.get(program, [])
+    has_modules = program != "node" or (DRIVERS / "node" / "node_modules").is_dir()
+    return all(map(shutil.which, needed)) and has_modules
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "mockbroker", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", told())
+def test_a_driver_is_ready(command):
+    if not can_run(command):
+        pytest.skip("what it needs is not installed; `tox -e drivers` installs it")
+    done = run("driver-test", "--exec", " ".join(argv(command)))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.whole_proof
+@pytest.mark.parametrize("command", told())
+def test_readme_tells_the_verdicts(command, tmp_path):
+    if not can_run(command):
+        pytest.skip("what it needs is not installed; `tox -e drivers` installs it")
+    report = tmp_path / "report.json"
+    run("check", "--exec", " ".join(argv(command)), "--examples", "5", "--json", str(report))
+    rows = json.loads(report.read_text(encoding="utf-8"))["clauses"]
+    found = {row["id"]: row["verdict"] for row in rows if row["verdict"] != "passed"}
+    assert found == told()[command]
+
+
+def test_readme_tells_of_every_driver():
+    named = {ROOT / command.split()[1] for command in told()}
+    assert named == {DRIVERS / "model_client.py", DRIVERS / "curl" / "driver.sh", *NODE}
