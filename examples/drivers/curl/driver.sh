@@ -45,7 +45,7 @@ call() {
         headers+=(--header "$line")
     done
     if [ "$(jq -r '.body' <<<"$asked")" != null ]; then
-        headers+=(--data-binary "$(jq -r '.body' <<<"$asked")")
+        headers+=(--data-raw "$(jq -r '.body' <<<"$asked")")
     fi
     fetch --request "$(jq -r .method <<<"$asked")" --header "Authorization: Bearer ${token[$client]}" \
         "${headers[@]}" "$(jq -r .url <<<"$asked")" || fail transport "" "$body"
