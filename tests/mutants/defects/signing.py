@@ -33,6 +33,16 @@ class PutsTheTokenIntoTheUrlToo(Signer):
             request.prepare_url(request.url, {"access_token": token})
 
 
+@breaks("signing.header-only")
+class PutsARenewedTokenIntoTheUrlToo(Signer):
+    first = ""
+
+    def spoil(self, request: requests.PreparedRequest, token: str) -> None:
+        self.first = self.first or token
+        if token != self.first:
+            request.prepare_url(request.url, {"access_token": token})
+
+
 @breaks("signing.no-credentials")
 class SendsTheCredentialsToTheApi(Signer):
     def spoil(self, request: requests.PreparedRequest, token: str) -> None:
