@@ -254,7 +254,7 @@ def test_a_wrong_target_is_one_sentence(contract, check, pytester, target, messa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "Missing argument 'TARGET'"),
+        ((), "which client? Name a TARGET, or a program: --exec COMMAND"),
         ((MODEL, "--only", "nonsense"), "--only 'nonsense' matches no clause"),
         ((MODEL, "--examples", "0"), "'--examples'"),
         ((MODEL, "--fail-on", "shall"), "'--fail-on'"),
@@ -275,7 +275,7 @@ def test_a_wrong_option_is_one_sentence(check, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "the contract needs a client: pass --contract-client TARGET, or override"),
+        ((), "the contract needs a client: pass --contract-client TARGET or --contract-exec"),
         (("--contract-client", MODEL, "--contract-examples", "x"), "is not a whole number from 1"),
         (("--contract-client", MODEL, "--contract-fail-on", "x"), "is none of must, should, may"),
         (("--contract-client", MODEL, "--contract-profile", "x"), "there is no profile 'x'"),

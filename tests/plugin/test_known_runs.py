@@ -301,7 +301,7 @@ TAKES_NO_SHORTER_LIFETIME = """
 
 def test_what_the_state_machine_found_is_kept(check, pytester):
     pytester.makepyfile(acme=TAKES_NO_SHORTER_LIFETIME)
-    options = ("--only", "lifecycle", "--examples", "5", "--write-known", "known.toml")
+    options = ("--only", "lifecycle", "--examples", "150", "--write-known", "known.toml")
     assert check("acme.py", *options).returncode == 1
     assert 'example = [["begin", ' in (pytester.path / "known.toml").read_text(encoding="utf-8")
 

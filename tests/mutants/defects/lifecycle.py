@@ -19,7 +19,7 @@ class CannotLoseATokenTwice(TokenManager):
         super().discard(value)
 
 
-@breaks("lifecycle", examples=25)
+@breaks("lifecycle", examples=150)
 class TakesNoShorterLifetimeThanBefore(TokenManager):
     longest = 0.0
 
@@ -31,7 +31,7 @@ class TakesNoShorterLifetimeThanBefore(TokenManager):
         return lifetime
 
 
-@breaks("lifecycle", examples=25)
+@breaks("lifecycle", examples=150)
 class TiresAfterFiveTokens(TokenManager):
     fetched = 0
 
