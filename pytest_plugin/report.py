@@ -122,8 +122,7 @@ class Report:
         """
         if self.interrupted or self.driver_failures:
             return False
-        judged = self.count(Verdict.PASSED) + self.count(Verdict.KNOWN)
-        return not self.failures and not self.blocked and judged > 0
+        return self._was_reached and not self.failures and not self.blocked
 
     @property
     def failures(self) -> tuple[Row, ...]:
@@ -158,9 +157,14 @@ class Report:
         """0 conforms, 1 does not, 4 the driver failed, 5 nothing was tested; as pytest has it."""
         if self.driver_failures:
             return 4
-        if not any(row.verdict in _REACHED for row in self.rows):
+        if not self._was_reached:
             return 5
         return 0 if self.conforms else 1
+
+    @property
+    def _was_reached(self) -> bool:
+        """Whether anything at all was found out."""
+        return any(row.verdict in _REACHED for row in self.rows)
 
     def is_binding(self, clause: Clause) -> bool:
         """Whether breaking the clause fails the run."""
