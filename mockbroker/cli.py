@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,29 +82,55 @@ def serve(settings: ServeSettings) -> None:
 
 
 @cli.command()
+@click.argument("pattern", default="*", metavar="[PATTERN]")
 @click.option("--json", "as_json", is_flag=True, help="Print the catalogue as JSON.")
-def clauses(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
-    """Print the clauses of the contract."""
-    from mockbroker.spec.catalogue import CATALOGUE, CHAPTERS  # noqa: PLC0415 - only when needed
+def clauses(pattern: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    """Print the clauses of the contract.
 
+    Those whose id holds or matches PATTERN are told with why they are there, and how a client
+    that breaks them is mended.
+    """
+    from mockbroker.spec.catalogue import CATALOGUE, CHAPTERS, is_meant  # noqa: PLC0415
+
+    chosen = [entry for entry in CATALOGUE if is_meant(entry.id, pattern)]
+    if not chosen:
+        raise click.UsageError(f"no clause matches {pattern!r}; `mockbroker clauses` lists them")
     if as_json:
-        click.echo(json.dumps([_clause_row(c) for c in CATALOGUE], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([_clause_row(c) for c in chosen], indent=2, ensure_ascii=False))
         return
     for chapter in CHAPTERS:
-        click.echo(click.style(chapter, bold=True))
-        for entry in (c for c in CATALOGUE if c.chapter == chapter):
-            click.echo(f"  {entry.level.value:<8} {entry.id}: {entry.title}")
-            if entry.sources:
-                click.echo(" " * 11 + "; ".join(str(source) for source in entry.sources))
+        members = [entry for entry in chosen if entry.chapter == chapter]
+        if members:
+            click.echo(click.style(chapter, bold=True))
+        for entry in members:
+            _print_clause(entry, with_guidance=pattern != "*")
+
+
+def _print_clause(entry: Clause, *, with_guidance: bool) -> None:
+    click.echo(f"  {entry.level.value:<8} {entry.id}: {entry.title}")
+    if entry.sources:
+        click.echo(" " * 11 + "; ".join(str(source) for source in entry.sources))
+    if with_guidance:
+        from mockbroker.spec.guidance import GUIDANCE  # noqa: PLC0415 - only when needed
+
+        guidance = GUIDANCE[entry.id]
+        for label, text in (("Why", guidance.why), ("To mend it", guidance.mend)):
+            lines = textwrap.wrap(f"{label}: {text}", 89)
+            click.echo(textwrap.indent("\n".join(lines), " " * 11))
 
 
 def _clause_row(entry: Clause) -> dict[str, object]:
+    from mockbroker.spec.guidance import GUIDANCE  # noqa: PLC0415 - only when needed
+
+    guidance = GUIDANCE[entry.id]
     return {
         "id": entry.id,
         "level": entry.level.value,
         "title": entry.title,
         "sources": [str(source) for source in entry.sources],
         "passive": entry.passive,
+        "why": guidance.why,
+        "mend": guidance.mend,
     }
 
 

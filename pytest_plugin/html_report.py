@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mockbroker.spec.guidance import GUIDANCE, Guidance
 from pytest_plugin.exchange_texts import Message, Timeline, TokenLife, message_in, timeline_of
 
 __all__ = ["html_of"]
@@ -70,6 +71,7 @@ class _Detail:
     anchor: str
     clause: Mapping[str, Any]
     symbol: str
+    guidance: Guidance | None
     is_open: bool
     story: tuple[str, ...]
     steps: tuple[_Step, ...]
@@ -176,6 +178,7 @@ def _detail(number: int, row: Mapping[str, Any]) -> _Detail:
         anchor=f"c{number}-{row['id']}",
         clause=row,
         symbol=_SYMBOLS.get(row["verdict"], "·"),
+        guidance=GUIDANCE.get(row["id"]),
         is_open=row["verdict"] in _TELLING,
         story=story,
         steps=steps,

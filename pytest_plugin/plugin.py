@@ -122,9 +122,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _unwanted(clauses: list[pytest.Item], only: str) -> list[pytest.Item]:
-    from pytest_plugin.settings import is_chosen  # noqa: PLC0415 - only if used
+    from mockbroker.spec.catalogue import is_meant  # noqa: PLC0415 - only if used
 
-    return [item for item in clauses if not is_chosen(_clause_id(item), only)]
+    return [item for item in clauses if not is_meant(_clause_id(item), only)]
 
 
 def _clause_id(item: pytest.Item) -> str:

@@ -7,7 +7,6 @@ import shlex
 import shutil
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from contract_tests.program_driver import ProgramClients
 from contract_tests.run import RunSettings
 from contract_tests.target import TargetError, load_target
 from mockbroker.profiles import ConfigError, profile_named
-from mockbroker.spec.catalogue import CATALOGUE
+from mockbroker.spec.catalogue import CATALOGUE, is_meant
 from mockbroker.spec.clause import Level
 from pytest_plugin.known import KnownFailures
 from pytest_plugin.known_file import read_known_failures
@@ -30,7 +29,6 @@ __all__ = [
     "check_settings",
     "factory_from_options",
     "fail_on",
-    "is_chosen",
     "known_failures",
     "option",
     "output_files",
@@ -104,7 +102,7 @@ def problem_with(
         return str(error)
     if client and command:
         return f"a client and {prefix}exec are two clients; check one at a time"
-    if not any(is_chosen(known.id, only) for known in CATALOGUE):
+    if not any(is_meant(known.id, only) for known in CATALOGUE):
         return f"{prefix}only {only!r} matches no clause; `mockbroker clauses` lists them"
     for name, file in files.items():
         problem = problem_with_output(file) if file else ""
@@ -116,11 +114,6 @@ def problem_with(
 def output_files(config: pytest.Config) -> dict[str, str]:
     """The files to which the report is to be written, by the name of the option."""
     return {name: option(config, name) for name in OUTPUTS}
-
-
-def is_chosen(clause_id: str, only: str) -> bool:
-    """Whether a clause is to be judged: its id holds the text, which may have shell wildcards."""
-    return fnmatchcase(clause_id, f"*{only}*")
 
 
 def known_failures(config: pytest.Config) -> KnownFailures:

@@ -12,6 +12,7 @@ from typing import Any
 from contract_tests.verdicts import Finding, Verdict
 from mockbroker.spec.catalogue import CATALOGUE, clause
 from mockbroker.spec.clause import Clause, Level
+from mockbroker.spec.guidance import GUIDANCE
 from pytest_plugin.known import Listing, Standing
 from pytest_plugin.report import Report, Row
 
@@ -142,6 +143,7 @@ def story(finding: Finding) -> Iterator[Line]:
         ("story", finding.example),
         ("traffic", "\n".join(finding.exchanges)),
         ("try", finding.curl),
+        ("mend", GUIDANCE[known.id].mend),
     ):
         yield from _labelled(label, text)
 

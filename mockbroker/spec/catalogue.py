@@ -6,9 +6,11 @@ judge by it, reports and documentation are printed from it.
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from mockbroker.spec.clause import Clause, Level, Source
 
-__all__ = ["CATALOGUE", "CHAPTERS", "clause"]
+__all__ = ["CATALOGUE", "CHAPTERS", "clause", "is_meant"]
 
 MUST, SHOULD, MAY, PRACTICE = Level.MUST, Level.SHOULD, Level.MAY, Level.PRACTICE
 
@@ -364,6 +366,11 @@ CHAPTERS: tuple[str, ...] = tuple(dict.fromkeys(entry.chapter for entry in CATAL
 """The chapters of the contract, in order."""
 
 _BY_ID = {entry.id: entry for entry in CATALOGUE}
+
+
+def is_meant(clause_id: str, pattern: str) -> bool:
+    """Whether a clause's id holds the pattern, which may have shell wildcards."""
+    return fnmatchcase(clause_id, f"*{pattern}*")
 
 
 def clause(clause_id: str) -> Clause:

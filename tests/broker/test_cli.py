@@ -204,7 +204,21 @@ def test_clauses_lists_the_catalogue():
     text = run("clauses").stdout
     assert rows[0]["id"] == "request.method"
     assert all(row["id"] in text for row in rows)
-    assert {"id", "level", "title", "sources", "passive"} == set(rows[0])
+    assert {"id", "level", "title", "sources", "passive", "why", "mend"} == set(rows[0])
+
+
+def test_a_clause_is_told_with_why_it_is_there_and_how_a_client_is_mended():
+    told = run("clauses", "refresh.ahead").stdout
+    assert "refresh.ahead: refreshes before expiry" in told
+    assert "Why: " in told
+    assert "To mend it: " in told
+    assert "refresh.latency" not in told
+
+
+def test_what_names_no_clause_is_told():
+    done = run("clauses", "refresh.behind")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "no clause matches 'refresh.behind'" in done.stderr
 
 
 def test_explain_finds_nothing_wrong_with_a_good_command():

@@ -133,6 +133,7 @@ def test_the_story_says_all_that_is_needed():
         ["traffic", "#1"],
         ["#2", "GET"],
         ["try", "curl"],
+        ["mend", "Send"],
     ]
 
 

@@ -10,6 +10,7 @@ import pytest
 import mockbroker
 from mockbroker.spec.catalogue import CATALOGUE, CHAPTERS, clause
 from mockbroker.spec.clause import Level
+from mockbroker.spec.guidance import GUIDANCE
 from mockbroker.spec.judges import MESSAGE_CLAUSES, PASSIVE_CLAUSES, TRACE_JUDGES
 from tests.spec import test_judges
 
@@ -29,6 +30,13 @@ def test_what_a_document_demands_has_a_source():
     assert without - by_experience == {
         entry.id for entry in CATALOGUE if not entry.sources and entry.level is Level.PRACTICE
     }
+
+
+def test_every_clause_says_why_it_is_there_and_how_a_client_is_mended():
+    assert list(GUIDANCE) == [entry.id for entry in CATALOGUE]
+    for guidance in GUIDANCE.values():
+        assert guidance.why.endswith(".")
+        assert guidance.mend.endswith(".")
 
 
 def test_every_passive_clause_is_judged():
