@@ -16,11 +16,11 @@ _PATIENCE = 10
 
 
 def judge_hammering(trace: Trace) -> Iterator[Breach]:
-    """The same token request again at once, although the refusal was final.
+    """A token request again at once, although the refusal was final.
 
-    Within one use of the client a second one is too many. In traffic merely observed nobody
-    knows where a use begins, so that only a series within a second counts. A call that the API
-    refuses is a new reason to ask.
+    Within one use of the client a second one is too many, also with other credentials or in
+    another way. In traffic merely observed nobody knows where a use begins, so that only a series
+    of the same request within a second counts. A call that the API refuses is a new reason to ask.
     """
     series: list[Exchange] = []
     for exchange in trace.exchanges:
@@ -33,10 +33,10 @@ def judge_hammering(trace: Trace) -> Iterator[Breach]:
 
 
 def _again(before: Exchange, now: Exchange) -> bool:
-    if (before.request.body, before.credentials) != (now.request.body, now.credentials):
-        return False
     if now.use is not None:
         return before.use == now.use
+    if (before.request.body, before.credentials) != (now.request.body, now.credentials):
+        return False
     return now.received_at - before.received_at < _SAME_MOMENT
 
 
@@ -64,7 +64,7 @@ def _breach(series: list[Exchange]) -> Breach:
     status = series[-1].response.status if series[-1].response else 0
     return Breach(
         "errors.no-hammering",
-        f"after a final refusal ({status}) the same request was sent again, {len(series)} in all",
+        f"after a final refusal ({status}) the token was asked for again, {len(series)} times in all",
         "one attempt: asking again cannot change the answer",
         exchanges=tuple(exchange.number for exchange in series),
     )

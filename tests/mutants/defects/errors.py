@@ -90,6 +90,30 @@ class AsksThriceWhateverIsWrong(Retrying):
         return response.status_code in (400, 403)
 
 
+@breaks("basic.scheme", "errors.no-hammering")
+class TriesTheBodyWhenUnauthorized(Retrying):
+    """Finds out how the broker authenticates, as some libraries do."""
+
+    in_body = False
+
+    def asks_again(self, response: requests.Response) -> bool:
+        return response.status_code == 401
+
+    def pause(self, response: requests.Response) -> None:
+        self.in_body = True
+
+    def send_token_request(self) -> requests.Response:
+        self.in_body = False
+        return super().send_token_request()
+
+    def token_headers(self) -> dict[str, str]:
+        return {"Accept": "application/json"} if self.in_body else super().token_headers()
+
+    def token_parameters(self) -> dict[str, str]:
+        pair = {"client_id": self._client_id, "client_secret": self._client_secret}
+        return {**super().token_parameters(), **(pair if self.in_body else {})}
+
+
 class Patient(Retrying):
     """Asks again while the broker is down, unless it was told for how long."""
 

@@ -100,6 +100,15 @@ class RefreshesOnServerErrors(ApiClient):
         return response.status_code == 401 or response.status_code >= 500
 
 
+@breaks("signing.forbidden")
+class ForgetsItsTokenWhenForbidden(ApiClient):
+    def send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        response = super().send(method, url, token, **kwargs)
+        if response.status_code == 403:
+            self.tokens.discard(token)
+        return response
+
+
 @breaks("signing.cross-origin")
 class CarriesTheTokenAnywhere(ApiClient):
     def send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
