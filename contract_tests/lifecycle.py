@@ -168,6 +168,8 @@ class LifeOfClients(RuleBasedStateMachine):
 
     def _use_one(self, actor: _Actor, operation: str) -> None:
         self._script_for(actor)
+        if self._is_refused(actor):
+            actor.stage.make()
         outcome = actor.stage.use(operation)
         self._broker.clear_scripts()
         self._learn(actor, outcome)

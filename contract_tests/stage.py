@@ -128,6 +128,27 @@ class Stage:
 
     # -- using the client ----------------------------------------------------------------------
 
+    def make(self) -> None:
+        """Make the client, if it is not made yet, as a use of its own.
+
+        One that asks for a token as soon as it is made has had an attempt by then, and makes
+        another one when it is used: nobody is to count them together.
+        """
+        if self._client is not None:
+            return
+        _, seen, _ = self._begin()
+        words = "the client is made"
+        with self._bounded_requests(seen), self._told_by_driver(words):
+            answer = self._open()
+        exchanges = tuple(self.broker.journal)[seen:]
+        if answer.hung:
+            self._hang(words, exchanges)
+        if isinstance(answer.error, (SystemExit, KeyboardInterrupt)):
+            self._crash(words, answer.error)
+        error = f" → raised {self.masked(answer.error)}" if answer.error is not None else ""
+        if error or exchanges:
+            self.tell(f"{self._name}{words}{error}")
+
     def use(self, operation: str = "", path: str = VEHICLE) -> Outcome:
         """Use the client once: ``get_token``, or a signed GET; by default whatever it offers."""
         if (operation or self._run.capabilities[0]) == GET_TOKEN:

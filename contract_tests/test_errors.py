@@ -86,6 +86,7 @@ def test_invalid_client(scenario: Scenario) -> None:
                 stage.use_well(operation)
                 stage.advance(stage.broker.expires_in + 1)
             _fail(stage, fault)
+            stage.make()
             outcome = stage.use(operation)
             if has_token and not outcome.token_requests:
                 raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
@@ -102,6 +103,7 @@ def test_bad_request(scenario: Scenario) -> None:
 
     def play(fault: Fault, operation: str) -> None:
         with _failing(scenario, fault) as stage:
+            stage.make()
             _must_raise(stage, stage.use(operation), "the token endpoint answered 400")
 
     faults = [_refusal(400, code) for code in _CODES]
@@ -115,6 +117,7 @@ def test_no_hammering(scenario: Scenario) -> None:
     def play(fault: Fault, operation: str) -> None:
         with _failing(scenario, fault) as stage:
             with contextlib.suppress(ClientHung):
+                stage.make()
                 stage.use(operation)
             if not stage.trace.token_requests:
                 raise NotTested("blocked: the client never asked the broker for a token")
@@ -147,6 +150,7 @@ def test_server_error(scenario: Scenario) -> None:
 
 def _outcome_or_breach(stage: Stage, operation: str) -> Outcome:
     try:
+        stage.make()
         return stage.use(operation)
     except ClientHung as hang:
         if len(hang.exchanges) > _MOST_ATTEMPTS:
@@ -174,6 +178,7 @@ def test_retry_after(scenario: Scenario) -> None:
             value = _http_date(stage.now() + seconds) if as_date else seconds
             stage.broker.script(Fault.status(status, retry_after=value).times(2))
             stage.tell(f"the token endpoint answers {status} twice, Retry-After: {value}")
+            stage.make()
             with contextlib.suppress(ClientHung), token_request_gaps(stage) as gaps:
                 stage.use(operation)
             if not stage.trace.token_requests:
@@ -239,8 +244,9 @@ def test_timeout(scenario: Scenario) -> None:
         ) as stage:
             stage.broker.script(Fault.stall(_STALLED_SECONDS).times(_FOR_EVER))
             stage.tell(f"the token endpoint never answers; the client was told {timeout:g} s")
-            began = real_seconds()
             try:
+                stage.make()
+                began = real_seconds()
                 stage.use(operation)
             except ClientHung:
                 stage.breach(
@@ -287,6 +293,7 @@ def test_not_cached(scenario: Scenario) -> None:
 
 def _outcome_unless_flood(stage: Stage, operation: str) -> Outcome:
     try:
+        stage.make()
         return stage.use(operation)
     except ClientHung as hang:
         if not hang.is_flood:
@@ -307,6 +314,7 @@ def test_cause(scenario: Scenario) -> None:
     def play(refusal: tuple[int, str], operation: str) -> None:
         status, code = refusal
         with _failing(scenario, _refusal(status, code)) as stage:
+            stage.make()
             error = stage.use(operation).error
             if error is None:
                 raise NotTested("blocked: the client raised nothing")
