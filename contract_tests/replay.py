@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import hypothesis
 from hypothesis import strategies as st
 
+from contract_tests.draws import without_constants_of_modules
 from contract_tests.target import TargetError
 from contract_tests.verdicts import ScenarioEnded
 from mockbroker.spec.credentials import Credentials
@@ -122,7 +123,8 @@ def samples_of(strategy: st.SearchStrategy[Drawn]) -> list[Drawn]:
     def keep(example: Drawn) -> None:
         drawn.append(example)
 
-    settings(hypothesis.given(strategy)(keep))()
+    with without_constants_of_modules():
+        settings(hypothesis.given(strategy)(keep))()
     return drawn
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import hypothesis.errors
 
+from contract_tests.draws import without_constants_of_modules
 from contract_tests.verdicts import ContractBreached, ScenarioEnded
 
 __all__ = ["ShrinkLimit"]
@@ -65,7 +66,8 @@ class ShrinkLimit:
         What a client did once counts, even if the same story does not end like that again.
         """
         try:
-            yield
+            with without_constants_of_modules():
+                yield
         except (_Enough, hypothesis.errors.Flaky):
             if self._simplest is None:
                 raise

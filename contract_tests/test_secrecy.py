@@ -13,7 +13,7 @@ from contract_tests.exposure import Exposure, overheard
 from contract_tests.outcome import Outcome
 from contract_tests.scenario import Scenario
 from contract_tests.stage import Stage
-from contract_tests.verdicts import ClientHung, NotTested
+from contract_tests.verdicts import ClientHung, ContractBreached, NotTested
 from mockbroker.broker import Broker
 from mockbroker.faults import Fault
 from mockbroker.spec.credentials import Credentials
@@ -38,18 +38,23 @@ _MISHAPS: dict[str, Fault] = {
 @pytest.mark.contract_clause("secrecy.secret")
 def test_secret(scenario: Scenario) -> None:
     """Whatever goes well or wrong, the client secret is shown nowhere."""
-    _judge_exposure(scenario, "the client secret", lambda _: secret_forms(_CREDENTIALS))
+    scenario.share(_judge_exposure)
 
 
 @pytest.mark.contract_clause("secrecy.token")
 def test_token(scenario: Scenario) -> None:
     """Whatever goes well or wrong, no access token is shown anywhere."""
-    _judge_exposure(scenario, "an access token", lambda broker: broker.token_issued_values)
+    scenario.share(_judge_exposure)
 
 
-def _judge_exposure(
-    scenario: Scenario, what: str, secrets: Callable[[Broker], Iterable[str]]
-) -> None:
+_SECRETS: dict[str, tuple[str, Callable[[Broker], Iterable[str]]]] = {
+    "secrecy.secret": ("the client secret", lambda _: secret_forms(_CREDENTIALS)),
+    "secrecy.token": ("an access token", lambda broker: broker.token_issued_values),
+}
+
+
+def _judge_exposure(scenario: Scenario) -> None:
+    """Look for both where the client shows anything; what is not the scenario's own is noted."""
     hung: list[str] = []
 
     def play(mishap: str, operation: str) -> None:
@@ -67,11 +72,22 @@ def _judge_exposure(
             _watch(exposure, stage, stage.use(operation))
             if mishap and not _comes_back_when_it_goes_wrong(exposure, stage, mishap, operation):
                 hung.append(mishap)
-            where = exposure.first_with(secrets(stage.broker))
-            if where:
-                stage.breach(f"{what} is shown in {where}", "that it is shown nowhere")
+            for clause_id in sorted(_SECRETS, key=scenario.clause_id.__eq__):
+                try:
+                    _must_not_show(stage, exposure, clause_id)
+                except ContractBreached as breached:
+                    if clause_id == scenario.clause_id:
+                        raise
+                    scenario.run.note(breached)
 
     scenario.for_each(["", *_MISHAPS] if scenario.run.time.is_virtual else [""], play)
+
+
+def _must_not_show(stage: Stage, exposure: Exposure, clause_id: str) -> None:
+    what, secrets = _SECRETS[clause_id]
+    where = exposure.first_with(secrets(stage.broker))
+    if where:
+        stage.breach_of(clause_id, f"{what} is shown in {where}", "that it is shown nowhere")
 
 
 def _comes_back_when_it_goes_wrong(

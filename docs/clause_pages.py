@@ -65,9 +65,7 @@ def write_clause_pages(folder: Path) -> None:
             file.write_text(text, encoding="utf-8", newline="\n")
 
 
-def clause_page(
-    clause: Clause, story: Mapping[str, Any] | None, bugs: list[dict[str, str]]
-) -> str:
+def clause_page(clause: Clause, story: Mapping[str, Any] | None, bugs: list[dict[str, str]]) -> str:
     """The page of a clause, in Markdown."""
     parts = [_head(clause), _why(clause), _story(story), _mend(clause), _defects(clause)]
     return "\n".join(line for part in [*parts, _bugs(bugs)] for line in part) + "\n"
@@ -140,8 +138,8 @@ def _index() -> str:
     lines = [
         "# The clauses",
         "",
-        f"A sound token client keeps {len(CATALOGUE)} clauses. `MUST`, `SHOULD` and `MAY` come from",
-        "a cited sentence; `PRACTICE` is what experience asks and no document does.",
+        f"A sound token client keeps {len(CATALOGUE)} clauses. `MUST`, `SHOULD` and `MAY` come",
+        "from a cited sentence; `PRACTICE` is what experience asks and no document does.",
     ]
     for chapter, members in groupby(CATALOGUE, key=lambda clause: clause.chapter):
         rows = [f"| [`{c.id}`]({c.id}.md) | {c.level.value} | {c.title} |" for c in members]

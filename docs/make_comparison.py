@@ -1,8 +1,8 @@
 """Writes comparison.md: how other stand-ins for a token endpoint answer the same requests.
 
-`tox -e comparison` installs them and runs this, with Node.js. Every line of the table is what was seen: each
-server is started as its documentation shows, registered for one client where it can be, and sent
-one good request and several bad ones.
+`tox -e comparison` installs them and runs this; it needs Node.js. Every line of the table is what
+was seen: each server is started as its documentation shows, and sent one good request and several
+bad ones.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ PAGE = Path(__file__).with_name("comparison.md")
 BEGIN, END = "<!-- the table, by tox -e comparison -->", "<!-- the end of the table -->"
 FORM = "application/x-www-form-urlencoded"
 GRANT = "grant_type=client_credentials"
+AS_WELL = "client_id=shop&client_secret=s3cr%3Aet%2F%2B%3D"
+JSON = '{"grant_type": "client_credentials"}'
 GOOD = ("shop", "s3cr:et/+=")
 _TIMEOUT = 10
 
@@ -61,10 +63,10 @@ PROBES = (
     Probe("no Authorization header", pair=None),
     Probe("the secret ends in a line feed", suffix="\n"),
     Probe("asked by GET", method="GET"),
-    Probe("a body of JSON", body='{"grant_type": "client_credentials"}', content_type="application/json"),
+    Probe("a body of JSON", body=JSON, content_type="application/json"),
     Probe("no grant_type", body="scope=a"),
     Probe("grant_type twice", body=f"{GRANT}&{GRANT}"),
-    Probe("the credentials in the body as well", body=f"{GRANT}&client_id=shop&client_secret=s3cr%3Aet"),
+    Probe("the credentials in the body as well", body=f"{GRANT}&{AS_WELL}"),
 )
 
 

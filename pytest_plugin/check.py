@@ -153,6 +153,8 @@ def _arguments(target: str, options: dict[str, Any]) -> list[str]:
     arguments = [str(scenarios), "--confcutdir", str(scenarios), "-c", str(here / "check.ini")]
     arguments += ["-p", "pytest_plugin.plugin", "-p", "no:cacheprovider", "-p", "no:terminal"]
     arguments += ["-p", "no:faulthandler", "-p", "no:logging", "-p", "no:warnings"]
+    # It would collect garbage for a second in the end.
+    arguments += ["-p", "no:unraisableexception"]
     arguments += ["--contract-profile", options["profile"]]
     if target:
         arguments += ["--contract-client", target]
@@ -178,7 +180,8 @@ def _arguments(target: str, options: dict[str, Any]) -> list[str]:
 @contextmanager
 def _isolated() -> Iterator[None]:
     """No plugins but ours, no options but ours, and nothing written where the user works."""
-    before = dict(os.environ)
+    before, unraisable = dict(os.environ), sys.unraisablehook
+    sys.unraisablehook = _say_nothing  # what goes wrong in a client's __del__ is no verdict
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         os.environ.pop(name, None)
@@ -187,8 +190,13 @@ def _isolated() -> Iterator[None]:
         try:
             yield
         finally:
+            sys.unraisablehook = unraisable
             os.environ.clear()
             os.environ.update(before)
+
+
+def _say_nothing(_: object) -> None:
+    """In the place of a hook that prints."""
 
 
 class _Progress:

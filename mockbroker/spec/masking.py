@@ -30,9 +30,10 @@ def mask(text: str, credentials: Iterable[Credentials], token_values: Collection
     """The text with every secret, in any of its usual encodings, and every token replaced."""
     names = {value: "<token>" for value in token_values if len(value) >= _SHORTEST}
     names |= {form: "<secret>" for pair in credentials for form in secret_forms(pair)}
-    if not names:
+    there = [name for name in names if name in text]
+    if not there:
         return text
-    longest_first = sorted(names, key=len, reverse=True)
+    longest_first = sorted(there, key=len, reverse=True)
     return re.sub("|".join(map(re.escape, longest_first)), lambda found: names[found[0]], text)
 
 

@@ -64,7 +64,7 @@ def _breach(series: list[Exchange]) -> Breach:
     status = series[-1].response.status if series[-1].response else 0
     return Breach(
         "errors.no-hammering",
-        f"after a final refusal ({status}) the token was asked for again, {len(series)} times in all",
+        f"after a final refusal ({status}) it asked again, {len(series)} times in all",
         "one attempt: asking again cannot change the answer",
         exchanges=tuple(exchange.number for exchange in series),
     )
