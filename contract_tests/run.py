@@ -68,7 +68,7 @@ class RunSettings:
     """
 
     profile: Profile = AUTOGRAB
-    examples: int = 250
+    examples: int = 300
     seed: int | None = None
     fail_on: Level = Level.MUST
     target: str = ""

@@ -148,7 +148,7 @@ def test_short_lived(scenario: Scenario) -> None:
                     fetched,
                 )
 
-    short = (0, 1, 2, 5, 30, 60, 120, 300, 600)
+    short = (0, 1, 5, 30, 60, 300, 600)
     after_long_ones = (0, 1, 30) if scenario.run.time.is_virtual else ()
     first = [
         (before, lifetime, 3, operation)

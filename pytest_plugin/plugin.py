@@ -40,7 +40,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "the lowest level whose breach fails the run: must "
         "(default), should, may, practice",
     },
-    "examples": {"metavar": "N", "help": "how many examples to draw for a clause (default: 250)"},
+    "examples": {"metavar": "N", "help": "how many examples to draw for a clause (default: 300)"},
     "only": {
         "metavar": "PATTERN",
         "help": "judge the clauses whose id holds or matches it: 'basic.*'",
