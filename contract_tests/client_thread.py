@@ -180,23 +180,23 @@ def _processor_time(ident: int) -> int:
 
 
 class _Slot:
-    """Where a client thread leaves an answer."""
+    """Where a client thread leaves an answer; the first one counts."""
 
     def __init__(self) -> None:
-        self._done = threading.Event()
+        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self.answer = Answer(hung=True)
 
     def fill(self, answer: Answer) -> None:
-        if not self._done.is_set():
-            self.answer = answer
-            self._done.set()
+        self._answers.put(answer)
 
     def give_up(self) -> None:
-        self._done.set()
+        self._answers.put(Answer(hung=True))
 
     def wait(self, seconds: float) -> bool:
         """Whether an answer came in time."""
-        return self._done.wait(seconds) and not self.answer.hung
+        with contextlib.suppress(queue.Empty):
+            self.answer = self._answers.get(timeout=seconds)
+        return not self.answer.hung
 
 
 class _LazyLoop:

@@ -73,21 +73,22 @@ def _judge_exposure(scenario: Scenario) -> None:
             if mishap and not _comes_back_when_it_goes_wrong(exposure, stage, mishap, operation):
                 hung.append(mishap)
             for clause_id in sorted(_SECRETS, key=scenario.clause_id.__eq__):
-                try:
-                    _must_not_show(stage, exposure, clause_id)
-                except ContractBreached as breached:
-                    if clause_id == scenario.clause_id:
-                        raise
-                    scenario.run.note(breached)
+                _must_not_show(scenario, stage, exposure, clause_id)
 
     scenario.for_each(["", *_MISHAPS] if scenario.run.time.is_virtual else [""], play)
 
 
-def _must_not_show(stage: Stage, exposure: Exposure, clause_id: str) -> None:
+def _must_not_show(scenario: Scenario, stage: Stage, exposure: Exposure, clause_id: str) -> None:
     what, secrets = _SECRETS[clause_id]
     where = exposure.first_with(secrets(stage.broker))
-    if where:
+    if not where:
+        return
+    try:
         stage.breach_of(clause_id, f"{what} is shown in {where}", "that it is shown nowhere")
+    except ContractBreached as breached:
+        if clause_id == scenario.clause_id:
+            raise
+        scenario.run.note(breached)
 
 
 def _comes_back_when_it_goes_wrong(

@@ -21,7 +21,7 @@ from contract_tests.client_thread import in_client_thread
 __all__ = ["MovedTime", "RealTime", "StoryTime", "VirtualTime"]
 
 _START = datetime.datetime(2031, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc)
-_END = datetime.datetime(9000, 1, 1, tzinfo=datetime.timezone.utc)
+_LAST_MOMENT = datetime.datetime(9000, 1, 1, tzinfo=datetime.timezone.utc).timestamp()
 _NAP_SECONDS = 0.01
 _LONGEST_LEAP = 86400.0
 _CHICAGO = "CST6CDT,M3.2.0,M11.1.0"
@@ -81,7 +81,7 @@ class VirtualTime:
     is_virtual = moves_during_use = True
 
     def __init__(self) -> None:
-        self._now = _START
+        self._now, self._timestamp = _START, _START.timestamp()
         self._in_zone = False
         self._move: Callable[[datetime.datetime], None] | None = None
         self._lock = threading.Lock()
@@ -102,8 +102,7 @@ class VirtualTime:
 
     def now(self) -> float:
         """Unix seconds by the virtual clock."""
-        with self._lock:
-            return self._now.timestamp()
+        return self._timestamp
 
     def advance(self, seconds: float) -> None:
         """Move the clock by that many seconds."""
@@ -113,11 +112,11 @@ class VirtualTime:
     def advance_to(self, moment: float) -> None:
         """Move the clock on to a moment in Unix seconds, unless it is past or beyond calendars."""
         with self._lock:
-            if self._now.timestamp() < moment < _END.timestamp():
+            if self._timestamp < moment < _LAST_MOMENT:
                 self._set(datetime.datetime.fromtimestamp(moment, datetime.timezone.utc))
 
     def _set(self, now: datetime.datetime) -> None:
-        self._now = now
+        self._now, self._timestamp = now, now.timestamp()
         if self._move is not None:
             self._move(now)
             if self._in_zone:
