@@ -55,7 +55,10 @@ def test_the_client_of_the_recipe_conforms(pytester, monkeypatch):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
-    assert [target for target in targets if not (page.parent / target).exists()] == []
+    written = [
+        target for target in targets if not target.startswith("clauses/")
+    ]  # by `tox -e docs`
+    assert [target for target in written if not (page.parent / target).exists()] == []
 
 
 def test_commands_and_their_options_exist():
