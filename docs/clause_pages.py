@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, wrap
 from typing import Any
 
 from mockbroker.spec.catalogue import CATALOGUE
@@ -30,6 +31,7 @@ __all__ = ["STORIES", "clause_page", "read_bugs", "read_stories", "write_clause_
 
 ROOT = Path(__file__).parents[1]
 STORIES = Path(__file__).with_name("clause_stories.json")
+_WIDTH = 72
 _LEVELS = {
     Level.MUST: "A breach fails a run.",
     Level.SHOULD: "A breach is advice; it fails a run under `--fail-on should`.",
@@ -101,11 +103,18 @@ def _story(story: Mapping[str, Any] | None) -> Iterator[str]:
         return
     yield from ("", "## What a breach looks like", "")
     yield f"As `mockbroker check` tells of a client with this defect: {_words(story['mutant'])}."
-    yield from ("", "```text", f"found    {story['reason']}")
-    for label, lines in (("story", [story["example"]]), ("traffic", story["exchanges"])):
-        shown = [part for line in lines for part in dedent(line).splitlines()]
-        yield from (f"{'' if number else label:<8} {part}" for number, part in enumerate(shown))
+    yield from ("", "```text")
+    yield from _labelled("found", story["reason"])
+    yield from _labelled("story", dedent(story["example"]))
+    yield from _labelled("traffic", "\n".join(story["exchanges"]))
     yield "```"
+
+
+def _labelled(label: str, text: str) -> Iterator[str]:
+    """A label, and beside it the lines of a text, each no wider than a page."""
+    wrapped = partial(wrap, width=_WIDTH, break_on_hyphens=False, subsequent_indent="    ")
+    lines = [part for line in text.splitlines() for part in wrapped(line)]
+    yield from (f"{'' if number else label:<8} {line}" for number, line in enumerate(lines))
 
 
 def _mend(clause: Clause) -> Iterator[str]:
