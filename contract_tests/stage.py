@@ -252,7 +252,7 @@ class Stage:
         else:
             why = (
                 f"did not come back within {self._deadline:g} s of real time "
-                f"({len(exchanges)} requests seen meanwhile)"
+                f"(requests seen meanwhile: {len(exchanges)})"
             )
         self.tell(f"{words} → nothing: it {why}")
         told = self._hidden(f"{words} {why}\n{self.story}")

@@ -16,6 +16,7 @@ import com.google.api.client.json.gson.GsonFactory;
 import com.google.api.client.util.Clock;
 import com.google.gson.Gson;
 import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import java.io.BufferedReader;
@@ -79,7 +80,7 @@ public class Driver {
     String getToken() throws IOException {
       Long left = credential.getExpiresInSeconds();
       if (credential.getAccessToken() == null || left != null && left <= 60) {
-        credential.refreshToken();
+        if (!credential.refreshToken()) throw new IOException("the token was not refreshed");
       }
       return credential.getAccessToken();
     }
@@ -88,8 +89,9 @@ public class Driver {
       JsonObject headers = asked.getAsJsonObject("headers");
       ByteArrayContent content = null;
       if (!asked.get("body").isJsonNull()) {
-        String type = headers.has("Content-Type") ? headers.get("Content-Type").getAsString() : null;
-        content = ByteArrayContent.fromString(type, asked.get("body").getAsString());
+        JsonElement type = headers.remove("Content-Type");
+        String body = asked.get("body").getAsString();
+        content = ByteArrayContent.fromString(type == null ? null : type.getAsString(), body);
       }
       HttpRequest request =
           transport
