@@ -170,14 +170,17 @@ def _how() -> Iterator[str]:
 
 
 def main() -> None:
-    """Check the clients that are named, or all, and write the page."""
+    """Check the clients that are named, or all, and write the page after each."""
     known = json.loads(REPORTS.read_text(encoding="utf-8")) if REPORTS.is_file() else {}
     for name in sys.argv[1:] or CLIENTS:
         known[name] = check(CLIENTS[name])
-    reports = {name: known[name] for name in CLIENTS if name in known}
-    text = json.dumps(reports, indent=1, ensure_ascii=False) + "\n"
-    REPORTS.write_text(text, encoding="utf-8", newline="\n")
-    Path(__file__).with_name("clients.md").write_text(page(reports), encoding="utf-8", newline="\n")
+        reports = {each: known[each] for each in CLIENTS if each in known}
+        _write(REPORTS, json.dumps(reports, indent=1, ensure_ascii=False) + "\n")
+        _write(Path(__file__).with_name("clients.md"), page(reports))
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import ssl
 from typing import Any
 
@@ -24,7 +25,8 @@ def make_client(config: Any) -> httpx.Client:
         config.token_url,
         client_id=config.client_id,
         client_secret=config.client_secret,
-        client=httpx.Client(timeout=config.timeout, verify=verify),
+        client=httpx.Client(verify=verify),
+        timeout=math.ceil(config.timeout),  # the library rounds down, and cannot wait for 0 s
         **scope,
     )
     return httpx.Client(auth=auth, timeout=config.timeout, verify=verify)

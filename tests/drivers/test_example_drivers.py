@@ -31,10 +31,17 @@ def argv(command: str) -> list[str]:
 
 def can_run(command: str) -> bool:
     """Whether what the driver needs is installed here."""
-    program = command.partition(" ")[0]
-    needed = {"node": ["node"], "bash": ["bash", "curl", "jq"]}.get(program, [])
-    has_modules = program != "node" or (DRIVERS / "node" / "node_modules").is_dir()
-    return all(map(shutil.which, needed)) and has_modules
+    program = argv(command)[0]
+    if program == "ruby":
+        has_gem = [program, "-e", "require 'oauth2'"]
+        return bool(shutil.which(program)) and _succeeds(has_gem)
+    installed = {"node": "node/node_modules", "java": "java/target/dependency"}.get(program, "")
+    programs = [program, "curl", "jq"] if program == "bash" else [program]
+    return all(map(shutil.which, programs)) and (DRIVERS / installed).is_dir()
+
+
+def _succeeds(command: list[str]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -69,5 +76,6 @@ def test_readme_tells_the_verdicts(command, tmp_path):
 
 
 def test_readme_tells_of_every_driver():
-    named = {ROOT / command.split()[1] for command in told()}
-    assert named == {DRIVERS / "model_client.py", DRIVERS / "curl" / "driver.sh", *NODE}
+    named = {ROOT / command.split()[-1] for command in told()}
+    others = ["model_client.py", "curl/driver.sh", "go/driver", "java/Driver.java"]
+    assert named == {*NODE, DRIVERS / "ruby" / "driver.rb", *(DRIVERS / each for each in others)}

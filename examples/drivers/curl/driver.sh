@@ -3,17 +3,23 @@
 # Drives itself in JSON lines; see docs/drivers.md. Needs bash 5, curl and jq.
 set -u
 shopt -s lastpipe
-declare -A config token until_seconds
+declare -A token_url user timeout token until_seconds
 ahead=0
 
 now() { echo $((EPOCHSECONDS + ahead)); }
 
-setting() { jq -r ".$1 // empty" <<<"${config[$client]}"; }
+# Sets variables to what jq finds in a JSON text: assign TEXT NAME=FILTER...
+assign() {
+    local text=$1 pair program=
+    shift
+    for pair in "$@"; do program+=" ${pair%%=*}=\\(${pair#*=})"; done
+    eval "$(jq -r "@sh \"$program\"" <<<"$text")"
+}
 
 # curl's exit status, and in `status` and `body` what came.
 fetch() {
     local answer
-    answer=$(curl --silent --show-error --max-time "$(setting timeout)" \
+    answer=$(curl --silent --show-error --max-time "${timeout[$client]}" \
         --write-out '\n%{http_code}' "$@" 2>&1) || {
         body=$answer status=0
         return 1
@@ -22,20 +28,23 @@ fetch() {
 }
 
 get_token() {
-    local code
+    local code found= seconds=
     if [ -n "${token[$client]-}" ] && [ "$(now)" -lt "${until_seconds[$client]}" ]; then return; fi
     unset "token[$client]"
-    if ! fetch --user "$(setting client_id):$(setting client_secret)" \
-        --data grant_type=client_credentials "$(setting token_url)"; then
+    if ! fetch --user "${user[$client]}" --data grant_type=client_credentials \
+        "${token_url[$client]}"; then
         fail transport "" "$body"
     elif [ "$status" != 200 ]; then
         code=$(jq -r '.error? // ""' <<<"$body" 2>/dev/null)
         fail oauth "$code" "status $status $code"
-    elif ! token[$client]=$(jq -er '.access_token | strings | select(. != "")' <<<"$body" 2>/dev/null); then
-        unset "token[$client]"
-        fail malformed "" "there is no access_token"
     else
-        until_seconds[$client]=$(($(now) + $(jq -r '.expires_in | floor' <<<"$body") - 30))
+        assign "$body" 'found=.access_token | strings' \
+            'seconds=.expires_in | tonumber? // 0 | floor' 2>/dev/null
+        if [ -z "$found" ]; then
+            fail malformed "" "there is no access_token"
+        else
+            token[$client]=$found until_seconds[$client]=$(($(now) + seconds - 30))
+        fi
     fi
 }
 
@@ -60,11 +69,15 @@ fail() {
 }
 
 while IFS= read -r asked; do
-    id=$(jq .id <<<"$asked") op=$(jq -r .op <<<"$asked") client=$(jq -r '.client // ""' <<<"$asked")
+    assign "$asked" 'id=.id | tojson' op=.op 'client=.client // ""'
     failed=
     case $op in
     hello) say '{id: $id, ok: {name: "curl", version: "1", capabilities: ["get_token", "request", "clock"]}}' ;;
-    open) config[$client]=$(jq -c .config <<<"$asked") && say '{id: $id, ok: {}}' ;;
+    open)
+        assign "$asked" token_url[$client]=.config.token_url timeout[$client]=.config.timeout \
+            'user[$client]=.config | "\(.client_id):\(.client_secret)"'
+        say '{id: $id, ok: {}}'
+        ;;
     get_token)
         get_token
         [ -n "$failed" ] || say --arg token "${token[$client]}" '{id: $id, ok: {access_token: $token}}'
@@ -75,7 +88,7 @@ while IFS= read -r asked; do
         [ -n "$failed" ] || say --argjson status "$((10#$status))" '{id: $id, ok: {status: $status}}'
         ;;
     advance) ahead=$((ahead + $(jq '.seconds | floor' <<<"$asked"))) && say '{id: $id, ok: {}}' ;;
-    close) unset "config[$client]" "token[$client]" && say '{id: $id, ok: {}}' ;;
+    close) unset "token[$client]" && say '{id: $id, ok: {}}' ;;
     bye) say '{id: $id, ok: {}}' && break ;;
     *) say '{id: $id, unsupported: true}' ;;
     esac
