@@ -19,7 +19,8 @@ _TELLING = Credentials("client id", "p w+/=%~")
 
 def authentication_conventions(run: ContractRun) -> dict[str, Any]:
     """How the client encodes credentials, and where it puts them; empty if it never asked."""
-    with Stage(run, "basic.credentials", credentials=_TELLING) as stage:
+    elsewhere = ["basic.credentials"]
+    with Stage(run, "response.documented", credentials=_TELLING, elsewhere=elsewhere) as stage:
         stage.use()
         requests = [exchange.request for exchange in stage.trace.token_requests]
     if not requests:

@@ -170,10 +170,11 @@ class LifeOfClients(RuleBasedStateMachine):
         self._script_for(actor)
         if self._is_refused(actor):
             actor.stage.make()
+        is_slow = bool(self._slow)
         outcome = actor.stage.use(operation)
         self._broker.clear_scripts()
         self._learn(actor, outcome)
-        self._judge(actor, outcome)
+        self._judge(actor, outcome, is_slow=is_slow)
         actor.was_refused = outcome.error is not None and self._is_refused(actor)
 
     def _what_the_hang_breaks(self, actor: _Actor, hang: ClientHung) -> ScenarioEnded:
@@ -272,12 +273,12 @@ class LifeOfClients(RuleBasedStateMachine):
                     self._slow_tokens[exchange.token] = self._slow
                 self._slow = 0
 
-    def _judge(self, actor: _Actor, outcome: Outcome) -> None:
+    def _judge(self, actor: _Actor, outcome: Outcome, *, is_slow: bool) -> None:
         if outcome.is_late:
             self._judge_late(actor, outcome)
         elif self._is_refused(actor):
             self._judge_refused(actor, outcome)
-        else:
+        elif not (is_slow and outcome.error):  # a client may have waited for long enough
             self._judge_well(actor, outcome)
         for breach in judge_trace(actor.stage.trace):
             if breach.clause_id not in self._judged_otherwise():

@@ -63,9 +63,8 @@ class AsyncTokenManager:
         """A token that is valid now. Raises TokenError if none can be had."""
         # One task fetches; the others wait for what it got.
         async with self._lock:
-            now = time.time()
-            if self._token is None or now >= self._token.refresh_at:
-                self._token = await self._refreshed(now)
+            if self._token is None or time.time() >= self._token.refresh_at:
+                self._token = await self._refreshed()
             return self._token.value
 
     async def discard(self, value: str) -> None:
@@ -74,12 +73,13 @@ class AsyncTokenManager:
             if self._token is not None and self._token.value == value:
                 self._token = None
 
-    async def _refreshed(self, now: float) -> AccessToken:
+    async def _refreshed(self) -> AccessToken:
         try:
             return await self._fetch()
         except TokenError:
-            # An outage while the token is still good is no reason to fail the caller.
-            if self._token is not None and now < self._token.expires_at:
+            # An outage while the token is still good is no reason to fail the caller. The attempt
+            # may have taken long: only now does the clock tell.
+            if self._token is not None and time.time() < self._token.expires_at:
                 return self._token
             raise
 

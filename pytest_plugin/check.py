@@ -50,9 +50,10 @@ _LEVELS = ("must", "should", "may", "practice")
 @click.option("--fail-on", type=click.Choice(_LEVELS), default="must", show_default=True)
 @click.option(
     "--only",
-    default="",
+    multiple=True,
     metavar="PATTERN",
-    help="Clauses whose id holds or matches it: refresh, basic.utf8, 'signing.*'",
+    help="Clauses whose id holds or matches it: refresh, basic.utf8, 'signing.*'. May be given "
+    "several times, or several with commas.",
 )
 @click.option(
     "--examples",
@@ -87,7 +88,7 @@ def check(context: click.Context, /, target: str, **options: Any) -> None:
         client=target,
         command=options["command"],
         profile=options["profile"],
-        only=options["only"],
+        only=",".join(options["only"]),
         files={name: options[name] for name in OUTPUTS},
         prefix="--",
     )
@@ -173,7 +174,7 @@ def _arguments(target: str, options: dict[str, Any]) -> list[str]:
     if options["known"]:
         arguments += ["--contract-known", str(Path(options["known"]).resolve())]
     if options["only"]:
-        arguments += ["--contract-only", options["only"]]
+        arguments += ["--contract-only", ",".join(options["only"])]
     return arguments
 
 

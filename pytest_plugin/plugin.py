@@ -43,7 +43,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "examples": {"metavar": "N", "help": "how many examples to draw for a clause (default: 300)"},
     "only": {
         "metavar": "PATTERN",
-        "help": "judge the clauses whose id holds or matches it: 'basic.*'",
+        "help": "judge the clauses whose id holds or matches it, or one of several "
+        "with commas: 'basic.*,cache'",
     },
     "seed": {"metavar": "N", "help": "explore again what a run with that seed explored"},
     "known": {"metavar": "FILE", "help": "a TOML file of failures that are expected"},

@@ -102,8 +102,9 @@ def problem_with(
         return str(error)
     if client and command:
         return f"a client and {prefix}exec are two clients; check one at a time"
-    if not any(is_meant(known.id, only) for known in CATALOGUE):
-        return f"{prefix}only {only!r} matches no clause; `mockbroker clauses` lists them"
+    for part in only.split(","):
+        if not any(is_meant(known.id, part) for known in CATALOGUE):
+            return f"{prefix}only {part!r} matches no clause; `mockbroker clauses` lists them"
     for name, file in files.items():
         problem = problem_with_output(file) if file else ""
         if problem:

@@ -369,8 +369,11 @@ _BY_ID = {entry.id: entry for entry in CATALOGUE}
 
 
 def is_meant(clause_id: str, pattern: str) -> bool:
-    """Whether a clause's id holds the pattern, which may have shell wildcards."""
-    return fnmatchcase(clause_id, f"*{pattern}*")
+    """Whether a clause's id holds the pattern, or one of several with commas between them.
+
+    A pattern may have shell wildcards.
+    """
+    return any(fnmatchcase(clause_id, f"*{part.strip()}*") for part in pattern.split(","))
 
 
 def clause(clause_id: str) -> Clause:

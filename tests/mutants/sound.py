@@ -88,6 +88,17 @@ class Transparent(TokenManager):
         return response
 
 
+class HasADeadline(TokenManager):
+    """Bounds the whole exchange by its clock, not each wait in it."""
+
+    def send_token_request(self) -> requests.Response:
+        until = time.monotonic() + self._timeout
+        response = super().send_token_request()
+        if time.monotonic() >= until:
+            raise TokenError("the auth-broker took too long")
+        return response
+
+
 class InTheBackground(TokenManager):
     """Refreshes in a thread of its own, and looks at the clock at each use as well."""
 
@@ -153,6 +164,11 @@ def leaves_out_the_scope(config: Any) -> Any:
 @passes_all_but("errors.cause", "refresh.outage-while-valid")
 def lets_exceptions_through(config: Any) -> Any:
     return make(Transparent, config)
+
+
+@passes_all_but()
+def has_a_deadline(config: Any) -> Any:
+    return make(HasADeadline, config)
 
 
 @passes_all_but()

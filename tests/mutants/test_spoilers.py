@@ -99,10 +99,10 @@ class SleepsForAnHour(TokenManager):
         time.sleep(0.2)
         return token
 
-    def _refreshed(self, now):
+    def _refreshed(self):
         if self._token is None:
             time.sleep(3600)
-        return super()._refreshed(now)
+        return super()._refreshed()
 
 
 def test_exceptions_that_cannot_be_printed_are_exceptions_all_the_same():

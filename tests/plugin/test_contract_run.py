@@ -256,6 +256,7 @@ def test_a_wrong_target_is_one_sentence(contract, check, pytester, target, messa
     [
         ((), "which client? Name a TARGET, or a program: --exec COMMAND"),
         ((MODEL, "--only", "nonsense"), "--only 'nonsense' matches no clause"),
+        ((MODEL, "--only", "refresh", "--only", "x-y"), "--only 'x-y' matches no clause"),
         ((MODEL, "--examples", "0"), "'--examples'"),
         ((MODEL, "--fail-on", "shall"), "'--fail-on'"),
         ((MODEL, "--profile", "acme"), "there is no profile 'acme'; known are autograb, rfc6749"),

@@ -35,11 +35,11 @@ class OverlooksA401(Lenient):
 
 @breaks("errors.invalid-client")
 class KeepsItsTokenWhenRefused(TokenManager):
-    def _refreshed(self, now: float) -> AccessToken:
+    def _refreshed(self) -> AccessToken:
         try:
-            return self.fetch_token()
+            return super()._refreshed()
         except TokenError as error:
-            if self._token is not None and (now < self._token.expires_at or "401" in str(error)):
+            if self._token is not None and "401" in str(error):
                 return self._token
             raise
 
