@@ -10,6 +10,8 @@ import pytest
 from contract_tests.target import Target, TargetError, load_target
 from tests.mutants.kit import verdicts_on
 
+PATIENCE = 12.0
+"""Seconds: as much longer as some clients need for giving up, as a check has."""
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -35,7 +37,8 @@ def load(client: str) -> Target:
 @pytest.mark.parametrize("client", told())
 def test_readme_tells_the_verdicts(client):
     factory = load(client).factory
-    found = {name: verdict.value for name, (verdict, _) in verdicts_on(factory).items()}
+    verdicts = verdicts_on(factory, patience=PATIENCE)
+    found = {name: verdict.value for name, (verdict, _) in verdicts.items()}
     assert found == told()[client]
 
 

@@ -161,9 +161,7 @@ class MakesDoWithAnExpiredToken(TokenManager):
         try:
             return super()._refreshed()
         except TokenError as error:
-            if self._token is not None and (
-                time.time() < self._token.expires_at or is_outage(error)
-            ):
+            if self._token is not None and is_outage(error):
                 return self._token
             raise
 
