@@ -69,15 +69,34 @@ def check_as_program(*options: str) -> float:
     return now() - began
 
 
+def check_by_pytest(workers: int) -> float:
+    """Seconds of a contract run by pytest, in that many workers; 0 is without them."""
+    began = now()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-n", str(workers)]
+    command += ["--pyargs", "contract_tests", "--contract-client", MODEL]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    return now() - began
+
+
 def main() -> None:
     """Measure and print the table."""
-    rounds = [(check_as_program(), check_as_program("--examples", "5")) for _ in range(ROUNDS)]
-    full, quick = (statistics.median(column) for column in zip(*rounds, strict=True))
+    rounds = [
+        (
+            check_as_program(),
+            check_as_program("--examples", "5"),
+            check_by_pytest(workers=0),
+            check_by_pytest(workers=2),
+        )
+        for _ in range(ROUNDS)
+    ]
+    full, quick, one, two = (statistics.median(column) for column in zip(*rounds, strict=True))
     inside = [check_in_process() for _ in range(ROUNDS)]
     wall, http = (statistics.median(column) for column in list(zip(*inside, strict=True))[:2])
     print(f"a check of the model client, median of {ROUNDS}")
     print(f"default examples    {full:6.1f} s")
     print(f"--examples 5        {quick:6.1f} s ({quick / full:.0%})")
+    print(f"pytest              {one:6.1f} s")
+    print(f"pytest -n 2         {two:6.1f} s ({one / two:.2f} times as fast)")
     print(f"HTTP                {http:6.1f} s of {wall:.1f} s in process ({http / wall:.0%})")
     print(f"exchanges           {inside[0][2]:6d}, {http / inside[0][2] * 1e3:.1f} ms each")
 
