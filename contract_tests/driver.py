@@ -68,6 +68,10 @@ class DriverSource(Protocol):
         """What is known of the client by itself: ``name``, ``version``, ``capabilities``."""
 
     @property
+    def maker(self) -> str:
+        """What makes the clients, in words."""
+
+    @property
     def failures(self) -> Sequence[str]:
         """How what drives the clients failed so far, which says nothing of the clients."""
 

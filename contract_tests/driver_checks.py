@@ -10,7 +10,6 @@ from typing import Any
 from contract_tests.client import ClientConfig
 from contract_tests.driver_protocol import (
     CAPABILITIES,
-    ClientError,
     Hello,
     ProtocolError,
     Reply,
@@ -18,7 +17,9 @@ from contract_tests.driver_protocol import (
 )
 from contract_tests.outcome import GET_TOKEN, REQUEST
 from contract_tests.program import Program, ProgramDied, ProgramSilent
-from contract_tests.program_driver import in_words, introduction_of
+from contract_tests.program_driver import ProgramClients, in_words, introduction_of
+from contract_tests.rehearsal import rehearsed_run
+from contract_tests.run import RunSettings
 from mockbroker.broker import Broker
 from mockbroker.faults import Fault
 from mockbroker.spec.credentials import Credentials, TokenState
@@ -35,8 +36,9 @@ _LIFETIME = 3600
 
 @dataclass(frozen=True, slots=True)
 class DriverCheck:
-    """What was tried, and in words what was wrong; ``is_skipped`` if the driver does not offer it.
+    """What was tried, and in words what was wrong.
 
+    ``is_skipped`` if nothing is: the driver does not offer it, or the client may be what is odd.
     Texts have secrets and tokens masked.
     """
 
@@ -47,6 +49,10 @@ class DriverCheck:
 
 class _Wrong(Exception):  # noqa: N818 - a finding
     """What was answered is well-formed, and not what the broker saw."""
+
+
+class _Odd(Exception):  # noqa: N818 - a finding
+    """What was answered may be what the client did; then it is for a check to judge."""
 
 
 def check_driver(argv: Sequence[str]) -> Iterator[DriverCheck]:
@@ -62,6 +68,17 @@ def check_driver(argv: Sequence[str]) -> Iterator[DriverCheck]:
             yield from trial.run()
         finally:
             program.kill()
+    if trial.wants_a_clock:
+        yield _what_moves_its_time(argv)
+
+
+def _what_moves_its_time(argv: Sequence[str]) -> DriverCheck:
+    with rehearsed_run(ProgramClients(argv), RunSettings()) as run:
+        if run.time.is_virtual:
+            return DriverCheck(f"a check moves the time of the client by {run.time.kind}")
+    what = "a check moves the time of the client"
+    waits = "nothing can: tokens will live for seconds, and what takes longer is not-tested"
+    return DriverCheck(what, waits, is_skipped=True)
 
 
 class _Trial:
@@ -73,6 +90,11 @@ class _Trial:
         self._names = map("client-{}".format, itertools.count(1))
         self._offered: tuple[str, ...] = ()
         self._is_over = False
+
+    @property
+    def wants_a_clock(self) -> bool:
+        """Whether the driver works, and does not move the time of its client by itself."""
+        return bool(self._offered) and "clock" not in self._offered and not self._is_over
 
     def run(self) -> Iterator[DriverCheck]:
         first = self._tried("hello introduces the driver", self._hello)
@@ -100,15 +122,16 @@ class _Trial:
             if capability and capability not in self._offered:
                 yield DriverCheck(what, f"{capability} is not offered", is_skipped=True)
                 continue
-            checked = self._tried(what, step)
-            yield checked
-            if checked.problem and self._is_over:
-                return
+            yield self._tried(what, step)
         yield self._tried("bye ends the program and all that it has begun", self._bye)
 
     def _tried(self, what: str, step: Callable[[], None]) -> DriverCheck:
+        if self._is_over:
+            return DriverCheck(what, "not tried: the program has failed", is_skipped=True)
         try:
             step()
+        except _Odd as odd:
+            return DriverCheck(what, str(odd), is_skipped=True)
         except (ProtocolError, ProgramDied, ProgramSilent) as error:
             self._is_over = True
             return DriverCheck(what, self._in_words(error))
@@ -176,25 +199,27 @@ class _Trial:
             )
 
     def _refusal(self) -> None:
-        name = self._opened()
         self._broker.script(_REFUSAL)
-        if self._error_of(name) is None:
-            raise _Wrong(
-                "the broker answered with 401 invalid_client, and the answer to that is no "
-                'err; expected {"kind": "oauth", "code": "invalid_client", "message": text}'
-            )
+        self._must_fail(
+            "the broker answered with 401 invalid_client",
+            '{"kind": "oauth", "code": "invalid_client", "message": text}',
+        )
 
     def _nonsense(self) -> None:
-        name = self._opened()
         self._broker.script(Fault.invalid_json())
-        if self._error_of(name) is None:
-            raise _Wrong(
-                "the broker answered with half of the JSON, and the answer is no err; expected "
-                '{"kind": "malformed", "message": text}'
-            )
+        self._must_fail(
+            "the broker answered with half of the JSON", '{"kind": "malformed", "message": text}'
+        )
 
-    def _error_of(self, name: str) -> ClientError | None:
-        return self._said(GET_TOKEN if GET_TOKEN in self._offered else REQUEST, name).error
+    def _must_fail(self, why: str, expected: str) -> None:
+        has_tokens = GET_TOKEN in self._offered
+        said = self._said(GET_TOKEN if has_tokens else REQUEST, self._opened())
+        if said.error is not None:
+            return
+        told = f"{why}, and the answer to that is no err; expected {expected}"
+        if not has_tokens or not said.value:
+            raise _Odd(f"{told}, unless the client itself saw no failure in it")
+        raise _Wrong(told)
 
     def _unknown(self) -> None:
         if not self._program.exchange("fly", _DEADLINE_SECONDS).is_unsupported:

@@ -134,7 +134,8 @@ def _client_error(err: Any, op: str) -> ClientError:
     if not isinstance(code, str) or not isinstance(message, str):
         raise ProtocolError(f"the answer to {op} has err {_quoted(err)}; its members are texts")
     if err["kind"] == "internal":
-        raise ProtocolError(f"the driver failed at {op}: {code} {message}".strip())
+        told = " ".join(filter(None, (code, message)))
+        raise ProtocolError(f"the driver failed at {op}: {told}")
     return ClientError(err["kind"], code, message)
 
 

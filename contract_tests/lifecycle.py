@@ -41,6 +41,7 @@ _FOR_EVER = 1000
 _LONGEST_LEEWAY = 600
 _OUTAGES = {"answers 503": Fault.status(503), "resets connections": Fault.reset()}
 _STALE = Fault.status(401, body={"error": "invalid_client"})
+_SOME_SECONDS = 5
 _MOST_CLIENTS = 3
 _NUMBERS = st.integers(0, _MOST_CLIENTS - 1)
 _WAYS = st.integers(0, 1)
@@ -223,7 +224,8 @@ class LifeOfClients(RuleBasedStateMachine):
     @rule(number=_NUMBERS, then=_THEN)
     @_remembered
     def revoke(self, number: int, then: int) -> None:
-        """Every token becomes worthless."""
+        """Every token becomes worthless, some seconds after the last one came."""
+        self._actors[0].stage.advance(_SOME_SECONDS if self.run.time.is_virtual else 0)
         self._broker.revoke_tokens()
         self._story.append("the broker revokes every token")
         self._perhaps_use(number, then)

@@ -46,6 +46,8 @@ _QUOTED_STDERR = 2000
 class ProgramClients:
     """The clients that a program drives. It is started when it is needed, and again if it fails."""
 
+    maker = "the driver's open"
+
     def __init__(self, argv: Sequence[str]) -> None:
         self._argv = tuple(argv)
         self._hello: Hello | None = None

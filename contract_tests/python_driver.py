@@ -116,6 +116,7 @@ class PythonDriver:
 class PythonClients:
     """The clients that a factory makes in this process."""
 
+    maker = "the factory"
     failures = ()
 
     def __init__(self, factory: ClientFactory) -> None:

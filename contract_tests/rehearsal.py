@@ -14,14 +14,19 @@ from contract_tests.one_processor import one_processor
 from contract_tests.run import ContractRun, Rehearsal, RunSettings
 from contract_tests.stage import Stage
 from contract_tests.target import TargetError
-from contract_tests.verdicts import ClientCrashed, ClientHung, NotTested
+from contract_tests.verdicts import ClientCrashed, ClientHung, DriverFailed, NotTested
 from mockbroker.spec.credentials import Credentials
+from mockbroker.spec.masking import mask
 
 __all__ = ["rehearsed_run"]
 
 _CREDENTIALS = Credentials("rehearsal", "rehearsal-s3cret")
 _LONG_LIFETIME = 3600
-_SHORT_LIFETIME = 2
+_SHORT_LIFETIME = 1
+_SURELY_LATE = 1.5
+"""Seconds after which also who counts in whole seconds, and rounds down, has seen an expiry."""
+_ADVICE = "`mockbroker driver-test` tells what a driver does wrong"
+_NO_VERDICT = (NotTested, ClientHung, ClientCrashed, DriverFailed)
 
 
 @contextlib.contextmanager
@@ -62,7 +67,7 @@ def _rehearse(run: ContractRun) -> Rehearsal:
 
 def _keeps_token(run: ContractRun) -> bool:
     """Whether a token is used twice at once; by a clock that means nothing to it, it may not be."""
-    with contextlib.suppress(NotTested, ClientHung, ClientCrashed), _stage(run) as stage:
+    with contextlib.suppress(*_NO_VERDICT), _stage(run) as stage:
         stage.use()
         return stage.use().token == stage.use().token
     return False
@@ -76,24 +81,35 @@ def _what_blocks(run: ContractRun) -> Rehearsal | None:
             except NotTested as obstacle:
                 reason = str(obstacle).removeprefix("blocked: ")
                 return Rehearsal(f"{operation}: {reason}")
+            except DriverFailed as failed:
+                return Rehearsal(_first_line(failed))
             except (ClientHung, ClientCrashed) as end:
-                return Rehearsal(str(end).splitlines()[0], hung=True)
+                return Rehearsal(_first_line(end), hung=True)
     return None
 
 
 def _capabilities(run: ContractRun) -> tuple[str, ...]:
     with _stage(run) as stage:
         client = run.clients.driver(stage.config, run.settings.deadline)
-        answer = client.open()
+        try:
+            answer = client.open()
+        except (ClientCrashed, DriverFailed) as end:
+            told = mask(str(end), stage.broker.registered, ())
+            raise TargetError(f"no client could be made: {told}\n{_ADVICE}") from None
         client.close()
+    maker = run.clients.maker
     if answer.hung:
-        raise TargetError("the factory did not return; it must make a client without waiting")
+        raise TargetError(f"{maker} did not come back; it must make a client without waiting")
     if answer.error is not None:
         raise TargetError(
-            f"the factory raised {stage.masked(answer.error)}; it is called with a ClientConfig "
-            "and must return the client"
+            f"{maker} raised {stage.masked(answer.error)}; it is called with a ClientConfig and "
+            "must make the client"
         )
     return tuple(answer.value)
+
+
+def _first_line(end: Exception) -> str:
+    return str(end).partition("\n")[0]
 
 
 def _stage(run: ContractRun, expires_in: float = _LONG_LIFETIME) -> Stage:
@@ -108,8 +124,8 @@ def _stage(run: ContractRun, expires_in: float = _LONG_LIFETIME) -> Stage:
 
 def _refreshes_after(run: ContractRun, lifetime: float) -> bool:
     """Whether the client has a new token once that lifetime, in seconds, has passed."""
-    with contextlib.suppress(NotTested, ClientHung, ClientCrashed), _stage(run, lifetime) as stage:
+    with contextlib.suppress(*_NO_VERDICT), _stage(run, lifetime) as stage:
         first = stage.use_well()
-        stage.advance(lifetime + 0.2)
+        stage.advance(lifetime + _SURELY_LATE)
         return stage.use().token != first.token
     return False

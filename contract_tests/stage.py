@@ -365,7 +365,7 @@ class Stage:
     def masked(self, error: object) -> str:
         """An error as text that may be printed: its type, and its message with secrets masked."""
         try:
-            message = str(error)
+            message = " ".join(str(error).split())  # a step of the story is a line
         except BaseException:  # noqa: BLE001 - the client's own exceptions may be broken
             message = "(its text cannot be shown)"
         text = f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -213,10 +213,8 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
     elif report.interrupted and not report.failures:
         yield Line(f"  ? INTERRUPTED: {counts}", "purple")
     elif report.driver_failures:
-        count = len(report.driver_failures)
-        yield Line(f"  ? THE DRIVER FAILED in {count} ways: {counts}", "purple")
+        yield Line(f"  ? THE DRIVER FAILED: {counts}", "purple")
         yield from (Line(f"    {each}", "purple") for each in report.driver_failures)
-        yield Line("  Next: `mockbroker driver-test` tells what a driver does wrong")
     elif report.exit_status == 5:  # noqa: PLR2004 - pytest's "no tests collected"
         yield Line(f"  ? NOTHING WAS TESTED: {counts}", "purple")
     else:
@@ -231,7 +229,9 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
 
 def _next_steps(report: Report) -> Iterator[str]:
     first = report.failures[0].clause.id if report.failures else ""
-    if first and report.failures[0].verdict is Verdict.STALE:
+    if report.driver_failures:
+        yield "  Next: `mockbroker driver-test` tells what a driver does wrong"
+    elif first and report.failures[0].verdict is Verdict.STALE:
         yield f"  Next: {first} is mended; remove its entry from {Path(report.known_file).name}"
     elif first:
         then = (

@@ -54,6 +54,10 @@ def said(asked, clients):
     if op == "hello":
         offered = ["get_token", "request", "burst"]
         return {"ok": {"name": "faulty", "version": "1", "capabilities": offered}}
+    if op == "open" and FAULT == "dies at open":
+        die(op)
+    if op == "open" and FAULT == "fails at open":
+        return {"err": {"kind": "internal", "message": "cannot load the library"}}
     if op == "open":
         clients[asked["client"]] = Client(asked["config"])
     if op in ("open", "close", "bye"):
@@ -66,6 +70,8 @@ def said(asked, clients):
 
 def used(client, asked):
     try:
+        if FAULT == "takes anything for a token" and asked["op"] == "get_token":
+            return {"ok": {"access_token": anything(client)}}
         if asked["op"] == "get_token":
             return {"ok": {"access_token": client.get_token()}}
         if asked["op"] == "burst":
@@ -79,6 +85,13 @@ def used(client, asked):
         if FAULT == "lets exceptions through":
             raise
         return {"err": {"kind": "malformed", "message": repr(failed)}}
+
+
+def anything(client):
+    try:
+        return client.get_token()
+    except (OSError, ValueError):
+        return ""
 
 
 def code_of(refused):

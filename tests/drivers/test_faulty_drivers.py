@@ -135,6 +135,34 @@ def test_a_driver_without_fault_is_ready():
     assert status == 0
     assert "✓ bye ends the program and all that it has begun" in told
     assert "- advance moves the clock: a token expires (clock is not offered)" in told
+    moved = "✓ a check moves the time of the client by libfaketime"
+    waits = "- a check moves the time of the client (nothing can: tokens will live for seconds"
+    assert (waits if find_libfaketime() is None else moved) in told
+
+
+def test_what_may_be_the_clients_doing_is_not_held_against_the_driver():
+    status, told = driver_test("takes anything for a token")
+    assert "no err; expected" in told
+    assert "unless the client itself saw no failure in it" in told
+    assert status == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("dies at open", "exit status 7"), ("fails at open", "cannot load the library")],
+)
+def test_a_driver_that_makes_no_client_cannot_be_used(fault, words):
+    command = [sys.executable, "-m", "mockbroker", "check"]
+    command += ["--exec", f"{sys.executable} {FAULTY} '{fault}'"]
+    done = subprocess.run(  # noqa: S603 - our own program
+        command, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 4
+    assert done.stdout == ""
+    assert done.stderr.startswith("mockbroker: no client could be made: ")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "s3cret" not in done.stderr
 
 
 @pytest.mark.parametrize(
