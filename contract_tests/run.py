@@ -120,6 +120,8 @@ class ContractRun:
         """The clauses of which this process has seen a breach so far."""
         self.explored: set[object] = set()
         """What scenarios of several clauses explore, and one has, without a breach of its own."""
+        self.reached: set[str] = set()
+        """The clauses on credentials whose situation a token request has shown so far."""
         self._facts: dict[str, Any] = {}
         self.capabilities: tuple[str, ...] = ()
         """Which operations the client offers; known once the rehearsal has begun."""

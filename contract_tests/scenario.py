@@ -14,10 +14,12 @@ from contract_tests.stage import Stage
 from contract_tests.strategies import lifetimes, plain_credentials
 from contract_tests.verdicts import NotTested
 from mockbroker.spec.credentials import Credentials
+from mockbroker.spec.judges import WITNESSES
 
 __all__ = ["Scenario"]
 
 Drawn = TypeVar("Drawn")
+_SHOWN_BY_CREDENTIALS = {name for name in WITNESSES if name.startswith("basic.")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,10 @@ class Scenario:
         """
         run = self.run
         is_judged = explore in run.explored and self.clause_id not in OWN_SCENARIO_ONLY
-        if is_judged and self.clause_id not in run.broken_clauses | run.replays.examples.keys():
-            return
-        explore(self)
-        run.explored.add(explore)
+        if not is_judged or self.clause_id in run.broken_clauses | run.replays.examples.keys():
+            explore(self)
+            run.explored.add(explore)
+        self._needs_its_situation()
 
     def judge_token_requests(
         self,
@@ -105,6 +107,16 @@ class Scenario:
                 stage.use(operation)
                 if not stage.trace.token_requests:
                     raise NotTested("the client never asked for a token")
+                pending = _SHOWN_BY_CREDENTIALS - self.run.reached
+                self.run.reached |= {name for name in pending if WITNESSES[name].is_in(stage.trace)}
 
         self.run.for_all(drawn, play, first=chosen, clause_id=self.clause_id)
         self.run.needs_working_client()
+        self._needs_its_situation()
+
+    def _needs_its_situation(self) -> None:
+        """Raise NotTested if no token request had credentials that show the clause."""
+        if self.clause_id in _SHOWN_BY_CREDENTIALS - self.run.reached:
+            culprits = sorted(self.run.broken_clauses & _SHOWN_BY_CREDENTIALS)
+            blocked = f"blocked by {', '.join(culprits)}" if culprits else "blocked"
+            raise NotTested(f"{blocked}: {WITNESSES[self.clause_id].lack}")

@@ -41,10 +41,10 @@ def _clauses() -> Iterator[str]:
 
 def _overlaps() -> Iterator[str]:
     yield from ("", "## Defects that break more than one clause, or block others", "")
-    yield from ("| defect | clauses not passed |", "|-|-|")
+    yield from ("| defect | breaks | blocks |", "|-|-|-|")
     for name, mutant in MUTANTS.items():
-        if len(mutant.broken) > 1:
-            yield f"| {name} | {_listed(mutant.broken)} |"
+        if len(mutant.broken | mutant.blocked) > 1:
+            yield f"| {name} | {_listed(mutant.broken)} | {_listed(mutant.blocked) or 'none'} |"
 
 
 def _spared() -> Iterator[str]:

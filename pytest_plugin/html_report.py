@@ -120,6 +120,7 @@ def html_of(reports: Sequence[Mapping[str, Any]]) -> str:
         chapters=_chapters(clients),
         facts=_facts_of_all(clients),
         symbols=_SYMBOLS,
+        shown=[v for v in _SYMBOLS if any(v == each for c in clients for each, *_ in c.counts)],
         bar_width=_BAR_WIDTH,
     )
 

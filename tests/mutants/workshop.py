@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,24 +15,28 @@ from examples.model_client import ApiClient, TokenError, TokenManager
 
 @dataclass(frozen=True)
 class Mutant:
-    """Half of a client with one defect, the clauses that it does not pass, and how it is run."""
+    """Half of a client with one defect, the clauses that it breaks, and how it is run.
+
+    The defect is in the way of those that are ``blocked``.
+    """
 
     cls: type
     broken: frozenset[str]
+    blocked: frozenset[str] = frozenset()
     settings: dict[str, Any] = field(default_factory=dict)
 
 
 MUTANTS: dict[str, Mutant] = {}
 
 
-def breaks(*clause_ids: str, **settings: Any) -> Any:
-    """Register a TokenManager or ApiClient, and the clauses that it does not pass.
+def breaks(*clause_ids: str, blocks: Sequence[str] = (), **settings: Any) -> Any:
+    """Register a TokenManager or ApiClient, and the clauses that it breaks and blocks.
 
     The settings are those of RunSettings that show it best.
     """
 
     def register(cls: type) -> type:
-        MUTANTS[cls.__name__] = Mutant(cls, frozenset(clause_ids), settings)
+        MUTANTS[cls.__name__] = Mutant(cls, frozenset(clause_ids), frozenset(blocks), settings)
         return cls
 
     return register

@@ -23,7 +23,10 @@ class ForgetsTheScheme(Encoder):
         return self.encoded()
 
 
-@breaks("basic.scheme")
+@breaks(
+    "basic.scheme",
+    blocks=["basic.base64", "basic.credentials", "basic.utf8", "basic.only"],
+)
 class SendsCredentialsInTheBodyOnly(TokenManager):
     def token_headers(self) -> dict[str, str]:
         return {"Accept": "application/json"}
