@@ -195,4 +195,4 @@ def test_a_browser_opens_a_page_of_twelve_clients(tmp_path):
         check=True,
     )
     assert done.stdout.count("<thead>") == 1
-    assert done.stdout.count("✗ does not conform") == 12
+    assert done.stdout.count(">does not conform<") == 12
