@@ -26,6 +26,7 @@ from contract_tests.verdicts import ClientHung, ContractBreached, ScenarioEnded
 from mockbroker.faults import Fault
 from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
 from mockbroker.spec.judges import PASSIVE_CLAUSES, judge_trace
+from mockbroker.spec.judges.refresh import used_late
 
 __all__ = [
     "Life",
@@ -294,7 +295,7 @@ class LifeOfClients(RuleBasedStateMachine):
     def _judge_late(self, actor: _Actor, outcome: Outcome) -> None:
         assert outcome.token is not None
         late = actor.stage.now() - outcome.token.expires_at
-        what = f"{outcome.token.label} was used {late:g} s after it had expired"
+        what = f"{outcome.token.label} was used {used_late(late)}"
         if self._is_refused(actor) and outcome.token_requests:
             self._breach(actor, self._clause_of_refusal(), what, "an error")
         elif late < self._slow_tokens.get(outcome.token, 0):

@@ -126,7 +126,11 @@ def test_redirect(scenario: Scenario) -> None:
                 stage.use(operation)
             if not stage.trace.token_requests:
                 raise NotTested("blocked: the client never asked the broker for a token")
-            if any(_carries_secret(exchange.request) for exchange in stranger.journal):
+            taken = [e.request for e in stranger.journal if _carries_secret(e.request)]
+            if taken:
+                stage.tell(
+                    f"the other origin gets {taken[0].method} {taken[0].path} with the credentials"
+                )
                 stage.breach(
                     "the client sent its credentials on to another origin",
                     "an error, or the redirect followed without them",

@@ -292,7 +292,9 @@ def test_cross_origin(scenario: Scenario) -> None:
             stage.tell(f"the API redirects ({status}) to another origin")
             outcome = _called(stage)
             tokens = stage.broker.token_issued_values
-            if any(_carries(exchange.request, tokens) for exchange in stranger.journal):
+            taken = [e.request for e in stranger.journal if _carries(e.request, tokens)]
+            if taken:
+                stage.tell(f"the other origin gets {taken[0].method} {taken[0].path} with a token")
                 stage.breach(
                     "the token went along to another origin",
                     "the call without it, or none",

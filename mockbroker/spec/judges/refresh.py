@@ -9,7 +9,7 @@ from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange, Trace
 from mockbroker.spec.forms import body_parameters
 
-__all__ = ["asks_again", "judge_expiry", "judge_grant", "outlives_a_token"]
+__all__ = ["asks_again", "judge_expiry", "judge_grant", "outlives_a_token", "used_late"]
 
 _SAME_MOMENT = 1.0
 _LAST_PART = 0.1
@@ -37,10 +37,16 @@ def _late(token: AccessToken | None, now: float, exchanges: tuple[int, ...]) -> 
     return Breach(
         "refresh.honours-expires-in",
         f"{token.label} (expires_in={token.expires_in:g}) was used "
-        f"{round(now - token.expires_at, 1):g} s after it expired",
+        f"{used_late(now - token.expires_at)}",
         "a new token: one issued at t is valid while now < t + expires_in",
         exchanges=exchanges,
     )
+
+
+def used_late(seconds: float) -> str:
+    """In words, when a token was used whose expiry was so many seconds ago."""
+    late = round(seconds, 1)
+    return f"{late:g} s after it expired" if late > 0 else "at the very instant of its expiry"
 
 
 def _is_excused(call: Exchange, trace: Trace) -> bool:
