@@ -71,6 +71,7 @@ CLIENTS: dict[str, Checked] = {
     "golang.org/x/oauth2": Checked("Go", command="examples/drivers/go/driver"),
     "oauth2": Checked("Ruby", command="ruby examples/drivers/ruby/driver.rb"),
     "google-oauth-client": Checked("Java", command=_JAVA),
+    "LWP::Authen::OAuth2": Checked("Perl", command="perl examples/drivers/perl/driver.pl"),
     "curl in a script": Checked("bash", command="bash examples/drivers/curl/driver.sh"),
 }
 """The clients of the page, in its order."""

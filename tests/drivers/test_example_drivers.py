@@ -32,9 +32,9 @@ def argv(command: str) -> list[str]:
 def can_run(command: str) -> bool:
     """Whether what the driver needs is installed here."""
     program = argv(command)[0]
-    if program == "ruby":
-        has_gem = [program, "-e", "require 'oauth2'"]
-        return bool(shutil.which(program)) and _succeeds(has_gem)
+    trial = {"ruby": "require 'oauth2'", "perl": "use LWP::Authen::OAuth2"}.get(program)
+    if trial:
+        return bool(shutil.which(program)) and _succeeds([program, "-e", trial])
     installed = {"node": "node/node_modules", "java": "java/target/dependency"}.get(program, "")
     programs = [program, "curl", "jq"] if program == "bash" else [program]
     return all(map(shutil.which, programs)) and (DRIVERS / installed).is_dir()
@@ -78,4 +78,5 @@ def test_readme_tells_the_verdicts(command, tmp_path):
 def test_readme_tells_of_every_driver():
     named = {ROOT / command.split()[-1] for command in told()}
     others = ["model_client.py", "curl/driver.sh", "go/driver", "java/Driver.java"]
-    assert named == {*NODE, DRIVERS / "ruby" / "driver.rb", *(DRIVERS / each for each in others)}
+    others += ["ruby/driver.rb", "perl/driver.pl"]
+    assert named == {*NODE, *(DRIVERS / each for each in others)}
