@@ -26,6 +26,20 @@ def test_base64(scenario: Scenario) -> None:
     telling = [Credentials("id", "?>~" * 30), Credentials("client", "~~~"), Credentials("c", "~")]
     scenario.judge_token_requests(line_wrapping_credentials(), telling)
 
+    def play(length: int, operation: str) -> None:
+        with scenario.stage(credentials=Credentials("client", "short")) as stage:
+            stage.use_well(operation)
+        with scenario.stage(credentials=Credentials("client", "long" * (length // 4))) as stage:
+            outcome = stage.use(operation)
+            if outcome.error is not None:
+                stage.breach(
+                    f"with a secret of {length} letters the client raised "
+                    f"{stage.masked(outcome.error)}",
+                    "it to be sent, as a short one is",
+                )
+
+    scenario.for_each([200], play)
+
 
 @pytest.mark.contract_clause("basic.credentials")
 def test_credentials(scenario: Scenario) -> None:

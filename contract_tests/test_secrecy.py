@@ -24,6 +24,9 @@ _CREDENTIALS = Credentials("secrecy-client", "s3cret/7Qx+Lw2=pTz9~Vb4")
 _FOR_EVER = 1000
 _BIGGEST_FILE = 4_000_000
 
+_TIMEOUT = 0.3
+"""Seconds that a client is told to wait at most, where the broker answers nothing for longer."""
+
 _MISHAPS: dict[str, Fault] = {
     "401 invalid_client": Fault.status(401, body={"error": "invalid_client"}),
     "400 invalid_request": Fault.status(400, body={"error": "invalid_request"}),
@@ -32,6 +35,7 @@ _MISHAPS: dict[str, Fault] = {
     "half of the JSON": Fault.invalid_json(),
     "a list for access_token": Fault.members(access_token=["abc"]),
     "a word for expires_in": Fault.members(expires_in="soon"),
+    "nothing": Fault.stall(4 * _TIMEOUT),
 }
 
 
@@ -65,6 +69,7 @@ def _judge_exposure(scenario: Scenario) -> None:
                 credentials=_CREDENTIALS,
                 deadline=scenario.run.settings.patient_deadline,
                 elsewhere=["refresh.honours-expires-in"],
+                config={"timeout": _TIMEOUT} if mishap == "nothing" else {},
             ) as stage,
             overheard() as exposure,
         ):

@@ -25,6 +25,7 @@ _MOST_ATTEMPTS = 2
 _UNAUTHORIZED = 401
 _FOR_EVER = 200
 _SOME_SECONDS = 5
+_SHORTER = 600
 _REVOCATIONS = 2
 
 
@@ -89,6 +90,7 @@ def test_preserves_request(scenario: Scenario) -> None:
         ("POST", "/vehicle?region=uk", {"X-Trace": "a, b;c"}, b'{"a": 1}'),
         ("GET", "/vehicle/1?a=1&a=2&b=x%20y%2Bz&c=", {"Accept": "text/csv"}, b""),
         ("DELETE", "/vehicle/1", {"X-Request-Id": "r-1"}, b""),
+        ("GET", "/vehicle/ab%2Fcd%20e", {}, b""),
     ]
     scenario.for_all(_requests(), play, first=first)
     scenario.for_each([first[0]], lambda case, operation: _play_again(scenario, case, operation))
@@ -177,8 +179,8 @@ def _pairs(query: str) -> list[tuple[str, str]]:
 def test_revoked(scenario: Scenario) -> None:
     """A token that the API no longer takes is replaced, and the call made once more.
 
-    Twice, for who mends it once may have spent a flag. A client that keeps no token never
-    presents a revoked one, which serves as well.
+    Twice, for who mends it once may have spent a flag; and then by one that lives shorter than
+    the one before. A client that keeps no token never presents a revoked one, which serves as well.
     """
     scenario.run.needs(REQUEST)
 
@@ -189,6 +191,11 @@ def test_revoked(scenario: Scenario) -> None:
             lost = stage.use_well(REQUEST).token
             for _ in range(_REVOCATIONS):
                 lost = _mended(stage, lost)
+            if stage.can_pass(_SHORTER):
+                stage.issue_with(_SHORTER)
+                _mended(stage, lost)
+                stage.advance(_SHORTER + 1)
+                stage.use(REQUEST)
 
     scenario.for_each([1], play)
 

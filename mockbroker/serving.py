@@ -148,7 +148,8 @@ def serve_and_log(broker: Broker, server: Server) -> None:
     _stop_on_signals(server.interrupt)
     echo(banner(broker))
     server.serve_forever()
-    echo(f"stopped after {broker.journal.total} requests")
+    total = broker.journal.total
+    echo(f"stopped after {total} request{'' if total == 1 else 's'}")
 
 
 class _Log:

@@ -64,6 +64,12 @@ class BreaksTheLine(Encoder):
         return " ".join(text[i : i + 76] for i in range(0, len(text), 76))
 
 
+@breaks("basic.base64")
+class BreaksTheLineWhereNoHeaderMay(Encoder):
+    def encoded(self) -> str:
+        return base64.encodebytes(self.pair()).decode().strip()
+
+
 @breaks("basic.credentials")
 class QuotesTheCredentials(Encoder):
     def pair(self) -> bytes:

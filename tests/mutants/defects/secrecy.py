@@ -39,6 +39,17 @@ class ComplainsWithTheSecret(TokenManager):
 
 
 @breaks("secrecy.secret")
+class TellsOfATimeoutWithTheSecret(TokenManager):
+    def send_token_request(self) -> requests.Response:
+        try:
+            return super().send_token_request()
+        except TokenError as error:
+            if "Timeout" not in str(error):
+                raise
+            raise TokenError(f"timed out: {vars(self)}") from None
+
+
+@breaks("secrecy.secret")
 class PrintsTheSecret(TokenManager):
     def basic(self) -> str:
         print("credentials:", self._client_id, self._client_secret)  # noqa: T201 - the defect

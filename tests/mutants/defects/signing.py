@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import requests
@@ -60,6 +61,23 @@ class OverwritesTheHeaders(Signer):
     def spoil(self, request: requests.PreparedRequest, token: str) -> None:
         for name in [name for name in request.headers if name.startswith("X-")]:
             del request.headers[name]
+
+
+@breaks("signing.preserves-request")
+class UnquotesThePath(Signer):
+    def spoil(self, request: requests.PreparedRequest, token: str) -> None:
+        request.url = str(request.url).replace("%2F", "/")
+
+
+@breaks("refresh.honours-expires-in")
+class KeepsTheExpiryOfARefusedToken(ApiClient):
+    def is_token_refused(self, response: requests.Response) -> bool:
+        before = self.tokens._token
+        is_refused = super().is_token_refused(response)
+        if is_refused and before is not None:
+            token = self.tokens.fetch_token()
+            self.tokens._token = replace(before, value=token.value)
+        return is_refused
 
 
 @breaks("signing.revoked")
