@@ -193,7 +193,8 @@ def test_revoked(scenario: Scenario) -> None:
                 lost = _mended(stage, lost)
             if stage.can_pass(_SHORTER):
                 stage.issue_with(_SHORTER)
-                _mended(stage, lost)
+                _revoke(stage)
+                stage.use(REQUEST)
                 stage.advance(_SHORTER + 1)
                 stage.use(REQUEST)
 
