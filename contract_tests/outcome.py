@@ -57,7 +57,7 @@ class Outcome:
     def in_words(self) -> str:
         """What the client came back with, an error aside."""
         if self.token is not None and self.token_state is not None:
-            fetched = " (fetched)" if self.token_requests else ""
+            fetched = " (fetched)" if self.token in {e.token for e in self.token_requests} else ""
             return f"{self.token.label}{fetched}, {self.token_state.value}"
         if self.presented == "":
             return "returned an empty text"

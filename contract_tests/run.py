@@ -362,7 +362,8 @@ class ContractRun:
     def note(self, breached: ContractBreached) -> None:
         """Keep a breach of a clause other than the one being played."""
         clause_id = breached.clause_id
-        if clause_id not in OWN_SCENARIO_ONLY and clause_id not in self._findings:
+        has_own_scenario = clause_id in OWN_SCENARIO_ONLY and not self.rehearsal.blocked
+        if not has_own_scenario and clause_id not in self._findings:
             if breached.drawn is not None:
                 self.noted_examples[clause_id] = breached.drawn
             self._findings[clause_id] = breached.finding(self.verdict_on_breach(clause_id))

@@ -65,6 +65,22 @@ class Scenario:
         both = list(itertools.product(cases, self.run.capabilities))
         self.run.play_side_by_side(both, lambda c: play(*c))
 
+    def blocked_if_late_anyway(self, operation: str, lifetime: float, after: float = 0) -> None:
+        """The twin of stories in which a client is late: the same where nothing goes wrong.
+
+        Raises NotTested if it presents an expired token even then, ``after`` seconds too late.
+        """
+        honours = "refresh.honours-expires-in"
+        with self.stage(
+            credentials=Credentials("twin-client", "twin-s3cret"),
+            expires_in=lifetime,
+            elsewhere=[honours],
+        ) as stage:
+            stage.use_well(operation)
+            stage.advance(lifetime + after)
+            if stage.use(operation).is_late:
+                raise NotTested(f"blocked by {honours}: late even when all is well")
+
     def share(self, explore: Callable[[Scenario], None]) -> None:
         """Explore what other clauses explore as well.
 

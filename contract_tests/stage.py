@@ -90,7 +90,7 @@ class Stage:
         self._tell_how_it_began(run.settings.seed, expires_in)
 
     def _tell_how_it_began(self, seed: int | None, expires_in: float) -> None:
-        if seed is not None:
+        if seed is not None and not self._story:
             self.tell(f"exploring with seed {seed}; the same seed draws the same examples")
         if self._owns_broker:
             self.tell(f"the broker issues tokens with expires_in={expires_in:g}")
@@ -292,7 +292,9 @@ class Stage:
         """A token of another story would make nonsense of this one."""
         if "cache.isolation" in self._judged_elsewhere:
             return
-        presented = (outcome.presented or "").rpartition(" ")[2]
+        presented = outcome.presented or ""
+        if outcome.operation == REQUEST:
+            presented = presented.rpartition(" ")[2]
         if outcome.token is not None or not self._run.is_of_another_broker(presented):
             return
         breach = Breach(
@@ -369,6 +371,7 @@ class Stage:
         except BaseException:  # noqa: BLE001 - the client's own exceptions may be broken
             message = "(its text cannot be shown)"
         text = f"{type(error).__name__}: {message}" if message else type(error).__name__
+        text = _FOLDED_BASE64.sub("<masked>", text)
         text = re.sub(rf"\b{self._port}\b", "PORT", text)  # the same words each time
         return mask(text, self.broker.registered, self.broker.token_issued_values)[:_LONGEST_TEXT]
 
@@ -430,6 +433,12 @@ class Stage:
         known = tuple(c for c in self.broker.registered if len(c.client_secret) >= _TELLING_SECRET)
         tokens = [t for t in self.broker.token_issued_values if len(t) >= _TELLING_SECRET]
         return mask(text, known, tokens)
+
+
+_FOLD = r"(?:\s|\\n)+"
+_BASE64 = r"[A-Za-z0-9+/=_-]"
+_FOLDED_BASE64 = re.compile(rf"(?:{_BASE64}{{60,}}{_FOLD})+{_BASE64}+")
+"""Credentials, it may be, in a form in which nobody would find them again."""
 
 
 @dataclass

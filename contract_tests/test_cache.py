@@ -240,15 +240,16 @@ def test_thread_safe(scenario: Scenario) -> None:
                     "a valid token for every one of them",
                     outcome.exchanges,
                 )
-            if outcome.is_late and not outcome.token_requests:
-                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+            if outcome.is_late:
+                lifetime = stage.broker.expires_in
+                scenario.blocked_if_late_anyway(outcome.operation, lifetime, after=1)
             if not outcome.is_good:
                 stage.breach(
-                    f"one of {len(outcomes)} uses at once {outcome.in_words}",
+                    f"one of {len(outcomes)} uses at once: {outcome.in_words}",
                     "a valid token for every one of them",
                     outcome.exchanges,
                 )
-        _must_all_be_valid(stage, outcomes[0])
+        _must_all_be_valid(scenario, stage, outcomes[0])
         after = stage.use(outcomes[0].operation)
         if not after.is_good:
             stage.breach(f"after {len(outcomes)} uses at once the client {after.in_words}", "it")
@@ -256,13 +257,16 @@ def test_thread_safe(scenario: Scenario) -> None:
     scenario.for_each(_MOMENTS, lambda moment, op: _burst(scenario, (moment, op), judge))
 
 
-def _must_all_be_valid(stage: Stage, outcome: Outcome) -> None:
+def _must_all_be_valid(scenario: Scenario, stage: Stage, outcome: Outcome) -> None:
     fetched = {exchange.token for exchange in outcome.token_requests}
     for call in outcome.api_calls:
         if call.token_state is not TokenState.VALID and call.token not in fetched:
-            state = call.token_state.value if call.token_state else "no"
+            if call.token_state is TokenState.EXPIRED:
+                lifetime = stage.broker.expires_in
+                scenario.blocked_if_late_anyway(outcome.operation, lifetime, after=1)
+            state = call.token_state.value if call.token_state else "missing"
             stage.breach(
-                f"one of the calls at once was signed with {state} token",
+                f"one of the calls at once was signed with a token that is {state}",
                 "a valid one for every call",
                 [call],
             )

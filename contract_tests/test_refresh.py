@@ -90,7 +90,7 @@ def test_ahead(scenario: Scenario) -> None:
             if leeway is None:
                 raise NotTested(f"{_UNMOVED}, and without one no leeway shows")
             return
-        _blocked_if_late_anyway(scenario, lifetime, operation, after=1)
+        scenario.blocked_if_late_anyway(operation, lifetime, after=1)
         with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
             first = stage.use_well(operation)
             stage.advance(lifetime - before)
@@ -189,7 +189,7 @@ def test_latency(scenario: Scenario) -> None:
 
     def play(drawn: tuple[int, float, str]) -> None:
         lifetime, delay, operation = drawn
-        _blocked_if_late_anyway(scenario, lifetime, operation)
+        scenario.blocked_if_late_anyway(operation, lifetime)
         with scenario.stage(
             credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
         ) as stage:
@@ -213,19 +213,6 @@ def test_latency(scenario: Scenario) -> None:
     first = [(3599, delay, op) for delay in (1, 5, 10) for op in scenario.run.capabilities]
     drawn = st.tuples(st.integers(60, 7200), st.integers(1, 10), scenario.operations())
     scenario.for_all(drawn, play, first=first)
-
-
-def _blocked_if_late_anyway(
-    scenario: Scenario, lifetime: int, operation: str, after: int = 0
-) -> None:
-    """The twin: the same story with a broker that answers at once."""
-    with scenario.stage(
-        credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
-    ) as stage:
-        stage.use_well(operation)
-        stage.advance(lifetime + after)
-        if stage.use(operation).is_late:
-            raise NotTested(f"blocked by {_HONOURS}: late even when the broker is fast")
 
 
 @pytest.mark.contract_clause("refresh.same-grant")
@@ -281,9 +268,9 @@ def _stage_before_expiry(scenario: Scenario) -> Stage:
     )
 
 
-def _let_it_expire(stage: Stage, operation: str) -> None:
+def _let_it_expire(stage: Stage, operation: str, lifetimes: float = 2) -> None:
     stage.use_well(operation)
-    stage.advance(2 * stage.broker.expires_in if stage.can_pass(_LIFETIME) else 1.5)
+    stage.advance(lifetimes * stage.broker.expires_in if stage.can_pass(_LIFETIME) else 1.5)
 
 
 @pytest.mark.contract_clause("refresh.outage-while-valid")
@@ -338,14 +325,16 @@ def _must_go_on(stage: Stage, outcome: Outcome, first: Outcome) -> None:
 def test_outage_after_expiry(scenario: Scenario) -> None:
     """When no valid token can be had, the caller is told."""
 
-    def play(what: str, operation: str) -> None:
+    def play(case: tuple[str, float], operation: str) -> None:
+        what, lifetimes = case
         with _stage_before_expiry(scenario) as stage:
-            _let_it_expire(stage, operation)
+            _let_it_expire(stage, operation, lifetimes)
             _outage(stage, what)
             outcome = _use_in_outage(stage, operation)
             if not outcome.token_requests:
                 raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
             if outcome.is_late:
+                scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
                 stage.breach(
                     "the broker was down, and the expired token was used",
                     "an error: there was no valid token",
@@ -358,7 +347,8 @@ def test_outage_after_expiry(scenario: Scenario) -> None:
                     outcome.exchanges,
                 )
 
-    scenario.for_each_in_time(_OUTAGES, play)
+    at_expiry = [(what, 1.0) for what in _OUTAGES if scenario.run.time.moves_during_use]
+    scenario.for_each_in_time([*((what, 2.0) for what in _OUTAGES), *at_expiry], play)
 
 
 @pytest.mark.contract_clause("refresh.recovers")
@@ -376,6 +366,8 @@ def test_recovers(scenario: Scenario) -> None:
             stage.broker.clear_scripts()
             stage.tell("the outage is over")
             outcome = stage.use(operation)
+            if outcome.is_late:
+                scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
             if not outcome.is_good:
                 error = outcome.error
                 came = f"raised {stage.masked(error)}" if error else outcome.in_words

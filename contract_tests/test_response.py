@@ -17,9 +17,13 @@ from contract_tests.strategies import b64tokens, json_values, mixed_case
 from contract_tests.verdicts import NotTested
 from mockbroker.answers import TokenAnswer
 from mockbroker.spec.credentials import Credentials
+from mockbroker.spec.judges import judge_trace
 
 _CREDENTIALS = Credentials("response-client", "response-s3cret")
 Members = Mapping[str, object]
+
+_IN_THE_WAY = {"signing.bearer", "signing.header-only", "signing.no-credentials"}
+"""What a client may do wrong with a token that it has read as it should."""
 
 _KNOWN_EXTRAS = {
     "ext_expires_in": 3599,
@@ -52,6 +56,9 @@ def test_documented(scenario: Scenario) -> None:
             outcome = stage.use(operation)
             if not stage.trace.token_requests:
                 raise NotTested(f"{operation} never asked the broker for a token")
+            broken = sorted({b.clause_id for b in judge_trace(stage.trace)} & _IN_THE_WAY)
+            if broken and not outcome.is_good:
+                raise NotTested(f"blocked by {', '.join(broken)}")
             _must_use_the_token(stage, outcome, "the documented answer")
 
 

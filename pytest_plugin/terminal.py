@@ -218,13 +218,20 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
     elif report.exit_status == 5:  # noqa: PLR2004 - pytest's "no tests collected"
         yield Line(f"  ? NOTHING WAS TESTED: {counts}", "purple")
     else:
-        why = ", ".join(row.clause.id for row in (*report.failures, *report.blocked))
+        why = ", ".join(_causes(report))
         yield Line(f"  ✗ DOES NOT CONFORM at level {report.fail_on.value}: {counts}", "red")
         lines = textwrap.wrap(
             f"because of {why}", width - 6, break_on_hyphens=False, subsequent_indent="  "
         )
         yield from (Line(f"    {line}", "red") for line in lines)
     yield from (Line(f"  {text}") for text in _next_steps(report))
+
+
+def _causes(report: Report) -> Iterator[str]:
+    """The clauses for which a client does not conform, but for those that others block."""
+    rows = (*report.failures, *report.blocked)
+    named = {row.clause.id for row in rows}
+    yield from (row.clause.id for row in rows if row.blocker not in named - {row.clause.id})
 
 
 def _next_steps(report: Report) -> Iterator[str]:

@@ -250,6 +250,8 @@ def _another_clients_secret(facts: _TokenFacts) -> str:
         return f"this is the secret of another client than {client_id[:60]!r}"
     if not secret:
         return "the secret is empty: is the variable that holds it set?"
+    if secret == known.client_secret.strip():
+        return "the blanks around the secret are missing: was it stripped?"
     return f"the client_id {client_id[:60]!r} is known, but its secret is another one"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import threading
 import time
 from typing import Any
 
@@ -28,6 +30,25 @@ class NeverRefreshes(TokenManager):
 class AddsTheLeeway(TokenManager):
     def time_until_refresh(self, lifetime: float) -> float:
         return lifetime + 30
+
+
+@breaks(
+    "refresh.honours-expires-in",
+    blocks=["refresh.ahead", "refresh.latency", "refresh.outage-after-expiry", "refresh.recovers"],
+)
+class ServesAStaleTokenWhileItRenews(TokenManager):
+    def get_token(self) -> str:
+        stale = self._token
+        if stale is None or time.time() < stale.refresh_at:
+            return super().get_token()
+        renewal = threading.Thread(target=self._renew)
+        renewal.start()
+        renewal.join()
+        return stale.value
+
+    def _renew(self) -> None:
+        with contextlib.suppress(TokenError):
+            super().get_token()
 
 
 @breaks("refresh.honours-expires-in")
