@@ -119,6 +119,8 @@ class Scenario:
                 outcome = stage.use(operation)
                 if outcome.error is not None and must_answer and not self.run.rehearsal.blocked:
                     stage.breach(f"the client raised {stage.masked(outcome.error)}", must_answer)
+                if stage.has_broken_request:
+                    return
                 stage.advance(lifetime + 1 if self.run.time.is_virtual else 0)
                 stage.use(operation)
                 if not stage.trace.token_requests:

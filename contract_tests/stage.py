@@ -126,6 +126,12 @@ class Stage:
         """Everything seen so far."""
         return Trace(tuple(self.broker.journal), tuple(self._uses))
 
+    @property
+    def has_broken_request(self) -> bool:
+        """Whether a request so far breaks the clause of this stage by itself."""
+        broken = (b.clause_id for e in self.trace.exchanges for b in e.breaches)
+        return self._clause_id in broken
+
     # -- using the client ----------------------------------------------------------------------
 
     def make(self) -> None:
