@@ -24,7 +24,7 @@ _CREDENTIALS = Credentials("secrecy-client", "s3cret/7Qx+Lw2=pTz9~Vb4")
 _FOR_EVER = 1000
 _BIGGEST_FILE = 4_000_000
 
-_TIMEOUT = 0.3
+_TIMEOUT = 0.15
 """Seconds that a client is told to wait at most, where the broker answers nothing for longer."""
 
 _MISHAPS: dict[str, Fault] = {
