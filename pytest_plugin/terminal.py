@@ -209,7 +209,8 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
     )
     if report.conforms:
         known = ", known failures aside" if report.count(Verdict.KNOWN) else ""
-        yield Line(f"  ✓ CONFORMS at level {report.fail_on.value}{known}: {counts}", "green")
+        said = f"{counts}{_left_out(report)}"
+        yield Line(f"  ✓ CONFORMS at level {report.fail_on.value}{known}: {said}", "green")
     elif report.interrupted and not report.failures:
         yield Line(f"  ? INTERRUPTED: {counts}", "purple")
     elif report.driver_failures:
@@ -225,6 +226,12 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
         )
         yield from (Line(f"    {line}", "red") for line in lines)
     yield from (Line(f"  {text}") for text in _next_steps(report))
+
+
+def _left_out(report: Report) -> str:
+    """What is to be added where a verdict is on some clauses only, by the user's choice."""
+    count = 0 if report.observed else sum(not row.was_run for row in report.rows)
+    return f"; {count} of them were not selected" if count else ""
 
 
 def _causes(report: Report) -> Iterator[str]:
