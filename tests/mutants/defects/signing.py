@@ -169,7 +169,7 @@ class FetchesAgainAndAgainBeforeACall(ApiClient):
     "lifecycle",
     deadline=1.0,
     patience=1.5,
-    examples=30,
+    examples=100,
 )
 class DeadlocksWhenItsTokenIsRefused(ApiClient):
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
