@@ -188,6 +188,17 @@ class MakesDoWithAnExpiredToken(TokenManager):
 
 
 @breaks("refresh.outage-after-expiry")
+class HoldsOnAtTheInstantOfExpiry(TokenManager):
+    def _refreshed(self) -> AccessToken:
+        try:
+            return self.fetch_token()
+        except TokenError:
+            if self._token is not None and time.time() <= self._token.expires_at:
+                return self._token
+            raise
+
+
+@breaks("refresh.outage-after-expiry")
 class ReturnsNothingInAnOutage(TokenManager):
     def _refreshed(self) -> AccessToken:
         try:
