@@ -150,6 +150,9 @@ def test_the_end_says_what_to_do_next():
         (MUST, PASSED), (SHOULD, ADVICE)
     )
     assert "because of request.method" in end((SHOULD, PASSED), (MUST, Verdict.NOT_TESTED, "x"))
+    assert "because of request.method\n" in end(
+        (MUST, FAILED), ("request.url", Verdict.NOT_TESTED, "blocked by request.method: a GET")
+    )
     assert "NOTHING WAS TESTED" in end((MUST, Verdict.NOT_TESTED, "x"))
     assert "CONFORMS at level SHOULD: 2 passed" in end(
         (MUST, PASSED), (SHOULD, PASSED), fail_on=Level.SHOULD

@@ -19,7 +19,8 @@ ID, SECRET = "client-1", "ss?>~>>cret/%"
 KNOWN = Credentials(ID, SECRET)
 OTHER = Credentials("client-2", "another-s3cret")
 UMLAUT = Credentials("client-3", "pässwörd")
-EXPECTATION = TokenExpectation(AUTOGRAB, AUTOGRAB.token_path, (KNOWN, OTHER, UMLAUT))
+BLANKS = Credentials("client-4", " padded-s3cret ")
+EXPECTATION = TokenExpectation(AUTOGRAB, AUTOGRAB.token_path, (KNOWN, OTHER, UMLAUT, BLANKS))
 FORM = "application/x-www-form-urlencoded"
 GRANT = b"grant_type=client_credentials"
 
@@ -78,6 +79,7 @@ MISTAKES = {
     "swapped": (raw("Basic " + b64(f"{SECRET}:{ID}")), "swapped"),
     "another client's secret": (raw("Basic " + b64(f"{ID}:another-s3cret")), "of another client"),
     "wrong secret": (raw("Basic " + b64(f"{ID}:nothing-like-it")), "its secret is another one"),
+    "stripped secret": (raw("Basic " + b64("client-4:padded-s3cret")), "was it stripped?"),
     "empty secret": (raw("Basic " + b64(f"{ID}:")), "the secret is empty"),
     "unknown client": (raw("Basic " + b64("nobody:nothing")), "no client with that client_id"),
     "no colon": (raw("Basic " + b64("client-1")), "without a colon"),
