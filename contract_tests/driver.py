@@ -11,7 +11,9 @@ from contract_tests.client import ClientConfig
 if TYPE_CHECKING:
     from contract_tests.virtual_time import StoryTime
 
-__all__ = ["Answer", "Driver", "DriverSource"]
+__all__ = ["LOOK_AT_THE_DRIVER", "Answer", "Driver", "DriverSource"]
+
+LOOK_AT_THE_DRIVER = "`mockbroker driver-test` tells what a driver does wrong"
 
 
 @dataclass(frozen=True, slots=True)

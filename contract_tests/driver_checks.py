@@ -56,7 +56,7 @@ class _Odd(Exception):  # noqa: N818 - a finding
 
 
 def check_driver(argv: Sequence[str]) -> Iterator[DriverCheck]:
-    """Try what a driver has to do, in order. Ends early where nothing more can be tried.
+    """Try what a driver has to do, in order; once the program has failed, name what is left.
 
     Raises OSError if the program cannot be started.
     """

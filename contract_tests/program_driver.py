@@ -14,7 +14,7 @@ from typing import Any
 
 from contract_tests.clean_room import CA_VARIABLES
 from contract_tests.client import ClientConfig
-from contract_tests.driver import Answer
+from contract_tests.driver import LOOK_AT_THE_DRIVER, Answer
 from contract_tests.driver_protocol import (
     PROTOCOL,
     Hello,
@@ -139,8 +139,7 @@ class ProgramClients:
             if self._hello is not None:
                 raise self._failed(error, told) from None
             raise TargetError(
-                f"the driver does not introduce itself: {told}\n"
-                "`mockbroker driver-test` tells what a driver does wrong"
+                f"the driver does not introduce itself: {told}\n{LOOK_AT_THE_DRIVER}"
             ) from None
         return program
 

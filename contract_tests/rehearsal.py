@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from contract_tests.driver import DriverSource
+from contract_tests.driver import LOOK_AT_THE_DRIVER, DriverSource
 from contract_tests.one_processor import one_processor
 from contract_tests.run import ContractRun, Rehearsal, RunSettings
 from contract_tests.stage import Stage
@@ -25,7 +25,6 @@ _LONG_LIFETIME = 3600
 _SHORT_LIFETIME = 1
 _SURELY_LATE = 1.5
 """Seconds after which also who counts in whole seconds, and rounds down, has seen an expiry."""
-_ADVICE = "`mockbroker driver-test` tells what a driver does wrong"
 _NO_VERDICT = (NotTested, ClientHung, ClientCrashed, DriverFailed)
 
 
@@ -95,7 +94,7 @@ def _capabilities(run: ContractRun) -> tuple[str, ...]:
             answer = client.open()
         except (ClientCrashed, DriverFailed) as end:
             told = mask(str(end), stage.broker.registered, ())
-            raise TargetError(f"no client could be made: {told}\n{_ADVICE}") from None
+            raise TargetError(f"no client could be made: {told}\n{LOOK_AT_THE_DRIVER}") from None
         client.close()
     maker = run.clients.maker
     if answer.hung:

@@ -89,10 +89,11 @@ class Scenario:
         """
         run = self.run
         is_judged = explore in run.explored and self.clause_id not in OWN_SCENARIO_ONLY
-        if not is_judged or self.clause_id in run.broken_clauses | run.replays.examples.keys():
-            explore(self)
-            run.explored.add(explore)
-        self._needs_its_situation()
+        if is_judged and self.clause_id not in run.broken_clauses | run.replays.examples.keys():
+            self._needs_its_situation()
+            return
+        explore(self)
+        run.explored.add(explore)
 
     def judge_token_requests(
         self,

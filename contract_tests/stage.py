@@ -39,6 +39,10 @@ _LONGEST_TEXT = 500
 _TELLING_SECRET = 8
 _SHORTEST_PAUSE = 0.1
 VEHICLE = "/vehicle/1111111111111111?region=uk"
+_FOLD = r"(?:\s|\\n)+"
+_BASE64 = r"[A-Za-z0-9+/=_-]"
+_FOLDED_BASE64 = re.compile(rf"(?:{_BASE64}{{60,}}{_FOLD})+{_BASE64}+")
+"""Credentials, it may be, in a form in which nobody would find them again."""
 
 
 class Stage:
@@ -439,12 +443,6 @@ class Stage:
         known = tuple(c for c in self.broker.registered if len(c.client_secret) >= _TELLING_SECRET)
         tokens = [t for t in self.broker.token_issued_values if len(t) >= _TELLING_SECRET]
         return mask(text, known, tokens)
-
-
-_FOLD = r"(?:\s|\\n)+"
-_BASE64 = r"[A-Za-z0-9+/=_-]"
-_FOLDED_BASE64 = re.compile(rf"(?:{_BASE64}{{60,}}{_FOLD})+{_BASE64}+")
-"""Credentials, it may be, in a form in which nobody would find them again."""
 
 
 @dataclass

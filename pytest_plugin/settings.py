@@ -17,7 +17,7 @@ from contract_tests.program_driver import ProgramClients
 from contract_tests.run import RunSettings
 from contract_tests.target import TargetError, load_target
 from mockbroker.profiles import ConfigError, profile_named
-from mockbroker.spec.catalogue import CATALOGUE, is_meant
+from mockbroker.spec.catalogue import CATALOGUE, is_meant, patterns_in
 from mockbroker.spec.clause import Level
 from pytest_plugin.known import KnownFailures
 from pytest_plugin.known_file import read_known_failures
@@ -102,7 +102,7 @@ def problem_with(
         return str(error)
     if client and command:
         return f"a client and {prefix}exec are two clients; check one at a time"
-    for part in only.split(","):
+    for part in patterns_in(only):
         if not any(is_meant(known.id, part) for known in CATALOGUE):
             return f"{prefix}only {part!r} matches no clause; `mockbroker clauses` lists them"
     for name, file in files.items():

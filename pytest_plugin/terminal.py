@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from contract_tests.driver import LOOK_AT_THE_DRIVER
 from contract_tests.verdicts import Finding, Verdict
 from mockbroker.spec.catalogue import CATALOGUE, clause
 from mockbroker.spec.clause import Clause, Level
@@ -244,7 +245,7 @@ def _causes(report: Report) -> Iterator[str]:
 def _next_steps(report: Report) -> Iterator[str]:
     first = report.failures[0].clause.id if report.failures else ""
     if report.driver_failures:
-        yield "  Next: `mockbroker driver-test` tells what a driver does wrong"
+        yield f"  Next: {LOOK_AT_THE_DRIVER}"
     elif first and report.failures[0].verdict is Verdict.STALE:
         yield f"  Next: {first} is mended; remove its entry from {Path(report.known_file).name}"
     elif first:

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 from mockbroker.spec.clause import Clause, Level, Source
 
-__all__ = ["CATALOGUE", "CHAPTERS", "clause", "is_meant"]
+__all__ = ["CATALOGUE", "CHAPTERS", "clause", "is_meant", "patterns_in"]
 
 MUST, SHOULD, MAY, PRACTICE = Level.MUST, Level.SHOULD, Level.MAY, Level.PRACTICE
 
@@ -371,9 +371,15 @@ _BY_ID = {entry.id: entry for entry in CATALOGUE}
 def is_meant(clause_id: str, pattern: str) -> bool:
     """Whether a clause's id holds the pattern, or one of several with commas between them.
 
-    A pattern may have shell wildcards.
+    A pattern may have shell wildcards; an empty one means every clause.
     """
-    return any(fnmatchcase(clause_id, f"*{part.strip()}*") for part in pattern.split(","))
+    parts = patterns_in(pattern)
+    return not parts or any(fnmatchcase(clause_id, f"*{part}*") for part in parts)
+
+
+def patterns_in(text: str) -> list[str]:
+    """The patterns that a user has written with commas between them."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def clause(clause_id: str) -> Clause:
