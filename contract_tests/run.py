@@ -119,6 +119,7 @@ class ContractRun:
         self.broken_clauses: set[str] = set()
         """The clauses of which this process has seen a breach so far."""
         self.explored: set[object] = set()
+        self.played: dict[object, Any] = {}
         """What scenarios of several clauses explore, and one has, without a breach of its own."""
         self.reached: set[str] = set()
         """The clauses on credentials whose situation a token request has shown so far."""

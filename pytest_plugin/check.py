@@ -154,6 +154,7 @@ def _arguments(target: str, options: dict[str, Any]) -> list[str]:
     arguments = [str(scenarios), "--confcutdir", str(scenarios), "-c", str(here / "check.ini")]
     arguments += ["-p", "pytest_plugin.plugin", "-p", "no:cacheprovider", "-p", "no:terminal"]
     arguments += ["-p", "no:faulthandler", "-p", "no:logging", "-p", "no:warnings"]
+    arguments += ["--assert", "plain"]  # it would write the scenarios anew, for no use
     # It would collect garbage for a second in the end.
     arguments += ["-p", "no:unraisableexception"]
     arguments += ["--contract-profile", options["profile"]]
