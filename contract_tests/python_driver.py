@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -113,6 +115,16 @@ class PythonDriver:
         self._thread.stop()
 
 
+def _version_of(module: str) -> str:
+    """The version of the package that a module is of, as installed or as it says; or nothing."""
+    package = module.partition(".")[0]
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        told = getattr(sys.modules.get(package), "__version__", "")
+        return told if isinstance(told, str) else ""
+
+
 class PythonClients:
     """The clients that a factory makes in this process."""
 
@@ -124,9 +136,10 @@ class PythonClients:
 
     @property
     def description(self) -> Mapping[str, Any]:
-        """What is known of the clients by themselves: the name of what makes them."""
+        """What is known of the clients by themselves: what makes them, and of which version."""
         kind: Any = self.factory if hasattr(self.factory, "__qualname__") else type(self.factory)
-        return {"name": f"{kind.__module__}:{kind.__qualname__}", "version": ""}
+        name = f"{kind.__module__}:{kind.__qualname__}"
+        return {"name": name, "version": _version_of(str(kind.__module__))}
 
     def driver(self, config: ClientConfig, deadline: float) -> PythonDriver:
         """What drives a new client; an operation may take ``deadline`` seconds of real time."""

@@ -73,6 +73,17 @@ def test_a_client_with_a_defect_does_not_and_both_tell_the_story(contract, check
     assert verdicts(pytester.path / "a.json") == verdicts(pytester.path / "b.json")
 
 
+@pytest.mark.parametrize("installed", [False, True])
+def test_the_report_tells_the_version_of_a_client_that_has_one(installed, check, pytester):
+    pytester.makepyfile(acme='__version__ = "2.1"\n' + textwrap.dedent(GET))
+    if installed:
+        metadata = "Metadata-Version: 2.1\nName: acme\nVersion: 3.4\n"
+        (pytester.mkdir("acme-3.4.dist-info") / "METADATA").write_text(metadata, encoding="utf-8")
+    check("acme", "--only", "request.method", "--examples", "1", "--json", "a.json")
+    report = json.loads((pytester.path / "a.json").read_text(encoding="utf-8"))
+    assert report["client"]["version"] == ("3.4" if installed else "2.1")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
