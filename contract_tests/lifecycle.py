@@ -172,12 +172,12 @@ class LifeOfClients(RuleBasedStateMachine):
         self._script_for(actor)
         if self._is_refused(actor):
             actor.stage.make()
-        is_slow = bool(self._slow)
+        self.run.held_up, is_slow = False, bool(self._slow)
         outcome = actor.stage.use(operation)
         self._broker.clear_scripts()
         self._broker.strict = False
         self._learn(actor, outcome)
-        self._judge(actor, outcome, is_slow=is_slow)
+        self._judge(actor, outcome, is_slow=is_slow or self.run.held_up)
         actor.was_refused = outcome.error is not None and self._is_refused(actor)
 
     def _what_the_hang_breaks(self, actor: _Actor, hang: ClientHung) -> ScenarioEnded:

@@ -74,16 +74,25 @@ def _keeps_token(run: ContractRun) -> bool:
 
 def _what_blocks(run: ContractRun) -> Rehearsal | None:
     for operation in run.capabilities:
-        with _stage(run) as stage:
-            try:
-                stage.use_well(operation)
-            except NotTested as obstacle:
-                reason = str(obstacle).removeprefix("blocked: ")
-                return Rehearsal(f"{operation}: {reason}")
-            except DriverFailed as failed:
-                return Rehearsal(_first_line(failed))
-            except (ClientHung, ClientCrashed) as end:
-                return Rehearsal(_first_line(end), hung=True)
+        obstacle = _what_blocks_use(run, operation)
+        if obstacle is not None and run.held_up:  # the machine may have been too busy
+            obstacle = _what_blocks_use(run, operation)
+        if obstacle is not None:
+            return obstacle
+    return None
+
+
+def _what_blocks_use(run: ContractRun, operation: str) -> Rehearsal | None:
+    with _stage(run) as stage:
+        try:
+            stage.use_well(operation)
+        except NotTested as obstacle:
+            reason = str(obstacle).removeprefix("blocked: ")
+            return Rehearsal(f"{operation}: {reason}")
+        except DriverFailed as failed:
+            return Rehearsal(_first_line(failed))
+        except (ClientHung, ClientCrashed) as end:
+            return Rehearsal(_first_line(end), hung=True)
     return None
 
 

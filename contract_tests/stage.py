@@ -24,6 +24,7 @@ from contract_tests.verdicts import (
     NotTested,
 )
 from mockbroker.broker import Broker
+from mockbroker.clock import real_seconds
 from mockbroker.spec.clause import Breach
 from mockbroker.spec.credentials import AccessToken, Credentials
 from mockbroker.spec.exchange import Endpoint, Exchange, Trace, Use
@@ -202,10 +203,12 @@ class Stage:
         """Use the client that many times at one moment, by threads or tasks."""
         words = f"{count} times at once {operation}"
         number, seen, started_at = self._begin()
+        began = real_seconds()
         with self._told_by_driver(words):
             answer = self._open() if self._client is None else Answer()
             answers = [answer] * count if self._client is None else self._at_once(operation, count)
         exchanges = tuple(self.broker.journal)[seen:]
+        self._notice_delay(answers, began)
         if any(one.hung for one in answers):
             self._hang(words, exchanges)
         outcomes = [outcome_of(operation, one, exchanges, self.broker) for one in answers]
@@ -229,11 +232,13 @@ class Stage:
 
     def _play(self, operation: str, words: str, act: Callable[[Driver], Answer]) -> Outcome:
         number, seen, started_at = self._begin()
+        began = real_seconds()
         with self._bounded_requests(seen), self._told_by_driver(words):
             answer = self._open() if self._client is None else Answer()
             if self._client is not None:
                 answer = act(self._client)
         exchanges = tuple(self.broker.journal)[seen:]
+        self._notice_delay([answer], began)
         if answer.hung:
             self._hang(words, exchanges)
         if isinstance(answer.error, (SystemExit, KeyboardInterrupt)):
@@ -247,6 +252,11 @@ class Stage:
         self.tell(f"{self._name}{words} → {error or outcome.in_words}{pause}")
         self._must_be_of_this_broker(outcome)
         return outcome
+
+    def _notice_delay(self, answers: Iterable[Answer], began: float) -> None:
+        is_late = real_seconds() - began >= self.config.timeout
+        if is_late and any(answer.error is not None for answer in answers):
+            self._run.held_up = True
 
     def _bounded_requests(self, seen: int) -> _RequestLimit:
         return _RequestLimit(self.broker, seen + _MOST_REQUESTS, self._cut_off)

@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from contract_tests.verdicts import Verdict
+from contract_tests.python_driver import PythonClients
+from contract_tests.rehearsal import rehearsed_run
+from contract_tests.run import RunSettings
+from contract_tests.scenario import Scenario
+from contract_tests.verdicts import ContractBreached, Verdict
 from examples.model_client import TokenError, TokenManager, make_client
 from tests.mutants.kit import scenarios, verdicts_on
 from tests.mutants.workshop import make
@@ -57,8 +61,8 @@ class AlwaysLeaves:
 
 def test_a_client_that_always_ends_the_program_crashes_once_and_blocks_the_rest():
     found = verdicts_on(AlwaysLeaves)
-    assert found.pop("response.documented")[0] is Verdict.CRASH
-    assert {name for name, _ in scenarios()} == {*found, "response.documented"}
+    assert found.pop("response.unknown-members")[0] is Verdict.CRASH
+    assert {name for name, _ in scenarios()} == {*found, "response.unknown-members"}
     assert {verdict for verdict, _ in found.values()} == {
         Verdict.NOT_TESTED,
         Verdict.NOT_APPLICABLE,
@@ -143,3 +147,37 @@ def test_threads_left_behind_do_not_keep_the_command_from_ending(tmp_path):
 
 def test_the_model_client_is_the_benign_twin_of_them_all():
     assert verdicts_on(make_client) == {}
+
+
+class FailsOnce(TokenManager):
+    """Raises at one token request; if it ``waits``, after its timeout, as if nothing had come."""
+
+    about_to, waits = False, True
+
+    def fetch_token(self):
+        if FailsOnce.about_to:
+            FailsOnce.about_to = False
+            if self.waits:
+                threading.Event().wait(self._timeout)
+            raise TokenError("no answer")
+        return super().fetch_token()
+
+
+class FailsOnceAtOnce(FailsOnce):
+    waits = False
+
+
+def members_unknown(cls):
+    """Let a client fail once while that clause is judged."""
+    settings = RunSettings(client_timeout=1.0, examples=5)
+    clients = PythonClients(lambda config: make(cls, config))
+    with rehearsed_run(clients, settings) as run, run.frozen_time():
+        FailsOnce.about_to = True
+        dict(scenarios())["response.unknown-members"](Scenario(run, "response.unknown-members"))
+        assert not run.take_findings()
+
+
+def test_what_a_machine_that_stands_still_may_have_spoilt_is_played_again():
+    members_unknown(FailsOnce)
+    with pytest.raises(ContractBreached):
+        members_unknown(FailsOnceAtOnce)
