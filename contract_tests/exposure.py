@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-__all__ = ["Exposure", "overheard"]
+__all__ = ["Exposure", "chain_of", "overheard"]
 
 _MOST_CHARACTERS = 2_000_000
+_LONGEST_CHAIN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class Exposure:
 
     def add_exception(self, error: BaseException) -> None:
         """Keep what an exception, and those that led to it, would print."""
+        for each in chain_of(error):
+            where = f"the {type(each).__name__} that led to an exception"
+            told = _said(partial(_last_lines, each))
+            self.add("an exception" if each is error else where, told)
         self.add("an exception", _said(lambda: "".join(traceback.format_exception(error))))
         self.add("an exception's repr", _said(lambda: repr(error)))
 
@@ -49,6 +54,21 @@ class Exposure:
             if any(secret in text for secret in wanted):
                 return where
         return ""
+
+
+def chain_of(error: BaseException) -> Iterator[BaseException]:
+    """An exception and those that led to it, as a traceback would show them; ten at most."""
+    following: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if following is None:
+            return
+        yield following
+        hidden = following.__suppress_context__
+        following = following.__cause__ or (None if hidden else following.__context__)
+
+
+def _last_lines(error: BaseException) -> str:
+    return "".join(traceback.format_exception_only(error))
 
 
 def _parts_of(client: Any) -> list[Any]:

@@ -299,7 +299,7 @@ class LifeOfClients(RuleBasedStateMachine):
             return  # who is late when all is well is late in all else
         late = actor.stage.now() - outcome.token.expires_at
         what = f"{outcome.token.label} was used {used_late(late)}"
-        if self._is_refused(actor) and outcome.token_requests:
+        if self._is_refused(actor) and outcome.asked_first:
             self._breach(actor, self._clause_of_refusal(), what, "an error")
         elif late < self._slow_tokens.get(outcome.token, 0):
             self._breach(actor, "refresh.latency", what, "a lifetime counted from the request")

@@ -43,6 +43,16 @@ class Outcome:
         return tuple(e for e in self.exchanges if e.endpoint is Endpoint.API)
 
     @property
+    def asked_first(self) -> bool:
+        """Whether a token was asked for before one was presented."""
+        return bool(self.exchanges) and self.exchanges[0].endpoint is Endpoint.TOKEN
+
+    @property
+    def is_issued(self) -> bool:
+        """Whether the broker issued a token during this use."""
+        return any(exchange.token is not None for exchange in self.token_requests)
+
+    @property
     def is_late(self) -> bool:
         """Whether a token was presented that had expired, other than one fetched in this use."""
         fetched = {exchange.token for exchange in self.token_requests}

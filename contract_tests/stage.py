@@ -149,8 +149,10 @@ class Stage:
             return
         _, seen, _ = self._begin()
         words = "the client is made"
-        with self._bounded_requests(seen), self._told_by_driver(words):
+        with self._bounded_requests(seen), self._told_by_driver(words), self._asked() as asked:
             answer = self._open()
+            if self._goes_on:  # what a thread of the client asks for is no part of its first use
+                asked.wait(_BACKGROUND_SECONDS)
         exchanges = tuple(self.broker.journal)[seen:]
         if answer.hung:
             self._hang(words, exchanges)
@@ -187,17 +189,26 @@ class Stage:
 
     def use_replaces(self, token: AccessToken | None, operation: str = "") -> bool:
         """Use the client; whether it has another token now, or fetches one in the background."""
+        with self._asked() as asked:
+            if self.use(operation).token != token or asked.is_set():
+                return True
+            return self._goes_on and asked.wait(_BACKGROUND_SECONDS)
+
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[threading.Event]:
+        """An event that is set once a token is asked for while the context lasts."""
         asked = threading.Event()
         end = self.broker.journal.subscribe(
             lambda exchange: asked.set() if exchange.endpoint is Endpoint.TOKEN else None
         )
         try:
-            if self.use(operation).token != token or asked.is_set():
-                return True
-            goes_on = self._client is not None and self._client.leaves_something_running
-            return goes_on and asked.wait(_BACKGROUND_SECONDS)
+            yield asked
         finally:
             end()
+
+    @property
+    def _goes_on(self) -> bool:
+        return self._client is not None and self._client.leaves_something_running
 
     def use_at_once(self, operation: str, count: int) -> list[Outcome]:
         """Use the client that many times at one moment, by threads or tasks."""

@@ -20,6 +20,7 @@ __all__ = [
     "non_ascii_credentials",
     "plain_credentials",
     "time_steps",
+    "unreserved_tokens",
 ]
 
 _WORD = string.ascii_letters + string.digits
@@ -75,6 +76,11 @@ def b64tokens() -> st.SearchStrategy[str]:
     )
     padded = st.builds("{}{}".format, short, st.sampled_from(["", "=", "=="]))
     return st.one_of(padded, long)
+
+
+def unreserved_tokens() -> st.SearchStrategy[str]:
+    """Tokens that no encoding changes: how one is carried is another question."""
+    return st.text(_WORD + "-._", min_size=1, max_size=40)
 
 
 def lifetimes() -> st.SearchStrategy[int]:

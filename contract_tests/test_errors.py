@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from contract_tests.exposure import chain_of
 from contract_tests.outcome import GET_TOKEN, Outcome
 from contract_tests.scenario import Scenario
 from contract_tests.stage import Stage
@@ -78,10 +79,20 @@ def _must_not_go_on(stage: Stage, outcome: Outcome, what: str) -> None:
 @pytest.mark.contract_clause("errors.invalid-client")
 def test_invalid_client(scenario: Scenario) -> None:
     """A 401 of the token endpoint is told to the caller."""
+    refusal = _refusal(401, "invalid_client")
+    _refuse(scenario, [refusal, _html(401)], at_expiry=refusal)
+
+
+def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) -> None:
+    """Refuse a token to a new client, and to one whose token has expired; both must raise."""
 
     def play(case: tuple[Fault, bool], operation: str) -> None:
         fault, has_token = case
-        with scenario.stage(credentials=_CREDENTIALS, elsewhere=[_HONOURS]) as stage:
+        with scenario.stage(
+            credentials=_CREDENTIALS,
+            deadline=scenario.run.settings.patient_deadline,
+            elsewhere=[_HONOURS],
+        ) as stage:
             if has_token:
                 stage.use_well(operation)
                 stage.advance(stage.broker.expires_in + 1)
@@ -92,24 +103,18 @@ def test_invalid_client(scenario: Scenario) -> None:
                 raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
             if outcome.is_late:
                 scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
-            _must_raise(stage, outcome, "the token endpoint answered 401")
+            _must_raise(stage, outcome, f"the token endpoint answered {fault.describe()}")
 
-    refusal = _refusal(401, "invalid_client")
-    cases = [(refusal, False), (_html(401), False), (refusal, True)]
-    scenario.for_each(cases if scenario.run.time.is_virtual else cases[:2], play)
+    cases = [(fault, False) for fault in faults]
+    scenario.for_each([*cases, (at_expiry, True)] if scenario.run.time.is_virtual else cases, play)
 
 
 @pytest.mark.contract_clause("errors.bad-request")
 def test_bad_request(scenario: Scenario) -> None:
     """A 400 is told to the caller, whatever its error code, and even if it is no JSON."""
-
-    def play(fault: Fault, operation: str) -> None:
-        with _failing(scenario, fault) as stage:
-            stage.make()
-            _must_raise(stage, stage.use(operation), "the token endpoint answered 400")
-
-    faults = [_refusal(400, code) for code in _CODES]
-    scenario.for_each([*faults, _html(400), Fault.status(400, body=b"")], play)
+    refusals = [_refusal(400, code) for code in _CODES]
+    faults = [*refusals, _html(400), Fault.status(400, body=b"")]
+    _refuse(scenario, faults, at_expiry=refusals[0])
 
 
 @pytest.mark.contract_clause("errors.no-hammering")
@@ -330,15 +335,13 @@ def test_cause(scenario: Scenario) -> None:
     scenario.for_each([(401, "invalid_client"), (400, "unauthorized_client")], play)
 
 
-def _texts_of(error: BaseException | None) -> Iterator[str]:
-    """What an exception and those that led to it say, in words and in attributes."""
-    for _ in range(10):
-        if error is None:
-            return
+def _texts_of(error: BaseException) -> Iterator[str]:
+    """What an exception and those that led to it say, in words, attributes and notes."""
+    for each in chain_of(error):
         for text in (str, repr):
-            yield _said(text, error)
-        yield from (str(v) for v in vars(error).values() if isinstance(v, (str, int)))
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+            yield _said(text, each)
+        yield from (str(v) for v in vars(each).values() if isinstance(v, (str, int)))
+        yield from map(str, getattr(each, "__notes__", ()))
 
 
 def _said(text: Callable[[object], str], error: BaseException) -> str:

@@ -232,5 +232,21 @@ class RestsForAMinute(Breaker):
 
 
 @breaks("refresh.recovers")
+class RestsAfterSixFailures(Breaker):
+    failures = 0
+
+    def fetch_token(self) -> AccessToken:
+        try:
+            token = super().fetch_token()
+        except TokenError:
+            self.failures += 1
+            if self.failures < 6:
+                self.rests_until = 0.0
+            raise
+        self.failures = 0
+        return token
+
+
+@breaks("refresh.recovers")
 class NeverRecovers(Breaker):
     rest_seconds = 1e12
