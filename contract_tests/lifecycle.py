@@ -43,6 +43,7 @@ _LONGEST_LEEWAY = 600
 _OUTAGES = {"answers 503": Fault.status(503), "resets connections": Fault.reset()}
 _SOME_SECONDS = 5
 _HONOURS = "refresh.honours-expires-in"
+_OUTLASTED = "refresh.outage-after-expiry"
 _MOST_CLIENTS = 3
 _NUMBERS = st.integers(0, _MOST_CLIENTS - 1)
 _WAYS = st.integers(0, 1)
@@ -78,6 +79,8 @@ class _Actor:
     stage: Stage
     secret_is_current: bool = True
     was_refused: bool = False
+    has_failed: bool = False
+    """Whether it has asked in vain since it had its token."""
     token: AccessToken | None = None
 
 
@@ -178,6 +181,8 @@ class LifeOfClients(RuleBasedStateMachine):
         self._broker.strict = False
         self._learn(actor, outcome)
         self._judge(actor, outcome, is_slow=is_slow or self.run.held_up)
+        if outcome.token_requests:
+            actor.has_failed = not outcome.is_issued
         actor.was_refused = outcome.error is not None and self._is_refused(actor)
 
     def _what_the_hang_breaks(self, actor: _Actor, hang: ClientHung) -> ScenarioEnded:
@@ -301,6 +306,8 @@ class LifeOfClients(RuleBasedStateMachine):
         what = f"{outcome.token.label} was used {used_late(late)}"
         if self._is_refused(actor) and outcome.asked_first:
             self._breach(actor, self._clause_of_refusal(), what, "an error")
+        elif actor.has_failed:
+            self._breach(actor, _OUTLASTED, what, "another attempt, or an error")
         elif late < self._slow_tokens.get(outcome.token, 0):
             self._breach(actor, "refresh.latency", what, "a lifetime counted from the request")
         else:
@@ -312,7 +319,7 @@ class LifeOfClients(RuleBasedStateMachine):
             self._breach(actor, self._clause_of_refusal(), what, "an error")
 
     def _clause_of_refusal(self) -> str:
-        return "refresh.outage-after-expiry" if self._outage else "errors.invalid-client"
+        return _OUTLASTED if self._outage else "errors.invalid-client"
 
     def _judge_well(self, actor: _Actor, outcome: Outcome) -> None:
         if outcome.token_state is TokenState.REVOKED:

@@ -244,6 +244,7 @@ _REFUSALS: dict[str, Fault] = {
 }
 """What is told of by no clause of its own, and leaves a client without a token all the same."""
 _FOR_EVER = 1000
+_SECONDS_LEFT, _SECONDS_LATE = 9, 11
 _MORE_USES = 6
 """In an outage: who gives up asking after some failures has done so by then."""
 _AGES_LEFT = (1790, 590, 299, 240, 119, 59, 29, 9, 4, 2)
@@ -358,6 +359,26 @@ def test_outage_after_expiry(scenario: Scenario) -> None:
     refusals = _REFUSALS if scenario.run.time.is_virtual else ()
     later = [(what, 2.0) for what in (*_OUTAGES, *refusals)]
     scenario.for_each_in_time([*later, *at_expiry], play)
+    if scenario.run.time.is_virtual:
+        scenario.for_each(_OUTAGES, lambda what, op: _outlast_a_token(scenario, what, op))
+
+
+def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> None:
+    """An outage begins while there is a token, and goes on when it has expired."""
+    with _stage_before_expiry(scenario) as stage:
+        stage.use_well(operation)
+        stage.advance(_LIFETIME - _SECONDS_LEFT)
+        _outage(stage, what)
+        _use_in_outage(stage, operation)
+        stage.advance(_SECONDS_LEFT + _SECONDS_LATE)
+        outcome = _use_in_outage(stage, operation)
+        if outcome.is_late:
+            scenario.blocked_if_late_anyway(operation, _LIFETIME, after=_SECONDS_LATE)
+            stage.breach(
+                "the outage outlasted the token, and the client went on using it",
+                "an error: there was no valid token",
+                outcome.exchanges,
+            )
 
 
 @pytest.mark.contract_clause("refresh.recovers")

@@ -116,6 +116,29 @@ class InTheBackground(TokenManager):
             return
 
 
+class WarmsUpInAThread(TokenManager):
+    """Asks for its first token in a thread of its own, and says nothing if there is none."""
+
+    def warm_up(self) -> None:
+        threading.Thread(target=self._warm_up, daemon=True).start()
+
+    def _warm_up(self) -> None:
+        with contextlib.suppress(TokenError):
+            self.get_token()
+
+
+class NotesTheCause(TokenManager):
+    """Names the broker's error code in a note (PEP 678)."""
+
+    def fetch_token(self) -> AccessToken:
+        try:
+            return super().fetch_token()
+        except TokenError as error:
+            told: Any = TokenError("no token")
+            told.__notes__ = [f"the broker said {error.code}"]
+            raise told from None
+
+
 @passes_all_but()
 def model(config: Any) -> Any:
     return make_client(config)
@@ -184,6 +207,18 @@ def eager_and_forgiving(config: Any) -> Any:
     with contextlib.suppress(TokenError):
         client.get_token()
     return client
+
+
+@passes_all_but()
+def warms_up_in_a_thread(config: Any) -> Any:
+    client = make(WarmsUpInAThread, config)
+    client.tokens.warm_up()
+    return client
+
+
+@passes_all_but()
+def notes_the_cause(config: Any) -> Any:
+    return make(NotesTheCause, config)
 
 
 @passes_all_but()

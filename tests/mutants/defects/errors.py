@@ -56,6 +56,17 @@ class OverlooksAnInvalidScope(Lenient):
         return "invalid_scope" in response.text
 
 
+@breaks("errors.bad-request")
+class MakesDoWithAnExpiredTokenAtA400(TokenManager):
+    def _refreshed(self) -> AccessToken:
+        try:
+            return super()._refreshed()
+        except TokenError as error:
+            if self._token is not None and "400" in str(error):
+                return self._token
+            raise
+
+
 class Retrying(TokenManager):
     """Asks again, for some answers."""
 

@@ -188,6 +188,36 @@ class MakesDoWithAnExpiredToken(TokenManager):
 
 
 @breaks("refresh.outage-after-expiry")
+class RestsBeyondTheExpiry(TokenManager):
+    """Does not look at the clock for two minutes once a refresh has failed."""
+
+    rests_until = 0.0
+
+    def get_token(self) -> str:
+        if self._token is not None and time.time() < self.rests_until:
+            return self._token.value
+        return super().get_token()
+
+    def _refreshed(self) -> AccessToken:
+        before = self._token
+        token = super()._refreshed()
+        if token is before:
+            self.rests_until = time.time() + 120
+        return token
+
+
+@breaks("refresh.outage-after-expiry")
+class MakesDoWithAnExpiredTokenAtA429(TokenManager):
+    def _refreshed(self) -> AccessToken:
+        try:
+            return super()._refreshed()
+        except TokenError as error:
+            if self._token is not None and "429" in str(error):
+                return self._token
+            raise
+
+
+@breaks("refresh.outage-after-expiry")
 class HoldsOnAtTheInstantOfExpiry(TokenManager):
     def _refreshed(self) -> AccessToken:
         try:
