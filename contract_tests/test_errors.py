@@ -72,8 +72,9 @@ def _must_not_go_on(stage: Stage, outcome: Outcome, what: str) -> None:
     if outcome.api_calls:
         stage.breach(f"{what}, and a call went out all the same", "an error", outcome.exchanges)
     if outcome.error is None:
-        answer = "returned something" if outcome.operation == GET_TOKEN else "answered the caller"
-        stage.breach(f"{what}, and the client {answer}", "an error", outcome.exchanges)
+        came = outcome.in_words if outcome.operation == GET_TOKEN else "answered the caller"
+        went_on = f"went on with {came}" if outcome.token is not None else came
+        stage.breach(f"{what}, and the client {went_on}", "an error", outcome.exchanges)
 
 
 @pytest.mark.contract_clause("errors.invalid-client")
@@ -103,7 +104,7 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
                 raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
             if outcome.is_late:
                 scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
-            _must_raise(stage, outcome, f"the token endpoint answered {fault.describe()}")
+            _must_raise(stage, outcome, f"the token endpoint answered with {fault.describe()}")
 
     cases = [(fault, False) for fault in faults]
     scenario.for_each([*cases, (at_expiry, True)] if scenario.run.time.is_virtual else cases, play)
