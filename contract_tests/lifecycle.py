@@ -322,7 +322,7 @@ class LifeOfClients(RuleBasedStateMachine):
         return _OUTLASTED if self._outage else "errors.invalid-client"
 
     def _judge_well(self, actor: _Actor, outcome: Outcome) -> None:
-        if outcome.token_state is TokenState.REVOKED:
+        if outcome.token_state is TokenState.REVOKED and not (outcome.error and outcome.is_issued):
             if outcome.operation == REQUEST:
                 what = "a call was given up for a revoked token"
                 self._breach(actor, "signing.revoked", what, "a new token and one more try")

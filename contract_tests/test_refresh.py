@@ -335,6 +335,9 @@ def test_outage_after_expiry(scenario: Scenario) -> None:
 
     def play(case: tuple[str, float], operation: str) -> None:
         what, lifetimes = case
+        if not lifetimes:
+            _outlast_a_token(scenario, what, operation)
+            return
         with _stage_before_expiry(scenario) as stage:
             _let_it_expire(stage, operation, lifetimes)
             _outage(stage, what)
@@ -358,9 +361,8 @@ def test_outage_after_expiry(scenario: Scenario) -> None:
     at_expiry = [(what, 1.0) for what in _OUTAGES if scenario.run.time.moves_during_use]
     refusals = _REFUSALS if scenario.run.time.is_virtual else ()
     later = [(what, 2.0) for what in (*_OUTAGES, *refusals)]
-    scenario.for_each_in_time([*later, *at_expiry], play)
-    if scenario.run.time.is_virtual:
-        scenario.for_each(_OUTAGES, lambda what, op: _outlast_a_token(scenario, what, op))
+    before = [(what, 0.0) for what in _OUTAGES if scenario.run.time.is_virtual]
+    scenario.for_each_in_time([*later, *at_expiry, *before], play)
 
 
 def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> None:
