@@ -25,6 +25,7 @@ __all__ = [
 _CREDENTIALS = Credentials("leeway-client", "leeway-s3cret")
 _LIFETIME = 3600
 _REPEATS = 3
+_CONFIRMATIONS = 3
 
 TELLING_LIFETIME, TELLING_AGE = 1400, 1.5
 """Seconds: no sound leeway reaches this lifetime, and who reads it as milliseconds takes the token
@@ -100,7 +101,8 @@ def leeway_by_clock(run: ContractRun, lifetime: int, guess: float | None = None)
     """How many seconds before expiry a fresh client has a new token; 0 if only after.
 
     A client that keeps no token at all has the whole lifetime. A ``guess`` that is right is
-    confirmed, which takes fewer clients than to search.
+    confirmed, which takes fewer clients than to search; several times, for one that jitters may
+    agree by chance.
     """
 
     def refreshed(age: int) -> bool:
@@ -109,10 +111,11 @@ def leeway_by_clock(run: ContractRun, lifetime: int, guess: float | None = None)
             stage.advance(age)
             return stage.use_replaces(kept)
 
-    if guess is not None:
-        due = int(lifetime - guess)
-        if (due == lifetime or refreshed(due)) and (due == 0 or not refreshed(due - 1)):
-            return guess
+    def confirmed(due: int) -> bool:
+        return (due == lifetime or refreshed(due)) and (due == 0 or not refreshed(due - 1))
+
+    if guess is not None and all(confirmed(int(lifetime - guess)) for _ in range(_CONFIRMATIONS)):
+        return guess
     return float(lifetime - bisect.bisect_left(range(lifetime), 1, key=refreshed))
 
 
