@@ -34,6 +34,7 @@ def load(client: str) -> Target:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # unclosed sockets
 @pytest.mark.parametrize("client", told())
 def test_readme_tells_the_verdicts(client):
     factory = load(client).factory
