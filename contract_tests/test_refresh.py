@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 from hypothesis import strategies as st
@@ -332,37 +333,37 @@ def _must_go_on(stage: Stage, outcome: Outcome, first: Outcome) -> None:
 @pytest.mark.contract_clause("refresh.outage-after-expiry")
 def test_outage_after_expiry(scenario: Scenario) -> None:
     """When no valid token can be had, the caller is told."""
+    time = scenario.run.time
+    stories = [partial(_have_none, scenario, what, 2.0) for what in _OUTAGES]
+    if time.is_virtual:
+        stories += [partial(_have_none, scenario, what, 2.0) for what in _REFUSALS]
+        stories += [partial(_outlast_a_token, scenario, what) for what in _OUTAGES]
+    if time.moves_during_use:
+        stories += [partial(_have_none, scenario, what, 1.0) for what in _OUTAGES]
+    scenario.for_each_in_time(stories, lambda story, operation: story(operation))
 
-    def play(case: tuple[str, float], operation: str) -> None:
-        what, lifetimes = case
-        if not lifetimes:
-            _outlast_a_token(scenario, what, operation)
-            return
-        with _stage_before_expiry(scenario) as stage:
-            _let_it_expire(stage, operation, lifetimes)
-            _outage(stage, what)
-            outcome = _use_in_outage(stage, operation)
-            if not outcome.token_requests:
-                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
-            if outcome.is_late:
-                scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
-                stage.breach(
-                    "the broker was down, and the expired token was used",
-                    "an error: there was no valid token",
-                    outcome.exchanges,
-                )
-            if outcome.error is None:
-                stage.breach(
-                    f"the broker was down, and the client {outcome.in_words}",
-                    "an error: there was no valid token",
-                    outcome.exchanges,
-                )
 
-    at_expiry = [(what, 1.0) for what in _OUTAGES if scenario.run.time.moves_during_use]
-    refusals = _REFUSALS if scenario.run.time.is_virtual else ()
-    later = [(what, 2.0) for what in (*_OUTAGES, *refusals)]
-    before = [(what, 0.0) for what in _OUTAGES if scenario.run.time.is_virtual]
-    scenario.for_each_in_time([*later, *at_expiry, *before], play)
+def _have_none(scenario: Scenario, what: str, lifetimes: float, operation: str) -> None:
+    """An outage begins when a token is so many times its lifetime old."""
+    with _stage_before_expiry(scenario) as stage:
+        _let_it_expire(stage, operation, lifetimes)
+        _outage(stage, what)
+        outcome = _use_in_outage(stage, operation)
+        if not outcome.token_requests:
+            raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+        if outcome.is_late:
+            scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
+            stage.breach(
+                "the broker was down, and the expired token was used",
+                "an error: there was no valid token",
+                outcome.exchanges,
+            )
+        if outcome.error is None:
+            stage.breach(
+                f"the broker was down, and the client {outcome.in_words}",
+                "an error: there was no valid token",
+                outcome.exchanges,
+            )
 
 
 def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from examples.model_client import ApiClient, TokenError, TokenManager
+from examples.model_client import AccessToken, ApiClient, TokenError, TokenManager
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,21 @@ class Signer(ApiClient):
 
     def sign(self, token: str) -> requests.auth.AuthBase:
         return Auth(self.spoil, token)
+
+
+class MakesDo(TokenManager):
+    """Goes on with an expired token, after some failures."""
+
+    def makes_do(self, error: TokenError) -> bool:
+        raise NotImplementedError
+
+    def _refreshed(self) -> AccessToken:
+        try:
+            return super()._refreshed()
+        except TokenError as error:
+            if self._token is not None and self.makes_do(error):
+                return self._token
+            raise
 
 
 def make(cls: type, config: Any, *others: type) -> ApiClient:

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from examples.model_client import AccessToken, TokenError, TokenManager
-from tests.mutants.workshop import breaks
+from tests.mutants.workshop import MakesDo, breaks
 
 NOTHING = AccessToken("", 1e12, 1e12)
 
@@ -57,14 +57,9 @@ class OverlooksAnInvalidScope(Lenient):
 
 
 @breaks("errors.bad-request")
-class MakesDoWithAnExpiredTokenAtA400(TokenManager):
-    def _refreshed(self) -> AccessToken:
-        try:
-            return super()._refreshed()
-        except TokenError as error:
-            if self._token is not None and "400" in str(error):
-                return self._token
-            raise
+class MakesDoWithAnExpiredTokenAtA400(MakesDo):
+    def makes_do(self, error: TokenError) -> bool:
+        return "400" in str(error)
 
 
 class Retrying(TokenManager):

@@ -10,7 +10,7 @@ from typing import Any
 
 from examples.model_client import AccessToken, TokenError, TokenManager
 from tests.mutants.defects.cache import LocalTime
-from tests.mutants.workshop import OwnClock, Sender, breaks
+from tests.mutants.workshop import MakesDo, OwnClock, Sender, breaks
 
 
 @breaks(
@@ -177,14 +177,9 @@ def is_outage(error: TokenError) -> bool:
 
 
 @breaks("refresh.outage-after-expiry")
-class MakesDoWithAnExpiredToken(TokenManager):
-    def _refreshed(self) -> AccessToken:
-        try:
-            return super()._refreshed()
-        except TokenError as error:
-            if self._token is not None and is_outage(error):
-                return self._token
-            raise
+class MakesDoWithAnExpiredToken(MakesDo):
+    def makes_do(self, error: TokenError) -> bool:
+        return is_outage(error)
 
 
 @breaks("refresh.outage-after-expiry")
@@ -207,14 +202,9 @@ class RestsBeyondTheExpiry(TokenManager):
 
 
 @breaks("refresh.outage-after-expiry")
-class MakesDoWithAnExpiredTokenAtA429(TokenManager):
-    def _refreshed(self) -> AccessToken:
-        try:
-            return super()._refreshed()
-        except TokenError as error:
-            if self._token is not None and "429" in str(error):
-                return self._token
-            raise
+class MakesDoWithAnExpiredTokenAtA429(MakesDo):
+    def makes_do(self, error: TokenError) -> bool:
+        return "429" in str(error)
 
 
 @breaks("refresh.outage-after-expiry")
