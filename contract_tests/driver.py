@@ -9,28 +9,44 @@ from typing import TYPE_CHECKING, Any, Protocol
 from contract_tests.client import ClientConfig
 
 if TYPE_CHECKING:
+    from contract_tests.sandbox import Sandbox
     from contract_tests.virtual_time import StoryTime
 
-__all__ = ["LOOK_AT_THE_DRIVER", "Answer", "Driver", "DriverSource"]
+__all__ = ["LOOK_AT_THE_DRIVER", "Answer", "Driver", "DriverSource", "Raised"]
 
 LOOK_AT_THE_DRIVER = "`mockbroker driver-test` tells what a driver does wrong"
 
 
 @dataclass(frozen=True, slots=True)
+class Raised:
+    """What a client raised, as its process reports it.
+
+    ``name`` is the exception's class, ``bases`` the names of the classes that it inherits from,
+    itself first. ``texts`` has everything that the exception and those that led to it say: as
+    str and repr, in attributes and notes. ``is_exit`` if it would have ended the program.
+    """
+
+    name: str
+    message: str = ""
+    bases: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    is_exit: bool = False
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of an operation: a value, an exception, or nothing within the deadline."""
+    """What came of an operation: a value, what was raised, or nothing within the deadline."""
 
     value: Any = None
-    error: BaseException | None = None
+    error: Raised | None = None
     hung: bool = False
 
 
 class Driver(Protocol):
     """One client, made and used. Nothing that a client does is raised: it is in the answers."""
-
-    @property
-    def subject(self) -> Any:
-        """The client itself, if it is an object of this process."""
 
     def open(self) -> Answer:
         """Make the client. The answer's value is the tuple of operations that it offers."""
@@ -51,9 +67,11 @@ class Driver(Protocol):
     def leaves_something_running(self) -> bool:
         """Whether the client goes on with something although nobody uses it, as far as is known."""
 
-    @property
-    def output(self) -> str:
-        """What the client has written so far where people may read it, if that is known here."""
+    def watch(self) -> None:
+        """Keep what the client lets others see; called before `open`."""
+
+    def exposed(self) -> list[tuple[str, str]] | None:
+        """What was seen since it was asked for last: where, and the text; None if it hung."""
 
     def cut_off(self) -> None:
         """Take the operation that is running now for one that never ends; from any thread."""
@@ -77,8 +95,14 @@ class DriverSource(Protocol):
     def failures(self) -> Sequence[str]:
         """How what drives the clients failed so far, which says nothing of the clients."""
 
-    def driver(self, config: ClientConfig, deadline: float) -> Driver:
-        """What drives a new client; an operation may take ``deadline`` seconds of real time."""
+    def live_in(self, sandbox: Sandbox) -> None:
+        """Have the clients live in these folders; called once, before anything else."""
+
+    def driver(self, config: ClientConfig, deadline: float, trusted: str | None = None) -> Driver:
+        """What drives a new client; an operation may take ``deadline`` seconds of real time.
+
+        Its environment says that the CA file ``trusted`` is to be trusted.
+        """
 
     def times(self) -> Sequence[StoryTime]:
         """The kinds of time that these clients may live by, the best first; the last is real."""

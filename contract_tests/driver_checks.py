@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract_tests.client import ClientConfig
+from contract_tests.conversation import ProgramDied, ProgramSilent
 from contract_tests.driver_protocol import (
     CAPABILITIES,
     Hello,
@@ -16,7 +17,7 @@ from contract_tests.driver_protocol import (
     config_members,
 )
 from contract_tests.outcome import GET_TOKEN, REQUEST
-from contract_tests.program import Program, ProgramDied, ProgramSilent
+from contract_tests.program import Program
 from contract_tests.program_driver import ProgramClients, in_words, introduction_of
 from contract_tests.rehearsal import rehearsed_run
 from contract_tests.run import RunSettings

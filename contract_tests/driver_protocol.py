@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract_tests.client import ClientConfig
+from contract_tests.driver import Raised
 
 __all__ = [
     "CAPABILITIES",
     "ERROR_KINDS",
     "PROTOCOL",
-    "ClientError",
     "Hello",
     "ProtocolError",
     "Reply",
@@ -39,14 +39,6 @@ class ProtocolError(Exception):
     """The program broke the protocol; the message says how, and what was expected."""
 
 
-class ClientError(Exception):
-    """What the client under test came to instead of an answer, as its driver tells it."""
-
-    def __init__(self, kind: str, code: str, message: str) -> None:
-        self.kind, self.code, self.message = kind, code, message
-        super().__init__(": ".join(part for part in (kind, code, message) if part))
-
-
 @dataclass(frozen=True, slots=True)
 class Hello:
     """How a program introduces itself."""
@@ -61,7 +53,7 @@ class Reply:
     """An answer: the value of ``ok``, what ``err`` tells, or that the operation is unsupported."""
 
     value: Any = None
-    error: ClientError | None = None
+    error: Raised | None = None
     is_unsupported: bool = False
 
 
@@ -124,7 +116,7 @@ def _message(line: bytes) -> dict[str, Any]:
     return message
 
 
-def _client_error(err: Any, op: str) -> ClientError:
+def _client_error(err: Any, op: str) -> Raised:
     if not isinstance(err, dict) or err.get("kind") not in ERROR_KINDS:
         raise ProtocolError(
             f"the answer to {op} has err {_quoted(err)}; expected an object whose kind is one of "
@@ -136,7 +128,8 @@ def _client_error(err: Any, op: str) -> ClientError:
     if err["kind"] == "internal":
         told = " ".join(filter(None, (code, message)))
         raise ProtocolError(f"the driver failed at {op}: {told}")
-    return ClientError(err["kind"], code, message)
+    texts = tuple(filter(None, (err["kind"], code, message)))
+    return Raised("ClientError", ": ".join(texts), texts=texts)
 
 
 def _token(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from contract_tests.driver import Answer
+from contract_tests.driver import Answer, Raised
 from mockbroker.broker import Broker
 from mockbroker.spec.credentials import AccessToken, TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange
@@ -30,7 +30,7 @@ class Outcome:
     token: AccessToken | None = None
     token_state: TokenState | None = None
     status: int | None = None
-    error: BaseException | None = None
+    error: Raised | None = None
 
     @property
     def token_requests(self) -> tuple[Exchange, ...]:
@@ -91,7 +91,8 @@ def outcome_of(
             return Outcome(operation, exchanges, error=answer.error)
         token, state = broker.find_token(value)
         return Outcome(operation, exchanges, value, token, state)
-    status, error = _status_of(answer.value), answer.error
+    status = answer.value if isinstance(answer.value, int) else None
+    error = answer.error
     calls = [e for e in exchanges if e.endpoint is Endpoint.API]
     if not calls:
         return Outcome(operation, exchanges, status=status, error=error)
@@ -99,9 +100,3 @@ def outcome_of(
     presented = last.request.headers.get("Authorization")
     return Outcome(operation, exchanges, presented, last.token, last.token_state, status, error)
 
-
-def _status_of(response: Any) -> int | None:
-    for candidate in (response, *(getattr(response, n, None) for n in ("status_code", "status"))):
-        if isinstance(candidate, int) and not isinstance(candidate, bool):
-            return candidate
-    return None

@@ -3,57 +3,50 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
-import queue
 import selectors
 import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any
 
+from contract_tests.conversation import Conversation, ProgramDied, ProgramSilent
 from contract_tests.driver_protocol import ProtocolError, Reply, read_reply, request_line
-from mockbroker.clock import real_seconds
 
-__all__ = ["Program", "ProgramDied", "ProgramSilent"]
+__all__ = ["Program"]
 
 _LONGEST_LINE = 1_000_000
-_MOST_LINES = 1000
 _KEPT_STDERR = 64_000
 _PIECE = 65_536
 _ENDING_SECONDS = 2.0
 
 
-class ProgramDied(Exception):  # noqa: N818 - an event
-    """The program ended although it was not told to."""
-
-
-class ProgramSilent(Exception):  # noqa: N818 - an event
-    """The program did not answer in time."""
-
-
-class Program:
+class Program(Conversation):
     """A running program. One request at a time; safe to use from many threads.
 
     Raises OSError if it cannot be started.
     """
 
-    def __init__(self, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        self._numbers = itertools.count(1)
-        self._turn = threading.Lock()
+    def __init__(
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        super().__init__()
         self._process = subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
             list(argv),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=None if environment is None else dict(environment),
+            cwd=folder,
             start_new_session=True,
         )
-        self._lines: queue.Queue[bytes | None] = queue.Queue(_MOST_LINES)
         self._stderr = bytearray()
         self._written = 0
-        self._is_cut_off = threading.Event()
         self.last_exchange: tuple[str, str] = ("", "")
         """The last request and what was answered, as they were on the wire."""
         self._reader = threading.Thread(target=self._read, name="driver output", daemon=True)
@@ -66,17 +59,22 @@ class Program:
 
         Raises ProtocolError for what is no answer, ProgramDied, or ProgramSilent.
         """
-        with self._turn:
-            number = next(self._numbers)
+        with self.turn:
+            number = next(self.numbers)
             line = request_line(number, op, members)
             self.last_exchange = (line.decode().strip(), "(nothing)")
-            self._send(line, op)
-            answer = self._next_line(op, deadline)
+            self.send(line, op)
+            answer = self.next_line(op, deadline)
+            if len(answer) > _LONGEST_LINE:
+                raise ProtocolError(
+                    f"the answer to {op} has more than {_LONGEST_LINE} bytes in one line"
+                )
             self.last_exchange = (self.last_exchange[0], answer.decode("utf-8", "replace").strip())
             return read_reply(answer, number, op)
 
-    def _send(self, line: bytes, op: str) -> None:
-        early = self._early_line()
+    def send(self, line: bytes, op: str) -> None:
+        """Send a request. Raises ProtocolError if something was said before it; ProgramDied."""
+        early = self.early_line()
         if early is not None:
             text = early.decode("utf-8", "replace").strip()
             self.last_exchange = (self.last_exchange[0], text)
@@ -90,32 +88,10 @@ class Program:
             stdin.write(line)
             stdin.flush()
         except (OSError, ValueError):
-            raise ProgramDied(self._how_it_ended(op)) from None
+            raise ProgramDied(self.how_it_ended(op)) from None
 
-    def _early_line(self) -> bytes | None:
-        with contextlib.suppress(queue.Empty):
-            return self._lines.get_nowait()
-        return None
-
-    def _next_line(self, op: str, deadline: float) -> bytes:
-        until = real_seconds() + deadline
-        while not self._is_cut_off.is_set():
-            left = until - real_seconds()
-            if left <= 0:
-                break
-            with contextlib.suppress(queue.Empty):
-                line = self._lines.get(timeout=min(left, 0.1))
-                if line is None:
-                    self._lines.put(None)
-                    raise ProgramDied(self._how_it_ended(op))
-                if len(line) > _LONGEST_LINE:
-                    raise ProtocolError(
-                        f"the answer to {op} has more than {_LONGEST_LINE} bytes in one line"
-                    )
-                return line
-        raise ProgramSilent(f"no answer to {op} within {deadline:g} s")
-
-    def _how_it_ended(self, op: str) -> str:
+    def how_it_ended(self, op: str) -> str:
+        """In words, how the program ended when it was asked for that."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             status = self._process.wait(_ENDING_SECONDS)
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
@@ -147,8 +123,8 @@ class Program:
                     elif piece:
                         rest = self._take_lines(rest + piece)
         if rest:
-            self._put(rest)
-        self._put(None)
+            self.put(rest)
+        self.put(None)
         stdout.close()
         stderr.close()
 
@@ -156,15 +132,11 @@ class Program:
         *lines, rest = text.split(b"\n")
         for line in lines:
             if line.strip():
-                self._put(line)
+                self.put(line)
         if len(rest) > _LONGEST_LINE:
-            self._put(rest)
+            self.put(rest)
             return b""
         return rest
-
-    def _put(self, line: bytes | None) -> None:
-        with contextlib.suppress(queue.Full):  # a flood is a fault long before
-            self._lines.put_nowait(line)
 
     def _keep(self, piece: bytes) -> None:
         self._written += len(piece)
@@ -183,10 +155,6 @@ class Program:
         return kept[len(kept) - min(wanted, len(kept)) :].decode("utf-8", "replace")
 
     # -- ending --------------------------------------------------------------------------------
-
-    def cut_off(self) -> None:
-        """Take what it is doing now for something that never ends; from any thread."""
-        self._is_cut_off.set()
 
     def say_goodbye(self) -> str:
         """Ask it to end, then end it. In words, what it did instead of ending; empty if it did."""

@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from contract_tests.clean_room import CA_VARIABLES
 from contract_tests.client import ClientConfig
-from contract_tests.driver import LOOK_AT_THE_DRIVER, Answer
+from contract_tests.conversation import ProgramDied, ProgramSilent
+from contract_tests.driver import LOOK_AT_THE_DRIVER, Answer, Raised
 from contract_tests.driver_protocol import (
     PROTOCOL,
     Hello,
@@ -24,7 +21,8 @@ from contract_tests.driver_protocol import (
 )
 from contract_tests.faked_clock import FakedClock, faked_clocks
 from contract_tests.outcome import GET_TOKEN, REQUEST
-from contract_tests.program import Program, ProgramDied, ProgramSilent
+from contract_tests.program import Program
+from contract_tests.sandbox import Sandbox
 from contract_tests.target import TargetError
 from contract_tests.verdicts import (
     ClientCrashed,
@@ -51,15 +49,25 @@ class ProgramClients:
     def __init__(self, argv: Sequence[str]) -> None:
         self._argv = tuple(argv)
         self._hello: Hello | None = None
-        self._trust: tuple[str | None, ...] = ()
+        self._trusted: str | None = None
         self._moved = 0.0
         self._names = map("c{}".format, itertools.count(1))
         self._program: Program | None = None
         self._clock: FakedClock | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="driver-", ignore_cleanup_errors=True)
+        self._sandbox: Sandbox | None = None
         self._deaths = 0
         self.failures: list[str] = []
         """How the program broke the protocol so far."""
+
+    def live_in(self, sandbox: Sandbox) -> None:
+        """Have the program live in these folders; called once, before anything else."""
+        self._sandbox = sandbox
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The folders in which the program lives."""
+        assert self._sandbox is not None, "live_in() comes first"
+        return self._sandbox
 
     @property
     def description(self) -> Mapping[str, Any]:
@@ -73,7 +81,7 @@ class ProgramClients:
             return [MovedTime("driver", self._advance, partial(self._live_by, None)), real]
         faked = [
             MovedTime("libfaketime", clock.advance, partial(self._live_by, clock))
-            for clock in faked_clocks(Path(self._folder.name))
+            for clock in faked_clocks(self.sandbox.outside)
         ]
         return [*faked, real]
 
@@ -89,9 +97,11 @@ class ProgramClients:
         assert self._hello is not None
         return self._hello
 
-    def driver(self, config: ClientConfig, deadline: float) -> ProgramDriver:
+    def driver(
+        self, config: ClientConfig, deadline: float, trusted: str | None = None
+    ) -> ProgramDriver:
         """What drives a new client; an operation may take ``deadline`` seconds of real time."""
-        return ProgramDriver(self, next(self._names), config, deadline)
+        return ProgramDriver(self, next(self._names), config, deadline, trusted)
 
     def can_be_used_at_once(self, operation: str) -> bool:
         """Whether many operations of that kind can begin at one moment."""
@@ -103,17 +113,16 @@ class ProgramClients:
             with contextlib.suppress(ProgramSilent):
                 self.ask(self._program, "advance", _SHORT_SECONDS, seconds=seconds)
 
-    def running(self) -> Program:
-        """The program, started if it is not running, or was started for other trusted CAs.
+    def running(self, trusted: str | None = None) -> Program:
+        """The program, started if it is not running, or was started for another trusted CA.
 
         Raises TargetError if it cannot be started or does not introduce itself; DriverFailed if
         it once could.
         """
-        trust = tuple(map(os.environ.get, CA_VARIABLES))
-        if self._program is not None and self._trust != trust:
+        if self._program is not None and self._trusted != trusted:
             self._end()
         if self._program is None:
-            self._trust = trust
+            self._trusted = trusted
             self._program = self._started()
         return self._program
 
@@ -123,7 +132,8 @@ class ProgramClients:
             raise DriverFailed(f"blocked: the driver failed {times} times and is not started again")
         try:
             clock = {} if self._clock is None else self._clock.environment
-            program = Program(self._argv, {**os.environ, **clock})
+            environment = {**self.sandbox.environment(self._trusted), **clock}
+            program = Program(self._argv, environment, self.sandbox.work)
         except OSError as error:
             raise TargetError(
                 f"{self._argv[0]!r} cannot be started: {error.strerror}; name a program and its "
@@ -185,7 +195,6 @@ class ProgramClients:
         if self._program is not None:
             self._program.say_goodbye()
             self._program = None
-        self._folder.cleanup()
 
 
 def introduction_of(program: Program) -> Hello:
@@ -207,22 +216,27 @@ def in_words(program: Program, what: str) -> str:
 class ProgramDriver:
     """One client in the program, by its name there."""
 
-    subject = None
     leaves_something_running = True
 
     def __init__(
-        self, clients: ProgramClients, name: str, config: ClientConfig, deadline: float
+        self,
+        clients: ProgramClients,
+        name: str,
+        config: ClientConfig,
+        deadline: float,
+        trusted: str | None,
     ) -> None:
         self._clients = clients
         self._name = name
         self._config = config
         self._deadline = deadline
+        self._trusted = trusted
         self._program: Program | None = None
         self._stderr_before = 0
 
     def open(self) -> Answer:
         """Make the client. The answer's value is the tuple of operations that it offers."""
-        program = self._program = self._clients.running()
+        program = self._program = self._clients.running(self._trusted)
         self._stderr_before = program.stderr_position
         answer = self._answer("open", config=config_members(self._config))
         if answer.error is not None or answer.hung:
@@ -241,7 +255,7 @@ class ProgramDriver:
             text = body.decode() if isinstance(body, bytes) else body
         except UnicodeDecodeError:
             return Answer(
-                error=TypeError("the protocol has no argument for bytes that are no text")
+                error=Raised("TypeError", "the protocol carries text, and these bytes are not UTF-8")
             )
         headers = kwargs.get("headers") or {}
         return self._answer("request", method=method, url=url, headers=headers, body=text)
@@ -261,10 +275,14 @@ class ProgramDriver:
         """Not in the protocol."""
         raise NotApplicable(f"the protocol cannot ask for {count} times {method} {url} at once")
 
-    @property
-    def output(self) -> str:
+    def watch(self) -> None:
+        """Nothing: what the program writes is kept in any case."""
+
+    def exposed(self) -> list[tuple[str, str]] | None:
         """What the program has written on stderr since the client was made."""
-        return "" if self._program is None else self._program.stderr_since(self._stderr_before)
+        if self._program is None:
+            return []
+        return [("its standard error", self._program.stderr_since(self._stderr_before))]
 
     def cut_off(self) -> None:
         """Take the operation that is running now for one that never ends; from any thread."""

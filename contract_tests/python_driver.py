@@ -1,157 +1,293 @@
-"""Driving a Python client: synchronous or not, in a thread of its own, with a deadline."""
+"""Driving a Python client: in a process of its own, the host, with a deadline for each operation."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import sys
-from collections.abc import Callable, Mapping, Sequence
+import base64
+import itertools
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from contract_tests.client import ClientConfig, ClientFactory
-from contract_tests.client_thread import ClientThread
-from contract_tests.driver import Answer
-from contract_tests.target import TargetError
-from contract_tests.virtual_time import RealTime, StoryTime, VirtualTime
+from contract_tests.conversation import ProgramDied, ProgramSilent
+from contract_tests.driver import Answer, Raised
+from contract_tests.driver_protocol import config_members
+from contract_tests.host_process import HostProcess
+from contract_tests.outcome import GET_TOKEN, REQUEST
+from contract_tests.sandbox import Sandbox
+from contract_tests.target import TargetError, absolute_target
+from contract_tests.verdicts import ClientCrashed, NotTested
+from contract_tests.virtual_time import START_SECONDS, RealTime, StoryTime, VirtualTime
 
-__all__ = ["PythonClients", "capabilities_of"]
+__all__ = ["PythonClients", "PythonDriver"]
 
-_OPERATIONS = ("get_token", "request")
+_HELLO_SECONDS = 60.0
+_SHORT_SECONDS = 5.0
 _CLOSING_SECONDS = 2.0
 
 
-def capabilities_of(client: Any) -> tuple[str, ...]:
-    """Which of ``get_token`` and ``request`` a client offers; a bare callable is a get_token.
-
-    Raises TargetError if it offers neither, or raises when it is asked for one.
-    """
-    try:
-        offered = tuple(name for name in _OPERATIONS if callable(getattr(client, name, None)))
-    except Exception as error:
-        raise TargetError(
-            f"the client {type(client).__name__!r} raises {type(error).__name__} when asked for "
-            "get_token or request; these must be plain methods"
-        ) from error
-    if offered:
-        return offered
-    if callable(client):
-        return ("get_token",)
-    raise TargetError(
-        f"the factory returned {type(client).__name__!r}, which has neither get_token() nor "
-        "request(method, url) and cannot be called; return an object that has one of them"
-    )
-
-
-class PythonDriver:
-    """One client under test, made by its factory and used in its own thread.
-
-    An operation that does not end within ``deadline`` seconds of real time is abandoned and
-    interrupted, and the client is not used any more.
-    """
-
-    def __init__(self, factory: ClientFactory, config: ClientConfig, deadline: float) -> None:
-        self.deadline = deadline
-        self._thread = ClientThread()
-        self._factory = factory
-        self._config = config
-        self.subject: Any = None
-        """What the factory made, once it has."""
-
-    def open(self) -> Answer:
-        """Make the client. The answer's value is the tuple of its capabilities.
-
-        Raises TargetError if it has none.
-        """
-        answer = self._thread.run(partial(self._factory, self._config), self.deadline)
-        if answer.error or answer.hung:
-            return answer
-        self.subject = answer.value
-        return Answer(value=capabilities_of(self.subject))
-
-    def get_token(self) -> Answer:
-        """Ask the client for a token."""
-        return self._thread.run(self._get_token, self.deadline)
-
-    def request(self, method: str, url: str, **kwargs: Any) -> Answer:
-        """Have the client make a signed call."""
-        call = partial(self.subject.request, method, url, **kwargs)
-        return self._thread.run(call, self.deadline)
-
-    def get_tokens_at_once(self, count: int) -> list[Answer]:
-        """Ask the client for a token, that many times at one moment."""
-        return self._thread.run_at_once(self._get_token, count, self.deadline)
-
-    def requests_at_once(self, method: str, url: str, count: int) -> list[Answer]:
-        """Have the client make a signed call, that many times at one moment."""
-        call = partial(self.subject.request, method, url)
-        return self._thread.run_at_once(call, count, self.deadline)
-
-    @property
-    def _get_token(self) -> Callable[[], Any]:
-        found: Callable[[], Any] = getattr(self.subject, "get_token", self.subject)
-        return found
-
-    @property
-    def output(self) -> str:
-        """Not known apart: it goes where that of the whole process goes."""
-        return ""
-
-    @property
-    def leaves_something_running(self) -> bool:
-        """Whether the client goes on with something although nobody uses it."""
-        return self._thread.leaves_something_running
-
-    def cut_off(self) -> None:
-        """Take the operation that is running now for one that never ends; from any thread."""
-        self._thread.cut_off()
-
-    def close(self) -> None:
-        """Close the client if it can be closed, and end its thread."""
-        for name in ("close", "aclose"):
-            close = getattr(self.subject, name, None)
-            if callable(close):
-                self._thread.run(close, min(self.deadline, _CLOSING_SECONDS))
-                break
-        self._thread.stop()
-
-
-def _version_of(module: str) -> str:
-    """The version of the package that a module is of, as installed or as it says; or nothing."""
-    package = module.partition(".")[0]
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        told = getattr(sys.modules.get(package), "__version__", "")
-        return told if isinstance(told, str) else ""
-
-
 class PythonClients:
-    """The clients that a factory makes in this process."""
+    """The clients that a factory makes, in a host that is started again when one has ended it.
+
+    ``source`` is the name of a target (``package.module:factory`` or ``path/to/file.py:factory``)
+    or the factory itself; see `contract_tests.host_process.HostProcess` for the difference.
+    """
 
     maker = "the factory"
     failures = ()
 
-    def __init__(self, factory: ClientFactory) -> None:
-        self.factory = factory
+    def __init__(self, source: str | ClientFactory) -> None:
+        self._source = absolute_target(source) if isinstance(source, str) else source
+        self._host: HostProcess | None = None
+        self._sandbox: Sandbox | None = None
+        self._is_running = False
+        self._description: dict[str, Any] = {}
+        self._clock = "real"
+        self._zone: str | None = None
+        self._names = map("c{}".format, itertools.count(1))
+        self.close_hangs = False
+        """Whether a client's close() did not return; then clients are no longer closed."""
+
+    def live_in(self, sandbox: Sandbox) -> None:
+        """Have the clients live in these folders; called once, before anything else."""
+        self._sandbox = sandbox
+        self._host = HostProcess(self._source, sandbox, START_SECONDS)
+
+    @property
+    def host(self) -> HostProcess:
+        """The process in which the clients live."""
+        assert self._host is not None, "live_in() comes first"
+        return self._host
 
     @property
     def description(self) -> Mapping[str, Any]:
-        """What is known of the clients by themselves: what makes them, and of which version."""
-        kind: Any = self.factory if hasattr(self.factory, "__qualname__") else type(self.factory)
-        name = f"{kind.__module__}:{kind.__qualname__}"
-        return {"name": name, "version": _version_of(str(kind.__module__))}
+        """What is known of the clients by themselves: what makes them, and of which version.
 
-    def driver(self, config: ClientConfig, deadline: float) -> PythonDriver:
-        """What drives a new client; an operation may take ``deadline`` seconds of real time."""
-        return PythonDriver(self.factory, config, deadline)
+        Raises TargetError if there is no usable factory.
+        """
+        if not self._description:
+            self.running()
+        return self._description
+
+    def running(self) -> HostProcess:
+        """The host, started if it is not running. Raises TargetError for an unusable target."""
+        assert self._sandbox is not None, "live_in() comes first"
+        if not self._is_running or self.host.has_ended:
+            self.host.start(self._sandbox.environment())
+            self._is_running = True
+            self._description = self._introduced()
+            if self._clock != "real":
+                self.ask("live_by", _SHORT_SECONDS, clock=self._clock)
+            if self._zone is not None:
+                self.ask("zone", _SHORT_SECONDS, name=self._zone)
+        return self.host
+
+    def _introduced(self) -> dict[str, Any]:
+        try:
+            reply = self.host.exchange("hello", _HELLO_SECONDS)
+        except ProgramDied as died:
+            how = str(died).removeprefix("hello ")
+            raise TargetError(f"the target cannot be imported: it {how}{self._said()}") from None
+        except ProgramSilent:
+            self.end()
+            raise TargetError(
+                f"the target is not imported after {_HELLO_SECONDS:g} s; "
+                "importing it must not wait for anything"
+            ) from None
+        if "unusable" in reply:
+            raise TargetError(reply["unusable"])
+        return dict(reply["ok"])
+
+    def _said(self) -> str:
+        lines = self.host.output.since(0).splitlines()[-5:]
+        return "".join(f"\n  output: {line}" for line in lines)
 
     def times(self) -> Sequence[StoryTime]:
-        """The clock of this process can be replaced."""
-        return [VirtualTime(), RealTime()]
+        """The clock that is shared with the host, and the machine's."""
+        virtual = VirtualTime(
+            self.host.clock, partial(self._live_by, "virtual"), self._live_in_zone
+        )
+        return [virtual, RealTime(partial(self._live_by, "real"))]
+
+    def _live_by(self, clock: str) -> None:
+        if self._clock != clock:
+            self._clock = clock
+            self._tell("live_by", clock=clock)
+
+    def _live_in_zone(self, name: str | None) -> None:
+        self._zone = name
+        self._tell("zone", name=name)
+
+    def _tell(self, op: str, **members: Any) -> None:
+        """Tell a host that runs; one that is started later is told then."""
+        if self._is_running and not self.host.has_ended:
+            self.ask(op, _SHORT_SECONDS, **members)
+
+    def driver(
+        self, config: ClientConfig, deadline: float, trusted: str | None = None
+    ) -> PythonDriver:
+        """What drives a new client; an operation may take ``deadline`` seconds of real time."""
+        return PythonDriver(self, next(self._names), config, deadline, Sandbox.trust(trusted))
 
     def can_be_used_at_once(self, operation: str) -> bool:
         """Whether many operations of that kind can begin at one moment; threads can."""
-        return operation in _OPERATIONS
+        return operation in (GET_TOKEN, REQUEST)
+
+    def ask(self, op: str, deadline: float, **members: Any) -> dict[str, Any]:
+        """What the host answers.
+
+        Raises ProgramSilent, which ends the host, ClientCrashed if it ended by itself, TargetError
+        if what the factory made cannot be used.
+        """
+        try:
+            reply = self.host.exchange(op, deadline, **members)
+        except ProgramSilent:
+            self.end()
+            raise
+        except ProgramDied as died:
+            self._is_running = False
+            crash = ClientCrashed(str(died))
+            crash.is_costly = True
+            raise crash from None
+        if "unusable" in reply:
+            raise TargetError(reply["unusable"])
+        return reply
+
+    def is_running(self, generation: object) -> bool:
+        """Whether the host that had that description still runs."""
+        return self._is_running and self._description is generation
+
+    def end(self) -> None:
+        """End the host, and everything that its clients have started."""
+        self._is_running = False
+        self.host.kill()
 
     def close(self) -> None:
-        """Nothing: every client lives in its own thread."""
+        """End whatever the clients live in."""
+        if self._host is not None:
+            self._host.close()
+
+
+class PythonDriver:
+    """One client in the host, by its name there."""
+
+    def __init__(
+        self,
+        clients: PythonClients,
+        name: str,
+        config: ClientConfig,
+        deadline: float,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._clients = clients
+        self._name = name
+        self._config = config
+        self._deadline = deadline
+        self._environment = dict(environment)
+        self._generation: object = None
+        self._seen_output = 0
+        self._is_watched = False
+
+    def open(self) -> Answer:
+        """Make the client. The answer's value is the tuple of operations that it offers.
+
+        Raises TargetError if it has none.
+        """
+        self._seen_output = self._clients.running().output.position
+        self._generation = self._clients.description
+        if self._is_watched:
+            self._answer("watch", seconds=_SHORT_SECONDS)
+        answer = self._answer(
+            "open", config=config_members(self._config), environment=self._environment
+        )
+        if answer.error is not None or answer.hung:
+            return answer
+        return Answer(value=tuple(answer.value["capabilities"]))
+
+    def get_token(self) -> Answer:
+        """Ask the client for a token."""
+        return _token_in(self._answer("get_token"))
+
+    def request(self, method: str, url: str, **kwargs: Any) -> Answer:
+        """Have the client make a signed call, with ``headers`` and ``data`` as `requests` has."""
+        data = kwargs.get("data")
+        raw = data.encode() if isinstance(data, str) else data
+        body = None if raw is None else base64.b64encode(raw).decode()
+        headers = kwargs.get("headers")
+        answer = self._answer("request", method=method, url=url, headers=headers, body=body)
+        return _status_in(answer)
+
+    def get_tokens_at_once(self, count: int) -> list[Answer]:
+        """Ask the client for a token, that many times at one moment."""
+        return self._burst(count, GET_TOKEN, "")
+
+    def requests_at_once(self, method: str, url: str, count: int) -> list[Answer]:
+        """Have the client make a signed call, that many times at one moment."""
+        return self._burst(count, REQUEST, url)
+
+    def _burst(self, count: int, operation: str, url: str) -> list[Answer]:
+        answer = self._answer("burst", count=count, operation=operation, url=url)
+        if answer.hung:
+            return [answer] * count
+        read = _token_in if operation == GET_TOKEN else _status_in
+        return [read(_answer_in(each)) for each in answer.value["answers"]]
+
+    @property
+    def leaves_something_running(self) -> bool:
+        """Whether the client goes on with something although nobody uses it."""
+        answer = self._answer("busy", seconds=_SHORT_SECONDS)
+        return answer.hung or bool(answer.value["busy"])
+
+    def watch(self) -> None:
+        """Keep what the client lets others see, from when it is made."""
+        self._is_watched = True
+
+    def exposed(self) -> list[tuple[str, str]] | None:
+        """What was seen since it was asked for last; None if the client's repr does not return."""
+        answer = self._answer("exposed")
+        if answer.hung:
+            return None
+        output = self._clients.host.output
+        written, self._seen_output = output.since(self._seen_output), output.position
+        return [("output", written), *(tuple(pair) for pair in answer.value["texts"])]
+
+    def cut_off(self) -> None:
+        """Take the operation that is running now for one that never ends; from any thread."""
+        self._clients.host.cut_off()
+
+    def close(self) -> None:
+        """Close the client, unless its host has ended."""
+        if not self._clients.is_running(self._generation):
+            return
+        politely = not self._clients.close_hangs
+        try:
+            self._clients.ask("close", _CLOSING_SECONDS, client=self._name, politely=politely)
+        except ProgramSilent:
+            self._clients.close_hangs = True
+        except ClientCrashed:
+            pass  # it was about to end; the next client gets a fresh host
+
+    def _answer(self, op: str, *, seconds: float | None = None, **members: Any) -> Answer:
+        if not self._clients.is_running(self._generation):
+            raise NotTested("blocked: the client's process was ended, for another client in it hung")
+        deadline = self._deadline if seconds is None else seconds
+        try:
+            reply = self._clients.ask(op, deadline, client=self._name, **members)
+        except ProgramSilent:
+            return Answer(hung=True)
+        return _answer_in(reply)
+
+
+def _answer_in(reply: Mapping[str, Any]) -> Answer:
+    if "err" not in reply:
+        return Answer(value=reply["ok"])
+    error = {**reply["err"], **{name: tuple(reply["err"][name]) for name in ("bases", "texts")}}
+    return Answer(error=Raised(**error))
+
+
+def _token_in(answer: Answer) -> Answer:
+    return answer if answer.value is None else Answer(value=answer.value["access_token"])
+
+
+def _status_in(answer: Answer) -> Answer:
+    return answer if answer.value is None else Answer(value=answer.value["status"])

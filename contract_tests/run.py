@@ -16,9 +16,9 @@ from typing import Any, Generic, TypeVar
 import hypothesis
 from hypothesis import strategies as st
 
-from contract_tests.clean_room import CleanRoom
 from contract_tests.driver import DriverSource
 from contract_tests.replay import Replays, fitting, remembering, samples_of
+from contract_tests.sandbox import Sandbox
 from contract_tests.shrinking import ShrinkLimit
 from contract_tests.verdicts import (
     ContractBreached,
@@ -63,7 +63,8 @@ class RunSettings:
     seconds of real time one operation of the client may take before it is cut off;
     ``client_timeout`` is the timeout, in seconds, that clients are told to use; ``patience`` is
     how many seconds of real time a client may wait for a broker that never answers. ``shrinks``
-    is how many more times a story is played to make it simpler once it has failed. ``replays``
+    is how many more times a story is played to make it simpler once it has failed. ``copies``
+    are paths of files and folders that the client reads; it sees copies of them. ``replays``
     has plain examples, by clause id, that are played before any other.
     """
 
@@ -76,6 +77,7 @@ class RunSettings:
     client_timeout: float = 5.0
     patience: float = 31.0
     shrinks: int = 100
+    copies: tuple[str, ...] = ()
     replays: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -132,11 +134,13 @@ class ContractRun:
         self.rehearsal = Rehearsal()
         self.replays = Replays(self.settings.replays)
         self._mounted: dict[Broker, tuple[Server, str]] = {}
-        self._room = CleanRoom()
+        self.sandbox = Sandbox(self.settings.copies)
         self._open_stages = 0
         self._lock = threading.Lock()
         self._issued: set[str] = set()
         self._last_expiry = 0.0
+        # Before any thread is started: a host may have to be forked.
+        self.clients.live_in(self.sandbox)
         self._server.start()
         self._elsewhere.start()
 
@@ -145,7 +149,7 @@ class ContractRun:
         self.clients.close()
         for server in (self._server, self._elsewhere, *self._tls_servers.values()):
             server.stop()
-        self._room.close()
+        self.sandbox.close()
 
     # -- what the client is like ---------------------------------------------------------------
 
@@ -181,8 +185,7 @@ class ContractRun:
 
     def possible_times(self) -> Sequence[StoryTime]:
         """The kinds of time that the clients may live by, the best first; the last is real."""
-        with self._room:
-            return self.clients.times()
+        return self.clients.times()
 
     def frozen_time(self) -> AbstractContextManager[object]:
         """Around everything that lives by the run's time: it stops, if it can be stopped."""
@@ -237,7 +240,7 @@ class ContractRun:
 
     @cached_property
     def _authority(self) -> ThrowAwayAuthority:
-        return ThrowAwayAuthority(self._room.outside)
+        return ThrowAwayAuthority(self.sandbox.outside)
 
     @contextlib.contextmanager
     def stranger(self, credentials: Credentials) -> Iterator[Broker]:
@@ -273,19 +276,19 @@ class ContractRun:
         )
 
     def enter_stage(self) -> None:
-        """Give the client a room of its own."""
+        """Give the client its folders, if the one before it has removed them."""
         with self._lock:
-            self._room.__enter__()
+            if not self._open_stages:
+                self.sandbox.restore()
             self._open_stages += 1
 
     def leave_stage(self) -> None:
-        """Leave the room; let time pass until nothing issued so far is valid any more.
+        """Let time pass until nothing issued so far is valid any more.
 
         What a client keeps beyond its own life, by mistake, then spoils no other story.
         """
         with self._lock:
             self._open_stages -= 1
-            self._room.__exit__()
         self._let_tokens_expire()
 
     def _let_tokens_expire(self) -> None:
@@ -295,7 +298,7 @@ class ContractRun:
     @property
     def client_folders(self) -> tuple[Path, ...]:
         """Where the client's files are: its working directory, HOME, and temporary ones."""
-        return self._room.folders
+        return self.sandbox.folders
 
     # -- playing -------------------------------------------------------------------------------
 

@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from contract_tests.client import ClientConfig
-from contract_tests.driver import Answer, Driver
+from contract_tests.driver import Answer, Driver, Raised
+from contract_tests.exposure import Exposure
 from contract_tests.outcome import GET_TOKEN, REQUEST, Outcome, outcome_of
 from contract_tests.run import ContractRun
 from contract_tests.verdicts import (
@@ -55,7 +56,8 @@ class Stage:
 
     The broker is a new one, a ``broker`` that others use as well, or one like a ``neighbour`` at
     the same path of another origin. ``config`` changes what the client is told; ``deadline`` is
-    how many seconds of real time one use may take, the run's unless given. Clients that share a
+    how many seconds of real time one use may take, the run's unless given. The client's
+    environment says to trust the CA file ``trusted``, if there is one. Clients that share a
     ``story`` have a ``name`` in it.
     """
 
@@ -74,6 +76,7 @@ class Stage:
         deadline: float | None = None,
         story: list[str] | None = None,
         name: str = "",
+        trusted: str | None = None,
     ) -> None:
         self._run = run
         self._clause_id = clause_id
@@ -82,6 +85,9 @@ class Stage:
         self._story = [] if story is None else story
         self._name = f"{name}: " if name else ""
         self._client: Driver | None = None
+        self._trusted = trusted
+        self.exposure: Exposure | None = None
+        """What the client lets others see, if it is watched."""
         self._scope = scope
         self._changes = config or {}
         self._deadline = run.settings.deadline if deadline is None else deadline
@@ -156,7 +162,7 @@ class Stage:
         exchanges = tuple(self.broker.journal)[seen:]
         if answer.hung:
             self._hang(words, exchanges)
-        if isinstance(answer.error, (SystemExit, KeyboardInterrupt)):
+        if answer.error is not None and answer.error.is_exit:
             self._crash(words, answer.error)
         error = f" → raised {self.masked(answer.error)}" if answer.error is not None else ""
         if error or exchanges:
@@ -252,7 +258,7 @@ class Stage:
         self._notice_delay([answer], began)
         if answer.hung:
             self._hang(words, exchanges)
-        if isinstance(answer.error, (SystemExit, KeyboardInterrupt)):
+        if answer.error is not None and answer.error.is_exit:
             self._crash(words, answer.error)
         outcome = outcome_of(operation, answer, exchanges, self.broker)
         slept = self._run.time.now() - started_at
@@ -300,7 +306,7 @@ class Stage:
             ended.args = (self._hidden(f"{reason}\n{self.story}\n{details}".strip()),)
             raise
 
-    def _crash(self, words: str, error: BaseException) -> NoReturn:
+    def _crash(self, words: str, error: Raised) -> NoReturn:
         what = f"{words} ended the program: {self.masked(error)}"
         self.tell(what)
         raise ClientCrashed(self._hidden(f"{what}\n{self.story}"))
@@ -340,7 +346,9 @@ class Stage:
 
     def _open(self) -> Answer:
         """Make the client; one that fetches a token at once may well raise here."""
-        client = self._run.clients.driver(self.config, self._deadline)
+        client = self._run.clients.driver(self.config, self._deadline, self._trusted)
+        if self.exposure is not None:
+            client.watch()
         answer = client.open()
         if answer.error is None and not answer.hung:
             self._client = client
@@ -348,15 +356,20 @@ class Stage:
             client.close()
         return answer
 
-    @property
-    def client_output(self) -> str:
-        """What the client has written where people may read it, if that is known apart."""
-        return "" if self._client is None else self._client.output
+    def watch(self) -> Exposure:
+        """Keep what the client lets others see, from when it is made."""
+        self.exposure = Exposure()
+        return self.exposure
 
-    @property
-    def client(self) -> Any:
-        """The client itself, as its factory made it; None before the first use."""
-        return None if self._client is None else self._client.subject
+    def look(self) -> None:
+        """Take over what was seen so far. Raises ClientHung if the client's repr does not return."""
+        if self._client is None or self.exposure is None:
+            return
+        with self._told_by_driver("the repr of the client"):
+            texts = self._client.exposed()
+        if texts is None:
+            self._hang("the repr of the client", ())
+        self.exposure.texts.extend(texts)
 
     @property
     def config(self) -> ClientConfig:
@@ -395,13 +408,10 @@ class Stage:
         numbers = tuple(exchange.number for exchange in exchanges)
         self._fail([Breach(clause_id, what, expected, exchanges=numbers)])
 
-    def masked(self, error: object) -> str:
+    def masked(self, error: Raised) -> str:
         """An error as text that may be printed: its type, and its message with secrets masked."""
-        try:
-            message = " ".join(str(error).split())  # a step of the story is a line
-        except BaseException:  # noqa: BLE001 - the client's own exceptions may be broken
-            message = "(its text cannot be shown)"
-        text = f"{type(error).__name__}: {message}" if message else type(error).__name__
+        message = " ".join(error.message.split())  # a step of the story is a line
+        text = f"{error.name}: {message}" if message else error.name
         text = _FOLDED_BASE64.sub("<masked>", text)
         text = re.sub(rf"\b{self._port}\b", "PORT", text)  # the same words each time
         return mask(text, self.broker.registered, self.broker.token_issued_values)[:_LONGEST_TEXT]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
-import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from contract_tests.client import ClientFactory
 
-__all__ = ["Target", "TargetError", "load_target"]
+__all__ = ["Target", "TargetError", "absolute_target", "check_target", "load_target"]
 
 Loaded = TypeVar("Loaded")
 DEFAULT_FACTORY = "make_client"
@@ -34,12 +32,24 @@ class Target:
     text: str
 
 
+def check_target(text: str) -> None:
+    """Raise TargetError if the text names no target, as far as that shows without importing it."""
+    place, _ = _split(text)
+    if place.endswith(".py"):
+        if not Path(place).is_file():
+            raise TargetError(f"there is no file {place!r}; TARGET is path/to/file.py:factory")
+    elif "/" in place or "\\" in place:
+        raise TargetError(f"{place!r} is neither a .py file nor a module's dotted name")
+
+
 def load_target(text: str) -> Target:
     """The factory named ``package.module:factory`` or ``path/to/file.py:factory``.
 
-    Without a factory's name, ``make_client`` is taken. Raises TargetError if the module or file
-    cannot be imported, or has no such callable.
+    Without a factory's name, ``make_client`` is taken. A file is imported under the name that its
+    folder gives it, so that other processes of the client can import it as well. Raises
+    TargetError if the module or file cannot be imported, or has no such callable.
     """
+    check_target(text)
     place, factory_name = _split(text)
     module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
     factory: Any = module
@@ -58,6 +68,12 @@ def load_target(text: str) -> Target:
     return Target(factory, Path(place).stem if place.endswith(".py") else place, text)
 
 
+def absolute_target(text: str) -> str:
+    """The same target for a process with another working directory. Raises TargetError."""
+    place, factory_name = _split(text)
+    return f"{Path(place).resolve()}:{factory_name}" if place.endswith(".py") else text
+
+
 def _split(text: str) -> tuple[str, str]:
     place, colon, factory_name = text.rpartition(":")
     if not colon or (len(place) == 1 and factory_name[:1] in "\\/"):
@@ -71,54 +87,56 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise TargetError(f"there is no file {str(path)!r}; TARGET is path/to/file.py:factory")
+    root, name = _importable(path.resolve())
+    sys.path[:0] = [str(root)]
+
+    def load() -> ModuleType:
+        if _is_free(name, path.resolve()):
+            return importlib.import_module(name)
+        return _load_by_path(path.resolve())
+
+    return _run(load, str(path))
+
+
+def _importable(path: Path) -> tuple[Path, str]:
+    """The folder to look in and the dotted name to import the file by."""
+    folder, name = path.parent, path.stem
+    while (folder / "__init__.py").is_file():
+        folder, name = folder.parent, f"{folder.name}.{name}"
+    return folder, name
+
+
+def _is_free(name: str, path: Path) -> bool:
+    """Whether that name leads to the file, and not to another module that is found before it."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        return False
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    return spec is not None and spec.origin is not None and Path(spec.origin).resolve() == path
+
+
+def _load_by_path(path: Path) -> ModuleType:
     name = f"contract_target_{path.stem}"
-    loaded = sys.modules.get(name)
-    if loaded is not None and Path(loaded.__file__ or "").resolve() == path.resolve():
-        return loaded
-    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise TargetError(f"{str(path)!r} is not a Python file that can be imported")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    sys.path[:0] = [str(path.resolve().parent), str(Path.cwd())]
-    loader = spec.loader
-    try:
-        _run(lambda: loader.exec_module(module), str(path))
-    except BaseException:
-        sys.modules.pop(name, None)
-        raise
+    spec.loader.exec_module(module)
     return module
 
 
 def _load_module(name: str) -> ModuleType:
-    if "/" in name or "\\" in name:
-        raise TargetError(f"{name!r} is neither a .py file nor a module's dotted name")
-    sys.path.insert(0, str(Path.cwd()))
     return _run(lambda: importlib.import_module(name), name)
 
 
 def _run(load: Callable[[], Loaded], name: str) -> Loaded:
     try:
-        with _no_way_out():
-            return load()
-    except (KeyboardInterrupt, TargetError):
+        return load()
+    except TargetError:
         raise
     except BaseException as error:  # a target may even call sys.exit while it is imported
-        raise TargetError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
-
-
-@contextlib.contextmanager
-def _no_way_out() -> Iterator[None]:
-    """Let ``os._exit`` raise SystemExit while the context lasts: it would end us unheard."""
-
-    def leave(status: int) -> NoReturn:
-        raise SystemExit(f"os._exit({status})")
-
-    way_out = os._exit
-    os._exit = leave
-    try:
-        yield
-    finally:
-        os._exit = way_out
+        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise TargetError(f"{name} cannot be imported: {told}") from error

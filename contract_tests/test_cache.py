@@ -200,7 +200,6 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> No
         return
     lifetime = 3599 if scenario.run.time.is_virtual else 1
     with (
-        _eager_switching(),
         scenario.stage(
             credentials=_CREDENTIALS,
             expires_in=lifetime,
@@ -217,17 +216,6 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> No
         outcomes = stage.use_at_once(operation, _AT_ONCE)
         scenario.run.played[_burst, moment, operation] = stage, outcomes
         judge(stage, outcomes)
-
-
-@contextlib.contextmanager
-def _eager_switching() -> Iterator[None]:
-    """Let threads take turns so often that what can come between two steps does."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 _MOMENTS = ("cold", "at refresh")

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from contract_tests.exposure import chain_of
 from contract_tests.outcome import GET_TOKEN, Outcome
 from contract_tests.scenario import Scenario
 from contract_tests.stage import Stage
@@ -328,7 +327,7 @@ def test_cause(scenario: Scenario) -> None:
             error = stage.use(operation).error
             if error is None:
                 raise NotTested("blocked: the client raised nothing")
-            if not any(code in text for text in _texts_of(error)):
+            if not any(code in text for text in error.texts):
                 stage.breach(
                     f"the broker said {code}, the client raised {stage.masked(error)}",
                     f"an error that names {code}",
@@ -337,18 +336,3 @@ def test_cause(scenario: Scenario) -> None:
 
     scenario.for_each([(401, "invalid_client"), (400, "unauthorized_client")], play)
 
-
-def _texts_of(error: BaseException) -> Iterator[str]:
-    """What an exception and those that led to it say, in words, attributes and notes."""
-    for each in chain_of(error):
-        for text in (str, repr):
-            yield _said(text, each)
-        yield from (str(v) for v in vars(each).values() if isinstance(v, (str, int)))
-        yield from map(str, getattr(each, "__notes__", ()))
-
-
-def _said(text: Callable[[object], str], error: BaseException) -> str:
-    try:
-        return text(error)
-    except Exception:  # noqa: BLE001 - the client's own exceptions may be broken
-        return ""

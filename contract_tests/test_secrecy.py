@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contract_tests.exposure import Exposure, overheard
-from contract_tests.outcome import Outcome
+from contract_tests.exposure import Exposure
 from contract_tests.scenario import Scenario
 from contract_tests.stage import Stage
 from contract_tests.verdicts import ClientHung, ContractBreached, NotTested
@@ -66,18 +65,17 @@ def _judge_exposure(scenario: Scenario) -> None:
             return  # it is waited for in real time
         if mishap and hung:
             raise NotTested(f"blocked: the client hangs once the broker answers with {hung[0]}")
-        with (
-            scenario.stage(
-                credentials=_CREDENTIALS,
-                deadline=scenario.run.settings.patient_deadline,
-                elsewhere=["refresh.honours-expires-in"],
-                config={"timeout": _TIMEOUT} if mishap == "nothing" else {},
-            ) as stage,
-            overheard() as exposure,
-        ):
+        with scenario.stage(
+            credentials=_CREDENTIALS,
+            deadline=scenario.run.settings.patient_deadline,
+            elsewhere=["refresh.honours-expires-in"],
+            config={"timeout": _TIMEOUT} if mishap == "nothing" else {},
+        ) as stage:
+            exposure = stage.watch()
             stage.use_well(operation)
-            _watch(exposure, stage, stage.use(operation))
-            if mishap and not _comes_back_when_it_goes_wrong(exposure, stage, mishap, operation):
+            stage.use(operation)
+            stage.look()
+            if mishap and not _comes_back_when_it_goes_wrong(stage, mishap, operation):
                 hung.append(mishap)
             for clause_id in sorted(_SECRETS, key=scenario.clause_id.__eq__):
                 _must_not_show(scenario, stage, exposure, clause_id)
@@ -98,24 +96,16 @@ def _must_not_show(scenario: Scenario, stage: Stage, exposure: Exposure, clause_
         scenario.run.note(breached)
 
 
-def _comes_back_when_it_goes_wrong(
-    exposure: Exposure, stage: Stage, mishap: str, operation: str
-) -> bool:
+def _comes_back_when_it_goes_wrong(stage: Stage, mishap: str, operation: str) -> bool:
     stage.advance(stage.broker.expires_in + 1)
     stage.broker.script(_MISHAPS[mishap].times(_FOR_EVER))
     stage.tell(f"the token endpoint answers with {mishap}")
     try:
-        _watch(exposure, stage, stage.use(operation))
+        stage.use(operation)
+        stage.look()
     except ClientHung:
         return False
     return True
-
-
-def _watch(exposure: Exposure, stage: Stage, outcome: Outcome) -> None:
-    exposure.add_reprs(stage.client)
-    exposure.add("its standard error", stage.client_output)
-    if outcome.error is not None:
-        exposure.add_exception(outcome.error)
 
 
 @pytest.mark.contract_clause("secrecy.redirect")

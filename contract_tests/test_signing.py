@@ -142,7 +142,8 @@ def _cannot_take(outcome: Outcome, options: dict[str, Any]) -> bool:
     """Whether the client's request() has no such parameters; a client need not take any."""
     return (
         bool(options)
-        and isinstance(outcome.error, TypeError)
+        and outcome.error is not None
+        and "TypeError" in outcome.error.bases
         and not outcome.api_calls
         and any(f"unexpected keyword argument '{name}'" in str(outcome.error) for name in options)
     )

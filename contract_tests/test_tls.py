@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from contract_tests.clean_room import environment_trusting
 from contract_tests.outcome import Outcome
 from contract_tests.scenario import Scenario
 from contract_tests.stage import Stage
@@ -26,7 +25,6 @@ def test_verify(scenario: Scenario) -> None:
         with (
             scenario.run.tls_broker(_CREDENTIALS, _LOOPBACK) as broker,
             _stage(scenario, broker, trusted=True) as twin,
-            environment_trusting(broker.ca_file),
         ):
             _must_be_told_of_the_ca(twin, operation)
         unknown = reason == _UNKNOWN
@@ -34,7 +32,6 @@ def test_verify(scenario: Scenario) -> None:
         with (
             scenario.run.tls_broker(_CREDENTIALS, name) as broker,
             _stage(scenario, broker, trusted=not unknown) as stage,
-            environment_trusting(None if unknown else broker.ca_file),
         ):
             stage.tell(f"the broker shows a certificate that {reason}")
             _must_refuse(stage, stage.use(operation), reason)
@@ -43,8 +40,10 @@ def test_verify(scenario: Scenario) -> None:
 
 
 def _stage(scenario: Scenario, broker: Broker, *, trusted: bool) -> Stage:
-    config = {"ca_file": broker.ca_file if trusted else None}
-    return scenario.stage(credentials=_CREDENTIALS, broker=broker, config=config)
+    ca_file = broker.ca_file if trusted else None
+    return scenario.stage(
+        credentials=_CREDENTIALS, broker=broker, config={"ca_file": ca_file}, trusted=ca_file
+    )
 
 
 def _must_refuse(stage: Stage, outcome: Outcome, reason: str) -> None:

@@ -4,42 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Protocol
 
-import freezegun
-import freezegun.api
-from freezegun.config import DEFAULT_IGNORE_LIST
+from contract_tests.shared_clock import SharedClock
 
-from contract_tests.client_thread import in_client_thread
-
-__all__ = ["MovedTime", "RealTime", "StoryTime", "VirtualTime"]
+__all__ = ["START_SECONDS", "MovedTime", "RealTime", "StoryTime", "VirtualTime"]
 
 _START = datetime.datetime(2031, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc)
+START_SECONDS = int(_START.timestamp())
+"""When virtual time begins, in Unix seconds."""
+
 _LAST_MOMENT = datetime.datetime(9000, 1, 1, tzinfo=datetime.timezone.utc).timestamp()
-_NAP_SECONDS = 0.01
 _LONGEST_LEAP = 86400.0
 _CHICAGO = "CST6CDT,M3.2.0,M11.1.0"
 _CLOCKS_GO_BACK_HOUR_UTC = 7
-
-# These live by real time: servers and connection pools must not see an hour pass in no time,
-# pytest and Hypothesis measure themselves.
-_REAL_TIME_MODULES = [
-    *DEFAULT_IGNORE_LIST,
-    "_pytest",
-    "asyncio",
-    "cheroot",
-    "hypothesis",
-    "pluggy",
-    "selectors",
-    "socketserver",
-    "xdist",
-]
 
 
 class StoryTime(Protocol):
@@ -71,56 +53,47 @@ class StoryTime(Protocol):
 
 
 class VirtualTime:
-    """Time that stands still until a scenario moves it, or the client sleeps; made by freezegun.
+    """Time that stands still until a scenario moves it, or the client sleeps.
 
-    Client and broker read the same clock, so verdicts do not depend on the machine's speed.
-    The servers' own timers and the event loops go on in real time.
+    Client and broker read the same clock, in memory that the client's host shares, so verdicts
+    do not depend on the machine's speed. The servers' own timers and the event loops go on in
+    real time. ``begin`` has the client live by it; ``live_in_zone`` changes the client's local
+    time zone, None being UTC.
     """
 
     kind = "virtual"
     is_virtual = moves_during_use = True
 
-    def __init__(self) -> None:
-        self._now, self._timestamp = _START, _START.timestamp()
-        self._in_zone = False
-        self._move: Callable[[datetime.datetime], None] | None = None
+    def __init__(
+        self,
+        clock: SharedClock,
+        begin: Callable[[], None],
+        live_in_zone: Callable[[str | None], None],
+    ) -> None:
+        self._clock = clock
+        self._begin = begin
+        self._live_in_zone = live_in_zone
         self._lock = threading.Lock()
 
-    @contextlib.contextmanager
-    def frozen(self) -> Iterator[VirtualTime]:
-        """Freeze time for as long as the context lasts. Reentrant: the outermost one counts."""
-        if self._move is not None:
-            yield self
-            return
-        freezer = freezegun.freeze_time(self._now, ignore=_REAL_TIME_MODULES, real_asyncio=True)
-        with _only_direct_callers_are_exempt(), _sleep_replaced(self._sleep), freezer as factory:
-            self._move = factory.move_to
-            try:
-                yield self
-            finally:
-                self._move = None
+    def frozen(self) -> AbstractContextManager[object]:
+        """From now on the client lives by it."""
+        self._begin()
+        return contextlib.nullcontext()
 
     def now(self) -> float:
         """Unix seconds by the virtual clock."""
-        return self._timestamp
+        return self._clock.now()
 
     def advance(self, seconds: float) -> None:
         """Move the clock by that many seconds."""
-        with self._lock:
-            self._set(self._now + datetime.timedelta(seconds=seconds))
+        self._clock.advance(seconds)
 
     def advance_to(self, moment: float) -> None:
         """Move the clock on to a moment in Unix seconds, unless it is past or beyond calendars."""
         with self._lock:
-            if self._timestamp < moment < _LAST_MOMENT:
-                self._set(datetime.datetime.fromtimestamp(moment, datetime.timezone.utc))
-
-    def _set(self, now: datetime.datetime) -> None:
-        self._now, self._timestamp = now, now.timestamp()
-        if self._move is not None:
-            self._move(now)
-            if self._in_zone:
-                _set_offset(_REAL_LOCALTIME(now.timestamp()).tm_gmtoff)
+            now = self._clock.now()
+            if now < moment < _LAST_MOMENT:
+                self._clock.advance(moment - now)
 
     @contextlib.contextmanager
     def before_the_clocks_go_back(self, seconds: float) -> Iterator[None]:
@@ -129,20 +102,12 @@ class VirtualTime:
         There local time is hours behind UTC, and an hour of it comes twice. Where the platform
         cannot change its time zone, local time stays UTC.
         """
-        with _environment_zone(_CHICAGO), _aware_times_left_alone():
-            self._in_zone = True
+        self._live_in_zone(_CHICAGO)
+        try:
             self.advance_to(_clocks_go_back_after(self.now() + seconds) - seconds)
-            try:
-                yield
-            finally:
-                self._in_zone = False
-                _set_offset(0)
-
-    def _sleep(self, seconds: float) -> None:
-        """A client that sleeps moves the clock; nobody waits, but a loop of naps is no rush."""
-        _REAL_SLEEP(min(seconds, _NAP_SECONDS))
-        if seconds > _NAP_SECONDS:
-            self.advance(seconds)
+            yield
+        finally:
+            self._live_in_zone(None)
 
 
 class MovedTime:
@@ -206,38 +171,10 @@ class RealTime:
 
     def advance(self, seconds: float) -> None:
         """Wait for that many seconds."""
-        _REAL_SLEEP(seconds)
+        time.sleep(seconds)
 
     def advance_to(self, moment: float) -> None:
         """Nothing: to wait for it might take for ever."""
-
-
-_REAL_SLEEP = time.sleep
-_REAL_LOCALTIME = time.localtime
-
-
-@contextlib.contextmanager
-def _sleep_replaced(story_sleep: Callable[[float], None]) -> Iterator[None]:
-    """Let a client under test sleep by the story's time; everybody else sleeps as ever."""
-
-    def sleep(seconds: float, /) -> None:
-        if in_client_thread() and seconds > 0:
-            story_sleep(seconds)
-        else:
-            _REAL_SLEEP(seconds)
-
-    _replace_in_modules(_REAL_SLEEP, sleep)
-    try:
-        yield
-    finally:
-        _replace_in_modules(sleep, _REAL_SLEEP)
-
-
-def _replace_in_modules(old: Any, new: Any) -> None:
-    for module in list(sys.modules.values()):
-        names = getattr(module, "__dict__", {})
-        if names.get("sleep") is old and names.get("__name__") != __name__:
-            names["sleep"] = new
 
 
 def _clocks_go_back_after(moment: float) -> float:
@@ -252,56 +189,3 @@ def _clocks_go_back_in(year: int) -> float:
     )
     first_sunday = november + datetime.timedelta(days=6 - november.weekday())
     return first_sunday.timestamp()
-
-
-def _set_offset(seconds: int) -> None:
-    if freezegun.api.tz_offsets:
-        freezegun.api.tz_offsets[-1] = datetime.timedelta(seconds=seconds)
-
-
-@contextlib.contextmanager
-def _aware_times_left_alone() -> Iterator[None]:
-    # freezegun adds the local offset to `datetime.now(tz)` as well, which has none.
-    fake: Any = freezegun.api.FakeDatetime
-    before = fake.__dict__["now"]
-
-    def now(_: type, tz: datetime.tzinfo | None = None) -> datetime.datetime:
-        utc = before.__func__(fake) - fake._tz_offset()  # noqa: SLF001 - where the offset is kept
-        return utc + fake._tz_offset() if tz is None else tz.fromutc(utc.replace(tzinfo=tz))  # noqa: SLF001
-
-    fake.now = classmethod(now)
-    try:
-        yield
-    finally:
-        fake.now = before
-
-
-@contextlib.contextmanager
-def _environment_zone(name: str) -> Iterator[None]:
-    before = os.environ.get("TZ")
-    _set_environment_zone(name)
-    try:
-        yield
-    finally:
-        _set_environment_zone(before)
-
-
-def _set_environment_zone(name: str | None) -> None:
-    if name is None:
-        os.environ.pop("TZ", None)
-    else:
-        os.environ["TZ"] = name
-    if hasattr(time, "tzset"):
-        time.tzset()
-
-
-@contextlib.contextmanager
-def _only_direct_callers_are_exempt() -> Iterator[None]:
-    # By default freezegun exempts whatever runs within five frames of an exempt module, which
-    # gives real time to any client thread, since every thread starts inside `threading`.
-    before = freezegun.api.call_stack_inspection_limit
-    freezegun.api.call_stack_inspection_limit = 1
-    try:
-        yield
-    finally:
-        freezegun.api.call_stack_inspection_limit = before

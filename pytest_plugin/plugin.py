@@ -186,11 +186,15 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def contract_client_factory(pytestconfig: pytest.Config) -> ClientFactory:
-    """The factory of the client to check; override it in a conftest.py to make your own."""
-    from pytest_plugin.settings import factory_from_options  # noqa: PLC0415 - only if used
+def contract_client_factory(pytestconfig: pytest.Config) -> ClientFactory | str:
+    """The factory of the client to check, or the name of one: ``package.module:factory``.
 
-    return factory_from_options(pytestconfig)
+    Override it in a conftest.py. A name is imported in the client's own process; a factory that
+    is an object of this one is taken there by forking it.
+    """
+    from pytest_plugin.settings import target_from_options  # noqa: PLC0415 - only if used
+
+    return target_from_options(pytestconfig)
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from contract_tests.client import ClientFactory
 from contract_tests.program_driver import ProgramClients
 from contract_tests.run import RunSettings
-from contract_tests.target import TargetError, load_target
+from contract_tests.target import TargetError, check_target
 from mockbroker.profiles import ConfigError, profile_named
 from mockbroker.spec.catalogue import CATALOGUE, is_meant, patterns_in
 from mockbroker.spec.clause import Level
@@ -27,7 +26,6 @@ __all__ = [
     "REPLAYS",
     "argv_of",
     "check_settings",
-    "factory_from_options",
     "fail_on",
     "known_failures",
     "option",
@@ -35,6 +33,7 @@ __all__ = [
     "problem_with",
     "program_from_options",
     "run_settings",
+    "target_from_options",
 ]
 
 _PATHS = {*OUTPUTS, "known"}
@@ -95,7 +94,7 @@ def problem_with(
     try:
         profile_named(profile or "autograb")
         if client:
-            load_target(client)
+            check_target(client)
         if command:
             argv_of(command)
     except (ConfigError, TargetError) as error:
@@ -153,15 +152,15 @@ def program_from_options(config: pytest.Config) -> ProgramClients | None:
     return ProgramClients(argv_of(command)) if command else None
 
 
-def factory_from_options(config: pytest.Config) -> ClientFactory:
-    """The factory that ``--contract-client`` names. Raises TargetError if it names none."""
+def target_from_options(config: pytest.Config) -> str:
+    """The target that ``--contract-client`` names. Raises TargetError if it names none."""
     target = option(config, "client")
     if not target:
         raise TargetError(
             "the contract needs a client: pass --contract-client TARGET or --contract-exec "
             "COMMAND, or override the fixture contract_client_factory in a conftest.py"
         )
-    return load_target(target).factory
+    return target
 
 
 def run_settings(config: pytest.Config) -> RunSettings:

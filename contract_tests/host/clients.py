@@ -1,0 +1,254 @@
+"""One client under test: made by its factory and used, synchronous or not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from contract_tests.client import ClientConfig, ClientFactory
+from contract_tests.host.clock import HostClock
+from contract_tests.host.errors import name_of_class
+from contract_tests.target import TargetError
+
+__all__ = ["HostedClient", "Result", "capabilities_of"]
+
+_OPERATIONS = ("get_token", "request")
+_STOP_SECONDS = 2.0
+_EAGER_SWITCHING_SECONDS = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of an operation: a value of the client's, or what it raised."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+def capabilities_of(client: Any) -> tuple[str, ...]:
+    """Which of ``get_token`` and ``request`` a client offers; a bare callable is a get_token.
+
+    Raises TargetError if it offers neither, or raises when it is asked for one.
+    """
+    kind = name_of_class(type(client))
+    try:
+        offered = tuple(name for name in _OPERATIONS if callable(getattr(client, name, None)))
+        is_callable = callable(client)
+    except Exception as error:
+        raise TargetError(
+            f"the client {kind!r} raises {type(error).__name__} when asked for "
+            "get_token or request; these must be plain methods"
+        ) from error
+    if offered:
+        return offered
+    if is_callable:
+        return ("get_token",)
+    raise TargetError(
+        f"the factory returned {kind!r}, which has neither get_token() nor "
+        "request(method, url) and cannot be called; return an object that has one of them"
+    )
+
+
+class HostedClient:
+    """A client and the event loop in which it lives, if it needs one.
+
+    Operations run in the calling thread, which is the host's main thread: a client may handle
+    signals, and patch the process for green threads.
+    """
+
+    def __init__(self, factory: ClientFactory, config: ClientConfig, clock: HostClock) -> None:
+        self._factory = factory
+        self._config = config
+        self._clock = clock
+        self._strangers = {*threading.enumerate()}
+        self._ours: set[threading.Thread] = set()
+        self._loop = _LazyLoop(clock)
+        self.subject: Any = None
+        """What the factory made, once it has."""
+
+    def open(self) -> Result:
+        """Make the client."""
+        result = self.run(partial(self._factory, self._config))
+        self.subject = result.value
+        return result
+
+    def get_token(self) -> Result:
+        """Ask the client for a token."""
+        return self.run(self._get_token)
+
+    def request(self, method: str, url: str, **options: Any) -> Result:
+        """Have the client make a signed call."""
+        return self.run(lambda: self.subject.request(method, url, **options))
+
+    def burst(self, operation: str, count: int, *arguments: str) -> list[Result]:
+        """Have that operation begin many times at one moment, in threads or tasks."""
+        act = partial(self.subject.request, *arguments) if operation == "request" else (
+            self._get_token
+        )
+        with _eager_switching():
+            return self._at_once(act, count)
+
+    @property
+    def _get_token(self) -> Callable[[], Any]:
+        found: Callable[[], Any] = getattr(self.subject, "get_token", self.subject)
+        return found
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a thread or a task is at work, or waits, that the client has begun."""
+        begun = {*threading.enumerate()} - self._strangers - self._ours
+        return bool(begun - {self._loop.thread}) or self._loop.is_busy
+
+    def run(self, operation: Callable[[], Any]) -> Result:
+        """What comes of an operation; an awaitable is awaited."""
+        with self._operating():
+            try:
+                value = operation()
+                if inspect.isawaitable(value):
+                    value = self._loop.wait_for(value)
+            except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
+                return Result(error=error)
+            return Result(value)
+
+    @contextlib.contextmanager
+    def _operating(self) -> Iterator[None]:
+        ident = threading.get_ident()
+        self._clock.operating.add(ident)
+        try:
+            yield
+        finally:
+            self._clock.operating.discard(ident)
+
+    def _at_once(self, operation: Callable[[], Any], count: int) -> list[Result]:
+        if inspect.iscoroutinefunction(operation):
+            return self._gathered([operation] * count)
+        results = [Result()] * count
+        start = threading.Barrier(count)
+
+        def run(number: int) -> None:
+            start.wait()
+            with self._operating():
+                try:
+                    results[number] = Result(operation())
+                except BaseException as error:  # noqa: BLE001 - as above
+                    results[number] = Result(error=error)
+
+        threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(count)]
+        self._ours.update(threads)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self._ours.difference_update(threads)
+        awaitables = [each.value for each in results if inspect.isawaitable(each.value)]
+        if awaitables:
+            return self._gathered([partial(_identity, each) for each in awaitables])
+        return results
+
+    def _gathered(self, operations: Sequence[Callable[[], Any]]) -> list[Result]:
+        async def gather() -> list[Any]:
+            begun = [operation() for operation in operations]
+            return await asyncio.gather(*begun, return_exceptions=True)
+
+        result = self.run(gather)
+        if result.error is not None:
+            return [result] * len(operations)
+        return [
+            Result(error=value) if isinstance(value, BaseException) else Result(value)
+            for value in result.value
+        ]
+
+    def close(self) -> Result:
+        """Close the client if it can be closed."""
+        for name in ("close", "aclose"):
+            close = getattr(self.subject, name, None)
+            if callable(close):
+                return self.run(close)
+        return Result()
+
+    def leave(self) -> None:
+        """End the event loop, if there is one."""
+        self._loop.close()
+
+
+def _identity(awaitable: Any) -> Any:
+    return awaitable
+
+
+@contextlib.contextmanager
+def _eager_switching() -> Iterator[None]:
+    """Let threads take turns so often that what can come between two steps does."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_EAGER_SWITCHING_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+class _LazyLoop:
+    """An event loop in a thread of its own, made only for a client that needs one.
+
+    It runs between operations too, so that what a client does in the background goes on.
+    """
+
+    def __init__(self, clock: HostClock) -> None:
+        self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.thread: threading.Thread | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the loop has a task that goes on."""
+        return self._loop is not None and bool(asyncio.all_tasks(self._loop))
+
+    def wait_for(self, awaitable: Awaitable[Any]) -> Any:
+        """What the awaitable comes to. Raises what it raises."""
+        return asyncio.run_coroutine_threadsafe(_caught(awaitable), self._running()).result()()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self.thread = threading.Thread(
+                target=self._run, args=(self._loop,), name="loop", daemon=True
+            )
+            self.thread.start()
+        return self._loop
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._clock.operating.add(threading.get_ident())
+        with contextlib.suppress(SystemExit):
+            loop.run_forever()
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+        self._clock.operating.discard(threading.get_ident())
+
+    def close(self) -> None:
+        """End the loop and its thread."""
+        if self._loop is not None and self.thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self.thread.join(_STOP_SECONDS)
+
+
+async def _caught(awaitable: Awaitable[Any]) -> Callable[[], Any]:
+    """What an awaitable comes to, as a function: an exit must not end the loop's thread."""
+    try:
+        value = await awaitable
+    except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
+        caught = error
+
+        def fail() -> Any:
+            raise caught
+
+        return fail
+    return lambda: value

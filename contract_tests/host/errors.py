@@ -1,0 +1,72 @@
+"""What a client raised, as plain values: strings, bounded, whatever the client's classes do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+__all__ = ["bounded_text", "chain_of", "name_of_class", "plain_error"]
+
+_LONGEST_CHAIN = 10
+_LONGEST_TEXT = 20_000
+_MOST_TEXTS = 200
+_CANNOT_BE_SHOWN = "(its text cannot be shown)"
+
+
+def bounded_text(say: Callable[[], Any], *, otherwise: str = "", most: int = _LONGEST_TEXT) -> str:
+    """What the function returns, as an exact str of bounded length; ``otherwise`` if it fails."""
+    try:
+        # A subclass of str may lie about itself: str's own method gives the characters, and
+        # raises TypeError for what is not a str.
+        return str.__str__(say())[:most]
+    except BaseException:  # noqa: BLE001 - the client's own classes may be broken, or exit
+        return otherwise
+
+
+def name_of_class(kind: type) -> str:
+    """The class's own name, which a metaclass cannot change."""
+    return str(type.__dict__["__name__"].__get__(kind))
+
+
+def chain_of(error: BaseException) -> Iterator[BaseException]:
+    """An exception and those that led to it, as a traceback would show them; ten at most."""
+    following: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if not isinstance(following, BaseException):
+            return
+        yield following
+        try:
+            hidden = following.__suppress_context__
+            following = following.__cause__ or (None if hidden else following.__context__)
+        except Exception:  # noqa: BLE001 - the client may have made them properties
+            return
+
+
+def plain_error(error: BaseException) -> dict[str, Any]:
+    """The exception as the members of `contract_tests.driver.Raised`."""
+    kind = type(error)
+    return {
+        "name": name_of_class(kind),
+        "message": bounded_text(lambda: str(error), otherwise=_CANNOT_BE_SHOWN),
+        "bases": [name_of_class(base) for base in kind.__mro__][:_LONGEST_CHAIN],
+        "texts": list(_texts_of(error))[:_MOST_TEXTS],
+        "is_exit": isinstance(error, (SystemExit, KeyboardInterrupt)),
+    }
+
+
+def _texts_of(error: BaseException) -> Iterator[str]:
+    """What an exception and those that led to it say, in words, attributes and notes."""
+    for each in chain_of(error):
+        for text in (str, repr):
+            yield bounded_text(lambda each=each, text=text: text(each))  # type: ignore[misc]
+        for value in _attributes_of(each):
+            yield bounded_text(lambda value=value: str(value))  # type: ignore[misc]
+
+
+def _attributes_of(error: BaseException) -> list[Any]:
+    try:
+        attributes = [v for v in vars(error).values() if isinstance(v, (str, int))]
+        notes = getattr(error, "__notes__", ())
+        return [*attributes, *(notes if isinstance(notes, (list, tuple)) else ())]
+    except Exception:  # noqa: BLE001 - the client's own exceptions may be broken
+        return []

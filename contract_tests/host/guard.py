@@ -1,0 +1,167 @@
+"""Keeping the client's writes in the folders that are its own, whatever it opens.
+
+Two guards, one in the kernel and one in Python. Landlock (Linux 5.13) binds the process and every
+child, in any language, and lasts until they end. Where the kernel has no Landlock, Python's audit
+hook refuses what Python code opens; programs that the client starts are then not bound. The hook
+is installed in any case: it also covers changes of modes, owners and times, which Landlock leaves
+alone, and it notes what was refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["WriteGuard", "restrict_writes"]
+
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm")
+_SYSTEM_PLACES = (*(f"/dev/{name}" for name in _DEVICES), "/proc")
+
+# linux/landlock.h; the numbers of the system calls are the same on every architecture.
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_VERSION_FLAG, _PATH_BENEATH = 1, 1
+_NO_NEW_PRIVILEGES = 38  # prctl(2)
+_WRITE_FILE, _REFER, _TRUNCATE = 1 << 1, 1 << 13, 1 << 14
+_CHANGE_FOLDER = sum(1 << bit for bit in range(4, 13))  # remove, and make of every kind
+_REFER_SINCE, _TRUNCATE_SINCE = 2, 3
+
+
+class _Ruleset(ctypes.Structure):
+    _fields_ = [("handled_access_fs", ctypes.c_uint64)]  # noqa: RUF012 - what ctypes reads
+
+
+class _PathBeneath(ctypes.Structure):
+    _pack_ = 1
+    _layout_ = "ms"
+    _fields_ = [("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32)]  # noqa: RUF012
+
+
+def restrict_writes(folders: Iterable[Path]) -> bool:
+    """Forbid this process and its children to write outside of these folders, by Landlock.
+
+    Devices without contents, such as /dev/null, stay writable, and so does shared memory.
+    Returns False, and changes nothing, where the kernel has no Landlock.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    version = libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
+    if version < 1:
+        return False
+    handled = _WRITE_FILE | _CHANGE_FOLDER
+    handled |= _REFER if version >= _REFER_SINCE else 0
+    handled |= _TRUNCATE if version >= _TRUNCATE_SINCE else 0
+    attributes = _Ruleset(handled)
+    ruleset = libc.syscall(
+        _CREATE_RULESET,
+        ctypes.byref(attributes),
+        ctypes.c_size_t(ctypes.sizeof(attributes)),
+        ctypes.c_uint32(0),
+    )
+    if ruleset < 0:
+        return False
+    try:
+        for place in (*folders, *map(Path, _SYSTEM_PLACES)):
+            _allow(libc, ruleset, place, handled)
+        if libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) != 0:
+            return False
+        return bool(libc.syscall(_RESTRICT_SELF, ruleset, ctypes.c_uint32(0)) == 0)
+    finally:
+        os.close(ruleset)
+
+
+def _allow(libc: Any, ruleset: int, place: Path, handled: int) -> None:
+    with contextlib.suppress(OSError):  # a container may lack the device
+        descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
+        try:
+            allowed = handled if place.is_dir() else handled & (_WRITE_FILE | _TRUNCATE)
+            rule = _PathBeneath(allowed, descriptor)
+            libc.syscall(
+                _ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), ctypes.c_uint32(0)
+            )
+        finally:
+            os.close(descriptor)
+
+
+# By event of https://docs.python.org/3/library/audit_events.html: where among its arguments the
+# path is that is written to, and the folder's descriptor to which it is relative.
+_WRITES: dict[str, Sequence[tuple[int, int | None]]] = {
+    "os.chflags": [(0, None)],
+    "os.chmod": [(0, 2)],
+    "os.chown": [(0, 3)],
+    "os.link": [(0, 2), (1, 3)],
+    "os.mkdir": [(0, 2)],
+    "os.remove": [(0, 1)],
+    "os.removexattr": [(0, None)],
+    "os.rename": [(0, 2), (1, 3)],
+    "os.rmdir": [(0, 1)],
+    "os.setxattr": [(0, None)],
+    "os.symlink": [(1, 2)],
+    "os.truncate": [(0, None)],
+    "os.utime": [(0, 3)],
+}
+_WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_MOST_NOTES = 20
+
+
+class WriteGuard:
+    """An audit hook that refuses writes outside of some folders; it cannot be removed again.
+
+    ``may_also_write`` says of a path elsewhere whether it is written by a tool of the user's
+    that measures the client, such as coverage. ``refused`` has the paths that were refused.
+    """
+
+    def __init__(
+        self, folders: Iterable[Path], may_also_write: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        places = [*map(str, folders), *_SYSTEM_PLACES]
+        self._allowed = tuple(place.rstrip("/") for place in map(os.path.realpath, places))
+        self._may_also_write = may_also_write
+        self.refused: list[str] = []
+
+    def install(self) -> None:
+        """Refuse from now on, in this process and in those that are forked from it."""
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, _, flags = arguments
+            if isinstance(flags, int) and flags & _WRITING_FLAGS and not isinstance(path, int):
+                self._judge(path, None)
+        elif event in _WRITES:
+            for path_index, folder_index in _WRITES[event]:
+                folder = None if folder_index is None else arguments[folder_index]
+                self._judge(arguments[path_index], folder)
+
+    def _judge(self, path: Any, folder: Any) -> None:
+        try:
+            place = _place_of(path, folder)
+        except (OSError, TypeError, ValueError):
+            return  # it fails by itself
+        if any(place == each or place.startswith(f"{each}/") for each in self._allowed):
+            return
+        if self._may_also_write(place):
+            return
+        if len(self.refused) < _MOST_NOTES and place not in self.refused:
+            self.refused.append(place)
+        raise PermissionError(
+            errno.EACCES, "a client that is checked may only write in folders of its own", place
+        )
+
+
+def _place_of(path: Any, folder: Any) -> str:
+    """Where a path leads: its folder's real path, and its name there."""
+    if isinstance(path, int):
+        return os.path.realpath(f"/proc/self/fd/{path}")
+    text = os.fsdecode(path)
+    if isinstance(folder, int) and folder >= 0 and not os.path.isabs(text):  # noqa: PTH117 - no Path is made
+        text = f"/proc/self/fd/{folder}/{text}"
+    parent, name = os.path.split(os.path.abspath(text))  # noqa: PTH100
+    real = os.path.join(os.path.realpath(parent), name)  # noqa: PTH118
+    return os.path.realpath(real) if os.path.islink(real) else real  # noqa: PTH114

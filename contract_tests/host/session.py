@@ -1,0 +1,269 @@
+"""The host's conversation with the judging process: one request at a time, in the main thread."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import importlib.metadata
+import json
+import os
+import socket
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from contract_tests.client import ClientConfig, ClientFactory
+from contract_tests.host.channel import Channel
+from contract_tests.host.clients import HostedClient, Result, capabilities_of
+from contract_tests.host.clock import HostClock
+from contract_tests.host.errors import bounded_text, name_of_class, plain_error
+from contract_tests.host.exposure import Exposure
+from contract_tests.shared_clock import SharedClock
+from contract_tests.target import TargetError
+
+__all__ = ["HostFolders", "Session"]
+
+_UMASK = 0o022
+_LONGEST_TOKEN = 1_000_000
+_HIGHEST_STATUS = 999
+
+
+class HostFolders:
+    """The client's working directory, HOME, and folder for temporary files."""
+
+    def __init__(self, work: Path, home: Path, temporary: Path) -> None:
+        self.work, self.home, self.temporary = work, home, temporary
+
+    def enter(self) -> None:
+        """Make them this process's own, whatever a client has changed since."""
+        os.umask(_UMASK)
+        os.chdir(self.work)
+        tempfile.tempdir = None
+
+
+class Session:
+    """Answers requests until the judging process says bye, or is gone.
+
+    ``load`` finds the factory. It is called once, when the judging process says hello. What a
+    client changes of the process (environment, umask, working directory, default timeout of
+    sockets, recursion limit) is undone before the next client is made.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        load: Callable[[], ClientFactory],
+        clock: SharedClock,
+        folders: HostFolders,
+    ) -> None:
+        self._channel = channel
+        self._load = load
+        self._shared = clock
+        self._clock = HostClock(clock)
+        self._folders = folders
+        self._factory: ClientFactory | None = None
+        self._clients: dict[str, HostedClient] = {}
+        self._exposure: Exposure | None = None
+        self._stop_listening: Callable[[], None] = lambda: None
+        self._environment = dict(os.environ)
+        self._recursion_limit = sys.getrecursionlimit()
+        self._process = os.getpid()
+        self._operations: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "hello": self._hello,
+            "live_by": self._live_by,
+            "zone": self._zone,
+            "open": self._open,
+            "get_token": self._get_token,
+            "request": self._request,
+            "burst": self._burst,
+            "busy": self._busy,
+            "watch": self._watch,
+            "exposed": self._exposed,
+            "close": self._close,
+        }
+
+    def serve(self) -> None:
+        """Answer each request; return when there are no more."""
+        self._watch_for_debuggers()
+        while (line := self._channel.read_line()) is not None:
+            request = json.loads(line)
+            if request["op"] == "bye":
+                self._answer(request, {"ok": {}})
+                return
+            try:
+                outcome = self._operations[request["op"]](request)
+            except TargetError as error:
+                outcome = {"unusable": str(error)}
+            except Exception:  # noqa: BLE001 - an error of the kit, which the judging process tells
+                outcome = {"broken": traceback.format_exc()}
+            if os.getpid() != self._process:
+                # The client forked, and its child came back from the operation: only the parent
+                # has an answer to give.
+                os._exit(0)
+            self._answer(request, outcome)
+
+    def _answer(self, request: dict[str, Any], outcome: dict[str, Any]) -> None:
+        sys.setrecursionlimit(self._recursion_limit)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(BaseException):  # a client may have closed or replaced it
+                stream.flush()
+        self._shared.is_debugged = False
+        self._channel.write_line(json.dumps({"id": request["id"], **outcome}).encode())
+
+    def _watch_for_debuggers(self) -> None:
+        """Have deadlines wait for a human once the client has entered a debugger."""
+        import bdb  # noqa: PLC0415 - as late as the module that it patches is needed
+
+        set_trace = bdb.Bdb.set_trace
+
+        def set_trace_and_say_so(*arguments: Any, **options: Any) -> None:
+            self._shared.is_debugged = True
+            set_trace(*arguments, **options)
+
+        bdb.Bdb.set_trace = set_trace_and_say_so  # type: ignore[method-assign]
+        hook = sys.breakpointhook
+
+        def breakpoint_and_say_so(*arguments: Any, **options: Any) -> Any:
+            self._shared.is_debugged = True
+            return hook(*arguments, **options)
+
+        sys.breakpointhook = breakpoint_and_say_so
+
+    # -- the host ------------------------------------------------------------------------------
+
+    def _hello(self, _: dict[str, Any]) -> dict[str, Any]:
+        if self._factory is None:
+            self._factory = self._load()
+        kind: Any = self._factory if hasattr(self._factory, "__qualname__") else type(self._factory)
+        module = str(kind.__module__)
+        name = f"{module}:{kind.__qualname__}"
+        return {"ok": {"name": name, "version": _version_of(module)}}
+
+    def _live_by(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request["clock"] == "virtual":
+            self._clock.freeze()
+        else:
+            self._clock.thaw()
+        return {"ok": {}}
+
+    def _zone(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._clock.set_zone(request["name"])
+        return {"ok": {}}
+
+    # -- clients -------------------------------------------------------------------------------
+
+    def _open(self, request: dict[str, Any]) -> dict[str, Any]:
+        assert self._factory is not None
+        if not self._clients:
+            self._restore_process()
+        os.environ.update(request["environment"])
+        client = HostedClient(self._factory, ClientConfig(**request["config"]), self._clock)
+        result = client.open()
+        if result.error is not None:
+            client.leave()
+            return self._failure(result.error)
+        self._clients[request["client"]] = client
+        return {"ok": {"capabilities": capabilities_of(client.subject)}}
+
+    def _restore_process(self) -> None:
+        os.environ.clear()
+        os.environ.update(self._environment)
+        socket.setdefaulttimeout(None)
+        self._folders.enter()
+
+    def _get_token(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self._token(self._clients[request["client"]].get_token())
+
+    def _request(self, request: dict[str, Any]) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        if request["headers"] is not None:
+            options["headers"] = request["headers"]
+        if request["body"] is not None:
+            options["data"] = base64.b64decode(request["body"])
+        client = self._clients[request["client"]]
+        return self._status(client.request(request["method"], request["url"], **options))
+
+    def _burst(self, request: dict[str, Any]) -> dict[str, Any]:
+        client = self._clients[request["client"]]
+        arguments = () if request["operation"] == "get_token" else ("GET", request["url"])
+        results = client.burst(request["operation"], request["count"], *arguments)
+        read = self._token if request["operation"] == "get_token" else self._status
+        return {"ok": {"answers": [read(result) for result in results]}}
+
+    def _token(self, result: Result) -> dict[str, Any]:
+        if result.error is not None:
+            return self._failure(result.error)
+        is_text = issubclass(type(result.value), str)
+        token = bounded_text(lambda: result.value, most=_LONGEST_TOKEN)
+        return {"ok": {"access_token": token if is_text else None}}
+
+    def _status(self, result: Result) -> dict[str, Any]:
+        if result.error is not None:
+            return self._failure(result.error)
+        return {"ok": {"status": _status_of(result.value)}}
+
+    def _failure(self, error: BaseException) -> dict[str, Any]:
+        if self._exposure is not None:
+            self._exposure.add_exception(error)
+        return {"err": plain_error(error)}
+
+    def _busy(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"ok": {"busy": self._clients[request["client"]].is_busy}}
+
+    def _close(self, request: dict[str, Any]) -> dict[str, Any]:
+        client = self._clients.pop(request["client"], None)
+        if client is not None:
+            if request["politely"]:
+                client.close()
+            client.leave()
+        self._stop_listening()
+        self._exposure, self._stop_listening = None, lambda: None
+        return {"ok": {}}
+
+    # -- what a client shows -------------------------------------------------------------------
+
+    def _watch(self, _: dict[str, Any]) -> dict[str, Any]:
+        self._stop_listening()
+        self._exposure = Exposure()
+        self._stop_listening = self._exposure.listen()
+        return {"ok": {}}
+
+    def _exposed(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What was seen since it was asked for last."""
+        exposure = self._exposure or Exposure()
+        client = self._clients.get(request["client"])
+        if client is not None:
+            exposure.add_reprs(client.subject)
+        return {"ok": {"texts": exposure.take()}}
+
+
+def _status_of(response: Any) -> int | None:
+    """The HTTP status of what a client returned: an int, or something that has one."""
+    for say in (
+        lambda: response,
+        lambda: response.status_code,
+        lambda: response.status,
+    ):
+        try:
+            found = say()
+            is_status = isinstance(found, int) and not isinstance(found, bool)
+            if is_status and 0 <= int(found) <= _HIGHEST_STATUS:
+                return int.__index__(found)
+        except BaseException:  # noqa: BLE001, S112 - the client's own classes may be broken
+            continue
+    return None
+
+
+def _version_of(module: str) -> str:
+    """The version of the package that a module is of, as installed or as it says; or nothing."""
+    package = module.partition(".")[0]
+    try:
+        return importlib.metadata.version(package)
+    except Exception:  # noqa: BLE001 - not installed, or broken metadata
+        told = getattr(sys.modules.get(package), "__version__", "")
+        return bounded_text(lambda: told)
+
+
