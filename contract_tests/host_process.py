@@ -1,12 +1,17 @@
-"""The host of a Python client, as the judging process sees it: started, asked, ended."""
+"""The host of a Python client, as the judging process sees it: started, asked, ended.
+
+No thread waits for the host: who asks it something reads, until the answer is there, whatever
+comes from the host and its launcher. That is twice as fast as a reading thread that passes lines
+on, and a launcher may have to be forked from a process that should have no threads.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hmac
+import itertools
 import json
 import os
-import queue
 import secrets
 import selectors
 import signal
@@ -16,24 +21,28 @@ import sys
 import tempfile
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import contract_tests
 from contract_tests.client import ClientFactory
-from contract_tests.conversation import Conversation, ProgramDied, ProgramSilent
+from contract_tests.conversation import ProgramDied, ProgramSilent
 from contract_tests.sandbox import Sandbox
 from contract_tests.shared_clock import SharedClock
+from mockbroker.clock import real_seconds
 
 __all__ = ["HostProcess", "KitError"]
 
 _PIECE = 65_536
 _LONGEST_LINE = 16_000_000
 _KEPT_OUTPUT = 4_000_000
-_STARTING_SECONDS = 20.0
 _COMMAND_SECONDS = 10.0
+_LOOK_AGAIN_SECONDS = 0.2
+_LONGEST_WAIT = 3600.0
 _ENDING_SECONDS = 5.0
+_LEAVING_SECONDS = 2.0
 _LONGEST_SOCKET_PATH = 100  # of 108 bytes in sockaddr_un, and 104 on macOS
 
 _LAUNCH = (
@@ -51,67 +60,61 @@ class KitError(Exception):
     """Something of the kit itself failed; the message says what, with a traceback if there is one."""
 
 
-class HostProcess(Conversation):
+class HostProcess:
     """A host in a sandbox, under a launcher that starts and ends it; `close` ends everything.
 
     ``source`` is the name of a target, which the host imports, or a factory of this process. A
     factory cannot be named in another process, so its launcher is forked from this one: at once,
     for a process is best forked while it has one thread.
+
+    Safe to use from many threads, which take turns.
     """
 
     def __init__(self, source: str | ClientFactory, sandbox: Sandbox, clock_start: int) -> None:
-        clock = sandbox.outside / "clock"
-        self.clock = SharedClock.create(clock, clock_start)
-        super().__init__(is_paused=lambda: self.clock.is_debugged)
+        self.clock = SharedClock.create(sandbox.outside / "clock", clock_start)
+        self.output = Output()
+        """What the client, and all that it started, wrote on standard output and error."""
         self._source = source
         self._sandbox = sandbox
-        self._secret = ""
-        self._sent = 0
-        self._last_request = b""
-        self._ending = ""
-        self._pid = 0
-        self._output = _Output()
-        self._launcher = _Launcher(source, sandbox, self)
+        self._numbers = itertools.count(1)
+        self._turn = threading.RLock()
+        self._launcher = _Launcher(source, sandbox, self.output)
 
     # -- the host ------------------------------------------------------------------------------
 
     def start(self, environment: dict[str, str]) -> None:
         """Start a host. Raises KitError if the launcher does not, even when it is started again."""
-        self._sandbox.restore()
-        self._sent, self._ending, self._secret = 0, "", secrets.token_hex()
-        self.forget_lines()
-        start = {
-            "socket": str(self._launcher.socket_path),
-            "secret": self._secret,
-            "clock": str(self._sandbox.outside / "clock"),
-            "root": str(self._sandbox.outside),
-            "folders": list(map(str, self._sandbox.folders)),
-            "environment": environment,
-        }
-        self._command({"start": start})
+        with self._turn:
+            self._sandbox.restore()
+            self._command("start", environment)
 
     def kill(self) -> None:
         """End the host and everything that the client has started."""
-        self._command({"kill": True})
-        self._pid = 0
+        with self._turn:
+            self._command("kill")
 
-    def _command(self, command: dict[str, Any]) -> None:
-        if self._launcher.obeys(command):
+    def _command(self, what: str, environment: dict[str, str] | None = None) -> None:
+        if self._launcher.obeys(what, environment):
             return
         # A client may have stopped or killed it: it is the parent of the client's process.
-        self._launcher.end(self._pid)
-        self._launcher = _Launcher(self._source, self._sandbox, self)
-        if "start" in command:
-            command["start"]["socket"] = str(self._launcher.socket_path)
-        if not self._launcher.obeys(command):
+        self._launcher.end()
+        self._launcher = _Launcher(self._source, self._sandbox, self.output)
+        if not self._launcher.obeys(what, environment):
             raise KitError("the launcher of the client's host does not answer")
 
     def close(self) -> None:
         """Let the host end by itself, and end whatever does not."""
-        if self._pid:
-            with contextlib.suppress(ProgramDied, ProgramSilent, KitError):
-                self.exchange("bye", _ENDING_SECONDS / 2)
-        self._launcher.close()
+        with self._turn:
+            if self._launcher.host:
+                with contextlib.suppress(ProgramDied, ProgramSilent, KitError):
+                    self.exchange("bye", _LEAVING_SECONDS)
+                    self._launcher.wait_for_end(_LEAVING_SECONDS)  # its exit handlers run
+            self._launcher.close()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the host has ended by itself, as far as that was noticed."""
+        return bool(self._launcher.ending)
 
     # -- asking --------------------------------------------------------------------------------
 
@@ -120,82 +123,45 @@ class HostProcess(Conversation):
 
         Raises ProgramDied, ProgramSilent, or KitError if the host itself failed.
         """
-        with self.turn:
-            self.forget_lines()  # a request may have been cut off when it was answered already
-            number = next(self.numbers)
-            self.send(json.dumps({"id": number, "op": op, **members}).encode() + b"\n", op)
-            answer = self._answer(number, op, deadline)
+        with self._turn:
+            number = next(self._numbers)
+            request = json.dumps({"id": number, "op": op, **members}).encode() + b"\n"
+            answer = self._answer(request, number, op, deadline)
         if "broken" in answer:
             raise KitError(f"the client's host failed at {op}:\n{answer['broken']}")
         return answer
 
-    def _answer(self, number: int, op: str, deadline: float) -> dict[str, Any]:
-        line = self.next_line(op, deadline)
+    def _answer(self, request: bytes, number: int, op: str, deadline: float) -> dict[str, Any]:
+        launcher = self._launcher
+        launcher.send(request)
+        until = real_seconds() + deadline
+        while not launcher.lines and not launcher.ending and not launcher.is_cut_off:
+            if real_seconds() >= until and not self.clock.is_debugged:
+                break
+            launcher.pump(min(max(until - real_seconds(), _LOOK_AGAIN_SECONDS), _LONGEST_WAIT))
+        if launcher.lines:
+            return self._read_answer(launcher.lines.popleft(), number, op)
+        if launcher.ending:
+            raise ProgramDied(f"{op} ended the program ({launcher.ending})")
+        raise ProgramSilent(f"no answer to {op} within {deadline:g} s")
+
+    def _read_answer(self, line: bytes, number: int, op: str) -> dict[str, Any]:
         try:
             answer = json.loads(line)
         except (ValueError, RecursionError):
             answer = None
-        if not isinstance(answer, dict) or answer.get("id") != number:
-            # The host writes nothing else: a descriptor that the client did not open.
-            self.kill()
-            self._ending = "after it had written into the connection of its host"
-            raise ProgramDied(self.how_it_ended(op))
-        return answer
+        if isinstance(answer, dict) and answer.get("id") == number:
+            return answer
+        # The host writes nothing else: a descriptor that the client did not open.
+        self.kill()
+        raise ProgramDied(f"{op} wrote into the connection of the client's host")
 
-    def send(self, line: bytes, op: str) -> None:
-        """Send a request to the host, once it is connected."""
-        self._sent += 1
-        self._last_request = line
-        connection = self._launcher.connection(_STARTING_SECONDS)
-        if self._ending:
-            raise ProgramDied(self.how_it_ended(op))
-        if connection is None:
-            raise ProgramSilent(f"the host did not connect within {_STARTING_SECONDS:g} s")
-        with contextlib.suppress(OSError):  # it connects again, or its end is reported
-            connection.sendall(line)
-
-    def how_it_ended(self, op: str) -> str:
-        """In words, how the host ended when it was asked for that."""
-        return f"{op} ended the program ({self._ending or 'its connection was lost'})"
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the host has ended by itself."""
-        return bool(self._ending)
-
-    # -- what the launcher's thread calls ------------------------------------------------------
-
-    def started(self, pid: int) -> None:
-        """Note the process id of the host that runs now."""
-        self._pid = pid
-
-    def ended(self, pid: int, how: str) -> None:
-        """Note that a host ended by itself."""
-        if pid == self._pid:
-            self._pid, self._ending = 0, how
-            self.put(None)
-
-    def is_greeting(self, line: bytes, connection: socket.socket) -> bool:
-        """Whether a line is how our host begins; what it has not read is then sent again."""
-        try:
-            greeting = json.loads(line)
-            is_ours = hmac.compare_digest(str(greeting["secret"]), self._secret)
-            was_read = int(greeting["read"])
-        except (ValueError, KeyError, TypeError):
-            return False
-        if is_ours and was_read == self._sent - 1 and was_read > 0:
-            connection.sendall(self._last_request)
-        return is_ours
-
-    # -- output --------------------------------------------------------------------------------
-
-    @property
-    def output(self) -> _Output:
-        """What the client, and all that it started, wrote on standard output and error."""
-        return self._output
+    def cut_off(self) -> None:
+        """Take what is asked now for something that never ends; from any thread."""
+        self._launcher.cut_off()
 
 
-class _Output:
+class Output:
     """The latest of what was written, found again by position."""
 
     def __init__(self) -> None:
@@ -203,9 +169,10 @@ class _Output:
         self.position = 0
         """How many bytes have come so far."""
         self.show: Callable[[bytes], None] = lambda _: None
-        """Called with each piece, in the reading thread."""
+        """Called with each piece as it is read."""
 
     def add(self, piece: bytes) -> None:
+        """Keep a piece."""
         self.position += len(piece)
         self._kept += piece
         del self._kept[:-_KEPT_OUTPUT]
@@ -219,44 +186,56 @@ class _Output:
 
 
 class _Launcher:
-    """A launcher, the sockets to it and its host, and the thread that reads all of them."""
+    """A launcher, and the connections to it and to its host.
 
-    def __init__(self, source: str | ClientFactory, sandbox: Sandbox, host: HostProcess) -> None:
-        self._host = host
-        self._notes: queue.SimpleQueue[str] = queue.SimpleQueue()
+    ``lines`` are answers that were read; ``host`` is the process id of the host that runs, or 0;
+    ``ending`` says how a host ended that was not told to. `pump` brings them up to date.
+    """
+
+    def __init__(self, source: str | ClientFactory, sandbox: Sandbox, output: Output) -> None:
+        self._sandbox = sandbox
+        self._output = output
+        self.lines: deque[bytes] = deque()
+        self.host = 0
+        self.ending = ""
+        self.is_cut_off = False
+        self._notes: deque[str] = deque()
+        self._is_gone = False
+        self._secret = ""
+        self._sent = 0
+        self._unsent = self._last_request = b""
         self._current: socket.socket | None = None
-        self._changed = threading.Condition()
-        self._is_over = False
         self._short_folder: tempfile.TemporaryDirectory[str] | None = None
-        self.socket_path = self._path_for_socket(sandbox)
+        self._path = self._path_for_socket()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(str(self.socket_path))
+        self._listener.bind(str(self._path))
         self._listener.listen()
         self._control, theirs = socket.socketpair()
-        self._output_end, output = os.pipe()
+        self._woken, self._waker = socket.socketpair()
+        self._waker.setblocking(False)
+        self._output_end, output_theirs = os.pipe()
+        os.set_blocking(self._output_end, False)
         self._popen: subprocess.Popen[bytes] | None = None
         try:
-            self._pid = (
-                self._spawned(theirs, output, source)
-                if isinstance(source, str)
-                else self._forked(theirs, output, source)
-            )
+            start = self._spawned if isinstance(source, str) else self._forked
+            self._pid = start(theirs, output_theirs, source)  # type: ignore[arg-type]
         finally:
             theirs.close()
-            os.close(output)
-        self._reader = threading.Thread(target=self._read, name="mockbroker-host", daemon=True)
-        self._reader.start()
+            os.close(output_theirs)
+        self._texts: dict[socket.socket, bytes] = {self._control: b""}
+        self._selector = selectors.DefaultSelector()
+        for each in (self._listener, self._control, self._woken, self._output_end):
+            self._selector.register(each, selectors.EVENT_READ)
 
-    def _path_for_socket(self, sandbox: Sandbox) -> Path:
-        path = sandbox.outside / f"host-{secrets.token_hex(4)}.socket"
+    def _path_for_socket(self) -> Path:
+        path = self._sandbox.outside / f"host-{secrets.token_hex(4)}.socket"
         if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
             self._short_folder = tempfile.TemporaryDirectory(prefix="mb-", dir="/tmp")  # noqa: S108 - short
             path = Path(self._short_folder.name) / "host.socket"
         return path
 
     def _spawned(self, control: socket.socket, output: int, target: str) -> int:
-        ours = str(Path(contract_tests.__file__).parents[1])
-        here = str(Path.cwd())
+        ours, here = str(Path(contract_tests.__file__).parents[1]), str(Path.cwd())
         path = [here, *(entry or here for entry in sys.path)]
         arguments = [str(control.fileno()), json.dumps(path), json.dumps(ours), target]
         self._popen = subprocess.Popen(  # noqa: S603 - our own program
@@ -279,8 +258,8 @@ class _Launcher:
             pid = os.fork()
         if pid == 0:
             os.setsid()
-            # Or the launcher would hold what it waits to see closed.
-            for ours in (self._control, self._listener):
+            # Or the launcher would hold open what it waits to see closed.
+            for ours in (self._control, self._listener, self._woken, self._waker):
                 ours.close()
             os.close(self._output_end)
             for descriptor in (1, 2):
@@ -290,114 +269,127 @@ class _Launcher:
 
     # -- commands ------------------------------------------------------------------------------
 
-    def obeys(self, command: dict[str, Any]) -> bool:
-        """Send a command; whether the launcher did it in time."""
-        with self._changed:
-            self._current = None
-        try:
+    def obeys(self, what: str, environment: dict[str, str] | None = None) -> bool:
+        """Have the host started or killed; whether the launcher did it in time."""
+        self._forget_host()
+        command: dict[str, Any] = {what: True}
+        if what == "start":
+            command = {"start": self._start(environment or {})}
+        with contextlib.suppress(OSError):
             self._control.sendall(json.dumps(command).encode() + b"\n")
-            return self._notes.get(timeout=_COMMAND_SECONDS) != ""
-        except (OSError, queue.Empty):
-            return False
+        until = real_seconds() + _COMMAND_SECONDS
+        while not self._notes and not self._is_gone and real_seconds() < until:
+            self.pump(_LOOK_AGAIN_SECONDS)
+        return bool(self._notes)
 
-    def connection(self, seconds: float) -> socket.socket | None:
-        """The connection of the host, waited for; None if it does not come, or has ended."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._current is not None or self._is_over or self._host.has_ended, seconds
-            )
-            return self._current
+    def _forget_host(self) -> None:
+        if self._current is not None:
+            self._lose(self._current)
+        self.lines.clear()
+        self._notes.clear()
+        self.host, self.ending, self._sent, self._unsent = 0, "", 0, b""
+
+    def _start(self, environment: dict[str, str]) -> dict[str, Any]:
+        self._secret = secrets.token_hex()
+        return {
+            "socket": str(self._path),
+            "secret": self._secret,
+            "clock": str(self._sandbox.outside / "clock"),
+            "root": str(self._sandbox.outside),
+            "folders": list(map(str, self._sandbox.folders)),
+            "environment": environment,
+        }
+
+    def cut_off(self) -> None:
+        """Have who waits for the host wait no longer; from any thread."""
+        self.is_cut_off = True
+        with contextlib.suppress(OSError):
+            self._waker.send(b"!")
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Wait until the host has ended by itself, for so many seconds of real time at most."""
+        until = real_seconds() + seconds
+        while not self.ending and real_seconds() < until:
+            self.pump(_LOOK_AGAIN_SECONDS)
 
     def close(self) -> None:
         """Close the control socket, at which the launcher ends all below it and then itself."""
-        self._control.shutdown(socket.SHUT_RDWR)
-        until_over = threading.Timer(_ENDING_SECONDS, self._kill)
-        until_over.start()
-        self._wait()
-        until_over.cancel()
-        self._release()
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_WR)
+        until = real_seconds() + _ENDING_SECONDS
+        while not self._is_gone and real_seconds() < until:
+            self.pump(_LOOK_AGAIN_SECONDS)
+        self._kill_and_release()
 
-    def end(self, host: int) -> None:
+    def end(self) -> None:
         """End a launcher that does not obey, and the group of its host."""
-        if host:
+        if self.host:
             with contextlib.suppress(OSError):
-                os.killpg(host, signal.SIGKILL)
-        self._kill()
-        self._wait()
-        self._release()
+                os.killpg(self.host, signal.SIGKILL)
+        self._kill_and_release()
 
-    def _kill(self) -> None:
+    def _kill_and_release(self) -> None:
         with contextlib.suppress(OSError):
             os.kill(self._pid, signal.SIGKILL)
-
-    def _wait(self) -> None:
         if self._popen is not None:
             self._popen.wait()
-            return
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
-
-    def _release(self) -> None:
-        self._reader.join(_ENDING_SECONDS)
-        self._listener.close()
-        self._control.close()
-        self.socket_path.unlink(missing_ok=True)
+        else:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self._pid, 0)
+        self._selector.close()
+        for each in (*self._texts, self._control, self._listener, self._woken, self._waker):
+            each.close()
+        os.close(self._output_end)
+        self._path.unlink(missing_ok=True)
         if self._short_folder is not None:
             self._short_folder.cleanup()
 
-    # -- reading -------------------------------------------------------------------------------
+    # -- reading and writing -------------------------------------------------------------------
 
-    def _read(self) -> None:
-        """Read the host's output, lines and end, until the launcher is gone."""
-        os.set_blocking(self._output_end, False)
-        texts: dict[socket.socket, bytes] = {self._control: b""}
-        with selectors.DefaultSelector() as selector:
-            for source in (self._listener, self._control, self._output_end):
-                selector.register(source, selectors.EVENT_READ)
-            while self._control in texts:
-                ready = [key.fileobj for key, _ in selector.select()]
-                # What was written before an answer is there when the answer is, and an answer
-                # that came before the end is there when the end is told.
-                self._take_output(selector)
-                for source in sorted(ready, key=lambda each: each is self._control):
-                    if source is self._listener:
-                        connection, _ = self._listener.accept()
-                        texts[connection] = b""
-                        selector.register(connection, selectors.EVENT_READ)
-                    elif isinstance(source, socket.socket) and source in texts:
-                        self._take_lines(source, texts, selector)
-            for left in texts:
-                left.close()
-        os.close(self._output_end)
-        self._host.ended(self._host._pid, "its launcher was killed")  # noqa: SLF001 - two halves
-        self._notes.put("")
-        with self._changed:
-            self._is_over = True
-            self._changed.notify_all()
+    def send(self, request: bytes) -> None:
+        """Send a request to the host, or keep it until the host is connected."""
+        self.lines.clear()
+        self.is_cut_off = False  # what it was meant for was answered in the same moment
+        self._sent += 1
+        self._last_request = request
+        if self._current is None:
+            self._unsent = request
+        else:
+            with contextlib.suppress(OSError):  # it connects again, or its end is reported
+                self._current.sendall(request)
 
-    def _take_output(self, selector: selectors.BaseSelector) -> None:
+    def pump(self, seconds: float) -> None:
+        """Read what has come, or comes within so many seconds of real time."""
+        ready = [key.fileobj for key, _ in self._selector.select(seconds)]
+        # What was written before an answer is there when the answer is, and an answer that came
+        # before the end of the host is there when its end is told.
+        if self._output_end in ready:
+            self._read_output()
+        for source in sorted(ready, key=lambda each: each is self._control):
+            if source is self._listener:
+                connection, _ = self._listener.accept()
+                self._texts[connection] = b""
+                self._selector.register(connection, selectors.EVENT_READ)
+            elif source is self._woken:
+                self._woken.recv(_PIECE)
+            elif isinstance(source, socket.socket) and source in self._texts:
+                self._read_lines(source)
+
+    def _read_output(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while piece := os.read(self._output_end, _PIECE):
-                self._host.output.add(piece)
-            if self._output_end in {key.fileobj for key in selector.get_map().values()}:
-                selector.unregister(self._output_end)
+                self._output.add(piece)
+            self._selector.unregister(self._output_end)  # whoever could write to it has ended
 
-    def _take_lines(
-        self,
-        source: socket.socket,
-        texts: dict[socket.socket, bytes],
-        selector: selectors.BaseSelector,
-    ) -> None:
+    def _read_lines(self, source: socket.socket) -> None:
         try:
             piece = source.recv(_PIECE)
         except OSError:
             piece = b""
-        if not piece or len(texts[source]) > _LONGEST_LINE:
-            selector.unregister(source)
-            del texts[source]
-            self._has_lost(source)
+        if not piece or len(self._texts[source]) > _LONGEST_LINE:
+            self._lose(source)
             return
-        *lines, texts[source] = (texts[source] + piece).split(b"\n")
+        *lines, self._texts[source] = (self._texts[source] + piece).split(b"\n")
         for line in lines:
             self._take_line(source, line)
 
@@ -405,28 +397,42 @@ class _Launcher:
         if source is self._control:
             self._take_note(json.loads(line))
         elif source is self._current:
-            self._host.put(line)
-        elif self._host.is_greeting(line, source):
-            with self._changed:
-                self._current = source
-                self._changed.notify_all()
+            self.lines.append(line)
+        elif (lines_read := self._lines_read_by(line)) is not None:
+            self._current, unsent = source, self._unsent
+            if not unsent and 0 <= lines_read < self._sent:
+                unsent = self._last_request  # it was lost with the last connection
+            self._unsent = b""
+            with contextlib.suppress(OSError):
+                source.sendall(unsent)
+
+    def _lines_read_by(self, greeting: bytes) -> int | None:
+        """How many requests our host has read so far; None for another's greeting."""
+        try:
+            members = json.loads(greeting)
+            is_ours = hmac.compare_digest(str(members["secret"]), self._secret)
+            return int(members["read"]) if is_ours else None
+        except (ValueError, KeyError, TypeError):
+            return None
 
     def _take_note(self, note: dict[str, Any]) -> None:
-        if "ended" in note:
-            self._host.ended(note["ended"], _how(note["status"]))
-            with self._changed:
-                self._changed.notify_all()
-        elif "started" in note:
-            self._host.started(note["started"])
-            self._notes.put("started")
-        else:
-            self._notes.put("killed")
+        if "started" in note:
+            self.host = int(note["started"])
+            self._notes.append("started")
+        elif "killed" in note:
+            self._notes.append("killed")
+        elif note["ended"] == self.host:
+            self.host, self.ending = 0, _how(int(note["status"]))
 
-    def _has_lost(self, source: socket.socket) -> None:
-        with self._changed:
-            if source is self._current:
-                self._current = None
+    def _lose(self, source: socket.socket) -> None:
+        self._selector.unregister(source)
+        del self._texts[source]
         source.close()
+        if source is self._current:
+            self._current = None
+        if source is self._control:
+            self._is_gone = True
+            self.ending = self.ending or "its launcher was killed"
 
 
 def _how(status: int) -> str:

@@ -169,8 +169,9 @@ class Session:
         return {"ok": {"capabilities": capabilities_of(client.subject)}}
 
     def _restore_process(self) -> None:
-        os.environ.clear()
-        os.environ.update(self._environment)
+        if dict(os.environ) != self._environment:  # each variable that is set is a call of putenv
+            os.environ.clear()
+            os.environ.update(self._environment)
         socket.setdefaulttimeout(None)
         self._folders.enter()
 
