@@ -18,7 +18,11 @@ _LOOK_AGAIN_SECONDS = 0.2
 
 
 class ProgramDied(Exception):  # noqa: N818 - an event
-    """The program ended although it was not told to."""
+    """The program ended although it was not told to; ``how``, in words: its status or signal."""
+
+    def __init__(self, message: str, how: str = "") -> None:
+        self.how = how
+        super().__init__(message)
 
 
 class ProgramSilent(Exception):  # noqa: N818 - an event

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contract_tests.sandbox import Sandbox
     from contract_tests.virtual_time import StoryTime
 
-__all__ = ["LOOK_AT_THE_DRIVER", "Answer", "Driver", "DriverSource", "Raised"]
+__all__ = ["LOOK_AT_THE_DRIVER", "Answer", "Driver", "DriverSource", "Raised", "Returned"]
 
 LOOK_AT_THE_DRIVER = "`mockbroker driver-test` tells what a driver does wrong"
 
@@ -37,6 +37,14 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True)
+class Returned:
+    """What ``request`` returned: its HTTP status, None if it does not say; or nothing at all."""
+
+    status: int | None
+    is_none: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What came of an operation: a value, what was raised, or nothing within the deadline."""
 
@@ -55,13 +63,13 @@ class Driver(Protocol):
         """Ask the client for a token; a text."""
 
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:
-        """Have the client make a signed call; a status, or something that has one."""
+        """Have the client make a signed call; a `Returned`."""
 
     def get_tokens_at_once(self, count: int) -> list[Answer]:
         """Ask the client for a token, that many times at one moment."""
 
     def requests_at_once(self, method: str, url: str, count: int) -> list[Answer]:
-        """Have the client make a signed call, that many times at one moment."""
+        """Have the client make a signed call, that many times at one moment; see `request`."""
 
     @property
     def leaves_something_running(self) -> bool:

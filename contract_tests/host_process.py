@@ -40,7 +40,9 @@ _LONGEST_LINE = 16_000_000
 _KEPT_OUTPUT = 4_000_000
 _COMMAND_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.2
-_LONGEST_WAIT = 3600.0
+_SETTLED, _COMPUTED = 1.0, 10.0
+"""Seconds after which the processor time of a host that does not answer is looked at."""
+_BUSY_SHARE = 0.25  # on a machine that other programs use as well
 _ENDING_SECONDS = 5.0
 _LEAVING_SECONDS = 2.0
 _LONGEST_SOCKET_PATH = 100  # of 108 bytes in sockaddr_un, and 104 on macOS
@@ -134,15 +136,15 @@ class HostProcess:
     def _answer(self, request: bytes, number: int, op: str, deadline: float) -> dict[str, Any]:
         launcher = self._launcher
         launcher.send(request)
-        until = real_seconds() + deadline
+        patience = _Patience(launcher.host, deadline)
         while not launcher.lines and not launcher.ending and not launcher.is_cut_off:
-            if real_seconds() >= until and not self.clock.is_debugged:
+            if patience.is_over() and not self.clock.is_debugged:
                 break
-            launcher.pump(min(max(until - real_seconds(), _LOOK_AGAIN_SECONDS), _LONGEST_WAIT))
+            launcher.pump(patience.next_look())
         if launcher.lines:
             return self._read_answer(launcher.lines.popleft(), number, op)
         if launcher.ending:
-            raise ProgramDied(f"{op} ended the program ({launcher.ending})")
+            raise ProgramDied(f"{op} ended the program ({launcher.ending})", launcher.ending)
         raise ProgramSilent(f"no answer to {op} within {deadline:g} s")
 
     def _read_answer(self, line: bytes, number: int, op: str) -> dict[str, Any]:
@@ -159,6 +161,46 @@ class HostProcess:
     def cut_off(self) -> None:
         """Take what is asked now for something that never ends; from any thread."""
         self._launcher.cut_off()
+
+
+class _Patience:
+    """How long to wait for a host: for its deadline, or less if it computes without end.
+
+    A deadline may be long because a client may wait for the broker; one that keeps the processor
+    busy for seconds waits for nothing.
+    """
+
+    def __init__(self, pid: int, deadline: float) -> None:
+        self._pid = pid
+        self._began = real_seconds()
+        self._until = self._began + deadline
+        self._used_before: float | None = None
+
+    def next_look(self) -> float:
+        """After how many seconds to look again, at the latest."""
+        now = real_seconds()
+        moments = (self._until, *(self._began + each for each in (_SETTLED, _COMPUTED)))
+        return min((each - now for each in moments if each > now), default=_LOOK_AGAIN_SECONDS)
+
+    def is_over(self) -> bool:
+        """Whether nothing more is to be expected."""
+        waited = real_seconds() - self._began
+        if self._used_before is None and waited >= _SETTLED:
+            self._used_before = _processor_seconds(self._pid)
+        elif self._used_before is not None and waited >= _COMPUTED:
+            used = _processor_seconds(self._pid) - self._used_before
+            if used >= _BUSY_SHARE * (waited - _SETTLED):
+                return True
+        return real_seconds() >= self._until
+
+
+def _processor_seconds(pid: int) -> float:
+    """How much processor time a process has used; 0 where that is unknown."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        user, system = fields.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 class Output:
@@ -296,7 +338,8 @@ class _Launcher:
             "secret": self._secret,
             "clock": str(self._sandbox.outside / "clock"),
             "root": str(self._sandbox.outside),
-            "folders": list(map(str, self._sandbox.folders)),
+            "own": str(self._sandbox.own),
+            "work": str(self._sandbox.work),
             "environment": environment,
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from contract_tests.driver import Answer, Raised
+from contract_tests.driver import Answer, Raised, Returned
 from mockbroker.broker import Broker
 from mockbroker.spec.credentials import AccessToken, TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange
@@ -20,8 +20,8 @@ class Outcome:
     """What one use of the client led to.
 
     ``token`` is the token that ``get_token`` returned or that the last call of this use
-    presented, if the broker knows it; ``presented`` is that token's text, or None. ``error`` is
-    what the client raised. ``exchanges`` are those that came during this use.
+    presented, if the broker knows it; ``presented`` is that token's text, or None. ``returned``
+    is what ``request`` came back with, ``error`` what the client raised. ``exchanges`` are those that came during this use.
     """
 
     operation: str
@@ -29,8 +29,13 @@ class Outcome:
     presented: str | None = None
     token: AccessToken | None = None
     token_state: TokenState | None = None
-    status: int | None = None
+    returned: Returned | None = None
     error: Raised | None = None
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status that ``request`` came back with, if it says one."""
+        return None if self.returned is None else self.returned.status
 
     @property
     def token_requests(self) -> tuple[Exchange, ...]:
@@ -91,12 +96,13 @@ def outcome_of(
             return Outcome(operation, exchanges, error=answer.error)
         token, state = broker.find_token(value)
         return Outcome(operation, exchanges, value, token, state)
-    status = answer.value if isinstance(answer.value, int) else None
-    error = answer.error
+    returned: Returned | None = answer.value
     calls = [e for e in exchanges if e.endpoint is Endpoint.API]
     if not calls:
-        return Outcome(operation, exchanges, status=status, error=error)
+        return Outcome(operation, exchanges, returned=returned, error=answer.error)
     last = calls[-1]
     presented = last.request.headers.get("Authorization")
-    return Outcome(operation, exchanges, presented, last.token, last.token_state, status, error)
+    return Outcome(
+        operation, exchanges, presented, last.token, last.token_state, returned, answer.error
+    )
 

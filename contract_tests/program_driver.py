@@ -11,7 +11,7 @@ from typing import Any
 
 from contract_tests.client import ClientConfig
 from contract_tests.conversation import ProgramDied, ProgramSilent
-from contract_tests.driver import LOOK_AT_THE_DRIVER, Answer, Raised
+from contract_tests.driver import LOOK_AT_THE_DRIVER, Answer, Raised, Returned
 from contract_tests.driver_protocol import (
     PROTOCOL,
     Hello,
@@ -258,7 +258,8 @@ class ProgramDriver:
                 error=Raised("TypeError", "the protocol carries text, and these bytes are not UTF-8")
             )
         headers = kwargs.get("headers") or {}
-        return self._answer("request", method=method, url=url, headers=headers, body=text)
+        answer = self._answer("request", method=method, url=url, headers=headers, body=text)
+        return answer if answer.value is None else Answer(value=Returned(answer.value))
 
     def get_tokens_at_once(self, count: int) -> list[Answer]:
         """Ask the client for a token, that many times at one moment."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from contract_tests.client import ClientConfig, ClientFactory
 from contract_tests.conversation import ProgramDied, ProgramSilent
-from contract_tests.driver import Answer, Raised
+from contract_tests.driver import Answer, Raised, Returned
 from contract_tests.driver_protocol import config_members
 from contract_tests.host_process import HostProcess
 from contract_tests.outcome import GET_TOKEN, REQUEST
@@ -38,6 +38,7 @@ class PythonClients:
 
     def __init__(self, source: str | ClientFactory) -> None:
         self._source = absolute_target(source) if isinstance(source, str) else source
+        self._name = source if isinstance(source, str) else "the factory's module"
         self._host: HostProcess | None = None
         self._sandbox: Sandbox | None = None
         self._is_running = False
@@ -86,13 +87,14 @@ class PythonClients:
         try:
             reply = self.host.exchange("hello", _HELLO_SECONDS)
         except ProgramDied as died:
-            how = str(died).removeprefix("hello ")
-            raise TargetError(f"the target cannot be imported: it {how}{self._said()}") from None
+            raise TargetError(
+                f"{self._name} cannot be imported: it ended the program ({died.how}){self._said()}"
+            ) from None
         except ProgramSilent:
             self.end()
             raise TargetError(
-                f"the target is not imported after {_HELLO_SECONDS:g} s; "
-                "importing it must not wait for anything"
+                f"{self._name} was still being imported after {_HELLO_SECONDS:g} s; "
+                "import must not wait for anything"
             ) from None
         if "unusable" in reply:
             raise TargetError(reply["unusable"])
@@ -290,4 +292,4 @@ def _token_in(answer: Answer) -> Answer:
 
 
 def _status_in(answer: Answer) -> Answer:
-    return answer if answer.value is None else Answer(value=answer.value["status"])
+    return answer if answer.value is None else Answer(value=Returned(**answer.value))

@@ -45,7 +45,9 @@ class Sandbox:
         root = self.outside = Path(self._storage.name)
         """A folder beside those of the client, for what the run itself keeps in files."""
         root.chmod(0o755)
-        self.folders = tuple(root / name for name in ("work", "home", "tmp"))
+        self.own = root / "client"
+        """The folder in which those of the client are, and in which it may write."""
+        self.folders = tuple(self.own / name for name in ("work", "home", "tmp"))
         """The working directory, HOME, and the folder for temporary files."""
         self.restore()
         try:
@@ -62,7 +64,7 @@ class Sandbox:
 
     def restore(self) -> None:
         """Make the folders again that a client has removed, or locked itself out of."""
-        for folder in self.folders:
+        for folder in (self.own, *self.folders):
             with contextlib.suppress(OSError):
                 folder.mkdir(mode=0o755, exist_ok=True)
                 folder.chmod(0o755)

@@ -30,7 +30,7 @@ import freezegun.api
 from contract_tests.client import ClientFactory
 from contract_tests.host.channel import Channel
 from contract_tests.host.guard import WriteGuard, restrict_writes
-from contract_tests.host.session import HostFolders, Session
+from contract_tests.host.session import UMASK, Session
 from contract_tests.shared_clock import SharedClock
 from contract_tests.target import load_target
 from mockbroker.process_tree import become_subreaper, end_descendants, end_with_parent
@@ -46,7 +46,7 @@ _RESET = (*_IGNORED, "SIGCHLD", "SIGPIPE", "SIGXFSZ", "SIGALRM", "SIGUSR1", "SIG
 class Start:
     """What a host needs: where the judging process listens, the clock, folders, environment.
 
-    ``root`` is the folder that is removed with all that is in it when the judging process ends
+    The client may write in ``own``, and begins in ``work`` below it. ``root`` is the folder that is removed with all that is in it when the judging process ends
     without a word.
     """
 
@@ -54,7 +54,8 @@ class Start:
     secret: str
     clock: str
     root: str
-    folders: tuple[str, str, str]
+    own: str
+    work: str
     environment: dict[str, str]
 
 
@@ -164,26 +165,25 @@ def _run_host(start: Start, load: Callable[[], ClientFactory]) -> NoReturn:
     os.environ.update(start.environment)
     warnings.simplefilter("ignore")  # a user's "-W error" would make errors of them
     sys.dont_write_bytecode = True
-    folders = HostFolders(*map(Path, start.folders))
-    folders.enter()
+    os.umask(UMASK)
+    os.chdir(start.work)
     clock = SharedClock(Path(start.clock), is_host=True)
     channel = Channel(start.socket, start.secret)
-    _guard(folders)
+    _guard(Path(start.own))
     with contextlib.suppress(OSError):  # the judging process is gone
-        Session(channel, load, clock, folders).serve()
+        Session(channel, load, clock, Path(start.work)).serve()
     channel.close()
     with contextlib.suppress(BaseException):  # what a client registers may fail
         atexit._run_exitfuncs()
     os._exit(0)
 
 
-def _guard(folders: HostFolders) -> None:
-    own = (folders.work, folders.home, folders.temporary)
+def _guard(own: Path) -> None:
     prefix = _coverage_files()
     # Coverage writes beside the project. Landlock knows folders only, so it stays off then.
     if not prefix:
-        restrict_writes(own)
-    WriteGuard(own, lambda path: bool(prefix) and path.startswith(prefix)).install()
+        restrict_writes([own])
+    WriteGuard([own], lambda path: bool(prefix) and path.startswith(prefix)).install()
 
 
 def _coverage_files() -> str:

@@ -24,24 +24,13 @@ from contract_tests.host.exposure import Exposure
 from contract_tests.shared_clock import SharedClock
 from contract_tests.target import TargetError
 
-__all__ = ["HostFolders", "Session"]
+__all__ = ["UMASK", "Session"]
 
-_UMASK = 0o022
+UMASK = 0o022
+"""With which a client begins: what it does not protect, others can read."""
+
 _LONGEST_TOKEN = 1_000_000
 _HIGHEST_STATUS = 999
-
-
-class HostFolders:
-    """The client's working directory, HOME, and folder for temporary files."""
-
-    def __init__(self, work: Path, home: Path, temporary: Path) -> None:
-        self.work, self.home, self.temporary = work, home, temporary
-
-    def enter(self) -> None:
-        """Make them this process's own, whatever a client has changed since."""
-        os.umask(_UMASK)
-        os.chdir(self.work)
-        tempfile.tempdir = None
 
 
 class Session:
@@ -57,13 +46,13 @@ class Session:
         channel: Channel,
         load: Callable[[], ClientFactory],
         clock: SharedClock,
-        folders: HostFolders,
+        work: Path,
     ) -> None:
         self._channel = channel
         self._load = load
         self._shared = clock
         self._clock = HostClock(clock)
-        self._folders = folders
+        self._work = work
         self._factory: ClientFactory | None = None
         self._clients: dict[str, HostedClient] = {}
         self._exposure: Exposure | None = None
@@ -173,7 +162,9 @@ class Session:
             os.environ.clear()
             os.environ.update(self._environment)
         socket.setdefaulttimeout(None)
-        self._folders.enter()
+        os.umask(UMASK)
+        os.chdir(self._work)
+        tempfile.tempdir = None
 
     def _get_token(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._token(self._clients[request["client"]].get_token())
@@ -204,7 +195,7 @@ class Session:
     def _status(self, result: Result) -> dict[str, Any]:
         if result.error is not None:
             return self._failure(result.error)
-        return {"ok": {"status": _status_of(result.value)}}
+        return {"ok": {"status": _status_of(result.value), "is_none": result.value is None}}
 
     def _failure(self, error: BaseException) -> dict[str, Any]:
         if self._exposure is not None:
@@ -247,6 +238,7 @@ def _status_of(response: Any) -> int | None:
         lambda: response,
         lambda: response.status_code,
         lambda: response.status,
+        lambda: response.code,
     ):
         try:
             found = say()
