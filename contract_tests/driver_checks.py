@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from contract_tests.program import Program
 from contract_tests.program_driver import ProgramClients, in_words, introduction_of
 from contract_tests.rehearsal import rehearsed_run
 from contract_tests.run import RunSettings
+from contract_tests.sandbox import Sandbox
 from mockbroker.broker import Broker
 from mockbroker.faults import Fault
 from mockbroker.spec.credentials import Credentials, TokenState
@@ -56,25 +58,30 @@ class _Odd(Exception):  # noqa: N818 - a finding
     """What was answered may be what the client did; then it is for a check to judge."""
 
 
-def check_driver(argv: Sequence[str]) -> Iterator[DriverCheck]:
+def check_driver(argv: Sequence[str], copies: Sequence[str] = ()) -> Iterator[DriverCheck]:
     """Try what a driver has to do, in order; once the program has failed, name what is left.
 
-    Raises OSError if the program cannot be started.
+    It finds copies of the files and folders that ``copies`` names where it lives. Raises OSError
+    if the program cannot be started, TargetError if something cannot be copied.
     """
     # What the client does wrong is not the driver's fault, so the broker does not mind it.
-    with Broker(credentials=_CREDENTIALS, strict=False).running() as broker:
-        program = Program(argv)
+    with (
+        Broker(credentials=_CREDENTIALS, strict=False).running() as broker,
+        contextlib.closing(Sandbox(copies)) as sandbox,
+    ):
+        program = Program(argv, sandbox, sandbox.environment())
         trial = _Trial(program, broker)
         try:
             yield from trial.run()
         finally:
             program.kill()
     if trial.wants_a_clock:
-        yield _what_moves_its_time(argv)
+        yield _what_moves_its_time(argv, copies)
 
 
-def _what_moves_its_time(argv: Sequence[str]) -> DriverCheck:
-    with rehearsed_run(ProgramClients(argv), RunSettings()) as run:
+def _what_moves_its_time(argv: Sequence[str], copies: Sequence[str]) -> DriverCheck:
+    settings = RunSettings(copies=tuple(copies))
+    with rehearsed_run(ProgramClients(argv), settings) as run:
         if run.time.is_virtual:
             return DriverCheck(f"a check moves the time of the client by {run.time.kind}")
     what = "a check moves the time of the client"

@@ -40,8 +40,9 @@ _LONGEST_LINE = 16_000_000
 _KEPT_OUTPUT = 4_000_000
 _COMMAND_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.2
-_SETTLED, _COMPUTED = 1.0, 10.0
-"""Seconds after which the processor time of a host that does not answer is looked at."""
+_SETTLED, _COMPUTED, _COMPUTED_AGAIN = 1.0, 10.0, 4.0
+"""Seconds after which the processor time of a host that does not answer is looked at: first, for
+the second time, and that for a client that has hung before."""
 _BUSY_SHARE = 0.25  # on a machine that other programs use as well
 _ENDING_SECONDS = 5.0
 _LEAVING_SECONDS = 2.0
@@ -80,6 +81,7 @@ class HostProcess:
         self._sandbox = sandbox
         self._numbers = itertools.count(1)
         self._turn = threading.RLock()
+        self._computed_seconds = _COMPUTED
         self._launcher = _Launcher(source, sandbox, self.output)
 
     # -- the host ------------------------------------------------------------------------------
@@ -136,7 +138,7 @@ class HostProcess:
     def _answer(self, request: bytes, number: int, op: str, deadline: float) -> dict[str, Any]:
         launcher = self._launcher
         launcher.send(request)
-        patience = _Patience(launcher.host, deadline)
+        patience = _Patience(launcher.host, deadline, self._computed_seconds)
         while not launcher.lines and not launcher.ending and not launcher.is_cut_off:
             if patience.is_over() and not self.clock.is_debugged:
                 break
@@ -145,6 +147,7 @@ class HostProcess:
             return self._read_answer(launcher.lines.popleft(), number, op)
         if launcher.ending:
             raise ProgramDied(f"{op} ended the program ({launcher.ending})", launcher.ending)
+        self._computed_seconds = _COMPUTED_AGAIN
         raise ProgramSilent(f"no answer to {op} within {deadline:g} s")
 
     def _read_answer(self, line: bytes, number: int, op: str) -> dict[str, Any]:
@@ -170,8 +173,9 @@ class _Patience:
     busy for seconds waits for nothing.
     """
 
-    def __init__(self, pid: int, deadline: float) -> None:
+    def __init__(self, pid: int, deadline: float, computed: float) -> None:
         self._pid = pid
+        self._computed = computed
         self._began = real_seconds()
         self._until = self._began + deadline
         self._used_before: float | None = None
@@ -179,7 +183,7 @@ class _Patience:
     def next_look(self) -> float:
         """After how many seconds to look again, at the latest."""
         now = real_seconds()
-        moments = (self._until, *(self._began + each for each in (_SETTLED, _COMPUTED)))
+        moments = (self._until, *(self._began + each for each in (_SETTLED, self._computed)))
         return min((each - now for each in moments if each > now), default=_LOOK_AGAIN_SECONDS)
 
     def is_over(self) -> bool:
@@ -187,7 +191,7 @@ class _Patience:
         waited = real_seconds() - self._began
         if self._used_before is None and waited >= _SETTLED:
             self._used_before = _processor_seconds(self._pid)
-        elif self._used_before is not None and waited >= _COMPUTED:
+        elif self._used_before is not None and waited >= self._computed:
             used = _processor_seconds(self._pid) - self._used_before
             if used >= _BUSY_SHARE * (waited - _SETTLED):
                 return True

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
 import selectors
-import signal
+import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+import contract_tests
 from contract_tests.conversation import Conversation, ProgramDied, ProgramSilent
 from contract_tests.driver_protocol import ProtocolError, Reply, read_reply, request_line
+from contract_tests.sandbox import Sandbox
 
 __all__ = ["Program"]
 
@@ -21,30 +26,52 @@ _LONGEST_LINE = 1_000_000
 _KEPT_STDERR = 64_000
 _PIECE = 65_536
 _ENDING_SECONDS = 2.0
+_STARTING_SECONDS = 30.0
+
+
+_SUPERVISE = (
+    "import json, sys; "
+    "sys.path[:] = json.loads(sys.argv[2]); "
+    "from contract_tests.supervisor import main; "
+    "main(int(sys.argv[1]))"
+)
 
 
 class Program(Conversation):
-    """A running program. One request at a time; safe to use from many threads.
+    """A running program under a supervisor. One request at a time; safe to use from many threads.
 
-    Raises OSError if it cannot be started.
+    It lives in the sandbox's folders, where ``environment`` says so as well. Raises OSError if it
+    cannot be started.
     """
 
     def __init__(
-        self,
-        argv: Sequence[str],
-        environment: Mapping[str, str] | None = None,
-        folder: Path | None = None,
+        self, argv: Sequence[str], sandbox: Sandbox, environment: Mapping[str, str]
     ) -> None:
         super().__init__()
-        self._process = subprocess.Popen(  # noqa: S603 - the user's own command, without a shell
-            list(argv),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=None if environment is None else dict(environment),
-            cwd=folder,
-            start_new_session=True,
-        )
+        self._control, theirs = socket.socketpair()
+        ours = [str(Path(contract_tests.__file__).parents[1]), *filter(None, sys.path)]
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-c", _SUPERVISE, str(theirs.fileno()), json.dumps(ours)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        order = {
+            "argv": [_absolute(word) for word in argv],
+            "environment": dict(environment),
+            "folder": str(sandbox.work),
+            "own": str(sandbox.own),
+        }
+        self._control.sendall(json.dumps(order).encode() + b"\n")
+        self._noted: dict[str, Any] = {}
+        begun = self._note(_STARTING_SECONDS)
+        if "started" not in begun:
+            self._let_go()
+            number = int(begun.get("failed", errno.EIO))
+            raise OSError(number, os.strerror(number))
         self._stderr = bytearray()
         self._written = 0
         self.last_exchange: tuple[str, str] = ("", "")
@@ -92,11 +119,22 @@ class Program(Conversation):
 
     def how_it_ended(self, op: str) -> str:
         """In words, how the program ended when it was asked for that."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            status = self._process.wait(_ENDING_SECONDS)
+        ended = self._note(_ENDING_SECONDS)
+        if "status" in ended:
+            status = int(ended["status"])
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
             return f"the program ended ({how}) when asked to {op}"
         return f"the program closed its output when asked to {op}"
+
+    def _note(self, seconds: float) -> dict[str, Any]:
+        """What the supervisor tells within so many seconds; empty if it does not."""
+        self._control.settimeout(seconds)
+        line = b""
+        with contextlib.suppress(OSError):
+            while not line.endswith(b"\n") and (piece := self._control.recv(1)):
+                line += piece
+        self._noted = json.loads(line) if line.endswith(b"\n") else self._noted
+        return self._noted
 
     # -- listening -----------------------------------------------------------------------------
 
@@ -161,42 +199,39 @@ class Program(Conversation):
         problem = ""
         try:
             self.exchange("bye", _ENDING_SECONDS)
-            self._process.wait(_ENDING_SECONDS)
         except (ProtocolError, ProgramSilent) as error:
             problem = str(error)
-        except subprocess.TimeoutExpired:
-            problem = f"the program still ran {_ENDING_SECONDS:g} s after bye"
         except ProgramDied:
             pass  # it may end without a word
-        left = self._has_children()
+        ended = self._note(_ENDING_SECONDS)
+        if "status" not in ended:
+            problem = problem or f"the program still ran {_ENDING_SECONDS:g} s after bye"
+        elif ended["left"]:
+            problem = problem or "the program left other processes running after bye"
         self.kill()
-        return problem or ("the program left other processes running after bye" if left else "")
+        return problem
 
     def kill(self) -> None:
-        """End the process and every one that it has begun."""
-        self._signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_ENDING_SECONDS)
-        self._signal(signal.SIGKILL)
-        self._process.wait()
+        """End the program and everything that it has started."""
+        self._let_go()
+        self._reader.join(_ENDING_SECONDS)
+
+    def _let_go(self) -> None:
+        """Close the control socket, at which the supervisor ends the program and itself."""
+        self._control.close()
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
-        self._reader.join(_ENDING_SECONDS)
-
-    def _has_children(self) -> bool:
-        """Whether there is something left of the process group, its leader aside."""
-        if self._process.poll() is None:
-            return False
         try:
-            os.killpg(self._process.pid, 0)
-        except OSError:
-            return False
-        return True
+            self._process.wait(_STARTING_SECONDS)
+        except subprocess.TimeoutExpired:  # a program may have stopped it
+            self._process.kill()
+            self._process.wait()
 
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(OSError):
-            os.killpg(self._process.pid, number)
+
+def _absolute(word: str) -> str:
+    """A word of a command as it reads in another working directory, if it names a file here."""
+    return str(Path(word).absolute()) if Path(word).exists() else word
 
 
 def _piece_of(pipe: IO[bytes]) -> bytes | None:

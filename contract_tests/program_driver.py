@@ -39,6 +39,9 @@ _HELLO_SECONDS = 30.0
 _SHORT_SECONDS = 2.0
 _MOST_STARTS = 25
 _QUOTED_STDERR = 2000
+_LIVES_ELSEWHERE = (
+    "it runs in an empty folder of its own; --copy PATH puts a copy of what it reads there"
+)
 
 
 class ProgramClients:
@@ -133,7 +136,7 @@ class ProgramClients:
         try:
             clock = {} if self._clock is None else self._clock.environment
             environment = {**self.sandbox.environment(self._trusted), **clock}
-            program = Program(self._argv, environment, self.sandbox.work)
+            program = Program(self._argv, self.sandbox, environment)
         except OSError as error:
             raise TargetError(
                 f"{self._argv[0]!r} cannot be started: {error.strerror}; name a program and its "
@@ -149,7 +152,8 @@ class ProgramClients:
             if self._hello is not None:
                 raise self._failed(error, told) from None
             raise TargetError(
-                f"the driver does not introduce itself: {told}\n{LOOK_AT_THE_DRIVER}"
+                f"the driver does not introduce itself: {told}\n{_LIVES_ELSEWHERE}\n"
+                f"{LOOK_AT_THE_DRIVER}"
             ) from None
         return program
 

@@ -35,6 +35,7 @@ from mockbroker.spec.masking import curl, describe, mask
 __all__ = ["Stage"]
 
 _LONGEST_WAIT = 3.0
+"""Seconds of real time that pass in one step, at the most."""
 _MOST_REQUESTS = 50
 _BACKGROUND_SECONDS = 0.03
 _LONGEST_TEXT = 500
@@ -86,6 +87,7 @@ class Stage:
         self._name = f"{name}: " if name else ""
         self._client: Driver | None = None
         self._trusted = trusted
+        self._began = 0.0
         self.exposure: Exposure | None = None
         """What the client lets others see, if it is watched."""
         self._scope = scope
@@ -113,7 +115,11 @@ class Stage:
         self._story.append(line)
 
     def advance(self, seconds: float) -> None:
-        """Let that many seconds pass."""
+        """Let that many seconds pass. Raises NotTested if that took too long in real time."""
+        if not self.can_pass(seconds):
+            raise NotTested(
+                f"the client's clock could not be moved, and to wait for {seconds:g} s takes too long"
+            )
         if seconds:
             self.tell(f"+{seconds:g} s")
             self._run.time.advance(seconds)
@@ -245,6 +251,7 @@ class Stage:
     def _begin(self) -> tuple[int, int, float]:
         number = next(self._run.use_numbers)
         self.broker.current_use = number
+        self._began = real_seconds()
         return number, len(self.broker.journal), self._run.time.now()
 
     def _play(self, operation: str, words: str, act: Callable[[Driver], Answer]) -> Outcome:
@@ -287,8 +294,9 @@ class Stage:
         if is_flood:
             why = f"led to {len(exchanges)} requests and was cut off"
         else:
+            waited = min(self._deadline, round(real_seconds() - self._began, 1))
             why = (
-                f"did not come back within {self._deadline:g} s of real time "
+                f"did not come back within {waited:g} s of real time "
                 f"(requests seen meanwhile: {len(exchanges)})"
             )
         self.tell(f"{words} → nothing: it {why}")
