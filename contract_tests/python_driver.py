@@ -21,7 +21,7 @@ from contract_tests.virtual_time import START_SECONDS, RealTime, StoryTime, Virt
 
 __all__ = ["PythonClients", "PythonDriver"]
 
-_HELLO_SECONDS = 60.0
+_HELLO_SECONDS = 30.0
 _SHORT_SECONDS = 5.0
 _CLOSING_SECONDS = 2.0
 

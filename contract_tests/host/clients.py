@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import inspect
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,12 +14,12 @@ from typing import Any
 from contract_tests.client import ClientConfig, ClientFactory
 from contract_tests.host.clock import HostClock
 from contract_tests.host.errors import name_of_class
+from contract_tests.host.loops import AsyncioLoop, Loop, TrioLoop, is_written_for_trio
 from contract_tests.target import TargetError
 
 __all__ = ["HostedClient", "Result", "capabilities_of"]
 
 _OPERATIONS = ("get_token", "request")
-_STOP_SECONDS = 2.0
 _EAGER_SWITCHING_SECONDS = 1e-5
 
 
@@ -69,12 +68,14 @@ class HostedClient:
         self._clock = clock
         self._strangers = {*threading.enumerate()}
         self._ours: set[threading.Thread] = set()
-        self._loop = _LazyLoop(clock)
+        self._loop: Loop = AsyncioLoop(clock)
         self.subject: Any = None
         """What the factory made, once it has."""
 
     def open(self) -> Result:
         """Make the client."""
+        if is_written_for_trio(self._factory):
+            self._loop = TrioLoop(self._clock)
         result = self.run(partial(self._factory, self._config))
         self.subject = result.value
         return result
@@ -119,12 +120,13 @@ class HostedClient:
 
     @contextlib.contextmanager
     def _operating(self) -> Iterator[None]:
-        ident = threading.get_ident()
+        ident, depth = threading.get_ident(), sys.getrecursionlimit()
         self._clock.operating.add(ident)
         try:
             yield
         finally:
             self._clock.operating.discard(ident)
+            sys.setrecursionlimit(depth)  # or what the host does next might be too deep
 
     def _at_once(self, operation: Callable[[], Any], count: int) -> list[Result]:
         if inspect.iscoroutinefunction(operation):
@@ -153,17 +155,8 @@ class HostedClient:
         return results
 
     def _gathered(self, operations: Sequence[Callable[[], Any]]) -> list[Result]:
-        async def gather() -> list[Any]:
-            begun = [operation() for operation in operations]
-            return await asyncio.gather(*begun, return_exceptions=True)
-
-        result = self.run(gather)
-        if result.error is not None:
-            return [result] * len(operations)
-        return [
-            Result(error=value) if isinstance(value, BaseException) else Result(value)
-            for value in result.value
-        ]
+        with self._operating():
+            return [Result(value, error) for value, error in self._loop.gather(operations)]
 
     def close(self) -> Result:
         """Close the client if it can be closed."""
@@ -191,64 +184,3 @@ def _eager_switching() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
-
-
-class _LazyLoop:
-    """An event loop in a thread of its own, made only for a client that needs one.
-
-    It runs between operations too, so that what a client does in the background goes on.
-    """
-
-    def __init__(self, clock: HostClock) -> None:
-        self._clock = clock
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self.thread: threading.Thread | None = None
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether the loop has a task that goes on."""
-        return self._loop is not None and bool(asyncio.all_tasks(self._loop))
-
-    def wait_for(self, awaitable: Awaitable[Any]) -> Any:
-        """What the awaitable comes to. Raises what it raises."""
-        return asyncio.run_coroutine_threadsafe(_caught(awaitable), self._running()).result()()
-
-    def _running(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self.thread = threading.Thread(
-                target=self._run, args=(self._loop,), name="loop", daemon=True
-            )
-            self.thread.start()
-        return self._loop
-
-    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._clock.operating.add(threading.get_ident())
-        with contextlib.suppress(SystemExit):
-            loop.run_forever()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
-        self._clock.operating.discard(threading.get_ident())
-
-    def close(self) -> None:
-        """End the loop and its thread."""
-        if self._loop is not None and self.thread is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self.thread.join(_STOP_SECONDS)
-
-
-async def _caught(awaitable: Awaitable[Any]) -> Callable[[], Any]:
-    """What an awaitable comes to, as a function: an exit must not end the loop's thread."""
-    try:
-        value = await awaitable
-    except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
-        caught = error
-
-        def fail() -> Any:
-            raise caught
-
-        return fail
-    return lambda: value

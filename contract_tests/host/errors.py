@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import resource
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -47,11 +50,30 @@ def plain_error(error: BaseException) -> dict[str, Any]:
     kind = type(error)
     return {
         "name": name_of_class(kind),
-        "message": bounded_text(lambda: str(error), otherwise=_CANNOT_BE_SHOWN),
+        "message": bounded_text(lambda: str(error), otherwise=_CANNOT_BE_SHOWN) + _exhausted(error),
         "bases": [name_of_class(base) for base in kind.__mro__][:_LONGEST_CHAIN],
         "texts": list(_texts_of(error))[:_MOST_TEXTS],
         "is_exit": isinstance(error, (SystemExit, KeyboardInterrupt)),
     }
+
+
+def _exhausted(error: BaseException) -> str:
+    """In words, what the client's process has run out of, if that is what led to the error."""
+    for each in chain_of(error):
+        if isinstance(each, OSError) and each.errno in (errno.EMFILE, errno.ENFILE):
+            return f" (the client's process has {_open_descriptors()} descriptors open)"
+        if isinstance(each, RuntimeError) and "can't start new thread" in bounded_text(
+            lambda each=each: str(each)  # type: ignore[misc]
+        ):
+            return f" (the client's process has {threading.active_count()} threads)"
+        if isinstance(each, MemoryError):
+            return " (the client's process has no more memory)"
+    return ""
+
+
+def _open_descriptors() -> str:
+    # To list the folder takes a descriptor, of which there is none left; the limit is known.
+    return str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def _texts_of(error: BaseException) -> Iterator[str]:

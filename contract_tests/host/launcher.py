@@ -12,6 +12,7 @@ import atexit
 import contextlib
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -38,6 +39,7 @@ from mockbroker.process_tree import become_subreaper, end_descendants, end_with_
 __all__ = ["Start", "main", "run_launcher"]
 
 _PIECE = 65_536
+_LARGEST_FILE = 1024**3
 _IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
 _RESET = (*_IGNORED, "SIGCHLD", "SIGPIPE", "SIGXFSZ", "SIGALRM", "SIGUSR1", "SIGUSR2")
 
@@ -165,6 +167,7 @@ def _run_host(start: Start, load: Callable[[], ClientFactory]) -> NoReturn:
     os.environ.update(start.environment)
     warnings.simplefilter("ignore")  # a user's "-W error" would make errors of them
     sys.dont_write_bytecode = True
+    _bound_resources()
     os.umask(UMASK)
     os.chdir(start.work)
     clock = SharedClock(Path(start.clock), is_host=True)
@@ -176,6 +179,16 @@ def _run_host(start: Start, load: Callable[[], ClientFactory]) -> NoReturn:
     with contextlib.suppress(BaseException):  # what a client registers may fail
         atexit._run_exitfuncs()
     os._exit(0)
+
+
+def _bound_resources() -> None:
+    """Have a client that takes too much fail before the machine does."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    bound = _LARGEST_FILE if hard == resource.RLIM_INFINITY else min(_LARGEST_FILE, hard)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bound, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    with contextlib.suppress(OSError):  # where memory runs out, Linux ends this process first
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _guard(own: Path) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import importlib.metadata
-import json
 import os
 import socket
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
+from json import dumps, loads  # by name: a client may replace them in their module
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,6 @@ class Session:
         self._exposure: Exposure | None = None
         self._stop_listening: Callable[[], None] = lambda: None
         self._environment = dict(os.environ)
-        self._recursion_limit = sys.getrecursionlimit()
         self._process = os.getpid()
         self._operations: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "hello": self._hello,
@@ -78,7 +77,7 @@ class Session:
         """Answer each request; return when there are no more."""
         self._watch_for_debuggers()
         while (line := self._channel.read_line()) is not None:
-            request = json.loads(line)
+            request = loads(line)
             if request["op"] == "bye":
                 self._answer(request, {"ok": {}})
                 return
@@ -95,12 +94,11 @@ class Session:
             self._answer(request, outcome)
 
     def _answer(self, request: dict[str, Any], outcome: dict[str, Any]) -> None:
-        sys.setrecursionlimit(self._recursion_limit)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(BaseException):  # a client may have closed or replaced it
                 stream.flush()
         self._shared.is_debugged = False
-        self._channel.write_line(json.dumps({"id": request["id"], **outcome}).encode())
+        self._channel.write_line(dumps({"id": request["id"], **outcome}).encode())
 
     def _watch_for_debuggers(self) -> None:
         """Have deadlines wait for a human once the client has entered a debugger."""
