@@ -43,7 +43,7 @@ class Conversation(ABC):
         self.numbers = itertools.count(1)
         self.turn = threading.RLock()
         self._is_paused = is_paused
-        self._lines: queue.Queue[bytes | None | _CutOff] = queue.Queue(_MOST_LINES)
+        self._lines: queue.Queue[bytes | _CutOff | None] = queue.Queue(_MOST_LINES)
 
     @abstractmethod
     def send(self, line: bytes, op: str) -> None:

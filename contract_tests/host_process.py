@@ -60,7 +60,7 @@ _LAUNCH = (
 
 
 class KitError(Exception):
-    """Something of the kit itself failed; the message says what, with a traceback if there is one."""
+    """Something of the kit itself failed; the message says what, and has a traceback if it can."""
 
 
 class HostProcess:
@@ -258,7 +258,7 @@ class _Launcher:
         self._listener.listen()
         self._control, theirs = socket.socketpair()
         self._woken, self._waker = socket.socketpair()
-        self._waker.setblocking(False)
+        self._waker.settimeout(0)
         self._output_end, output_theirs = os.pipe()
         os.set_blocking(self._output_end, False)
         self._popen: subprocess.Popen[bytes] | None = None
@@ -276,7 +276,7 @@ class _Launcher:
     def _path_for_socket(self) -> Path:
         path = self._sandbox.outside / f"host-{secrets.token_hex(4)}.socket"
         if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
-            self._short_folder = tempfile.TemporaryDirectory(prefix="mb-", dir="/tmp")  # noqa: S108 - short
+            self._short_folder = tempfile.TemporaryDirectory(prefix="mb-", dir="/tmp")
             path = Path(self._short_folder.name) / "host.socket"
         return path
 

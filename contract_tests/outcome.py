@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from contract_tests.driver import Answer, Raised, Returned
 from mockbroker.broker import Broker
@@ -21,7 +20,8 @@ class Outcome:
 
     ``token`` is the token that ``get_token`` returned or that the last call of this use
     presented, if the broker knows it; ``presented`` is that token's text, or None. ``returned``
-    is what ``request`` came back with, ``error`` what the client raised. ``exchanges`` are those that came during this use.
+    is what ``request`` came back with, ``error`` what the client raised. ``exchanges`` are those
+    that came during this use.
     """
 
     operation: str
@@ -105,4 +105,3 @@ def outcome_of(
     return Outcome(
         operation, exchanges, presented, last.token, last.token_state, returned, answer.error
     )
-

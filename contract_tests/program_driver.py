@@ -259,7 +259,7 @@ class ProgramDriver:
             text = body.decode() if isinstance(body, bytes) else body
         except UnicodeDecodeError:
             return Answer(
-                error=Raised("TypeError", "the protocol carries text, and these bytes are not UTF-8")
+                error=Raised("TypeError", "the protocol carries text; these bytes are not UTF-8")
             )
         headers = kwargs.get("headers") or {}
         answer = self._answer("request", method=method, url=url, headers=headers, body=text)

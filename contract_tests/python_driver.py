@@ -1,4 +1,4 @@
-"""Driving a Python client: in a process of its own, the host, with a deadline for each operation."""
+"""Driving a Python client in a process of its own, the host, with deadlines."""
 
 from __future__ import annotations
 
@@ -221,14 +221,14 @@ class PythonDriver:
 
     def get_tokens_at_once(self, count: int) -> list[Answer]:
         """Ask the client for a token, that many times at one moment."""
-        return self._burst(count, GET_TOKEN, "")
+        return self._burst(GET_TOKEN, count)
 
     def requests_at_once(self, method: str, url: str, count: int) -> list[Answer]:
         """Have the client make a signed call, that many times at one moment."""
-        return self._burst(count, REQUEST, url)
+        return self._burst(REQUEST, count, method=method, url=url)
 
-    def _burst(self, count: int, operation: str, url: str) -> list[Answer]:
-        answer = self._answer("burst", count=count, operation=operation, url=url)
+    def _burst(self, operation: str, count: int, **call: str) -> list[Answer]:
+        answer = self._answer("burst", count=count, operation=operation, call=call)
         if answer.hung:
             return [answer] * count
         read = _token_in if operation == GET_TOKEN else _status_in
@@ -271,7 +271,7 @@ class PythonDriver:
 
     def _answer(self, op: str, *, seconds: float | None = None, **members: Any) -> Answer:
         if not self._clients.is_running(self._generation):
-            raise NotTested("blocked: the client's process was ended, for another client in it hung")
+            raise NotTested("blocked: the client's process was ended: another client in it hung")
         deadline = self._deadline if seconds is None else seconds
         try:
             reply = self._clients.ask(op, deadline, client=self._name, **members)

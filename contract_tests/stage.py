@@ -118,7 +118,7 @@ class Stage:
         """Let that many seconds pass. Raises NotTested if that took too long in real time."""
         if not self.can_pass(seconds):
             raise NotTested(
-                f"the client's clock could not be moved, and to wait for {seconds:g} s takes too long"
+                f"the client's clock could not be moved, and {seconds:g} s are too long to wait"
             )
         if seconds:
             self.tell(f"+{seconds:g} s")
@@ -370,7 +370,7 @@ class Stage:
         return self.exposure
 
     def look(self) -> None:
-        """Take over what was seen so far. Raises ClientHung if the client's repr does not return."""
+        """Take over what was seen so far. Raises ClientHung if the client's repr hangs."""
         if self._client is None or self.exposure is None:
             return
         with self._told_by_driver("the repr of the client"):

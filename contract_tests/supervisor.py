@@ -53,8 +53,8 @@ def main(control: int) -> NoReturn:
     for stream in range(3):  # the program's own, whose end the judging process has to see
         os.close(stream)
     while True:
-        ready, _, _ = select.select([speaker, woken], [], [])
-        if speaker in ready and not speaker.recv(_PIECE):
+        ready, _, _ = select.select([speaker.fileno(), woken], [], [])
+        if speaker.fileno() in ready and not speaker.recv(_PIECE):
             end_descendants(grace_seconds=0)
             os._exit(0)
         if woken in ready:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -335,4 +335,3 @@ def test_cause(scenario: Scenario) -> None:
                 )
 
     scenario.for_each([(401, "invalid_client"), (400, "unauthorized_client")], play)
-

@@ -88,11 +88,11 @@ class HostedClient:
         """Have the client make a signed call."""
         return self.run(lambda: self.subject.request(method, url, **options))
 
-    def burst(self, operation: str, count: int, *arguments: str) -> list[Result]:
+    def burst(self, operation: str, count: int, **call: str) -> list[Result]:
         """Have that operation begin many times at one moment, in threads or tasks."""
-        act = partial(self.subject.request, *arguments) if operation == "request" else (
-            self._get_token
-        )
+        act = self._get_token
+        if operation == "request":
+            act = partial(self.subject.request, call["method"], call["url"])
         with _eager_switching():
             return self._at_once(act, count)
 

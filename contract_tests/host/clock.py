@@ -53,7 +53,7 @@ class HostClock:
         self._shared = shared
         self._freezer: Any = None
         self._in_zone = False
-        self._nap = _REAL_SLEEP
+        self._nap: Any = _REAL_SLEEP
         self.operating: set[int] = set()
 
     def freeze(self) -> None:
@@ -88,7 +88,7 @@ class HostClock:
         # A client that patches time.sleep (gevent) naps by its own, so that its threads go on.
         self._nap = time.sleep
         _replace_in_modules([_REAL_SLEEP, self._nap], self._sleep)
-        time.sleep = self._sleep
+        time.sleep = self._sleep  # type: ignore[assignment]
 
     def _sleep(self, seconds: float, /) -> None:
         """Move the clock instead of waiting; a loop of short naps still takes turns with others."""

@@ -33,13 +33,13 @@ _REFER_SINCE, _TRUNCATE_SINCE = 2, 3
 
 
 class _Ruleset(ctypes.Structure):
-    _fields_ = [("handled_access_fs", ctypes.c_uint64)]  # noqa: RUF012 - what ctypes reads
+    _fields_ = [("handled_access_fs", ctypes.c_uint64)]
 
 
 class _PathBeneath(ctypes.Structure):
     _pack_ = 1
     _layout_ = "ms"
-    _fields_ = [("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32)]  # noqa: RUF012
+    _fields_ = [("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32)]
 
 
 def restrict_writes(folders: Iterable[Path]) -> bool:
@@ -82,9 +82,7 @@ def _allow(libc: Any, ruleset: int, place: Path, handled: int) -> None:
         try:
             allowed = handled if place.is_dir() else handled & (_WRITE_FILE | _TRUNCATE)
             rule = _PathBeneath(allowed, descriptor)
-            libc.syscall(
-                _ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), ctypes.c_uint32(0)
-            )
+            libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), ctypes.c_uint32(0))
         finally:
             os.close(descriptor)
 

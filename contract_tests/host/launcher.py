@@ -25,9 +25,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import freezegun  # noqa: F401 - imported once here, and not by each host
-import freezegun.api
-
 from contract_tests.client import ClientFactory
 from contract_tests.host.channel import Channel
 from contract_tests.host.guard import WriteGuard, restrict_writes
@@ -48,8 +45,8 @@ _RESET = (*_IGNORED, "SIGCHLD", "SIGPIPE", "SIGXFSZ", "SIGALRM", "SIGUSR1", "SIG
 class Start:
     """What a host needs: where the judging process listens, the clock, folders, environment.
 
-    The client may write in ``own``, and begins in ``work`` below it. ``root`` is the folder that is removed with all that is in it when the judging process ends
-    without a word.
+    The client may write in ``own``, and begins in ``work`` below it. ``root`` is removed with all
+    that is in it when the judging process ends without a word.
     """
 
     socket: str
@@ -77,7 +74,7 @@ def run_launcher(
     for name in _IGNORED:  # a terminal's Ctrl-C is for the judging process, which then ends us
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     if is_forked:
-        atexit._clear()
+        atexit._clear()  # noqa: SLF001 - there is no public way
         _restore_streams_and_hooks()
     try:
         _Launcher(control, load).run()
@@ -87,9 +84,9 @@ def run_launcher(
 
 def _restore_streams_and_hooks() -> None:
     """Undo what a test runner has changed of the process that this one was forked from."""
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115, PTH123 - it stays open
-    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115, PTH123
-    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115, PTH123
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - it stays open
+    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     sys.excepthook, sys.unraisablehook = sys.__excepthook__, sys.__unraisablehook__
     threading.excepthook = threading.__excepthook__
     sys.breakpointhook = sys.__breakpointhook__
@@ -111,11 +108,11 @@ class _Launcher:
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         rest = b""
         while True:
-            ready, _, _ = select.select([self._control, woken], [], [])
+            ready, _, _ = select.select([self._control.fileno(), woken], [], [])
             if woken in ready:
                 os.read(woken, _PIECE)
                 self._reap()
-            if self._control in ready:
+            if self._control.fileno() in ready:
                 piece = self._control.recv(_PIECE)
                 if not piece:
                     break
@@ -177,7 +174,7 @@ def _run_host(start: Start, load: Callable[[], ClientFactory]) -> NoReturn:
         Session(channel, load, clock, Path(start.work)).serve()
     channel.close()
     with contextlib.suppress(BaseException):  # what a client registers may fail
-        atexit._run_exitfuncs()
+        atexit._run_exitfuncs()  # noqa: SLF001 - os._exit runs none
     os._exit(0)
 
 

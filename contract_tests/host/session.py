@@ -11,6 +11,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
+from enum import IntEnum
 from json import dumps, loads  # by name: a client may replace them in their module
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from contract_tests.client import ClientConfig, ClientFactory
 from contract_tests.host.channel import Channel
 from contract_tests.host.clients import HostedClient, Result, capabilities_of
 from contract_tests.host.clock import HostClock
-from contract_tests.host.errors import bounded_text, name_of_class, plain_error
+from contract_tests.host.errors import bounded_text, plain_error
 from contract_tests.host.exposure import Exposure
 from contract_tests.shared_clock import SharedClock
 from contract_tests.target import TargetError
@@ -31,6 +32,7 @@ UMASK = 0o022
 
 _LONGEST_TOKEN = 1_000_000
 _HIGHEST_STATUS = 999
+_STATUS_ATTRIBUTES = ("status_code", "status", "code")
 
 
 class Session:
@@ -178,8 +180,7 @@ class Session:
 
     def _burst(self, request: dict[str, Any]) -> dict[str, Any]:
         client = self._clients[request["client"]]
-        arguments = () if request["operation"] == "get_token" else ("GET", request["url"])
-        results = client.burst(request["operation"], request["count"], *arguments)
+        results = client.burst(request["operation"], request["count"], **request["call"])
         read = self._token if request["operation"] == "get_token" else self._status
         return {"ok": {"answers": [read(result) for result in results]}}
 
@@ -232,20 +233,21 @@ class Session:
 
 def _status_of(response: Any) -> int | None:
     """The HTTP status of what a client returned: an int, or something that has one."""
-    for say in (
-        lambda: response,
-        lambda: response.status_code,
-        lambda: response.status,
-        lambda: response.code,
-    ):
-        try:
-            found = say()
-            is_status = isinstance(found, int) and not isinstance(found, bool)
-            if is_status and 0 <= int(found) <= _HIGHEST_STATUS:
-                return int.__index__(found)
-        except BaseException:  # noqa: BLE001, S112 - the client's own classes may be broken
-            continue
-    return None
+    found = (response, *(_attribute(response, name) for name in _STATUS_ATTRIBUTES))
+    return next((int(each) for each in found if _is_status(each)), None)
+
+
+def _attribute(response: Any, name: str) -> Any:
+    try:
+        return getattr(response, name, None)
+    except BaseException:  # noqa: BLE001 - the client's own classes may be broken, or exit
+        return None
+
+
+def _is_status(found: Any) -> bool:
+    # By type(), for a class may lie about what its instances are; subclasses may lie about more.
+    is_number = type(found) is int or issubclass(type(found), IntEnum)
+    return is_number and 0 <= found <= _HIGHEST_STATUS
 
 
 def _version_of(module: str) -> str:
@@ -256,5 +258,3 @@ def _version_of(module: str) -> str:
     except Exception:  # noqa: BLE001 - not installed, or broken metadata
         told = getattr(sys.modules.get(package), "__version__", "")
         return bounded_text(lambda: told)
-
-

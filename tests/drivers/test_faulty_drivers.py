@@ -6,12 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from contract_tests.faked_clock import find_libfaketime
+from tests.processes import MARK, left_behind, new_mark
 
 pytestmark = pytest.mark.slow
 FAULTY = Path(__file__).parent / "faulty.py"
@@ -81,23 +81,10 @@ def test_a_driver_that_falls_silent_hangs(tmp_path):
 
 
 def test_what_a_driver_has_begun_ends_with_it(tmp_path):
-    file = tmp_path / "child"
-    status, _ = check("leaves a child", tmp_path, CHILD_FILE=str(file))
+    mark = new_mark()
+    status, _ = check("leaves a child", tmp_path, **{MARK: mark})
     assert status == 0
-    assert not is_running(int(file.read_text()))
-
-
-def is_running(process: int) -> bool:
-    """Whether a process runs; one that was killed may take a moment to be reaped by init."""
-    for _ in range(50):
-        try:
-            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return False
-        if state == "Z":
-            return False
-        time.sleep(0.05)
-    return True
+    assert not left_behind(mark)
 
 
 @pytest.mark.skipif(find_libfaketime() is None, reason="libfaketime is not installed")
@@ -176,10 +163,7 @@ def test_a_driver_that_makes_no_client_cannot_be_used(fault, words):
         ("knows no clients", "two clients with two client_ids got one token"),
     ],
 )
-def test_what_a_driver_does_wrong_is_told_before_any_clause_is_judged(
-    fault, words, tmp_path, monkeypatch
-):
-    monkeypatch.setenv("CHILD_FILE", str(tmp_path / "child"))
+def test_what_a_driver_does_wrong_is_told_before_any_clause_is_judged(fault, words):
     status, told = driver_test(fault)
     assert status == 1
     assert words.replace("answer to request", "answer to get_token").replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import socket
 import subprocess
@@ -152,11 +153,11 @@ def test_the_model_client_is_the_benign_twin_of_them_all():
 class FailsOnce(TokenManager):
     """Raises at one token request; if it ``waits``, after its timeout, as if nothing had come."""
 
-    about_to, waits = False, True
+    about_to, waits = multiprocessing.Value("b", 0), True  # shared with the client's process
 
     def fetch_token(self):
-        if FailsOnce.about_to:
-            FailsOnce.about_to = False
+        if FailsOnce.about_to.value:
+            FailsOnce.about_to.value = 0
             if self.waits:
                 threading.Event().wait(self._timeout)
             raise TokenError("no answer")
@@ -172,7 +173,7 @@ def members_unknown(cls):
     settings = RunSettings(client_timeout=1.0, examples=5)
     clients = PythonClients(lambda config: make(cls, config))
     with rehearsed_run(clients, settings) as run, run.frozen_time():
-        FailsOnce.about_to = True
+        FailsOnce.about_to.value = 1
         dict(scenarios())["response.unknown-members"](Scenario(run, "response.unknown-members"))
         assert not run.take_findings()
 
