@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import resource
 import select
 import socket
 
@@ -14,6 +16,7 @@ _read, _write, _fstat, _close = os.read, os.write, os.fstat, os.close
 _socket = socket.socket
 
 _PIECE = 65_536
+_HIGHEST_FOR_SELECT = 1024  # FD_SETSIZE
 
 
 class Channel:
@@ -36,7 +39,7 @@ class Channel:
     def _connect(self) -> None:
         connection = _socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.connect(self._path)
-        self._descriptor = connection.detach()
+        self._descriptor = _out_of_the_way(connection.detach())
         self._identity = self._identity_now()
         self._rest = b""
         greeting = {"secret": self._secret, "read": self._lines_read}
@@ -84,3 +87,18 @@ class Channel:
         """Close the descriptor, if it is still the channel's own."""
         if self._identity_now() == self._identity:
             _close(self._descriptor)
+
+
+def _out_of_the_way(descriptor: int) -> int:
+    """The same connection by a high number.
+
+    Objects of the client may still hold the numbers of descriptors that were closed under them,
+    and write to them or close them: these are low numbers, which the system gives out first.
+    """
+    limit = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], _HIGHEST_FOR_SELECT)
+    try:
+        high = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, limit * 3 // 4)
+    except (OSError, ValueError, OverflowError):  # there is no such number left
+        return descriptor
+    _close(descriptor)
+    return high

@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ __all__ = ["Start", "main", "run_launcher"]
 
 _PIECE = 65_536
 _LARGEST_FILE = 1024**3
+_BROKEN = 70  # EX_SOFTWARE of sysexits.h
 _IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
 _RESET = (*_IGNORED, "SIGCHLD", "SIGPIPE", "SIGXFSZ", "SIGALRM", "SIGUSR1", "SIGUSR2")
 
@@ -134,9 +136,13 @@ class _Launcher:
         self._root = start.root
         self._host = os.fork()
         if self._host == 0:
-            self._control.close()
-            signal.set_wakeup_fd(-1)
-            _run_host(start, self._load)
+            try:
+                self._control.close()
+                signal.set_wakeup_fd(-1)
+                _run_host(start, self._load)
+            except BaseException:  # noqa: BLE001 - a child must not go on as the launcher
+                traceback.print_exc()
+            os._exit(_BROKEN)
         self._tell(started=self._host)
 
     def _reap(self) -> None:

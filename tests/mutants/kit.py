@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from contract_tests.client import ClientFactory
@@ -34,14 +34,23 @@ def scenarios() -> Iterator[tuple[str, Callable[[Scenario], None]]]:
                 yield test.pytestmark[0].args[0], test
 
 
-def verdicts_on(factory: ClientFactory, **settings: Any) -> dict[str, tuple[Verdict, str]]:
-    """The clauses that the client does not pass, with the verdict on each and its reason."""
+def verdicts_on(
+    source: ClientFactory | str, *, only: Collection[str] = (), **settings: Any
+) -> dict[str, tuple[Verdict, str]]:
+    """The clauses that the client does not pass, with the verdict on each and its reason.
+
+    ``only`` names the clauses to judge; all of them if it is empty.
+    """
     little = {"examples": FEW_EXAMPLES, "patience": LITTLE_PATIENCE_SECONDS, "shrinks": 0}
     chosen = RunSettings(**{**little, **settings})
-    with rehearsed_run(PythonClients(factory), chosen) as run, run.frozen_time():
-        found = {clause_id: _verdict(test, run, clause_id) for clause_id, test in scenarios()}
+    with rehearsed_run(PythonClients(source), chosen) as run, run.frozen_time():
+        found = {
+            clause_id: _verdict(test, run, clause_id)
+            for clause_id, test in scenarios()
+            if not only or clause_id in only
+        }
         for finding in run.take_findings():
-            if found[finding.clause_id][0] is Verdict.PASSED:
+            if finding.clause_id in found and found[finding.clause_id][0] is Verdict.PASSED:
                 found[finding.clause_id] = (finding.verdict, finding.reason)
     return {name: verdict for name, verdict in found.items() if verdict[0] is not Verdict.PASSED}
 

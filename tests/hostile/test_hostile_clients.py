@@ -1,0 +1,80 @@
+"""What a client does to its own process reaches neither its verdict nor the judging process."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from contract_tests.verdicts import Verdict
+from tests.hostile.clients import CRASHES, HANGS, ODD, SOUND
+from tests.mutants.kit import verdicts_on
+from tests.processes import MARK, left_behind, new_mark
+
+pytestmark = pytest.mark.slow
+
+FILE = Path(__file__).with_name("clients.py")
+CLAUSES = (
+    "response.documented",
+    "cache.reuse",
+    "refresh.honours-expires-in",
+    "signing.bearer",
+    "errors.invalid-client",
+    "secrecy.secret",
+)
+NEEDS = {"lives_in_uvloop": "uvloop", "runs_trio": "trio"}
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """Judge a client by name; nothing of it may be left, in this process or in any other."""
+    mark = new_mark()
+    monkeypatch.setenv(MARK, mark)
+    before = (dict(os.environ), Path.cwd(), set(threading.enumerate()))
+
+    def judge(name):
+        settings = {"examples": 1, "deadline": 1.5, "patience": 1.5}
+        return verdicts_on(f"{FILE}:{name}", only=CLAUSES, **settings)
+
+    yield judge
+    assert not left_behind(mark)
+    assert (dict(os.environ), Path.cwd(), set(threading.enumerate())) == before
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_what_is_sound_is_judged_like_any_other(name, judged):
+    if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
+        pytest.skip(f"{NEEDS[name]} is not installed")
+    if name == "runs_curl" and shutil.which("curl") is None:
+        pytest.skip("there is no curl")
+    assert judged(name) == {}
+
+
+@pytest.mark.parametrize("name", CRASHES)
+def test_what_ends_its_process_is_a_crash_that_says_how(name, judged):
+    found = judged(name)
+    verdicts = {verdict for verdict, _ in found.values()}
+    assert Verdict.CRASH in verdicts
+    assert verdicts <= {Verdict.CRASH, Verdict.NOT_TESTED}
+    assert all(
+        CRASHES[name][1] in why for verdict, why in found.values() if verdict is Verdict.CRASH
+    )
+
+
+@pytest.mark.parametrize("name", HANGS)
+def test_what_does_not_come_back_is_a_hang(name, judged):
+    found = judged(name)
+    verdicts = {verdict for verdict, _ in found.values()}
+    assert Verdict.HANG in verdicts
+    assert verdicts <= {Verdict.HANG, Verdict.NOT_TESTED}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_whatever_a_client_returns_or_raises_leads_to_verdicts(name, judged):
+    found = judged(name)
+    assert found
+    assert all(isinstance(verdict, Verdict) for verdict, _ in found.values())
