@@ -63,7 +63,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 _LEFT_BY_CLIENTS = ("PytestUnraisableExceptionWarning", "PytestUnhandledThreadExceptionWarning")
 _CHECKED = ("contract_client", "contract_exec", "contract_known")
 _KIT = Path(__file__).resolve().parents[1] / "contract_tests"
-_PHASES = ("setup", "call", "teardown")
 _LONGEST_CLAUSE = "lifecycle"
 
 
@@ -159,9 +158,6 @@ class _VerdictReceiver:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if any(name.startswith("contract_") for name, _ in report.user_properties):
             collector_of(self._config).receive(report)
-        elif report.when not in _PHASES and "contract_tests/test_" in report.nodeid:
-            # xdist reports so that the worker process ended while it ran the test.
-            collector_of(self._config).receive_loss(report)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         path = self._config.rootpath / report.fspath

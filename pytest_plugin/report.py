@@ -142,8 +142,9 @@ class Report:
 
     ``observed`` is True if they come from traffic that no scenario provoked; ``interrupted`` if
     a signal ended the run. ``errors`` are those of the kit that belong to no single clause.
-    ``driver_failures`` says how what drives the client failed. ``options`` is how the names of
-    options begin where the user has written them.
+    ``driver_failures`` says how what drives the client failed. ``out_of_time`` is True if the
+    budget of the run was used up. ``options`` is how the names of options begin where the user
+    has written them.
     """
 
     profile: str
@@ -156,6 +157,7 @@ class Report:
     known_file: str = ""
     errors: tuple[KitError, ...] = ()
     driver_failures: tuple[str, ...] = ()
+    out_of_time: bool = False
     options: str = "--"
 
     @property
@@ -275,6 +277,7 @@ def build_report(
     replays: Mapping[str, str] | None = None,
     errors: Iterable[KitError] = (),
     driver_failures: Iterable[str] = (),
+    out_of_time: bool = False,
     options: str = "--",
 ) -> Report:
     """The report that these findings make, in the light of the failures that are known.
@@ -308,6 +311,7 @@ def build_report(
         known_file=known.file,
         errors=tuple(errors),
         driver_failures=tuple(driver_failures),
+        out_of_time=out_of_time,
         options=options,
     )
 

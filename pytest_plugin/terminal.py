@@ -331,6 +331,8 @@ def _next_steps(report: Report) -> Iterator[str]:
         yield f"  Next: mend {first}, then {then}"
     elif report.interrupted:
         return
+    elif report.out_of_time:
+        yield f"  Next: the run was out of time; give it more with {report.options}budget"
     elif report.blocked:
         yield "  Next: a clause that was blocked says by what; that comes first"
     elif report.count(Verdict.ADVICE):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
-import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +56,6 @@ _GRAVEST_FIRST = (2, 3, 4, 5, 1, 0)
 _SKIPPED = (pytest.skip.Exception, pytest.xfail.Exception)
 _EXPECTED = (*_SKIPPED, ScenarioEnded, OutOfTime, TargetError, pytest.exit.Exception)
 """By what the test of a clause may end; whatever else is raised is an error of the kit."""
-_NODE_ID = re.compile(r"contract_tests/test_(?P<chapter>\w+)\.py::(?P<test>\w+)$")
 
 
 def gravest(*statuses: int) -> int:
@@ -217,14 +214,6 @@ class VerdictCollector:
             self._client = {**client, **gathered}
             self._driver_failures |= dict.fromkeys(client["driver_failures"])
 
-    def receive_loss(self, report: pytest.TestReport) -> None:
-        """Take over that the process ended in which a clause was being judged."""
-        error = KitError(f"the kit failed: {printable(str(report.longrepr))}")
-        try:
-            self._own.append(error.finding(_clause_at(report.nodeid)))
-        except (AttributeError, ImportError, TypeError):
-            self._errors[error] = None
-
     def receive_uncollected(self, report: pytest.CollectReport) -> None:
         """Take over that tests of the kit could not be collected."""
         reason = f"the kit failed: cannot collect {printable(report.nodeid)}"
@@ -277,6 +266,7 @@ class VerdictCollector:
             known=self._known,
             replays=self._client.get("replays", {}),
             driver_failures=self._driver_failures,
+            out_of_time=self._client.get("out_of_time", False),
             options="--contract-" if by_pytest else "--",
         )
 
@@ -348,15 +338,6 @@ def _clause_of(item: pytest.Item) -> str:
     return str(marker.args[0]) if marker else ""
 
 
-def _clause_at(node_id: str) -> str:
-    """The clause that a test of the kit judges. Raises if it is none."""
-    found = _NODE_ID.search(node_id)
-    if found is None:
-        raise AttributeError(node_id)
-    module = importlib.import_module(f"contract_tests.test_{found['chapter']}")
-    return str(getattr(module, found["test"]).pytestmark[0].args[0])
-
-
 @contextlib.contextmanager
 def _kit_errors_told(item: pytest.Item) -> Iterator[None]:
     """Raise KitFailed in the place of what no test of a clause may raise."""
@@ -384,6 +365,7 @@ def _facts_of(run: ContractRun) -> dict[str, Any]:
         "measured": run.measured(),
         "clock_seen": run.rehearsal.clock_seen,
         "replays": run.replays.outcomes,
+        "out_of_time": run.budget.is_spent,
     }
 
 
