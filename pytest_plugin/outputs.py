@@ -65,9 +65,9 @@ def _trouble_with(report: Report, name: str, file: str) -> str:
         text = OUTPUTS[name](report)
         Path(file).write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        return f"cannot write the report to {printable(file)}: {_reason(error)}"
+        return f"the report cannot be written to {printable(file)}: {_reason(error)}"
     except Exception as error:  # noqa: BLE001 - no form may take the others along
-        return f"cannot write the report to {printable(file)}: {kit_error_from(error).reason}"
+        return f"the report cannot be written to {printable(file)}: {kit_error_from(error).reason}"
     return ""
 
 

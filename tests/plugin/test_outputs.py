@@ -25,11 +25,12 @@ FOUND = (
     Finding("refresh.latency", Verdict.NOT_TESTED, "blocked by refresh.honours-expires-in"),
     Finding("basic.scheme", Verdict.PASSED),
 )
+WHOLE = tuple(Finding(clause.id, Verdict.PASSED) for clause in CATALOGUE)
 
 
-def report(*findings: Finding):
+def report(*findings: Finding, **run):
     client = ClientDescription(target='acme.py:make "x" <y>', name="acme")
-    return build_report(findings, profile="autograb", client=client, measured={})
+    return build_report(findings, profile="autograb", client=client, measured={}, **run)
 
 
 def cases(text: str) -> dict[str, ET.Element]:
@@ -74,12 +75,18 @@ def test_markdown_tells_what_is_wrong_and_folds_the_stories():
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 5 for row in rows)
     assert "<b>" not in text
     assert text.count("<details>") == text.count("</details>") == 4
-    assert markdown_of(report(FOUND[-1])).startswith("### Token client contract: ✅ conforms\n")
+    assert markdown_of(report(*WHOLE)).startswith("### Token client contract: ✅ conforms\n")
 
 
 @pytest.mark.parametrize(
     ("findings", "words"),
-    [(FOUND, "2 failed"), (FOUND[-1:], "conforms · 1 passed"), ((), "not tested")],
+    [
+        (FOUND, "2 failed"),
+        (WHOLE, "conforms · 56 passed"),
+        (WHOLE[1:], "partial · 55 passed"),
+        ((*WHOLE[1:], Finding(CATALOGUE[0].id, Verdict.ERROR, "x")), "error of the kit"),
+        ((), "not tested"),
+    ],
 )
 def test_a_badge_says_the_verdict_also_to_who_cannot_see_it(findings, words):
     badge = ET.fromstring(badge_of(report(*findings)))  # noqa: S314
