@@ -285,7 +285,11 @@ class VerdictCollector:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
         except Exception as error:  # noqa: BLE001 - the report matters more than what comes last
             self._errors[kit_error_from(error, "after the last clause")] = None
+        was_cut_off = session.exitstatus == pytest.ExitCode.INTERNAL_ERROR
         self._conclude(session)
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if was_cut_off and terminal is not None:  # pytest prints no summary then
+            self.pytest_terminal_summary(terminal)
         return result
 
     def _conclude(self, session: pytest.Session) -> None:

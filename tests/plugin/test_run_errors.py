@@ -122,7 +122,10 @@ def test_what_a_fixture_of_the_session_raises_is_a_verdict_on_each_clause(
 
 
 SPOILED = {
-    "nothing is run": "def pytest_runtest_protocol(item):\n    return item.name == 'test_method' or None",
+    "nothing is run": """
+        def pytest_runtest_protocol(item):
+            return item.name == "test_method" or None
+    """,
     "the session ends early": """
         import pytest
         def pytest_runtest_setup(item):
