@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_written_after_all_is_told_in_a_sentence(check, py
         f"{blocking}    return model_client.make_client(config)\n"
     )
     result = check("acme.py", "--only", "request.url", "--write-known", "known.toml")
-    assert result.returncode == 4
+    assert result.returncode == 3
     assert result.stderr == "mockbroker: cannot write known.toml: Is a directory\n"
 
 
