@@ -16,6 +16,7 @@ from typing import Any, get_type_hints
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from contract_tests.budget import OutOfTime
 from contract_tests.outcome import REQUEST, Outcome
 from contract_tests.replay import ExampleError, from_plain
 from contract_tests.run import ContractRun
@@ -395,7 +396,10 @@ def relive(run: ContractRun, life: Life, ignored: Collection[str] = ()) -> None:
 def without_idle_steps(
     run: ContractRun, breached: ContractBreached, ignored: Collection[str]
 ) -> ContractBreached:
-    """The same breach without the steps that it does without, which are tried one by one."""
+    """The same breach without the steps that it does without, which are tried one by one.
+
+    The breach counts as it is once the budget of the run is used up.
+    """
     life = breached.drawn
     for number in range(len(life) - 2, 0, -1):
         shorter = (*life[:number], *life[number + 1 :])
@@ -406,4 +410,6 @@ def without_idle_steps(
                 breached, life = again, shorter
         except ScenarioEnded:
             pass
+        except OutOfTime:
+            break
     return breached

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 import hypothesis
 from hypothesis import strategies as st
 
+from contract_tests.budget import Budget
 from contract_tests.driver import DriverSource
 from contract_tests.replay import Replays, fitting, remembering, samples_of
 from contract_tests.sandbox import Sandbox
@@ -65,7 +66,8 @@ class RunSettings:
     how many seconds of real time a client may wait for a broker that never answers. ``shrinks``
     is how many more times a story is played to make it simpler once it has failed. ``copies``
     are paths of files and folders that the client reads; it sees copies of them. ``replays``
-    has plain examples, by clause id, that are played before any other.
+    has plain examples, by clause id, that are played before any other. ``budget`` is how many
+    seconds of real time the whole run may take; 0 is no limit.
     """
 
     profile: Profile = AUTOGRAB
@@ -78,6 +80,7 @@ class RunSettings:
     patience: float = 31.0
     shrinks: int = 100
     copies: tuple[str, ...] = ()
+    budget: float = 0.0
     replays: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -108,6 +111,7 @@ class ContractRun:
     settings: RunSettings = field(default_factory=RunSettings)
 
     def __post_init__(self) -> None:
+        self.budget = Budget(self.settings.budget)
         self.time: StoryTime = RealTime()
         self._server = Server()
         self._elsewhere = Server()
@@ -362,7 +366,7 @@ class ContractRun:
 
     def shrink_limit(self) -> ShrinkLimit:
         """For one exploration."""
-        return ShrinkLimit(self.settings.shrinks)
+        return ShrinkLimit(self.settings.shrinks, self.budget)
 
     # -- findings ------------------------------------------------------------------------------
 
@@ -401,6 +405,7 @@ class _Attempts(Generic[Drawn]):
         self._reached = False
 
     def __call__(self, drawn: Drawn) -> None:
+        self._run.budget.require()
         try:
             self._play_fairly(drawn)
         except NotTested as obstacle:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import hypothesis.errors
 
+from contract_tests.budget import Budget, OutOfTime
 from contract_tests.draws import without_constants_of_modules
 from contract_tests.verdicts import ContractBreached, ScenarioEnded
 
@@ -23,17 +24,19 @@ class _Enough(BaseException):
 class ShrinkLimit:
     """Ends the search for a simpler example after so many more plays.
 
-    Plays are counted, not seconds, so that a slow machine tells the same story. A client that
-    hung is not played again: that would take for ever.
+    Plays are counted, not seconds, so that a slow machine tells the same story; only the budget of
+    the whole run ends it earlier. A client that hung is not played again: that would take for ever.
     """
 
-    def __init__(self, most_plays: int) -> None:
+    def __init__(self, most_plays: int, budget: Budget) -> None:
         self._left = most_plays
+        self._budget = budget
         self._is_reached = False
         self._simplest: ScenarioEnded | None = None
 
     def begin_play(self) -> None:
         """To be called at the beginning of each play; ends the search if it was long enough."""
+        self._budget.require()
         if self._simplest is not None:
             if not self._left:
                 self._is_reached = True
@@ -63,15 +66,17 @@ class ShrinkLimit:
     def in_force(self) -> Iterator[None]:
         """Around all plays. Raises how the simplest of those that failed ended.
 
-        What a client did once counts, even if the same story does not end like that again.
+        What a client did once counts, even if the same story does not end like that again. Raises
+        OutOfTime if the budget was used up before any play failed.
         """
         try:
             with without_constants_of_modules():
                 yield
-        except (_Enough, hypothesis.errors.Flaky):
+        except (_Enough, OutOfTime, hypothesis.errors.Flaky) as end:
             if self._simplest is None:
                 raise
             # Hypothesis calls a play flaky that the limit ended before anything was drawn.
-            if not self._is_reached and isinstance(self._simplest, ContractBreached):
+            is_cut_short = self._is_reached or isinstance(end, OutOfTime)
+            if not is_cut_short and isinstance(self._simplest, ContractBreached):
                 self._simplest.story += "\n  (played again, the same story did not end like this)"
             raise self._simplest from None

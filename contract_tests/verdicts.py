@@ -6,6 +6,7 @@ import enum
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mockbroker.escaping import printable_lines
 from mockbroker.spec.clause import Breach
 from mockbroker.spec.exchange import Exchange
 
@@ -24,7 +25,10 @@ __all__ = [
 
 
 class Verdict(str, enum.Enum):
-    """What is known of a client and a clause after a run."""
+    """What is known of a client and a clause after a run.
+
+    ``ERROR`` is the only one that says nothing about the client: the kit failed.
+    """
 
     PASSED = "passed"
     FAILED = "failed"
@@ -35,6 +39,7 @@ class Verdict(str, enum.Enum):
     STALE = "stale"
     HANG = "hang"
     CRASH = "crash"
+    ERROR = "error"
 
 
 BREACHES = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH)
@@ -117,7 +122,10 @@ class DriverFailed(ScenarioEnded):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A verdict on one clause, with what shows it. All texts have secrets and tokens masked."""
+    """A verdict on one clause, with what shows it. All texts have secrets and tokens masked.
+
+    Control characters and log commands in them are escaped, so that every output can print them.
+    """
 
     clause_id: str
     verdict: Verdict
@@ -125,6 +133,11 @@ class Finding:
     example: str = ""
     exchanges: tuple[str, ...] = ()
     curl: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("reason", "example", "curl"):
+            object.__setattr__(self, name, printable_lines(getattr(self, name)))
+        object.__setattr__(self, "exchanges", tuple(map(printable_lines, self.exchanges)))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, fit for JSON and for travelling between processes."""

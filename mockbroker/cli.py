@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import textwrap
+import traceback
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from mockbroker.escaping import printable_lines
 from mockbroker.serving import (
     ServeSettings,
     client_option,
@@ -29,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["cli", "main"]
 
 COMMAND_GROUP = "mockbroker.commands"
-USAGE_ERROR, INTERRUPTED = 4, 2
-"""Exit statuses, as pytest's: a usage error, and an interruption."""
+INTERRUPTED, INTERNAL_ERROR, USAGE_ERROR = 2, 3, 4
+"""Exit statuses, as pytest has them."""
 
 
 class _Commands(click.Group):
@@ -58,19 +61,50 @@ def cli() -> None:
     """Run a fake auth-broker, and check OAuth 2.0 client-credentials clients against it."""
 
 
-def main() -> None:
-    """Run the command line; a usage error is one sentence and exit status 4."""
+def main() -> NoReturn:
+    """Run the command line as a program of its own, and end the process.
+
+    A usage error is one sentence and exit status 4.
+    """
+    _leave(_status())
+
+
+def _status() -> int:
     try:
         status = cli.main(prog_name="mockbroker", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
-        status = USAGE_ERROR
+        return USAGE_ERROR
     except click.ClickException as error:
-        click.echo(f"mockbroker: {error.format_message()}", err=True)
-        status = USAGE_ERROR
+        click.echo(printable_lines(f"mockbroker: {error.format_message()}"), err=True)
+        return USAGE_ERROR
     except (click.Abort, KeyboardInterrupt):
-        status = INTERRUPTED
-    sys.exit(status if isinstance(status, int) else 0)
+        return INTERRUPTED
+    except Exception:  # noqa: BLE001 - an error of ours has an exit status of its own
+        click.echo(printable_lines(traceback.format_exc()), err=True)
+        return INTERNAL_ERROR
+    return status if isinstance(status, int) else 0
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process with that exit status.
+
+    sys.exit() would wait for threads, and run hooks, that a client under test may have left
+    behind: they could hold the process up or end it with a status of their own.
+    """
+    were_flushed = [_is_flushed(stream) for stream in (sys.stdout, sys.stderr)]
+    os._exit(status if all(were_flushed) else status or INTERNAL_ERROR)
+
+
+def _is_flushed(stream: IO[str]) -> bool:
+    """Whether all that was written has reached its reader, or the reader wants no more."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        return True
+    except (AttributeError, OSError, ValueError):  # no such stream, or it cannot be written
+        return False
+    return True
 
 
 @cli.command()

@@ -10,6 +10,7 @@ from urllib.parse import quote_plus
 import click
 
 from mockbroker.broker import Broker
+from mockbroker.escaping import printable
 from mockbroker.refusals import is_refused
 from mockbroker.spec.catalogue import clause
 from mockbroker.spec.clause import Breach
@@ -17,7 +18,7 @@ from mockbroker.spec.credentials import Credentials, TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange
 from mockbroker.spec.masking import mask, mask_parameters
 
-__all__ = ["banner", "exchange_lines", "printable", "refusal_line"]
+__all__ = ["banner", "exchange_lines", "refusal_line"]
 
 INDENT = " " * 10
 FIRST_ERROR_STATUS = 400
@@ -113,8 +114,3 @@ def _complaint(breach: Breach) -> str:
     level = clause(breach.clause_id).level.value
     text = f"{level} {breach.clause_id}: {breach.what}; expected {breach.expected}"
     return click.style(printable(text), fg="red" if is_refused(breach) else "yellow")
-
-
-def printable(text: str) -> str:
-    """The text with whatever could drive a terminal escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from contract_tests.verdicts import BREACHES, Verdict
-from pytest_plugin.report import Report
+from pytest_plugin.report import Conclusion, Report
 
 __all__ = ["annotations_of", "are_wanted"]
 
@@ -17,14 +17,26 @@ def are_wanted() -> bool:
 
 
 def annotations_of(report: Report) -> Iterator[str]:
-    """A line for each clause that is not kept: an error where it binds, else a warning."""
+    """A line for each clause that is not kept: an error where it binds, else a warning.
+
+    Errors of the kit come first, and that the run was interrupted.
+    """
+    if report.interrupted:
+        yield _command("error", "mockbroker", Conclusion.INTERRUPTED.value)
+    for error in report.errors:
+        yield _command("error", "mockbroker", error.reason)
     failed = {row.clause.id for row in report.failures}
     for row in report.rows:
-        if row.verdict not in {*BREACHES, Verdict.STALE}:
+        if row.verdict not in {*BREACHES, Verdict.STALE, Verdict.ERROR}:
             continue
-        level = "error" if row.clause.id in failed else "warning"
-        title = _property(f"{row.clause.id} ({row.clause.level.value})")
-        yield f"::{level} title={title}::{_data(f'{row.verdict.value}: {row.finding.reason}')}"
+        is_error = row.clause.id in failed or row.verdict is Verdict.ERROR
+        title = f"{row.clause.id} ({row.clause.level.value})"
+        text = f"{row.verdict.value}: {row.finding.reason}"
+        yield _command("error" if is_error else "warning", title, text)
+
+
+def _command(level: str, title: str, text: str) -> str:
+    return f"::{level} title={_property(title)}::{_data(text)}"
 
 
 def _data(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contract_tests.verdicts import Verdict
-from pytest_plugin.report import Report
+from pytest_plugin.report import Conclusion, Report
 
 __all__ = ["badge_of"]
 
@@ -32,12 +32,18 @@ aria-label="{_LABEL}: {words}">
 
 
 def _message(report: Report) -> tuple[str, str]:
-    failed = len(report.failures)
-    if report.conforms:
-        return f"conforms · {report.count(Verdict.PASSED)} passed", _GREEN
-    if failed:
-        return f"{failed} failed", _RED
-    return "not tested", _GREY
+    conclusion, passed = report.conclusion, report.count(Verdict.PASSED)
+    if conclusion is Conclusion.INTERRUPTED:
+        return "interrupted", _GREY
+    if conclusion is Conclusion.KIT_FAILED:
+        return "error of the kit", _RED
+    if report.failures:
+        return f"{len(report.failures)} failed", _RED
+    if not conclusion.is_good:
+        return "not tested", _GREY
+    if conclusion is Conclusion.CONFORMS:
+        return f"conforms · {passed} passed", _GREEN
+    return f"partial · {passed} passed", _GREY
 
 
 def _width(text: str) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ import pytest
 import contract_tests
 from contract_tests.run import RunSettings
 from mockbroker.profiles import ConfigError
+from mockbroker.spec.catalogue import CATALOGUE, is_meant
+from mockbroker.spec.clause import Level
+from pytest_plugin.interruption import Interruption
 from pytest_plugin.known import KnownFailure, examples_of
 from pytest_plugin.known_file import (
     TODO,
@@ -25,11 +28,12 @@ from pytest_plugin.known_file import (
     read_known_failures,
 )
 from pytest_plugin.output_options import output_options
-from pytest_plugin.outputs import OUTPUTS, problem_with_output
+from pytest_plugin.outputs import OUTPUTS, OutputError, problem_with_output, write_outputs
 from pytest_plugin.printing import print_line, print_report
-from pytest_plugin.settings import REPLAYS, problem_with
+from pytest_plugin.report import ClientDescription, build_report
+from pytest_plugin.settings import BUDGET_SECONDS, REPLAYS, problem_with
 from pytest_plugin.terminal import Line, plain
-from pytest_plugin.verdicts import VerdictCollector
+from pytest_plugin.verdicts import VerdictCollector, gravest
 
 __all__ = ["check"]
 
@@ -64,6 +68,14 @@ _LEVELS = ("must", "should", "may", "practice")
 )
 @click.option("--explore", is_flag=True, help="Draw examples at random, not always the same.")
 @click.option("--seed", type=click.IntRange(min=0), help="Explore again with that seed.")
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0),
+    default=BUDGET_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="How much real time the run may take; 0 is no limit.",
+)
 @click.option("--known", default="", metavar="FILE", help="Failures that are expected, in TOML.")
 @click.option(
     "--write-known",
@@ -81,9 +93,41 @@ def check(context: click.Context, /, target: str, **options: Any) -> None:
     request(method, url) or both.
 
     A client in another language is driven by a program: --exec "node driver.js".
+
+    Exit status: 0 nothing failed, 1 the client does not conform, 2 interrupted, 3 the kit failed
+    or a report cannot be written, 4 usage error or unusable client, 5 nothing was tested.
     """
     if not target and not options["command"]:
         raise click.UsageError("which client? Name a TARGET, or a program: --exec COMMAND")
+    with Interruption() as interruption:
+        status = _checked(target, options, interruption)
+    context.exit(status)
+
+
+def _checked(target: str, options: dict[str, Any], interruption: Interruption) -> int:
+    """Run the check and print its report, whatever happens; the exit status."""
+    _require_usable(target, options)
+    listed = _listed(options["known"], options["write_known"])
+    written = Path(options["write_known"]).resolve()
+    files = {name: str(Path(options[name]).resolve()) for name in OUTPUTS if options[name]}
+    progress = _Progress(examples_of(listed), interruption)
+    try:
+        with _isolated():
+            status = int(pytest.main(_arguments(target, options, files), plugins=[progress]))
+    except KeyboardInterrupt:
+        status = int(pytest.ExitCode.INTERRUPTED)
+    if progress.stopped_by:
+        raise click.UsageError(progress.stopped_by)
+    status = gravest(status, *progress.statuses)
+    if progress.collector is None:
+        status = _status_without_report(status, target, options, files)
+    if options["write_known"]:
+        status = gravest(status, _write_known(written, listed, progress.collector))
+    return status
+
+
+def _require_usable(target: str, options: dict[str, Any]) -> None:
+    """Raise click.UsageError if the run cannot begin with these options."""
     problem = problem_with(
         client=target,
         command=options["command"],
@@ -94,26 +138,43 @@ def check(context: click.Context, /, target: str, **options: Any) -> None:
     )
     if problem:
         raise click.UsageError(problem)
-    listed = _listed(options["known"], options["write_known"])
-    written = Path(options["write_known"]).resolve()
-    progress = _Progress(examples_of(listed))
-    with _isolated():
-        status = pytest.main(_arguments(target, options), plugins=[progress])
-    if progress.stopped_by:
-        raise click.UsageError(progress.stopped_by)
-    if options["write_known"]:
-        _write_known(written, listed, progress.collector if status in _JUDGED else None)
-    _leave(context, int(status))
 
 
-def _leave(context: click.Context, status: int) -> None:
-    """Exit, also if the client has left threads behind for which Python would wait."""
-    others = {*threading.enumerate()} - {threading.main_thread()}
-    if any(not thread.daemon for thread in others):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    context.exit(status)
+def _status_without_report(
+    status: int, target: str, options: dict[str, Any], files: dict[str, str]
+) -> int:
+    """The exit status of a run that pytest ended before any clause was collected."""
+    if status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        _complain("the kit came to no verdict on any clause")
+        return int(pytest.ExitCode.INTERNAL_ERROR)
+    if status == pytest.ExitCode.INTERRUPTED:
+        _report_nothing(target, options, files)
+    return status
+
+
+def _report_nothing(target: str, options: dict[str, Any], files: dict[str, str]) -> None:
+    """Print and write the report of a run that was interrupted before it had begun."""
+    only = ",".join(options["only"])
+    report = build_report(
+        (),
+        profile=options["profile"],
+        client=ClientDescription(target=target or options["command"]),
+        measured={},
+        fail_on=Level(options["fail_on"].upper()),
+        selected=[clause.id for clause in CATALOGUE if is_meant(clause.id, only)],
+        interrupted=True,
+    )
+    with contextlib.suppress(OSError):  # nobody reads the output any more
+        print_report(report)
+    try:
+        write_outputs(report, files)
+    except OutputError as error:
+        _complain(str(error))
+
+
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody reads the output any more
+        click.echo(f"mockbroker: {plain(text, sys.stderr.encoding)}", err=True)
 
 
 def _listed(known: str, written: str) -> dict[str, KnownFailure]:
@@ -131,30 +192,37 @@ def _listed(known: str, written: str) -> dict[str, KnownFailure]:
 
 def _write_known(
     path: Path, before: dict[str, KnownFailure], collector: VerdictCollector | None
-) -> None:
-    """Write what was found into the file, and tell how that changed it."""
-    if collector is None:
+) -> int:
+    """Write what was found into the file, and tell how that changed it; the exit status.
+
+    A run that was interrupted, or in which the kit failed, changes nothing.
+    """
+    if collector is None or collector.report.exit_status not in _JUDGED:
         print_line(Line(f"  {path.name} was not written: the run came to no verdict", "purple"))
-        return
+        return 0
     entries = known_failures_of(collector.report, before, collector.examples)
     try:
         path.write_text(known_failures_as_toml(entries), encoding="utf-8", newline="\n")
     except OSError as error:
-        raise click.ClickException(f"cannot write {path.name}: {error.strerror}") from error
+        _complain(f"cannot write {path.name}: {error.strerror}")
+        return int(pytest.ExitCode.INTERNAL_ERROR)
     listed = {entry.clause_id: entry.reason for entry, _ in entries}
     to_do = list(listed.values()).count(TODO)
     needed = f", to be given a reason where it says TODO: {to_do}" if to_do else ""
     print_line(Line(f"  {path.name} written; known failures: {len(listed)}{needed}"))
     for clause_id in sorted(before.keys() - listed.keys()):
         print_line(Line(f"    {clause_id} was dropped: it passes"))
+    return 0
 
 
-def _arguments(target: str, options: dict[str, Any]) -> list[str]:
+def _arguments(target: str, options: dict[str, Any], files: dict[str, str]) -> list[str]:
     here, scenarios = Path(__file__).parent, Path(contract_tests.__file__).parent
     arguments = [str(scenarios), "--confcutdir", str(scenarios), "-c", str(here / "check.ini")]
     arguments += ["-p", "pytest_plugin.plugin", "-p", "no:cacheprovider", "-p", "no:terminal"]
     arguments += ["-p", "no:faulthandler", "-p", "no:logging", "-p", "no:warnings"]
     arguments += ["--assert", "plain"]  # it would write the scenarios anew, for no use
+    # One chapter that cannot be imported takes no other along.
+    arguments += ["--continue-on-collection-errors"]
     # It would collect garbage for a second in the end.
     arguments += ["-p", "no:unraisableexception"]
     arguments += ["--contract-profile", options["profile"]]
@@ -168,10 +236,9 @@ def _arguments(target: str, options: dict[str, Any]) -> list[str]:
         arguments += ["--contract-explore"]
     if options["seed"] is not None:
         arguments += ["--contract-seed", str(options["seed"])]
-    for name in OUTPUTS:
-        if options[name]:
-            file = str(Path(options[name]).resolve())
-            arguments += [f"--contract-{name.replace('_', '-')}", file]
+    arguments += ["--contract-budget", str(options["budget"])]
+    for name, file in files.items():
+        arguments += [f"--contract-{name.replace('_', '-')}", file]
     if options["known"]:
         arguments += ["--contract-known", str(Path(options["known"]).resolve())]
     if options["only"]:
@@ -187,7 +254,7 @@ def _isolated() -> Iterator[None]:
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         os.environ.pop(name, None)
-    with tempfile.TemporaryDirectory(prefix="mockbroker-") as storage:
+    with tempfile.TemporaryDirectory(prefix="mockbroker-", ignore_cleanup_errors=True) as storage:
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = storage
         try:
             yield
@@ -204,17 +271,24 @@ def _say_nothing(_: object) -> None:
 class _Progress:
     """Says how far the run is, on a terminal, and prints the report when it is done."""
 
-    def __init__(self, replays: dict[str, Any]) -> None:
+    def __init__(self, replays: dict[str, Any], interruption: Interruption) -> None:
         self._replays = replays
+        self._interruption = interruption
         self._on_terminal = sys.stderr.isatty()
         self._config: pytest.Config | None = None
         self._total = self._done = 0
         self.stopped_by = ""
+        self.statuses: list[int] = []
+        """Exit statuses for what pytest does not take for an error."""
         self.collector: VerdictCollector | None = None
+        """Where the report is, once it was to be printed; None if there was none."""
 
     def pytest_configure(self, config: pytest.Config) -> None:
         self._config = config
         config.stash[REPLAYS] = self._replays
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._interruption.stop(session)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._total = len(session.items)
@@ -229,32 +303,44 @@ class _Progress:
             self.stopped_by = excinfo.value.msg
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if not report.failed:
-            return
-        if report.when != "call":
+        if report.failed:  # a first answer, long before the report
+            for line in report.longreprtext.splitlines()[:2]:
+                self._show(line, end="\n")
+
+    def pytest_internalerror(self, excrepr: object) -> bool:
+        if self._found_collector() is None:  # else it is in the report
+            for line in str(excrepr).splitlines():
+                _complain(line)
+        return True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+        """Print the report, also if something else fails at the end of the session."""
+        self._interruption.end()
+        try:
+            return (yield)
+        finally:
             self._show("")
-            click.echo(report.longreprtext, err=True)
-        elif self._on_terminal:  # a first answer, long before the report
-            rule_and_what_was_found = report.longreprtext.splitlines()[:2]
-            self._show("\n".join([*rule_and_what_was_found, ""]))
+            self._print_report()
 
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        if report.failed:
-            click.echo(report.longreprtext, err=True)
+    def _found_collector(self) -> VerdictCollector | None:
+        found = self._config and self._config.pluginmanager.get_plugin(VerdictCollector.NAME)
+        return found if isinstance(found, VerdictCollector) and found.has_report else None
 
-    def pytest_internalerror(self, excrepr: object) -> None:
-        click.echo(str(excrepr), err=True)
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
-        self._show("")
-        collector = self._config and self._config.pluginmanager.get_plugin(VerdictCollector.NAME)
-        if isinstance(collector, VerdictCollector) and collector.has_report:
-            self.collector = collector
+    def _print_report(self) -> None:
+        collector = self.collector = self._found_collector()
+        if collector is None:
+            return
+        try:
             print_report(collector.report)
-            if collector.trouble:
-                click.echo(f"mockbroker: {collector.trouble}", err=True)
+        except OSError as error:
+            self.statuses.append(pytest.ExitCode.INTERNAL_ERROR)
+            _complain(f"cannot print the report: {error.strerror}")
+        if collector.trouble:
+            _complain(collector.trouble)
 
-    def _show(self, text: str) -> None:
+    def _show(self, text: str, end: str = "") -> None:
         if self._on_terminal:
-            click.echo(f"\r\x1b[K{plain(text, sys.stderr.encoding)}", nl=False, err=True)
+            shown = plain(text, sys.stderr.encoding)
+            with contextlib.suppress(OSError):  # the terminal is gone; the check goes on
+                click.echo(f"\r\x1b[K{shown}{end}", nl=False, err=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from pytest_plugin.html_report import html_of
+from mockbroker.escaping import printable_lines
+from pytest_plugin.html_report import conclusion_of, html_of
 from pytest_plugin.outputs import problem_with_output
 from pytest_plugin.printing import print_line
 from pytest_plugin.report import SCHEMA
@@ -27,6 +28,7 @@ _LETTERS = {
     "stale": "s",
     "hang": "H",
     "crash": "C",
+    "error": "E",
 }
 _CLAUSE_MEMBERS = {
     "id": str,
@@ -80,10 +82,10 @@ def compare(files: tuple[Path, ...], page: str) -> None:
 def read_report(file: Path) -> dict[str, Any]:
     """The report in a file. Raises ReportError if there is none by the schema that we know."""
     try:
-        report = json.loads(file.read_text(encoding="utf-8"))
+        report = _printable(json.loads(file.read_text(encoding="utf-8")))
     except OSError as error:
         raise ReportError(f"cannot read {file}: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ReportError(f"{file} is no JSON; `mockbroker check --json` writes reports") from None
     if not isinstance(report, dict) or report.get("schema") != SCHEMA:
         raise ReportError(f"{file} is no report by schema {SCHEMA}")
@@ -93,12 +95,26 @@ def read_report(file: Path) -> dict[str, Any]:
     return report
 
 
+def _printable(value: Any) -> Any:
+    """The same value, each text in it fit for any output."""
+    if isinstance(value, str):
+        return printable_lines(value)
+    if isinstance(value, list):
+        return [_printable(part) for part in value]
+    if isinstance(value, dict):
+        return {printable_lines(name): _printable(part) for name, part in value.items()}
+    return value
+
+
 def _what_is_wrong(report: Mapping[str, Any]) -> str:
     for name, kind in _MEMBERS.items():
         if not isinstance(report.get(name), kind):
             return f"{name} is not as it should be"
     if not {"name", "version", "target"} <= report["client"].keys():
         return "client is not as it should be"
+    for error in _errors_in(report):
+        if not isinstance(error, dict) or {"reason", "traceback"} - error.keys():
+            return "errors is not as it should be"
     for row in report["clauses"]:
         for name, kind in _CLAUSE_MEMBERS.items():
             if not isinstance(row, dict) or not isinstance(row.get(name), kind):
@@ -106,10 +122,15 @@ def _what_is_wrong(report: Mapping[str, Any]) -> str:
     return ""
 
 
+def _errors_in(report: Mapping[str, Any]) -> list[Any]:
+    errors = report.get("errors", [])
+    return errors if isinstance(errors, list) else [errors]
+
+
 def _table(reports: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
     for number, report in enumerate(reports, 1):
         client = report["client"]
-        verdict = "conforms" if report["conforms"] else "does not conform"
+        verdict = conclusion_of(report)
         name = client["name"] or client["target"]
         yield Line(f"  {number}  {name} {client['version']}".rstrip() + f": {verdict}", "bold")
     yield Line()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,9 +14,11 @@ _MESSAGE = re.compile(
     r"(?P<headers>.*?) → (?P<answer>.*)"
 )
 _PREFIX = re.compile(r"^/x\d+(?=/)")
-_STEP = re.compile(r"\+(?P<seconds>[\d.e+]+) s$")
-_LIFETIME = re.compile(r"expires_in=(?P<seconds>[\d.e+]+)")
-_USE = re.compile(r"→ token #(?P<number>\d+)(?P<fetched> \(fetched\))?, (?P<state>\w+)")
+# Only whole steps count: a client's error message may quote something that looks like one.
+_NUMBER = r"(?P<seconds>-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
+_STEP = re.compile(rf"\+{_NUMBER} s")
+_LIFETIME = re.compile(rf"the broker (?:now )?issues tokens with expires_in={_NUMBER}")
+_USE = re.compile(r"[^→]*→ token #(?P<number>\d+)(?P<fetched> \(fetched\))?, (?P<state>\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +98,11 @@ class _Reader:
     uses: dict[str, list[TokenUse]] = field(default_factory=dict)
 
     def read(self, line: str) -> None:
-        step, lifetime, use = _STEP.search(line), _LIFETIME.search(line), _USE.search(line)
+        step, lifetime, use = _STEP.fullmatch(line), _LIFETIME.fullmatch(line), _USE.match(line)
         if step is not None:
-            self.now += float(step["seconds"])
+            self.now += _finite(step["seconds"])
         if lifetime is not None:
-            self.lifetime = float(lifetime["seconds"])
+            self.lifetime = _finite(lifetime["seconds"])
         if use is not None:
             self._use(use["number"], use["state"], is_fetched=use["fetched"] is not None)
 
@@ -109,11 +112,17 @@ class _Reader:
         self.uses.setdefault(number, []).append(TokenUse(self.now, state))
 
 
+def _finite(number: str) -> float:
+    """The number; nothing that is drawn is as large as what a float cannot hold."""
+    value = float(number)
+    return value if math.isfinite(value) else 0.0
+
+
 def timeline_of(story: Iterable[str]) -> Timeline:
     """The tokens that the steps of a story tell of, as far as they tell when each was issued."""
     reader = _Reader()
     for line in story:
-        reader.read(line)
+        reader.read(line.strip())
     lives = tuple(
         TokenLife(f"token #{number}", *reader.issued[number], tuple(uses))
         for number, uses in reader.uses.items()

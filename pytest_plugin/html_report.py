@@ -11,8 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mockbroker.spec.guidance import GUIDANCE, Guidance
 from pytest_plugin.exchange_texts import Message, Timeline, TokenLife, message_in, timeline_of
+from pytest_plugin.report import Conclusion
 
-__all__ = ["html_of"]
+__all__ = ["conclusion_of", "html_of"]
 
 _SYMBOLS = {
     "passed": "✓",
@@ -24,6 +25,7 @@ _SYMBOLS = {
     "stale": "s",
     "hang": "⧗",
     "crash": "☇",
+    "error": "‼",
 }
 _ROW = 46
 """Pixels that an exchange takes in a sequence diagram."""
@@ -31,7 +33,7 @@ _NOTE = 16
 _BAR_WIDTH, _BAR_ROW = 520, 26
 _AGAIN = "leeway_at_once_seconds"
 """The leeway, measured in another way."""
-_TELLING = ("failed", "advice", "hang", "crash", "known", "stale")
+_TELLING = ("error", "failed", "advice", "hang", "crash", "known", "stale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,10 @@ class _Client:
     number: int
     report: Mapping[str, Any]
     title: str
+    conclusion: str
+    is_good: bool
+    is_partial: bool
+    errors: tuple[Mapping[str, str], ...]
     counts: tuple[tuple[str, str, int], ...]
     facts: tuple[tuple[str, str], ...]
     details: tuple[_Detail, ...]
@@ -102,6 +108,17 @@ class _Client:
 
 def _is_mild(detail: _Detail) -> bool:
     return detail.clause["verdict"] in {"advice", "known"}
+
+
+def conclusion_of(report: Mapping[str, Any]) -> str:
+    """What a report, by schema 1, comes to, in words; older ones only say whether it conforms."""
+    usual = Conclusion.CONFORMS if report["conforms"] else Conclusion.FAILED
+    return str(report.get("conclusion", usual.value))
+
+
+def _is_good(report: Mapping[str, Any]) -> bool:
+    known = [each for each in Conclusion if each.value == conclusion_of(report)]
+    return any(each.is_good for each in known)
 
 
 def html_of(reports: Sequence[Mapping[str, Any]]) -> str:
@@ -134,6 +151,10 @@ def _client(number: int, report: Mapping[str, Any]) -> _Client:
         number=number,
         report=report,
         title=f"{name} {described['version']}".strip(),
+        conclusion=conclusion_of(report),
+        is_good=_is_good(report),
+        is_partial=report.get("partial") is True,
+        errors=tuple(report.get("errors", ())),
         counts=tuple(counts),
         facts=tuple(_fact(n, v) for n, v in report["measured"].items() if n != _AGAIN),
         details=tuple(_detail(number, row) for row in report["clauses"]),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator
 
 from contract_tests.verdicts import BREACHES, Verdict
-from pytest_plugin.report import Report, Row
+from pytest_plugin.report import Conclusion, Report, Row
 
 __all__ = ["markdown_of"]
 
 _MARKS = {
+    Verdict.ERROR: "🛑",
     Verdict.FAILED: "❌",
     Verdict.HANG: "❌",
     Verdict.CRASH: "❌",
@@ -21,15 +23,31 @@ _MARKS = {
 }
 
 
+_SPECIAL = re.compile(r"[\\|`*_\[\]~$#!]")
+_CONCLUSIONS = {
+    Conclusion.INTERRUPTED: "❔",
+    Conclusion.KIT_FAILED: "🛑",
+    Conclusion.DRIVER_FAILED: "❔",
+    Conclusion.NOTHING_TESTED: "❔",
+    Conclusion.FAILED: "❌",
+}
+
+
 def markdown_of(report: Report) -> str:
     """The verdict, a table of what is not as it should be, and a fold with each story."""
     return "\n".join(_lines(report)) + "\n"
 
 
 def _lines(report: Report) -> Iterator[str]:
-    verdict = "✅ conforms" if report.conforms else "❌ does not conform"
-    yield f"### Token client contract: {verdict}"
+    mark = _CONCLUSIONS.get(report.conclusion, "✅")
+    yield f"### Token client contract: {mark} {report.conclusion.value}"
     yield ""
+    if report.is_partial:
+        yield (
+            f"Partial: {len(report.left_out)} of {len(report.rows)} clauses were not judged, so "
+            "this does not say whether the client conforms."
+        )
+        yield ""
     counts = ", ".join(f"{report.count(v)} {v.value}" for v in Verdict if report.count(v))
     yield (
         f"{_cell(report.client.target or 'client')} · profile {_cell(report.profile)} · "
@@ -45,8 +63,13 @@ def _lines(report: Report) -> Iterator[str]:
             reason = _cell(row.finding.reason)
             yield f"| {mark} | `{row.clause.id}` | {row.clause.level.value} | {reason} |"
     for row in shown:
-        if row.verdict in BREACHES:
+        if row.verdict in BREACHES or row.verdict is Verdict.ERROR:
             yield from _story(row)
+    for error in report.errors:
+        yield ""
+        yield f"🛑 {_cell(error.reason)}"
+        yield ""
+        yield f"<pre>{html.escape(error.traceback)}</pre>"
 
 
 def _is_telling(row: Row) -> bool:
@@ -73,6 +96,4 @@ def _story(row: Row) -> Iterator[str]:
 def _cell(text: str) -> str:
     """Text that Markdown and a table leave as it is."""
     one_line = html.escape(" ".join(text.split()), quote=False)
-    for special in ("\\", "|", "`", "*", "_", "[", "]"):
-        one_line = one_line.replace(special, f"\\{special}")
-    return one_line
+    return _SPECIAL.sub(r"\\\g<0>", one_line)

@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from mockbroker.escaping import printable
 from pytest_plugin.badge import badge_of
 from pytest_plugin.junit_xml import junit_xml_of
+from pytest_plugin.kit_errors import kit_error_from
 from pytest_plugin.markdown import markdown_of
 from pytest_plugin.report import Report
 
@@ -15,7 +17,7 @@ __all__ = ["OUTPUTS", "OutputError", "problem_with_output", "write_outputs"]
 
 
 class OutputError(Exception):
-    """A report cannot be written; the message is one sentence that says why."""
+    """A report cannot be written; the message is one line that names each file and the reason."""
 
 
 def _json_of(report: Report) -> str:
@@ -59,7 +61,15 @@ def write_outputs(report: Report, files: Mapping[str, str]) -> None:
 
 def _trouble_with(report: Report, name: str, file: str) -> str:
     try:
-        Path(file).write_text(OUTPUTS[name](report), encoding="utf-8")
+        # What is no Unicode is escaped already; if something slips through, JSON stays JSON.
+        text = OUTPUTS[name](report)
+        Path(file).write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        return f"the report cannot be written to {file}: {error.strerror}"
+        return f"the report cannot be written to {printable(file)}: {_reason(error)}"
+    except Exception as error:  # noqa: BLE001 - no form may take the others along
+        return f"the report cannot be written to {printable(file)}: {kit_error_from(error).reason}"
     return ""
+
+
+def _reason(error: OSError) -> str:
+    return printable(error.strerror or type(error).__name__)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,6 +48,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "with commas: 'basic.*,cache'",
     },
     "seed": {"metavar": "N", "help": "explore again what a run with that seed explored"},
+    "budget": {
+        "metavar": "SECONDS",
+        "help": "how much real time the run may take; 0 is no limit (default: 300)",
+    },
     "known": {"metavar": "FILE", "help": "a TOML file of failures that are expected"},
     "json": {"metavar": "FILE", "help": "write the report as JSON"},
     "html": {"metavar": "FILE", "help": "write the report as a page that stands alone"},
@@ -57,6 +62,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 _LEFT_BY_CLIENTS = ("PytestUnraisableExceptionWarning", "PytestUnhandledThreadExceptionWarning")
 _CHECKED = ("contract_client", "contract_exec", "contract_known")
+_KIT = Path(__file__).resolve().parents[1] / "contract_tests"
 _LONGEST_CLAUSE = "lifecycle"
 
 
@@ -152,6 +158,11 @@ class _VerdictReceiver:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if any(name.startswith("contract_") for name, _ in report.user_properties):
             collector_of(self._config).receive(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        path = self._config.rootpath / report.fspath
+        if report.failed and _KIT in path.resolve().parents:
+            collector_of(self._config).receive_uncollected(report)
 
 
 @pytest.fixture

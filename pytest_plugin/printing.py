@@ -11,7 +11,7 @@ import click
 from mockbroker.serving import echo
 from pytest_plugin.annotations import annotations_of, are_wanted
 from pytest_plugin.report import Report
-from pytest_plugin.terminal import Line, plain, render, width_of
+from pytest_plugin.terminal import Line, encodable, plain, render, width_of
 
 __all__ = ["print_line", "print_report"]
 
@@ -21,7 +21,7 @@ def print_report(report: Report) -> None:
     width = width_of(shutil.get_terminal_size((100, 24)).columns)
     echo("\n".join(map(_styled, render(report, width))))
     for line in annotations_of(report) if are_wanted() else ():
-        echo(line)
+        echo(encodable(line, sys.stdout.encoding))
 
 
 def print_line(line: Line) -> None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contract_tests.verdicts import BREACHES, Finding, Verdict
+from mockbroker.escaping import printable
 from mockbroker.spec.catalogue import CATALOGUE
 from mockbroker.spec.clause import Clause, Level
+from pytest_plugin.kit_errors import KitError
 from pytest_plugin.known import NOTHING_KNOWN, KnownFailures, Listing
 
-__all__ = ["ClientDescription", "Report", "Row", "build_report"]
+__all__ = ["ClientDescription", "Conclusion", "Report", "Row", "build_report"]
 
 SCHEMA = 1
-NO_SCENARIO = "no scenario exercises this clause yet"
 NOT_SELECTED = "not selected in this run"
 NOT_REACHED = "not reached: the run was interrupted"
+STOPPED_EARLY = "not reached: pytest stopped the run early"
+NO_VERDICT = "the kit reached no verdict"
 
 _LEVELS = list(Level)
 _FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
@@ -25,14 +29,51 @@ _REACHED = (*BREACHES, Verdict.PASSED, Verdict.KNOWN, Verdict.STALE)
 _BLOCKER = re.compile(r"blocked by ([a-z0-9.-]*[a-z0-9])")
 
 
+class Conclusion(str, enum.Enum):
+    """What a run comes to. Where several hold, the one that stands first here counts."""
+
+    INTERRUPTED = "interrupted, a partial report"
+    KIT_FAILED = "the kit failed"
+    DRIVER_FAILED = "the driver failed"
+    NOTHING_TESTED = "nothing was tested"
+    FAILED = "does not conform"
+    NO_VIOLATION_SEEN = "no violation seen"
+    NOTHING_FAILED = "nothing failed in a partial run"
+    CONFORMS = "conforms"
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing went wrong in what was judged."""
+        return self.exit_status == 0
+
+    @property
+    def exit_status(self) -> int:
+        """What the process should exit with; the numbers are pytest's."""
+        return _EXIT_STATUSES.get(self, 0)
+
+
+_EXIT_STATUSES = {
+    Conclusion.INTERRUPTED: 2,
+    Conclusion.KIT_FAILED: 3,
+    Conclusion.DRIVER_FAILED: 4,
+    Conclusion.NOTHING_TESTED: 5,
+    Conclusion.FAILED: 1,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ClientDescription:
-    """Which client was judged, and what it offers."""
+    """Which client was judged, and what it offers; each text is one line fit for any output."""
 
     target: str = ""
     name: str = ""
     version: str = ""
     capabilities: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("target", "name", "version"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+        object.__setattr__(self, "capabilities", tuple(map(printable, self.capabilities)))
 
     def to_json(self) -> dict[str, Any]:
         """The description as the JSON report has it."""
@@ -48,12 +89,14 @@ class ClientDescription:
 class Row:
     """A clause and what was found. ``was_run`` is False if no scenario was even begun.
 
-    ``listing`` says what became of the known failure that is listed for the clause, if one is.
+    ``was_selected`` is False if the user left the clause out. ``listing`` says what became of the
+    known failure that is listed for the clause, if one is.
     """
 
     clause: Clause
     finding: Finding
     was_run: bool
+    was_selected: bool = True
     listing: Listing | None = None
 
     @property
@@ -98,9 +141,10 @@ class Report:
     """The verdicts on a client: a row for each clause of the catalogue, in its order.
 
     ``observed`` is True if they come from traffic that no scenario provoked; ``interrupted`` if
-    the run did not come to its end, so that nothing conforms. ``driver_failures`` says how what
-    drives the client failed. ``options`` is how the names of options begin where the user has
-    written them.
+    a signal ended the run. ``errors`` are those of the kit that belong to no single clause.
+    ``driver_failures`` says how what drives the client failed. ``out_of_time`` is True if the
+    budget of the run was used up. ``options`` is how the names of options begin where the user
+    has written them.
     """
 
     profile: str
@@ -111,18 +155,55 @@ class Report:
     observed: bool = False
     interrupted: bool = False
     known_file: str = ""
+    errors: tuple[KitError, ...] = ()
     driver_failures: tuple[str, ...] = ()
+    out_of_time: bool = False
     options: str = "--"
 
     @property
+    def conclusion(self) -> Conclusion:
+        """What the run comes to."""
+        if self.interrupted:
+            return Conclusion.INTERRUPTED
+        if self.has_errors:
+            return Conclusion.KIT_FAILED
+        if self.driver_failures:
+            return Conclusion.DRIVER_FAILED
+        if not any(row.verdict in _REACHED for row in self.rows):
+            return Conclusion.NOTHING_TESTED
+        if self.failures or self.blocked:
+            return Conclusion.FAILED
+        if self.observed:
+            return Conclusion.NO_VIOLATION_SEEN
+        return Conclusion.NOTHING_FAILED if self.is_partial else Conclusion.CONFORMS
+
+    @property
     def conforms(self) -> bool:
-        """Whether something was tested, nothing binding was broken, and no MUST was blocked.
+        """Whether the whole contract was judged, nothing binding was broken, and no MUST blocked.
 
         Failures that are known do not count.
         """
-        if self.interrupted or self.driver_failures:
-            return False
-        return self._was_reached and not self.failures and not self.blocked
+        return self.conclusion is Conclusion.CONFORMS
+
+    @property
+    def exit_status(self) -> int:
+        """What the process should exit with; the numbers are pytest's."""
+        return self.conclusion.exit_status
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether clauses were left out, so that nothing can be said of the client as a whole."""
+        return self.observed or self.interrupted or bool(self.left_out)
+
+    @property
+    def left_out(self) -> tuple[Row, ...]:
+        """The rows of clauses that no scenario was begun for, or that were not observed."""
+        return tuple(row for row in self.rows if not row.was_run)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether the kit failed anywhere, so that the run says less than it seems to."""
+        return bool(self.errors or self.count(Verdict.ERROR))
 
     @property
     def failures(self) -> tuple[Row, ...]:
@@ -152,20 +233,6 @@ class Report:
         """What became of each known failure, in the order of the catalogue."""
         return tuple(row.listing for row in self.rows if row.listing)
 
-    @property
-    def exit_status(self) -> int:
-        """0 conforms, 1 does not, 4 the driver failed, 5 nothing was tested; as pytest has it."""
-        if self.driver_failures:
-            return 4
-        if not self._was_reached:
-            return 5
-        return 0 if self.conforms else 1
-
-    @property
-    def _was_reached(self) -> bool:
-        """Whether anything at all was found out."""
-        return any(row.verdict in _REACHED for row in self.rows)
-
     def is_binding(self, clause: Clause) -> bool:
         """Whether breaking the clause fails the run."""
         return _LEVELS.index(clause.level) <= _LEVELS.index(self.fail_on)
@@ -181,6 +248,10 @@ class Report:
             "profile": self.profile,
             "client": self.client.to_json(),
             "conforms": self.conforms,
+            "conclusion": self.conclusion.value,
+            "partial": self.is_partial,
+            "interrupted": self.interrupted,
+            "errors": [error.to_json() for error in self.errors],
             "summary": {level.value: self._summary(level) for level in Level},
             "measured": dict(self.measured),
             "clauses": [row.to_json() for row in self.rows],
@@ -198,26 +269,36 @@ def build_report(
     client: ClientDescription,
     measured: Mapping[str, Any],
     fail_on: Level = Level.MUST,
-    deselected: Iterable[str] = (),
+    selected: Iterable[str] = (),
+    unreached: str = "",
     unseen: Mapping[str, str] | None = None,
     interrupted: bool = False,
     known: KnownFailures = NOTHING_KNOWN,
     replays: Mapping[str, str] | None = None,
+    errors: Iterable[KitError] = (),
     driver_failures: Iterable[str] = (),
+    out_of_time: bool = False,
     options: str = "--",
 ) -> Report:
     """The report that these findings make, in the light of the failures that are known.
 
     Several findings on one clause are merged: a breach found in any scenario counts against the
-    clause, whatever its own scenario said. Of two breaches the first is told. Of traffic merely
-    observed, ``unseen`` says why nothing is known of a clause. ``replays`` says of each clause
-    whose known example had its turn why it was not played.
+    clause, whatever its own scenario said; an error of the kit outweighs all. Of two breaches the
+    first is told. A clause that was ``selected`` and has no finding is an error of the kit,
+    unless ``unreached`` says why the run did not come to it. Of traffic merely observed,
+    ``unseen`` says why nothing is known of a clause. ``replays`` says of each clause whose known
+    example had its turn why it was not played.
     """
     merged: dict[str, Finding] = {}
     for finding in findings:
         merged[finding.clause_id] = _graver(merged.get(finding.clause_id), finding)
-    usual = dict.fromkeys((clause.id for clause in CATALOGUE), NOT_REACHED) if interrupted else {}
-    reasons = {**usual, **dict.fromkeys(deselected, NOT_SELECTED), **(unseen or {})}
+    due = set(selected)
+    if interrupted:
+        unreached = unreached or NOT_REACHED
+    reasons = {**dict.fromkeys(due, unreached), **(unseen or {})}
+    if not unreached:
+        missing = due - merged.keys()
+        merged |= {name: Finding(name, Verdict.ERROR, NO_VERDICT) for name in missing}
     found = (_row(clause, merged.get(clause.id), reasons) for clause in CATALOGUE)
     return Report(
         profile=profile,
@@ -228,7 +309,9 @@ def build_report(
         observed=unseen is not None,
         interrupted=interrupted,
         known_file=known.file,
+        errors=tuple(errors),
         driver_failures=tuple(driver_failures),
+        out_of_time=out_of_time,
         options=options,
     )
 
@@ -239,13 +322,18 @@ def _in_the_light_of(known: KnownFailures, row: Row, replays: Mapping[str, str])
 
 
 def _graver(one: Finding | None, other: Finding) -> Finding:
-    if one is None or (one.verdict not in BREACHES and other.verdict in BREACHES):
-        return other
-    return one
+    return other if one is None or _gravity(other) > _gravity(one) else one
+
+
+def _gravity(finding: Finding) -> int:
+    if finding.verdict is Verdict.ERROR:
+        return 2
+    return 1 if finding.verdict in BREACHES else 0
 
 
 def _row(clause: Clause, finding: Finding | None, reasons: Mapping[str, str]) -> Row:
     if finding is not None:
         return Row(clause, finding, was_run=True)
-    reason = reasons.get(clause.id, NO_SCENARIO)
-    return Row(clause, Finding(clause.id, Verdict.NOT_TESTED, reason), was_run=False)
+    reason = reasons.get(clause.id, NOT_SELECTED)
+    unknown = Finding(clause.id, Verdict.NOT_TESTED, reason)
+    return Row(clause, unknown, was_run=False, was_selected=clause.id in reasons)

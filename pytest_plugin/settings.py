@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import shlex
 import shutil
@@ -15,6 +16,7 @@ import pytest
 from contract_tests.program_driver import ProgramClients
 from contract_tests.run import RunSettings
 from contract_tests.target import TargetError, check_target
+from mockbroker.escaping import printable_lines
 from mockbroker.profiles import ConfigError, profile_named
 from mockbroker.spec.catalogue import CATALOGUE, is_meant, patterns_in
 from mockbroker.spec.clause import Level
@@ -23,6 +25,7 @@ from pytest_plugin.known_file import read_known_failures
 from pytest_plugin.outputs import OUTPUTS, problem_with_output
 
 __all__ = [
+    "BUDGET_SECONDS",
     "REPLAYS",
     "argv_of",
     "check_settings",
@@ -35,6 +38,9 @@ __all__ = [
     "run_settings",
     "target_from_options",
 ]
+
+BUDGET_SECONDS = 300.0
+"""How much real time a run may take unless the user says otherwise."""
 
 _PATHS = {*OUTPUTS, "known"}
 _KNOWN = pytest.StashKey[KnownFailures]()
@@ -72,6 +78,7 @@ def check_settings(config: pytest.Config) -> None:
     fail_on(config)
     _examples(config)
     _seed(config)
+    _budget(config)
     problem = problem_with(
         **{name: option(config, name) for name in ("client", "profile", "only")},
         files=output_files(config),
@@ -88,8 +95,9 @@ def problem_with(
 ) -> str:
     """In one sentence, why a run with these options cannot begin; empty if it can.
 
-    ``files`` are those to write, by option; ``prefix`` is how the options' names begin where the
-    user has written them.
+    The sentence may quote what a target raised; control characters in it are escaped. ``files``
+    are those to write, by option; ``prefix`` is how the options' names begin where the user has
+    written them.
     """
     try:
         profile_named(profile or "autograb")
@@ -98,7 +106,7 @@ def problem_with(
         if command:
             argv_of(command)
     except (ConfigError, TargetError) as error:
-        return str(error)
+        return printable_lines(str(error))
     if client and command:
         return f"a client and {prefix}exec are two clients; check one at a time"
     for part in patterns_in(only):
@@ -170,6 +178,7 @@ def run_settings(config: pytest.Config) -> RunSettings:
         profile=profile_named(option(config, "profile") or "autograb"),
         examples=_examples(config),
         seed=_seed(config),
+        budget=_budget(config),
         fail_on=fail_on(config),
         target=option(config, "client") or option(config, "exec"),
         replays={**others, **known_failures(config).replays},
@@ -190,3 +199,16 @@ def _examples(config: pytest.Config) -> int:
     if not text.isdigit() or int(text) < 1:
         raise pytest.UsageError(f"--contract-examples {text!r} is not a whole number from 1")
     return int(text)
+
+
+def _budget(config: pytest.Config) -> float:
+    text = option(config, "budget") or str(BUDGET_SECONDS)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise pytest.UsageError(
+            f"--contract-budget {text!r} is not a number of seconds >= 0; 0 is no limit"
+        )
+    return seconds

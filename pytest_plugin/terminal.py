@@ -1,4 +1,4 @@
-"""The report as lines for a terminal: pure, styled by name."""
+"""The report as lines for a terminal: pure, styled by name, free of control characters."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import Any
 
 from contract_tests.driver import LOOK_AT_THE_DRIVER
 from contract_tests.verdicts import Finding, Verdict
+from mockbroker.escaping import printable
 from mockbroker.spec.catalogue import CATALOGUE, clause
 from mockbroker.spec.clause import Clause, Level
 from mockbroker.spec.guidance import GUIDANCE
+from pytest_plugin.kit_errors import KitError
 from pytest_plugin.known import Listing, Standing
-from pytest_plugin.report import Report, Row
+from pytest_plugin.report import Conclusion, Report, Row
 
-__all__ = ["Line", "plain", "render", "story", "width_of"]
+__all__ = ["Line", "encodable", "plain", "render", "story", "width_of"]
 
 _NARROWEST, _WIDEST = 80, 120
 _MARKS = {
@@ -30,6 +32,7 @@ _MARKS = {
     Verdict.STALE: ("s", "red"),
     Verdict.HANG: ("H", "red"),
     Verdict.CRASH: ("C", "red"),
+    Verdict.ERROR: ("E", "red"),
 }
 _STANDINGS = {
     Standing.KNOWN: ("k", "yellow"),
@@ -37,6 +40,7 @@ _STANDINGS = {
     Standing.EXPIRED: ("✗", "red"),
     Standing.UNMATCHED: ("?", "purple"),
 }
+_STORIES = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH)
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "→": ">", "·": "-", "…": "...", "“": '"', "”": '"'})
 
 
@@ -49,7 +53,12 @@ class Line:
 
 
 def plain(text: str, encoding: str | None) -> str:
-    """The text as that encoding can show it."""
+    """Return the text as one line that the encoding can show and that no terminal obeys."""
+    return encodable(printable(text), encoding)
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    """Return the text as that encoding can show it."""
     try:
         text.encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -69,11 +78,12 @@ def render(report: Report, width: int) -> Iterator[Line]:
     )
     yield from _table(report.rows, width)
     for row in report.rows:
-        if row.verdict in {Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH}:
+        if row.verdict in _STORIES:
             yield Line()
             yield from (replace(line, text=f"  {line.text}") for line in story(row.finding))
     yield from _known(report, width)
     yield from _measured(report.measured)
+    yield from _errors(report, width)
     yield Line()
     yield from _verdict(report, width)
 
@@ -138,13 +148,14 @@ def story(finding: Finding) -> Iterator[Line]:
     known = clause(finding.clause_id)
     yield Line(f"{mark} {known.id} ({known.level.value}): a client {known.title}", style)
     sources = "; ".join(str(source) for source in known.sources)
+    is_error = finding.verdict is Verdict.ERROR
     for label, text in (
         ("found", finding.reason),
         ("source", sources),
-        ("story", finding.example),
+        ("error" if is_error else "story", finding.example),
         ("traffic", "\n".join(finding.exchanges)),
         ("try", finding.curl),
-        ("mend", GUIDANCE[known.id].mend),
+        ("mend", "" if is_error else GUIDANCE[known.id].mend),
     ):
         yield from _labelled(label, text)
 
@@ -153,6 +164,26 @@ def _labelled(label: str, text: str) -> Iterator[Line]:
     for number, line in enumerate(textwrap.dedent(text).splitlines()):
         shown = label if number == 0 else ""
         yield Line(f"    {shown:<8} {line}", "faint" if label == "traffic" else "")
+
+
+def _errors(report: Report, width: int) -> Iterator[Line]:
+    """What went wrong in the kit, each error once, with all the clauses that it cost."""
+    by_error: dict[KitError, list[Clause]] = {error: [] for error in report.errors}
+    for row in report.rows:
+        if row.verdict is Verdict.ERROR:
+            error = KitError(row.finding.reason, row.finding.example)
+            by_error.setdefault(error, []).append(row.clause)
+    if not by_error:
+        return
+    yield Line()
+    yield Line("  ERRORS OF THE KIT: they say nothing about the client", "red")
+    for error, clauses in by_error.items():
+        yield Line()
+        yield from (Line(f"    {line}", "red") for line in _wrap(f"E {error.reason}", width - 4))
+        if clauses:
+            shown = f"clauses ({len(clauses)}): {', '.join(_by_chapter(clauses))}"
+            yield from (Line(f"      {line}") for line in _wrap(shown, width - 6))
+        yield from (Line(f"      {line}") for line in error.traceback.splitlines())
 
 
 def _known(report: Report, width: int) -> Iterator[Line]:
@@ -204,35 +235,76 @@ def _fact(name: str, value: Any) -> str:
     return f"{name.replace('_', ' ')} {value}"
 
 
+_BECAUSE = {
+    Conclusion.FAILED: "because of",
+    Conclusion.INTERRUPTED: "failed or blocked so far:",
+    Conclusion.KIT_FAILED: "failed or blocked beside that:",
+}
+
+
 def _verdict(report: Report, width: int) -> Iterator[Line]:
+    mark, words, style = _headline(report)
     counts = ", ".join(
         f"{report.count(verdict)} {verdict.value}" for verdict in Verdict if report.count(verdict)
     )
-    if report.conforms:
-        known = ", known failures aside" if report.count(Verdict.KNOWN) else ""
-        said = f"{counts}{_left_out(report)}"
-        yield Line(f"  ✓ CONFORMS at level {report.fail_on.value}{known}: {said}", "green")
-    elif report.interrupted and not report.failures:
-        yield Line(f"  ? INTERRUPTED: {counts}", "purple")
-    elif report.driver_failures:
-        yield Line(f"  ? THE DRIVER FAILED: {counts}", "purple")
+    yield Line(f"  {mark} {words}: {counts}", style)
+    if report.driver_failures:
         yield from (Line(f"    {each}", "purple") for each in report.driver_failures)
-    elif report.exit_status == 5:  # noqa: PLR2004 - pytest's "no tests collected"
-        yield Line(f"  ? NOTHING WAS TESTED: {counts}", "purple")
-    else:
-        why = ", ".join(_causes(report))
-        yield Line(f"  ✗ DOES NOT CONFORM at level {report.fail_on.value}: {counts}", "red")
+    reservation = _reservation(report)
+    if reservation:
+        yield from (Line(f"    {line}", style) for line in _wrap(reservation, width - 4))
+    causes = ", ".join(_causes(report))
+    because = _BECAUSE.get(report.conclusion)
+    if causes and because:
         lines = textwrap.wrap(
-            f"because of {why}", width - 6, break_on_hyphens=False, subsequent_indent="  "
+            f"{because} {causes}",
+            width - 6,
+            break_on_hyphens=False,
+            subsequent_indent="  ",
         )
         yield from (Line(f"    {line}", "red") for line in lines)
     yield from (Line(f"  {text}") for text in _next_steps(report))
 
 
-def _left_out(report: Report) -> str:
-    """What is to be added where a verdict is on some clauses only, by the user's choice."""
-    count = 0 if report.observed else sum(not row.was_run for row in report.rows)
-    return f"; {count} of them were not selected" if count else ""
+_HEADLINES = {
+    Conclusion.INTERRUPTED: ("?", "INTERRUPTED, a partial report", "purple"),
+    Conclusion.KIT_FAILED: ("E", "THE KIT FAILED, no verdict on the client", "red"),
+    Conclusion.DRIVER_FAILED: ("?", "THE DRIVER FAILED", "purple"),
+    Conclusion.NOTHING_TESTED: ("?", "NOTHING WAS TESTED", "purple"),
+    Conclusion.FAILED: ("✗", "DOES NOT CONFORM at level {level}", "red"),
+    Conclusion.NO_VIOLATION_SEEN: ("✓", "no violation seen; {left_out} not exercised", "green"),
+    Conclusion.NOTHING_FAILED: ("✓", "NOTHING FAILED at level {level}{known}", "green"),
+    Conclusion.CONFORMS: ("✓", "CONFORMS at level {level}{known}", "green"),
+}
+
+
+def _headline(report: Report) -> tuple[str, str, str]:
+    """The mark, the verdict in a few words, and the style of both."""
+    mark, words, style = _HEADLINES[report.conclusion]
+    filled = words.format(
+        level=report.fail_on.value,
+        known=", known failures aside" if report.count(Verdict.KNOWN) else "",
+        left_out=_clauses(len(report.left_out)),
+    )
+    return mark, filled, style
+
+
+def _reservation(report: Report) -> str:
+    """What a partial run does not say, in a sentence; empty if the run was whole."""
+    left_out = report.left_out
+    if report.observed or not left_out:
+        return ""
+    selected = [row for row in report.rows if row.was_selected]
+    unselected = len(report.rows) - len(selected)
+    unreached = len(left_out) - unselected
+    parts = [f"{_clauses(report.count(Verdict.PASSED))} passed of {len(selected)} selected"]
+    parts += [f"{unselected} not selected"] if unselected else []
+    parts += [f"{unreached} not reached"] if unreached else []
+    return f"{'; '.join(parts)}: a partial run does not say whether the client conforms"
+
+
+def _clauses(count: int) -> str:
+    return "1 clause" if count == 1 else f"{count} clauses"
 
 
 def _causes(report: Report) -> Iterator[str]:
@@ -244,7 +316,9 @@ def _causes(report: Report) -> Iterator[str]:
 
 def _next_steps(report: Report) -> Iterator[str]:
     first = report.failures[0].clause.id if report.failures else ""
-    if report.driver_failures:
+    if report.conclusion is Conclusion.KIT_FAILED:
+        yield "  Next: report the errors above to the authors of mockbroker, with the traceback"
+    elif report.driver_failures:
         yield f"  Next: {LOOK_AT_THE_DRIVER}"
     elif first and report.failures[0].verdict is Verdict.STALE:
         yield f"  Next: {first} is mended; remove its entry from {Path(report.known_file).name}"
@@ -255,6 +329,10 @@ def _next_steps(report: Report) -> Iterator[str]:
             else f"check it alone with {report.options}only {first}"
         )
         yield f"  Next: mend {first}, then {then}"
+    elif report.interrupted:
+        return
+    elif report.out_of_time:
+        yield f"  Next: the run was out of time; give it more with {report.options}budget"
     elif report.blocked:
         yield "  Next: a clause that was blocked says by what; that comes first"
     elif report.count(Verdict.ADVICE):

@@ -45,10 +45,11 @@ def exit_status(result) -> int:
 def test_a_sound_client_conforms(contract, check, pytester):
     by_pytest = contract("--contract-client", MODEL, *QUICK, "--contract-json", "a.json")
     assert by_pytest.ret == 0
-    by_pytest.stdout.fnmatch_lines(["*CONFORMS at level MUST: 6 passed, 50 not-tested*"])
+    by_pytest.stdout.fnmatch_lines(["*NOTHING FAILED at level MUST: 6 passed, 50 not-tested*"])
     by_command = check(MODEL, "--only", "request.", "--examples", "2", "--json", "b.json")
     assert by_command.returncode == 0, by_command.stderr
-    assert "✓ CONFORMS at level MUST: 6 passed, 50 not-tested" in by_command.stdout
+    assert "✓ NOTHING FAILED at level MUST: 6 passed, 50 not-tested" in by_command.stdout
+    assert "CONFORMS" not in by_command.stdout + by_pytest.stdout.str()
     assert by_command.stderr == ""
     both = [json.loads((pytester.path / name).read_text()) for name in ("a.json", "b.json")]
     assert both[0] == both[1]
@@ -314,7 +315,7 @@ def test_the_check_does_not_mind_the_users_own_pytest(check, pytester):
 def test_it_prints_what_an_ascii_terminal_can_show(check):
     result = check(MODEL, "--only", "request.", "--examples", "1", PYTHONIOENCODING="ascii")
     assert result.returncode == 0, result.stderr
-    assert "+ CONFORMS at level MUST" in result.stdout
+    assert "+ NOTHING FAILED at level MUST" in result.stdout
     assert result.stdout.isascii()
 
 
@@ -344,10 +345,14 @@ def test_no_report_quotes_a_secret(check, pytester):
     assert "s3cret-" not in report + result.stdout
 
 
-def test_a_report_that_cannot_be_written_is_one_sentence(check):
-    result = check(MODEL, "--only", "request.method", "--examples", "1", "--json", "/dev/full")
-    assert result.returncode == 4
-    assert "the report cannot be written to /dev/full" in result.stderr
+def test_a_report_that_cannot_be_written_is_one_sentence(check, pytester):
+    files = ("--json", "/dev/full", "--markdown", "a.md")
+    result = check(MODEL, "--only", "request.method", "--examples", "1", *files)
+    assert result.returncode == 3
+    assert result.stderr.startswith("mockbroker: the report cannot be written to /dev/full: ")
+    assert result.stderr.count("\n") == 1
+    assert "NOTHING FAILED at level MUST: 1 passed" in result.stdout
+    assert (pytester.path / "a.md").read_text(encoding="utf-8").startswith("### ")
     assert "Traceback" not in result.stderr
 
 
@@ -385,4 +390,5 @@ def test_an_interrupted_run_does_not_conform(contract, check, pytester):
     for output, file in ((by_command.stdout, "a.json"), (by_pytest.stdout.str(), "b.json")):
         assert "INTERRUPTED" in output
         assert "CONFORMS" not in output
-        assert json.loads((pytester.path / file).read_text())["conforms"] is False
+        report = json.loads((pytester.path / file).read_text())
+        assert (report["conforms"], report["interrupted"]) == (False, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from xml.etree import ElementTree as ET
 
@@ -9,10 +10,13 @@ import pytest
 
 from contract_tests.verdicts import Finding, Verdict
 from mockbroker.spec.catalogue import CATALOGUE
+from pytest_plugin import outputs
 from pytest_plugin.annotations import annotations_of
 from pytest_plugin.badge import badge_of
 from pytest_plugin.junit_xml import junit_xml_of
+from pytest_plugin.kit_errors import KitError
 from pytest_plugin.markdown import markdown_of
+from pytest_plugin.outputs import OUTPUTS, OutputError, write_outputs
 from pytest_plugin.report import ClientDescription, build_report
 
 HOSTILE = 'a <b> & "c" | `d` \x00\x1b[31m\ud800 %0A ::error::x\nnext, line: ]]>'
@@ -25,11 +29,12 @@ FOUND = (
     Finding("refresh.latency", Verdict.NOT_TESTED, "blocked by refresh.honours-expires-in"),
     Finding("basic.scheme", Verdict.PASSED),
 )
+WHOLE = tuple(Finding(clause.id, Verdict.PASSED) for clause in CATALOGUE)
 
 
-def report(*findings: Finding):
+def report(*findings: Finding, **run):
     client = ClientDescription(target='acme.py:make "x" <y>', name="acme")
-    return build_report(findings, profile="autograb", client=client, measured={})
+    return build_report(findings, profile="autograb", client=client, measured={}, **run)
 
 
 def cases(text: str) -> dict[str, ET.Element]:
@@ -74,12 +79,18 @@ def test_markdown_tells_what_is_wrong_and_folds_the_stories():
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 5 for row in rows)
     assert "<b>" not in text
     assert text.count("<details>") == text.count("</details>") == 4
-    assert markdown_of(report(FOUND[-1])).startswith("### Token client contract: ✅ conforms\n")
+    assert markdown_of(report(*WHOLE)).startswith("### Token client contract: ✅ conforms\n")
 
 
 @pytest.mark.parametrize(
     ("findings", "words"),
-    [(FOUND, "2 failed"), (FOUND[-1:], "conforms · 1 passed"), ((), "not tested")],
+    [
+        (FOUND, "2 failed"),
+        (WHOLE, "conforms · 56 passed"),
+        (WHOLE[1:], "partial · 55 passed"),
+        ((*WHOLE[1:], Finding(CATALOGUE[0].id, Verdict.ERROR, "x")), "error of the kit"),
+        ((), "not tested"),
+    ],
 )
 def test_a_badge_says_the_verdict_also_to_who_cannot_see_it(findings, words):
     badge = ET.fromstring(badge_of(report(*findings)))  # noqa: S314
@@ -170,3 +181,49 @@ def test_a_form_that_cannot_be_written_is_told_before_the_run(check, pytester):
     done = check("acme.py", "--junit-xml", "no/such/a.xml")
     assert done.returncode == 4
     assert done.stderr == "mockbroker: --junit-xml no/such/a.xml: there is no such folder\n"
+
+
+ERRORS = (
+    *WHOLE[2:],
+    Finding("request.accept", Verdict.ERROR, "the kit failed: KeyError", "the traceback of it"),
+)
+
+
+def test_every_form_shows_an_error_of_the_kit_with_its_traceback():
+    found = report(*ERRORS, errors=[KitError("the kit failed: at the end", "another traceback")])
+    told = {name: form(found) for name, form in OUTPUTS.items()}
+    for name in ("json", "html", "junit_xml", "markdown"):
+        assert "the kit failed: KeyError" in told[name]
+        assert "the traceback of it" in told[name]
+        assert "another traceback" in told[name]
+    assert cases(told["junit_xml"])["request.accept"].find("error") is not None
+    assert cases(told["junit_xml"])["run: error"].find("error") is not None
+    assert '<p class="verdict failed">✗ the kit failed</p>' in told["html"]
+    assert told["markdown"].startswith("### Token client contract: 🛑 the kit failed\n")
+    assert json.loads(told["json"])["conclusion"] == "the kit failed"
+    lines = list(annotations_of(found))
+    assert [line.split("::")[1] for line in lines] == ["error title=mockbroker", LOUD]
+
+
+LOUD = "error title=request.accept (SHOULD)"
+
+
+def test_every_form_says_that_a_run_was_interrupted():
+    found = report(*WHOLE[2:], interrupted=True, selected=[clause.id for clause in CATALOGUE])
+    told = {name: form(found) for name, form in OUTPUTS.items()}
+    document = json.loads(told["json"])
+    assert (document["interrupted"], document["conforms"]) == (True, False)
+    assert all("interrupted" in text for text in told.values())
+    assert "run: interrupted" in cases(told["junit_xml"])
+    assert next(annotations_of(found)).startswith("::error title=mockbroker::interrupted")
+
+
+def test_a_form_that_fails_takes_no_other_along(tmp_path, monkeypatch):
+    def crash(_: object) -> str:
+        raise ValueError("a number\x1b[31m")
+
+    monkeypatch.setitem(outputs.OUTPUTS, "html", crash)
+    files = {name: str(tmp_path / name) for name in OUTPUTS}
+    with pytest.raises(OutputError, match=r"html: the kit failed: ValueError: a number\\x1b\[31m$"):
+        write_outputs(report(*FOUND), {**files, "json": str(tmp_path / "gone" / "a.json")})
+    assert {path.name for path in tmp_path.iterdir()} == {"junit_xml", "markdown", "badge"}

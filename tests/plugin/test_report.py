@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from contract_tests.verdicts import Finding, Verdict
 from mockbroker.spec.catalogue import CATALOGUE
 from mockbroker.spec.clause import Level
+from pytest_plugin.kit_errors import KitError
+from pytest_plugin.known import KnownFailure, KnownFailures, Standing
 from pytest_plugin.report import ClientDescription, build_report
 from pytest_plugin.terminal import plain, render, story, width_of
 
@@ -14,15 +18,25 @@ MUST, SHOULD, PRACTICE = "request.method", "refresh.ahead", "signing.revoked"
 PASSED, FAILED, ADVICE = Verdict.PASSED, Verdict.FAILED, Verdict.ADVICE
 
 
-def report_on(*findings, fail_on=Level.MUST, deselected=(), unseen=None, **measured):
+def whole(*findings):
+    """The findings, and that every other clause passes."""
+    named = {clause_id for clause_id, *_ in findings}
+    return [*findings, *((c.id, PASSED) for c in CATALOGUE if c.id not in named)]
+
+
+def told(report, width=100):
+    return [line.text for line in render(report, width)]
+
+
+def report_on(*findings, fail_on=Level.MUST, unseen=None, run=None, **measured):
     return build_report(
         [Finding(*finding) for finding in findings],
         profile="autograb",
         client=ClientDescription("acme.py", "acme", capabilities=("get_token",)),
         measured=measured,
         fail_on=fail_on,
-        deselected=deselected,
         unseen=unseen,
+        **(run or {}),
     )
 
 
@@ -50,23 +64,25 @@ def report_on(*findings, fail_on=Level.MUST, deselected=(), unseen=None, **measu
 def test_exit_status(findings, fail_on, status):
     report = report_on(*findings, fail_on=fail_on)
     assert report.exit_status == status
-    assert report.conforms is (status == 0)
+    assert not report.conforms
+    assert report.is_partial
+    if status != 5:
+        assert report_on(*whole(*findings), fail_on=fail_on).conforms is (status == 0)
 
 
 def test_a_breach_found_anywhere_counts_against_its_clause_and_the_first_is_told():
     report = report_on(
         (MUST, PASSED), (MUST, FAILED, "one"), (MUST, FAILED, "two"), (SHOULD, PASSED)
     )
-    told = {row.clause.id: row.finding for row in report.rows}
-    assert told[MUST] == Finding(MUST, FAILED, "one")
-    assert told[SHOULD].verdict is PASSED
+    found = {row.clause.id: row.finding for row in report.rows}
+    assert found[MUST] == Finding(MUST, FAILED, "one")
+    assert found[SHOULD].verdict is PASSED
 
 
 def test_json_has_a_row_for_each_clause_in_order():
     document = report_on(
         (MUST, FAILED, "by GET", "a story", ("#1 GET",), "curl"),
         (SHOULD, ADVICE),
-        deselected=["basic.utf8"],
         leeway_seconds=[0.0, 0.0],
     ).to_json()
     assert document["schema"] == 1
@@ -100,8 +116,11 @@ def test_json_has_a_row_for_each_clause_in_order():
 def test_what_an_audit_never_reached_is_told_and_does_not_fail_it():
     report = report_on((SHOULD, PASSED), unseen={MUST: "never reached: no token request was seen"})
     assert report.exit_status == 0
-    told = [line.text for line in render(report, 80)]
-    assert "  ? NOT TESTED: never reached: no token request was seen (1)" in told
+    assert not report.conforms
+    assert report.is_partial
+    shown = told(report, 80)
+    assert "  ? NOT TESTED: never reached: no token request was seen (1)" in shown
+    assert "  ✓ no violation seen; 55 clauses not exercised: 1 passed, 55 not-tested" in shown
 
 
 LONG = "the token was asked for by GET, " * 9
@@ -140,7 +159,7 @@ def test_the_story_says_all_that_is_needed():
 def test_the_end_says_what_to_do_next():
     def end(*findings, **options):
         lines = list(render(report_on(*findings, **options), 100))
-        return "\n".join(line.text for line in lines[-3:])
+        return "\n".join(line.text for line in lines[-4:])
 
     assert "Next: mend request.method, then check it alone with --only request.method" in end(
         (MUST, FAILED), (SHOULD, PASSED)
@@ -154,13 +173,15 @@ def test_the_end_says_what_to_do_next():
         (MUST, FAILED), ("request.url", Verdict.NOT_TESTED, "blocked by request.method: a GET")
     )
     assert "NOTHING WAS TESTED" in end((MUST, Verdict.NOT_TESTED, "x"))
-    assert "CONFORMS at level SHOULD: 2 passed" in end(
-        (MUST, PASSED), (SHOULD, PASSED), fail_on=Level.SHOULD
-    )
+    assert "CONFORMS at level SHOULD: 56 passed" in end(*whole(), fail_on=Level.SHOULD)
+    partial = " ".join(end((MUST, PASSED), (SHOULD, PASSED)).split())
+    assert "NOTHING FAILED at level MUST: 2 passed, 54 not-tested 2 clauses passed of 2" in partial
+    assert "54 not selected: a partial run does not say whether the client conforms" in partial
+    assert "CONFORMS" not in partial
 
 
 def test_measured_facts_are_told():
-    def told(**facts):
+    def fact(**facts):
         return next(
             (
                 ln.text
@@ -170,12 +191,12 @@ def test_measured_facts_are_told():
             "",
         )
 
-    assert told(leeway_seconds=[30.0, 30.0], leeway_kind="fixed").endswith(
+    assert fact(leeway_seconds=[30.0, 30.0], leeway_kind="fixed").endswith(
         "leeway 30 s · leeway kind fixed"
     )
-    assert "leeway 300 to 599 s" in told(leeway_seconds=[300.0, 599.0])
-    assert "burst token requests 1" in told(burst_token_requests=1)
-    assert told() == ""
+    assert "leeway 300 to 599 s" in fact(leeway_seconds=[300.0, 599.0])
+    assert "burst token requests 1" in fact(burst_token_requests=1)
+    assert fact() == ""
 
 
 def test_other_encodings_get_what_they_can_show():
@@ -196,9 +217,85 @@ def test_an_interrupted_run_conforms_to_nothing():
         client=ClientDescription("acme.py", "acme"),
         measured={},
         interrupted=True,
+        selected=[MUST, SHOULD],
     )
-    assert not report.conforms
-    assert not report.to_json()["conforms"]
+    assert report.exit_status == 2
+    document = report.to_json()
+    assert (document["conforms"], document["interrupted"], document["partial"]) == (
+        False,
+        True,
+        True,
+    )
     shown = "\n".join(line.text for line in render(report, 100))
-    assert "INTERRUPTED: 1 passed" in shown
-    assert "not reached: the run was interrupted" in shown
+    assert "INTERRUPTED, a partial report: 1 passed" in shown
+    assert "not reached: the run was interrupted (1)" in shown
+    assert "1 clause passed of 2 selected; 54 not selected; 1 not reached" in shown
+
+
+ERROR = Verdict.ERROR
+
+
+@pytest.mark.parametrize(
+    ("findings", "run", "status"),
+    [
+        ([(MUST, ERROR), (SHOULD, PASSED)], {}, 3),
+        ([(PRACTICE, ERROR), (SHOULD, PASSED)], {}, 3),
+        ([(MUST, ERROR), (SHOULD, FAILED)], {"driver_failures": ["x"]}, 3),
+        ([(MUST, ERROR)], {"interrupted": True}, 2),
+        ([(MUST, FAILED)], {"driver_failures": ["x"]}, 4),
+        ([(MUST, PASSED)], {"selected": [MUST, SHOULD]}, 3),
+        ([(MUST, PASSED)], {"selected": [MUST, SHOULD], "unreached": "stopped"}, 0),
+        ([(MUST, PASSED)], {"errors": [KitError("the kit failed: x")]}, 3),
+    ],
+)
+def test_the_gravest_of_what_went_wrong_is_the_exit_status(findings, run, status):
+    report = report_on(*whole(*findings) if not run else findings, run=run)
+    assert report.exit_status == status
+    assert not report.conforms
+    assert "CONFORMS" not in "".join(told(report))
+
+
+def test_an_error_outweighs_a_breach_of_the_same_clause_and_is_never_known():
+    entry = KnownFailure(clause_id=MUST, reason="old")
+    known = KnownFailures("known.toml", entries={MUST: entry})
+    findings = [
+        (MUST, FAILED, "by GET"),
+        (MUST, ERROR, "KeyError", "a traceback"),
+        (SHOULD, PASSED),
+    ]
+    report = report_on(*findings, run={"known": known})
+    row = next(row for row in report.rows if row.clause.id == MUST)
+    assert row.verdict is ERROR
+    assert row.listing.standing is Standing.UNMATCHED
+    assert report.exit_status == 3
+
+
+def test_errors_of_the_kit_are_told_once_with_their_clauses_and_the_traceback():
+    error = ("the kit failed: KeyError: x", "Traceback\n  line 1")
+    findings = [(MUST, ERROR, *error), (SHOULD, ERROR, *error), (PRACTICE, PASSED)]
+    run = {"errors": [KitError("the kit failed: at the end", "Traceback\n  line 2")]}
+    shown = told(report_on(*findings, run=run))
+    assert shown.count("    E the kit failed: KeyError: x") == 1
+    assert shown.count("        line 1") == shown.count("        line 2") == 1
+    assert "      clauses (2): request.method, refresh.ahead" in shown
+    assert any(line.startswith("  E THE KIT FAILED, no verdict on the client") for line in shown)
+
+
+def test_texts_of_a_finding_are_fit_for_any_output():
+    class Odd(str):
+        __slots__ = ()
+
+        def __str__(self):
+            raise RuntimeError
+
+        __repr__ = __hash__ = __str__
+
+    hostile = "a\x1b[2J\x9b\u202e\u2028\ud800\x00 ::error::x\n  ::Debug::y ##vso[task] ##[e] b"
+    finding = Finding(MUST, FAILED, Odd(hostile), hostile, (hostile,), hostile)
+    for text in (finding.reason, finding.example, finding.exchanges[0], finding.curl):
+        assert type(text) is str
+        assert all(part.isprintable() for part in text.split("\n"))
+        assert not re.search(r"(?m)^\s*::|::error|##\w*\[", text)
+        assert text.startswith(r"a\x1b[2J\x9b\u202e\u2028\ud800\x00 ")
+    assert Finding.from_json(finding.to_json()) == finding
+    assert plain("in C++ std::vector and [::1]", "utf-8") == "in C++ std::vector and [::1]"

@@ -196,3 +196,19 @@ def test_a_browser_opens_a_page_of_twelve_clients(tmp_path):
     )
     assert done.stdout.count("<thead>") == 1
     assert done.stdout.count(">does not conform<") == 12
+
+
+QUOTES_STEPS = """\
+  the broker issues tokens with expires_in=60
+  get_token → raised Error: expires_in=... +1e999 s → token #1 (fetched), valid
+  get_token → raised Error: +... s
+  +1e999 s
+  +61 s"""
+
+
+def test_what_a_client_says_is_never_read_as_a_step():
+    timeline = timeline_of(QUOTES_STEPS.splitlines())
+    assert timeline.lives == ()
+    assert timeline.ends_at == 61
+    found = Finding("refresh.ahead", Verdict.ADVICE, "x", QUOTES_STEPS)
+    assert "expires_in=..." in html_of([report(found)])

@@ -1,0 +1,150 @@
+"""Errors of the kit itself: made safe to print, kept apart from what a client does."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from contract_tests.client import ClientConfig
+from contract_tests.stage import Stage
+from contract_tests.verdicts import Finding, Verdict
+from mockbroker.broker import Broker
+from mockbroker.escaping import printable, printable_lines
+from mockbroker.spec.credentials import Credentials
+from mockbroker.spec.masking import mask
+
+__all__ = ["KitError", "KitFailed", "kit_error_from"]
+
+_MOST_FRAMES = 30
+_LONGEST_CHAIN = 5
+_LONGEST_TEXT = 500
+_MOST_DIGITS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class KitError:
+    """What went wrong in the kit: one line, and the traceback as text. Secrets are masked."""
+
+    reason: str
+    traceback: str = ""
+
+    def finding(self, clause_id: str) -> Finding:
+        """Return the verdict on the clause that was being judged."""
+        return Finding(clause_id, Verdict.ERROR, self.reason, self.traceback)
+
+    def to_json(self) -> dict[str, str]:
+        """Plain values, fit for JSON and for travelling between processes."""
+        return {"reason": self.reason, "traceback": self.traceback}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, str]) -> KitError:
+        """Return the error that `to_json` described."""
+        return cls(values["reason"], values["traceback"])
+
+
+class KitFailed(Exception):  # noqa: N818 - it stands for an error that it carries
+    """Raised in the place of any exception that no test of a clause may end with.
+
+    pytest would format the original: it would call ``__str__`` and ``__repr__`` of objects that
+    may be the client's, which can raise, exit, or never return.
+    """
+
+    def __init__(self, error: KitError) -> None:
+        self.error = error
+        super().__init__(error.reason)
+
+
+def kit_error_from(error: BaseException, where: str = "") -> KitError:
+    """Describe an exception without running any code of the objects that it refers to.
+
+    ``where`` says what the kit was doing, where that is not the judging of a clause.
+    """
+    chain = list(_chain_of(error))
+    secrets = _Secrets()
+    for each in chain:
+        secrets.collect(_field(each, "__traceback__"))
+    text = "\n".join(_described(each) for each in reversed(chain))
+    reason = printable(secrets.masked(_last_line(error)))
+    prefix = f"{where}: " if where else ""
+    return KitError(f"the kit failed: {prefix}{reason}", printable_lines(secrets.masked(text)))
+
+
+def _chain_of(error: BaseException) -> Iterator[BaseException]:
+    following: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if following is None:
+            return
+        yield following
+        cause, hidden = _field(following, "__cause__"), _field(following, "__suppress_context__")
+        following = _field(following, "__context__") if cause is None and not hidden else cause
+
+
+def _field(error: BaseException, name: str) -> Any:
+    """Read an attribute as BaseException has it, whatever a subclass makes of it."""
+    return getattr(BaseException, name).__get__(error)
+
+
+def _described(error: BaseException) -> str:
+    frames = traceback.extract_tb(_field(error, "__traceback__"), -_MOST_FRAMES)
+    lines = [line.rstrip("\n") for line in frames.format()]
+    return "\n".join(["Traceback (most recent call last):", *lines, _last_line(error)])
+
+
+def _last_line(error: BaseException) -> str:
+    name, words = _name_of(error), ", ".join(_words(_field(error, "args")))
+    return f"{name}: {words[:_LONGEST_TEXT]}" if words else name
+
+
+def _words(values: Iterable[object]) -> Iterator[str]:
+    """Yield the values as text, where that runs no code but Python's own."""
+    for value in values:
+        if issubclass(type(value), str):
+            yield str.__str__(value)
+        elif type(value) in {int, float, bool, type(None)} and _is_short(value):
+            yield str(value)
+        else:
+            yield f"<{_name_of(value)}>"
+
+
+def _name_of(value: object) -> str:
+    # By the descriptor of type itself: a metaclass may have another one.
+    return str.__str__(type.__dict__["__name__"].__get__(type(value)))
+
+
+def _is_short(value: object) -> bool:
+    return type(value) is not int or value.bit_length() < 3 * _MOST_DIGITS
+
+
+class _Secrets:
+    """The credentials and tokens that the frames of tracebacks know."""
+
+    def __init__(self) -> None:
+        self._credentials: list[Credentials] = []
+        self._tokens: set[str] = set()
+
+    def masked(self, text: str) -> str:
+        return mask(text, self._credentials, self._tokens)
+
+    def collect(self, frames: TracebackType | None) -> None:
+        while frames is not None:
+            for value in list(frames.tb_frame.f_locals.values()):
+                self._add(value)
+                if type(value) in {tuple, list}:
+                    for part in value:
+                        self._add(part)
+            frames = frames.tb_next
+
+    def _add(self, value: Any) -> None:
+        # By the exact type: isinstance() would ask the object for its __class__.
+        if type(value) is Stage:
+            value = value.broker
+        if type(value) is Credentials:
+            self._credentials.append(value)
+        elif type(value) is ClientConfig:
+            self._credentials.append(Credentials(value.client_id, value.client_secret))
+        elif type(value) is Broker:
+            self._credentials += value.registered
+            self._tokens.update(value.token_issued_values)
