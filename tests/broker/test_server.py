@@ -304,7 +304,7 @@ def test_tls_at_a_port_without_it_is_told(broker):
 
 
 def test_a_request_that_does_not_end_in_time_is_told(broker, monkeypatch):
-    monkeypatch.setattr("mockbroker.wire.REQUEST_LIMIT_SECONDS", 0.1)
+    monkeypatch.setattr("mockbroker.intake.REQUEST_LIMIT_SECONDS", 0.1)
     with connect(broker) as sock:
         sock.sendall(token_request(broker)[:-3])
         answer = read_all(sock)
