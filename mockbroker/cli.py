@@ -15,6 +15,8 @@ from mockbroker.serving import (
     ServeSettings,
     client_option,
     config_option,
+    echo,
+    escape_what_cannot_be_shown,
     find_profile,
     listening,
     profile_option,
@@ -60,13 +62,14 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; a usage error is one sentence and exit status 4."""
+    escape_what_cannot_be_shown()
     try:
         status = cli.main(prog_name="mockbroker", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        echo(error.format_message())
         status = USAGE_ERROR
     except click.ClickException as error:
-        click.echo(f"mockbroker: {error.format_message()}", err=True)
+        echo(f"mockbroker: {error.format_message()}", err=True)
         status = USAGE_ERROR
     except (click.Abort, KeyboardInterrupt):
         status = INTERRUPTED
@@ -96,27 +99,27 @@ def clauses(pattern: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of th
     if not chosen:
         raise click.UsageError(f"no clause matches {pattern!r}; `mockbroker clauses` lists them")
     if as_json:
-        click.echo(json.dumps([_clause_row(c) for c in chosen], indent=2, ensure_ascii=False))
+        echo(json.dumps([_clause_row(c) for c in chosen], indent=2))
         return
     for chapter in CHAPTERS:
         members = [entry for entry in chosen if entry.chapter == chapter]
         if members:
-            click.echo(click.style(chapter, bold=True))
+            echo(click.style(chapter, bold=True))
         for entry in members:
             _print_clause(entry, with_guidance=pattern != "*")
 
 
 def _print_clause(entry: Clause, *, with_guidance: bool) -> None:
-    click.echo(f"  {entry.level.value:<8} {entry.id}: {entry.title}")
+    echo(f"  {entry.level.value:<8} {entry.id}: {entry.title}")
     if entry.sources:
-        click.echo(" " * 11 + "; ".join(str(source) for source in entry.sources))
+        echo(" " * 11 + "; ".join(str(source) for source in entry.sources))
     if with_guidance:
         from mockbroker.spec.guidance import GUIDANCE  # noqa: PLC0415 - only when needed
 
         guidance = GUIDANCE[entry.id]
         for label, text in (("Why", guidance.why), ("To mend it", guidance.mend)):
             lines = textwrap.wrap(f"{label}: {text}", 89)
-            click.echo(textwrap.indent("\n".join(lines), " " * 11))
+            echo(textwrap.indent("\n".join(lines), " " * 11))
 
 
 def _clause_row(entry: Clause) -> dict[str, object]:
@@ -143,9 +146,9 @@ def explain(clients: tuple[Credentials, ...], profile: str, config: Path | None)
     from mockbroker.explain import UnreadableRequestError, explain_text  # noqa: PLC0415
 
     if sys.stdin.isatty():
-        click.echo("Paste a raw HTTP request or a curl command, then press Ctrl-D.", err=True)
+        echo("Paste a raw HTTP request or a curl command, then press Ctrl-D.", err=True)
     try:
         text = explain_text(sys.stdin.buffer.read(), find_profile(profile, config), clients)
     except UnreadableRequestError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(text)
+    echo(text)

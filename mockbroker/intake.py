@@ -166,7 +166,8 @@ class RequestReader:
                 return bytes(body)
             else:
                 # h11 hands data out as it comes: what it keeps is a line of the framing
-                if _MANY_BLANKS.search(self.parser.trailing_data[0]):
+                framing = self.parser.trailing_data[0]
+                if _MANY_BLANKS.search(framing, max(0, len(framing) - PIECE_BYTES - BLANK_LIMIT)):
                     raise _too_blank()
                 given_bytes += self._give(PIECE_BYTES)
             if len(body) > BODY_LIMIT_BYTES:
