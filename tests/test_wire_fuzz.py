@@ -7,11 +7,12 @@ import pytest
 from mockbroker.wire import Connection
 from tests.wire_fuzz import MalformedError, fuzz_in_process, fuzz_sockets, responses_in
 
+SEEDS = range(10)
 STREAMS = {"in process": (fuzz_in_process, 2_000), "on sockets": (fuzz_sockets, 400)}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("place", STREAMS)
 def test_no_stream_of_bytes_confuses_the_broker(place, seed, record_property):
     fuzz, count = STREAMS[place]

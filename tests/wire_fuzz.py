@@ -33,11 +33,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLIENT",
+    "THREADS",
     "MalformedError",
     "Tally",
+    "exchange",
     "fuzz_in_process",
     "fuzz_sockets",
     "good_answer",
+    "good_request",
     "responses_in",
     "send_streams",
 ]
@@ -337,7 +340,7 @@ class InProcess:
         self.token = self._token()
 
     def _token(self) -> bytes:
-        body = self.answer([_good_request()]).partition(b"\r\n\r\n")[2]
+        body = self.answer([good_request()]).partition(b"\r\n\r\n")[2]
         return cast("str", json.loads(body)["access_token"]).encode()
 
     def _count(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
@@ -385,7 +388,8 @@ def _ignore_phase(_: Phase) -> None:
     """Nobody waits for this connection's thread."""
 
 
-def _good_request() -> bytes:
+def good_request() -> bytes:
+    """A request for a token that nothing is wrong with, as bytes."""
     fields = (b"Host: h", FIELDS[2], FORM, b"Content-Length: %d" % len(GRANT))
     head = b"\r\n".join((b"POST " + TOKEN_PATH + b" HTTP/1.1", *fields))
     return head + b"\r\n\r\n" + GRANT
@@ -408,7 +412,7 @@ def fuzz_in_process(seed: int, count: int) -> Tally:
             errors.clear()
             tally.streams += 1
             tally.violations += [f"in process, seed {seed}/{number}: {text}" for text in found]
-            if number % CHECK_EVERY == 0 and not wire.answer([_good_request()]).startswith(
+            if number % CHECK_EVERY == 0 and not wire.answer([good_request()]).startswith(
                 b"HTTP/1.1 200"
             ):
                 tally.violations.append(f"seed {seed}/{number}: a good request fails after it")
@@ -452,7 +456,7 @@ def send_streams(address: Address, seed: int, count: int) -> Tally:
 
 def good_answer(address: Address) -> bytes:
     """What a request for a token is answered that nothing is wrong with."""
-    return exchange(address, [_good_request()], None)
+    return exchange(address, [good_request()], None)
 
 
 def _send_share(address: Address, seed: int, numbers: Sequence[int], token: bytes) -> Tally:
