@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mockbroker.answers import json_response
 from mockbroker.spec.credentials import AccessToken, TokenState
@@ -64,13 +64,17 @@ def forbidden(path: str) -> Response:
     )
 
 
-def sample_answer(request: Request, path: str) -> Response:
-    """A plausible success for a call to a path below the API's prefix."""
+def sample_answer(request: Request, path: str, mask: Callable[[str], str]) -> Response:
+    """A plausible success for a call to a path below the API's prefix.
+
+    What it repeats of the call goes through ``mask``.
+    """
     parts = [part for part in path.split("/") if part]
     if parts[:1] == ["vehicle"]:
         vehicle_id = parts[1] if len(parts) > 1 else "1111111111111111"
-        return json_response(200, {"vehicle": _vehicle(vehicle_id), "success": True})
-    return json_response(200, {"success": True, "method": request.method, "path": path})
+        return json_response(200, {"vehicle": _vehicle(mask(vehicle_id)), "success": True})
+    members = {"success": True, "method": mask(request.method), "path": mask(path)}
+    return json_response(200, members)
 
 
 def _vehicle(vehicle_id: str) -> dict[str, object]:

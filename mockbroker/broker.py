@@ -368,7 +368,7 @@ class Broker:
         path = request.path.removeprefix(self._prefix).removeprefix(self.profile.api_prefix)
         if not is_agreed(path, self.agreed_paths):
             return forbidden(self._masked(request.path))
-        return sample_answer(request, path)
+        return sample_answer(request, path, self._masked)
 
     def _handle_elsewhere(self, request: Request, origin: str) -> Reply:
         message = (

@@ -18,6 +18,8 @@ from mockbroker.serving import (
     ServeSettings,
     client_option,
     config_option,
+    echo,
+    escape_what_cannot_be_shown,
     find_profile,
     listening,
     profile_option,
@@ -66,6 +68,7 @@ def main() -> NoReturn:
 
     A usage error is one sentence and exit status 4.
     """
+    escape_what_cannot_be_shown()
     _leave(_status())
 
 
@@ -73,10 +76,10 @@ def _status() -> int:
     try:
         status = cli.main(prog_name="mockbroker", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        echo(error.format_message())
         return USAGE_ERROR
     except click.ClickException as error:
-        click.echo(printable_lines(f"mockbroker: {error.format_message()}"), err=True)
+        echo(printable_lines(f"mockbroker: {error.format_message()}"), err=True)
         return USAGE_ERROR
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
@@ -87,13 +90,9 @@ def _status() -> int:
 
 
 def _leave(status: int) -> NoReturn:
-    """End the process with that exit status.
-
-    sys.exit() would wait for threads, and run hooks, that a client under test may have left
-    behind: they could hold the process up or end it with a status of their own.
-    """
+    """End the process with that exit status; 3 if not all that it wrote reached its reader."""
     were_flushed = [_is_flushed(stream) for stream in (sys.stdout, sys.stderr)]
-    os._exit(status if all(were_flushed) else status or INTERNAL_ERROR)
+    sys.exit(status if all(were_flushed) else status or INTERNAL_ERROR)
 
 
 def _is_flushed(stream: IO[str]) -> bool:
@@ -101,6 +100,8 @@ def _is_flushed(stream: IO[str]) -> bool:
     try:
         stream.flush()
     except BrokenPipeError:
+        # Python flushes once more at its exit, which would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return True
     except (AttributeError, OSError, ValueError):  # no such stream, or it cannot be written
         return False
@@ -130,27 +131,27 @@ def clauses(pattern: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of th
     if not chosen:
         raise click.UsageError(f"no clause matches {pattern!r}; `mockbroker clauses` lists them")
     if as_json:
-        click.echo(json.dumps([_clause_row(c) for c in chosen], indent=2, ensure_ascii=False))
+        echo(json.dumps([_clause_row(c) for c in chosen], indent=2))
         return
     for chapter in CHAPTERS:
         members = [entry for entry in chosen if entry.chapter == chapter]
         if members:
-            click.echo(click.style(chapter, bold=True))
+            echo(click.style(chapter, bold=True))
         for entry in members:
             _print_clause(entry, with_guidance=pattern != "*")
 
 
 def _print_clause(entry: Clause, *, with_guidance: bool) -> None:
-    click.echo(f"  {entry.level.value:<8} {entry.id}: {entry.title}")
+    echo(f"  {entry.level.value:<8} {entry.id}: {entry.title}")
     if entry.sources:
-        click.echo(" " * 11 + "; ".join(str(source) for source in entry.sources))
+        echo(" " * 11 + "; ".join(str(source) for source in entry.sources))
     if with_guidance:
         from mockbroker.spec.guidance import GUIDANCE  # noqa: PLC0415 - only when needed
 
         guidance = GUIDANCE[entry.id]
         for label, text in (("Why", guidance.why), ("To mend it", guidance.mend)):
             lines = textwrap.wrap(f"{label}: {text}", 89)
-            click.echo(textwrap.indent("\n".join(lines), " " * 11))
+            echo(textwrap.indent("\n".join(lines), " " * 11))
 
 
 def _clause_row(entry: Clause) -> dict[str, object]:
@@ -177,9 +178,9 @@ def explain(clients: tuple[Credentials, ...], profile: str, config: Path | None)
     from mockbroker.explain import UnreadableRequestError, explain_text  # noqa: PLC0415
 
     if sys.stdin.isatty():
-        click.echo("Paste a raw HTTP request or a curl command, then press Ctrl-D.", err=True)
+        echo("Paste a raw HTTP request or a curl command, then press Ctrl-D.", err=True)
     try:
         text = explain_text(sys.stdin.buffer.read(), find_profile(profile, config), clients)
     except UnreadableRequestError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(text)
+    echo(text)

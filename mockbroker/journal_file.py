@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -90,13 +93,22 @@ def _body(body: bytes, mask: Mask) -> str:
 class JournalFile:
     """A file to which exchanges are appended, a line for each, from any thread.
 
-    Raises OSError if the file cannot be opened.
+    One that is made can be read by its owner only (mode 0600); one that is there keeps its mode.
+    Raises OSError if the file cannot be opened, or is a symbolic link: whoever may write to the
+    directory could have it lead anywhere.
     """
 
     def __init__(self, path: Path, mask: Mask) -> None:
-        self._file = path.open("ab", buffering=0)
+        self._file = os.fdopen(_open(path), "ab", buffering=0)
         self._mask = mask
         self._lock = threading.Lock()
+
+    @property
+    def shared_mode(self) -> int:
+        """The file's permissions if others than its owner may read it, or else 0."""
+        status = os.fstat(self._file.fileno())
+        is_shared = stat.S_ISREG(status.st_mode) and os.name == "posix" and status.st_mode & 0o044
+        return stat.S_IMODE(status.st_mode) if is_shared else 0
 
     def write(self, exchange: Exchange) -> None:
         """Append an exchange. Raises OSError if it cannot be written."""
@@ -114,3 +126,17 @@ class JournalFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _open(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    no_link = getattr(os, "O_NOFOLLOW", 0)
+    try:
+        return os.open(path, flags | no_link, 0o600)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        if not path.exists() or path.is_file():
+            text = "it is a symbolic link; name the file that it leads to"
+            raise OSError(error.errno, text, str(path)) from error
+    return os.open(path, flags)  # to a device or a pipe, such as /dev/stdout

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import parse_qs
 
 from mockbroker.answers import NO_STORE, error_description, json_response
 from mockbroker.spec.catalogue import clause
 from mockbroker.spec.clause import Breach, Level
 from mockbroker.spec.credentials import TokenState
+from mockbroker.spec.forms import body_parameters
 from mockbroker.spec.messages import Request, Response
 
 __all__ = [
@@ -67,7 +67,8 @@ def _unsupported_grant(request: Request) -> Response | None:
 
 
 def _names_another_grant(request: Request) -> bool:
-    grants = parse_qs(request.body.decode("latin-1")).get("grant_type", [])
+    parameters = body_parameters(request)
+    grants = [value for name, value in parameters if name == "grant_type" and value]
     return len(grants) == 1 and grants[0].strip("\"' ") != "client_credentials"
 
 

@@ -7,7 +7,7 @@ itself, a fault can reach the socket, and no timer lives by a clock that a test 
 from __future__ import annotations
 
 import contextlib
-import selectors
+import ipaddress
 import socket
 import ssl
 import sys
@@ -17,9 +17,10 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from mockbroker.acceptor import Acceptor
 from mockbroker.app import Mounts, create_app
 from mockbroker.certificates import ServerCertificate
-from mockbroker.pool import ConnectionPool
+from mockbroker.pool import ConnectionPool, Phase
 from mockbroker.wire import Connection
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ BACKLOG = 128
 CONNECTION_LIMIT = 256
 HANDSHAKE_LIMIT_SECONDS = 10.0
 STOP_LIMIT_SECONDS = 5.0
-LOOK_SECONDS = 1.0
 
 
 def _ignore(_: str) -> None:
@@ -56,16 +56,27 @@ class Server:
     ) -> None:
         self._tls = tls
         self._on_refused = on_refused
+        self._pool = ConnectionPool(self._serve, CONNECTION_LIMIT)
         self._listener = _listen(host, port)
+        try:
+            self._acceptor = Acceptor(self._listener, self._take, self._pool)
+        except OSError:
+            self._listener.close()
+            raise
         self.port: int = self._listener.getsockname()[1]
         self.origin = f"{'https' if tls else 'http'}://{_visible(host)}:{self.port}"
         self.mounts = Mounts()
         self._app = create_app(self.mounts)
-        self._pool = ConnectionPool(self._serve, CONNECTION_LIMIT)
-        self._wake_up, self._woken = socket.socketpair()
-        self._acceptor: threading.Thread | None = None
+        self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._stop_lock = threading.Lock()
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether only programs on this machine can reach the server."""
+        address = ipaddress.ip_address(self._listener.getsockname()[0].partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None)
+        return bool((mapped or address).is_loopback)
 
     def mount(self, broker: Broker, prefix: str = "") -> None:
         """Serve a broker below a prefix, "" or like "/x7f3", and tell it its URLs.
@@ -83,22 +94,21 @@ class Server:
 
     def start(self) -> None:
         """Serve in a thread of its own."""
-        self._acceptor = threading.Thread(
-            target=self._accept_all, name="mockbroker-accept", daemon=True
+        self._thread = threading.Thread(
+            target=self._acceptor.run, name="mockbroker-accept", daemon=True
         )
-        self._acceptor.start()
+        self._thread.start()
 
     def serve_forever(self) -> None:
         """Serve in this thread until `interrupt` or `stop` is called."""
         try:
-            self._accept_all()
+            self._acceptor.run()
         finally:
             self.stop()
 
     def interrupt(self) -> None:
         """Make `serve_forever` return soon; takes no lock, so that a signal handler may call it."""
-        with contextlib.suppress(OSError):
-            self._wake_up.send(b".")
+        self._acceptor.interrupt()
 
     def stop(self) -> None:
         """Stop listening, end every answer under way and close every connection.
@@ -113,12 +123,11 @@ class Server:
         for prefix in self.mounts:
             with contextlib.suppress(KeyError):
                 self.unmount(prefix)
-        if self._acceptor is not None:
-            self._acceptor.join(STOP_LIMIT_SECONDS)
+        if self._thread is not None:
+            self._thread.join(STOP_LIMIT_SECONDS)
         self._listener.close()
         self._pool.stop()
-        self._wake_up.close()
-        self._woken.close()
+        self._acceptor.close()
 
     def __enter__(self) -> Server:
         self.start()
@@ -132,21 +141,16 @@ class Server:
     ) -> None:
         self.stop()
 
-    def _accept_all(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._listener, selectors.EVENT_READ)
-            selector.register(self._woken, selectors.EVENT_READ)
-            # A signal that another thread receives does not wake this one, whose turn it is to
-            # handle it: so it looks around now and then.
-            while self._woken not in {key.fileobj for key, _ in selector.select(LOOK_SECONDS)}:
-                with contextlib.suppress(OSError):  # nobody there, or gone already
-                    self._pool.take(self._accept_one())
-
-    def _accept_one(self) -> socket.socket:
-        sock, _ = self._listener.accept()
-        if self._tls is None:
-            return sock
-        return self._tls.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+    def _take(self, sock: socket.socket) -> None:
+        if self._tls is not None:
+            try:
+                sock = self._tls.context.wrap_socket(
+                    sock, server_side=True, do_handshake_on_connect=False
+                )
+            except OSError:  # the peer has gone already
+                sock.close()
+                return
+        self._pool.take(sock)
 
     def _serve(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -156,6 +160,7 @@ class Server:
         Connection(sock, self._app, self.origin, on_phase, self._on_refused).serve()
 
     def _shake_hands(self, sock: ssl.SSLSocket) -> None:
+        self._pool.note_phase(sock, Phase.IDLE)  # whoever says nothing asks for nothing
         sock.settimeout(HANDSHAKE_LIMIT_SECONDS)
         try:
             sock.do_handshake()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -28,6 +30,7 @@ __all__ = [
     "client_option",
     "config_option",
     "echo",
+    "escape_what_cannot_be_shown",
     "find_profile",
     "listening",
     "profile_option",
@@ -65,10 +68,22 @@ def _clients(
 def _client(text: str) -> Credentials:
     from mockbroker.spec.credentials import Credentials  # noqa: PLC0415 - only when needed
 
-    client_id, colon, secret = text.partition(":")
+    client_id, colon, secret = _as_utf8(text).partition(":")
     if not client_id or not colon:
         raise click.BadParameter("write it as ID:SECRET (the secret may have colons)")
     return Credentials(client_id, secret)
+
+
+def _as_utf8(text: str) -> str:
+    """The argument as the terminal sent it, also where the locale does not know its characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes that the locale does not know, kept by Python as they came
+        try:
+            return os.fsencode(text).decode()
+        except UnicodeError:
+            raise click.BadParameter("it is not valid UTF-8") from None
+    return text
 
 
 def _lifetime(
@@ -136,6 +151,11 @@ def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mockbroker-")))
         certificate = _certificate(directory, settings.host) if settings.tls else None
         server = _listen(settings.host, settings.port, certificate, log.refused)
+        if not server.is_on_loopback:
+            _warn(
+                f"--host {settings.host} is no loopback address: anyone who reaches this machine "
+                "can get tokens from this broker"
+            )
         server.mount(broker)
         broker.journal.subscribe(log.answered)
         yield broker, server
@@ -174,15 +194,14 @@ class _Log:
         self._tell(refusal_line(now, why), lambda file: file.write_refusal(now, why))
 
     def _tell(self, lines: str, write: Callable[[JournalFile], None]) -> None:
-        with contextlib.suppress(OSError):  # nobody reads the output any more
-            echo(lines)
-        if self._file is None:
-            return
-        try:
-            write(self._file)
-        except OSError as error:
-            self._file = None
-            click.echo(f"mockbroker: the journal ends here: {error.strerror}", err=True)
+        # the file first: nothing that becomes of the terminal may cost it a line
+        if self._file is not None:
+            try:
+                write(self._file)
+            except OSError as error:
+                self._file = None
+                _warn(f"the journal ends here: {error.strerror}")
+        echo(lines)
 
 
 def _journal_file(
@@ -193,9 +212,12 @@ def _journal_file(
     if path is None:
         return contextlib.nullcontext()
     try:
-        return contextlib.closing(JournalFile(path, broker.journal.mask))
+        file = JournalFile(path, broker.journal.mask)
     except OSError as error:
         raise click.ClickException(f"--journal {path}: {error.strerror}") from error
+    if file.shared_mode:
+        _warn(f"--journal {path} can be read by others (mode {file.shared_mode:04o}): chmod 600 it")
+    return contextlib.closing(file)
 
 
 def _make_broker(settings: ServeSettings) -> Broker:
@@ -247,6 +269,27 @@ def _stop_on_signals(stop: Callable[[], None]) -> None:
         signal.signal(number, lambda _number, _frame: stop())
 
 
-def echo(text: str) -> None:
-    """Print a text, coloured only where colours are wanted."""
-    click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
+def escape_what_cannot_be_shown() -> None:
+    """Have standard output and error escape what their encoding lacks, from now on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None, or a test's, are left alone
+            stream.reconfigure(errors="backslashreplace")
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a text, coloured only where colours are wanted; once nobody reads it, to nowhere."""
+    # named, because click would rather write UTF-8 where ASCII is wanted
+    stream = sys.stderr if err else sys.stdout
+    try:
+        click.echo(text, file=stream, color=False if os.environ.get("NO_COLOR") else None)
+    except BrokenPipeError:
+        with contextlib.suppress(OSError):  # or Python would fail at its end, by what is buffered
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+    except OSError:
+        pass  # a full disk, say; what the broker is for goes on
+
+
+def _warn(text: str) -> None:
+    echo(f"mockbroker: {text}", err=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,7 +21,15 @@ from mockbroker.spec.authorization import (
 )
 from mockbroker.spec.credentials import Credentials, same_text
 from mockbroker.spec.expectations import ApiExpectation, TokenExpectation
-from mockbroker.spec.forms import body_parameters, json_object, media_type, query_parameters
+from mockbroker.spec.forms import (
+    LOOKED_AT_BYTES,
+    body_parameters,
+    json_object,
+    media_type,
+    query_parameters,
+    unquoted,
+    unquoted_plus,
+)
 from mockbroker.spec.messages import Request
 
 __all__ = ["hint_for_api_call", "hint_for_token_request"]
@@ -217,9 +224,10 @@ def _percent_encoded(facts: _TokenFacts) -> str:
     if facts.is_right or facts.decoded is None or b"%" not in facts.decoded + b"%":
         return ""
     raw = facts.expectation.profile.basic_encoding == "raw"
+    decoded_pair = ":".join(map(unquoted_plus, facts.pair))
     for pair in facts.expectation.credentials:
         plain = f"{pair.client_id}:{pair.client_secret}"
-        if raw and same_text(":".join(map(urllib.parse.unquote_plus, facts.pair)), plain):
+        if raw and same_text(decoded_pair, plain):
             return (
                 "the credentials were percent-encoded before Base64 (as RFC 6749, 2.3.1, has it); "
                 "this broker takes them as they are"
@@ -262,7 +270,7 @@ def _unknown_client(facts: _TokenFacts) -> str:
 
 
 def _literal_braces(facts: _TokenFacts) -> str:
-    body = facts.request.body.strip()
+    body = facts.request.body[:LOOKED_AT_BYTES].strip()
     is_literal = _LITERAL.fullmatch(body) and json_object(facts.request) is None
     return (
         (
@@ -403,6 +411,6 @@ def _decoded_token(token: str, expectation: ApiExpectation) -> str:
     pairs = {f"{pair.client_id}:{pair.client_secret}" for pair in expectation.credentials}
     if decoded in pairs:
         return "these are the client's credentials; ask the token endpoint for a token first"
-    if urllib.parse.unquote(token) in expectation.token_values:
+    if unquoted(token) in expectation.token_values:
         return "the token was percent-encoded; send it as provided"
     return ""

@@ -8,50 +8,14 @@ import re
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import requests
 
+from tests.broker.programs import MAIN, run, serving, token_url
+
 GRANT = {"grant_type": "client_credentials"}
-MAIN = (sys.executable, "-c", "from mockbroker.cli import main; main()")
-
-
-def run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own program
-        [*MAIN, *arguments], input=text, capture_output=True, text=True, timeout=30, check=False
-    )
-
-
-@contextmanager
-def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A broker in a process of its own, and the banner that it printed."""
-    process = subprocess.Popen(  # noqa: S603 - our own program
-        [*MAIN, "serve", "--port", "0", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        banner = ""
-        while "curl" not in banner:
-            line = process.stdout.readline()
-            assert line, process.stderr and process.stderr.read()
-            banner += line
-        yield process, banner
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def token_url(banner: str) -> str:
-    found = re.search(r"token URL +(\S+)", banner)
-    assert found
-    return found[1]
 
 
 def test_serve_with_tls_names_the_ca_file_that_clients_must_trust():
@@ -255,6 +219,176 @@ def test_explain_says_when_it_cannot_read_the_text(text):
     done = run("explain", text=text)
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr.count("\n") == 1
+
+
+NARROW = [
+    {"PYTHONIOENCODING": "ascii"},
+    {"PYTHONIOENCODING": "cp1252"},
+    {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+]
+
+
+@pytest.mark.parametrize("variables", NARROW, ids=lambda variables: "-".join(variables.values()))
+@pytest.mark.parametrize("command", ["serve", "audit"])
+def test_what_the_terminal_cannot_show_is_escaped_and_loses_no_line(tmp_path, command, variables):
+    file = tmp_path / "journal.jsonl"
+    client, secret = "käse你", "schlüssel"
+    given = ("--client", f"{client}:{secret}", "--journal", str(file))
+    with serving(*given, command=command, **variables) as (process, banner):
+        url = token_url(banner)
+        pair = (client.encode(), secret.encode())
+        assert requests.post(url, data=GRANT, auth=pair, timeout=5).status_code == 200
+        body = "grant_type=client_credentials&%E4%BD%A0=1"
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        requests.post(url, data=body, headers=form, auth=pair, timeout=5)
+        process.terminate()
+        output, errors = process.communicate(timeout=20)
+    assert len(file.read_text().splitlines()) == 2
+    assert "Traceback" not in errors
+    assert "\\u4f60" in banner
+    assert "\\u4f60" in output
+    assert "token #1, ok" in output
+
+
+@pytest.mark.parametrize("variables", NARROW, ids=lambda variables: "-".join(variables.values()))
+def test_commands_that_only_print_escape_what_the_terminal_cannot_show(variables):
+    for arguments in ((), ("--json",), ("request.method",)):
+        done = run("clauses", *arguments, **variables)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(run("clauses", "--json", **variables).stdout)
+    text = (
+        "curl -u shop:s3 -d grant_type=client_credentials -d '%E4%BD%A0=1' http://h/request-token"
+    )
+    done = run("explain", text=text, **variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u4f60" in done.stdout
+    done = run("clauses", "没有", **variables)
+    assert done.returncode == 4
+    assert "Traceback" not in done.stderr
+
+
+def test_a_client_that_is_not_utf_8_is_a_usage_error():
+    done = subprocess.run(  # noqa: S603 - our own program
+        [*MAIN, "serve", "--client", b"k\xe4se:x"], capture_output=True, timeout=30, check=False
+    )
+    assert done.returncode == 4
+    assert b"not valid UTF-8" in done.stderr
+
+
+def test_a_reader_that_goes_away_stops_neither_the_broker_nor_its_journal(tmp_path):
+    file = tmp_path / "journal.jsonl"
+    with serving("--journal", str(file)) as (process, banner):
+        assert process.stdout is not None
+        process.stdout.close()
+        for _ in range(3):
+            assert requests.get(token_url(banner), timeout=5).status_code == 405
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert len(file.read_text().splitlines()) == 3
+
+
+def test_a_reader_that_was_never_there_does_not_keep_the_broker_from_serving(tmp_path):
+    file = tmp_path / "journal.jsonl"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [*MAIN, "serve", "--port", str(port), "--journal", str(file)],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    try:
+        assert answer_at(f"http://127.0.0.1:{port}/v2/") == 401
+        process.terminate()
+        assert process.communicate(timeout=10)[1] == ""
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert len(file.read_text().splitlines()) == 1
+
+
+def answer_at(url: str) -> int:
+    """The status of the first answer there, once somebody listens."""
+    retries = requests.adapters.Retry(total=None, connect=12, backoff_factor=0.1)
+    with requests.Session() as session:
+        session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retries))
+        return session.get(url, timeout=5).status_code
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs permissions")
+def test_a_journal_file_that_is_made_is_for_its_owner_only(tmp_path):
+    file = tmp_path / "journal.jsonl"
+    for _ in range(2):
+        with serving("--journal", str(file)) as (process, _):
+            process.terminate()
+            assert process.communicate(timeout=10)[1] == ""
+        assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs permissions")
+def test_a_journal_file_that_others_may_read_keeps_its_mode_and_is_told_of(tmp_path):
+    file = tmp_path / "journal.jsonl"
+    file.touch()
+    file.chmod(0o640)
+    with serving("--journal", str(file)) as (process, _):
+        process.terminate()
+        errors = process.communicate(timeout=10)[1]
+    assert errors == (
+        f"mockbroker: --journal {file} can be read by others (mode 0640): chmod 600 it\n"
+    )
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
+@pytest.mark.parametrize("there", [True, False])
+def test_a_journal_file_that_is_a_symbolic_link_is_refused(tmp_path, there):
+    target, link = tmp_path / "target", tmp_path / "link.jsonl"
+    if there:
+        target.touch()
+    link.symlink_to(target)
+    done = run("serve", "--journal", str(link))
+    assert done.returncode == 4
+    assert "it is a symbolic link; name the file that it leads to" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert target.exists() == there
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a device")
+def test_a_journal_file_may_be_a_device_that_a_link_leads_to(tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to("/dev/null")
+    with serving("--journal", str(link)) as (process, banner):
+        assert requests.get(token_url(banner), timeout=5).status_code == 405
+        process.terminate()
+        assert process.communicate(timeout=10)[1] == ""
+
+
+def test_a_directory_is_no_journal_file(tmp_path):
+    done = run("serve", "--journal", str(tmp_path))
+    assert done.returncode == 4
+    assert "directory" in done.stderr
+
+
+def test_a_host_beyond_loopback_is_warned_of_in_one_line():
+    with serving("--host", "0.0.0.0") as (process, banner):  # noqa: S104 - what is warned of
+        assert requests.get(token_url(banner), timeout=5).status_code == 405
+        process.terminate()
+        errors = process.communicate(timeout=10)[1]
+    assert "anyone who reaches this machine can get tokens" in errors
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
+def test_a_host_on_loopback_is_not(host):
+    with serving("--host", host) as (process, _):
+        process.terminate()
+        assert process.communicate(timeout=10)[1] == ""
 
 
 @pytest.mark.parametrize("lifetime", ["inf", "nan", "-1"])

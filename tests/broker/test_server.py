@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import select
 import socket
 import threading
@@ -304,7 +305,7 @@ def test_tls_at_a_port_without_it_is_told(broker):
 
 
 def test_a_request_that_does_not_end_in_time_is_told(broker, monkeypatch):
-    monkeypatch.setattr("mockbroker.wire.REQUEST_LIMIT_SECONDS", 0.1)
+    monkeypatch.setattr("mockbroker.intake.REQUEST_LIMIT_SECONDS", 0.1)
     with connect(broker) as sock:
         sock.sendall(token_request(broker)[:-3])
         answer = read_all(sock)
@@ -348,3 +349,95 @@ def test_two_lengths_of_one_body_are_refused_and_the_connection_ends(broker):
     assert b"both a Transfer-Encoding and a Content-Length" in answer
     assert answer.count(b"HTTP/1.1") == 1
     assert len(broker.journal) == 0
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        (b"CONNECT /v2/a HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer TOKEN\r\n\r\n", 405),
+        (b"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n", 405),
+        (b"GET h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n", 400),
+        (b"GET v2/a HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+        (b"GET ftp://h/v2/a HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+        (b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"OPTIONS /v2/a HTTP/1.1\r\nHost: h\r\n\r\n", 401),
+        (b"TRACE /v2/a HTTP/1.1\r\nHost: h\r\nX: hush\r\n\r\n", 401),
+        (b"TRACE /v2/a HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer TOKEN\r\n\r\n", 200),
+        (b"get /v2/a HTTP/1.1\r\nHost: h\r\n\r\n", 401),
+        (b"head /v2/a HTTP/1.1\r\nHost: h\r\n\r\n", 401),
+        (b"post /auth-broker/request-token HTTP/1.1\r\nHost: h\r\n\r\n", 405),
+        (b"GET http://h/v2/a HTTP/1.1\r\nHost: h\r\n\r\n", 401),
+        (b"GET http://h?x HTTP/1.1\r\nHost: h\r\n\r\n", 404),
+        (b"GET /v2/a HTTP/1.0\r\n\r\n", 401),
+        (b"GET /v2/a HTTP/1.1\r\nHost: \xff\xfe/?\r\n\r\n", 401),
+        (b"GET /v2/a HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", 401),
+        (b"GET /v2/a HTTP/1.1\r\nHost: h\r\nExpect: the-unexpected\r\n\r\n", 401),
+        (b"\r\n\r\nGET /v2/a HTTP/1.1\r\nHost: h\r\n\r\n", 401),
+        (b"GET /v2/a HTTP/1.1\r\nHost", 400),
+        (b"POST /v2/a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\na", 400),
+    ],
+)
+def test_whatever_a_peer_sends_it_gets_one_answer_and_the_broker_no_traceback(
+    broker, caplog, message, status
+):
+    with connect(broker) as sock:
+        sock.sendall(token_request(broker))
+        token = json.loads(read_answer(sock).partition(b"\r\n\r\n")[2])["access_token"]
+    with connect(broker) as sock:
+        sock.sendall(message.replace(b"TOKEN", token.encode()))
+        sock.shutdown(socket.SHUT_WR)
+        answer = read_all(sock)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"hush" not in answer
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [
+        (b" /v2/a HTTP/1.1\r\nHost: h\r\n\r\n", 401),
+        (b" /v2/a HTTP/1.1\r\nHost: h\r\nContent-Length: 2000000\r\n\r\n", 413),
+        (b" /v2/a HTTP/1.1\r\nHost: h\r\n" + b"X: y\r\n" * 150 + b"\r\n", 431),
+        (b" /v2/a HTTP/1.1\r\nHost: h\r\nX: " + b"y" * 70_000 + b"\r\n\r\n", 431),
+        (b" /v2/a HTTP/1.1\r\nHost: h\r\nno colon\r\n\r\n", 400),
+        (b" /v2/a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (b" nonsense\r\n\r\n", 400),
+        (b" /v2/a HTT", 400),
+    ],
+)
+def test_head_is_answered_by_a_head_and_no_body_whatever_is_wrong_with_it(
+    broker, caplog, rest, status
+):
+    with connect(broker) as sock:
+        sock.sendall(b"HEAD" + rest)
+        sock.shutdown(socket.SHUT_WR)
+        answer = read_all(sock)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"content-length: " in head.lower()
+    assert body == b""
+    assert caplog.text == ""
+
+
+def test_an_answer_survives_what_comes_after_the_last_request(broker):
+    for _ in range(20):
+        with connect(broker) as sock:
+            sock.sendall(token_request(broker, "Connection: close") + b"\r\n" + b"x" * 100_000)
+            assert read_all(sock).startswith(b"HTTP/1.1 200")
+
+
+def test_a_line_end_after_a_body_begins_no_request(broker):
+    with connect(broker) as sock:
+        for _ in range(2):
+            sock.sendall(token_request(broker) + b"\r\n")
+            assert read_answer(sock).startswith(b"HTTP/1.1 200")
+    assert len(broker.journal) == 2
+
+
+def test_only_the_first_origin_is_taken_off_a_target(broker):
+    with connect(broker) as sock:
+        sock.sendall(b"GET http://h/v2/?to=http://other/x HTTP/1.1\r\nHost: h\r\n\r\n")
+        read_answer(sock)
+    assert broker.journal[0].request.target == "/v2/?to=http://other/x"

@@ -53,10 +53,11 @@ MESSAGE_CLAUSES = PASSIVE_CLAUSES - TRACE_JUDGES.keys()
 def judge_token_request(request: Request, expectation: TokenExpectation) -> tuple[Breach, ...]:
     """Every clause of the chapters ``request`` and ``basic`` that the request breaks."""
     breaches = (*judge_request(request, expectation), *judge_basic(request, expectation))
-    return tuple(
-        replace(breach, hint=hint_for_token_request(request, expectation, _chapter_of(breach)))
-        for breach in breaches
-    )
+    hints = {
+        chapter: hint_for_token_request(request, expectation, chapter)
+        for chapter in {_chapter_of(breach) for breach in breaches}
+    }
+    return tuple(replace(breach, hint=hints[_chapter_of(breach)]) for breach in breaches)
 
 
 def _chapter_of(breach: Breach) -> str:

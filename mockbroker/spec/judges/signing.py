@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
-import urllib.parse
 from collections.abc import Iterator
 
 from mockbroker.spec.authorization import is_b64token, read_authorization
 from mockbroker.spec.clause import Breach
 from mockbroker.spec.expectations import ApiExpectation
-from mockbroker.spec.forms import body_parameters, query_parameters
+from mockbroker.spec.forms import (
+    LOOKED_AT_BYTES,
+    body_parameters,
+    query_parameters,
+    unquoted,
+)
 from mockbroker.spec.messages import Request
 
 __all__ = ["judge_signing"]
@@ -71,14 +75,14 @@ def _header_only(request: Request, expectation: ApiExpectation) -> Iterator[Brea
 def _holds_a_token(text: str, expectation: ApiExpectation) -> bool:
     if not text:
         return False
-    texts = (text, urllib.parse.unquote(text))
+    texts = (text, unquoted(text[:LOOKED_AT_BYTES]))
     telling = (t for t in expectation.token_values if len(t) >= _SHORTEST_TELLING_TOKEN)
     return any(token in each for token in telling for each in texts)
 
 
 def _no_credentials(request: Request, expectation: ApiExpectation) -> Iterator[Breach]:
     fields = " ".join(value for _, value in request.headers)
-    texts = (fields, request.target, urllib.parse.unquote(request.target))
+    texts = (fields, request.target, unquoted(request.target))
     everything = "\n".join((*texts, request.body.decode("latin-1")))
     for pair in expectation.credentials:
         basic = f"{pair.client_id}:{pair.client_secret}".encode("utf-8", "surrogatepass")
