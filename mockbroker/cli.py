@@ -13,6 +13,8 @@ import click
 
 from mockbroker.serving import (
     ServeSettings,
+    StopSignals,
+    announce,
     client_option,
     config_option,
     find_profile,
@@ -77,8 +79,10 @@ def main() -> None:
 @serve_options
 def serve(settings: ServeSettings) -> None:
     """Run the broker until Ctrl-C, saying what is wrong with each request."""
+    signals = StopSignals()
     with listening(settings) as (broker, server):
-        serve_and_log(broker, server)
+        announce(broker)
+        serve_and_log(broker, server, signals)
 
 
 @cli.command()

@@ -9,7 +9,7 @@ What holds where: Linux finds every descendant of a root that lives and is a sub
 other root, those linked to it by a living parent, a process group or a session. macOS has no
 subreapers, so only the second holds there. On Windows `end_tree` ends the root alone.
 
-This module imports nothing but the standard library, and runs as a file of its own.
+`mockbroker.supervisor` runs a program below a root of that kind.
 """
 
 from __future__ import annotations
@@ -123,22 +123,22 @@ def end_tree(pid: int, *, grace_seconds: float = 5.0) -> Ending:
     return _end(pid, grace_seconds, _no_one)
 
 
-def end_descendants(*, grace_seconds: float = 5.0) -> Ending:
-    """End all that the calling process started, as `end_tree` does, and wait for all of it.
-
-    For a process whose children are all of this kind: it takes the exit status of each of them,
-    also from a `subprocess.Popen` that has not asked for it.
-    """
-    ending = _end(os.getpid(), grace_seconds, reap_all)
-    reap_all()
-    return ending
-
-
 def reap_all() -> None:
     """Wait for every child of the calling process that has ended."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
+
+
+def end_descendants(*, grace_seconds: float = 5.0, reap: Callable[[], None] = reap_all) -> Ending:
+    """End all that the calling process started, as `end_tree` does, and wait for all of it.
+
+    For a process whose children are all of this kind: ``reap``, called while they end, takes the
+    exit status of each of them, also from a `subprocess.Popen` that has not asked for it.
+    """
+    ending = _end(os.getpid(), grace_seconds, reap)
+    reap()
+    return ending
 
 
 def _no_one() -> None:

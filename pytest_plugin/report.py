@@ -118,8 +118,13 @@ class Report:
     def conforms(self) -> bool:
         """Whether something was tested, nothing binding was broken, and no MUST was blocked.
 
-        Failures that are known do not count.
+        Failures that are known do not count. Traffic that was merely observed shows violations,
+        never that there are none.
         """
+        return self._is_clean and not self.observed
+
+    @property
+    def _is_clean(self) -> bool:
         if self.interrupted or self.driver_failures:
             return False
         return self._was_reached and not self.failures and not self.blocked
@@ -154,12 +159,15 @@ class Report:
 
     @property
     def exit_status(self) -> int:
-        """0 conforms, 1 does not, 4 the driver failed, 5 nothing was tested; as pytest has it."""
+        """0 conforms, 1 does not, 4 the driver failed, 5 nothing was tested; as pytest has it.
+
+        0 as well if no violation was seen in traffic that was merely observed.
+        """
         if self.driver_failures:
             return 4
         if not self._was_reached:
             return 5
-        return 0 if self.conforms else 1
+        return 0 if self._is_clean else 1
 
     @property
     def _was_reached(self) -> bool:

@@ -212,6 +212,10 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
         known = ", known failures aside" if report.count(Verdict.KNOWN) else ""
         said = f"{counts}{_left_out(report)}"
         yield Line(f"  ✓ CONFORMS at level {report.fail_on.value}{known}: {said}", "green")
+    elif report.observed and not report.exit_status:
+        unseen = f"{report.count(Verdict.NOT_TESTED)} clauses not exercised"
+        level = report.fail_on.value
+        yield Line(f"  ✓ no violation seen at level {level}; {unseen}: {counts}", "green")
     elif report.interrupted and not report.failures:
         yield Line(f"  ? INTERRUPTED: {counts}", "purple")
     elif report.driver_failures:
