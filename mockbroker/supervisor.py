@@ -33,6 +33,9 @@ _CODE = (
     "import sys; root, control, grace, *argv = sys.argv[1:]; sys.path.insert(0, root); "
     "from mockbroker.supervisor import supervise; supervise(int(control), float(grace), argv)"
 )
+_PLEASE = b"."
+_ORPHANS_GRACE_SECONDS = 0.2
+"""How long what runs has for ending once we were killed: who does that wants an end of it."""
 _ENDING_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
@@ -81,7 +84,7 @@ class SupervisedProgram:
         Returns when nothing is left. Calling it again says the same; safe from any thread.
         """
         with contextlib.suppress(OSError):  # the supervisor has ended already
-            self._control.shutdown(socket.SHUT_WR)
+            self._control.sendall(_PLEASE)
         return self._ending.result()
 
     def _listen(self) -> None:
@@ -118,8 +121,9 @@ def supervise(control: int, grace_seconds: float, argv: Sequence[str]) -> None:
             os.setpgid(0, 0)  # what the terminal says is for the program and for our parent
         _report(ours, pid=program.pid)
         running = _Running(program.pid, ours)
-        running.wait_until_over()
-        ending = end_descendants(grace_seconds=grace_seconds, reap=running.reap)
+        is_orphan = running.wait_until_over()
+        grace = _ORPHANS_GRACE_SECONDS if is_orphan else grace_seconds
+        ending = end_descendants(grace_seconds=grace, reap=running.reap)
         _report(ours, **asdict(ending))
 
 
@@ -139,23 +143,37 @@ class _Running:
                     self._is_over = True
                     _report(self._control, exit=os.waitstatus_to_exitcode(ended[1]))
 
-    def wait_until_over(self) -> None:
-        """Wait until it ends, or is to end: because we are asked to, or nobody is there to ask."""
+    def wait_until_over(self) -> bool:
+        """Wait until it ends or is to end; return whether because nobody is there any more."""
         woken, wake_up = socket.socketpair()
+        wake_up.setblocking(False)  # noqa: FBT003 - its one argument
         with woken, wake_up, selectors.DefaultSelector() as selector:
-            wake_up.setblocking(False)  # noqa: FBT003 - its one argument
             signal.set_wakeup_fd(wake_up.fileno(), warn_on_full_buffer=False)
             for number in (signal.SIGCHLD, *_ENDING_SIGNALS):
                 signal.signal(number, lambda _number, _frame: None)
             selector.register(woken, selectors.EVENT_READ)
             selector.register(self._control, selectors.EVENT_READ)
-            self.reap()  # what ended before its signal had a handler
-            while not self._is_over:
-                ready = [key.fileobj for key, _ in selector.select()]
-                if self._control in ready or not _ENDING_SIGNALS.isdisjoint(woken.recv(64)):
-                    break
-                self.reap()
-            signal.set_wakeup_fd(-1)
+            try:
+                return self._wait(selector, woken)
+            finally:
+                signal.set_wakeup_fd(-1)
+
+    def _wait(self, selector: selectors.BaseSelector, woken: socket.socket) -> bool:
+        self.reap()  # what ended before its signal had a handler
+        while not self._is_over:
+            ready = [key.fileobj for key, _ in selector.select()]
+            if self._control in ready:
+                return not self._is_asked()
+            if not _ENDING_SIGNALS.isdisjoint(woken.recv(64)):
+                return False
+            self.reap()
+        return False
+
+    def _is_asked(self) -> bool:
+        try:
+            return bool(self._control.recv(len(_PLEASE)))
+        except ConnectionResetError:  # it ended without having read what we reported
+            return False
 
 
 def _report(control: socket.socket, **facts: Any) -> None:

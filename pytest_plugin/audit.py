@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["audit", "report_on"]
 
 NOT_PASSIVE = "not observable from traffic alone; `mockbroker check` plays scenarios"
+_NOT_WRITTEN = 3
+"""Exit status, as pytest's for an internal error: the verdict is not where it should be."""
 
 _Ask = Callable[[], None]
 
@@ -82,8 +84,8 @@ def audit(
     It serves as `mockbroker serve` does. Press Enter, or send it SIGUSR1, for the verdict so far.
     With a COMMAND it runs that, tells it of the broker by environment variables, and judges when
     it ends; the port is a free one unless chosen, and Enter is for the COMMAND.
-    Exit status: 0 no violation seen, 1 a violation, 5 nothing was tested; that of a COMMAND that
-    fails.
+    Exit status: that of a COMMAND that fails; else 0 no violation seen, 1 a violation, 3 a report
+    could not be written, 5 nothing was tested.
     """
     from mockbroker.observation import Observation  # noqa: PLC0415 - Flask only if served
 
@@ -111,7 +113,8 @@ def audit(
     try:
         write_outputs(final, files)
     except OutputError as error:
-        raise click.ClickException(str(error)) from error
+        click.echo(f"mockbroker: {error}", err=True)
+        context.exit(_NOT_WRITTEN)
     context.exit(failure or final.exit_status)
 
 

@@ -35,6 +35,7 @@ _STANDINGS = {
     Standing.KNOWN: ("k", "yellow"),
     Standing.STALE: ("s", "red"),
     Standing.EXPIRED: ("✗", "red"),
+    Standing.NO_REASON: ("✗", "red"),
     Standing.UNMATCHED: ("?", "purple"),
 }
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "→": ">", "·": "-", "…": "...", "“": '"', "”": '"'})
@@ -183,6 +184,8 @@ def _becomes(listing: Listing) -> str:
         return "passes; remove its entry"
     if listing.standing is Standing.EXPIRED:
         return f"on {listing.failure.expires}; mend it, or give it another date"
+    if listing.standing is Standing.NO_REASON:
+        return f"replace {listing.failure.reason!r} by the reason why this may fail"
     if listing.standing is Standing.UNMATCHED:
         return f"{listing.found.verdict.value}, {listing.found.reason}"
     return ""
@@ -214,8 +217,7 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
         yield Line(f"  ✓ CONFORMS at level {report.fail_on.value}{known}: {said}", "green")
     elif report.observed and not report.exit_status:
         unseen = f"{report.count(Verdict.NOT_TESTED)} clauses not exercised"
-        level = report.fail_on.value
-        yield Line(f"  ✓ no violation seen at level {level}; {unseen}: {counts}", "green")
+        yield Line(f"  ✓ no violation seen; {unseen}: {counts}", "green")
     elif report.interrupted and not report.failures:
         yield Line(f"  ? INTERRUPTED: {counts}", "purple")
     elif report.driver_failures:
