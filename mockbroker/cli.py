@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mockbroker.own_packages import OWN_PACKAGES, load_own_package
 from mockbroker.serving import (
     ServeSettings,
     StopSignals,
@@ -46,6 +47,8 @@ class _Commands(click.Group):
         if own is not None:
             return own
         found = [entry for entry in _registered() if entry.name == cmd_name]
+        for name in OWN_PACKAGES if found else ():
+            load_own_package(name)
         command: click.Command | None = found[0].load() if found else None
         return command
 
