@@ -14,8 +14,11 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 import click
 
 from mockbroker.escaping import printable_lines
+from mockbroker.own_packages import OWN_PACKAGES, load_own_package
 from mockbroker.serving import (
     ServeSettings,
+    StopSignals,
+    announce,
     client_option,
     config_option,
     echo,
@@ -49,6 +52,8 @@ class _Commands(click.Group):
         if own is not None:
             return own
         found = [entry for entry in _registered() if entry.name == cmd_name]
+        for name in OWN_PACKAGES if found else ():
+            load_own_package(name)
         command: click.Command | None = found[0].load() if found else None
         return command
 
@@ -112,8 +117,10 @@ def _is_flushed(stream: IO[str]) -> bool:
 @serve_options
 def serve(settings: ServeSettings) -> None:
     """Run the broker until Ctrl-C, saying what is wrong with each request."""
+    signals = StopSignals()
     with listening(settings) as (broker, server):
-        serve_and_log(broker, server)
+        announce(broker)
+        serve_and_log(broker, server, signals)
 
 
 @cli.command()

@@ -9,7 +9,7 @@ What holds where: Linux finds every descendant of a root that lives and is a sub
 other root, those linked to it by a living parent, a process group or a session. macOS has no
 subreapers, so only the second holds there. On Windows `end_tree` ends the root alone.
 
-This module imports nothing but the standard library, and runs as a file of its own.
+`mockbroker.supervisor` runs a program below a root of that kind.
 """
 
 from __future__ import annotations
@@ -109,29 +109,18 @@ def descendants(pid: int) -> list[Process]:
     That is what descends from it by parents, and the members of a process group or session that
     it, or one of those, leads; so its children are found after its end as well.
     """
-    return [each for each in _tree({pid}, _own_line()) if each.pid != pid]
+    return [each for each in _members(_table(), {pid}, _own_line()) if each.pid != pid]
 
 
 def end_tree(pid: int, *, grace_seconds: float = 5.0) -> Ending:
     """End a process and everything that it started; return when all of it has ended.
 
     Each gets SIGTERM (and SIGCONT, if it was stopped); what has not ended ``grace_seconds`` later
-    is killed. With 0 all is killed at once. Whoever started the process still has to wait for it.
-    The calling process and its ancestors are spared, even where they descend from ``pid``.
-    Raises nothing for a process that has ended. Safe to call from any thread.
+    is killed. With 0 all is killed at once. The calling process and its ancestors are spared.
+    A process that has ended is no error; what is left of its group is ended. The caller still has
+    to wait for the root, if that is its child. Safe to call from any thread.
     """
-    return _end({pid}, grace_seconds, _no_one)
-
-
-def end_descendants(*, grace_seconds: float = 5.0) -> Ending:
-    """End all that the calling process started, as `end_tree` does, and wait for all of it.
-
-    For a process whose children are all of this kind: it takes the exit status of each of them,
-    also from a `subprocess.Popen` that has not asked for it.
-    """
-    ending = _end({os.getpid()}, grace_seconds, reap_all)
-    reap_all()
-    return ending
+    return _end(pid, grace_seconds, _no_one)
 
 
 def reap_all() -> None:
@@ -141,6 +130,17 @@ def reap_all() -> None:
             pass
 
 
+def end_descendants(*, grace_seconds: float = 5.0, reap: Callable[[], None] = reap_all) -> Ending:
+    """End all that the calling process started, as `end_tree` does, and wait for all of it.
+
+    For a process whose children are all of this kind: ``reap``, called while they end, takes the
+    exit status of each of them, also from a `subprocess.Popen` that has not asked for it.
+    """
+    ending = _end(os.getpid(), grace_seconds, reap)
+    reap()
+    return ending
+
+
 def _no_one() -> None:
     """Reap nobody: the children are somebody else's to wait for."""
 
@@ -148,52 +148,68 @@ def _no_one() -> None:
 # Ending
 
 
-def _end(roots: Collection[int], grace_seconds: float, reap: Callable[[], None]) -> Ending:
-    seen = _Seen(roots)
+def _end(root: int, grace_seconds: float, reap: Callable[[], None]) -> Ending:
+    tree = _Tree(root)
     if grace_seconds > 0:
-        for process in seen.alive():
+        for process in tree.alive():
             _send(process, signal.SIGTERM)
             _send(process, signal.SIGCONT)
-        if seen.have_ended(grace_seconds, reap):
+        if tree.has_ended(grace_seconds, reap):
             return Ending((), ())
     killed: dict[int, Process] = {}
     until = _seconds() + _KILLING_SECONDS
-    while (alive := seen.alive()) and _seconds() < until:
-        # All are stopped before any is killed: a stopped process starts no other one. The roots
-        # are killed last: an orphan goes to a subreaper only while that lives.
-        for process in alive:
-            _send(process, signal.SIGSTOP)
-        for process in _roots_last(seen.alive(), roots):
+    while (alive := tree.alive()) and _seconds() < until:
+        # All are stopped before any is killed: a stopped process starts no other one. The root
+        # is killed last: an orphan goes to a subreaper only while that lives.
+        tree.stop(alive)
+        alive = tree.alive()
+        for process in [each for each in alive if each.pid != root] or alive:
             killed[process.pid] = process
             _send(process, signal.SIGKILL)
-        seen.have_ended(_SHORTEST_PAUSE_SECONDS, reap)
-    left = tuple(seen.alive())
+        tree.has_ended(_SHORTEST_PAUSE_SECONDS, reap)
+    left = tuple(tree.alive())
     left_pids = {each.pid for each in left}
     return Ending(tuple(p for p in killed.values() if p.pid not in left_pids), left)
 
 
-def _roots_last(processes: list[Process], roots: Collection[int]) -> list[Process]:
-    """All but the roots; the roots once nothing else is left."""
-    return [each for each in processes if each.pid not in roots] or processes
+class _Tree:
+    """A process and what it started, as they come and go.
 
-
-class _Seen:
-    """The processes of some trees, as they come and go.
-
-    A process that ends takes along the link to its children, so each that was seen once counts
-    as a root from then on.
+    A process that ends takes along the link to its children, so each that was seen once is
+    looked for from then on.
     """
 
-    def __init__(self, roots: Collection[int]) -> None:
-        self._pids = set(roots)
+    def __init__(self, root: int) -> None:
         self._spared = _own_line()
+        self._seen: dict[int, str | None] = {root: None}
+        """When each was started, by pid; a pid may pass on to a process of somebody else's."""
 
     def alive(self) -> list[Process]:
-        alive = _tree(self._pids, self._spared)
-        self._pids.update(each.pid for each in alive)
+        """What has not ended."""
+        table = _table()
+        now = {each.pid: each.started for each in table}
+        seen = {
+            pid for pid, started in self._seen.items() if started in (None, now.get(pid, started))
+        }
+        alive = _members(table, seen, self._spared)
+        self._seen.update((each.pid, each.started) for each in alive)
         return alive
 
-    def have_ended(self, seconds: float, reap: Callable[[], None]) -> bool:
+    def stop(self, processes: Collection[Process]) -> None:
+        """Stop processes, those of a group that one of the tree leads at one blow.
+
+        Thus a process that forks and ends, again and again, does not slip through.
+        """
+        leaders = self._seen.keys() - self._spared
+        for group in leaders & {each.group for each in processes}:
+            with contextlib.suppress(OSError):
+                os.killpg(group, signal.SIGSTOP)
+        for process in processes:
+            if process.group not in leaders:
+                _send(process, signal.SIGSTOP)
+
+    def has_ended(self, seconds: float, reap: Callable[[], None]) -> bool:
+        """Whether all of it ends within some seconds."""
         until, pause = _seconds() + seconds, _SHORTEST_PAUSE_SECONDS
         while True:
             reap()
@@ -227,13 +243,14 @@ def _seconds() -> float:
 # The process table
 
 
-def _tree(roots: Collection[int], spared: Collection[int]) -> list[Process]:
+def _members(
+    table: Collection[Process], roots: Collection[int], spared: Collection[int]
+) -> list[Process]:
     """What belongs to some processes and has not ended, themselves included.
 
     The group or session of one that is spared does not count: in ``audit … | tee log`` tee is in
     the group that audit leads.
     """
-    table = _table()
     members, before = set(roots), -1
     while len(members) != before:
         before = len(members)

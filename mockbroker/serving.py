@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ServeSettings",
+    "StopSignals",
+    "announce",
     "client_option",
     "config_option",
     "echo",
@@ -36,6 +38,7 @@ __all__ = [
     "profile_option",
     "serve_and_log",
     "serve_options",
+    "unheard_if_nobody_listens",
 ]
 
 
@@ -148,8 +151,7 @@ def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
     broker = _make_broker(settings)
     with contextlib.ExitStack() as stack:
         log = _Log(broker, stack.enter_context(_journal_file(settings.journal, broker)))
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mockbroker-")))
-        certificate = _certificate(directory, settings.host) if settings.tls else None
+        certificate = stack.enter_context(_certificate(settings.host)) if settings.tls else None
         server = _listen(settings.host, settings.port, certificate, log.refused)
         if not server.is_on_loopback:
             _warn(
@@ -161,15 +163,64 @@ def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
         yield broker, server
 
 
-def serve_and_log(broker: Broker, server: Server) -> None:
-    """Serve until Ctrl-C or SIGTERM, saying what is wrong with each request."""
+class StopSignals:
+    """SIGINT, SIGTERM and SIGHUP, taken for the wish to stop from when this is made.
+
+    So nothing that was made in the meantime, such as a folder, is left behind. SIGHUP stays
+    ignored where it is, as below nohup. Only the main thread can make one.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        """The signal that came, the first if there were several."""
+        self._stop: Callable[[], None] | None = None
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and not (
+                name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN
+            ):
+                signal.signal(number, self._receive)
+
+    def stop_by(self, stop: Callable[[], None]) -> None:
+        """Call ``stop`` when a signal comes, or now if one has come; it must not block."""
+        self._stop = stop
+        if self.received is not None:
+            stop()
+
+    def _receive(self, number: int, _frame: object) -> None:
+        self.received = self.received or number
+        if self._stop is not None:
+            self._stop()
+
+
+def announce(broker: Broker) -> None:
+    """Print where the broker is and for whom; it is to be reached already."""
     from mockbroker.console import banner  # noqa: PLC0415 - Flask only if served
 
-    _stop_on_signals(server.interrupt)
-    echo(banner(broker))
+    with unheard_if_nobody_listens():
+        echo(banner(broker))
+
+
+def serve_and_log(broker: Broker, server: Server, signals: StopSignals) -> None:
+    """Serve until a signal comes, saying what is wrong with each request."""
+    signals.stop_by(server.interrupt)
     server.serve_forever()
     total = broker.journal.total
-    echo(f"stopped after {total} request{'' if total == 1 else 's'}")
+    with unheard_if_nobody_listens():
+        echo(f"stopped after {total} request{'' if total == 1 else 's'}")
+
+
+@contextlib.contextmanager
+def unheard_if_nobody_listens() -> Iterator[None]:
+    """Go on although nobody reads our output any more: its terminal is gone, or its pipe.
+
+    What is printed from then on goes nowhere, or Python would fail once more when it exits.
+    """
+    try:
+        yield
+    except OSError:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 class _Log:
@@ -244,10 +295,12 @@ def find_profile(name: str, config: Path | None) -> Profile:
         raise click.ClickException(str(error)) from error
 
 
-def _certificate(directory: Path, host: str) -> ServerCertificate:
+@contextlib.contextmanager
+def _certificate(host: str) -> Iterator[ServerCertificate]:
     from mockbroker.certificates import throw_away_certificate  # noqa: PLC0415 - when needed
 
-    return throw_away_certificate(directory, host)
+    with tempfile.TemporaryDirectory(prefix="mockbroker-") as directory:
+        yield throw_away_certificate(Path(directory), host)
 
 
 def _listen(
@@ -262,11 +315,6 @@ def _listen(
             f"cannot listen on {host}, port {port}: {error.strerror or error}; "
             "choose another with --host or --port (--port 0 takes a free one)"
         ) from error
-
-
-def _stop_on_signals(stop: Callable[[], None]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: stop())
 
 
 def escape_what_cannot_be_shown() -> None:

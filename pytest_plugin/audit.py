@@ -19,7 +19,16 @@ import click
 
 from contract_tests.verdicts import Finding, Verdict
 from mockbroker.conformance import is_binding
-from mockbroker.serving import ServeSettings, echo, listening, serve_and_log, serve_options
+from mockbroker.serving import (
+    ServeSettings,
+    StopSignals,
+    announce,
+    echo,
+    listening,
+    serve_and_log,
+    serve_options,
+    unheard_if_nobody_listens,
+)
 from mockbroker.spec.catalogue import CATALOGUE
 from mockbroker.spec.clause import Level
 from pytest_plugin.output_options import output_options
@@ -35,6 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["audit", "report_on"]
 
 NOT_PASSIVE = "not observable from traffic alone; `mockbroker check` plays scenarios"
+_NOT_WRITTEN = 3
+"""Exit status, as pytest's for an internal error: the verdict is not where it should be."""
 
 _Ask = Callable[[], None]
 
@@ -72,11 +83,13 @@ def audit(
 
     It serves as `mockbroker serve` does. Press Enter, or send it SIGUSR1, for the verdict so far.
     With a COMMAND it runs that, tells it of the broker by environment variables, and judges when
-    it ends; the port is a free one unless chosen.
-    Exit status: 0 conforms, 1 does not, 5 nothing was tested.
+    it ends; the port is a free one unless chosen, and Enter is for the COMMAND.
+    Exit status: that of a COMMAND that fails; else 0 no violation seen, 1 a violation, 3 a report
+    could not be written, 5 nothing was tested.
     """
     from mockbroker.observation import Observation  # noqa: PLC0415 - Flask only if served
 
+    signals = StopSignals()
     for name, file in files.items():
         problem = problem_with_output(file) if file else ""
         if problem:
@@ -92,38 +105,51 @@ def audit(
             observed = observation.so_far()
             return report_on(observed, broker.profile.name, Level(fail_on.upper()), command)
 
-        with _printed_on_request(report), _app_run(command, variables, broker, server):
-            serve_and_log(broker, server)
+        with _printed_on_request(report, by_enter=not command):
+            failure = _serve(command, variables, broker, server, signals)
     final = report()
-    print_report(final)
+    with unheard_if_nobody_listens():
+        print_report(final)
     try:
         write_outputs(final, files)
     except OutputError as error:
-        raise click.ClickException(str(error)) from error
-    context.exit(final.exit_status)
+        click.echo(f"mockbroker: {error}", err=True)
+        context.exit(_NOT_WRITTEN)
+    context.exit(failure or final.exit_status)
 
 
-@contextlib.contextmanager
-def _app_run(
-    command: Sequence[str], variables: Sequence[str], broker: Broker, server: Server
-) -> Iterator[None]:
-    """Run the app, if there is one, while the context lasts; say how it ended."""
+def _serve(
+    command: Sequence[str],
+    variables: Sequence[str],
+    broker: Broker,
+    server: Server,
+    signals: StopSignals,
+) -> int:
+    """Serve until a signal comes or the app, if there is one, ends; return how that failed.
+
+    That is the exit status, as a shell has it, of an app that ended by itself; 0 without one.
+    """
     from pytest_plugin.observed_app import (  # noqa: PLC0415 - Flask only if served
         AppError,
         app_environment,
+        end_app,
+        failure_of,
         running_app,
     )
 
+    announce(broker)
     if not command:
-        yield
-        return
+        serve_and_log(broker, server, signals)
+        return 0
     try:
-        environment = app_environment(broker, variables)
-        with running_app(command, environment, server.interrupt) as app:
-            yield
+        with running_app(command, app_environment(broker, variables), server.interrupt) as app:
+            serve_and_log(broker, server, signals)
+            failure = 0 if signals.received else failure_of(app)
+            with unheard_if_nobody_listens():
+                end_app(app, command[0], by_ctrl_c=signals.received == signal.SIGINT)
     except AppError as error:
         raise click.UsageError(str(error)) from error
-    echo(f"{command[0]} ended with exit status {app.returncode}")
+    return failure
 
 
 # The report
@@ -165,7 +191,7 @@ def _finding(clause_id: str, evidence: Evidence | None, fail_on: Level) -> Findi
 
 
 @contextlib.contextmanager
-def _printed_on_request(report: Callable[[], Report]) -> Iterator[None]:
+def _printed_on_request(report: Callable[[], Report], *, by_enter: bool) -> Iterator[None]:
     """Print the report whenever somebody asks, in a thread, while the context lasts.
 
     A signal handler must not print: what it interrupts may be printing.
@@ -180,9 +206,10 @@ def _printed_on_request(report: Callable[[], Report]) -> Iterator[None]:
 
     printer = threading.Thread(target=print_whenever_asked, name="mockbroker-verdicts")
     printer.start()
-    ways = [*_ask_by_signal(ask), *_ask_by_enter(ask)]
+    ways = [*_ask_by_signal(ask), *(_ask_by_enter(ask) if by_enter else ())]
     if ways:
-        echo(f"auditing; for the verdict so far {' or '.join(ways)}")
+        with unheard_if_nobody_listens():
+            echo(f"auditing; for the verdict so far {' or '.join(ways)}")
     try:
         yield
     finally:

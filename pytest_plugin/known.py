@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from contract_tests.verdicts import BREACHES, Finding, Verdict
 
 __all__ = ["NOTHING_KNOWN", "KnownFailure", "KnownFailures", "Listing", "Standing", "examples_of"]
 
+_PLACEHOLDER = re.compile(r"\W*(todo|fixme|tbd|tbc|xxx|n/?a)(\W|$)", re.IGNORECASE)
+
 
 class Standing(str, enum.Enum):
     """What became of a listed failure in a run.
 
     ``KNOWN`` still fails, ``STALE`` passes, ``EXPIRED`` still fails after the date until which
-    that was accepted; of an ``UNMATCHED`` one the run says neither.
+    that was accepted, ``NO_REASON`` fails and has no reason yet; of an ``UNMATCHED`` one the
+    run says neither.
     """
 
     KNOWN = "known"
     STALE = "stale"
     EXPIRED = "expired"
+    NO_REASON = "no-reason"
     UNMATCHED = "unmatched"
 
 
@@ -41,6 +47,11 @@ class KnownFailure:
     example: Any = field(default=None, repr=False)
 
     @property
+    def is_explained(self) -> bool:
+        """Whether the reason is one, not a note that somebody has yet to give one."""
+        return any(map(str.isalpha, self.reason)) and not _PLACEHOLDER.match(self.reason)
+
+    @property
     def in_words(self) -> str:
         """The reason and the issue."""
         return f"{self.reason} ({self.issue})" if self.issue else self.reason
@@ -48,11 +59,15 @@ class KnownFailure:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A known failure and what the run found. ``note`` says what became of its example."""
+    """A known failure and what the run found.
+
+    ``file`` is where it is listed; ``note`` says what became of its example.
+    """
 
     failure: KnownFailure
     standing: Standing
     found: Finding
+    file: str = ""
     note: str = ""
 
     @property
@@ -68,7 +83,18 @@ class Listing:
         if self.standing is Standing.EXPIRED:
             past = f"the known failure expired on {failure.expires}: {failure.in_words}"
             return replace(found, reason=f"{found.reason}; {past}")
+        if self.standing is Standing.NO_REASON:
+            return replace(found, reason=f"{found.reason}; {self.wants_reason}")
         return found
+
+    @property
+    def wants_reason(self) -> str:
+        """What has to be done with an entry that has no reason."""
+        name, clause_id = Path(self.file).name, self.failure.clause_id
+        return (
+            f"{name} gives no reason why {clause_id} may fail; "
+            f"replace {self.failure.reason!r} in {name} by one"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The listing as the JSON report has it, beside its clause's row; without the example."""
@@ -99,13 +125,16 @@ class KnownFailures:
         if failure is None:
             return None
         standing = self._standing(failure, found.verdict)
-        return Listing(failure, standing, found, _note(failure, standing, replays or {}))
+        note = _note(failure, standing, replays or {})
+        return Listing(failure, standing, found, self.file, note)
 
     def _standing(self, failure: KnownFailure, verdict: Verdict) -> Standing:
         if verdict is Verdict.PASSED:
             return Standing.STALE
         if verdict not in BREACHES:
             return Standing.UNMATCHED
+        if not failure.is_explained:
+            return Standing.NO_REASON
         expired = failure.expires is not None and failure.expires < self.today
         return Standing.EXPIRED if expired else Standing.KNOWN
 

@@ -27,8 +27,9 @@ _KEYS = ("clause", "reason", "issue", "expires", "example")
 _CLAUSES = tuple(clause.id for clause in CATALOGUE)
 _HEADER = """\
 # Known failures: `mockbroker check TARGET --known FILE` expects them, and fails once one passes.
-# Give each its reason. Optional are `issue`, an id or a URL, and `expires`, the last day on which
-# the failure is accepted, written expires = 2030-12-31. `example` showed it and is played first.
+# Replace each TODO by a reason: an entry without one excuses nothing. Optional are `issue`, an id
+# or a URL, and `expires`, the last day on which the failure is accepted, written
+# expires = 2030-12-31. `example` showed it and is played first.
 # `--write-known` keeps all of that and writes the rest anew, comments included.
 """
 _WIDTH = 98

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
-import threading
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from mockbroker.broker import Broker
+from mockbroker.process_tree import become_subreaper, end_descendants
+from mockbroker.serving import echo
+from mockbroker.supervisor import SupervisedProgram
 
-__all__ = ["AppError", "app_environment", "running_app"]
+__all__ = ["AppError", "app_environment", "end_app", "failure_of", "running_app"]
 
-_ENDING_SECONDS = 10.0
+GRACE_SECONDS = 5.0
+
 _USUAL = ("TOKEN_URL", "API_URL", "CLIENT_ID", "CLIENT_SECRET", "CA_FILE")
 
 
@@ -52,34 +56,63 @@ def _filled_in(setting: str, told: Mapping[str, str]) -> tuple[str, str]:
 @contextlib.contextmanager
 def running_app(
     argv: Sequence[str], environment: Mapping[str, str], when_over: Callable[[], None]
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> Iterator[SupervisedProgram]:
     """Run an app while the context lasts; call ``when_over``, in a thread, if it ends before.
 
-    It has our terminal. Raises AppError if it cannot be started.
+    It has our terminal. Afterwards nothing of it is left, nor any other child of this process.
+    Raises AppError if it cannot be started.
     """
+    if sys.platform == "win32":
+        raise AppError(
+            "a COMMAND can be run on a POSIX system only; "
+            "run `mockbroker audit` alone, and your app beside it"
+        )
+    become_subreaper()
     try:
-        app = subprocess.Popen(list(argv), env={**os.environ, **environment})  # noqa: S603 - the user's
-    except OSError as error:
-        raise AppError(f"{argv[0]!r} cannot be started: {error.strerror}") from None
-
-    def wait() -> None:
-        app.wait()
-        when_over()
-
-    waiting = threading.Thread(target=wait, name="mockbroker-app", daemon=True)
-    waiting.start()
+        app = SupervisedProgram(argv, {**os.environ, **environment}, grace_seconds=GRACE_SECONDS)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise AppError(f"{argv[0]!r} cannot be started: {reason}") from None
+    app.exit_status.add_done_callback(lambda _: when_over())
     try:
         yield app
     finally:
-        _end(app)
-        waiting.join()
+        app.end()
+        end_descendants(grace_seconds=GRACE_SECONDS)  # if somebody killed the supervisor
 
 
-def _end(app: subprocess.Popen[bytes]) -> None:
-    if app.poll() is None:
-        app.terminate()
+def failure_of(app: SupervisedProgram) -> int:
+    """The exit status of an app that has ended, as a shell has it: 128 + N if by signal N."""
+    status = app.exit_status.result()
+    return status if status >= 0 else 128 - status
+
+
+def end_app(app: SupervisedProgram, name: str, *, by_ctrl_c: bool) -> None:
+    """End the app and all that it started, and print how that went."""
+    if by_ctrl_c and _is_in_foreground():
+        # Ctrl-C reached the app as it reached us, so it may be about to end in its own way. A
+        # signal that came in another way reached us alone: there is nothing to wait for.
+        with contextlib.suppress(FutureTimeoutError):
+            app.exit_status.result(GRACE_SECONDS)
+    ending = app.end()
+    status = app.exit_status.result()
+    echo(f"{name} ended with exit status {status}")
+    for process in ending.killed:
+        echo(
+            f"{process.name} (process {process.pid}) was killed: it did not end "
+            f"within {GRACE_SECONDS:g} s of SIGTERM"
+        )
+    for process in ending.left:
+        echo(f"{process.name} (process {process.pid}) still runs: it cannot be ended")
+
+
+def _is_in_foreground() -> bool:
+    """Whether the keys of a terminal go to our process group."""
     try:
-        app.wait(_ENDING_SECONDS)
-    except subprocess.TimeoutExpired:
-        app.kill()
-        app.wait()
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    finally:
+        os.close(terminal)

@@ -1,6 +1,9 @@
 """What pytest loads at every start: options, markers and fixtures.
 
 A test run that uses none of it must not pay for it: everything heavy is imported when it is used.
+
+`mockbroker.pytest_entry` loads this below an alias, which hides no module of the project. So what
+the fixture ``auth_broker`` needs is imported relatively; what judges a contract, by name.
 """
 
 from __future__ import annotations
@@ -95,9 +98,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _check_settings(config: pytest.Config) -> None:
+    _require_kit()
     from pytest_plugin.settings import check_settings  # noqa: PLC0415 - only if used
 
     check_settings(config)
+
+
+def _require_kit() -> None:
+    """Raise pytest.UsageError if modules of the project have the names of those of the kit."""
+    from mockbroker.own_packages import OWN_PACKAGES, what_hides  # noqa: PLC0415 - only if used
+
+    for name, hiding in zip(OWN_PACKAGES, map(what_hides, OWN_PACKAGES), strict=True):
+        if hiding:
+            raise pytest.UsageError(
+                f"the contract cannot be judged in this run: {hiding} hides the package {name} of "
+                "mockbroker; run `mockbroker check TARGET` instead"
+            )
 
 
 def collector_of(config: pytest.Config) -> VerdictCollector:
@@ -174,7 +190,7 @@ def auth_broker(request: pytest.FixtureRequest, _auth_broker_session: Any) -> It
 
 @pytest.fixture(scope="session")
 def _auth_broker_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from pytest_plugin.broker_session import BrokerSession  # noqa: PLC0415 - only if used
+    from .broker_session import BrokerSession  # noqa: PLC0415 - only if used
 
     with BrokerSession(tmp_path_factory.mktemp("auth-broker")) as session:
         yield session
@@ -189,7 +205,8 @@ def pytest_runtest_makereport(
     found = getattr(item, "funcargs", {}).get("auth_broker")
     if found is not None and report.failed:
         from mockbroker.broker import Broker  # noqa: PLC0415 - only if used
-        from pytest_plugin.broker_session import traffic_of  # noqa: PLC0415 - only if used
+
+        from .broker_session import traffic_of  # noqa: PLC0415 - only if used
 
         if isinstance(found, Broker):  # a project may have a fixture of that name itself
             report.sections.append(("auth-broker traffic", traffic_of(found)))
@@ -203,6 +220,7 @@ def contract_client_factory(pytestconfig: pytest.Config) -> ClientFactory | str:
     Override it in a conftest.py. A name is imported in the client's own process; a factory that
     is an object of this one is taken there by forking it.
     """
+    _require_kit()
     from pytest_plugin.settings import target_from_options  # noqa: PLC0415 - only if used
 
     return target_from_options(pytestconfig)
@@ -211,6 +229,7 @@ def contract_client_factory(pytestconfig: pytest.Config) -> ClientFactory | str:
 @pytest.fixture(scope="session")
 def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
     """The contract run that all clauses share."""
+    _require_kit()
     from contract_tests.python_driver import PythonClients  # noqa: PLC0415 - only if used
     from contract_tests.rehearsal import rehearsed_run  # noqa: PLC0415 - only if used
     from pytest_plugin.settings import program_from_options, run_settings  # noqa: PLC0415

@@ -181,7 +181,8 @@ class Report:
     def conforms(self) -> bool:
         """Whether the whole contract was judged, nothing binding was broken, and no MUST blocked.
 
-        Failures that are known do not count.
+        Failures that are known do not count. Traffic that was merely observed shows violations,
+        never that there are none.
         """
         return self.conclusion is Conclusion.CONFORMS
 

@@ -38,6 +38,7 @@ _STANDINGS = {
     Standing.KNOWN: ("k", "yellow"),
     Standing.STALE: ("s", "red"),
     Standing.EXPIRED: ("✗", "red"),
+    Standing.NO_REASON: ("✗", "red"),
     Standing.UNMATCHED: ("?", "purple"),
 }
 _STORIES = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH)
@@ -214,6 +215,8 @@ def _becomes(listing: Listing) -> str:
         return "passes; remove its entry"
     if listing.standing is Standing.EXPIRED:
         return f"on {listing.failure.expires}; mend it, or give it another date"
+    if listing.standing is Standing.NO_REASON:
+        return f"replace {listing.failure.reason!r} by the reason why this may fail"
     if listing.standing is Standing.UNMATCHED:
         return f"{listing.found.verdict.value}, {listing.found.reason}"
     return ""

@@ -234,7 +234,7 @@ def test_a_report_that_cannot_be_written_is_one_sentence_after_it_is_shown(tmp_p
         folder.rmdir()
         audit.process.send_signal(signal.SIGINT)
         output, errors = audit.process.communicate(timeout=20)
-    assert audit.process.returncode == 4
+    assert audit.process.returncode == 3
     assert "✓ no violation seen" in output
     assert errors.startswith("mockbroker: the report cannot be written to ")
     assert errors.count("\n") == 1
@@ -284,6 +284,7 @@ def test_an_app_is_run_and_judged_when_it_ends(tmp_path):
     told = audited("--client", ":".join(SHOP), "--json", str(report), "--", *command, status=0)
     assert "ended with exit status 0" in told
     assert "no violation seen" in told
+    assert "conform" not in told.lower()
     found = json.loads(report.read_text(encoding="utf-8"))
     verdicts = {row["id"]: row["verdict"] for row in found["clauses"]}
     assert (verdicts["request.method"], verdicts["cache.reuse"]) == ("passed", "passed")
@@ -294,7 +295,7 @@ def test_an_app_is_told_of_the_broker_as_it_wants_to_be():
     settings = [f"--env={name}={text}" for name, text in zip(OWN, OWN_SETTINGS, strict=True)]
     told = audited(*settings, "--", sys.executable, "-c", APP, *OWN, status=0)
     assert "api calls 4" in told
-    assert "KeyError" in audited(*settings, "--", sys.executable, "-c", APP, *USUAL, status=5)
+    assert "KeyError" in audited(*settings, "--", sys.executable, "-c", APP, *USUAL, status=1)
 
 
 def test_an_app_with_a_defect_does_not_conform():
@@ -327,3 +328,31 @@ def test_an_app_that_goes_on_is_ended_with_the_audit(number):
         status, output = audit.stop(number)
     assert status == 5
     assert "ended with exit status -15" in output
+
+
+@pytest.mark.parametrize(
+    ("app", "status"),
+    [("import sys; sys.exit(7)", 7), ("import os; os.kill(os.getpid(), 9)", 137)],
+)
+def test_an_app_that_fails_gives_its_own_exit_status(app, status):
+    command = (sys.executable, "-c", f"{GET_TOKEN}; {app}")
+    assert "✓ no violation seen" in audited("--", *command, status=status)
+
+
+def test_a_command_that_fails_is_not_hidden_by_what_it_broke():
+    command = (sys.executable, "-c", f"{GET_TOKEN}; get('?client_secret=x'); sys.exit(7)")
+    assert "✗ DOES NOT CONFORM" in audited("--lenient", "--", *command, status=7)
+
+
+GET_TOKEN = """
+import base64, os, sys, urllib.request
+
+def get(query=""):
+    pair = f"{os.environ['CLIENT_ID']}:{os.environ['CLIENT_SECRET']}".encode()
+    headers = {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+    body = b"grant_type=client_credentials"
+    request = urllib.request.Request(os.environ["TOKEN_URL"] + query, body, headers)
+    return urllib.request.urlopen(request).read()
+
+get()
+""".strip()

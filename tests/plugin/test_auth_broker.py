@@ -302,7 +302,8 @@ def test_a_run_that_does_not_use_it_imports_nothing_heavy(pytester):
             heavy = {"flask", "werkzeug", "hypothesis", "requests", "freezegun", "h11", "click",
                      "mockbroker.broker", "contract_tests", "pytest_plugin.settings"}
             assert not heavy & sys.modules.keys()
-            assert "pytest_plugin.plugin" in sys.modules
+            assert "_mockbroker_pytest_plugin.plugin" in sys.modules
+            assert "pytest_plugin" not in sys.modules
     """)
     result = pytester.runpytest_subprocess(
         "-p", "no:anyio", "-p", "no:hypothesispytest", "-p", "no:randomly", "-p", "no:xdist"

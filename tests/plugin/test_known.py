@@ -90,6 +90,36 @@ def test_an_expired_entry_shields_no_more():
     assert report.exit_status == 1
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "TODO: say why this failure is accepted",
+        "todo",
+        "(TODO)",
+        "FIXME later",
+        "tbd",
+        "...",
+        "?",
+    ],
+)
+def test_an_entry_without_a_reason_excuses_nothing(reason):
+    report = report_on(known(reason=reason), (MUST, FAILED, "by GET"), (OTHER, PASSED))
+    assert row_of(report).verdict is FAILED
+    assert row_of(report).finding.reason == (
+        "by GET; known.toml gives no reason why request.method may fail; "
+        f"replace {reason!r} in known.toml by one"
+    )
+    assert row_of(report).to_json()["known"]["standing"] == "no-reason"
+    assert report.exit_status == 1
+    assert f"no-reason request.method: replace {reason!r} by" in told(report, 200)
+
+
+@pytest.mark.parametrize("reason", ["ACME-17", "a TODO of theirs", "nath does it", "古い"])
+def test_what_says_something_is_a_reason(reason):
+    report = report_on(known(reason=reason), (MUST, FAILED, "by GET"), (OTHER, PASSED))
+    assert row_of(report).verdict is Verdict.KNOWN
+
+
 def test_an_expired_entry_on_a_clause_that_passes_is_stale():
     report = report_on(known(expires=YESTERDAY), (MUST, PASSED))
     assert row_of(report).verdict is Verdict.STALE
