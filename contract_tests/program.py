@@ -32,7 +32,7 @@ _STARTING_SECONDS = 30.0
 _SUPERVISE = (
     "import json, sys; "
     "sys.path[:] = json.loads(sys.argv[2]); "
-    "from contract_tests.supervisor import main; "
+    "from contract_tests.guarded_program import main; "
     "main(int(sys.argv[1]))"
 )
 
