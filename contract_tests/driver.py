@@ -103,8 +103,11 @@ class DriverSource(Protocol):
     def failures(self) -> Sequence[str]:
         """How what drives the clients failed so far, which says nothing of the clients."""
 
-    def live_in(self, sandbox: Sandbox) -> None:
-        """Have the clients live in these folders; called once, before anything else."""
+    def live_in(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
+        """Have the clients live in these folders; called once, before anything else.
+
+        If ``shows_output``, what they write is printed on standard error.
+        """
 
     def driver(self, config: ClientConfig, deadline: float, trusted: str | None = None) -> Driver:
         """What drives a new client; an operation may take ``deadline`` seconds of real time.

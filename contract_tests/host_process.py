@@ -45,6 +45,7 @@ _SETTLED, _COMPUTED, _COMPUTED_AGAIN = 1.0, 10.0, 4.0
 the second time, and that for a client that has hung before."""
 _BUSY_SHARE = 0.25  # on a machine that other programs use as well
 _ENDING_SECONDS = 5.0
+_STDERR = 2
 _LEAVING_SECONDS = 2.0
 _LONGEST_SOCKET_PATH = 100  # of 108 bytes in sockaddr_un, and 104 on macOS
 
@@ -75,7 +76,7 @@ class HostProcess:
 
     def __init__(self, source: str | ClientFactory, sandbox: Sandbox, clock_start: int) -> None:
         self.clock = SharedClock.create(sandbox.outside / "clock", clock_start)
-        self.output = Output()
+        self.output = Output(self._is_debugged)
         """What the client, and all that it started, wrote on standard output and error."""
         self._source = source
         self._sandbox = sandbox
@@ -83,6 +84,9 @@ class HostProcess:
         self._turn = threading.RLock()
         self._computed_seconds = _COMPUTED
         self._launcher = _Launcher(source, sandbox, self.output)
+
+    def _is_debugged(self) -> bool:
+        return self.clock.is_debugged
 
     # -- the host ------------------------------------------------------------------------------
 
@@ -210,7 +214,8 @@ def _processor_seconds(pid: int) -> float:
 class Output:
     """The latest of what was written, found again by position."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_debugged: Callable[[], bool]) -> None:
+        self._is_debugged = is_debugged
         self._kept = bytearray()
         self.position = 0
         """How many bytes have come so far."""
@@ -222,7 +227,10 @@ class Output:
         self.position += len(piece)
         self._kept += piece
         del self._kept[:-_KEPT_OUTPUT]
-        self.show(piece)
+        if self._is_debugged():
+            os.write(_STDERR, piece)  # as it is: a human talks to the debugger
+        else:
+            self.show(piece)
 
     def since(self, position: int) -> str:
         """What came after that many bytes, the latest 4 MB at most."""

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -73,6 +73,8 @@ class Program(Conversation):
             number = int(begun.get("failed", errno.EIO))
             raise OSError(number, os.strerror(number))
         self._stderr = bytearray()
+        self.show: Callable[[bytes], None] = lambda _: None
+        """Called with each piece of stderr, in the reading thread."""
         self._written = 0
         self.last_exchange: tuple[str, str] = ("", "")
         """The last request and what was answered, as they were on the wire."""
@@ -180,6 +182,7 @@ class Program(Conversation):
         self._written += len(piece)
         self._stderr += piece
         del self._stderr[:-_KEPT_STDERR]
+        self.show(piece)
 
     @property
     def stderr_position(self) -> int:

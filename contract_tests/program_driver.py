@@ -23,6 +23,7 @@ from contract_tests.faked_clock import FakedClock, faked_clocks
 from contract_tests.outcome import GET_TOKEN, REQUEST
 from contract_tests.program import Program
 from contract_tests.sandbox import Sandbox
+from contract_tests.shown_output import ShownOutput
 from contract_tests.target import TargetError
 from contract_tests.verdicts import (
     ClientCrashed,
@@ -58,13 +59,15 @@ class ProgramClients:
         self._program: Program | None = None
         self._clock: FakedClock | None = None
         self._sandbox: Sandbox | None = None
+        self._shown: ShownOutput | None = None
         self._deaths = 0
         self.failures: list[str] = []
         """How the program broke the protocol so far."""
 
-    def live_in(self, sandbox: Sandbox) -> None:
+    def live_in(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
         """Have the program live in these folders; called once, before anything else."""
         self._sandbox = sandbox
+        self._shown = ShownOutput() if shows_output else None
 
     @property
     def sandbox(self) -> Sandbox:
@@ -137,6 +140,8 @@ class ProgramClients:
             clock = {} if self._clock is None else self._clock.environment
             environment = {**self.sandbox.environment(self._trusted), **clock}
             program = Program(self._argv, self.sandbox, environment)
+            if self._shown is not None:
+                program.show = self._shown.add
         except OSError as error:
             raise TargetError(
                 f"{self._argv[0]!r} cannot be started: {error.strerror}; name a program and its "

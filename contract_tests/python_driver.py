@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from contract_tests.driver_protocol import config_members
 from contract_tests.host_process import HostProcess
 from contract_tests.outcome import GET_TOKEN, REQUEST
 from contract_tests.sandbox import Sandbox
+from contract_tests.shown_output import ShownOutput
 from contract_tests.target import TargetError, absolute_target
 from contract_tests.verdicts import ClientCrashed, NotTested
 from contract_tests.virtual_time import START_SECONDS, RealTime, StoryTime, VirtualTime
@@ -24,6 +26,7 @@ __all__ = ["PythonClients", "PythonDriver"]
 _HELLO_SECONDS = 30.0
 _SHORT_SECONDS = 5.0
 _CLOSING_SECONDS = 2.0
+_ENDED_FOR_ANOTHER = "blocked: the client's process was ended, because another client in it hung"
 
 
 class PythonClients:
@@ -46,13 +49,17 @@ class PythonClients:
         self._clock = "real"
         self._zone: str | None = None
         self._names = map("c{}".format, itertools.count(1))
+        self.turn = threading.RLock()
+        """Held while the host is started or asked: scenarios that wait are played by threads."""
         self.close_hangs = False
         """Whether a client's close() did not return; then clients are no longer closed."""
 
-    def live_in(self, sandbox: Sandbox) -> None:
+    def live_in(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
         """Have the clients live in these folders; called once, before anything else."""
         self._sandbox = sandbox
         self._host = HostProcess(self._source, sandbox, START_SECONDS)
+        if shows_output:
+            self._host.output.show = ShownOutput().add
 
     @property
     def host(self) -> HostProcess:
@@ -73,14 +80,16 @@ class PythonClients:
     def running(self) -> HostProcess:
         """The host, started if it is not running. Raises TargetError for an unusable target."""
         assert self._sandbox is not None, "live_in() comes first"
-        if not self._is_running or self.host.has_ended:
-            self.host.start(self._sandbox.environment())
-            self._is_running = True
-            self._description = self._introduced()
-            if self._clock != "real":
-                self.ask("live_by", _SHORT_SECONDS, clock=self._clock)
-            if self._zone is not None:
-                self.ask("zone", _SHORT_SECONDS, name=self._zone)
+        with self.turn:
+            if not self._is_running or self.host.has_ended:
+                self._is_running = False
+                self.host.start(self._sandbox.environment())
+                self._description = self._introduced()
+                self._is_running = True
+                if self._clock != "real":
+                    self.ask("live_by", _SHORT_SECONDS, clock=self._clock)
+                if self._zone is not None:
+                    self.ask("zone", _SHORT_SECONDS, name=self._zone)
         return self.host
 
     def _introduced(self) -> dict[str, Any]:
@@ -142,18 +151,25 @@ class PythonClients:
         if what the factory made cannot be used.
         """
         try:
-            reply = self.host.exchange(op, deadline, **members)
-        except ProgramSilent:
-            self.end()
-            raise
+            with self.turn:
+                reply = self._asked(op, deadline, **members)
         except ProgramDied as died:
-            self._is_running = False
             crash = ClientCrashed(str(died))
             crash.is_costly = True
             raise crash from None
         if "unusable" in reply:
             raise TargetError(reply["unusable"])
         return reply
+
+    def _asked(self, op: str, deadline: float, **members: Any) -> dict[str, Any]:
+        try:
+            return self.host.exchange(op, deadline, **members)
+        except ProgramSilent:
+            self.end()
+            raise
+        except ProgramDied:
+            self._is_running = False
+            raise
 
     def is_running(self, generation: object) -> bool:
         """Whether the host that had that description still runs."""
@@ -195,13 +211,14 @@ class PythonDriver:
 
         Raises TargetError if it has none.
         """
-        self._seen_output = self._clients.running().output.position
-        self._generation = self._clients.description
-        if self._is_watched:
-            self._answer("watch", seconds=_SHORT_SECONDS)
-        answer = self._answer(
-            "open", config=config_members(self._config), environment=self._environment
-        )
+        with self._clients.turn:
+            self._seen_output = self._clients.running().output.position
+            self._generation = self._clients.description
+            if self._is_watched:
+                self._answer("watch", seconds=_SHORT_SECONDS)
+            answer = self._answer(
+                "open", config=config_members(self._config), environment=self._environment
+            )
         if answer.error is not None or answer.hung:
             return answer
         return Answer(value=tuple(answer.value["capabilities"]))
@@ -270,13 +287,14 @@ class PythonDriver:
             pass  # it was about to end; the next client gets a fresh host
 
     def _answer(self, op: str, *, seconds: float | None = None, **members: Any) -> Answer:
-        if not self._clients.is_running(self._generation):
-            raise NotTested("blocked: the client's process was ended: another client in it hung")
         deadline = self._deadline if seconds is None else seconds
-        try:
-            reply = self._clients.ask(op, deadline, client=self._name, **members)
-        except ProgramSilent:
-            return Answer(hung=True)
+        with self._clients.turn:
+            if not self._clients.is_running(self._generation):
+                raise NotTested(_ENDED_FOR_ANOTHER)
+            try:
+                reply = self._clients.ask(op, deadline, client=self._name, **members)
+            except ProgramSilent:
+                return Answer(hung=True)
         return _answer_in(reply)
 
 

@@ -67,7 +67,8 @@ class RunSettings:
     is how many more times a story is played to make it simpler once it has failed. ``copies``
     are paths of files and folders that the client reads; it sees copies of them. ``replays``
     has plain examples, by clause id, that are played before any other. ``budget`` is how many
-    seconds of real time the whole run may take; 0 is no limit.
+    seconds of real time the whole run may take; 0 is no limit. If ``shows_output``, what the
+    client writes is printed on standard error.
     """
 
     profile: Profile = AUTOGRAB
@@ -80,6 +81,7 @@ class RunSettings:
     patience: float = 31.0
     shrinks: int = 100
     copies: tuple[str, ...] = ()
+    shows_output: bool = False
     budget: float = 0.0
     replays: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -144,7 +146,7 @@ class ContractRun:
         self._issued: set[str] = set()
         self._last_expiry = 0.0
         # Before any thread is started: a host may have to be forked.
-        self.clients.live_in(self.sandbox)
+        self.clients.live_in(self.sandbox, shows_output=self.settings.shows_output)
         self._server.start()
         self._elsewhere.start()
 

@@ -44,7 +44,7 @@ _SHORTEST_PAUSE = 0.1
 VEHICLE = "/vehicle/1111111111111111?region=uk"
 _FOLD = r"(?:\s|\\n)+"
 _BASE64 = r"[A-Za-z0-9+/=_-]"
-_FOLDED_BASE64 = re.compile(rf"(?:{_BASE64}{{60,}}{_FOLD})+{_BASE64}+")
+_FOLDED_BASE64 = re.compile(rf"(?<!{_BASE64})(?:{_BASE64}{{60,}}{_FOLD})+{_BASE64}+")
 """Credentials, it may be, in a form in which nobody would find them again."""
 
 

@@ -76,6 +76,15 @@ _LEVELS = ("must", "should", "may", "practice")
     metavar="SECONDS",
     help="How much real time the run may take; 0 is no limit.",
 )
+@click.option(
+    "--copy",
+    "copies",
+    multiple=True,
+    metavar="PATH",
+    help="A file or folder that the client reads: it lives in an empty folder of its own, and "
+    "finds a copy there. May be given several times.",
+)
+@click.option("--show-output", is_flag=True, help="Print what the client writes, on stderr.")
 @click.option("--known", default="", metavar="FILE", help="Failures that are expected, in TOML.")
 @click.option(
     "--write-known",
@@ -220,6 +229,8 @@ def _arguments(target: str, options: dict[str, Any], files: dict[str, str]) -> l
     arguments = [str(scenarios), "--confcutdir", str(scenarios), "-c", str(here / "check.ini")]
     arguments += ["-p", "pytest_plugin.plugin", "-p", "no:cacheprovider", "-p", "no:terminal"]
     arguments += ["-p", "no:faulthandler", "-p", "no:logging", "-p", "no:warnings"]
+    # A client writes to a pipe of ours; a debugger in it needs the terminal as it is.
+    arguments += ["--capture", "no"]
     arguments += ["--assert", "plain"]  # it would write the scenarios anew, for no use
     # One chapter that cannot be imported takes no other along.
     arguments += ["--continue-on-collection-errors"]
@@ -237,6 +248,9 @@ def _arguments(target: str, options: dict[str, Any], files: dict[str, str]) -> l
     if options["seed"] is not None:
         arguments += ["--contract-seed", str(options["seed"])]
     arguments += ["--contract-budget", str(options["budget"])]
+    arguments += [f"--contract-copy={path}" for path in options["copies"]]
+    if options["show_output"]:
+        arguments += ["--contract-show-output"]
     for name, file in files.items():
         arguments += [f"--contract-{name.replace('_', '-')}", file]
     if options["known"]:

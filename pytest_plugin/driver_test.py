@@ -23,8 +23,16 @@ _FAILED = 1
     metavar="COMMAND",
     help="The program that drives a client, in JSON lines; run without a shell.",
 )
+@click.option(
+    "--copy",
+    "copies",
+    multiple=True,
+    metavar="PATH",
+    help="A file or folder that the driver reads: it lives in an empty folder of its own, and "
+    "finds a copy there. May be given several times.",
+)
 @click.pass_context
-def driver_test(context: click.Context, /, command: str) -> None:
+def driver_test(context: click.Context, /, command: str, copies: tuple[str, ...]) -> None:
     """Try what a driver has to do, and say what it does wrong.
 
     The exit status is 0 if nothing is, and 1 if something is.
@@ -33,7 +41,7 @@ def driver_test(context: click.Context, /, command: str) -> None:
         argv = argv_of(command)
         print_line(Line(f"The driver protocol · {command}", "bold"))
         print_line(Line())
-        results = [_told(checked) for checked in check_driver(argv)]
+        results = [_told(checked) for checked in check_driver(argv, copies)]
     except (TargetError, OSError) as error:
         raise click.UsageError(str(error)) from error
     wrong = sum(bool(checked.problem) and not checked.is_skipped for checked in results)

@@ -55,6 +55,12 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "SECONDS",
         "help": "how much real time the run may take; 0 is no limit (default: 300)",
     },
+    "copy": {
+        "metavar": "PATH",
+        "action": "append",
+        "help": "a file or folder that the client reads, of which it finds a copy where it lives; "
+        "may be given several times",
+    },
     "known": {"metavar": "FILE", "help": "a TOML file of failures that are expected"},
     "json": {"metavar": "FILE", "help": "write the report as JSON"},
     "html": {"metavar": "FILE", "help": "write the report as a page that stands alone"},
@@ -75,7 +81,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, settings in _OPTIONS.items():
         option = f"contract-{name}"
         group.addoption(f"--{option}", default=None, **settings)
-        parser.addini(option.replace("-", "_"), settings["help"])
+        if settings.get("action") == "append":
+            parser.addini(option.replace("-", "_"), settings["help"], type="linelist")
+        else:
+            parser.addini(option.replace("-", "_"), settings["help"])
+    show = "print what the client writes, on standard error"
+    group.addoption("--contract-show-output", action="store_true", default=None, help=show)
+    parser.addini("contract_show_output", show, type="bool", default=False)
     explore = "draw examples at random, and say how to repeat what they find"
     group.addoption("--contract-explore", action="store_true", default=None, help=explore)
     parser.addini("contract_explore", explore, type="bool", default=False)

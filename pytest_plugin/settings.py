@@ -181,8 +181,18 @@ def run_settings(config: pytest.Config) -> RunSettings:
         budget=_budget(config),
         fail_on=fail_on(config),
         target=option(config, "client") or option(config, "exec"),
+        copies=_copies(config),
+        shows_output=option(config, "show_output") == "True",
         replays={**others, **known_failures(config).replays},
     )
+
+
+def _copies(config: pytest.Config) -> tuple[str, ...]:
+    given = config.getoption("contract_copy")
+    if given is not None:
+        return tuple(given)
+    folder = config.inipath.parent if config.inipath is not None else Path.cwd()
+    return tuple(str(folder / path) for path in config.getini("contract_copy"))
 
 
 def _seed(config: pytest.Config) -> int | None:

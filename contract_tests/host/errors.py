@@ -11,8 +11,9 @@ from typing import Any
 __all__ = ["bounded_text", "chain_of", "name_of_class", "plain_error"]
 
 _LONGEST_CHAIN = 10
-_LONGEST_TEXT = 20_000
-_MOST_TEXTS = 200
+_LONGEST_TEXT = 10_000
+_LONGEST_REMARK = 2_000
+_MOST_TEXTS = 100
 _CANNOT_BE_SHOWN = "(its text cannot be shown)"
 
 
@@ -80,9 +81,9 @@ def _texts_of(error: BaseException) -> Iterator[str]:
     """What an exception and those that led to it say, in words, attributes and notes."""
     for each in chain_of(error):
         for text in (str, repr):
-            yield bounded_text(lambda each=each, text=text: text(each))  # type: ignore[misc]
+            yield bounded_text(lambda each=each, text=text: text(each), most=_LONGEST_REMARK)  # type: ignore[misc]
         for value in _attributes_of(each):
-            yield bounded_text(lambda value=value: str(value))  # type: ignore[misc]
+            yield bounded_text(lambda value=value: str(value), most=_LONGEST_REMARK)  # type: ignore[misc]
 
 
 def _attributes_of(error: BaseException) -> list[Any]:

@@ -113,13 +113,6 @@ class Session:
             set_trace(*arguments, **options)
 
         bdb.Bdb.set_trace = set_trace_and_say_so  # type: ignore[method-assign]
-        hook = sys.breakpointhook
-
-        def breakpoint_and_say_so(*arguments: Any, **options: Any) -> Any:
-            self._shared.is_debugged = True
-            return hook(*arguments, **options)
-
-        sys.breakpointhook = breakpoint_and_say_so
 
     # -- the host ------------------------------------------------------------------------------
 

@@ -176,14 +176,19 @@ def fetches_in_a_forked_process(config):
     return fetching(lambda manager: _fetched_in(context, manager), config)
 
 
-@sound
-def fetches_in_a_spawned_process(config):
-    context = multiprocessing.get_context("spawn")
-    return fetching(lambda manager: _fetched_in(context, manager), config)
-
-
 def _doubled(number: int) -> int:
     return 2 * number
+
+
+@sound
+def uses_a_spawned_process(config):
+    def use():
+        process = multiprocessing.get_context("spawn").Process(target=_doubled, args=(2,))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+
+    return doing(use, config, every=5 * FEW_USES)  # which takes a second to import all this
 
 
 @sound

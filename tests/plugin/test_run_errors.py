@@ -188,7 +188,7 @@ BY_GET = """
 
 def test_what_a_client_prints_is_escaped_where_pytest_shows_it(contract, pytester):
     pytester.makepyfile(acme=BY_GET)
-    result = contract(*QUICK, "--contract-client", "acme")
+    result = contract(*QUICK, "--contract-client", "acme", "--contract-show-output")
     assert r"\x1b[31m\x3a:error::x" in result.stdout.str()
     assert "\x1b[31m::" not in result.stdout.str()
 
