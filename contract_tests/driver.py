@@ -103,6 +103,10 @@ class DriverSource(Protocol):
     def failures(self) -> Sequence[str]:
         """How what drives the clients failed so far, which says nothing of the clients."""
 
+    @property
+    def limits(self) -> Sequence[str]:
+        """Which guarantees of the clients' isolation do not hold here, each in a sentence."""
+
     def live_in(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
         """Have the clients live in these folders; called once, before anything else.
 

@@ -20,6 +20,7 @@ from contract_tests.driver_protocol import (
     config_members,
 )
 from contract_tests.faked_clock import FakedClock, faked_clocks
+from contract_tests.host.guard import UNGUARDED_PROGRAM, has_landlock
 from contract_tests.outcome import GET_TOKEN, REQUEST
 from contract_tests.program import Program
 from contract_tests.sandbox import Sandbox
@@ -68,6 +69,11 @@ class ProgramClients:
         """Have the program live in these folders; called once, before anything else."""
         self._sandbox = sandbox
         self._shown = ShownOutput() if shows_output else None
+
+    @property
+    def limits(self) -> Sequence[str]:
+        """What the kernel cannot guard."""
+        return () if has_landlock() else (UNGUARDED_PROGRAM,)
 
     @property
     def sandbox(self) -> Sandbox:

@@ -26,6 +26,10 @@ __all__ = ["PythonClients", "PythonDriver"]
 _HELLO_SECONDS = 30.0
 _SHORT_SECONDS = 5.0
 _CLOSING_SECONDS = 2.0
+_FORKED = (
+    "the factory is an object of the test run, so the client's process is forked from it: it has "
+    "what the run had imported and opened by then, and that may have read the user's own settings"
+)
 _ENDED_FOR_ANOTHER = "blocked: the client's process was ended, because another client in it hung"
 
 
@@ -60,6 +64,12 @@ class PythonClients:
         self._host = HostProcess(self._source, sandbox, START_SECONDS)
         if shows_output:
             self._host.output.show = ShownOutput().add
+
+    @property
+    def limits(self) -> Sequence[str]:
+        """What does not hold for a factory of the test run, or under this kernel."""
+        told = tuple(self._description.get("limits", ()))
+        return told if isinstance(self._source, str) else (_FORKED, *told)
 
     @property
     def host(self) -> HostProcess:

@@ -65,6 +65,9 @@ def _lines(report: Report) -> Iterator[str]:
     for row in shown:
         if row.verdict in BREACHES or row.verdict is Verdict.ERROR:
             yield from _story(row)
+    for limit in report.limits:
+        yield ""
+        yield f"Limit of this run: {_cell(limit)}"
     for error in report.errors:
         yield ""
         yield f"🛑 {_cell(error.reason)}"

@@ -142,7 +142,8 @@ class Report:
 
     ``observed`` is True if they come from traffic that no scenario provoked; ``interrupted`` if
     a signal ended the run. ``errors`` are those of the kit that belong to no single clause.
-    ``driver_failures`` says how what drives the client failed. ``out_of_time`` is True if the
+    ``driver_failures`` says how what drives the client failed, ``limits`` which guarantees of the
+    client's isolation do not hold in this run. ``out_of_time`` is True if the
     budget of the run was used up. ``options`` is how the names of options begin where the user
     has written them.
     """
@@ -158,6 +159,7 @@ class Report:
     errors: tuple[KitError, ...] = ()
     driver_failures: tuple[str, ...] = ()
     out_of_time: bool = False
+    limits: tuple[str, ...] = ()
     options: str = "--"
 
     @property
@@ -255,6 +257,7 @@ class Report:
             "errors": [error.to_json() for error in self.errors],
             "summary": {level.value: self._summary(level) for level in Level},
             "measured": dict(self.measured),
+            "limits": list(self.limits),
             "clauses": [row.to_json() for row in self.rows],
         }
 
@@ -279,6 +282,7 @@ def build_report(
     errors: Iterable[KitError] = (),
     driver_failures: Iterable[str] = (),
     out_of_time: bool = False,
+    limits: Iterable[str] = (),
     options: str = "--",
 ) -> Report:
     """The report that these findings make, in the light of the failures that are known.
@@ -313,6 +317,7 @@ def build_report(
         errors=tuple(errors),
         driver_failures=tuple(driver_failures),
         out_of_time=out_of_time,
+        limits=tuple(limits),
         options=options,
     )
 

@@ -84,6 +84,7 @@ def render(report: Report, width: int) -> Iterator[Line]:
             yield from (replace(line, text=f"  {line.text}") for line in story(row.finding))
     yield from _known(report, width)
     yield from _measured(report.measured)
+    yield from _limits(report.limits, width)
     yield from _errors(report, width)
     yield Line()
     yield from _verdict(report, width)
@@ -227,6 +228,13 @@ def _measured(facts: Any) -> Iterator[Line]:
     if shown:
         yield Line()
         yield Line("  Measured: " + " · ".join(shown))
+
+
+def _limits(limits: Iterable[str], width: int) -> Iterator[Line]:
+    for limit in limits:
+        yield Line()
+        lines = textwrap.wrap(f"Limit of this run: {limit}", width - 4, subsequent_indent="  ")
+        yield from (Line(f"  {line}", "yellow") for line in lines)
 
 
 def _fact(name: str, value: Any) -> str:

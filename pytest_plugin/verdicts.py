@@ -267,6 +267,7 @@ class VerdictCollector:
             replays=self._client.get("replays", {}),
             driver_failures=self._driver_failures,
             out_of_time=self._client.get("out_of_time", False),
+            limits=self._client.get("limits", ()),
             options="--contract-" if by_pytest else "--",
         )
 
@@ -370,6 +371,7 @@ def _facts_of(run: ContractRun) -> dict[str, Any]:
         "clock_seen": run.rehearsal.clock_seen,
         "replays": run.replays.outcomes,
         "out_of_time": run.budget.is_spent,
+        "limits": list(run.clients.limits),
     }
 
 

@@ -18,7 +18,26 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["WriteGuard", "restrict_writes"]
+__all__ = [
+    "UNGUARDED_CHILDREN",
+    "UNGUARDED_FOR_COVERAGE",
+    "UNGUARDED_PROGRAM",
+    "WriteGuard",
+    "has_landlock",
+    "restrict_writes",
+]
+
+UNGUARDED_CHILDREN = (
+    "this system has no Landlock, so only Python code is kept from writing outside of the client's "
+    "folders: programs that the client starts, and C libraries, are not"
+)
+UNGUARDED_FOR_COVERAGE = (
+    "coverage measures the client's process and writes beside the project, so only Python code is "
+    "kept from writing outside of the client's folders"
+)
+UNGUARDED_PROGRAM = (
+    "this system has no Landlock, so nothing keeps the driver from writing outside of its folders"
+)
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm")
 _SYSTEM_PLACES = (*(f"/dev/{name}" for name in _DEVICES), "/proc")
@@ -42,18 +61,29 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = [("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32)]
 
 
+def has_landlock() -> bool:
+    """Whether the kernel can keep a process and its children from writing where they must not."""
+    return _landlock_version() > 0
+
+
+def _landlock_version() -> int:
+    if not sys.platform.startswith("linux"):
+        return 0
+    libc = ctypes.CDLL(None, use_errno=True)
+    flag = ctypes.c_uint32(_VERSION_FLAG)
+    return int(libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), flag))
+
+
 def restrict_writes(folders: Iterable[Path]) -> bool:
     """Forbid this process and its children to write outside of these folders, by Landlock.
 
     Devices without contents, such as /dev/null, stay writable, and so does shared memory.
     Returns False, and changes nothing, where the kernel has no Landlock.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    libc = ctypes.CDLL(None, use_errno=True)
-    version = libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
+    version = _landlock_version()
     if version < 1:
         return False
+    libc = ctypes.CDLL(None, use_errno=True)
     handled = _WRITE_FILE | _CHANGE_FOLDER
     handled |= _REFER if version >= _REFER_SINCE else 0
     handled |= _TRUNCATE if version >= _TRUNCATE_SINCE else 0

@@ -28,7 +28,12 @@ from typing import Any, NoReturn
 
 from contract_tests.client import ClientFactory
 from contract_tests.host.channel import Channel
-from contract_tests.host.guard import WriteGuard, restrict_writes
+from contract_tests.host.guard import (
+    UNGUARDED_CHILDREN,
+    UNGUARDED_FOR_COVERAGE,
+    WriteGuard,
+    restrict_writes,
+)
 from contract_tests.host.session import UMASK, Session
 from contract_tests.shared_clock import SharedClock
 from contract_tests.target import load_target
@@ -175,9 +180,9 @@ def _run_host(start: Start, load: Callable[[], ClientFactory]) -> NoReturn:
     os.chdir(start.work)
     clock = SharedClock(Path(start.clock), is_host=True)
     channel = Channel(start.socket, start.secret)
-    _guard(Path(start.own))
+    limits = _guard(Path(start.own))
     with contextlib.suppress(OSError):  # the judging process is gone
-        Session(channel, load, clock, Path(start.work)).serve()
+        Session(channel, load, clock, Path(start.work), limits).serve()
     channel.close()
     with contextlib.suppress(BaseException):  # what a client registers may fail
         atexit._run_exitfuncs()  # noqa: SLF001 - os._exit runs none
@@ -194,12 +199,13 @@ def _bound_resources() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def _guard(own: Path) -> None:
+def _guard(own: Path) -> list[str]:
+    """Keep the client's writes in its own folders; in sentences, where that does not hold."""
     prefix = _coverage_files()
-    # Coverage writes beside the project. Landlock knows folders only, so it stays off then.
-    if not prefix:
-        restrict_writes([own])
     WriteGuard([own], lambda path: bool(prefix) and path.startswith(prefix)).install()
+    if prefix:  # coverage writes beside the project, and Landlock knows folders only
+        return [UNGUARDED_FOR_COVERAGE]
+    return [] if restrict_writes([own]) else [UNGUARDED_CHILDREN]
 
 
 def _coverage_files() -> str:

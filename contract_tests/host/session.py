@@ -10,7 +10,7 @@ import socket
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from json import dumps, loads  # by name: a client may replace them in their module
 from pathlib import Path
@@ -40,7 +40,8 @@ class Session:
 
     ``load`` finds the factory. It is called once, when the judging process says hello. What a
     client changes of the process (environment, umask, working directory, default timeout of
-    sockets, recursion limit) is undone before the next client is made.
+    sockets, recursion limit) is undone before the next client is made. ``limits`` are sentences
+    for the report.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Session:
         load: Callable[[], ClientFactory],
         clock: SharedClock,
         work: Path,
+        limits: Sequence[str] = (),
     ) -> None:
         self._channel = channel
         self._load = load
         self._shared = clock
         self._clock = HostClock(clock)
         self._work = work
+        self._limits = list(limits)
         self._factory: ClientFactory | None = None
         self._clients: dict[str, HostedClient] = {}
         self._exposure: Exposure | None = None
@@ -122,7 +125,7 @@ class Session:
         kind: Any = self._factory if hasattr(self._factory, "__qualname__") else type(self._factory)
         module = str(kind.__module__)
         name = f"{module}:{kind.__qualname__}"
-        return {"ok": {"name": name, "version": _version_of(module)}}
+        return {"ok": {"name": name, "version": _version_of(module), "limits": self._limits}}
 
     def _live_by(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["clock"] == "virtual":

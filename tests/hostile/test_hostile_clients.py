@@ -29,12 +29,17 @@ CLAUSES = (
 NEEDS = {"lives_in_uvloop": "uvloop", "runs_trio": "trio"}
 
 
+def state_of_this_process():
+    environment = {name: os.environ[name] for name in os.environ if not name.startswith("PYTEST_")}
+    return environment, Path.cwd(), {thread.name for thread in threading.enumerate()}
+
+
 @pytest.fixture
 def judged(monkeypatch):
     """Judge a client by name; nothing of it may be left, in this process or in any other."""
     mark = new_mark()
     monkeypatch.setenv(MARK, mark)
-    before = (dict(os.environ), Path.cwd(), set(threading.enumerate()))
+    before = state_of_this_process()
 
     def judge(name):
         settings = {"examples": 1, "deadline": 1.5, "patience": 1.5}
@@ -42,7 +47,7 @@ def judged(monkeypatch):
 
     yield judge
     assert not left_behind(mark)
-    assert (dict(os.environ), Path.cwd(), set(threading.enumerate())) == before
+    assert state_of_this_process() == before
 
 
 @pytest.mark.parametrize("name", SOUND)
