@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -32,12 +33,13 @@ _IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
 
 
 def main(control: int) -> NoReturn:
-    """Run a program until it ends or ``control``, a socket's descriptor, is closed.
+    """Run a program until it ends, or something comes on ``control``, a socket, or that is closed.
 
     The first line that comes on it is a JSON object: ``argv``, ``environment``, the ``folder`` in
-    which to begin, and ``own``, the folder below which the program may write. Tells, in JSON
-    lines, that the program is ``started`` or why it ``failed`` (an errno), and, once it has
-    ended, its ``status`` and how many processes it had ``left``.
+    which to begin, ``own``, the folder below which the program may write, and ``root``, which is
+    removed if the judging process ends without a word. Tells, in JSON lines, that the program is
+    ``started`` or why it ``failed`` (an errno), and, once it has ended, its ``status`` and how
+    many processes it had ``left``.
     """
     speaker = socket.socket(fileno=control)
     order = json.loads(_first_line(speaker))
@@ -54,8 +56,11 @@ def main(control: int) -> NoReturn:
         os.close(stream)
     while True:
         ready, _, _ = select.select([speaker.fileno(), woken], [], [])
-        if speaker.fileno() in ready and not speaker.recv(_PIECE):
+        if speaker.fileno() in ready:
+            is_orphan = not speaker.recv(_PIECE)
             end_descendants(grace_seconds=0)
+            if is_orphan:  # the judging process would have removed it
+                shutil.rmtree(order["root"], ignore_errors=True)
             os._exit(0)
         if woken in ready:
             os.read(woken, _PIECE)

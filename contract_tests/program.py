@@ -64,6 +64,7 @@ class Program(Conversation):
             "environment": dict(environment),
             "folder": str(sandbox.work),
             "own": str(sandbox.own),
+            "root": str(sandbox.outside),
         }
         self._control.sendall(json.dumps(order).encode() + b"\n")
         self._noted: dict[str, Any] = {}
@@ -220,7 +221,9 @@ class Program(Conversation):
         self._reader.join(_ENDING_SECONDS)
 
     def _let_go(self) -> None:
-        """Close the control socket, at which the supervisor ends the program and itself."""
+        """Have the supervisor end the program and itself."""
+        with contextlib.suppress(OSError):  # it has ended already
+            self._control.sendall(b"end\n")
         self._control.close()
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):

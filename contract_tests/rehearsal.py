@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from contract_tests.driver import LOOK_AT_THE_DRIVER, DriverSource
+from contract_tests.driver import LOOK_AT_THE_DRIVER, DriverSource, Raised
 from contract_tests.one_processor import one_processor
 from contract_tests.run import ContractRun, Rehearsal, RunSettings
 from contract_tests.stage import Stage
@@ -111,9 +111,19 @@ def _capabilities(run: ContractRun) -> tuple[str, ...]:
     if answer.error is not None:
         raise TargetError(
             f"{maker} raised {stage.masked(answer.error)}; it is called with a ClientConfig and "
-            "must make the client"
+            f"must make the client{_where_files_are(answer.error)}"
         )
     return tuple(answer.value)
+
+
+def _where_files_are(error: Raised) -> str:
+    """A hint, if the error is about a file that the client did not find."""
+    if not {"FileNotFoundError", "PermissionError"} & set(error.bases):
+        return ""
+    return (
+        ". A client that is checked lives in an empty folder of its own: name what it reads with "
+        "--copy PATH, and it finds a copy there"
+    )
 
 
 def _first_line(end: Exception) -> str:

@@ -22,6 +22,7 @@ from mockbroker.spec.messages import Request
 _CREDENTIALS = Credentials("secrecy-client", "s3cret/7Qx+Lw2=pTz9~Vb4")
 _FOR_EVER = 1000
 _BIGGEST_FILE = 4_000_000
+_MOST_FILES = 1000
 
 _TIMEOUT = 0.15
 """Seconds that a client is told to wait at most, where the broker answers nothing for longer."""
@@ -169,8 +170,8 @@ def test_files(scenario: Scenario) -> None:
 def _readable_files(folders: Iterable[Path]) -> Iterator[tuple[Path, int]]:
     """The files that others can read, by way of folders that others can enter, and their modes."""
     for folder in folders:
-        for entry in folder.iterdir():
-            if entry.is_symlink():
+        for entry in _entries(folder):
+            if entry.is_symlink() or not entry.exists():
                 continue
             mode = stat.S_IMODE(entry.stat().st_mode)
             if entry.is_file() and mode & (stat.S_IRGRP | stat.S_IROTH):
@@ -179,7 +180,18 @@ def _readable_files(folders: Iterable[Path]) -> Iterator[tuple[Path, int]]:
                 yield from _readable_files([entry])
 
 
+def _entries(folder: Path) -> list[Path]:
+    """What the folder holds; nothing if the client has removed it, or locked it for everyone."""
+    try:
+        return sorted(folder.iterdir())[:_MOST_FILES]
+    except OSError:
+        return []
+
+
 def _holds(path: Path, secrets: Iterable[bytes]) -> bool:
-    with path.open("rb") as file:
-        content = file.read(_BIGGEST_FILE)
+    try:
+        with path.open("rb") as file:
+            content = file.read(_BIGGEST_FILE)
+    except OSError:  # removed meanwhile
+        return False
     return any(secret in content for secret in secrets)

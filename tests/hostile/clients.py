@@ -652,7 +652,11 @@ class _Text(str):
 
 def _returning(change: Callable[[str], Any], config: Any) -> Any:
     client = make_model(config)
-    return type("Client", (), {"get_token": lambda _: change(client.get_token())})()
+    methods = {
+        "get_token": lambda _: change(client.get_token()),
+        "request": lambda _, *arguments, **options: client.request(*arguments, **options),
+    }
+    return type("Client", (), methods)()
 
 
 @sound

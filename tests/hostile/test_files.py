@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 CLIENT = """
-import os, pathlib, pwd, shutil, sqlite3, subprocess, tempfile
+import os, pathlib, shutil, sqlite3, subprocess, sys, tempfile
 from examples.model_client import TokenManager, make_client as model
 
 HERE = pathlib.Path(__file__).parent
@@ -26,7 +26,7 @@ def attempt(act):
     try:
         act()
     except Exception as error:
-        print(type(error).__name__, error)
+        print(type(error).__name__, error, file=sys.stderr)
 
 
 def spoil():
@@ -143,8 +143,8 @@ from examples.model_client import make_client as model
 
 def make_client(config):
     assert "REAL" in pathlib.Path("settings.toml").read_text()
-    assert pathlib.Path("data/tokens.json").read_text() == "REAL"
-    assert (pathlib.Path.home() / "plain.json").read_text() == "REAL"
+    assert "REAL" in pathlib.Path("data/tokens.json").read_text()
+    assert "REAL" in (pathlib.Path.home() / "plain.json").read_text()
     for place in ("settings.toml", "data/tokens.json"):
         pathlib.Path(place).write_text("REAL, and changed")
     return model(config)

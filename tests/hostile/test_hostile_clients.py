@@ -41,9 +41,9 @@ def judged(monkeypatch):
     monkeypatch.setenv(MARK, mark)
     before = state_of_this_process()
 
-    def judge(name):
+    def judge(name, clauses=CLAUSES):
         settings = {"examples": 1, "deadline": 1.5, "patience": 1.5}
-        return verdicts_on(f"{FILE}:{name}", only=CLAUSES, **settings)
+        return verdicts_on(f"{FILE}:{name}", only=clauses, **settings)
 
     yield judge
     assert not left_behind(mark)
@@ -72,7 +72,7 @@ def test_what_ends_its_process_is_a_crash_that_says_how(name, judged):
 
 @pytest.mark.parametrize("name", HANGS)
 def test_what_does_not_come_back_is_a_hang(name, judged):
-    found = judged(name)
+    found = judged(name, CLAUSES[:2])
     verdicts = {verdict for verdict, _ in found.values()}
     assert Verdict.HANG in verdicts
     assert verdicts <= {Verdict.HANG, Verdict.NOT_TESTED}
@@ -81,5 +81,5 @@ def test_what_does_not_come_back_is_a_hang(name, judged):
 @pytest.mark.parametrize("name", ODD)
 def test_whatever_a_client_returns_or_raises_leads_to_verdicts(name, judged):
     found = judged(name)
-    assert found
-    assert all(isinstance(verdict, Verdict) for verdict, _ in found.values())
+    assert set(found) <= set(CLAUSES)
+    assert Verdict.ERROR not in {verdict for verdict, _ in found.values()}
