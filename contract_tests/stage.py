@@ -453,7 +453,7 @@ class Stage:
             tuple(self._without_secrets(breach) for breach in breaches),
             story=self._hidden(self.story),
             exchanges=tuple(self._hidden(describe(exchange)) for exchange in exchanges[-12:]),
-            curl=self._hidden(curl(telling[0].request)) if telling else "",
+            curl=curl(telling[0].request, self._hidden) if telling else "",
         )
 
     def _without_secrets(self, breach: Breach) -> Breach:

@@ -83,7 +83,7 @@ def _answer_for_broker(mounts: Mounts) -> flask.Response:
     request = environ.get(REQUEST_KEY) or _rebuild(environ)
     broker = mounts.resolve(request.path)
     if broker is None:
-        return _say(404, f"no broker is mounted at {request.path}; this server carries others")
+        return _say(404, "no broker is mounted at that path; this server carries others")
     origin = environ.get(ORIGIN_KEY) or flask.request.host_url.rstrip("/")
     reply: Reply = broker.handle(request, origin)
     environ[REPLY_KEY] = reply

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mockbroker.spec.exchange import Exchange
-from mockbroker.spec.masking import describe, mask_parameters
+from mockbroker.spec.masking import Mask, describe, mask_parameters
 
-__all__ = ["Mask", "Pattern", "assert_seen"]
+__all__ = ["Pattern", "assert_seen"]
 
 SHOWN = 3
 HARMLESS = {"accept", "content-length", "content-type", "host", "user-agent"}
-
-Mask = Callable[[str], str]
-"""Makes a text fit to be printed."""
 
 
 @dataclass(frozen=True, kw_only=True)
