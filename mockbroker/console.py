@@ -15,7 +15,7 @@ from mockbroker.spec.catalogue import clause
 from mockbroker.spec.clause import Breach
 from mockbroker.spec.credentials import TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange
-from mockbroker.spec.masking import Mask, mask_parameters
+from mockbroker.spec.masking import Mask, mask_parameters, method_name
 
 __all__ = ["banner", "exchange_lines", "printable", "refusal_line"]
 
@@ -69,7 +69,7 @@ def _moment(seconds: float) -> str:
 
 def _headline(exchange: Exchange) -> str:
     moment = _moment(exchange.received_at)
-    request = f"{exchange.request.method} {mask_parameters(exchange.request.target)}"
+    request = f"{method_name(exchange.request.method)} {mask_parameters(exchange.request.target)}"
     parts = [moment, "", printable(request), _status(exchange), *_facts(exchange)]
     return " ".join([parts[0], " ", *parts[2:4]]) + "  " + ", ".join(parts[4:])
 

@@ -13,7 +13,14 @@ from typing import Any
 from mockbroker.spec.authorization import read_authorization
 from mockbroker.spec.catalogue import clause
 from mockbroker.spec.exchange import Exchange
-from mockbroker.spec.masking import Mask, mask_parameters, mask_to_length, scheme_name
+from mockbroker.spec.masking import (
+    Mask,
+    header_name,
+    mask_parameters,
+    mask_to_length,
+    method_name,
+    scheme_name,
+)
 from mockbroker.spec.messages import Headers, Request, Response
 
 __all__ = ["JournalFile", "exchange_as_json"]
@@ -58,7 +65,7 @@ def _iso(seconds: float) -> str | float | None:
 
 def _request(request: Request, mask: Mask) -> dict[str, Any]:
     return {
-        "method": mask(request.method),
+        "method": mask(method_name(request.method)),
         "target": mask(mask_parameters(request.target)),
         "headers": _headers(request.headers, mask),
         **_body(request.body, mask),
@@ -74,7 +81,7 @@ def _response(response: Response, mask: Mask) -> dict[str, Any]:
 
 
 def _headers(headers: Headers, mask: Mask) -> list[list[str]]:
-    return [[mask(name), mask(_shown(name, value))] for name, value in headers]
+    return [[mask(header_name(name)), mask(_shown(name, value))] for name, value in headers]
 
 
 def _shown(name: str, value: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mockbroker.spec.exchange import Exchange
-from mockbroker.spec.masking import Mask, describe, mask_parameters
+from mockbroker.spec.masking import Mask, describe, mask_parameters, method_name
 
 __all__ = ["Pattern", "assert_seen"]
 
@@ -34,7 +34,7 @@ class Pattern:
     def _differences(self, exchange: Exchange) -> Iterator[str]:
         request, response = exchange.request, exchange.response
         if self.method is not None and request.method != self.method:
-            yield f"the method is {request.method}, not {self.method}"
+            yield f"the method is {method_name(request.method)}, not {self.method}"
         if self.url is not None and self.url not in _names_of(exchange):
             yield f"the url is not {self.url}"
         for name, value in self.headers.items():

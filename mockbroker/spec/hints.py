@@ -23,7 +23,7 @@ from mockbroker.spec.authorization import (
 from mockbroker.spec.credentials import Credentials, same_text
 from mockbroker.spec.expectations import ApiExpectation, TokenExpectation
 from mockbroker.spec.forms import body_parameters, json_object, media_type, query_parameters
-from mockbroker.spec.masking import scheme_name
+from mockbroker.spec.masking import method_name, scheme_name
 from mockbroker.spec.messages import Request
 
 __all__ = ["hint_for_api_call", "hint_for_token_request"]
@@ -295,7 +295,7 @@ def _grant_in_query(facts: _TokenFacts) -> str:
 
 def _no_form(facts: _TokenFacts) -> str:
     if facts.request.method != "POST":
-        return f"{facts.request.method} does not ask for a token; POST does"
+        return f"{method_name(facts.request.method)} does not ask for a token; POST does"
     declared = facts.request.headers.get_all("Content-Type")
     if len(declared) != 1 or media_type(declared[0]) != _FORM:
         return f"say Content-Type: {_FORM}"

@@ -30,9 +30,11 @@ __all__ = [
     "Mask",
     "curl",
     "describe",
+    "header_name",
     "mask",
     "mask_parameters",
     "mask_to_length",
+    "method_name",
     "quoted",
     "scheme_name",
     "secret_forms",
@@ -124,9 +126,9 @@ def mask(text: str, credentials: Iterable[Credentials], token_values: Collection
 
 
 def mask_to_length(text: str, mask: Mask, longest: int) -> str:
-    """Mask a text and cut it to about ``longest`` characters; what the cut goes through is gone.
+    """Mask a text and cut it to ``longest`` characters, or fewer; it then ends in an ellipsis.
 
-    A text that is cut ends in an ellipsis.
+    A secret that the cut goes through is masked all the same.
     """
     if len(text) <= longest + _MARGIN:
         masked = mask(text)
@@ -152,12 +154,26 @@ def _size(text: str) -> str:
     return f"a text of {len(text)} characters"
 
 
+def method_name(method: str) -> str:
+    """Return the method if it looks like one: letters only, and none in which a secret hides."""
+    return method if _METHOD_NAME.fullmatch(method) else _size(method)
+
+
+def header_name(name: str) -> str:
+    """Return the name of a header field if it looks like one, or only its length."""
+    return name if _HEADER_NAME.fullmatch(name) else _size(name)
+
+
 def scheme_name(scheme: str) -> str:
     """Return the authentication scheme if it looks like one, and not like half of a password."""
     return scheme if not scheme or _SCHEME_NAME.fullmatch(scheme) else "(unknown)"
 
 
 _SCHEME_NAME = re.compile(r"[A-Za-z]{1,12}(?:-[A-Za-z]{1,9})?|AWS4-HMAC-SHA256|SCRAM-SHA-(?:1|256)")
+
+_METHOD_NAME = re.compile(r"[A-Za-z-]{1,20}")
+# X-Amz-Copy-Source-Server-Side-Encryption-Customer-Key-Md5 is the longest known.
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_-]{1,58}")
 
 _Hidden = tuple[int, int, str]
 
@@ -299,13 +315,18 @@ def _indexes_of(
 
 def _readings(secret: str) -> set[str]:
     """The secret as it reads once all escapes are undone, whatever its charset was taken for."""
-    narrow = {secret.encode(charset, "replace") for charset in ("latin-1", "cp1252")}
+    narrow = {secret.encode(charset, "replace") for charset in ("latin-1", "cp1252", "ascii")}
     wide = {secret.encode(charset, "surrogatepass") for charset in ("utf-16-le", "utf-16-be")}
     texts = {secret, *(unicodedata.normalize(form, secret) for form in ("NFC", "NFD"))}
     texts |= {octets.decode("latin-1") for octets in narrow | wide}
     texts |= {octets.decode("utf-8", "replace") for octets in narrow}
+    texts |= {secret.encode("ascii", "ignore").decode()} if _is_mostly_ascii(secret) else set()
     texts |= {re.sub(r"[\r\n\0]+[ \t]*", "", text) for text in texts}
     return {text for each in texts for text in (each, each.replace(" ", "+")) if text}
+
+
+def _is_mostly_ascii(secret: str) -> bool:
+    return sum(map(str.isascii, secret)) * 4 >= len(secret) * 3
 
 
 def mask_parameters(text: str) -> str:
@@ -338,7 +359,7 @@ def describe(exchange: Exchange) -> str:
     """One line for an exchange: what was asked, with what, what came of it."""
     parts = [
         f"#{exchange.number}",
-        f"{exchange.request.method} {_target(exchange.request)}",
+        f"{method_name(exchange.request.method)} {_target(exchange.request)}",
         _carried(exchange),
         f"→ {_answer(exchange)}",
     ]
@@ -384,7 +405,7 @@ def curl(request: Request, mask: Mask) -> str:
 
     query = mask_parameters(request.query)
     url = '"$TOKEN_URL"' + (word(f"?{query}") if query else "")
-    words = ["curl", "-i", "-X", word(request.method), url]
+    words = ["curl", "-i", "-X", word(method_name(request.method)), url]
     for name, value in request.headers:
         if name.lower() in {"content-type", "accept"}:
             words += ["-H", word(f"{name}: {value}")]

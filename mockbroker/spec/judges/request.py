@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from mockbroker.spec.clause import Breach
 from mockbroker.spec.expectations import TokenExpectation
 from mockbroker.spec.forms import body_parameters, json_object, media_type, query_parameters
-from mockbroker.spec.masking import quoted, shown
+from mockbroker.spec.masking import method_name, quoted, shown
 from mockbroker.spec.messages import Request
 
 __all__ = ["NO_BODY_METHODS", "judge_request"]
@@ -34,7 +34,7 @@ def _method(request: Request) -> Iterator[Breach]:
     # RFC 6749, 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
     if request.method != "POST":
         yield Breach(
-            "request.method", f"the token was asked for by {shown(request.method)}", "POST"
+            "request.method", f"the token was asked for by {method_name(request.method)}", "POST"
         )
 
 
