@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mockbroker.answers import json_response
 from mockbroker.spec.credentials import AccessToken, TokenState
 from mockbroker.spec.expectations import ApiExpectation
-from mockbroker.spec.masking import Mask, method_name
+from mockbroker.spec.masking import Mask, method_name, shown
 from mockbroker.spec.messages import Request, Response
 from mockbroker.tokens import TokenStore
 
@@ -75,7 +75,11 @@ def sample_answer(request: Request, path: str, mask: Mask) -> Response:
     if parts[:1] == ["vehicle"]:
         vehicle_id = parts[1] if len(parts) > 1 else "1111111111111111"
         return json_response(200, {"vehicle": _vehicle(mask(vehicle_id)), "success": True})
-    members = {"success": True, "method": mask(method_name(request.method)), "path": mask(path)}
+    members = {
+        "success": True,
+        "method": mask(method_name(request.method)),
+        "path": mask(shown(path)),
+    }
     return json_response(200, members)
 
 

@@ -34,7 +34,7 @@ from mockbroker.spec.judges import (
     judge_token_request,
     recognise,
 )
-from mockbroker.spec.masking import mask
+from mockbroker.spec.masking import mask, shown
 from mockbroker.spec.messages import Request, Response
 from mockbroker.spec.profile import Profile, lifetime_problem
 from mockbroker.tokens import TOKEN_LIMIT, TokenStore, random_jwt, random_token
@@ -390,12 +390,12 @@ class Broker:
             return refusal
         path = request.path.removeprefix(self._prefix).removeprefix(self.profile.api_prefix)
         if not is_agreed(path, self.agreed_paths):
-            return forbidden(self.masked(request.path))
+            return forbidden(self.masked(shown(request.path)))
         return sample_answer(request, path, self.masked)
 
     def _handle_elsewhere(self, request: Request, origin: str) -> Reply:
         message = (
-            f"nothing at {self.masked(request.path)}: "
+            f"nothing at {self.masked(shown(request.path))}: "
             f"tokens are at {self._prefix}{self.profile.token_path}, "
             f"the API is below {self._prefix}{self.profile.api_prefix}/"
         )

@@ -89,6 +89,14 @@ class _View:
     place: Callable[[int, int], tuple[int, int]]
     encoded: bool = False
 
+    def part(self, start: int, end: int) -> _View:
+        """A part of it as a view of its own."""
+
+        def place(first: int, last: int) -> tuple[int, int]:
+            return self.place(start + first, start + last)
+
+        return _View(self.text[start:end], place, self.encoded)
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
@@ -198,14 +206,22 @@ def _hidden_in(view: _View, known: _Known, depth: int, decodings: int) -> Iterat
     for index, name in known.indexes(view):
         for match in index.find(view.text):
             yield (*view.place(match.start, match.end), name)
-    if not depth:
+    shortest = known.shortest_encoded
+    if not depth or not shortest:
         return
-    unescaped = _unescaped(view)
-    if unescaped is not None:
-        yield from _hidden_in(unescaped, known, depth - 1, decodings)
-    if decodings < _DECODINGS and known.shortest_encoded:
-        for decoded in _decoded(view, known.shortest_encoded):
-            yield from _hidden_in(decoded, known, depth - 1, decodings + 1)
+    for part in _readable(view, shortest) if view.encoded else [view]:
+        unescaped = _unescaped(part)
+        if unescaped is not None:
+            yield from _hidden_in(unescaped, known, depth - 1, decodings)
+        if decodings < _DECODINGS:
+            for decoded in _decoded(part, shortest):
+                yield from _hidden_in(decoded, known, depth - 1, decodings + 1)
+
+
+def _readable(view: _View, shortest: int) -> Iterator[_View]:
+    """The parts without control characters, which the noise is full of that is Base64 misread."""
+    for found in re.finditer(rf"[^\x01-\x08\x0b\x0c\x0e-\x1f\x7f]{{{shortest},}}", view.text):
+        yield view.part(found.start(), found.end())
 
 
 def _unescaped(view: _View) -> _View | None:
