@@ -336,7 +336,11 @@ def _readings(secret: str) -> set[str]:
     texts = {secret, *(unicodedata.normalize(form, secret) for form in ("NFC", "NFD"))}
     texts |= {octets.decode("latin-1") for octets in narrow | wide}
     texts |= {octets.decode("utf-8", "replace") for octets in narrow}
-    texts |= {secret.encode("ascii", "ignore").decode()} if _is_mostly_ascii(secret) else set()
+    if _is_mostly_ascii(secret):
+        texts |= {
+            octets.decode("ascii", "ignore")
+            for octets in (*narrow, secret.encode("utf-8", "replace"))
+        }
     texts |= {re.sub(r"[\r\n\0]+[ \t]*", "", text) for text in texts}
     return {text for each in texts for text in (each, each.replace(" ", "+")) if text}
 

@@ -52,6 +52,11 @@ def lower_hex(text: str) -> str:
 ENCODINGS: dict[str, Encoding] = {
     "as it is": lambda s: s.encode(),
     "Latin-1": lambda s: s.encode("latin-1", "replace"),
+    "ASCII, the rest left out": lambda s: s.encode("ascii", "ignore"),
+    "ASCII, the rest replaced": lambda s: s.encode("ascii", "replace"),
+    "Latin-1, then the rest left out": lambda s: (
+        s.encode("latin-1", "replace").decode("ascii", "ignore").encode()
+    ),
     "CP1252": lambda s: s.encode("cp1252", "replace"),
     "percent": lambda s: quote(s, safe="").encode(),
     "percent, lower case": lambda s: lower_hex(quote(s, safe="")).encode(),
