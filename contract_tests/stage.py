@@ -165,7 +165,7 @@ class Stage:
             answer = self._open()
             if self._goes_on:  # what a thread of the client asks for is no part of its first use
                 asked.wait(_BACKGROUND_SECONDS)
-        exchanges = tuple(self.broker.journal)[seen:]
+        exchanges = tuple(self.broker.journal.since(seen))
         if answer.hung:
             self._hang(words, exchanges)
         if answer.error is not None and answer.error.is_exit:
@@ -230,7 +230,7 @@ class Stage:
         with self._told_by_driver(words):
             answer = self._open() if self._client is None else Answer()
             answers = [answer] * count if self._client is None else self._at_once(operation, count)
-        exchanges = tuple(self.broker.journal)[seen:]
+        exchanges = tuple(self.broker.journal.since(seen))
         self._notice_delay(answers, began)
         if any(one.hung for one in answers):
             self._hang(words, exchanges)
@@ -252,7 +252,7 @@ class Stage:
         number = next(self._run.use_numbers)
         self.broker.current_use = number
         self._began = real_seconds()
-        return number, len(self.broker.journal), self._run.time.now()
+        return number, self.broker.journal.total, self._run.time.now()
 
     def _play(self, operation: str, words: str, act: Callable[[Driver], Answer]) -> Outcome:
         number, seen, started_at = self._begin()
@@ -261,7 +261,7 @@ class Stage:
             answer = self._open() if self._client is None else Answer()
             if self._client is not None:
                 answer = act(self._client)
-        exchanges = tuple(self.broker.journal)[seen:]
+        exchanges = tuple(self.broker.journal.since(seen))
         self._notice_delay([answer], began)
         if answer.hung:
             self._hang(words, exchanges)
@@ -471,7 +471,7 @@ class Stage:
             tuple(self._without_secrets(breach) for breach in breaches),
             story=self._hidden(self.story),
             exchanges=tuple(self._hidden(describe(exchange)) for exchange in exchanges[-12:]),
-            curl=self._hidden(curl(telling[0].request)) if telling else "",
+            curl=curl(telling[0].request, self._hidden) if telling else "",
         )
 
     def _without_secrets(self, breach: Breach) -> Breach:
@@ -499,5 +499,5 @@ class _RequestLimit:
         self._end()
 
     def _count(self, _: Exchange) -> None:
-        if len(self.broker.journal) >= self.limit:
+        if self.broker.journal.total >= self.limit:
             self.cut_off()

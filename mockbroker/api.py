@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from mockbroker.answers import json_response
 from mockbroker.spec.credentials import AccessToken, TokenState
+from mockbroker.spec.expectations import ApiExpectation
+from mockbroker.spec.masking import Mask, method_name, shown
 from mockbroker.spec.messages import Request, Response
 from mockbroker.tokens import TokenStore
 
@@ -15,36 +17,36 @@ __all__ = ["forbidden", "is_agreed", "presented_token", "sample_answer"]
 def presented_token(
     request: Request, tokens: TokenStore, now: float
 ) -> tuple[AccessToken | None, TokenState]:
-    """The token that a call presents, however badly, and its state at ``now`` (Unix seconds)."""
+    """The token that a call presents, however badly, and its state at ``now`` (Unix seconds).
+
+    Whether it presents it well is for the judge of ``signing.bearer`` to say.
+    """
     authorizations = request.headers.get_all("Authorization")
-    token = _exact(authorizations, tokens) or _anywhere(request, authorizations, tokens)
+    presented = [value.partition(" ")[2] for value in authorizations]
+    token = _exact(presented, tokens) or _anywhere(request, authorizations, tokens)
     if token is not None:
         return token, tokens.state(token, now)
+    states = {tokens.state_of_missing(value) for value in presented}
+    if TokenState.FORGOTTEN in states:
+        return None, TokenState.FORGOTTEN
     return None, TokenState.UNKNOWN if authorizations else TokenState.MISSING
 
 
-def _exact(authorizations: Sequence[str], tokens: TokenStore) -> AccessToken | None:
-    for value in authorizations:
-        token = tokens.find(value.partition(" ")[2])
-        if token is not None:
-            return token
-    return None
+def _exact(presented: Sequence[str], tokens: TokenStore) -> AccessToken | None:
+    return next(filter(None, map(tokens.find, presented)), None)
 
 
 def _anywhere(
     request: Request, authorizations: Sequence[str], tokens: TokenStore
 ) -> AccessToken | None:
+    """The longest token that stands in the call; a very short one would stand everywhere."""
+    whole = _exact(authorizations, tokens)
+    if whole is not None:
+        return whole
+    expectation = ApiExpectation(tokens.index)
     places = (*authorizations, request.target, request.body.decode("latin-1"))
-    found = [v for v in tokens.values if any(_holds(place, v) for place in places)]
+    found = [value for place in places for value in expectation.tokens_in(place)]
     return tokens.find(max(found, key=len)) if found else None
-
-
-def _holds(place: str, value: str) -> bool:
-    """Whether the token stands in the text; a very short one would stand everywhere."""
-    return place == value or (len(value) >= SHORTEST_RECOGNISED and value in place)
-
-
-SHORTEST_RECOGNISED = 8
 
 
 def is_agreed(path: str, agreed_paths: Sequence[str]) -> bool:
@@ -64,7 +66,7 @@ def forbidden(path: str) -> Response:
     )
 
 
-def sample_answer(request: Request, path: str, mask: Callable[[str], str]) -> Response:
+def sample_answer(request: Request, path: str, mask: Mask) -> Response:
     """A plausible success for a call to a path below the API's prefix.
 
     What it repeats of the call goes through ``mask``.
@@ -73,7 +75,11 @@ def sample_answer(request: Request, path: str, mask: Callable[[str], str]) -> Re
     if parts[:1] == ["vehicle"]:
         vehicle_id = parts[1] if len(parts) > 1 else "1111111111111111"
         return json_response(200, {"vehicle": _vehicle(mask(vehicle_id)), "success": True})
-    members = {"success": True, "method": mask(request.method), "path": mask(path)}
+    members = {
+        "success": True,
+        "method": mask(method_name(request.method)),
+        "path": mask(shown(path)),
+    }
     return json_response(200, members)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from secrets import token_hex
@@ -16,7 +16,7 @@ from mockbroker.arrivals import Arrival, Outcome, exchange_of, faulty_reply
 from mockbroker.clock import Clock, SupportsClock
 from mockbroker.conformance import assert_conforms
 from mockbroker.faults import Fault, FaultScript
-from mockbroker.journal import Journal
+from mockbroker.journal import SIZE_BYTES, Journal
 from mockbroker.profiles import profile_named
 from mockbroker.refusals import (
     api_refusal,
@@ -34,10 +34,10 @@ from mockbroker.spec.judges import (
     judge_token_request,
     recognise,
 )
-from mockbroker.spec.masking import mask
+from mockbroker.spec.masking import mask, shown
 from mockbroker.spec.messages import Request, Response
 from mockbroker.spec.profile import Profile, lifetime_problem
-from mockbroker.tokens import TokenStore, random_jwt, random_token
+from mockbroker.tokens import TOKEN_LIMIT, TokenStore, random_jwt, random_token
 
 if TYPE_CHECKING:
     from mockbroker.certificates import ServerCertificate
@@ -54,9 +54,15 @@ class Broker:
     ``profile`` is a `Profile` or the name of one that ships. ``credentials`` are random unless
     given. ``expires_in`` is the lifetime, in seconds, of tokens issued from now on; the profile
     says it unless given. A ``strict`` broker refuses what is wrong with a request; a lenient one
-    records it and answers as if the request were right. Raises ValueError if ``expires_in`` is
-    no finite number from 0, or the client_id has a colon; TypeError if the credentials are no
-    texts.
+    records it and answers as if the request were right.
+
+    ``journal_size`` and ``journal_bytes`` limit how many exchanges are remembered, and about how
+    much memory they take; ``token_limit`` limits the number of tokens. Beyond it the broker
+    forgets tokens, those that have expired or were revoked first: a forgotten one is refused as
+    too old to be remembered.
+
+    Raises ValueError if ``expires_in`` is no finite number from 0, a limit is less than 1, or the
+    client_id has a colon; TypeError if the credentials are no texts.
     """
 
     def __init__(
@@ -68,14 +74,16 @@ class Broker:
         strict: bool = True,
         clock: SupportsClock | None = None,
         journal_size: int = 1000,
+        journal_bytes: int = SIZE_BYTES,
+        token_limit: int = TOKEN_LIMIT,
     ) -> None:
         self.profile = profile_named(profile) if isinstance(profile, str) else profile
         self._own_credentials = _checked(credentials or _random_credentials())
         self._own_clock = Clock()
         self._given_clock = clock
-        self.journal = Journal(journal_size, mask=self._masked)
+        self.journal = Journal(journal_size, size_bytes=journal_bytes, mask=self.masked)
         self._settings = (self.profile.expires_in if expires_in is None else expires_in, strict)
-        self._tokens = TokenStore()
+        self._tokens = TokenStore(token_limit)
         self._script = FaultScript()
         self._api_script = FaultScript()
         self._released = threading.Event()
@@ -193,10 +201,13 @@ class Broker:
         return Trace(self.journal.snapshot())
 
     def find_token(self, value: str) -> tuple[AccessToken | None, TokenState]:
-        """The token of that value and its state now; (None, UNKNOWN) if there is none."""
+        """The token of exactly that value and its state now.
+
+        If there is none, it is None, and the state UNKNOWN, or FORGOTTEN beyond the token limit.
+        """
         token = self._tokens.find(value)
         if token is None:
-            return None, TokenState.UNKNOWN
+            return None, self._tokens.state_of_missing(value)
         return token, self._tokens.state(token, self.clock.now())
 
     def assert_conforms(self, fail_on: Level = Level.MUST) -> None:
@@ -206,18 +217,30 @@ class Broker:
         also if no token was asked for, because then nothing was shown.
         """
         __tracebackhide__ = True
-        assert_conforms(self.trace(), fail_on, self._registered, self._tokens.values)
+        assert_conforms(self.trace(), fail_on, self.masked)
 
     @property
-    def token_issued_values(self) -> frozenset[str]:
-        """The values of the tokens issued, so that they can be masked."""
-        return frozenset(self._tokens.values)
+    def token_issued_values(self) -> Collection[str]:
+        """The values of the tokens issued, those forgotten left out; they grow with the next."""
+        return self._tokens.index
 
-    def _masked(self, text: str) -> str:
-        return mask(text, self._registered, self._tokens.values)
+    def masked(self, text: str) -> str:
+        """Return the text with every secret and every token of this broker replaced.
+
+        They are found in any usual encoding. The cost does not grow with the number of tokens.
+        """
+        return mask(text, self._registered, self._tokens.index)
 
     def _without_secrets(self, breaches: Sequence[Breach]) -> tuple[Breach, ...]:
-        return tuple(replace(breach, what=self._masked(breach.what)) for breach in breaches)
+        return tuple(
+            replace(
+                breach,
+                what=self.masked(breach.what),
+                expected=self.masked(breach.expected),
+                hint=self.masked(breach.hint),
+            )
+            for breach in breaches
+        )
 
     # Where it listens
 
@@ -344,7 +367,7 @@ class Broker:
     def handle_api_call(self, request: Request, origin: str) -> Reply:
         """Answer a call to the protected API, and record the exchange."""
         arrival = self._arrival(Endpoint.API, request, origin, self._api_script)
-        expectation = ApiExpectation(self._tokens.values, self._registered)
+        expectation = ApiExpectation(self._tokens.index, self._registered)
         token, state = presented_token(request, self._tokens, arrival.received_at)
         outcome = Outcome(
             response=default_api_error(arrival.scripted_status, arrival.received_at),
@@ -367,12 +390,12 @@ class Broker:
             return refusal
         path = request.path.removeprefix(self._prefix).removeprefix(self.profile.api_prefix)
         if not is_agreed(path, self.agreed_paths):
-            return forbidden(self._masked(request.path))
-        return sample_answer(request, path, self._masked)
+            return forbidden(self.masked(shown(request.path)))
+        return sample_answer(request, path, self.masked)
 
     def _handle_elsewhere(self, request: Request, origin: str) -> Reply:
         message = (
-            f"nothing at {self._masked(request.path)}: "
+            f"nothing at {self.masked(shown(request.path))}: "
             f"tokens are at {self._prefix}{self.profile.token_path}, "
             f"the API is below {self._prefix}{self.profile.api_prefix}/"
         )

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mockbroker.spec.catalogue import clause
 from mockbroker.spec.clause import Breach, Level
-from mockbroker.spec.credentials import Credentials
 from mockbroker.spec.exchange import Endpoint, Exchange, Trace
 from mockbroker.spec.judges import judge_trace, never_reached, reached
-from mockbroker.spec.masking import describe, mask
+from mockbroker.spec.masking import Mask, describe
 
 __all__ = ["Tally", "assert_conforms", "breaches_at", "is_binding", "timeline"]
 
@@ -58,10 +57,12 @@ def breaches_at(trace: Trace, fail_on: Level) -> tuple[Breach, ...]:
 def assert_conforms(
     trace: Trace,
     fail_on: Level,
-    credentials: tuple[Credentials, ...],
-    token_values: Collection[str],
+    mask: Mask,
 ) -> None:
-    """Assert that a trace breaks no clause as binding as ``fail_on``, and shows something."""
+    """Assert that a trace breaks no clause as binding as ``fail_on``, and shows something.
+
+    ``mask`` takes secrets out of what is said.
+    """
     __tracebackhide__ = True
     if not trace.token_requests:
         raise AssertionError(
@@ -69,10 +70,10 @@ def assert_conforms(
         )
     breaches = breaches_at(trace, fail_on)
     if breaches:
-        raise AssertionError(mask(_story(trace, breaches), credentials, token_values))
+        raise AssertionError(mask(_story(trace, breaches)))
     forgotten = _forgotten(trace)
     if forgotten:
-        advice = "Broker(journal_size=…) sets how many are remembered"
+        advice = "Broker(journal_size=…, journal_bytes=…) sets how many are remembered"
         warnings.warn(f"{forgotten}: {advice}", stacklevel=3)
 
 

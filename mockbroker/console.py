@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from urllib.parse import quote_plus
 
@@ -14,9 +14,9 @@ from mockbroker.escaping import printable
 from mockbroker.refusals import is_refused
 from mockbroker.spec.catalogue import clause
 from mockbroker.spec.clause import Breach
-from mockbroker.spec.credentials import Credentials, TokenState
+from mockbroker.spec.credentials import TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange
-from mockbroker.spec.masking import mask, mask_parameters
+from mockbroker.spec.masking import Mask, mask_parameters, method_name
 
 __all__ = ["banner", "exchange_lines", "refusal_line"]
 
@@ -54,12 +54,9 @@ def _curl(broker: Broker) -> str:
     return f"curl {trust}{proof} -d grant_type=client_credentials {broker.token_url}"
 
 
-def exchange_lines(
-    exchange: Exchange, credentials: tuple[Credentials, ...], token_values: Collection[str]
-) -> str:
-    """The exchange as lines for a terminal, coloured, secrets and tokens masked."""
-    text = "\n".join([_headline(exchange), *_remarks(exchange)])
-    return mask(text, credentials, token_values)
+def exchange_lines(exchange: Exchange, mask: Mask) -> str:
+    """The exchange as lines for a terminal, coloured; ``mask`` takes secrets and tokens out."""
+    return mask("\n".join([_headline(exchange), *_remarks(exchange)]))
 
 
 def refusal_line(received_at: float, why: str) -> str:
@@ -73,7 +70,7 @@ def _moment(seconds: float) -> str:
 
 def _headline(exchange: Exchange) -> str:
     moment = _moment(exchange.received_at)
-    request = f"{exchange.request.method} {mask_parameters(exchange.request.target)}"
+    request = f"{method_name(exchange.request.method)} {mask_parameters(exchange.request.target)}"
     parts = [moment, "", printable(request), _status(exchange), *_facts(exchange)]
     return " ".join([parts[0], " ", *parts[2:4]]) + "  " + ", ".join(parts[4:])
 

@@ -8,10 +8,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import overload
 
-from mockbroker.near_misses import Mask, Pattern, assert_seen
+from mockbroker.near_misses import Pattern, assert_seen
 from mockbroker.spec.exchange import Exchange
+from mockbroker.spec.masking import Mask
 
-__all__ = ["Journal", "Subscriber"]
+__all__ = ["SIZE_BYTES", "Journal", "Subscriber"]
+
+SIZE_BYTES = 64 * 1024 * 1024
+"""How much of memory a journal takes unless told otherwise."""
 
 _log = logging.getLogger(__name__)
 
@@ -19,19 +23,25 @@ Subscriber = Callable[[Exchange], None]
 
 
 class Journal(Sequence[Exchange]):
-    """The latest ``size`` exchanges, in order; safe to use from many threads.
+    """The latest exchanges, in order; safe to use from many threads.
 
-    Iterating walks over a snapshot, so that exchanges may come meanwhile. Exchanges are numbered
-    from 1 and keep their numbers when older ones are dropped. ``mask`` takes secrets out of what
-    a failing assertion says.
+    It holds at most ``size`` of them, and so many that they take about ``size_bytes`` of memory,
+    but always the last one. Iterating walks over a snapshot, so that exchanges may come meanwhile.
+    Exchanges are numbered from 1 and keep their numbers when older ones are dropped: to look at
+    what comes from a moment on, note ``total`` and ask for `since` that number. ``mask`` takes
+    secrets out of what a failing assertion says.
     """
 
-    def __init__(self, size: int = 1000, *, mask: Mask = str) -> None:
+    def __init__(self, size: int = 1000, *, size_bytes: int = SIZE_BYTES, mask: Mask = str) -> None:
         if size < 1:
             raise ValueError(f"a journal holds at least one exchange, not {size}")
+        if size_bytes < 1:
+            raise ValueError(f"a journal holds at least one byte, not {size_bytes}")
         self.size = size
+        self.size_bytes = size_bytes
         self.mask = mask
-        self._exchanges: deque[Exchange] = deque(maxlen=size)
+        self._exchanges: deque[Exchange] = deque()
+        self._bytes = 0
         self._count = 0
         self._subscribers: tuple[Subscriber, ...] = ()
         self._lock = threading.Lock()
@@ -41,11 +51,19 @@ class Journal(Sequence[Exchange]):
         with self._lock:
             self._count += 1
             exchange = make(self._count)
-            self._exchanges.append(exchange)
+            self._append(exchange)
             subscribers = self._subscribers
         for subscriber in subscribers:
             _tell(subscriber, exchange)
         return exchange
+
+    def _append(self, exchange: Exchange) -> None:
+        self._exchanges.append(exchange)
+        self._bytes += exchange.size_bytes
+        while len(self._exchanges) > self.size or (
+            self._bytes > self.size_bytes and len(self._exchanges) > 1
+        ):
+            self._bytes -= self._exchanges.popleft().size_bytes
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call ``subscriber`` with each exchange from now on, in the thread that served it.
@@ -64,7 +82,7 @@ class Journal(Sequence[Exchange]):
         """Forget every exchange and number from 1 again; subscribers stay."""
         with self._lock:
             self._exchanges.clear()
-            self._count = 0
+            self._count = self._bytes = 0
 
     def reset(self) -> None:
         """Forget every exchange, number from 1 again, and end every subscription."""
@@ -88,6 +106,16 @@ class Journal(Sequence[Exchange]):
         """The exchanges as they are at this moment."""
         with self._lock:
             return tuple(self._exchanges)
+
+    def since(self, number: int) -> tuple[Exchange, ...]:
+        """The exchanges after the one of that number, as far as the journal still holds them.
+
+        ``journal.since(before)`` are those that came after ``before = journal.total``, which the
+        difference of two lengths is not once the journal is full.
+        """
+        with self._lock:
+            wanted = max(0, self._count - number)
+            return tuple(self._exchanges)[-wanted:] if wanted else ()
 
     def assert_seen(
         self,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
+import math
 import os
 import stat
 import threading
-from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,19 @@ from typing import Any
 from mockbroker.spec.authorization import read_authorization
 from mockbroker.spec.catalogue import clause
 from mockbroker.spec.exchange import Exchange
-from mockbroker.spec.masking import mask_parameters
+from mockbroker.spec.masking import (
+    Mask,
+    header_name,
+    mask_parameters,
+    mask_to_length,
+    method_name,
+    scheme_name,
+)
 from mockbroker.spec.messages import Headers, Request, Response
 
 __all__ = ["JournalFile", "exchange_as_json"]
 
-Mask = Callable[[str], str]
+_LONGEST_BODY = 16 * 1024
 _CREDENTIALS_FIELDS = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
 
 
@@ -51,19 +59,19 @@ def exchange_as_json(exchange: Exchange, mask: Mask) -> dict[str, Any]:
     }
 
 
-def _iso(seconds: float) -> str | float:
+def _iso(seconds: float) -> str | float | None:
     try:
         return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
     except (OverflowError, ValueError, OSError):  # beyond what calendars know
-        return seconds
+        return seconds if math.isfinite(seconds) else None  # JSON has neither NaN nor Infinity
 
 
 def _request(request: Request, mask: Mask) -> dict[str, Any]:
     return {
-        "method": mask(request.method),
+        "method": mask(method_name(request.method)),
         "target": mask(mask_parameters(request.target)),
         "headers": _headers(request.headers, mask),
-        "body": _body(request.body, mask),
+        **_body(request.body, mask),
     }
 
 
@@ -71,37 +79,55 @@ def _response(response: Response, mask: Mask) -> dict[str, Any]:
     return {
         "status": response.status,
         "headers": _headers(response.headers, mask),
-        "body": _body(response.body, mask),
+        **_body(response.body, mask),
     }
 
 
 def _headers(headers: Headers, mask: Mask) -> list[list[str]]:
-    return [[mask(name), mask(_shown(name, value))] for name, value in headers]
+    return [[mask(header_name(name)), mask(_shown(name, value))] for name, value in headers]
 
 
 def _shown(name: str, value: str) -> str:
     if name.lower() not in _CREDENTIALS_FIELDS:
         return mask_parameters(value)
-    scheme = read_authorization(value).scheme if "authorization" in name.lower() else ""
+    scheme = (
+        scheme_name(read_authorization(value).scheme) if "authorization" in name.lower() else ""
+    )
     return f"{scheme} <masked>".lstrip()
 
 
-def _body(body: bytes, mask: Mask) -> str:
-    return mask(mask_parameters(body.decode("utf-8", "replace")))
+def _body(body: bytes, mask: Mask) -> dict[str, Any]:
+    """The body as text; a long one is cut, and its whole length is given."""
+    text = mask_parameters(body.decode("utf-8", "replace"))
+    shown = mask_to_length(text, mask, _LONGEST_BODY)
+    return {"body": shown} | ({"body_bytes": len(body)} if len(text) > _LONGEST_BODY else {})
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether there is a file that ends in the middle of a line: its writer was cut off."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, io.SEEK_END)
+        return file.read() != b"\n"
 
 
 class JournalFile:
     """A file to which exchanges are appended, a line for each, from any thread.
 
     One that is made can be read by its owner only (mode 0600); one that is there keeps its mode.
-    Raises OSError if the file cannot be opened, or is a symbolic link: whoever may write to the
-    directory could have it lead anywhere.
+    A line that was left unfinished at its end is ended first. Raises OSError if the file cannot
+    be opened, or is a symbolic link: whoever may write to the directory could have it lead
+    anywhere.
     """
 
     def __init__(self, path: Path, mask: Mask) -> None:
+        unfinished = _is_unfinished(path)
         self._file = os.fdopen(_open(path), "ab", buffering=0)
         self._mask = mask
         self._lock = threading.Lock()
+        if unfinished:
+            self._write_all(b"\n")
 
     @property
     def shared_mode(self) -> int:
@@ -121,7 +147,11 @@ class JournalFile:
     def _append(self, row: dict[str, Any]) -> None:
         line = json.dumps(row).encode()
         with self._lock:
-            self._file.write(line + b"\n")
+            self._write_all(line + b"\n")
+
+    def _write_all(self, data: bytes) -> None:
+        while data:  # an unbuffered file may take a part only
+            data = data[self._file.write(data) :]
 
     def close(self) -> None:
         """Close the file."""

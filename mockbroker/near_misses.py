@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mockbroker.spec.exchange import Exchange
-from mockbroker.spec.masking import describe, mask_parameters
+from mockbroker.spec.masking import Mask, describe, mask_parameters, method_name
 
-__all__ = ["Mask", "Pattern", "assert_seen"]
+__all__ = ["Pattern", "assert_seen"]
 
 SHOWN = 3
 HARMLESS = {"accept", "content-length", "content-type", "host", "user-agent"}
-
-Mask = Callable[[str], str]
-"""Makes a text fit to be printed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +34,7 @@ class Pattern:
     def _differences(self, exchange: Exchange) -> Iterator[str]:
         request, response = exchange.request, exchange.response
         if self.method is not None and request.method != self.method:
-            yield f"the method is {request.method}, not {self.method}"
+            yield f"the method is {method_name(request.method)}, not {self.method}"
         if self.url is not None and self.url not in _names_of(exchange):
             yield f"the url is not {self.url}"
         for name, value in self.headers.items():

@@ -7,7 +7,7 @@ windows as long as the journal, each of which begins in the middle of the one be
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from mockbroker.spec.clause import Breach
 from mockbroker.spec.credentials import Credentials
 from mockbroker.spec.exchange import Endpoint, Exchange, Trace
 from mockbroker.spec.judges import TRACE_JUDGES, judge_course, never_reached, reached
-from mockbroker.spec.masking import curl, mask
+from mockbroker.spec.masking import Mask, curl
 
 if TYPE_CHECKING:
     from mockbroker.broker import Broker
@@ -57,28 +57,30 @@ class Observation:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._step = max(1, broker.journal.size // 2)
+        self._step_bytes = broker.journal.size_bytes // 2
+        self._unjudged_bytes = 0
         self._judged = _Judged()
         self._lock = threading.Lock()
         broker.journal.subscribe(self._see)
 
     def _see(self, exchange: Exchange) -> None:
         with self._lock:
-            self._judged = self._judged.after(exchange, self._masked)
-            if exchange.number - self._judged.last_number >= self._step:
-                self._judged = self._judged.after_window(self._window(), self._masked)
+            self._judged = self._judged.after(exchange, self._broker.masked)
+            self._unjudged_bytes += exchange.size_bytes
+            count = exchange.number - self._judged.last_number
+            if count >= self._step or self._unjudged_bytes >= self._step_bytes:
+                self._judged = self._judged.after_window(self._window(), self._broker.masked)
+                self._unjudged_bytes = 0
 
     def so_far(self) -> Observed:
         """What is known at this moment."""
         with self._lock:
             # Not kept: what looks wasteful at this moment need not when more is seen.
-            judged = self._judged.after_window(self._window(), self._masked)
+            judged = self._judged.after_window(self._window(), self._broker.masked)
         return judged.observed
 
     def _window(self) -> tuple[Exchange, ...]:
         return self._broker.journal.snapshot()
-
-    def _masked(self, text: str) -> str:
-        return mask(text, self._broker.registered, self._broker.token_issued_values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,12 @@ class _Judged:
             unknown |= dict.fromkeys(TRACE_JUDGES.keys() - self.evidence.keys(), reason)
         return Observed(self.tally, self.evidence, unknown)
 
-    def after(self, exchange: Exchange, masked: Callable[[str], str]) -> _Judged:
+    def after(self, exchange: Exchange, masked: Mask) -> _Judged:
         """With what one message shows."""
         evidence = self._evidence_with(exchange.breaches, (exchange,), masked, since=0)
         return replace(self, tally=self.tally.plus(exchange), evidence=evidence)
 
-    def after_window(self, window: tuple[Exchange, ...], masked: Callable[[str], str]) -> _Judged:
+    def after_window(self, window: tuple[Exchange, ...], masked: Mask) -> _Judged:
         """With what the latest messages show together."""
         if not window:
             return self
@@ -131,7 +133,7 @@ class _Judged:
         self,
         breaches: Iterable[Breach],
         shown: Sequence[Exchange],
-        masked: Callable[[str], str],
+        masked: Mask,
         since: int,
     ) -> Mapping[str, Evidence]:
         """The evidence and that of the breaches; one that ends by number ``since`` is known."""
@@ -150,9 +152,7 @@ def _trace(exchanges: Iterable[Exchange]) -> Trace:
     return Trace(tuple(by_number[number] for number in sorted(by_number)))
 
 
-def _evidence(
-    breach: Breach, exchanges: Sequence[Exchange], masked: Callable[[str], str]
-) -> Evidence:
+def _evidence(breach: Breach, exchanges: Sequence[Exchange], masked: Mask) -> Evidence:
     shown = [e for e in exchanges if e.number in breach.exchanges]
     tokens = {e.token for e in shown if e.token is not None}
     story = [e for e in exchanges if e in shown or _issued(e) in tokens]
@@ -160,7 +160,7 @@ def _evidence(
     return Evidence(
         what=masked(breach.in_words),
         exchanges=tuple(map(masked, timeline(story))),
-        curl=masked(curl(asked[0].request)) if asked else "",
+        curl=curl(asked[0].request, masked) if asked else "",
     )
 
 

@@ -25,6 +25,7 @@ METHOD_NOT_ALLOWED, UNAUTHORIZED, TOO_MANY, SERVER_ERROR, UNAVAILABLE = 405, 401
 TOKEN_PROBLEMS = {
     TokenState.MISSING: "no bearer token in the Authorization header",
     TokenState.UNKNOWN: "this broker never issued that token",
+    TokenState.FORGOTTEN: "the token is too old to be remembered: the broker keeps the newest only",
     TokenState.EXPIRED: "the token has expired",
     TokenState.REVOKED: "the token was revoked",
 }

@@ -234,8 +234,8 @@ class _Log:
         """An exchange with the broker."""
         from mockbroker.console import exchange_lines  # noqa: PLC0415 - Flask only if served
 
-        secrets = self._broker.registered, self._broker.token_issued_values
-        self._tell(exchange_lines(exchange, *secrets), lambda file: file.write(exchange))
+        lines = exchange_lines(exchange, self._broker.masked)
+        self._tell(lines, lambda file: file.write(exchange))
 
     def refused(self, why: str) -> None:
         """Something that never reached the broker, because it was no HTTP, or too much of it."""

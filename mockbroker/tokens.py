@@ -6,13 +6,16 @@ import base64
 import json
 import secrets
 import threading
-from collections.abc import Collection
+from collections import OrderedDict
+from operator import attrgetter
 
+from mockbroker.forgotten import ForgottenValues
 from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
+from mockbroker.spec.value_index import ValueIndex
 
-__all__ = ["TokenStore", "random_jwt", "random_token"]
+__all__ = ["TOKEN_LIMIT", "TokenStore", "random_jwt", "random_token"]
 
-TOKEN_LIMIT = 10_000
+TOKEN_LIMIT = 100_000
 
 
 def random_token() -> str:
@@ -38,13 +41,22 @@ def _base64url(data: bytes) -> str:
 
 
 class TokenStore:
-    """The tokens of one broker, the newest ``limit`` of them; safe to use from many threads."""
+    """The tokens of one broker, at most ``limit`` of them; safe to use from many threads.
+
+    Beyond the limit it forgets a token that has expired or was revoked, the one issued first; if
+    none has, the oldest. What it forgot it knows by a fingerprint. No operation walks the tokens.
+    """
 
     def __init__(self, limit: int = TOKEN_LIMIT) -> None:
+        if limit < 1:
+            raise ValueError(f"a broker must remember 1 token or more, not {limit}")
         self._limit = limit
-        self._tokens: dict[str, AccessToken] = {}
-        self._revoked: set[str] = set()
-        self._issued_count = 0
+        self._tokens: ValueIndex[AccessToken] = ValueIndex()
+        # By lifetime: among tokens of one lifetime, the order of issue is that of expiry. These
+        # are OrderedDicts because a dict that is emptied from its front is slow to find its first.
+        self._queues: dict[float, OrderedDict[str, AccessToken]] = {}
+        self._forgotten = ForgottenValues()
+        self._revoked_count = self._issued_count = 0
         self._lock = threading.Lock()
 
     def issue(
@@ -65,45 +77,63 @@ class TokenStore:
             self._issued_count += 1
             number = self._issued_count
             token = AccessToken(value, number, issuer, credentials, scope, issued_at, expires_in)
-            self._tokens.pop(value, None)
-            self._revoked.discard(value)
-            self._tokens[value] = token
-            while len(self._tokens) > self._limit:
-                self._forget(next(iter(self._tokens)))
+            if value in self._tokens:
+                self._drop(self._tokens[value])
+            elif len(self._tokens) >= self._limit:
+                self._forget(self._most_expendable(issued_at))
+            self._tokens.put(value, token)
+            self._queues.setdefault(expires_in, OrderedDict())[value] = token
             return token
 
-    def _forget(self, value: str) -> None:
-        del self._tokens[value]
-        self._revoked.discard(value)
+    def _most_expendable(self, now: float) -> AccessToken:
+        firsts = [next(iter(queue.values())) for queue in self._queues.values()]
+        dead = [t for t in firsts if self._is_revoked(t) or now >= t.expires_at]
+        return min(dead or firsts, key=attrgetter("number"))
+
+    def _forget(self, token: AccessToken) -> None:
+        self._drop(token)
+        self._forgotten.add(token.value)
+
+    def _drop(self, token: AccessToken) -> None:
+        self._tokens.discard(token.value)
+        queue = self._queues[token.expires_in]
+        del queue[token.value]
+        if not queue:
+            del self._queues[token.expires_in]
+
+    def _is_revoked(self, token: AccessToken) -> bool:
+        return token.number <= self._revoked_count
 
     def find(self, value: str) -> AccessToken | None:
         """The token of that value, whatever became of it, or None."""
-        with self._lock:
-            return self._tokens.get(value)
+        return self._tokens.get(value)
 
     def state(self, token: AccessToken, now: float) -> TokenState:
         """What has become of a token at a time in Unix seconds."""
-        with self._lock:
-            if self._tokens.get(token.value) is not token:
-                return TokenState.UNKNOWN
-            if token.value in self._revoked:
-                return TokenState.REVOKED
+        if self._tokens.get(token.value) is not token:
+            return self.state_of_missing(token.value)
+        if self._is_revoked(token):
+            return TokenState.REVOKED
         return TokenState.VALID if now < token.expires_at else TokenState.EXPIRED
+
+    def state_of_missing(self, value: str) -> TokenState:
+        """Why there is no token of that value: it was forgotten, or never issued."""
+        return TokenState.FORGOTTEN if value in self._forgotten else TokenState.UNKNOWN
 
     def revoke_all(self) -> None:
         """Make every token issued so far worthless."""
         with self._lock:
-            self._revoked.update(self._tokens)
+            self._revoked_count = self._issued_count
 
     def clear(self) -> None:
-        """Forget every token, and count from 1 again."""
+        """Forget every token, also that it was issued, and count from 1 again."""
         with self._lock:
-            self._tokens.clear()
-            self._revoked.clear()
-            self._issued_count = 0
+            self._tokens = ValueIndex()
+            self._queues.clear()
+            self._forgotten.clear()
+            self._revoked_count = self._issued_count = 0
 
     @property
-    def values(self) -> Collection[str]:
-        """The values of the tokens known, as they are at this moment."""
-        with self._lock:
-            return frozenset(self._tokens)
+    def index(self) -> ValueIndex[AccessToken]:
+        """The tokens remembered, by their values; it changes as tokens come and go."""
+        return self._tokens

@@ -15,7 +15,7 @@ from mockbroker.broker import Broker
 from mockbroker.certificates import throw_away_certificate
 from mockbroker.profiles import ConfigError, profile_named
 from mockbroker.server import Server
-from mockbroker.spec.masking import describe, mask
+from mockbroker.spec.masking import describe
 
 __all__ = ["BrokerSession", "traffic_of"]
 
@@ -128,4 +128,4 @@ def traffic_of(broker: Broker) -> str:
         hints = dict.fromkeys(b.hint for b in exchange.breaches if b.hint)
         lines += [f"    hint: {hint}" for hint in hints]
     text = "\n".join(lines) or "the broker saw no request"
-    return mask(text, broker.registered, broker.token_issued_values)
+    return broker.masked(text)

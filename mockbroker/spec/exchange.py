@@ -12,6 +12,11 @@ from mockbroker.spec.messages import Request, Response
 __all__ = ["Endpoint", "Exchange", "Trace", "Use"]
 
 
+# The objects that an exchange is made of; each header takes two strings and a tuple.
+_OBJECTS_BYTES = 4096
+_NO_RESPONSE = Response(0)
+
+
 class Endpoint(str, enum.Enum):
     """Which part of the broker a request reached."""
 
@@ -46,6 +51,15 @@ class Exchange:
     token_state: TokenState | None = None
     fault: str | None = None
     use: int | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """About how many bytes of memory it takes."""
+        request, response = self.request, self.response or _NO_RESPONSE
+        texts = [request.method, request.target, *(breach.what for breach in self.breaches)]
+        headers = (*request.headers, *response.headers)
+        size = sum(map(len, texts)) + sum(len(name) + len(value) for name, value in headers)
+        return _OBJECTS_BYTES + size + len(request.body) + len(response.body)
 
     def __repr__(self) -> str:
         status = self.response.status if self.response else "no answer"

@@ -30,6 +30,7 @@ from mockbroker.spec.forms import (
     unquoted,
     unquoted_plus,
 )
+from mockbroker.spec.masking import method_name, scheme_name
 from mockbroker.spec.messages import Request
 
 __all__ = ["hint_for_api_call", "hint_for_token_request"]
@@ -125,7 +126,7 @@ def _wrong_scheme(facts: _TokenFacts) -> str:
         return "Bearer is for calls of the API with a token; the token itself is asked for by Basic"
     if authorization.is_scheme("ApiKey"):
         return "ApiKey is how API keys are sent; the token is asked for by Basic and credentials"
-    return f"the scheme is {authorization.scheme[:20]!r}; the token is asked for by Basic"
+    return f"the scheme is {scheme_name(authorization.scheme)!r}; the token is asked for by Basic"
 
 
 def _not_encoded(facts: _TokenFacts) -> str:
@@ -258,7 +259,7 @@ def _another_clients_secret(facts: _TokenFacts) -> str:
         return f"this is the secret of another client than {client_id[:60]!r}"
     if not secret:
         return "the secret is empty: is the variable that holds it set?"
-    if secret == known.client_secret.strip():
+    if same_text(secret, known.client_secret.strip()):
         return "the blanks around the secret are missing: was it stripped?"
     return f"the client_id {client_id[:60]!r} is known, but its secret is another one"
 
@@ -302,7 +303,7 @@ def _grant_in_query(facts: _TokenFacts) -> str:
 
 def _no_form(facts: _TokenFacts) -> str:
     if facts.request.method != "POST":
-        return f"{facts.request.method} does not ask for a token; POST does"
+        return f"{method_name(facts.request.method)} does not ask for a token; POST does"
     declared = facts.request.headers.get_all("Content-Type")
     if len(declared) != 1 or media_type(declared[0]) != _FORM:
         return f"say Content-Type: {_FORM}"
@@ -386,7 +387,7 @@ def _scheme_of_call(authorization: Authorization, expectation: ApiExpectation) -
         return "Basic is for the token endpoint; calls of the API are signed with Bearer <token>"
     if authorization.is_scheme("ApiKey"):
         return "ApiKey is how API keys are sent; with OAuth it is Authorization: Bearer <token>"
-    return f"the scheme is {authorization.scheme[:20]!r}; it should be Bearer"
+    return f"the scheme is {scheme_name(authorization.scheme)!r}; it should be Bearer"
 
 
 def _token_of_call(authorization: Authorization, expectation: ApiExpectation) -> str:
@@ -408,9 +409,10 @@ def _decoded_token(token: str, expectation: ApiExpectation) -> str:
     decoded = (decode_leniently(token) or b"").decode("utf-8", "replace")
     if decoded in expectation.token_values:
         return "the token was encoded in Base64; send it as provided"
-    pairs = {f"{pair.client_id}:{pair.client_secret}" for pair in expectation.credentials}
-    if decoded in pairs:
+    pairs = [f"{pair.client_id}:{pair.client_secret}" for pair in expectation.credentials]
+    if any(same_text(decoded, pair) for pair in pairs):
         return "these are the client's credentials; ask the token endpoint for a token first"
     if unquoted(token) in expectation.token_values:
         return "the token was percent-encoded; send it as provided"
-    return ""
+    damage = expectation.damage_of(token)
+    return f"{damage.value}; send it as provided, and nothing else" if damage else ""

@@ -1,19 +1,48 @@
-"""Exchanges as text that may be printed: no secret and no token in clear."""
+"""Exchanges as text that may be printed: no secret and no token in clear.
+
+A text is looked at as it stands and as it reads once its escapes are undone: percent-encoding,
+escapes of JSON and Python, entities of HTML, line breaks, UTF-8 that was read as Latin-1, Base64
+and hexadecimal digits, also one within the other. Wherever a secret or a token shows, the part of
+the text that it was read from is replaced.
+"""
 
 from __future__ import annotations
 
 import base64
+import binascii
+import html
 import re
 import shlex
+import sys
+import unicodedata
 import urllib.parse
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 from mockbroker.spec.authorization import read_authorization
 from mockbroker.spec.credentials import Credentials
 from mockbroker.spec.exchange import Endpoint, Exchange
 from mockbroker.spec.messages import Request
+from mockbroker.spec.value_index import ValueIndex, index_of
 
-__all__ = ["curl", "describe", "mask", "mask_parameters", "secret_forms"]
+__all__ = [
+    "Mask",
+    "curl",
+    "describe",
+    "header_name",
+    "mask",
+    "mask_parameters",
+    "mask_to_length",
+    "method_name",
+    "quoted",
+    "scheme_name",
+    "secret_forms",
+    "shown",
+]
+
+Mask = Callable[[str], str]
+"""Makes a text fit to be printed."""
 
 _SHORTEST = 4
 _NAME = r"(?:client(?:_|%5F)secret|(?:access|refresh)(?:_|%5F)token)"
@@ -26,15 +55,298 @@ _SECRET_PARAMETER = re.compile(
 _LONGEST_BODY = 200
 
 
+# How often one encoding within another is undone, and how often of these Base64 or hexadecimal.
+_DEPTH = 5
+_DECODINGS = 2
+
+# Longer texts are cut for print, and this many characters more are looked at before: what is cut
+# in two there is masked first, in whatever encoding.
+_MARGIN = 16 * 1024
+_LONGEST_QUOTED = 100
+
+_SECRET, _TOKEN = "<secret>", "<token>"
+
+_ESCAPED = re.compile(
+    r"%u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}"
+    r"|\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|U[0-9A-Fa-f]{8}|[\\/\"'bfnrt])"
+    r"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
+    r"|[\r\n\0]+[ \t]*"
+    r"|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+    r"|[\ud800-\udbff][\udc00-\udfff]"
+)
+_LETTER_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A text as it reads in some way.
+
+    ``place`` tells from which part of the printed text a part of this one was read. Credentials
+    that are ``encoded`` are hidden together with their client_id.
+    """
+
+    text: str
+    place: Callable[[int, int], tuple[int, int]]
+    encoded: bool = False
+
+    def part(self, start: int, end: int) -> _View:
+        """A part of it as a view of its own."""
+
+        def place(first: int, last: int) -> tuple[int, int]:
+            return self.place(start + first, start + last)
+
+        return _View(self.text[start:end], place, self.encoded)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is to be hidden: secrets alone, secrets with their client_id, and tokens."""
+
+    secrets: ValueIndex[None]
+    pairs: ValueIndex[None]
+    tokens: ValueIndex[object]
+
+    def indexes(self, view: _View) -> Iterator[tuple[ValueIndex[None] | ValueIndex[object], str]]:
+        yield self.pairs if view.encoded else self.secrets, _SECRET
+        yield self.tokens, _TOKEN
+
+    @property
+    def shortest_encoded(self) -> int:
+        """The length of the shortest decoded text in which anything can be found; 0 if nothing."""
+        lengths = (self.pairs.shortest_found, self.tokens.shortest_found)
+        return min(filter(None, lengths), default=0)
+
+
 def mask(text: str, credentials: Iterable[Credentials], token_values: Collection[str] = ()) -> str:
-    """The text with every secret, in any of its usual encodings, and every token replaced."""
-    names = {value: "<token>" for value in token_values if len(value) >= _SHORTEST}
-    names |= {form: "<secret>" for pair in credentials for form in secret_forms(pair)}
-    there = [name for name in names if name in text]
-    if not there:
-        return text
-    longest_first = sorted(there, key=len, reverse=True)
-    return re.sub("|".join(map(re.escape, longest_first)), lambda found: names[found[0]], text)
+    """Return the text with every secret and every token replaced, however they are encoded.
+
+    The cost grows with the length of the text; it does not grow with the number of tokens if
+    ``token_values`` is a ValueIndex.
+    """
+    secrets, pairs = _indexes_of(tuple(credentials))
+    known = _Known(secrets, pairs, index_of(token_values))
+    hidden = sorted(_hidden_in(_View(text, lambda start, end: (start, end)), known, _DEPTH, 0))
+    parts, seen = [], 0
+    for start, end, name in _united(hidden):
+        parts += [text[seen:start], name]
+        seen = end
+    return "".join(parts) + text[seen:]
+
+
+def mask_to_length(text: str, mask: Mask, longest: int) -> str:
+    """Mask a text and cut it to ``longest`` characters, or fewer; it then ends in an ellipsis.
+
+    A secret that the cut goes through is masked all the same.
+    """
+    if len(text) <= longest + _MARGIN:
+        masked = mask(text)
+        return masked if len(masked) <= longest else masked[:longest] + "…"
+    # Secrets that are cut in two by the end of what is looked at stand in the margin.
+    return mask(text[: longest + _MARGIN])[:-_MARGIN][:longest] + "…"
+
+
+def quoted(text: str) -> str:
+    """Return the text's repr, or only its length where it is long.
+
+    Half of a secret cannot be told from other text: so nothing is cut before it is masked.
+    """
+    return repr(text) if len(text) <= _LONGEST_QUOTED else _size(text)
+
+
+def shown(text: str) -> str:
+    """Return the text, or only its length where it is long, for the same reason as `quoted`."""
+    return text if len(text) <= _LONGEST_QUOTED else _size(text)
+
+
+def _size(text: str) -> str:
+    return f"a text of {len(text)} characters"
+
+
+def method_name(method: str) -> str:
+    """Return the method if it looks like one: letters only, and none in which a secret hides."""
+    return method if _METHOD_NAME.fullmatch(method) else _size(method)
+
+
+def header_name(name: str) -> str:
+    """Return the name of a header field if it looks like one, or only its length."""
+    return name if _HEADER_NAME.fullmatch(name) else _size(name)
+
+
+def scheme_name(scheme: str) -> str:
+    """Return the authentication scheme if it looks like one, and not like half of a password."""
+    return scheme if not scheme or _SCHEME_NAME.fullmatch(scheme) else "(unknown)"
+
+
+_SCHEME_NAME = re.compile(r"[A-Za-z]{1,12}(?:-[A-Za-z]{1,9})?|AWS4-HMAC-SHA256|SCRAM-SHA-(?:1|256)")
+
+_METHOD_NAME = re.compile(r"[A-Za-z-]{1,20}")
+# X-Amz-Copy-Source-Server-Side-Encryption-Customer-Key-Md5 is the longest known.
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_-]{1,58}")
+
+_Hidden = tuple[int, int, str]
+
+
+def _united(hidden: Sequence[_Hidden]) -> Iterator[_Hidden]:
+    """The parts to hide, those that overlap made one; the longer of them gives it the name."""
+    current: _Hidden | None = None
+    for part in hidden:
+        if current is None or part[0] >= current[1]:
+            if current is not None:
+                yield current
+            current = part
+        else:
+            name = max(current, part, key=lambda each: each[1] - each[0])[2]
+            current = (current[0], max(current[1], part[1]), name)
+    if current is not None:
+        yield current
+
+
+def _hidden_in(view: _View, known: _Known, depth: int, decodings: int) -> Iterator[_Hidden]:
+    """What must be hidden of the printed text because it shows in this view of it."""
+    for index, name in known.indexes(view):
+        for match in index.find(view.text):
+            yield (*view.place(match.start, match.end), name)
+    shortest = known.shortest_encoded
+    if not depth or not shortest:
+        return
+    for part in _readable(view, shortest) if view.encoded else [view]:
+        unescaped = _unescaped(part)
+        if unescaped is not None:
+            yield from _hidden_in(unescaped, known, depth - 1, decodings)
+        if decodings < _DECODINGS:
+            for decoded in _decoded(part, shortest):
+                yield from _hidden_in(decoded, known, depth - 1, decodings + 1)
+
+
+def _readable(view: _View, shortest: int) -> Iterator[_View]:
+    """The parts without control characters, which the noise is full of that is Base64 misread."""
+    for found in re.finditer(rf"[^\x01-\x08\x0b\x0c\x0e-\x1f\x7f]{{{shortest},}}", view.text):
+        yield view.part(found.start(), found.end())
+
+
+def _unescaped(view: _View) -> _View | None:
+    """The text with one layer of escapes undone, and without line breaks; None if it has none."""
+    pieces: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+
+    def keep(start: int, end: int) -> None:
+        pieces.append(view.text[start:end])
+        starts.extend(range(start, end))
+        ends.extend(range(start + 1, end + 1))
+
+    position = 0
+    for found in _ESCAPED.finditer(view.text):
+        keep(position, found.start())
+        plain = _plain(found[0])
+        pieces.append(plain)
+        starts.extend([found.start()] * len(plain))
+        ends.extend([found.end()] * len(plain))
+        position = found.end()
+    keep(position, len(view.text))
+    if not position:
+        return None
+
+    def place(start: int, end: int) -> tuple[int, int]:
+        return view.place(starts[start], ends[end - 1])
+
+    return _View("".join(pieces), place, view.encoded)
+
+
+def _plain(escape: str) -> str:
+    """What an escape stands for: nothing for a line break, itself if it is none after all."""
+    first, second = escape[0], escape[1:2]
+    if first == "&":
+        return html.unescape(escape)
+    if first in "\r\n\0":
+        return ""
+    if first == "%" or (first == "\\" and second in {"u", "x", "U"}):
+        number = int(escape.lstrip("%\\uxU"), 16)
+        return chr(number) if number <= sys.maxunicode else escape
+    if first == "\\":
+        return _LETTER_ESCAPES.get(second, second)
+    if first >= "\ud800":
+        return escape.encode("utf-16", "surrogatepass").decode("utf-16")
+    try:
+        return escape.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return escape
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A part of a view that may be an encoding, up to ``end``; its padding ends at ``padded``."""
+
+    view: _View
+    start: int
+    end: int
+    padded: int
+
+    def decoded(self, octets: bytes, characters: int, count: int) -> _View:
+        """What it holds: ``characters`` of the view were read for ``count`` octets each."""
+
+        def place(start: int, end: int) -> tuple[int, int]:
+            last = self.start - (-end * characters // count)
+            first = self.start + start * characters // count
+            return self.view.place(first, self.padded if last >= self.end else last)
+
+        return _View(octets.decode("latin-1"), place, encoded=True)
+
+
+def _decoded(view: _View, shortest: int) -> Iterator[_View]:
+    """What stands in Base64 or in hexadecimal digits, wherever in them it begins."""
+    text = view.text
+    for found in re.finditer(rf"([A-Za-z0-9+/_-]{{{-(-shortest * 4 // 3)},}})={{0,2}}", text):
+        for start in range(found.start(), min(found.start() + 4, found.end(1))):
+            run = _Run(view, start, found.end(1), found.end())
+            yield run.decoded(_from_base64(text[start : run.end]), 4, 3)
+    for found in re.finditer(rf"[0-9A-Fa-f]{{{2 * shortest},}}", text):
+        for start in (found.start(), found.start() + 1):
+            run = _Run(view, start, found.end(), found.end())
+            digits = text[start : run.end]
+            yield run.decoded(bytes.fromhex(digits[: len(digits) // 2 * 2]), 2, 1)
+
+
+def _from_base64(text: str) -> bytes:
+    """Decode unpadded Base64 of either alphabet; a last character that is too much is left out."""
+    standard = text.replace("-", "+").replace("_", "/")
+    standard = standard[: len(standard) - (len(standard) % 4 == 1)]
+    return binascii.a2b_base64(standard + "=" * (-len(standard) % 4))
+
+
+@lru_cache(maxsize=64)
+def _indexes_of(
+    credentials: tuple[Credentials, ...],
+) -> tuple[ValueIndex[None], ValueIndex[None]]:
+    """The secrets alone, and the secrets alone and with their client_id."""
+    secrets: ValueIndex[None] = ValueIndex()
+    pairs: ValueIndex[None] = ValueIndex()
+    for pair in credentials:
+        for secret in _readings(pair.client_secret):
+            secrets.put(secret, None)
+            pairs.put(secret, None)
+            pairs.put(f"{pair.client_id}:{secret}", None)
+    return secrets, pairs
+
+
+def _readings(secret: str) -> set[str]:
+    """The secret as it reads once all escapes are undone, whatever its charset was taken for."""
+    narrow = {secret.encode(charset, "replace") for charset in ("latin-1", "cp1252", "ascii")}
+    wide = {secret.encode(charset, "surrogatepass") for charset in ("utf-16-le", "utf-16-be")}
+    texts = {secret, *(unicodedata.normalize(form, secret) for form in ("NFC", "NFD"))}
+    texts |= {octets.decode("latin-1") for octets in narrow | wide}
+    texts |= {octets.decode("utf-8", "replace") for octets in narrow}
+    if _is_mostly_ascii(secret):
+        texts |= {
+            octets.decode("ascii", "ignore")
+            for octets in (*narrow, secret.encode("utf-8", "replace"))
+        }
+    texts |= {re.sub(r"[\r\n\0]+[ \t]*", "", text) for text in texts}
+    return {text for each in texts for text in (each, each.replace(" ", "+")) if text}
+
+
+def _is_mostly_ascii(secret: str) -> bool:
+    return sum(map(str.isascii, secret)) * 4 >= len(secret) * 3
 
 
 def mask_parameters(text: str) -> str:
@@ -67,7 +379,7 @@ def describe(exchange: Exchange) -> str:
     """One line for an exchange: what was asked, with what, what came of it."""
     parts = [
         f"#{exchange.number}",
-        f"{exchange.request.method} {_target(exchange.request)}",
+        f"{method_name(exchange.request.method)} {_target(exchange.request)}",
         _carried(exchange),
         f"→ {_answer(exchange)}",
     ]
@@ -85,7 +397,7 @@ def _carried(exchange: Exchange) -> str:
     value = exchange.request.headers.get("Authorization")
     if value is None:
         return "(no Authorization)"
-    scheme = read_authorization(value).scheme or "(no scheme)"
+    scheme = scheme_name(read_authorization(value).scheme) or "(no scheme)"
     if exchange.endpoint is Endpoint.TOKEN:
         return f"Authorization: {scheme} <masked>"
     state = exchange.token_state.value if exchange.token_state else "unknown"
@@ -102,25 +414,32 @@ def _answer(exchange: Exchange) -> str:
     return str(exchange.response.status)
 
 
-def curl(request: Request) -> str:
-    """A curl command that asks a token endpoint the same, with variables for what is yours."""
+def curl(request: Request, mask: Mask) -> str:
+    """A curl command that asks a token endpoint the same, with variables for what is yours.
+
+    ``mask`` is applied before the body is cut and before anything is quoted for the shell.
+    """
+
+    def word(text: str) -> str:
+        return shlex.quote(mask(text))
+
     query = mask_parameters(request.query)
-    url = '"$TOKEN_URL"' + (shlex.quote(f"?{query}") if query else "")
-    words = ["curl", "-i", "-X", shlex.quote(request.method), url]
+    url = '"$TOKEN_URL"' + (word(f"?{query}") if query else "")
+    words = ["curl", "-i", "-X", word(method_name(request.method)), url]
     for name, value in request.headers:
         if name.lower() in {"content-type", "accept"}:
-            words += ["-H", shlex.quote(f"{name}: {value}")]
+            words += ["-H", word(f"{name}: {value}")]
     authorization = request.headers.get("Authorization")
     if authorization is not None:
         words += _credentials_for_curl(authorization)
     if request.body:
-        body = request.body[:_LONGEST_BODY].decode("utf-8", "replace")
-        words += ["--data-raw", shlex.quote(mask_parameters(body))]
+        body = mask_parameters(request.body.decode("utf-8", "replace"))
+        words += ["--data-raw", shlex.quote(mask_to_length(body, mask, _LONGEST_BODY))]
     return " ".join(words)
 
 
 def _credentials_for_curl(authorization: str) -> list[str]:
-    scheme = read_authorization(authorization).scheme
+    scheme = scheme_name(read_authorization(authorization).scheme)
     if scheme.lower() == "basic":
         return ["-u", '"$CLIENT_ID:$CLIENT_SECRET"']
     return ["-H", shlex.quote(f"Authorization: {scheme} ") + '"$TOKEN"']

@@ -13,7 +13,7 @@ SHOP = ("shop", "s3cr:et")
 
 
 def last_lines(broker):
-    lines = exchange_lines(broker.journal[-1], broker.registered, broker.token_issued_values)
+    lines = exchange_lines(broker.journal[-1], broker.masked)
     return click.unstyle(lines)
 
 

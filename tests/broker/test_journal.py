@@ -76,3 +76,24 @@ def test_a_subscriber_that_fails_harms_nobody(caplog):
 def test_it_holds_at_least_one():
     with pytest.raises(ValueError, match="at least one"):
         Journal(0)
+
+
+def test_what_came_since_a_number_does_not_depend_on_what_was_dropped():
+    journal = Journal(3)
+    for _ in range(5):
+        journal.record(exchange)
+    before = journal.total
+    assert journal.since(before) == ()
+    journal.record(exchange)
+    assert [e.number for e in journal.since(before)] == [6]
+    assert [e.number for e in journal.since(0)] == [4, 5, 6]
+    assert journal.since(99) == ()
+
+
+def test_the_last_exchange_is_held_however_large_it_is():
+    journal = Journal(size_bytes=1)
+    for _ in range(3):
+        journal.record(exchange)
+    assert [e.number for e in journal] == [3]
+    journal.clear()
+    assert [journal.record(exchange).number, len(journal)] == [1, 1]

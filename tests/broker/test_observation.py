@@ -20,8 +20,9 @@ ORIGIN = "http://127.0.0.1"
 class App:
     """An app before a broker with a small journal, and what is observed of it."""
 
-    def __init__(self, journal_size: int = 4) -> None:
-        self.broker = Broker(credentials=SHOP, journal_size=journal_size, strict=False)
+    def __init__(self, journal_size: int = 4, journal_bytes: int = 2**26) -> None:
+        limits = {"journal_size": journal_size, "journal_bytes": journal_bytes}
+        self.broker = Broker(credentials=SHOP, strict=False, **limits)
         self.observation = Observation(self.broker)
 
     def fetch(self, body: bytes = b"grant_type=client_credentials", **headers: str) -> str:
@@ -35,10 +36,9 @@ class App:
         token = self.broker.token_requests[-1].token
         return token.value if token else ""
 
-    def call(self, token: str, times: int = 1) -> None:
-        request = Request(
-            "GET", "/v2/vehicle/1", Headers.of([("Authorization", f"Bearer {token}")])
-        )
+    def call(self, token: str, times: int = 1, body: bytes = b"") -> None:
+        headers = Headers.of([("Authorization", f"Bearer {token}")])
+        request = Request("GET", "/v2/vehicle/1", headers, body)
         for _ in range(times):
             self.broker.handle(request, ORIGIN)
 
@@ -138,6 +138,18 @@ def test_no_journal_is_too_small(journal_size):
     app.call(app.fetch(), times=30)
     assert app.kept
     assert "signing.bearer" not in app.observed.never_reached
+
+
+def test_what_a_journal_forgets_because_of_its_size_in_bytes_was_judged_before():
+    app = App(journal_size=1000, journal_bytes=100_000)
+    app.call(app.fetch(), times=30, body=b"x" * 10_000)
+    assert app.broker.journal.dropped > 20
+    assert app.kept
+    assert not TRACE_JUDGES.keys() & {
+        clause_id
+        for clause_id, reason in app.observed.never_reached.items()
+        if "came too fast" in reason
+    }
 
 
 def test_what_was_forgotten_before_it_could_be_judged_is_said_aloud():

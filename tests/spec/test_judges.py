@@ -363,5 +363,5 @@ def test_nothing_that_comes_over_the_wire_upsets_a_judge(request):
     assert all(breach.clause_id and breach.expected for breach in breaches)
     said = hint_for_token_request(request, expectation) + hint_for_api_call(request, api)
     seen = exchange(1, Endpoint.TOKEN, 0, request)
-    shown = said + describe(seen) + curl(request)
+    shown = said + describe(seen) + curl(request, str)
     assert SECRET not in mask(shown, (KNOWN,), {TOKEN})

@@ -7,8 +7,10 @@ import base64
 import pytest
 
 from mockbroker import Credentials
+from mockbroker.spec.judges import TokenExpectation, judge_token_request
 from mockbroker.spec.masking import curl, mask, secret_forms
 from mockbroker.spec.messages import Headers, Request
+from mockbroker.spec.profile import AUTOGRAB
 
 
 @pytest.mark.parametrize("secret", ["", "a", "abc"])
@@ -53,7 +55,48 @@ def test_either_base64_alphabet_is_masked(encode, text):
     ],
 )
 def test_parameters_that_hold_secrets_are_masked_in_forms_and_json(body):
-    shown = curl(Request("POST", "/t", Headers(()), body.encode()))
+    shown = curl(Request("POST", "/t", Headers(()), body.encode()), str)
     assert "hush" not in shown
     assert "<masked>" in shown
     assert "a" in shown.partition("<masked>")[2]
+
+
+LONG = Credentials("shop", "a secret with 'quotes' and a good length")
+
+
+def hide(text: str) -> str:
+    return mask(text, [LONG])
+
+
+@pytest.mark.parametrize("before", range(160, 201))
+def test_a_body_is_masked_before_it_is_cut_and_quoted_for_the_shell(before):
+    body = b"x" * before + LONG.client_secret.encode() + b"x" * 40_000
+    shown = curl(Request("POST", "/t", Headers(()), body), hide)
+    assert set(shown.partition("--data-raw ")[2]) <= set("x<secret>…'")
+
+
+@pytest.mark.parametrize("length", [39, 41, 99, 101, 5000])
+def test_no_judge_cuts_a_name_in_two(length):
+    secret = "k" + "7" * (length - 1)
+    body = f"grant_type=client_credentials&{secret}=1".encode()
+    request = Request("POST", "/t", Headers.of([("Accept", secret)]), body)
+    expectation = TokenExpectation(AUTOGRAB, "/t", (Credentials("shop", secret),))
+    shown = "".join(b.in_words for b in judge_token_request(request, expectation))
+    assert "777" not in mask(shown, expectation.credentials)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "shown"),
+    [
+        ("Negotiate", True),
+        ("AWS4-HMAC-SHA256", True),
+        ("PrivateToken", True),
+        ("a1b2c3d4e5f6", False),
+        ("half-of-a-password-x", False),
+    ],
+)
+def test_a_scheme_is_told_only_if_it_looks_like_one(scheme, shown):
+    request = Request("POST", "/t", Headers.of([("Authorization", f"{scheme} x")]))
+    expectation = TokenExpectation(AUTOGRAB, "/t", (Credentials("shop", "s3cr:et"),))
+    told = "".join(b.in_words for b in judge_token_request(request, expectation))
+    assert (scheme in told + curl(request, str)) == shown

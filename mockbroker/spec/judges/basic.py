@@ -17,6 +17,7 @@ from mockbroker.spec.clause import Breach
 from mockbroker.spec.credentials import Credentials, same_text
 from mockbroker.spec.expectations import TokenExpectation
 from mockbroker.spec.forms import body_parameters, json_object, query_parameters
+from mockbroker.spec.masking import scheme_name
 from mockbroker.spec.messages import Request
 
 __all__ = ["judge_basic", "recognise"]
@@ -55,7 +56,7 @@ def _scheme(authorization: Authorization) -> Iterator[Breach]:
     if not authorization.scheme:
         yield Breach("basic.scheme", "the Authorization header names no scheme", _ONE_BASIC)
     elif not authorization.is_scheme("Basic"):
-        what = f"the Authorization header has scheme {authorization.scheme!r}"
+        what = f"the Authorization header has scheme {scheme_name(authorization.scheme)!r}"
         yield Breach("basic.scheme", what, _ONE_BASIC)
 
 
@@ -101,15 +102,15 @@ def _credentials(
 def _is_in_another_charset(decoded: bytes, meant: Credentials) -> bool:
     """Whether these are the credentials, but for how characters beyond ASCII are encoded."""
     text = f"{meant.client_id}:{meant.client_secret}"
-    if text.isascii() or decoded == text.encode("utf-8", "surrogatepass"):
+    if text.isascii() or same_text(decoded, text.encode("utf-8", "surrogatepass")):
         return False
     spellings = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKD"))]
-    return decoded in {
-        spelling.encode(charset, errors)
+    return any(
+        same_text(decoded, spelling.encode(charset, errors))
         for spelling in spellings
         for charset in ("latin-1", "cp1252", "ascii", "utf-16", "utf-16-le", "utf-8", "utf-8-sig")
         for errors in ("replace", "ignore", "backslashreplace", "xmlcharrefreplace")
-    }
+    )
 
 
 def _only_one(expectation: TokenExpectation) -> Credentials | None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from mockbroker.spec.clause import Breach
 from mockbroker.spec.expectations import TokenExpectation
 from mockbroker.spec.forms import body_parameters, json_object, media_type, query_parameters
+from mockbroker.spec.masking import method_name, quoted, shown
 from mockbroker.spec.messages import Request
 
 __all__ = ["NO_BODY_METHODS", "judge_request"]
 
 FORM = "application/x-www-form-urlencoded"
 CREDENTIAL_NAMES = frozenset({"client_id", "client_secret"})
+_MOST_LISTED = 10
 NO_BODY_METHODS = frozenset({"GET", "HEAD"})
-LONGEST_QUOTED = 40
 
 
 def judge_request(request: Request, expectation: TokenExpectation) -> Iterator[Breach]:
@@ -32,21 +33,23 @@ def judge_request(request: Request, expectation: TokenExpectation) -> Iterator[B
 def _method(request: Request) -> Iterator[Breach]:
     # RFC 6749, 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
     if request.method != "POST":
-        yield Breach("request.method", f"the token was asked for by {request.method}", "POST")
+        yield Breach(
+            "request.method", f"the token was asked for by {method_name(request.method)}", "POST"
+        )
 
 
 def _url(request: Request, expectation: TokenExpectation) -> Iterator[Breach]:
     if request.path != expectation.token_path:
         yield Breach(
             "request.url",
-            f"the request went to {request.path}",
+            f"the request went to {shown(request.path)}",
             f"{expectation.token_path}, as configured",
         )
     names = {name for name, _ in query_parameters(request)} - CREDENTIAL_NAMES
     if not any(name == "grant_type" for name, _ in body_parameters(request)):
         names -= {"grant_type"}
     if names:
-        listed = ", ".join(sorted(names))
+        listed = _listed(names)
         yield Breach("request.url", f"the URL got a query of its own: {listed}", "no query")
 
 
@@ -59,7 +62,7 @@ def _content_type(request: Request) -> Iterator[Breach]:
     elif len(values) > 1:
         what = f"there are {len(values)} Content-Type headers"
     else:
-        what = f"Content-Type is {values[0]!r}"
+        what = f"Content-Type is {quoted(values[0])}"
     yield Breach("request.content-type", what, FORM)
 
 
@@ -76,9 +79,7 @@ def _what_grant_type(request: Request, grants: list[str]) -> str:
     if len(grants) > 1:
         return f"grant_type is in the body {len(grants)} times"
     if grants:
-        if len(grants[0]) > LONGEST_QUOTED:  # half a token cannot be told from other text
-            return f"grant_type is a text of {len(grants[0])} characters"
-        return f"grant_type is {grants[0]!r}"
+        return f"grant_type is {quoted(grants[0])}"
     if json_object(request) is not None:
         return "the body is JSON, not a form"
     if any(name == "grant_type" for name, _ in query_parameters(request)):
@@ -101,9 +102,15 @@ def _extra_parameters(request: Request, expectation: TokenExpectation) -> Iterat
     if extra:
         yield Breach(
             "request.no-extra-parameters",
-            f"the body also has {', '.join(name[:40] for name in extra)}",
+            f"the body also has {_listed(extra)}",
             "grant_type and nothing else but a configured scope",
         )
+
+
+def _listed(names: Collection[str]) -> str:
+    """The first names in alphabetical order, and how many there are more."""
+    first, rest = sorted(names)[:_MOST_LISTED], len(set(names)) - _MOST_LISTED
+    return ", ".join(map(shown, first)) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _is_extra(name: str, value: str, expectation: TokenExpectation) -> bool:
@@ -117,7 +124,7 @@ def _accept(request: Request) -> Iterator[Breach]:
     if values and not _accepts_json(",".join(values)):
         yield Breach(
             "request.accept",
-            f"Accept is {', '.join(values)!r}",
+            f"Accept is {quoted(', '.join(values))}",
             "application/json, a range that holds it, or no Accept at all",
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 
-from mockbroker.spec.authorization import is_b64token, read_authorization
+from mockbroker.spec.authorization import decode_leniently, is_b64token, read_authorization
 from mockbroker.spec.clause import Breach
 from mockbroker.spec.expectations import ApiExpectation
 from mockbroker.spec.forms import (
@@ -14,6 +14,7 @@ from mockbroker.spec.forms import (
     query_parameters,
     unquoted,
 )
+from mockbroker.spec.masking import scheme_name
 from mockbroker.spec.messages import Request
 
 __all__ = ["judge_signing"]
@@ -49,7 +50,7 @@ def _what_is_wrong(value: str, expectation: ApiExpectation) -> str:
     if not authorization.scheme:
         return "the Authorization header names no scheme"
     if authorization.scheme != "Bearer":
-        return f"the scheme is {authorization.scheme!r}"
+        return f"the scheme is {scheme_name(authorization.scheme)!r}"
     token = authorization.rest
     if token in expectation.token_values:
         return ""
@@ -57,7 +58,10 @@ def _what_is_wrong(value: str, expectation: ApiExpectation) -> str:
         return f"the token is the word {token!r}"
     if not is_b64token(token):
         return "what follows the scheme is no b64token"
-    return ""
+    if (decode_leniently(token) or b"").decode("latin-1") in expectation.token_values:
+        return "the token is encoded in Base64"
+    damage = expectation.damage_of(token)
+    return damage.value if damage else ""
 
 
 def _header_only(request: Request, expectation: ApiExpectation) -> Iterator[Breach]:
@@ -75,9 +79,8 @@ def _header_only(request: Request, expectation: ApiExpectation) -> Iterator[Brea
 def _holds_a_token(text: str, expectation: ApiExpectation) -> bool:
     if not text:
         return False
-    texts = (text, unquoted(text[:LOOKED_AT_BYTES]))
-    telling = (t for t in expectation.token_values if len(t) >= _SHORTEST_TELLING_TOKEN)
-    return any(token in each for token in telling for each in texts)
+    texts = {text, unquoted(text[:LOOKED_AT_BYTES])}
+    return any(expectation.tokens_in(each, _SHORTEST_TELLING_TOKEN) for each in texts)
 
 
 def _no_credentials(request: Request, expectation: ApiExpectation) -> Iterator[Breach]:

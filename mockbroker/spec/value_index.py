@@ -1,0 +1,201 @@
+"""An index of strings that finds them in a text, however many there are."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import TypeVar
+
+__all__ = ["Match", "ValueIndex", "index_of"]
+
+T = TypeVar("T")
+
+# Shorter values are in ordinary text by chance: they are looked up, but not searched for.
+_SHORTEST_FOUND = 4
+# From this length on a value is found in upper and lower case alike.
+_SHORTEST_FOLDED = 8
+# From this length on three quarters of a value, cut off at the end, are found as well.
+_SHORTEST_CUT = 24
+_LONG_ANCHOR = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A place in a text, from ``start`` to before ``end``, where ``value`` stands.
+
+    Without ``is_exact`` the text differs from the value in case, or is only the beginning of it.
+    """
+
+    start: int
+    end: int
+    value: str
+    is_exact: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the value stands there, in whatever case."""
+        return self.end - self.start == len(self.value)
+
+
+@dataclass(slots=True)
+class _Anchors:
+    """The first ``size`` characters of values, without case, each with how many begin so.
+
+    The pattern finds the runs of a text that consist of the characters of anchors: a search in C
+    that leaves little for the search in Python.
+    """
+
+    size: int
+    counts: Counter[str] = field(default_factory=Counter)
+    lengths: Counter[int] = field(default_factory=Counter)
+    longest_first: tuple[int, ...] = ()
+    alphabet: frozenset[str] = frozenset()
+    runs: re.Pattern[str] = re.compile(r"(?!)")
+
+    def add(self, anchor: str, length: int) -> None:
+        self.counts[anchor] += 1
+        self._count_length(length, 1)
+        if not self.alphabet.issuperset(anchor):
+            self.alphabet |= frozenset(anchor)
+            characters = "".join(map(re.escape, sorted(self.alphabet)))
+            self.runs = re.compile(f"[{characters}]{{{self.size},}}")
+
+    def discard(self, anchor: str, length: int) -> None:
+        self.counts[anchor] -= 1
+        if not self.counts[anchor]:
+            del self.counts[anchor]
+        self._count_length(length, -1)
+
+    def _count_length(self, length: int, change: int) -> None:
+        before = self.lengths[length]
+        self.lengths[length] += change
+        if not self.lengths[length]:
+            del self.lengths[length]
+        if not before or not self.lengths[length]:
+            self.longest_first = tuple(sorted(self.lengths, reverse=True))
+
+    def places(self, folded: str) -> list[int]:
+        """Where in a text without case an anchor begins."""
+        size, counts = self.size, self.counts
+        return [
+            start
+            for run in self.runs.finditer(folded)
+            for start in range(run.start(), run.end() - size + 1)
+            if folded[start : start + size] in counts
+        ]
+
+
+class ValueIndex(Mapping[str, T]):
+    """Values, each with what it stands for; `find` finds those that stand in a text.
+
+    Neither looking a value up nor `find` walks all values: the cost of `find` grows with the
+    length of the text and with the number of different lengths of values. Any number of threads
+    may read while one changes it; changes need a lock.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[str, T] = {}
+        self._keys: dict[str, str] = {}
+        self._short, self._long = _Anchors(_SHORTEST_FOUND), _Anchors(_LONG_ANCHOR)
+
+    def put(self, value: str, entry: T) -> None:
+        """Add a value, or let it stand for something else."""
+        is_new = value not in self._entries
+        self._entries[value] = entry
+        if is_new and len(value) >= _SHORTEST_FOUND:
+            anchors, folded = self._anchors_of(value), _fold(value)
+            if len(value) >= _SHORTEST_FOLDED:
+                self._keys[folded[: _key_length(len(value))]] = value
+            anchors.add(folded[: anchors.size], len(value))
+
+    def discard(self, value: str) -> None:
+        """Remove a value, if it is there."""
+        if value not in self._entries:
+            return
+        del self._entries[value]
+        if len(value) < _SHORTEST_FOUND:
+            return
+        anchors, folded = self._anchors_of(value), _fold(value)
+        anchors.discard(folded[: anchors.size], len(value))
+        key = folded[: _key_length(len(value))]
+        if self._keys.get(key) == value:
+            del self._keys[key]
+
+    def _anchors_of(self, value: str) -> _Anchors:
+        return self._long if len(value) >= _LONG_ANCHOR else self._short
+
+    @property
+    def shortest_found(self) -> int:
+        """The length of the shortest text in which anything can be found; 0 if nothing can."""
+        lengths = (*self._short.longest_first[-1:], *self._long.longest_first[-1:])
+        return min(map(_key_length, lengths), default=0)
+
+    def find(self, text: str) -> Iterator[Match]:
+        """Where values stand in the text, from left to right, at each place the longest.
+
+        Values of 4 characters or more are found; from 8 on in upper and lower case alike; from
+        24 on also if no more than a quarter is missing at the end. Matches do not overlap.
+        """
+        folded = _fold(text)
+        places = self._long.places(folded) + self._short.places(folded)
+        end = 0
+        for start in sorted(set(places)):
+            match = self._match_at(start, text, folded) if start >= end else None
+            if match is not None:
+                end = match.end
+                yield match
+
+    def _match_at(self, start: int, text: str, folded: str) -> Match | None:
+        lengths = self._long.longest_first + self._short.longest_first
+        for length in lengths:
+            piece = text[start : start + length]
+            if piece in self._entries and len(piece) >= _SHORTEST_FOUND:
+                return Match(start, start + len(piece), piece, is_exact=True)
+        for length in lengths:
+            value = self._keys.get(folded[start : start + _key_length(length)])
+            if value is not None:
+                same = zip(_fold(value), folded[start : start + len(value)], strict=False)
+                count = len(list(takewhile(lambda pair: pair[0] == pair[1], same)))
+                return Match(start, start + count, value, is_exact=False)
+        return None
+
+    def __getitem__(self, value: str) -> T:
+        return self._entries[value]
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._entries))  # a snapshot: others may change it meanwhile
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"<ValueIndex of {len(self)} values>"
+
+
+def index_of(values: Collection[str]) -> ValueIndex[object]:
+    """The values as an index; one that is an index already is returned as it is."""
+    if isinstance(values, ValueIndex):
+        return values
+    index: ValueIndex[object] = ValueIndex()
+    for value in values:
+        index.put(value, value)
+    return index
+
+
+def _key_length(length: int) -> int:
+    """How much of a value of that length must stand in a text for it to be found."""
+    return length if length < _SHORTEST_CUT else length * 3 // 4
+
+
+def _fold(text: str) -> str:
+    """The text in lower case and of the same length, so that places in it stay."""
+    folded = text.lower()
+    if len(folded) == len(text):
+        return folded
+    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
