@@ -1,8 +1,29 @@
-"""What every test run says at its end."""
+"""The distributions, an environment with the wheel, and what every run says at its end."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
+
+from tests.environments import environment_with_wheel, run
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def distributions(tmp_path_factory) -> Path:
+    """A folder with the sdist, and the wheel that is built from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def installed(distributions, tmp_path_factory) -> Path:
+    """The programs of an environment into which nothing but the wheel was installed."""
+    return environment_with_wheel(distributions, tmp_path_factory.mktemp("environment"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

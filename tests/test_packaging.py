@@ -3,54 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tarfile
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.environments import run
+from tests.plugin.names import PROJECTS, make_project
+
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
-
-
-def run(*command: object, cwd: Path, status: int = 0) -> str:
-    """The output of a program that knows nothing of the environment that tests run in."""
-    unwanted = ("PYTEST", "PYTHON", "COV", "VIRTUAL_ENV", "TOX")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
-    done = subprocess.run(  # noqa: S603 - our own programs
-        [str(word) for word in command],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def distributions(tmp_path_factory) -> Path:
-    """A folder with the sdist, and the wheel that is built from it."""
-    folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def installed(distributions, tmp_path_factory) -> Path:
-    """The programs of an environment into which nothing but the wheel was installed."""
-    folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, with_pip=True)
-    programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    (wheel,) = distributions.glob("*.whl")
-    run(programs / "python", "-m", "pip", "install", "-q", wheel, cwd=folder)
-    return programs
 
 
 @pytest.fixture
@@ -103,3 +66,12 @@ def test_pytest_checks_a_client(installed, elsewhere):
     report = json.loads((elsewhere / "a.json").read_text())
     verdicts = {row["verdict"] for row in report["clauses"]}
     assert verdicts == {"passed"}
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_project_with_modules_named_like_ours_finds_its_own(name, installed, tmp_path):
+    make_project(name, tmp_path)
+    assert "2 passed" in run(installed / "python", "-m", "pytest", cwd=tmp_path)
+    words = ("check", ROOT / "examples" / "model_client.py", "--only", "request.method")
+    for command in ([installed / "mockbroker"], [installed / "python", "-m", "mockbroker"]):
+        assert "1 passed" in run(*command, *words, "--examples", "2", cwd=tmp_path)

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from contract_tests.client import ClientConfig
 from examples.model_client import ApiClient, TokenManager
-
-if TYPE_CHECKING:
-    from contract_tests.client import ClientConfig
-
-__all__ = ["make_client"]
 
 
 def make_client(config: ClientConfig) -> ApiClient:
