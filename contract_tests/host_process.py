@@ -33,7 +33,7 @@ from contract_tests.sandbox import Sandbox
 from contract_tests.shared_clock import SharedClock
 from mockbroker.clock import real_seconds
 
-__all__ = ["HostProcess", "KitError"]
+__all__ = ["HostError", "HostProcess"]
 
 _PIECE = 65_536
 _LONGEST_LINE = 16_000_000
@@ -60,8 +60,11 @@ _LAUNCH = (
 """Finds our own package first: a folder of that name in the user's project must not hide it."""
 
 
-class KitError(Exception):
-    """Something of the kit itself failed; the message says what, and has a traceback if it can."""
+class HostError(Exception):
+    """The host, or what starts it, failed: an error of the kit, which says nothing of a client.
+
+    The message says what failed, and has a traceback where there is one.
+    """
 
 
 class HostProcess:
@@ -91,7 +94,7 @@ class HostProcess:
     # -- the host ------------------------------------------------------------------------------
 
     def start(self, environment: dict[str, str]) -> None:
-        """Start a host. Raises KitError if the launcher does not, even when it is started again."""
+        """Start a host. Raises HostError if the launcher, started again if need be, does not."""
         with self._turn:
             self._sandbox.restore()
             self._command("start", environment)
@@ -108,13 +111,13 @@ class HostProcess:
         self._launcher.end()
         self._launcher = _Launcher(self._source, self._sandbox, self.output)
         if not self._launcher.obeys(what, environment):
-            raise KitError("the launcher of the client's host does not answer")
+            raise HostError("the launcher of the client's host does not answer")
 
     def close(self) -> None:
         """Let the host end by itself, and end whatever does not."""
         with self._turn:
             if self._launcher.host:
-                with contextlib.suppress(ProgramDied, ProgramSilent, KitError):
+                with contextlib.suppress(ProgramDied, ProgramSilent, HostError):
                     self.exchange("bye", _LEAVING_SECONDS)
                     self._launcher.wait_for_end(_LEAVING_SECONDS)  # its exit handlers run
             self._launcher.close()
@@ -129,14 +132,14 @@ class HostProcess:
     def exchange(self, op: str, deadline: float, /, **members: Any) -> dict[str, Any]:
         """The host's answer, if it comes within ``deadline`` seconds of real time.
 
-        Raises ProgramDied, ProgramSilent, or KitError if the host itself failed.
+        Raises ProgramDied, ProgramSilent, or HostError if the host itself failed.
         """
         with self._turn:
             number = next(self._numbers)
             request = json.dumps({"id": number, "op": op, **members}).encode() + b"\n"
             answer = self._answer(request, number, op, deadline)
         if "broken" in answer:
-            raise KitError(f"the client's host failed at {op}:\n{answer['broken']}")
+            raise HostError(f"the client's host failed at {op}:\n{answer['broken']}")
         return answer
 
     def _answer(self, request: bytes, number: int, op: str, deadline: float) -> dict[str, Any]:

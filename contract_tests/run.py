@@ -26,6 +26,8 @@ from contract_tests.verdicts import (
     Finding,
     NotApplicable,
     NotTested,
+    ResourcesExhausted,
+    ScenarioEnded,
     Verdict,
 )
 from contract_tests.virtual_time import RealTime, StoryTime, VirtualTime
@@ -145,6 +147,7 @@ class ContractRun:
         self._lock = threading.Lock()
         self._issued: set[str] = set()
         self._last_expiry = 0.0
+        self._shortages = 0
         # Before any thread is started: a host may have to be forked.
         self.clients.live_in(self.sandbox, shows_output=self.settings.shows_output)
         self._server.start()
@@ -370,6 +373,17 @@ class ContractRun:
         """For one exploration."""
         return ShrinkLimit(self.settings.shrinks, self.budget)
 
+    def needs_resources(self) -> None:
+        """Raise ResourcesExhausted if a server could not take a connection since the last call."""
+        servers = (self._server, self._elsewhere, *self._tls_servers.values())
+        shortages = sum(server.shortages for server in servers)
+        met, self._shortages = shortages - self._shortages, shortages
+        if met:
+            raise ResourcesExhausted(
+                f"the broker could not take {met} connections of the client: this process has no "
+                "more file descriptors or memory"
+            )
+
     # -- findings ------------------------------------------------------------------------------
 
     def note(self, breached: ContractBreached) -> None:
@@ -409,11 +423,19 @@ class _Attempts(Generic[Drawn]):
     def __call__(self, drawn: Drawn) -> None:
         self._run.budget.require()
         try:
-            self._play_fairly(drawn)
+            self._play_with_resources(drawn)
         except NotTested as obstacle:
             self._obstacle = self._obstacle or str(obstacle)
         else:
             self._reached = True
+
+    def _play_with_resources(self, drawn: Drawn) -> None:
+        """Play; how it ended counts only if this process had all that it needed."""
+        try:
+            self._play_fairly(drawn)
+        except ScenarioEnded:
+            self._run.needs_resources()
+            raise
 
     def _play_fairly(self, drawn: Drawn) -> None:
         """Play once more what a busy machine may have spoilt; what then recurs is the client's."""

@@ -19,6 +19,7 @@ __all__ = [
     "Finding",
     "NotApplicable",
     "NotTested",
+    "ResourcesExhausted",
     "ScenarioEnded",
     "Verdict",
 ]
@@ -85,6 +86,10 @@ class ContractBreached(ScenarioEnded):
         return Finding(
             first.clause_id, verdict, first.in_words, self.story, self.exchanges, self.curl
         )
+
+
+class ResourcesExhausted(Exception):  # noqa: N818 - an event
+    """The judging process ran out of something; what the client did meanwhile says nothing."""
 
 
 class NotTested(ScenarioEnded):

@@ -38,6 +38,8 @@ class Acceptor:
         self._take = take
         self._pool = pool
         self._said: set[int | None] = set()
+        self.shortages = 0
+        """How many connections met with a shortage of descriptors or memory so far."""
         with contextlib.ExitStack() as stack:
             self._reserve = stack.enter_context(_Reserve())
             self._wake_up, self._woken = socket.socketpair()
@@ -89,6 +91,7 @@ class Acceptor:
             _log.warning("cannot accept connections (%s): %s", error.strerror, _remedy(error))
         self._pool.room.clear()
         if error.errno in SHORTAGES:
+            self.shortages += 1
             self._pool.make_room(ROOM)
             if self._reserve.release():  # let this one in meanwhile
                 with contextlib.suppress(OSError, MemoryError):

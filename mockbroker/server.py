@@ -78,6 +78,11 @@ class Server:
         mapped = getattr(address, "ipv4_mapped", None)
         return bool((mapped or address).is_loopback)
 
+    @property
+    def shortages(self) -> int:
+        """How many connections met with a shortage of descriptors or memory so far."""
+        return self._acceptor.shortages
+
     def mount(self, broker: Broker, prefix: str = "") -> None:
         """Serve a broker below a prefix, "" or like "/x7f3", and tell it its URLs.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import resource
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from typing import Any
 
 from contract_tests.client import ClientConfig
 from contract_tests.stage import Stage
-from contract_tests.verdicts import Finding, Verdict
+from contract_tests.verdicts import Finding, ResourcesExhausted, Verdict
 from mockbroker.broker import Broker
 from mockbroker.escaping import printable, printable_lines
 from mockbroker.spec.credentials import Credentials
@@ -69,7 +71,28 @@ def kit_error_from(error: BaseException, where: str = "") -> KitError:
     text = "\n".join(_described(each) for each in reversed(chain))
     reason = printable(secrets.masked(_last_line(error)))
     prefix = f"{where}: " if where else ""
-    return KitError(f"the kit failed: {prefix}{reason}", printable_lines(secrets.masked(text)))
+    remedy = next(filter(None, map(_remedy, chain)), "")
+    told = f"the kit failed: {prefix}{reason}{remedy}"
+    return KitError(told, printable_lines(secrets.masked(text)))
+
+
+def _remedy(error: BaseException) -> str:
+    """What to do about an error that says that this process has run out of something."""
+    number = error.args[0] if type(error) is OSError and error.args else None
+    if number in {errno.EMFILE, errno.ENFILE} or type(error) is ResourcesExhausted:
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return (
+            f". The judging process may have {limit} file descriptors; raise the limit with "
+            "`ulimit -n`. This says nothing about the client"
+        )
+    if type(error) is MemoryError:
+        return ". The judging process has no more memory. This says nothing about the client"
+    if type(error) is RuntimeError and error.args == ("can't start new thread",):
+        return (
+            ". The judging process may start no more threads; raise the limit with `ulimit -u`. "
+            "This says nothing about the client"
+        )
+    return ""
 
 
 def _chain_of(error: BaseException) -> Iterator[BaseException]:
