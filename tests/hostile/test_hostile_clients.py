@@ -41,9 +41,10 @@ def judged(monkeypatch):
     monkeypatch.setenv(MARK, mark)
     before = state_of_this_process()
 
-    def judge(name, clauses=CLAUSES):
+    def judge(target, clauses=CLAUSES):
         settings = {"examples": 1, "deadline": 1.5, "patience": 1.5}
-        return verdicts_on(f"{FILE}:{name}", only=clauses, **settings)
+        place = str(target) if isinstance(target, Path) else f"{FILE}:{target}"
+        return verdicts_on(place, only=clauses, **settings)
 
     yield judge
     assert not left_behind(mark)
@@ -57,6 +58,24 @@ def test_what_is_sound_is_judged_like_any_other(name, judged):
     if name == "runs_curl" and shutil.which("curl") is None:
         pytest.skip("there is no curl")
     assert judged(name) == {}
+
+
+@pytest.mark.parametrize("framework", ["gevent", "eventlet"])
+def test_green_threads_are_threads(framework, judged):
+    if importlib.util.find_spec(framework) is None:
+        pytest.skip(f"{framework} is not installed")
+    clauses = (*CLAUSES, "cache.thread-safe", "cache.single-flight", "errors.timeout")
+    assert judged(FILE.with_name(f"{framework}_client.py"), clauses) == {}
+
+
+def test_a_client_that_is_written_for_trio_runs_in_trio(judged):
+    if importlib.util.find_spec("trio") is None:
+        pytest.skip("trio is not installed")
+    clauses = (*CLAUSES, "cache.thread-safe", "cache.single-flight", "errors.timeout")
+    found = judged(FILE.with_name("trio_client.py"), clauses)
+    assert {name: verdict for name, (verdict, _) in found.items()} == {
+        "signing.bearer": Verdict.NOT_APPLICABLE
+    }
 
 
 @pytest.mark.parametrize("name", CRASHES)
