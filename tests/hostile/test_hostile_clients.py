@@ -41,8 +41,8 @@ def judged(monkeypatch):
     monkeypatch.setenv(MARK, mark)
     before = state_of_this_process()
 
-    def judge(target, clauses=CLAUSES):
-        settings = {"examples": 1, "deadline": 1.5, "patience": 1.5}
+    def judge(target, clauses=CLAUSES, deadline=20.0):
+        settings = {"examples": 1, "deadline": deadline, "patience": deadline}
         place = str(target) if isinstance(target, Path) else f"{FILE}:{target}"
         return verdicts_on(place, only=clauses, **settings)
 
@@ -91,7 +91,7 @@ def test_what_ends_its_process_is_a_crash_that_says_how(name, judged):
 
 @pytest.mark.parametrize("name", HANGS)
 def test_what_does_not_come_back_is_a_hang(name, judged):
-    found = judged(name, CLAUSES[:2])
+    found = judged(name, CLAUSES[:2], deadline=1.5)
     verdicts = {verdict for verdict, _ in found.values()}
     assert Verdict.HANG in verdicts
     assert verdicts <= {Verdict.HANG, Verdict.NOT_TESTED}
