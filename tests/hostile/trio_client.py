@@ -7,6 +7,7 @@ import time
 
 import httpx
 import trio
+import trio.lowlevel
 
 
 class TokenError(Exception):
@@ -20,7 +21,7 @@ class Client:
         self.lock = trio.Lock()
 
     async def get_token(self):
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
         async with self.lock:
             if time.time() >= self.refresh_at:
                 await self.fetch()
