@@ -32,6 +32,7 @@ __all__ = [
     "descendants",
     "end_descendants",
     "end_tree",
+    "end_users_of",
     "end_with_parent",
     "reap_all",
 ]
@@ -139,6 +140,33 @@ def end_descendants(*, grace_seconds: float = 5.0, reap: Callable[[], None] = re
     ending = _end(os.getpid(), grace_seconds, reap)
     reap()
     return ending
+
+
+def end_users_of(folder: Path) -> None:
+    """Kill what has a folder in its environment or works in it, and wait until it has ended.
+
+    For a tree whose root was killed, so that nobody has adopted what is left of it. The calling
+    process and its ancestors are spared. Finds nothing where there is no /proc.
+    """
+    spared, until = _own_line(), _seconds() + _KILLING_SECONDS
+    while _seconds() < until:
+        users = [each for each in _table() if not each.is_zombie and _uses(each.pid, folder)]
+        found = [each for each in users if each.pid not in spared]
+        if not found:
+            return
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for each in found:
+                _send(each, number)
+        time.sleep(_SHORTEST_PAUSE_SECONDS)
+
+
+def _uses(pid: int, folder: Path) -> bool:
+    mark = os.fsencode(folder)
+    with contextlib.suppress(OSError):  # it has ended, or belongs to another user
+        if os.fsencode(Path(f"/proc/{pid}/cwd").readlink()).startswith(mark):
+            return True
+        return mark in Path(f"/proc/{pid}/environ").read_bytes()
+    return False
 
 
 def _no_one() -> None:
