@@ -209,6 +209,8 @@ class _Tree:
 
     def __init__(self, root: int) -> None:
         self._spared = _own_line()
+        # 0 is the session of all where the system does not tell.
+        self._sessions_spared = {0} | {p.session for p in _table() if p.pid in self._spared}
         self._seen: dict[int, str | None] = {root: None}
         """When each was started, by pid; a pid may pass on to a process of somebody else's."""
 
@@ -229,11 +231,17 @@ class _Tree:
         Thus a process that forks and ends, again and again, does not slip through.
         """
         leaders = self._seen.keys() - self._spared
-        for group in leaders & {each.group for each in processes}:
+        # Its leader may have ended unseen; a group in another session than ours is of the tree.
+        groups = {
+            each.group
+            for each in processes
+            if each.group in leaders or each.session not in self._sessions_spared
+        }
+        for group in groups - {0}:
             with contextlib.suppress(OSError):
                 os.killpg(group, signal.SIGSTOP)
         for process in processes:
-            if process.group not in leaders:
+            if process.group not in groups:
                 _send(process, signal.SIGSTOP)
 
     def has_ended(self, seconds: float, reap: Callable[[], None]) -> bool:

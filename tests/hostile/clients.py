@@ -231,6 +231,18 @@ def leaves_a_daemon(config):
 
 
 @sound
+def leaves_what_runs_away(config):
+    def start():
+        if os.fork() == 0:
+            os.setsid()
+            while True:  # under another process id each time, in a group whose leader is gone
+                if os.fork():
+                    os._exit(0)
+
+    return doing(start, config, every=5 * FEW_USES)
+
+
+@sound
 def leaves_a_thread(config):
     def start():
         threading.Thread(target=threading.Event().wait, args=(600,)).start()
@@ -348,7 +360,7 @@ def closes_descriptors_in_a_thread(config):
 
 @sound
 def leaves_deep_folders(config):
-    make = "import os\nfor _ in range(3000): os.mkdir('x' * 20); os.chdir('x' * 20)"
+    make = "import os\nfor _ in range(1100): os.mkdir('x' * 20); os.chdir('x' * 20)"
     command = [sys.executable, "-c", make]
     return doing(lambda: subprocess.run(command, check=False), config, every=5 * FEW_USES)
 
