@@ -106,7 +106,7 @@ def read_hello(value: Any) -> Hello:
 def _message(line: bytes) -> dict[str, Any]:
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for what is nested too deeply
         raise ProtocolError(
             f"stdout has {_quoted(line.decode('utf-8', 'replace').strip())}, which is no JSON; "
             "stdout is for answers only, one to a line, and anything else belongs on stderr"

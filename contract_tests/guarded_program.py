@@ -11,13 +11,13 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 from pathlib import Path
 from typing import Any, NoReturn
 
 from contract_tests.host.guard import restrict_writes
+from contract_tests.removal import remove_tree
 from mockbroker.process_tree import (
     become_subreaper,
     descendants,
@@ -60,7 +60,7 @@ def main(control: int) -> NoReturn:
             is_orphan = not speaker.recv(_PIECE)
             end_descendants(grace_seconds=0)
             if is_orphan:  # the judging process would have removed it
-                shutil.rmtree(order["root"], ignore_errors=True)
+                remove_tree(Path(order["root"]))
             os._exit(0)
         if woken in ready:
             os.read(woken, _PIECE)

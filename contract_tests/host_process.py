@@ -32,8 +32,9 @@ from contract_tests.conversation import ProgramDied, ProgramSilent
 from contract_tests.sandbox import Sandbox
 from contract_tests.shared_clock import SharedClock
 from mockbroker.clock import real_seconds
+from mockbroker.process_tree import end_users_of
 
-__all__ = ["HostError", "HostProcess"]
+__all__ = ["HostError", "HostProcess", "SpoiltHostError"]
 
 _PIECE = 65_536
 _LONGEST_LINE = 16_000_000
@@ -65,6 +66,10 @@ class HostError(Exception):
 
     The message says what failed, and has a traceback where there is one.
     """
+
+
+class SpoiltHostError(HostError):
+    """A host failed in which clients have lived, while there was none: a fresh one may not."""
 
 
 class HostProcess:
@@ -132,12 +137,14 @@ class HostProcess:
     def exchange(self, op: str, deadline: float, /, **members: Any) -> dict[str, Any]:
         """The host's answer, if it comes within ``deadline`` seconds of real time.
 
-        Raises ProgramDied, ProgramSilent, or HostError if the host itself failed.
+        Raises ProgramDied, ProgramSilent, SpoiltHostError, or HostError if the host itself failed.
         """
         with self._turn:
             number = next(self._numbers)
             request = json.dumps({"id": number, "op": op, **members}).encode() + b"\n"
             answer = self._answer(request, number, op, deadline)
+        if "spoilt" in answer:
+            raise SpoiltHostError(f"the client's host failed at {op}:\n{answer['spoilt']}")
         if "broken" in answer:
             raise HostError(f"the client's host failed at {op}:\n{answer['broken']}")
         return answer
@@ -380,7 +387,7 @@ class _Launcher:
         self._kill_and_release()
 
     def end(self) -> None:
-        """End a launcher that does not obey, and the group of its host."""
+        """End a launcher that does not obey, and all that it would have ended."""
         if self.host:
             with contextlib.suppress(OSError):
                 os.killpg(self.host, signal.SIGKILL)
@@ -389,11 +396,19 @@ class _Launcher:
     def _kill_and_release(self) -> None:
         with contextlib.suppress(OSError):
             os.kill(self._pid, signal.SIGKILL)
+        if self._status():
+            # It was killed, and has ended nothing of what the client has started.
+            end_users_of(self._sandbox.own)
+        self._release()
+
+    def _status(self) -> int:
         if self._popen is not None:
-            self._popen.wait()
-        else:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self._pid, 0)
+            return self._popen.wait()
+        with contextlib.suppress(ChildProcessError):
+            return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        return 0
+
+    def _release(self) -> None:
         self._selector.close()
         for each in (*self._texts, self._control, self._listener, self._woken, self._waker):
             each.close()

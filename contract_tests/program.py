@@ -19,6 +19,7 @@ import contract_tests
 from contract_tests.conversation import Conversation, ProgramDied, ProgramSilent
 from contract_tests.driver_protocol import ProtocolError, Reply, read_reply, request_line
 from contract_tests.sandbox import Sandbox
+from mockbroker.process_tree import end_users_of
 
 __all__ = ["Program"]
 
@@ -48,6 +49,7 @@ class Program(Conversation):
         self, argv: Sequence[str], sandbox: Sandbox, environment: Mapping[str, str]
     ) -> None:
         super().__init__()
+        self._sandbox = sandbox
         self._control, theirs = socket.socketpair()
         ours = [str(Path(contract_tests.__file__).parents[1]), *filter(None, sys.path)]
         with theirs:
@@ -233,6 +235,9 @@ class Program(Conversation):
         except subprocess.TimeoutExpired:  # a program may have stopped it
             self._process.kill()
             self._process.wait()
+        if self._process.returncode:
+            # It was killed, and has ended nothing of what the program has started.
+            end_users_of(self._sandbox.own)
 
 
 def _absolute(word: str) -> str:

@@ -13,7 +13,7 @@ from contract_tests.client import ClientConfig, ClientFactory
 from contract_tests.conversation import ProgramDied, ProgramSilent
 from contract_tests.driver import Answer, Raised, Returned
 from contract_tests.driver_protocol import config_members
-from contract_tests.host_process import HostProcess
+from contract_tests.host_process import HostProcess, SpoiltHostError
 from contract_tests.outcome import GET_TOKEN, REQUEST
 from contract_tests.sandbox import Sandbox
 from contract_tests.shown_output import ShownOutput
@@ -142,7 +142,10 @@ class PythonClients:
     def _tell(self, op: str, **members: Any) -> None:
         """Tell a host that runs; one that is started later is told then."""
         if self._is_running and not self.host.has_ended:
-            self.ask(op, _SHORT_SECONDS, **members)
+            try:
+                self.ask(op, _SHORT_SECONDS, **members)
+            except SpoiltHostError:
+                self.end()
 
     def driver(
         self, config: ClientConfig, deadline: float, trusted: str | None = None
@@ -222,16 +225,23 @@ class PythonDriver:
         Raises TargetError if it has none.
         """
         with self._clients.turn:
-            self._seen_output = self._clients.running().output.position
-            self._generation = self._clients.description
-            if self._is_watched:
-                self._answer("watch", seconds=_SHORT_SECONDS)
-            answer = self._answer(
-                "open", config=config_members(self._config), environment=self._environment
-            )
+            try:
+                answer = self._opened()
+            except SpoiltHostError:
+                self._clients.end()
+                answer = self._opened()
         if answer.error is not None or answer.hung:
             return answer
         return Answer(value=tuple(answer.value["capabilities"]))
+
+    def _opened(self) -> Answer:
+        self._seen_output = self._clients.running().output.position
+        self._generation = self._clients.description
+        if self._is_watched:
+            self._answer("watch", seconds=_SHORT_SECONDS)
+        return self._answer(
+            "open", config=config_members(self._config), environment=self._environment
+        )
 
     def get_token(self) -> Answer:
         """Ask the client for a token."""
@@ -293,6 +303,8 @@ class PythonDriver:
             self._clients.ask("close", _CLOSING_SECONDS, client=self._name, politely=politely)
         except ProgramSilent:
             self._clients.close_hangs = True
+        except SpoiltHostError:
+            self._clients.end()
         except ClientCrashed:
             pass  # it was about to end; the next client gets a fresh host
 

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from contract_tests.removal import remove_tree
 from contract_tests.target import TargetError
 
 __all__ = ["CA_VARIABLES", "Sandbox"]
@@ -63,9 +64,12 @@ class Sandbox:
         return self.folders[0]
 
     def restore(self) -> None:
-        """Make the folders again that a client has removed, or locked itself out of."""
+        """Make the folders again that a client has removed, replaced, or locked itself out of."""
         for folder in (self.own, *self.folders):
             with contextlib.suppress(OSError):
+                # Never through a link that the client has put there: we may write where it leads.
+                if folder.is_symlink() or not folder.is_dir():
+                    folder.unlink(missing_ok=True)
                 folder.mkdir(mode=0o755, exist_ok=True)
                 folder.chmod(0o755)
 
@@ -97,6 +101,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Remove the folders."""
+        remove_tree(self.own)
         self._storage.cleanup()
 
     # -- copies --------------------------------------------------------------------------------

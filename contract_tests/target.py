@@ -7,11 +7,13 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 from contract_tests.client import ClientFactory
+from contract_tests.host.errors import bounded_text, name_of_class
 
 __all__ = ["Target", "TargetError", "absolute_target", "check_target", "load_target"]
 
@@ -54,7 +56,7 @@ def load_target(text: str) -> Target:
     module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
     factory: Any = module
     for part in factory_name.split("."):
-        factory = getattr(factory, part, None)
+        factory = _run(partial(getattr, factory, part, None), text)
     if factory is None:
         raise TargetError(
             f"{place} has no {factory_name!r}: expected a function that takes a ClientConfig and "
@@ -138,5 +140,6 @@ def _run(load: Callable[[], Loaded], name: str) -> Loaded:
     except TargetError:
         raise
     except BaseException as error:  # a target may even call sys.exit while it is imported
-        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        said = bounded_text(partial(str, error))
+        told = ": ".join(filter(None, (name_of_class(type(error)), said)))
         raise TargetError(f"{name} cannot be imported: {told}") from error

@@ -32,6 +32,7 @@ __all__ = [
     "descendants",
     "end_descendants",
     "end_tree",
+    "end_users_of",
     "end_with_parent",
     "reap_all",
 ]
@@ -141,6 +142,33 @@ def end_descendants(*, grace_seconds: float = 5.0, reap: Callable[[], None] = re
     return ending
 
 
+def end_users_of(folder: Path) -> None:
+    """Kill what has a folder in its environment or works in it, and wait until it has ended.
+
+    For a tree whose root was killed, so that nobody has adopted what is left of it. The calling
+    process and its ancestors are spared. Finds nothing where there is no /proc.
+    """
+    spared, until = _own_line(), _seconds() + _KILLING_SECONDS
+    while _seconds() < until:
+        users = [each for each in _table() if not each.is_zombie and _uses(each.pid, folder)]
+        found = [each for each in users if each.pid not in spared]
+        if not found:
+            return
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for each in found:
+                _send(each, number)
+        time.sleep(_SHORTEST_PAUSE_SECONDS)
+
+
+def _uses(pid: int, folder: Path) -> bool:
+    mark = os.fsencode(folder)
+    with contextlib.suppress(OSError):  # it has ended, or belongs to another user
+        if os.fsencode(Path(f"/proc/{pid}/cwd").readlink()).startswith(mark):
+            return True
+        return mark in Path(f"/proc/{pid}/environ").read_bytes()
+    return False
+
+
 def _no_one() -> None:
     """Reap nobody: the children are somebody else's to wait for."""
 
@@ -181,6 +209,8 @@ class _Tree:
 
     def __init__(self, root: int) -> None:
         self._spared = _own_line()
+        # 0 is the session of all where the system does not tell.
+        self._sessions_spared = {0} | {p.session for p in _table() if p.pid in self._spared}
         self._seen: dict[int, str | None] = {root: None}
         """When each was started, by pid; a pid may pass on to a process of somebody else's."""
 
@@ -201,11 +231,17 @@ class _Tree:
         Thus a process that forks and ends, again and again, does not slip through.
         """
         leaders = self._seen.keys() - self._spared
-        for group in leaders & {each.group for each in processes}:
+        # Its leader may have ended unseen; a group in another session than ours is of the tree.
+        groups = {
+            each.group
+            for each in processes
+            if each.group in leaders or each.session not in self._sessions_spared
+        }
+        for group in groups - {0}:
             with contextlib.suppress(OSError):
                 os.killpg(group, signal.SIGSTOP)
         for process in processes:
-            if process.group not in leaders:
+            if process.group not in groups:
                 _send(process, signal.SIGSTOP)
 
     def has_ended(self, seconds: float, reap: Callable[[], None]) -> bool:

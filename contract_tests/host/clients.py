@@ -68,14 +68,12 @@ class HostedClient:
         self._clock = clock
         self._strangers = {*threading.enumerate()}
         self._ours: set[threading.Thread] = set()
-        self._loop: Loop = AsyncioLoop(clock)
+        self._chosen_loop: Loop | None = None
         self.subject: Any = None
         """What the factory made, once it has."""
 
     def open(self) -> Result:
         """Make the client."""
-        if is_written_for_trio(self._factory):
-            self._loop = TrioLoop(self._clock)
         result = self.run(partial(self._factory, self._config))
         self.subject = result.value
         return result
@@ -104,8 +102,17 @@ class HostedClient:
     @property
     def is_busy(self) -> bool:
         """Whether a thread or a task is at work, or waits, that the client has begun."""
+        loop = self._chosen_loop
         begun = {*threading.enumerate()} - self._strangers - self._ours
-        return bool(begun - {self._loop.thread}) or self._loop.is_busy
+        return bool(begun - {loop and loop.thread}) or (loop is not None and loop.is_busy)
+
+    def _loop(self, awaited: Any) -> Loop:
+        """The event loop for what the client wants to have awaited first, and for all after it."""
+        if self._chosen_loop is None:
+            told_by = (self._factory, type(self.subject), awaited)
+            kind = TrioLoop if is_written_for_trio(*told_by) else AsyncioLoop
+            self._chosen_loop = kind(self._clock)
+        return self._chosen_loop
 
     def run(self, operation: Callable[[], Any]) -> Result:
         """What comes of an operation; an awaitable is awaited."""
@@ -113,7 +120,7 @@ class HostedClient:
             try:
                 value = operation()
                 if inspect.isawaitable(value):
-                    value = self._loop.wait_for(value)
+                    value = self._loop(value).wait_for(value)
             except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
                 return Result(error=error)
             return Result(value)
@@ -130,7 +137,7 @@ class HostedClient:
 
     def _at_once(self, operation: Callable[[], Any], count: int) -> list[Result]:
         if inspect.iscoroutinefunction(operation):
-            return self._gathered([operation] * count)
+            return self._gathered([operation] * count, operation)
         results = [Result()] * count
         start = threading.Barrier(count)
 
@@ -151,24 +158,29 @@ class HostedClient:
         self._ours.difference_update(threads)
         awaitables = [each.value for each in results if inspect.isawaitable(each.value)]
         if awaitables:
-            return self._gathered([partial(_identity, each) for each in awaitables])
+            return self._gathered([partial(_identity, each) for each in awaitables], awaitables[0])
         return results
 
-    def _gathered(self, operations: Sequence[Callable[[], Any]]) -> list[Result]:
+    def _gathered(self, operations: Sequence[Callable[[], Any]], awaited: Any) -> list[Result]:
         with self._operating():
-            return [Result(value, error) for value, error in self._loop.gather(operations)]
+            outcomes = self._loop(awaited).gather(operations)
+        return [Result(value, error) for value, error in outcomes]
 
     def close(self) -> Result:
         """Close the client if it can be closed."""
+        return self.run(self._close)
+
+    def _close(self) -> Any:
         for name in ("close", "aclose"):
-            close = getattr(self.subject, name, None)
+            close = getattr(self.subject, name, None)  # which may be a property that raises
             if callable(close):
-                return self.run(close)
-        return Result()
+                return close()
+        return None
 
     def leave(self) -> None:
         """End the event loop, if there is one."""
-        self._loop.close()
+        if self._chosen_loop is not None:
+            self._chosen_loop.close()
 
 
 def _identity(awaitable: Any) -> Any:

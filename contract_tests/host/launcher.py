@@ -14,7 +14,6 @@ import json
 import os
 import resource
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -35,6 +34,7 @@ from contract_tests.host.guard import (
     restrict_writes,
 )
 from contract_tests.host.session import UMASK, Session
+from contract_tests.removal import remove_tree
 from contract_tests.shared_clock import SharedClock
 from contract_tests.target import load_target
 from mockbroker.process_tree import become_subreaper, end_descendants, end_with_parent
@@ -128,7 +128,7 @@ class _Launcher:
                     self._obey(json.loads(line))
         end_descendants(grace_seconds=0)
         if self._root:  # the judging process removes it, if it has the time
-            shutil.rmtree(self._root, ignore_errors=True)
+            remove_tree(Path(self._root))
 
     def _obey(self, command: dict[str, Any]) -> None:
         if self._host:

@@ -12,6 +12,7 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from types import CoroutineType
 from typing import Any
 
 from contract_tests.host.clock import HostClock
@@ -167,9 +168,26 @@ async def _outcome(operation: Callable[[], Any]) -> Outcome:
         return None, error
 
 
-def is_written_for_trio(factory: Any) -> bool:
-    """Whether the module of a factory uses trio and not asyncio, by the names that it has."""
+def is_written_for_trio(*objects: Any) -> bool:
+    """Whether the first module, of those of some objects, that uses one framework uses trio.
+
+    Told by the names in the modules of functions, classes and coroutines. A module that uses both
+    trio and asyncio, or neither, tells nothing.
+    """
     trio = sys.modules.get("trio")
-    module = sys.modules.get(str(getattr(factory, "__module__", "")))
-    names = vars(module).values() if trio is not None and module is not None else ()
-    return any(each is trio for each in names) and all(each is not asyncio for each in names)
+    for each in objects if trio is not None else ():
+        names = list(_names_beside(each).values())
+        uses_trio, uses_asyncio = (any(n is m for n in names) for m in (trio, asyncio))
+        if uses_trio != uses_asyncio:
+            return uses_trio
+    return False
+
+
+def _names_beside(found: Any) -> dict[str, Any]:
+    """What is in the module of a function, a class or a running coroutine."""
+    try:
+        if type(found) is CoroutineType and found.cr_frame is not None:
+            return dict(found.cr_frame.f_globals)
+        return dict(vars(sys.modules[found.__module__]))
+    except Exception:  # noqa: BLE001 - the client's own classes may be broken, or have no module
+        return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import importlib.metadata
+import io
 import os
 import socket
 import sys
@@ -20,7 +21,7 @@ from contract_tests.client import ClientConfig, ClientFactory
 from contract_tests.host.channel import Channel
 from contract_tests.host.clients import HostedClient, Result, capabilities_of
 from contract_tests.host.clock import HostClock
-from contract_tests.host.errors import bounded_text, plain_error
+from contract_tests.host.errors import bounded_text, name_of_class, plain_error
 from contract_tests.host.exposure import Exposure
 from contract_tests.shared_clock import SharedClock
 from contract_tests.target import TargetError
@@ -29,6 +30,9 @@ __all__ = ["UMASK", "Session"]
 
 UMASK = 0o022
 """With which a client begins: what it does not protect, others can read."""
+
+# A client may patch these, and tests like to; which process this is must stay clear.
+_getpid, _exit = os.getpid, os._exit
 
 _LONGEST_TOKEN = 1_000_000
 _HIGHEST_STATUS = 999
@@ -60,10 +64,11 @@ class Session:
         self._limits = list(limits)
         self._factory: ClientFactory | None = None
         self._clients: dict[str, HostedClient] = {}
+        self._has_made_clients = False
         self._exposure: Exposure | None = None
         self._stop_listening: Callable[[], None] = lambda: None
         self._environment = dict(os.environ)
-        self._process = os.getpid()
+        self._process = _getpid()
         self._operations: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "hello": self._hello,
             "live_by": self._live_by,
@@ -91,17 +96,23 @@ class Session:
             except TargetError as error:
                 outcome = {"unusable": str(error)}
             except Exception:  # noqa: BLE001 - an error of the kit, which the judging process tells
-                outcome = {"broken": traceback.format_exc()}
-            if os.getpid() != self._process:
+                outcome = {self._what_failed(): traceback.format_exc()}
+            if _getpid() != self._process:
                 # The client forked, and its child came back from the operation: only the parent
                 # has an answer to give.
-                os._exit(0)
+                _exit(0)
             self._answer(request, outcome)
+
+    def _what_failed(self) -> str:
+        """The host is spoilt if clients that are gone may have done that, and else broken."""
+        return "spoilt" if self._has_made_clients and not self._clients else "broken"
 
     def _answer(self, request: dict[str, Any], outcome: dict[str, Any]) -> None:
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(BaseException):  # a client may have closed or replaced it
-                stream.flush()
+            # Not the flush of a class of the client's own, which might never return.
+            if type(stream) is io.TextIOWrapper:
+                with contextlib.suppress(BaseException):  # a client may have closed it
+                    stream.flush()
         self._shared.is_debugged = False
         self._channel.write_line(dumps({"id": request["id"], **outcome}).encode())
 
@@ -122,10 +133,14 @@ class Session:
     def _hello(self, _: dict[str, Any]) -> dict[str, Any]:
         if self._factory is None:
             self._factory = self._load()
-        kind: Any = self._factory if hasattr(self._factory, "__qualname__") else type(self._factory)
-        module = str(kind.__module__)
-        name = f"{module}:{kind.__qualname__}"
-        return {"ok": {"name": name, "version": _version_of(module), "limits": self._limits}}
+        module, name = _name_of(self._factory)
+        return {
+            "ok": {
+                "name": f"{module}:{name}",
+                "version": _version_of(module),
+                "limits": self._limits,
+            }
+        }
 
     def _live_by(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["clock"] == "virtual":
@@ -145,6 +160,7 @@ class Session:
         if not self._clients:
             self._restore_process()
         os.environ.update(request["environment"])
+        self._has_made_clients = True
         client = HostedClient(self._factory, ClientConfig(**request["config"]), self._clock)
         result = client.open()
         if result.error is not None:
@@ -244,6 +260,15 @@ def _is_status(found: Any) -> bool:
     # By type(), for a class may lie about what its instances are; subclasses may lie about more.
     is_number = type(found) is int or issubclass(type(found), IntEnum)
     return is_number and 0 <= found <= _HIGHEST_STATUS
+
+
+def _name_of(factory: Any) -> tuple[str, str]:
+    """The module and the name of a factory; those of its class if it has none, or they fail."""
+    try:
+        return str(factory.__module__), str(factory.__qualname__)
+    except Exception:  # noqa: BLE001 - the client's own classes may be broken
+        kind = type(factory)
+        return bounded_text(lambda: kind.__module__), name_of_class(kind)
 
 
 def _version_of(module: str) -> str:

@@ -133,6 +133,7 @@ IN_USE = {
     "says another id": lambda answer: another(answer, id=-1),
     "prints junk": lambda answer: "fetching a token...\n" + answer,
     "floods stdout": lambda answer: "x" * 3_000_000 + answer,
+    "nests deeply": lambda _: "[" * 200_000 + "\n",
     "answers twice": lambda answer: answer + answer,
     "says nothing useful": lambda answer: another(answer, ok="yes"),
     "fails itself": internal_error,

@@ -51,6 +51,7 @@ FAULTS = {
     "floods stdout": "more than 1000000 bytes in one line",
     "answers twice": "stdout had a line before",
     "fails itself": "the driver failed at request",
+    "nests deeply": "which is no JSON",
     "says nothing useful": "the answer to request is a str",
 }
 

@@ -231,6 +231,18 @@ def leaves_a_daemon(config):
 
 
 @sound
+def leaves_what_runs_away(config):
+    def start():
+        if os.fork() == 0:
+            os.setsid()
+            while True:  # under another process id each time, in a group whose leader is gone
+                if os.fork():
+                    os._exit(0)
+
+    return doing(start, config, every=5 * FEW_USES)
+
+
+@sound
 def leaves_a_thread(config):
     def start():
         threading.Thread(target=threading.Event().wait, args=(600,)).start()
@@ -347,6 +359,49 @@ def closes_descriptors_in_a_thread(config):
 
 
 @sound
+def leaves_deep_folders(config):
+    make = "import os\nfor _ in range(1100): os.mkdir('x' * 20); os.chdir('x' * 20)"
+    command = [sys.executable, "-c", make]
+    return doing(lambda: subprocess.run(command, check=False), config, every=5 * FEW_USES)
+
+
+@sound
+def replaces_its_home_by_a_file(config):
+    def replace():
+        home = os.environ["HOME"]
+        shutil.rmtree(home, ignore_errors=True)
+        with contextlib.suppress(OSError), open(home, "x"):
+            pass
+
+    return doing(replace, config, every=FEW_USES)
+
+
+@sound
+def pretends_to_be_another_process(config):
+    def pretend():
+        os.getpid = lambda: 1
+        os._exit = None
+
+    return doing(pretend, config, every=FEW_USES)
+
+
+class _NeverFlushes:
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        threading.Event().wait()
+
+
+@sound
+def replaces_its_output_by_one_that_hangs(config):
+    def replace():
+        sys.stdout = _NeverFlushes()
+
+    return doing(replace, config, every=FEW_USES)
+
+
+@sound
 def freezes_time_itself(config):
     def freeze():
         with freezegun.freeze_time("2020-01-01"):
@@ -430,6 +485,19 @@ def raises_in_close(config):
         raise RuntimeError("no close")
 
     client.close = close
+    return client
+
+
+@sound
+def has_a_close_that_cannot_be_read(config):
+    client = make_model(config)
+
+    class Client(type(client)):  # type: ignore[misc]
+        @property
+        def close(self) -> None:
+            raise RuntimeError("no close")
+
+    client.__class__ = Client
     return client
 
 
@@ -585,6 +653,29 @@ def kills_its_parent(config):
         threading.Event().wait()
 
     return doing(kill, config, every=FEW_USES)
+
+
+@crashes("launcher was killed")
+def leaves_a_daemon_and_kills_its_parent(config):
+    def leave():
+        subprocess.Popen(["setsid", "sleep", "600"])
+        os.kill(os.getppid(), signal.SIGKILL)
+        threading.Event().wait()
+
+    return doing(leave, config, every=FEW_USES)
+
+
+@crashes("launcher was killed")
+def forks_a_daemon_and_kills_its_parent(config):
+    def leave():
+        if os.fork() == 0:
+            os.setsid()
+            while True:
+                signal.pause()
+        os.kill(os.getppid(), signal.SIGKILL)
+        threading.Event().wait()
+
+    return doing(leave, config, every=FEW_USES)
 
 
 # -- never -------------------------------------------------------------------------------------
@@ -790,6 +881,24 @@ def runs_out_of_descriptors(config):
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     return doing(hold, config)
+
+
+@odd
+def forbids_descriptors(config):
+    return doing(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0)), config, every=FEW_USES)
+
+
+@odd
+def takes_sockets_away(config):
+    def take():
+        socket.socket = socket.create_connection = None
+
+    return doing(take, config, every=FEW_USES)
+
+
+@odd
+def forgets_all_modules(config):
+    return doing(sys.modules.clear, config, every=FEW_USES)
 
 
 @odd

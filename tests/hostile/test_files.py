@@ -169,3 +169,28 @@ def test_what_cannot_be_copied_is_one_sentence(user):
     assert done.returncode == 4
     assert "there is no 'gone.toml' to copy" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+LINKS = """
+import os, pathlib, shutil, tempfile
+from examples.model_client import make_client as model
+
+
+def make_client(config):
+    for place in (pathlib.Path.home(), pathlib.Path(tempfile.gettempdir())):
+        if not place.is_symlink():
+            shutil.rmtree(place, ignore_errors=True)
+            place.symlink_to(os.environ["PRIVATE_FOLDER"])
+    return model(config)
+"""
+
+
+def test_what_a_clients_folders_are_replaced_by_is_left_alone(user, tmp_path):
+    home, project = user
+    private = home / ".ssh"
+    private.mkdir(mode=0o700)
+    (project / "client.py").write_text(LINKS)
+    before = contents(tmp_path)
+    done = run(user, "check", "client.py", *ONLY, PRIVATE_FOLDER=str(private))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert contents(tmp_path) == before

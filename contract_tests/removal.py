@@ -1,0 +1,47 @@
+"""Removing folders that a client has filled, however deep they are."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["remove_tree"]
+
+
+def remove_tree(root: Path) -> None:
+    """Remove a folder and all that is in it, and follow no links; what cannot be removed stays.
+
+    Not by `shutil.rmtree`, which calls itself for each level and fails at a thousand. Here the
+    folders in a folder move up to the root, so that no path is longer than two names.
+    """
+    names = map("{}.removed".format, itertools.count())
+    with contextlib.suppress(OSError):
+        while folders := [each for each in root.iterdir() if _is_folder(each)]:
+            # A list, for each of them is to be tried.
+            if not any([_dissolve(each, root, names) for each in folders]):  # noqa: C419
+                return
+        for each in root.iterdir():
+            each.unlink()
+        root.rmdir()
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _dissolve(folder: Path, root: Path, names: Iterator[str]) -> bool:
+    """Remove a folder and move those in it to the root; whether that worked."""
+    try:
+        folder.chmod(0o700)  # a client may have locked it
+        for each in folder.iterdir():
+            if _is_folder(each):
+                each.chmod(0o700)  # a folder that cannot be written cannot be moved either
+                each.rename(root / next(names))
+            else:
+                each.unlink()
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
