@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mockbroker.answers import json_response
 from mockbroker.spec.credentials import AccessToken, TokenState
 from mockbroker.spec.expectations import ApiExpectation
+from mockbroker.spec.forms import LOOKED_AT_BYTES
 from mockbroker.spec.masking import Mask, method_name, shown
 from mockbroker.spec.messages import Request, Response
 from mockbroker.tokens import TokenStore
@@ -44,7 +45,7 @@ def _anywhere(
     if whole is not None:
         return whole
     expectation = ApiExpectation(tokens.index)
-    places = (*authorizations, request.target, request.body.decode("latin-1"))
+    places = (*authorizations, request.target, request.body[:LOOKED_AT_BYTES].decode("latin-1"))
     found = [value for place in places for value in expectation.tokens_in(place)]
     return tokens.find(max(found, key=len)) if found else None
 

@@ -16,12 +16,14 @@ from mockbroker.spec.catalogue import clause
 from mockbroker.spec.clause import Breach
 from mockbroker.spec.credentials import TokenState
 from mockbroker.spec.exchange import Endpoint, Exchange
-from mockbroker.spec.masking import Mask, mask_parameters, method_name
+from mockbroker.spec.masking import Mask, mask_to_length, method_name
 
 __all__ = ["banner", "exchange_lines", "refusal_line"]
 
 INDENT = " " * 10
 FIRST_ERROR_STATUS = 400
+LONGEST_TARGET = 1000
+"""Characters of a target that are printed."""
 
 
 def banner(broker: Broker) -> str:
@@ -56,7 +58,7 @@ def _curl(broker: Broker) -> str:
 
 def exchange_lines(exchange: Exchange, mask: Mask) -> str:
     """The exchange as lines for a terminal, coloured; ``mask`` takes secrets and tokens out."""
-    return mask("\n".join([_headline(exchange), *_remarks(exchange)]))
+    return mask("\n".join([_headline(exchange, mask), *_remarks(exchange)]))
 
 
 def refusal_line(received_at: float, why: str) -> str:
@@ -68,9 +70,10 @@ def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().strftime("%H:%M:%S")
 
 
-def _headline(exchange: Exchange) -> str:
+def _headline(exchange: Exchange, mask: Mask) -> str:
     moment = _moment(exchange.received_at)
-    request = f"{method_name(exchange.request.method)} {mask_parameters(exchange.request.target)}"
+    target = mask_to_length(exchange.request.target, mask, LONGEST_TARGET)
+    request = f"{method_name(exchange.request.method)} {target}"
     parts = [moment, "", printable(request), _status(exchange), *_facts(exchange)]
     return " ".join([parts[0], " ", *parts[2:4]]) + "  " + ", ".join(parts[4:])
 

@@ -19,7 +19,7 @@ from mockbroker.spec.exchange import Exchange
 from mockbroker.spec.masking import (
     Mask,
     header_name,
-    mask_parameters,
+    mask_body,
     mask_to_length,
     method_name,
     scheme_name,
@@ -29,6 +29,8 @@ from mockbroker.spec.messages import Headers, Request, Response
 __all__ = ["JournalFile", "exchange_as_json"]
 
 _LONGEST_BODY = 16 * 1024
+_LONGEST_LINE = 4 * 1024
+"""Characters of a target, and of a header field's value, that are kept."""
 _CREDENTIALS_FIELDS = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
 
 
@@ -69,7 +71,7 @@ def _iso(seconds: float) -> str | float | None:
 def _request(request: Request, mask: Mask) -> dict[str, Any]:
     return {
         "method": mask(method_name(request.method)),
-        "target": mask(mask_parameters(request.target)),
+        "target": mask_to_length(request.target, mask, _LONGEST_LINE),
         "headers": _headers(request.headers, mask),
         **_body(request.body, mask),
     }
@@ -84,23 +86,22 @@ def _response(response: Response, mask: Mask) -> dict[str, Any]:
 
 
 def _headers(headers: Headers, mask: Mask) -> list[list[str]]:
-    return [[mask(header_name(name)), mask(_shown(name, value))] for name, value in headers]
+    return [[mask(header_name(name)), _shown(name, value, mask)] for name, value in headers]
 
 
-def _shown(name: str, value: str) -> str:
+def _shown(name: str, value: str, mask: Mask) -> str:
     if name.lower() not in _CREDENTIALS_FIELDS:
-        return mask_parameters(value)
+        return mask_to_length(value, mask, _LONGEST_LINE)
     scheme = (
         scheme_name(read_authorization(value).scheme) if "authorization" in name.lower() else ""
     )
-    return f"{scheme} <masked>".lstrip()
+    return mask(f"{scheme} <masked>".lstrip())
 
 
 def _body(body: bytes, mask: Mask) -> dict[str, Any]:
     """The body as text; a long one is cut, and its whole length is given."""
-    text = mask_parameters(body.decode("utf-8", "replace"))
-    shown = mask_to_length(text, mask, _LONGEST_BODY)
-    return {"body": shown} | ({"body_bytes": len(body)} if len(text) > _LONGEST_BODY else {})
+    shown = mask_body(body, mask, _LONGEST_BODY)
+    return {"body": shown} | ({"body_bytes": len(body)} if len(body) > _LONGEST_BODY else {})
 
 
 def _is_unfinished(path: Path) -> bool:

@@ -16,9 +16,11 @@ import shlex
 import sys
 import unicodedata
 import urllib.parse
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import accumulate
 
 from mockbroker.spec.authorization import read_authorization
 from mockbroker.spec.credentials import Credentials
@@ -32,6 +34,7 @@ __all__ = [
     "describe",
     "header_name",
     "mask",
+    "mask_body",
     "mask_parameters",
     "mask_to_length",
     "method_name",
@@ -53,6 +56,7 @@ _SECRET_PARAMETER = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_BODY = 200
+_LONGEST_WORD = 2000
 
 
 # How often one encoding within another is undone, and how often of these Base64 or hexadecimal.
@@ -65,6 +69,9 @@ _MARGIN = 16 * 1024
 _LONGEST_QUOTED = 100
 
 _SECRET, _TOKEN = "<secret>", "<token>"
+_MASKED = "<masked>"
+# Stands between parts of a text; nothing that is looked for holds it.
+_SEPARATOR = "\uffff"
 
 _ESCAPED = re.compile(
     r"%u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}"
@@ -134,15 +141,23 @@ def mask(text: str, credentials: Iterable[Credentials], token_values: Collection
 
 
 def mask_to_length(text: str, mask: Mask, longest: int) -> str:
-    """Mask a text and cut it to ``longest`` characters, or fewer; it then ends in an ellipsis.
+    """Mask a text and its parameters, and cut it to ``longest`` characters, or fewer.
 
-    A secret that the cut goes through is masked all the same.
+    What is cut ends in an ellipsis. A secret that the cut goes through is masked all the same.
+    The cost does not grow with what is beyond the cut.
     """
-    if len(text) <= longest + _MARGIN:
-        masked = mask(text)
-        return masked if len(masked) <= longest else masked[:longest] + "…"
-    # Secrets that are cut in two by the end of what is looked at stand in the margin.
-    return mask(text[: longest + _MARGIN])[:-_MARGIN][:longest] + "…"
+    masked = mask(mask_parameters(text[: longest + _MARGIN]))
+    if len(text) > longest + _MARGIN:
+        # Secrets that are cut in two by the end of what is looked at stand in the margin.
+        shown = masked if masked.endswith(_MASKED) else masked[:-_MARGIN]
+        return shown[:longest] + "…"
+    return masked if len(masked) <= longest else masked[:longest] + "…"
+
+
+def mask_body(body: bytes, mask: Mask, longest: int) -> str:
+    """Mask a body and cut it, as `mask_to_length` does."""
+    window = 4 * (longest + _MARGIN + 1)  # no character has more than four bytes
+    return mask_to_length(body[:window].decode("utf-8", "replace"), mask, longest)
 
 
 def quoted(text: str) -> str:
@@ -209,50 +224,72 @@ def _hidden_in(view: _View, known: _Known, depth: int, decodings: int) -> Iterat
     shortest = known.shortest_encoded
     if not depth or not shortest:
         return
-    for part in _readable(view, shortest) if view.encoded else [view]:
-        unescaped = _unescaped(part)
-        if unescaped is not None:
-            yield from _hidden_in(unescaped, known, depth - 1, decodings)
-        if decodings < _DECODINGS:
-            for decoded in _decoded(part, shortest):
-                yield from _hidden_in(decoded, known, depth - 1, decodings + 1)
+    part = _readable(view, shortest) if view.encoded else view
+    unescaped = _unescaped(part)
+    if unescaped is not None:
+        yield from _hidden_in(unescaped, known, depth - 1, decodings)
+    if decodings < _DECODINGS:
+        for decoded in _decoded(part, shortest):
+            yield from _hidden_in(decoded, known, depth - 1, decodings + 1)
 
 
-def _readable(view: _View, shortest: int) -> Iterator[_View]:
+def _readable(view: _View, shortest: int) -> _View:
     """The parts without control characters, which the noise is full of that is Base64 misread."""
-    for found in re.finditer(rf"[^\x01-\x08\x0b\x0c\x0e-\x1f\x7f]{{{shortest},}}", view.text):
-        yield view.part(found.start(), found.end())
+    readable = re.compile(rf"[^\x01-\x08\x0b\x0c\x0e-\x1f\x7f]{{{shortest},}}")
+    return _joined([view.part(*found.span()) for found in readable.finditer(view.text)])
+
+
+def _joined(parts: Sequence[_View]) -> _View:
+    """Encoded views as one: a few long views cost much less than many short ones."""
+    starts = [0, *accumulate(len(part.text) + len(_SEPARATOR) for part in parts)]
+
+    def place(start: int, end: int) -> tuple[int, int]:
+        number = bisect_right(starts, start, hi=len(parts)) - 1
+        part, first = parts[number], starts[number]
+        return part.place(start - first, min(end - first, len(part.text)))
+
+    return _View(_SEPARATOR.join(part.text for part in parts), place, encoded=True)
 
 
 def _unescaped(view: _View) -> _View | None:
     """The text with one layer of escapes undone, and without line breaks; None if it has none."""
-    pieces: list[str] = []
+    text, count = _ESCAPED.subn(lambda found: _plain(found[0]), view.text)
+    if not count:
+        return None
+
+    # Most texts hold nothing to be hidden, and where each character was read from is not asked.
+    @cache
+    def origins() -> tuple[list[int], list[int]]:
+        return _origins(view.text)
+
+    def place(start: int, end: int) -> tuple[int, int]:
+        starts, ends = origins()
+        return view.place(starts[start], ends[end - 1])
+
+    return _View(text, place, view.encoded)
+
+
+def _origins(text: str) -> tuple[list[int], list[int]]:
+    """Where in the text the part begins and ends that each unescaped character was read from."""
     starts: list[int] = []
     ends: list[int] = []
 
     def keep(start: int, end: int) -> None:
-        pieces.append(view.text[start:end])
         starts.extend(range(start, end))
         ends.extend(range(start + 1, end + 1))
 
     position = 0
-    for found in _ESCAPED.finditer(view.text):
+    for found in _ESCAPED.finditer(text):
         keep(position, found.start())
         plain = _plain(found[0])
-        pieces.append(plain)
         starts.extend([found.start()] * len(plain))
         ends.extend([found.end()] * len(plain))
         position = found.end()
-    keep(position, len(view.text))
-    if not position:
-        return None
-
-    def place(start: int, end: int) -> tuple[int, int]:
-        return view.place(starts[start], ends[end - 1])
-
-    return _View("".join(pieces), place, view.encoded)
+    keep(position, len(text))
+    return starts, ends
 
 
+@lru_cache(maxsize=1024)
 def _plain(escape: str) -> str:
     """What an escape stands for: nothing for a line break, itself if it is none after all."""
     first, second = escape[0], escape[1:2]
@@ -282,12 +319,24 @@ class _Run:
     end: int
     padded: int
 
-    def decoded(self, octets: bytes, characters: int, count: int) -> _View:
-        """What it holds: ``characters`` of the view were read for ``count`` octets each."""
+    def from_base64(self, skipped: int) -> _View:
+        """What it holds as Base64 if its first characters are ``skipped``."""
+        start = self.start + skipped
+        return self._decoded(start, _from_base64(self.view.text[start : self.end]), (4, 3))
+
+    def from_hexadecimal(self, skipped: int) -> _View:
+        """What it holds as hexadecimal digits if the first of them are ``skipped``."""
+        start = self.start + skipped
+        digits = self.view.text[start : self.end]
+        return self._decoded(start, bytes.fromhex(digits[: len(digits) // 2 * 2]), (2, 1))
+
+    def _decoded(self, begin: int, octets: bytes, ratio: tuple[int, int]) -> _View:
+        """What was read from ``begin`` on, so many characters for so many octets each."""
+        characters, count = ratio
 
         def place(start: int, end: int) -> tuple[int, int]:
-            last = self.start - (-end * characters // count)
-            first = self.start + start * characters // count
+            last = begin - (-end * characters // count)
+            first = begin + start * characters // count
             return self.view.place(first, self.padded if last >= self.end else last)
 
         return _View(octets.decode("latin-1"), place, encoded=True)
@@ -295,16 +344,14 @@ class _Run:
 
 def _decoded(view: _View, shortest: int) -> Iterator[_View]:
     """What stands in Base64 or in hexadecimal digits, wherever in them it begins."""
-    text = view.text
-    for found in re.finditer(rf"([A-Za-z0-9+/_-]{{{-(-shortest * 4 // 3)},}})={{0,2}}", text):
-        for start in range(found.start(), min(found.start() + 4, found.end(1))):
-            run = _Run(view, start, found.end(1), found.end())
-            yield run.decoded(_from_base64(text[start : run.end]), 4, 3)
-    for found in re.finditer(rf"[0-9A-Fa-f]{{{2 * shortest},}}", text):
-        for start in (found.start(), found.start() + 1):
-            run = _Run(view, start, found.end(), found.end())
-            digits = text[start : run.end]
-            yield run.decoded(bytes.fromhex(digits[: len(digits) // 2 * 2]), 2, 1)
+    base64_run = re.compile(rf"([A-Za-z0-9+/_-]{{{-(-shortest * 4 // 3)},}})={{0,2}}")
+    runs = [_Run(view, *found.span(1), found.end()) for found in base64_run.finditer(view.text)]
+    for skipped in range(4) if runs else ():
+        yield _joined([run.from_base64(skipped) for run in runs])
+    hexadecimal = re.compile(rf"[0-9A-Fa-f]{{{2 * shortest},}}")
+    runs = [_Run(view, *found.span(), found.end()) for found in hexadecimal.finditer(view.text)]
+    for skipped in range(2) if runs else ():
+        yield _joined([run.from_hexadecimal(skipped) for run in runs])
 
 
 def _from_base64(text: str) -> bytes:
@@ -351,7 +398,7 @@ def _is_mostly_ascii(secret: str) -> bool:
 
 def mask_parameters(text: str) -> str:
     """The text with the value of each parameter that holds a secret, form or JSON, replaced."""
-    return _SECRET_PARAMETER.sub(r"\1\2<masked>", text)
+    return _SECRET_PARAMETER.sub(rf"\1\2{_MASKED}", text)
 
 
 def secret_forms(pair: Credentials) -> list[str]:
@@ -421,10 +468,9 @@ def curl(request: Request, mask: Mask) -> str:
     """
 
     def word(text: str) -> str:
-        return shlex.quote(mask(text))
+        return shlex.quote(mask_to_length(text, mask, _LONGEST_WORD))
 
-    query = mask_parameters(request.query)
-    url = '"$TOKEN_URL"' + (word(f"?{query}") if query else "")
+    url = '"$TOKEN_URL"' + (word(f"?{request.query}") if request.query else "")
     words = ["curl", "-i", "-X", word(method_name(request.method)), url]
     for name, value in request.headers:
         if name.lower() in {"content-type", "accept"}:
@@ -433,8 +479,7 @@ def curl(request: Request, mask: Mask) -> str:
     if authorization is not None:
         words += _credentials_for_curl(authorization)
     if request.body:
-        body = mask_parameters(request.body.decode("utf-8", "replace"))
-        words += ["--data-raw", shlex.quote(mask_to_length(body, mask, _LONGEST_BODY))]
+        words += ["--data-raw", shlex.quote(mask_body(request.body, mask, _LONGEST_BODY))]
     return " ".join(words)
 
 

@@ -80,6 +80,8 @@ class _Anchors:
     def places(self, folded: str) -> list[int]:
         """Where in a text without case an anchor begins."""
         size, counts = self.size, self.counts
+        if not counts:
+            return []
         return [
             start
             for run in self.runs.finditer(folded)

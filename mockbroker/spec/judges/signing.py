@@ -69,7 +69,7 @@ def _header_only(request: Request, expectation: ApiExpectation) -> Iterator[Brea
         "URL": any(name == "access_token" for name, _ in query_parameters(request)),
         "body": any(name == "access_token" for name, _ in body_parameters(request)),
     }
-    texts = {"URL": request.target, "body": request.body.decode("latin-1")}
+    texts = {"URL": request.target, "body": request.body[:LOOKED_AT_BYTES].decode("latin-1")}
     for place, text in texts.items():
         if named[place] or _holds_a_token(text, expectation):
             what = f"the token is in the {place}"
@@ -79,7 +79,7 @@ def _header_only(request: Request, expectation: ApiExpectation) -> Iterator[Brea
 def _holds_a_token(text: str, expectation: ApiExpectation) -> bool:
     if not text:
         return False
-    texts = {text, unquoted(text[:LOOKED_AT_BYTES])}
+    texts = {text, unquoted(text)}
     return any(expectation.tokens_in(each, _SHORTEST_TELLING_TOKEN) for each in texts)
 
 
