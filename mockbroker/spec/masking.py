@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import html
 import re
 import shlex
@@ -72,6 +73,12 @@ _SECRET, _TOKEN = "<secret>", "<token>"
 _MASKED = "<masked>"
 # Stands between parts of a text; nothing that is looked for holds it.
 _SEPARATOR = "\uffff"
+
+_NARROW, _WIDE = ("latin-1", "cp1252", "ascii"), ("utf-16-le", "utf-16-be")
+# Python imports a codec when it is used first, which takes a file descriptor: a server may have
+# none left by then.
+for _charset in (*_NARROW, *_WIDE, "utf-16"):
+    codecs.lookup(_charset)
 
 _ESCAPED = re.compile(
     r"%u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}"
@@ -378,8 +385,8 @@ def _indexes_of(
 
 def _readings(secret: str) -> set[str]:
     """The secret as it reads once all escapes are undone, whatever its charset was taken for."""
-    narrow = {secret.encode(charset, "replace") for charset in ("latin-1", "cp1252", "ascii")}
-    wide = {secret.encode(charset, "surrogatepass") for charset in ("utf-16-le", "utf-16-be")}
+    narrow = {secret.encode(charset, "replace") for charset in _NARROW}
+    wide = {secret.encode(charset, "surrogatepass") for charset in _WIDE}
     texts = {secret, *(unicodedata.normalize(form, secret) for form in ("NFC", "NFD"))}
     texts |= {octets.decode("latin-1") for octets in narrow | wide}
     texts |= {octets.decode("utf-8", "replace") for octets in narrow}
