@@ -53,6 +53,19 @@ PATTERNS = {
     "backslashes": b"\\",
     "quotes": b'"',
     "blanks": b" ",
+    "letters": b"a",
+    "JSON escapes": b"\\u0041",
+    "mixed escapes": b"%5C\\u0025&#37;41",
+    "nested percent signs": b"%25252525",
+    "entities": b"&#65;",
+    "nested entities": b"&amp;amp;amp;#65;",
+    "long Base64": b"QUJD",
+    "short Base64": b"QUJDREVG.",
+    "Base64 of escapes": base64.b64encode(b"%41a-b%42") + b".",
+    "long hexadecimal": b"41",
+    "short hexadecimal": b"4142434445464748.",
+    "UTF-8 in Base64": base64.b64encode("ä".encode() * 3),
+    "secrets in Base64": PROOF + b".",
 }
 BODIES = {
     "deep objects": b'{"a":' * (BODY_BYTES // 5),
@@ -110,7 +123,11 @@ def _fields() -> Iterator[tuple[str, bytes]]:
         yield f"blanks{name}", message(TOKEN_PATH, b"A:" + b" " * LINE_BYTES + end)
     yield "many fields", message(TOKEN_PATH, *[b"a:b"] * (LINE_BYTES // 5))
     yield "many lines of one field", message(TOKEN_PATH, b"a:b" + b"\r\n b" * (LINE_BYTES // 4))
-    yield "a hundred fields", message(TOKEN_PATH, *[b"a:" + b"b" * 600] * 90)
+    for name, pattern in PATTERNS.items():
+        if pattern not in {b" ", b"\0"}:
+            value = pattern * (LINE_BYTES // len(pattern))
+            yield f"a field: {name}", message("/else", b"a:" + value)
+            yield f"ninety fields: {name}", message("/else", *[b"a:" + value[:600]] * 90)
 
 
 def _chunks() -> Iterator[tuple[str, bytes]]:
@@ -140,7 +157,10 @@ def message(
 
 @contextmanager
 def serving_broker() -> Iterator[tuple[str, int]]:
-    """The address of a broker that serves as `mockbroker serve` does, its output thrown away."""
+    """The address of a broker that serves as `mockbroker serve` does, its output thrown away.
+
+    It has issued a token, which is looked for in all that it is sent.
+    """
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
         settings = ServeSettings(
             host="127.0.0.1",
@@ -156,7 +176,9 @@ def serving_broker() -> Iterator[tuple[str, int]]:
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         _, server = stack.enter_context(listening(settings))
         with server:
-            yield "127.0.0.1", server.port
+            address = ("127.0.0.1", server.port)
+            processor_seconds(address, message(TOKEN_PATH, body=b"grant_type=client_credentials"))
+            yield address
 
 
 def processor_seconds(address: tuple[str, int], request: bytes) -> tuple[float, bytes]:
