@@ -24,7 +24,7 @@ from contract_tests.virtual_time import START_SECONDS, RealTime, StoryTime, Virt
 __all__ = ["PythonClients", "PythonDriver"]
 
 _HELLO_SECONDS = 30.0
-_SHORT_SECONDS = 5.0
+_SHORT_SECONDS = 20.0
 _CLOSING_SECONDS = 2.0
 _FORKED = (
     "the factory is an object of the test run, so the client's process is forked from it: it has "
