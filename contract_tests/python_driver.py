@@ -146,6 +146,8 @@ class PythonClients:
                 self.ask(op, _SHORT_SECONDS, **members)
             except SpoiltHostError:
                 self.end()
+            except (ProgramSilent, ClientCrashed):
+                pass  # the host has ended by now
 
     def driver(
         self, config: ClientConfig, deadline: float, trusted: str | None = None
