@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import html
 import re
 import shlex
@@ -81,6 +82,11 @@ _ESCAPED = re.compile(
     r"|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
     r"|[\ud800-\udbff][\udc00-\udfff]"
 )
+_NARROW, _WIDE = ("latin-1", "cp1252", "ascii"), ("utf-16-le", "utf-16-be")
+# A codec is a module that is read from a file when it is first asked for: too late for a broker
+# that has run out of file descriptors.
+for _charset in (*_NARROW, *_WIDE, "utf-16"):
+    codecs.lookup(_charset)
 _LETTER_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -378,8 +384,8 @@ def _indexes_of(
 
 def _readings(secret: str) -> set[str]:
     """The secret as it reads once all escapes are undone, whatever its charset was taken for."""
-    narrow = {secret.encode(charset, "replace") for charset in ("latin-1", "cp1252", "ascii")}
-    wide = {secret.encode(charset, "surrogatepass") for charset in ("utf-16-le", "utf-16-be")}
+    narrow = {secret.encode(charset, "replace") for charset in _NARROW}
+    wide = {secret.encode(charset, "surrogatepass") for charset in _WIDE}
     texts = {secret, *(unicodedata.normalize(form, secret) for form in ("NFC", "NFD"))}
     texts |= {octets.decode("latin-1") for octets in narrow | wide}
     texts |= {octets.decode("utf-8", "replace") for octets in narrow}
