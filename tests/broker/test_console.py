@@ -39,8 +39,8 @@ def test_only_an_answer_without_error_is_ok(broker):
 
 @pytest.mark.parametrize("shift", [0, 1, 7, 12])
 def test_a_long_target_is_cut_and_a_secret_that_is_cut_in_two_is_hidden(broker, shift):
-    before = "x" * (LONGEST_TARGET - len("/zz/") - shift)
-    requests.get(f"{broker.url}/zz/{before}%73%33%63%72%3A%65%74{'y' * 40_000}", timeout=5)
+    before = "x" * (LONGEST_TARGET - len("/v2/") - shift)
+    requests.get(f"{broker.api_url}/{before}%73%33%63%72%3A%65%74{'y' * 40_000}", timeout=5)
     lines = last_lines(broker)
     assert "%73" not in lines
     assert len(lines) < 2 * LONGEST_TARGET
