@@ -6,6 +6,7 @@ they find in a log: GitHub Actions a line that begins ``::error``, Azure and oth
 
 from __future__ import annotations
 
+import codecs
 import re
 
 __all__ = ["printable", "printable_lines"]
@@ -19,6 +20,10 @@ _GITHUB_COMMANDS = (
 _COMMAND = re.compile(
     rf"(?P<colons>^\s*::(?=[A-Za-z])|::(?={_GITHUB_COMMANDS}))|(?P<hashes>##(?=\w*\[))"
 )
+
+
+# Loaded now, not when the first odd character comes: a file descriptor may be missing by then.
+codecs.lookup("unicode_escape")
 
 
 def printable(text: str) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import click
+import pytest
 import requests
 
 from mockbroker import Fault
-from mockbroker.console import exchange_lines
+from mockbroker.console import LONGEST_TARGET, exchange_lines
 
 GRANT = {"grant_type": "client_credentials"}
 SHOP = ("shop", "s3cr:et")
@@ -30,3 +35,35 @@ def test_only_an_answer_without_error_is_ok(broker):
     assert "ok" not in last_lines(broker).split("503")[1]
     requests.post(broker.token_url, data=GRANT, auth=SHOP, timeout=5)
     assert last_lines(broker).endswith("token #1, ok")
+
+
+@pytest.mark.parametrize("shift", [0, 1, 7, 12])
+def test_a_long_target_is_cut_and_a_secret_that_is_cut_in_two_is_hidden(broker, shift):
+    before = "x" * (LONGEST_TARGET - len("/v2/") - shift)
+    requests.get(f"{broker.api_url}/{before}%73%33%63%72%3A%65%74{'y' * 40_000}", timeout=5)
+    lines = last_lines(broker)
+    assert "%73" not in lines
+    assert len(lines) < 2 * LONGEST_TARGET
+    assert "x…" in lines or "x<" in lines
+
+
+WITHOUT_DESCRIPTORS = r"""
+import resource
+from mockbroker import Broker, Credentials
+from mockbroker.console import exchange_lines
+from mockbroker.spec.messages import Request
+
+broker = Broker(credentials=Credentials("shop", "s3cr:et"))
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+broker.handle(Request("GET", "/v2/\x1b\ud83d\ude00s3cr:et"), "http://b")
+print(exchange_lines(broker.journal[-1], broker.masked))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of descriptors are POSIX")
+def test_a_line_needs_no_file_descriptor():
+    ran = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", WITHOUT_DESCRIPTORS], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "<secret>" in ran.stdout

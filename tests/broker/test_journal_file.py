@@ -81,3 +81,24 @@ def test_a_long_body_is_cut_and_what_is_cut_in_two_is_hidden(cut, tmp_path):
         assert 10_000 < len(request["body"]) < 20_000
         assert set(request["body"]) <= set("x<secret>…")
         assert request["body"].endswith("x…") or cut == 16 * 1024
+
+
+@pytest.mark.parametrize("place", ["target", "header"])
+def test_a_long_target_or_field_is_cut_and_what_is_cut_in_two_is_hidden(place, tmp_path):
+    path = tmp_path / "journal.jsonl"
+    broker = Broker(credentials=Credentials("shop", "a-secret-of-some-length"))
+    file = JournalFile(path, broker.masked)
+    broker.journal.subscribe(file.write)
+    secret = "a%2Dsecret%2Dof%2Dsome%2Dlength"
+    for cut in (4 * 1024, 20 * 1024):
+        for shift in range(len(secret)):
+            text = "/" + "x" * (cut - 1 - shift) + secret + "x" * 40_000
+            fields = Headers.of([("X-A", text)] if place == "header" else [])
+            request = Request("GET", text if place == "target" else "/zz", fields)
+            broker.handle(request, "http://b")
+    file.close()
+    for line in path.read_text().splitlines():
+        request = strict(line)["request"]
+        shown = request["target"] if place == "target" else request["headers"][0][1]
+        assert set(shown) <= set("/x<secret>…")
+        assert 4_000 < len(shown) <= 4 * 1024 + 1
