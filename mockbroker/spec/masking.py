@@ -88,11 +88,6 @@ _ESCAPED = re.compile(
     r"|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
     r"|[\ud800-\udbff][\udc00-\udfff]"
 )
-_NARROW, _WIDE = ("latin-1", "cp1252", "ascii"), ("utf-16-le", "utf-16-be")
-# A codec is a module that is read from a file when it is first asked for: too late for a broker
-# that has run out of file descriptors.
-for _charset in (*_NARROW, *_WIDE, "utf-16"):
-    codecs.lookup(_charset)
 _LETTER_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
