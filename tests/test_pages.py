@@ -28,6 +28,8 @@ PAGES = [
     ROOT / "examples" / "README.md",
     ROOT / "examples" / "drivers" / "README.md",
 ]
+FIRST_PAGES = ("README.md", "docs/index.md", "docs/offline.md")
+"""What every newcomer pastes."""
 NOT_TO_BE_RUN = {"eval-rst", "toctree", "literalinclude", "include", "text"}
 """Sphinx's directives, and what is shown only."""
 PORT_OF_SERVE = 8080
@@ -243,7 +245,15 @@ def is_free(port: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell")
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="there is no repository to clone")
-@pytest.mark.parametrize("page", [name for name, plan in PLANS.items() if plan])
+@pytest.mark.parametrize(
+    "page",
+    [
+        # Several pages run whole checks: minutes that are spent in the whole proof.
+        name if name in FIRST_PAGES else pytest.param(name, marks=pytest.mark.whole_proof)
+        for name, plan in PLANS.items()
+        if plan
+    ],
+)
 def test_every_block_runs_as_pasted(page, tmp_path, programs):
     place = place_for(page, tmp_path, programs)
     blocks = [block for block in blocks_of(ROOT / page) if block.language not in NOT_TO_BE_RUN]
