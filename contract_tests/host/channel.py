@@ -74,7 +74,7 @@ class Channel:
         return line
 
     def write_line(self, line: bytes) -> None:
-        """Send a line. Raises OSError if nobody takes it any more."""
+        """Send a line. Raises OSError if the judging process has closed the connection."""
         self._ensure_connected()
         self._send(line + b"\n")
 

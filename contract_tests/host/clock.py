@@ -46,7 +46,7 @@ class HostClock:
     """Has this process live by the shared clock, or by the machine's.
 
     ``operating`` holds the ids of the threads in which the client is being used: when one of them
-    sleeps, the shared clock moves and nobody waits. Other threads of the client sleep as ever.
+    sleeps, the shared clock moves at once. Other threads of the client sleep in real time.
     """
 
     def __init__(self, shared: SharedClock) -> None:
