@@ -452,7 +452,7 @@ class _Launcher:
         with contextlib.suppress(BlockingIOError):
             while piece := os.read(self._output_end, _PIECE):
                 self._output.add(piece)
-            self._selector.unregister(self._output_end)  # every process that could write to it has ended
+            self._selector.unregister(self._output_end)  # its writers have ended
 
     def _read_lines(self, source: socket.socket) -> None:
         try:
