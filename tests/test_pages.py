@@ -163,10 +163,12 @@ def check(*shows: str) -> Step:
     return partial(pasted, shows=("✓ CONFORMS at level MUST", *shows))
 
 
+OWN_CLIENT = ".venv/bin/mockbroker check acme.py:make_client"
+"""What the README tells beside the block that holds a client, in full there."""
 PLANS: dict[str, list[Step | NotRun]] = {
     "README.md": [
         check(),
-        partial(saved, name="acme.py", then=".venv/bin/mockbroker check acme.py:make_client"),
+        partial(saved, name="acme.py", then=f"{OWN_CLIENT} --examples 10"),
         NotRun("CI runs it, word for word, and this test in it"),
         partial(saved, name="test_sync.py", then=".venv/bin/python -m pytest test_sync.py"),
     ],

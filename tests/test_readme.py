@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import click
@@ -41,14 +40,6 @@ def test_recipes_run(pytester):
         ROOT / "examples" / "recipes", "--rootdir", ROOT, "-c", ROOT / "pyproject.toml", "-q"
     )
     result.assert_outcomes(passed=3)
-
-
-@pytest.mark.slow
-def test_the_client_of_the_recipe_conforms(pytester, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    client = ROOT / "examples" / "recipes" / "own_client.py"
-    done = pytester.run(sys.executable, "-m", "mockbroker", "check", client, "--examples", "10")
-    assert done.ret == 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
