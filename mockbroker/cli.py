@@ -29,16 +29,21 @@ from mockbroker.serving import (
     serve_and_log,
     serve_options,
 )
+from mockbroker.signals import hold_signals, release_signals
 
 if TYPE_CHECKING:
     from mockbroker.spec.clause import Clause
     from mockbroker.spec.credentials import Credentials
 
-__all__ = ["cli", "main"]
+__all__ = ["CommandWithSignals", "cli", "main"]
 
 COMMAND_GROUP = "mockbroker.commands"
 INTERRUPTED, INTERNAL_ERROR, USAGE_ERROR = 2, 3, 4
 """Exit statuses, as pytest has them."""
+
+
+class CommandWithSignals(click.Command):
+    """A command that has handlers of its own, and calls `release_signals` once they are set."""
 
 
 class _Commands(click.Group):
@@ -57,6 +62,14 @@ class _Commands(click.Group):
         command: click.Command | None = found[0].load() if found else None
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if not isinstance(command, CommandWithSignals):
+            release_signals()
+        return name, command, rest
+
 
 def _registered() -> Any:
     return entry_points(group=COMMAND_GROUP)
@@ -73,6 +86,7 @@ def main() -> NoReturn:
 
     A usage error is one sentence and exit status 4.
     """
+    hold_signals()
     escape_what_cannot_be_shown()
     _leave(_status())
 
@@ -113,7 +127,7 @@ def _is_flushed(stream: IO[str]) -> bool:
     return True
 
 
-@cli.command()
+@cli.command(cls=CommandWithSignals)
 @serve_options
 def serve(settings: ServeSettings) -> None:
     """Run the broker until Ctrl-C, saying what is wrong with each request."""

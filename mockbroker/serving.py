@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mockbroker.signals import ENDING_SIGNALS, is_ignored_for_good, release_signals
+
 if TYPE_CHECKING:
     from mockbroker.broker import Broker
     from mockbroker.certificates import ServerCertificate
@@ -174,12 +176,10 @@ class StopSignals:
         self.received: int | None = None
         """The signal that came, the first if there were several."""
         self._stop: Callable[[], None] | None = None
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)  # Windows has no SIGHUP
-            if number is not None and not (
-                name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN
-            ):
+        for number in ENDING_SIGNALS:
+            if not is_ignored_for_good(number):
                 signal.signal(number, self._receive)
+        release_signals()
 
     def stop_by(self, stop: Callable[[], None]) -> None:
         """Call ``stop`` when a signal comes, or now if one has come; it must not block."""

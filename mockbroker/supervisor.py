@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from mockbroker.process_tree import Ending, Process, become_subreaper, end_descendants
+from mockbroker.signals import ENDING_SIGNALS
 
 __all__ = ["SupervisedProgram", "supervise"]
 
@@ -36,7 +37,6 @@ _CODE = (
 _PLEASE = b"."
 _ORPHANS_GRACE_SECONDS = 0.2
 """How long what runs has for ending once we were killed: who does that wants an end of it."""
-_ENDING_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 class SupervisedProgram:
@@ -149,7 +149,7 @@ class _Running:
         wake_up.setblocking(False)  # noqa: FBT003 - its one argument
         with woken, wake_up, selectors.DefaultSelector() as selector:
             signal.set_wakeup_fd(wake_up.fileno(), warn_on_full_buffer=False)
-            for number in (signal.SIGCHLD, *_ENDING_SIGNALS):
+            for number in (signal.SIGCHLD, *ENDING_SIGNALS):
                 signal.signal(number, lambda _number, _frame: None)
             selector.register(woken, selectors.EVENT_READ)
             selector.register(self._control, selectors.EVENT_READ)
@@ -164,7 +164,7 @@ class _Running:
             ready = [key.fileobj for key, _ in selector.select()]
             if self._control in ready:
                 return not self._is_asked()
-            if not _ENDING_SIGNALS.isdisjoint(woken.recv(64)):
+            if not frozenset(ENDING_SIGNALS).isdisjoint(woken.recv(64)):
                 return False
             self.reap()
         return False

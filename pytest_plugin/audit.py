@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from contract_tests.verdicts import Finding, Verdict
+from mockbroker.cli import CommandWithSignals
 from mockbroker.conformance import is_binding
 from mockbroker.serving import (
     ServeSettings,
@@ -50,7 +51,7 @@ _NOT_WRITTEN = 3
 _Ask = Callable[[], None]
 
 
-@click.command()
+@click.command(cls=CommandWithSignals)
 @serve_options
 @click.option(
     "--fail-on",

@@ -16,7 +16,9 @@ import pytest
 
 import contract_tests
 from contract_tests.run import RunSettings
+from mockbroker.cli import CommandWithSignals
 from mockbroker.profiles import ConfigError
+from mockbroker.signals import release_signals
 from mockbroker.spec.catalogue import CATALOGUE, is_meant
 from mockbroker.spec.clause import Level
 from pytest_plugin.interruption import Interruption
@@ -41,7 +43,7 @@ _JUDGED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 _LEVELS = ("must", "should", "may", "practice")
 
 
-@click.command()
+@click.command(cls=CommandWithSignals)
 @click.argument("target", metavar="[TARGET]", default="")
 @click.option(
     "--exec",
@@ -121,6 +123,7 @@ def _checked(target: str, options: dict[str, Any], interruption: Interruption) -
     files = {name: str(Path(options[name]).resolve()) for name in OUTPUTS if options[name]}
     progress = _Progress(examples_of(listed), interruption)
     try:
+        release_signals()
         with _isolated():
             status = int(pytest.main(_arguments(target, options, files), plugins=[progress]))
     except KeyboardInterrupt:

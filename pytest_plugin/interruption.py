@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Interruption"]
+from mockbroker.signals import ENDING_SIGNALS, is_ignored_for_good
 
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+__all__ = ["Interruption"]
 
 
 class Interruption:
@@ -41,8 +41,8 @@ class Interruption:
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
-            for name in _SIGNALS:
-                self._handle(getattr(signal, name, None))
+            for number in ENDING_SIGNALS:
+                self._handle(number)
         return self
 
     def __exit__(
@@ -54,12 +54,10 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _handle(self, number: Any) -> None:
-        if number is None:  # not on this platform
+    def _handle(self, number: int) -> None:
+        if is_ignored_for_good(number):
             return
         before: Callable[[int, FrameType | None], Any] | int | None = signal.getsignal(number)
-        if number == getattr(signal, "SIGHUP", None) and before is signal.SIG_IGN:
-            return  # by nohup, so that the check outlives its terminal
         # Handlers that were not set from Python (None) cannot be restored.
         self._before[number] = signal.SIG_DFL if before is None else before
         signal.signal(number, self._interrupt)

@@ -311,6 +311,36 @@ def test_a_signal_leaves_a_partial_report_in_every_form(begun, pytester, name):
         assert "interrupted" in (pytester.path / file).read_text(encoding="utf-8")
 
 
+def test_a_signal_while_the_command_is_loaded_leaves_a_report(pytester):
+    program = (
+        "import signal, sys\n"
+        "from mockbroker.signals import hold_signals\n"
+        "hold_signals()\n"
+        "signal.raise_signal(signal.SIGTERM)\n"
+        "from mockbroker.cli import main\n"
+        "main()\n"
+    )
+    done = pytester.run(
+        sys.executable, "-c", program, "check", str(MODEL_CLIENT), "--json", "a.json"
+    )
+    assert done.ret == 2
+    done.stdout.fnmatch_lines(["*INTERRUPTED*"])
+    assert report_in(pytester.path)["interrupted"]
+
+
+def test_a_command_that_handles_no_signals_ends_by_them(pytester):
+    program = (
+        "import signal\n"
+        "from mockbroker.signals import hold_signals\n"
+        "hold_signals()\n"
+        "signal.raise_signal(signal.SIGTERM)\n"
+        "from mockbroker.cli import main\n"
+        "main()\n"
+    )
+    done = pytester.run(sys.executable, "-c", program, "clauses")
+    assert done.ret == -signal.SIGTERM
+
+
 def test_the_report_says_nothing_of_signals_that_come_too_late():
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     from pytest_plugin.interruption import Interruption  # noqa: PLC0415 - beside its test
