@@ -19,10 +19,10 @@ from typing import Any, NoReturn
 from contract_tests.host.guard import restrict_writes
 from contract_tests.removal import remove_tree
 from mockbroker.process_tree import (
+    be_signalled_when_parent_ends,
     become_subreaper,
     descendants,
     end_descendants,
-    end_with_parent,
 )
 
 __all__ = ["main"]
@@ -44,6 +44,7 @@ def main(control: int) -> NoReturn:
     speaker = socket.socket(fileno=control)
     order = json.loads(_first_line(speaker))
     become_subreaper()
+    be_signalled_when_parent_ends(signal.SIGCONT)  # the program may have stopped us
     for name in _IGNORED:  # a terminal's Ctrl-C is for the judging process, which then ends us
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     woken, waker = os.pipe()
@@ -95,7 +96,7 @@ def _started(speaker: socket.socket, order: dict[str, Any]) -> int:
 
 def _execute(order: dict[str, Any], failure: int) -> NoReturn:
     os.setsid()  # a program may signal its whole group, which must not be the supervisor's
-    end_with_parent()
+    be_signalled_when_parent_ends()
     for name in (*_IGNORED, "SIGCHLD", "SIGPIPE", "SIGXFSZ"):
         signal.signal(getattr(signal, name), signal.SIG_DFL)
     try:

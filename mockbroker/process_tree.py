@@ -28,12 +28,12 @@ from pathlib import Path
 __all__ = [
     "Ending",
     "Process",
+    "be_signalled_when_parent_ends",
     "become_subreaper",
     "descendants",
     "end_descendants",
     "end_tree",
     "end_users_of",
-    "end_with_parent",
     "reap_all",
 ]
 
@@ -85,9 +85,10 @@ def become_subreaper() -> bool:
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def end_with_parent(number: int = signal.SIGKILL) -> bool:
+def be_signalled_when_parent_ends(number: int = signal.SIGKILL) -> bool:
     """Have the kernel send the calling process a signal when its parent ends.
 
+    SIGCONT is for a process that has to notice that end, and that another may have stopped.
     Return whether that holds; False everywhere but on Linux. The kernel watches the *thread* that
     started the process: if that thread ends before its process, the signal comes then. If the
     parent may have ended already, compare ``os.getppid()`` with the expected pid afterwards.

@@ -22,7 +22,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mockbroker.process_tree import Ending, Process, become_subreaper, end_descendants
+from mockbroker.process_tree import (
+    Ending,
+    Process,
+    be_signalled_when_parent_ends,
+    become_subreaper,
+    end_descendants,
+)
 from mockbroker.signals import ENDING_SIGNALS
 
 __all__ = ["SupervisedProgram", "supervise"]
@@ -112,6 +118,7 @@ def supervise(control: int, grace_seconds: float, argv: Sequence[str]) -> None:
     """Run a program, tell at the other end of a socket how it goes, and leave nothing behind."""
     with socket.socket(fileno=control) as ours:
         become_subreaper()
+        be_signalled_when_parent_ends(signal.SIGCONT)  # the program may have stopped us
         try:
             program = subprocess.Popen(argv)  # noqa: S603 - the user's own command
         except OSError as error:

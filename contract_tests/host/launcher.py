@@ -37,7 +37,7 @@ from contract_tests.host.session import UMASK, Session
 from contract_tests.removal import remove_tree
 from contract_tests.shared_clock import SharedClock
 from contract_tests.target import load_target
-from mockbroker.process_tree import become_subreaper, end_descendants, end_with_parent
+from mockbroker.process_tree import be_signalled_when_parent_ends, become_subreaper, end_descendants
 
 __all__ = ["Start", "main", "run_launcher"]
 
@@ -78,6 +78,7 @@ def run_launcher(
     ``is_forked`` if this process was forked from the judging one, whose exit handlers are not ours.
     """
     become_subreaper()
+    be_signalled_when_parent_ends(signal.SIGCONT)  # a client may have stopped us
     for name in _IGNORED:  # a terminal's Ctrl-C is for the judging process, which then ends us
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     if is_forked:
@@ -167,7 +168,7 @@ class _Launcher:
 def _run_host(start: Start, load: Callable[[], ClientFactory]) -> NoReturn:
     """Become the host: live in the client's folders, guarded, and answer what is asked."""
     os.setsid()  # a client may signal its whole process group, which must not be the launcher's
-    end_with_parent()
+    be_signalled_when_parent_ends()
     for name in _RESET:
         signal.signal(getattr(signal, name), signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as every Python program has it

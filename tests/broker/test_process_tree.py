@@ -197,8 +197,8 @@ def test_the_rest_of_a_pipeline_is_spared(root):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has it")
 def test_a_process_can_be_made_to_end_with_its_parent(root):
     watcher = (
-        "from mockbroker.process_tree import end_with_parent\n"
-        "end_with_parent(); print('{}', flush=True); time.sleep(600)"
+        "from mockbroker.process_tree import be_signalled_when_parent_ends\n"
+        "be_signalled_when_parent_ends(); print('{}', flush=True); time.sleep(600)"
     )
     tree = root(f"child({watcher!r}); {SLEEP}")
     tree.heard()
