@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
@@ -68,6 +68,7 @@ class SupervisedProgram:
                 env=environment,
                 pass_fds=[number],
             )
+        self._start_thread(self._keep_going)
         self._reports = self._control.makefile("r", encoding="utf-8")
         started = self._next_report()
         if "pid" not in started:
@@ -82,7 +83,7 @@ class SupervisedProgram:
         -9 if somebody killed the supervisor, for then nobody knows.
         """
         self._ending: Future[Ending] = Future()
-        threading.Thread(target=self._listen, name="mockbroker-supervisor", daemon=True).start()
+        self._start_thread(self._listen)
 
     def end(self) -> Ending:
         """End all that is left, the program too if it still runs; say how that went.
@@ -93,12 +94,27 @@ class SupervisedProgram:
             self._control.sendall(_PLEASE)
         return self._ending.result()
 
+    def _start_thread(self, target: Callable[[], None]) -> None:
+        threading.Thread(target=target, name="mockbroker-supervisor", daemon=True).start()
+
     def _listen(self) -> None:
         self.exit_status.set_result(self._next_report().get("exit", -signal.SIGKILL))
         report = self._next_report()
         self._close()
         rows = {name: tuple(Process(**row) for row in rows) for name, rows in report.items()}
         self._ending.set_result(Ending(rows.get("killed", ()), rows.get("left", ())))
+
+    def _keep_going(self) -> None:
+        """Have the supervisor go on whenever it is stopped, which only what it runs can want.
+
+        It is in a process group of its own, so no terminal stops it. It has to be awake to see
+        that the program ends.
+        """
+        if not hasattr(os, "waitid"):  # macOS has it since Python 3.13
+            return
+        with contextlib.suppress(ChildProcessError):  # it has ended
+            while os.waitid(os.P_PID, self._supervisor.pid, os.WSTOPPED):
+                self._supervisor.send_signal(signal.SIGCONT)
 
     def _next_report(self) -> dict[str, Any]:
         line = self._reports.readline()

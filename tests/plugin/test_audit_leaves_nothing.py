@@ -126,6 +126,13 @@ def test_an_app_ends_with_its_audit_though_the_supervisor_was_killed(tmp_path):
     assert "NOTHING WAS TESTED" in output
 
 
+def test_the_end_of_an_app_is_seen_though_it_has_stopped_the_supervisor(tmp_path):
+    with running(tmp_path, "audit", "--", "sh", "-c", "kill -STOP $PPID") as audit:
+        output, _ = audit.communicate(timeout=60)
+    assert audit.returncode == 5, output
+    assert "ended with exit status 0" in output
+
+
 @pytest.mark.parametrize("app", APPS)
 def test_what_an_app_leaves_running_ends_with_it(app, tmp_path):
     parent = (
