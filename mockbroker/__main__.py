@@ -1,6 +1,21 @@
-"""``python -m mockbroker`` is the same as ``mockbroker``."""
+"""The command ``mockbroker``, and ``python -m mockbroker``, which is the same."""
 
-from mockbroker.cli import main
+from __future__ import annotations
+
+from typing import NoReturn
+
+from mockbroker.signals import hold_signals
+
+__all__ = ["main"]
+
+
+def main() -> NoReturn:
+    """Run the command line and end the process; a signal waits until what it ends is loaded."""
+    hold_signals()
+    from mockbroker.cli import main as run  # noqa: PLC0415 - it takes long enough for a signal
+
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -29,7 +29,7 @@ from mockbroker.serving import (
     serve_and_log,
     serve_options,
 )
-from mockbroker.signals import hold_signals, release_signals
+from mockbroker.signals import release_signals
 
 if TYPE_CHECKING:
     from mockbroker.spec.clause import Clause
@@ -86,7 +86,6 @@ def main() -> NoReturn:
 
     A usage error is one sentence and exit status 4.
     """
-    hold_signals()
     escape_what_cannot_be_shown()
     _leave(_status())
 

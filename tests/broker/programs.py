@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-MAIN = (sys.executable, "-c", "from mockbroker.cli import main; main()")
+MAIN = (sys.executable, "-c", "from mockbroker.__main__ import main; main()")
 
 
 def run(*arguments: str, text: str = "", **variables: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ import pytest
 from tests.plugin.names import PROJECTS, make_project
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = (sys.executable, "-c", "from mockbroker.cli import main; main()")
+SCRIPT = (sys.executable, "-c", "from mockbroker.__main__ import main; main()")
 MODULE = (sys.executable, "-m", "mockbroker")
 
 
