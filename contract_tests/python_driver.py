@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import threading
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,12 @@ _FORKED = (
     "the factory is an object of the test run, so the client's process is forked from it: it has "
     "what the run had imported and opened by then, and that may have read the user's own settings"
 )
+_BROKE = "the client broke the process it lives in: "
 _ENDED_FOR_ANOTHER = "blocked: the client's process was ended, because another client in it hung"
+
+
+class HostBroken(ClientCrashed):
+    """The client did something to its process by which the host fails."""
 
 
 class PythonClients:
@@ -109,6 +115,11 @@ class PythonClients:
             raise TargetError(
                 f"{self._name} cannot be imported: it ended the program ({died.how}){self._said()}"
             ) from None
+        except SpoiltHostError as error:
+            self.end()
+            raise TargetError(
+                f"{self._name} cannot be imported: {_BROKE}{error}"
+            ) from None
         except ProgramSilent:
             self.end()
             raise TargetError(
@@ -142,12 +153,8 @@ class PythonClients:
     def _tell(self, op: str, **members: Any) -> None:
         """Tell a host that runs; one that is started later is told then."""
         if self._is_running and not self.host.has_ended:
-            try:
+            with contextlib.suppress(ProgramSilent, ClientCrashed):  # the host has ended by now
                 self.ask(op, _SHORT_SECONDS, **members)
-            except SpoiltHostError:
-                self.end()
-            except (ProgramSilent, ClientCrashed):
-                pass  # the host has ended by now
 
     def driver(
         self, config: ClientConfig, deadline: float, trusted: str | None = None
@@ -162,16 +169,16 @@ class PythonClients:
     def ask(self, op: str, deadline: float, **members: Any) -> dict[str, Any]:
         """What the host answers.
 
-        Raises ProgramSilent, which ends the host, ClientCrashed if it ended by itself, TargetError
-        if what the factory made cannot be used.
+        Raises ProgramSilent, which ends the host, ClientCrashed if it ended by itself or is ended
+        because it cannot go on, TargetError if what the factory made cannot be used.
         """
         try:
             with self.turn:
                 reply = self._asked(op, deadline, **members)
         except ProgramDied as died:
-            crash = ClientCrashed(str(died))
-            crash.is_costly = True
-            raise crash from None
+            raise _costly(ClientCrashed(str(died))) from None
+        except SpoiltHostError as error:
+            raise _costly(HostBroken(f"{_BROKE}{error}")) from None
         if "unusable" in reply:
             raise TargetError(reply["unusable"])
         return reply
@@ -179,7 +186,7 @@ class PythonClients:
     def _asked(self, op: str, deadline: float, **members: Any) -> dict[str, Any]:
         try:
             return self.host.exchange(op, deadline, **members)
-        except ProgramSilent:
+        except (ProgramSilent, SpoiltHostError):
             self.end()
             raise
         except ProgramDied:
@@ -229,8 +236,7 @@ class PythonDriver:
         with self._clients.turn:
             try:
                 answer = self._opened()
-            except SpoiltHostError:
-                self._clients.end()
+            except HostBroken:  # by clients before this one, it may be
                 answer = self._opened()
         if answer.error is not None or answer.hung:
             return answer
@@ -305,8 +311,6 @@ class PythonDriver:
             self._clients.ask("close", _CLOSING_SECONDS, client=self._name, politely=politely)
         except ProgramSilent:
             self._clients.close_hangs = True
-        except SpoiltHostError:
-            self._clients.end()
         except ClientCrashed:
             pass  # it was about to end; the next client gets a fresh host
 
@@ -320,6 +324,11 @@ class PythonDriver:
             except ProgramSilent:
                 return Answer(hung=True)
         return _answer_in(reply)
+
+
+def _costly(crash: ClientCrashed) -> ClientCrashed:
+    crash.is_costly = True
+    return crash
 
 
 def _answer_in(reply: Mapping[str, Any]) -> Answer:

@@ -6,9 +6,12 @@ import contextlib
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from threading import Barrier, Thread  # by name: a client may replace them in their module
+from threading import enumerate as all_threads
+from types import GeneratorType
 from typing import Any
 
 from contract_tests.client import ClientConfig, ClientFactory
@@ -66,8 +69,8 @@ class HostedClient:
         self._factory = factory
         self._config = config
         self._clock = clock
-        self._strangers = {*threading.enumerate()}
-        self._ours: set[threading.Thread] = set()
+        self._strangers = {*all_threads()}
+        self._ours: set[Thread] = set()
         self._chosen_loop: Loop | None = None
         self.subject: Any = None
         """What the factory made, once it has."""
@@ -103,7 +106,7 @@ class HostedClient:
     def is_busy(self) -> bool:
         """Whether a thread or a task is at work, or waits, that the client has begun."""
         loop = self._chosen_loop
-        begun = {*threading.enumerate()} - self._strangers - self._ours
+        begun = {*all_threads()} - self._strangers - self._ours
         return bool(begun - {loop and loop.thread}) or (loop is not None and loop.is_busy)
 
     def _loop(self, awaited: Any) -> Loop:
@@ -119,7 +122,7 @@ class HostedClient:
         with self._operating():
             try:
                 value = operation()
-                if inspect.isawaitable(value):
+                if _is_awaitable(value):
                     value = self._loop(value).wait_for(value)
             except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
                 return Result(error=error)
@@ -136,27 +139,31 @@ class HostedClient:
             sys.setrecursionlimit(depth)  # or what the host does next might be too deep
 
     def _at_once(self, operation: Callable[[], Any], count: int) -> list[Result]:
-        if inspect.iscoroutinefunction(operation):
+        if _is_coroutine_function(operation):
             return self._gathered([operation] * count, operation)
         results = [Result()] * count
-        start = threading.Barrier(count)
+        start = Barrier(count)
 
         def run(number: int) -> None:
-            start.wait()
-            with self._operating():
-                try:
+            try:
+                start.wait()
+                with self._operating():
                     results[number] = Result(operation())
-                except BaseException as error:  # noqa: BLE001 - as above
-                    results[number] = Result(error=error)
+            except BaseException as error:  # noqa: BLE001 - as above
+                results[number] = Result(error=error)
 
-        threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(count)]
+        threads = [Thread(target=run, args=(n,), daemon=True) for n in range(count)]
         self._ours.update(threads)
-        for thread in threads:
-            thread.start()
+        try:
+            for thread in threads:
+                thread.start()
+        except RuntimeError as error:  # the client has used up the threads or the memory
+            start.abort()
+            return [Result(error=error)] * count
         for thread in threads:
             thread.join()
         self._ours.difference_update(threads)
-        awaitables = [each.value for each in results if inspect.isawaitable(each.value)]
+        awaitables = [each.value for each in results if _is_awaitable(each.value)]
         if awaitables:
             return self._gathered([partial(_identity, each) for each in awaitables], awaitables[0])
         return results
@@ -181,6 +188,21 @@ class HostedClient:
         """End the event loop, if there is one."""
         if self._chosen_loop is not None:
             self._chosen_loop.close()
+
+
+def _is_awaitable(value: Any) -> bool:
+    """As `inspect.isawaitable` says it, but of the class that the value has, not that it claims."""
+    kind = type(value)
+    if kind is GeneratorType:
+        return bool(value.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE)
+    return issubclass(kind, Awaitable)
+
+
+def _is_coroutine_function(operation: Any) -> bool:
+    try:
+        return inspect.iscoroutinefunction(operation)
+    except BaseException:  # noqa: BLE001 - the client's own classes may be broken, or exit
+        return False
 
 
 def _identity(awaitable: Any) -> Any:
