@@ -21,12 +21,15 @@ from contract_tests.shown_output import ShownOutput
 from contract_tests.target import TargetError, absolute_target
 from contract_tests.verdicts import ClientCrashed, NotTested
 from contract_tests.virtual_time import START_SECONDS, RealTime, StoryTime, VirtualTime
+from mockbroker.clock import real_seconds
 
 __all__ = ["PythonClients", "PythonDriver"]
 
 _HELLO_SECONDS = 30.0
 _SHORT_SECONDS = 20.0
 _CLOSING_SECONDS = 2.0
+_ALL_CLOSING_SECONDS = 5.0
+_BRIEF_SECONDS = 2.0
 _FORKED = (
     "the factory is an object of the test run, so the client's process is forked from it: it has "
     "what the run had imported and opened by then, and that may have read the user's own settings"
@@ -61,8 +64,9 @@ class PythonClients:
         self._names = map("c{}".format, itertools.count(1))
         self.turn = threading.RLock()
         """Held while the host is started or asked: scenarios that wait are played by threads."""
-        self.close_hangs = False
-        """Whether a client's close() did not return; then clients are no longer closed."""
+        self._short_seconds = _SHORT_SECONDS
+        self.closing_seconds = _ALL_CLOSING_SECONDS
+        """How many seconds closing clients may take yet; then they are no longer closed."""
 
     def live_in(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
         """Have the clients live in these folders; called once, before anything else."""
@@ -103,9 +107,9 @@ class PythonClients:
                 self._description = self._introduced()
                 self._is_running = True
                 if self._clock != "real":
-                    self.ask("live_by", _SHORT_SECONDS, clock=self._clock)
+                    self.ask("live_by", clock=self._clock)
                 if self._zone is not None:
-                    self.ask("zone", _SHORT_SECONDS, name=self._zone)
+                    self.ask("zone", name=self._zone)
         return self.host
 
     def _introduced(self) -> dict[str, Any]:
@@ -117,9 +121,7 @@ class PythonClients:
             ) from None
         except SpoiltHostError as error:
             self.end()
-            raise TargetError(
-                f"{self._name} cannot be imported: {_BROKE}{error}"
-            ) from None
+            raise TargetError(f"{self._name} cannot be imported: {_BROKE}{error}") from None
         except ProgramSilent:
             self.end()
             raise TargetError(
@@ -154,7 +156,7 @@ class PythonClients:
         """Tell a host that runs; one that is started later is told then."""
         if self._is_running and not self.host.has_ended:
             with contextlib.suppress(ProgramSilent, ClientCrashed):  # the host has ended by now
-                self.ask(op, _SHORT_SECONDS, **members)
+                self.ask(op, **members)
 
     def driver(
         self, config: ClientConfig, deadline: float, trusted: str | None = None
@@ -166,8 +168,8 @@ class PythonClients:
         """Whether many operations of that kind can begin at one moment; threads can."""
         return operation in (GET_TOKEN, REQUEST)
 
-    def ask(self, op: str, deadline: float, **members: Any) -> dict[str, Any]:
-        """What the host answers.
+    def ask(self, op: str, deadline: float | None = None, **members: Any) -> dict[str, Any]:
+        """What the host answers; None is the deadline for what does not use the client.
 
         Raises ProgramSilent, which ends the host, ClientCrashed if it ended by itself or is ended
         because it cannot go on, TargetError if what the factory made cannot be used.
@@ -183,10 +185,16 @@ class PythonClients:
             raise TargetError(reply["unusable"])
         return reply
 
-    def _asked(self, op: str, deadline: float, **members: Any) -> dict[str, Any]:
+    def _asked(self, op: str, deadline: float | None, **members: Any) -> dict[str, Any]:
+        seconds = self._short_seconds if deadline is None else deadline
         try:
-            return self.host.exchange(op, deadline, **members)
-        except (ProgramSilent, SpoiltHostError):
+            return self.host.exchange(op, seconds, **members)
+        except ProgramSilent:
+            if deadline is None:  # the client stops its process, and may do so again
+                self._short_seconds = _BRIEF_SECONDS
+            self.end()
+            raise
+        except SpoiltHostError:
             self.end()
             raise
         except ProgramDied:
@@ -246,7 +254,7 @@ class PythonDriver:
         self._seen_output = self._clients.running().output.position
         self._generation = self._clients.description
         if self._is_watched:
-            self._answer("watch", seconds=_SHORT_SECONDS)
+            self._answer("watch", is_use=False)
         return self._answer(
             "open", config=config_members(self._config), environment=self._environment
         )
@@ -282,7 +290,7 @@ class PythonDriver:
     @property
     def leaves_something_running(self) -> bool:
         """Whether the client goes on with something although nobody uses it."""
-        answer = self._answer("busy", seconds=_SHORT_SECONDS)
+        answer = self._answer("busy", is_use=False)
         return answer.hung or bool(answer.value["busy"])
 
     def watch(self) -> None:
@@ -306,16 +314,18 @@ class PythonDriver:
         """Close the client, unless its host has ended."""
         if not self._clients.is_running(self._generation):
             return
-        politely = not self._clients.close_hangs
+        politely = self._clients.closing_seconds > 0
+        began = real_seconds()
         try:
             self._clients.ask("close", _CLOSING_SECONDS, client=self._name, politely=politely)
         except ProgramSilent:
-            self._clients.close_hangs = True
+            self._clients.closing_seconds = 0
         except ClientCrashed:
             pass  # it was about to end; the next client gets a fresh host
+        self._clients.closing_seconds -= real_seconds() - began
 
-    def _answer(self, op: str, *, seconds: float | None = None, **members: Any) -> Answer:
-        deadline = self._deadline if seconds is None else seconds
+    def _answer(self, op: str, *, is_use: bool = True, **members: Any) -> Answer:
+        deadline = self._deadline if is_use else None
         with self._clients.turn:
             if not self._clients.is_running(self._generation):
                 raise NotTested(_ENDED_FOR_ANOTHER)

@@ -9,8 +9,6 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from threading import Barrier, Thread  # by name: a client may replace them in their module
-from threading import enumerate as all_threads
 from types import GeneratorType
 from typing import Any
 
@@ -69,8 +67,8 @@ class HostedClient:
         self._factory = factory
         self._config = config
         self._clock = clock
-        self._strangers = {*all_threads()}
-        self._ours: set[Thread] = set()
+        self._strangers = {*threading.enumerate()}
+        self._ours: set[threading.Thread] = set()
         self._chosen_loop: Loop | None = None
         self.subject: Any = None
         """What the factory made, once it has."""
@@ -106,7 +104,7 @@ class HostedClient:
     def is_busy(self) -> bool:
         """Whether a thread or a task is at work, or waits, that the client has begun."""
         loop = self._chosen_loop
-        begun = {*all_threads()} - self._strangers - self._ours
+        begun = {*threading.enumerate()} - self._strangers - self._ours
         return bool(begun - {loop and loop.thread}) or (loop is not None and loop.is_busy)
 
     def _loop(self, awaited: Any) -> Loop:
@@ -141,8 +139,9 @@ class HostedClient:
     def _at_once(self, operation: Callable[[], Any], count: int) -> list[Result]:
         if _is_coroutine_function(operation):
             return self._gathered([operation] * count, operation)
+        # Looked up anew each time: where a client has patched them, these are its green threads.
         results = [Result()] * count
-        start = Barrier(count)
+        start = threading.Barrier(count)
 
         def run(number: int) -> None:
             try:
@@ -152,7 +151,7 @@ class HostedClient:
             except BaseException as error:  # noqa: BLE001 - as above
                 results[number] = Result(error=error)
 
-        threads = [Thread(target=run, args=(n,), daemon=True) for n in range(count)]
+        threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(count)]
         self._ours.update(threads)
         try:
             for thread in threads:

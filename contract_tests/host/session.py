@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from json import dumps, loads  # by name, as below: a client may replace them in their module
 from pathlib import Path
-from traceback import format_exception
+from traceback import format_exception, walk_tb
 from typing import Any
 
 from contract_tests.client import ClientConfig, ClientFactory
@@ -34,6 +34,7 @@ UMASK = 0o022
 # A client may patch these, and tests like to; which process this is must stay clear.
 _getpid, _exit = os.getpid, os._exit
 
+_OWN_FOLDER = str(Path(__file__).parent)
 _LONGEST_TOKEN = 1_000_000
 _HIGHEST_STATUS = 999
 _STATUS_ATTRIBUTES = ("status_code", "status", "code")
@@ -268,10 +269,10 @@ def _is_status(found: Any) -> bool:
 
 def _place_of(error: BaseException) -> str:
     """The place in the host's own code where it failed."""
-    found = error.__traceback__
-    while found is not None and found.tb_next is not None:
-        found = found.tb_next
-    return f"{Path(found.tb_frame.f_code.co_filename).name}, line {found.tb_lineno}" if found else ""
+    places = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    own = [place for place in places if place[0].startswith(_OWN_FOLDER)]
+    file, line = (own or places)[-1]
+    return f"{Path(file).name}, line {line}"
 
 
 def _name_of(factory: Any) -> tuple[str, str]:
