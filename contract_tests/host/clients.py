@@ -10,12 +10,18 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import GeneratorType
-from typing import Any
+from typing import Any, ClassVar
 
 from contract_tests.client import ClientConfig, ClientFactory
 from contract_tests.host.clock import HostClock
 from contract_tests.host.errors import name_of_class
-from contract_tests.host.loops import AsyncioLoop, Loop, TrioLoop, is_written_for_trio
+from contract_tests.host.loops import (
+    AsyncioLoop,
+    Loop,
+    TrioLoop,
+    is_written_for_trio,
+    misses_trio,
+)
 from contract_tests.target import TargetError
 
 __all__ = ["HostedClient", "Result", "capabilities_of"]
@@ -62,6 +68,9 @@ class HostedClient:
     Operations run in the calling thread, which is the host's main thread: a client may handle
     signals, and patch the process for green threads.
     """
+
+    _has_missed_trio: ClassVar = False
+    """Whether a client of this process turned out to be written for trio; all are of one kind."""
 
     def __init__(self, factory: ClientFactory, config: ClientConfig, clock: HostClock) -> None:
         self._factory = factory
@@ -111,7 +120,8 @@ class HostedClient:
         """The event loop for what the client wants to have awaited first, and for all after it."""
         if self._chosen_loop is None:
             told_by = (self._factory, type(self.subject), awaited)
-            kind = TrioLoop if is_written_for_trio(*told_by) else AsyncioLoop
+            is_for_trio = HostedClient._has_missed_trio or is_written_for_trio(*told_by)
+            kind = TrioLoop if is_for_trio else AsyncioLoop
             self._chosen_loop = kind(self._clock)
         return self._chosen_loop
 
@@ -121,10 +131,24 @@ class HostedClient:
             try:
                 value = operation()
                 if _is_awaitable(value):
-                    value = self._loop(value).wait_for(value)
+                    value = self._awaited(value, operation)
             except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
                 return Result(error=error)
             return Result(value)
+
+    def _awaited(self, value: Any, operation: Callable[[], Any]) -> Any:
+        """What an awaitable comes to; one that misses trio is made again, and awaited there."""
+        is_first = self._chosen_loop is None
+        loop = self._loop(value)
+        try:
+            return loop.wait_for(value)
+        except RuntimeError as error:
+            if not is_first or isinstance(loop, TrioLoop) or not misses_trio(error):
+                raise
+        loop.close()
+        HostedClient._has_missed_trio = True
+        self._chosen_loop = TrioLoop(self._clock)
+        return self._chosen_loop.wait_for(operation())
 
     @contextlib.contextmanager
     def _operating(self) -> Iterator[None]:

@@ -65,6 +65,8 @@ class Session:
         self._limits = list(limits)
         self._factory: ClientFactory | None = None
         self._clients: dict[str, HostedClient] = {}
+        self._kept: list[HostedClient] = []
+        """Clients that are not closed, for it takes too long, and whose __del__ may as well."""
         self._has_run_client_code = False
         self._exposure: Exposure | None = None
         self._stop_listening: Callable[[], None] = lambda: None
@@ -226,6 +228,8 @@ class Session:
         if client is not None:
             if request["politely"]:
                 client.close()
+            else:
+                self._kept.append(client)
             client.leave()
         self._stop_listening()
         self._exposure, self._stop_listening = None, lambda: None
