@@ -6,7 +6,7 @@ import base64
 import contextlib
 import itertools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -248,7 +248,8 @@ class PythonDriver:
                 answer = self._opened()
         if answer.error is not None or answer.hung:
             return answer
-        return Answer(value=tuple(answer.value["capabilities"]))
+        with self._sense("open"):
+            return Answer(value=tuple(answer.value["capabilities"]))
 
     def _opened(self) -> Answer:
         self._seen_output = self._clients.running().output.position
@@ -261,7 +262,9 @@ class PythonDriver:
 
     def get_token(self) -> Answer:
         """Ask the client for a token."""
-        return _token_in(self._answer("get_token"))
+        answer = self._answer("get_token")
+        with self._sense("get_token"):
+            return _token_in(answer)
 
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:
         """Have the client make a signed call, with ``headers`` and ``data`` as `requests` has."""
@@ -270,7 +273,8 @@ class PythonDriver:
         body = None if raw is None else base64.b64encode(raw).decode()
         headers = kwargs.get("headers")
         answer = self._answer("request", method=method, url=url, headers=headers, body=body)
-        return _status_in(answer)
+        with self._sense("request"):
+            return _status_in(answer)
 
     def get_tokens_at_once(self, count: int) -> list[Answer]:
         """Ask the client for a token, that many times at one moment."""
@@ -285,13 +289,15 @@ class PythonDriver:
         if answer.hung:
             return [answer] * count
         read = _token_in if operation == GET_TOKEN else _status_in
-        return [read(_answer_in(each)) for each in answer.value["answers"]]
+        with self._sense("burst"):
+            return [read(_answer_in(each)) for each in answer.value["answers"]]
 
     @property
     def leaves_something_running(self) -> bool:
         """Whether the client goes on with something although nobody uses it."""
         answer = self._answer("busy", is_use=False)
-        return answer.hung or bool(answer.value["busy"])
+        with self._sense("busy"):
+            return answer.hung or bool(answer.value["busy"])
 
     def watch(self) -> None:
         """Keep what the client lets others see, from when it is made."""
@@ -304,7 +310,8 @@ class PythonDriver:
             return None
         output = self._clients.host.output
         written, self._seen_output = output.since(self._seen_output), output.position
-        return [("output", written), *(tuple(pair) for pair in answer.value["texts"])]
+        with self._sense("exposed"):
+            return [("output", written), *((str(w), str(t)) for w, t in answer.value["texts"])]
 
     def cut_off(self) -> None:
         """Take the operation that is running now for one that never ends; from any thread."""
@@ -333,7 +340,18 @@ class PythonDriver:
                 reply = self._clients.ask(op, deadline, client=self._name, **members)
             except ProgramSilent:
                 return Answer(hung=True)
-        return _answer_in(reply)
+        with self._sense(op):
+            return _answer_in(reply)
+
+    @contextlib.contextmanager
+    def _sense(self, op: str) -> Iterator[None]:
+        """Around the reading of an answer, which the client can have changed as it likes."""
+        try:
+            yield
+        except (AttributeError, KeyError, TypeError, ValueError):
+            self._clients.end()
+            broken = HostBroken(f"{_BROKE}its answer to {op} makes no sense")
+            raise _costly(broken) from None
 
 
 def _costly(crash: ClientCrashed) -> ClientCrashed:

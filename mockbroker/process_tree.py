@@ -40,6 +40,7 @@ __all__ = [
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _KILLING_SECONDS = 3.0
+_LONGEST_KILLING_SECONDS = 20.0
 _SHORTEST_PAUSE_SECONDS = 0.005
 _LONGEST_PAUSE_SECONDS = 0.1
 _STARTTIME = 22 - 7  # proc_pid_stat(5) counts fields from 1; the first six are taken off before
@@ -185,13 +186,15 @@ def _end(root: int, grace_seconds: float, reap: Callable[[], None]) -> Ending:
         if tree.has_ended(grace_seconds, reap):
             return Ending((), ())
     killed: dict[int, Process] = {}
-    until = _seconds() + _KILLING_SECONDS
+    began, until = _seconds(), _seconds() + _KILLING_SECONDS
     while ((alive := tree.alive()) or tree.has_children()) and _seconds() < until:
         # All are stopped before any is killed: a stopped process starts no other one. The root
         # is killed last: an orphan goes to a subreaper only while that lives.
         tree.stop(alive)
         alive = tree.alive()
         for process in [each for each in alive if each.pid != root] or alive:
+            if process.pid not in killed:  # many that start others take their time
+                until = min(_seconds(), began + _LONGEST_KILLING_SECONDS) + _KILLING_SECONDS
             killed[process.pid] = process
             _send(process, signal.SIGKILL)
         tree.has_ended(_SHORTEST_PAUSE_SECONDS, reap)
