@@ -22,10 +22,12 @@ class Hangs:
 
     def __init__(self) -> None:
         self._clauses: list[str] = []
+        self._brief = 0
 
-    def add(self, clause_id: str) -> None:
-        """The client has hung in the scenario of that clause."""
+    def add(self, clause_id: str, *, is_brief: bool) -> None:
+        """The client has hung in the scenario of that clause; it was waited for briefly or not."""
         self._clauses.append(clause_id)
+        self._brief += is_brief
 
     def deadline(self, wanted: float) -> float:
         """How many seconds of real time one use may take now where it may take so many."""
@@ -34,7 +36,7 @@ class Hangs:
     @property
     def too_many(self) -> str:
         """Why the client is not used any more; empty as long as it is."""
-        if len(self._clauses) < _FULL + _BRIEF:
+        if self._brief < _BRIEF:
             return ""
         return f"the client has hung {len(self._clauses)} times and is not used any more"
 

@@ -300,8 +300,10 @@ class Stage:
                 f"did not come back within {waited:g} s of real time "
                 f"(requests seen meanwhile: {len(exchanges)})"
             )
-            self._run.hangs.add(self._clause_id)
-        if not is_flood and self._deadline < self._wanted_deadline:
+        is_brief = not is_flood and self._deadline < self._wanted_deadline
+        if not is_flood:
+            self._run.hangs.add(self._clause_id, is_brief=is_brief)
+        if is_brief:
             brief = NotTested(f"blocked: {words} {why}; {self._run.hangs.before}")
             brief.is_costly = True
             raise brief
