@@ -69,7 +69,10 @@ class HostError(Exception):
 
 
 class SpoiltHostError(HostError):
-    """A host failed in which clients have lived, while there was none: a fresh one may not."""
+    """A host failed in which the client's own code has run, which may be why.
+
+    The message is one line that says what failed, and where.
+    """
 
 
 class HostProcess:
@@ -144,7 +147,7 @@ class HostProcess:
             request = json.dumps({"id": number, "op": op, **members}).encode() + b"\n"
             answer = self._answer(request, number, op, deadline)
         if "spoilt" in answer:
-            raise SpoiltHostError(f"the client's host failed at {op}:\n{answer['spoilt']}")
+            raise SpoiltHostError(f"{answer['spoilt']}, when asked to {op}")
         if "broken" in answer:
             raise HostError(f"the client's host failed at {op}:\n{answer['broken']}")
         return answer

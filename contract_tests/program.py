@@ -27,6 +27,7 @@ _LONGEST_LINE = 1_000_000
 _KEPT_STDERR = 64_000
 _PIECE = 65_536
 _ENDING_SECONDS = 2.0
+_TELLING_SECONDS = 1.0
 _STARTING_SECONDS = 30.0
 
 
@@ -124,7 +125,7 @@ class Program(Conversation):
 
     def how_it_ended(self, op: str) -> str:
         """In words, how the program ended when it was asked for that."""
-        ended = self._note(_ENDING_SECONDS)
+        ended = self._note(_TELLING_SECONDS)
         if "status" in ended:
             status = int(ended["status"])
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
@@ -161,15 +162,19 @@ class Program(Conversation):
                     piece = _piece_of(pipe)
                     if piece == b"" and pipe in selector.get_map():
                         selector.unregister(pipe)
+                        if pipe is stdout:  # no answer comes any more, whatever is still said
+                            self._put_end(rest)
                     elif piece and pipe is stderr:
                         self._keep(piece)
                     elif piece:
                         rest = self._take_lines(rest + piece)
+        stdout.close()
+        stderr.close()
+
+    def _put_end(self, rest: bytes) -> None:
         if rest:
             self.put(rest)
         self.put(None)
-        stdout.close()
-        stderr.close()
 
     def _take_lines(self, text: bytes) -> bytes:
         *lines, rest = text.split(b"\n")

@@ -62,6 +62,8 @@ class ProgramClients:
         self._sandbox: Sandbox | None = None
         self._shown: ShownOutput | None = None
         self._deaths = 0
+        self.close_hangs = False
+        """Whether the program did not answer when a client was closed; then none is any more."""
         self.failures: list[str] = []
         """How the program broke the protocol so far."""
 
@@ -307,9 +309,11 @@ class ProgramDriver:
 
     def close(self) -> None:
         """Close the client, unless its program has ended."""
-        if self._program is not None and self._clients.is_running(self._program):
-            with contextlib.suppress(ScenarioEnded):
-                self._answer("close", seconds=_SHORT_SECONDS)
+        clients = self._clients
+        if self._program is None or clients.close_hangs or not clients.is_running(self._program):
+            return
+        with contextlib.suppress(ScenarioEnded):
+            clients.close_hangs = self._answer("close", seconds=_SHORT_SECONDS).hung
 
     def _answer(self, op: str, *, seconds: float | None = None, **members: Any) -> Answer:
         program = self._program

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,17 +21,25 @@ from contract_tests.shown_output import ShownOutput
 from contract_tests.target import TargetError, absolute_target
 from contract_tests.verdicts import ClientCrashed, NotTested
 from contract_tests.virtual_time import START_SECONDS, RealTime, StoryTime, VirtualTime
+from mockbroker.clock import real_seconds
 
 __all__ = ["PythonClients", "PythonDriver"]
 
 _HELLO_SECONDS = 30.0
 _SHORT_SECONDS = 20.0
 _CLOSING_SECONDS = 2.0
+_ALL_CLOSING_SECONDS = 5.0
+_BRIEF_SECONDS = 2.0
 _FORKED = (
     "the factory is an object of the test run, so the client's process is forked from it: it has "
     "what the run had imported and opened by then, and that may have read the user's own settings"
 )
+_BROKE = "the client broke the process it lives in: "
 _ENDED_FOR_ANOTHER = "blocked: the client's process was ended, because another client in it hung"
+
+
+class HostBroken(ClientCrashed):
+    """The client did something to its process by which the host fails."""
 
 
 class PythonClients:
@@ -55,8 +64,9 @@ class PythonClients:
         self._names = map("c{}".format, itertools.count(1))
         self.turn = threading.RLock()
         """Held while the host is started or asked: scenarios that wait are played by threads."""
-        self.close_hangs = False
-        """Whether a client's close() did not return; then clients are no longer closed."""
+        self._short_seconds = _SHORT_SECONDS
+        self.closing_seconds = _ALL_CLOSING_SECONDS
+        """How many seconds closing clients may take yet; then they are no longer closed."""
 
     def live_in(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
         """Have the clients live in these folders; called once, before anything else."""
@@ -97,9 +107,9 @@ class PythonClients:
                 self._description = self._introduced()
                 self._is_running = True
                 if self._clock != "real":
-                    self.ask("live_by", _SHORT_SECONDS, clock=self._clock)
+                    self.ask("live_by", clock=self._clock)
                 if self._zone is not None:
-                    self.ask("zone", _SHORT_SECONDS, name=self._zone)
+                    self.ask("zone", name=self._zone)
         return self.host
 
     def _introduced(self) -> dict[str, Any]:
@@ -109,6 +119,9 @@ class PythonClients:
             raise TargetError(
                 f"{self._name} cannot be imported: it ended the program ({died.how}){self._said()}"
             ) from None
+        except SpoiltHostError as error:
+            self.end()
+            raise TargetError(f"{self._name} cannot be imported: {_BROKE}{error}") from None
         except ProgramSilent:
             self.end()
             raise TargetError(
@@ -142,12 +155,8 @@ class PythonClients:
     def _tell(self, op: str, **members: Any) -> None:
         """Tell a host that runs; one that is started later is told then."""
         if self._is_running and not self.host.has_ended:
-            try:
-                self.ask(op, _SHORT_SECONDS, **members)
-            except SpoiltHostError:
-                self.end()
-            except (ProgramSilent, ClientCrashed):
-                pass  # the host has ended by now
+            with contextlib.suppress(ProgramSilent, ClientCrashed):  # the host has ended by now
+                self.ask(op, **members)
 
     def driver(
         self, config: ClientConfig, deadline: float, trusted: str | None = None
@@ -159,27 +168,33 @@ class PythonClients:
         """Whether many operations of that kind can begin at one moment; threads can."""
         return operation in (GET_TOKEN, REQUEST)
 
-    def ask(self, op: str, deadline: float, **members: Any) -> dict[str, Any]:
-        """What the host answers.
+    def ask(self, op: str, deadline: float | None = None, **members: Any) -> dict[str, Any]:
+        """What the host answers; None is the deadline for what does not use the client.
 
-        Raises ProgramSilent, which ends the host, ClientCrashed if it ended by itself, TargetError
-        if what the factory made cannot be used.
+        Raises ProgramSilent, which ends the host, ClientCrashed if it ended by itself or is ended
+        because it cannot go on, TargetError if what the factory made cannot be used.
         """
         try:
             with self.turn:
                 reply = self._asked(op, deadline, **members)
         except ProgramDied as died:
-            crash = ClientCrashed(str(died))
-            crash.is_costly = True
-            raise crash from None
+            raise _costly(ClientCrashed(str(died))) from None
+        except SpoiltHostError as error:
+            raise _costly(HostBroken(f"{_BROKE}{error}")) from None
         if "unusable" in reply:
             raise TargetError(reply["unusable"])
         return reply
 
-    def _asked(self, op: str, deadline: float, **members: Any) -> dict[str, Any]:
+    def _asked(self, op: str, deadline: float | None, **members: Any) -> dict[str, Any]:
+        seconds = self._short_seconds if deadline is None else deadline
         try:
-            return self.host.exchange(op, deadline, **members)
+            return self.host.exchange(op, seconds, **members)
         except ProgramSilent:
+            if deadline is None:  # the client stops its process, and may do so again
+                self._short_seconds = _BRIEF_SECONDS
+            self.end()
+            raise
+        except SpoiltHostError:
             self.end()
             raise
         except ProgramDied:
@@ -229,25 +244,27 @@ class PythonDriver:
         with self._clients.turn:
             try:
                 answer = self._opened()
-            except SpoiltHostError:
-                self._clients.end()
+            except HostBroken:  # by clients before this one, it may be
                 answer = self._opened()
         if answer.error is not None or answer.hung:
             return answer
-        return Answer(value=tuple(answer.value["capabilities"]))
+        with self._sense("open"):
+            return Answer(value=tuple(answer.value["capabilities"]))
 
     def _opened(self) -> Answer:
         self._seen_output = self._clients.running().output.position
         self._generation = self._clients.description
         if self._is_watched:
-            self._answer("watch", seconds=_SHORT_SECONDS)
+            self._answer("watch", is_use=False)
         return self._answer(
             "open", config=config_members(self._config), environment=self._environment
         )
 
     def get_token(self) -> Answer:
         """Ask the client for a token."""
-        return _token_in(self._answer("get_token"))
+        answer = self._answer("get_token")
+        with self._sense("get_token"):
+            return _token_in(answer)
 
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:
         """Have the client make a signed call, with ``headers`` and ``data`` as `requests` has."""
@@ -256,7 +273,8 @@ class PythonDriver:
         body = None if raw is None else base64.b64encode(raw).decode()
         headers = kwargs.get("headers")
         answer = self._answer("request", method=method, url=url, headers=headers, body=body)
-        return _status_in(answer)
+        with self._sense("request"):
+            return _status_in(answer)
 
     def get_tokens_at_once(self, count: int) -> list[Answer]:
         """Ask the client for a token, that many times at one moment."""
@@ -271,13 +289,15 @@ class PythonDriver:
         if answer.hung:
             return [answer] * count
         read = _token_in if operation == GET_TOKEN else _status_in
-        return [read(_answer_in(each)) for each in answer.value["answers"]]
+        with self._sense("burst"):
+            return [read(_answer_in(each)) for each in answer.value["answers"]]
 
     @property
     def leaves_something_running(self) -> bool:
         """Whether the client goes on with something although nobody uses it."""
-        answer = self._answer("busy", seconds=_SHORT_SECONDS)
-        return answer.hung or bool(answer.value["busy"])
+        answer = self._answer("busy", is_use=False)
+        with self._sense("busy"):
+            return answer.hung or bool(answer.value["busy"])
 
     def watch(self) -> None:
         """Keep what the client lets others see, from when it is made."""
@@ -290,7 +310,8 @@ class PythonDriver:
             return None
         output = self._clients.host.output
         written, self._seen_output = output.since(self._seen_output), output.position
-        return [("output", written), *(tuple(pair) for pair in answer.value["texts"])]
+        with self._sense("exposed"):
+            return [("output", written), *((str(w), str(t)) for w, t in answer.value["texts"])]
 
     def cut_off(self) -> None:
         """Take the operation that is running now for one that never ends; from any thread."""
@@ -300,18 +321,18 @@ class PythonDriver:
         """Close the client, unless its host has ended."""
         if not self._clients.is_running(self._generation):
             return
-        politely = not self._clients.close_hangs
+        politely = self._clients.closing_seconds > 0
+        began = real_seconds()
         try:
             self._clients.ask("close", _CLOSING_SECONDS, client=self._name, politely=politely)
         except ProgramSilent:
-            self._clients.close_hangs = True
-        except SpoiltHostError:
-            self._clients.end()
+            self._clients.closing_seconds = 0
         except ClientCrashed:
             pass  # it was about to end; the next client gets a fresh host
+        self._clients.closing_seconds -= real_seconds() - began
 
-    def _answer(self, op: str, *, seconds: float | None = None, **members: Any) -> Answer:
-        deadline = self._deadline if seconds is None else seconds
+    def _answer(self, op: str, *, is_use: bool = True, **members: Any) -> Answer:
+        deadline = self._deadline if is_use else None
         with self._clients.turn:
             if not self._clients.is_running(self._generation):
                 raise NotTested(_ENDED_FOR_ANOTHER)
@@ -319,7 +340,23 @@ class PythonDriver:
                 reply = self._clients.ask(op, deadline, client=self._name, **members)
             except ProgramSilent:
                 return Answer(hung=True)
-        return _answer_in(reply)
+        with self._sense(op):
+            return _answer_in(reply)
+
+    @contextlib.contextmanager
+    def _sense(self, op: str) -> Iterator[None]:
+        """Around the reading of an answer, which the client can have changed as it likes."""
+        try:
+            yield
+        except (AttributeError, KeyError, TypeError, ValueError):
+            self._clients.end()
+            broken = HostBroken(f"{_BROKE}its answer to {op} makes no sense")
+            raise _costly(broken) from None
+
+
+def _costly(crash: ClientCrashed) -> ClientCrashed:
+    crash.is_costly = True
+    return crash
 
 
 def _answer_in(reply: Mapping[str, Any]) -> Answer:

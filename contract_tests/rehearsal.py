@@ -7,14 +7,17 @@ scenarios move.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from contract_tests.driver import LOOK_AT_THE_DRIVER, DriverSource, Raised
+from contract_tests.hangs import Hangs
 from contract_tests.one_processor import one_processor
 from contract_tests.run import ContractRun, Rehearsal, RunSettings
 from contract_tests.stage import Stage
 from contract_tests.target import TargetError
 from contract_tests.verdicts import ClientCrashed, ClientHung, DriverFailed, NotTested
+from contract_tests.virtual_time import StoryTime
 from mockbroker.spec.credentials import Credentials
 from mockbroker.spec.masking import mask
 
@@ -25,7 +28,8 @@ _LONG_LIFETIME = 3600
 _SHORT_LIFETIME = 1
 _SURELY_LATE = 1.5
 """Seconds after which also who counts in whole seconds, and rounds down, has seen an expiry."""
-_NO_VERDICT = (NotTested, ClientHung, ClientCrashed, DriverFailed)
+_BRIEF_SECONDS = 5.0
+"""How long a use may take that only tells which clock the client has."""
 
 
 @contextlib.contextmanager
@@ -36,6 +40,7 @@ def rehearsed_run(clients: DriverSource, settings: RunSettings) -> Iterator[Cont
     """
     with one_processor(), contextlib.closing(ContractRun(clients, settings)) as run:
         run.rehearsal = _rehearse(run)
+        run.hangs = Hangs()  # what hung so far has no verdict of its own
         if run.time.kind != "virtual":
             run.learn(clock=run.time.kind)
         yield run
@@ -47,29 +52,60 @@ def _rehearse(run: ContractRun) -> Rehearsal:
     with run.time.frozen():
         run.capabilities = _capabilities(run)
         obstacle = _what_blocks(run)
-        if obstacle is not None:
-            return obstacle
-    keeps = False
+    if obstacle is not None:
+        return obstacle if not _works_by(real, run) else Rehearsal(clock_seen=False)
+    keeps: bool | None = False
     for run.time in movable:
         with run.time.frozen():
-            keeps = _keeps_token(run)
-            if keeps and _refreshes_after(run, _LONG_LIFETIME):
+            keeps = _surely(partial(_keeps_token, run))
+            follows = keeps and _surely(partial(_refreshes_after, run, _LONG_LIFETIME))
+            if follows or follows is None:  # what hangs or crashes tells nothing of its clock
                 return Rehearsal()
     run.time = real
     with run.time.frozen():
-        follows = _refreshes_after(run, _SHORT_LIFETIME) if keeps else _keeps_token(run)
+        if keeps:
+            follows = _surely(partial(_refreshes_after, run, _SHORT_LIFETIME))
+        else:
+            follows = _surely(partial(_keeps_token, run))
     if follows or not movable:
         return Rehearsal(clock_seen=False)
     run.time = movable[0]
     return Rehearsal()
 
 
-def _keeps_token(run: ContractRun) -> bool:
-    """Whether a token is used twice at once; by a clock that means nothing to it, it may not be."""
-    with contextlib.suppress(*_NO_VERDICT), _stage(run) as stage:
-        stage.use()
-        return stage.use().token == stage.use().token
+def _works_by(real: StoryTime, run: ContractRun) -> bool:
+    """Whether the client works by the machine's own clock; the run has that one if it does.
+
+    Some do not bear that their time is moved: they wait for it to pass, or move it themselves.
+    """
+    moved, run.time = run.time, real
+    if moved.kind == "virtual":
+        with run.time.frozen():
+            if _what_blocks(run) is None:
+                return True
+    run.time = moved
     return False
+
+
+def _surely(ask: Callable[[], bool | None]) -> bool | None:
+    """The answer, asked for once more of a client that hung or crashed: in a fresh process."""
+    answer = ask()
+    return ask() if answer is None else answer
+
+
+def _keeps_token(run: ContractRun) -> bool | None:
+    """Whether a token is used twice at once; by a clock that means nothing to it, it may not be.
+
+    None if the client hung or crashed.
+    """
+    try:
+        with _stage(run, deadline=_BRIEF_SECONDS) as stage:
+            stage.use()
+            return stage.use().token == stage.use().token
+    except (ClientHung, ClientCrashed):
+        return None
+    except (NotTested, DriverFailed):
+        return False
 
 
 def _what_blocks(run: ContractRun) -> Rehearsal | None:
@@ -130,20 +166,30 @@ def _first_line(end: Exception) -> str:
     return str(end).partition("\n")[0]
 
 
-def _stage(run: ContractRun, expires_in: float = _LONG_LIFETIME) -> Stage:
+def _stage(
+    run: ContractRun, expires_in: float = _LONG_LIFETIME, *, deadline: float | None = None
+) -> Stage:
     return Stage(
         run,
         "response.documented",
         credentials=_CREDENTIALS,
         expires_in=expires_in,
         elsewhere=["refresh.honours-expires-in"],
+        deadline=deadline,
     )
 
 
-def _refreshes_after(run: ContractRun, lifetime: float) -> bool:
-    """Whether the client has a new token once that lifetime, in seconds, has passed."""
-    with contextlib.suppress(*_NO_VERDICT), _stage(run, lifetime) as stage:
-        first = stage.use_well()
-        stage.advance(lifetime + _SURELY_LATE)
-        return stage.use().token != first.token
-    return False
+def _refreshes_after(run: ContractRun, lifetime: float) -> bool | None:
+    """Whether the client has a new token once that lifetime, in seconds, has passed.
+
+    None if the client hung or crashed.
+    """
+    try:
+        with _stage(run, lifetime, deadline=_BRIEF_SECONDS) as stage:
+            first = stage.use_well()
+            stage.advance(lifetime + _SURELY_LATE)
+            return stage.use().token != first.token
+    except (ClientHung, ClientCrashed):
+        return None
+    except (NotTested, DriverFailed):
+        return False

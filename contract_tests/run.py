@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from contract_tests.budget import Budget
 from contract_tests.driver import DriverSource
+from contract_tests.hangs import Hangs
 from contract_tests.replay import Replays, fitting, remembering, samples_of
 from contract_tests.sandbox import Sandbox
 from contract_tests.shrinking import ShrinkLimit
@@ -134,6 +135,7 @@ class ContractRun:
         """What came of plays that one clause had played and another one judges as well."""
         self.held_up = False
         """Whether a use failed after the client's timeout: the machine may be to blame."""
+        self.hangs = Hangs()
         self.reached: set[str] = set()
         """The clauses on credentials whose situation a token request has shown so far."""
         self._facts: dict[str, Any] = {}
@@ -425,6 +427,8 @@ class _Attempts(Generic[Drawn]):
         try:
             self._play_with_resources(drawn)
         except NotTested as obstacle:
+            if obstacle.is_costly:
+                raise
             self._obstacle = self._obstacle or str(obstacle)
         else:
             self._reached = True

@@ -101,7 +101,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Remove the folders."""
-        remove_tree(self.own)
+        remove_tree(self.outside)  # which the launcher may have begun, and moved folders there
         self._storage.cleanup()
 
     # -- copies --------------------------------------------------------------------------------

@@ -92,7 +92,8 @@ class Stage:
         """What the client lets others see, if it is watched."""
         self._scope = scope
         self._changes = config or {}
-        self._deadline = run.settings.deadline if deadline is None else deadline
+        self._wanted_deadline = run.settings.deadline if deadline is None else deadline
+        self._deadline = run.hangs.deadline(self._wanted_deadline)
         self.credentials = credentials
         if neighbour is not None:
             self.broker = run.neighbour(neighbour)
@@ -299,6 +300,13 @@ class Stage:
                 f"did not come back within {waited:g} s of real time "
                 f"(requests seen meanwhile: {len(exchanges)})"
             )
+        is_brief = not is_flood and self._deadline < self._wanted_deadline
+        if not is_flood:
+            self._run.hangs.add(self._clause_id, is_brief=is_brief)
+        if is_brief:
+            brief = NotTested(f"blocked: {words} {why}; {self._run.hangs.before}")
+            brief.is_costly = True
+            raise brief
         self.tell(f"{words} → nothing: it {why}")
         told = self._hidden(f"{words} {why}\n{self.story}")
         raise ClientHung(told, tuple(exchanges), is_flood=is_flood)
@@ -353,7 +361,12 @@ class Stage:
         raise NotTested("blocked by cache.isolation: the client presented another client's token")
 
     def _open(self) -> Answer:
-        """Make the client; one that fetches a token at once may well raise here."""
+        """Make the client; one that fetches a token at once may well raise here.
+
+        Raises NotTested if the client has hung too often to be used any more.
+        """
+        if self._run.hangs.too_many:
+            raise NotTested(f"blocked: {self._run.hangs.too_many}")
         client = self._run.clients.driver(self.config, self._deadline, self._trusted)
         if self.exposure is not None:
             client.watch()

@@ -6,15 +6,22 @@ import contextlib
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from types import GeneratorType
+from typing import Any, ClassVar
 
 from contract_tests.client import ClientConfig, ClientFactory
 from contract_tests.host.clock import HostClock
 from contract_tests.host.errors import name_of_class
-from contract_tests.host.loops import AsyncioLoop, Loop, TrioLoop, is_written_for_trio
+from contract_tests.host.loops import (
+    AsyncioLoop,
+    Loop,
+    TrioLoop,
+    is_written_for_trio,
+    misses_trio,
+)
 from contract_tests.target import TargetError
 
 __all__ = ["HostedClient", "Result", "capabilities_of"]
@@ -61,6 +68,9 @@ class HostedClient:
     Operations run in the calling thread, which is the host's main thread: a client may handle
     signals, and patch the process for green threads.
     """
+
+    _has_missed_trio: ClassVar = False
+    """Whether a client of this process turned out to be written for trio; all are of one kind."""
 
     def __init__(self, factory: ClientFactory, config: ClientConfig, clock: HostClock) -> None:
         self._factory = factory
@@ -110,7 +120,8 @@ class HostedClient:
         """The event loop for what the client wants to have awaited first, and for all after it."""
         if self._chosen_loop is None:
             told_by = (self._factory, type(self.subject), awaited)
-            kind = TrioLoop if is_written_for_trio(*told_by) else AsyncioLoop
+            is_for_trio = HostedClient._has_missed_trio or is_written_for_trio(*told_by)
+            kind = TrioLoop if is_for_trio else AsyncioLoop
             self._chosen_loop = kind(self._clock)
         return self._chosen_loop
 
@@ -119,11 +130,25 @@ class HostedClient:
         with self._operating():
             try:
                 value = operation()
-                if inspect.isawaitable(value):
-                    value = self._loop(value).wait_for(value)
+                if _is_awaitable(value):
+                    value = self._awaited(value, operation)
             except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
                 return Result(error=error)
             return Result(value)
+
+    def _awaited(self, value: Any, operation: Callable[[], Any]) -> Any:
+        """What an awaitable comes to; one that misses trio is made again, and awaited there."""
+        is_first = self._chosen_loop is None
+        loop = self._loop(value)
+        try:
+            return loop.wait_for(value)
+        except RuntimeError as error:
+            if not is_first or isinstance(loop, TrioLoop) or not misses_trio(error):
+                raise
+        loop.close()
+        HostedClient._has_missed_trio = True
+        self._chosen_loop = TrioLoop(self._clock)
+        return self._chosen_loop.wait_for(operation())
 
     @contextlib.contextmanager
     def _operating(self) -> Iterator[None]:
@@ -136,27 +161,32 @@ class HostedClient:
             sys.setrecursionlimit(depth)  # or what the host does next might be too deep
 
     def _at_once(self, operation: Callable[[], Any], count: int) -> list[Result]:
-        if inspect.iscoroutinefunction(operation):
+        if _is_coroutine_function(operation):
             return self._gathered([operation] * count, operation)
+        # Looked up anew each time: where a client has patched them, these are its green threads.
         results = [Result()] * count
         start = threading.Barrier(count)
 
         def run(number: int) -> None:
-            start.wait()
-            with self._operating():
-                try:
+            try:
+                start.wait()
+                with self._operating():
                     results[number] = Result(operation())
-                except BaseException as error:  # noqa: BLE001 - as above
-                    results[number] = Result(error=error)
+            except BaseException as error:  # noqa: BLE001 - as above
+                results[number] = Result(error=error)
 
         threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(count)]
         self._ours.update(threads)
-        for thread in threads:
-            thread.start()
+        try:
+            for thread in threads:
+                thread.start()
+        except RuntimeError as error:  # the client has used up the threads or the memory
+            start.abort()
+            return [Result(error=error)] * count
         for thread in threads:
             thread.join()
         self._ours.difference_update(threads)
-        awaitables = [each.value for each in results if inspect.isawaitable(each.value)]
+        awaitables = [each.value for each in results if _is_awaitable(each.value)]
         if awaitables:
             return self._gathered([partial(_identity, each) for each in awaitables], awaitables[0])
         return results
@@ -181,6 +211,21 @@ class HostedClient:
         """End the event loop, if there is one."""
         if self._chosen_loop is not None:
             self._chosen_loop.close()
+
+
+def _is_awaitable(value: Any) -> bool:
+    """As `inspect.isawaitable` says it, but of the class that the value has, not that it claims."""
+    kind = type(value)
+    if kind is GeneratorType:
+        return bool(value.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE)
+    return issubclass(kind, Awaitable)
+
+
+def _is_coroutine_function(operation: Any) -> bool:
+    try:
+        return inspect.iscoroutinefunction(operation)
+    except BaseException:  # noqa: BLE001 - the client's own classes may be broken, or exit
+        return False
 
 
 def _identity(awaitable: Any) -> Any:

@@ -14,6 +14,7 @@ _LONGEST_CHAIN = 10
 _LONGEST_TEXT = 10_000
 _LONGEST_REMARK = 2_000
 _MOST_TEXTS = 100
+_MOVES_TIME = "time-machine cannot start when freezegun is active"
 _CANNOT_BE_SHOWN = "(its text cannot be shown)"
 
 
@@ -51,15 +52,15 @@ def plain_error(error: BaseException) -> dict[str, Any]:
     kind = type(error)
     return {
         "name": name_of_class(kind),
-        "message": bounded_text(lambda: str(error), otherwise=_CANNOT_BE_SHOWN) + _exhausted(error),
+        "message": bounded_text(lambda: str(error), otherwise=_CANNOT_BE_SHOWN) + _lack(error),
         "bases": [name_of_class(base) for base in kind.__mro__][:_LONGEST_CHAIN],
         "texts": list(_texts_of(error))[:_MOST_TEXTS],
         "is_exit": isinstance(error, (SystemExit, KeyboardInterrupt)),
     }
 
 
-def _exhausted(error: BaseException) -> str:
-    """In words, what the client's process has run out of, if that is what led to the error."""
+def _lack(error: BaseException) -> str:
+    """In words, what the client's process lacks, if that is what led to the error."""
     for each in chain_of(error):
         if isinstance(each, OSError) and each.errno in (errno.EMFILE, errno.ENFILE):
             return f" (the client's process has {_open_descriptors()} descriptors open)"
@@ -69,6 +70,8 @@ def _exhausted(error: BaseException) -> str:
             return f" (the client's process has {threading.active_count()} threads)"
         if isinstance(each, MemoryError):
             return " (the client's process has no more memory)"
+        if _MOVES_TIME in bounded_text(lambda each=each: str(each)):  # type: ignore[misc]
+            return " (the check moves the client's time by freezegun; move it by that there)"
     return ""
 
 

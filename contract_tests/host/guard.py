@@ -136,6 +136,9 @@ _WRITES: dict[str, Sequence[tuple[int, int | None]]] = {
 }
 _WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _MOST_NOTES = 20
+_KNOWS_PATHS = hasattr(os, "O_PATH") and os.path.isdir("/proc/self/fd")  # noqa: PTH112
+_open, _readlink, _close = os.open, os.readlink, os.close  # which a client may replace
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class WriteGuard:
@@ -190,6 +193,33 @@ def _place_of(path: Any, folder: Any) -> str:
     text = os.fsdecode(path)
     if isinstance(folder, int) and folder >= 0 and not os.path.isabs(text):  # noqa: PTH117 - no Path is made
         text = f"/proc/self/fd/{folder}/{text}"
-    parent, name = os.path.split(os.path.abspath(text))  # noqa: PTH100
-    real = os.path.join(os.path.realpath(parent), name)  # noqa: PTH118
+    parent, name = os.path.split(text.rstrip("/") or "/")
+    if name in ("", ".", ".."):
+        return _real_folder(text)
+    real = os.path.join(_real_folder(parent), name)  # noqa: PTH118
     return os.path.realpath(real) if os.path.islink(real) else real  # noqa: PTH114
+
+
+def _real_folder(folder: str) -> str:
+    """The folder's real path, as the kernel knows it.
+
+    `os.path.realpath` asks for each folder on the way by its whole path, which takes forever in a
+    thousand folders below each other. Raises OSError where the kernel does not say the path,
+    because it has more than 4096 bytes: nobody can name that by a path either.
+    """
+    if not _KNOWS_PATHS:
+        return os.path.realpath(folder)
+    try:
+        descriptor = _open(folder or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno not in _SHORTAGES:
+            raise
+        return os.path.realpath(folder)
+    try:
+        return _readlink(f"/proc/self/fd/{descriptor}")
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise
+        return os.path.realpath(folder)  # in a root directory of its own
+    finally:
+        _close(descriptor)

@@ -16,10 +16,12 @@ from types import CoroutineType
 from typing import Any
 
 from contract_tests.host.clock import HostClock
+from contract_tests.host.errors import bounded_text
 
-__all__ = ["AsyncioLoop", "Loop", "TrioLoop", "is_written_for_trio"]
+__all__ = ["AsyncioLoop", "Loop", "TrioLoop", "is_written_for_trio", "misses_trio"]
 
 _STOP_SECONDS = 2.0
+_MISSED = ("must be called from async context", "Task got bad yield: <class 'trio.")
 
 Outcome = tuple[Any, "BaseException | None"]
 """A value and None, or None and what was raised."""
@@ -181,6 +183,12 @@ def is_written_for_trio(*objects: Any) -> bool:
         if uses_trio != uses_asyncio:
             return uses_trio
     return False
+
+
+def misses_trio(error: RuntimeError) -> bool:
+    """Whether that is how trio says that it was used in a loop of another framework."""
+    said = bounded_text(lambda: str(error))
+    return "trio" in sys.modules and any(words in said for words in _MISSED)
 
 
 def _names_beside(found: Any) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import os
 import socket
 import sys
 import tempfile
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
-from json import dumps, loads  # by name: a client may replace them in their module
+from json import dumps, loads  # by name, as below: a client may replace them in their module
 from pathlib import Path
+from traceback import format_exception, walk_tb
 from typing import Any
 
 from contract_tests.client import ClientConfig, ClientFactory
@@ -34,6 +34,7 @@ UMASK = 0o022
 # A client may patch these, and tests like to; which process this is must stay clear.
 _getpid, _exit = os.getpid, os._exit
 
+_OWN_FOLDER = str(Path(__file__).parent)
 _LONGEST_TOKEN = 1_000_000
 _HIGHEST_STATUS = 999
 _STATUS_ATTRIBUTES = ("status_code", "status", "code")
@@ -64,7 +65,9 @@ class Session:
         self._limits = list(limits)
         self._factory: ClientFactory | None = None
         self._clients: dict[str, HostedClient] = {}
-        self._has_made_clients = False
+        self._kept: list[HostedClient] = []
+        """Clients that are not closed, for it takes too long, and whose __del__ may as well."""
+        self._has_run_client_code = False
         self._exposure: Exposure | None = None
         self._stop_listening: Callable[[], None] = lambda: None
         self._environment = dict(os.environ)
@@ -95,17 +98,21 @@ class Session:
                 outcome = self._operations[request["op"]](request)
             except TargetError as error:
                 outcome = {"unusable": str(error)}
-            except Exception:  # noqa: BLE001 - an error of the kit, which the judging process tells
-                outcome = {self._what_failed(): traceback.format_exc()}
+            except BaseException as error:  # noqa: BLE001 - which the judging process tells
+                outcome = self._failed(error)
             if _getpid() != self._process:
                 # The client forked, and its child came back from the operation: only the parent
                 # has an answer to give.
                 _exit(0)
             self._answer(request, outcome)
 
-    def _what_failed(self) -> str:
-        """The host is spoilt if clients that are gone may have done that, and else broken."""
-        return "spoilt" if self._has_made_clients and not self._clients else "broken"
+    def _failed(self, error: BaseException) -> dict[str, Any]:
+        """The host is spoilt if the client's code has run in it, which may have done that."""
+        if self._has_run_client_code:
+            raised = plain_error(error)
+            told = ": ".join(filter(None, (raised["name"], raised["message"])))
+            return {"spoilt": f"{told} ({_place_of(error)})"}
+        return {"broken": "".join(format_exception(error))}
 
     def _answer(self, request: dict[str, Any], outcome: dict[str, Any]) -> None:
         for stream in (sys.stdout, sys.stderr):
@@ -131,6 +138,7 @@ class Session:
     # -- the host ------------------------------------------------------------------------------
 
     def _hello(self, _: dict[str, Any]) -> dict[str, Any]:
+        self._has_run_client_code = True
         if self._factory is None:
             self._factory = self._load()
         module, name = _name_of(self._factory)
@@ -160,7 +168,6 @@ class Session:
         if not self._clients:
             self._restore_process()
         os.environ.update(request["environment"])
-        self._has_made_clients = True
         client = HostedClient(self._factory, ClientConfig(**request["config"]), self._clock)
         result = client.open()
         if result.error is not None:
@@ -221,6 +228,8 @@ class Session:
         if client is not None:
             if request["politely"]:
                 client.close()
+            else:
+                self._kept.append(client)
             client.leave()
         self._stop_listening()
         self._exposure, self._stop_listening = None, lambda: None
@@ -260,6 +269,14 @@ def _is_status(found: Any) -> bool:
     # By type(), for a class may lie about what its instances are; subclasses may lie about more.
     is_number = type(found) is int or issubclass(type(found), IntEnum)
     return is_number and 0 <= found <= _HIGHEST_STATUS
+
+
+def _place_of(error: BaseException) -> str:
+    """The place in the host's own code where it failed."""
+    places = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    own = [place for place in places if place[0].startswith(_OWN_FOLDER)]
+    file, line = (own or places)[-1]
+    return f"{Path(file).name}, line {line}"
 
 
 def _name_of(factory: Any) -> tuple[str, str]:

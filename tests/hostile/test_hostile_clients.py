@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from contract_tests.verdicts import Verdict
+from tests.hostile import more_clients
 from tests.hostile.clients import CRASHES, HANGS, ODD, SOUND
 from tests.mutants.kit import verdicts_on
 from tests.processes import MARK, left_behind, new_mark
 
 pytestmark = pytest.mark.slow
 
-FILE = Path(__file__).with_name("clients.py")
+FILE, MORE = (Path(__file__).with_name(name) for name in ("clients.py", "more_clients.py"))
 CLAUSES = (
     "response.documented",
     "cache.reuse",
@@ -26,7 +27,7 @@ CLAUSES = (
     "errors.invalid-client",
     "secrecy.secret",
 )
-NEEDS = {"lives_in_uvloop": "uvloop", "runs_trio": "trio"}
+NEEDS = {"lives_in_uvloop": "uvloop", "runs_trio": "trio", "travels_in_time": "time_machine"}
 
 
 def state_of_this_process():
@@ -43,7 +44,8 @@ def judged(monkeypatch):
 
     def judge(target, clauses=CLAUSES, deadline=20.0):
         settings = {"examples": 1, "deadline": deadline, "patience": deadline}
-        place = str(target) if isinstance(target, Path) else f"{FILE}:{target}"
+        file = MORE if hasattr(more_clients, str(target)) else FILE
+        place = str(target) if isinstance(target, Path) else f"{file}:{target}"
         return verdicts_on(place, only=clauses, **settings)
 
     yield judge
@@ -51,7 +53,7 @@ def judged(monkeypatch):
     assert state_of_this_process() == before
 
 
-@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("name", [*SOUND, *more_clients.SOUND])
 def test_what_is_sound_is_judged_like_any_other(name, judged):
     if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
         pytest.skip(f"{NEEDS[name]} is not installed")
@@ -68,11 +70,12 @@ def test_green_threads_are_threads(framework, judged):
     assert judged(FILE.with_name(f"{framework}_client.py"), clauses) == {}
 
 
-def test_a_client_that_is_written_for_trio_runs_in_trio(judged):
+@pytest.mark.parametrize("module", ["trio_client", "two_loops_client"])
+def test_a_client_that_is_written_for_trio_runs_in_trio(module, judged):
     if importlib.util.find_spec("trio") is None:
         pytest.skip("trio is not installed")
     clauses = (*CLAUSES, "cache.thread-safe", "cache.single-flight", "errors.timeout")
-    found = judged(FILE.with_name("trio_client.py"), clauses)
+    found = judged(FILE.with_name(f"{module}.py"), clauses)
     assert {name: verdict for name, (verdict, _) in found.items()} == {
         "signing.bearer": Verdict.NOT_APPLICABLE
     }
@@ -89,6 +92,28 @@ def test_what_ends_its_process_is_a_crash_that_says_how(name, judged):
     )
 
 
+@pytest.mark.parametrize("name", more_clients.BREAKS_ITS_PROCESS)
+def test_what_breaks_its_process_is_a_crash(name, judged):
+    found = judged(name, (*CLAUSES, "cache.thread-safe"))
+    crashes = [why for verdict, why in found.values() if verdict is Verdict.CRASH]
+    assert crashes
+    assert all("the client broke the process it lives in" in why for why in crashes)
+    assert {verdict for verdict, _ in found.values()} <= {Verdict.CRASH, Verdict.NOT_TESTED}
+
+
+def test_a_client_that_hangs_again_and_again_is_soon_waited_for_briefly(judged, monkeypatch):
+    monkeypatch.setattr("contract_tests.hangs._FULL", 1)
+    monkeypatch.setattr("contract_tests.hangs._BRIEF", 1)
+    monkeypatch.setattr("contract_tests.hangs._BRIEF_SECONDS", 0.5)
+    found = judged("waits", deadline=1.5)
+    verdicts = [verdict for verdict, _ in found.values()]
+    reasons = " ".join(why for _, why in found.values())
+    assert verdicts.count(Verdict.HANG) == 1
+    assert "did not come back within 0.5 s of real time" in reasons
+    assert "it has hung 2 times, at first in" in reasons
+    assert "the client has hung 2 times and is not used any more" in reasons
+
+
 @pytest.mark.parametrize("name", HANGS)
 def test_what_does_not_come_back_is_a_hang(name, judged):
     found = judged(name, CLAUSES[:2], deadline=1.5)
@@ -97,7 +122,7 @@ def test_what_does_not_come_back_is_a_hang(name, judged):
     assert verdicts <= {Verdict.HANG, Verdict.NOT_TESTED}
 
 
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", [*ODD, *more_clients.ODD])
 def test_whatever_a_client_returns_or_raises_leads_to_verdicts(name, judged):
     found = judged(name)
     assert set(found) <= set(CLAUSES)
