@@ -28,7 +28,8 @@ __all__ = ["PythonClients", "PythonDriver"]
 _HELLO_SECONDS = 30.0
 _SHORT_SECONDS = 20.0
 _CLOSING_SECONDS = 2.0
-_ALL_CLOSING_SECONDS = 5.0
+_PROMPT_CLOSING_SECONDS, _ALL_CLOSING_SECONDS = 0.2, 5.0
+"""Closing a client may take so long, and all clients that take longer may take so much more."""
 _BRIEF_SECONDS = 2.0
 _FORKED = (
     "the factory is an object of the test run, so the client's process is forked from it: it has "
@@ -66,7 +67,7 @@ class PythonClients:
         """Held while the host is started or asked: scenarios that wait are played by threads."""
         self._short_seconds = _SHORT_SECONDS
         self.closing_seconds = _ALL_CLOSING_SECONDS
-        """How many seconds closing clients may take yet; then they are no longer closed."""
+        """How many seconds slow closes may take yet; then clients are no longer closed."""
 
     def live_in(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
         """Have the clients live in these folders; called once, before anything else."""
@@ -329,7 +330,8 @@ class PythonDriver:
             self._clients.closing_seconds = 0
         except ClientCrashed:
             pass  # it was about to end; the next client gets a fresh host
-        self._clients.closing_seconds -= real_seconds() - began
+        took = real_seconds() - began
+        self._clients.closing_seconds -= max(0.0, took - _PROMPT_CLOSING_SECONDS)
 
     def _answer(self, op: str, *, is_use: bool = True, **members: Any) -> Answer:
         deadline = self._deadline if is_use else None
