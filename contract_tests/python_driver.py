@@ -28,7 +28,8 @@ _SHORT_SECONDS = 20.0
 _CLOSING_SECONDS = 2.0
 _FORKED = (
     "the factory is an object of the test run, so the client's process is forked from it: it has "
-    "what the run had imported and opened by then, and that may have read the user's own settings"
+    "what the run had imported and opened by then, and that may have read the user's own settings; "
+    "threads that the run had started do not run there"
 )
 _ENDED_FOR_ANOTHER = "blocked: the client's process was ended, because another client in it hung"
 
@@ -41,6 +42,7 @@ class PythonClients:
     """
 
     maker = "the factory"
+    remedy = "The factory is called with a ClientConfig; it must return the client."
     failures = ()
 
     def __init__(self, source: str | ClientFactory) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from contract_tests.driver import LOOK_AT_THE_DRIVER, DriverSource, Raised
+from contract_tests.driver import DriverSource, Raised
 from contract_tests.one_processor import one_processor
 from contract_tests.run import ContractRun, Rehearsal, RunSettings
 from contract_tests.stage import Stage
@@ -103,7 +103,7 @@ def _capabilities(run: ContractRun) -> tuple[str, ...]:
             answer = client.open()
         except (ClientCrashed, DriverFailed) as end:
             told = mask(str(end), stage.broker.registered, ())
-            raise TargetError(f"no client could be made: {told}\n{LOOK_AT_THE_DRIVER}") from None
+            raise TargetError(f"no client could be made: {told}\n{run.clients.remedy}") from None
         client.close()
     maker = run.clients.maker
     if answer.hung:
