@@ -100,6 +100,10 @@ class DriverSource(Protocol):
         """What makes the clients, in words."""
 
     @property
+    def remedy(self) -> str:
+        """What to do if making a client ends the process, in words."""
+
+    @property
     def failures(self) -> Sequence[str]:
         """How what drives the clients failed so far, which says nothing of the clients."""
 

@@ -51,14 +51,17 @@ _LEAVING_SECONDS = 2.0
 _LONGEST_SOCKET_PATH = 100  # of 108 bytes in sockaddr_un, and 104 on macOS
 
 _LAUNCH = (
-    "import json, sys; "
+    "import sys; "
+    "sys.path[:] = filter(None, sys.path); "
+    "import json; "
     "path = json.loads(sys.argv[2]); "
-    "sys.path[:] = [json.loads(sys.argv[3]), *path]; "
+    "sys.path[:] = [json.loads(sys.argv[3]), *(each for each in path if each != path[0])]; "
     "from contract_tests.host.launcher import main; "
     "sys.path[:] = path; "
     "main(int(sys.argv[1]), sys.argv[4])"
 )
-"""Finds our own package first: a folder of that name in the user's project must not hide it."""
+"""Finds our own package first, and looks last of all where the user works: a contract_tests or a
+json.py there must not hide ours, or Python's."""
 
 
 class HostError(Exception):
@@ -318,7 +321,9 @@ class _Launcher:
         from contract_tests.host.launcher import run_launcher  # noqa: PLC0415 - only for a factory
 
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()  # or the child would write it once more
+            # Or the child would write it once more. The user may have closed or removed it.
+            with contextlib.suppress(AttributeError, OSError, ValueError):
+                stream.flush()
         with warnings.catch_warnings():
             # Python 3.12 warns where there are threads. The child uses nothing of theirs.
             warnings.simplefilter("ignore", DeprecationWarning)

@@ -32,7 +32,9 @@ _STARTING_SECONDS = 30.0
 
 
 _SUPERVISE = (
-    "import json, sys; "
+    "import sys; "
+    "sys.path[:] = filter(None, sys.path); "  # a json.py where the user works is not Python's
+    "import json; "
     "sys.path[:] = json.loads(sys.argv[2]); "
     "from contract_tests.guarded_program import main; "
     "main(int(sys.argv[1]))"

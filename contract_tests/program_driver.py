@@ -50,6 +50,7 @@ class ProgramClients:
     """The clients that a program drives. It is started when it is needed, and again if it fails."""
 
     maker = "the driver's open"
+    remedy = LOOK_AT_THE_DRIVER
 
     def __init__(self, argv: Sequence[str]) -> None:
         self._argv = tuple(argv)

@@ -33,7 +33,8 @@ _PROMPT_CLOSING_SECONDS, _ALL_CLOSING_SECONDS = 0.2, 5.0
 _BRIEF_SECONDS = 2.0
 _FORKED = (
     "the factory is an object of the test run, so the client's process is forked from it: it has "
-    "what the run had imported and opened by then, and that may have read the user's own settings"
+    "what the run had imported and opened by then, and that may have read the user's own settings; "
+    "threads that the run had started do not run there"
 )
 _BROKE = "the client broke the process it lives in: "
 _ENDED_FOR_ANOTHER = "blocked: the client's process was ended, because another client in it hung"
@@ -51,6 +52,7 @@ class PythonClients:
     """
 
     maker = "the factory"
+    remedy = "The factory is called with a ClientConfig; it must return the client."
     failures = ()
 
     def __init__(self, source: str | ClientFactory) -> None:

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from contract_tests.driver import LOOK_AT_THE_DRIVER, DriverSource, Raised
+from contract_tests.driver import DriverSource, Raised
 from contract_tests.hangs import Hangs
 from contract_tests.one_processor import one_processor
 from contract_tests.run import ContractRun, Rehearsal, RunSettings
@@ -139,7 +139,7 @@ def _capabilities(run: ContractRun) -> tuple[str, ...]:
             answer = client.open()
         except (ClientCrashed, DriverFailed) as end:
             told = mask(str(end), stage.broker.registered, ())
-            raise TargetError(f"no client could be made: {told}\n{LOOK_AT_THE_DRIVER}") from None
+            raise TargetError(f"no client could be made: {told}\n{run.clients.remedy}") from None
         client.close()
     maker = run.clients.maker
     if answer.hung:

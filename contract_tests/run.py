@@ -150,10 +150,14 @@ class ContractRun:
         self._issued: set[str] = set()
         self._last_expiry = 0.0
         self._shortages = 0
-        # Before any thread is started: a host may have to be forked.
-        self.clients.live_in(self.sandbox, shows_output=self.settings.shows_output)
-        self._server.start()
-        self._elsewhere.start()
+        try:
+            # Before any thread is started: a host may have to be forked.
+            self.clients.live_in(self.sandbox, shows_output=self.settings.shows_output)
+            self._server.start()
+            self._elsewhere.start()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Stop the servers, and remove what the client left."""

@@ -15,7 +15,14 @@ from typing import Any, TypeVar
 from contract_tests.client import ClientFactory
 from contract_tests.host.errors import bounded_text, name_of_class
 
-__all__ = ["Target", "TargetError", "absolute_target", "check_target", "load_target"]
+__all__ = [
+    "Target",
+    "TargetError",
+    "absolute_target",
+    "check_target",
+    "file_of_target",
+    "load_target",
+]
 
 Loaded = TypeVar("Loaded")
 DEFAULT_FACTORY = "make_client"
@@ -38,10 +45,17 @@ def check_target(text: str) -> None:
     """Raise TargetError if the text names no target, as far as that shows without importing it."""
     place, _ = _split(text)
     if place.endswith(".py"):
-        if not Path(place).is_file():
+        if not _is_file(Path(place)):
             raise TargetError(f"there is no file {place!r}; TARGET is path/to/file.py:factory")
     elif "/" in place or "\\" in place:
         raise TargetError(f"{place!r} is neither a .py file nor a module's dotted name")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def load_target(text: str) -> Target:
@@ -76,9 +90,15 @@ def absolute_target(text: str) -> str:
     return f"{Path(place).resolve()}:{factory_name}" if place.endswith(".py") else text
 
 
+def file_of_target(text: str) -> str:
+    """The file that a target names; empty if it names a module, or none. Raises TargetError."""
+    place, _ = _split(text) if text else ("", "")
+    return place if place.endswith(".py") else ""
+
+
 def _split(text: str) -> tuple[str, str]:
     place, colon, factory_name = text.rpartition(":")
-    if not colon or (len(place) == 1 and factory_name[:1] in "\\/"):
+    if text and (not colon or (len(place) == 1 and factory_name[:1] in "\\/")):
         return text, DEFAULT_FACTORY
     if not place or not factory_name:
         raise TargetError(

@@ -26,6 +26,7 @@ from mockbroker.serving import (
     find_profile,
     listening,
     profile_option,
+    replace_closed_streams,
     serve_and_log,
     serve_options,
 )
@@ -57,6 +58,8 @@ class _Commands(click.Group):
         if own is not None:
             return own
         found = [entry for entry in _registered() if entry.name == cmd_name]
+        if found:
+            _require_working_directory()
         for name in OWN_PACKAGES if found else ():
             load_own_package(name)
         command: click.Command | None = found[0].load() if found else None
@@ -69,6 +72,18 @@ class _Commands(click.Group):
         if not isinstance(command, CommandWithSignals):
             release_signals()
         return name, command, rest
+
+
+def _require_working_directory() -> None:
+    """Raise click.UsageError if it has been removed, or its path is too long to be opened."""
+    try:
+        Path.cwd().stat()
+    except PermissionError:  # what is needed there may be readable all the same
+        return
+    except OSError as error:
+        raise click.UsageError(
+            f"the working directory cannot be used: {error.strerror}; change to another one"
+        ) from None
 
 
 def _registered() -> Any:
@@ -86,6 +101,7 @@ def main() -> NoReturn:
 
     A usage error is one sentence and exit status 4.
     """
+    replace_closed_streams()
     escape_what_cannot_be_shown()
     _leave(_status())
 
@@ -117,11 +133,11 @@ def _is_flushed(stream: IO[str]) -> bool:
     """Whether all that was written has reached its reader, or the reader wants no more."""
     try:
         stream.flush()
-    except BrokenPipeError:
-        # Python flushes once more at its exit, which would fail again.
+    except OSError as error:
+        # Python flushes once more at its exit, which would fail again and change the exit status.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        return True
-    except (AttributeError, OSError, ValueError):  # no such stream, or it cannot be written
+        return isinstance(error, BrokenPipeError)
+    except (AttributeError, ValueError):  # no such stream, or it was closed
         return False
     return True
 

@@ -34,10 +34,12 @@ __all__ = [
     "client_option",
     "config_option",
     "echo",
+    "echo_or_raise",
     "escape_what_cannot_be_shown",
     "find_profile",
     "listening",
     "profile_option",
+    "replace_closed_streams",
     "serve_and_log",
     "serve_options",
     "unheard_if_nobody_listens",
@@ -317,6 +319,23 @@ def _listen(
         ) from error
 
 
+def replace_closed_streams() -> None:
+    """Connect the standard streams that were closed when we were started to /dev/null.
+
+    Or the next file or socket would get the descriptor of one, and all that is written to it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            os.set_inheritable(number, True)  # noqa: FBT003 - its one argument
+            mode = "w" if number else "r"
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
 def escape_what_cannot_be_shown() -> None:
     """Have standard output and error escape what their encoding lacks, from now on."""
     for stream in (sys.stdout, sys.stderr):
@@ -325,7 +344,16 @@ def escape_what_cannot_be_shown() -> None:
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print a text, coloured only where colours are wanted; once nobody reads it, to nowhere."""
+    """Print a text, coloured only where colours are wanted; once nobody reads it, to nowhere.
+
+    It goes to nowhere as well if it cannot be written, as to a full disk.
+    """
+    with contextlib.suppress(OSError):  # what the broker is for goes on
+        echo_or_raise(text, err=err)
+
+
+def echo_or_raise(text: str, *, err: bool = False) -> None:
+    """Do as `echo` does, but raise OSError if the text cannot be written."""
     # named, because click would rather write UTF-8 where ASCII is wanted
     stream = sys.stderr if err else sys.stdout
     try:
@@ -335,8 +363,6 @@ def echo(text: str, *, err: bool = False) -> None:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
-    except OSError:
-        pass  # a full disk, say; what the broker is for goes on
 
 
 def _warn(text: str) -> None:

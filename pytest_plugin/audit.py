@@ -33,7 +33,7 @@ from mockbroker.serving import (
 from mockbroker.spec.catalogue import CATALOGUE
 from mockbroker.spec.clause import Level
 from pytest_plugin.output_options import output_options
-from pytest_plugin.outputs import OutputError, problem_with_output, write_outputs
+from pytest_plugin.outputs import OutputError, problem_with_outputs, write_outputs
 from pytest_plugin.printing import print_report
 from pytest_plugin.report import ClientDescription, Report, build_report
 
@@ -91,10 +91,9 @@ def audit(
     from mockbroker.observation import Observation  # noqa: PLC0415 - Flask only if served
 
     signals = StopSignals()
-    for name, file in files.items():
-        problem = problem_with_output(file) if file else ""
-        if problem:
-            raise click.UsageError(f"--{name.replace('_', '-')} {file}: {problem}")
+    problem = problem_with_outputs(files, {"the journal": str(settings.journal or "")}, "--")
+    if problem:
+        raise click.UsageError(problem)
     if variables and not command:
         raise click.UsageError("--env is for a COMMAND to run, after --; there is none")
     if command and context.get_parameter_source("port") is click.core.ParameterSource.DEFAULT:
@@ -115,7 +114,7 @@ def audit(
         write_outputs(final, files)
     except OutputError as error:
         click.echo(f"mockbroker: {error}", err=True)
-        context.exit(_NOT_WRITTEN)
+        context.exit(failure or _NOT_WRITTEN)
     context.exit(failure or final.exit_status)
 
 

@@ -145,6 +145,7 @@ def _require_usable(target: str, options: dict[str, Any]) -> None:
         command=options["command"],
         profile=options["profile"],
         only=",".join(options["only"]),
+        known=options["known"] or options["write_known"],
         files={name: options[name] for name in OUTPUTS},
         prefix="--",
     )

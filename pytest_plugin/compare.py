@@ -11,7 +11,7 @@ import click
 
 from mockbroker.escaping import printable_lines
 from pytest_plugin.html_report import conclusion_of, html_of
-from pytest_plugin.outputs import problem_with_output
+from pytest_plugin.outputs import problem_with_outputs
 from pytest_plugin.printing import print_line
 from pytest_plugin.report import SCHEMA
 from pytest_plugin.terminal import Line
@@ -62,9 +62,10 @@ def compare(files: tuple[Path, ...], page: str) -> None:
 
     They are what `mockbroker check --json` writes, or `mockbroker audit --json`.
     """
-    problem = problem_with_output(page) if page else ""
+    read = {f"report {number}": str(file) for number, file in enumerate(files, 1)}
+    problem = problem_with_outputs({"html": page}, read, "--")
     if problem:
-        raise click.UsageError(f"--html {page}: {problem}")
+        raise click.UsageError(problem)
     reports = [read_report(file) for file in files]
     clauses = [[row["id"] for row in report["clauses"]] for report in reports]
     for file, ids in zip(files, clauses, strict=True):

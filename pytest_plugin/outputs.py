@@ -13,7 +13,7 @@ from pytest_plugin.kit_errors import kit_error_from
 from pytest_plugin.markdown import markdown_of
 from pytest_plugin.report import Report
 
-__all__ = ["OUTPUTS", "OutputError", "problem_with_output", "write_outputs"]
+__all__ = ["OUTPUTS", "OutputError", "problem_with_output", "problem_with_outputs", "write_outputs"]
 
 
 class OutputError(Exception):
@@ -42,11 +42,39 @@ OUTPUTS: Mapping[str, Callable[[Report], str]] = {
 
 def problem_with_output(file: str) -> str:
     """Why that file cannot be written; empty if it can."""
-    if not Path(file).resolve().parent.is_dir():
-        return "there is no such folder"
-    if Path(file).is_dir():
-        return "this is a folder; name a file"
+    try:
+        if not Path(file).resolve().parent.is_dir():
+            return "there is no such folder"
+        if Path(file).is_dir():
+            return "this is a folder; name a file"
+    except OSError as error:  # such as a name that is too long
+        return _reason(error)
     return ""
+
+
+def problem_with_outputs(files: Mapping[str, str], read: Mapping[str, str], prefix: str) -> str:
+    """In one sentence, why these files cannot all be written; empty if they can.
+
+    ``files`` are those to write, by the name of their option; ``read`` are those that are read, by
+    what they are. ``prefix`` is how the options' names begin where the user has written them.
+    """
+    taken = {Path(file).resolve(): what for what, file in read.items() if file}
+    for name, file in files.items():
+        if not file:
+            continue
+        option = f"{prefix}{name.replace('_', '-')}"
+        problem = problem_with_output(file)
+        other = taken.setdefault(Path(file).resolve(), option)
+        if not problem and other != option and not _takes_several(file):
+            problem = f"this is {other} as well, which it would overwrite; name another file"
+        if problem:
+            return f"{option} {file}: {problem}"
+    return ""
+
+
+def _takes_several(file: str) -> bool:
+    """Whether a report that is written there leaves what was written before it, as to /dev/null."""
+    return Path(file).exists() and not Path(file).is_file()
 
 
 def write_outputs(report: Report, files: Mapping[str, str]) -> None:

@@ -9,6 +9,7 @@ the fixture ``auth_broker`` needs is imported relatively; what judges a contract
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 _LEFT_BY_CLIENTS = ("PytestUnraisableExceptionWarning", "PytestUnhandledThreadExceptionWarning")
 _CHECKED = ("contract_client", "contract_exec", "contract_known")
 _KIT = Path(__file__).resolve().parents[1] / "contract_tests"
+_CLIENT_OPTIONS = ("--contract-client", "--contract-exec")
+_WELL = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 _LONGEST_CLAUSE = "lifecycle"
 
 
@@ -192,6 +195,37 @@ class _VerdictReceiver:
         if report.failed and _KIT in path.resolve().parents:
             collector_of(self._config).receive_uncollected(report)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Have a run fail that names a client and yet judges it by nothing."""
+        if exitstatus in _WELL and self._judges_nothing:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say why such a run failed."""
+        if self._judges_nothing:
+            terminalreporter.write_line(
+                f"{self._option_given} names a client, but this run has no tests of the contract; "
+                "add --pyargs contract_tests",
+                red=True,
+            )
+
+    @property
+    def _option_given(self) -> str:
+        """By which option the client was named when pytest was called, not in an ini file."""
+        given = {arg.partition("=")[0] for arg in map(str, self._config.invocation_params.args)}
+        return next((name for name in _CLIENT_OPTIONS if name in given), "")
+
+    @property
+    def _judges_nothing(self) -> bool:
+        return bool(
+            self._option_given
+            and not self._config.option.collectonly
+            and not self._config.pluginmanager.has_plugin("contract-verdicts")
+            # A plugin such as that of --last-failed may have left out all that was named.
+            and not any(_KIT.name in argument for argument in self._config.args)
+        )
+
 
 @pytest.fixture
 def auth_broker(request: pytest.FixtureRequest, _auth_broker_session: Any) -> Iterator[Broker]:
@@ -238,6 +272,27 @@ def contract_client_factory(pytestconfig: pytest.Config) -> ClientFactory | str:
     return target_from_options(pytestconfig)
 
 
+def _factory_of_session(request: pytest.FixtureRequest) -> ClientFactory | str:
+    """What the fixture returns. Raises TargetError if it cannot be a client's factory."""
+    from contract_tests.host.errors import name_of_class  # noqa: PLC0415 - only if used
+    from contract_tests.target import TargetError  # noqa: PLC0415 - only if used
+
+    found: ClientFactory | str = request.getfixturevalue("contract_client_factory")
+    # Its green threads never run while a server of ours waits in a real one.
+    patcher = sys.modules.get("eventlet.patcher")
+    if patcher is not None and patcher.is_monkey_patched("thread"):
+        raise TargetError(
+            "eventlet has patched this test run, in which no broker can run then; patch in the "
+            "client's module instead, or run `mockbroker check TARGET`"
+        )
+    if isinstance(found, str) or callable(found):
+        return found
+    raise TargetError(
+        f"the fixture contract_client_factory returned a {name_of_class(type(found))}; it must "
+        "return a factory, or the name of one: 'package.module:factory'"
+    )
+
+
 @pytest.fixture(scope="session")
 def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
     """The contract run that all clauses share."""
@@ -248,7 +303,7 @@ def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
 
     config = request.config
     program = program_from_options(config)
-    clients = program or PythonClients(request.getfixturevalue("contract_client_factory"))
+    clients = program or PythonClients(_factory_of_session(request))
     with rehearsed_run(clients, run_settings(config)) as run:
         collector_of(config).run = run
         yield run

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mockbroker.serving import echo
+from mockbroker.serving import echo, echo_or_raise
 from pytest_plugin.annotations import annotations_of, are_wanted
 from pytest_plugin.report import Report
 from pytest_plugin.terminal import Line, encodable, plain, render, width_of
@@ -17,15 +17,18 @@ __all__ = ["print_line", "print_report"]
 
 
 def print_report(report: Report) -> None:
-    """Print the report to stdout, in one piece and as wide as the terminal."""
+    """Print the report to stdout, in one piece and as wide as the terminal.
+
+    Raises OSError if it cannot be written; that nobody reads it is no such error.
+    """
     width = width_of(shutil.get_terminal_size((100, 24)).columns)
-    echo("\n".join(map(_styled, render(report, width))))
+    echo_or_raise("\n".join(map(_styled, render(report, width))))
     for line in annotations_of(report) if are_wanted() else ():
-        echo(encodable(line, sys.stdout.encoding))
+        echo_or_raise(encodable(line, sys.stdout.encoding))
 
 
 def print_line(line: Line) -> None:
-    """Print one more line to stdout."""
+    """Print one more line to stdout, if it can be written."""
     echo(_styled(line))
 
 

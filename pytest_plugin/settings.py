@@ -15,14 +15,14 @@ import pytest
 
 from contract_tests.program_driver import ProgramClients
 from contract_tests.run import RunSettings
-from contract_tests.target import TargetError, check_target
+from contract_tests.target import TargetError, check_target, file_of_target
 from mockbroker.escaping import printable_lines
 from mockbroker.profiles import ConfigError, profile_named
 from mockbroker.spec.catalogue import CATALOGUE, is_meant, patterns_in
 from mockbroker.spec.clause import Level
 from pytest_plugin.known import KnownFailures
 from pytest_plugin.known_file import read_known_failures
-from pytest_plugin.outputs import OUTPUTS, problem_with_output
+from pytest_plugin.outputs import OUTPUTS, problem_with_outputs
 
 __all__ = [
     "BUDGET_SECONDS",
@@ -80,7 +80,7 @@ def check_settings(config: pytest.Config) -> None:
     _seed(config)
     _budget(config)
     problem = problem_with(
-        **{name: option(config, name) for name in ("client", "profile", "only")},
+        **{name: option(config, name) for name in ("client", "profile", "only", "known")},
         files=output_files(config),
         command=option(config, "exec"),
         prefix="--contract-",
@@ -91,7 +91,14 @@ def check_settings(config: pytest.Config) -> None:
 
 
 def problem_with(
-    *, client: str, command: str, profile: str, only: str, files: Mapping[str, str], prefix: str
+    *,
+    client: str,
+    command: str,
+    profile: str,
+    only: str,
+    known: str,
+    files: Mapping[str, str],
+    prefix: str,
 ) -> str:
     """In one sentence, why a run with these options cannot begin; empty if it can.
 
@@ -112,11 +119,8 @@ def problem_with(
     for part in patterns_in(only):
         if not any(is_meant(known.id, part) for known in CATALOGUE):
             return f"{prefix}only {part!r} matches no clause; `mockbroker clauses` lists them"
-    for name, file in files.items():
-        problem = problem_with_output(file) if file else ""
-        if problem:
-            return f"{prefix}{name.replace('_', '-')} {file}: {problem}"
-    return ""
+    read = {"the client's file": file_of_target(client), "the file of known failures": known}
+    return problem_with_outputs(files, read, prefix)
 
 
 def output_files(config: pytest.Config) -> dict[str, str]:

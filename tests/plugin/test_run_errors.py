@@ -18,7 +18,7 @@ from contract_tests.budget import Budget, OutOfTime
 from contract_tests.shrinking import ShrinkLimit
 from contract_tests.verdicts import ContractBreached
 from mockbroker.spec.clause import Breach
-from tests.plugin.conftest import MODEL_CLIENT, verdicts
+from tests.plugin.conftest import MODEL_CLIENT, WARNINGS, verdicts
 
 BROKEN_KIT = """
     from contract_tests.scenario import Scenario
@@ -394,3 +394,54 @@ def test_what_a_target_says_is_escaped_in_an_error_message(check, pytester):
     assert result.returncode == 4
     assert not re.search(r"(?m)\x1b|^\s*::", result.stderr)
     assert r"a\x1b[31m" in result.stderr
+
+
+@pytest.mark.parametrize("found", ["None", "5", "pathlib.Path('acme.py')", "''"])
+def test_a_fixture_that_returns_no_factory_is_a_usage_error(contract, pytester, found):
+    pytester.makeconftest(
+        "import pathlib\n" + textwrap.dedent(FIXTURE.format(body=f"return {found}"))
+    )
+    result = contract(*QUICK)
+    assert result.ret == 4
+    assert "package.module:factory" in result.stdout.str()
+    assert "Traceback" not in result.stdout.str()
+
+
+def test_a_factory_that_ends_the_process_is_told_as_one(contract, pytester):
+    pytester.makeconftest(FIXTURE.format(body="import os; return lambda config: os._exit(0)"))
+    result = contract(*QUICK)
+    assert result.ret == 4
+    assert "(exit status 0)" in result.stdout.str()
+    assert "driver-test" not in result.stdout.str()
+
+
+def test_a_factory_is_forked_from_a_run_without_a_standard_stream(contract, pytester):
+    pytester.makepyfile(acme=MODEL_CLIENT.read_text(encoding="utf-8"))
+    body = "import sys; sys.path[:0] = ['.']; import acme; sys.stderr = None"
+    body += "; return acme.make_client"
+    pytester.makeconftest(FIXTURE.format(body=body))
+    result = contract(*QUICK, "--contract-json", "a.json", "-p", "no:terminal", "-s")
+    assert result.ret == 0
+    limits = report_in(pytester.path)["limits"]
+    assert any("threads that the run had started do not run there" in each for each in limits)
+
+
+def test_a_client_in_a_run_patched_by_eventlet_cannot_be_judged(contract, pytester):
+    pytester.makeconftest(
+        FIXTURE.format(body="import eventlet; eventlet.monkey_patch(); return 'acme.py'")
+    )
+    result = contract(*QUICK, "-W", "ignore")  # it warns that it is deprecated
+    assert result.ret == 4
+    assert "run `mockbroker check TARGET`" in result.stdout.str()
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "xdist"])
+@pytest.mark.parametrize("has_tests", [True, False])
+def test_a_client_that_is_named_without_the_contract_does_not_pass(pytester, has_tests, workers):
+    name = "test_own.py" if has_tests else "empty.py"
+    (pytester.path / name).write_text("def test_own(): pass\n", encoding="utf-8")
+    result = pytester.runpytest_subprocess(
+        *WARNINGS, "--contract-client", str(MODEL_CLIENT), *workers
+    )
+    assert result.ret == 4
+    assert "add --pyargs contract_tests" in result.stdout.str()
