@@ -19,10 +19,10 @@ def are_wanted() -> bool:
 def annotations_of(report: Report) -> Iterator[str]:
     """A line for each clause that is not kept: an error where it binds, else a warning.
 
-    Errors of the kit come first, and that the run was interrupted.
+    Errors of the kit come first, and that the run was cut short.
     """
-    if report.interrupted:
-        yield _command("error", "mockbroker", Conclusion.INTERRUPTED.value)
+    if report.conclusion in (Conclusion.INTERRUPTED, Conclusion.OUT_OF_TIME):
+        yield _command("error", "mockbroker", report.conclusion.value)
     for error in report.errors:
         yield _command("error", "mockbroker", error.reason)
     failed = {row.clause.id for row in report.failures}

@@ -39,6 +39,8 @@ def _message(report: Report) -> tuple[str, str]:
         return "error of the kit", _RED
     if report.failures:
         return f"{len(report.failures)} failed", _RED
+    if conclusion is Conclusion.OUT_OF_TIME:
+        return "out of time", _GREY
     if not conclusion.is_good:
         return "not tested", _GREY
     if conclusion is Conclusion.CONFORMS:

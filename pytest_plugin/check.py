@@ -105,8 +105,9 @@ def check(context: click.Context, /, target: str, **options: Any) -> None:
 
     A client in another language is driven by a program: --exec "node driver.js".
 
-    Exit status: 0 nothing failed, 1 the client does not conform, 2 interrupted, 3 the kit failed
-    or a report cannot be written, 4 usage error or unusable client, 5 nothing was tested.
+    Exit status: 0 nothing failed, 1 the client does not conform, 2 interrupted or out of time,
+    3 the kit failed or a report cannot be written, 4 usage error or unusable client, 5 nothing
+    was tested.
     """
     if not target and not options["command"]:
         raise click.UsageError("which client? Name a TARGET, or a program: --exec COMMAND")

@@ -50,10 +50,14 @@ def junit_xml_of(report: Report) -> str:
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
+_CUT_SHORT = {"interrupted": Conclusion.INTERRUPTED, "out of time": Conclusion.OUT_OF_TIME}
+
+
 def _troubles(report: Report) -> Iterator[tuple[str, str, str]]:
     """What went wrong with the run: kind, message and details of each."""
-    if report.interrupted:
-        yield "interrupted", Conclusion.INTERRUPTED.value, ""
+    for kind, conclusion in _CUT_SHORT.items():
+        if report.conclusion is conclusion:
+            yield kind, conclusion.value, ""
     for error in report.errors:
         yield Verdict.ERROR.value, error.reason, error.traceback
 

@@ -30,6 +30,7 @@ _CONCLUSIONS = {
     Conclusion.DRIVER_FAILED: "❔",
     Conclusion.NOTHING_TESTED: "❔",
     Conclusion.FAILED: "❌",
+    Conclusion.OUT_OF_TIME: "❔",
 }
 
 

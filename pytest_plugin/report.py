@@ -37,6 +37,7 @@ class Conclusion(str, enum.Enum):
     DRIVER_FAILED = "the driver failed"
     NOTHING_TESTED = "nothing was tested"
     FAILED = "does not conform"
+    OUT_OF_TIME = "out of time, a partial report"
     NO_VIOLATION_SEEN = "no violation seen"
     NOTHING_FAILED = "nothing failed in a partial run"
     CONFORMS = "conforms"
@@ -58,6 +59,7 @@ _EXIT_STATUSES = {
     Conclusion.DRIVER_FAILED: 4,
     Conclusion.NOTHING_TESTED: 5,
     Conclusion.FAILED: 1,
+    Conclusion.OUT_OF_TIME: 2,
 }
 
 
@@ -173,7 +175,11 @@ class Report:
             return Conclusion.DRIVER_FAILED
         if not any(row.verdict in _REACHED for row in self.rows):
             return Conclusion.NOTHING_TESTED
-        if self.failures or self.blocked:
+        if self.failures:
+            return Conclusion.FAILED
+        if self._ran_out:
+            return Conclusion.OUT_OF_TIME
+        if self.blocked:
             return Conclusion.FAILED
         if self.observed:
             return Conclusion.NO_VIOLATION_SEEN
@@ -196,7 +202,11 @@ class Report:
     @property
     def is_partial(self) -> bool:
         """Whether clauses were left out, so that nothing can be said of the client as a whole."""
-        return self.observed or self.interrupted or bool(self.left_out)
+        return self.observed or self.interrupted or self._ran_out or bool(self.left_out)
+
+    @property
+    def _ran_out(self) -> bool:
+        return self.out_of_time and bool(self.blocked)
 
     @property
     def left_out(self) -> tuple[Row, ...]:

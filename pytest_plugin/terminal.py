@@ -283,6 +283,7 @@ _HEADLINES = {
     Conclusion.DRIVER_FAILED: ("?", "THE DRIVER FAILED", "purple"),
     Conclusion.NOTHING_TESTED: ("?", "NOTHING WAS TESTED", "purple"),
     Conclusion.FAILED: ("✗", "DOES NOT CONFORM at level {level}", "red"),
+    Conclusion.OUT_OF_TIME: ("?", "OUT OF TIME, a partial report", "purple"),
     Conclusion.NO_VIOLATION_SEEN: ("✓", "no violation seen; {left_out} not exercised", "green"),
     Conclusion.NOTHING_FAILED: ("✓", "NOTHING FAILED at level {level}{known}", "green"),
     Conclusion.CONFORMS: ("✓", "CONFORMS at level {level}{known}", "green"),

@@ -9,9 +9,12 @@ import pytest
 from contract_tests.verdicts import Finding, Verdict
 from mockbroker.spec.catalogue import CATALOGUE
 from mockbroker.spec.clause import Level
+from pytest_plugin.badge import badge_of
+from pytest_plugin.junit_xml import junit_xml_of
 from pytest_plugin.kit_errors import KitError
 from pytest_plugin.known import KnownFailure, KnownFailures, Standing
-from pytest_plugin.report import ClientDescription, build_report
+from pytest_plugin.markdown import markdown_of
+from pytest_plugin.report import ClientDescription, Conclusion, build_report
 from pytest_plugin.terminal import plain, render, story, width_of
 
 MUST, SHOULD, PRACTICE = "request.method", "refresh.ahead", "signing.revoked"
@@ -208,6 +211,23 @@ def test_other_encodings_get_what_they_can_show():
 
 def test_the_width_is_kept_readable():
     assert [width_of(columns) for columns in (0, 20, 95, 400)] == [80, 80, 95, 120]
+
+
+def test_a_run_that_was_out_of_time_is_partial_and_does_not_blame_the_client():
+    unjudged = ("request.url", Verdict.NOT_TESTED, "out of time")
+    report = report_on(*whole(unjudged), run={"out_of_time": True})
+    assert (report.conclusion, report.exit_status) == (Conclusion.OUT_OF_TIME, 2)
+    assert (report.is_partial, report.conforms) == (True, False)
+    assert "  ? OUT OF TIME, a partial report: 55 passed, 1 not-tested" in told(report)
+    assert report.conclusion.value in markdown_of(report)
+    assert 'name="run: out of time"' in junit_xml_of(report)
+    assert ">out of time<" in badge_of(report)
+
+
+def test_what_failed_before_the_time_was_up_fails_the_run():
+    unjudged = ("request.url", Verdict.NOT_TESTED, "out of time")
+    report = report_on(*whole((MUST, FAILED), unjudged), run={"out_of_time": True})
+    assert (report.conclusion, report.is_partial) == (Conclusion.FAILED, True)
 
 
 def test_an_interrupted_run_conforms_to_nothing():
