@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import traceback
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -277,7 +278,14 @@ def _factory_of_session(request: pytest.FixtureRequest) -> ClientFactory | str:
     from contract_tests.host.errors import name_of_class  # noqa: PLC0415 - only if used
     from contract_tests.target import TargetError  # noqa: PLC0415 - only if used
 
-    found: ClientFactory | str = request.getfixturevalue("contract_client_factory")
+    try:
+        found: ClientFactory | str = request.getfixturevalue("contract_client_factory")
+    except TargetError:
+        raise
+    except (Exception, pytest.fail.Exception) as error:
+        raise TargetError(
+            f"the fixture contract_client_factory failed: {_in_words(error)}"
+        ) from error
     # Its green threads never run while a server of ours waits in a real one.
     patcher = sys.modules.get("eventlet.patcher")
     if patcher is not None and patcher.is_monkey_patched("thread"):
@@ -291,6 +299,17 @@ def _factory_of_session(request: pytest.FixtureRequest) -> ClientFactory | str:
         f"the fixture contract_client_factory returned a {name_of_class(type(found))}; it must "
         "return a factory, or the name of one: 'package.module:factory'"
     )
+
+
+def _in_words(error: BaseException) -> str:
+    """What a fixture raised; where, if pytest did not raise it itself."""
+    if isinstance(error, pytest.FixtureLookupError):
+        return f"fixture {error.argname!r} not found"
+    if isinstance(error, pytest.fail.Exception):  # such as that scopes do not fit
+        return str(error)
+    told = "".join(traceback.format_exception_only(type(error), error)).strip()
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{told} ({Path(last.filename).name}, line {last.lineno})"
 
 
 @pytest.fixture(scope="session")

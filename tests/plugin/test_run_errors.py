@@ -102,23 +102,41 @@ FIXTURE = """
 """
 
 
+def test_a_fixture_that_skips_leaves_each_clause_untested(contract, pytester):
+    pytester.makeconftest(FIXTURE.format(body="pytest.skip('no licence')"))
+    result = contract(*QUICK, "--contract-json", "a.json")
+    assert result.ret == 5
+    found = verdicts(pytester.path / "a.json")
+    assert found["request.method"] == found["request.url"] == "not-tested"
+    assert "no licence" in row(report_in(pytester.path), "request.url")["reason"]
+
+
 @pytest.mark.parametrize(
-    ("body", "verdict", "status"),
+    ("conftest", "told"),
     [
-        ("raise OSError('no\\x1b[31m licence')", "error", 3),
-        ("pytest.skip('no licence')", "not-tested", 5),
+        (FIXTURE.format(body="raise OSError('no\\x1b[31m licence')"), "OSError: no"),
+        (FIXTURE.format(body="return nowhere"), "NameError: name 'nowhere' is not defined"),
+        (
+            FIXTURE.replace("factory()", "factory(tmp_path)").format(body="return tmp_path"),
+            "ScopeMismatch",
+        ),
+        (
+            FIXTURE.replace("factory()", "factory(nowhere)").format(body="return nowhere"),
+            "fixture 'nowhere' not found",
+        ),
     ],
 )
-def test_what_a_fixture_of_the_session_raises_is_a_verdict_on_each_clause(
-    contract, pytester, body, verdict, status
+def test_a_fixture_of_the_users_that_fails_is_no_error_of_the_kit(
+    contract, pytester, conftest, told
 ):
-    pytester.makeconftest(FIXTURE.format(body=body))
-    result = contract(*QUICK, "--contract-json", "a.json")
-    assert result.ret == status
-    found = verdicts(pytester.path / "a.json")
-    assert found["request.method"] == found["request.url"] == verdict
-    assert "licence" in row(report_in(pytester.path), "request.url")["reason"]
-    assert "\x1b[31m licence" not in result.stdout.str()
+    pytester.makeconftest(conftest)
+    result = contract(*QUICK)
+    output = result.stdout.str() + result.stderr.str()
+    assert result.ret == 4, output
+    assert "the fixture contract_client_factory failed: " in output
+    assert told in output
+    assert "authors of mockbroker" not in output
+    assert "\x1b[31m licence" not in output
 
 
 SPOILED = {
