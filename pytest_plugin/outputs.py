@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -47,6 +48,8 @@ def problem_with_output(file: str) -> str:
             return "there is no such folder"
         if Path(file).is_dir():
             return "this is a folder; name a file"
+        if not os.access(file if Path(file).exists() else Path(file).resolve().parent, os.W_OK):
+            return "there is no permission to write it"
     except OSError as error:  # such as a name that is too long
         return _reason(error)
     return ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -227,3 +229,16 @@ def test_a_form_that_fails_takes_no_other_along(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"html: the kit failed: ValueError: a number\\x1b\[31m$"):
         write_outputs(report(*FOUND), {**files, "json": str(tmp_path / "gone" / "a.json")})
     assert {path.name for path in tmp_path.iterdir()} == {"junit_xml", "markdown", "badge"}
+
+
+def test_a_file_that_may_not_be_written_is_told_before_the_run():
+    program = (
+        "import os\n"
+        "from pytest_plugin.outputs import problem_with_output\n"
+        "if os.getuid() == 0: os.setuid(65534)  # root may write anywhere\n"
+        "print(problem_with_output('/contract.json'))\n"
+    )
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "there is no permission to write it\n"
