@@ -234,7 +234,7 @@ class _Tree:
         """Whether the root, if it is the calling process, has a child that is yet to be reaped.
 
         To read the process table takes a while, in which what forks and ends at once, again and
-        again, is overlooked. The kernel overlooks nobody whom a subreaper has adopted.
+        again, is overlooked. The kernel counts every process that a subreaper has adopted.
         """
         if self._root != os.getpid() or not hasattr(os, "waitid"):
             return False

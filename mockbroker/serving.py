@@ -344,7 +344,7 @@ def escape_what_cannot_be_shown() -> None:
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print a text, coloured only where colours are wanted; once nobody reads it, to nowhere.
+    """Print a text, coloured only where colours are wanted; lost once its reader is gone.
 
     It goes to nowhere as well if it cannot be written, as to a full disk.
     """

@@ -163,7 +163,7 @@ class HostedClient:
     def _at_once(self, operation: Callable[[], Any], count: int) -> list[Result]:
         if _is_coroutine_function(operation):
             return self._gathered([operation] * count, operation)
-        # Looked up anew each time: where a client has patched them, these are its green threads.
+        # Looked up at each use: where a client has patched them, these are its green threads.
         results = [Result()] * count
         start = threading.Barrier(count)
 

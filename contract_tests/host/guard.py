@@ -205,7 +205,7 @@ def _real_folder(folder: str) -> str:
 
     `os.path.realpath` asks for each folder on the way by its whole path, which takes forever in a
     thousand folders below each other. Raises OSError where the kernel does not say the path,
-    because it has more than 4096 bytes: nobody can name that by a path either.
+    because it has more than 4096 bytes: no path names such a file either.
     """
     if not _KNOWS_PATHS:
         return os.path.realpath(folder)
