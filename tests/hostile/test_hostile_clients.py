@@ -11,14 +11,22 @@ from pathlib import Path
 import pytest
 
 from contract_tests.verdicts import Verdict
-from tests.hostile import more_clients
-from tests.hostile.clients import CRASHES, HANGS, ODD, SOUND
+from tests.hostile import (
+    endings,
+    frameworks,
+    process_state,
+    processes,
+    spoilt_processes,
+    values,
+)
+from tests.hostile.kinds import BREAKS_ITS_PROCESS, CRASHES, HANGS, ODD, SOUND
 from tests.mutants.kit import verdicts_on
 from tests.processes import MARK, left_behind, new_mark
 
 pytestmark = pytest.mark.slow
 
-FILE, MORE = (Path(__file__).with_name(name) for name in ("clients.py", "more_clients.py"))
+HERE = Path(__file__).parent
+MODULES = (endings, frameworks, process_state, processes, spoilt_processes, values)
 CLAUSES = (
     "response.documented",
     "cache.reuse",
@@ -35,6 +43,14 @@ def state_of_this_process():
     return environment, Path.cwd(), {thread.name for thread in threading.enumerate()}
 
 
+def place_of(target):
+    """A file with a factory, or the factory of that name, as a target that the host can import."""
+    if isinstance(target, Path):
+        return str(target)
+    module = next(module for module in MODULES if hasattr(module, target))
+    return f"{module.__file__}:{target}"
+
+
 @pytest.fixture
 def judged(monkeypatch):
     """Judge a client by name; nothing of it may be left, in this process or in any other."""
@@ -44,16 +60,14 @@ def judged(monkeypatch):
 
     def judge(target, clauses=CLAUSES, deadline=20.0):
         settings = {"examples": 1, "deadline": deadline, "patience": deadline}
-        file = MORE if hasattr(more_clients, str(target)) else FILE
-        place = str(target) if isinstance(target, Path) else f"{file}:{target}"
-        return verdicts_on(place, only=clauses, **settings)
+        return verdicts_on(place_of(target), only=clauses, **settings)
 
     yield judge
     assert not left_behind(mark)
     assert state_of_this_process() == before
 
 
-@pytest.mark.parametrize("name", [*SOUND, *more_clients.SOUND])
+@pytest.mark.parametrize("name", SOUND)
 def test_what_is_sound_is_judged_like_any_other(name, judged):
     if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
         pytest.skip(f"{NEEDS[name]} is not installed")
@@ -67,7 +81,7 @@ def test_green_threads_are_threads(framework, judged):
     if importlib.util.find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")
     clauses = (*CLAUSES, "cache.thread-safe", "cache.single-flight", "errors.timeout")
-    assert judged(FILE.with_name(f"{framework}_client.py"), clauses) == {}
+    assert judged(HERE / f"{framework}_client.py", clauses) == {}
 
 
 @pytest.mark.parametrize("module", ["trio_client", "two_loops_client"])
@@ -75,7 +89,7 @@ def test_a_client_that_is_written_for_trio_runs_in_trio(module, judged):
     if importlib.util.find_spec("trio") is None:
         pytest.skip("trio is not installed")
     clauses = (*CLAUSES, "cache.thread-safe", "cache.single-flight", "errors.timeout")
-    found = judged(FILE.with_name(f"{module}.py"), clauses)
+    found = judged(HERE / f"{module}.py", clauses)
     assert {name: verdict for name, (verdict, _) in found.items()} == {
         "signing.bearer": Verdict.NOT_APPLICABLE
     }
@@ -92,7 +106,7 @@ def test_what_ends_its_process_is_a_crash_that_says_how(name, judged):
     )
 
 
-@pytest.mark.parametrize("name", more_clients.BREAKS_ITS_PROCESS)
+@pytest.mark.parametrize("name", BREAKS_ITS_PROCESS)
 def test_what_breaks_its_process_is_a_crash(name, judged):
     found = judged(name, (*CLAUSES, "cache.thread-safe"))
     crashes = [why for verdict, why in found.values() if verdict is Verdict.CRASH]
@@ -122,7 +136,7 @@ def test_what_does_not_come_back_is_a_hang(name, judged):
     assert verdicts <= {Verdict.HANG, Verdict.NOT_TESTED}
 
 
-@pytest.mark.parametrize("name", [*ODD, *more_clients.ODD])
+@pytest.mark.parametrize("name", ODD)
 def test_whatever_a_client_returns_or_raises_leads_to_verdicts(name, judged):
     found = judged(name)
     assert set(found) <= set(CLAUSES)
