@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contract_tests.outcome import GET_TOKEN, Outcome
 from contract_tests.scenario import Scenario
 from contract_tests.stage import Stage
-from contract_tests.strategies import b64tokens, json_values, mixed_case
+from contract_tests.strategies import b64tokens, json_values, mixed_case, text_of
 from contract_tests.verdicts import NotTested
 from mockbroker.answers import TokenAnswer
 from mockbroker.spec.credentials import Credentials
@@ -90,7 +90,7 @@ _TELLING_TOKENS = ("a", "-._~+/x==", "0", "Bearer", "null", "a" * 4096)
 @pytest.mark.contract_clause("response.unknown-members")
 def test_unknown_members(scenario: Scenario) -> None:
     """Members that nobody documented change nothing."""
-    names = st.text("abcdefghijklmnopqrstuvwxyz_", max_size=8).map("x_".__add__)
+    names = text_of("abcdefghijklmnopqrstuvwxyz_", max_size=8).map("x_".__add__)
     extras = st.dictionaries(names, json_values(), min_size=1, max_size=4)
 
     def play(drawn: tuple[Mapping[str, object], str]) -> None:

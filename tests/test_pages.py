@@ -28,7 +28,7 @@ PAGES = [
     ROOT / "examples" / "README.md",
     ROOT / "examples" / "drivers" / "README.md",
 ]
-FIRST_PAGES = ("README.md", "docs/index.md", "docs/offline.md")
+FIRST_PAGES = ("README.md", "docs/offline.md")
 """What every newcomer pastes."""
 NOT_TO_BE_RUN = {"eval-rst", "toctree", "literalinclude", "include", "text"}
 """Sphinx's directives, and what is shown only."""

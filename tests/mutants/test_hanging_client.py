@@ -81,6 +81,7 @@ class HangsAtRefresh(TokenManager):
 
 
 @pytest.mark.slow
+@pytest.mark.whole_proof
 def test_a_client_that_hangs_only_at_refresh_is_judged_clause_by_clause():
     found = verdicts_on(lambda config: make(HangsAtRefresh, config), deadline=0.5, patience=0.5)
     verdicts = {verdict for verdict, _ in found.values()}

@@ -88,7 +88,10 @@ def test_the_report_tells_the_version_of_a_client_that_has_one(installed, check,
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
-    [("-n", "2"), ("-p", "randomly", "-p", "no:cacheprovider")],
+    [
+        ("-n", "2"),
+        pytest.param(("-p", "randomly", "-p", "no:cacheprovider"), marks=pytest.mark.whole_proof),
+    ],
     ids=" ".join,
 )
 def test_the_whole_contract_gets_the_same_verdicts(contract, check, pytester, arguments):
