@@ -69,7 +69,7 @@ class PythonClients:
         """Held while the host is started or asked: scenarios that wait are played by threads."""
         self._short_seconds = _SHORT_SECONDS
         self.closing_seconds = _ALL_CLOSING_SECONDS
-        """How many seconds slow closes may take yet; then clients are no longer closed."""
+        """The seconds that are left for slow closes; without any, clients are no longer closed."""
 
     def live_in(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
         """Have the clients live in these folders; called once, before anything else."""

@@ -147,7 +147,7 @@ def end_descendants(*, grace_seconds: float = 5.0, reap: Callable[[], None] = re
 def end_users_of(folder: Path) -> None:
     """Kill what has a folder in its environment or works in it, and wait until it has ended.
 
-    For a tree whose root was killed, so that nobody has adopted what is left of it. The calling
+    For a tree whose root was killed, so that init adopted what is left of it. The calling
     process and its ancestors are spared. Finds nothing where there is no /proc.
     """
     spared, until = _own_line(), _seconds() + _KILLING_SECONDS

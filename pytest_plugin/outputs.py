@@ -49,7 +49,7 @@ def problem_with_output(file: str) -> str:
         if Path(file).is_dir():
             return "this is a folder; name a file"
         if not os.access(file if Path(file).exists() else Path(file).resolve().parent, os.W_OK):
-            return "there is no permission to write it"
+            return "permission denied"
     except OSError as error:  # such as a name that is too long
         return _reason(error)
     return ""

@@ -19,7 +19,7 @@ __all__ = ["print_line", "print_report"]
 def print_report(report: Report) -> None:
     """Print the report to stdout, in one piece and as wide as the terminal.
 
-    Raises OSError if it cannot be written; that its reader is gone is no such error.
+    Raises OSError if it cannot be written, unless only because its reader is gone.
     """
     width = width_of(shutil.get_terminal_size((100, 24)).columns)
     echo_or_raise("\n".join(map(_styled, render(report, width))))

@@ -356,3 +356,10 @@ def get(query=""):
 
 get()
 """.strip()
+
+
+def test_the_status_of_an_app_that_fails_outweighs_a_report_that_cannot_be_written(pytester):
+    command = ("audit", "--json", "/dev/full", "--", "sh", "-c", "exit 7")
+    done = pytester.run(sys.executable, "-m", "mockbroker", *command)
+    assert done.ret == 7
+    done.stderr.fnmatch_lines(["*/dev/full: No space left on device*"])

@@ -241,4 +241,4 @@ def test_a_file_that_may_not_be_written_is_told_before_the_run():
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout == "there is no permission to write it\n"
+    assert done.stdout == "permission denied\n"

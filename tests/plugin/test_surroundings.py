@@ -20,8 +20,12 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a shell")
 
 
 def shell(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run(["/bin/sh", "-c", script], folder, **environment)
+
+
+def run(command: list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - our own program
-        ["/bin/sh", "-c", script],
+        command,
         cwd=folder,
         env={**os.environ, **environment},
         capture_output=True,
@@ -67,15 +71,7 @@ def test_a_target_may_have_the_name_of_a_module_of_python(check, pytester, name)
         "import sys; sys.path[:] = filter(None, sys.path); from mockbroker.cli import main; main()"
     )
     arguments = ["check", f"{name}.py", *ONE_CLAUSE.split()]
-    done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-c", script, *arguments],
-        cwd=pytester.path,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run([sys.executable, "-c", script, *arguments], pytester.path, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
