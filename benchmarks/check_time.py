@@ -19,7 +19,7 @@ from typing import Any
 
 import requests.adapters
 
-from mockbroker.cli import cli
+from mockbroker.cli.commands import cli
 
 __all__ = ["main"]
 
@@ -73,7 +73,7 @@ def check_by_pytest(workers: int) -> float:
     """Seconds of a contract run by pytest, in that many workers; 0 is without them."""
     began = now()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-n", str(workers)]
-    command += ["--pyargs", "contract_tests", "--contract-client", MODEL]
+    command += ["--pyargs", "mockbroker_contract", "--contract-client", MODEL]
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
     return now() - began
 

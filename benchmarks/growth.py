@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mockbroker import Broker, Credentials, Exchange
-from mockbroker.console import exchange_lines
-from mockbroker.journal_file import JournalFile
-from mockbroker.spec.messages import Headers, Request
+from mockbroker.cli.console import exchange_lines
+from mockbroker.cli.journal_file import JournalFile
+from mockbroker.model.messages import Headers, Request
 
 __all__ = ["main"]
 

@@ -17,7 +17,7 @@ __all__ = ["main"]
 
 ROUNDS = 11
 TESTS = 500
-ALONE = ("-p", "no:cacheprovider", "-p", "pytest_plugin.plugin")
+ALONE = ("-p", "no:cacheprovider", "-p", "pytest_mockbroker.plugin")
 WITHOUT = ("-p", "no:cacheprovider")
 
 ONE_TEST = "def test_it(): pass"

@@ -24,7 +24,7 @@ import waitress.server  # type: ignore[import-untyped]
 import werkzeug.serving
 
 from mockbroker import Broker, Credentials, Server
-from mockbroker.app import Mounts, create_app
+from mockbroker.server.application import Mounts, create_app
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -44,7 +44,7 @@ def make_client(config):
 def report_on(target: Path, report: Path, *options: str) -> dict[str, Any]:
     """The JSON report of a contract run by pytest."""
     report.unlink(missing_ok=True)
-    contract = ("--pyargs", "contract_tests", "--contract-client", str(target))
+    contract = ("--pyargs", "mockbroker_contract", "--contract-client", str(target))
     settings = ("--contract-examples", EXAMPLES, "--contract-json", str(report))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *contract, *settings, *options],

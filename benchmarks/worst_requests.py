@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mockbroker import Credentials
-from mockbroker.serving import ServeSettings, listening
+from mockbroker.cli.serve import ServeSettings, listening
 
 __all__ = ["TARGET_SECONDS", "main", "processor_seconds", "serving_broker", "worst_requests"]
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from textwrap import dedent, wrap
 from typing import Any
 
-from mockbroker.spec.catalogue import CATALOGUE
-from mockbroker.spec.clause import Clause, Level, Source
-from mockbroker.spec.guidance import GUIDANCE
+from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.contract.clause import Clause, Level, Source
+from mockbroker.contract.guidance import GUIDANCE
 from tests.mutants.defects import MUTANTS
 
 if sys.version_info >= (3, 11):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mockbroker.spec.catalogue import CATALOGUE
+from mockbroker.contract.catalogue import CATALOGUE
 from tests.mutants.defects import MUTANTS
 from tests.mutants.sound import SOUND
 

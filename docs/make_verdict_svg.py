@@ -12,9 +12,9 @@ import tempfile
 from html import escape
 from pathlib import Path
 
-from contract_tests.verdicts import Finding, Verdict
-from pytest_plugin.report import ClientDescription, build_report
-from pytest_plugin.terminal import Line, render
+from mockbroker.report.finding import Finding, Verdict
+from mockbroker.report.report import ClientDescription, build_report
+from mockbroker.report.terminal import Line, render
 
 CLIENT = "examples/model_client.py"
 LINE_HEIGHT, CHARACTER_WIDTH, MARGIN = 18, 8.0, 16

@@ -16,8 +16,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from docs.clause_pages import STORIES
-from mockbroker.cli import cli
-from mockbroker.spec.catalogue import CATALOGUE
+from mockbroker.cli.commands import cli
+from mockbroker.contract.catalogue import CATALOGUE
 from tests.mutants.defects import MUTANTS
 
 __all__ = ["main"]

@@ -6,22 +6,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mockbroker.answers import TokenAnswer
-    from mockbroker.broker import Broker
-    from mockbroker.certificates import ServerCertificate, throw_away_certificate
-    from mockbroker.clock import Clock
-    from mockbroker.faults import Fault
-    from mockbroker.journal import Journal
-    from mockbroker.profiles import ConfigError
-    from mockbroker.server import Server
-    from mockbroker.spec.clause import Level
-    from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
-    from mockbroker.spec.exchange import Exchange
-    from mockbroker.spec.profile import Profile
+    from mockbroker.broker.answers import TokenAnswer
+    from mockbroker.broker.broker import Broker
+    from mockbroker.broker.clock import Clock
+    from mockbroker.broker.faults import Fault
+    from mockbroker.broker.journal import Journal
+    from mockbroker.broker.profiles import ConfigError
+    from mockbroker.contract.clause import Level
+    from mockbroker.model.client import ClientConfig
+    from mockbroker.model.credentials import AccessToken, Credentials, TokenState
+    from mockbroker.model.exchange import Exchange
+    from mockbroker.model.profile import Profile
+    from mockbroker.server.certificates import ServerCertificate, throw_away_certificate
+    from mockbroker.server.listener import Server
 
 __all__ = [
     "AccessToken",
     "Broker",
+    "ClientConfig",
     "Clock",
     "ConfigError",
     "Credentials",
@@ -38,21 +40,22 @@ __all__ = [
 ]
 
 _PLACES = {
-    "AccessToken": "mockbroker.spec.credentials",
-    "Broker": "mockbroker.broker",
-    "Clock": "mockbroker.clock",
-    "ConfigError": "mockbroker.profiles",
-    "Credentials": "mockbroker.spec.credentials",
-    "Exchange": "mockbroker.spec.exchange",
-    "Fault": "mockbroker.faults",
-    "Journal": "mockbroker.journal",
-    "Level": "mockbroker.spec.clause",
-    "Profile": "mockbroker.spec.profile",
-    "Server": "mockbroker.server",
-    "ServerCertificate": "mockbroker.certificates",
-    "TokenAnswer": "mockbroker.answers",
-    "TokenState": "mockbroker.spec.credentials",
-    "throw_away_certificate": "mockbroker.certificates",
+    "AccessToken": "mockbroker.model.credentials",
+    "Broker": "mockbroker.broker.broker",
+    "ClientConfig": "mockbroker.model.client",
+    "Clock": "mockbroker.broker.clock",
+    "ConfigError": "mockbroker.broker.profiles",
+    "Credentials": "mockbroker.model.credentials",
+    "Exchange": "mockbroker.model.exchange",
+    "Fault": "mockbroker.broker.faults",
+    "Journal": "mockbroker.broker.journal",
+    "Level": "mockbroker.contract.clause",
+    "Profile": "mockbroker.model.profile",
+    "Server": "mockbroker.server.listener",
+    "ServerCertificate": "mockbroker.server.certificates",
+    "TokenAnswer": "mockbroker.broker.answers",
+    "TokenState": "mockbroker.model.credentials",
+    "throw_away_certificate": "mockbroker.server.certificates",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from mockbroker.signals import hold_signals
+from mockbroker.processes.signals import hold_signals
 
 __all__ = ["main"]
 
@@ -12,7 +12,7 @@ __all__ = ["main"]
 def main() -> NoReturn:
     """Run the command line and end the process; a signal waits until what it ends is loaded."""
     hold_signals()
-    from mockbroker.cli import main as run  # noqa: PLC0415 - it takes long enough for a signal
+    from mockbroker.cli.commands import main as run  # noqa: PLC0415 - it takes long enough for a signal
 
     run()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mockbroker.spec.catalogue import CATALOGUE
+from mockbroker.contract.catalogue import CATALOGUE
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from mockbroker.tokens import TOKEN_LIMIT
+from mockbroker.broker.tokens import TOKEN_LIMIT
 from tests.wire_fuzz import (
     CLIENT,
     THREADS,

@@ -11,8 +11,8 @@ from docs.clause_pages import clause_page, read_bugs, read_stories, write_clause
 from docs.make_client_matrix import CLIENTS, REPORTS
 from docs.make_client_matrix import page as client_matrix
 from docs.make_kill_matrix import page as kill_matrix
-from mockbroker.spec.catalogue import CATALOGUE
-from mockbroker.spec.guidance import GUIDANCE
+from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.contract.guidance import GUIDANCE
 from tests.mutants.defects import MUTANTS
 from tests.mutants.sound import SOUND
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contract_tests.target import Target, TargetError, load_target
+from mockbroker_contract.drivers.target import Target, TargetError, load_target
 from tests.mutants.kit import verdicts_on
 
 PATIENCE = 12.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mockbroker.spec.catalogue import CATALOGUE
+from mockbroker.contract.catalogue import CATALOGUE
 
 FOLDER = Path(__file__).parents[1] / "docs" / "findings"
 PAGES = sorted(path for path in FOLDER.glob("*.md") if path.name != "README.md")
@@ -40,7 +40,7 @@ def test_a_page_names_the_pinned_release_and_clauses_that_exist(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_script_needs_no_kit(page):
     script = page.with_suffix(".py").read_text(encoding="utf-8")
-    for kit in ("mockbroker", "contract_tests", "pytest_plugin", "freezegun"):
+    for kit in ("mockbroker", "mockbroker_contract", "pytest_mockbroker", "freezegun"):
         assert kit not in script
 
 

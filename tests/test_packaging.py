@@ -28,10 +28,12 @@ def test_the_wheel_holds_the_three_packages_and_nothing_else(distributions):
     (wheel,) = distributions.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == {"mockbroker", "contract_tests", "pytest_plugin"}
+    assert tops == {"mockbroker", "mockbroker_contract", "pytest_mockbroker"}
     for package in tops:
         assert f"{package}/py.typed" in names
-    assert {"pytest_plugin/check.ini", "pytest_plugin/templates/report.html.jinja"} <= set(names)
+    assert {"pytest_mockbroker/check.ini", "mockbroker/report/templates/report.html.jinja"} <= set(
+        names
+    )
 
 
 def test_the_sdist_holds_what_the_tests_need(distributions):
@@ -53,7 +55,7 @@ def test_the_command_checks_a_client(installed, elsewhere):
 def test_pytest_checks_a_client(installed, elsewhere):
     words = (
         "--pyargs",
-        "contract_tests",
+        "mockbroker_contract",
         "--contract-client",
         "acme.py",
         "--contract-examples",

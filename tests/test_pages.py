@@ -17,7 +17,7 @@ from typing import Protocol
 
 import pytest
 
-from mockbroker.profiles import profile_named
+from mockbroker.broker.profiles import profile_named
 from tests.environments import clean_environment, environment_with_wheel, run
 
 ROOT = Path(__file__).parents[1]
@@ -190,7 +190,7 @@ PLANS: dict[str, list[Step | NotRun]] = {
         recipe,
         recipe,
         partial(pasted, shows=("CONFORMS at level MUST",)),
-        partial(saved, name="pytest.ini", then="pytest --pyargs contract_tests"),
+        partial(saved, name="pytest.ini", then="pytest --pyargs mockbroker_contract"),
         partial(pasted, shows=("known.toml written",)),
     ],
     "docs/offline.md": [

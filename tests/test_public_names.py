@@ -9,13 +9,13 @@ import sys
 
 import pytest
 
-import contract_tests
 import mockbroker
-import pytest_plugin
+import mockbroker_contract
+import pytest_mockbroker
 
 MODULES = [
     module.name
-    for package in (mockbroker, contract_tests, pytest_plugin)
+    for package in (mockbroker, mockbroker_contract, pytest_mockbroker)
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     if not module.name.endswith("__main__")
 ]

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 import pytest
 
-from mockbroker.cli import cli
-from pytest_plugin.audit import audit
-from pytest_plugin.check import check
-from pytest_plugin.compare import compare
-from pytest_plugin.driver_test import driver_test
+from mockbroker.cli.audit import audit
+from mockbroker.cli.commands import cli
+from mockbroker.cli.compare import compare
+from pytest_mockbroker.check import check
+from pytest_mockbroker.driver_test import driver_test
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mockbroker.spec.catalogue import CATALOGUE
+from mockbroker.contract.catalogue import CATALOGUE
 from released_bugs.cases import BUGGY, FIXED, NEWEST, CaseError, Release, read_cases
 from released_bugs.checks import Result
 from released_bugs.page import Checked, page

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.worst_requests import worst_requests
-from mockbroker import intake, server
-from mockbroker.app import BODY_LIMIT_BYTES
-from mockbroker.spec.forms import LOOKED_AT_BYTES, PARAMETER_LIMIT
+from mockbroker.model.forms import LOOKED_AT_BYTES, PARAMETER_LIMIT
+from mockbroker.server import intake, listener
+from mockbroker.server.application import BODY_LIMIT_BYTES
 from tests.test_wire_fuzz import SEEDS, STREAMS
 from tests.wire_fuzz import CHECK_EVERY
 
@@ -24,9 +24,9 @@ def test_the_bounds_are_those_of_the_server():
         f"{intake.FRAMING_LIMIT_BYTES // KIB} KiB",
         f"{LOOKED_AT_BYTES // KIB} KiB, {PARAMETER_LIMIT} parameters",
         f"{intake.REQUEST_LIMIT_SECONDS:g} s",
-        f"{server.HANDSHAKE_LIMIT_SECONDS:g} s",
+        f"{listener.HANDSHAKE_LIMIT_SECONDS:g} s",
         f"{intake.IDLE_LIMIT_SECONDS:g} s",
-        f"{server.CONNECTION_LIMIT}",
+        f"{listener.CONNECTION_LIMIT}",
     ]
 
 

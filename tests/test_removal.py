@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from contract_tests.removal import remove_tree
+from mockbroker_contract.drivers.removal import remove_tree
 
 
 @pytest.fixture

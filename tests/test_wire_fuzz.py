@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mockbroker.wire import Connection
+from mockbroker.server.wire import Connection
 from tests.wire_fuzz import MalformedError, fuzz_in_process, fuzz_sockets, responses_in
 
 SEEDS = range(10)

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from mockbroker import Broker, Credentials, Server
-from mockbroker.app import REQUEST_KEY, Mounts, create_app
-from mockbroker.pool import Phase
-from mockbroker.wire import Connection
+from mockbroker.server.application import REQUEST_KEY, Mounts, create_app
+from mockbroker.server.pool import Phase
+from mockbroker.server.wire import Connection
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contract_tests.client import ClientConfig
 from examples.model_client import ApiClient, TokenManager
+from mockbroker import ClientConfig
 
 
 def make_client(config: ClientConfig) -> ApiClient:

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from mockbroker import Fault
-from mockbroker.console import LONGEST_TARGET, exchange_lines
+from mockbroker.cli.console import LONGEST_TARGET, exchange_lines
 
 GRANT = {"grant_type": "client_credentials"}
 SHOP = ("shop", "s3cr:et")
@@ -50,8 +50,8 @@ def test_a_long_target_is_cut_and_a_secret_that_is_cut_in_two_is_hidden(broker, 
 WITHOUT_DESCRIPTORS = r"""
 import resource
 from mockbroker import Broker, Credentials
-from mockbroker.console import exchange_lines
-from mockbroker.spec.messages import Request
+from mockbroker.cli.console import exchange_lines
+from mockbroker.model.messages import Request
 
 broker = Broker(credentials=Credentials("shop", "s3cr:et"))
 resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mockbroker import Profile
-from mockbroker.curl import UnreadableRequestError, parse_curl, parse_raw
-from mockbroker.explain import explain_text
-from mockbroker.spec.profile import AUTOGRAB
+from mockbroker.cli.explain import explain_text
+from mockbroker.cli.pasted_request import UnreadableRequestError, parse_curl, parse_raw
+from mockbroker.model.profile import AUTOGRAB
 
 URL = "http://h/request-token"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mockbroker import Fault
-from mockbroker.faults import FaultScript
+from mockbroker.broker.faults import FaultScript
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import pytest
 import requests
 
 from mockbroker import Broker, Credentials
-from mockbroker.console import exchange_lines
-from mockbroker.journal_file import JournalFile
-from mockbroker.spec.messages import Headers, Request
-from mockbroker.spec.value_index import ValueIndex
+from mockbroker.cli.console import exchange_lines
+from mockbroker.cli.journal_file import JournalFile
+from mockbroker.model.messages import Headers, Request
+from mockbroker.model.value_index import ValueIndex
 
 SHOP = Credentials("shop", "s3cr:et-of-the-shop")
 ORIGIN = "http://127.0.0.1"

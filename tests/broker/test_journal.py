@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from mockbroker.journal import Journal
-from mockbroker.spec.exchange import Endpoint, Exchange
-from mockbroker.spec.messages import Request
+from mockbroker.broker.journal import Journal
+from mockbroker.model.exchange import Endpoint, Exchange
+from mockbroker.model.messages import Request
 
 
 def exchange(number: int) -> Exchange:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockbroker import Broker, Credentials
-from mockbroker.journal_file import JournalFile
-from mockbroker.spec.messages import Headers, Request
+from mockbroker.cli.journal_file import JournalFile
+from mockbroker.model.messages import Headers, Request
 
 SHOP = Credentials("shop", "s3cr:et")
 LATIN_1 = st.text(st.characters(max_codepoint=255), max_size=50)

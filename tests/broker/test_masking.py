@@ -21,9 +21,9 @@ import click
 import pytest
 
 from mockbroker import Broker, Credentials
-from mockbroker.console import exchange_lines
-from mockbroker.journal_file import JournalFile
-from pytest_plugin.broker_session import traffic_of
+from mockbroker.cli.console import exchange_lines
+from mockbroker.cli.journal_file import JournalFile
+from pytest_mockbroker.broker_session import traffic_of
 from tests.broker.wires import connect
 
 CREDENTIALS = {

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mockbroker import Broker, Credentials
-from mockbroker.observation import Observation
-from mockbroker.spec.judges import TRACE_JUDGES
-from mockbroker.spec.messages import Headers, Request
+from mockbroker.broker.observation import Observation
+from mockbroker.contract.judges import TRACE_JUDGES
+from mockbroker.model.messages import Headers, Request
 
 SHOP = Credentials("shop", "s3cr:et")
 BASIC = "Basic c2hvcDpzM2NyOmV0"

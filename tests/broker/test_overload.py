@@ -66,7 +66,7 @@ def test_few_descriptors_and_many_idle_connections_keep_nobody_from_an_answer(li
 
 @pytest.mark.parametrize("first", [b"", HELLO[:1], HELLO])
 def test_silent_tls_connections_are_closed_like_silent_plain_ones(tmp_path, monkeypatch, first):
-    monkeypatch.setattr("mockbroker.server.CONNECTION_LIMIT", 8)
+    monkeypatch.setattr("mockbroker.server.listener.CONNECTION_LIMIT", 8)
     with (
         Broker().running(tls=throw_away_certificate(tmp_path)) as broker,
         closing_all(connections(broker.api_url, 30, first)),
@@ -91,13 +91,13 @@ def test_a_kept_tls_connection_is_not_closed_while_there_is_room(tmp_path):
 
 
 def test_a_burst_of_silent_connections_beyond_the_limit_makes_way(monkeypatch):
-    monkeypatch.setattr("mockbroker.server.CONNECTION_LIMIT", 4)
+    monkeypatch.setattr("mockbroker.server.listener.CONNECTION_LIMIT", 4)
     with Broker().running() as broker, closing_all(connections(broker.api_url, 60)):
         assert requests.get(broker.api_url, timeout=5).status_code == 401
 
 
 def test_peers_that_do_not_read_their_answers_make_way(monkeypatch):
-    monkeypatch.setattr("mockbroker.server.CONNECTION_LIMIT", 3)
+    monkeypatch.setattr("mockbroker.server.listener.CONNECTION_LIMIT", 3)
     with Broker().running() as broker:
         deaf = connections(broker.api_url, 3)
         with closing_all(deaf):

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from mockbroker.process_tree import descendants, end_tree
+from mockbroker.processes.tree import descendants, end_tree
 
 START = """
 import json, os, signal, subprocess, sys, time
-from mockbroker.process_tree import *
+from mockbroker.processes.tree import *
 
 def tell(**facts):
     print(json.dumps(facts), flush=True)
@@ -183,7 +183,7 @@ def test_its_own_descendants_are_ended_and_waited_for_and_the_caller_goes_on(roo
 
 def test_the_rest_of_a_pipeline_is_spared(root):
     # As an interactive shell does it: all of a pipeline is in the group of its first process.
-    first = "from mockbroker.process_tree import *; end_descendants(grace_seconds=0)"
+    first = "from mockbroker.processes.tree import *; end_descendants(grace_seconds=0)"
     tree = root(
         f"first = child({'input(); ' + first!r}, preexec_fn=os.setpgrp, stdin=subprocess.PIPE)\n"
         f"tee = child({SLEEP!r}, preexec_fn=lambda: os.setpgid(0, first.pid))\n"
@@ -197,7 +197,7 @@ def test_the_rest_of_a_pipeline_is_spared(root):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has it")
 def test_a_process_can_be_made_to_end_with_its_parent(root):
     watcher = (
-        "from mockbroker.process_tree import be_signalled_when_parent_ends\n"
+        "from mockbroker.processes.tree import be_signalled_when_parent_ends\n"
         "be_signalled_when_parent_ends(); print('{}', flush=True); time.sleep(600)"
     )
     tree = root(f"child({watcher!r}); {SLEEP}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mockbroker import Broker, ConfigError
-from mockbroker.profiles import load_profiles, profile_named
+from mockbroker.broker.profiles import load_profiles, profile_named
 
 
 def test_a_profile_takes_what_is_left_out_from_autograb(tmp_path):

@@ -97,7 +97,7 @@ def ask(broker: Broker) -> int:
 
 
 def test_more_connections_than_the_limit_close_an_idle_one(monkeypatch):
-    monkeypatch.setattr("mockbroker.server.CONNECTION_LIMIT", 4)
+    monkeypatch.setattr("mockbroker.server.listener.CONNECTION_LIMIT", 4)
     with Broker().running() as broker:
         idle = [connect(broker) for _ in range(4)]
         for sock in idle:
@@ -305,7 +305,7 @@ def test_tls_at_a_port_without_it_is_told(broker):
 
 
 def test_a_request_that_does_not_end_in_time_is_told(broker, monkeypatch):
-    monkeypatch.setattr("mockbroker.intake.REQUEST_LIMIT_SECONDS", 0.1)
+    monkeypatch.setattr("mockbroker.server.intake.REQUEST_LIMIT_SECONDS", 0.1)
     with connect(broker) as sock:
         sock.sendall(token_request(broker)[:-3])
         answer = read_all(sock)
@@ -325,7 +325,7 @@ def test_a_body_that_is_too_long_is_refused_before_it_is_sent(broker, length):
 
 
 def test_half_a_request_makes_room_for_a_whole_one(monkeypatch):
-    monkeypatch.setattr("mockbroker.server.CONNECTION_LIMIT", 3)
+    monkeypatch.setattr("mockbroker.server.listener.CONNECTION_LIMIT", 3)
     with Broker().running() as broker:
         halves = [connect(broker) for _ in range(3)]
         for sock in halves:  # once answered, every connection has its thread

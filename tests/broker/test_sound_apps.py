@@ -13,7 +13,7 @@ import requests
 
 from examples.model_client import ApiClient, TokenManager
 from mockbroker import Broker, Credentials
-from mockbroker.observation import Observation, Observed
+from mockbroker.broker.observation import Observation, Observed
 
 SHOP = Credentials("shop", "s3cr:et")
 WORKERS = 8

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.worst_requests import processor_seconds, serving_broker, worst_requests
-from mockbroker.spec.forms import (
+from mockbroker.model.forms import (
     LOOKED_AT_BYTES,
     body_parameters,
     json_object,
     unquoted,
     unquoted_plus,
 )
-from mockbroker.spec.messages import Request
+from mockbroker.model.messages import Request
 
 LIMIT_SECONDS = 1.0
 REQUESTS = worst_requests()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contract_tests.faked_clock import find_libfaketime
+from mockbroker_contract.timing.faked_clock import find_libfaketime
 from tests.processes import MARK, left_behind, new_mark
 
 pytestmark = pytest.mark.slow

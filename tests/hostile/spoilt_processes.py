@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import Any
 
-import contract_tests.host.session
+import mockbroker_contract.drivers.host.session
 from examples.model_client import make_client as make_model
 from tests.hostile.kinds import FEW_USES, breaks, doing, odd
 
@@ -67,7 +67,7 @@ def takes_threads_away(config):
 @breaks
 def takes_the_hosts_names_away(config):
     def take():
-        contract_tests.host.session.bounded_text = None
+        mockbroker_contract.drivers.host.session.bounded_text = None
 
     return doing(take, config, every=FEW_USES)
 
@@ -75,8 +75,8 @@ def takes_the_hosts_names_away(config):
 @breaks
 def forges_answers(config):
     def forge():
-        contract_tests.host.session.Session._token = lambda *_: {"ok": {}}
-        contract_tests.host.session.Session._status = lambda *_: {"err": {}}
+        mockbroker_contract.drivers.host.session.Session._token = lambda *_: {"ok": {}}
+        mockbroker_contract.drivers.host.session.Session._status = lambda *_: {"err": {}}
 
     return doing(forge, config, every=FEW_USES)
 
@@ -86,7 +86,7 @@ def clears_the_frames_above(config):
     def clear():
         frame = sys._getframe()
         while frame := frame.f_back:
-            if frame.f_globals.get("__name__", "").startswith("contract_tests"):
+            if frame.f_globals.get("__name__", "").startswith("mockbroker_contract"):
                 frame.f_globals.clear()
 
     return doing(clear, config, every=FEW_USES)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from contract_tests.verdicts import Verdict
+from mockbroker.report.finding import Verdict
 from tests.hostile import (
     endings,
     frameworks,
@@ -123,9 +123,9 @@ def test_what_breaks_its_process_is_a_crash(name, judged):
 
 
 def test_a_client_that_hangs_again_and_again_is_soon_waited_for_briefly(judged, monkeypatch):
-    monkeypatch.setattr("contract_tests.hangs._FULL", 1)
-    monkeypatch.setattr("contract_tests.hangs._BRIEF", 1)
-    monkeypatch.setattr("contract_tests.hangs._BRIEF_SECONDS", 0.5)
+    monkeypatch.setattr("mockbroker_contract.harness.hangs._FULL", 1)
+    monkeypatch.setattr("mockbroker_contract.harness.hangs._BRIEF", 1)
+    monkeypatch.setattr("mockbroker_contract.harness.hangs._BRIEF_SECONDS", 0.5)
     found = judged("waits", deadline=1.5)
     verdicts = [verdict for verdict, _ in found.values()]
     reasons = " ".join(why for _, why in found.values())

@@ -6,20 +6,15 @@ import importlib
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from contract_tests.client import ClientFactory
-from contract_tests.python_driver import PythonClients
-from contract_tests.rehearsal import rehearsed_run
-from contract_tests.run import ContractRun, RunSettings
-from contract_tests.scenario import Scenario
-from contract_tests.verdicts import (
-    ClientCrashed,
-    ClientHung,
-    ContractBreached,
-    NotApplicable,
-    NotTested,
-    Verdict,
-)
-from mockbroker.spec.catalogue import CHAPTERS
+from mockbroker.contract.catalogue import CHAPTERS
+from mockbroker.model.client import ClientFactory
+from mockbroker.report.finding import Verdict
+from mockbroker_contract.drivers.failures import ClientCrashed, NotApplicable, NotTested
+from mockbroker_contract.drivers.python_driver import PythonClients
+from mockbroker_contract.harness.endings import ClientHung, ContractBreached
+from mockbroker_contract.harness.preflight import rehearsed_run
+from mockbroker_contract.harness.run import ContractRun, RunSettings
+from mockbroker_contract.harness.scenario import Scenario
 
 FEW_EXAMPLES = 5
 LITTLE_PATIENCE_SECONDS = 3.0
@@ -28,7 +23,7 @@ LITTLE_PATIENCE_SECONDS = 3.0
 def scenarios() -> Iterator[tuple[str, Callable[[Scenario], None]]]:
     """Every contract test and the id of its clause."""
     for chapter in CHAPTERS:
-        module = importlib.import_module(f"contract_tests.test_{chapter}")
+        module = importlib.import_module(f"mockbroker_contract.clauses.test_{chapter}")
         for name, test in vars(module).items():
             if name.startswith("test_"):
                 yield test.pytestmark[0].args[0], test

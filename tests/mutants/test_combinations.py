@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract_tests.verdicts import Verdict
+from mockbroker.report.finding import Verdict
 from tests.mutants.defects import MUTANTS
 from tests.mutants.kit import verdicts_on
 from tests.mutants.workshop import make

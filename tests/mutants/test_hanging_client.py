@@ -9,8 +9,8 @@ import threading
 import pytest
 import requests
 
-from contract_tests.verdicts import Verdict
 from examples.model_client import TokenManager
+from mockbroker.report.finding import Verdict
 from tests.mutants.kit import scenarios, verdicts_on
 from tests.mutants.workshop import make
 

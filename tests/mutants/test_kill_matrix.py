@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract_tests.verdicts import Verdict
+from mockbroker.report.finding import Verdict
 from tests.mutants.defects import MUTANTS
 from tests.mutants.defects.response import WantsAScope
 from tests.mutants.kit import scenarios, verdicts_on

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from contract_tests.leeway import Leeway, judge_kind, measure
-from contract_tests.python_driver import PythonClients
-from contract_tests.rehearsal import rehearsed_run
-from contract_tests.run import RunSettings
+from mockbroker_contract.drivers.python_driver import PythonClients
+from mockbroker_contract.harness.leeway import Leeway, judge_kind, measure
+from mockbroker_contract.harness.preflight import rehearsed_run
+from mockbroker_contract.harness.run import RunSettings
 from tests.mutants import sound
 from tests.mutants.defects.refresh import HasNoLeeway, ReadsMilliseconds
 from tests.mutants.workshop import OwnClock, make

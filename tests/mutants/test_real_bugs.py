@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mockbroker.spec.catalogue import clause
+from mockbroker.contract.catalogue import clause
 from tests.mutants.defects import MUTANTS
 
 if sys.version_info >= (3, 11):

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from contract_tests.python_driver import PythonClients
-from contract_tests.rehearsal import rehearsed_run
-from contract_tests.run import RunSettings
-from contract_tests.scenario import Scenario
-from contract_tests.verdicts import ContractBreached, Verdict
 from examples.model_client import TokenError, TokenManager, make_client
+from mockbroker.report.finding import Verdict
+from mockbroker_contract.drivers.python_driver import PythonClients
+from mockbroker_contract.harness.endings import ContractBreached
+from mockbroker_contract.harness.preflight import rehearsed_run
+from mockbroker_contract.harness.run import RunSettings
+from mockbroker_contract.harness.scenario import Scenario
 from tests.mutants.kit import scenarios, verdicts_on
 from tests.mutants.workshop import make
 

@@ -21,7 +21,9 @@ def contract(pytester) -> Callable[..., pytest.RunResult]:
     """Run the contract by pytest, each warning an error."""
 
     def contract(*arguments: str) -> pytest.RunResult:
-        return pytester.runpytest_subprocess(*WARNINGS, "--pyargs", "contract_tests", *arguments)
+        return pytester.runpytest_subprocess(
+            *WARNINGS, "--pyargs", "mockbroker_contract", *arguments
+        )
 
     return contract
 

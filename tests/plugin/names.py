@@ -42,6 +42,20 @@ PROJECTS: dict[str, dict[str, str]] = {
         "tests/pytest_plugin.py": THEIRS,
         "tests/test_theirs.py": USE.format(module="pytest_plugin"),
     },
+    "a module spec": {
+        "spec.py": THEIRS,
+        "test_theirs.py": USE.format(module="spec"),
+    },
+    "a package examples": {
+        "examples/__init__.py": "",
+        "examples/model_client.py": THEIRS,
+        "test_theirs.py": USE.format(module="examples.model_client"),
+    },
+    "a package tests": {
+        "tests/__init__.py": "",
+        "tests/clients.py": THEIRS,
+        "tests/test_theirs.py": USE.format(module="tests.clients"),
+    },
     "a package pytest_plugin": {
         "pytest_plugin/__init__.py": THEIRS,
         "pytest_plugin/plugin.py": "raise RuntimeError('nobody asked for it')\n",

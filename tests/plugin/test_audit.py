@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from mockbroker.spec.catalogue import CATALOGUE
+from mockbroker.contract.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parents[2]
 GRANT = {"grant_type": "client_credentials"}

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from mockbroker.process_tree import descendants
+from mockbroker.processes.tree import descendants
 
 GRANDCHILD = ("sh", "-c", "sleep 600 & echo up; sleep 600")
 # setsid(1) is not on macOS.

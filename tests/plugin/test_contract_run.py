@@ -122,7 +122,7 @@ def test_settings_may_stand_in_the_ini_file_and_paths_are_seen_from_there(
         contract_profile = rfc6749
     """)
     monkeypatch.chdir(pytester.mkdir("below"))
-    command = (*WARNINGS, "-c", "../tox.ini", "--pyargs", "contract_tests", *workers)
+    command = (*WARNINGS, "-c", "../tox.ini", "--pyargs", "mockbroker_contract", *workers)
     result = pytester.runpytest_subprocess(*command)
     assert result.ret == 1
     report = json.loads((pytester.path / "report.json").read_text())
@@ -164,7 +164,7 @@ def test_a_conftest_may_override_the_factory(pytester):
     """
     )
     options = (*QUICK, "--contract-json", "report.json")
-    result = pytester.runpytest_subprocess("--pyargs", "contract_tests", *options)
+    result = pytester.runpytest_subprocess("--pyargs", "mockbroker_contract", *options)
     result.assert_outcomes(passed=5, failed=1)
     assert result.ret == 1
     assert "check it alone with --contract-only request.method" in result.stdout.str()

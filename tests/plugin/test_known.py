@@ -6,11 +6,11 @@ from datetime import date
 
 import pytest
 
-from contract_tests.verdicts import Finding, Verdict
-from mockbroker.spec.clause import Level
-from pytest_plugin.known import KnownFailure, KnownFailures
-from pytest_plugin.report import ClientDescription, build_report
-from pytest_plugin.terminal import render
+from mockbroker.contract.clause import Level
+from mockbroker.report.finding import Finding, Verdict
+from mockbroker.report.known_failures import KnownFailure, KnownFailures
+from mockbroker.report.report import ClientDescription, build_report
+from mockbroker.report.terminal import render
 
 MUST, OTHER, SHOULD = "request.method", "request.url", "refresh.ahead"
 PASSED, FAILED, ADVICE = Verdict.PASSED, Verdict.FAILED, Verdict.ADVICE

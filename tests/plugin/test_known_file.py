@@ -8,18 +8,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contract_tests.replay import to_plain
-from contract_tests.verdicts import Finding, Verdict
 from mockbroker import ConfigError, Credentials
-from mockbroker.spec.clause import Level
-from pytest_plugin.known import KnownFailure, KnownFailures
-from pytest_plugin.known_file import (
+from mockbroker.contract.clause import Level
+from mockbroker.report.finding import Finding, Verdict
+from mockbroker.report.known_failures import KnownFailure, KnownFailures
+from mockbroker.report.known_file import (
     TODO,
     known_failures_as_toml,
     known_failures_of,
     read_known_failures,
 )
-from pytest_plugin.report import ClientDescription, build_report
+from mockbroker.report.plain_examples import to_plain
+from mockbroker.report.report import ClientDescription, build_report
 
 MUST, OTHER, SHOULD = "request.method", "request.url", "refresh.ahead"
 PASSED, FAILED, ADVICE = Verdict.PASSED, Verdict.FAILED, Verdict.ADVICE

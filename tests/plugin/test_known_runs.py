@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_plugin.known_file import TODO
+from mockbroker.report.known_file import TODO
 from tests.plugin.conftest import MODEL_CLIENT, verdicts
 
 pytestmark = pytest.mark.slow

@@ -10,16 +10,15 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from contract_tests.verdicts import Finding, Verdict
-from mockbroker.spec.catalogue import CATALOGUE
-from pytest_plugin import outputs
-from pytest_plugin.annotations import annotations_of
-from pytest_plugin.badge import badge_of
-from pytest_plugin.junit_xml import junit_xml_of
-from pytest_plugin.kit_errors import KitError
-from pytest_plugin.markdown import markdown_of
-from pytest_plugin.outputs import OUTPUTS, OutputError, write_outputs
-from pytest_plugin.report import ClientDescription, build_report
+from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.report.annotations import annotations_of
+from mockbroker.report.badge import badge_of
+from mockbroker.report.finding import Finding, Verdict
+from mockbroker.report.formats import OUTPUTS, OutputError, write_outputs
+from mockbroker.report.junit_xml import junit_xml_of
+from mockbroker.report.kit_error import KitError
+from mockbroker.report.markdown import markdown_of
+from mockbroker.report.report import ClientDescription, build_report
 
 HOSTILE = 'a <b> & "c" | `d` \x00\x1b[31m\ud800 %0A ::error::x\nnext, line: ]]>'
 FOUND = (
@@ -224,7 +223,7 @@ def test_a_form_that_fails_takes_no_other_along(tmp_path, monkeypatch):
     def crash(_: object) -> str:
         raise ValueError("a number\x1b[31m")
 
-    monkeypatch.setitem(outputs.OUTPUTS, "html", crash)
+    monkeypatch.setitem(OUTPUTS, "html", crash)
     files = {name: str(tmp_path / name) for name in OUTPUTS}
     with pytest.raises(OutputError, match=r"html: the kit failed: ValueError: a number\\x1b\[31m$"):
         write_outputs(report(*FOUND), {**files, "json": str(tmp_path / "gone" / "a.json")})
@@ -234,7 +233,7 @@ def test_a_form_that_fails_takes_no_other_along(tmp_path, monkeypatch):
 def test_a_file_that_may_not_be_written_is_told_before_the_run():
     program = (
         "import os\n"
-        "from pytest_plugin.outputs import problem_with_output\n"
+        "from mockbroker.report.formats import problem_with_output\n"
         "if os.getuid() == 0: os.setuid(65534)  # root may write anywhere\n"
         "print(problem_with_output('/contract.json'))\n"
     )

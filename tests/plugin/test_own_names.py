@@ -61,21 +61,14 @@ def test_the_other_commands_work(project, words):
     assert done.returncode == (5 if words[0] == "audit" else 0), done.stdout + done.stderr
 
 
-HIDING = [
-    name for name, files in PROJECTS.items() if not any(f.startswith("tests/") for f in files)
-]
-
-
-@pytest.mark.parametrize("name", HIDING)
-def test_the_contract_in_their_run_is_refused_in_one_line(name, tmp_path):
-    make_project(name, tmp_path)
-    words = ("-m", "pytest", "--contract-client", "acme.py")
-    done = run(sys.executable, *words, cwd=tmp_path)
-    assert done.returncode == 4
-    told = [line for line in done.stderr.splitlines() if line]
-    assert len(told) == 1, done.stderr
-    assert "hides the package" in told[0]
-    assert "run `mockbroker check TARGET` instead" in told[0]
+@pytest.mark.slow
+def test_the_contract_is_judged_in_their_run(project):
+    client = (ROOT / "examples" / "model_client.py").read_text(encoding="utf-8")
+    (project / "acme.py").write_text(client, encoding="utf-8")
+    words = ("-m", "pytest", "--pyargs", "mockbroker_contract", "--contract-client", "acme.py")
+    done = run(sys.executable, *words, "--contract-only", "request.method", cwd=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
 
 
 def test_a_fixture_of_the_project_with_our_name_is_theirs(tmp_path):

@@ -9,19 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contract_tests.replay import (
-    ExampleError,
-    Replays,
-    fits,
-    fitting,
-    from_plain,
-    samples_of,
-    to_plain,
-)
-from contract_tests.target import TargetError
-from contract_tests.verdicts import ContractBreached
 from mockbroker import Credentials
-from mockbroker.spec.clause import Breach
+from mockbroker.model.breach import Breach
+from mockbroker.report.plain_examples import ExampleError, from_plain, to_plain
+from mockbroker_contract.drivers.target import TargetError
+from mockbroker_contract.harness.endings import ContractBreached
+from mockbroker_contract.harness.replay import Replays, fits, fitting, samples_of
 
 CLAUSE = "basic.credentials"
 OPERATIONS = ("get_token",)

@@ -6,16 +6,16 @@ import re
 
 import pytest
 
-from contract_tests.verdicts import Finding, Verdict
-from mockbroker.spec.catalogue import CATALOGUE
-from mockbroker.spec.clause import Level
-from pytest_plugin.badge import badge_of
-from pytest_plugin.junit_xml import junit_xml_of
-from pytest_plugin.kit_errors import KitError
-from pytest_plugin.known import KnownFailure, KnownFailures, Standing
-from pytest_plugin.markdown import markdown_of
-from pytest_plugin.report import ClientDescription, Conclusion, build_report
-from pytest_plugin.terminal import plain, render, story, width_of
+from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.contract.clause import Level
+from mockbroker.report.badge import badge_of
+from mockbroker.report.finding import Finding, Verdict
+from mockbroker.report.junit_xml import junit_xml_of
+from mockbroker.report.kit_error import KitError
+from mockbroker.report.known_failures import KnownFailure, KnownFailures, Standing
+from mockbroker.report.markdown import markdown_of
+from mockbroker.report.report import ClientDescription, Conclusion, build_report
+from mockbroker.report.terminal import plain, render, story, width_of
 
 MUST, SHOULD, PRACTICE = "request.method", "refresh.ahead", "signing.revoked"
 PASSED, FAILED, ADVICE = Verdict.PASSED, Verdict.FAILED, Verdict.ADVICE

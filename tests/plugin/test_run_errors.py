@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from contract_tests.budget import Budget, OutOfTime
-from contract_tests.shrinking import ShrinkLimit
-from contract_tests.verdicts import ContractBreached
-from mockbroker.spec.clause import Breach
+from mockbroker.model.breach import Breach
+from mockbroker_contract.harness.budget import Budget, OutOfTime
+from mockbroker_contract.harness.endings import ContractBreached
+from mockbroker_contract.harness.shrinking import ShrinkLimit
 from tests.plugin.conftest import MODEL_CLIENT, WARNINGS, verdicts
 
 BROKEN_KIT = """
-    from contract_tests.scenario import Scenario
-    from mockbroker.spec.credentials import Credentials
+    from mockbroker_contract.harness.scenario import Scenario
+    from mockbroker.model.credentials import Credentials
 
     class Odd(Exception):
         def __str__(self):
@@ -72,7 +72,7 @@ def test_an_error_of_the_kit_is_a_verdict_of_its_own_and_the_run_goes_on(
 
 def test_a_check_tells_an_error_of_the_kit_as_well(pytester):
     pytester.makepyfile(broken_kit=BROKEN_KIT)
-    program = "import broken_kit; from mockbroker.cli import main; main()"
+    program = "import broken_kit; from mockbroker.cli.commands import main; main()"
     options = ("--only", "request.method,request.url", "--examples", "2", "--json", "a.json")
     (pytester.path / "known.toml").write_text(
         '[[known]]\nclause = "request.method"\nreason = "old"\n', encoding="utf-8"
@@ -257,7 +257,7 @@ def explore(limit: ShrinkLimit, play: Callable[[object], None]) -> None:
 
 
 def test_a_breach_found_before_the_time_was_up_counts(monkeypatch):
-    monkeypatch.setattr("contract_tests.budget.real_seconds", Moments(0, 0, 2))
+    monkeypatch.setattr("mockbroker_contract.harness.budget.real_seconds", Moments(0, 0, 2))
     limit = ShrinkLimit(100, Budget(1))
 
     def play(_: object) -> None:
@@ -268,14 +268,14 @@ def test_a_breach_found_before_the_time_was_up_counts(monkeypatch):
 
 
 def test_a_clause_cut_short_without_a_breach_has_no_verdict(monkeypatch):
-    monkeypatch.setattr("contract_tests.budget.real_seconds", Moments(0, 0, 2))
+    monkeypatch.setattr("mockbroker_contract.harness.budget.real_seconds", Moments(0, 0, 2))
     limit = ShrinkLimit(100, Budget(1))
     with pytest.raises(OutOfTime):
         explore(limit, lambda _: None)
 
 
 def test_no_budget_is_no_limit(monkeypatch):
-    monkeypatch.setattr("contract_tests.budget.real_seconds", Moments(0, 1e12))
+    monkeypatch.setattr("mockbroker_contract.harness.budget.real_seconds", Moments(0, 1e12))
     assert not Budget(0).is_spent
 
 
@@ -290,14 +290,14 @@ def begun(pytester):
     (pytester.path / "known.toml").write_text("", encoding="utf-8")
     program = textwrap.dedent("""
         import os
-        from pytest_plugin import verdicts
-        from mockbroker.cli import main
+        from pytest_mockbroker import collector
+        from mockbroker.cli.commands import main
 
-        told = verdicts.VerdictCollector.receive
+        told = collector.VerdictCollector.receive
         def receive(self, report):
             told(self, report)
             os.write(2, b"judged\\n")
-        verdicts.VerdictCollector.receive = receive
+        collector.VerdictCollector.receive = receive
         main()
     """)
     known = ("--write-known", "known.toml", "--badge", "a.svg")
@@ -332,10 +332,10 @@ def test_a_signal_leaves_a_partial_report_in_every_form(begun, pytester, name):
 def test_a_signal_while_the_command_is_loaded_leaves_a_report(pytester):
     program = (
         "import signal, sys\n"
-        "from mockbroker.signals import hold_signals\n"
+        "from mockbroker.processes.signals import hold_signals\n"
         "hold_signals()\n"
         "signal.raise_signal(signal.SIGTERM)\n"
-        "from mockbroker.cli import main\n"
+        "from mockbroker.cli.commands import main\n"
         "main()\n"
     )
     done = pytester.run(
@@ -349,10 +349,10 @@ def test_a_signal_while_the_command_is_loaded_leaves_a_report(pytester):
 def test_a_command_that_handles_no_signals_ends_by_them(pytester):
     program = (
         "import signal\n"
-        "from mockbroker.signals import hold_signals\n"
+        "from mockbroker.processes.signals import hold_signals\n"
         "hold_signals()\n"
         "signal.raise_signal(signal.SIGTERM)\n"
-        "from mockbroker.cli import main\n"
+        "from mockbroker.cli.commands import main\n"
         "main()\n"
     )
     done = pytester.run(sys.executable, "-c", program, "clauses")
@@ -361,7 +361,7 @@ def test_a_command_that_handles_no_signals_ends_by_them(pytester):
 
 def test_the_report_says_nothing_of_signals_that_come_too_late():
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    from pytest_plugin.interruption import Interruption  # noqa: PLC0415 - beside its test
+    from pytest_mockbroker.interruption import Interruption  # noqa: PLC0415 - beside its test
 
     with Interruption() as interruption:
         interruption.end()
@@ -372,7 +372,7 @@ def test_the_report_says_nothing_of_signals_that_come_too_late():
 def test_a_second_signal_ends_the_process_at_once():
     program = (
         "import signal, contextlib\n"
-        "from pytest_plugin.interruption import Interruption\n"
+        "from pytest_mockbroker.interruption import Interruption\n"
         "with Interruption():\n"
         "    with contextlib.suppress(KeyboardInterrupt): signal.raise_signal(signal.SIGTERM)\n"
         "    signal.raise_signal(signal.SIGHUP)\n"
@@ -462,4 +462,4 @@ def test_a_client_that_is_named_without_the_contract_does_not_pass(pytester, has
         *WARNINGS, "--contract-client", str(MODEL_CLIENT), *workers
     )
     assert result.ret == 4
-    assert "add --pyargs contract_tests" in result.stdout.str()
+    assert "add --pyargs mockbroker_contract" in result.stdout.str()

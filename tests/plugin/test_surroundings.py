@@ -68,7 +68,8 @@ def test_a_target_may_have_the_name_of_a_module_of_python(check, pytester, name)
     (pytester.path / f"{name}.py").write_text(text, encoding="utf-8")
     environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONSAFEPATH": "1"}
     script = (
-        "import sys; sys.path[:] = filter(None, sys.path); from mockbroker.cli import main; main()"
+        "import sys; sys.path[:] = filter(None, sys.path); "
+        "from mockbroker.cli.commands import main; main()"
     )
     arguments = ["check", f"{name}.py", *ONE_CLAUSE.split()]
     done = run([sys.executable, "-c", script, *arguments], pytester.path, **environment)

@@ -11,11 +11,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from contract_tests.verdicts import Finding, Verdict
-from mockbroker.spec.catalogue import CATALOGUE
-from pytest_plugin.exchange_texts import Message, TokenUse, message_in, timeline_of
-from pytest_plugin.html_report import html_of
-from pytest_plugin.report import ClientDescription, build_report
+from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.report.exchange_texts import Message, TokenUse, message_in, timeline_of
+from mockbroker.report.finding import Finding, Verdict
+from mockbroker.report.html_page import html_of
+from mockbroker.report.report import ClientDescription, build_report
 
 HOSTILE = "<script>alert(1)</script> & \"quoted\" 'too' \x1b ]]>"
 STORY = """\

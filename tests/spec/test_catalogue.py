@@ -8,10 +8,10 @@ import pkgutil
 import pytest
 
 import mockbroker
-from mockbroker.spec.catalogue import CATALOGUE, CHAPTERS, clause, is_meant
-from mockbroker.spec.clause import Level
-from mockbroker.spec.guidance import GUIDANCE
-from mockbroker.spec.judges import MESSAGE_CLAUSES, PASSIVE_CLAUSES, TRACE_JUDGES
+from mockbroker.contract.catalogue import CATALOGUE, CHAPTERS, clause, is_meant
+from mockbroker.contract.clause import Level
+from mockbroker.contract.guidance import GUIDANCE
+from mockbroker.contract.judges import MESSAGE_CLAUSES, PASSIVE_CLAUSES, TRACE_JUDGES
 from tests.spec import test_judges
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mockbroker.spec.credentials import same_text
+from mockbroker.model.credentials import same_text
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockbroker.spec.credentials import Credentials
-from mockbroker.spec.expectations import ApiExpectation, TokenExpectation
-from mockbroker.spec.hints import hint_for_api_call, hint_for_token_request
-from mockbroker.spec.messages import Headers, Request
-from mockbroker.spec.profile import AUTOGRAB, RFC6749, Profile
+from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
+from mockbroker.contract.hints import hint_for_api_call, hint_for_token_request
+from mockbroker.model.credentials import Credentials
+from mockbroker.model.messages import Headers, Request
+from mockbroker.model.profile import AUTOGRAB, RFC6749, Profile
 
 ID, SECRET = "client-1", "ss?>~>>cret/%"
 KNOWN = Credentials(ID, SECRET)

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockbroker.spec.clause import Breach
-from mockbroker.spec.credentials import AccessToken, Credentials, TokenState
-from mockbroker.spec.exchange import Endpoint, Exchange, Trace, Use
-from mockbroker.spec.expectations import ApiExpectation, TokenExpectation
-from mockbroker.spec.hints import hint_for_api_call, hint_for_token_request
-from mockbroker.spec.judges import judge_api_call, judge_token_request, judge_trace, recognise
-from mockbroker.spec.masking import curl, describe, mask
-from mockbroker.spec.messages import Headers, Request, Response
-from mockbroker.spec.profile import AUTOGRAB, RFC6749, Profile
+from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
+from mockbroker.contract.hints import hint_for_api_call, hint_for_token_request
+from mockbroker.contract.judges import judge_api_call, judge_token_request, judge_trace, recognise
+from mockbroker.model.breach import Breach
+from mockbroker.model.credentials import AccessToken, Credentials, TokenState
+from mockbroker.model.exchange import Endpoint, Exchange, Trace, Use
+from mockbroker.model.masking import curl, describe, mask
+from mockbroker.model.messages import Headers, Request, Response
+from mockbroker.model.profile import AUTOGRAB, RFC6749, Profile
 from tests.spec.test_hints import FORM, GRANT, ID, KNOWN, RIGHT, SECRET, TOKEN, b64, parsed, raw
 
 PATH = AUTOGRAB.token_path

@@ -7,10 +7,10 @@ import base64
 import pytest
 
 from mockbroker import Credentials
-from mockbroker.spec.judges import TokenExpectation, judge_token_request
-from mockbroker.spec.masking import curl, mask, secret_forms
-from mockbroker.spec.messages import Headers, Request
-from mockbroker.spec.profile import AUTOGRAB
+from mockbroker.contract.judges import TokenExpectation, judge_token_request
+from mockbroker.model.masking import curl, mask, secret_forms
+from mockbroker.model.messages import Headers, Request
+from mockbroker.model.profile import AUTOGRAB
 
 
 @pytest.mark.parametrize("secret", ["", "a", "abc"])

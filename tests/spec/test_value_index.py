@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockbroker.spec.value_index import ValueIndex, index_of
+from mockbroker.model.value_index import ValueIndex, index_of
 
 TOKEN = "kR3v-Xq_81mZ0aTgLw5yPn7hVbC2dEoUsJfI4K9MxQe"
 

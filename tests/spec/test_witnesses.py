@@ -6,11 +6,11 @@ import dataclasses
 
 import pytest
 
-from mockbroker.spec.clause import Breach
-from mockbroker.spec.credentials import Credentials
-from mockbroker.spec.exchange import Endpoint, Exchange, Trace
-from mockbroker.spec.judges import PASSIVE_CLAUSES, WITNESSES, never_reached, reached
-from mockbroker.spec.messages import Headers
+from mockbroker.contract.judges import PASSIVE_CLAUSES, WITNESSES, never_reached, reached
+from mockbroker.model.breach import Breach
+from mockbroker.model.credentials import Credentials
+from mockbroker.model.exchange import Endpoint, Exchange, Trace
+from mockbroker.model.messages import Headers
 from tests.spec.test_hints import GRANT, ID, SECRET, b64, parsed, raw
 from tests.spec.test_judges import LINE, called, exchange, fetched, refused, token
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
 from examples.model_client import TokenManager
-from mockbroker.spec.profile import RFC6749
+from mockbroker.model.profile import RFC6749
 from tests.mutants.workshop import Encoder, Sender, breaks
 
 

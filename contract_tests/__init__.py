@@ -1,1 +1,0 @@
-"""Scenarios that provoke the contract's clauses: ``pytest --pyargs contract_tests``."""

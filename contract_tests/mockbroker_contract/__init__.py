@@ -1,0 +1,1 @@
+"""Scenarios that provoke the contract's clauses: ``pytest --pyargs mockbroker_contract``."""

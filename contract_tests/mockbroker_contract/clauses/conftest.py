@@ -1,0 +1,24 @@
+"""What every scenario is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from mockbroker_contract.harness.run import ContractRun
+from mockbroker_contract.harness.scenario import Scenario
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _frozen_time(contract: ContractRun) -> Iterator[None]:
+    with contract.frozen_time():
+        yield
+
+
+@pytest.fixture
+def scenario(request: pytest.FixtureRequest, contract: ContractRun) -> Scenario:
+    """The scenario of the clause that the test is marked with."""
+    marker = request.node.get_closest_marker("contract_clause")
+    assert marker is not None, "a contract test is marked contract_clause(id)"
+    return Scenario(contract, marker.args[0])

@@ -1,0 +1,71 @@
+"""Chapter ``basic``: how the client authenticates at the token endpoint."""
+
+from __future__ import annotations
+
+import pytest
+
+from mockbroker.model.credentials import Credentials
+from mockbroker_contract.harness.conventions import authentication_conventions
+from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.strategies import (
+    ascii_credentials,
+    line_wrapping_credentials,
+    non_ascii_credentials,
+)
+
+
+@pytest.mark.contract_clause("basic.scheme")
+def test_scheme(scenario: Scenario) -> None:
+    """One Authorization header, scheme Basic, on every token request."""
+    scenario.share(Scenario.judge_token_requests)
+
+
+@pytest.mark.contract_clause("basic.base64")
+def test_base64(scenario: Scenario) -> None:
+    """Standard Base64, however long the credentials are and whatever characters they need."""
+    telling = [Credentials("id", "?>~" * 30), Credentials("client", "~~~"), Credentials("c", "~")]
+    scenario.judge_token_requests(line_wrapping_credentials(), telling)
+
+    def play(length: int, operation: str) -> None:
+        with scenario.stage(credentials=Credentials("client", "short")) as stage:
+            stage.use_well(operation)
+        with scenario.stage(credentials=Credentials("client", "long" * (length // 4))) as stage:
+            outcome = stage.use(operation)
+            if outcome.error is not None:
+                stage.breach(
+                    f"with a secret of {length} letters the client raised "
+                    f"{stage.masked(outcome.error)}",
+                    "it to be sent, as a short one is",
+                )
+
+    scenario.for_each([200], play)
+
+
+@pytest.mark.contract_clause("basic.credentials")
+def test_credentials(scenario: Scenario) -> None:
+    """Every pair of printable ASCII credentials arrives as it was configured."""
+    scenario.run.needs_returning_client()
+    scenario.run.learn(**authentication_conventions(scenario.run))
+    telling = [
+        Credentials("client id", "p w+/=%&~*"),
+        Credentials("client", "with:colons:"),
+        Credentials("%41", "100%25 \"quoted\" 'x' \\ "),
+    ]
+    scenario.judge_token_requests(
+        ascii_credentials(), telling, must_answer="every printable ASCII character to be accepted"
+    )
+
+
+@pytest.mark.contract_clause("basic.utf8")
+def test_utf8(scenario: Scenario) -> None:
+    """Credentials beyond ASCII are encoded as UTF-8."""
+    telling = [Credentials("client", "pässword"), Credentials("client", "密码-s3cret")]
+    scenario.judge_token_requests(
+        non_ascii_credentials(), telling, must_answer="non-ASCII credentials to go out as UTF-8"
+    )
+
+
+@pytest.mark.contract_clause("basic.only")
+def test_only(scenario: Scenario) -> None:
+    """The credentials are in the Authorization header and nowhere else."""
+    scenario.share(Scenario.judge_token_requests)

@@ -1,0 +1,303 @@
+"""Chapter ``cache``: one token for many calls, and each client its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import strategies as st
+
+from mockbroker.broker.answers import TokenAnswer
+from mockbroker.broker.broker import Broker
+from mockbroker.broker.faults import Fault
+from mockbroker.model.credentials import Credentials, TokenState
+from mockbroker_contract.drivers.failures import NotTested
+from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.run import CENTURY_SECONDS
+from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.strategies import LONG_LIFETIMES, plain_credentials
+
+_CREDENTIALS = Credentials("cache-client", "cache-s3cret")
+_HONOURS = "refresh.honours-expires-in"
+_ENOUGH_USES = 4
+
+
+@pytest.mark.contract_clause("cache.reuse")
+def test_reuse(scenario: Scenario) -> None:
+    """Calls made at once, one after the other, share one token."""
+    scenario.run.needs_working_client()
+    shares = _shares_with_others(scenario)
+
+    def play(drawn: tuple[Credentials, int, int, str]) -> None:
+        credentials, lifetime, uses, operation = drawn
+        if lifetime > CENTURY_SECONDS and shares:
+            raise NotTested("blocked by cache.isolation: other clients would find that token")
+        with scenario.stage(credentials=credentials, expires_in=lifetime) as stage:
+            _one_token(stage, uses, operation)
+
+    first = [
+        (_CREDENTIALS, lifetime, _ENOUGH_USES, operation)
+        for lifetime in LONG_LIFETIMES
+        for operation in scenario.run.capabilities
+    ]
+    drawn = st.tuples(
+        plain_credentials(),
+        st.sampled_from(LONG_LIFETIMES) | st.integers(3600, 2592000),
+        st.integers(2, 6),
+        scenario.operations(),
+    )
+    scenario.for_all(drawn, play, first=first)
+    scenario.for_each(["3600", "2592000"], lambda text, op: _reuse_with_text(scenario, text, op))
+    zoned = scenario.run.zoned_time
+    if zoned is not None:
+        with zoned.before_the_clocks_go_back(86400):
+            scenario.for_each([3599], lambda life, op: _reuse_in_zone(scenario, life, op))
+
+
+def _shares_with_others(scenario: Scenario) -> bool:
+    """Whether a client presents what was issued to another one, of another broker."""
+    with scenario.stage(credentials=_CREDENTIALS) as one:
+        one.use_well()
+        with scenario.stage(credentials=Credentials("cache-other", "other-s3cret")) as other:
+            try:
+                other.use_well()
+            except NotTested:
+                return True
+    return False
+
+
+def _reuse_in_zone(scenario: Scenario, lifetime: int, operation: str) -> None:
+    with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
+        stage.tell("in Chicago, hours behind UTC")
+        _one_token(stage, _ENOUGH_USES, operation)
+
+
+def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> None:
+    with scenario.stage(credentials=_CREDENTIALS, expires_in=int(lifetime)) as stage:
+        stage.broker.token_answer = TokenAnswer(members={"expires_in": lifetime})
+        stage.tell(f'the answer says expires_in="{lifetime}", a string')
+        if stage.use(operation).error is None:  # refusing strings is response.expires-in-forms
+            _one_token(stage, _ENOUGH_USES, operation)
+
+
+def _one_token(stage: Stage, uses: int, operation: str) -> None:
+    outcomes = [_used(stage, stage.use(operation)) for _ in range(uses)]
+    tokens = {outcome.token for outcome in outcomes}
+    if len(tokens) > 1:
+        stage.breach(
+            f"{uses} calls at one moment used {len(tokens)} tokens, "
+            f"fetched by {len(stage.trace.token_requests)} requests",
+            "one token for all of them: each was valid for long enough",
+            stage.trace.token_requests,
+        )
+
+
+def _used(stage: Stage, outcome: Outcome) -> Outcome:
+    if outcome.error is not None:
+        stage.breach(
+            f"with expires_in={stage.broker.expires_in:g} the client raised "
+            f"{stage.masked(outcome.error)}",
+            "one token for all calls",
+        )
+    if outcome.token is None:
+        raise NotTested("blocked: a call was made without a token of the broker")
+    return outcome
+
+
+@pytest.mark.contract_clause("cache.isolation")
+def test_isolation(scenario: Scenario) -> None:
+    """Clients side by side in one process never present one another's tokens."""
+
+    def play(drawn: tuple[str, Credentials, Credentials, str]) -> None:
+        difference, one, other, operation = drawn
+        with (
+            scenario.stage(credentials=one, scope=_scope(difference, "read")) as first,
+            _neighbour(scenario, first, difference, other) as second,
+        ):
+            _keeps_to_itself(first, second, operation, difference)
+
+    pairs = (Credentials("client-a", "s3cret-of-a"), Credentials("client-b", "s3cret-of-b"))
+    first = [(d, *pairs, op) for d in _DIFFERENCES for op in scenario.run.capabilities]
+    drawn = st.tuples(
+        st.sampled_from(_DIFFERENCES),
+        plain_credentials(),
+        plain_credentials(),
+        scenario.operations(),
+    ).filter(
+        lambda e: e[1].client_id != e[2].client_id and e[1].client_secret != e[2].client_secret
+    )
+    scenario.for_all(drawn, play, first=first)
+
+
+_DIFFERENCES = ("client_id", "case of client_id", "secret", "scope", "broker", "host")
+
+
+def _scope(difference: str, scope: str) -> str:
+    return scope if difference == "scope" else ""
+
+
+def _neighbour(scenario: Scenario, stage: Stage, difference: str, other: Credentials) -> Stage:
+    """A second client that differs from the stage's in exactly one thing."""
+    own = stage.credentials
+    if difference == "broker":
+        return scenario.stage(credentials=own)
+    if difference == "host":
+        return scenario.stage(credentials=own, neighbour=stage.broker)
+    if difference == "case of client_id":
+        other = Credentials(own.client_id.swapcase(), own.client_secret)
+    if difference == "secret":
+        other = Credentials(own.client_id, other.client_secret)
+    if difference == "scope":
+        return scenario.stage(credentials=own, scope="write", broker=stage.broker)
+    return scenario.stage(credentials=other, broker=stage.broker)
+
+
+def _keeps_to_itself(first: Stage, second: Stage, operation: str, difference: str) -> None:
+    mine = first.use_well(operation)
+    _switch_to(first.broker, second, difference)
+    second.tell(f"another client, of another {difference}, in the same process")
+    its = second.use(operation)
+    if its.presented is None:
+        raise NotTested("blocked: the second client presented no token")
+    borrowed = {e.request.headers.get("Authorization") for e in its.api_calls} | {its.presented}
+    if any(mine.token and mine.token.value in (text or "") for text in borrowed):
+        if difference == "scope" and not _asks_for_scope(first):
+            return
+        second.breach(
+            f"the second client presented the token of the first, which has another {difference}",
+            "a token of its own",
+        )
+
+
+def _switch_to(broker: Broker, second: Stage, difference: str) -> None:
+    if difference in {"client_id", "case of client_id", "secret"}:
+        broker.register(second.credentials.client_id, second.credentials.client_secret)
+    if difference == "scope":
+        broker.scope = "write"
+
+
+def _asks_for_scope(stage: Stage) -> bool:
+    return any(b"scope=" in e.request.body for e in stage.trace.token_requests)
+
+
+_AT_ONCE = 8
+_SLOW_FIRST = (0.06, 0.01, 0.04, 0.02, 0.05, 0.015, 0.03, 0.025)
+"""Seconds that the broker takes for token requests at once: later ones overtake earlier ones."""
+
+
+_Judge = Callable[[Stage, list[Outcome]], None]
+
+
+def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> None:
+    """Use a client many times at once, and judge what came of it before its stage ends.
+
+    What came is kept: the broker takes its time, and another clause can judge it as well.
+    """
+    if not scenario.run.clients.can_be_used_at_once(operation):
+        return
+    lifetime = 3599 if scenario.run.time.is_virtual else 1
+    with (
+        scenario.stage(
+            credentials=_CREDENTIALS,
+            expires_in=lifetime,
+            deadline=scenario.run.settings.patient_deadline,
+            elsewhere=[_HONOURS],
+        ) as stage,
+    ):
+        if moment == "at refresh":
+            stage.use_well(operation)
+            stage.advance(max(2 * lifetime, 1.5) if scenario.run.time.is_virtual else 1.5)
+        stage.issue_with(3599)
+        stage.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))
+        stage.tell("the token endpoint takes some milliseconds, the first request longest")
+        outcomes = stage.use_at_once(operation, _AT_ONCE)
+        scenario.run.played[_burst, moment, operation] = stage, outcomes
+        judge(stage, outcomes)
+
+
+_MOMENTS = ("cold", "at refresh")
+
+
+@pytest.mark.contract_clause("cache.thread-safe")
+def test_thread_safe(scenario: Scenario) -> None:
+    """Used many times at once, every use gets a valid token."""
+    scenario.run.needs_many_at_once()
+
+    def judge(stage: Stage, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            if outcome.error is not None:
+                stage.breach(
+                    f"one of {len(outcomes)} uses at once raised {stage.masked(outcome.error)}",
+                    "a valid token for every one of them",
+                    outcome.exchanges,
+                )
+            if outcome.is_late:
+                lifetime = stage.broker.expires_in
+                scenario.blocked_if_late_anyway(outcome.operation, lifetime, after=1)
+            if not outcome.is_good:
+                stage.breach(
+                    f"one of {len(outcomes)} uses at once: {outcome.in_words}",
+                    "a valid token for every one of them",
+                    outcome.exchanges,
+                )
+        _must_all_be_valid(scenario, stage, outcomes[0])
+        after = stage.use(outcomes[0].operation)
+        if not after.is_good:
+            stage.breach(f"after {len(outcomes)} uses at once the client {after.in_words}", "it")
+
+    scenario.for_each(_MOMENTS, lambda moment, op: _burst(scenario, moment, op, judge))
+
+
+def _must_all_be_valid(scenario: Scenario, stage: Stage, outcome: Outcome) -> None:
+    fetched = {exchange.token for exchange in outcome.token_requests}
+    for call in outcome.api_calls:
+        if call.token_state is not TokenState.VALID and call.token not in fetched:
+            if call.token_state is TokenState.EXPIRED:
+                lifetime = stage.broker.expires_in
+                scenario.blocked_if_late_anyway(outcome.operation, lifetime, after=1)
+            state = call.token_state.value if call.token_state else "missing"
+            stage.breach(
+                f"one of the calls at once was signed with a token that is {state}",
+                "a valid one for every call",
+                [call],
+            )
+
+
+@pytest.mark.contract_clause("cache.single-flight")
+def test_single_flight(scenario: Scenario) -> None:
+    """Used many times at once, the client asks for one token."""
+    scenario.run.needs_many_at_once()
+    counts: list[int] = []
+
+    def judge(stage: Stage, outcomes: list[Outcome]) -> None:
+        good = [outcome for outcome in outcomes if outcome.error is None]
+        if not good:
+            raise NotTested("blocked by cache.thread-safe: every use at once failed")
+        counts.append(len(outcomes[0].token_requests))
+        if counts[-1] > 1:
+            stage.breach_of(
+                scenario.clause_id,
+                f"{len(outcomes)} uses at once led to {counts[-1]} token requests",
+                "one, whose token all of them use",
+                outcomes[0].token_requests,
+            )
+
+    def play(moment: str, operation: str) -> None:
+        if not _keeps_tokens(scenario, operation):
+            raise NotTested("blocked by cache.reuse: the client keeps no token to share")
+        if played := scenario.run.played.get((_burst, moment, operation)):
+            judge(*played)
+        else:
+            _burst(scenario, moment, operation, judge)
+
+    try:
+        scenario.for_each(_MOMENTS, play)
+    finally:
+        if counts:
+            scenario.run.learn(burst_token_requests=max(counts))
+
+
+def _keeps_tokens(scenario: Scenario, operation: str) -> bool:
+    with scenario.stage(credentials=_CREDENTIALS, expires_in=3599) as stage:
+        return stage.use_well(operation).token == stage.use(operation).token

@@ -1,0 +1,339 @@
+"""Chapter ``errors``: what the client makes of refusals, failures and silence."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import socket
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from mockbroker.broker.clock import real_seconds
+from mockbroker.broker.faults import Fault
+from mockbroker.model.credentials import Credentials
+from mockbroker.model.exchange import Exchange
+from mockbroker_contract.drivers.driver import GET_TOKEN
+from mockbroker_contract.drivers.failures import NotTested
+from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.endings import ClientHung
+from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.timeline import token_request_gaps
+
+_CREDENTIALS = Credentials("errors-client", "errors-s3cret")
+_HONOURS = "refresh.honours-expires-in"
+_FOR_EVER = 1000
+_MOST_ATTEMPTS = 5
+_TOLD_TIMEOUT = 0.2
+_STALLED_SECONDS = 3600.0
+_AN_INSTANT = 0.5
+
+_CODES = (
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+)
+"""The error codes of RFC 6749, 5.2."""
+
+
+def _refusal(status: int, code: str) -> Fault:
+    headers = {"WWW-Authenticate": 'Basic realm="auth-broker"'} if status == 401 else {}  # noqa: PLR2004
+    body = {"error": code, "error_description": "made up by the scenario"}
+    return Fault.status(status, body=body, headers=headers)
+
+
+def _html(status: int) -> Fault:
+    page = "<html><body><h1>Something is wrong</h1></body></html>"
+    return Fault.status(status, body=page, headers={"Content-Type": "text/html"})
+
+
+def _failing(scenario: Scenario, fault: Fault, **options: Any) -> Stage:
+    deadline = scenario.run.settings.patient_deadline
+    stage = scenario.stage(credentials=_CREDENTIALS, deadline=deadline, **options)
+    _fail(stage, fault)
+    return stage
+
+
+def _fail(stage: Stage, fault: Fault) -> None:
+    stage.broker.script(fault.times(_FOR_EVER))
+    stage.tell(f"the token endpoint plays: {fault.describe()}")
+
+
+def _must_raise(stage: Stage, outcome: Outcome, what: str) -> None:
+    if not stage.trace.token_requests:
+        raise NotTested("blocked: the client never asked the broker for a token")
+    _must_not_go_on(stage, outcome, what)
+
+
+def _must_not_go_on(stage: Stage, outcome: Outcome, what: str) -> None:
+    if outcome.api_calls:
+        stage.breach(f"{what}, and a call went out all the same", "an error", outcome.exchanges)
+    if outcome.error is None:
+        came = outcome.in_words if outcome.operation == GET_TOKEN else "answered the caller"
+        went_on = f"went on with {came}" if outcome.token is not None else came
+        stage.breach(f"{what}, and the client {went_on}", "an error", outcome.exchanges)
+
+
+@pytest.mark.contract_clause("errors.invalid-client")
+def test_invalid_client(scenario: Scenario) -> None:
+    """A 401 of the token endpoint is told to the caller."""
+    refusal = _refusal(401, "invalid_client")
+    _refuse(scenario, [refusal, _html(401)], at_expiry=refusal)
+
+
+def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) -> None:
+    """Refuse a token to a new client, and to one whose token has expired; both must raise."""
+
+    def play(case: tuple[Fault, bool], operation: str) -> None:
+        fault, has_token = case
+        with scenario.stage(
+            credentials=_CREDENTIALS,
+            deadline=scenario.run.settings.patient_deadline,
+            elsewhere=[_HONOURS],
+        ) as stage:
+            if has_token:
+                stage.use_well(operation)
+                stage.advance(stage.broker.expires_in + 1)
+            _fail(stage, fault)
+            stage.make()
+            outcome = stage.use(operation)
+            if has_token and not outcome.token_requests:
+                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+            if outcome.is_late:
+                scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
+            _must_raise(stage, outcome, f"the token endpoint answered with {fault.describe()}")
+
+    cases = [(fault, False) for fault in faults]
+    scenario.for_each([*cases, (at_expiry, True)] if scenario.run.time.is_virtual else cases, play)
+
+
+@pytest.mark.contract_clause("errors.bad-request")
+def test_bad_request(scenario: Scenario) -> None:
+    """A 400 is told to the caller, whatever its error code, and even if it is no JSON."""
+    refusals = [_refusal(400, code) for code in _CODES]
+    faults = [*refusals, _html(400), Fault.status(400, body=b"")]
+    _refuse(scenario, faults, at_expiry=refusals[0])
+
+
+@pytest.mark.contract_clause("errors.no-hammering")
+def test_no_hammering(scenario: Scenario) -> None:
+    """After a final refusal the same use of the client does not ask again."""
+
+    def play(fault: Fault, operation: str) -> None:
+        with _failing(scenario, fault) as stage:
+            with contextlib.suppress(ClientHung):
+                stage.make()
+                stage.use(operation)
+            if not stage.trace.token_requests:
+                raise NotTested("blocked: the client never asked the broker for a token")
+
+    faults = [_refusal(400, "invalid_scope"), _refusal(401, "invalid_client"), _html(403)]
+    scenario.for_each(faults, play)
+
+
+@pytest.mark.contract_clause("errors.server-error")
+def test_server_error(scenario: Scenario) -> None:
+    """A broker that is down is asked a few times at most, and then the caller is told."""
+    attempts: dict[int, int] = {}
+
+    def play(status: int, operation: str) -> None:
+        what = f"the token endpoint answered {status}"
+        with _failing(scenario, Fault.status(status)) as stage:
+            outcome = _outcome_or_breach(stage, operation)
+            _must_raise(stage, outcome, what)
+            made = len(outcome.token_requests)
+            attempts[status] = max(attempts.get(status, 0), made)
+            if made > _MOST_ATTEMPTS:
+                _too_many(stage, made, outcome.token_requests)
+
+    try:
+        scenario.for_each([503, 500, 502, 504], play)
+    finally:
+        if attempts:
+            scenario.run.learn(attempts_on_503=attempts.get(503, 0))
+
+
+def _outcome_or_breach(stage: Stage, operation: str) -> Outcome:
+    try:
+        stage.make()
+        return stage.use(operation)
+    except ClientHung as hang:
+        if len(hang.exchanges) > _MOST_ATTEMPTS:
+            _too_many(stage, len(hang.exchanges), hang.exchanges)
+        raise
+
+
+def _too_many(stage: Stage, made: int, exchanges: Sequence[Exchange]) -> None:
+    stage.breach(
+        f"one use led to {made} token requests while the broker was down",
+        f"at most {_MOST_ATTEMPTS}, then an error",
+        exchanges[:6],
+    )
+
+
+@pytest.mark.contract_clause("errors.retry-after")
+def test_retry_after(scenario: Scenario) -> None:
+    """Who retries within one call waits for as long as the broker asks."""
+
+    def play(case: tuple[int, int, bool], operation: str) -> None:
+        status, seconds, as_date = case
+        with scenario.stage(
+            credentials=_CREDENTIALS, deadline=scenario.run.settings.patient_deadline
+        ) as stage:
+            value = _http_date(stage.now() + seconds) if as_date else seconds
+            stage.broker.script(Fault.status(status, retry_after=value).times(2))
+            stage.tell(f"the token endpoint answers {status} twice, Retry-After: {value}")
+            stage.make()
+            with contextlib.suppress(ClientHung), token_request_gaps(stage) as gaps:
+                stage.use(operation)
+            if not stage.trace.token_requests:
+                raise NotTested("blocked: the client never asked the broker for a token")
+            if gaps and gaps[0] < seconds - 1:
+                soon = f"after {gaps[0]:.1f} s" if gaps[0] >= _AN_INSTANT else "at once"
+                stage.breach(
+                    f"the client asked again {soon}",
+                    f"at least {seconds} s, as Retry-After says, or an error to the caller",
+                    stage.trace.token_requests,
+                )
+
+    scenario.for_each([(503, 4, False), (429, 4, False), (503, 5, True)], play)
+
+
+def _http_date(moment: float) -> str:
+    return email.utils.formatdate(moment, usegmt=True)
+
+
+@pytest.mark.contract_clause("errors.transport")
+def test_transport(scenario: Scenario) -> None:
+    """A broker that cannot be reached, or not be heard to the end, is told to the caller."""
+    faults = {"was reset": Fault.reset(), "was cut short": Fault.cut_short()}
+
+    def play(what: Any, operation: str) -> None:
+        with _failing(scenario, faults[what]) as stage:
+            _must_raise(stage, stage.use(operation), f"the connection {what}")
+
+    scenario.for_each(faults, play)
+    scenario.for_each([_TOLD_TIMEOUT], lambda _, operation: _play_refused(scenario, operation))
+
+
+def _play_refused(scenario: Scenario, operation: str) -> None:
+    with (
+        _closed_port() as origin,
+        scenario.stage(
+            credentials=_CREDENTIALS,
+            deadline=scenario.run.settings.patient_deadline,
+            config={"token_url": f"{origin}/auth-broker/request-token"},
+        ) as stage,
+    ):
+        stage.tell("nobody listens where the token endpoint should be")
+        _must_not_go_on(stage, stage.use(operation), "the connection was refused")
+
+
+@contextlib.contextmanager
+def _closed_port() -> Iterator[str]:
+    """An origin that refuses connections: the port is taken, and nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.mark.contract_clause("errors.timeout")
+def test_timeout(scenario: Scenario) -> None:
+    """A broker that takes the request and never answers does not hold the caller for ever."""
+    patience = scenario.run.settings.patience
+
+    def play(timeout: float, operation: str) -> None:
+        if operation != scenario.run.capabilities[0]:
+            return
+        with scenario.stage(
+            credentials=_CREDENTIALS, deadline=patience, config={"timeout": timeout}
+        ) as stage:
+            stage.broker.script(Fault.stall(_STALLED_SECONDS).times(_FOR_EVER))
+            stage.tell(f"the token endpoint never answers; the client was told {timeout:g} s")
+            try:
+                stage.make()
+                began = real_seconds()
+                stage.use(operation)
+            except ClientHung:
+                stage.breach(
+                    f"the client still waited for an answer after {patience:g} s",
+                    f"an error in time: it was configured with a timeout of {timeout:g} s",
+                    stage.trace.token_requests,
+                )
+            if not stage.trace.token_requests:
+                raise NotTested("blocked: the client never asked the broker for a token")
+            scenario.run.learn(timeout_seconds=round(real_seconds() - began, 1))
+
+    scenario.for_each([_TOLD_TIMEOUT], play)
+
+
+_FAILURES: dict[str, Fault] = {
+    "401": _refusal(401, "invalid_client"),
+    "400": _refusal(400, "invalid_request"),
+    "503": Fault.status(503),
+    "a reset": Fault.reset(),
+    "half of the JSON": Fault.invalid_json(),
+}
+
+
+@pytest.mark.contract_clause("errors.not-cached")
+def test_not_cached(scenario: Scenario) -> None:
+    """Once the broker is well again, so is the client, at its next use."""
+
+    def play(what: Any, operation: str) -> None:
+        with _failing(scenario, _FAILURES[what]) as stage:
+            if _outcome_unless_flood(stage, operation).error is None:
+                raise NotTested(f"blocked: the client did not tell of {what}")
+            stage.broker.clear_scripts()
+            stage.tell("the token endpoint is well again")
+            outcome = stage.use(operation)
+            if not outcome.is_good:
+                stage.breach(
+                    f"after {what} and recovery, {_what_came(stage, outcome)}",
+                    "a token: the failure was over",
+                    outcome.exchanges,
+                )
+
+    scenario.for_each(_FAILURES, play)
+
+
+def _outcome_unless_flood(stage: Stage, operation: str) -> Outcome:
+    try:
+        stage.make()
+        return stage.use(operation)
+    except ClientHung as hang:
+        if not hang.is_flood:
+            raise
+        raise NotTested("blocked: the client asks the broker without end") from None
+
+
+def _what_came(stage: Stage, outcome: Outcome) -> str:
+    if outcome.error is not None:
+        return f"the client raised {stage.masked(outcome.error)}"
+    return f"the client {outcome.in_words}"
+
+
+@pytest.mark.contract_clause("errors.cause")
+def test_cause(scenario: Scenario) -> None:
+    """What the client raises names the broker's error code."""
+
+    def play(refusal: tuple[int, str], operation: str) -> None:
+        status, code = refusal
+        with _failing(scenario, _refusal(status, code)) as stage:
+            stage.make()
+            error = stage.use(operation).error
+            if error is None:
+                raise NotTested("blocked: the client raised nothing")
+            if not any(code in text for text in error.texts):
+                stage.breach(
+                    f"the broker said {code}, the client raised {stage.masked(error)}",
+                    f"an error that names {code}",
+                    stage.trace.token_requests,
+                )
+
+    scenario.for_each([(401, "invalid_client"), (400, "unauthorized_client")], play)

@@ -1,0 +1,78 @@
+"""Chapter ``lifecycle``: every clause, over any interleaving of what may happen."""
+
+from __future__ import annotations
+
+import hypothesis
+import pytest
+from hypothesis.reporting import with_reporter
+from hypothesis.stateful import run_state_machine_as_test
+
+from mockbroker_contract.harness.endings import ContractBreached
+from mockbroker_contract.harness.run import OWN_SCENARIO_ONLY, ContractRun
+from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.state_machine import (
+    is_life,
+    life_before,
+    life_of,
+    relive,
+    without_idle_steps,
+)
+
+_STEPS = 14
+_MOST_BREACHES = 6
+
+
+@pytest.mark.contract_clause("lifecycle")
+def test_lifecycle(scenario: Scenario) -> None:
+    """Calls, time, revocation, outages, lifetimes, rotated secrets, several clients at once.
+
+    A breach that another clause names goes there; the machine then looks for others behind it.
+    """
+    run = scenario.run
+    run.needs_working_client()
+    _live_again(scenario)
+    ignored = set(OWN_SCENARIO_ONLY | run.broken_clauses)
+    for _ in range(_MOST_BREACHES):
+        breached = _first_breach(run, ignored)
+        if breached is None:
+            return
+        if breached.clause_id == scenario.clause_id:
+            raise breached
+        run.note(breached)
+        ignored.add(breached.clause_id)
+
+
+def _live_again(scenario: Scenario) -> None:
+    """Play the examples of known failures that are of this scenario, whatever they break."""
+    run = scenario.run
+    for clause_id, plain in run.replays.examples.items():
+        if not is_life(plain):
+            continue
+        try:
+            run.replays.play(clause_id, lambda plain: relive(run, life_of(plain, run)))
+        except ContractBreached as breached:
+            if breached.clause_id == scenario.clause_id:
+                raise
+            run.note(breached)
+
+
+def _first_breach(run: ContractRun, ignored: set[str]) -> ContractBreached | None:
+    try:
+        _live(run, ignored)
+    except ContractBreached as breached:
+        return without_idle_steps(run, breached, ignored) if run.settings.shrinks else breached
+    return None
+
+
+def _live(run: ContractRun, ignored: set[str]) -> None:
+    limit = run.shrink_limit()
+    machine = life_before(run, limit, ignored)
+    if run.settings.seed is not None:
+        machine = hypothesis.seed(run.settings.seed)(machine)
+    settings = hypothesis.settings(run.exploration(), stateful_step_count=_STEPS)
+    with with_reporter(_say_nothing), limit.in_force():
+        run_state_machine_as_test(machine, settings=settings)
+
+
+def _say_nothing(_: object) -> None:
+    """Hypothesis would print the steps; the breach has a story of its own."""

@@ -1,0 +1,419 @@
+"""Chapter ``refresh``: a new token in time, neither late nor all the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import pytest
+from hypothesis import strategies as st
+
+from mockbroker.broker.answers import TokenAnswer
+from mockbroker.broker.faults import Fault
+from mockbroker.model.credentials import Credentials
+from mockbroker_contract.drivers.failures import NotTested
+from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.endings import ClientHung
+from mockbroker_contract.harness.leeway import (
+    TELLING_AGE,
+    TELLING_LIFETIME,
+    leeway_at_once,
+    measure,
+)
+from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.strategies import lifetimes, time_steps
+
+_CREDENTIALS = Credentials("refresh-client", "refresh-s3cret")
+_LIFETIME = 3599
+_HONOURS = "refresh.honours-expires-in"
+_UNMOVED = "the client's clock could not be moved"
+
+
+@pytest.mark.contract_clause("refresh.honours-expires-in")
+def test_honours_expires_in(scenario: Scenario) -> None:
+    """Whatever lifetimes come and however time moves, no expired token is presented."""
+    if not scenario.run.time.is_virtual:
+        lives = [1, 2]
+        scenario.for_each_in_time(
+            lives, lambda life, op: _play_lifetimes(scenario, [(life, life)], op)
+        )
+        return
+    drawn = st.tuples(
+        st.lists(st.tuples(lifetimes(), time_steps()), min_size=1, max_size=6),
+        scenario.operations(),
+    )
+    first = [
+        (steps, operation)
+        for steps in (
+            [(3599, 3600)],
+            [(3599, 3599)],
+            [(3599, 3600), (60, 61)],
+            [(86400, 86401), (5, 6)],
+        )
+        for operation in scenario.run.capabilities
+    ]
+    scenario.for_all(drawn, lambda d: _play_lifetimes(scenario, *d), first=first)
+    zoned = scenario.run.zoned_time
+    if zoned is None:
+        return
+    with zoned.before_the_clocks_go_back(_LIFETIME / 2):
+        scenario.for_each([_LIFETIME], lambda life, op: _play_zone(scenario, life, op))
+
+
+def _play_zone(scenario: Scenario, lifetime: int, operation: str) -> None:
+    with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
+        stage.tell("in Chicago, where the clocks go back an hour during the token's life")
+        stage.use_well(operation)
+        stage.advance(lifetime + 1)
+        stage.use(operation)
+
+
+def _play_lifetimes(scenario: Scenario, steps: list[tuple[int, int]], operation: str) -> None:
+    with scenario.stage(credentials=_CREDENTIALS, expires_in=steps[0][0]) as stage:
+        for lifetime, seconds in steps:
+            stage.issue_with(lifetime)
+            stage.use_well(operation)
+            stage.advance(seconds)
+            stage.use(operation)
+        if len(steps) > 1 and stage.can_pass(7200):
+            stage.advance(steps[-1][0])
+            stage.use(operation)
+
+
+@pytest.mark.contract_clause("refresh.ahead")
+def test_ahead(scenario: Scenario) -> None:
+    """With a second left to live, a token is already replaced."""
+    scenario.run.needs_working_client()
+    leeway = measure(scenario.run)
+    if leeway is not None:
+        scenario.run.learn(**leeway.facts())
+
+    # Where the client's clock goes on, a leeway of 1 s is shortened by the way of the answer.
+    before = 1 if scenario.run.time.moves_during_use else 0.5
+
+    def play(lifetime: int, operation: str) -> None:
+        if not scenario.run.time.is_virtual:
+            if leeway is None:
+                raise NotTested(f"{_UNMOVED}, and without one no leeway shows")
+            return
+        scenario.blocked_if_late_anyway(operation, lifetime, after=1)
+        with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
+            first = stage.use_well(operation)
+            stage.advance(lifetime - before)
+            if not stage.use_replaces(first.token, operation):
+                stage.breach(
+                    f"{before:g} s before its expiry the token of {lifetime} s was used again",
+                    "a new one at least 1 s before expiry",
+                )
+
+    scenario.for_each([_LIFETIME], play)
+
+
+@pytest.mark.contract_clause("refresh.not-too-eager")
+def test_not_too_eager(scenario: Scenario) -> None:
+    """In the first half of its life a token is not replaced."""
+
+    def play(drawn: tuple[Sequence[float], str], lifetime: int = _LIFETIME) -> None:
+        ages, operation = drawn
+        with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
+            stage.use_well(operation)
+            kept, passed = stage.use_well(operation), 0.0
+            if stage.use_well(operation).token != kept.token:
+                return  # it keeps no token at all, which is cache.reuse
+            for age in sorted(ages):
+                stage.advance(age - passed)
+                passed = age
+                if stage.use(operation).token != kept.token:
+                    stage.breach(
+                        f"the token was replaced after {age:g} s of its {lifetime} s",
+                        "the token to be kept for at least half of its lifetime",
+                        stage.trace.token_requests,
+                    )
+
+    if not scenario.run.time.is_virtual:
+        scenario.for_each_in_time(
+            [[TELLING_AGE]], lambda ages, operation: play((ages, operation), TELLING_LIFETIME)
+        )
+        return
+    ages = st.lists(st.integers(1, _LIFETIME // 2), min_size=1, max_size=4)
+    first = [([1, 600, _LIFETIME // 2], op) for op in scenario.run.capabilities]
+    scenario.for_all(st.tuples(ages, scenario.operations()), play, first=first)
+
+
+@pytest.mark.contract_clause("refresh.short-lived")
+def test_short_lived(scenario: Scenario) -> None:
+    """Lifetimes at or below the leeway still work, with one token request for each call."""
+
+    def play(drawn: tuple[int, int, int, str]) -> None:
+        before, lifetime, uses, operation = drawn
+        with scenario.stage(credentials=_CREDENTIALS, expires_in=before or lifetime) as stage:
+            if before:
+                stage.use_well(operation)
+                stage.advance(before + 1)
+                stage.issue_with(lifetime)
+            known = len(stage.trace.token_requests)
+            for _ in range(uses):
+                _must_answer(stage, stage.use(operation), lifetime)
+            fetched = stage.trace.token_requests[known:]
+            if len(fetched) > uses + 1:
+                stage.breach(
+                    f"{uses} calls with a lifetime of {lifetime} s led to {len(fetched)} token "
+                    "requests",
+                    "at most one for each call, and one more at first use",
+                    fetched,
+                )
+
+    short = (0, 1, 5, 30, 60, 300, 600)
+    after_long_ones = (0, 1, 30) if scenario.run.time.is_virtual else ()
+    first = [
+        (before, lifetime, 3, operation)
+        for before, lives in ((0, short), (_LIFETIME, after_long_ones))
+        for lifetime in lives
+        for operation in scenario.run.capabilities
+    ]
+    drawn = st.tuples(st.just(0), st.integers(0, 700), st.integers(2, 5), scenario.operations())
+    scenario.for_all(drawn, play, first=first)
+
+
+def _must_answer(stage: Stage, outcome: Outcome, lifetime: int) -> None:
+    if outcome.error is not None:
+        stage.breach(
+            f"with a lifetime of {lifetime} s the client raised {stage.masked(outcome.error)}",
+            "an answer, by the token just fetched",
+        )
+    if outcome.token is None:
+        stage.breach(f"with a lifetime of {lifetime} s no token was used", "the token just fetched")
+
+
+@pytest.mark.contract_clause("refresh.latency")
+def test_latency(scenario: Scenario) -> None:
+    """A broker that is slow to answer does not make the client late."""
+    time = scenario.run.time
+    if not time.is_virtual:
+        raise NotTested(_UNMOVED)
+    slow = Fault.latency if time.moves_during_use else Fault.delay
+
+    def play(drawn: tuple[int, float, str]) -> None:
+        lifetime, delay, operation = drawn
+        scenario.blocked_if_late_anyway(operation, lifetime)
+        with scenario.stage(
+            credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
+        ) as stage:
+            stage.broker.script(slow(delay).times(50))
+            stage.tell(f"the broker takes {delay} s to answer")
+            stage.use_well(operation)
+            stage.advance(lifetime - delay)
+            outcome = stage.use(operation)
+            if outcome.is_late:
+                stage.breach(
+                    f"a token that took {delay} s to arrive was used at the end of its life as if "
+                    "it had been issued when it arrived",
+                    "its lifetime counted from before the request was sent, or leeway enough",
+                    outcome.api_calls,
+                )
+
+    if not time.moves_during_use:
+        # Real time has no exact seconds: a leeway of 1 s is shorter than this, one of 2 s is not.
+        scenario.for_each([1.5], lambda delay, operation: play((3599, delay, operation)))
+        return
+    first = [(3599, delay, op) for delay in (1, 5, 10) for op in scenario.run.capabilities]
+    drawn = st.tuples(st.integers(60, 7200), st.integers(1, 10), scenario.operations())
+    scenario.for_all(drawn, play, first=first)
+
+
+@pytest.mark.contract_clause("refresh.same-grant")
+def test_same_grant(scenario: Scenario) -> None:
+    """A new token is asked for by client credentials, even if a refresh token was offered."""
+
+    def play(refresh_token: str, operation: str) -> None:
+        lifetime = _LIFETIME if scenario.run.time.is_virtual else 1
+        with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
+            if refresh_token:
+                stage.broker.token_answer = TokenAnswer(members={"refresh_token": refresh_token})
+                stage.tell("the answer offers a refresh_token")
+            stage.use_well(operation)
+            stage.advance(2 * lifetime if scenario.run.time.is_virtual else 1.5)
+            stage.use(operation)
+            if len(stage.trace.token_requests) < 2:  # noqa: PLR2004 - the first and the next
+                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+
+    scenario.for_each_in_time(["r3fresh", ""], play)
+
+
+_OUTAGES: dict[str, Fault] = {
+    "answers 503": Fault.status(503),
+    "resets connections": Fault.reset(),
+}
+_REFUSALS: dict[str, Fault] = {
+    "answers 403": Fault.status(403),
+    "answers 429": Fault.status(429),
+}
+"""What is told of by no clause of its own, and leaves a client without a token all the same."""
+_FOR_EVER = 1000
+_SECONDS_LEFT, _SECONDS_LATE = 9, 11
+_MORE_USES = 6
+"""In an outage: who gives up asking after some failures has done so by then."""
+_AGES_LEFT = (1790, 590, 299, 240, 119, 59, 29, 9, 4, 2)
+"""Seconds before expiry at which a client is used: within every usual leeway at least once."""
+
+
+def _outage(stage: Stage, what: str) -> None:
+    stage.broker.script((_OUTAGES | _REFUSALS)[what].times(_FOR_EVER))
+    stage.tell(f"an outage: the token endpoint {what}")
+
+
+def _use_in_outage(stage: Stage, operation: str) -> Outcome:
+    try:
+        return stage.use(operation)
+    except ClientHung as hang:
+        if not hang.is_flood:
+            raise
+        raise NotTested("blocked: in an outage the client asks the broker without end") from None
+
+
+def _stage_before_expiry(scenario: Scenario) -> Stage:
+    """A stage whose tokens can expire, for stories of an outage after that."""
+    lifetime = _LIFETIME if scenario.run.time.is_virtual else 1
+    return scenario.stage(
+        credentials=_CREDENTIALS,
+        expires_in=lifetime,
+        elsewhere=[_HONOURS],
+        deadline=scenario.run.settings.patient_deadline,
+    )
+
+
+def _let_it_expire(stage: Stage, operation: str, lifetimes: float = 2) -> None:
+    stage.use_well(operation)
+    stage.advance(lifetimes * stage.broker.expires_in if stage.can_pass(_LIFETIME) else 1.5)
+
+
+@pytest.mark.contract_clause("refresh.outage-while-valid")
+def test_outage_while_valid(scenario: Scenario) -> None:
+    """While a token is still good, a broker that is down is no reason to fail the caller."""
+
+    def play(what: str, operation: str) -> None:
+        lifetime, pauses = _approach_to_expiry(scenario)
+        with scenario.stage(
+            credentials=_CREDENTIALS,
+            expires_in=lifetime,
+            deadline=scenario.run.settings.patient_deadline,
+        ) as stage:
+            stage.use_well(operation)
+            first = stage.use_well(operation)
+            if stage.use_well(operation).token != first.token:
+                raise NotTested("blocked by cache.reuse: the client keeps no token to go on with")
+            _outage(stage, what)
+            for pause in pauses:
+                stage.advance(pause)
+                _must_go_on(stage, _use_in_outage(stage, operation), first)
+
+    scenario.for_each_in_time(_OUTAGES, play)
+
+
+def _approach_to_expiry(scenario: Scenario) -> tuple[float, list[float]]:
+    """A lifetime, and the pauses after which to use a client while it lasts, in seconds."""
+    if scenario.run.time.is_virtual:
+        ages = [_LIFETIME - left for left in _AGES_LEFT]
+        return _LIFETIME, [age - before for before, age in zip([0, *ages], ages)]  # noqa: B905
+    leeway = leeway_at_once(scenario.run)
+    if leeway is None:
+        raise NotTested(f"{_UNMOVED}, and it does not work with short lifetimes")
+    return leeway + 3, [1.2]
+
+
+def _must_go_on(stage: Stage, outcome: Outcome, first: Outcome) -> None:
+    if first.token is None or stage.now() >= first.token.expires_at:
+        return  # the client tried for so long that the token has expired meanwhile
+    left = round(first.token.expires_at - stage.now(), 1)
+    if outcome.error is not None:
+        stage.breach(
+            f"with {left:g} s left to its token the client raised {stage.masked(outcome.error)}",
+            "the token that is still valid",
+            outcome.exchanges,
+        )
+    if outcome.token is None:
+        stage.breach(f"with {left:g} s left to its token the client {outcome.in_words}", "it")
+
+
+@pytest.mark.contract_clause("refresh.outage-after-expiry")
+def test_outage_after_expiry(scenario: Scenario) -> None:
+    """When no valid token can be had, the caller is told."""
+    time = scenario.run.time
+    stories = [partial(_have_none, scenario, what, 2.0) for what in _OUTAGES]
+    if time.is_virtual:
+        stories += [partial(_have_none, scenario, what, 2.0) for what in _REFUSALS]
+        stories += [partial(_outlast_a_token, scenario, what) for what in _OUTAGES]
+    if time.moves_during_use:
+        stories += [partial(_have_none, scenario, what, 1.0) for what in _OUTAGES]
+    scenario.for_each_in_time(stories, lambda story, operation: story(operation))
+
+
+def _have_none(scenario: Scenario, what: str, lifetimes: float, operation: str) -> None:
+    """An outage begins when a token is so many times its lifetime old."""
+    with _stage_before_expiry(scenario) as stage:
+        _let_it_expire(stage, operation, lifetimes)
+        _outage(stage, what)
+        outcome = _use_in_outage(stage, operation)
+        if not outcome.token_requests:
+            raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+        if outcome.is_late:
+            scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
+            stage.breach(
+                "the broker was down, and the expired token was used",
+                "an error: there was no valid token",
+                outcome.exchanges,
+            )
+        if outcome.error is None:
+            stage.breach(
+                f"the broker was down, and the client {outcome.in_words}",
+                "an error: there was no valid token",
+                outcome.exchanges,
+            )
+
+
+def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> None:
+    """An outage begins while there is a token, and goes on when it has expired."""
+    with _stage_before_expiry(scenario) as stage:
+        stage.use_well(operation)
+        stage.advance(_LIFETIME - _SECONDS_LEFT)
+        _outage(stage, what)
+        _use_in_outage(stage, operation)
+        stage.advance(_SECONDS_LEFT + _SECONDS_LATE)
+        outcome = _use_in_outage(stage, operation)
+        if outcome.is_late:
+            scenario.blocked_if_late_anyway(operation, _LIFETIME, after=_SECONDS_LATE)
+            stage.breach(
+                "the outage outlasted the token, and the client went on using it",
+                "an error: there was no valid token",
+                outcome.exchanges,
+            )
+
+
+@pytest.mark.contract_clause("refresh.recovers")
+def test_recovers(scenario: Scenario) -> None:
+    """At the first use after an outage everything is well again."""
+
+    def play(what: str, operation: str) -> None:
+        with _stage_before_expiry(scenario) as stage:
+            _let_it_expire(stage, operation)
+            _outage(stage, what)
+            if not _use_in_outage(stage, operation).token_requests:
+                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+            for _ in range(_MORE_USES if scenario.run.time.is_virtual else 2):
+                stage.use(operation)
+            stage.broker.clear_scripts()
+            stage.tell("the outage is over")
+            outcome = stage.use(operation)
+            if outcome.is_late:
+                scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
+            if not outcome.is_good:
+                error = outcome.error
+                came = f"raised {stage.masked(error)}" if error else outcome.in_words
+                stage.breach(
+                    f"at the first use after the outage the client {came}",
+                    "a new token",
+                    outcome.exchanges,
+                )
+
+    scenario.for_each_in_time(_OUTAGES, play)

@@ -1,0 +1,310 @@
+"""Chapter ``response``: what the client makes of the token endpoint's answers."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from mockbroker.broker.answers import TokenAnswer
+from mockbroker.contract.judges import judge_trace
+from mockbroker.model.credentials import Credentials
+from mockbroker_contract.drivers.driver import GET_TOKEN
+from mockbroker_contract.drivers.failures import NotTested
+from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.strategies import b64tokens, json_values, mixed_case, text_of
+
+_CREDENTIALS = Credentials("response-client", "response-s3cret")
+Members = Mapping[str, object]
+
+_IN_THE_WAY = {"signing.bearer", "signing.header-only", "signing.no-credentials"}
+"""What a client may do wrong with a token that it has read as it should."""
+
+_KNOWN_EXTRAS = {
+    "ext_expires_in": 3599,
+    "not_before": 1700000000,
+    "resource": "https://api.example/",
+    "token_id": None,
+    "x_nested": {"deep": [1, {"er": True}]},
+}
+
+
+def _stage(scenario: Scenario, answer: TokenAnswer, line: str) -> Stage:
+    stage = scenario.stage(credentials=_CREDENTIALS)
+    stage.broker.token_answer = answer
+    stage.tell(line)
+    return stage
+
+
+def _must_use_the_token(stage: Stage, outcome: Outcome, what: str) -> None:
+    if outcome.error is not None:
+        stage.breach(f"with {what}, the client raised {stage.masked(outcome.error)}", "a token")
+    if outcome.token is None:
+        stage.breach(f"with {what}, the client did not use the token it was given", "that token")
+
+
+@pytest.mark.contract_clause("response.documented")
+def test_documented(scenario: Scenario) -> None:
+    """The answer that the vendor documents yields a token that works."""
+    for operation in scenario.run.capabilities:
+        with scenario.stage(credentials=_CREDENTIALS) as stage:
+            outcome = stage.use(operation)
+            if not stage.trace.token_requests:
+                raise NotTested(f"{operation} never asked the broker for a token")
+            broken = sorted({b.clause_id for b in judge_trace(stage.trace)} & _IN_THE_WAY)
+            if broken and not outcome.is_good:
+                raise NotTested(f"blocked by {', '.join(broken)}")
+            _must_use_the_token(stage, outcome, "the documented answer")
+
+
+@pytest.mark.contract_clause("response.opaque-token")
+def test_opaque_token(scenario: Scenario) -> None:
+    """Any b64token arrives at the API byte for byte."""
+
+    def play(drawn: tuple[str, str]) -> None:
+        value, operation = drawn
+        with scenario.stage(credentials=_CREDENTIALS) as stage:
+            stage.broker.token_values = lambda: value
+            stage.tell(f"the next token has {len(value)} characters")
+            outcome = stage.use(operation)
+            if outcome.error is not None:
+                stage.breach(f"the client raised {stage.masked(outcome.error)}", "a token")
+            if outcome.presented is None:
+                raise NotTested("blocked: the client presented no token")
+            carried = outcome.presented.rpartition(" ")[2]
+            if carried != value:
+                stage.breach("the token was changed on its way", "the token as provided")
+
+    first = [(value, op) for value in _TELLING_TOKENS for op in scenario.run.capabilities]
+    scenario.for_all(st.tuples(b64tokens(), scenario.operations()), play, first=first)
+
+
+_TELLING_TOKENS = ("a", "-._~+/x==", "0", "Bearer", "null", "a" * 4096)
+
+
+@pytest.mark.contract_clause("response.unknown-members")
+def test_unknown_members(scenario: Scenario) -> None:
+    """Members that nobody documented change nothing."""
+    names = text_of("abcdefghijklmnopqrstuvwxyz_", max_size=8).map("x_".__add__)
+    extras = st.dictionaries(names, json_values(), min_size=1, max_size=4)
+
+    def play(drawn: tuple[Mapping[str, object], str]) -> None:
+        members, operation = drawn
+        answer = TokenAnswer(members=members)
+        with _stage(scenario, answer, f"the answer also has {json.dumps(members)}") as stage:
+            outcome = stage.use(operation)
+            _must_use_the_token(stage, outcome, "members it does not know")
+
+    first = [(_KNOWN_EXTRAS, operation) for operation in scenario.run.capabilities]
+    scenario.for_all(st.tuples(extras, scenario.operations()), play, first=first)
+
+
+def _escaped(members: Members) -> bytes:
+    def escape(text: str) -> str:
+        return "".join(f"\\u{ord(character):04x}" for character in text)
+
+    pairs = [
+        f'"{escape(name)}": ' + (f'"{escape(v)}"' if isinstance(v, str) else json.dumps(v))
+        for name, v in members.items()
+    ]
+    return ("{" + ", ".join(pairs) + "}").encode()
+
+
+def _spaced(members: Members) -> bytes:
+    return b"\r\n\t " + json.dumps(members, indent=4).replace(":", " :\t").encode() + b" \n\n"
+
+
+def _reversed(members: Members) -> bytes:
+    return json.dumps(dict(reversed(list(members.items()))), separators=(",", ":")).encode()
+
+
+def _solidus_escaped(members: Members) -> bytes:
+    return json.dumps(members).replace("/", "\\/").encode()
+
+
+_FORMS: dict[str, Callable[[Members], bytes]] = {
+    "white space around every token of JSON": _spaced,
+    "members in another order, no white space": _reversed,
+    "every character escaped as \\uXXXX": _escaped,
+    "the solidus escaped": _solidus_escaped,
+}
+_TOKENS_TO_WRITE = ("t/o-k.e~n+1/", "t/o-k.e~n+2/", "t/o-k.e~n+3/", "t/o-k.e~n+4/")
+_MEDIA_TYPES = ("application/json", "application/json; charset=UTF-8", "Application/JSON")
+
+
+@pytest.mark.contract_clause("response.json-forms")
+def test_json_forms(scenario: Scenario) -> None:
+    """One JSON object can be written in many ways; all of them are read."""
+    cases = [(form, media) for form in _FORMS for media in _MEDIA_TYPES]
+
+    @functools.cache
+    def takes_such_tokens(operation: str) -> bool:
+        with _stage(scenario, TokenAnswer(), "the answer is as documented") as twin:
+            twin.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
+            return twin.use(operation).token is not None
+
+    def play(case: tuple[str, str], operation: str) -> None:
+        form, media_type = case
+        what = f"{form}, as {media_type}"
+        answer = TokenAnswer(render=_FORMS[form], content_type=media_type)
+        if not takes_such_tokens(operation):
+            raise NotTested("blocked by response.opaque-token: the token has characters such as /")
+        with _stage(scenario, answer, f"the answer has {what}") as stage:
+            stage.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
+            _must_use_the_token(stage, stage.use(operation), what)
+
+    scenario.for_each(cases, play)
+
+
+@pytest.mark.contract_clause("response.token-type-case")
+def test_token_type_case(scenario: Scenario) -> None:
+    """``token_type`` may be in any case; the scheme of a signed call is ``Bearer`` all the same."""
+
+    def play(drawn: tuple[str, str]) -> None:
+        token_type, operation = drawn
+        answer = TokenAnswer(members={"token_type": token_type})
+        with _stage(scenario, answer, f"the answer says token_type={token_type}") as stage:
+            outcome = stage.use(operation)
+            _must_use_the_token(stage, outcome, f"token_type={token_type}")
+            scheme = (outcome.presented or "").partition(" ")[0]
+            # A scheme that is `bearer` whatever the answer says is signing.bearer's business.
+            if scheme == token_type and token_type not in ("Bearer", "bearer"):
+                stage.breach(
+                    f"the call was signed with scheme {scheme!r}, copied from token_type",
+                    "scheme 'Bearer' whatever the case of token_type",
+                    outcome.api_calls,
+                )
+
+    first = [(t, op) for t in ("BEARER", "Bearer", "bearer") for op in scenario.run.capabilities]
+    drawn = st.tuples(mixed_case("bearer"), scenario.operations())
+    scenario.for_all(drawn, play, first=first)
+
+
+def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: str) -> None:
+    with _stage(scenario, answer, f"the answer {what}") as stage:
+        outcome = stage.use(operation)
+        if not stage.trace.token_requests:
+            raise NotTested("the client never asked the broker for a token")
+        if outcome.api_calls:
+            signed = "signed" if outcome.presented is not None else "unsigned"
+            manner = f"a call went out {signed}"
+            stage.breach(f"the answer {what}, and {manner}", "an error", outcome.api_calls)
+        if outcome.error is None:
+            returned = "a token" if operation == GET_TOKEN and outcome.presented else "no token"
+            stage.breach(f"the answer {what}, and the client returned {returned}", "an error")
+
+
+@pytest.mark.contract_clause("response.token-type-unknown")
+def test_token_type_unknown(scenario: Scenario) -> None:
+    """A token of a type that the client cannot use is not used."""
+
+    def play(token_type: object, operation: str) -> None:
+        answer = TokenAnswer(members={"token_type": token_type})
+        _must_raise(scenario, answer, operation, f"says token_type={json.dumps(token_type)}")
+
+    scenario.for_each(["mac", "DPoP", "N_A", "bearertoken"], play)
+
+
+@pytest.mark.contract_clause("response.expires-in-missing")
+def test_expires_in_missing(scenario: Scenario) -> None:
+    """An answer without ``expires_in`` is a legal one."""
+
+    def play(comes_later: bool, operation: str) -> None:  # noqa: FBT001 - one of the cases
+        with scenario.stage(
+            credentials=_CREDENTIALS, elsewhere=["refresh.honours-expires-in"]
+        ) as stage:
+            if comes_later:
+                stage.use_well(operation)
+                stage.advance(3600)
+            stage.broker.token_answer = TokenAnswer(omit=("expires_in",))
+            stage.tell("the answer has no expires_in")
+            for _ in range(2):
+                _must_use_the_token(stage, stage.use(operation), "no expires_in")
+
+    scenario.for_each([False, True] if scenario.run.time.is_virtual else [False], play)
+
+
+@pytest.mark.contract_clause("response.expires-in-forms")
+def test_expires_in_forms(scenario: Scenario) -> None:
+    """``"3599"`` and ``3599.0`` are understood, or refused in words that say so."""
+
+    def play(case: tuple[object, int], operation: str) -> None:
+        expires_in, lifetime = case
+        answer = TokenAnswer(members={"expires_in": expires_in})
+        with scenario.stage(
+            credentials=_CREDENTIALS,
+            expires_in=lifetime,
+            elsewhere=["refresh.honours-expires-in"],
+        ) as stage:
+            stage.broker.token_answer = answer
+            form = f"expires_in={json.dumps(expires_in)}"
+            stage.tell(f"the answer says {form}")
+            _understands_or_says(stage, operation, lifetime, form)
+
+    scenario.for_each([("3599", 3599), (3599.0, 3599), ("60", 60)], play)
+
+
+def _understands_or_says(stage: Stage, operation: str, lifetime: int, form: str) -> None:
+    outcome = stage.use(operation)
+    if outcome.error is not None:
+        said = str(outcome.error).lower()
+        if "expires" not in said or "missing" in said:
+            stage.breach(
+                f"with {form}, the client raised {stage.masked(outcome.error)}",
+                "a token, or an error that says that expires_in has the wrong type",
+            )
+        return
+    _must_use_the_token(stage, outcome, form)
+    if stage.can_pass(lifetime + 1) and _is_replaced_in_time(stage.twin(), operation, lifetime):
+        stage.advance(lifetime + 1)
+        if stage.use(operation).token == outcome.token:
+            stage.breach(
+                f"with {form}, the token was still used {lifetime + 1} s after it was issued",
+                "the lifetime to be understood, or refused in words",
+            )
+
+
+def _is_replaced_in_time(twin: Stage, operation: str, lifetime: int) -> bool:
+    """The twin: whether the client minds that lifetime at all when it comes as a number."""
+    with twin as stage:
+        first = stage.use_well(operation)
+        stage.advance(lifetime + 1)
+        return stage.use(operation).token != first.token
+
+
+def _body(content: bytes) -> Callable[[Members], bytes]:
+    return lambda _members: content
+
+
+_INVALID: dict[str, TokenAnswer] = {
+    "is not JSON": TokenAnswer(render=_body(b"<html>Welcome</html>"), content_type="text/html"),
+    "is half of its JSON": TokenAnswer(render=lambda members: json.dumps(members).encode()[:25]),
+    "is empty": TokenAnswer(render=_body(b"")),
+    "is a JSON array": TokenAnswer(render=lambda members: json.dumps([dict(members)]).encode()),
+    "is a JSON string": TokenAnswer(render=_body(b'"access_token"')),
+    "is null": TokenAnswer(render=_body(b"null")),
+    "is an empty object": TokenAnswer(render=_body(b"{}")),
+    "has no access_token": TokenAnswer(omit=("access_token",)),
+    "has an empty access_token": TokenAnswer(members={"access_token": ""}),
+    "has access_token null": TokenAnswer(members={"access_token": None}),
+    "has a number for access_token": TokenAnswer(members={"access_token": 12345}),
+    "has a list for access_token": TokenAnswer(members={"access_token": ["abc"]}),
+    "has an object for access_token": TokenAnswer(members={"access_token": {"value": "abc"}}),
+    "has true for access_token": TokenAnswer(members={"access_token": True}),
+}
+
+
+@pytest.mark.contract_clause("response.invalid")
+def test_invalid(scenario: Scenario) -> None:
+    """A 200 without a usable token is an error, and nothing is signed with it."""
+
+    def play(what: Any, operation: str) -> None:
+        _must_raise(scenario, _INVALID[what], operation, what)
+
+    scenario.for_each(_INVALID, play)

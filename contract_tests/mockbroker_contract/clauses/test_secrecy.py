@@ -1,0 +1,198 @@
+"""Chapter ``secrecy``: who gets to see the secret and the tokens."""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mockbroker.broker.broker import Broker
+from mockbroker.broker.faults import Fault
+from mockbroker.model.credentials import Credentials
+from mockbroker.model.masking import secret_forms
+from mockbroker.model.messages import Request
+from mockbroker_contract.drivers.exposure import Exposure
+from mockbroker_contract.drivers.failures import NotTested
+from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.endings import ClientHung, ContractBreached
+from mockbroker_contract.harness.scenario import Scenario
+
+_CREDENTIALS = Credentials("secrecy-client", "s3cret/7Qx+Lw2=pTz9~Vb4")
+_FOR_EVER = 1000
+_BIGGEST_FILE = 4_000_000
+_MOST_FILES = 1000
+
+_TIMEOUT = 0.15
+"""Seconds that a client is told to wait at most, where the broker answers nothing for longer."""
+
+_MISHAPS: dict[str, Fault] = {
+    "401 invalid_client": Fault.status(401, body={"error": "invalid_client"}),
+    "400 invalid_request": Fault.status(400, body={"error": "invalid_request"}),
+    "503": Fault.status(503),
+    "a reset": Fault.reset(),
+    "half of the JSON": Fault.invalid_json(),
+    "a list for access_token": Fault.members(access_token=["abc"]),
+    "a word for expires_in": Fault.members(expires_in="soon"),
+    "nothing": Fault.stall(4 * _TIMEOUT),
+}
+
+
+@pytest.mark.contract_clause("secrecy.secret")
+def test_secret(scenario: Scenario) -> None:
+    """Whatever goes well or wrong, the client secret is shown nowhere."""
+    scenario.share(_judge_exposure)
+
+
+@pytest.mark.contract_clause("secrecy.token")
+def test_token(scenario: Scenario) -> None:
+    """Whatever goes well or wrong, no access token is shown anywhere."""
+    scenario.share(_judge_exposure)
+
+
+_SECRETS: dict[str, tuple[str, Callable[[Broker], Iterable[str]]]] = {
+    "secrecy.secret": ("the client secret", lambda _: secret_forms(_CREDENTIALS)),
+    "secrecy.token": ("an access token", lambda broker: broker.token_issued_values),
+}
+
+
+def _judge_exposure(scenario: Scenario) -> None:
+    """Look for both where the client shows anything; what is not the scenario's own is noted."""
+    hung: list[str] = []
+
+    def play(mishap: str, operation: str) -> None:
+        if mishap == "nothing" and operation != scenario.run.capabilities[0]:
+            return  # it is waited for in real time
+        if mishap and hung:
+            raise NotTested(f"blocked: the client hangs once the broker answers with {hung[0]}")
+        with scenario.stage(
+            credentials=_CREDENTIALS,
+            deadline=scenario.run.settings.patient_deadline,
+            elsewhere=["refresh.honours-expires-in"],
+            config={"timeout": _TIMEOUT} if mishap == "nothing" else {},
+        ) as stage:
+            exposure = stage.watch()
+            stage.use_well(operation)
+            stage.use(operation)
+            stage.look()
+            if mishap and not _comes_back_when_it_goes_wrong(stage, mishap, operation):
+                hung.append(mishap)
+            for clause_id in sorted(_SECRETS, key=scenario.clause_id.__eq__):
+                _must_not_show(scenario, stage, exposure, clause_id)
+
+    scenario.for_each(["", *_MISHAPS] if scenario.run.time.is_virtual else [""], play)
+
+
+def _must_not_show(scenario: Scenario, stage: Stage, exposure: Exposure, clause_id: str) -> None:
+    what, secrets = _SECRETS[clause_id]
+    where = exposure.first_with(secrets(stage.broker))
+    if not where:
+        return
+    try:
+        stage.breach_of(clause_id, f"{what} is shown in {where}", "that it is shown nowhere")
+    except ContractBreached as breached:
+        if clause_id == scenario.clause_id:
+            raise
+        scenario.run.note(breached)
+
+
+def _comes_back_when_it_goes_wrong(stage: Stage, mishap: str, operation: str) -> bool:
+    stage.advance(stage.broker.expires_in + 1)
+    stage.broker.script(_MISHAPS[mishap].times(_FOR_EVER))
+    stage.tell(f"the token endpoint answers with {mishap}")
+    try:
+        stage.use(operation)
+        stage.look()
+    except ClientHung:
+        return False
+    return True
+
+
+@pytest.mark.contract_clause("secrecy.redirect")
+def test_redirect(scenario: Scenario) -> None:
+    """A redirect of the token endpoint to another origin does not get the credentials."""
+
+    def play(status: int, operation: str) -> None:
+        with (
+            scenario.run.stranger(_CREDENTIALS) as stranger,
+            scenario.stage(credentials=_CREDENTIALS, elsewhere=["cache.isolation"]) as stage,
+        ):
+            stage.broker.script(Fault.redirect(stranger.token_url, status).times(_FOR_EVER))
+            stage.tell(f"the token endpoint redirects ({status}) to another origin")
+            with contextlib.suppress(ClientHung):
+                stage.use(operation)
+            if not stage.trace.token_requests:
+                raise NotTested("blocked: the client never asked the broker for a token")
+            taken = [e.request for e in stranger.journal if _carries_secret(e.request)]
+            if taken:
+                stage.tell(
+                    f"the other origin gets {taken[0].method} {taken[0].path} with the credentials"
+                )
+                stage.breach(
+                    "the client sent its credentials on to another origin",
+                    "an error, or the redirect followed without them",
+                    stage.trace.token_requests,
+                )
+
+    scenario.for_each([301, 302, 303, 307, 308], play)
+
+
+def _carries_secret(request: Request) -> bool:
+    values = [value for _, value in request.headers]
+    seen = " ".join((request.target, *values, request.body.decode("latin-1")))
+    return any(form in seen for form in secret_forms(_CREDENTIALS))
+
+
+@pytest.mark.contract_clause("secrecy.files")
+def test_files(scenario: Scenario) -> None:
+    """What a client keeps in files, under umask 022, is for its own user only."""
+
+    def play(uses: int, operation: str) -> None:
+        with scenario.stage(credentials=_CREDENTIALS) as stage:
+            for _ in range(uses):
+                stage.use_well(operation)
+            secrets = {
+                *(token.encode() for token in stage.broker.token_issued_values),
+                *(form.encode() for form in secret_forms(_CREDENTIALS)),
+            }
+            for path, mode in _readable_files(scenario.run.client_folders):
+                if _holds(path, secrets):
+                    stage.breach(
+                        f"the file {path.name} holds a secret or a token, and its mode is "
+                        f"{mode:04o}",
+                        "mode 0600, or no such file",
+                    )
+
+    scenario.for_each([2], play)
+
+
+def _readable_files(folders: Iterable[Path]) -> Iterator[tuple[Path, int]]:
+    """The files that others can read, by way of folders that others can enter, and their modes."""
+    for folder in folders:
+        for entry in _entries(folder):
+            if entry.is_symlink() or not entry.exists():
+                continue
+            mode = stat.S_IMODE(entry.stat().st_mode)
+            if entry.is_file() and mode & (stat.S_IRGRP | stat.S_IROTH):
+                yield entry, mode
+            elif entry.is_dir() and mode & (stat.S_IXGRP | stat.S_IXOTH):
+                yield from _readable_files([entry])
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What the folder holds; nothing if the client has removed it, or locked it for everyone."""
+    try:
+        return sorted(folder.iterdir())[:_MOST_FILES]
+    except OSError:
+        return []
+
+
+def _holds(path: Path, secrets: Iterable[bytes]) -> bool:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_BIGGEST_FILE)
+    except OSError:  # removed meanwhile
+        return False
+    return any(secret in content for secret in secrets)

@@ -1,0 +1,332 @@
+"""Chapter ``signing``: calls of the protected API."""
+
+from __future__ import annotations
+
+import string
+import urllib.parse
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from mockbroker.broker.answers import TokenAnswer
+from mockbroker.broker.faults import Fault
+from mockbroker.model.credentials import AccessToken, Credentials
+from mockbroker.model.messages import Request
+from mockbroker_contract.drivers.driver import REQUEST
+from mockbroker_contract.drivers.failures import NotTested
+from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.strategies import text_of, unreserved_tokens
+
+_CREDENTIALS = Credentials("signing-client", "signing-s3cret/+=")
+_MOST_ATTEMPTS = 2
+_UNAUTHORIZED = 401
+_FOR_EVER = 200
+_SOME_SECONDS = 5
+_SHORTER = 600
+_REVOCATIONS = 2
+
+
+def _without_call(stage: Stage, outcome: Outcome) -> NotTested:
+    error = f": it raised {stage.masked(outcome.error)}" if outcome.error is not None else ""
+    return NotTested(f"blocked: the client made no call to the API{error}")
+
+
+def _called(stage: Stage, **kwargs: Any) -> Outcome:
+    outcome = stage.use(REQUEST, **kwargs)
+    if not outcome.api_calls:
+        raise _without_call(stage, outcome)
+    return outcome
+
+
+def _judge_signed_calls(scenario: Scenario) -> None:
+    """Have calls signed with a first and a second token; judge them."""
+    scenario.run.needs(REQUEST)
+    steps = scenario.run.time.is_virtual
+
+    def play(value: str) -> None:
+        with scenario.stage(credentials=_CREDENTIALS) as stage:
+            stage.broker.token_answer = TokenAnswer(members={"token_type": "Bearer"})
+            stage.broker.token_values = iter([value, *(f"{n}.{value}" for n in range(9))]).__next__
+            _called(stage)
+            stage.advance(3600 if steps else 0)
+            _called(stage, path="/vehicle/2?region=au")
+
+    scenario.for_all(unreserved_tokens(), play, first=["dG9rZW4tMQ", "eyJhbGciOiJub25lIn0.e30."])
+
+
+@pytest.mark.contract_clause("signing.bearer")
+def test_bearer(scenario: Scenario) -> None:
+    """One Authorization header: Bearer, a space, the token as provided."""
+    scenario.share(_judge_signed_calls)
+
+
+@pytest.mark.contract_clause("signing.header-only")
+def test_header_only(scenario: Scenario) -> None:
+    """The token is in the Authorization header and nowhere else."""
+    scenario.share(_judge_signed_calls)
+
+
+@pytest.mark.contract_clause("signing.no-credentials")
+def test_no_credentials(scenario: Scenario) -> None:
+    """The API never sees the client's credentials."""
+    scenario.share(_judge_signed_calls)
+
+
+@pytest.mark.contract_clause("signing.preserves-request")
+def test_preserves_request(scenario: Scenario) -> None:
+    """Method, path, query, body and the caller's headers arrive as they were."""
+    scenario.run.needs(REQUEST)
+
+    def play(drawn: tuple[str, str, dict[str, str], bytes]) -> None:
+        method, path, headers, body = drawn
+        with scenario.stage(credentials=_CREDENTIALS) as stage:
+            url = stage.broker.api_url + path
+            options = _options(headers, body if method in {"POST", "PUT", "PATCH"} else b"")
+            outcome = stage.call(method, url, **options)
+            if _cannot_take(outcome, options):
+                options = {}
+                outcome = stage.call(method, url)
+            _must_be_preserved(stage, outcome, method, url, options)
+
+    first = [
+        ("POST", "/vehicle?region=uk", {"X-Trace": "a, b;c"}, b'{"a": 1}'),
+        ("GET", "/vehicle/1?a=1&a=2&b=x%20y%2Bz&c=", {"Accept": "text/csv"}, b""),
+        ("DELETE", "/vehicle/1", {"X-Request-Id": "r-1"}, b""),
+        ("GET", "/vehicle/ab%2Fcd%20e", {}, b""),
+    ]
+    scenario.for_all(_requests(), play, first=first)
+    scenario.for_each([first[0]], lambda case, operation: _play_again(scenario, case, operation))
+
+
+def _play_again(
+    scenario: Scenario, case: tuple[str, str, dict[str, str], bytes], operation: str
+) -> None:
+    """A call that is made once more, with another token, is the same call."""
+    if operation != REQUEST:
+        return
+    method, path, headers, body = case
+    with scenario.stage(credentials=_CREDENTIALS) as stage:
+        stage.use_well(REQUEST)
+        _revoke(stage)
+        options, url = _options(headers, body), stage.broker.api_url + path
+        outcome = stage.call(method, url, **options)
+        if _cannot_take(outcome, options):
+            options = {}
+            outcome = stage.call(method, url)
+        _must_be_preserved(stage, outcome, method, url, options)
+
+
+def _requests() -> st.SearchStrategy[tuple[str, str, dict[str, str], bytes]]:
+    word = text_of(string.ascii_letters + string.digits + "-_", min_size=1, max_size=8)
+    query = st.lists(st.tuples(word, word), max_size=3).map(urllib.parse.urlencode)
+    path = st.builds("/vehicle/{}?{}".format, word, query).map(lambda text: text.rstrip("?"))
+    # No underscore: where names of headers are variables, it stands for a hyphen.
+    name = text_of(string.ascii_letters + string.digits + "-", min_size=1, max_size=8)
+    headers = st.dictionaries(name.map("X-".__add__), word, max_size=3)
+    methods = st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"])
+    return st.tuples(methods, path, headers, st.binary(max_size=64))
+
+
+def _options(headers: dict[str, str], body: bytes) -> dict[str, Any]:
+    options: dict[str, Any] = {"headers": headers}
+    if body:
+        headers = {"Content-Type": "application/octet-stream", **headers}
+        options = {"headers": headers, "data": body}
+    return options
+
+
+def _cannot_take(outcome: Outcome, options: dict[str, Any]) -> bool:
+    """Whether the client's request() has no such parameters; a client need not take any."""
+    return (
+        bool(options)
+        and outcome.error is not None
+        and "TypeError" in outcome.error.bases
+        and not outcome.api_calls
+        and any(f"unexpected keyword argument '{name}'" in str(outcome.error) for name in options)
+    )
+
+
+def _must_be_preserved(
+    stage: Stage, outcome: Outcome, method: str, url: str, options: dict[str, Any]
+) -> None:
+    if not outcome.api_calls:
+        raise _without_call(stage, outcome)
+    request = outcome.api_calls[-1].request
+    for what, was, now in _differences(request, method, url, options):
+        stage.breach(f"{what} arrived as {now!r}", f"{was!r}, as it was", outcome.api_calls)
+
+
+def _differences(
+    request: Request, method: str, url: str, options: dict[str, Any]
+) -> list[tuple[str, object, object]]:
+    parts = urllib.parse.urlsplit(url)
+    compared: list[tuple[str, object, object]] = [
+        ("the method", method, request.method),
+        ("the path", parts.path, request.path),
+        ("the query", _pairs(parts.query), _pairs(request.query)),
+        ("the body", options.get("data", b""), request.body),
+    ]
+    compared += [
+        (f"the header {name}", (value,), request.headers.get_all(name))
+        for name, value in options.get("headers", {}).items()
+    ]
+    return [row for row in compared if row[1] != row[2]]
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    pairs = urllib.parse.parse_qsl(query, keep_blank_values=True)
+    return [pair for pair in pairs if pair[0] != "access_token"]  # signing.header-only's business
+
+
+@pytest.mark.contract_clause("signing.revoked")
+def test_revoked(scenario: Scenario) -> None:
+    """A token that the API no longer takes is replaced, and the call made once more.
+
+    Twice, for who mends it once may have spent a flag; and then by one that lives shorter than
+    the one before. A client that keeps no token never presents a revoked one, which serves as well.
+    """
+    scenario.run.needs(REQUEST)
+
+    def play(_uses: int, operation: str) -> None:
+        if operation != REQUEST:
+            return
+        with scenario.stage(credentials=_CREDENTIALS) as stage:
+            lost = stage.use_well(REQUEST).token
+            for _ in range(_REVOCATIONS):
+                lost = _mended(stage, lost)
+            if stage.can_pass(_SHORTER):
+                stage.issue_with(_SHORTER)
+                _revoke(stage)
+                stage.use(REQUEST)
+                stage.advance(_SHORTER + 1)
+                stage.use(REQUEST)
+
+    scenario.for_each([1], play)
+
+
+def _revoke(stage: Stage) -> None:
+    """Some seconds after the token came: a new one is known by its expiry, too."""
+    stage.advance(_SOME_SECONDS if stage.can_pass(_SOME_SECONDS) else 0)
+    stage.broker.revoke_tokens()
+    stage.tell("the broker revokes every token")
+
+
+def _mended(stage: Stage, lost: AccessToken | None) -> AccessToken | None:
+    _revoke(stage)
+    outcome = _called(stage)
+    if outcome.token == lost or outcome.status == _UNAUTHORIZED:
+        stage.breach(
+            "the API answered 401 invalid_token and the call was given up",
+            "a new token and one more try",
+            outcome.api_calls,
+        )
+    if outcome.error is not None:
+        stage.breach(f"the client raised {stage.masked(outcome.error)}", "one more try")
+    return outcome.token
+
+
+@pytest.mark.contract_clause("signing.no-retry-storm")
+def test_no_retry_storm(scenario: Scenario) -> None:
+    """When every call is refused, the client stops and tells."""
+    scenario.run.needs(REQUEST)
+
+    def play(uses_before: int, operation: str) -> None:
+        if operation != REQUEST:
+            return
+        with scenario.stage(credentials=_CREDENTIALS) as stage:
+            for _ in range(uses_before):
+                stage.use_well(REQUEST)
+            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            stage.broker.api_script(Fault.status(401, headers=challenge).times(_FOR_EVER))
+            stage.tell("the API answers 401 to everything")
+            _must_stop(stage, _called(stage))
+
+    scenario.for_each([0, 1], play)
+
+
+def _must_stop(stage: Stage, outcome: Outcome) -> None:
+    calls, fetched = len(outcome.api_calls), len(outcome.token_requests)
+    if calls > _MOST_ATTEMPTS or fetched > _MOST_ATTEMPTS:
+        stage.breach(
+            f"one call led to {calls} calls and {fetched} token requests",
+            f"at most {_MOST_ATTEMPTS} of each",
+            outcome.exchanges[:6],
+        )
+    if outcome.error is None and not _is_told(outcome):
+        came = "nothing" if outcome.status is None else f"status {outcome.status}"
+        stage.breach(
+            f"the caller got {came}",
+            "the 401, or an exception",
+            outcome.api_calls,
+        )
+
+
+def _is_told(outcome: Outcome) -> bool:
+    """Whether the caller may know of the 401: an object of the client's own may say it."""
+    if outcome.status is None:
+        return outcome.returned is not None and not outcome.returned.is_none
+    return outcome.status == _UNAUTHORIZED
+
+
+@pytest.mark.contract_clause("signing.forbidden")
+def test_forbidden(scenario: Scenario) -> None:
+    """What a new token cannot mend does not fetch one."""
+    scenario.run.needs(REQUEST)
+
+    def play(status: int, operation: str) -> None:
+        if operation != REQUEST:
+            return
+        with scenario.stage(credentials=_CREDENTIALS) as stage:
+            first = stage.use_well(REQUEST)
+            stage.broker.api_script(Fault.status(status))
+            stage.tell(f"the API answers {status} once")
+            outcome = _called(stage)
+            if outcome.api_calls[0].token != first.token:
+                return  # a client that keeps no token fetches one for every call
+            for later, when in ((outcome, ""), (stage.use(REQUEST), " for the next call")):
+                if later.token_requests:
+                    stage.breach(
+                        f"the API answered {status} and the client fetched a new token{when}",
+                        "no token request: the token was not what was refused",
+                        (*outcome.exchanges, *later.exchanges) if when else outcome.exchanges,
+                    )
+
+    scenario.for_each([403, 429, 500, 503], play)
+
+
+@pytest.mark.contract_clause("signing.cross-origin")
+def test_cross_origin(scenario: Scenario) -> None:
+    """A redirect to another origin does not take the token along."""
+    scenario.run.needs(REQUEST)
+
+    def play(status: int, operation: str) -> None:
+        if operation != REQUEST:
+            return
+        with (
+            scenario.run.stranger(_CREDENTIALS) as stranger,
+            scenario.stage(credentials=_CREDENTIALS) as stage,
+        ):
+            location = stranger.api_url + "/vehicle/1"
+            stage.broker.api_script(Fault.redirect(location, status))
+            stage.tell(f"the API redirects ({status}) to another origin")
+            outcome = _called(stage)
+            tokens = stage.broker.token_issued_values
+            taken = [e.request for e in stranger.journal if _carries(e.request, tokens)]
+            if taken:
+                stage.tell(f"the other origin gets {taken[0].method} {taken[0].path} with a token")
+                stage.breach(
+                    "the token went along to another origin",
+                    "the call without it, or none",
+                    outcome.api_calls,
+                )
+
+    scenario.for_each([301, 302, 303, 307, 308], play)
+
+
+def _carries(request: Request, tokens: Collection[str]) -> bool:
+    seen = " ".join((request.target, *(value for _, value in request.headers)))
+    return any(token in seen for token in tokens)

@@ -1,0 +1,66 @@
+"""Chapter ``tls``: which brokers the client trusts."""
+
+from __future__ import annotations
+
+import pytest
+
+from mockbroker.broker.broker import Broker
+from mockbroker.model.credentials import Credentials
+from mockbroker_contract.drivers.failures import NotTested
+from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.scenario import Scenario
+
+_CREDENTIALS = Credentials("tls-client", "tls-s3cret")
+_LOOPBACK = "127.0.0.1"
+_SOMEBODY_ELSE = "auth-broker.example"
+_UNKNOWN = "no authority that the client knows has signed"
+
+
+@pytest.mark.contract_clause("tls.verify")
+def test_verify(scenario: Scenario) -> None:
+    """A broker whose certificate nobody vouches for gets no credentials."""
+
+    def play(reason: str, operation: str) -> None:
+        with (
+            scenario.run.tls_broker(_CREDENTIALS, _LOOPBACK) as broker,
+            _stage(scenario, broker, trusted=True) as twin,
+        ):
+            _must_be_told_of_the_ca(twin, operation)
+        unknown = reason == _UNKNOWN
+        name = _LOOPBACK if unknown else _SOMEBODY_ELSE
+        with (
+            scenario.run.tls_broker(_CREDENTIALS, name) as broker,
+            _stage(scenario, broker, trusted=not unknown) as stage,
+        ):
+            stage.tell(f"the broker shows a certificate that {reason}")
+            _must_refuse(stage, stage.use(operation), reason)
+
+    scenario.for_each([_UNKNOWN, f"is for {_SOMEBODY_ELSE}"], play)
+
+
+def _stage(scenario: Scenario, broker: Broker, *, trusted: bool) -> Stage:
+    ca_file = broker.ca_file if trusted else None
+    return scenario.stage(
+        credentials=_CREDENTIALS, broker=broker, config={"ca_file": ca_file}, trusted=ca_file
+    )
+
+
+def _must_refuse(stage: Stage, outcome: Outcome, reason: str) -> None:
+    if outcome.exchanges:
+        stage.breach(
+            f"the client went on, although the broker's certificate {reason}",
+            "no request, and an error",
+            outcome.exchanges,
+        )
+    if outcome.error is None:
+        stage.breach("the client raised nothing", "an error")
+
+
+def _must_be_told_of_the_ca(twin: Stage, operation: str) -> None:
+    """The twin: with the CA given in every usual way, the same client works."""
+    try:
+        twin.use_well(operation)
+    except NotTested as obstacle:
+        reason = str(obstacle).removeprefix("blocked: ")
+        raise NotTested(f"blocked: with the CA given, {reason}") from None

@@ -1,0 +1,243 @@
+"""One client under test: made by its factory and used, synchronous or not."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import GeneratorType
+from typing import Any, ClassVar
+
+from mockbroker.model.client import ClientConfig, ClientFactory
+from mockbroker_contract.drivers.host.clock import HostClock
+from mockbroker_contract.drivers.host.errors import name_of_class
+from mockbroker_contract.drivers.host.loops import (
+    AsyncioLoop,
+    Loop,
+    TrioLoop,
+    is_written_for_trio,
+    misses_trio,
+)
+from mockbroker_contract.drivers.target import TargetError
+
+__all__ = ["HostedClient", "Result", "capabilities_of"]
+
+_OPERATIONS = ("get_token", "request")
+_EAGER_SWITCHING_SECONDS = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of an operation: a value of the client's, or what it raised."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+def capabilities_of(client: Any) -> tuple[str, ...]:
+    """Which of ``get_token`` and ``request`` a client offers; a bare callable is a get_token.
+
+    Raises TargetError if it offers neither, or raises when it is asked for one.
+    """
+    kind = name_of_class(type(client))
+    try:
+        offered = tuple(name for name in _OPERATIONS if callable(getattr(client, name, None)))
+        is_callable = callable(client)
+    except Exception as error:
+        raise TargetError(
+            f"the client {kind!r} raises {type(error).__name__} when asked for "
+            "get_token or request; these must be plain methods"
+        ) from error
+    if offered:
+        return offered
+    if is_callable:
+        return ("get_token",)
+    raise TargetError(
+        f"the factory returned {kind!r}, which has neither get_token() nor "
+        "request(method, url) and cannot be called; return an object that has one of them"
+    )
+
+
+class HostedClient:
+    """A client and the event loop in which it lives, if it needs one.
+
+    Operations run in the calling thread, which is the host's main thread: a client may handle
+    signals, and patch the process for green threads.
+    """
+
+    _has_missed_trio: ClassVar = False
+    """Whether a client of this process turned out to be written for trio; all are of one kind."""
+
+    def __init__(self, factory: ClientFactory, config: ClientConfig, clock: HostClock) -> None:
+        self._factory = factory
+        self._config = config
+        self._clock = clock
+        self._strangers = {*threading.enumerate()}
+        self._ours: set[threading.Thread] = set()
+        self._chosen_loop: Loop | None = None
+        self.subject: Any = None
+        """What the factory made, once it has."""
+
+    def open(self) -> Result:
+        """Make the client."""
+        result = self.run(partial(self._factory, self._config))
+        self.subject = result.value
+        return result
+
+    def get_token(self) -> Result:
+        """Ask the client for a token."""
+        return self.run(self._get_token)
+
+    def request(self, method: str, url: str, **options: Any) -> Result:
+        """Have the client make a signed call."""
+        return self.run(lambda: self.subject.request(method, url, **options))
+
+    def burst(self, operation: str, count: int, **call: str) -> list[Result]:
+        """Have that operation begin many times at one moment, in threads or tasks."""
+        act = self._get_token
+        if operation == "request":
+            act = partial(self.subject.request, call["method"], call["url"])
+        with _eager_switching():
+            return self._at_once(act, count)
+
+    @property
+    def _get_token(self) -> Callable[[], Any]:
+        found: Callable[[], Any] = getattr(self.subject, "get_token", self.subject)
+        return found
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a thread or a task is at work, or waits, that the client has begun."""
+        loop = self._chosen_loop
+        begun = {*threading.enumerate()} - self._strangers - self._ours
+        return bool(begun - {loop and loop.thread}) or (loop is not None and loop.is_busy)
+
+    def _loop(self, awaited: Any) -> Loop:
+        """The event loop for what the client wants to have awaited first, and for all after it."""
+        if self._chosen_loop is None:
+            told_by = (self._factory, type(self.subject), awaited)
+            is_for_trio = HostedClient._has_missed_trio or is_written_for_trio(*told_by)
+            kind = TrioLoop if is_for_trio else AsyncioLoop
+            self._chosen_loop = kind(self._clock)
+        return self._chosen_loop
+
+    def run(self, operation: Callable[[], Any]) -> Result:
+        """What comes of an operation; an awaitable is awaited."""
+        with self._operating():
+            try:
+                value = operation()
+                if _is_awaitable(value):
+                    value = self._awaited(value, operation)
+            except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
+                return Result(error=error)
+            return Result(value)
+
+    def _awaited(self, value: Any, operation: Callable[[], Any]) -> Any:
+        """What an awaitable comes to; one that misses trio is made again, and awaited there."""
+        is_first = self._chosen_loop is None
+        loop = self._loop(value)
+        try:
+            return loop.wait_for(value)
+        except RuntimeError as error:
+            if not is_first or isinstance(loop, TrioLoop) or not misses_trio(error):
+                raise
+        loop.close()
+        HostedClient._has_missed_trio = True
+        self._chosen_loop = TrioLoop(self._clock)
+        return self._chosen_loop.wait_for(operation())
+
+    @contextlib.contextmanager
+    def _operating(self) -> Iterator[None]:
+        ident, depth = threading.get_ident(), sys.getrecursionlimit()
+        self._clock.operating.add(ident)
+        try:
+            yield
+        finally:
+            self._clock.operating.discard(ident)
+            sys.setrecursionlimit(depth)  # or what the host does next might be too deep
+
+    def _at_once(self, operation: Callable[[], Any], count: int) -> list[Result]:
+        if _is_coroutine_function(operation):
+            return self._gathered([operation] * count, operation)
+        # Looked up at each use: where a client has patched them, these are its green threads.
+        results = [Result()] * count
+        start = threading.Barrier(count)
+
+        def run(number: int) -> None:
+            try:
+                start.wait()
+                with self._operating():
+                    results[number] = Result(operation())
+            except BaseException as error:  # noqa: BLE001 - as above
+                results[number] = Result(error=error)
+
+        threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(count)]
+        self._ours.update(threads)
+        try:
+            for thread in threads:
+                thread.start()
+        except RuntimeError as error:  # the client has used up the threads or the memory
+            start.abort()
+            return [Result(error=error)] * count
+        for thread in threads:
+            thread.join()
+        self._ours.difference_update(threads)
+        awaitables = [each.value for each in results if _is_awaitable(each.value)]
+        if awaitables:
+            return self._gathered([partial(_identity, each) for each in awaitables], awaitables[0])
+        return results
+
+    def _gathered(self, operations: Sequence[Callable[[], Any]], awaited: Any) -> list[Result]:
+        with self._operating():
+            outcomes = self._loop(awaited).gather(operations)
+        return [Result(value, error) for value, error in outcomes]
+
+    def close(self) -> Result:
+        """Close the client if it can be closed."""
+        return self.run(self._close)
+
+    def _close(self) -> Any:
+        for name in ("close", "aclose"):
+            close = getattr(self.subject, name, None)  # which may be a property that raises
+            if callable(close):
+                return close()
+        return None
+
+    def leave(self) -> None:
+        """End the event loop, if there is one."""
+        if self._chosen_loop is not None:
+            self._chosen_loop.close()
+
+
+def _is_awaitable(value: Any) -> bool:
+    """As `inspect.isawaitable` says it, but of the class that the value has, not that it claims."""
+    kind = type(value)
+    if kind is GeneratorType:
+        return bool(value.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE)
+    return issubclass(kind, Awaitable)
+
+
+def _is_coroutine_function(operation: Any) -> bool:
+    try:
+        return inspect.iscoroutinefunction(operation)
+    except BaseException:  # noqa: BLE001 - the client's own classes may be broken, or exit
+        return False
+
+
+def _identity(awaitable: Any) -> Any:
+    return awaitable
+
+
+@contextlib.contextmanager
+def _eager_switching() -> Iterator[None]:
+    """Let threads take turns so often that what can come between two steps does."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_EAGER_SWITCHING_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

@@ -1,0 +1,98 @@
+"""What a client raised, as plain values: strings, bounded, whatever the client's classes do."""
+
+from __future__ import annotations
+
+import errno
+import resource
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+__all__ = ["bounded_text", "chain_of", "name_of_class", "plain_error"]
+
+_LONGEST_CHAIN = 10
+_LONGEST_TEXT = 10_000
+_LONGEST_REMARK = 2_000
+_MOST_TEXTS = 100
+_MOVES_TIME = "time-machine cannot start when freezegun is active"
+_CANNOT_BE_SHOWN = "(its text cannot be shown)"
+
+
+def bounded_text(say: Callable[[], Any], *, otherwise: str = "", most: int = _LONGEST_TEXT) -> str:
+    """What the function returns, as an exact str of bounded length; ``otherwise`` if it fails."""
+    try:
+        # A subclass of str may lie about itself: str's own method gives the characters, and
+        # raises TypeError for what is not a str.
+        return str.__str__(say())[:most]
+    except BaseException:  # noqa: BLE001 - the client's own classes may be broken, or exit
+        return otherwise
+
+
+def name_of_class(kind: type) -> str:
+    """The class's own name, which a metaclass cannot change."""
+    return str(type.__dict__["__name__"].__get__(kind))
+
+
+def chain_of(error: BaseException) -> Iterator[BaseException]:
+    """An exception and those that led to it, as a traceback would show them; ten at most."""
+    following: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if not isinstance(following, BaseException):
+            return
+        yield following
+        try:
+            hidden = following.__suppress_context__
+            following = following.__cause__ or (None if hidden else following.__context__)
+        except Exception:  # noqa: BLE001 - the client may have made them properties
+            return
+
+
+def plain_error(error: BaseException) -> dict[str, Any]:
+    """The exception as the members of `mockbroker_contract.drivers.driver.Raised`."""
+    kind = type(error)
+    return {
+        "name": name_of_class(kind),
+        "message": bounded_text(lambda: str(error), otherwise=_CANNOT_BE_SHOWN) + _lack(error),
+        "bases": [name_of_class(base) for base in kind.__mro__][:_LONGEST_CHAIN],
+        "texts": list(_texts_of(error))[:_MOST_TEXTS],
+        "is_exit": isinstance(error, (SystemExit, KeyboardInterrupt)),
+    }
+
+
+def _lack(error: BaseException) -> str:
+    """In words, what the client's process lacks, if that is what led to the error."""
+    for each in chain_of(error):
+        if isinstance(each, OSError) and each.errno in (errno.EMFILE, errno.ENFILE):
+            return f" (the client's process has {_open_descriptors()} descriptors open)"
+        if isinstance(each, RuntimeError) and "can't start new thread" in bounded_text(
+            lambda each=each: str(each)  # type: ignore[misc]
+        ):
+            return f" (the client's process has {threading.active_count()} threads)"
+        if isinstance(each, MemoryError):
+            return " (the client's process has no more memory)"
+        if _MOVES_TIME in bounded_text(lambda each=each: str(each)):  # type: ignore[misc]
+            return " (the check moves the client's time by freezegun; move it by that there)"
+    return ""
+
+
+def _open_descriptors() -> str:
+    # To list the folder takes a descriptor, of which there is none left; the limit is known.
+    return str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def _texts_of(error: BaseException) -> Iterator[str]:
+    """What an exception and those that led to it say, in words, attributes and notes."""
+    for each in chain_of(error):
+        for text in (str, repr):
+            yield bounded_text(lambda each=each, text=text: text(each), most=_LONGEST_REMARK)  # type: ignore[misc]
+        for value in _attributes_of(each):
+            yield bounded_text(lambda value=value: str(value), most=_LONGEST_REMARK)  # type: ignore[misc]
+
+
+def _attributes_of(error: BaseException) -> list[Any]:
+    try:
+        attributes = [v for v in vars(error).values() if isinstance(v, (str, int))]
+        notes = getattr(error, "__notes__", ())
+        return [*attributes, *(notes if isinstance(notes, (list, tuple)) else ())]
+    except Exception:  # noqa: BLE001 - the client's own exceptions may be broken
+        return []

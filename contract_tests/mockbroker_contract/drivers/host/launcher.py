@@ -1,0 +1,222 @@
+"""Starts the host in which the client lives, and ends it with everything that it has started.
+
+The launcher is a small process between the judging process and the host. It runs no code of the
+client's, has one thread, and forks a fresh host in milliseconds, so that a host that hung or
+crashed is replaced at once. It adopts what the client leaves behind, kills it, and removes the
+client's folders if the judging process is gone.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from mockbroker.model.client import ClientFactory
+from mockbroker.processes.tree import (
+    be_signalled_when_parent_ends,
+    become_subreaper,
+    end_descendants,
+)
+from mockbroker_contract.drivers.host.channel import Channel
+from mockbroker_contract.drivers.host.guard import (
+    UNGUARDED_CHILDREN,
+    UNGUARDED_FOR_COVERAGE,
+    WriteGuard,
+    restrict_writes,
+)
+from mockbroker_contract.drivers.host.session import UMASK, Session
+from mockbroker_contract.drivers.removal import remove_tree
+from mockbroker_contract.drivers.target import load_target
+from mockbroker_contract.timing.shared_clock import SharedClock
+
+__all__ = ["Start", "main", "run_launcher"]
+
+_PIECE = 65_536
+_LARGEST_FILE = 1024**3
+_BROKEN = 70  # EX_SOFTWARE of sysexits.h
+_IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
+_RESET = (*_IGNORED, "SIGCHLD", "SIGPIPE", "SIGXFSZ", "SIGALRM", "SIGUSR1", "SIGUSR2")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a host needs: where the judging process listens, the clock, folders, environment.
+
+    The client may write in ``own``, and begins in ``work`` below it. ``root`` is removed with all
+    that is in it when the judging process ends without a word.
+    """
+
+    socket: str
+    secret: str
+    clock: str
+    root: str
+    own: str
+    work: str
+    environment: dict[str, str]
+
+
+def main(control: int, target: str) -> NoReturn:
+    """Run the launcher in a process of its own, which `HostProcess` starts."""
+    run_launcher(socket.socket(fileno=control), lambda: load_target(target).factory)
+
+
+def run_launcher(
+    control: socket.socket, load: Callable[[], ClientFactory], *, is_forked: bool = False
+) -> NoReturn:
+    """Start and end hosts as ``control`` asks for it, until that is closed; then end.
+
+    ``is_forked`` if this process was forked from the judging one, whose exit handlers are not ours.
+    """
+    become_subreaper()
+    be_signalled_when_parent_ends(signal.SIGCONT)  # a client may have stopped us
+    for name in _IGNORED:  # a terminal's Ctrl-C is for the judging process, which then ends us
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if is_forked:
+        atexit._clear()  # noqa: SLF001 - there is no public way
+        _restore_streams_and_hooks()
+    try:
+        _Launcher(control, load).run()
+    finally:
+        os._exit(0)
+
+
+def _restore_streams_and_hooks() -> None:
+    """Undo what a test runner has changed of the process that this one was forked from."""
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - it stays open
+    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+    sys.excepthook, sys.unraisablehook = sys.__excepthook__, sys.__unraisablehook__
+    threading.excepthook = threading.__excepthook__
+    sys.breakpointhook = sys.__breakpointhook__
+    sys.modules.pop("pdb", None)  # pytest has replaced its set_trace
+
+
+class _Launcher:
+    def __init__(self, control: socket.socket, load: Callable[[], ClientFactory]) -> None:
+        self._control = control
+        self._load = load
+        self._host = 0
+        self._root = ""
+
+    def run(self) -> None:
+        woken, waker = os.pipe()
+        for end in (woken, waker):
+            os.set_blocking(end, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        rest = b""
+        while True:
+            ready, _, _ = select.select([self._control.fileno(), woken], [], [])
+            if woken in ready:
+                os.read(woken, _PIECE)
+                self._reap()
+            if self._control.fileno() in ready:
+                piece = self._control.recv(_PIECE)
+                if not piece:
+                    break
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    self._obey(json.loads(line))
+        end_descendants(grace_seconds=0)
+        if self._root:  # the judging process removes it, if it has the time
+            remove_tree(Path(self._root))
+
+    def _obey(self, command: dict[str, Any]) -> None:
+        if self._host:
+            self._host = 0
+            end_descendants(grace_seconds=0)
+        if "start" not in command:
+            self._tell(killed=True)
+            return
+        start = Start(**command["start"])
+        self._root = start.root
+        self._host = os.fork()
+        if self._host == 0:
+            try:
+                self._control.close()
+                signal.set_wakeup_fd(-1)
+                _run_host(start, self._load)
+            except BaseException:  # noqa: BLE001 - a child must not go on as the launcher
+                traceback.print_exc()
+            os._exit(_BROKEN)
+        self._tell(started=self._host)
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                pid, status = ended
+                if pid == self._host:
+                    self._host = 0
+                    end_descendants(grace_seconds=0)
+                    self._tell(ended=pid, status=os.waitstatus_to_exitcode(status))
+
+    def _tell(self, **members: Any) -> None:
+        with contextlib.suppress(OSError):  # the next recv finds out
+            self._control.sendall(json.dumps(members).encode() + b"\n")
+
+
+def _run_host(start: Start, load: Callable[[], ClientFactory]) -> NoReturn:
+    """Become the host: live in the client's folders, guarded, and answer what is asked."""
+    os.setsid()  # a client may signal its whole process group, which must not be the launcher's
+    be_signalled_when_parent_ends()
+    for name in _RESET:
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as every Python program has it
+    os.environ.clear()
+    os.environ.update(start.environment)
+    warnings.simplefilter("ignore")  # a user's "-W error" would make errors of them
+    sys.dont_write_bytecode = True
+    _bound_resources()
+    os.umask(UMASK)
+    os.chdir(start.work)
+    clock = SharedClock(Path(start.clock), is_host=True)
+    channel = Channel(start.socket, start.secret)
+    limits = _guard(Path(start.own))
+    with contextlib.suppress(OSError):  # the judging process is gone
+        Session(channel, load, clock, Path(start.work), limits).serve()
+    channel.close()
+    with contextlib.suppress(BaseException):  # what a client registers may fail
+        atexit._run_exitfuncs()  # noqa: SLF001 - os._exit runs none
+    os._exit(0)
+
+
+def _bound_resources() -> None:
+    """Have a client that takes too much fail before the machine does."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    bound = _LARGEST_FILE if hard == resource.RLIM_INFINITY else min(_LARGEST_FILE, hard)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bound, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    with contextlib.suppress(OSError):  # where memory runs out, Linux ends this process first
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def _guard(own: Path) -> list[str]:
+    """Keep the client's writes in its own folders; in sentences, where that does not hold."""
+    prefix = _coverage_files()
+    WriteGuard([own], lambda path: bool(prefix) and path.startswith(prefix)).install()
+    if prefix:  # coverage writes beside the project, and Landlock knows folders only
+        return [UNGUARDED_FOR_COVERAGE]
+    return [] if restrict_writes([own]) else [UNGUARDED_CHILDREN]
+
+
+def _coverage_files() -> str:
+    """How the paths begin that coverage writes, if it measures this process; empty if not."""
+    coverage = sys.modules.get("coverage")
+    if coverage is None:
+        return ""
+    current = coverage.Coverage.current()
+    return str(Path(current.get_data().base_filename()).absolute()) if current else ""

@@ -1,0 +1,201 @@
+"""Event loops for clients with ``async def``: asyncio's, whatever its policy makes, or trio's.
+
+A loop lives in a thread of its own and runs between operations too, so that what a client does in
+the background goes on. It is made only for a client that needs one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from types import CoroutineType
+from typing import Any
+
+from mockbroker_contract.drivers.host.clock import HostClock
+from mockbroker_contract.drivers.host.errors import bounded_text
+
+__all__ = ["AsyncioLoop", "Loop", "TrioLoop", "is_written_for_trio", "misses_trio"]
+
+_STOP_SECONDS = 2.0
+_MISSED = ("must be called from async context", "Task got bad yield: <class 'trio.")
+
+Outcome = tuple[Any, "BaseException | None"]
+"""A value and None, or None and what was raised."""
+
+
+class Loop(ABC):
+    """Runs awaitables for a caller in another thread."""
+
+    def __init__(self, clock: HostClock) -> None:
+        self._clock = clock
+        self.thread: threading.Thread | None = None
+        """The loop's thread, once there is one."""
+
+    @property
+    @abstractmethod
+    def is_busy(self) -> bool:
+        """Whether the loop has a task that goes on."""
+
+    @abstractmethod
+    def gather(self, operations: Sequence[Callable[[], Any]]) -> list[Outcome]:
+        """What comes of awaitables that are made and begun at one moment, as tasks."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the loop and its thread."""
+
+    def wait_for(self, awaitable: Awaitable[Any]) -> Any:
+        """What the awaitable comes to. Raises what it raises."""
+        [(value, error)] = self.gather([lambda: awaitable])
+        if error is not None:
+            raise error
+        return value
+
+    def _start(self, run: Callable[[], None]) -> None:
+        def run_and_operate() -> None:
+            self._clock.operating.add(threading.get_ident())
+            try:
+                run()
+            finally:
+                self._clock.operating.discard(threading.get_ident())
+
+        self.thread = threading.Thread(target=run_and_operate, name="loop", daemon=True)
+        self.thread.start()
+
+
+class AsyncioLoop(Loop):
+    """A loop of asyncio's, or of what has replaced its policy, such as uvloop."""
+
+    def __init__(self, clock: HostClock) -> None:
+        super().__init__(clock)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the loop has a task that goes on."""
+        return self._loop is not None and bool(asyncio.all_tasks(self._loop))
+
+    def gather(self, operations: Sequence[Callable[[], Any]]) -> list[Outcome]:
+        """What comes of awaitables that are made and begun at one moment, as tasks."""
+
+        async def gather() -> list[Outcome]:
+            return list(await asyncio.gather(*map(_outcome, operations)))
+
+        return asyncio.run_coroutine_threadsafe(gather(), self._running()).result()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._start(self._run)
+        return self._loop
+
+    def _run(self) -> None:
+        loop = self._loop
+        assert loop is not None
+        with contextlib.suppress(SystemExit):
+            loop.run_forever()
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+    def close(self) -> None:
+        """End the loop and its thread."""
+        if self._loop is not None and self.thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self.thread.join(_STOP_SECONDS)
+
+
+class TrioLoop(Loop):
+    """A run of trio's."""
+
+    def __init__(self, clock: HostClock) -> None:
+        super().__init__(clock)
+        self._token: Any = None
+        self._is_ready = threading.Event()
+        self._leave: Any = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Not known: a client's nursery is closed by the operation that opened it."""
+        return False
+
+    def gather(self, operations: Sequence[Callable[[], Any]]) -> list[Outcome]:
+        """What comes of awaitables that are made and begun at one moment, as tasks."""
+        import trio  # noqa: PLC0415 - the client has it, the kit needs it for nothing else
+
+        outcomes: list[Outcome] = [(None, None)] * len(operations)
+
+        async def run(number: int) -> None:
+            outcomes[number] = await _outcome(operations[number])
+
+        async def gather() -> None:
+            async with trio.open_nursery() as nursery:
+                for number in range(len(operations)):
+                    nursery.start_soon(run, number)
+
+        if self._token is None:
+            self._start(self._run)
+            self._is_ready.wait()
+        trio.from_thread.run(gather, trio_token=self._token)
+        return outcomes
+
+    def _run(self) -> None:
+        import trio  # noqa: PLC0415 - as above
+
+        async def stay() -> None:
+            self._token, self._leave = trio.lowlevel.current_trio_token(), trio.Event()
+            self._is_ready.set()
+            await self._leave.wait()
+
+        trio.run(stay)
+
+    def close(self) -> None:
+        """End the run and its thread."""
+        if self._token is not None and self.thread is not None:
+            self._token.run_sync_soon(self._leave.set)
+            self.thread.join(_STOP_SECONDS)
+
+
+async def _outcome(operation: Callable[[], Any]) -> Outcome:
+    """What an awaitable comes to: an exit must not end the loop's thread."""
+    try:
+        return await operation(), None
+    except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
+        return None, error
+
+
+def is_written_for_trio(*objects: Any) -> bool:
+    """Whether the first module, of those of some objects, that uses one framework uses trio.
+
+    Told by the names in the modules of functions, classes and coroutines. A module that uses both
+    trio and asyncio, or neither, tells nothing.
+    """
+    trio = sys.modules.get("trio")
+    for each in objects if trio is not None else ():
+        names = list(_names_beside(each).values())
+        uses_trio, uses_asyncio = (any(n is m for n in names) for m in (trio, asyncio))
+        if uses_trio != uses_asyncio:
+            return uses_trio
+    return False
+
+
+def misses_trio(error: RuntimeError) -> bool:
+    """Whether that is how trio says that it was used in a loop of another framework."""
+    said = bounded_text(lambda: str(error))
+    return "trio" in sys.modules and any(words in said for words in _MISSED)
+
+
+def _names_beside(found: Any) -> dict[str, Any]:
+    """What is in the module of a function, a class or a running coroutine."""
+    try:
+        if type(found) is CoroutineType and found.cr_frame is not None:
+            return dict(found.cr_frame.f_globals)
+        return dict(vars(sys.modules[found.__module__]))
+    except Exception:  # noqa: BLE001 - the client's own classes may be broken, or have no module
+        return {}

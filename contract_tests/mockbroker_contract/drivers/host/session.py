@@ -1,0 +1,298 @@
+"""The host's conversation with the judging process: one request at a time, in the main thread."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import importlib.metadata
+import io
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from enum import IntEnum
+from json import dumps, loads  # by name, as below: a client may replace them in their module
+from pathlib import Path
+from traceback import format_exception, walk_tb
+from typing import Any
+
+from mockbroker.model.client import ClientConfig, ClientFactory
+from mockbroker_contract.drivers.host.channel import Channel
+from mockbroker_contract.drivers.host.clients import HostedClient, Result, capabilities_of
+from mockbroker_contract.drivers.host.clock import HostClock
+from mockbroker_contract.drivers.host.errors import bounded_text, name_of_class, plain_error
+from mockbroker_contract.drivers.host.exposure import Exposure
+from mockbroker_contract.drivers.target import TargetError
+from mockbroker_contract.timing.shared_clock import SharedClock
+
+__all__ = ["UMASK", "Session"]
+
+UMASK = 0o022
+"""With which a client begins: what it does not protect, others can read."""
+
+# A client may patch these, and tests like to; which process this is must stay clear.
+_getpid, _exit = os.getpid, os._exit
+
+_OWN_FOLDER = str(Path(__file__).parent)
+_LONGEST_TOKEN = 1_000_000
+_HIGHEST_STATUS = 999
+_STATUS_ATTRIBUTES = ("status_code", "status", "code")
+
+
+class Session:
+    """Answers requests until the judging process says bye, or is gone.
+
+    ``load`` finds the factory. It is called once, when the judging process says hello. What a
+    client changes of the process (environment, umask, working directory, default timeout of
+    sockets, recursion limit) is undone before the next client is made. ``limits`` are sentences
+    for the report.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        load: Callable[[], ClientFactory],
+        clock: SharedClock,
+        work: Path,
+        limits: Sequence[str] = (),
+    ) -> None:
+        self._channel = channel
+        self._load = load
+        self._shared = clock
+        self._clock = HostClock(clock)
+        self._work = work
+        self._limits = list(limits)
+        self._factory: ClientFactory | None = None
+        self._clients: dict[str, HostedClient] = {}
+        self._kept: list[HostedClient] = []
+        """Clients that are not closed, for it takes too long, and whose __del__ may as well."""
+        self._has_run_client_code = False
+        self._exposure: Exposure | None = None
+        self._stop_listening: Callable[[], None] = lambda: None
+        self._environment = dict(os.environ)
+        self._process = _getpid()
+        self._operations: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "hello": self._hello,
+            "live_by": self._live_by,
+            "zone": self._zone,
+            "open": self._open,
+            "get_token": self._get_token,
+            "request": self._request,
+            "burst": self._burst,
+            "busy": self._busy,
+            "watch": self._watch,
+            "exposed": self._exposed,
+            "close": self._close,
+        }
+
+    def serve(self) -> None:
+        """Answer each request; return when there are no more."""
+        self._watch_for_debuggers()
+        while (line := self._channel.read_line()) is not None:
+            request = loads(line)
+            if request["op"] == "bye":
+                self._answer(request, {"ok": {}})
+                return
+            try:
+                outcome = self._operations[request["op"]](request)
+            except TargetError as error:
+                outcome = {"unusable": str(error)}
+            except BaseException as error:  # noqa: BLE001 - which the judging process tells
+                outcome = self._failed(error)
+            if _getpid() != self._process:
+                # The client forked, and its child came back from the operation: only the parent
+                # has an answer to give.
+                _exit(0)
+            self._answer(request, outcome)
+
+    def _failed(self, error: BaseException) -> dict[str, Any]:
+        """The host is spoilt if the client's code has run in it, which may have done that."""
+        if self._has_run_client_code:
+            raised = plain_error(error)
+            told = ": ".join(filter(None, (raised["name"], raised["message"])))
+            return {"spoilt": f"{told} ({_place_of(error)})"}
+        return {"broken": "".join(format_exception(error))}
+
+    def _answer(self, request: dict[str, Any], outcome: dict[str, Any]) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            # Not the flush of a class of the client's own, which might never return.
+            if type(stream) is io.TextIOWrapper:
+                with contextlib.suppress(BaseException):  # a client may have closed it
+                    stream.flush()
+        self._shared.is_debugged = False
+        self._channel.write_line(dumps({"id": request["id"], **outcome}).encode())
+
+    def _watch_for_debuggers(self) -> None:
+        """Have deadlines wait for a human once the client has entered a debugger."""
+        import bdb  # noqa: PLC0415 - as late as the module that it patches is needed
+
+        set_trace = bdb.Bdb.set_trace
+
+        def set_trace_and_say_so(*arguments: Any, **options: Any) -> None:
+            self._shared.is_debugged = True
+            set_trace(*arguments, **options)
+
+        bdb.Bdb.set_trace = set_trace_and_say_so  # type: ignore[method-assign]
+
+    # -- the host ------------------------------------------------------------------------------
+
+    def _hello(self, _: dict[str, Any]) -> dict[str, Any]:
+        self._has_run_client_code = True
+        if self._factory is None:
+            self._factory = self._load()
+        module, name = _name_of(self._factory)
+        return {
+            "ok": {
+                "name": f"{module}:{name}",
+                "version": _version_of(module),
+                "limits": self._limits,
+            }
+        }
+
+    def _live_by(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request["clock"] == "virtual":
+            self._clock.freeze()
+        else:
+            self._clock.thaw()
+        return {"ok": {}}
+
+    def _zone(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._clock.set_zone(request["name"])
+        return {"ok": {}}
+
+    # -- clients -------------------------------------------------------------------------------
+
+    def _open(self, request: dict[str, Any]) -> dict[str, Any]:
+        assert self._factory is not None
+        if not self._clients:
+            self._restore_process()
+        os.environ.update(request["environment"])
+        client = HostedClient(self._factory, ClientConfig(**request["config"]), self._clock)
+        result = client.open()
+        if result.error is not None:
+            client.leave()
+            return self._failure(result.error)
+        self._clients[request["client"]] = client
+        return {"ok": {"capabilities": capabilities_of(client.subject)}}
+
+    def _restore_process(self) -> None:
+        if dict(os.environ) != self._environment:  # each variable that is set is a call of putenv
+            os.environ.clear()
+            os.environ.update(self._environment)
+        socket.setdefaulttimeout(None)
+        os.umask(UMASK)
+        os.chdir(self._work)
+        tempfile.tempdir = None
+
+    def _get_token(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self._token(self._clients[request["client"]].get_token())
+
+    def _request(self, request: dict[str, Any]) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        if request["headers"] is not None:
+            options["headers"] = request["headers"]
+        if request["body"] is not None:
+            options["data"] = base64.b64decode(request["body"])
+        client = self._clients[request["client"]]
+        return self._status(client.request(request["method"], request["url"], **options))
+
+    def _burst(self, request: dict[str, Any]) -> dict[str, Any]:
+        client = self._clients[request["client"]]
+        results = client.burst(request["operation"], request["count"], **request["call"])
+        read = self._token if request["operation"] == "get_token" else self._status
+        return {"ok": {"answers": [read(result) for result in results]}}
+
+    def _token(self, result: Result) -> dict[str, Any]:
+        if result.error is not None:
+            return self._failure(result.error)
+        is_text = issubclass(type(result.value), str)
+        token = bounded_text(lambda: result.value, most=_LONGEST_TOKEN)
+        return {"ok": {"access_token": token if is_text else None}}
+
+    def _status(self, result: Result) -> dict[str, Any]:
+        if result.error is not None:
+            return self._failure(result.error)
+        return {"ok": {"status": _status_of(result.value), "is_none": result.value is None}}
+
+    def _failure(self, error: BaseException) -> dict[str, Any]:
+        if self._exposure is not None:
+            self._exposure.add_exception(error)
+        return {"err": plain_error(error)}
+
+    def _busy(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"ok": {"busy": self._clients[request["client"]].is_busy}}
+
+    def _close(self, request: dict[str, Any]) -> dict[str, Any]:
+        client = self._clients.pop(request["client"], None)
+        if client is not None:
+            if request["politely"]:
+                client.close()
+            else:
+                self._kept.append(client)
+            client.leave()
+        self._stop_listening()
+        self._exposure, self._stop_listening = None, lambda: None
+        return {"ok": {}}
+
+    # -- what a client shows -------------------------------------------------------------------
+
+    def _watch(self, _: dict[str, Any]) -> dict[str, Any]:
+        self._stop_listening()
+        self._exposure = Exposure()
+        self._stop_listening = self._exposure.listen()
+        return {"ok": {}}
+
+    def _exposed(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What was seen since it was asked for last."""
+        exposure = self._exposure or Exposure()
+        client = self._clients.get(request["client"])
+        if client is not None:
+            exposure.add_reprs(client.subject)
+        return {"ok": {"texts": exposure.take()}}
+
+
+def _status_of(response: Any) -> int | None:
+    """The HTTP status of what a client returned: an int, or something that has one."""
+    found = (response, *(_attribute(response, name) for name in _STATUS_ATTRIBUTES))
+    return next((int(each) for each in found if _is_status(each)), None)
+
+
+def _attribute(response: Any, name: str) -> Any:
+    try:
+        return getattr(response, name, None)
+    except BaseException:  # noqa: BLE001 - the client's own classes may be broken, or exit
+        return None
+
+
+def _is_status(found: Any) -> bool:
+    # By type(), for a class may lie about what its instances are; subclasses may lie about more.
+    is_number = type(found) is int or issubclass(type(found), IntEnum)
+    return is_number and 0 <= found <= _HIGHEST_STATUS
+
+
+def _place_of(error: BaseException) -> str:
+    """The place in the host's own code where it failed."""
+    places = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    own = [place for place in places if place[0].startswith(_OWN_FOLDER)]
+    file, line = (own or places)[-1]
+    return f"{Path(file).name}, line {line}"
+
+
+def _name_of(factory: Any) -> tuple[str, str]:
+    """The module and the name of a factory; those of its class if it has none, or they fail."""
+    try:
+        return str(factory.__module__), str(factory.__qualname__)
+    except Exception:  # noqa: BLE001 - the client's own classes may be broken
+        kind = type(factory)
+        return bounded_text(lambda: kind.__module__), name_of_class(kind)
+
+
+def _version_of(module: str) -> str:
+    """The version of the package that a module is of, as installed or as it says; or nothing."""
+    package = module.partition(".")[0]
+    try:
+        return importlib.metadata.version(package)
+    except Exception:  # noqa: BLE001 - not installed, or broken metadata
+        told = getattr(sys.modules.get(package), "__version__", "")
+        return bounded_text(lambda: told)

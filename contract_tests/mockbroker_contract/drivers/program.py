@@ -1,0 +1,262 @@
+"""A program that drives clients: a process group, spoken to in JSON lines, and bounded."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from mockbroker.processes.tree import end_users_of
+from mockbroker_contract.drivers.conversation import Conversation, ProgramDied, ProgramSilent
+from mockbroker_contract.drivers.own_folders import OWN_FOLDERS
+from mockbroker_contract.drivers.protocol import ProtocolError, Reply, read_reply, request_line
+from mockbroker_contract.drivers.sandbox import Sandbox
+
+__all__ = ["Program"]
+
+_LONGEST_LINE = 1_000_000
+_KEPT_STDERR = 64_000
+_PIECE = 65_536
+_ENDING_SECONDS = 2.0
+_TELLING_SECONDS = 1.0
+_STARTING_SECONDS = 30.0
+
+
+_SUPERVISE = (
+    "import sys; "
+    "sys.path[:] = filter(None, sys.path); "  # a json.py where the user works is not Python's
+    "import json; "
+    "sys.path[:] = json.loads(sys.argv[2]); "
+    "from mockbroker_contract.drivers.guarded_program import main; "
+    "main(int(sys.argv[1]))"
+)
+
+
+class Program(Conversation):
+    """A running program under a supervisor. One request at a time; safe to use from many threads.
+
+    It lives in the sandbox's folders, where ``environment`` says so as well. Raises OSError if it
+    cannot be started.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], sandbox: Sandbox, environment: Mapping[str, str]
+    ) -> None:
+        super().__init__()
+        self._sandbox = sandbox
+        self._control, theirs = socket.socketpair()
+        ours = [*OWN_FOLDERS, *filter(None, sys.path)]
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-c", _SUPERVISE, str(theirs.fileno()), json.dumps(ours)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        order = {
+            "argv": [_absolute(word) for word in argv],
+            "environment": dict(environment),
+            "folder": str(sandbox.work),
+            "own": str(sandbox.own),
+            "root": str(sandbox.outside),
+        }
+        self._control.sendall(json.dumps(order).encode() + b"\n")
+        self._noted: dict[str, Any] = {}
+        begun = self._note(_STARTING_SECONDS)
+        if "started" not in begun:
+            self._let_go()
+            number = int(begun.get("failed", errno.EIO))
+            raise OSError(number, os.strerror(number))
+        self._stderr = bytearray()
+        self.show: Callable[[bytes], None] = lambda _: None
+        """Called with each piece of stderr, in the reading thread."""
+        self._written = 0
+        self.last_exchange: tuple[str, str] = ("", "")
+        """The last request and what was answered, as they were on the wire."""
+        self._reader = threading.Thread(target=self._read, name="driver output", daemon=True)
+        self._reader.start()
+
+    # -- speaking ------------------------------------------------------------------------------
+
+    def exchange(self, op: str, deadline: float, /, **members: Any) -> Reply:
+        """The answer to a request, if it comes within ``deadline`` seconds of real time.
+
+        Raises ProtocolError for what is no answer, ProgramDied, or ProgramSilent.
+        """
+        with self.turn:
+            number = next(self.numbers)
+            line = request_line(number, op, members)
+            self.last_exchange = (line.decode().strip(), "(nothing)")
+            self.send(line, op)
+            answer = self.next_line(op, deadline)
+            if len(answer) > _LONGEST_LINE:
+                raise ProtocolError(
+                    f"the answer to {op} has more than {_LONGEST_LINE} bytes in one line"
+                )
+            self.last_exchange = (self.last_exchange[0], answer.decode("utf-8", "replace").strip())
+            return read_reply(answer, number, op)
+
+    def send(self, line: bytes, op: str) -> None:
+        """Send a request. Raises ProtocolError if something was said before it; ProgramDied."""
+        early = self.early_line()
+        if early is not None:
+            text = early.decode("utf-8", "replace").strip()
+            self.last_exchange = (self.last_exchange[0], text)
+            raise ProtocolError(
+                f"stdout had a line before {op} was asked; an answer is one line, and anything "
+                "else belongs on stderr"
+            )
+        stdin = self._process.stdin
+        assert stdin is not None
+        try:
+            stdin.write(line)
+            stdin.flush()
+        except (OSError, ValueError):
+            raise ProgramDied(self.how_it_ended(op)) from None
+
+    def how_it_ended(self, op: str) -> str:
+        """In words, how the program ended when it was asked for that."""
+        ended = self._note(_TELLING_SECONDS)
+        if "status" in ended:
+            status = int(ended["status"])
+            how = f"signal {-status}" if status < 0 else f"exit status {status}"
+            return f"the program ended ({how}) when asked to {op}"
+        return f"the program closed its output when asked to {op}"
+
+    def _note(self, seconds: float) -> dict[str, Any]:
+        """What the supervisor tells within so many seconds; empty if it does not."""
+        self._control.settimeout(seconds)
+        line = b""
+        with contextlib.suppress(OSError):
+            while not line.endswith(b"\n") and (piece := self._control.recv(1)):
+                line += piece
+        self._noted = json.loads(line) if line.endswith(b"\n") else self._noted
+        return self._noted
+
+    # -- listening -----------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        stdout, stderr = self._process.stdout, self._process.stderr
+        assert stdout is not None
+        assert stderr is not None
+        rest = b""
+        with selectors.DefaultSelector() as selector:
+            for pipe in (stdout, stderr):
+                os.set_blocking(pipe.fileno(), False)
+                selector.register(pipe, selectors.EVENT_READ)
+            while selector.get_map():
+                ready = [key.fileobj for key, _ in selector.select()]
+                # What was said before an answer is there when the answer is.
+                for pipe in sorted((stdout, stderr), key=lambda pipe: pipe is stdout):
+                    if pipe not in ready and pipe is not stderr:
+                        continue
+                    piece = _piece_of(pipe)
+                    if piece == b"" and pipe in selector.get_map():
+                        selector.unregister(pipe)
+                        if pipe is stdout:  # no answer comes any more, whatever is still said
+                            self._put_end(rest)
+                    elif piece and pipe is stderr:
+                        self._keep(piece)
+                    elif piece:
+                        rest = self._take_lines(rest + piece)
+        stdout.close()
+        stderr.close()
+
+    def _put_end(self, rest: bytes) -> None:
+        if rest:
+            self.put(rest)
+        self.put(None)
+
+    def _take_lines(self, text: bytes) -> bytes:
+        *lines, rest = text.split(b"\n")
+        for line in lines:
+            if line.strip():
+                self.put(line)
+        if len(rest) > _LONGEST_LINE:
+            self.put(rest)
+            return b""
+        return rest
+
+    def _keep(self, piece: bytes) -> None:
+        self._written += len(piece)
+        self._stderr += piece
+        del self._stderr[:-_KEPT_STDERR]
+        self.show(piece)
+
+    @property
+    def stderr_position(self) -> int:
+        """How many bytes of stderr have come so far."""
+        return self._written
+
+    def stderr_since(self, position: int = 0) -> str:
+        """What came on stderr after that many bytes, the latest 64 kB at most."""
+        wanted = max(self._written - position, 0)
+        kept = bytes(self._stderr)
+        return kept[len(kept) - min(wanted, len(kept)) :].decode("utf-8", "replace")
+
+    # -- ending --------------------------------------------------------------------------------
+
+    def say_goodbye(self) -> str:
+        """Ask it to end, then end it. In words, what it did instead of ending; empty if it did."""
+        problem = ""
+        try:
+            self.exchange("bye", _ENDING_SECONDS)
+        except (ProtocolError, ProgramSilent) as error:
+            problem = str(error)
+        except ProgramDied:
+            pass  # it may end without a word
+        ended = self._note(_ENDING_SECONDS)
+        if "status" not in ended:
+            problem = problem or f"the program still ran {_ENDING_SECONDS:g} s after bye"
+        elif ended["left"]:
+            problem = problem or "the program left other processes running after bye"
+        self.kill()
+        return problem
+
+    def kill(self) -> None:
+        """End the program and everything that it has started."""
+        self._let_go()
+        self._reader.join(_ENDING_SECONDS)
+
+    def _let_go(self) -> None:
+        """Have the supervisor end the program and itself."""
+        with contextlib.suppress(OSError):  # it has ended already
+            self._control.sendall(b"end\n")
+        self._control.close()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        try:
+            self._process.wait(_STARTING_SECONDS)
+        except subprocess.TimeoutExpired:  # a program may have stopped it
+            self._process.kill()
+            self._process.wait()
+        if self._process.returncode:
+            # It was killed, and has ended nothing of what the program has started.
+            end_users_of(self._sandbox.own)
+
+
+def _absolute(word: str) -> str:
+    """A word of a command as it reads in another working directory, if it names a file here."""
+    return str(Path(word).absolute()) if Path(word).exists() else word
+
+
+def _piece_of(pipe: IO[bytes]) -> bytes | None:
+    """The next piece; empty at the end, None if there is nothing now."""
+    try:
+        return os.read(pipe.fileno(), _PIECE)
+    except BlockingIOError:
+        return None
+    except (OSError, ValueError):
+        return b""

@@ -1,0 +1,328 @@
+"""Driving a client in any language, by a program that speaks the driver protocol."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from mockbroker.model.client import ClientConfig
+from mockbroker.report.next_steps import LOOK_AT_THE_DRIVER
+from mockbroker_contract.drivers.conversation import ProgramDied, ProgramSilent
+from mockbroker_contract.drivers.driver import GET_TOKEN, REQUEST, Answer, Raised, Returned
+from mockbroker_contract.drivers.failures import (
+    ClientCrashed,
+    DriverFailed,
+    NotApplicable,
+    NotTested,
+    ScenarioEnded,
+)
+from mockbroker_contract.drivers.host.guard import UNGUARDED_PROGRAM, has_landlock
+from mockbroker_contract.drivers.program import Program
+from mockbroker_contract.drivers.protocol import (
+    PROTOCOL,
+    Hello,
+    ProtocolError,
+    Reply,
+    config_members,
+)
+from mockbroker_contract.drivers.sandbox import Sandbox
+from mockbroker_contract.drivers.shown_output import ShownOutput
+from mockbroker_contract.drivers.target import TargetError
+from mockbroker_contract.timing.faked_clock import FakedClock, faked_clocks
+from mockbroker_contract.timing.story_time import MovedTime, RealTime, StoryTime
+
+__all__ = ["ProgramClients", "in_words", "introduction_of"]
+
+_HELLO_SECONDS = 30.0
+_SHORT_SECONDS = 2.0
+_MOST_STARTS = 25
+_QUOTED_STDERR = 2000
+_LIVES_ELSEWHERE = (
+    "it runs in an empty folder of its own; --copy PATH puts a copy of what it reads there"
+)
+
+
+class ProgramClients:
+    """The clients that a program drives. It is started when it is needed, and again if it fails."""
+
+    maker = "the driver's open"
+    remedy = LOOK_AT_THE_DRIVER
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._argv = tuple(argv)
+        self._hello: Hello | None = None
+        self._trusted: str | None = None
+        self._moved = 0.0
+        self._names = map("c{}".format, itertools.count(1))
+        self._program: Program | None = None
+        self._clock: FakedClock | None = None
+        self._sandbox: Sandbox | None = None
+        self._shown: ShownOutput | None = None
+        self._deaths = 0
+        self.close_hangs = False
+        """Whether the program did not answer when a client was closed; then none is any more."""
+        self.failures: list[str] = []
+        """How the program broke the protocol so far."""
+
+    def live_in(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
+        """Have the program live in these folders; called once, before anything else."""
+        self._sandbox = sandbox
+        self._shown = ShownOutput() if shows_output else None
+
+    @property
+    def limits(self) -> Sequence[str]:
+        """What the kernel cannot guard."""
+        return () if has_landlock() else (UNGUARDED_PROGRAM,)
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The folders in which the program lives."""
+        assert self._sandbox is not None, "live_in() comes first"
+        return self._sandbox
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """What the program said of itself; it is started if it has not been asked yet."""
+        return dataclasses.asdict(self._introduced())
+
+    def times(self) -> Sequence[StoryTime]:
+        """That of a program that moves its own; one that libfaketime may fake; the real one."""
+        real = RealTime(partial(self._live_by, None))
+        if "clock" in self._introduced().capabilities:
+            return [MovedTime("driver", self._advance, partial(self._live_by, None)), real]
+        faked = [
+            MovedTime("libfaketime", clock.advance, partial(self._live_by, clock))
+            for clock in faked_clocks(self.sandbox.outside)
+        ]
+        return [*faked, real]
+
+    def _live_by(self, clock: FakedClock | None) -> None:
+        """Have the program see that clock; it starts anew if it has seen another one."""
+        if clock is not self._clock:
+            self._end()
+            self._clock = clock
+
+    def _introduced(self) -> Hello:
+        if self._hello is None:
+            self.running()
+        assert self._hello is not None
+        return self._hello
+
+    def driver(
+        self, config: ClientConfig, deadline: float, trusted: str | None = None
+    ) -> ProgramDriver:
+        """What drives a new client; an operation may take ``deadline`` seconds of real time."""
+        return ProgramDriver(self, next(self._names), config, deadline, trusted)
+
+    def can_be_used_at_once(self, operation: str) -> bool:
+        """Whether many operations of that kind can begin at one moment."""
+        return operation == GET_TOKEN and "burst" in self._introduced().capabilities
+
+    def _advance(self, seconds: float) -> None:
+        self._moved += seconds
+        if self._program is not None:
+            with contextlib.suppress(ProgramSilent):
+                self.ask(self._program, "advance", _SHORT_SECONDS, seconds=seconds)
+
+    def running(self, trusted: str | None = None) -> Program:
+        """The program, started if it is not running, or was started for another trusted CA.
+
+        Raises TargetError if it cannot be started or does not introduce itself; DriverFailed if
+        it once could.
+        """
+        if self._program is not None and self._trusted != trusted:
+            self._end()
+        if self._program is None:
+            self._trusted = trusted
+            self._program = self._started()
+        return self._program
+
+    def _started(self) -> Program:
+        times = len(self.failures) + self._deaths
+        if times >= _MOST_STARTS:
+            raise DriverFailed(f"blocked: the driver failed {times} times and is not started again")
+        try:
+            clock = {} if self._clock is None else self._clock.environment
+            environment = {**self.sandbox.environment(self._trusted), **clock}
+            program = Program(self._argv, self.sandbox, environment)
+            if self._shown is not None:
+                program.show = self._shown.add
+        except OSError as error:
+            raise TargetError(
+                f"{self._argv[0]!r} cannot be started: {error.strerror}; name a program and its "
+                "arguments, as they would be typed without a shell"
+            ) from None
+        try:
+            self._hello = introduction_of(program)
+            if self._moved and "clock" in self._hello.capabilities:
+                program.exchange("advance", _SHORT_SECONDS, seconds=self._moved)
+        except (ProtocolError, ProgramDied, ProgramSilent) as error:
+            told = in_words(program, str(error))
+            program.kill()
+            if self._hello is not None:
+                raise self._failed(error, told) from None
+            raise TargetError(
+                f"the driver does not introduce itself: {told}\n{_LIVES_ELSEWHERE}\n"
+                f"{LOOK_AT_THE_DRIVER}"
+            ) from None
+        return program
+
+    def ask(self, program: Program, op: str, deadline: float, **members: Any) -> Reply:
+        """What the program answers.
+
+        Raises ProgramSilent, DriverFailed if the program broke the protocol, ClientCrashed if it
+        died, NotApplicable if it does not support the operation. In the first three it is ended.
+        """
+        try:
+            reply = program.exchange(op, deadline, **members)
+        except ProgramSilent:
+            self._end()
+            raise
+        except (ProtocolError, ProgramDied) as error:
+            told = in_words(program, str(error))
+            self._end()
+            raise self._failed(error, told) from None
+        if reply.is_unsupported:
+            raise NotApplicable(f"the driver does not support {op}")
+        return reply
+
+    def _failed(self, error: Exception, told: str) -> DriverFailed | ClientCrashed:
+        if not isinstance(error, ProgramDied):
+            self.failures.append(str(error))
+            return DriverFailed(told)
+        self._deaths += 1
+        crash = ClientCrashed(told)
+        crash.is_costly = True
+        return crash
+
+    def is_running(self, program: Program) -> bool:
+        """Whether that is the program that runs now."""
+        return self._program is program
+
+    def _end(self) -> None:
+        if self._program is not None:
+            self._program.kill()
+            self._program = None
+
+    def close(self) -> None:
+        """Let the program say goodbye, and end it."""
+        if self._program is not None:
+            self._program.say_goodbye()
+            self._program = None
+
+
+def introduction_of(program: Program) -> Hello:
+    """What a program says of itself. Raises ProtocolError, ProgramDied or ProgramSilent."""
+    reply = program.exchange("hello", _HELLO_SECONDS, protocol=PROTOCOL)
+    if not isinstance(reply.value, Hello):
+        raise ProtocolError(f"hello was answered with {reply.error or 'unsupported'}")
+    return reply.value
+
+
+def in_words(program: Program, what: str) -> str:
+    """What went wrong, and what the program was asked and said last."""
+    asked, answered = program.last_exchange
+    stderr = program.stderr_since()[-_QUOTED_STDERR:].strip()
+    said = [f"  stderr: {line}" for line in stderr.splitlines()]
+    return "\n".join([what, f"  asked: {asked}", f"  answered: {answered}", *said])
+
+
+class ProgramDriver:
+    """One client in the program, by its name there."""
+
+    leaves_something_running = True
+
+    def __init__(
+        self,
+        clients: ProgramClients,
+        name: str,
+        config: ClientConfig,
+        deadline: float,
+        trusted: str | None,
+    ) -> None:
+        self._clients = clients
+        self._name = name
+        self._config = config
+        self._deadline = deadline
+        self._trusted = trusted
+        self._program: Program | None = None
+        self._stderr_before = 0
+
+    def open(self) -> Answer:
+        """Make the client. The answer's value is the tuple of operations that it offers."""
+        program = self._program = self._clients.running(self._trusted)
+        self._stderr_before = program.stderr_position
+        answer = self._answer("open", config=config_members(self._config))
+        if answer.error is not None or answer.hung:
+            return answer
+        offered = self._clients.description["capabilities"]
+        return Answer(value=tuple(name for name in (GET_TOKEN, REQUEST) if name in offered))
+
+    def get_token(self) -> Answer:
+        """Ask the client for a token."""
+        return self._answer("get_token")
+
+    def request(self, method: str, url: str, **kwargs: Any) -> Answer:
+        """Have the client make a signed call, with ``headers`` and ``data`` as `requests` has."""
+        body = kwargs.get("data")
+        try:
+            text = body.decode() if isinstance(body, bytes) else body
+        except UnicodeDecodeError:
+            return Answer(
+                error=Raised("TypeError", "the protocol carries text; these bytes are not UTF-8")
+            )
+        headers = kwargs.get("headers") or {}
+        answer = self._answer("request", method=method, url=url, headers=headers, body=text)
+        return answer if answer.value is None else Answer(value=Returned(answer.value))
+
+    def get_tokens_at_once(self, count: int) -> list[Answer]:
+        """Ask the client for a token, that many times at one moment."""
+        answer = self._answer("burst", count=count)
+        if answer.error is not None or answer.hung:
+            return [answer] * count
+        if len(answer.value) != count:
+            raise DriverFailed(
+                f"burst was answered with {len(answer.value)} tokens; expected {count}"
+            )
+        return [Answer(value=token) for token in answer.value]
+
+    def requests_at_once(self, method: str, url: str, count: int) -> list[Answer]:
+        """Not in the protocol."""
+        raise NotApplicable(f"the protocol cannot ask for {count} times {method} {url} at once")
+
+    def watch(self) -> None:
+        """Nothing: what the program writes is kept in any case."""
+
+    def exposed(self) -> list[tuple[str, str]] | None:
+        """What the program has written on stderr since the client was made."""
+        if self._program is None:
+            return []
+        return [("its standard error", self._program.stderr_since(self._stderr_before))]
+
+    def cut_off(self) -> None:
+        """Take the operation that is running now for one that never ends; from any thread."""
+        if self._program is not None:
+            self._program.cut_off()
+
+    def close(self) -> None:
+        """Close the client, unless its program has ended."""
+        clients = self._clients
+        if self._program is None or clients.close_hangs or not clients.is_running(self._program):
+            return
+        with contextlib.suppress(ScenarioEnded):
+            clients.close_hangs = self._answer("close", seconds=_SHORT_SECONDS).hung
+
+    def _answer(self, op: str, *, seconds: float | None = None, **members: Any) -> Answer:
+        program = self._program
+        if program is None or not self._clients.is_running(program):
+            raise NotTested("blocked: the program was ended, for another client in it hung")
+        deadline = self._deadline if seconds is None else seconds
+        try:
+            reply = self._clients.ask(program, op, deadline, client=self._name, **members)
+        except ProgramSilent:
+            return Answer(hung=True)
+        return Answer(value=reply.value, error=reply.error)

@@ -1,0 +1,42 @@
+"""Printing what a client writes: marked as the client's, escaped, and bounded."""
+
+from __future__ import annotations
+
+import sys
+from codecs import getincrementaldecoder
+
+from mockbroker.model.escaping import printable
+
+__all__ = ["ShownOutput"]
+
+_MOST_CHARACTERS = 1_000_000
+
+
+class ShownOutput:
+    """Prints whole lines on standard error, each behind a mark.
+
+    The mark tells them from our own, and keeps what looks like a command of a CI service
+    (``::error``) from the beginning of a line.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+        self._left = _MOST_CHARACTERS
+
+    def add(self, piece: bytes) -> None:
+        """Take over a piece of output; print the lines that it completes."""
+        *lines, self._rest = (self._rest + self._decoder.decode(piece)).split("\n")
+        for line in lines:
+            self._print(line)
+        if len(self._rest) > _MOST_CHARACTERS:
+            self._print(self._rest)
+            self._rest = ""
+
+    def _print(self, line: str) -> None:
+        if self._left <= 0:
+            return
+        self._left -= len(line) + 1
+        end = "\n" if self._left > 0 else " … and so on\n"
+        sys.stderr.write(f"client | {printable(line)}{end}")
+        sys.stderr.flush()

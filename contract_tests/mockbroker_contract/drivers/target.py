@@ -1,0 +1,165 @@
+"""Finding the client under test by the name that a user typed."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from mockbroker.model.client import ClientFactory
+from mockbroker_contract.drivers.host.errors import bounded_text, name_of_class
+
+__all__ = [
+    "Target",
+    "TargetError",
+    "absolute_target",
+    "check_target",
+    "file_of_target",
+    "load_target",
+]
+
+Loaded = TypeVar("Loaded")
+DEFAULT_FACTORY = "make_client"
+
+
+class TargetError(Exception):
+    """The target names no usable client; the message is one sentence that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A client factory and the words by which the user named it."""
+
+    factory: ClientFactory
+    name: str
+    text: str
+
+
+def check_target(text: str) -> None:
+    """Raise TargetError if the text names no target, as far as that shows without importing it."""
+    place, _ = _split(text)
+    if place.endswith(".py"):
+        if not _is_file(Path(place)):
+            raise TargetError(f"there is no file {place!r}; TARGET is path/to/file.py:factory")
+    elif "/" in place or "\\" in place:
+        raise TargetError(f"{place!r} is neither a .py file nor a module's dotted name")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def load_target(text: str) -> Target:
+    """The factory named ``package.module:factory`` or ``path/to/file.py:factory``.
+
+    Without a factory's name, ``make_client`` is taken. A file is imported under the name that its
+    folder gives it, so that other processes of the client can import it as well. Raises
+    TargetError if the module or file cannot be imported, or has no such callable.
+    """
+    check_target(text)
+    place, factory_name = _split(text)
+    module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
+    factory: Any = module
+    for part in factory_name.split("."):
+        factory = _run(partial(getattr, factory, part, None), text)
+    if factory is None:
+        raise TargetError(
+            f"{place} has no {factory_name!r}: expected a function that takes a ClientConfig and "
+            f"returns the client; name it as TARGET {place}:FUNCTION"
+        )
+    if not callable(factory):
+        raise TargetError(
+            f"{text}: {factory_name!r} is a {type(factory).__name__}, not a callable; "
+            "name a function that takes a ClientConfig and returns the client"
+        )
+    return Target(factory, Path(place).stem if place.endswith(".py") else place, text)
+
+
+def absolute_target(text: str) -> str:
+    """The same target for a process with another working directory. Raises TargetError."""
+    place, factory_name = _split(text)
+    return f"{Path(place).resolve()}:{factory_name}" if place.endswith(".py") else text
+
+
+def file_of_target(text: str) -> str:
+    """The file that a target names; empty if it names a module, or none. Raises TargetError."""
+    place, _ = _split(text) if text else ("", "")
+    return place if place.endswith(".py") else ""
+
+
+def _split(text: str) -> tuple[str, str]:
+    place, colon, factory_name = text.rpartition(":")
+    if text and (not colon or (len(place) == 1 and factory_name[:1] in "\\/")):
+        return text, DEFAULT_FACTORY
+    if not place or not factory_name:
+        raise TargetError(
+            f"TARGET {text!r} is incomplete; "
+            "write package.module:factory or path/to/file.py:factory"
+        )
+    return place, factory_name
+
+
+def _load_file(path: Path) -> ModuleType:
+    root, name = _importable(path.resolve())
+    sys.path[:0] = [str(root)]
+
+    def load() -> ModuleType:
+        if _is_free(name, path.resolve()):
+            return importlib.import_module(name)
+        return _load_by_path(path.resolve())
+
+    return _run(load, str(path))
+
+
+def _importable(path: Path) -> tuple[Path, str]:
+    """The folder to look in and the dotted name to import the file by."""
+    folder, name = path.parent, path.stem
+    while (folder / "__init__.py").is_file():
+        folder, name = folder.parent, f"{folder.name}.{name}"
+    return folder, name
+
+
+def _is_free(name: str, path: Path) -> bool:
+    """Whether that name leads to the file, and not to another module that is found before it."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        return False
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    return spec is not None and spec.origin is not None and Path(spec.origin).resolve() == path
+
+
+def _load_by_path(path: Path) -> ModuleType:
+    name = f"contract_target_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise TargetError(f"{str(path)!r} is not a Python file that can be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _load_module(name: str) -> ModuleType:
+    return _run(lambda: importlib.import_module(name), name)
+
+
+def _run(load: Callable[[], Loaded], name: str) -> Loaded:
+    try:
+        return load()
+    except TargetError:
+        raise
+    except BaseException as error:  # a target may even call sys.exit while it is imported
+        said = bounded_text(partial(str, error))
+        told = ": ".join(filter(None, (name_of_class(type(error)), said)))
+        raise TargetError(f"{name} cannot be imported: {told}") from error

@@ -1,0 +1,1 @@
+"""The run: client sessions, scenarios, exploration, shrinking, and replay."""

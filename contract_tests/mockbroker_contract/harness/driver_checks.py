@@ -1,0 +1,305 @@
+"""What a driver has to do, tried step by step before any clause is judged."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mockbroker.broker.broker import Broker
+from mockbroker.broker.faults import Fault
+from mockbroker.model.client import ClientConfig
+from mockbroker.model.credentials import Credentials, TokenState
+from mockbroker.model.masking import mask
+from mockbroker_contract.drivers.conversation import ProgramDied, ProgramSilent
+from mockbroker_contract.drivers.driver import GET_TOKEN, REQUEST
+from mockbroker_contract.drivers.program import Program
+from mockbroker_contract.drivers.program_driver import ProgramClients, in_words, introduction_of
+from mockbroker_contract.drivers.protocol import (
+    CAPABILITIES,
+    Hello,
+    ProtocolError,
+    Reply,
+    config_members,
+)
+from mockbroker_contract.drivers.sandbox import Sandbox
+from mockbroker_contract.harness.preflight import rehearsed_run
+from mockbroker_contract.harness.run import RunSettings
+
+__all__ = ["DriverCheck", "check_driver"]
+
+_CREDENTIALS = Credentials("driverclient", "drivers3cret")
+_REFUSAL = Fault.status(401, body={"error": "invalid_client"})
+_DEADLINE_SECONDS = 10.0
+_AT_ONCE = 8
+_LIFETIME = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class DriverCheck:
+    """What was tried, and in words what was wrong.
+
+    ``is_skipped`` if nothing is: the driver does not offer it, or the client may be what is odd.
+    Texts have secrets and tokens masked.
+    """
+
+    what: str
+    problem: str = ""
+    is_skipped: bool = False
+
+
+class _Wrong(Exception):  # noqa: N818 - a finding
+    """What was answered is well-formed, and not what the broker saw."""
+
+
+class _Odd(Exception):  # noqa: N818 - a finding
+    """What was answered may be what the client did; then it is for a check to judge."""
+
+
+def check_driver(argv: Sequence[str], copies: Sequence[str] = ()) -> Iterator[DriverCheck]:
+    """Try what a driver has to do, in order; once the program has failed, name what is left.
+
+    It finds copies of the files and folders that ``copies`` names where it lives. Raises OSError
+    if the program cannot be started, TargetError if something cannot be copied.
+    """
+    # What the client does wrong is not the driver's fault, so the broker does not mind it.
+    with (
+        Broker(credentials=_CREDENTIALS, strict=False).running() as broker,
+        contextlib.closing(Sandbox(copies)) as sandbox,
+    ):
+        program = Program(argv, sandbox, sandbox.environment())
+        trial = _Trial(program, broker)
+        try:
+            yield from trial.run()
+        finally:
+            program.kill()
+    if trial.wants_a_clock:
+        yield _what_moves_its_time(argv, copies)
+
+
+def _what_moves_its_time(argv: Sequence[str], copies: Sequence[str]) -> DriverCheck:
+    settings = RunSettings(copies=tuple(copies))
+    with rehearsed_run(ProgramClients(argv), settings) as run:
+        if run.time.is_virtual:
+            return DriverCheck(f"a check moves the time of the client by {run.time.kind}")
+    what = "a check moves the time of the client"
+    waits = "nothing can: tokens will live for seconds, and what takes longer is not-tested"
+    return DriverCheck(what, waits, is_skipped=True)
+
+
+class _Trial:
+    """One program before one broker."""
+
+    def __init__(self, program: Program, broker: Broker) -> None:
+        self._program = program
+        self._broker = broker
+        self._names = map("client-{}".format, itertools.count(1))
+        self._offered: tuple[str, ...] = ()
+        self._is_over = False
+
+    @property
+    def wants_a_clock(self) -> bool:
+        """Whether the driver works, and does not move the time of its client by itself."""
+        return bool(self._offered) and "clock" not in self._offered and not self._is_over
+
+    def run(self) -> Iterator[DriverCheck]:
+        first = self._tried("hello introduces the driver", self._hello)
+        yield first
+        if first.problem:
+            return
+        steps: list[tuple[str, str, Callable[[], None]]] = [
+            ("", "open makes a client from a config", self._open),
+            (GET_TOKEN, "get_token returns the token that the broker issued", self._get_token),
+            (
+                GET_TOKEN,
+                "get_token keeps what client it is: two have two tokens",
+                self._two_clients,
+            ),
+            (REQUEST, "request makes a signed call and says its status", self._request),
+            (REQUEST, "request passes method, headers and body on", self._request_with_body),
+            ("burst", f"burst returns {_AT_ONCE} tokens", self._burst),
+            ("clock", "advance moves the clock: a token expires", self._advance),
+            ("", "a refusal is an err of the client's, not of the driver's", self._refusal),
+            ("", "an answer that cannot be read is an err too", self._nonsense),
+            ("", "an operation that nobody knows is unsupported", self._unknown),
+            ("", "close ends a client, and others go on", self._close),
+        ]
+        for capability, what, step in steps:
+            if capability and capability not in self._offered:
+                yield DriverCheck(what, f"{capability} is not offered", is_skipped=True)
+                continue
+            yield self._tried(what, step)
+        yield self._tried("bye ends the program and all that it has begun", self._bye)
+
+    def _tried(self, what: str, step: Callable[[], None]) -> DriverCheck:
+        if self._is_over:
+            return DriverCheck(what, "not tried: the program has failed", is_skipped=True)
+        try:
+            step()
+        except _Odd as odd:
+            return DriverCheck(what, str(odd), is_skipped=True)
+        except (ProtocolError, ProgramDied, ProgramSilent) as error:
+            self._is_over = True
+            return DriverCheck(what, self._in_words(error))
+        except _Wrong as wrong:
+            return DriverCheck(what, self._in_words(wrong))
+        return DriverCheck(what)
+
+    def _in_words(self, error: Exception) -> str:
+        told = in_words(self._program, str(error))
+        return mask(told, self._broker.registered, self._broker.token_issued_values)
+
+    # -- the steps -----------------------------------------------------------------------------
+
+    def _hello(self) -> None:
+        hello: Hello = introduction_of(self._program)
+        self._offered = hello.capabilities
+
+    def _open(self) -> None:
+        self._opened()
+
+    def _get_token(self) -> None:
+        self._token_of(self._opened())
+
+    def _two_clients(self) -> None:
+        other = Credentials("otherclient", "others3cret")
+        self._broker.register(other.client_id, other.client_secret)
+        one, two = self._opened(), self._opened(other)
+        if self._token_of(one) == self._token_of(two):
+            raise _Wrong("two clients with two client_ids got one token")
+
+    def _request(self) -> None:
+        url = f"{self._broker.api_url}/vehicle/1111111111111111?region=uk"
+        self._call(self._opened(), "GET", url, 200)
+
+    def _request_with_body(self) -> None:
+        url = f"{self._broker.api_url}/vehicle"
+        headers = {"Content-Type": "application/json", "X-Trace": "a, b"}
+        body = '{"plate": "ä-1"}'
+        self._call(self._opened(), "POST", url, None, headers=headers, body=body)
+        request = self._broker.api_calls[-1].request
+        arrived = {name: request.headers.get(name) for name in headers}
+        if request.method != "POST" or arrived != headers or request.body != body.encode():
+            raise _Wrong(
+                f"the API saw {request.method} with {arrived} and {len(request.body)} bytes; "
+                f"expected POST with {headers} and {len(body.encode())} bytes"
+            )
+
+    def _burst(self) -> None:
+        tokens = self._asked("burst", self._opened(), count=_AT_ONCE).value
+        if len(tokens) != _AT_ONCE:
+            raise _Wrong(f"burst was answered with {len(tokens)} tokens; expected {_AT_ONCE}")
+        for token in tokens:
+            self._must_be_valid(token, "burst")
+
+    def _advance(self) -> None:
+        name = self._opened()
+        before = self._use(name)
+        self._say("advance", seconds=float(_LIFETIME + 1))
+        self._broker.clock.advance(_LIFETIME + 1)
+        if self._use(name) == before:
+            raise _Wrong(
+                f"{_LIFETIME + 1} s after it was issued for {_LIFETIME} s the same token was used; "
+                "expected a new one. Leave clock out of the capabilities if the client's clock "
+                "cannot be moved"
+            )
+
+    def _refusal(self) -> None:
+        self._broker.script(_REFUSAL)
+        self._must_fail(
+            "the broker answered with 401 invalid_client",
+            '{"kind": "oauth", "code": "invalid_client", "message": text}',
+        )
+
+    def _nonsense(self) -> None:
+        self._broker.script(Fault.invalid_json())
+        self._must_fail(
+            "the broker answered with half of the JSON", '{"kind": "malformed", "message": text}'
+        )
+
+    def _must_fail(self, why: str, expected: str) -> None:
+        has_tokens = GET_TOKEN in self._offered
+        said = self._said(GET_TOKEN if has_tokens else REQUEST, self._opened())
+        if said.error is not None:
+            return
+        told = f"{why}, and the answer to that is no err; expected {expected}"
+        if not has_tokens or not said.value:
+            raise _Odd(f"{told}, unless the client itself saw no failure in it")
+        raise _Wrong(told)
+
+    def _unknown(self) -> None:
+        if not self._program.exchange("fly", _DEADLINE_SECONDS).is_unsupported:
+            raise _Wrong('an operation that nobody knows was not answered {"unsupported": true}')
+
+    def _close(self) -> None:
+        name, other = self._opened(), self._opened()
+        self._program.exchange("close", _DEADLINE_SECONDS, client=name)
+        self._use(other)
+
+    def _bye(self) -> None:
+        problem = self._program.say_goodbye()
+        if problem:
+            raise _Wrong(problem)
+
+    # -- what they have in common --------------------------------------------------------------
+
+    def _opened(self, credentials: Credentials = _CREDENTIALS) -> str:
+        self._broker.expires_in = _LIFETIME
+        name = next(self._names)
+        config = ClientConfig(
+            token_url=self._broker.token_url,
+            api_base_url=self._broker.api_url,
+            client_id=credentials.client_id,
+            client_secret=credentials.client_secret,
+        )
+        self._asked("open", name, config=config_members(config))
+        return name
+
+    def _use(self, name: str) -> str | None:
+        """A token that the client uses now."""
+        if GET_TOKEN in self._offered:
+            return self._token_of(name)
+        self._call(name, "GET", f"{self._broker.api_url}/vehicle/1", 200)
+        return self._broker.api_calls[-1].request.headers.get("Authorization")
+
+    def _token_of(self, name: str) -> str:
+        token = self._asked("get_token", name).value
+        self._must_be_valid(token, "get_token")
+        return str(token)
+
+    def _must_be_valid(self, token: Any, op: str) -> None:
+        _, state = self._broker.find_token(str(token))
+        if state is not TokenState.VALID:
+            raise _Wrong(f"{op} was answered with a text that is no valid token of the broker")
+
+    def _call(self, name: str, method: str, url: str, status: int | None, **how: Any) -> None:
+        seen = len(self._broker.api_calls)
+        said = self._said("request", name, method=method, url=url, **how)
+        if said.error is not None:
+            raise _Wrong(f"the call was answered with {said.error}; expected a status")
+        if len(self._broker.api_calls) == seen:
+            raise _Wrong("request was answered, and the API saw no call")
+        response = self._broker.api_calls[-1].response
+        answered = response.status if response else None
+        if said.value != answered or (status is not None and said.value != status):
+            raise _Wrong(f"request says status {said.value}; the API answered {answered}")
+
+    def _said(self, op: str, name: str, **members: Any) -> Reply:
+        if op == "request":
+            url = f"{self._broker.api_url}/vehicle/1"
+            members = {"method": "GET", "url": url, "headers": {}, "body": None, **members}
+        return self._say(op, client=name, **members)
+
+    def _asked(self, op: str, name: str, **members: Any) -> Reply:
+        reply = self._said(op, name, **members)
+        if reply.error is not None:
+            raise _Wrong(f"{op} was answered with {reply.error}; the broker refuses nothing here")
+        return reply
+
+    def _say(self, op: str, **members: Any) -> Reply:
+        reply = self._program.exchange(op, _DEADLINE_SECONDS, **members)
+        if reply.is_unsupported and op in (*CAPABILITIES, "open", "advance"):
+            raise _Wrong(f"{op} is unsupported, although hello says {list(self._offered)}")
+        return reply

@@ -1,0 +1,148 @@
+"""Measured: how long before expiry a client refreshes."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mockbroker.model.credentials import AccessToken, Credentials
+from mockbroker_contract.drivers.failures import NotTested
+from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.run import ContractRun
+
+__all__ = [
+    "TELLING_AGE",
+    "TELLING_LIFETIME",
+    "Leeway",
+    "judge_kind",
+    "leeway_at_once",
+    "leeway_by_clock",
+    "measure",
+]
+
+_CREDENTIALS = Credentials("leeway-client", "leeway-s3cret")
+_LIFETIME = 3600
+_REPEATS = 3
+_CONFIRMATIONS = 3
+
+TELLING_LIFETIME, TELLING_AGE = 1400, 1.5
+"""Seconds: no sound leeway reaches this lifetime, and who reads it as milliseconds takes the token
+for expired at this age. Short enough to be waited for."""
+
+_SAME = 1.5
+_STEADY = ["refresh.honours-expires-in", "refresh.not-too-eager"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leeway:
+    """How long before expiry a client refreshes, in seconds: the range measured, and its kind.
+
+    ``at_once`` is the longest lifetime of a token that is not even used twice. It is as long as
+    a fixed leeway, 0 for a proportional one or none, and less for one that is capped; None for a
+    client that fails where the lifetime is short.
+    """
+
+    shortest: float
+    longest: float
+    kind: str
+    at_once: float | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """The leeway as the report shows it."""
+        facts = {"leeway_seconds": [self.shortest, self.longest], "leeway_kind": self.kind}
+        return facts if self.at_once is None else {**facts, "leeway_at_once_seconds": self.at_once}
+
+
+def measure(run: ContractRun) -> Leeway | None:
+    """The leeway of fresh clients; None if they keep no token, or their clock cannot tell.
+
+    Both ways are taken: without a clock, and by the virtual one. The first alone is fooled by
+    whatever refetches at once, so it counts only for clients that keep a token; where no clock
+    can be moved, also only for those that still keep one when a little real time has passed.
+    """
+    if not _keeps_tokens(run):
+        return None
+    at_once = leeway_at_once(run)
+    if not run.time.is_virtual:
+        return Leeway(at_once, at_once, "fixed", at_once) if at_once else None
+    first = leeway_by_clock(run, _LIFETIME)
+    repeated = [first, *(leeway_by_clock(run, _LIFETIME, first) for _ in range(_REPEATS - 1))]
+    doubled = leeway_by_clock(run, 2 * _LIFETIME)
+    return replace(judge_kind(repeated, doubled), at_once=at_once)
+
+
+def _keeps_tokens(run: ContractRun) -> bool:
+    with _stage(run, TELLING_LIFETIME) as stage:
+        kept = _settled_token(stage)
+        stage.advance(0 if run.time.is_virtual else TELLING_AGE)
+        return stage.use().token == kept
+
+
+def judge_kind(repeated: Sequence[float], doubled: float) -> Leeway:
+    """What kind of leeway shows these values at a lifetime of 3600 s, and that at 7200 s.
+
+    A jittered one differs from client to client, a proportional one grows with the lifetime.
+    """
+    low, high = min(repeated), max(repeated)
+    if high < 1 and doubled < 1:
+        return Leeway(0.0, 0.0, "none")
+    if high - low > _SAME:
+        return Leeway(min(low, doubled), max(high, doubled), "jittered")
+    if abs(doubled - high) <= _SAME:
+        return Leeway(low, high, "fixed")
+    if abs(doubled - 2 * high) <= 2 * _SAME:
+        return Leeway(low, high, "proportional")
+    return Leeway(min(low, doubled), max(high, doubled), "jittered")
+
+
+def leeway_by_clock(run: ContractRun, lifetime: int, guess: float | None = None) -> float:
+    """How many seconds before expiry a fresh client has a new token; 0 if only after.
+
+    A client that keeps no token at all has the whole lifetime. A ``guess`` that is right is
+    confirmed, which takes fewer clients than to search; several times, for one that jitters may
+    agree by chance.
+    """
+
+    def refreshed(age: int) -> bool:
+        with _stage(run, lifetime) as stage:
+            kept = _settled_token(stage)
+            stage.advance(age)
+            return stage.use_replaces(kept)
+
+    def confirmed(due: int) -> bool:
+        return (due == lifetime or refreshed(due)) and (due == 0 or not refreshed(due - 1))
+
+    if guess is not None and all(confirmed(int(lifetime - guess)) for _ in range(_CONFIRMATIONS)):
+        return guess
+    return float(lifetime - bisect.bisect_left(range(lifetime), 1, key=refreshed))
+
+
+def leeway_at_once(run: ContractRun) -> float | None:
+    """The longest lifetime, in seconds, that a fresh client takes for no lifetime at all.
+
+    It needs no clock, so it works for any client. Fooled by clients that never cache, read
+    milliseconds, jitter, or have their threshold the wrong way round; 0 for proportional ones.
+    None if the client cannot be used with some lifetime.
+    """
+
+    def kept(lifetime: int) -> bool:
+        with _stage(run, lifetime) as stage:
+            return _settled_token(stage) == stage.use().token
+
+    try:
+        return float(bisect.bisect_left(range(1, _LIFETIME), 1, key=kept))
+    except NotTested:
+        return None
+
+
+def _stage(run: ContractRun, lifetime: float) -> Stage:
+    return Stage(
+        run, "refresh.ahead", credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=_STEADY
+    )
+
+
+def _settled_token(stage: Stage) -> AccessToken | None:
+    stage.use_well()  # some clients fetch once more than needed at their first use
+    return stage.use_well().token

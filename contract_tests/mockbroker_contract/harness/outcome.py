@@ -1,0 +1,105 @@
+"""What one use of the client under test led to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mockbroker.broker.broker import Broker
+from mockbroker.model.credentials import AccessToken, TokenState
+from mockbroker.model.exchange import Endpoint, Exchange
+from mockbroker_contract.drivers.driver import GET_TOKEN, Answer, Raised, Returned
+
+__all__ = ["Outcome", "outcome_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one use of the client led to.
+
+    ``token`` is the token that ``get_token`` returned or that the last call of this use
+    presented, if the broker knows it; ``presented`` is that token's text, or None. ``returned``
+    is what ``request`` came back with, ``error`` what the client raised. ``exchanges`` are those
+    that came during this use.
+    """
+
+    operation: str
+    exchanges: tuple[Exchange, ...]
+    presented: str | None = None
+    token: AccessToken | None = None
+    token_state: TokenState | None = None
+    returned: Returned | None = None
+    error: Raised | None = None
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status that ``request`` came back with, if it says one."""
+        return None if self.returned is None else self.returned.status
+
+    @property
+    def token_requests(self) -> tuple[Exchange, ...]:
+        """The requests to the token endpoint that came during this use."""
+        return tuple(e for e in self.exchanges if e.endpoint is Endpoint.TOKEN)
+
+    @property
+    def api_calls(self) -> tuple[Exchange, ...]:
+        """The calls of the API that came during this use."""
+        return tuple(e for e in self.exchanges if e.endpoint is Endpoint.API)
+
+    @property
+    def asked_first(self) -> bool:
+        """Whether a token was asked for before one was presented."""
+        return bool(self.exchanges) and self.exchanges[0].endpoint is Endpoint.TOKEN
+
+    @property
+    def is_issued(self) -> bool:
+        """Whether the broker issued a token during this use."""
+        return any(exchange.token is not None for exchange in self.token_requests)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a token was presented that had expired, other than one fetched in this use."""
+        fetched = {exchange.token for exchange in self.token_requests}
+        return self.token_state is TokenState.EXPIRED and self.token not in fetched
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the client came by a token that was valid, or fetched in this use."""
+        return self.error is None and self.token is not None and not self.is_late
+
+    @property
+    def in_words(self) -> str:
+        """What the client came back with, an error aside."""
+        if self.token is not None and self.token_state is not None:
+            fetched = " (fetched)" if self.token in {e.token for e in self.token_requests} else ""
+            return f"{self.token.label}{fetched}, {self.token_state.value}"
+        if self.presented == "":
+            return "returned an empty text"
+        if self.presented is not None:
+            verb = "returned" if self.operation == GET_TOKEN else "presented"
+            return f"{verb} something that is no token of this broker"
+        if self.operation == GET_TOKEN:
+            return "returned no token"
+        if not self.api_calls:
+            return "made no call to the API"
+        return "called the API without a token"
+
+
+def outcome_of(
+    operation: str, answer: Answer, exchanges: tuple[Exchange, ...], broker: Broker
+) -> Outcome:
+    """What an answer of the client, and the exchanges that came meanwhile, amount to."""
+    if operation == GET_TOKEN:
+        value = answer.value
+        if not isinstance(value, str):
+            return Outcome(operation, exchanges, error=answer.error)
+        token, state = broker.find_token(value)
+        return Outcome(operation, exchanges, value, token, state)
+    returned: Returned | None = answer.value
+    calls = [e for e in exchanges if e.endpoint is Endpoint.API]
+    if not calls:
+        return Outcome(operation, exchanges, returned=returned, error=answer.error)
+    last = calls[-1]
+    presented = last.request.headers.get("Authorization")
+    return Outcome(
+        operation, exchanges, presented, last.token, last.token_state, returned, answer.error
+    )

@@ -1,0 +1,196 @@
+"""An ordinary use of the client, before any clause is judged.
+
+It shows what the client offers, whether it works at all, and whether it lives by the clock that
+scenarios move.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from mockbroker.model.credentials import Credentials
+from mockbroker.model.masking import mask
+from mockbroker_contract.drivers.driver import DriverSource, Raised
+from mockbroker_contract.drivers.failures import ClientCrashed, DriverFailed, NotTested
+from mockbroker_contract.drivers.target import TargetError
+from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.endings import ClientHung
+from mockbroker_contract.harness.hangs import Hangs
+from mockbroker_contract.harness.run import ContractRun, Rehearsal, RunSettings
+from mockbroker_contract.isolation.one_processor import one_processor
+from mockbroker_contract.timing.story_time import StoryTime
+
+__all__ = ["rehearsed_run"]
+
+_CREDENTIALS = Credentials("rehearsal", "rehearsal-s3cret")
+_LONG_LIFETIME = 3600
+_SHORT_LIFETIME = 1
+_SURELY_LATE = 1.5
+"""Seconds after which also who counts in whole seconds, and rounds down, has seen an expiry."""
+_BRIEF_SECONDS = 5.0
+"""How long a use may take that only tells which clock the client has."""
+
+
+@contextlib.contextmanager
+def rehearsed_run(clients: DriverSource, settings: RunSettings) -> Iterator[ContractRun]:
+    """A contract run whose client was used as anyone would, so that it is known what it offers.
+
+    Raises TargetError if no client can be made, or what is made cannot be used.
+    """
+    with one_processor(), contextlib.closing(ContractRun(clients, settings)) as run:
+        run.rehearsal = _rehearse(run)
+        run.hangs = Hangs()  # what hung so far has no verdict of its own
+        if run.time.kind != "virtual":
+            run.learn(clock=run.time.kind)
+        yield run
+
+
+def _rehearse(run: ContractRun) -> Rehearsal:
+    *movable, real = run.possible_times()
+    run.time = (*movable, real)[0]
+    with run.time.frozen():
+        run.capabilities = _capabilities(run)
+        obstacle = _what_blocks(run)
+    if obstacle is not None:
+        return obstacle if not _works_by(real, run) else Rehearsal(clock_seen=False)
+    keeps: bool | None = False
+    for run.time in movable:
+        with run.time.frozen():
+            keeps = _surely(partial(_keeps_token, run))
+            follows = keeps and _surely(partial(_refreshes_after, run, _LONG_LIFETIME))
+            if follows or follows is None:  # what hangs or crashes tells nothing of its clock
+                return Rehearsal()
+    run.time = real
+    with run.time.frozen():
+        if keeps:
+            follows = _surely(partial(_refreshes_after, run, _SHORT_LIFETIME))
+        else:
+            follows = _surely(partial(_keeps_token, run))
+    if follows or not movable:
+        return Rehearsal(clock_seen=False)
+    run.time = movable[0]
+    return Rehearsal()
+
+
+def _works_by(real: StoryTime, run: ContractRun) -> bool:
+    """Whether the client works by the machine's own clock; the run has that one if it does.
+
+    Some do not bear that their time is moved: they wait for it to pass, or move it themselves.
+    """
+    moved, run.time = run.time, real
+    if moved.kind == "virtual":
+        with run.time.frozen():
+            if _what_blocks(run) is None:
+                return True
+    run.time = moved
+    return False
+
+
+def _surely(ask: Callable[[], bool | None]) -> bool | None:
+    """The answer, asked for once more of a client that hung or crashed: in a fresh process."""
+    answer = ask()
+    return ask() if answer is None else answer
+
+
+def _keeps_token(run: ContractRun) -> bool | None:
+    """Whether a token is used twice at once; by a clock that means nothing to it, it may not be.
+
+    None if the client hung or crashed.
+    """
+    try:
+        with _stage(run, deadline=_BRIEF_SECONDS) as stage:
+            stage.use()
+            return stage.use().token == stage.use().token
+    except (ClientHung, ClientCrashed):
+        return None
+    except (NotTested, DriverFailed):
+        return False
+
+
+def _what_blocks(run: ContractRun) -> Rehearsal | None:
+    for operation in run.capabilities:
+        obstacle = _what_blocks_use(run, operation)
+        if obstacle is not None and run.held_up:  # the machine may have been too busy
+            obstacle = _what_blocks_use(run, operation)
+        if obstacle is not None:
+            return obstacle
+    return None
+
+
+def _what_blocks_use(run: ContractRun, operation: str) -> Rehearsal | None:
+    with _stage(run) as stage:
+        try:
+            stage.use_well(operation)
+        except NotTested as obstacle:
+            reason = str(obstacle).removeprefix("blocked: ")
+            return Rehearsal(f"{operation}: {reason}")
+        except DriverFailed as failed:
+            return Rehearsal(_first_line(failed))
+        except (ClientHung, ClientCrashed) as end:
+            return Rehearsal(_first_line(end), hung=True)
+    return None
+
+
+def _capabilities(run: ContractRun) -> tuple[str, ...]:
+    with _stage(run) as stage:
+        client = run.clients.driver(stage.config, run.settings.deadline)
+        try:
+            answer = client.open()
+        except (ClientCrashed, DriverFailed) as end:
+            told = mask(str(end), stage.broker.registered, ())
+            raise TargetError(f"no client could be made: {told}\n{run.clients.remedy}") from None
+        client.close()
+    maker = run.clients.maker
+    if answer.hung:
+        raise TargetError(f"{maker} did not come back; it must make a client without waiting")
+    if answer.error is not None:
+        raise TargetError(
+            f"{maker} raised {stage.masked(answer.error)}; it is called with a ClientConfig and "
+            f"must make the client{_where_files_are(answer.error)}"
+        )
+    return tuple(answer.value)
+
+
+def _where_files_are(error: Raised) -> str:
+    """A hint, if the error is about a file that the client did not find."""
+    if not {"FileNotFoundError", "PermissionError"} & set(error.bases):
+        return ""
+    return (
+        ". A client that is checked lives in an empty folder of its own: name what it reads with "
+        "--copy PATH, and it finds a copy there"
+    )
+
+
+def _first_line(end: Exception) -> str:
+    return str(end).partition("\n")[0]
+
+
+def _stage(
+    run: ContractRun, expires_in: float = _LONG_LIFETIME, *, deadline: float | None = None
+) -> Stage:
+    return Stage(
+        run,
+        "response.documented",
+        credentials=_CREDENTIALS,
+        expires_in=expires_in,
+        elsewhere=["refresh.honours-expires-in"],
+        deadline=deadline,
+    )
+
+
+def _refreshes_after(run: ContractRun, lifetime: float) -> bool | None:
+    """Whether the client has a new token once that lifetime, in seconds, has passed.
+
+    None if the client hung or crashed.
+    """
+    try:
+        with _stage(run, lifetime, deadline=_BRIEF_SECONDS) as stage:
+            first = stage.use_well()
+            stage.advance(lifetime + _SURELY_LATE)
+            return stage.use().token != first.token
+    except (ClientHung, ClientCrashed):
+        return None
+    except (NotTested, DriverFailed):
+        return False

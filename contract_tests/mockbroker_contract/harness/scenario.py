@@ -1,0 +1,145 @@
+"""One clause's scenario: how it is explored and judged."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+from mockbroker.contract.judges import WITNESSES
+from mockbroker.model.credentials import Credentials
+from mockbroker_contract.drivers.failures import NotTested
+from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.run import OWN_SCENARIO_ONLY, ContractRun
+from mockbroker_contract.harness.strategies import lifetimes, plain_credentials
+
+__all__ = ["Scenario"]
+
+Drawn = TypeVar("Drawn")
+_SHOWN_BY_CREDENTIALS = {name for name in WITNESSES if name.startswith("basic.")}
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A clause being judged in a run."""
+
+    run: ContractRun
+    clause_id: str
+
+    def stage(self, **options: Any) -> Stage:
+        """A stage that judges this clause; see Stage for the options."""
+        return Stage(self.run, self.clause_id, **options)
+
+    def operations(self) -> st.SearchStrategy[str]:
+        """Any operation that the client offers."""
+        return st.sampled_from(self.run.capabilities)
+
+    def for_all(
+        self,
+        strategy: st.SearchStrategy[Drawn],
+        play: Callable[[Drawn], None],
+        *,
+        first: Sequence[Drawn] = (),
+    ) -> None:
+        """Play for the ``first`` examples and all those that Hypothesis draws."""
+        self.run.needs_working_client()
+        self.run.for_all(strategy, play, first=first, clause_id=self.clause_id)
+
+    def for_each(self, cases: Iterable[Drawn], play: Callable[[Drawn, str], None]) -> None:
+        """Play each of a few cases through each operation that the client offers.
+
+        Raises NotTested if every one of them was blocked.
+        """
+        self.run.needs_working_client()
+        self.run.play_each(itertools.product(cases, self.run.capabilities), lambda c: play(*c))
+
+    def for_each_in_time(self, cases: Iterable[Drawn], play: Callable[[Drawn, str], None]) -> None:
+        """The same for plays that let time pass: those that have to wait for it do so together."""
+        if self.run.time.is_virtual:
+            self.for_each(cases, play)
+            return
+        self.run.needs_working_client()
+        both = list(itertools.product(cases, self.run.capabilities))
+        self.run.play_side_by_side(both, lambda c: play(*c))
+
+    def blocked_if_late_anyway(self, operation: str, lifetime: float, after: float = 0) -> None:
+        """The twin of stories in which a client is late: the same where nothing goes wrong.
+
+        Raises NotTested if it presents an expired token even then, ``after`` seconds too late.
+        Where time has to be waited for, the token lives for a second.
+        """
+        honours = "refresh.honours-expires-in"
+        if not self.run.time.is_virtual:
+            lifetime, after = min(lifetime, 1), min(after, 1)
+        with self.stage(
+            credentials=Credentials("twin-client", "twin-s3cret"),
+            expires_in=lifetime,
+            elsewhere=[honours],
+        ) as stage:
+            stage.use_well(operation)
+            stage.advance(lifetime + after)
+            if stage.use(operation).is_late:
+                raise NotTested(f"blocked by {honours}: late even when all is well")
+
+    def share(self, explore: Callable[[Scenario], None]) -> None:
+        """Explore what other clauses explore as well.
+
+        Every clause is judged on the way, so what was explored once is not explored again for a
+        clause that was not broken meanwhile.
+        """
+        run = self.run
+        is_judged = explore in run.explored and self.clause_id not in OWN_SCENARIO_ONLY
+        if is_judged and self.clause_id not in run.broken_clauses | run.replays.examples.keys():
+            self._needs_its_situation()
+            return
+        explore(self)
+        run.explored.add(explore)
+
+    def judge_token_requests(
+        self,
+        credentials: st.SearchStrategy[Credentials] | None = None,
+        first: Sequence[Credentials] = (),
+        *,
+        must_answer: str = "",
+    ) -> None:
+        """Have tokens fetched, let them expire, have them fetched again; judge the requests.
+
+        A client that raises is in breach if ``must_answer`` says what was expected of it.
+        """
+        self.run.needs_returning_client()
+        drawn = st.tuples(
+            plain_credentials() if credentials is None else credentials,
+            st.just(3599) if must_answer else lifetimes(),
+            self.operations(),
+        )
+        chosen = [(pair, 3599, op) for pair in first for op in self.run.capabilities]
+
+        def play(example: tuple[Credentials, int, str]) -> None:
+            pair, lifetime, operation = example
+            with self.stage(credentials=pair, expires_in=lifetime) as stage:
+                outcome = stage.use(operation)
+                is_told = must_answer and not self.run.rehearsal.blocked
+                if outcome.error is not None and is_told and not outcome.is_issued:
+                    stage.breach(f"the client raised {stage.masked(outcome.error)}", must_answer)
+                if stage.has_broken_request:
+                    return
+                stage.advance(lifetime + 1 if self.run.time.is_virtual else 0)
+                stage.use(operation)
+                if not stage.trace.token_requests:
+                    raise NotTested("the client never asked for a token")
+                pending = _SHOWN_BY_CREDENTIALS - self.run.reached
+                self.run.reached |= {name for name in pending if WITNESSES[name].is_in(stage.trace)}
+
+        self.run.for_all(drawn, play, first=chosen, clause_id=self.clause_id)
+        self.run.needs_working_client()
+        self._needs_its_situation()
+
+    def _needs_its_situation(self) -> None:
+        """Raise NotTested if no token request had credentials that show the clause."""
+        if self.clause_id in _SHOWN_BY_CREDENTIALS - self.run.reached:
+            culprits = sorted(self.run.broken_clauses & _SHOWN_BY_CREDENTIALS)
+            blocked = f"blocked by {', '.join(culprits)}" if culprits else "blocked"
+            raise NotTested(f"{blocked}: {WITNESSES[self.clause_id].lack}")

@@ -1,0 +1,417 @@
+"""The life of a few clients before one broker, as a Hypothesis state machine with a model.
+
+The model is small: whether the broker is well, which secret of a client is the current one, and
+which tokens are valid (the broker knows). From that follows what each use of a client must come
+to; whatever else it comes to is a breach of the clause that says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from mockbroker.broker.faults import Fault
+from mockbroker.contract.judges import PASSIVE_CLAUSES, judge_trace
+from mockbroker.contract.judges.refresh import used_late
+from mockbroker.model.credentials import AccessToken, Credentials, TokenState
+from mockbroker.report.plain_examples import ExampleError, from_plain
+from mockbroker_contract.drivers.driver import REQUEST
+from mockbroker_contract.drivers.failures import ScenarioEnded
+from mockbroker_contract.harness.budget import OutOfTime
+from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.endings import ClientHung, ContractBreached
+from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.run import ContractRun
+from mockbroker_contract.harness.shrinking import ShrinkLimit
+from mockbroker_contract.harness.strategies import lifetimes, time_steps
+
+__all__ = [
+    "Life",
+    "LifeOfClients",
+    "is_life",
+    "life_before",
+    "life_of",
+    "relive",
+    "without_idle_steps",
+]
+
+_FOR_EVER = 1000
+_LONGEST_LEEWAY = 600
+_OUTAGES = {"answers 503": Fault.status(503), "resets connections": Fault.reset()}
+_SOME_SECONDS = 5
+_HONOURS = "refresh.honours-expires-in"
+_OUTLASTED = "refresh.outage-after-expiry"
+_MOST_CLIENTS = 3
+_NUMBERS = st.integers(0, _MOST_CLIENTS - 1)
+_WAYS = st.integers(0, 1)
+_THEN = st.integers(0, 2)
+
+
+Life = tuple[tuple[Any, ...], ...]
+"""Steps of the state machine, each a rule's name and its values."""
+
+_Rule = Callable[..., None]
+_STEPS: dict[str, dict[str, type]] = {}
+"""What can happen, and the values that say how: their names and types."""
+
+
+def _remembered(happens: _Rule) -> _Rule:
+    """The same, noted down by name and values, so that it can happen again."""
+    kinds = {name: kind for name, kind in get_type_hints(happens).items() if name != "return"}
+    _STEPS[happens.__name__] = kinds
+
+    @functools.wraps(happens)
+    def happens_and_is_noted(self: LifeOfClients, **values: Any) -> None:
+        self.steps.append((happens.__name__, *(values[name] for name in kinds)))
+        happens(self, **values)
+
+    return happens_and_is_noted
+
+
+@dataclass
+class _Actor:
+    """A client on the stage, and what the model knows of it."""
+
+    name: str
+    stage: Stage
+    secret_is_current: bool = True
+    was_refused: bool = False
+    has_failed: bool = False
+    """Whether it has asked in vain since it had its token."""
+    token: AccessToken | None = None
+
+
+class LifeOfClients(RuleBasedStateMachine):
+    """Calls, time, revocation, outages, lifetimes and secrets, in any order.
+
+    `life_before` makes the class for one run. Breaches of clauses in ``ignored`` are passed
+    over, so that others are found behind them.
+    """
+
+    run: ContractRun
+    limit: ShrinkLimit
+    ignored: Collection[str] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[tuple[Any, ...]] = []
+        """What has happened so far."""
+        self._story: list[str] = []
+        self._outage = ""
+        self._slow = 0
+        self._slow_tokens: dict[AccessToken, int] = {}
+        self._actors: list[_Actor] = []
+        self._exits = contextlib.ExitStack()
+
+    # -- what happens --------------------------------------------------------------------------
+
+    @initialize(lifetime=lifetimes())
+    @_remembered
+    def begin(self, lifetime: int) -> None:
+        """The first client comes."""
+        self.limit.begin_play()
+        first = Credentials("life-client-a", "life-s3cret-a")
+        lifetime = lifetime if self.run.time.is_virtual else 3600
+        self._broker = self.run.new_broker(first, lifetime)
+        self._exits.callback(self.run.retire, self._broker)
+        self._story.append(f"the broker issues tokens with expires_in={lifetime}")
+        self._enter(first)
+
+    def _enter(self, credentials: Credentials) -> None:
+        name = "abc"[len(self._actors)]
+        stage = Stage(
+            self.run,
+            "lifecycle",
+            credentials=credentials,
+            broker=self._broker,
+            elsewhere=PASSIVE_CLAUSES,
+            deadline=self.run.settings.patient_deadline,
+            story=self._story,
+            name=f"client {name}",
+        )
+        self._exits.enter_context(stage)
+        self._actors.append(_Actor(name, stage))
+
+    @rule(number=_NUMBERS, way=_WAYS)
+    @_remembered
+    def use(self, number: int, way: int) -> None:
+        """A client is used; the model says what must come of it."""
+        self._use(number, self._operation(way))
+
+    @precondition(lambda self: self.run.time.is_virtual)
+    @rule(number=_NUMBERS, lifetime=lifetimes(), way=_WAYS)
+    @_remembered
+    def expire_and_use(self, number: int, lifetime: int, way: int) -> None:
+        """What was issued expires, and the next token lives longer or shorter."""
+        self._actors[0].stage.advance(self._broker.expires_in + 1)
+        self._actors[0].stage.issue_with(lifetime)
+        self._use(number, self._operation(way))
+
+    def _perhaps_use(self, number: int, then: int) -> None:
+        if then:
+            self._use(number, self._operation(then))
+
+    def _operation(self, way: int) -> str:
+        return self.run.capabilities[way % len(self.run.capabilities)]
+
+    def _use(self, number: int, operation: str) -> None:
+        actor = self._actors[number % len(self._actors)]
+        try:
+            self._use_one(actor, operation)
+        except ClientHung as hang:
+            broken = self._what_the_hang_breaks(actor, hang)
+            broken.drawn = tuple(self.steps)
+            self.limit.keep(broken, is_enough=True)
+            raise broken from None
+        except ScenarioEnded as ended:
+            ended.drawn = tuple(self.steps)
+            self.limit.keep(ended)
+            raise
+
+    def _use_one(self, actor: _Actor, operation: str) -> None:
+        self._script_for(actor)
+        if self._is_refused(actor):
+            actor.stage.make()
+        self.run.held_up, is_slow = False, bool(self._slow)
+        outcome = actor.stage.use(operation)
+        self._broker.clear_scripts()
+        self._broker.strict = False
+        self._learn(actor, outcome)
+        self._judge(actor, outcome, is_slow=is_slow or self.run.held_up)
+        if outcome.token_requests:
+            actor.has_failed = not outcome.is_issued
+        actor.was_refused = outcome.error is not None and self._is_refused(actor)
+
+    def _what_the_hang_breaks(self, actor: _Actor, hang: ClientHung) -> ScenarioEnded:
+        if not self._outage or not hang.is_flood:
+            return hang
+        clause_id = {"answers 503": "errors.server-error"}.get(self._outage, "errors.transport")
+        try:
+            actor.stage.breach_of(clause_id, "the client asked without end", "an error in the end")
+        except ContractBreached as breached:
+            return breached
+
+    @precondition(lambda self: self.run.time.is_virtual)
+    @rule(seconds=time_steps(), number=_NUMBERS, then=_THEN)
+    @_remembered
+    def pass_time(self, seconds: int, number: int, then: int) -> None:
+        """Time passes."""
+        self._actors[0].stage.advance(seconds)
+        self._perhaps_use(number, then)
+
+    @precondition(lambda self: self.run.time.is_virtual)
+    @rule(lifetime=lifetimes(), number=_NUMBERS, then=_THEN)
+    @_remembered
+    def change_lifetime(self, lifetime: int, number: int, then: int) -> None:
+        """Tokens live longer or shorter from now on."""
+        self._actors[0].stage.issue_with(lifetime)
+        self._perhaps_use(number, then)
+
+    @rule(what=st.sampled_from(["", *_OUTAGES]), number=_NUMBERS, then=_THEN)
+    @_remembered
+    def change_health(self, what: str, number: int, then: int) -> None:
+        """The token endpoint breaks down, or is well again."""
+        if what != self._outage:
+            self._story.append(f"the token endpoint {what}" if what else "the outage is over")
+        self._outage = what
+        self._perhaps_use(number, then)
+
+    @precondition(lambda self: self.run.time.moves_during_use)
+    @rule(seconds=st.integers(1, 10), number=_NUMBERS, then=_THEN)
+    @_remembered
+    def be_slow(self, seconds: int, number: int, then: int) -> None:
+        """The next token takes a while to arrive, by the clock."""
+        self._story.append(f"the next token takes {seconds} s to arrive")
+        self._slow = seconds
+        self._perhaps_use(number, then)
+
+    @rule(number=_NUMBERS, then=_THEN)
+    @_remembered
+    def revoke(self, number: int, then: int) -> None:
+        """Every token becomes worthless, some seconds after the last one came."""
+        self._actors[0].stage.advance(_SOME_SECONDS if self.run.time.is_virtual else 0)
+        self._broker.revoke_tokens()
+        self._story.append("the broker revokes every token")
+        self._perhaps_use(number, then)
+
+    @precondition(lambda self: len(self._actors) < _MOST_CLIENTS)
+    @rule()
+    @_remembered
+    def add_client(self) -> None:
+        """Another client comes, with credentials of its own."""
+        name = "abc"[len(self._actors)]
+        credentials = Credentials(f"life-client-{name}", f"life-s3cret-{name}")
+        self._broker.register(credentials.client_id, credentials.client_secret)
+        self._enter(credentials)
+
+    @precondition(lambda self: len(self._actors) < _MOST_CLIENTS)
+    @rule(number=_NUMBERS)
+    @_remembered
+    def rotate_secret(self, number: int) -> None:
+        """A client's secret is replaced; a client that has the new one comes beside the old."""
+        actor = self._actors[number % len(self._actors)]
+        client_id = actor.stage.credentials.client_id
+        for other in self._actors:
+            if other.stage.credentials.client_id == client_id:
+                other.secret_is_current = False
+        secret = f"rotated-s3cret-{len(self._actors)}"
+        self._story.append(f"the secret of client {actor.name} is rotated")
+        self._enter(self._broker.register(client_id, secret))
+
+    # -- the model -----------------------------------------------------------------------------
+
+    def _is_refused(self, actor: _Actor) -> bool:
+        return bool(self._outage) or not actor.secret_is_current
+
+    def _script_for(self, actor: _Actor) -> None:
+        if self._outage:
+            self._broker.script(_OUTAGES[self._outage].times(_FOR_EVER))
+        elif not actor.secret_is_current:
+            self._broker.strict = True  # for who asks in the background has a right secret
+        elif self._slow:
+            self._broker.script(Fault.latency(self._slow))
+
+    def _learn(self, actor: _Actor, outcome: Outcome) -> None:
+        for exchange in outcome.token_requests:
+            if exchange.token is not None:
+                actor.token = exchange.token
+                if self._slow:
+                    self._slow_tokens[exchange.token] = self._slow
+                self._slow = 0
+
+    def _judge(self, actor: _Actor, outcome: Outcome, *, is_slow: bool) -> None:
+        if outcome.is_late:
+            self._judge_late(actor, outcome)
+        elif self._is_refused(actor):
+            self._judge_refused(actor, outcome)
+        elif not (is_slow and outcome.error):  # a client may have waited for long enough
+            self._judge_well(actor, outcome)
+        for breach in judge_trace(actor.stage.trace):
+            if breach.clause_id not in self._judged_otherwise():
+                self._breach(actor, breach.clause_id, breach.what, breach.expected)
+
+    def _judged_otherwise(self) -> set[str]:
+        """Expiry is told above, and more closely; a rotated secret is no mistake of the client."""
+        rotated = not all(actor.secret_is_current for actor in self._actors)
+        return {_HONOURS, *(("basic.credentials",) if rotated else ())}
+
+    def _judge_late(self, actor: _Actor, outcome: Outcome) -> None:
+        assert outcome.token is not None
+        if _HONOURS in self.ignored:
+            return  # who is late when all is well is late in all else
+        late = actor.stage.now() - outcome.token.expires_at
+        what = f"{outcome.token.label} was used {used_late(late)}"
+        if self._is_refused(actor) and outcome.asked_first:
+            self._breach(actor, self._clause_of_refusal(), what, "an error")
+        elif actor.has_failed:
+            self._breach(actor, _OUTLASTED, what, "another attempt, or an error")
+        elif late < self._slow_tokens.get(outcome.token, 0):
+            self._breach(actor, "refresh.latency", what, "a lifetime counted from the request")
+        else:
+            self._breach(actor, _HONOURS, what, "a new token")
+
+    def _judge_refused(self, actor: _Actor, outcome: Outcome) -> None:
+        if outcome.error is None and outcome.token is None and outcome.token_requests:
+            what = f"no token could be had, and the client {outcome.in_words}"
+            self._breach(actor, self._clause_of_refusal(), what, "an error")
+
+    def _clause_of_refusal(self) -> str:
+        return _OUTLASTED if self._outage else "errors.invalid-client"
+
+    def _judge_well(self, actor: _Actor, outcome: Outcome) -> None:
+        if outcome.token_state is TokenState.REVOKED and not (outcome.error and outcome.is_issued):
+            if outcome.operation == REQUEST:
+                what = "a call was given up for a revoked token"
+                self._breach(actor, "signing.revoked", what, "a new token and one more try")
+        elif not outcome.is_good:
+            error = outcome.error
+            came = f"raised {actor.stage.masked(error)}" if error else outcome.in_words
+            what = f"nothing stood in its way, and the client {came}"
+            self._breach(actor, self._clause_of_failure(actor), what, "a valid token")
+
+    def _clause_of_failure(self, actor: _Actor) -> str:
+        if actor.was_refused:
+            return "refresh.recovers"
+        if self._broker.expires_in <= _LONGEST_LEEWAY:
+            return "refresh.short-lived"
+        return "lifecycle"
+
+    def _breach(self, actor: _Actor, clause_id: str, what: str, expected: str) -> None:
+        if clause_id not in self.ignored:
+            actor.stage.breach_of(clause_id, what, expected)
+
+    def teardown(self) -> None:
+        """Everybody leaves."""
+        self._exits.close()
+
+
+def life_before(
+    run: ContractRun, limit: ShrinkLimit, ignored: Collection[str]
+) -> type[LifeOfClients]:
+    """The state machine for the client of one run, which passes over some clauses."""
+    settings = {"run": run, "limit": limit, "ignored": frozenset(ignored)}
+    return type("LifeOfClients", (LifeOfClients,), settings)
+
+
+_NEED_A_CLOCK = {"expire_and_use", "pass_time", "change_lifetime"}
+
+
+def is_life(plain: object) -> bool:
+    """Whether a plain example is the steps of a state machine, and none of another scenario."""
+    return (
+        isinstance(plain, list)
+        and bool(plain)
+        and all(isinstance(step, list) and step and step[0] in _STEPS for step in plain)
+        and [step[0] == "begin" for step in plain] == [True] + [False] * (len(plain) - 1)
+    )
+
+
+def life_of(plain: object, run: ContractRun) -> Life:
+    """The steps that a plain example tells. Raises ExampleError if they cannot happen here."""
+    life: Life = from_plain(plain)
+    for name, *values in life:
+        if list(map(type, values)) != list(_STEPS[name].values()):
+            raise ExampleError(f"{name!r} takes other values")
+        if name in _NEED_A_CLOCK and not run.time.is_virtual:
+            raise ExampleError("the client's clock cannot be moved")
+        if name == "be_slow" and not run.time.moves_during_use:
+            raise ExampleError("the client's clock cannot be moved while the client is used")
+    return life
+
+
+def relive(run: ContractRun, life: Life, ignored: Collection[str] = ()) -> None:
+    """Let the same happen again. Raises what the state machine raises for a breach."""
+    machine = life_before(run, run.shrink_limit(), ignored)()
+    try:
+        for name, *values in life:
+            getattr(machine, name)(**dict(zip(_STEPS[name], values, strict=True)))
+    finally:
+        machine.teardown()
+
+
+def without_idle_steps(
+    run: ContractRun, breached: ContractBreached, ignored: Collection[str]
+) -> ContractBreached:
+    """The same breach without the steps that it does without, which are tried one by one.
+
+    The breach counts as it is once the budget of the run is used up.
+    """
+    life = breached.drawn
+    for number in range(len(life) - 2, 0, -1):
+        shorter = (*life[:number], *life[number + 1 :])
+        try:
+            relive(run, shorter, ignored)
+        except ContractBreached as again:
+            if again.clause_id == breached.clause_id:
+                breached, life = again, shorter
+        except ScenarioEnded:
+            pass
+        except OutOfTime:
+            break
+    return breached

@@ -1,0 +1,37 @@
+"""How long a client waited between requests, by the story's clock and by the machine's."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from mockbroker.broker.clock import real_seconds
+from mockbroker.model.exchange import Endpoint, Exchange
+from mockbroker_contract.harness.client_session import Stage
+
+__all__ = ["token_request_gaps"]
+
+
+@contextlib.contextmanager
+def token_request_gaps(stage: Stage) -> Iterator[list[float]]:
+    """Collect the seconds between token requests while the context lasts.
+
+    A client may wait by a clock that the story moves or by one that it does not; whichever time
+    passed counts.
+    """
+    gaps: list[float] = []
+    moments: list[tuple[float, float]] = []
+
+    def note(exchange: Exchange) -> None:
+        if exchange.endpoint is not Endpoint.TOKEN:
+            return
+        moments.append((exchange.received_at, real_seconds()))
+        if len(moments) > 1:
+            before, now = moments[-2:]
+            gaps.append(max(now[0] - before[0], now[1] - before[1]))
+
+    end = stage.broker.journal.subscribe(note)
+    try:
+        yield gaps
+    finally:
+        end()

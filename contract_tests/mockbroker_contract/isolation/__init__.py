@@ -1,0 +1,1 @@
+"""What the kit changes process-wide, each with its reason."""

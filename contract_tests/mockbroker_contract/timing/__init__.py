@@ -1,0 +1,1 @@
+"""The clock that a scenario moves: virtual, faked for a program, or real."""

@@ -1,0 +1,141 @@
+"""What the broker answers, as values: token answers, error bodies, and how they are sent."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from mockbroker.broker.faults import Body, Fault, Manner
+from mockbroker.model.messages import Headers, Response
+
+__all__ = [
+    "Reply",
+    "TokenAnswer",
+    "apply_fault",
+    "dated",
+    "error_description",
+    "json_response",
+    "render_json",
+]
+
+NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
+JSON = "application/json"
+
+
+def render_json(members: Mapping[str, object]) -> bytes:
+    """The members as a JSON object in UTF-8."""
+    return json.dumps(members, ensure_ascii=False).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenAnswer:
+    """How the token endpoint words a success (RFC 6749, 5.1).
+
+    ``members`` replace or join the documented ones, ``omit`` leaves some out, ``render`` makes
+    the body of them. None of it changes the lifetime that the broker keeps.
+    """
+
+    members: Mapping[str, object] = field(default_factory=dict)
+    omit: tuple[str, ...] = ()
+    render: Callable[[Mapping[str, object]], bytes] = render_json
+    content_type: str = JSON
+
+    def response(self, documented: Mapping[str, object]) -> Response:
+        """The answer made of the documented members."""
+        members = {**documented, **self.members}
+        body = self.render({name: members[name] for name in members if name not in self.omit})
+        return Response(200, Headers((("Content-Type", self.content_type), *NO_STORE)), body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A response and how it is to be sent.
+
+    ``delay_seconds`` of real time pass before it, ``spread_seconds`` while it stalls or drips;
+    both end early once ``released`` is set.
+    """
+
+    response: Response
+    manner: Manner = Manner.NORMAL
+    delay_seconds: float = 0.0
+    spread_seconds: float = 0.0
+    released: threading.Event = field(default_factory=threading.Event, compare=False)
+
+    @property
+    def arrives(self) -> bool:
+        """Whether the client gets the whole response, sooner or later."""
+        return self.manner in {Manner.NORMAL, Manner.DRIP}
+
+
+def json_response(
+    status: int, members: Mapping[str, object], *headers: tuple[str, str]
+) -> Response:
+    """A response with a JSON object for a body."""
+    fields = (("Content-Type", JSON), *headers)
+    return Response(status, Headers(fields), render_json(members))
+
+
+def dated(response: Response, now: float) -> Response:
+    """The response with its Date (RFC 9110, 6.6.1); ``now`` is in Unix seconds."""
+    return replace(response, headers=Headers((*response.headers, ("Date", _http_date(now)))))
+
+
+def _http_date(moment: float) -> str:
+    return email.utils.formatdate(moment, usegmt=True)
+
+
+def error_description(text: str) -> str:
+    """The text in the character set that RFC 6749, 5.2, allows: no quotes, no backslash."""
+    plain = text.replace('"', "'").replace("\\", "/").replace("“", "'").replace("”", "'")
+    return "".join(c if " " <= c <= "~" else "?" for c in plain)
+
+
+def apply_fault(response: Response, fault: Fault) -> Response:
+    """The response as the fault leaves it; how it is sent is another matter."""
+    if fault.status_code is not None:
+        response = _with_status(response, fault)
+    if fault.changes or fault.omit:
+        response = replace(response, body=_change_members(response.body, fault))
+    if fault.breaks_json:
+        response = replace(response, body=response.body[: len(response.body) // 2])
+    if fault.media_type is not None:
+        response = _with_content_type(response, fault.media_type)
+    return response
+
+
+def _with_status(default: Response, fault: Fault) -> Response:
+    named = {name.lower() for name, _ in fault.headers}
+    kept = tuple(pair for pair in default.headers if pair[0].lower() not in named)
+    status = fault.status_code or default.status
+    response = replace(default, status=status, headers=Headers(kept + fault.headers))
+    if fault.body is None:
+        return response
+    if not isinstance(fault.body, Mapping) and "content-type" not in named:
+        response = _with_content_type(response, "text/plain; charset=utf-8" if fault.body else "")
+    return replace(response, body=_encode(fault.body))
+
+
+def _encode(body: Body) -> bytes:
+    if isinstance(body, Mapping):
+        return render_json(body)
+    return body.encode() if isinstance(body, str) else body or b""
+
+
+def _with_content_type(response: Response, media_type: str) -> Response:
+    others = tuple(pair for pair in response.headers if pair[0].lower() != "content-type")
+    own = (("Content-Type", media_type),) if media_type else ()
+    return replace(response, headers=Headers(own + others))
+
+
+def _change_members(body: bytes, fault: Fault) -> bytes:
+    try:
+        members = json.loads(body)
+    except ValueError:
+        return body
+    if not isinstance(members, dict):
+        return body
+    members.update(fault.changes)
+    return render_json({name: members[name] for name in members if name not in fault.omit})

@@ -1,0 +1,160 @@
+"""The journal: what a broker saw, bounded, and told to whoever subscribes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import overload
+
+from mockbroker.broker.near_misses import Pattern, assert_seen
+from mockbroker.model.exchange import Exchange
+from mockbroker.model.masking import Mask
+
+__all__ = ["SIZE_BYTES", "Journal", "Subscriber"]
+
+SIZE_BYTES = 64 * 1024 * 1024
+"""How much of memory a journal takes unless told otherwise."""
+
+_log = logging.getLogger(__name__)
+
+Subscriber = Callable[[Exchange], None]
+
+
+class Journal(Sequence[Exchange]):
+    """The latest exchanges, in order; safe to use from many threads.
+
+    It holds at most ``size`` of them, and so many that they take about ``size_bytes`` of memory,
+    but always the last one. Iterating walks over a snapshot, so that exchanges may come meanwhile.
+    Exchanges are numbered from 1 and keep their numbers when older ones are dropped: to look at
+    what comes from a moment on, note ``total`` and ask for `since` that number. ``mask`` takes
+    secrets out of what a failing assertion says.
+    """
+
+    def __init__(self, size: int = 1000, *, size_bytes: int = SIZE_BYTES, mask: Mask = str) -> None:
+        if size < 1:
+            raise ValueError(f"a journal holds at least one exchange, not {size}")
+        if size_bytes < 1:
+            raise ValueError(f"a journal holds at least one byte, not {size_bytes}")
+        self.size = size
+        self.size_bytes = size_bytes
+        self.mask = mask
+        self._exchanges: deque[Exchange] = deque()
+        self._bytes = 0
+        self._count = 0
+        self._subscribers: tuple[Subscriber, ...] = ()
+        self._lock = threading.Lock()
+
+    def record(self, make: Callable[[int], Exchange]) -> Exchange:
+        """Append the exchange that ``make`` builds for its number, and tell the subscribers."""
+        with self._lock:
+            self._count += 1
+            exchange = make(self._count)
+            self._append(exchange)
+            subscribers = self._subscribers
+        for subscriber in subscribers:
+            _tell(subscriber, exchange)
+        return exchange
+
+    def _append(self, exchange: Exchange) -> None:
+        self._exchanges.append(exchange)
+        self._bytes += exchange.size_bytes
+        while len(self._exchanges) > self.size or (
+            self._bytes > self.size_bytes and len(self._exchanges) > 1
+        ):
+            self._bytes -= self._exchanges.popleft().size_bytes
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Call ``subscriber`` with each exchange from now on, in the thread that served it.
+
+        Returns a function that ends the subscription.
+        """
+        with self._lock:
+            self._subscribers = (*self._subscribers, subscriber)
+        return lambda: self._unsubscribe(subscriber)
+
+    def _unsubscribe(self, subscriber: Subscriber) -> None:
+        with self._lock:
+            self._subscribers = tuple(s for s in self._subscribers if s is not subscriber)
+
+    def clear(self) -> None:
+        """Forget every exchange and number from 1 again; subscribers stay."""
+        with self._lock:
+            self._exchanges.clear()
+            self._count = self._bytes = 0
+
+    def reset(self) -> None:
+        """Forget every exchange, number from 1 again, and end every subscription."""
+        with self._lock:
+            self._subscribers = ()
+        self.clear()
+
+    @property
+    def total(self) -> int:
+        """How many exchanges there were, forgotten ones included."""
+        with self._lock:
+            return self._count
+
+    @property
+    def dropped(self) -> int:
+        """How many exchanges were forgotten because the journal was full."""
+        with self._lock:
+            return self._count - len(self._exchanges)
+
+    def snapshot(self) -> tuple[Exchange, ...]:
+        """The exchanges as they are at this moment."""
+        with self._lock:
+            return tuple(self._exchanges)
+
+    def since(self, number: int) -> tuple[Exchange, ...]:
+        """The exchanges after the one of that number, as far as the journal still holds them.
+
+        ``journal.since(before)`` are those that came after ``before = journal.total``, which the
+        difference of two lengths is not once the journal is full.
+        """
+        with self._lock:
+            wanted = max(0, self._count - number)
+            return tuple(self._exchanges)[-wanted:] if wanted else ()
+
+    def assert_seen(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        status: int | None = None,
+        times: int | None = None,
+    ) -> None:
+        """Assert that an exchange like this was seen: ``times`` times, or at least once.
+
+        ``url`` is a whole URL or begins with the path; without a query it fits any query.
+        Raises AssertionError with the exchanges that came closest, and what sets them apart.
+        """
+        __tracebackhide__ = True
+        pattern = Pattern(method=method, url=url, headers=headers or {}, status=status)
+        assert_seen(self.snapshot(), pattern, times, self.mask)
+
+    def __iter__(self) -> Iterator[Exchange]:
+        return iter(self.snapshot())
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._exchanges)
+
+    @overload
+    def __getitem__(self, index: int) -> Exchange: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Exchange, ...]: ...
+    def __getitem__(self, index: int | slice) -> Exchange | tuple[Exchange, ...]:
+        return self.snapshot()[index]
+
+    def __repr__(self) -> str:
+        return f"<Journal of {len(self)} exchanges>"
+
+
+def _tell(subscriber: Subscriber, exchange: Exchange) -> None:
+    try:
+        subscriber(exchange)
+    except Exception:  # noqa: BLE001 - whatever it is, the client must not feel it
+        _log.exception("a subscriber of the journal failed; the request is answered all the same")

@@ -1,0 +1,89 @@
+"""What a test expects the journal to hold, and which exchanges came closest to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mockbroker.model.exchange import Exchange
+from mockbroker.model.masking import Mask, describe, mask_parameters, method_name
+
+__all__ = ["Pattern", "assert_seen"]
+
+SHOWN = 3
+HARMLESS = {"accept", "content-length", "content-type", "host", "user-agent"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pattern:
+    """What an exchange must be like; whatever is None or empty may be anything.
+
+    ``url`` is a whole URL or begins with the path; without a query it fits any query. Names of
+    header fields compare without case.
+    """
+
+    method: str | None = None
+    url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    status: int | None = None
+
+    def differences(self, exchange: Exchange) -> tuple[str, ...]:
+        """In words, in what an exchange does not fit; no credentials in clear."""
+        return tuple(self._differences(exchange))
+
+    def _differences(self, exchange: Exchange) -> Iterator[str]:
+        request, response = exchange.request, exchange.response
+        if self.method is not None and request.method != self.method:
+            yield f"the method is {method_name(request.method)}, not {self.method}"
+        if self.url is not None and self.url not in _names_of(exchange):
+            yield f"the url is not {self.url}"
+        for name, value in self.headers.items():
+            if value not in request.headers.get_all(name):
+                yield _header_difference(name, value, request.headers.get(name))
+        status = response.status if response is not None else None
+        if self.status is not None and status != self.status:
+            yield f"the status is {status or 'missing'}, not {self.status}"
+
+    def __str__(self) -> str:
+        parts = [self.method, self.url, self.status and f"status {self.status}", *self.headers]
+        return ", ".join(str(part) for part in parts if part) or "any request"
+
+
+def assert_seen(
+    exchanges: Sequence[Exchange], pattern: Pattern, times: int | None, mask: Mask = str
+) -> None:
+    """Assert that exchanges fit a pattern: so many times, or at least once if that is None.
+
+    ``mask`` takes secrets out of what is said.
+    Raises AssertionError with the exchanges that came closest, and what sets them apart.
+    """
+    __tracebackhide__ = True
+    fitting = [exchange for exchange in exchanges if not pattern.differences(exchange)]
+    if len(fitting) == times or (times is None and fitting):
+        return
+    wanted = "at least 1" if times is None else str(times)
+    found = f"expected {wanted} like this: {pattern}\n{len(fitting)} of {len(exchanges)} fit"
+    shown = fitting or sorted(exchanges, key=lambda e: len(pattern.differences(e)))[:SHOWN]
+    title = "they are:" if fitting else "the closest:" if shown else "the broker saw no request"
+    text = "\n".join([f"{found}; {title}", *_lines(pattern, shown)])
+    raise AssertionError(mask(mask_parameters(text)))
+
+
+def _lines(pattern: Pattern, exchanges: Sequence[Exchange]) -> Iterator[str]:
+    for exchange in exchanges:
+        yield f"  {describe(exchange)}"
+        yield from (f"    - {difference}" for difference in pattern.differences(exchange))
+
+
+def _names_of(exchange: Exchange) -> set[str]:
+    request = exchange.request
+    relative = {request.path, request.target}
+    return relative | {exchange.origin + name for name in relative}
+
+
+def _header_difference(name: str, wanted: str, found: str | None) -> str:
+    if found is None:
+        return f"{name} is missing"
+    if name.lower() not in HARMLESS:
+        return f"{name} is another one"
+    return f"{name} is {found!r}, not {wanted!r}"

@@ -1,0 +1,98 @@
+"""The protected API: which token a call presents, and what a good call is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mockbroker.broker.answers import json_response
+from mockbroker.broker.tokens import TokenStore
+from mockbroker.contract.expectations import ApiExpectation
+from mockbroker.model.credentials import AccessToken, TokenState
+from mockbroker.model.forms import LOOKED_AT_BYTES
+from mockbroker.model.masking import Mask, method_name, shown
+from mockbroker.model.messages import Request, Response
+
+__all__ = ["forbidden", "is_agreed", "presented_token", "sample_answer"]
+
+
+def presented_token(
+    request: Request, tokens: TokenStore, now: float
+) -> tuple[AccessToken | None, TokenState]:
+    """The token that a call presents, however badly, and its state at ``now`` (Unix seconds).
+
+    Whether it presents it well is for the judge of ``signing.bearer`` to say.
+    """
+    authorizations = request.headers.get_all("Authorization")
+    presented = [value.partition(" ")[2] for value in authorizations]
+    token = _exact(presented, tokens) or _anywhere(request, authorizations, tokens)
+    if token is not None:
+        return token, tokens.state(token, now)
+    states = {tokens.state_of_missing(value) for value in presented}
+    if TokenState.FORGOTTEN in states:
+        return None, TokenState.FORGOTTEN
+    return None, TokenState.UNKNOWN if authorizations else TokenState.MISSING
+
+
+def _exact(presented: Sequence[str], tokens: TokenStore) -> AccessToken | None:
+    return next(filter(None, map(tokens.find, presented)), None)
+
+
+def _anywhere(
+    request: Request, authorizations: Sequence[str], tokens: TokenStore
+) -> AccessToken | None:
+    """The longest token that stands in the call; a very short one would stand everywhere."""
+    whole = _exact(authorizations, tokens)
+    if whole is not None:
+        return whole
+    expectation = ApiExpectation(tokens.index)
+    places = (*authorizations, request.target, request.body[:LOOKED_AT_BYTES].decode("latin-1"))
+    found = [value for place in places for value in expectation.tokens_in(place)]
+    return tokens.find(max(found, key=len)) if found else None
+
+
+def is_agreed(path: str, agreed_paths: Sequence[str]) -> bool:
+    """Whether a path below the API's prefix belongs to an agreed endpoint, given by prefixes."""
+    return any(
+        path == agreed.rstrip("/") or path.startswith(agreed.rstrip("/") + "/")
+        for agreed in agreed_paths
+    )
+
+
+def forbidden(path: str) -> Response:
+    """The answer to a call outside the agreed endpoints."""
+    return json_response(
+        403,
+        {"error": True, "message": f"{path} is not among the endpoints agreed for this client"},
+        ("WWW-Authenticate", 'Bearer realm="auth-broker", error="insufficient_scope"'),
+    )
+
+
+def sample_answer(request: Request, path: str, mask: Mask) -> Response:
+    """A plausible success for a call to a path below the API's prefix.
+
+    What it repeats of the call goes through ``mask``.
+    """
+    parts = [part for part in path.split("/") if part]
+    if parts[:1] == ["vehicle"]:
+        vehicle_id = parts[1] if len(parts) > 1 else "1111111111111111"
+        return json_response(200, {"vehicle": _vehicle(mask(vehicle_id)), "success": True})
+    members = {
+        "success": True,
+        "method": mask(method_name(request.method)),
+        "path": mask(shown(path)),
+    }
+    return json_response(200, members)
+
+
+def _vehicle(vehicle_id: str) -> dict[str, object]:
+    return {
+        "id": vehicle_id,
+        "title": "2016 Volkswagen Golf 1.4 TSI Match",
+        "make": "Volkswagen",
+        "model": "Golf",
+        "year": 2016,
+        "body_type": "Hatchback",
+        "fuel": "Petrol",
+        "transmission": "Manual",
+        "region": "uk",
+    }

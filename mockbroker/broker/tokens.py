@@ -1,0 +1,139 @@
+"""Access tokens: issue, look up, revoke, expire."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import threading
+from collections import OrderedDict
+from operator import attrgetter
+
+from mockbroker.broker.forgotten_tokens import ForgottenValues
+from mockbroker.model.credentials import AccessToken, Credentials, TokenState
+from mockbroker.model.value_index import ValueIndex
+
+__all__ = ["TOKEN_LIMIT", "TokenStore", "random_jwt", "random_token"]
+
+TOKEN_LIMIT = 100_000
+
+
+def random_token() -> str:
+    """An opaque token of 43 random characters of the b64token alphabet (RFC 6750, 2.1)."""
+    return secrets.token_urlsafe(32)
+
+
+def random_jwt(issuer: str, client_id: str, issued_at: float, expires_in: float) -> str:
+    """A JSON Web Token with the claims that say so (RFC 7519), under a signature of noise.
+
+    ``issued_at`` is in Unix seconds, ``expires_in`` in seconds. Nobody can verify it: the broker
+    looks its tokens up.
+    """
+    times = {"iat": int(issued_at), "exp": int(issued_at + expires_in)}
+    claims = {"iss": issuer, "sub": client_id, "jti": secrets.token_hex(8), **times}
+    parts = ({"alg": "HS256", "typ": "JWT"}, claims)
+    encoded = [_base64url(json.dumps(part).encode()) for part in parts]
+    return ".".join([*encoded, _base64url(secrets.token_bytes(32))])
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+class TokenStore:
+    """The tokens of one broker, at most ``limit`` of them; safe to use from many threads.
+
+    Beyond the limit it forgets a token that has expired or was revoked, the one issued first; if
+    none has, the oldest. What it forgot it knows by a fingerprint. No operation walks the tokens.
+    """
+
+    def __init__(self, limit: int = TOKEN_LIMIT) -> None:
+        if limit < 1:
+            raise ValueError(f"a broker must remember 1 token or more, not {limit}")
+        self._limit = limit
+        self._tokens: ValueIndex[AccessToken] = ValueIndex()
+        # By lifetime: among tokens of one lifetime, the order of issue is that of expiry. These
+        # are OrderedDicts because a dict that is emptied from its front is slow to find its first.
+        self._queues: dict[float, OrderedDict[str, AccessToken]] = {}
+        self._forgotten = ForgottenValues()
+        self._revoked_count = self._issued_count = 0
+        self._lock = threading.Lock()
+
+    def issue(
+        self,
+        value: str,
+        *,
+        issuer: str,
+        credentials: Credentials,
+        scope: str,
+        issued_at: float,
+        expires_in: float,
+    ) -> AccessToken:
+        """Remember a new token; a value issued before now means the new one.
+
+        ``issued_at`` is in Unix seconds, ``expires_in`` in seconds.
+        """
+        with self._lock:
+            self._issued_count += 1
+            number = self._issued_count
+            token = AccessToken(value, number, issuer, credentials, scope, issued_at, expires_in)
+            if value in self._tokens:
+                self._drop(self._tokens[value])
+            elif len(self._tokens) >= self._limit:
+                self._forget(self._most_expendable(issued_at))
+            self._tokens.put(value, token)
+            self._queues.setdefault(expires_in, OrderedDict())[value] = token
+            return token
+
+    def _most_expendable(self, now: float) -> AccessToken:
+        firsts = [next(iter(queue.values())) for queue in self._queues.values()]
+        dead = [t for t in firsts if self._is_revoked(t) or now >= t.expires_at]
+        return min(dead or firsts, key=attrgetter("number"))
+
+    def _forget(self, token: AccessToken) -> None:
+        self._drop(token)
+        self._forgotten.add(token.value)
+
+    def _drop(self, token: AccessToken) -> None:
+        self._tokens.discard(token.value)
+        queue = self._queues[token.expires_in]
+        del queue[token.value]
+        if not queue:
+            del self._queues[token.expires_in]
+
+    def _is_revoked(self, token: AccessToken) -> bool:
+        return token.number <= self._revoked_count
+
+    def find(self, value: str) -> AccessToken | None:
+        """The token of that value, whatever became of it, or None."""
+        return self._tokens.get(value)
+
+    def state(self, token: AccessToken, now: float) -> TokenState:
+        """What has become of a token at a time in Unix seconds."""
+        if self._tokens.get(token.value) is not token:
+            return self.state_of_missing(token.value)
+        if self._is_revoked(token):
+            return TokenState.REVOKED
+        return TokenState.VALID if now < token.expires_at else TokenState.EXPIRED
+
+    def state_of_missing(self, value: str) -> TokenState:
+        """Why there is no token of that value: it was forgotten, or never issued."""
+        return TokenState.FORGOTTEN if value in self._forgotten else TokenState.UNKNOWN
+
+    def revoke_all(self) -> None:
+        """Make every token issued so far worthless."""
+        with self._lock:
+            self._revoked_count = self._issued_count
+
+    def clear(self) -> None:
+        """Forget every token, also that it was issued, and count from 1 again."""
+        with self._lock:
+            self._tokens = ValueIndex()
+            self._queues.clear()
+            self._forgotten.clear()
+            self._revoked_count = self._issued_count = 0
+
+    @property
+    def index(self) -> ValueIndex[AccessToken]:
+        """The tokens remembered, by their values; it changes as tokens come and go."""
+        return self._tokens

@@ -1,0 +1,240 @@
+"""`mockbroker audit`: serve an app as it is, and judge what it was seen to do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import click
+
+from mockbroker.broker.conformance import is_binding
+from mockbroker.cli.commands import CommandWithSignals
+from mockbroker.cli.output_options import output_options
+from mockbroker.cli.printing import print_report
+from mockbroker.cli.serve import (
+    ServeSettings,
+    StopSignals,
+    announce,
+    echo,
+    listening,
+    serve_and_log,
+    serve_options,
+    unheard_if_nobody_listens,
+)
+from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.contract.clause import Level
+from mockbroker.report.finding import Finding, Verdict
+from mockbroker.report.formats import OutputError, problem_with_outputs, write_outputs
+from mockbroker.report.report import ClientDescription, Report, build_report
+
+if TYPE_CHECKING:
+    from mockbroker.broker.broker import Broker
+    from mockbroker.broker.observation import Evidence, Observed
+    from mockbroker.server.listener import Server
+
+__all__ = ["audit", "report_on"]
+
+NOT_PASSIVE = "not observable from traffic alone; `mockbroker check` plays scenarios"
+_NOT_WRITTEN = 3
+"""Exit status, as pytest's for an internal error: the verdict is not where it should be."""
+
+_Ask = Callable[[], None]
+
+
+@click.command(cls=CommandWithSignals)
+@serve_options
+@click.option(
+    "--fail-on",
+    type=click.Choice([level.value.lower() for level in Level]),
+    default="must",
+    show_default=True,
+)
+@output_options
+@click.option(
+    "--env",
+    "variables",
+    multiple=True,
+    metavar="NAME=TEXT",
+    help="A variable for COMMAND; {token_url}, {api_url}, {client_id}, {client_secret} and "
+    "{ca_file} are filled in. By default TOKEN_URL, API_URL, CLIENT_ID, CLIENT_SECRET, CA_FILE.",
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+@click.pass_context
+def audit(
+    context: click.Context,
+    /,
+    *,
+    settings: ServeSettings,
+    fail_on: str,
+    variables: tuple[str, ...],
+    command: tuple[str, ...],
+    **files: str,
+) -> None:
+    """Run the broker for an app as it is; on Ctrl-C, judge what was seen.
+
+    It serves as `mockbroker serve` does. Press Enter, or send it SIGUSR1, for the verdict so far.
+    With a COMMAND it runs that, tells it of the broker by environment variables, and judges when
+    it ends; the port is a free one unless chosen, and Enter is for the COMMAND.
+    Exit status: that of a COMMAND that fails; else 0 no violation seen, 1 a violation, 3 a report
+    could not be written, 5 nothing was tested.
+    """
+    from mockbroker.broker.observation import Observation  # noqa: PLC0415 - Flask only if served
+
+    signals = StopSignals()
+    problem = problem_with_outputs(files, {"the journal": str(settings.journal or "")}, "--")
+    if problem:
+        raise click.UsageError(problem)
+    if variables and not command:
+        raise click.UsageError("--env is for a COMMAND to run, after --; there is none")
+    if command and context.get_parameter_source("port") is click.core.ParameterSource.DEFAULT:
+        settings = replace(settings, port=0)
+    with listening(settings) as (broker, server):
+        observation = Observation(broker)
+
+        def report() -> Report:
+            observed = observation.so_far()
+            return report_on(observed, broker.profile.name, Level(fail_on.upper()), command)
+
+        with _printed_on_request(report, by_enter=not command):
+            failure = _serve(command, variables, broker, server, signals)
+    final = report()
+    with unheard_if_nobody_listens():
+        print_report(final)
+    try:
+        write_outputs(final, files)
+    except OutputError as error:
+        click.echo(f"mockbroker: {error}", err=True)
+        context.exit(failure or _NOT_WRITTEN)
+    context.exit(failure or final.exit_status)
+
+
+def _serve(
+    command: Sequence[str],
+    variables: Sequence[str],
+    broker: Broker,
+    server: Server,
+    signals: StopSignals,
+) -> int:
+    """Serve until a signal comes or the app, if there is one, ends; return how that failed.
+
+    That is the exit status, as a shell has it, of an app that ended by itself; 0 without one.
+    """
+    from mockbroker.cli.observed_app import (  # noqa: PLC0415 - Flask only if served
+        AppError,
+        app_environment,
+        end_app,
+        failure_of,
+        running_app,
+    )
+
+    announce(broker)
+    if not command:
+        serve_and_log(broker, server, signals)
+        return 0
+    try:
+        with running_app(command, app_environment(broker, variables), server.interrupt) as app:
+            serve_and_log(broker, server, signals)
+            failure = 0 if signals.received else failure_of(app)
+            with unheard_if_nobody_listens():
+                end_app(app, command[0], by_ctrl_c=signals.received == signal.SIGINT)
+    except AppError as error:
+        raise click.UsageError(str(error)) from error
+    return failure
+
+
+# The report
+
+
+def report_on(
+    observed: Observed, profile: str, fail_on: Level, command: Sequence[str] = ()
+) -> Report:
+    """The report on an app that was observed: a clause is passed if its situation was seen."""
+    unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.passive} | {**observed.never_reached}
+    seen = [entry.id for entry in CATALOGUE if entry.id not in unseen]
+    return build_report(
+        [_finding(clause_id, observed.breaches.get(clause_id), fail_on) for clause_id in seen],
+        profile=profile,
+        client=ClientDescription(
+            target=shlex.join(command) or "observed traffic",
+            name=Path(command[0]).name if command else "observed",
+        ),
+        measured=asdict(observed.tally),
+        fail_on=fail_on,
+        unseen=unseen,
+    )
+
+
+def _finding(clause_id: str, evidence: Evidence | None, fail_on: Level) -> Finding:
+    if evidence is None:
+        return Finding(clause_id, Verdict.PASSED)
+    return Finding(
+        clause_id,
+        Verdict.FAILED if is_binding(clause_id, fail_on) else Verdict.ADVICE,
+        evidence.what,
+        f"seen {evidence.count} times, for the first time so" if evidence.count > 1 else "",
+        evidence.exchanges,
+        evidence.curl,
+    )
+
+
+# The verdict so far
+
+
+@contextlib.contextmanager
+def _printed_on_request(report: Callable[[], Report], *, by_enter: bool) -> Iterator[None]:
+    """Print the report whenever somebody asks, in a thread, while the context lasts.
+
+    A signal handler must not print: what it interrupts may be printing.
+    """
+    asked: SimpleQueue[Callable[[], Report] | None] = SimpleQueue()
+    ask = partial(asked.put, report)
+
+    def print_whenever_asked() -> None:
+        while (make := asked.get()) is not None:
+            with contextlib.suppress(OSError):  # nobody reads the output any more
+                print_report(make())
+
+    printer = threading.Thread(target=print_whenever_asked, name="mockbroker-verdicts")
+    printer.start()
+    ways = [*_ask_by_signal(ask), *(_ask_by_enter(ask) if by_enter else ())]
+    if ways:
+        with unheard_if_nobody_listens():
+            echo(f"auditing; for the verdict so far {' or '.join(ways)}")
+    try:
+        yield
+    finally:
+        asked.put(None)
+        printer.join()
+
+
+def _ask_by_signal(ask: _Ask) -> Iterator[str]:
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, lambda _number, _frame: ask())
+        yield f"send SIGUSR1 (kill -USR1 {os.getpid()})"
+
+
+def _ask_by_enter(ask: _Ask) -> Iterator[str]:
+    if sys.stdin is None or not sys.stdin.isatty():
+        return
+    if hasattr(signal, "SIGTTIN"):  # or reading would stop the program in the background
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+    lines = threading.Thread(target=_follow, args=(sys.stdin.fileno(), ask), daemon=True)
+    lines.start()
+    yield "press Enter"
+
+
+def _follow(terminal: int, ask: _Ask) -> None:
+    """Ask at each line; by the descriptor, for at exit Python waits for who reads a file."""
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 1024):
+            ask()

@@ -1,0 +1,219 @@
+"""The command line: `mockbroker serve`, `clauses`, `explain`, and what others add to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import textwrap
+import traceback
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from mockbroker.cli.serve import (
+    ServeSettings,
+    StopSignals,
+    announce,
+    client_option,
+    config_option,
+    echo,
+    escape_what_cannot_be_shown,
+    find_profile,
+    listening,
+    profile_option,
+    replace_closed_streams,
+    serve_and_log,
+    serve_options,
+)
+from mockbroker.model.escaping import printable_lines
+from mockbroker.processes.signals import release_signals
+
+if TYPE_CHECKING:
+    from mockbroker.contract.clause import Clause
+    from mockbroker.model.credentials import Credentials
+
+__all__ = ["CommandWithSignals", "cli", "main"]
+
+COMMAND_GROUP = "mockbroker.commands"
+INTERRUPTED, INTERNAL_ERROR, USAGE_ERROR = 2, 3, 4
+"""Exit statuses, as pytest has them."""
+
+
+class CommandWithSignals(click.Command):
+    """A command that has handlers of its own, and calls `release_signals` once they are set."""
+
+
+class _Commands(click.Group):
+    """The commands here, and those that other packages register as entry points."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *(e.name for e in _registered())})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        found = [entry for entry in _registered() if entry.name == cmd_name]
+        if found:
+            _require_working_directory()
+        command: click.Command | None = found[0].load() if found else None
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if not isinstance(command, CommandWithSignals):
+            release_signals()
+        return name, command, rest
+
+
+def _require_working_directory() -> None:
+    """Raise click.UsageError if it has been removed, or its path is too long to be opened."""
+    try:
+        Path.cwd().stat()
+    except PermissionError:  # what is needed there may be readable all the same
+        return
+    except OSError as error:
+        raise click.UsageError(
+            f"the working directory cannot be used: {error.strerror}; change to another one"
+        ) from None
+
+
+def _registered() -> Any:
+    return entry_points(group=COMMAND_GROUP)
+
+
+@click.group(cls=_Commands)
+@click.version_option(package_name="mockbroker")
+def cli() -> None:
+    """Run a fake auth-broker, and check OAuth 2.0 client-credentials clients against it."""
+
+
+def main() -> NoReturn:
+    """Run the command line as a program of its own, and end the process.
+
+    A usage error is one sentence and exit status 4.
+    """
+    replace_closed_streams()
+    escape_what_cannot_be_shown()
+    _leave(_status())
+
+
+def _status() -> int:
+    try:
+        status = cli.main(prog_name="mockbroker", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        echo(error.format_message())
+        return USAGE_ERROR
+    except click.ClickException as error:
+        echo(printable_lines(f"mockbroker: {error.format_message()}"), err=True)
+        return USAGE_ERROR
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except Exception:  # noqa: BLE001 - an error of ours has an exit status of its own
+        click.echo(printable_lines(traceback.format_exc()), err=True)
+        return INTERNAL_ERROR
+    return status if isinstance(status, int) else 0
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process with that exit status; 3 if not all that it wrote reached its reader."""
+    were_flushed = [_is_flushed(stream) for stream in (sys.stdout, sys.stderr)]
+    sys.exit(status if all(were_flushed) else status or INTERNAL_ERROR)
+
+
+def _is_flushed(stream: IO[str]) -> bool:
+    """Whether all that was written has reached its reader, or the reader wants no more."""
+    try:
+        stream.flush()
+    except OSError as error:
+        # Python flushes once more at its exit, which would fail again and change the exit status.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return isinstance(error, BrokenPipeError)
+    except (AttributeError, ValueError):  # no such stream, or it was closed
+        return False
+    return True
+
+
+@cli.command(cls=CommandWithSignals)
+@serve_options
+def serve(settings: ServeSettings) -> None:
+    """Run the broker until Ctrl-C, saying what is wrong with each request."""
+    signals = StopSignals()
+    with listening(settings) as (broker, server):
+        announce(broker)
+        serve_and_log(broker, server, signals)
+
+
+@cli.command()
+@click.argument("pattern", default="*", metavar="[PATTERN]")
+@click.option("--json", "as_json", is_flag=True, help="Print the catalogue as JSON.")
+def clauses(pattern: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    """Print the clauses of the contract.
+
+    Those whose id holds or matches PATTERN are told with why they are there, and how a client
+    that breaks them is mended.
+    """
+    from mockbroker.contract.catalogue import CATALOGUE, CHAPTERS, is_meant  # noqa: PLC0415
+
+    chosen = [entry for entry in CATALOGUE if is_meant(entry.id, pattern)]
+    if not chosen:
+        raise click.UsageError(f"no clause matches {pattern!r}; `mockbroker clauses` lists them")
+    if as_json:
+        echo(json.dumps([_clause_row(c) for c in chosen], indent=2))
+        return
+    for chapter in CHAPTERS:
+        members = [entry for entry in chosen if entry.chapter == chapter]
+        if members:
+            echo(click.style(chapter, bold=True))
+        for entry in members:
+            _print_clause(entry, with_guidance=pattern != "*")
+
+
+def _print_clause(entry: Clause, *, with_guidance: bool) -> None:
+    echo(f"  {entry.level.value:<8} {entry.id}: {entry.title}")
+    if entry.sources:
+        echo(" " * 11 + "; ".join(str(source) for source in entry.sources))
+    if with_guidance:
+        from mockbroker.contract.guidance import GUIDANCE  # noqa: PLC0415 - only when needed
+
+        guidance = GUIDANCE[entry.id]
+        for label, text in (("Why", guidance.why), ("To mend it", guidance.mend)):
+            lines = textwrap.wrap(f"{label}: {text}", 89)
+            echo(textwrap.indent("\n".join(lines), " " * 11))
+
+
+def _clause_row(entry: Clause) -> dict[str, object]:
+    from mockbroker.contract.guidance import GUIDANCE  # noqa: PLC0415 - only when needed
+
+    guidance = GUIDANCE[entry.id]
+    return {
+        "id": entry.id,
+        "level": entry.level.value,
+        "title": entry.title,
+        "sources": [str(source) for source in entry.sources],
+        "passive": entry.passive,
+        "why": guidance.why,
+        "mend": guidance.mend,
+    }
+
+
+@cli.command()
+@client_option
+@profile_option
+@config_option
+def explain(clients: tuple[Credentials, ...], profile: str, config: Path | None) -> None:
+    """Read a raw HTTP request or a curl command from stdin; say what is wrong with it."""
+    from mockbroker.cli.explain import UnreadableRequestError, explain_text  # noqa: PLC0415
+
+    if sys.stdin.isatty():
+        echo("Paste a raw HTTP request or a curl command, then press Ctrl-D.", err=True)
+    try:
+        text = explain_text(sys.stdin.buffer.read(), find_profile(profile, config), clients)
+    except UnreadableRequestError as error:
+        raise click.ClickException(str(error)) from error
+    echo(text)

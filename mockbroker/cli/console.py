@@ -1,0 +1,116 @@
+"""What `mockbroker serve` prints: the banner, and a readable line or two for each request."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from datetime import datetime
+from urllib.parse import quote_plus
+
+import click
+
+from mockbroker.broker.broker import Broker
+from mockbroker.broker.refusals import is_refused
+from mockbroker.contract.catalogue import clause
+from mockbroker.model.breach import Breach
+from mockbroker.model.credentials import TokenState
+from mockbroker.model.escaping import printable
+from mockbroker.model.exchange import Endpoint, Exchange
+from mockbroker.model.masking import Mask, mask_to_length, method_name
+
+__all__ = ["banner", "exchange_lines", "refusal_line"]
+
+INDENT = " " * 10
+FIRST_ERROR_STATUS = 400
+LONGEST_TARGET = 1000
+"""Characters of a target that are printed."""
+
+
+def banner(broker: Broker) -> str:
+    """Where the broker listens, for whom, and a curl command that gets a token."""
+    kind = "strict" if broker.strict else "lenient"
+    lines = [
+        f"mockbroker, profile {broker.profile.name}, {kind}; stop it with Ctrl-C",
+        f"  token URL      {broker.token_url}",
+        f"  API            {broker.api_url}/",
+        *([f"  CA             {broker.ca_file}"] if broker.ca_file else []),
+    ]
+    for credentials in broker.registered:
+        lines += [
+            f"  client_id      {credentials.client_id}",
+            f"  client_secret  {credentials.client_secret}",
+        ]
+    return "\n".join([*lines, "", f"  {_curl(broker)}", ""])
+
+
+def _curl(broker: Broker) -> str:
+    client_id, secret = broker.credentials.client_id, broker.credentials.client_secret
+    if broker.profile.basic_encoding == "form" and broker.profile.client_authentication != "post":
+        client_id, secret = quote_plus(client_id), quote_plus(secret)  # curl itself would not
+    if broker.profile.client_authentication == "post":
+        fields = (f"client_id={client_id}", f"client_secret={secret}")
+        proof = " ".join(f"--data-urlencode {shlex.quote(field)}" for field in fields)
+    else:
+        proof = f"-u {shlex.quote(f'{client_id}:{secret}')}"
+    trust = f"--cacert {shlex.quote(broker.ca_file)} " if broker.ca_file else ""
+    return f"curl {trust}{proof} -d grant_type=client_credentials {broker.token_url}"
+
+
+def exchange_lines(exchange: Exchange, mask: Mask) -> str:
+    """The exchange as lines for a terminal, coloured; ``mask`` takes secrets and tokens out."""
+    return mask("\n".join([_headline(exchange, mask), *_remarks(exchange)]))
+
+
+def refusal_line(received_at: float, why: str) -> str:
+    """A line for what could not be read as a request."""
+    return f"{_moment(received_at)}   {click.style(printable(why), fg='red')}"
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%H:%M:%S")
+
+
+def _headline(exchange: Exchange, mask: Mask) -> str:
+    moment = _moment(exchange.received_at)
+    target = mask_to_length(exchange.request.target, mask, LONGEST_TARGET)
+    request = f"{method_name(exchange.request.method)} {target}"
+    parts = [moment, "", printable(request), _status(exchange), *_facts(exchange)]
+    return " ".join([parts[0], " ", *parts[2:4]]) + "  " + ", ".join(parts[4:])
+
+
+def _status(exchange: Exchange) -> str:
+    if exchange.response is None:
+        return click.style("no answer", fg="red")
+    status = exchange.response.status
+    return click.style(str(status), fg="red" if status >= FIRST_ERROR_STATUS else "green")
+
+
+def _facts(exchange: Exchange) -> Iterator[str]:
+    if exchange.credentials is not None:
+        yield printable(exchange.credentials.client_id)
+    if exchange.token is not None:
+        yield exchange.token.label
+    if exchange.token_state not in {None, TokenState.VALID, TokenState.MISSING}:
+        yield f"{exchange.token_state.value} token" if exchange.token_state else ""
+    if exchange.fault is not None:
+        yield click.style(f"scripted: {exchange.fault}", fg="cyan")
+    if _is_ok(exchange):
+        yield click.style("ok", fg="green")
+
+
+def _is_ok(exchange: Exchange) -> bool:
+    failed = exchange.response is not None and exchange.response.status >= FIRST_ERROR_STATUS
+    return not (exchange.breaches or failed or exchange.endpoint is Endpoint.ELSEWHERE)
+
+
+def _remarks(exchange: Exchange) -> Iterator[str]:
+    for breach in exchange.breaches:
+        yield INDENT + _complaint(breach)
+    for hint in dict.fromkeys(b.hint for b in exchange.breaches if b.hint):
+        yield INDENT + click.style(f"hint: {printable(hint)}", fg="yellow")
+
+
+def _complaint(breach: Breach) -> str:
+    level = clause(breach.clause_id).level.value
+    text = f"{level} {breach.clause_id}: {breach.what}; expected {breach.expected}"
+    return click.style(printable(text), fg="red" if is_refused(breach) else "yellow")

@@ -1,0 +1,115 @@
+"""Explaining one request: which clauses it breaks, and what the likely mistake is."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from urllib.parse import unquote_plus
+
+from mockbroker.cli.pasted_request import UnreadableRequestError, parse_curl, parse_raw
+from mockbroker.contract.catalogue import clause
+from mockbroker.contract.hints import hint_for_api_call, hint_for_token_request
+from mockbroker.contract.judges import (
+    ApiExpectation,
+    TokenExpectation,
+    judge_api_call,
+    judge_token_request,
+)
+from mockbroker.model.breach import Breach
+from mockbroker.model.credentials import Credentials
+from mockbroker.model.forms import body_parameters
+from mockbroker.model.masking import mask
+from mockbroker.model.messages import Request
+from mockbroker.model.profile import Profile
+
+__all__ = ["UnreadableRequestError", "explain_request", "explain_text"]
+
+
+def explain_text(text: bytes, profile: Profile, credentials: Sequence[Credentials] = ()) -> str:
+    """What is wrong with a raw HTTP request or a curl command, in lines for a reader.
+
+    Without ``credentials`` those in the request are taken to be the right ones. Raises
+    UnreadableRequestError if the text is neither.
+    """
+    if not text.strip():
+        raise UnreadableRequestError("there is nothing to explain: stdin is empty")
+    first = text.split(None, 1)[0]
+    if first.lower() in {b"curl", b"curl.exe"}:
+        request = parse_curl(text.decode("utf-8", "replace"))
+    else:
+        request = parse_raw(text)
+    return explain_request(request, profile, credentials)
+
+
+def explain_request(
+    request: Request, profile: Profile, credentials: Sequence[Credentials] = ()
+) -> str:
+    """The same for a request as a value."""
+    known = tuple(credentials) or _claimed(request, profile)
+    if _is_api_call(request, profile):
+        lines = _explain_api_call(request, known)
+    else:
+        lines = _explain_token_request(request, profile, known)
+        if not credentials:
+            lines.append("(Give --client ID:SECRET to have the credentials checked too.)")
+    return mask("\n".join(lines), known, ())
+
+
+def _is_api_call(request: Request, profile: Profile) -> bool:
+    if (request.path + "/").startswith(profile.api_prefix + "/"):
+        return True
+    last = profile.token_path.rpartition("/")[2]
+    return last not in request.path and b"grant_type" not in request.body
+
+
+def _explain_token_request(
+    request: Request, profile: Profile, known: tuple[Credentials, ...]
+) -> list[str]:
+    expectation = TokenExpectation(profile, request.path, known)
+    breaches = judge_token_request(request, expectation)
+    hint = hint_for_token_request(request, expectation)
+    return ["A request for a token.", *_verdict(breaches, hint)]
+
+
+def _explain_api_call(request: Request, known: tuple[Credentials, ...]) -> list[str]:
+    authorization = request.headers.get("Authorization") or ""
+    token = authorization.partition(" ")[2].strip(" \"'")
+    expectation = ApiExpectation(frozenset({token} - {""}), known)
+    breaches = judge_api_call(request, expectation)
+    lines = _verdict(breaches, hint_for_api_call(request, expectation))
+    text = "\n".join(["A call to the API.", *lines])
+    return mask(text, known, {token} - {""}).split("\n")
+
+
+def _verdict(breaches: Sequence[Breach], hint: str) -> list[str]:
+    if not breaches:
+        return ["Nothing is wrong with it."]
+    lines = []
+    for breach in breaches:
+        entry = clause(breach.clause_id)
+        lines.append(f"{entry.level.value} {breach.clause_id}: the client {entry.title}")
+        lines.append(f"    but here: {breach.what}; expected {breach.expected}")
+        if entry.sources:
+            lines.append(f"    source: {'; '.join(str(s) for s in entry.sources)}")
+    hints = dict.fromkeys([hint, *(breach.hint for breach in breaches)])
+    return lines + [f"Hint: {text}" for text in hints if text]
+
+
+def _claimed(request: Request, profile: Profile) -> tuple[Credentials, ...]:
+    """The credentials that the request means, read as kindly as possible; none if it has none."""
+    if profile.client_authentication == "post":
+        sent = dict(body_parameters(request))
+        pair = (sent.get("client_id", ""), sent.get("client_secret", ""))
+        return (Credentials(*pair),) if pair[0] else ()
+    value = (request.headers.get("Authorization") or "").partition(" ")[2]
+    compact = "".join(value.split()).replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        decoded = base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        decoded = value.encode()
+    client_id, _, secret = decoded.decode("utf-8", "replace").strip().partition(":")
+    pair = (client_id.strip(), secret.strip())
+    if profile.basic_encoding == "form":
+        pair = (unquote_plus(pair[0]), unquote_plus(pair[1]))
+    return (Credentials(*pair),) if pair[0] else ()

@@ -1,0 +1,173 @@
+"""The journal as a file: a line of JSON for each exchange, with no secret and no token in clear."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import math
+import os
+import stat
+import threading
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from mockbroker.contract.catalogue import clause
+from mockbroker.model.authorization import read_authorization
+from mockbroker.model.exchange import Exchange
+from mockbroker.model.masking import (
+    Mask,
+    header_name,
+    mask_body,
+    mask_to_length,
+    method_name,
+    scheme_name,
+)
+from mockbroker.model.messages import Headers, Request, Response
+
+__all__ = ["JournalFile", "exchange_as_json"]
+
+_LONGEST_BODY = 16 * 1024
+_LONGEST_LINE = 4 * 1024
+"""Characters of a target, and of a header field's value, that are kept."""
+_CREDENTIALS_FIELDS = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
+
+
+def exchange_as_json(exchange: Exchange, mask: Mask) -> dict[str, Any]:
+    """The exchange as plain values. Times are ISO 8601 in UTC, by the broker's clock."""
+    token = exchange.token
+    return {
+        "number": exchange.number,
+        "received_at": _iso(exchange.received_at),
+        "answered_at": _iso(exchange.answered_at),
+        "endpoint": exchange.endpoint.value,
+        "request": _request(exchange.request, mask),
+        "response": exchange.response and _response(exchange.response, mask),
+        "client_id": exchange.credentials and exchange.credentials.client_id,
+        "token": token and {"number": token.number, "expires_at": _iso(token.expires_at)},
+        "token_state": exchange.token_state and exchange.token_state.value,
+        "fault": exchange.fault,
+        "breaches": [
+            {
+                "clause": breach.clause_id,
+                "level": clause(breach.clause_id).level.value,
+                "what": mask(breach.what),
+                "expected": mask(breach.expected),
+                "hint": mask(breach.hint),
+            }
+            for breach in exchange.breaches
+        ],
+    }
+
+
+def _iso(seconds: float) -> str | float | None:
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
+    except (OverflowError, ValueError, OSError):  # beyond what calendars know
+        return seconds if math.isfinite(seconds) else None  # JSON has neither NaN nor Infinity
+
+
+def _request(request: Request, mask: Mask) -> dict[str, Any]:
+    return {
+        "method": mask(method_name(request.method)),
+        "target": mask_to_length(request.target, mask, _LONGEST_LINE),
+        "headers": _headers(request.headers, mask),
+        **_body(request.body, mask),
+    }
+
+
+def _response(response: Response, mask: Mask) -> dict[str, Any]:
+    return {
+        "status": response.status,
+        "headers": _headers(response.headers, mask),
+        **_body(response.body, mask),
+    }
+
+
+def _headers(headers: Headers, mask: Mask) -> list[list[str]]:
+    return [[mask(header_name(name)), _shown(name, value, mask)] for name, value in headers]
+
+
+def _shown(name: str, value: str, mask: Mask) -> str:
+    if name.lower() not in _CREDENTIALS_FIELDS:
+        return mask_to_length(value, mask, _LONGEST_LINE)
+    scheme = (
+        scheme_name(read_authorization(value).scheme) if "authorization" in name.lower() else ""
+    )
+    return mask(f"{scheme} <masked>".lstrip())
+
+
+def _body(body: bytes, mask: Mask) -> dict[str, Any]:
+    """The body as text; a long one is cut, and its whole length is given."""
+    shown = mask_body(body, mask, _LONGEST_BODY)
+    return {"body": shown} | ({"body_bytes": len(body)} if len(body) > _LONGEST_BODY else {})
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether there is a file that ends in the middle of a line: its writer was cut off."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, io.SEEK_END)
+        return file.read() != b"\n"
+
+
+class JournalFile:
+    """A file to which exchanges are appended, a line for each, from any thread.
+
+    One that is made can be read by its owner only (mode 0600); one that is there keeps its mode.
+    A line that was left unfinished at its end is ended first. Raises OSError if the file cannot
+    be opened, or is a symbolic link: whoever may write to the directory could have it lead
+    anywhere.
+    """
+
+    def __init__(self, path: Path, mask: Mask) -> None:
+        unfinished = _is_unfinished(path)
+        self._file = os.fdopen(_open(path), "ab", buffering=0)
+        self._mask = mask
+        self._lock = threading.Lock()
+        if unfinished:
+            self._write_all(b"\n")
+
+    @property
+    def shared_mode(self) -> int:
+        """The file's permissions if others than its owner may read it, or else 0."""
+        status = os.fstat(self._file.fileno())
+        is_shared = stat.S_ISREG(status.st_mode) and os.name == "posix" and status.st_mode & 0o044
+        return stat.S_IMODE(status.st_mode) if is_shared else 0
+
+    def write(self, exchange: Exchange) -> None:
+        """Append an exchange. Raises OSError if it cannot be written."""
+        self._append(exchange_as_json(exchange, self._mask))
+
+    def write_refusal(self, received_at: float, why: str) -> None:
+        """Append what no broker could be asked for, because it was no HTTP or too much of it."""
+        self._append({"received_at": _iso(received_at), "refused": why})
+
+    def _append(self, row: dict[str, Any]) -> None:
+        line = json.dumps(row).encode()
+        with self._lock:
+            self._write_all(line + b"\n")
+
+    def _write_all(self, data: bytes) -> None:
+        while data:  # an unbuffered file may take a part only
+            data = data[self._file.write(data) :]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _open(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    no_link = getattr(os, "O_NOFOLLOW", 0)
+    try:
+        return os.open(path, flags | no_link, 0o600)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        if not path.exists() or path.is_file():
+            text = "it is a symbolic link; name the file that it leads to"
+            raise OSError(error.errno, text, str(path)) from error
+    return os.open(path, flags)  # to a device or a pipe, such as /dev/stdout

@@ -1,0 +1,224 @@
+"""Reading a request that somebody pasted: a raw HTTP message, or a curl command."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+from collections import deque
+from dataclasses import dataclass, field
+from urllib.parse import quote_plus, urlsplit
+
+from mockbroker.model.messages import Headers, Request
+
+__all__ = ["UnreadableRequestError", "parse_curl", "parse_raw"]
+
+FORM = "application/x-www-form-urlencoded"
+WITH_VALUE = {
+    "-X": "method", "--request": "method", "-H": "header", "--header": "header",
+    "-d": "data", "--data": "data", "--data-ascii": "data", "--data-raw": "raw",
+    "--data-binary": "data", "--data-urlencode": "urlencode", "--json": "json",
+    "-u": "user", "--user": "user", "--url": "url", "-A": "agent", "--user-agent": "agent",
+    "--oauth2-bearer": "bearer", "-F": "form", "--form": "form", "--form-string": "form",
+}  # fmt: skip
+IGNORED_WITH_VALUE = {
+    "-o", "--output", "-m", "--max-time", "--connect-timeout", "--cacert", "-w", "--write-out",
+    "--retry", "-x", "--proxy", "-c", "--cookie-jar", "-b", "--cookie", "-e", "--referer",
+    "-E", "--cert", "--key", "--capath", "--resolve", "--connect-to", "--noproxy", "-U",
+    "--proxy-user", "-D", "--dump-header", "--max-redirs", "--retry-delay", "--retry-max-time",
+}  # fmt: skip
+FLAGS = {
+    "-s", "--silent", "-S", "--show-error", "-v", "--verbose", "-i", "--include", "-k",
+    "--insecure", "-L", "--location", "-f", "--fail", "--fail-with-body", "-g", "--globoff", "-N",
+    "--no-buffer", "-q", "-#", "--progress-bar", "--no-progress-meter", "-4", "--ipv4", "-6",
+    "--ipv6", "-0", "--http1.0", "--http1.1", "--http2", "--compressed", "--basic", "-1",
+    "--tlsv1.2", "--tlsv1.3", "--path-as-is", "--ssl-no-revoke", "--retry-all-errors", "-O",
+    "--retry-connrefused", "--remote-name", "-n", "--netrc", "--location-trusted",
+}  # fmt: skip
+SETTING_FLAGS = {"-G": "in_query", "--get": "in_query", "-I": "is_head", "--head": "is_head"}
+BOUNDARY = "------------------------mockbroker"
+_LENGTH = re.compile(r"[0-9]{1,18}")
+
+
+class UnreadableRequestError(ValueError):
+    """The text is neither an HTTP request nor a curl command; the message says why."""
+
+
+def parse_raw(text: bytes) -> Request:
+    """The request that a raw HTTP/1.1 message holds; line ends may be bare line feeds.
+
+    Raises UnreadableRequestError if there is no request line, a header line has no colon, or the
+    URL or the Content-Length cannot be read.
+    """
+    head, _, body = text.lstrip().replace(b"\r\n", b"\n").partition(b"\n\n")
+    lines = head.decode("latin-1").split("\n")
+    parts = lines[0].split(" ")
+    if len(parts) not in {2, 3} or not parts[0].isalpha() or "://" in parts[0]:
+        raise UnreadableRequestError(
+            f"{lines[0][:60]!r} is no request line; begin with something like "
+            "'POST /request-token HTTP/1.1', or paste a curl command"
+        )
+    declared = Headers.of(_header(line) for line in lines[1:] if line)
+    return Request(parts[0], _target(parts[1]), declared, _cut(body, declared))
+
+
+def _cut(body: bytes, headers: Headers) -> bytes:
+    """The body as long as it was declared: an editor or a shell adds a line feed at the end."""
+    length = headers.get("Content-Length") or ""
+    if _LENGTH.fullmatch(length):
+        return body[: int(length)]
+    if length.isdigit():
+        raise UnreadableRequestError(f"Content-Length {length[:20]!r} is no number of bytes")
+    return body.removesuffix(b"\n")
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    if not colon:
+        raise UnreadableRequestError(f"header line {name[:20]!r}... has no colon")
+    return name, value.strip(" \t")
+
+
+def _target(url: str) -> str:
+    try:
+        parts = urlsplit(url if "://" in url or url.startswith("/") else f"http://{url}")
+    except ValueError as error:
+        raise UnreadableRequestError(f"the URL cannot be read: {error}") from error
+    path = parts.path or "/"
+    return f"{path}?{parts.query}" if parts.query else path
+
+
+@dataclass(slots=True)
+class _Command:
+    """What the arguments of a curl command add up to."""
+
+    method: str = ""
+    url: str = ""
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    data: list[str] = field(default_factory=list)
+    defaults: dict[str, str] = field(default_factory=lambda: {"Accept": "*/*"})
+    form: list[str] = field(default_factory=list)
+    in_query: bool = False
+    is_head: bool = False
+
+
+def parse_curl(text: str) -> Request:
+    """The request that a curl command would send.
+
+    Raises UnreadableRequestError if the command has no URL, an open quote, a body in a file, or
+    an option that is not understood.
+    """
+    try:
+        words = shlex.split(text.replace("\\\r\n", " ").replace("\\\n", " "))
+    except ValueError as error:
+        raise UnreadableRequestError(f"the curl command cannot be read: {error}") from error
+    command = _Command()
+    arguments = deque(words[1:])
+    while arguments:
+        word, *glued = _split(arguments.popleft())
+        arguments.extendleft(reversed(glued))
+        _take(command, word, arguments)
+    if not command.url:
+        raise UnreadableRequestError("the curl command has no URL")
+    return _request(command)
+
+
+def _split(word: str) -> list[str]:
+    """Separate an option from what is glued to it: -sS, -XPOST, -ufoo:bar, --data=x."""
+    name, equals, value = word.partition("=")
+    if word.startswith("--"):
+        return [name, value] if equals and _has_value(name) else [word]
+    if len(word) <= 2 or word[0] != "-":  # noqa: PLR2004 - a dash and a letter
+        return [word]
+    rest = word[2:]
+    return [word[:2], rest if _has_value(word[:2]) else f"-{rest}"]
+
+
+def _has_value(option: str) -> bool:
+    return option in WITH_VALUE or option in IGNORED_WITH_VALUE
+
+
+def _take(command: _Command, word: str, arguments: deque[str]) -> None:
+    if _has_value(word):
+        if not arguments:
+            raise UnreadableRequestError(f"curl's option {word} has no value")
+        value = arguments.popleft()
+        if word in WITH_VALUE:
+            _set(command, WITH_VALUE[word], value)
+    elif word in SETTING_FLAGS:
+        setattr(command, SETTING_FLAGS[word], True)
+    elif not word.startswith("-"):
+        command.url = word
+    elif word not in FLAGS:
+        raise UnreadableRequestError(
+            f"curl's option {word.partition('=')[0]} is not understood here; leave it out, or "
+            "paste the raw HTTP request"
+        )
+
+
+def _set(command: _Command, kind: str, value: str) -> None:
+    if kind in {"method", "url"}:
+        setattr(command, kind, value)
+    elif kind == "header":
+        command.headers.append(_header(value))
+    elif kind == "user":
+        encoded = base64.b64encode(value.encode()).decode()
+        command.defaults["Authorization"] = f"Basic {encoded}"
+    elif kind == "bearer":
+        command.defaults["Authorization"] = f"Bearer {value}"
+    elif kind == "agent":
+        command.defaults["User-Agent"] = value
+    elif kind == "form":
+        _refuse_file(value.partition("=")[2], "@<")
+        command.form.append(value)
+        command.defaults["Content-Type"] = f"multipart/form-data; boundary={BOUNDARY}"
+    else:
+        _set_data(command, kind, value)
+
+
+def _set_data(command: _Command, kind: str, value: str) -> None:
+    if kind == "urlencode":
+        _refuse_file("@" if "@" in value and "=" not in value else "", "@")
+    elif kind != "raw":
+        _refuse_file(value, "@")
+    command.data.append(_urlencode(value) if kind == "urlencode" else value)
+    command.defaults.setdefault("Content-Type", "application/json" if kind == "json" else FORM)
+
+
+def _refuse_file(value: str, signs: str) -> None:
+    if value and value[0] in signs:
+        raise UnreadableRequestError(
+            "the body is in a file, which cannot be read from here; write what it holds into the "
+            "command"
+        )
+
+
+def _urlencode(value: str) -> str:
+    name, equals, content = value.partition("=")
+    return f"{name}={quote_plus(content)}" if equals and name else quote_plus(content or name)
+
+
+def _request(command: _Command) -> Request:
+    data = _multipart(command.form) if command.form else "&".join(command.data)
+    target = _target(command.url)
+    if command.in_query and data:
+        target, data = f"{target}{'&' if '?' in target else '?'}{data}", ""
+        command.defaults.pop("Content-Type", None)
+    named = {name.lower() for name, _ in command.headers}
+    defaults = [(n, v) for n, v in command.defaults.items() if n.lower() not in named]
+    method = command.method or _method(command)
+    sent = [(n, v.encode().decode("latin-1")) for n, v in (*defaults, *command.headers) if v]
+    return Request(method, target, Headers.of(sent), data.encode())
+
+
+def _method(command: _Command) -> str:
+    if command.is_head:
+        return "HEAD"
+    return "POST" if (command.data or command.form) and not command.in_query else "GET"
+
+
+def _multipart(fields: list[str]) -> str:
+    parts = (field.partition("=") for field in fields)
+    disposition = "Content-Disposition: form-data; name"
+    texts = [f'--{BOUNDARY}\r\n{disposition}="{n}"\r\n\r\n{v}\r\n' for n, _, v in parts]
+    return "".join(texts) + f"--{BOUNDARY}--\r\n"

@@ -1,0 +1,43 @@
+"""Printing a report where pytest does not."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import Any
+
+import click
+
+from mockbroker.cli.serve import echo, echo_or_raise
+from mockbroker.report.annotations import annotations_of, are_wanted
+from mockbroker.report.report import Report
+from mockbroker.report.terminal import Line, encodable, plain, render, width_of
+
+__all__ = ["print_line", "print_report"]
+
+
+def print_report(report: Report) -> None:
+    """Print the report to stdout, in one piece and as wide as the terminal.
+
+    Raises OSError if it cannot be written, unless only because its reader is gone.
+    """
+    width = width_of(shutil.get_terminal_size((100, 24)).columns)
+    echo_or_raise("\n".join(map(_styled, render(report, width))))
+    for line in annotations_of(report) if are_wanted() else ():
+        echo_or_raise(encodable(line, sys.stdout.encoding))
+
+
+def print_line(line: Line) -> None:
+    """Print one more line to stdout, if it can be written."""
+    echo(_styled(line))
+
+
+def _styled(line: Line) -> str:
+    styles: dict[str, dict[str, Any]] = {
+        "": {},
+        "bold": {"bold": True},
+        "faint": {"dim": True},
+        "purple": {"fg": "magenta"},
+    }
+    text = plain(line.text, sys.stdout.encoding)
+    return click.style(text, **styles.get(line.style, {"fg": line.style}))

@@ -1,0 +1,369 @@
+"""Serving a broker in the foreground: the options that say how, and the log of what came."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mockbroker.processes.signals import ENDING_SIGNALS, is_ignored_for_good, release_signals
+
+if TYPE_CHECKING:
+    from mockbroker.broker.broker import Broker
+    from mockbroker.cli.journal_file import JournalFile
+    from mockbroker.model.credentials import Credentials
+    from mockbroker.model.exchange import Exchange
+    from mockbroker.model.profile import Profile
+    from mockbroker.server.certificates import ServerCertificate
+    from mockbroker.server.listener import Server
+
+__all__ = [
+    "ServeSettings",
+    "StopSignals",
+    "announce",
+    "client_option",
+    "config_option",
+    "echo",
+    "echo_or_raise",
+    "escape_what_cannot_be_shown",
+    "find_profile",
+    "listening",
+    "profile_option",
+    "replace_closed_streams",
+    "serve_and_log",
+    "serve_options",
+    "unheard_if_nobody_listens",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    """What the options of `mockbroker serve` say; ``expires_in`` is in seconds."""
+
+    host: str
+    port: int
+    clients: tuple[Credentials, ...]
+    expires_in: float | None
+    profile: str
+    lenient: bool
+    tls: bool
+    journal: Path | None
+    config: Path | None
+
+
+def _clients(
+    _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
+) -> tuple[Credentials, ...]:
+    clients = tuple(_client(text) for text in texts)
+    ids = [credentials.client_id for credentials in clients]
+    twice = next((each for each in ids if ids.count(each) > 1), None)
+    if twice is not None:
+        raise click.BadParameter(f"the client id {twice!r} is given twice; which secret is it?")
+    return clients
+
+
+def _client(text: str) -> Credentials:
+    from mockbroker.model.credentials import Credentials  # noqa: PLC0415 - only when needed
+
+    client_id, colon, secret = _as_utf8(text).partition(":")
+    if not client_id or not colon:
+        raise click.BadParameter("write it as ID:SECRET (the secret may have colons)")
+    return Credentials(client_id, secret)
+
+
+def _as_utf8(text: str) -> str:
+    """The argument as the terminal sent it, also where the locale does not know its characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes that the locale does not know, kept by Python as they came
+        try:
+            return os.fsencode(text).decode()
+        except UnicodeError:
+            raise click.BadParameter("it is not valid UTF-8") from None
+    return text
+
+
+def _lifetime(
+    _context: click.Context, _parameter: click.Parameter, seconds: float | None
+) -> float | None:
+    from mockbroker.model.profile import lifetime_problem  # noqa: PLC0415 - only when needed
+
+    problem = "" if seconds is None else lifetime_problem(seconds)
+    if problem:
+        raise click.BadParameter(problem)
+    return seconds
+
+
+client_option = click.option(
+    "--client", "clients", metavar="ID:SECRET", multiple=True, callback=_clients
+)
+profile_option = click.option("--profile", default="autograb", show_default=True, metavar="NAME")
+config_option = click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE.toml", help="File with profiles."
+)
+_OPTIONS = (
+    click.option("--host", default="127.0.0.1", show_default=True),
+    click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True),
+    client_option,
+    click.option(
+        "--expires-in", type=float, callback=_lifetime, help="Lifetime of tokens, seconds."
+    ),
+    profile_option,
+    click.option(
+        "--lenient", is_flag=True, help="Note what is wrong with a request, and answer it."
+    ),
+    click.option("--tls", is_flag=True, help="Speak HTTPS, with a certificate made on the spot."),
+    click.option(
+        "--journal",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE.jsonl",
+        help="Append each request and its answer, secrets masked, as a line of JSON.",
+    ),
+    config_option,
+)
+
+
+def serve_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `mockbroker serve`; it gets them as one ``settings``."""
+
+    @functools.wraps(command)
+    def gathered(**options: Any) -> None:
+        given = {field.name: options.pop(field.name) for field in fields(ServeSettings)}
+        command(settings=ServeSettings(**given), **options)
+
+    for option in reversed(_OPTIONS):
+        option(gathered)
+    return gathered
+
+
+@contextlib.contextmanager
+def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
+    """A broker by these settings and the server that carries it, which listens already.
+
+    Raises click.ClickException, in one sentence, if a setting cannot be followed.
+    """
+    broker = _make_broker(settings)
+    with contextlib.ExitStack() as stack:
+        log = _Log(broker, stack.enter_context(_journal_file(settings.journal, broker)))
+        certificate = stack.enter_context(_certificate(settings.host)) if settings.tls else None
+        server = _listen(settings.host, settings.port, certificate, log.refused)
+        if not server.is_on_loopback:
+            _warn(
+                f"--host {settings.host} is no loopback address: anyone who reaches this machine "
+                "can get tokens from this broker"
+            )
+        server.mount(broker)
+        broker.journal.subscribe(log.answered)
+        yield broker, server
+
+
+class StopSignals:
+    """SIGINT, SIGTERM and SIGHUP, taken for the wish to stop from when this is made.
+
+    So nothing that was made in the meantime, such as a folder, is left behind. SIGHUP stays
+    ignored where it is, as below nohup. Only the main thread can make one.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        """The signal that came, the first if there were several."""
+        self._stop: Callable[[], None] | None = None
+        for number in ENDING_SIGNALS:
+            if not is_ignored_for_good(number):
+                signal.signal(number, self._receive)
+        release_signals()
+
+    def stop_by(self, stop: Callable[[], None]) -> None:
+        """Call ``stop`` when a signal comes, or now if one has come; it must not block."""
+        self._stop = stop
+        if self.received is not None:
+            stop()
+
+    def _receive(self, number: int, _frame: object) -> None:
+        self.received = self.received or number
+        if self._stop is not None:
+            self._stop()
+
+
+def announce(broker: Broker) -> None:
+    """Print where the broker is and for whom; it is to be reached already."""
+    from mockbroker.cli.console import banner  # noqa: PLC0415 - Flask only if served
+
+    with unheard_if_nobody_listens():
+        echo(banner(broker))
+
+
+def serve_and_log(broker: Broker, server: Server, signals: StopSignals) -> None:
+    """Serve until a signal comes, saying what is wrong with each request."""
+    signals.stop_by(server.interrupt)
+    server.serve_forever()
+    total = broker.journal.total
+    with unheard_if_nobody_listens():
+        echo(f"stopped after {total} request{'' if total == 1 else 's'}")
+
+
+@contextlib.contextmanager
+def unheard_if_nobody_listens() -> Iterator[None]:
+    """Go on although nobody reads our output any more: its terminal is gone, or its pipe.
+
+    What is printed from then on goes nowhere, or Python would fail once more when it exits.
+    """
+    try:
+        yield
+    except OSError:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+class _Log:
+    """What came, told on the terminal and, if there is one, in a journal file."""
+
+    def __init__(self, broker: Broker, file: JournalFile | None) -> None:
+        self._broker = broker
+        self._file = file
+
+    def answered(self, exchange: Exchange) -> None:
+        """An exchange with the broker."""
+        from mockbroker.cli.console import exchange_lines  # noqa: PLC0415 - Flask only if served
+
+        lines = exchange_lines(exchange, self._broker.masked)
+        self._tell(lines, lambda file: file.write(exchange))
+
+    def refused(self, why: str) -> None:
+        """Something that never reached the broker, because it was no HTTP, or too much of it."""
+        from mockbroker.cli.console import refusal_line  # noqa: PLC0415 - Flask only if served
+
+        now = self._broker.clock.now()
+        self._tell(refusal_line(now, why), lambda file: file.write_refusal(now, why))
+
+    def _tell(self, lines: str, write: Callable[[JournalFile], None]) -> None:
+        # the file first: nothing that becomes of the terminal may cost it a line
+        if self._file is not None:
+            try:
+                write(self._file)
+            except OSError as error:
+                self._file = None
+                _warn(f"the journal ends here: {error.strerror}")
+        echo(lines)
+
+
+def _journal_file(
+    path: Path | None, broker: Broker
+) -> contextlib.AbstractContextManager[JournalFile | None]:
+    from mockbroker.cli.journal_file import JournalFile  # noqa: PLC0415 - only when needed
+
+    if path is None:
+        return contextlib.nullcontext()
+    try:
+        file = JournalFile(path, broker.journal.mask)
+    except OSError as error:
+        raise click.ClickException(f"--journal {path}: {error.strerror}") from error
+    if file.shared_mode:
+        _warn(f"--journal {path} can be read by others (mode {file.shared_mode:04o}): chmod 600 it")
+    return contextlib.closing(file)
+
+
+def _make_broker(settings: ServeSettings) -> Broker:
+    from mockbroker.broker.broker import Broker  # noqa: PLC0415 - only when needed
+
+    broker = Broker(
+        profile=find_profile(settings.profile, settings.config),
+        credentials=settings.clients[0] if settings.clients else None,
+        expires_in=settings.expires_in,
+        strict=not settings.lenient,
+    )
+    for credentials in settings.clients[1:]:
+        broker.register(credentials.client_id, credentials.client_secret)
+    return broker
+
+
+def find_profile(name: str, config: Path | None) -> Profile:
+    """The profile of that name. Raises click.ClickException if there is none."""
+    from mockbroker.broker.profiles import ConfigError, profile_named  # noqa: PLC0415 - only when needed
+
+    try:
+        return profile_named(name, config=config)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextlib.contextmanager
+def _certificate(host: str) -> Iterator[ServerCertificate]:
+    from mockbroker.server.certificates import throw_away_certificate  # noqa: PLC0415 - when needed
+
+    with tempfile.TemporaryDirectory(prefix="mockbroker-") as directory:
+        yield throw_away_certificate(Path(directory), host)
+
+
+def _listen(
+    host: str, port: int, certificate: ServerCertificate | None, on_refused: Callable[[str], None]
+) -> Server:
+    from mockbroker.server.listener import Server  # noqa: PLC0415 - Flask only if served
+
+    try:
+        return Server(host, port, tls=certificate, on_refused=on_refused)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on {host}, port {port}: {error.strerror or error}; "
+            "choose another with --host or --port (--port 0 takes a free one)"
+        ) from error
+
+
+def replace_closed_streams() -> None:
+    """Connect the standard streams that were closed when we were started to /dev/null.
+
+    Or the next file or socket would get the descriptor of one, and all that is written to it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            os.set_inheritable(number, True)  # noqa: FBT003 - its one argument
+            mode = "w" if number else "r"
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
+def escape_what_cannot_be_shown() -> None:
+    """Have standard output and error escape what their encoding lacks, from now on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None, or a test's, are left alone
+            stream.reconfigure(errors="backslashreplace")
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a text, coloured only where colours are wanted; lost once its reader is gone.
+
+    It goes to nowhere as well if it cannot be written, as to a full disk.
+    """
+    with contextlib.suppress(OSError):  # what the broker is for goes on
+        echo_or_raise(text, err=err)
+
+
+def echo_or_raise(text: str, *, err: bool = False) -> None:
+    """Do as `echo` does, but raise OSError if the text cannot be written."""
+    # named, because click would rather write UTF-8 where ASCII is wanted
+    stream = sys.stderr if err else sys.stdout
+    try:
+        click.echo(text, file=stream, color=False if os.environ.get("NO_COLOR") else None)
+    except BrokenPipeError:
+        with contextlib.suppress(OSError):  # or Python would fail at its end, by what is buffered
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+
+
+def _warn(text: str) -> None:
+    echo(f"mockbroker: {text}", err=True)

@@ -1,0 +1,1 @@
+"""Pure values: HTTP messages, credentials, tokens, exchanges, profiles."""

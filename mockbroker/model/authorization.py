@@ -1,0 +1,98 @@
+"""Reading Authorization headers (RFC 9110, 11.6.2), strictly and leniently."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import urllib.parse
+from dataclasses import dataclass
+
+from mockbroker.model.credentials import Credentials, same_text
+from mockbroker.model.messages import Request
+from mockbroker.model.profile import Profile
+
+__all__ = [
+    "Authorization",
+    "basic_payload",
+    "carries",
+    "decode_leniently",
+    "decoded_basic",
+    "is_b64token",
+    "is_standard_base64",
+    "read_authorization",
+]
+
+_STANDARD = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+_UNENCODED = re.compile(rb"[^A-Za-z0-9\-._~*+%:]|:.*:|%(?![0-9A-Fa-f]{2})")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,20}")
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """An Authorization header taken apart; ``scheme`` is empty if there seems to be none."""
+
+    scheme: str
+    rest: str
+
+    def is_scheme(self, name: str) -> bool:
+        """Whether it has that scheme; schemes compare without case (RFC 9110, 11.1)."""
+        return self.scheme.lower() == name.lower()
+
+
+def read_authorization(value: str) -> Authorization:
+    """The header's value as scheme and rest."""
+    scheme, space, rest = value.partition(" ")
+    if space and _SCHEME.fullmatch(scheme):
+        return Authorization(scheme, rest)
+    return Authorization("", value)
+
+
+def is_standard_base64(text: str) -> bool:
+    """Whether it is Base64 as RFC 7617, 2, has it: standard alphabet, padded, in one line."""
+    return bool(text) and _STANDARD.fullmatch(text) is not None
+
+
+def is_b64token(text: str) -> bool:
+    """Whether it is a b64token (RFC 6750, 2.1)."""
+    return _B64TOKEN.fullmatch(text) is not None
+
+
+def decode_leniently(text: str) -> bytes | None:
+    """What the text decodes to in any kind of Base64, broken or unpadded; None if in none."""
+    compact = re.sub(r"\s|%0[AaDd]|\\n", "", text).rstrip("=")
+    standard = compact.replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def basic_payload(credentials: Credentials, profile: Profile) -> bytes:
+    """The octets that Basic encodes for these credentials (RFC 7617, 2; RFC 6749, 2.3.1)."""
+    pair = (credentials.client_id, credentials.client_secret)
+    if profile.basic_encoding == "form":
+        pair = (urllib.parse.quote_plus(pair[0]), urllib.parse.quote_plus(pair[1]))
+    return ":".join(pair).encode("utf-8", "surrogatepass")
+
+
+def carries(decoded: bytes | None, credentials: Credentials, profile: Profile) -> bool:
+    """Whether what Basic decodes to is these credentials.
+
+    Form-urlencoding has more than one spelling: `~` may be encoded, a space be `+` or `%20`.
+    """
+    if decoded is None:
+        return False
+    if profile.basic_encoding == "raw":
+        return same_text(decoded, basic_payload(credentials, profile))
+    client_id, colon, secret = decoded.decode("utf-8", "replace").partition(":")
+    pair = f"{urllib.parse.unquote_plus(client_id)}:{urllib.parse.unquote_plus(secret)}"
+    is_plain = decoded.isascii() and bool(colon) and not _UNENCODED.search(decoded)
+    return is_plain and same_text(pair, f"{credentials.client_id}:{credentials.client_secret}")
+
+
+def decoded_basic(request: Request) -> bytes | None:
+    """What the first Authorization header decodes to, if to anything."""
+    value = request.headers.get("Authorization")
+    return None if value is None else decode_leniently(read_authorization(value).rest)

@@ -1,0 +1,103 @@
+"""What happened between a client and a broker, as values that can be judged."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from mockbroker.model.breach import Breach
+from mockbroker.model.credentials import AccessToken, Credentials, TokenState
+from mockbroker.model.messages import Request, Response
+
+__all__ = ["Endpoint", "Exchange", "Trace", "Use"]
+
+
+# The objects that an exchange is made of; each header takes two strings and a tuple.
+_OBJECTS_BYTES = 4096
+_NO_RESPONSE = Response(0)
+
+
+class Endpoint(str, enum.Enum):
+    """Which part of the broker a request reached."""
+
+    TOKEN = "token"  # noqa: S105 - an endpoint, no password
+    API = "api"
+    ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Exchange:
+    """One request and what became of it.
+
+    Times are Unix seconds by the broker's clock. ``response`` is None if the connection was
+    reset or the answer was never finished. ``credentials`` are those of the registered client
+    that asked (token endpoint: the one recognised, however badly it was named). ``token`` is the
+    token issued (token endpoint) or presented (API), if the broker knows it. ``fault`` names the
+    scripted fault that was played. ``origin`` is the scheme, host and port that received it.
+    ``use`` is the number of the use of the client during which it came; None outside a contract
+    run, where nobody knows.
+    """
+
+    number: int
+    endpoint: Endpoint
+    origin: str
+    received_at: float
+    answered_at: float
+    request: Request
+    response: Response | None
+    breaches: tuple[Breach, ...] = ()
+    credentials: Credentials | None = None
+    token: AccessToken | None = None
+    token_state: TokenState | None = None
+    fault: str | None = None
+    use: int | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """About how many bytes of memory it takes."""
+        request, response = self.request, self.response or _NO_RESPONSE
+        texts = [request.method, request.target, *(breach.what for breach in self.breaches)]
+        headers = (*request.headers, *response.headers)
+        size = sum(map(len, texts)) + sum(len(name) + len(value) for name, value in headers)
+        return _OBJECTS_BYTES + size + len(request.body) + len(response.body)
+
+    def __repr__(self) -> str:
+        status = self.response.status if self.response else "no answer"
+        breached = "".join(f", breaks {breach.clause_id}" for breach in self.breaches)
+        return f"<#{self.number} {self.request.method} {self.request.path} → {status}{breached}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One use of the client under test by the contract run.
+
+    ``token`` and ``token_state`` describe the token that ``get_token`` returned, at the moment
+    it returned; both are None for a signed call, which the API itself judges. ``error`` is the
+    exception's text, secrets masked, or None if the client answered.
+    """
+
+    number: int
+    operation: str
+    started_at: float
+    ended_at: float
+    token: AccessToken | None = None
+    token_state: TokenState | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Everything seen of one client, in order; ``uses`` is empty for traffic merely observed."""
+
+    exchanges: tuple[Exchange, ...] = ()
+    uses: tuple[Use, ...] = field(default=())
+
+    @property
+    def token_requests(self) -> tuple[Exchange, ...]:
+        """The exchanges with the token endpoint."""
+        return tuple(e for e in self.exchanges if e.endpoint is Endpoint.TOKEN)
+
+    @property
+    def api_calls(self) -> tuple[Exchange, ...]:
+        """The exchanges with the protected API."""
+        return tuple(e for e in self.exchanges if e.endpoint is Endpoint.API)

@@ -1,0 +1,497 @@
+"""Exchanges as text that may be printed: no secret and no token in clear.
+
+A text is looked at as it stands and as it reads once its escapes are undone: percent-encoding,
+escapes of JSON and Python, entities of HTML, line breaks, UTF-8 that was read as Latin-1, Base64
+and hexadecimal digits, also one within the other. Wherever a secret or a token shows, the part of
+the text that it was read from is replaced.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import codecs
+import html
+import re
+import shlex
+import sys
+import unicodedata
+import urllib.parse
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import accumulate
+
+from mockbroker.model.authorization import read_authorization
+from mockbroker.model.credentials import Credentials
+from mockbroker.model.exchange import Endpoint, Exchange
+from mockbroker.model.messages import Request
+from mockbroker.model.value_index import ValueIndex, index_of
+
+__all__ = [
+    "Mask",
+    "curl",
+    "describe",
+    "header_name",
+    "mask",
+    "mask_body",
+    "mask_parameters",
+    "mask_to_length",
+    "method_name",
+    "quoted",
+    "scheme_name",
+    "secret_forms",
+    "shown",
+]
+
+Mask = Callable[[str], str]
+"""Makes a text fit to be printed."""
+
+_SHORTEST = 4
+_NAME = r"(?:client(?:_|%5F)secret|(?:access|refresh)(?:_|%5F)token)"
+_SECRET_PARAMETER = re.compile(
+    rf"({_NAME}(?:=|%3D))[^&\s]+"
+    rf"|({_NAME}(?:\"\s*:\s*\"|%22(?:\s|%20|\+)*(?::|%3A)(?:\s|%20|\+)*%22))"
+    r"(?:(?!%22)[^\"\\]|\\.)*",
+    re.IGNORECASE,
+)
+_LONGEST_BODY = 200
+_LONGEST_WORD = 2000
+
+
+# How often one encoding within another is undone, and how often of these Base64 or hexadecimal.
+_DEPTH = 5
+_DECODINGS = 2
+
+# Longer texts are cut for print, and this many characters more are looked at before: what is cut
+# in two there is masked first, in whatever encoding.
+_MARGIN = 16 * 1024
+_LONGEST_QUOTED = 100
+
+_SECRET, _TOKEN = "<secret>", "<token>"
+_MASKED = "<masked>"
+# Stands between parts of a text; nothing that is looked for holds it.
+_SEPARATOR = "\uffff"
+
+_NARROW, _WIDE = ("latin-1", "cp1252", "ascii"), ("utf-16-le", "utf-16-be")
+# Python imports a codec when it is used first, which takes a file descriptor: a server may have
+# none left by then.
+for _charset in (*_NARROW, *_WIDE, "utf-16"):
+    codecs.lookup(_charset)
+
+_ESCAPED = re.compile(
+    r"%u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}"
+    r"|\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|U[0-9A-Fa-f]{8}|[\\/\"'bfnrt])"
+    r"|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
+    r"|[\r\n\0]+[ \t]*"
+    r"|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+    r"|[\ud800-\udbff][\udc00-\udfff]"
+)
+_LETTER_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A text as it reads in some way.
+
+    ``place`` tells from which part of the printed text a part of this one was read. Credentials
+    that are ``encoded`` are hidden together with their client_id.
+    """
+
+    text: str
+    place: Callable[[int, int], tuple[int, int]]
+    encoded: bool = False
+
+    def part(self, start: int, end: int) -> _View:
+        """A part of it as a view of its own."""
+
+        def place(first: int, last: int) -> tuple[int, int]:
+            return self.place(start + first, start + last)
+
+        return _View(self.text[start:end], place, self.encoded)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is to be hidden: secrets alone, secrets with their client_id, and tokens."""
+
+    secrets: ValueIndex[None]
+    pairs: ValueIndex[None]
+    tokens: ValueIndex[object]
+
+    def indexes(self, view: _View) -> Iterator[tuple[ValueIndex[None] | ValueIndex[object], str]]:
+        yield self.pairs if view.encoded else self.secrets, _SECRET
+        yield self.tokens, _TOKEN
+
+    @property
+    def shortest_encoded(self) -> int:
+        """The length of the shortest decoded text in which anything can be found; 0 if nothing."""
+        lengths = (self.pairs.shortest_found, self.tokens.shortest_found)
+        return min(filter(None, lengths), default=0)
+
+
+def mask(text: str, credentials: Iterable[Credentials], token_values: Collection[str] = ()) -> str:
+    """Return the text with every secret and every token replaced, however they are encoded.
+
+    The cost grows with the length of the text; it does not grow with the number of tokens if
+    ``token_values`` is a ValueIndex.
+    """
+    secrets, pairs = _indexes_of(tuple(credentials))
+    known = _Known(secrets, pairs, index_of(token_values))
+    hidden = sorted(_hidden_in(_View(text, lambda start, end: (start, end)), known, _DEPTH, 0))
+    parts, seen = [], 0
+    for start, end, name in _united(hidden):
+        parts += [text[seen:start], name]
+        seen = end
+    return "".join(parts) + text[seen:]
+
+
+def mask_to_length(text: str, mask: Mask, longest: int) -> str:
+    """Mask a text and its parameters, and cut it to ``longest`` characters, or fewer.
+
+    What is cut ends in an ellipsis. A secret that the cut goes through is masked all the same.
+    The cost does not grow with what is beyond the cut.
+    """
+    masked = mask(mask_parameters(text[: longest + _MARGIN]))
+    if len(text) > longest + _MARGIN:
+        # Secrets that are cut in two by the end of what is looked at stand in the margin.
+        shown = masked if masked.endswith(_MASKED) else masked[:-_MARGIN]
+        return shown[:longest] + "…"
+    return masked if len(masked) <= longest else masked[:longest] + "…"
+
+
+def mask_body(body: bytes, mask: Mask, longest: int) -> str:
+    """Mask a body and cut it, as `mask_to_length` does."""
+    window = 4 * (longest + _MARGIN + 1)  # no character has more than four bytes
+    return mask_to_length(body[:window].decode("utf-8", "replace"), mask, longest)
+
+
+def quoted(text: str) -> str:
+    """Return the text's repr, or only its length where it is long.
+
+    Half of a secret cannot be told from other text: so nothing is cut before it is masked.
+    """
+    return repr(text) if len(text) <= _LONGEST_QUOTED else _size(text)
+
+
+def shown(text: str) -> str:
+    """Return the text, or only its length where it is long, for the same reason as `quoted`."""
+    return text if len(text) <= _LONGEST_QUOTED else _size(text)
+
+
+def _size(text: str) -> str:
+    return f"a text of {len(text)} characters"
+
+
+def method_name(method: str) -> str:
+    """Return the method if it looks like one: letters only, and none in which a secret hides."""
+    return method if _METHOD_NAME.fullmatch(method) else _size(method)
+
+
+def header_name(name: str) -> str:
+    """Return the name of a header field if it looks like one, or only its length."""
+    return name if _HEADER_NAME.fullmatch(name) else _size(name)
+
+
+def scheme_name(scheme: str) -> str:
+    """Return the authentication scheme if it looks like one, and not like half of a password."""
+    return scheme if not scheme or _SCHEME_NAME.fullmatch(scheme) else "(unknown)"
+
+
+_SCHEME_NAME = re.compile(r"[A-Za-z]{1,12}(?:-[A-Za-z]{1,9})?|AWS4-HMAC-SHA256|SCRAM-SHA-(?:1|256)")
+
+_METHOD_NAME = re.compile(r"[A-Za-z-]{1,20}")
+# X-Amz-Copy-Source-Server-Side-Encryption-Customer-Key-Md5 is the longest known.
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_-]{1,58}")
+
+_Hidden = tuple[int, int, str]
+
+
+def _united(hidden: Sequence[_Hidden]) -> Iterator[_Hidden]:
+    """The parts to hide, those that overlap made one; the longer of them gives it the name."""
+    current: _Hidden | None = None
+    for part in hidden:
+        if current is None or part[0] >= current[1]:
+            if current is not None:
+                yield current
+            current = part
+        else:
+            name = max(current, part, key=lambda each: each[1] - each[0])[2]
+            current = (current[0], max(current[1], part[1]), name)
+    if current is not None:
+        yield current
+
+
+def _hidden_in(view: _View, known: _Known, depth: int, decodings: int) -> Iterator[_Hidden]:
+    """What must be hidden of the printed text because it shows in this view of it."""
+    for index, name in known.indexes(view):
+        for match in index.find(view.text):
+            yield (*view.place(match.start, match.end), name)
+    shortest = known.shortest_encoded
+    if not depth or not shortest:
+        return
+    part = _readable(view, shortest) if view.encoded else view
+    unescaped = _unescaped(part)
+    if unescaped is not None:
+        yield from _hidden_in(unescaped, known, depth - 1, decodings)
+    if decodings < _DECODINGS:
+        for decoded in _decoded(part, shortest):
+            yield from _hidden_in(decoded, known, depth - 1, decodings + 1)
+
+
+def _readable(view: _View, shortest: int) -> _View:
+    """The parts without control characters, which the noise is full of that is Base64 misread."""
+    readable = re.compile(rf"[^\x01-\x08\x0b\x0c\x0e-\x1f\x7f]{{{shortest},}}")
+    return _joined([view.part(*found.span()) for found in readable.finditer(view.text)])
+
+
+def _joined(parts: Sequence[_View]) -> _View:
+    """Encoded views as one: a few long views cost much less than many short ones."""
+    starts = [0, *accumulate(len(part.text) + len(_SEPARATOR) for part in parts)]
+
+    def place(start: int, end: int) -> tuple[int, int]:
+        number = bisect_right(starts, start, hi=len(parts)) - 1
+        part, first = parts[number], starts[number]
+        return part.place(start - first, min(end - first, len(part.text)))
+
+    return _View(_SEPARATOR.join(part.text for part in parts), place, encoded=True)
+
+
+def _unescaped(view: _View) -> _View | None:
+    """The text with one layer of escapes undone, and without line breaks; None if it has none."""
+    text, count = _ESCAPED.subn(lambda found: _plain(found[0]), view.text)
+    if not count:
+        return None
+
+    # Most texts hold nothing to be hidden, and where each character was read from is not asked.
+    @cache
+    def origins() -> tuple[list[int], list[int]]:
+        return _origins(view.text)
+
+    def place(start: int, end: int) -> tuple[int, int]:
+        starts, ends = origins()
+        return view.place(starts[start], ends[end - 1])
+
+    return _View(text, place, view.encoded)
+
+
+def _origins(text: str) -> tuple[list[int], list[int]]:
+    """Where in the text the part begins and ends that each unescaped character was read from."""
+    starts: list[int] = []
+    ends: list[int] = []
+
+    def keep(start: int, end: int) -> None:
+        starts.extend(range(start, end))
+        ends.extend(range(start + 1, end + 1))
+
+    position = 0
+    for found in _ESCAPED.finditer(text):
+        keep(position, found.start())
+        plain = _plain(found[0])
+        starts.extend([found.start()] * len(plain))
+        ends.extend([found.end()] * len(plain))
+        position = found.end()
+    keep(position, len(text))
+    return starts, ends
+
+
+@lru_cache(maxsize=1024)
+def _plain(escape: str) -> str:
+    """What an escape stands for: nothing for a line break, itself if it is none after all."""
+    first, second = escape[0], escape[1:2]
+    if first == "&":
+        return html.unescape(escape)
+    if first in "\r\n\0":
+        return ""
+    if first == "%" or (first == "\\" and second in {"u", "x", "U"}):
+        number = int(escape.lstrip("%\\uxU"), 16)
+        return chr(number) if number <= sys.maxunicode else escape
+    if first == "\\":
+        return _LETTER_ESCAPES.get(second, second)
+    if first >= "\ud800":
+        return escape.encode("utf-16", "surrogatepass").decode("utf-16")
+    try:
+        return escape.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return escape
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A part of a view that may be an encoding, up to ``end``; its padding ends at ``padded``."""
+
+    view: _View
+    start: int
+    end: int
+    padded: int
+
+    def from_base64(self, skipped: int) -> _View:
+        """What it holds as Base64 if its first characters are ``skipped``."""
+        start = self.start + skipped
+        return self._decoded(start, _from_base64(self.view.text[start : self.end]), (4, 3))
+
+    def from_hexadecimal(self, skipped: int) -> _View:
+        """What it holds as hexadecimal digits if the first of them are ``skipped``."""
+        start = self.start + skipped
+        digits = self.view.text[start : self.end]
+        return self._decoded(start, bytes.fromhex(digits[: len(digits) // 2 * 2]), (2, 1))
+
+    def _decoded(self, begin: int, octets: bytes, ratio: tuple[int, int]) -> _View:
+        """What was read from ``begin`` on, so many characters for so many octets each."""
+        characters, count = ratio
+
+        def place(start: int, end: int) -> tuple[int, int]:
+            last = begin - (-end * characters // count)
+            first = begin + start * characters // count
+            return self.view.place(first, self.padded if last >= self.end else last)
+
+        return _View(octets.decode("latin-1"), place, encoded=True)
+
+
+def _decoded(view: _View, shortest: int) -> Iterator[_View]:
+    """What stands in Base64 or in hexadecimal digits, wherever in them it begins."""
+    base64_run = re.compile(rf"([A-Za-z0-9+/_-]{{{-(-shortest * 4 // 3)},}})={{0,2}}")
+    runs = [_Run(view, *found.span(1), found.end()) for found in base64_run.finditer(view.text)]
+    for skipped in range(4) if runs else ():
+        yield _joined([run.from_base64(skipped) for run in runs])
+    hexadecimal = re.compile(rf"[0-9A-Fa-f]{{{2 * shortest},}}")
+    runs = [_Run(view, *found.span(), found.end()) for found in hexadecimal.finditer(view.text)]
+    for skipped in range(2) if runs else ():
+        yield _joined([run.from_hexadecimal(skipped) for run in runs])
+
+
+def _from_base64(text: str) -> bytes:
+    """Decode unpadded Base64 of either alphabet; a last character that is too much is left out."""
+    standard = text.replace("-", "+").replace("_", "/")
+    standard = standard[: len(standard) - (len(standard) % 4 == 1)]
+    return binascii.a2b_base64(standard + "=" * (-len(standard) % 4))
+
+
+@lru_cache(maxsize=64)
+def _indexes_of(
+    credentials: tuple[Credentials, ...],
+) -> tuple[ValueIndex[None], ValueIndex[None]]:
+    """The secrets alone, and the secrets alone and with their client_id."""
+    secrets: ValueIndex[None] = ValueIndex()
+    pairs: ValueIndex[None] = ValueIndex()
+    for pair in credentials:
+        for secret in _readings(pair.client_secret):
+            secrets.put(secret, None)
+            pairs.put(secret, None)
+            pairs.put(f"{pair.client_id}:{secret}", None)
+    return secrets, pairs
+
+
+def _readings(secret: str) -> set[str]:
+    """The secret as it reads once all escapes are undone, whatever its charset was taken for."""
+    narrow = {secret.encode(charset, "replace") for charset in _NARROW}
+    wide = {secret.encode(charset, "surrogatepass") for charset in _WIDE}
+    texts = {secret, *(unicodedata.normalize(form, secret) for form in ("NFC", "NFD"))}
+    texts |= {octets.decode("latin-1") for octets in narrow | wide}
+    texts |= {octets.decode("utf-8", "replace") for octets in narrow}
+    if _is_mostly_ascii(secret):
+        texts |= {
+            octets.decode("ascii", "ignore")
+            for octets in (*narrow, secret.encode("utf-8", "replace"))
+        }
+    texts |= {re.sub(r"[\r\n\0]+[ \t]*", "", text) for text in texts}
+    return {text for each in texts for text in (each, each.replace(" ", "+")) if text}
+
+
+def _is_mostly_ascii(secret: str) -> bool:
+    return sum(map(str.isascii, secret)) * 4 >= len(secret) * 3
+
+
+def mask_parameters(text: str) -> str:
+    """The text with the value of each parameter that holds a secret, form or JSON, replaced."""
+    return _SECRET_PARAMETER.sub(rf"\1\2{_MASKED}", text)
+
+
+def secret_forms(pair: Credentials) -> list[str]:
+    """The secret in each of its usual encodings, alone and with the client_id, longest first.
+
+    Forms too short to be told from other text are left out.
+    """
+    secret = pair.client_secret
+    octets = secret.encode("utf-8", "surrogatepass")
+    quoted = (urllib.parse.quote(octets, safe=""), urllib.parse.quote_plus(octets))
+    plain = (*quoted, secret, repr(secret)[1:-1])
+    quoted_id = urllib.parse.quote_plus(pair.client_id.encode("utf-8", "surrogatepass"))
+    texts = [f"{pair.client_id}:{secret}", f"{quoted_id}:{quoted[1]}", secret] if secret else []
+    encoders = (base64.b64encode, base64.urlsafe_b64encode)
+    encoded = [
+        encode(text.encode("utf-8", "surrogatepass")).decode()
+        for text in texts
+        for encode in encoders
+    ]
+    forms = {form for form in (*plain, *encoded) if len(form) >= _SHORTEST}
+    return sorted(forms, key=lambda form: (-len(form), form))
+
+
+def describe(exchange: Exchange) -> str:
+    """One line for an exchange: what was asked, with what, what came of it."""
+    parts = [
+        f"#{exchange.number}",
+        f"{method_name(exchange.request.method)} {_target(exchange.request)}",
+        _carried(exchange),
+        f"→ {_answer(exchange)}",
+    ]
+    if exchange.fault:
+        parts.append(f"[fault: {exchange.fault}]")
+    breaches = [f"✗ {breach.clause_id}: {breach.what}" for breach in exchange.breaches]
+    return " ".join(part for part in parts if part) + "".join(f"\n    {b}" for b in breaches)
+
+
+def _target(request: Request) -> str:
+    return mask_parameters(request.target)
+
+
+def _carried(exchange: Exchange) -> str:
+    value = exchange.request.headers.get("Authorization")
+    if value is None:
+        return "(no Authorization)"
+    scheme = scheme_name(read_authorization(value).scheme) or "(no scheme)"
+    if exchange.endpoint is Endpoint.TOKEN:
+        return f"Authorization: {scheme} <masked>"
+    state = exchange.token_state.value if exchange.token_state else "unknown"
+    label = exchange.token.label if exchange.token else "a token"
+    return f"Authorization: {scheme} <{label}, {state}>"
+
+
+def _answer(exchange: Exchange) -> str:
+    if exchange.response is None:
+        return "no complete answer"
+    if exchange.endpoint is Endpoint.TOKEN and exchange.token is not None:
+        token = exchange.token
+        return f"{exchange.response.status} {token.label}, expires_in={token.expires_in:g}"
+    return str(exchange.response.status)
+
+
+def curl(request: Request, mask: Mask) -> str:
+    """A curl command that asks a token endpoint the same, with variables for what is yours.
+
+    ``mask`` is applied before the body is cut and before anything is quoted for the shell.
+    """
+
+    def word(text: str) -> str:
+        return shlex.quote(mask_to_length(text, mask, _LONGEST_WORD))
+
+    url = '"$TOKEN_URL"' + (word(f"?{request.query}") if request.query else "")
+    words = ["curl", "-i", "-X", word(method_name(request.method)), url]
+    for name, value in request.headers:
+        if name.lower() in {"content-type", "accept"}:
+            words += ["-H", word(f"{name}: {value}")]
+    authorization = request.headers.get("Authorization")
+    if authorization is not None:
+        words += _credentials_for_curl(authorization)
+    if request.body:
+        words += ["--data-raw", shlex.quote(mask_body(request.body, mask, _LONGEST_BODY))]
+    return " ".join(words)
+
+
+def _credentials_for_curl(authorization: str) -> list[str]:
+    scheme = scheme_name(read_authorization(authorization).scheme)
+    if scheme.lower() == "basic":
+        return ["-u", '"$CLIENT_ID:$CLIENT_SECRET"']
+    return ["-H", shlex.quote(f"Authorization: {scheme} ") + '"$TOKEN"']

@@ -1,0 +1,1 @@
+"""Starting programs, passing signals on, and ending every process that they started."""

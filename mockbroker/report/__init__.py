@@ -1,0 +1,1 @@
+"""Verdicts, findings and reports as values, and the formats that they are written in."""

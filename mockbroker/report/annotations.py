@@ -1,0 +1,47 @@
+"""The breaches as workflow commands, which GitHub Actions shows beside a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from mockbroker.report.finding import BREACHES, Verdict
+from mockbroker.report.report import Conclusion, Report
+
+__all__ = ["annotations_of", "are_wanted"]
+
+
+def are_wanted() -> bool:
+    """Whether this runs in GitHub Actions."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def annotations_of(report: Report) -> Iterator[str]:
+    """A line for each clause that is not kept: an error where it binds, else a warning.
+
+    Errors of the kit come first, and that the run was cut short.
+    """
+    if report.conclusion in (Conclusion.INTERRUPTED, Conclusion.OUT_OF_TIME):
+        yield _command("error", "mockbroker", report.conclusion.value)
+    for error in report.errors:
+        yield _command("error", "mockbroker", error.reason)
+    failed = {row.clause.id for row in report.failures}
+    for row in report.rows:
+        if row.verdict not in {*BREACHES, Verdict.STALE, Verdict.ERROR}:
+            continue
+        is_error = row.clause.id in failed or row.verdict is Verdict.ERROR
+        title = f"{row.clause.id} ({row.clause.level.value})"
+        text = f"{row.verdict.value}: {row.finding.reason}"
+        yield _command("error" if is_error else "warning", title, text)
+
+
+def _command(level: str, title: str, text: str) -> str:
+    return f"::{level} title={_property(title)}::{_data(text)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,52 @@
+"""The verdict as a badge in SVG, for a README."""
+
+from __future__ import annotations
+
+from mockbroker.report.finding import Verdict
+from mockbroker.report.report import Conclusion, Report
+
+__all__ = ["badge_of"]
+
+_LABEL = "token client"
+_GREEN, _RED, _GREY = "#1a7f37", "#b3261e", "#57606a"
+_CHARACTER, _PADDING = 6.6, 10
+"""Pixels: about as wide as a character of 11 px is, and beside the text."""
+
+
+def badge_of(report: Report) -> str:
+    """What is known of the client in a word and a number; it needs nothing from elsewhere."""
+    words, colour = _message(report)
+    left, right = _width(_LABEL), _width(words)
+    total = left + right
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" width="{total}" height="20" role="img" \
+aria-label="{_LABEL}: {words}">
+<title>{_LABEL}: {words}</title>
+<clipPath id="r"><rect width="{total}" height="20" rx="3"/></clipPath>
+<g clip-path="url(#r)"><rect width="{left}" height="20" fill="#32383f"/>\
+<rect x="{left}" width="{right}" height="20" fill="{colour}"/></g>
+<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" text-anchor="middle">
+<text x="{left / 2:g}" y="14">{_LABEL}</text>
+<text x="{left + right / 2:g}" y="14">{words}</text></g>
+</svg>
+"""
+
+
+def _message(report: Report) -> tuple[str, str]:
+    conclusion, passed = report.conclusion, report.count(Verdict.PASSED)
+    if conclusion is Conclusion.INTERRUPTED:
+        return "interrupted", _GREY
+    if conclusion is Conclusion.KIT_FAILED:
+        return "error of the kit", _RED
+    if report.failures:
+        return f"{len(report.failures)} failed", _RED
+    if conclusion is Conclusion.OUT_OF_TIME:
+        return "out of time", _GREY
+    if not conclusion.is_good:
+        return "not tested", _GREY
+    if conclusion is Conclusion.CONFORMS:
+        return f"conforms · {passed} passed", _GREEN
+    return f"partial · {passed} passed", _GREY
+
+
+def _width(text: str) -> int:
+    return round(len(text) * _CHARACTER + 2 * _PADDING)

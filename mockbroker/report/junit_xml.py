@@ -1,0 +1,110 @@
+"""The report as JUnit XML, as CI servers read it: a test case for each clause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from xml.etree import ElementTree as ET
+
+from mockbroker.report.finding import Verdict
+from mockbroker.report.report import Conclusion, Report, Row
+
+__all__ = ["junit_xml_of"]
+
+_ELEMENTS = {
+    Verdict.FAILED: "failure",
+    Verdict.STALE: "failure",
+    Verdict.HANG: "error",
+    Verdict.CRASH: "error",
+    Verdict.ERROR: "error",
+    Verdict.NOT_TESTED: "skipped",
+    Verdict.NOT_APPLICABLE: "skipped",
+    Verdict.KNOWN: "skipped",
+}
+_AT_ANY_LEVEL = (Verdict.STALE, Verdict.ERROR)
+
+
+def junit_xml_of(report: Report) -> str:
+    """One ``testsuite``; level, verdict and sources of a clause are properties of its case.
+
+    A breach that does not bind passes, and is told in ``system-out``. What went wrong with the run
+    itself is an error of a case of its own, so that no CI server shows a partial report as whole.
+    """
+    suite = ET.Element("testsuite", name=f"contract: {report.client.target}", time="0")
+    properties = ET.SubElement(suite, "properties")
+    _add_properties(
+        properties,
+        [
+            ("conclusion", report.conclusion.value),
+            ("partial", str(report.is_partial).lower()),
+            ("interrupted", str(report.interrupted).lower()),
+        ],
+    )
+    told = [_add_case(suite, row, is_binding=report.is_binding(row.clause)) for row in report.rows]
+    told += [_add_trouble(suite, *trouble) for trouble in _troubles(report)]
+    suite.set("tests", str(len(told)))
+    for name, attribute in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        suite.set(attribute, str(told.count(name)))
+    root = ET.Element("testsuites")
+    root.append(suite)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+_CUT_SHORT = {"interrupted": Conclusion.INTERRUPTED, "out of time": Conclusion.OUT_OF_TIME}
+
+
+def _troubles(report: Report) -> Iterator[tuple[str, str, str]]:
+    """What went wrong with the run: kind, message and details of each."""
+    for kind, conclusion in _CUT_SHORT.items():
+        if report.conclusion is conclusion:
+            yield kind, conclusion.value, ""
+    for error in report.errors:
+        yield Verdict.ERROR.value, error.reason, error.traceback
+
+
+def _add_trouble(suite: ET.Element, kind: str, message: str, details: str) -> str:
+    case = ET.SubElement(suite, "testcase", classname="contract", name=f"run: {kind}", time="0")
+    ET.SubElement(case, "error", message=message, type=kind).text = details
+    return "error"
+
+
+def _add_properties(parent: ET.Element, pairs: Iterable[tuple[str, str]]) -> None:
+    for name, value in pairs:
+        ET.SubElement(parent, "property", name=name, value=value)
+
+
+def _add_case(suite: ET.Element, row: Row, *, is_binding: bool) -> str:
+    """Add the clause's case; the name of the element that tells the verdict, if there is one."""
+    case = ET.SubElement(
+        suite, "testcase", classname=f"contract.{row.clause.chapter}", name=row.clause.id, time="0"
+    )
+    properties = ET.SubElement(case, "properties")
+    _add_properties(
+        properties,
+        [
+            ("level", row.clause.level.value),
+            ("verdict", row.verdict.value),
+            ("title", row.clause.title),
+            *(("source", str(source)) for source in row.clause.sources),
+        ],
+    )
+    element = _ELEMENTS.get(row.verdict, "")
+    if element in {"failure", "error"} and not is_binding and row.verdict not in _AT_ANY_LEVEL:
+        element = ""
+    if element:
+        told = ET.SubElement(case, element, message=_message(row))
+        if element != "skipped":
+            told.set("type", row.verdict.value)
+            told.text = _details(row)
+    elif row.verdict is not Verdict.PASSED:
+        ET.SubElement(case, "system-out").text = f"{_message(row)}\n{_details(row)}"
+    return element
+
+
+def _message(row: Row) -> str:
+    return f"{row.verdict.value}: {row.finding.reason}"
+
+
+def _details(row: Row) -> str:
+    finding = row.finding
+    return "\n".join(filter(None, (finding.example, *finding.exchanges, finding.curl)))

@@ -1,0 +1,160 @@
+"""Known failures: what somebody listed, and what that makes of a verdict. Pure values."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from mockbroker.report.finding import BREACHES, Finding, Verdict
+
+__all__ = ["NOTHING_KNOWN", "KnownFailure", "KnownFailures", "Listing", "Standing", "examples_of"]
+
+_PLACEHOLDER = re.compile(r"\W*(todo|fixme|tbd|tbc|xxx|n/?a)(\W|$)", re.IGNORECASE)
+
+
+class Standing(str, enum.Enum):
+    """What became of a listed failure in a run.
+
+    ``KNOWN`` still fails, ``STALE`` passes, ``EXPIRED`` still fails after the date until which
+    that was accepted, ``NO_REASON`` fails and has no reason yet; of an ``UNMATCHED`` one the
+    run says neither.
+    """
+
+    KNOWN = "known"
+    STALE = "stale"
+    EXPIRED = "expired"
+    NO_REASON = "no-reason"
+    UNMATCHED = "unmatched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFailure:
+    """A clause that is expected to fail, and why.
+
+    ``issue`` is an id or a URL, or empty. ``expires`` is the last day on which the failure is
+    accepted, or None. ``example`` is the plain example that showed it, or None.
+    """
+
+    clause_id: str
+    reason: str
+    issue: str = ""
+    expires: date | None = None
+    example: Any = field(default=None, repr=False)
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether the reason is one, not a note that somebody has yet to give one."""
+        return any(map(str.isalpha, self.reason)) and not _PLACEHOLDER.match(self.reason)
+
+    @property
+    def in_words(self) -> str:
+        """The reason and the issue."""
+        return f"{self.reason} ({self.issue})" if self.issue else self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A known failure and what the run found.
+
+    ``file`` is where it is listed; ``note`` says what became of its example.
+    """
+
+    failure: KnownFailure
+    standing: Standing
+    found: Finding
+    file: str = ""
+    note: str = ""
+
+    @property
+    def finding(self) -> Finding:
+        """What the report says of the clause."""
+        failure, found = self.failure, self.found
+        if self.standing is Standing.KNOWN:
+            reason = f"{failure.in_words}; found ({found.verdict.value}): {found.reason}"
+            return replace(found, verdict=Verdict.KNOWN, reason=reason)
+        if self.standing is Standing.STALE:
+            reason = f"listed as known ({failure.reason}) and it passes: remove its entry"
+            return replace(found, verdict=Verdict.STALE, reason=reason)
+        if self.standing is Standing.EXPIRED:
+            past = f"the known failure expired on {failure.expires}: {failure.in_words}"
+            return replace(found, reason=f"{found.reason}; {past}")
+        if self.standing is Standing.NO_REASON:
+            return replace(found, reason=f"{found.reason}; {self.wants_reason}")
+        return found
+
+    @property
+    def wants_reason(self) -> str:
+        """What has to be done with an entry that has no reason."""
+        name, clause_id = Path(self.file).name, self.failure.clause_id
+        return (
+            f"{name} gives no reason why {clause_id} may fail; "
+            f"replace {self.failure.reason!r} in {name} by one"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The listing as the JSON report has it, beside its clause's row; without the example."""
+        return {
+            "standing": self.standing.value,
+            "reason": self.failure.reason,
+            "issue": self.failure.issue,
+            "expires": self.failure.expires.isoformat() if self.failure.expires else None,
+            "found": self.found.verdict.value,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFailures:
+    """The known failures that a file lists, by clause id, as they count today."""
+
+    file: str = ""
+    today: date = date.min
+    entries: Mapping[str, KnownFailure] = field(default_factory=dict)
+
+    def listing(self, found: Finding, replays: Mapping[str, str] | None = None) -> Listing | None:
+        """What the run makes of the entry on that clause; None if there is none.
+
+        ``replays`` says of each clause whose example had its turn why it was not played.
+        """
+        failure = self.entries.get(found.clause_id)
+        if failure is None:
+            return None
+        standing = self._standing(failure, found.verdict)
+        note = _note(failure, standing, replays or {})
+        return Listing(failure, standing, found, self.file, note)
+
+    def _standing(self, failure: KnownFailure, verdict: Verdict) -> Standing:
+        if verdict is Verdict.PASSED:
+            return Standing.STALE
+        if verdict not in BREACHES:
+            return Standing.UNMATCHED
+        if not failure.is_explained:
+            return Standing.NO_REASON
+        expired = failure.expires is not None and failure.expires < self.today
+        return Standing.EXPIRED if expired else Standing.KNOWN
+
+    @property
+    def replays(self) -> dict[str, Any]:
+        """The plain examples that are to be played first, by clause id."""
+        return examples_of(self.entries)
+
+
+NOTHING_KNOWN = KnownFailures()
+
+
+def examples_of(entries: Mapping[str, KnownFailure]) -> dict[str, Any]:
+    """The plain examples that are kept with failures, by clause id."""
+    kept = {name: failure.example for name, failure in entries.items()}
+    return {name: example for name, example in kept.items() if example is not None}
+
+
+def _note(failure: KnownFailure, standing: Standing, replays: Mapping[str, str]) -> str:
+    if failure.example is None or standing is Standing.UNMATCHED:
+        return ""
+    why = replays.get(failure.clause_id, "no scenario drew examples for it")
+    return f"its example was ignored: {why}" if why else ""

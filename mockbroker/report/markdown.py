@@ -1,0 +1,103 @@
+"""The report as Markdown, as a comment on a pull request shows it."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+
+from mockbroker.report.finding import BREACHES, Verdict
+from mockbroker.report.report import Conclusion, Report, Row
+
+__all__ = ["markdown_of"]
+
+_MARKS = {
+    Verdict.ERROR: "🛑",
+    Verdict.FAILED: "❌",
+    Verdict.HANG: "❌",
+    Verdict.CRASH: "❌",
+    Verdict.STALE: "❌",
+    Verdict.ADVICE: "⚠️",
+    Verdict.NOT_TESTED: "❔",
+    Verdict.KNOWN: "📌",
+}
+
+
+_SPECIAL = re.compile(r"[\\|`*_\[\]~$#!]")
+_CONCLUSIONS = {
+    Conclusion.INTERRUPTED: "❔",
+    Conclusion.KIT_FAILED: "🛑",
+    Conclusion.DRIVER_FAILED: "❔",
+    Conclusion.NOTHING_TESTED: "❔",
+    Conclusion.FAILED: "❌",
+    Conclusion.OUT_OF_TIME: "❔",
+}
+
+
+def markdown_of(report: Report) -> str:
+    """The verdict, a table of what is not as it should be, and a fold with each story."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    mark = _CONCLUSIONS.get(report.conclusion, "✅")
+    yield f"### Token client contract: {mark} {report.conclusion.value}"
+    yield ""
+    if report.is_partial:
+        yield (
+            f"Partial: {len(report.left_out)} of {len(report.rows)} clauses were not judged, so "
+            "this does not say whether the client conforms."
+        )
+        yield ""
+    counts = ", ".join(f"{report.count(v)} {v.value}" for v in Verdict if report.count(v))
+    yield (
+        f"{_cell(report.client.target or 'client')} · profile {_cell(report.profile)} · "
+        f"level {report.fail_on.value} · {counts}"
+    )
+    shown = [row for row in report.rows if _is_telling(row)]
+    if shown:
+        yield ""
+        yield "| | clause | level | found |"
+        yield "|-|-|-|-|"
+        for row in shown:
+            mark = f"{_MARKS[row.verdict]} {row.verdict.value}"
+            reason = _cell(row.finding.reason)
+            yield f"| {mark} | `{row.clause.id}` | {row.clause.level.value} | {reason} |"
+    for row in shown:
+        if row.verdict in BREACHES or row.verdict is Verdict.ERROR:
+            yield from _story(row)
+    for limit in report.limits:
+        yield ""
+        yield f"Limit of this run: {_cell(limit)}"
+    for error in report.errors:
+        yield ""
+        yield f"🛑 {_cell(error.reason)}"
+        yield ""
+        yield f"<pre>{html.escape(error.traceback)}</pre>"
+
+
+def _is_telling(row: Row) -> bool:
+    """Whether a reader has to know: all but what passes, does not apply, or was left out."""
+    return row.verdict in _MARKS and (row.was_run or row.verdict is not Verdict.NOT_TESTED)
+
+
+def _story(row: Row) -> Iterator[str]:
+    finding = row.finding
+    sources = "; ".join(str(source) for source in row.clause.sources)
+    text = "\n".join(
+        filter(None, (finding.example, *finding.exchanges, finding.curl and f"$ {finding.curl}"))
+    )
+    yield ""
+    yield f"<details><summary><code>{row.clause.id}</code>: a client {row.clause.title}</summary>"
+    yield ""
+    if sources:
+        yield f"Source: {_cell(sources)}"
+        yield ""
+    yield f"<pre>{html.escape(text)}</pre>"
+    yield "</details>"
+
+
+def _cell(text: str) -> str:
+    """Text that Markdown and a table leave as it is."""
+    one_line = html.escape(" ".join(text.split()), quote=False)
+    return _SPECIAL.sub(r"\\\g<0>", one_line)

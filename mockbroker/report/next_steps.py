@@ -1,0 +1,7 @@
+"""What a message advises to do next, where several places give the same advice."""
+
+from __future__ import annotations
+
+__all__ = ["LOOK_AT_THE_DRIVER"]
+
+LOOK_AT_THE_DRIVER = "`mockbroker driver-test` tells what a driver does wrong"

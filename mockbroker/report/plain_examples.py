@@ -1,0 +1,77 @@
+"""Test cases as plain data, so that a file can keep what was drawn once.
+
+Plain are the values that TOML knows. An array stands for a tuple; whatever else has no form of its
+own there is a table with one key that names it, as in ``{credentials = ["id", "secret"]}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mockbroker.model.credentials import Credentials
+
+__all__ = ["ExampleError", "from_plain", "to_plain"]
+
+
+class ExampleError(ValueError):
+    """An example cannot be kept or read; the message says why, and shows nothing of it."""
+
+
+def to_plain(example: object) -> Any:
+    """The example as plain data. Raises ExampleError if something in it has no such form."""
+    kind = type(example)
+    if isinstance(example, str) and not _is_unicode(example):
+        raise ExampleError("it has half a surrogate pair")
+    if kind in {str, int, float, bool}:
+        return example
+    if isinstance(example, tuple):
+        return [to_plain(part) for part in example]
+    if isinstance(example, list):
+        return {"list": [to_plain(part) for part in example]}
+    if isinstance(example, dict) and all(type(name) is str for name in example):
+        return {"dict": {to_plain(name): to_plain(part) for name, part in example.items()}}
+    if isinstance(example, Credentials):
+        return {"credentials": [to_plain(example.client_id), to_plain(example.client_secret)]}
+    if isinstance(example, bytes):
+        return {"bytes": example.hex()}
+    if example is None:
+        return {"none": True}
+    raise ExampleError(f"{kind.__name__!r} has no form in TOML")
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def from_plain(plain: object) -> Any:
+    """The example that `to_plain` made plain. Raises ExampleError if it is something else."""
+    if type(plain) in {str, int, float, bool}:
+        return plain
+    if isinstance(plain, list):
+        return tuple(from_plain(part) for part in plain)
+    if not isinstance(plain, dict) or len(plain) != 1:
+        raise ExampleError(f"{type(plain).__name__!r} is no part of an example")
+    [(name, content)] = plain.items()
+    if name not in _READERS:
+        raise ExampleError(f"{name!r} names no kind of value; known are {', '.join(_READERS)}")
+    try:
+        return _READERS[name](content)
+    except (AttributeError, TypeError, ValueError):
+        raise ExampleError(f"{name!r} holds what it cannot hold") from None
+
+
+def _credentials(pair: list[str]) -> Credentials:
+    client_id, client_secret = pair
+    if not isinstance(client_id, str) or not isinstance(client_secret, str):
+        raise TypeError("credentials are two texts")
+    return Credentials(client_id, client_secret)
+
+
+_READERS: dict[str, Callable[[Any], object]] = {
+    "list": lambda parts: [from_plain(part) for part in parts],
+    "dict": lambda pairs: {name: from_plain(part) for name, part in pairs.items()},
+    "credentials": _credentials,
+    "bytes": bytes.fromhex,
+    "none": lambda _: None,
+}

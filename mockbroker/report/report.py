@@ -1,0 +1,355 @@
+"""From findings to the report on a client: pure values and functions."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.contract.clause import Clause, Level
+from mockbroker.model.escaping import printable
+from mockbroker.report.finding import BREACHES, Finding, Verdict
+from mockbroker.report.kit_error import KitError
+from mockbroker.report.known_failures import NOTHING_KNOWN, KnownFailures, Listing
+
+__all__ = ["ClientDescription", "Conclusion", "Report", "Row", "build_report"]
+
+SCHEMA = 1
+NOT_SELECTED = "not selected in this run"
+NOT_REACHED = "not reached: the run was interrupted"
+STOPPED_EARLY = "not reached: pytest stopped the run early"
+NO_VERDICT = "the kit reached no verdict"
+
+_LEVELS = list(Level)
+_FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
+_REACHED = (*BREACHES, Verdict.PASSED, Verdict.KNOWN, Verdict.STALE)
+_BLOCKER = re.compile(r"blocked by ([a-z0-9.-]*[a-z0-9])")
+
+
+class Conclusion(str, enum.Enum):
+    """What a run comes to. Where several hold, the one that stands first here counts."""
+
+    INTERRUPTED = "interrupted, a partial report"
+    KIT_FAILED = "the kit failed"
+    DRIVER_FAILED = "the driver failed"
+    NOTHING_TESTED = "nothing was tested"
+    FAILED = "does not conform"
+    OUT_OF_TIME = "out of time, a partial report"
+    NO_VIOLATION_SEEN = "no violation seen"
+    NOTHING_FAILED = "nothing failed in a partial run"
+    CONFORMS = "conforms"
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing went wrong in what was judged."""
+        return self.exit_status == 0
+
+    @property
+    def exit_status(self) -> int:
+        """What the process should exit with; the numbers are pytest's."""
+        return _EXIT_STATUSES.get(self, 0)
+
+
+_EXIT_STATUSES = {
+    Conclusion.INTERRUPTED: 2,
+    Conclusion.KIT_FAILED: 3,
+    Conclusion.DRIVER_FAILED: 4,
+    Conclusion.NOTHING_TESTED: 5,
+    Conclusion.FAILED: 1,
+    Conclusion.OUT_OF_TIME: 2,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientDescription:
+    """Which client was judged, and what it offers; each text is one line fit for any output."""
+
+    target: str = ""
+    name: str = ""
+    version: str = ""
+    capabilities: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("target", "name", "version"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+        object.__setattr__(self, "capabilities", tuple(map(printable, self.capabilities)))
+
+    def to_json(self) -> dict[str, Any]:
+        """The description as the JSON report has it."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "target": self.target,
+            "capabilities": list(self.capabilities),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A clause and what was found. ``was_run`` is False if no scenario was even begun.
+
+    ``was_selected`` is False if the user left the clause out. ``listing`` says what became of the
+    known failure that is listed for the clause, if one is.
+    """
+
+    clause: Clause
+    finding: Finding
+    was_run: bool
+    was_selected: bool = True
+    listing: Listing | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the clause."""
+        return self.finding.verdict
+
+    @property
+    def found(self) -> Finding:
+        """What was found, whatever is listed."""
+        return self.listing.found if self.listing else self.finding
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a scenario was played and could not be judged."""
+        return self.was_run and self.verdict is Verdict.NOT_TESTED
+
+    @property
+    def blocker(self) -> str:
+        """The clause by whose breach this one was blocked; empty if it is not known."""
+        named = _BLOCKER.match(self.finding.reason) if self.is_blocked else None
+        return named[1] if named else ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as the JSON report has it."""
+        row = {
+            "id": self.clause.id,
+            "level": self.clause.level.value,
+            "title": self.clause.title,
+            "sources": [str(source) for source in self.clause.sources],
+            "verdict": self.verdict.value,
+            "reason": self.finding.reason,
+            "example": self.finding.example,
+            "exchanges": list(self.finding.exchanges),
+            "curl": self.finding.curl,
+        }
+        return {**row, "known": self.listing.to_json()} if self.listing else row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The verdicts on a client: a row for each clause of the catalogue, in its order.
+
+    ``observed`` is True if they come from traffic that no scenario provoked; ``interrupted`` if
+    a signal ended the run. ``errors`` are those of the kit that belong to no single clause.
+    ``driver_failures`` says how what drives the client failed, ``limits`` which guarantees of the
+    client's isolation do not hold in this run. ``out_of_time`` is True if the
+    budget of the run was used up. ``options`` is how the names of options begin where the user
+    has written them.
+    """
+
+    profile: str
+    client: ClientDescription
+    rows: tuple[Row, ...]
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    fail_on: Level = Level.MUST
+    observed: bool = False
+    interrupted: bool = False
+    known_file: str = ""
+    errors: tuple[KitError, ...] = ()
+    driver_failures: tuple[str, ...] = ()
+    out_of_time: bool = False
+    limits: tuple[str, ...] = ()
+    options: str = "--"
+
+    @property
+    def conclusion(self) -> Conclusion:
+        """What the run comes to."""
+        if self.interrupted:
+            return Conclusion.INTERRUPTED
+        if self.has_errors:
+            return Conclusion.KIT_FAILED
+        if self.driver_failures:
+            return Conclusion.DRIVER_FAILED
+        if not any(row.verdict in _REACHED for row in self.rows):
+            return Conclusion.NOTHING_TESTED
+        if self.failures:
+            return Conclusion.FAILED
+        if self._ran_out:
+            return Conclusion.OUT_OF_TIME
+        if self.blocked:
+            return Conclusion.FAILED
+        if self.observed:
+            return Conclusion.NO_VIOLATION_SEEN
+        return Conclusion.NOTHING_FAILED if self.is_partial else Conclusion.CONFORMS
+
+    @property
+    def conforms(self) -> bool:
+        """Whether the whole contract was judged, nothing binding was broken, and no MUST blocked.
+
+        Failures that are known do not count. Traffic that was merely observed shows violations,
+        never that there are none.
+        """
+        return self.conclusion is Conclusion.CONFORMS
+
+    @property
+    def exit_status(self) -> int:
+        """What the process should exit with; the numbers are pytest's."""
+        return self.conclusion.exit_status
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether clauses were left out, so that nothing can be said of the client as a whole."""
+        return self.observed or self.interrupted or self._ran_out or bool(self.left_out)
+
+    @property
+    def _ran_out(self) -> bool:
+        return self.out_of_time and bool(self.blocked)
+
+    @property
+    def left_out(self) -> tuple[Row, ...]:
+        """The rows of clauses that no scenario was begun for, or that were not observed."""
+        return tuple(row for row in self.rows if not row.was_run)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether the kit failed anywhere, so that the run says less than it seems to."""
+        return bool(self.errors or self.count(Verdict.ERROR))
+
+    @property
+    def failures(self) -> tuple[Row, ...]:
+        """The rows that fail the run: binding ones, and what is listed as known and passes."""
+        return tuple(
+            r
+            for r in self.rows
+            if r.verdict is Verdict.STALE or (r.verdict in _FATAL and self.is_binding(r.clause))
+        )
+
+    @property
+    def blocked(self) -> tuple[Row, ...]:
+        """The binding clauses of which a scenario was played and could not be judged.
+
+        What a known failure blocks is not counted, unless nothing passes beside it.
+        """
+        known = {r.clause.id for r in self.rows if r.verdict is Verdict.KNOWN}
+        excused = known if self.count(Verdict.PASSED) else frozenset[str]()
+        return tuple(
+            r
+            for r in self.rows
+            if r.is_blocked and self.is_binding(r.clause) and r.blocker not in excused
+        )
+
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """What became of each known failure, in the order of the catalogue."""
+        return tuple(row.listing for row in self.rows if row.listing)
+
+    def is_binding(self, clause: Clause) -> bool:
+        """Whether breaking the clause fails the run."""
+        return _LEVELS.index(clause.level) <= _LEVELS.index(self.fail_on)
+
+    def count(self, verdict: Verdict) -> int:
+        """How many clauses have that verdict."""
+        return sum(row.verdict is verdict for row in self.rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report by schema 1."""
+        return {
+            "schema": SCHEMA,
+            "profile": self.profile,
+            "client": self.client.to_json(),
+            "conforms": self.conforms,
+            "conclusion": self.conclusion.value,
+            "partial": self.is_partial,
+            "interrupted": self.interrupted,
+            "errors": [error.to_json() for error in self.errors],
+            "summary": {level.value: self._summary(level) for level in Level},
+            "measured": dict(self.measured),
+            "limits": list(self.limits),
+            "clauses": [row.to_json() for row in self.rows],
+        }
+
+    def _summary(self, level: Level) -> dict[str, int]:
+        verdicts = [row.verdict for row in self.rows if row.clause.level is level]
+        return {verdict.value: verdicts.count(verdict) for verdict in Verdict}
+
+
+def build_report(
+    findings: Iterable[Finding],
+    *,
+    profile: str,
+    client: ClientDescription,
+    measured: Mapping[str, Any],
+    fail_on: Level = Level.MUST,
+    selected: Iterable[str] = (),
+    unreached: str = "",
+    unseen: Mapping[str, str] | None = None,
+    interrupted: bool = False,
+    known: KnownFailures = NOTHING_KNOWN,
+    replays: Mapping[str, str] | None = None,
+    errors: Iterable[KitError] = (),
+    driver_failures: Iterable[str] = (),
+    out_of_time: bool = False,
+    limits: Iterable[str] = (),
+    options: str = "--",
+) -> Report:
+    """The report that these findings make, in the light of the failures that are known.
+
+    Several findings on one clause are merged: a breach found in any scenario counts against the
+    clause, whatever its own scenario said; an error of the kit outweighs all. Of two breaches the
+    first is told. A clause that was ``selected`` and has no finding is an error of the kit,
+    unless ``unreached`` says why the run did not come to it. Of traffic merely observed,
+    ``unseen`` says why nothing is known of a clause. ``replays`` says of each clause whose known
+    example had its turn why it was not played.
+    """
+    merged: dict[str, Finding] = {}
+    for finding in findings:
+        merged[finding.clause_id] = _graver(merged.get(finding.clause_id), finding)
+    due = set(selected)
+    if interrupted:
+        unreached = unreached or NOT_REACHED
+    reasons = {**dict.fromkeys(due, unreached), **(unseen or {})}
+    if not unreached:
+        missing = due - merged.keys()
+        merged |= {name: Finding(name, Verdict.ERROR, NO_VERDICT) for name in missing}
+    found = (_row(clause, merged.get(clause.id), reasons) for clause in CATALOGUE)
+    return Report(
+        profile=profile,
+        client=client,
+        rows=tuple(_in_the_light_of(known, row, replays or {}) for row in found),
+        measured=measured,
+        fail_on=fail_on,
+        observed=unseen is not None,
+        interrupted=interrupted,
+        known_file=known.file,
+        errors=tuple(errors),
+        driver_failures=tuple(driver_failures),
+        out_of_time=out_of_time,
+        limits=tuple(limits),
+        options=options,
+    )
+
+
+def _in_the_light_of(known: KnownFailures, row: Row, replays: Mapping[str, str]) -> Row:
+    listing = known.listing(row.finding, replays)
+    return replace(row, finding=listing.finding, listing=listing) if listing else row
+
+
+def _graver(one: Finding | None, other: Finding) -> Finding:
+    return other if one is None or _gravity(other) > _gravity(one) else one
+
+
+def _gravity(finding: Finding) -> int:
+    if finding.verdict is Verdict.ERROR:
+        return 2
+    return 1 if finding.verdict in BREACHES else 0
+
+
+def _row(clause: Clause, finding: Finding | None, reasons: Mapping[str, str]) -> Row:
+    if finding is not None:
+        return Row(clause, finding, was_run=True)
+    reason = reasons.get(clause.id, NOT_SELECTED)
+    unknown = Finding(clause.id, Verdict.NOT_TESTED, reason)
+    return Row(clause, unknown, was_run=False, was_selected=clause.id in reasons)

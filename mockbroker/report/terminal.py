@@ -1,0 +1,352 @@
+"""The report as lines for a terminal: pure, styled by name, free of control characters."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from mockbroker.contract.catalogue import CATALOGUE, clause
+from mockbroker.contract.clause import Clause, Level
+from mockbroker.contract.guidance import GUIDANCE
+from mockbroker.model.escaping import printable
+from mockbroker.report.finding import Finding, Verdict
+from mockbroker.report.kit_error import KitError
+from mockbroker.report.known_failures import Listing, Standing
+from mockbroker.report.next_steps import LOOK_AT_THE_DRIVER
+from mockbroker.report.report import Conclusion, Report, Row
+
+__all__ = ["Line", "encodable", "plain", "render", "story", "width_of"]
+
+_NARROWEST, _WIDEST = 80, 120
+_MARKS = {
+    Verdict.PASSED: ("✓", "green"),
+    Verdict.FAILED: ("✗", "red"),
+    Verdict.ADVICE: ("!", "yellow"),
+    Verdict.NOT_APPLICABLE: ("-", "faint"),
+    Verdict.NOT_TESTED: ("?", "purple"),
+    Verdict.KNOWN: ("k", "yellow"),
+    Verdict.STALE: ("s", "red"),
+    Verdict.HANG: ("H", "red"),
+    Verdict.CRASH: ("C", "red"),
+    Verdict.ERROR: ("E", "red"),
+}
+_STANDINGS = {
+    Standing.KNOWN: ("k", "yellow"),
+    Standing.STALE: ("s", "red"),
+    Standing.EXPIRED: ("✗", "red"),
+    Standing.NO_REASON: ("✗", "red"),
+    Standing.UNMATCHED: ("?", "purple"),
+}
+_STORIES = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH)
+_ASCII = str.maketrans({"✓": "+", "✗": "x", "→": ">", "·": "-", "…": "...", "“": '"', "”": '"'})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of text and the name of its style: a colour, ``bold``, ``faint`` or none."""
+
+    text: str = ""
+    style: str = ""
+
+
+def plain(text: str, encoding: str | None) -> str:
+    """Return the text as one line that the encoding can show and that no terminal obeys."""
+    return encodable(printable(text), encoding)
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    """Return the text as that encoding can show it."""
+    try:
+        text.encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return text.translate(_ASCII).encode("ascii", "replace").decode()
+    return text
+
+
+def width_of(columns: int) -> int:
+    """How wide a report should be on a terminal with so many columns."""
+    return max(_NARROWEST, min(columns, _WIDEST))
+
+
+def render(report: Report, width: int) -> Iterator[Line]:
+    """The whole report: the table, the stories of what is wrong, what was measured, the verdict."""
+    yield Line(
+        f"The contract · {report.client.target or 'client'} · profile {report.profile}", "bold"
+    )
+    yield from _table(report.rows, width)
+    for row in report.rows:
+        if row.verdict in _STORIES:
+            yield Line()
+            yield from (replace(line, text=f"  {line.text}") for line in story(row.finding))
+    yield from _known(report, width)
+    yield from _measured(report.measured)
+    yield from _limits(report.limits, width)
+    yield from _errors(report, width)
+    yield Line()
+    yield from _verdict(report, width)
+
+
+def _table(rows: Iterable[Row], width: int) -> Iterator[Line]:
+    unplayed: list[Row] = []
+    for chapter, members in groupby(rows, key=lambda row: row.clause.chapter):
+        played: list[Row] = []
+        for row in members:
+            (played if row.was_run else unplayed).append(row)
+        if played:
+            yield Line()
+            yield Line(f"  {chapter}", "bold")
+            for row in played:
+                yield from _row(row, width)
+    yield from _unplayed(unplayed, width)
+
+
+def _row(row: Row, width: int) -> Iterator[Line]:
+    mark, style = _MARKS[row.verdict]
+    name = row.clause.id.partition(".")[2] or row.clause.id
+    words = row.clause.title
+    if row.verdict is not Verdict.PASSED:
+        words = f"{row.verdict.value}: {row.finding.reason}"
+    head = f"    {mark} {row.clause.level.value:<8}  {name:<22}  "
+    room = width - len(head)
+    passed = row.verdict is Verdict.PASSED
+    shown = [textwrap.shorten(words, room, placeholder=" …")] if passed else _wrap(words, room)
+    for text in shown:
+        yield Line(head + text, style)
+        head = " " * len(head)
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
+def _unplayed(rows: Iterable[Row], width: int) -> Iterator[Line]:
+    for reason, members in groupby(
+        sorted(rows, key=lambda row: row.finding.reason), key=lambda row: row.finding.reason
+    ):
+        clauses = [row.clause for row in members]
+        yield Line()
+        yield Line(f"  ? NOT TESTED: {reason} ({len(clauses)})", "purple")
+        shown = ", ".join(_by_chapter(clauses))
+        yield from (Line(f"      {line}", "purple") for line in _wrap(shown, width - 6))
+
+
+def _by_chapter(clauses: Iterable[Clause]) -> Iterator[str]:
+    """The ids of these clauses, in catalogue order; a chapter that is all there by its name."""
+    for chapter, members in groupby(
+        sorted(clauses, key=CATALOGUE.index), key=lambda clause: clause.chapter
+    ):
+        ids = [member.id for member in members]
+        whole = len(ids) == sum(known.chapter == chapter for known in CATALOGUE)
+        yield from [f"{chapter}.*"] if whole and len(ids) > 1 else ids
+
+
+def story(finding: Finding) -> Iterator[Line]:
+    """What shows the verdict on one clause, as somebody needs it who never saw the kit."""
+    mark, style = _MARKS[finding.verdict]
+    known = clause(finding.clause_id)
+    yield Line(f"{mark} {known.id} ({known.level.value}): a client {known.title}", style)
+    sources = "; ".join(str(source) for source in known.sources)
+    is_error = finding.verdict is Verdict.ERROR
+    for label, text in (
+        ("found", finding.reason),
+        ("source", sources),
+        ("error" if is_error else "story", finding.example),
+        ("traffic", "\n".join(finding.exchanges)),
+        ("try", finding.curl),
+        ("mend", "" if is_error else GUIDANCE[known.id].mend),
+    ):
+        yield from _labelled(label, text)
+
+
+def _labelled(label: str, text: str) -> Iterator[Line]:
+    for number, line in enumerate(textwrap.dedent(text).splitlines()):
+        shown = label if number == 0 else ""
+        yield Line(f"    {shown:<8} {line}", "faint" if label == "traffic" else "")
+
+
+def _errors(report: Report, width: int) -> Iterator[Line]:
+    """What went wrong in the kit, each error once, with all the clauses that it cost."""
+    by_error: dict[KitError, list[Clause]] = {error: [] for error in report.errors}
+    for row in report.rows:
+        if row.verdict is Verdict.ERROR:
+            error = KitError(row.finding.reason, row.finding.example)
+            by_error.setdefault(error, []).append(row.clause)
+    if not by_error:
+        return
+    yield Line()
+    yield Line("  ERRORS OF THE KIT: they say nothing about the client", "red")
+    for error, clauses in by_error.items():
+        yield Line()
+        yield from (Line(f"    {line}", "red") for line in _wrap(f"E {error.reason}", width - 4))
+        if clauses:
+            shown = f"clauses ({len(clauses)}): {', '.join(_by_chapter(clauses))}"
+            yield from (Line(f"      {line}") for line in _wrap(shown, width - 6))
+        yield from (Line(f"      {line}") for line in error.traceback.splitlines())
+
+
+def _known(report: Report, width: int) -> Iterator[Line]:
+    """What became of the known failures, as far as their clauses' rows do not say it."""
+    if not report.listings:
+        return
+    standings = [listing.standing for listing in report.listings]
+    counts = (f"{standings.count(s)} {s.value}" for s in Standing if s in standings)
+    yield Line()
+    yield Line(f"  Known failures, by {Path(report.known_file).name}: {', '.join(counts)}", "bold")
+    for listing in report.listings:
+        mark, style = _STANDINGS[listing.standing]
+        head = f"{mark} {listing.standing.value:<9}  {listing.failure.clause_id}"
+        words = "; ".join(filter(None, (_becomes(listing), listing.note)))
+        shown = textwrap.wrap(
+            f"{head}: {words}" if words else "",
+            width,
+            initial_indent="    ",
+            subsequent_indent=" " * 17,
+            break_on_hyphens=False,
+        )
+        yield from (Line(text, style) for text in shown)
+
+
+def _becomes(listing: Listing) -> str:
+    """What the reader has to know of an entry beyond its standing."""
+    if listing.standing is Standing.STALE:
+        return "passes; remove its entry"
+    if listing.standing is Standing.EXPIRED:
+        return f"on {listing.failure.expires}; mend it, or give it another date"
+    if listing.standing is Standing.NO_REASON:
+        return f"replace {listing.failure.reason!r} by the reason why this may fail"
+    if listing.standing is Standing.UNMATCHED:
+        return f"{listing.found.verdict.value}, {listing.found.reason}"
+    return ""
+
+
+def _measured(facts: Any) -> Iterator[Line]:
+    shown = [text for text in (_fact(name, value) for name, value in facts.items()) if text]
+    if shown:
+        yield Line()
+        yield Line("  Measured: " + " · ".join(shown))
+
+
+def _limits(limits: Iterable[str], width: int) -> Iterator[Line]:
+    for limit in limits:
+        yield Line()
+        lines = textwrap.wrap(f"Limit of this run: {limit}", width - 4, subsequent_indent="  ")
+        yield from (Line(f"  {line}", "yellow") for line in lines)
+
+
+def _fact(name: str, value: Any) -> str:
+    if name == "leeway_at_once_seconds":
+        return ""  # the same, measured in another way
+    if name == "leeway_seconds":
+        low, high = value
+        return f"leeway {low:g} s" if low == high else f"leeway {low:g} to {high:g} s"
+    return f"{name.replace('_', ' ')} {value}"
+
+
+_BECAUSE = {
+    Conclusion.FAILED: "because of",
+    Conclusion.INTERRUPTED: "failed or blocked so far:",
+    Conclusion.KIT_FAILED: "failed or blocked beside that:",
+}
+
+
+def _verdict(report: Report, width: int) -> Iterator[Line]:
+    mark, words, style = _headline(report)
+    counts = ", ".join(
+        f"{report.count(verdict)} {verdict.value}" for verdict in Verdict if report.count(verdict)
+    )
+    yield Line(f"  {mark} {words}: {counts}", style)
+    if report.driver_failures:
+        yield from (Line(f"    {each}", "purple") for each in report.driver_failures)
+    reservation = _reservation(report)
+    if reservation:
+        yield from (Line(f"    {line}", style) for line in _wrap(reservation, width - 4))
+    causes = ", ".join(_causes(report))
+    because = _BECAUSE.get(report.conclusion)
+    if causes and because:
+        lines = textwrap.wrap(
+            f"{because} {causes}",
+            width - 6,
+            break_on_hyphens=False,
+            subsequent_indent="  ",
+        )
+        yield from (Line(f"    {line}", "red") for line in lines)
+    yield from (Line(f"  {text}") for text in _next_steps(report))
+
+
+_HEADLINES = {
+    Conclusion.INTERRUPTED: ("?", "INTERRUPTED, a partial report", "purple"),
+    Conclusion.KIT_FAILED: ("E", "THE KIT FAILED, no verdict on the client", "red"),
+    Conclusion.DRIVER_FAILED: ("?", "THE DRIVER FAILED", "purple"),
+    Conclusion.NOTHING_TESTED: ("?", "NOTHING WAS TESTED", "purple"),
+    Conclusion.FAILED: ("✗", "DOES NOT CONFORM at level {level}", "red"),
+    Conclusion.OUT_OF_TIME: ("?", "OUT OF TIME, a partial report", "purple"),
+    Conclusion.NO_VIOLATION_SEEN: ("✓", "no violation seen; {left_out} not exercised", "green"),
+    Conclusion.NOTHING_FAILED: ("✓", "NOTHING FAILED at level {level}{known}", "green"),
+    Conclusion.CONFORMS: ("✓", "CONFORMS at level {level}{known}", "green"),
+}
+
+
+def _headline(report: Report) -> tuple[str, str, str]:
+    """The mark, the verdict in a few words, and the style of both."""
+    mark, words, style = _HEADLINES[report.conclusion]
+    filled = words.format(
+        level=report.fail_on.value,
+        known=", known failures aside" if report.count(Verdict.KNOWN) else "",
+        left_out=_clauses(len(report.left_out)),
+    )
+    return mark, filled, style
+
+
+def _reservation(report: Report) -> str:
+    """What a partial run does not say, in a sentence; empty if the run was whole."""
+    left_out = report.left_out
+    if report.observed or not left_out:
+        return ""
+    selected = [row for row in report.rows if row.was_selected]
+    unselected = len(report.rows) - len(selected)
+    unreached = len(left_out) - unselected
+    parts = [f"{_clauses(report.count(Verdict.PASSED))} passed of {len(selected)} selected"]
+    parts += [f"{unselected} not selected"] if unselected else []
+    parts += [f"{unreached} not reached"] if unreached else []
+    return f"{'; '.join(parts)}: a partial run does not say whether the client conforms"
+
+
+def _clauses(count: int) -> str:
+    return "1 clause" if count == 1 else f"{count} clauses"
+
+
+def _causes(report: Report) -> Iterator[str]:
+    """The clauses for which a client does not conform, but for those that others block."""
+    rows = (*report.failures, *report.blocked)
+    named = {row.clause.id for row in rows}
+    yield from (row.clause.id for row in rows if row.blocker not in named - {row.clause.id})
+
+
+def _next_steps(report: Report) -> Iterator[str]:
+    first = report.failures[0].clause.id if report.failures else ""
+    if report.conclusion is Conclusion.KIT_FAILED:
+        yield "  Next: report the errors above to the authors of mockbroker, with the traceback"
+    elif report.driver_failures:
+        yield f"  Next: {LOOK_AT_THE_DRIVER}"
+    elif first and report.failures[0].verdict is Verdict.STALE:
+        yield f"  Next: {first} is mended; remove its entry from {Path(report.known_file).name}"
+    elif first:
+        then = (
+            "audit again"
+            if report.observed
+            else f"check it alone with {report.options}only {first}"
+        )
+        yield f"  Next: mend {first}, then {then}"
+    elif report.interrupted:
+        return
+    elif report.out_of_time:
+        yield f"  Next: the run was out of time; give it more with {report.options}budget"
+    elif report.blocked:
+        yield "  Next: a clause that was blocked says by what; that comes first"
+    elif report.count(Verdict.ADVICE):
+        level = Level.PRACTICE.value.lower()
+        yield f"  Next: look at the advice; {report.options}fail-on {level} makes it binding"

@@ -1,0 +1,1 @@
+"""The HTTP surface: the Flask application, the listener that runs it, and certificates."""

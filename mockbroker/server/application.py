@@ -1,0 +1,118 @@
+"""The Flask app: it finds the broker that a path belongs to and hands the request over."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, cast
+
+import flask
+from werkzeug.exceptions import HTTPException
+
+from mockbroker.broker.answers import Reply
+from mockbroker.model.messages import Headers, Request
+
+if TYPE_CHECKING:
+    from mockbroker.broker.broker import Broker
+
+__all__ = ["ORIGIN_KEY", "REPLY_KEY", "REQUEST_KEY", "Mounts", "create_app"]
+
+REQUEST_KEY, ORIGIN_KEY, REPLY_KEY = "mockbroker.request", "mockbroker.origin", "mockbroker.reply"
+"""Keys of the WSGI environment: the request as it came and the server's origin (from the
+server), and the reply that says how to send the answer (for the server)."""
+
+BODY_LIMIT_BYTES = 1024 * 1024
+
+
+class Mounts(MutableMapping[str, "Broker"]):
+    """Which broker answers below which path prefix; safe to use from many threads.
+
+    A prefix is empty or begins with a slash and does not end with one.
+    """
+
+    def __init__(self) -> None:
+        self._brokers: dict[str, Broker] = {}
+        self._lock = threading.Lock()
+
+    def resolve(self, path: str) -> Broker | None:
+        """The broker with the longest prefix that the path lies below, or None."""
+        with self._lock:
+            first = "/" + path.lstrip("/").partition("/")[0]
+            broker = self._brokers.get(first)
+            if broker is not None:
+                return broker
+            fitting = [p for p in self._brokers if path == p or path.startswith(p + "/")]
+            return self._brokers[max(fitting, key=len)] if fitting else None
+
+    def __getitem__(self, prefix: str) -> Broker:
+        with self._lock:
+            return self._brokers[prefix]
+
+    def __setitem__(self, prefix: str, broker: Broker) -> None:
+        if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
+            raise ValueError(f"prefix {prefix!r} must be empty, or begin and not end with a slash")
+        with self._lock:
+            self._brokers[prefix] = broker
+
+    def __delitem__(self, prefix: str) -> None:
+        with self._lock:
+            del self._brokers[prefix]
+
+    def __iter__(self) -> Iterator[str]:
+        with self._lock:
+            return iter(tuple(self._brokers))
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._brokers)
+
+
+def create_app(mounts: Mounts) -> flask.Flask:
+    """The WSGI application that serves every broker in ``mounts``, also later ones."""
+    app = flask.Flask("mockbroker", static_folder=None)
+    app.url_map.merge_slashes = False  # a redirect would hide what the client asked for
+    app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT_BYTES
+    app.before_request(lambda: _answer_for_broker(mounts))
+    app.register_error_handler(HTTPException, _say_http_error)
+    app.register_error_handler(Exception, _say_internal_error)
+    return app
+
+
+def _answer_for_broker(mounts: Mounts) -> flask.Response:
+    environ = flask.request.environ
+    request = environ.get(REQUEST_KEY) or _rebuild(environ)
+    broker = mounts.resolve(request.path)
+    if broker is None:
+        return _say(404, "no broker is mounted at that path; this server carries others")
+    origin = environ.get(ORIGIN_KEY) or flask.request.host_url.rstrip("/")
+    reply: Reply = broker.handle(request, origin)
+    environ[REPLY_KEY] = reply
+    response = reply.response
+    answer = flask.Response(response.body, response.status, list(response.headers))
+    if response.headers.get("Content-Type") is None:
+        del answer.headers["Content-Type"]  # Flask has put in a default
+    return answer
+
+
+def _rebuild(environ: Mapping[str, Any]) -> Request:
+    """The request as far as a plain WSGI server tells of it: repeated headers are merged."""
+    query = environ.get("QUERY_STRING", "")
+    target = environ.get("REQUEST_URI") or flask.request.path + (f"?{query}" if query else "")
+    body = flask.request.get_data()
+    return Request(flask.request.method, target, Headers.of(flask.request.headers), body)
+
+
+def _say(status: int, message: str) -> flask.Response:
+    response = flask.jsonify({"error": True, "message": message})
+    response.status_code = status
+    return response
+
+
+def _say_http_error(error: Exception) -> flask.Response:
+    http_error = cast("HTTPException", error)
+    return _say(http_error.code or 500, f"{http_error.name}: {http_error.description}")
+
+
+def _say_internal_error(error: Exception) -> flask.Response:
+    flask.current_app.logger.error("the broker itself failed", exc_info=error)
+    return _say(500, f"the broker itself failed ({type(error).__name__}); its log says more")

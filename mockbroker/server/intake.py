@@ -1,0 +1,262 @@
+"""Reading requests from a connection, in bounded memory and bounded processor time.
+
+The parser is h11. Two of its regular expressions take quadratic time on long runs of blanks, and
+a chunk costs as much as a small request, so that this module looks at the bytes first: h11 sees
+a head only once it is complete and within the limits, and a chunked body in small pieces.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable
+from typing import Union
+
+import h11
+
+from mockbroker.broker.clock import real_seconds
+from mockbroker.model.messages import Headers, Request
+from mockbroker.server.application import BODY_LIMIT_BYTES
+from mockbroker.server.pool import Phase
+
+__all__ = ["Refused", "RequestReader"]
+
+HEADER_LIMIT_BYTES = 64 * 1024
+HEADER_LINE_LIMIT = 100
+BLANK_LIMIT = 128
+"""How many blanks may follow each other in a head, or in the framing of a chunked body."""
+FRAMING_LIMIT_BYTES = 64 * 1024
+"""How much of a chunked body may be anything but data: sizes, extensions, line ends, trailers."""
+PIECE_BYTES = 256
+"""How much of a chunked body h11 sees at a time: no line of its framing can be much longer."""
+REQUEST_LIMIT_SECONDS = 30.0
+IDLE_LIMIT_SECONDS = 120.0
+RECEIVE_BYTES = 64 * 1024
+
+_HEAD_END = re.compile(rb"\n\r?\n")
+_MANY_BLANKS = re.compile(rb"[ \t]{%d}" % (BLANK_LIMIT + 1))
+_ABSOLUTE_FORM = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+_TLS_HELLO = b"\x16\x03"
+_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+# in words of our own, because those of the parser quote the request, secrets included
+_MALFORMED = "the request is no HTTP that can be read"
+_UNREADABLE = {
+    431: f"the head of the request is longer than {HEADER_LIMIT_BYTES} bytes",
+    501: "the request has a Transfer-Encoding other than chunked",
+}
+
+_BodyEvent = Union[h11.Data, h11.EndOfMessage]
+
+
+class Refused(Exception):  # noqa: N818 - how a bad request ends; never leaves the package
+    """A request that reaches no broker; the message quotes nothing of it.
+
+    ``status`` and ``headers`` are those of the response that says so.
+    """
+
+    def __init__(self, status: int, message: str, *headers: tuple[str, str]) -> None:
+        self.status = status
+        self.headers = headers
+        super().__init__(message)
+
+
+class RequestReader:
+    """Reads the requests of one connection, one after the other, in one thread.
+
+    ``on_phase`` is called when the connection begins to wait for a request, and when the first
+    byte of one has come. ``parser`` is the h11 connection that read the latest request.
+    """
+
+    def __init__(self, sock: socket.socket, on_phase: Callable[[Phase], None]) -> None:
+        self.parser = _parser()
+        self._sock = sock
+        self._on_phase = on_phase
+        self._head = bytearray()
+        self._unread = b""  # received, and not given to the parser yet
+        self._deadline: float | None = None
+
+    @property
+    def is_head_request(self) -> bool:
+        """Whether the request, readable or not, begins as a HEAD request does."""
+        return self._head.startswith(b"HEAD ")
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether bytes came after the latest request."""
+        return bool(self._unread or self.parser.trailing_data[0])
+
+    def next_request(self) -> Request | None:
+        """Wait for the next request and return it, or None if the peer has closed the connection.
+
+        Raises Refused if it cannot be read, is too long or takes too long, OSError if the
+        connection breaks or stays idle for too long.
+        """
+        self._unread = self.parser.trailing_data[0] + self._unread
+        self.parser = _parser()
+        self._deadline = None
+        if not self._read_head():
+            return None
+        try:
+            return self._parse()
+        except h11.RemoteProtocolError as error:
+            status = error.error_status_hint
+            raise Refused(status, _UNREADABLE.get(status, _MALFORMED)) from None
+
+    # The head
+
+    def _read_head(self) -> bool:
+        """Read on until the head is complete; False if the peer closes before it begins."""
+        self._head = bytearray()
+        received, self._unread = self._unread, b""
+        while True:
+            searched = max(0, len(self._head) - 2)
+            self._head += received
+            if not searched:
+                _strip_line_ends(self._head)
+            if end := _HEAD_END.search(self._head, searched):
+                self._unread = bytes(self._head[end.end() :])
+                del self._head[end.end() :]
+                _check_head(self._head)
+                return True
+            if len(self._head) > HEADER_LIMIT_BYTES:
+                raise Refused(431, _UNREADABLE[431])
+            received = self._receive()
+            if not received:
+                if self._head:
+                    raise Refused(400, "the connection ended in the middle of a request")
+                return False
+
+    def _parse(self) -> Request:
+        self.parser.receive_data(bytes(self._head))
+        head = self.parser.next_event()
+        if not isinstance(head, h11.Request):  # pragma: no cover - the head was complete
+            raise Refused(400, _MALFORMED)
+        fields = head.headers.raw_items()
+        named = {name.lower(): value for name, value in fields}
+        method, target = head.method.decode("latin-1"), head.target.decode("latin-1")
+        target = _origin_form(method, target)
+        if {b"transfer-encoding", b"content-length"} <= named.keys():
+            # RFC 9112, 6.3: "ought to be handled as an error"
+            raise Refused(400, "there are both a Transfer-Encoding and a Content-Length")
+        if int(named.get(b"content-length", b"0")) > BODY_LIMIT_BYTES:
+            raise _too_long()  # before any of it comes
+        if self.parser.they_are_waiting_for_100_continue:
+            go_on = h11.InformationalResponse(status_code=100, headers=[])
+            self._sock.sendall(self.parser.send(go_on) or b"")
+        headers = Headers.of((n.decode("latin-1"), v.decode("latin-1")) for n, v in fields)
+        is_chunked = b"transfer-encoding" in named
+        body = self._read_chunked() if is_chunked else self._read_plain(named)
+        return Request(method, target, headers, body)
+
+    # The body
+
+    def _read_plain(self, named: dict[bytes, bytes]) -> bytes:
+        length, body = int(named.get(b"content-length", b"0")), bytearray()
+        while isinstance(event := self._next_event(length - len(body)), h11.Data):
+            body += event.data
+        return bytes(body)
+
+    def _read_chunked(self) -> bytes:
+        body, given_bytes = bytearray(), 0
+        while True:
+            event = self.parser.next_event()
+            if isinstance(event, h11.Data):
+                body += event.data
+            elif isinstance(event, h11.EndOfMessage):
+                return bytes(body)
+            else:
+                # h11 hands data out as it comes: what it keeps is a line of the framing
+                framing = self.parser.trailing_data[0]
+                if _MANY_BLANKS.search(framing, max(0, len(framing) - PIECE_BYTES - BLANK_LIMIT)):
+                    raise _too_blank()
+                given_bytes += self._give(PIECE_BYTES)
+            if len(body) > BODY_LIMIT_BYTES:
+                raise _too_long()
+            if given_bytes - len(body) > FRAMING_LIMIT_BYTES + PIECE_BYTES:
+                text = f"the framing of the chunked body is longer than {FRAMING_LIMIT_BYTES} bytes"
+                raise Refused(413, text)
+
+    def _next_event(self, limit_bytes: int) -> _BodyEvent:
+        while (event := self.parser.next_event()) is h11.NEED_DATA:
+            self._give(limit_bytes)
+        return event  # type: ignore[return-value]  # within a body there is nothing else
+
+    def _give(self, limit_bytes: int) -> int:
+        """Give the parser bytes, no more than so many, and return how many; 0 at the end."""
+        received = self._unread or self._receive()
+        piece, self._unread = received[:limit_bytes], received[limit_bytes:]
+        self.parser.receive_data(piece)
+        return len(piece)
+
+    # The socket
+
+    def _receive(self) -> bytes:
+        if self._deadline is None and not self._head:
+            return self._await_request()
+        if self._deadline is None:  # a part of the request came with the one before
+            self._begin()
+        remaining = (self._deadline or 0.0) - real_seconds()
+        if remaining <= 0:
+            raise _too_slow()
+        self._sock.settimeout(remaining)
+        try:
+            return self._sock.recv(RECEIVE_BYTES)
+        except TimeoutError:
+            raise _too_slow() from None
+
+    def _await_request(self) -> bytes:
+        self._sock.settimeout(IDLE_LIMIT_SECONDS)
+        self._on_phase(Phase.IDLE)
+        data = self._sock.recv(RECEIVE_BYTES)
+        if data.startswith(_TLS_HELLO):
+            raise Refused(400, "this is TLS, and the port speaks plain HTTP: write http://")
+        self._begin()
+        return data
+
+    def _begin(self) -> None:
+        self._on_phase(Phase.READING)
+        self._deadline = real_seconds() + REQUEST_LIMIT_SECONDS
+
+
+def _parser() -> h11.Connection:
+    return h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_LIMIT_BYTES)
+
+
+def _strip_line_ends(head: bytearray) -> None:
+    # RFC 9112, 2.2: "SHOULD ignore at least one empty line (CRLF) received prior to the
+    # request-line"; old clients send one after a body
+    del head[: len(head) - len(head.lstrip(b"\r\n"))]
+
+
+def _check_head(head: bytearray) -> None:
+    """Raise Refused if it would cost h11 too much to read."""
+    if len(head) > HEADER_LIMIT_BYTES:
+        raise Refused(431, _UNREADABLE[431])
+    if head.count(b"\n") - 2 > HEADER_LINE_LIMIT:  # the request line, and the blank one
+        raise Refused(431, f"more than {HEADER_LINE_LIMIT} header fields")
+    if _MANY_BLANKS.search(head):
+        raise _too_blank()
+
+
+def _origin_form(method: str, target: str) -> str:
+    """The target without scheme and authority, which a client may send (RFC 9112, 3.2.2)."""
+    if method == "CONNECT":
+        raise Refused(405, "CONNECT is for proxies, and this is none", ("Allow", _METHODS))
+    if absolute := _ABSOLUTE_FORM.match(target):
+        target = target[absolute.end() :]
+        return target if target.startswith("/") else f"/{target}"
+    if not target.startswith("/"):
+        raise Refused(400, "the request target is invalid; it begins with / or http://")
+    return target
+
+
+def _too_long() -> Refused:
+    return Refused(413, f"the body is longer than {BODY_LIMIT_BYTES} bytes")
+
+
+def _too_blank() -> Refused:
+    return Refused(400, f"more than {BLANK_LIMIT} blanks follow each other in a header field")
+
+
+def _too_slow() -> Refused:
+    return Refused(408, f"the request was not complete after {REQUEST_LIMIT_SECONDS:g} s")

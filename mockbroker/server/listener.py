@@ -1,0 +1,208 @@
+"""The server: it runs brokers on a port, in a thread or in the foreground.
+
+A thread for each connection, bounded: a half-open or dripping connection holds up nobody but
+itself, a fault can reach the socket, and no timer lives by a clock that a test may freeze.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from mockbroker.server.acceptor import Acceptor
+from mockbroker.server.application import Mounts, create_app
+from mockbroker.server.certificates import ServerCertificate
+from mockbroker.server.pool import ConnectionPool, Phase
+from mockbroker.server.wire import Connection
+
+if TYPE_CHECKING:
+    from mockbroker.broker.broker import Broker
+
+__all__ = ["Server"]
+
+BACKLOG = 128
+CONNECTION_LIMIT = 256
+HANDSHAKE_LIMIT_SECONDS = 10.0
+STOP_LIMIT_SECONDS = 5.0
+
+
+def _ignore(_: str) -> None:
+    """Nobody wants to know."""
+
+
+class Server:
+    """An HTTP server for one broker or many.
+
+    It listens as soon as it is made; port 0 takes a free one. With a ``tls`` certificate it
+    speaks HTTPS only. ``on_refused`` is told in a sentence of whatever came that is no HTTP, or
+    too much of it, and so reached no broker. Raises OSError if the address cannot be had.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        tls: ServerCertificate | None = None,
+        on_refused: Callable[[str], None] = _ignore,
+    ) -> None:
+        self._tls = tls
+        self._on_refused = on_refused
+        self._pool = ConnectionPool(self._serve, CONNECTION_LIMIT)
+        self._listener = _listen(host, port)
+        try:
+            self._acceptor = Acceptor(self._listener, self._take, self._pool)
+        except OSError:
+            self._listener.close()
+            raise
+        self.port: int = self._listener.getsockname()[1]
+        self.origin = f"{'https' if tls else 'http'}://{_visible(host)}:{self.port}"
+        self.mounts = Mounts()
+        self._app = create_app(self.mounts)
+        self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
+        self._stop_lock = threading.Lock()
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether only programs on this machine can reach the server."""
+        address = ipaddress.ip_address(self._listener.getsockname()[0].partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None)
+        return bool((mapped or address).is_loopback)
+
+    @property
+    def shortages(self) -> int:
+        """How many connections met with a shortage of descriptors or memory so far."""
+        return self._acceptor.shortages
+
+    def mount(self, broker: Broker, prefix: str = "") -> None:
+        """Serve a broker below a prefix, "" or like "/x7f3", and tell it its URLs.
+
+        Raises ValueError if the prefix is malformed or taken.
+        """
+        if prefix in self.mounts:
+            raise ValueError(f"a broker is mounted at prefix {prefix!r} already")
+        self.mounts[prefix] = broker
+        broker.mounted_at(self.origin, prefix, self._tls.ca_file if self._tls else None)
+
+    def unmount(self, prefix: str = "") -> None:
+        """Serve the broker at that prefix no longer. Raises KeyError if there is none."""
+        self.mounts.pop(prefix).unmounted()
+
+    def start(self) -> None:
+        """Serve in a thread of its own."""
+        self._thread = threading.Thread(
+            target=self._acceptor.run, name="mockbroker-accept", daemon=True
+        )
+        self._thread.start()
+
+    def serve_forever(self) -> None:
+        """Serve in this thread until `interrupt` or `stop` is called."""
+        try:
+            self._acceptor.run()
+        finally:
+            self.stop()
+
+    def interrupt(self) -> None:
+        """Make `serve_forever` return soon; takes no lock, so that a signal handler may call it."""
+        self._acceptor.interrupt()
+
+    def stop(self) -> None:
+        """Stop listening, end every answer under way and close every connection.
+
+        Calling it again does nothing.
+        """
+        with self._stop_lock:
+            if self._stopped.is_set():
+                return
+            self._stopped.set()
+        self.interrupt()
+        for prefix in self.mounts:
+            with contextlib.suppress(KeyError):
+                self.unmount(prefix)
+        if self._thread is not None:
+            self._thread.join(STOP_LIMIT_SECONDS)
+        self._listener.close()
+        self._pool.stop()
+        self._acceptor.close()
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _take(self, sock: socket.socket) -> None:
+        if self._tls is not None:
+            try:
+                sock = self._tls.context.wrap_socket(
+                    sock, server_side=True, do_handshake_on_connect=False
+                )
+            except OSError:  # the peer has gone already
+                sock.close()
+                return
+        self._pool.take(sock)
+
+    def _serve(self, sock: socket.socket) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if isinstance(sock, ssl.SSLSocket):
+            self._shake_hands(sock)
+        on_phase = partial(self._pool.note_phase, sock)
+        Connection(sock, self._app, self.origin, on_phase, self._on_refused).serve()
+
+    def _shake_hands(self, sock: ssl.SSLSocket) -> None:
+        self._pool.note_phase(sock, Phase.IDLE)  # whoever says nothing asks for nothing
+        sock.settimeout(HANDSHAKE_LIMIT_SECONDS)
+        try:
+            sock.do_handshake()
+        except ssl.SSLEOFError:
+            raise  # the peer went away: nothing was asked
+        except ssl.SSLError as error:
+            self._on_refused(_why_no_tls(error))
+            raise
+
+
+def _why_no_tls(error: ssl.SSLError) -> str:
+    reason = error.reason or "no reason given"
+    if reason == "HTTP_REQUEST":
+        return "the client speaks plain HTTP, and this port speaks TLS: write https://"
+    if "UNKNOWN_CA" in reason or "CERTIFICATE" in reason:
+        return f"the client does not trust the certificate ({reason}): give it the CA"
+    return f"no TLS connection came about ({reason})"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, proto, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, proto)
+    try:
+        if sys.platform != "win32":  # there it would let two servers share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)  # noqa: FBT003 - its one argument
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _visible(host: str) -> str:
+    """The host as a URL names it; a wildcard address is reached by the loopback one."""
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{host}]" if ":" in host else host

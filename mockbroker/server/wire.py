@@ -1,0 +1,224 @@
+"""One HTTP connection: its requests go to the app, its replies to bytes, faults included."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import socket
+import ssl
+import struct
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from http.client import responses
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+import h11
+
+from mockbroker.broker.answers import NO_STORE, Reply, error_description, json_response
+from mockbroker.broker.clock import real_seconds
+from mockbroker.broker.faults import Manner
+from mockbroker.model.messages import Headers, Request, Response
+from mockbroker.server.application import ORIGIN_KEY, REPLY_KEY, REQUEST_KEY
+from mockbroker.server.intake import Refused, RequestReader
+from mockbroker.server.pool import Phase
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+__all__ = ["Connection"]
+
+SEND_LIMIT_SECONDS = 30.0
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 16 * 1024 * 1024
+DRIP_PIECES = 20
+BODILESS = {204, 304}
+ABORT = struct.pack("ii", 1, 0)
+"""SO_LINGER on and 0 s: closing sends RST."""
+
+
+class Connection:
+    """A connection served by one thread from its first byte to its last.
+
+    ``on_phase`` is called with what the connection does from now on, ``on_refused`` with why
+    something cannot be read as a request.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        app: WSGIApplication,
+        origin: str,
+        on_phase: Callable[[Phase], None],
+        on_refused: Callable[[str], None],
+    ) -> None:
+        self._sock = sock
+        self._app = app
+        self._origin = origin
+        self._on_phase = on_phase
+        self._on_refused = on_refused
+        self._reader = RequestReader(sock, on_phase)
+
+    def serve(self) -> None:
+        """Answer requests until one side closes the connection."""
+        with contextlib.suppress(OSError):
+            while self._serve_one():
+                pass
+
+    def _serve_one(self) -> bool:
+        try:
+            request = self._reader.next_request()
+        except Refused as refused:
+            self._refuse(refused)
+            return False
+        if request is None:
+            return False
+        self._on_phase(Phase.ANSWERING)
+        self._deliver(request, self._ask_app(request))
+        parser = self._reader.parser
+        if parser.our_state is h11.DONE and parser.their_state is h11.DONE:
+            return True
+        if self._has_unread():
+            self._linger()
+        return False
+
+    # Asking the app
+
+    def _ask_app(self, request: Request) -> Reply:
+        environ = self._environ(request)
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _exc_info: object = None
+        ) -> Callable[[bytes], object]:
+            started.append((status, headers))
+            return io.BytesIO().write
+
+        result: Iterable[bytes] = self._app(environ, start_response)
+        body = b"".join(result)
+        if hasattr(result, "close"):
+            result.close()
+        status, headers = started[-1]
+        response = Response(int(status[:3]), Headers.of(headers), body)
+        reply: Reply = environ.get(REPLY_KEY) or Reply(response=response)
+        return replace(reply, response=response)
+
+    def _environ(self, request: Request) -> dict[str, Any]:
+        scheme, _, authority = self._origin.partition("://")
+        name, _, port = authority.rpartition(":")
+        return {
+            "REQUEST_METHOD": request.method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote_to_bytes(request.path).decode("latin-1"),
+            "QUERY_STRING": request.query,
+            "REQUEST_URI": request.target,
+            "SERVER_NAME": name,
+            "SERVER_PORT": port,
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_HOST": request.headers.get("Host") or authority,
+            "CONTENT_TYPE": request.headers.get("Content-Type") or "",
+            "CONTENT_LENGTH": str(len(request.body)),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": scheme,
+            "wsgi.input": io.BytesIO(request.body),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+            REQUEST_KEY: request,
+            ORIGIN_KEY: self._origin,
+        }
+
+    # Answering
+
+    def _deliver(self, request: Request, reply: Reply) -> None:
+        self._sock.settimeout(SEND_LIMIT_SECONDS)
+        if reply.delay_seconds:
+            reply.released.wait(reply.delay_seconds)
+        if reply.manner is Manner.STALL:
+            reply.released.wait(reply.spread_seconds)
+            raise ConnectionAbortedError
+        if reply.manner is Manner.RESET:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+            raise ConnectionAbortedError
+        self._write(self._reader.parser, request.method, reply)
+
+    def _write(self, parser: h11.Connection, method: str, reply: Reply) -> None:
+        response = reply.response
+        has_body = method != "HEAD" and response.status not in BODILESS
+        body = response.body if has_body else b""
+        data = parser.send(_head(response)) or b""
+        if reply.manner is Manner.CUT_SHORT:
+            self._sock.sendall(data + body[: len(body) // 2])
+            raise ConnectionAbortedError
+        data += parser.send(h11.Data(data=body)) or b"" if body else b""
+        data += parser.send(h11.EndOfMessage()) or b""
+        if reply.manner is Manner.DRIP:
+            self._drip(data, reply)
+        else:
+            # from here on only the peer can hold the connection up
+            self._on_phase(Phase.SENDING)
+            self._sock.sendall(data)
+
+    def _drip(self, data: bytes, reply: Reply) -> None:
+        size = max(1, math.ceil(len(data) / DRIP_PIECES))
+        for start in range(0, len(data), size):
+            if start:
+                reply.released.wait(reply.spread_seconds / DRIP_PIECES)
+            self._sock.sendall(data[start : start + size])
+
+    def _refuse(self, refused: Refused) -> None:
+        """Answer what is no HTTP, or too much of it, and hang up."""
+        self._on_refused(f"{refused.status}: {refused}")
+        description = error_description(str(refused))
+        members = {"error": "invalid_request", "error_description": description}
+        fields = (*NO_STORE, *refused.headers, ("Connection", "close"))
+        response = json_response(refused.status, members, *fields)
+        length = ("Content-Length", str(len(response.body)))
+        response = replace(response, headers=Headers((*response.headers, length)))
+        method = "HEAD" if self._reader.is_head_request else "POST"
+        self._sock.settimeout(SEND_LIMIT_SECONDS)
+        self._write(_parser_after(method), method, Reply(response=response))
+        self._linger()
+
+    def _has_unread(self) -> bool:
+        if self._reader.has_unread:
+            return True
+        self._sock.settimeout(0)
+        try:
+            return bool(self._sock.recv(1))
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+
+    def _linger(self) -> None:
+        """Read on for a moment: closing with bytes unread would reset what was just sent."""
+        self._sock.shutdown(socket.SHUT_WR)
+        until, unread = real_seconds() + LINGER_SECONDS, LINGER_BYTES
+        while unread > 0 and (remaining := until - real_seconds()) > 0:
+            self._sock.settimeout(remaining)
+            data = self._sock.recv(65536)
+            if not data:
+                return
+            unread -= len(data)
+
+
+def _parser_after(method: str) -> h11.Connection:
+    """A parser that has read a request by that method and is to send the response.
+
+    The one that failed does not know by which method it was asked.
+    """
+    parser = h11.Connection(h11.SERVER)
+    parser.receive_data(f"{method} / HTTP/1.1\r\nHost: broker\r\n\r\n".encode())
+    parser.next_event()
+    return parser
+
+
+def _head(response: Response) -> h11.Response:
+    fields = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in response.headers]
+    return h11.Response(
+        status_code=response.status,
+        headers=fields,
+        reason=responses.get(response.status, "").encode(),
+    )

@@ -1,1 +1,0 @@
-"""The specification: clauses, messages and judges as pure values and functions."""

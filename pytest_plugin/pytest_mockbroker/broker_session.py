@@ -1,0 +1,131 @@
+"""The broker behind ``auth_broker``: one server for the session, clean for each test."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pytest
+
+from mockbroker.broker.broker import Broker
+from mockbroker.broker.profiles import ConfigError, profile_named
+from mockbroker.model.masking import describe
+from mockbroker.server.certificates import throw_away_certificate
+from mockbroker.server.listener import Server
+
+__all__ = ["BrokerSession", "traffic_of"]
+
+_SETTINGS = frozenset({"expires_in", "profile", "strict", "tls"})
+
+
+class BrokerSession:
+    """A server that runs for the session and carries one broker after another.
+
+    A test whose marker asks for TLS gets another server, which then runs on for the next one.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._plain = Broker()
+        self._servers = contextlib.ExitStack()
+
+    def __enter__(self) -> BrokerSession:
+        self._server = self._servers.enter_context(Server())
+        self._server.mount(self._plain)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._servers.close()
+
+    @cached_property
+    def _tls_server(self) -> Server:
+        certificate = throw_away_certificate(self._directory)
+        return self._servers.enter_context(Server(tls=certificate))
+
+    @contextlib.contextmanager
+    def for_test(self, item: pytest.Item) -> Iterator[Broker]:
+        """The broker for one test, with the settings of its marker.
+
+        Raises pytest.UsageError if the marker says what cannot be.
+        """
+        settings = _settings_of(item)
+        if settings.keys() & {"profile", "tls"}:
+            with self._special(item, settings) as broker:
+                yield broker
+            return
+        broker = self._plain
+        broker.reset()
+        with _marker_errors(item):
+            broker.expires_in = settings.get("expires_in", broker.expires_in)
+            broker.strict = settings.get("strict", broker.strict)
+        try:
+            yield broker
+        finally:
+            broker.release()
+
+    @contextlib.contextmanager
+    def _special(self, item: pytest.Item, settings: dict[str, Any]) -> Iterator[Broker]:
+        server = self._tls_server if settings.pop("tls", False) else self._server
+        with _marker_errors(item):
+            name = settings.pop("profile", "autograb")
+            profile = profile_named(name, directory=item.config.rootpath)
+            broker = Broker(profile=profile, **settings)
+        with _mounted(server, broker):
+            yield broker
+
+
+@contextlib.contextmanager
+def _marker_errors(item: pytest.Item) -> Iterator[None]:
+    try:
+        yield
+    except (ConfigError, TypeError, ValueError) as error:
+        raise pytest.UsageError(f"{item.nodeid}: the auth_broker marker: {error}") from error
+
+
+@contextlib.contextmanager
+def _mounted(server: Server, broker: Broker) -> Iterator[None]:
+    """The broker in the place of the one that the server carries, if it does."""
+    before = server.mounts.get("")
+    if before is not None:
+        server.unmount()
+    server.mount(broker)
+    try:
+        yield
+    finally:
+        server.unmount()
+        if before is not None:
+            server.mount(before)
+
+
+def _settings_of(item: pytest.Item) -> dict[str, Any]:
+    marker = item.get_closest_marker("auth_broker")
+    if marker is None:
+        return {}
+    unknown = sorted(marker.kwargs.keys() - _SETTINGS)
+    if unknown or marker.args:
+        named = ", ".join([*unknown, *map(repr, marker.args)])
+        raise pytest.UsageError(
+            f"{item.nodeid}: the auth_broker marker has no setting {named}; "
+            f"there are {', '.join(sorted(_SETTINGS))}, each as setting=value"
+        )
+    return dict(marker.kwargs)
+
+
+def traffic_of(broker: Broker) -> str:
+    """Each exchange that the broker saw, its verdict and the hint; secrets masked."""
+    lines = []
+    for exchange in broker.journal:
+        lines.append(describe(exchange))
+        hints = dict.fromkeys(b.hint for b in exchange.breaches if b.hint)
+        lines += [f"    hint: {hint}" for hint in hints]
+    text = "\n".join(lines) or "the broker saw no request"
+    return broker.masked(text)

@@ -1,0 +1,388 @@
+"""Verdicts on clauses: collected from the items of a run, printed and written at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mockbroker.broker.conformance import is_binding
+from mockbroker.model.escaping import printable, printable_lines
+from mockbroker.report.annotations import annotations_of, are_wanted
+from mockbroker.report.finding import Finding, Verdict
+from mockbroker.report.formats import OutputError, write_outputs
+from mockbroker.report.kit_error import KitError
+from mockbroker.report.known_failures import Standing
+from mockbroker.report.report import STOPPED_EARLY, ClientDescription, Report, build_report
+from mockbroker.report.terminal import encodable, plain, render, story, width_of
+from mockbroker_contract.drivers.failures import (
+    ClientCrashed,
+    DriverFailed,
+    NotApplicable,
+    NotTested,
+    ScenarioEnded,
+)
+from mockbroker_contract.drivers.target import TargetError
+from mockbroker_contract.harness.budget import OutOfTime
+from mockbroker_contract.harness.endings import ClientHung, ContractBreached
+from pytest_mockbroker.kit_failures import KitFailed, kit_error_from
+from pytest_mockbroker.settings import fail_on, known_failures, option, output_files
+
+if TYPE_CHECKING:
+    from mockbroker_contract.harness.run import ContractRun
+
+__all__ = ["VerdictCollector", "gravest"]
+
+_PROPERTY = "contract_findings"
+_CLIENT = "contract_client"
+_ERROR = "contract_error"
+_UNUSABLE = "contract_client_unusable"
+_FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
+_LETTERS = {
+    Verdict.ADVICE: "a",
+    Verdict.NOT_APPLICABLE: "-",
+    Verdict.NOT_TESTED: "?",
+    Verdict.KNOWN: "k",
+    Verdict.HANG: "H",
+    Verdict.CRASH: "C",
+    Verdict.ERROR: "E",
+}
+_GRAVEST_FIRST = (2, 3, 4, 5, 1, 0)
+_SKIPPED = (pytest.skip.Exception, pytest.xfail.Exception)
+_EXPECTED = (*_SKIPPED, ScenarioEnded, OutOfTime, TargetError, pytest.exit.Exception)
+"""By what the test of a clause may end; whatever else is raised is an error of the kit."""
+
+
+def gravest(*statuses: int) -> int:
+    """Return the exit status that counts.
+
+    It is the first of: interrupted, the kit failed, driver or usage, nothing tested, something
+    failed. One that is not pytest's comes from another plugin, and counts before them.
+    """
+    foreign = [status for status in statuses if status not in _GRAVEST_FIRST]
+    return foreign[0] if foreign else min(statuses, key=_GRAVEST_FIRST.index)
+
+
+class VerdictCollector:
+    """Turns what items found into a report on the client."""
+
+    NAME = "contract-verdicts"
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._own: list[Finding] = []
+        self._noted: list[Finding] = []
+        self._selected: set[str] = set()
+        self._was_deselected = False
+        self._errors: dict[KitError, None] = {}
+        self._client: dict[str, Any] = {}
+        self._driver_failures: dict[str, None] = {}
+        self._known = known_failures(config)
+        self.examples: dict[str, Any] = {}
+        """The examples that led to something, by clause id; only what this process has played."""
+        self._interrupted = False
+        self._unreached = ""
+        self._is_unusable = False
+        self.trouble = ""
+        """In one line, what went wrong with the report itself; empty if nothing did."""
+        self.run: ContractRun | None = None
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Remember that the user left clauses out: also a report on none of them is one."""
+        self._was_deselected |= any(map(_clause_of, items))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Remember the clauses that are to be judged."""
+        self._selected |= {clause_id for item in session.items if (clause_id := _clause_of(item))}
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Tell errors of the kit from verdicts."""
+        with _kit_errors_told(item):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Tell errors of the kit from verdicts; begin no clause once the budget is used up."""
+        with _kit_errors_told(item):
+            if _clause_of(item) and self.run is not None:
+                self.run.budget.require()
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Judge the item: give its report the verdict's outcome, and the findings to carry."""
+        report = yield
+        clause_id = _clause_of(item)
+        error = call.excinfo.value if call.excinfo else None
+        if isinstance(error, TargetError):
+            report.longrepr = printable_lines(str(error))
+            report.user_properties.append((_UNUSABLE, report.longrepr))
+        elif not clause_id:
+            return report
+        elif call.when == "teardown":
+            if error is not None:
+                self._attach_error(report, error)
+        elif call.when == "call" or error is not None:
+            self._judge(report, clause_id, error)
+        # What a client prints is shown beside a failure.
+        report.sections = [
+            (printable(name), printable_lines(text)) for name, text in report.sections
+        ]
+        return report
+
+    def _judge(
+        self, report: pytest.TestReport, clause_id: str, error: BaseException | None
+    ) -> None:
+        findings, client = [self._finding(clause_id, error)], {}
+        try:
+            if self.run is not None:
+                findings += self.run.take_findings()
+                self.examples = self.run.noted_examples | self.examples
+                client = _facts_of(self.run)
+        except Exception as failed:  # noqa: BLE001 - it may come from the client's factory
+            findings = [kit_error_from(failed).finding(clause_id)]
+        shown = self._shown(findings[0])
+        if not isinstance(error, _SKIPPED):  # which pytest reports by itself
+            _dress(report, shown, is_fatal=self._is_fatal(shown))
+        client["selected"] = sorted(self._selected)
+        payload = json.dumps([finding.to_json() for finding in findings])
+        report.user_properties += [(_PROPERTY, payload), (_CLIENT, json.dumps(client))]
+
+    def _finding(self, clause_id: str, error: BaseException | None) -> Finding:
+        if error is None:
+            return Finding(clause_id, Verdict.PASSED)
+        if isinstance(error, ScenarioEnded) and error.drawn is not None:
+            self.examples[clause_id] = error.drawn
+        if isinstance(error, ContractBreached) and self.run is not None:
+            return error.finding(self.run.verdict_on_breach(clause_id))
+        for kind, verdict in _OUTCOMES.items():
+            if isinstance(error, kind):
+                reason, _, example = str(error).partition("\n")
+                return Finding(clause_id, verdict, reason, example)
+        if isinstance(error, _SKIPPED):
+            return Finding(clause_id, Verdict.NOT_TESTED, f"skipped: {error.msg}")
+        return _error_told_by(error).finding(clause_id)
+
+    def _attach_error(self, report: pytest.TestReport, error: BaseException) -> None:
+        told = kit_error_from(error, "after a clause had been judged")
+        report.longrepr = f"{told.reason}\n{told.traceback}"
+        report.user_properties.append((_ERROR, json.dumps(told.to_json())))
+
+    def _shown(self, own: Finding) -> Finding:
+        """The finding as known, if it is; that one passes is not known before the run's end."""
+        listing = self._known.listing(own)
+        known = listing is not None and listing.standing is not Standing.STALE
+        return listing.finding if listing and known else own
+
+    def _is_fatal(self, finding: Finding) -> bool:
+        if finding.verdict is Verdict.ERROR:
+            return True
+        return finding.verdict in _FATAL and is_binding(finding.clause_id, fail_on(self._config))
+
+    def receive(self, report: pytest.TestReport) -> None:
+        """Take over the findings that a report brings along.
+
+        Ends the session, exit status 4, if what it brings is that the client is unusable.
+        """
+        brought = dict(report.user_properties)
+        if _UNUSABLE in brought:
+            self._is_unusable = True
+            pytest.exit(str(brought[_UNUSABLE]), returncode=pytest.ExitCode.USAGE_ERROR)
+        if _ERROR in brought:
+            self._errors[KitError.from_json(json.loads(str(brought[_ERROR])))] = None
+        if _PROPERTY in brought:
+            own, *noted = map(Finding.from_json, json.loads(str(brought[_PROPERTY])))
+            self._own.append(own)
+            self._noted += noted
+            self._learn_of_client(json.loads(str(brought[_CLIENT])))
+
+    def _learn_of_client(self, client: dict[str, Any]) -> None:
+        self._selected |= set(client.pop("selected"))
+        if client:
+            gathered = {
+                name: {**self._client.get(name, {}), **client[name]}
+                for name in ("measured", "replays")
+            }
+            self._client = {**client, **gathered}
+            self._driver_failures |= dict.fromkeys(client["driver_failures"])
+
+    def receive_uncollected(self, report: pytest.CollectReport) -> None:
+        """Take over that tests of the kit could not be collected."""
+        reason = f"the kit failed: cannot collect {printable(report.nodeid)}"
+        self._errors[KitError(reason, printable_lines(report.longreprtext))] = None
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Keep an error that ends the session."""
+        self._errors[kit_error_from(excinfo.value, "it ended the run")] = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """Name the verdicts that pytest has no word for."""
+        text = dict(report.user_properties).get(_PROPERTY)
+        if report.when != "call" or text is None:
+            return None
+        verdict = self._shown(Finding.from_json(json.loads(str(text))[0])).verdict
+        if verdict not in _LETTERS:
+            return None
+        return verdict.value, _LETTERS[verdict], verdict.value.upper()
+
+    @property
+    def has_report(self) -> bool:
+        """Whether there is anything to report."""
+        asked_for = self._config.option
+        if self._is_unusable or asked_for.collectonly or getattr(asked_for, "setuponly", False):
+            return False
+        return bool(self._selected or self._own or self._errors or self._was_deselected)
+
+    @property
+    def report(self) -> Report:
+        """What has been found so far."""
+        named, command = option(self._config, "client"), option(self._config, "exec")
+        target = named or command or self._client.get("name", "")
+        by_pytest = self._config.pluginmanager.has_plugin("terminalreporter")
+        return build_report(
+            (*self._own, *self._noted),
+            profile=option(self._config, "profile") or "autograb",
+            client=ClientDescription(
+                target=target,
+                name=self._client.get("name", "") if command else _name_in(target),
+                version=self._client.get("version", ""),
+                capabilities=tuple(self._client.get("capabilities", ())),
+            ),
+            measured=self._client.get("measured", {}),
+            fail_on=fail_on(self._config),
+            selected=self._selected,
+            unreached=self._unreached,
+            interrupted=self._interrupted,
+            errors=self._errors,
+            known=self._known,
+            replays=self._client.get("replays", {}),
+            driver_failures=self._driver_failures,
+            out_of_time=self._client.get("out_of_time", False),
+            limits=self._client.get("limits", ()),
+            options="--contract-" if by_pytest else "--",
+        )
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Set the exit status by the report, unless something graver happened; write files.
+
+        Whatever else ends with the session has ended by then, well or not.
+        """
+        if hasattr(self._config, "workerinput") or not self.has_report:
+            return (yield)
+        result: object = None
+        try:
+            result = yield
+        except KeyboardInterrupt:
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
+        except Exception as error:  # noqa: BLE001 - the report matters more than what comes last
+            self._errors[kit_error_from(error, "after the last clause")] = None
+        was_cut_off = session.exitstatus == pytest.ExitCode.INTERNAL_ERROR
+        self._conclude(session)
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if was_cut_off and terminal is not None:  # pytest prints no summary then
+            self.pytest_terminal_summary(terminal)
+        return result
+
+    def _conclude(self, session: pytest.Session) -> None:
+        if self.run is not None:  # what a clause that was interrupted found out about others
+            self._noted += self.run.take_findings()
+        self._interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+        if session.shouldfail or session.shouldstop:
+            self._unreached = STOPPED_EARLY
+        report, statuses = self.report, [int(session.exitstatus)]
+        try:
+            write_outputs(report, output_files(self._config))
+        except OutputError as error:
+            statuses.append(pytest.ExitCode.INTERNAL_ERROR)
+            self.trouble = str(error)
+        session.exitstatus = gravest(*statuses, report.exit_status)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the report."""
+        if not self.has_report:
+            return
+        terminalreporter.section("contract")
+        encoding = getattr(terminalreporter._tw._file, "encoding", None)  # noqa: SLF001
+        width = width_of(terminalreporter._tw.fullwidth)  # noqa: SLF001
+        if self.trouble:
+            terminalreporter.write_line(plain(self.trouble, encoding), red=True)
+        for line in render(self.report, width):
+            markup = {"faint": {"light": True}, "": {}}.get(line.style, {line.style: True})
+            terminalreporter.write_line(plain(line.text, encoding), **markup)
+        for annotation in annotations_of(self.report) if are_wanted() else ():
+            terminalreporter.write_line(encodable(annotation, encoding))
+
+
+_OUTCOMES: dict[type[BaseException], Verdict] = {
+    OutOfTime: Verdict.NOT_TESTED,
+    NotTested: Verdict.NOT_TESTED,
+    NotApplicable: Verdict.NOT_APPLICABLE,
+    DriverFailed: Verdict.NOT_TESTED,
+    ClientHung: Verdict.HANG,
+    ClientCrashed: Verdict.CRASH,
+}
+
+
+def _name_in(target: str) -> str:
+    module, _, factory = target.rpartition(":")
+    return Path(module or factory).stem
+
+
+def _clause_of(item: pytest.Item) -> str:
+    marker = item.get_closest_marker("contract_clause")
+    return str(marker.args[0]) if marker else ""
+
+
+@contextlib.contextmanager
+def _kit_errors_told(item: pytest.Item) -> Iterator[None]:
+    """Raise KitFailed in the place of what no test of a clause may raise."""
+    try:
+        yield
+    except (*_EXPECTED, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        if not _clause_of(item):
+            raise
+        raise KitFailed(kit_error_from(error)) from None
+
+
+def _error_told_by(error: BaseException) -> KitError:
+    return error.error if isinstance(error, KitFailed) else kit_error_from(error)
+
+
+def _facts_of(run: ContractRun) -> dict[str, Any]:
+    itself = run.clients.description
+    return {
+        "name": itself["name"],
+        "version": itself["version"],
+        "capabilities": itself.get("capabilities", run.capabilities),
+        "driver_failures": list(run.clients.failures),
+        "measured": run.measured(),
+        "clock_seen": run.rehearsal.clock_seen,
+        "replays": run.replays.outcomes,
+        "out_of_time": run.budget.is_spent,
+        "limits": list(run.clients.limits),
+    }
+
+
+def _dress(report: pytest.TestReport, finding: Finding, *, is_fatal: bool) -> None:
+    """Give the report the outcome that the verdict means, and the story instead of a traceback."""
+    if is_fatal:
+        report.outcome = "failed"
+        report.longrepr = "\n".join(printable(line.text) for line in story(finding))
+    elif report.when == "setup":  # a setup that passes is followed by the call
+        report.outcome = "skipped"
+        path, line, _ = report.location
+        report.longrepr = (path, line or 0, finding.reason)
+    else:
+        report.outcome = "passed"
+        report.longrepr = None

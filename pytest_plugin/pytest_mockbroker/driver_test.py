@@ -1,0 +1,64 @@
+"""`mockbroker driver-test`: what a driver does wrong, before any clause is judged."""
+
+from __future__ import annotations
+
+import click
+
+from mockbroker.cli.printing import print_line
+from mockbroker.report.terminal import Line
+from mockbroker_contract.drivers.target import TargetError
+from mockbroker_contract.harness.driver_checks import DriverCheck, check_driver
+from pytest_mockbroker.settings import argv_of
+
+__all__ = ["driver_test"]
+
+_FAILED = 1
+
+
+@click.command("driver-test")
+@click.option(
+    "--exec",
+    "command",
+    required=True,
+    metavar="COMMAND",
+    help="The program that drives a client, in JSON lines; run without a shell.",
+)
+@click.option(
+    "--copy",
+    "copies",
+    multiple=True,
+    metavar="PATH",
+    help="A file or folder that the driver reads: it lives in an empty folder of its own, and "
+    "finds a copy there. May be given several times.",
+)
+@click.pass_context
+def driver_test(context: click.Context, /, command: str, copies: tuple[str, ...]) -> None:
+    """Try what a driver has to do, and say what it does wrong.
+
+    The exit status is 0 if nothing is, and 1 if something is.
+    """
+    try:
+        argv = argv_of(command)
+        print_line(Line(f"The driver protocol · {command}", "bold"))
+        print_line(Line())
+        results = [_told(checked) for checked in check_driver(argv, copies)]
+    except (TargetError, OSError) as error:
+        raise click.UsageError(str(error)) from error
+    wrong = sum(bool(checked.problem) and not checked.is_skipped for checked in results)
+    print_line(Line())
+    if wrong:
+        print_line(Line(f"  ✗ {wrong} of {len(results)} steps went wrong", "red"))
+        context.exit(_FAILED)
+    print_line(Line("  ✓ the driver is ready: mockbroker check --exec …", "green"))
+
+
+def _told(checked: DriverCheck) -> DriverCheck:
+    if checked.is_skipped:
+        print_line(Line(f"  - {checked.what} ({checked.problem})", "faint"))
+    elif checked.problem:
+        print_line(Line(f"  ✗ {checked.what}", "red"))
+        for line in checked.problem.splitlines():
+            print_line(Line(f"      {line}", "red"))
+    else:
+        print_line(Line(f"  ✓ {checked.what}"))
+    return checked

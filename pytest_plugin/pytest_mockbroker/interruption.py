@@ -1,0 +1,72 @@
+"""Signals that end a check: the first leaves a partial report, the second ends it at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+import pytest
+
+from mockbroker.processes.signals import ENDING_SIGNALS, is_ignored_for_good
+
+__all__ = ["Interruption"]
+
+
+class Interruption:
+    """Handles SIGINT, SIGTERM and SIGHUP while the context lasts; restores their handlers after.
+
+    The first signal raises KeyboardInterrupt in the main thread, unless the run is at its end
+    already: then the report is on its way, and whole. The second signal ends the process at once,
+    with exit status 2. In any other thread than the main one nothing is handled, because Python
+    sets signal handlers nowhere else.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._was_signalled = False
+        self._session: pytest.Session | None = None
+        self._is_ending = False
+
+    def stop(self, session: pytest.Session) -> None:
+        """From now on have the signal stop this session, whoever catches the exception."""
+        self._session = session
+
+    def end(self) -> None:
+        """From now on have the first signal do nothing: the run is at its end."""
+        self._is_ending = True
+
+    def __enter__(self) -> Interruption:
+        if threading.current_thread() is threading.main_thread():
+            for number in ENDING_SIGNALS:
+                self._handle(number)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int) -> None:
+        if is_ignored_for_good(number):
+            return
+        before: Callable[[int, FrameType | None], Any] | int | None = signal.getsignal(number)
+        # Handlers that were not set from Python (None) cannot be restored.
+        self._before[number] = signal.SIG_DFL if before is None else before
+        signal.signal(number, self._interrupt)
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        if self._was_signalled:
+            os._exit(pytest.ExitCode.INTERRUPTED)
+        self._was_signalled = True
+        if self._session is not None:
+            self._session.shouldstop = "interrupted by a signal"
+        if not self._is_ending:
+            raise KeyboardInterrupt

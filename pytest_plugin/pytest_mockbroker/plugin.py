@@ -1,0 +1,309 @@
+"""What pytest loads at every start: options, markers and fixtures.
+
+A test run that uses none of it must not pay for it: everything heavy is imported when it is used.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import traceback
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from mockbroker.broker.broker import Broker
+    from mockbroker.model.client import ClientFactory
+    from mockbroker_contract.harness.run import ContractRun
+    from pytest_mockbroker.collector import VerdictCollector
+
+__all__: list[str] = []
+
+CLAUSE_MARKER = "contract_clause"
+_MARKERS = (
+    "auth_broker(expires_in, profile, strict, tls): settings of the fixture for this test",
+    f"{CLAUSE_MARKER}(id): the clause of the contract that this test judges",
+)
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "client": {
+        "metavar": "TARGET",
+        "help": "the client to check: package.module:factory, or "
+        "path/to/file.py:factory; make_client if no factory is named",
+    },
+    "exec": {
+        "metavar": "COMMAND",
+        "help": "a program that drives the client to check, in JSON lines; run without a shell",
+    },
+    "profile": {"metavar": "NAME", "help": "the provider's profile (default: autograb)"},
+    "fail-on": {
+        "metavar": "LEVEL",
+        "help": "the lowest level whose breach fails the run: must "
+        "(default), should, may, practice",
+    },
+    "examples": {"metavar": "N", "help": "how many examples to draw for a clause (default: 300)"},
+    "only": {
+        "metavar": "PATTERN",
+        "help": "judge the clauses whose id holds or matches it, or one of several "
+        "with commas: 'basic.*,cache'",
+    },
+    "seed": {"metavar": "N", "help": "explore again what a run with that seed explored"},
+    "budget": {
+        "metavar": "SECONDS",
+        "help": "how much real time the run may take; 0 is no limit (default: 300)",
+    },
+    "copy": {
+        "metavar": "PATH",
+        "action": "append",
+        "help": "a file or folder that the client reads, of which it finds a copy where it lives; "
+        "may be given several times",
+    },
+    "known": {"metavar": "FILE", "help": "a TOML file of failures that are expected"},
+    "json": {"metavar": "FILE", "help": "write the report as JSON"},
+    "html": {"metavar": "FILE", "help": "write the report as a page that stands alone"},
+    "junit-xml": {"metavar": "FILE", "help": "write the report as JUnit XML, a case for a clause"},
+    "markdown": {"metavar": "FILE", "help": "write the report as Markdown"},
+    "badge": {"metavar": "FILE", "help": "write the verdict as a badge in SVG"},
+}
+
+_LEFT_BY_CLIENTS = ("PytestUnraisableExceptionWarning", "PytestUnhandledThreadExceptionWarning")
+_CHECKED = ("contract_client", "contract_exec", "contract_known")
+_KIT = "mockbroker_contract"
+_CLIENT_OPTIONS = ("--contract-client", "--contract-exec")
+_WELL = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+_LONGEST_CLAUSE = "lifecycle"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--contract-*`` and the same as ini settings."""
+    group = parser.getgroup("contract", "the contract of token clients (mockbroker)")
+    for name, settings in _OPTIONS.items():
+        option = f"contract-{name}"
+        group.addoption(f"--{option}", default=None, **settings)
+        if settings.get("action") == "append":
+            parser.addini(option.replace("-", "_"), settings["help"], type="linelist")
+        else:
+            parser.addini(option.replace("-", "_"), settings["help"])
+    show = "print what the client writes, on standard error"
+    group.addoption("--contract-show-output", action="store_true", default=None, help=show)
+    parser.addini("contract_show_output", show, type="bool", default=False)
+    explore = "draw examples at random, and say how to repeat what they find"
+    group.addoption("--contract-explore", action="store_true", default=None, help=explore)
+    parser.addini("contract_explore", explore, type="bool", default=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Announce the markers; look at settings at once if they are given on the command line.
+
+    Those in the ini file concern nobody before a clause is collected, which under xdist is
+    elsewhere.
+    """
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_VerdictReceiver(config), "contract-verdict-receiver")
+    given = [config.getoption(name) for name in _CHECKED]
+    in_workers = config.getoption("dist", "no") != "no"
+    if any(given) or (in_workers and any(map(config.getini, _CHECKED))):
+        _check_settings(config)
+
+
+def _check_settings(config: pytest.Config) -> None:
+    from pytest_mockbroker.settings import check_settings  # noqa: PLC0415 - only if used
+
+    check_settings(config)
+
+
+def collector_of(config: pytest.Config) -> VerdictCollector:
+    """The collector of verdicts, which joins the run when the first clause does."""
+    from pytest_mockbroker.collector import VerdictCollector  # noqa: PLC0415 - only if used
+
+    found = config.pluginmanager.get_plugin(VerdictCollector.NAME)
+    if found is None:
+        found = VerdictCollector(config)
+        config.pluginmanager.register(found, VerdictCollector.NAME)
+    assert isinstance(found, VerdictCollector)
+    return found
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Collect verdicts once a clause has been collected."""
+    clauses = [item for item in items if item.get_closest_marker(CLAUSE_MARKER)]
+    if clauses:
+        _check_settings(config)
+        collector_of(config)
+        if config.pluginmanager.has_plugin("warnings"):
+            for item, warning in itertools.product(clauses, _LEFT_BY_CLIENTS):
+                item.add_marker(pytest.mark.filterwarnings(f"ignore::pytest.{warning}"))
+        pattern = config.getoption("contract_only") or config.getini("contract_only")
+        _deselect(config, items, _unwanted(clauses, pattern))
+        if hasattr(config, "workerinput"):  # what takes longest must not be begun last
+            items.sort(key=lambda item: _clause_id(item) != _LONGEST_CLAUSE)
+
+
+def _unwanted(clauses: list[pytest.Item], only: str) -> list[pytest.Item]:
+    from mockbroker.contract.catalogue import is_meant  # noqa: PLC0415 - only if used
+
+    return [item for item in clauses if not is_meant(_clause_id(item), only)]
+
+
+def _clause_id(item: pytest.Item) -> str:
+    marker = item.get_closest_marker(CLAUSE_MARKER)
+    return str(marker.args[0]) if marker else ""
+
+
+def _deselect(config: pytest.Config, items: list[pytest.Item], unwanted: list[pytest.Item]) -> None:
+    if unwanted:
+        config.hook.pytest_deselected(items=unwanted)
+        items[:] = [item for item in items if item not in unwanted]
+
+
+class _VerdictReceiver:
+    """Passes verdicts on where a run is reported.
+
+    Under xdist that is the controller, which learns of clauses from their reports only.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if any(name.startswith("contract_") for name, _ in report.user_properties):
+            collector_of(self._config).receive(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        path = self._config.rootpath / report.fspath
+        if report.failed and _KIT in path.parts:
+            collector_of(self._config).receive_uncollected(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Have a run fail that names a client and yet judges it by nothing."""
+        if exitstatus in _WELL and self._judges_nothing:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say why such a run failed."""
+        if self._judges_nothing:
+            terminalreporter.write_line(
+                f"{self._option_given} names a client, but this run has no tests of the contract; "
+                "add --pyargs mockbroker_contract",
+                red=True,
+            )
+
+    @property
+    def _option_given(self) -> str:
+        """By which option the client was named when pytest was called, not in an ini file."""
+        given = {arg.partition("=")[0] for arg in map(str, self._config.invocation_params.args)}
+        return next((name for name in _CLIENT_OPTIONS if name in given), "")
+
+    @property
+    def _judges_nothing(self) -> bool:
+        return bool(
+            self._option_given
+            and not self._config.option.collectonly
+            and not self._config.pluginmanager.has_plugin("contract-verdicts")
+            # A plugin such as that of --last-failed may have left out all that was named.
+            and not any(_KIT in argument for argument in self._config.args)
+        )
+
+
+@pytest.fixture
+def auth_broker(request: pytest.FixtureRequest, _auth_broker_session: Any) -> Iterator[Broker]:
+    """A running auth-broker, clean for each test; see `mockbroker.Broker`."""
+    with _auth_broker_session.for_test(request.node) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def _auth_broker_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from pytest_mockbroker.broker_session import BrokerSession  # noqa: PLC0415 - only if used
+
+    with BrokerSession(tmp_path_factory.mktemp("auth-broker")) as session:
+        yield session
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the traffic of a failed test that used ``auth_broker``."""
+    report = yield
+    found = getattr(item, "funcargs", {}).get("auth_broker")
+    if found is not None and report.failed:
+        from mockbroker.broker.broker import Broker  # noqa: PLC0415 - only if used
+        from pytest_mockbroker.broker_session import traffic_of  # noqa: PLC0415 - only if used
+
+        if isinstance(found, Broker):  # a project may have a fixture of that name itself
+            report.sections.append(("auth-broker traffic", traffic_of(found)))
+    return report
+
+
+@pytest.fixture(scope="session")
+def contract_client_factory(pytestconfig: pytest.Config) -> ClientFactory | str:
+    """The factory of the client to check, or the name of one: ``package.module:factory``.
+
+    Override it in a conftest.py. A name is imported in the client's own process; a factory that
+    is an object of this one is taken there by forking it.
+    """
+    from pytest_mockbroker.settings import target_from_options  # noqa: PLC0415 - only if used
+
+    return target_from_options(pytestconfig)
+
+
+def _factory_of_session(request: pytest.FixtureRequest) -> ClientFactory | str:
+    """What the fixture returns. Raises TargetError if it cannot be a client's factory."""
+    from mockbroker_contract.drivers.host.errors import name_of_class  # noqa: PLC0415 - only if used
+    from mockbroker_contract.drivers.target import TargetError  # noqa: PLC0415 - only if used
+
+    try:
+        found: ClientFactory | str = request.getfixturevalue("contract_client_factory")
+    except TargetError:
+        raise
+    except (Exception, pytest.fail.Exception) as error:
+        raise TargetError(
+            f"the fixture contract_client_factory failed: {_in_words(error)}"
+        ) from error
+    # Its green threads never run while a server of ours waits in a real one.
+    patcher = sys.modules.get("eventlet.patcher")
+    if patcher is not None and patcher.is_monkey_patched("thread"):
+        raise TargetError(
+            "eventlet has patched this test run, in which no broker can run then; patch in the "
+            "client's module instead, or run `mockbroker check TARGET`"
+        )
+    if isinstance(found, str) or callable(found):
+        return found
+    raise TargetError(
+        f"the fixture contract_client_factory returned a {name_of_class(type(found))}; it must "
+        "return a factory, or the name of one: 'package.module:factory'"
+    )
+
+
+def _in_words(error: BaseException) -> str:
+    """What a fixture raised; where, if pytest did not raise it itself."""
+    if isinstance(error, pytest.FixtureLookupError):
+        return f"fixture {error.argname!r} not found"
+    if isinstance(error, pytest.fail.Exception):  # such as that scopes do not fit
+        return str(error)
+    told = "".join(traceback.format_exception_only(type(error), error)).strip()
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{told} ({Path(last.filename).name}, line {last.lineno})"
+
+
+@pytest.fixture(scope="session")
+def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
+    """The contract run that all clauses share."""
+    from mockbroker_contract.drivers.python_driver import PythonClients  # noqa: PLC0415 - only if used
+    from mockbroker_contract.harness.preflight import rehearsed_run  # noqa: PLC0415 - only if used
+    from pytest_mockbroker.settings import program_from_options, run_settings  # noqa: PLC0415
+
+    config = request.config
+    program = program_from_options(config)
+    clients = program or PythonClients(_factory_of_session(request))
+    with rehearsed_run(clients, run_settings(config)) as run:
+        collector_of(config).run = run
+        yield run
