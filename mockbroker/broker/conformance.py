@@ -12,7 +12,8 @@ from mockbroker.contract.clause import Level
 from mockbroker.contract.judges import judge_trace, never_reached, reached
 from mockbroker.model.breach import Breach
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
-from mockbroker.model.masking import Mask, describe
+from mockbroker.model.exchange_text import describe
+from mockbroker.model.masking import Mask
 
 __all__ = ["Tally", "assert_conforms", "breaches_at", "is_binding", "timeline"]
 

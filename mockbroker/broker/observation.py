@@ -11,12 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mockbroker.broker.conformance import Tally, timeline
+from mockbroker.broker.conformance import Tally
 from mockbroker.contract.judges import TRACE_JUDGES, judge_course, never_reached, reached
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
-from mockbroker.model.masking import Mask, curl
+from mockbroker.model.exchange_record import ExchangeRecord, records_of
+from mockbroker.model.exchange_text import curl
+from mockbroker.model.masking import Mask
 
 if TYPE_CHECKING:
     from mockbroker.broker.broker import Broker
@@ -28,12 +30,12 @@ __all__ = ["Evidence", "Observation", "Observed"]
 class Evidence:
     """What shows that a clause is broken; all texts have secrets and tokens masked.
 
-    ``what`` says it in one line and ``exchanges`` show it, a text each, for the first time that
+    ``what`` says it in one line and ``exchanges`` show it, for the first time that
     it was seen; ``count`` says how often it was. ``curl`` is the token request as a command.
     """
 
     what: str
-    exchanges: tuple[str, ...]
+    exchanges: tuple[ExchangeRecord, ...]
     curl: str
     count: int = 1
 
@@ -159,7 +161,7 @@ def _evidence(breach: Breach, exchanges: Sequence[Exchange], masked: Mask) -> Ev
     asked = [e for e in shown if e.endpoint is Endpoint.TOKEN]
     return Evidence(
         what=masked(breach.in_words),
-        exchanges=tuple(map(masked, timeline(story))),
+        exchanges=records_of(story, masked),
         curl=curl(asked[0].request, masked) if asked else "",
     )
 

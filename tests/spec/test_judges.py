@@ -15,7 +15,8 @@ from mockbroker.contract.judges import judge_api_call, judge_token_request, judg
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.exchange import Endpoint, Exchange, Trace, Use
-from mockbroker.model.masking import curl, describe, mask
+from mockbroker.model.exchange_text import curl, describe
+from mockbroker.model.masking import mask
 from mockbroker.model.messages import Headers, Request, Response
 from mockbroker.model.profile import AUTOGRAB, RFC6749, Profile
 from tests.spec.test_hints import FORM, GRANT, ID, KNOWN, RIGHT, SECRET, TOKEN, b64, parsed, raw

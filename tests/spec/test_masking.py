@@ -8,7 +8,8 @@ import pytest
 
 from mockbroker import Credentials
 from mockbroker.contract.judges import TokenExpectation, judge_token_request
-from mockbroker.model.masking import curl, mask, secret_forms
+from mockbroker.model.exchange_text import curl
+from mockbroker.model.masking import mask, secret_forms
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.profile import AUTOGRAB
 

@@ -11,6 +11,12 @@ from mockbroker.broker.answers import TokenAnswer
 from mockbroker.broker.broker import Broker
 from mockbroker.broker.faults import Fault
 from mockbroker.model.credentials import Credentials, TokenState
+from mockbroker.report.steps import (
+    AnswerChanged,
+    AnswersDelayed,
+    OtherClientAdded,
+    TimeZoneSet,
+)
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.outcome import Outcome
@@ -32,7 +38,7 @@ def test_reuse(scenario: Scenario) -> None:
     def play(drawn: tuple[Credentials, int, int, str]) -> None:
         credentials, lifetime, uses, operation = drawn
         if lifetime > CENTURY_SECONDS and shares:
-            raise NotTested("blocked by cache.isolation: other clients would find that token")
+            raise NotTested("other clients would find that token", blocked_by="cache.isolation")
         with scenario.stage(credentials=credentials, expires_in=lifetime) as stage:
             _one_token(stage, uses, operation)
 
@@ -69,14 +75,14 @@ def _shares_with_others(scenario: Scenario) -> bool:
 
 def _reuse_in_zone(scenario: Scenario, lifetime: int, operation: str) -> None:
     with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
-        stage.tell("in Chicago, hours behind UTC")
+        stage.record(TimeZoneSet(zone="Chicago"))
         _one_token(stage, _ENOUGH_USES, operation)
 
 
 def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> None:
     with scenario.stage(credentials=_CREDENTIALS, expires_in=int(lifetime)) as stage:
         stage.broker.token_answer = TokenAnswer(members={"expires_in": lifetime})
-        stage.tell(f'the answer says expires_in="{lifetime}", a string')
+        stage.record(AnswerChanged(members={"expires_in": lifetime}))
         if stage.use(operation).error is None:  # refusing strings is response.expires-in-forms
             _one_token(stage, _ENOUGH_USES, operation)
 
@@ -101,7 +107,7 @@ def _used(stage: Stage, outcome: Outcome) -> Outcome:
             "one token for all calls",
         )
     if outcome.token is None:
-        raise NotTested("blocked: a call was made without a token of the broker")
+        raise NotTested("a call was made without a token of the broker")
     return outcome
 
 
@@ -156,10 +162,10 @@ def _neighbour(scenario: Scenario, stage: Stage, difference: str, other: Credent
 def _keeps_to_itself(first: Stage, second: Stage, operation: str, difference: str) -> None:
     mine = first.use_well(operation)
     _switch_to(first.broker, second, difference)
-    second.tell(f"another client, of another {difference}, in the same process")
+    second.record(OtherClientAdded(difference=difference))
     its = second.use(operation)
     if its.presented is None:
-        raise NotTested("blocked: the second client presented no token")
+        raise NotTested("the second client presented no token")
     borrowed = {e.request.headers.get("Authorization") for e in its.api_calls} | {its.presented}
     if any(mine.token and mine.token.value in (text or "") for text in borrowed):
         if difference == "scope" and not _asks_for_scope(first):
@@ -210,7 +216,7 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> No
             stage.advance(max(2 * lifetime, 1.5) if scenario.run.time.is_virtual else 1.5)
         stage.issue_with(3599)
         stage.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))
-        stage.tell("the token endpoint takes some milliseconds, the first request longest")
+        stage.record(AnswersDelayed(delays_seconds=_SLOW_FIRST))
         outcomes = stage.use_at_once(operation, _AT_ONCE)
         scenario.run.played[_burst, moment, operation] = stage, outcomes
         judge(stage, outcomes)
@@ -273,7 +279,7 @@ def test_single_flight(scenario: Scenario) -> None:
     def judge(stage: Stage, outcomes: list[Outcome]) -> None:
         good = [outcome for outcome in outcomes if outcome.error is None]
         if not good:
-            raise NotTested("blocked by cache.thread-safe: every use at once failed")
+            raise NotTested("every use at once failed", blocked_by="cache.thread-safe")
         counts.append(len(outcomes[0].token_requests))
         if counts[-1] > 1:
             stage.breach_of(
@@ -285,7 +291,7 @@ def test_single_flight(scenario: Scenario) -> None:
 
     def play(moment: str, operation: str) -> None:
         if not _keeps_tokens(scenario, operation):
-            raise NotTested("blocked by cache.reuse: the client keeps no token to share")
+            raise NotTested("the client keeps no token to share", blocked_by="cache.reuse")
         if played := scenario.run.played.get((_burst, moment, operation)):
             judge(*played)
         else:

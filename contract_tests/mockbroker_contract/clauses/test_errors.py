@@ -14,11 +14,13 @@ from mockbroker.broker.clock import real_seconds
 from mockbroker.broker.faults import Fault
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.exchange import Exchange
+from mockbroker.report.steps import ConnectionsRefused, FaultsCleared, TimeoutConfigured
 from mockbroker_contract.drivers.driver import GET_TOKEN
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.endings import ClientHung
 from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.recorder import fault_step
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.timeline import token_request_gaps
 
@@ -61,12 +63,12 @@ def _failing(scenario: Scenario, fault: Fault, **options: Any) -> Stage:
 
 def _fail(stage: Stage, fault: Fault) -> None:
     stage.broker.script(fault.times(_FOR_EVER))
-    stage.tell(f"the token endpoint plays: {fault.describe()}")
+    stage.record(fault_step(fault))
 
 
 def _must_raise(stage: Stage, outcome: Outcome, what: str) -> None:
     if not stage.trace.token_requests:
-        raise NotTested("blocked: the client never asked the broker for a token")
+        raise NotTested("the client never asked the broker for a token")
     _must_not_go_on(stage, outcome, what)
 
 
@@ -103,7 +105,7 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
             stage.make()
             outcome = stage.use(operation)
             if has_token and not outcome.token_requests:
-                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+                raise NotTested("the client never asked again", blocked_by=_HONOURS)
             if outcome.is_late:
                 scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
             _must_raise(stage, outcome, f"the token endpoint answered with {fault.describe()}")
@@ -130,7 +132,7 @@ def test_no_hammering(scenario: Scenario) -> None:
                 stage.make()
                 stage.use(operation)
             if not stage.trace.token_requests:
-                raise NotTested("blocked: the client never asked the broker for a token")
+                raise NotTested("the client never asked the broker for a token")
 
     faults = [_refusal(400, "invalid_scope"), _refusal(401, "invalid_client"), _html(403)]
     scenario.for_each(faults, play)
@@ -186,13 +188,14 @@ def test_retry_after(scenario: Scenario) -> None:
             credentials=_CREDENTIALS, deadline=scenario.run.settings.patient_deadline
         ) as stage:
             value = _http_date(stage.now() + seconds) if as_date else seconds
-            stage.broker.script(Fault.status(status, retry_after=value).times(2))
-            stage.tell(f"the token endpoint answers {status} twice, Retry-After: {value}")
+            fault = Fault.status(status, retry_after=value)
+            stage.broker.script(fault.times(2))
+            stage.record(fault_step(fault, times=2))
             stage.make()
             with contextlib.suppress(ClientHung), token_request_gaps(stage) as gaps:
                 stage.use(operation)
             if not stage.trace.token_requests:
-                raise NotTested("blocked: the client never asked the broker for a token")
+                raise NotTested("the client never asked the broker for a token")
             if gaps and gaps[0] < seconds - 1:
                 soon = f"after {gaps[0]:.1f} s" if gaps[0] >= _AN_INSTANT else "at once"
                 stage.breach(
@@ -230,7 +233,7 @@ def _play_refused(scenario: Scenario, operation: str) -> None:
             config={"token_url": f"{origin}/auth-broker/request-token"},
         ) as stage,
     ):
-        stage.tell("nobody listens where the token endpoint should be")
+        stage.record(ConnectionsRefused())
         _must_not_go_on(stage, stage.use(operation), "the connection was refused")
 
 
@@ -253,8 +256,8 @@ def test_timeout(scenario: Scenario) -> None:
         with scenario.stage(
             credentials=_CREDENTIALS, deadline=patience, config={"timeout": timeout}
         ) as stage:
-            stage.broker.script(Fault.stall(_STALLED_SECONDS).times(_FOR_EVER))
-            stage.tell(f"the token endpoint never answers; the client was told {timeout:g} s")
+            _fail(stage, Fault.stall(_STALLED_SECONDS))
+            stage.record(TimeoutConfigured(seconds=timeout))
             try:
                 stage.make()
                 began = real_seconds()
@@ -266,7 +269,7 @@ def test_timeout(scenario: Scenario) -> None:
                     stage.trace.token_requests,
                 )
             if not stage.trace.token_requests:
-                raise NotTested("blocked: the client never asked the broker for a token")
+                raise NotTested("the client never asked the broker for a token")
             scenario.run.learn(timeout_seconds=round(real_seconds() - began, 1))
 
     scenario.for_each([_TOLD_TIMEOUT], play)
@@ -288,9 +291,9 @@ def test_not_cached(scenario: Scenario) -> None:
     def play(what: Any, operation: str) -> None:
         with _failing(scenario, _FAILURES[what]) as stage:
             if _outcome_unless_flood(stage, operation).error is None:
-                raise NotTested(f"blocked: the client did not tell of {what}")
+                raise NotTested(f"the client did not tell of {what}")
             stage.broker.clear_scripts()
-            stage.tell("the token endpoint is well again")
+            stage.record(FaultsCleared())
             outcome = stage.use(operation)
             if not outcome.is_good:
                 stage.breach(
@@ -309,7 +312,7 @@ def _outcome_unless_flood(stage: Stage, operation: str) -> Outcome:
     except ClientHung as hang:
         if not hang.is_flood:
             raise
-        raise NotTested("blocked: the client asks the broker without end") from None
+        raise NotTested("the client asks the broker without end") from None
 
 
 def _what_came(stage: Stage, outcome: Outcome) -> str:
@@ -328,7 +331,7 @@ def test_cause(scenario: Scenario) -> None:
             stage.make()
             error = stage.use(operation).error
             if error is None:
-                raise NotTested("blocked: the client raised nothing")
+                raise NotTested("the client raised nothing")
             if not any(code in text for text in error.texts):
                 stage.breach(
                     f"the broker said {code}, the client raised {stage.masked(error)}",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.broker.faults import Fault
 from mockbroker.model.credentials import Credentials
+from mockbroker.report.steps import AnswerChanged, FaultsCleared, TimeZoneSet
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.endings import ClientHung
@@ -21,6 +22,7 @@ from mockbroker_contract.harness.leeway import (
     measure,
 )
 from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.recorder import fault_step
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.strategies import lifetimes, time_steps
 
@@ -63,7 +65,7 @@ def test_honours_expires_in(scenario: Scenario) -> None:
 
 def _play_zone(scenario: Scenario, lifetime: int, operation: str) -> None:
     with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
-        stage.tell("in Chicago, where the clocks go back an hour during the token's life")
+        stage.record(TimeZoneSet(zone="Chicago", clock_goes_back=True))
         stage.use_well(operation)
         stage.advance(lifetime + 1)
         stage.use(operation)
@@ -201,7 +203,7 @@ def test_latency(scenario: Scenario) -> None:
             credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
         ) as stage:
             stage.broker.script(slow(delay).times(50))
-            stage.tell(f"the broker takes {delay} s to answer")
+            stage.record(fault_step(slow(delay)))
             stage.use_well(operation)
             stage.advance(lifetime - delay)
             outcome = stage.use(operation)
@@ -231,12 +233,12 @@ def test_same_grant(scenario: Scenario) -> None:
         with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
             if refresh_token:
                 stage.broker.token_answer = TokenAnswer(members={"refresh_token": refresh_token})
-                stage.tell("the answer offers a refresh_token")
+                stage.record(AnswerChanged(members={"refresh_token": refresh_token}))
             stage.use_well(operation)
             stage.advance(2 * lifetime if scenario.run.time.is_virtual else 1.5)
             stage.use(operation)
             if len(stage.trace.token_requests) < 2:  # noqa: PLR2004 - the first and the next
-                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+                raise NotTested("the client never asked again", blocked_by=_HONOURS)
 
     scenario.for_each_in_time(["r3fresh", ""], play)
 
@@ -259,8 +261,9 @@ _AGES_LEFT = (1790, 590, 299, 240, 119, 59, 29, 9, 4, 2)
 
 
 def _outage(stage: Stage, what: str) -> None:
-    stage.broker.script((_OUTAGES | _REFUSALS)[what].times(_FOR_EVER))
-    stage.tell(f"an outage: the token endpoint {what}")
+    fault = (_OUTAGES | _REFUSALS)[what]
+    stage.broker.script(fault.times(_FOR_EVER))
+    stage.record(fault_step(fault))
 
 
 def _use_in_outage(stage: Stage, operation: str) -> Outcome:
@@ -269,7 +272,7 @@ def _use_in_outage(stage: Stage, operation: str) -> Outcome:
     except ClientHung as hang:
         if not hang.is_flood:
             raise
-        raise NotTested("blocked: in an outage the client asks the broker without end") from None
+        raise NotTested("in an outage the client asks the broker without end") from None
 
 
 def _stage_before_expiry(scenario: Scenario) -> Stage:
@@ -302,7 +305,7 @@ def test_outage_while_valid(scenario: Scenario) -> None:
             stage.use_well(operation)
             first = stage.use_well(operation)
             if stage.use_well(operation).token != first.token:
-                raise NotTested("blocked by cache.reuse: the client keeps no token to go on with")
+                raise NotTested("the client keeps no token to go on with", blocked_by="cache.reuse")
             _outage(stage, what)
             for pause in pauses:
                 stage.advance(pause)
@@ -356,7 +359,7 @@ def _have_none(scenario: Scenario, what: str, lifetimes: float, operation: str) 
         _outage(stage, what)
         outcome = _use_in_outage(stage, operation)
         if not outcome.token_requests:
-            raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+            raise NotTested("the client never asked again", blocked_by=_HONOURS)
         if outcome.is_late:
             scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
             stage.breach(
@@ -399,11 +402,11 @@ def test_recovers(scenario: Scenario) -> None:
             _let_it_expire(stage, operation)
             _outage(stage, what)
             if not _use_in_outage(stage, operation).token_requests:
-                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+                raise NotTested("the client never asked again", blocked_by=_HONOURS)
             for _ in range(_MORE_USES if scenario.run.time.is_virtual else 2):
                 stage.use(operation)
             stage.broker.clear_scripts()
-            stage.tell("the outage is over")
+            stage.record(FaultsCleared())
             outcome = stage.use(operation)
             if outcome.is_late:
                 scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.contract.judges import judge_trace
 from mockbroker.model.credentials import Credentials
+from mockbroker.report.steps import AnswerChanged, TokenLengthChosen
 from mockbroker_contract.drivers.driver import GET_TOKEN
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
@@ -35,10 +36,10 @@ _KNOWN_EXTRAS = {
 }
 
 
-def _stage(scenario: Scenario, answer: TokenAnswer, line: str) -> Stage:
+def _stage(scenario: Scenario, answer: TokenAnswer, changed: AnswerChanged) -> Stage:
     stage = scenario.stage(credentials=_CREDENTIALS)
     stage.broker.token_answer = answer
-    stage.tell(line)
+    stage.record(changed)
     return stage
 
 
@@ -59,7 +60,7 @@ def test_documented(scenario: Scenario) -> None:
                 raise NotTested(f"{operation} never asked the broker for a token")
             broken = sorted({b.clause_id for b in judge_trace(stage.trace)} & _IN_THE_WAY)
             if broken and not outcome.is_good:
-                raise NotTested(f"blocked by {', '.join(broken)}")
+                raise NotTested("the token cannot be used", blocked_by=broken[0])
             _must_use_the_token(stage, outcome, "the documented answer")
 
 
@@ -71,12 +72,12 @@ def test_opaque_token(scenario: Scenario) -> None:
         value, operation = drawn
         with scenario.stage(credentials=_CREDENTIALS) as stage:
             stage.broker.token_values = lambda: value
-            stage.tell(f"the next token has {len(value)} characters")
+            stage.record(TokenLengthChosen(characters=len(value)))
             outcome = stage.use(operation)
             if outcome.error is not None:
                 stage.breach(f"the client raised {stage.masked(outcome.error)}", "a token")
             if outcome.presented is None:
-                raise NotTested("blocked: the client presented no token")
+                raise NotTested("the client presented no token")
             carried = outcome.presented.rpartition(" ")[2]
             if carried != value:
                 stage.breach("the token was changed on its way", "the token as provided")
@@ -97,7 +98,7 @@ def test_unknown_members(scenario: Scenario) -> None:
     def play(drawn: tuple[Mapping[str, object], str]) -> None:
         members, operation = drawn
         answer = TokenAnswer(members=members)
-        with _stage(scenario, answer, f"the answer also has {json.dumps(members)}") as stage:
+        with _stage(scenario, answer, AnswerChanged(members=dict(members))) as stage:
             outcome = stage.use(operation)
             _must_use_the_token(stage, outcome, "members it does not know")
 
@@ -145,7 +146,7 @@ def test_json_forms(scenario: Scenario) -> None:
 
     @functools.cache
     def takes_such_tokens(operation: str) -> bool:
-        with _stage(scenario, TokenAnswer(), "the answer is as documented") as twin:
+        with _stage(scenario, TokenAnswer(), AnswerChanged()) as twin:
             twin.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
             return twin.use(operation).token is not None
 
@@ -154,8 +155,10 @@ def test_json_forms(scenario: Scenario) -> None:
         what = f"{form}, as {media_type}"
         answer = TokenAnswer(render=_FORMS[form], content_type=media_type)
         if not takes_such_tokens(operation):
-            raise NotTested("blocked by response.opaque-token: the token has characters such as /")
-        with _stage(scenario, answer, f"the answer has {what}") as stage:
+            raise NotTested(
+                "the token has characters such as /", blocked_by="response.opaque-token"
+            )
+        with _stage(scenario, answer, AnswerChanged(form=form, media_type=media_type)) as stage:
             stage.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
             _must_use_the_token(stage, stage.use(operation), what)
 
@@ -169,7 +172,7 @@ def test_token_type_case(scenario: Scenario) -> None:
     def play(drawn: tuple[str, str]) -> None:
         token_type, operation = drawn
         answer = TokenAnswer(members={"token_type": token_type})
-        with _stage(scenario, answer, f"the answer says token_type={token_type}") as stage:
+        with _stage(scenario, answer, AnswerChanged(members={"token_type": token_type})) as stage:
             outcome = stage.use(operation)
             _must_use_the_token(stage, outcome, f"token_type={token_type}")
             scheme = (outcome.presented or "").partition(" ")[0]
@@ -187,7 +190,10 @@ def test_token_type_case(scenario: Scenario) -> None:
 
 
 def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: str) -> None:
-    with _stage(scenario, answer, f"the answer {what}") as stage:
+    changed = AnswerChanged(members=dict(answer.members), omitted=answer.omit)
+    if not answer.members and not answer.omit:
+        changed = AnswerChanged(body=what)
+    with _stage(scenario, answer, changed) as stage:
         outcome = stage.use(operation)
         if not stage.trace.token_requests:
             raise NotTested("the client never asked the broker for a token")
@@ -223,7 +229,7 @@ def test_expires_in_missing(scenario: Scenario) -> None:
                 stage.use_well(operation)
                 stage.advance(3600)
             stage.broker.token_answer = TokenAnswer(omit=("expires_in",))
-            stage.tell("the answer has no expires_in")
+            stage.record(AnswerChanged(omitted=("expires_in",)))
             for _ in range(2):
                 _must_use_the_token(stage, stage.use(operation), "no expires_in")
 
@@ -244,7 +250,7 @@ def test_expires_in_forms(scenario: Scenario) -> None:
         ) as stage:
             stage.broker.token_answer = answer
             form = f"expires_in={json.dumps(expires_in)}"
-            stage.tell(f"the answer says {form}")
+            stage.record(AnswerChanged(members={"expires_in": expires_in}))
             _understands_or_says(stage, operation, lifetime, form)
 
     scenario.for_each([("3599", 3599), (3599.0, 3599), ("60", 60)], play)

@@ -18,6 +18,7 @@ from mockbroker_contract.drivers.exposure import Exposure
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached
+from mockbroker_contract.harness.recorder import fault_step, reached_step
 from mockbroker_contract.harness.scenario import Scenario
 
 _CREDENTIALS = Credentials("secrecy-client", "s3cret/7Qx+Lw2=pTz9~Vb4")
@@ -66,7 +67,7 @@ def _judge_exposure(scenario: Scenario) -> None:
         if mishap == "nothing" and operation != scenario.run.capabilities[0]:
             return  # it is waited for in real time
         if mishap and hung:
-            raise NotTested(f"blocked: the client hangs once the broker answers with {hung[0]}")
+            raise NotTested(f"the client hangs once the broker answers with {hung[0]}")
         with scenario.stage(
             credentials=_CREDENTIALS,
             deadline=scenario.run.settings.patient_deadline,
@@ -101,7 +102,7 @@ def _must_not_show(scenario: Scenario, stage: Stage, exposure: Exposure, clause_
 def _comes_back_when_it_goes_wrong(stage: Stage, mishap: str, operation: str) -> bool:
     stage.advance(stage.broker.expires_in + 1)
     stage.broker.script(_MISHAPS[mishap].times(_FOR_EVER))
-    stage.tell(f"the token endpoint answers with {mishap}")
+    stage.record(fault_step(_MISHAPS[mishap]))
     try:
         stage.use(operation)
         stage.look()
@@ -120,16 +121,14 @@ def test_redirect(scenario: Scenario) -> None:
             scenario.stage(credentials=_CREDENTIALS, elsewhere=["cache.isolation"]) as stage,
         ):
             stage.broker.script(Fault.redirect(stranger.token_url, status).times(_FOR_EVER))
-            stage.tell(f"the token endpoint redirects ({status}) to another origin")
+            stage.record(fault_step(Fault.redirect(stranger.token_url, status)))
             with contextlib.suppress(ClientHung):
                 stage.use(operation)
             if not stage.trace.token_requests:
-                raise NotTested("blocked: the client never asked the broker for a token")
+                raise NotTested("the client never asked the broker for a token")
             taken = [e.request for e in stranger.journal if _carries_secret(e.request)]
             if taken:
-                stage.tell(
-                    f"the other origin gets {taken[0].method} {taken[0].path} with the credentials"
-                )
+                stage.record(reached_step(stranger, taken[0], "credentials"))
                 stage.breach(
                     "the client sent its credentials on to another origin",
                     "an error, or the redirect followed without them",

@@ -14,10 +14,12 @@ from mockbroker.broker.answers import TokenAnswer
 from mockbroker.broker.faults import Fault
 from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker.model.messages import Request
+from mockbroker.report.steps import TokensRevoked
 from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.recorder import fault_step, reached_step
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.strategies import text_of, unreserved_tokens
 
@@ -32,7 +34,7 @@ _REVOCATIONS = 2
 
 def _without_call(stage: Stage, outcome: Outcome) -> NotTested:
     error = f": it raised {stage.masked(outcome.error)}" if outcome.error is not None else ""
-    return NotTested(f"blocked: the client made no call to the API{error}")
+    return NotTested(f"the client made no call to the API{error}")
 
 
 def _called(stage: Stage, **kwargs: Any) -> Outcome:
@@ -212,7 +214,7 @@ def _revoke(stage: Stage) -> None:
     """Some seconds after the token came: a new one is known by its expiry, too."""
     stage.advance(_SOME_SECONDS if stage.can_pass(_SOME_SECONDS) else 0)
     stage.broker.revoke_tokens()
-    stage.tell("the broker revokes every token")
+    stage.record(TokensRevoked())
 
 
 def _mended(stage: Stage, lost: AccessToken | None) -> AccessToken | None:
@@ -241,8 +243,9 @@ def test_no_retry_storm(scenario: Scenario) -> None:
             for _ in range(uses_before):
                 stage.use_well(REQUEST)
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            stage.broker.api_script(Fault.status(401, headers=challenge).times(_FOR_EVER))
-            stage.tell("the API answers 401 to everything")
+            fault = Fault.status(401, headers=challenge)
+            stage.broker.api_script(fault.times(_FOR_EVER))
+            stage.record(fault_step(fault, "api"))
             _must_stop(stage, _called(stage))
 
     scenario.for_each([0, 1], play)
@@ -283,7 +286,7 @@ def test_forbidden(scenario: Scenario) -> None:
         with scenario.stage(credentials=_CREDENTIALS) as stage:
             first = stage.use_well(REQUEST)
             stage.broker.api_script(Fault.status(status))
-            stage.tell(f"the API answers {status} once")
+            stage.record(fault_step(Fault.status(status), "api", times=1))
             outcome = _called(stage)
             if outcome.api_calls[0].token != first.token:
                 return  # a client that keeps no token fetches one for every call
@@ -312,12 +315,12 @@ def test_cross_origin(scenario: Scenario) -> None:
         ):
             location = stranger.api_url + "/vehicle/1"
             stage.broker.api_script(Fault.redirect(location, status))
-            stage.tell(f"the API redirects ({status}) to another origin")
+            stage.record(fault_step(Fault.redirect(location, status), "api", times=1))
             outcome = _called(stage)
             tokens = stage.broker.token_issued_values
             taken = [e.request for e in stranger.journal if _carries(e.request, tokens)]
             if taken:
-                stage.tell(f"the other origin gets {taken[0].method} {taken[0].path} with a token")
+                stage.record(reached_step(stranger, taken[0], "token"))
                 stage.breach(
                     "the token went along to another origin",
                     "the call without it, or none",

@@ -124,12 +124,11 @@ def _what_blocks_use(run: ContractRun, operation: str) -> Rehearsal | None:
         try:
             stage.use_well(operation)
         except NotTested as obstacle:
-            reason = str(obstacle).removeprefix("blocked: ")
-            return Rehearsal(f"{operation}: {reason}")
+            return Rehearsal(f"{operation}: {obstacle}")
         except DriverFailed as failed:
-            return Rehearsal(_first_line(failed))
+            return Rehearsal(failed.reason)
         except (ClientHung, ClientCrashed) as end:
-            return Rehearsal(_first_line(end), hung=True)
+            return Rehearsal(end.reason, hung=True)
     return None
 
 
@@ -139,7 +138,7 @@ def _capabilities(run: ContractRun) -> tuple[str, ...]:
         try:
             answer = client.open()
         except (ClientCrashed, DriverFailed) as end:
-            told = mask(str(end), stage.broker.registered, ())
+            told = mask(f"{end}\n{end.details}".strip(), stage.broker.registered, ())
             raise TargetError(f"no client could be made: {told}\n{run.clients.remedy}") from None
         client.close()
     maker = run.clients.maker
@@ -161,10 +160,6 @@ def _where_files_are(error: Raised) -> str:
         ". A client that is checked lives in an empty folder of its own: name what it reads with "
         "--copy PATH, and it finds a copy there"
     )
-
-
-def _first_line(end: Exception) -> str:
-    return str(end).partition("\n")[0]
 
 
 def _stage(

@@ -188,7 +188,7 @@ class ContractRun:
     def needs_working_client(self) -> None:
         """Raise NotTested if the client does not even manage the ordinary."""
         if self.rehearsal.blocked:
-            raise NotTested(f"blocked by response.documented: {self.rehearsal.blocked}")
+            raise NotTested(self.rehearsal.blocked, blocked_by="response.documented")
 
     def needs_returning_client(self) -> None:
         """Raise NotTested if the client does not even come back from the ordinary."""
@@ -422,7 +422,7 @@ class _Attempts(Generic[Drawn]):
     def __init__(self, run: ContractRun, play: Callable[[Drawn], None]) -> None:
         self._run = run
         self._play = play
-        self._obstacle = ""
+        self._obstacle: NotTested | None = None
         self._reached = False
 
     def __call__(self, drawn: Drawn) -> None:
@@ -432,7 +432,7 @@ class _Attempts(Generic[Drawn]):
         except NotTested as obstacle:
             if obstacle.is_costly:
                 raise
-            self._obstacle = self._obstacle or str(obstacle)
+            self._obstacle = self._obstacle or obstacle
         else:
             self._reached = True
 
@@ -457,4 +457,4 @@ class _Attempts(Generic[Drawn]):
 
     def need_one_that_reached(self) -> None:
         if not self._reached:
-            raise NotTested(self._obstacle or "no example reached the clause")
+            raise self._obstacle or NotTested("no example reached the clause")

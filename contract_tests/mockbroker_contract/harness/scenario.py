@@ -82,7 +82,7 @@ class Scenario:
             stage.use_well(operation)
             stage.advance(lifetime + after)
             if stage.use(operation).is_late:
-                raise NotTested(f"blocked by {honours}: late even when all is well")
+                raise NotTested("late even when all is well", blocked_by=honours)
 
     def share(self, explore: Callable[[Scenario], None]) -> None:
         """Explore what other clauses explore as well.
@@ -141,5 +141,5 @@ class Scenario:
         """Raise NotTested if no token request had credentials that show the clause."""
         if self.clause_id in _SHOWN_BY_CREDENTIALS - self.run.reached:
             culprits = sorted(self.run.broken_clauses & _SHOWN_BY_CREDENTIALS)
-            blocked = f"blocked by {', '.join(culprits)}" if culprits else "blocked"
-            raise NotTested(f"{blocked}: {WITNESSES[self.clause_id].lack}")
+            blocked_by = culprits[0] if culprits else None
+            raise NotTested(WITNESSES[self.clause_id].lack, blocked_by=blocked_by)

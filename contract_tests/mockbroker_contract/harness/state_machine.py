@@ -21,12 +21,14 @@ from mockbroker.contract.judges import PASSIVE_CLAUSES, judge_trace
 from mockbroker.contract.judges.refresh import used_late
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.report.plain_examples import ExampleError, from_plain
+from mockbroker.report.steps import BrokerStarted, FaultsCleared, SecretRotated, TokensRevoked
 from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import ScenarioEnded
 from mockbroker_contract.harness.budget import OutOfTime
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached
 from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.recorder import Recorder, fault_step
 from mockbroker_contract.harness.run import ContractRun
 from mockbroker_contract.harness.shrinking import ShrinkLimit
 from mockbroker_contract.harness.strategies import lifetimes, time_steps
@@ -102,7 +104,6 @@ class LifeOfClients(RuleBasedStateMachine):
         super().__init__()
         self.steps: list[tuple[Any, ...]] = []
         """What has happened so far."""
-        self._story: list[str] = []
         self._outage = ""
         self._slow = 0
         self._slow_tokens: dict[AccessToken, int] = {}
@@ -120,7 +121,8 @@ class LifeOfClients(RuleBasedStateMachine):
         lifetime = lifetime if self.run.time.is_virtual else 3600
         self._broker = self.run.new_broker(first, lifetime)
         self._exits.callback(self.run.retire, self._broker)
-        self._story.append(f"the broker issues tokens with expires_in={lifetime}")
+        self._recorder = Recorder(self._broker)
+        self._recorder.add(BrokerStarted(expires_in=lifetime))
         self._enter(first)
 
     def _enter(self, credentials: Credentials) -> None:
@@ -132,8 +134,8 @@ class LifeOfClients(RuleBasedStateMachine):
             broker=self._broker,
             elsewhere=PASSIVE_CLAUSES,
             deadline=self.run.settings.patient_deadline,
-            story=self._story,
-            name=f"client {name}",
+            recorder=self._recorder,
+            name=name,
         )
         self._exits.enter_context(stage)
         self._actors.append(_Actor(name, stage))
@@ -218,7 +220,7 @@ class LifeOfClients(RuleBasedStateMachine):
     def change_health(self, what: str, number: int, then: int) -> None:
         """The token endpoint breaks down, or is well again."""
         if what != self._outage:
-            self._story.append(f"the token endpoint {what}" if what else "the outage is over")
+            self._recorder.add(fault_step(_OUTAGES[what]) if what else FaultsCleared())
         self._outage = what
         self._perhaps_use(number, then)
 
@@ -227,7 +229,7 @@ class LifeOfClients(RuleBasedStateMachine):
     @_remembered
     def be_slow(self, seconds: int, number: int, then: int) -> None:
         """The next token takes a while to arrive, by the clock."""
-        self._story.append(f"the next token takes {seconds} s to arrive")
+        self._recorder.add(fault_step(Fault.latency(seconds), times=1))
         self._slow = seconds
         self._perhaps_use(number, then)
 
@@ -237,7 +239,7 @@ class LifeOfClients(RuleBasedStateMachine):
         """Every token becomes worthless, some seconds after the last one came."""
         self._actors[0].stage.advance(_SOME_SECONDS if self.run.time.is_virtual else 0)
         self._broker.revoke_tokens()
-        self._story.append("the broker revokes every token")
+        self._recorder.add(TokensRevoked())
         self._perhaps_use(number, then)
 
     @precondition(lambda self: len(self._actors) < _MOST_CLIENTS)
@@ -261,7 +263,7 @@ class LifeOfClients(RuleBasedStateMachine):
             if other.stage.credentials.client_id == client_id:
                 other.secret_is_current = False
         secret = f"rotated-s3cret-{len(self._actors)}"
-        self._story.append(f"the secret of client {actor.name} is rotated")
+        self._recorder.add(SecretRotated(client=actor.name))
         self._enter(self._broker.register(client_id, secret))
 
     # -- the model -----------------------------------------------------------------------------
