@@ -25,20 +25,17 @@ from mockbroker.broker.refusals import (
     token_refusal,
 )
 from mockbroker.broker.tokens import TOKEN_LIMIT, TokenStore, random_jwt, random_token
+from mockbroker.contract.authentication import recognise
 from mockbroker.contract.clause import Level
-from mockbroker.contract.judges import (
-    ApiExpectation,
-    TokenExpectation,
-    judge_api_call,
-    judge_token_request,
-    recognise,
-)
+from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
+from mockbroker.contract.judging import judge_api_call, judge_token_request
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
 from mockbroker.model.masking import mask, shown
 from mockbroker.model.messages import Request, Response
 from mockbroker.model.profile import Profile, lifetime_problem
+from mockbroker.model.token_request import TokenRequest
 
 if TYPE_CHECKING:
     from mockbroker.server.certificates import ServerCertificate
@@ -218,7 +215,7 @@ class Broker:
         also if no token was asked for, because then nothing was shown.
         """
         __tracebackhide__ = True
-        assert_conforms(self.trace(), fail_on, self.masked)
+        assert_conforms(self.trace(), fail_on, self.profile, self.masked)
 
     @property
     def token_issued_values(self) -> Collection[str]:
@@ -312,10 +309,11 @@ class Broker:
         """Answer a request for a token, and record the exchange."""
         arrival = self._arrival(Endpoint.TOKEN, request, origin, self._script)
         expectation = self._token_expectation(request)
+        parts = TokenRequest.of(request)
         outcome = Outcome(
             response=default_token_error(arrival.scripted_status),
-            breaches=judge_token_request(request, expectation),
-            credentials=recognise(request, expectation),
+            breaches=judge_token_request(parts, expectation),
+            credentials=recognise(parts, expectation),
         )
         if arrival.needs_answer:
             outcome = self._answer_token_request(arrival, outcome)

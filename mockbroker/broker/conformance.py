@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mockbroker.contract.catalogue import clause
+from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.clause import Level
-from mockbroker.contract.judges import judge_trace, never_reached, reached
+from mockbroker.contract.judging import judge_trace, met_preconditions, unmet_preconditions
 from mockbroker.model.breach import Breach
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
 from mockbroker.model.masking import Mask, describe
+from mockbroker.model.profile import Profile
 
 __all__ = ["Tally", "assert_conforms", "breaches_at", "is_binding", "timeline"]
 
@@ -47,7 +48,7 @@ class Tally:
 
 def is_binding(clause_id: str, fail_on: Level) -> bool:
     """Whether the clause is at least as binding as ``fail_on``."""
-    return BINDING.index(clause(clause_id).level) <= BINDING.index(Level(fail_on))
+    return BINDING.index(clause_named(clause_id).level) <= BINDING.index(Level(fail_on))
 
 
 def breaches_at(trace: Trace, fail_on: Level) -> tuple[Breach, ...]:
@@ -58,6 +59,7 @@ def breaches_at(trace: Trace, fail_on: Level) -> tuple[Breach, ...]:
 def assert_conforms(
     trace: Trace,
     fail_on: Level,
+    profile: Profile,
     mask: Mask,
 ) -> None:
     """Assert that a trace breaks no clause as binding as ``fail_on``, and shows something.
@@ -71,7 +73,7 @@ def assert_conforms(
         )
     breaches = breaches_at(trace, fail_on)
     if breaches:
-        raise AssertionError(mask(_story(trace, breaches)))
+        raise AssertionError(mask(_story(trace, breaches, profile)))
     forgotten = _forgotten(trace)
     if forgotten:
         advice = "Broker(journal_size=…, journal_bytes=…) sets how many are remembered"
@@ -85,12 +87,13 @@ def _tally(trace: Trace) -> Tally:
     return tally
 
 
-def _story(trace: Trace, breaches: tuple[Breach, ...]) -> str:
+def _story(trace: Trace, breaches: tuple[Breach, ...], profile: Profile) -> str:
     shown = {number for breach in breaches for number in breach.exchanges}
     lines = [f"{_level(b)} {b}" for b in breaches]
     traffic = timeline(e for e in trace.exchanges if e.number in shown)
     count = f"{len(breaches)} breach" + ("es" if len(breaches) > 1 else "")
     told = {breach.clause_id for breach in breaches}
+    met = {clause.id for clause in met_preconditions(trace, profile)}
     return "\n".join(
         [
             f"the client breaks the contract ({count}):",
@@ -99,7 +102,7 @@ def _story(trace: Trace, breaches: tuple[Breach, ...]) -> str:
             *traffic,
             "",
             "; ".join(filter(None, (f"seen: {_tally(trace)}", _forgotten(trace)))),
-            *_grouped(never_reached(reached(trace) | told)),
+            *_grouped(unmet_preconditions(met | told, profile)),
         ]
     )
 
@@ -125,4 +128,4 @@ def timeline(exchanges: Iterable[Exchange]) -> tuple[str, ...]:
 
 
 def _level(breach: Breach) -> str:
-    return clause(breach.clause_id).level.value
+    return clause_named(breach.clause_id).level.value

@@ -12,11 +12,18 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mockbroker.broker.conformance import Tally, timeline
-from mockbroker.contract.judges import TRACE_JUDGES, judge_course, never_reached, reached
+from mockbroker.contract.judging import (
+    PASSIVE_CLAUSES,
+    TRACE_CLAUSES,
+    judge_together,
+    met_preconditions,
+    unmet_preconditions,
+)
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
 from mockbroker.model.masking import Mask, curl
+from mockbroker.model.profile import Profile
 
 if TYPE_CHECKING:
     from mockbroker.broker.broker import Broker
@@ -43,12 +50,14 @@ class Observed:
     """What is known of an app that was observed, for each clause that traffic alone can show.
 
     ``breaches`` has the evidence for the clauses that are broken, ``never_reached`` the reason
-    why nothing is known, for those of which it is so; every other one is kept.
+    why nothing is known, for those of which it is so, ``inapplicable`` the reason why the profile
+    has no such thing; every other one is kept.
     """
 
     tally: Tally
     breaches: Mapping[str, Evidence]
     never_reached: Mapping[str, str]
+    inapplicable: Mapping[str, str]
 
 
 class Observation:
@@ -59,7 +68,7 @@ class Observation:
         self._step = max(1, broker.journal.size // 2)
         self._step_bytes = broker.journal.size_bytes // 2
         self._unjudged_bytes = 0
-        self._judged = _Judged()
+        self._judged = _Judged(broker.profile)
         self._lock = threading.Lock()
         broker.journal.subscribe(self._see)
 
@@ -92,6 +101,7 @@ class _Judged:
     got its first token, so that it is known when that is long forgotten.
     """
 
+    profile: Profile
     tally: Tally = field(default_factory=Tally)
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     reached: frozenset[str] = frozenset()
@@ -102,11 +112,13 @@ class _Judged:
     @property
     def observed(self) -> Observed:
         """What is known by now."""
-        unknown = never_reached(self.reached | self.evidence.keys())
+        unknown = unmet_preconditions(self.reached | self.evidence.keys(), self.profile)
         if self.unjudged:
             reason = f"{self.unjudged} exchanges came too fast to be judged together"
-            unknown |= dict.fromkeys(TRACE_JUDGES.keys() - self.evidence.keys(), reason)
-        return Observed(self.tally, self.evidence, unknown)
+            unknown |= {c.id: reason for c in TRACE_CLAUSES if c.id not in self.evidence}
+        reasons = {clause.id: clause.applies_to(self.profile) for clause in PASSIVE_CLAUSES}
+        inapplicable = {name: reason for name, reason in reasons.items() if reason}
+        return Observed(self.tally, self.evidence, unknown, inapplicable)
 
     def after(self, exchange: Exchange, masked: Mask) -> _Judged:
         """With what one message shows."""
@@ -118,12 +130,12 @@ class _Judged:
         if not window:
             return self
         trace = _trace((*self.firsts.values(), *window))
-        found, since = judge_course(Trace(window)), self.last_number
+        found, since = judge_together(Trace(window)), self.last_number
         latest_first = reversed(trace.token_requests)
         return replace(
             self,
             evidence=self._evidence_with(found, window, masked, since),
-            reached=self.reached | reached(trace),
+            reached=self.reached | {c.id for c in met_preconditions(trace, self.profile)},
             firsts={e.token.credentials: e for e in latest_first if e.token is not None},
             last_number=window[-1].number,
             unjudged=self.unjudged + max(0, window[0].number - 1 - self.last_number),

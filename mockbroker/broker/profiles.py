@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from mockbroker.contract.authentication import METHODS
 from mockbroker.model.profile import PROFILES, Profile, lifetime_problem
 
 if sys.version_info >= (3, 11):
@@ -18,7 +19,6 @@ else:  # pragma: no cover - the same parser under its older name
 __all__ = ["ConfigError", "load_profiles", "profile_named", "read_toml"]
 
 CHOICES: dict[str, tuple[object, ...]] = {
-    "client_authentication": ("basic", "post"),
     "basic_encoding": ("raw", "form"),
     "token_format": ("opaque", "jwt"),
 }
@@ -95,7 +95,9 @@ def _profile(name: str, table: object, path: Path) -> Profile:
         problem = _problem(key, value)
         if problem:
             raise ConfigError(f"{where}: {problem}")
-    return Profile(name=name, **table)
+    methods = table.get("client_authentication", ["basic"])
+    named = (methods,) if isinstance(methods, str) else tuple(methods)
+    return Profile(name=name, **{**table, "client_authentication": named})
 
 
 def _problem(key: str, value: object) -> str:
@@ -104,6 +106,8 @@ def _problem(key: str, value: object) -> str:
         return f"unknown key {key!r}; known are {', '.join(KEYS)}"
     if key in CHOICES and value not in CHOICES[key]:
         return f"{key} must be {' or '.join(repr(c) for c in CHOICES[key])}, not {value!r}"
+    if key == "client_authentication":
+        return _authentication_problem(value)
     if key == "expires_in":
         return lifetime_problem(value)
     if key == "scope" and not (isinstance(value, str) or value is False):
@@ -111,6 +115,15 @@ def _problem(key: str, value: object) -> str:
     if key in {"token_path", "api_prefix"}:
         return _path_problem(key, value)
     return ""
+
+
+def _authentication_problem(value: object) -> str:
+    known = tuple(dict.fromkeys(method.name for method in METHODS))
+    named = value if isinstance(value, list) else [value]
+    if named and all(name in known for name in named):
+        return ""
+    words = " or ".join(map(repr, known))
+    return f"client_authentication must be {words}, or a list of them, not {value!r}"
 
 
 def _path_problem(key: str, value: object) -> str:

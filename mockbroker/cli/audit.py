@@ -159,10 +159,16 @@ def report_on(
     observed: Observed, profile: str, fail_on: Level, command: Sequence[str] = ()
 ) -> Report:
     """The report on an app that was observed: a clause is passed if its situation was seen."""
-    unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.passive} | {**observed.never_reached}
-    seen = [entry.id for entry in CATALOGUE if entry.id not in unseen]
+    unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.is_passive} | {**observed.never_reached}
+    unknown = unseen.keys() | observed.inapplicable.keys()
+    seen = [clause.id for clause in CATALOGUE if clause.id not in unknown]
+    findings = [_finding(name, observed.breaches.get(name), fail_on) for name in seen]
+    findings += [
+        Finding(name, Verdict.NOT_APPLICABLE, reason)
+        for name, reason in observed.inapplicable.items()
+    ]
     return build_report(
-        [_finding(clause_id, observed.breaches.get(clause_id), fail_on) for clause_id in seen],
+        findings,
         profile=profile,
         client=ClientDescription(
             target=shlex.join(command) or "observed traffic",

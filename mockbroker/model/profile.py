@@ -14,13 +14,14 @@ class Profile:
     """How a provider's token endpoint and API look.
 
     ``expires_in`` is in seconds. ``scope`` is what the answer says; False omits the member.
-    ``basic_encoding`` is ``raw`` (id and secret go into Basic as they are) or ``form`` (each is
-    form-urlencoded first, RFC 6749, 2.3.1).
+    ``client_authentication`` names the methods that the broker accepts, ``basic`` and ``post``
+    (client_id and client_secret in the body, RFC 6749, 2.3.1). ``basic_encoding`` is ``raw`` (id
+    and secret go into Basic as they are) or ``form`` (each is form-urlencoded first, same section).
     """
 
     name: str
     token_path: str = "/auth-broker/request-token"  # noqa: S105 - a path, no password
-    client_authentication: Literal["basic", "post"] = "basic"
+    client_authentication: tuple[str, ...] = ("basic",)
     basic_encoding: Literal["raw", "form"] = "raw"
     expires_in: float = 3599
     scope: str | Literal[False] = ""

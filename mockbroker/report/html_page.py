@@ -9,7 +9,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mockbroker.contract.guidance import GUIDANCE, Guidance
+from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.contract.clause import Clause
 from mockbroker.report.exchange_texts import Message, Timeline, TokenLife, message_in, timeline_of
 from mockbroker.report.report import Conclusion
 
@@ -31,6 +32,7 @@ _ROW = 46
 """Pixels that an exchange takes in a sequence diagram."""
 _NOTE = 16
 _BAR_WIDTH, _BAR_ROW = 520, 26
+_KNOWN = {clause.id: clause for clause in CATALOGUE}
 _AGAIN = "leeway_at_once_seconds"
 """The leeway, measured in another way."""
 _TELLING = ("error", "failed", "advice", "hang", "crash", "known", "stale")
@@ -73,7 +75,7 @@ class _Detail:
     anchor: str
     clause: Mapping[str, Any]
     symbol: str
-    guidance: Guidance | None
+    guidance: Clause | None
     is_open: bool
     story: tuple[str, ...]
     steps: tuple[_Step, ...]
@@ -200,7 +202,7 @@ def _detail(number: int, row: Mapping[str, Any]) -> _Detail:
         anchor=f"c{number}-{row['id']}",
         clause=row,
         symbol=_SYMBOLS.get(row["verdict"], "·"),
-        guidance=GUIDANCE.get(row["id"]),
+        guidance=_KNOWN.get(row["id"]),
         is_open=row["verdict"] in _TELLING,
         story=story,
         steps=steps,

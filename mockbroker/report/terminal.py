@@ -9,9 +9,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from mockbroker.contract.catalogue import CATALOGUE, clause
+from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Clause, Level
-from mockbroker.contract.guidance import GUIDANCE
 from mockbroker.model.escaping import printable
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.kit_error import KitError
@@ -147,7 +146,7 @@ def _by_chapter(clauses: Iterable[Clause]) -> Iterator[str]:
 def story(finding: Finding) -> Iterator[Line]:
     """What shows the verdict on one clause, as somebody needs it who never saw the kit."""
     mark, style = _MARKS[finding.verdict]
-    known = clause(finding.clause_id)
+    known = clause_named(finding.clause_id)
     yield Line(f"{mark} {known.id} ({known.level.value}): a client {known.title}", style)
     sources = "; ".join(str(source) for source in known.sources)
     is_error = finding.verdict is Verdict.ERROR
@@ -157,7 +156,7 @@ def story(finding: Finding) -> Iterator[Line]:
         ("error" if is_error else "story", finding.example),
         ("traffic", "\n".join(finding.exchanges)),
         ("try", finding.curl),
-        ("mend", "" if is_error else GUIDANCE[known.id].mend),
+        ("fix", "" if is_error else known.fix),
     ):
         yield from _labelled(label, text)
 

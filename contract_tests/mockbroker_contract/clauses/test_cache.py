@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.broker.broker import Broker
 from mockbroker.broker.faults import Fault
+from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials, TokenState
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
@@ -19,11 +20,11 @@ from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.strategies import LONG_LIFETIMES, plain_credentials
 
 _CREDENTIALS = Credentials("cache-client", "cache-s3cret")
-_HONOURS = "refresh.honours-expires-in"
+_HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
 _ENOUGH_USES = 4
 
 
-@pytest.mark.contract_clause("cache.reuse")
+@pytest.mark.contract_clause(clauses.cache.REUSE)
 def test_reuse(scenario: Scenario) -> None:
     """Calls made at once, one after the other, share one token."""
     scenario.run.needs_working_client()
@@ -105,7 +106,7 @@ def _used(stage: Stage, outcome: Outcome) -> Outcome:
     return outcome
 
 
-@pytest.mark.contract_clause("cache.isolation")
+@pytest.mark.contract_clause(clauses.cache.ISOLATION)
 def test_isolation(scenario: Scenario) -> None:
     """Clients side by side in one process never present one another's tokens."""
 
@@ -219,7 +220,7 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> No
 _MOMENTS = ("cold", "at refresh")
 
 
-@pytest.mark.contract_clause("cache.thread-safe")
+@pytest.mark.contract_clause(clauses.cache.THREAD_SAFE)
 def test_thread_safe(scenario: Scenario) -> None:
     """Used many times at once, every use gets a valid token."""
     scenario.run.needs_many_at_once()
@@ -264,7 +265,7 @@ def _must_all_be_valid(scenario: Scenario, stage: Stage, outcome: Outcome) -> No
             )
 
 
-@pytest.mark.contract_clause("cache.single-flight")
+@pytest.mark.contract_clause(clauses.cache.SINGLE_FLIGHT)
 def test_single_flight(scenario: Scenario) -> None:
     """Used many times at once, the client asks for one token."""
     scenario.run.needs_many_at_once()
@@ -277,7 +278,7 @@ def test_single_flight(scenario: Scenario) -> None:
         counts.append(len(outcomes[0].token_requests))
         if counts[-1] > 1:
             stage.breach_of(
-                scenario.clause_id,
+                scenario.clause,
                 f"{len(outcomes)} uses at once led to {counts[-1]} token requests",
                 "one, whose token all of them use",
                 outcomes[0].token_requests,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.broker.faults import Fault
+from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
@@ -26,11 +27,11 @@ from mockbroker_contract.harness.strategies import lifetimes, time_steps
 
 _CREDENTIALS = Credentials("refresh-client", "refresh-s3cret")
 _LIFETIME = 3599
-_HONOURS = "refresh.honours-expires-in"
+_HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
 _UNMOVED = "the client's clock could not be moved"
 
 
-@pytest.mark.contract_clause("refresh.honours-expires-in")
+@pytest.mark.contract_clause(clauses.refresh.HONOURS_EXPIRES_IN)
 def test_honours_expires_in(scenario: Scenario) -> None:
     """Whatever lifetimes come and however time moves, no expired token is presented."""
     if not scenario.run.time.is_virtual:
@@ -81,7 +82,7 @@ def _play_lifetimes(scenario: Scenario, steps: list[tuple[int, int]], operation:
             stage.use(operation)
 
 
-@pytest.mark.contract_clause("refresh.ahead")
+@pytest.mark.contract_clause(clauses.refresh.AHEAD)
 def test_ahead(scenario: Scenario) -> None:
     """With a second left to live, a token is already replaced."""
     scenario.run.needs_working_client()
@@ -110,7 +111,7 @@ def test_ahead(scenario: Scenario) -> None:
     scenario.for_each([_LIFETIME], play)
 
 
-@pytest.mark.contract_clause("refresh.not-too-eager")
+@pytest.mark.contract_clause(clauses.refresh.NOT_TOO_EAGER)
 def test_not_too_eager(scenario: Scenario) -> None:
     """In the first half of its life a token is not replaced."""
 
@@ -141,7 +142,7 @@ def test_not_too_eager(scenario: Scenario) -> None:
     scenario.for_all(st.tuples(ages, scenario.operations()), play, first=first)
 
 
-@pytest.mark.contract_clause("refresh.short-lived")
+@pytest.mark.contract_clause(clauses.refresh.SHORT_LIVED)
 def test_short_lived(scenario: Scenario) -> None:
     """Lifetimes at or below the leeway still work, with one token request for each call."""
 
@@ -186,7 +187,7 @@ def _must_answer(stage: Stage, outcome: Outcome, lifetime: int) -> None:
         stage.breach(f"with a lifetime of {lifetime} s no token was used", "the token just fetched")
 
 
-@pytest.mark.contract_clause("refresh.latency")
+@pytest.mark.contract_clause(clauses.refresh.LATENCY)
 def test_latency(scenario: Scenario) -> None:
     """A broker that is slow to answer does not make the client late."""
     time = scenario.run.time
@@ -222,7 +223,7 @@ def test_latency(scenario: Scenario) -> None:
     scenario.for_all(drawn, play, first=first)
 
 
-@pytest.mark.contract_clause("refresh.same-grant")
+@pytest.mark.contract_clause(clauses.refresh.SAME_GRANT)
 def test_same_grant(scenario: Scenario) -> None:
     """A new token is asked for by client credentials, even if a refresh token was offered."""
 
@@ -236,7 +237,7 @@ def test_same_grant(scenario: Scenario) -> None:
             stage.advance(2 * lifetime if scenario.run.time.is_virtual else 1.5)
             stage.use(operation)
             if len(stage.trace.token_requests) < 2:  # noqa: PLR2004 - the first and the next
-                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+                raise NotTested(f"blocked by {_HONOURS.id}: the client never asked again")
 
     scenario.for_each_in_time(["r3fresh", ""], play)
 
@@ -288,7 +289,7 @@ def _let_it_expire(stage: Stage, operation: str, lifetimes: float = 2) -> None:
     stage.advance(lifetimes * stage.broker.expires_in if stage.can_pass(_LIFETIME) else 1.5)
 
 
-@pytest.mark.contract_clause("refresh.outage-while-valid")
+@pytest.mark.contract_clause(clauses.refresh.OUTAGE_WHILE_VALID)
 def test_outage_while_valid(scenario: Scenario) -> None:
     """While a token is still good, a broker that is down is no reason to fail the caller."""
 
@@ -336,7 +337,7 @@ def _must_go_on(stage: Stage, outcome: Outcome, first: Outcome) -> None:
         stage.breach(f"with {left:g} s left to its token the client {outcome.in_words}", "it")
 
 
-@pytest.mark.contract_clause("refresh.outage-after-expiry")
+@pytest.mark.contract_clause(clauses.refresh.OUTAGE_AFTER_EXPIRY)
 def test_outage_after_expiry(scenario: Scenario) -> None:
     """When no valid token can be had, the caller is told."""
     time = scenario.run.time
@@ -356,7 +357,7 @@ def _have_none(scenario: Scenario, what: str, lifetimes: float, operation: str) 
         _outage(stage, what)
         outcome = _use_in_outage(stage, operation)
         if not outcome.token_requests:
-            raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+            raise NotTested(f"blocked by {_HONOURS.id}: the client never asked again")
         if outcome.is_late:
             scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
             stage.breach(
@@ -390,7 +391,7 @@ def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> None:
             )
 
 
-@pytest.mark.contract_clause("refresh.recovers")
+@pytest.mark.contract_clause(clauses.refresh.RECOVERS)
 def test_recovers(scenario: Scenario) -> None:
     """At the first use after an outage everything is well again."""
 
@@ -399,7 +400,7 @@ def test_recovers(scenario: Scenario) -> None:
             _let_it_expire(stage, operation)
             _outage(stage, what)
             if not _use_in_outage(stage, operation).token_requests:
-                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+                raise NotTested(f"blocked by {_HONOURS.id}: the client never asked again")
             for _ in range(_MORE_USES if scenario.run.time.is_virtual else 2):
                 stage.use(operation)
             stage.broker.clear_scripts()

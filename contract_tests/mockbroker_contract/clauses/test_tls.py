@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mockbroker.broker.broker import Broker
+from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
@@ -17,7 +18,7 @@ _SOMEBODY_ELSE = "auth-broker.example"
 _UNKNOWN = "no authority that the client knows has signed"
 
 
-@pytest.mark.contract_clause("tls.verify")
+@pytest.mark.contract_clause(clauses.tls.VERIFY)
 def test_verify(scenario: Scenario) -> None:
     """A broker whose certificate nobody vouches for gets no credentials."""
 
