@@ -82,7 +82,7 @@ class TokenEndpoint:
             self._new_value(credentials, issuer, now, lifetime),
             issuer=issuer,
             credentials=credentials,
-            scope=self._settings.scope or self._profile.scope or "",
+            scope=self._settings.scope or self._profile.issued_scope,
             issued_at=now,
             expires_in=lifetime,
         )
@@ -101,7 +101,7 @@ class TokenEndpoint:
             "access_token": token.value,
             "expires_in": _as_json_number(token.expires_in),
             **scope,
-            "token_type": "bearer",
+            "token_type": self._profile.token_type,
         }
 
 
