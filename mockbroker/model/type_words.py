@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from mockbroker.model.escaping import printable
 
 __all__ = [
-    "JSON_LINE",
-    "TOML_FILE",
+    "CONFIDENTIAL_JSON",
+    "JSON",
+    "TOML",
     "Wording",
     "bare",
     "did_you_mean",
@@ -60,9 +61,10 @@ class Wording:
         return self.of_type(type(value))
 
 
-TOML_FILE = Wording("a table", shows_values=True)
-JSON_LINE = Wording("an object", shows_values=False)
-"""Lines between programs may hold tokens: a sentence names their types only."""
+TOML = Wording("a table", shows_values=True)
+JSON = Wording("an object", shows_values=True)
+CONFIDENTIAL_JSON = Wording("an object", shows_values=False)
+"""For messages that may hold tokens: a sentence names the types of values only."""
 
 
 def mismatch(value: object, kind: Any, wording: Wording) -> str:
@@ -78,7 +80,7 @@ def _expected(kind: Any, wording: Wording) -> str:
         described = (getattr(each, "description", None) for each in get_args(kind)[1:])
         return next(filter(None, described), None) or _expected(bare(kind), wording)
     if get_origin(kind) is Literal:
-        return _any_of([TOML_FILE.of_value(choice) for choice in get_args(kind)])
+        return _any_of([TOML.of_value(choice) for choice in get_args(kind)])
     if is_union(kind):
         return _any_of([_expected(member, wording) for member in get_args(kind)])
     return wording.of_type(get_origin(kind) or kind)

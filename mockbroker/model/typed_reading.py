@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hint
 import msgspec
 
 from mockbroker.model.type_words import (
-    TOML_FILE,
+    TOML,
     Wording,
     bare,
     did_you_mean,
@@ -42,7 +42,7 @@ def read(
     *,
     keys: Keys = (),
     given: Mapping[str, object] | None = None,
-    wording: Wording = TOML_FILE,
+    wording: Wording = TOML,
 ) -> T:
     """Return a value, as a parser of JSON or TOML returned it, as a ``kind``.
 
@@ -163,7 +163,7 @@ def _wrong_key(
     known = [key for key in declared if key not in given]
     others = [key for key in value if key not in known]
     if others and _forbids_unknown(kind):
-        is_table = isinstance(value[others[0]], Mapping) and wording is TOML_FILE
+        is_table = isinstance(value[others[0]], Mapping) and wording is TOML
         what = f"unknown {'table' if is_table else 'key'} {others[0]!r}"
         return shortened(what) + did_you_mean(others[0], known)
     for key in known:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mockbroker.model.type_words import JSON_LINE, TOML_FILE
+from mockbroker.model.type_words import CONFIDENTIAL_JSON, TOML
 from mockbroker.model.typed_reading import ReadingError, read
 
 
@@ -146,10 +146,10 @@ def test_a_struct_ignores_unknown_keys_unless_it_forbids_them():
 
 def test_an_error_about_a_line_shows_no_value():
     secret = {"from": "x", "number": "t0ken"}
-    assert error_of(secret, Note, wording=JSON_LINE) == (
+    assert error_of(secret, Note, wording=CONFIDENTIAL_JSON) == (
         "house.toml: number: expected an integer, got a string"
     )
-    assert error_of(["t0ken"], Note, wording=JSON_LINE) == (
+    assert error_of(["t0ken"], Note, wording=CONFIDENTIAL_JSON) == (
         "house.toml: expected an object, got a list"
     )
 
@@ -179,7 +179,7 @@ _KEYS = st.sampled_from([*House.__struct_fields__, "colour", "labels", "other"])
 _VALUES = st.one_of(_SCALARS, st.lists(_SCALARS, max_size=3), st.dictionaries(_KEYS, _SCALARS))
 
 
-@pytest.mark.parametrize("wording", [TOML_FILE, JSON_LINE])
+@pytest.mark.parametrize("wording", [TOML, CONFIDENTIAL_JSON])
 @given(st.dictionaries(_KEYS, _VALUES))
 def test_any_value_is_made_or_an_error_of_one_line(wording, value):
     try:
