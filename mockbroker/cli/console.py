@@ -8,10 +8,10 @@ from datetime import datetime
 
 import click
 
-from mockbroker.broker.broker import Broker
-from mockbroker.broker.refusals import is_refused
+from mockbroker.broker.oauth_errors import is_refused
 from mockbroker.contract.authentication import accepted_methods
 from mockbroker.contract.catalogue import clause_named
+from mockbroker.fake_broker import Broker
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import TokenState
 from mockbroker.model.escaping import printable

@@ -46,7 +46,7 @@ def client_with(method: AuthenticationMethod) -> type[TokenManager]:
 def test_the_matching_client_conforms_and_another_one_fails_one_clause(method, profile):
     cls = client_with(method)
     matches = method.is_accepted_by(profile)
-    only = () if matches and len(profile.client_authentication) == 1 else ON_TOKEN_REQUESTS
+    only = () if matches and len(profile.authentication_methods) == 1 else ON_TOKEN_REQUESTS
     found = verdicts_on(lambda config: make(cls, config), profile=profile, only=only)
     failed = {clause for clause, (verdict, _) in found.items() if verdict is Verdict.FAILED}
     assert len(failed) == (0 if matches else 1), found

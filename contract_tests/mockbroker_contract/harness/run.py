@@ -16,10 +16,10 @@ from typing import Any, Generic, TypeVar
 import hypothesis
 from hypothesis import strategies as st
 
-from mockbroker.broker.broker import Broker
 from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.clause import Clause, Level
+from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.profile import AUTOGRAB, Profile
 from mockbroker.report.finding import Finding, Verdict

@@ -29,7 +29,7 @@ def accepted_methods(profile: Profile) -> tuple[AuthenticationMethod, ...]:
     """The methods that a broker of that profile accepts, in the profile's order."""
     return tuple(
         method
-        for name in profile.client_authentication
+        for name in profile.authentication_methods
         for method in METHODS
         if method.name == name and method.is_accepted_by(profile)
     )

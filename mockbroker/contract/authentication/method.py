@@ -37,7 +37,7 @@ class AuthenticationMethod(ABC):
 
     def is_accepted_by(self, profile: Profile) -> bool:
         """Whether a broker of that profile takes the method, in this variant of it."""
-        return self.name in profile.client_authentication
+        return self.name in profile.authentication_methods
 
     @abstractmethod
     def is_used_in(self, request: TokenRequest) -> bool:
