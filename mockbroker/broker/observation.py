@@ -1,4 +1,4 @@
-"""An observation: what a broker has seen so far, judged, though its journal forgets.
+"""An observation: what a journal was given so far, judged, though it forgets.
 
 What one message shows is noted as it comes. What shows in the course of several is judged in
 windows as long as the journal, each of which begins in the middle of the one before.
@@ -9,19 +9,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from mockbroker.broker.conformance import Tally
-from mockbroker.contract.judges import TRACE_JUDGES, judge_course, never_reached, reached
+from mockbroker.broker.journal import Journal
+from mockbroker.contract.judging import (
+    PASSIVE_CLAUSES,
+    TRACE_CLAUSES,
+    judge_together,
+    met_preconditions,
+    unmet_preconditions,
+)
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
 from mockbroker.model.exchange_record import ExchangeRecord, records_of
 from mockbroker.model.exchange_text import curl
 from mockbroker.model.masking import Mask
-
-if TYPE_CHECKING:
-    from mockbroker.broker.broker import Broker
+from mockbroker.model.profile import Profile
 
 __all__ = ["Evidence", "Observation", "Observed"]
 
@@ -45,44 +49,46 @@ class Observed:
     """What is known of an app that was observed, for each clause that traffic alone can show.
 
     ``breaches`` has the evidence for the clauses that are broken, ``never_reached`` the reason
-    why nothing is known, for those of which it is so; every other one is kept.
+    why nothing is known, for those of which it is so, ``inapplicable`` the reason why the profile
+    has no such thing; every other one is kept.
     """
 
     tally: Tally
     breaches: Mapping[str, Evidence]
     never_reached: Mapping[str, str]
+    inapplicable: Mapping[str, str]
 
 
 class Observation:
-    """Observes a broker from now on; safe to use from many threads."""
+    """Observes the exchanges of a journal from now on; safe to use from many threads."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-        self._step = max(1, broker.journal.size // 2)
-        self._step_bytes = broker.journal.size_bytes // 2
+    def __init__(self, journal: Journal, profile: Profile) -> None:
+        self._journal = journal
+        self._step = max(1, journal.size // 2)
+        self._step_bytes = journal.size_bytes // 2
         self._unjudged_bytes = 0
-        self._judged = _Judged()
+        self._judged = _Judged(profile)
         self._lock = threading.Lock()
-        broker.journal.subscribe(self._see)
+        journal.subscribe(self._see)
 
     def _see(self, exchange: Exchange) -> None:
         with self._lock:
-            self._judged = self._judged.after(exchange, self._broker.masked)
+            self._judged = self._judged.after(exchange, self._journal.mask)
             self._unjudged_bytes += exchange.size_bytes
             count = exchange.number - self._judged.last_number
             if count >= self._step or self._unjudged_bytes >= self._step_bytes:
-                self._judged = self._judged.after_window(self._window(), self._broker.masked)
+                self._judged = self._judged.after_window(self._window(), self._journal.mask)
                 self._unjudged_bytes = 0
 
     def so_far(self) -> Observed:
         """What is known at this moment."""
         with self._lock:
             # Not kept: what looks wasteful at this moment need not when more is seen.
-            judged = self._judged.after_window(self._window(), self._broker.masked)
+            judged = self._judged.after_window(self._window(), self._journal.mask)
         return judged.observed
 
     def _window(self) -> tuple[Exchange, ...]:
-        return self._broker.journal.snapshot()
+        return self._journal.snapshot()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,7 @@ class _Judged:
     got its first token, so that it is known when that is long forgotten.
     """
 
+    profile: Profile
     tally: Tally = field(default_factory=Tally)
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     reached: frozenset[str] = frozenset()
@@ -104,11 +111,13 @@ class _Judged:
     @property
     def observed(self) -> Observed:
         """What is known by now."""
-        unknown = never_reached(self.reached | self.evidence.keys())
+        unknown = unmet_preconditions(self.reached | self.evidence.keys(), self.profile)
         if self.unjudged:
             reason = f"{self.unjudged} exchanges came too fast to be judged together"
-            unknown |= dict.fromkeys(TRACE_JUDGES.keys() - self.evidence.keys(), reason)
-        return Observed(self.tally, self.evidence, unknown)
+            unknown |= {c.id: reason for c in TRACE_CLAUSES if c.id not in self.evidence}
+        reasons = {clause.id: clause.applies_to(self.profile) for clause in PASSIVE_CLAUSES}
+        inapplicable = {name: reason for name, reason in reasons.items() if reason}
+        return Observed(self.tally, self.evidence, unknown, inapplicable)
 
     def after(self, exchange: Exchange, masked: Mask) -> _Judged:
         """With what one message shows."""
@@ -120,12 +129,12 @@ class _Judged:
         if not window:
             return self
         trace = _trace((*self.firsts.values(), *window))
-        found, since = judge_course(Trace(window)), self.last_number
+        found, since = judge_together(Trace(window)), self.last_number
         latest_first = reversed(trace.token_requests)
         return replace(
             self,
             evidence=self._evidence_with(found, window, masked, since),
-            reached=self.reached | reached(trace),
+            reached=self.reached | {c.id for c in met_preconditions(trace, self.profile)},
             firsts={e.token.credentials: e for e in latest_first if e.token is not None},
             last_number=window[-1].number,
             unjudged=self.unjudged + max(0, window[0].number - 1 - self.last_number),

@@ -33,7 +33,7 @@ from mockbroker.cli.serve import (
     serve_options,
     unheard_if_nobody_listens,
 )
-from mockbroker.contract.catalogue import CATALOGUE, clause
+from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Level
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.formats import OutputError, problem_with_outputs, write_outputs
@@ -41,8 +41,8 @@ from mockbroker.report.report import ClientDescription, Report, RunFacts, build_
 from mockbroker.report.steps import BreachRepeated
 
 if TYPE_CHECKING:
-    from mockbroker.broker.broker import Broker
     from mockbroker.broker.observation import Evidence, Observed
+    from mockbroker.fake_broker import Broker
     from mockbroker.server.listener import Server
 
 __all__ = ["audit", "report_on"]
@@ -104,7 +104,7 @@ def audit(
     created = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
     began = real_seconds()
     with listening(settings) as (broker, server):
-        observation = Observation(broker)
+        observation = Observation(broker.journal, broker.profile)
 
         def report() -> Report:
             observed = observation.so_far()
@@ -170,10 +170,16 @@ def report_on(
     run: RunFacts | None = None,
 ) -> Report:
     """The report on an app that was observed: a clause is passed if its situation was seen."""
-    unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.passive} | {**observed.never_reached}
-    seen = [entry.id for entry in CATALOGUE if entry.id not in unseen]
+    unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.is_passive} | {**observed.never_reached}
+    unknown = unseen.keys() | observed.inapplicable.keys()
+    seen = [clause.id for clause in CATALOGUE if clause.id not in unknown]
+    findings = [_finding(name, observed.breaches.get(name), fail_on) for name in seen]
+    findings += [
+        Finding(name, Verdict.NOT_APPLICABLE, reason)
+        for name, reason in observed.inapplicable.items()
+    ]
     return build_report(
-        [_finding(clause_id, observed.breaches.get(clause_id), fail_on) for clause_id in seen],
+        findings,
         profile=profile,
         client=ClientDescription(
             target=shlex.join(command) or "observed traffic",
@@ -195,7 +201,7 @@ def _finding(clause_id: str, evidence: Evidence | None, fail_on: Level) -> Findi
         evidence.what,
         (BreachRepeated(count=evidence.count),) if evidence.count > 1 else (),
         evidence.exchanges,
-        command=evidence.curl if clause(clause_id).chapter == "request" else "",
+        command=evidence.curl if clause_named(clause_id).chapter == "request" else "",
     )
 
 

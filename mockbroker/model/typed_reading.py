@@ -1,106 +1,213 @@
-"""Reading plain data as a type, with an error that says where and what was expected."""
+"""Values from the wire or from a user's file, read as typed values, or refused in one sentence.
+
+msgspec decides whether a value fits a type, and makes the typed value. Its errors are text: they
+leave out the keys of tables, and what was expected in the user's words. Therefore this module
+looks for the innermost part that msgspec does not accept, and words the sentence itself.
+"""
 
 from __future__ import annotations
 
-import difflib
-import types
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar, Union, get_args, get_origin
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-__all__ = ["ReadingError", "nearest", "read_typed"]
+from mockbroker.model.type_words import (
+    TOML,
+    Wording,
+    bare,
+    did_you_mean,
+    is_union,
+    listed,
+    mismatch,
+    shortened,
+)
+
+__all__ = ["ReadingError", "read"]
 
 T = TypeVar("T")
+Keys = tuple[str, ...]
 
 
 class ReadingError(ValueError):
-    """Data does not have the expected type; the message is one sentence with the place."""
+    """A value does not have the expected type; the message is one sentence that says where."""
 
 
-def read_typed(value: object, kind: type[T]) -> T:
-    """Return plain data, as JSON or TOML gives it, as that type.
+def read(
+    value: object,
+    kind: type[T],
+    source: str,
+    *,
+    keys: Keys = (),
+    given: Mapping[str, object] | None = None,
+    wording: Wording = TOML,
+) -> T:
+    """Return a value, as a parser of JSON or TOML returned it, as a ``kind``.
 
-    Raises ReadingError if a key is unknown or missing, or a value has another type.
+    ``kind`` is a msgspec Struct or a dataclass. A dataclass, as a Struct with
+    ``forbid_unknown_fields``, accepts no other keys than its fields. ``source`` names the file or
+    the message, and ``keys`` lead to the value in it. ``given`` are fields that the value itself
+    must not state. Raises ReadingError.
     """
+    given = given or {}
+    misfit = _misfit(value, kind, keys, given.keys(), wording)
+    if misfit is not None:
+        raise ReadingError(_sentence(source, misfit))
+    members = {**value, **given} if isinstance(value, Mapping) else value
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(members, kind)
     except msgspec.ValidationError as error:
-        # The library's error has neither the index in a list nor the name that was meant.
-        message = _problem(value, kind, "") or str(error)
-        raise ReadingError(message) from None
+        # The class itself raised, in __post_init__: its types allow more than it does.
+        misfit = _Misfit(keys, str(error.__cause__ or error))
+        raise ReadingError(_sentence(source, misfit)) from None
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a question that offers the most similar name; empty if none is similar."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+class _Misfit(NamedTuple):
+    """What is wrong with a value, and the keys that lead to it."""
+
+    keys: Keys
+    what: str
 
 
-def _problem(value: object, kind: Any, place: str) -> str:
-    """Return what is wrong with the value, and where; empty if nothing is."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if _is_struct(kind):
-        return _struct_problem(value, kind, place)
-    if origin in (Union, types.UnionType):
-        return _union_problem(value, kind, place)
-    if origin in (list, tuple) and isinstance(value, (list, tuple)) and _is_uniform(kind):
-        problems = (_problem(v, arguments[0], f"{place}[{n}]") for n, v in enumerate(value))
-        return next(filter(None, problems), "")
-    if origin is dict and isinstance(value, Mapping):
-        problems = (_problem(v, arguments[1], _below(place, k)) for k, v in value.items())
-        return next(filter(None, problems), "")
-    return _mismatch(value, kind, place)
+def _sentence(source: str, misfit: _Misfit) -> str:
+    place = "".join(key if key.startswith("[") else f".{key}" for key in misfit.keys)
+    return ": ".join(filter(None, [source, shortened(place.removeprefix(".")), misfit.what]))
 
 
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+def _misfit(
+    value: object, kind: Any, keys: Keys, given: Collection[str], wording: Wording
+) -> _Misfit | None:
+    """Return what is wrong with the innermost part that does not fit; None if all fits."""
+    wrong_tag = _wrong_tag(value, kind, keys, wording)
+    if wrong_tag is not None:
+        return wrong_tag
+    container = _container_for(value, kind)
+    if container is None:
+        return None if _fits(value, kind) else _Misfit(keys, mismatch(value, kind, wording))
+    declared = _fields_of(container)
+    if declared is not None and isinstance(value, Mapping):
+        wrong = _wrong_key(value, container, declared, given, wording)
+        if wrong:
+            return _Misfit(keys, wrong)
+    for key, part, part_kind in _parts(value, container, declared):
+        found = _misfit(part, part_kind, (*keys, key), (), wording)
+        if found is not None:
+            return found
+    return None
 
 
-def _is_uniform(kind: Any) -> bool:
-    """Whether every element of a list or tuple has the same type."""
-    return get_origin(kind) is list or get_args(kind)[-1] is Ellipsis
-
-
-def _struct_problem(value: object, kind: type[msgspec.Struct], place: str) -> str:
-    if not isinstance(value, Mapping):
-        return f"{place or 'the whole'} must have keys, and is of type {type(value).__name__}"
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    tag_field = kind.__struct_config__.tag_field
-    known = [*fields, *([tag_field] if tag_field else [])]
-    for key in value:
-        if key not in known:
-            return f"unknown key {_below(place, str(key))!r}{nearest(str(key), known)}"
-    for name, field in fields.items():
-        if name not in value and field.required:
-            return f"missing key {_below(place, name)!r}"
-        problem = _problem(value[name], field.type, _below(place, name)) if name in value else ""
-        if problem:
-            return problem
-    return ""
-
-
-def _union_problem(value: object, kind: Any, place: str) -> str:
-    structs = [part for part in get_args(kind) if _is_struct(part)]
-    by_tag = {part.__struct_config__.tag: part for part in structs}
-    if not structs or not isinstance(value, Mapping):
-        return _mismatch(value, kind, place)
-    tag_field = structs[0].__struct_config__.tag_field
-    if tag_field is None:
-        return _struct_problem(value, structs[0], place)
-    tag = value.get(tag_field)
-    if tag in by_tag:
-        return _struct_problem(value, by_tag[tag], place)
-    return f"unknown {_below(place, tag_field)} {tag!r}{nearest(str(tag), by_tag)}"
-
-
-def _mismatch(value: object, kind: Any, place: str) -> str:
+def _fits(value: object, kind: Any) -> bool:
     try:
         msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        return f"{place or 'the whole'}: {error}"
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _container_for(value: object, kind: Any) -> Any:
+    """Return the type, or the member of a union, that has the value's shape; None for scalars."""
+    by_tag = _by_tag(kind)
+    if by_tag and isinstance(value, Mapping):
+        return by_tag[value[_tag_field(kind)]]
+    return next((member for member in _members(kind) if _is_container(value, member)), None)
+
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    """Return the types of a union without their constraints, or the type itself."""
+    members = get_args(bare(kind)) if is_union(bare(kind)) else (kind,)
+    return tuple(map(bare, members))
+
+
+def _by_tag(kind: Any) -> Mapping[str, Any]:
+    """Return the Structs of a union by the tag that tells them apart; empty for other types."""
+    structs = [m for m in _members(kind) if isinstance(m, type) and issubclass(m, msgspec.Struct)]
+    configs = [(each.__struct_config__.tag, each) for each in structs]
+    return {str(tag): each for tag, each in configs if tag is not None}
+
+
+def _tag_field(kind: Any) -> str:
+    """Return the key whose value tells the Structs of a union apart; empty for other types."""
+    fields_of_tags = (each.__struct_config__.tag_field for each in _by_tag(kind).values())
+    return next(fields_of_tags, None) or ""
+
+
+def _wrong_tag(value: object, kind: Any, keys: Keys, wording: Wording) -> _Misfit | None:
+    """Return what is wrong with the tag of a value that is one of several Structs."""
+    by_tag, tag_field = _by_tag(kind), _tag_field(kind)
+    if not by_tag or not isinstance(value, Mapping) or value.get(tag_field) in by_tag:
+        return None
+    if tag_field not in value:
+        return _Misfit(keys, f"{tag_field} is missing")
+    tag = value[tag_field]
+    what = f"unknown {tag_field} {wording.of_value(tag)}"
+    return _Misfit(keys, f"{what}{did_you_mean(str(tag), by_tag)}")
+
+
+def _is_container(value: object, kind: Any) -> bool:
+    if isinstance(value, Mapping):
+        return get_origin(kind) is dict or _fields_of(kind) is not None
+    return isinstance(value, list) and get_origin(kind) in {list, tuple}
+
+
+class _Field(NamedTuple):
+    kind: Any
+    is_required: bool
+
+
+def _fields_of(kind: Any) -> Mapping[str, _Field] | None:
+    """Return the fields of a Struct or a dataclass by their keys; None for any other type."""
+    is_class = isinstance(kind, type) and (issubclass(kind, msgspec.Struct) or is_dataclass(kind))
+    return _declared(kind) if is_class else None
+
+
+@lru_cache(maxsize=64)  # evaluating the annotations of a class takes a tenth of a millisecond
+def _declared(kind: Any) -> Mapping[str, _Field]:
+    if issubclass(kind, msgspec.Struct):
+        return {f.encode_name: _Field(f.type, f.required) for f in msgspec.structs.fields(kind)}
+    hints = get_type_hints(kind, include_extras=True)
+    return {
+        f.name: _Field(hints[f.name], f.default is MISSING and f.default_factory is MISSING)
+        for f in fields(kind)
+    }
+
+
+def _parts(
+    value: Any, container: Any, declared: Mapping[str, _Field] | None
+) -> Iterator[tuple[str, object, Any]]:
+    """Yield each part of a list or a mapping with its key and its type."""
+    if isinstance(value, list):
+        item_kind = get_args(container)[0]
+        yield from ((f"[{index}]", item, item_kind) for index, item in enumerate(value))
+    elif declared is None:
+        value_kind = get_args(container)[1]
+        yield from ((key, member, value_kind) for key, member in value.items())
+    else:
+        named = [(key, member) for key, member in value.items() if key in declared]
+        yield from ((key, member, declared[key].kind) for key, member in named)
+
+
+def _wrong_key(
+    value: Mapping[str, object],
+    kind: type,
+    declared: Mapping[str, _Field],
+    given: Collection[str],
+    wording: Wording,
+) -> str:
+    """Return which key of a mapping is unknown or missing, empty if none is."""
+    tag_field = _tag_field(kind)
+    known = [key for key in declared if key not in given]
+    others = [key for key in value if key not in {*known, tag_field}]
+    if others and _forbids_unknown(kind):
+        is_table = isinstance(value[others[0]], Mapping) and wording is TOML
+        what = f"unknown {'table' if is_table else 'key'} {others[0]!r}"
+        return shortened(what) + did_you_mean(others[0], known)
+    for key in known:
+        if declared[key].is_required and key not in value:
+            return f"{key} is missing" + (f"; found {listed(others)}" if others else "")
     return ""
 
 
-def _below(place: str, name: str) -> str:
-    return f"{place}.{name}" if place else name
+def _forbids_unknown(kind: type) -> bool:
+    return not issubclass(kind, msgspec.Struct) or kind.__struct_config__.forbid_unknown_fields

@@ -10,12 +10,12 @@ from typing import Any, Literal, Union
 
 import msgspec
 
-from mockbroker.contract.clause import Level
+from mockbroker.contract.clause import Impact, Level
 from mockbroker.model.cleaning import with_texts
 from mockbroker.model.escaping import printable_lines
 from mockbroker.model.exchange_record import ExchangeRecord
-from mockbroker.model.typed_reading import ReadingError, read_typed
-from mockbroker.report.clause_facts import Impact, fix_of, impact_of, url_of, why_of
+from mockbroker.model.type_words import JSON
+from mockbroker.model.typed_reading import ReadingError, read
 from mockbroker.report.finding import Verdict
 from mockbroker.report.known_failures import Listing
 from mockbroker.report.report import Conclusion, Report, Row
@@ -183,18 +183,18 @@ def _clause_row(report: Report, row: Row) -> ClauseRow:
     return ClauseRow(
         id=clause.id,
         level=clause.level,
-        impact=impact_of(clause),
+        impact=clause.impact,
         title=clause.title,
         sources=tuple(map(str, clause.sources)),
-        why=why_of(clause),
-        fix=fix_of(clause),
+        why=clause.why,
+        fix=clause.fix,
         verdict=row.verdict,
         reason=finding.reason,
         blocked_by=finding.blocked_by,
         steps=finding.steps,
         exchanges=finding.exchanges,
         reproduce=report.reproduce(row) or None,
-        url=url_of(clause),
+        url=None,  # no page of a clause is published yet
         details=finding.details,
         known=_known_info(row.listing) if row.listing else None,
     )
@@ -213,8 +213,8 @@ def _known_info(listing: Listing) -> KnownInfo:
 
 
 def _headline(row: Row) -> str:
-    impact = impact_of(row.clause).value
-    return f"{impact}: {row.clause.id} ({row.clause.level.value}): {row.finding.in_words}"
+    clause = row.clause
+    return f"{clause.impact.value}: {clause.id} ({clause.level.value}): {row.finding.in_words}"
 
 
 def _summary(report: Report) -> Summary:
@@ -228,7 +228,7 @@ def _summary(report: Report) -> Summary:
             for level in Level
         },
         by_impact={
-            impact.value: counts(lambda row, impact=impact: impact_of(row.clause) is impact)  # type: ignore[misc]
+            impact.value: counts(lambda row, impact=impact: row.clause.impact is impact)  # type: ignore[misc]
             for impact in Impact
         },
     )
@@ -258,6 +258,7 @@ def read_document(file: Path) -> ReportDocument:
             f"{file} is not a report by schema {SCHEMA}; write it again with this version"
         )
     try:
-        return read_typed(with_texts(value, printable_lines), ReportDocument)
+        plain = with_texts(value, printable_lines)
+        return read(plain, ReportDocument, str(file), wording=JSON)
     except ReadingError as error:
-        raise ReportFileError(f"{file}: {error}") from None
+        raise ReportFileError(str(error)) from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree as ET
 
-from mockbroker.report.clause_facts import impact_of
 from mockbroker.report.evidence import evidence_lines
 from mockbroker.report.finding import Verdict
 from mockbroker.report.report import Conclusion, Report, Row
@@ -85,7 +84,7 @@ def _add_case(suite: ET.Element, report: Report, row: Row) -> str:
         properties,
         [
             ("level", row.clause.level.value),
-            ("impact", impact_of(row.clause).value),
+            ("impact", row.clause.impact.value),
             ("verdict", row.verdict.value),
             ("title", row.clause.title),
             *(("source", str(source)) for source in row.clause.sources),

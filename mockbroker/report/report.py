@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mockbroker.contract.catalogue import CATALOGUE
-from mockbroker.contract.clause import Clause, Level
+from mockbroker.contract.clause import Clause, Impact, Level
 from mockbroker.model.escaping import printable
-from mockbroker.report.clause_facts import impact_of
 from mockbroker.report.finding import BREACHES, Finding, Verdict
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import NOTHING_KNOWN, KnownFailures, Listing
@@ -23,7 +22,7 @@ NOT_REACHED = "not reached: the run was interrupted"
 STOPPED_EARLY = "not reached: pytest stopped the run early"
 NO_VERDICT = "the kit reached no verdict"
 
-_LEVELS = list(Level)
+_IMPACTS, _LEVELS = list(Impact), list(Level)
 _FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
 _REACHED = (*BREACHES, Verdict.PASSED, Verdict.KNOWN, Verdict.STALE)
 
@@ -328,7 +327,7 @@ def build_report(
 
 
 def _cost(row: Row) -> tuple[int, int]:
-    return impact_of(row.clause).rank, _LEVELS.index(row.clause.level)
+    return _IMPACTS.index(row.clause.impact), _LEVELS.index(row.clause.level)
 
 
 def _in_the_light_of(known: KnownFailures, row: Row, replays: Mapping[str, str]) -> Row:

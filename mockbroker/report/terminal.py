@@ -9,10 +9,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from mockbroker.contract.catalogue import CATALOGUE, clause
+from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Clause, Level
 from mockbroker.model.escaping import printable
-from mockbroker.report.clause_facts import fix_of
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import Listing, Standing
@@ -154,7 +153,7 @@ def finding_lines(
     ``reproduce`` is a command that shows the breach; ``with_times`` shows when exchanges came.
     """
     mark, style = _MARKS[finding.verdict]
-    known = clause(finding.clause_id)
+    known = clause_named(finding.clause_id)
     yield Line(f"{mark} {known.id} ({known.level.value}): a client {known.title}", style)
     sources = "; ".join(str(source) for source in known.sources)
     is_error = finding.verdict is Verdict.ERROR
@@ -165,7 +164,7 @@ def finding_lines(
         ("error" if is_error else "details", finding.details),
         ("traffic", "\n".join(exchange_lines(finding.exchanges, with_times=with_times))),
         ("repeat", reproduce),
-        ("fix", "" if is_error else fix_of(known)),
+        ("fix", "" if is_error else known.fix),
     ):
         yield from _labelled(label, text)
 

@@ -373,7 +373,7 @@ def _name_in(target: str) -> str:
 
 def _clause_of(item: pytest.Item) -> str:
     marker = item.get_closest_marker("contract_clause")
-    return str(marker.args[0]) if marker else ""
+    return str(marker.args[0].id) if marker else ""
 
 
 @contextlib.contextmanager

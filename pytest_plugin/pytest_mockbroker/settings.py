@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from mockbroker.broker.profiles import ConfigError, profile_named
-from mockbroker.contract.catalogue import CATALOGUE, is_meant, patterns_in
+from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.clause import Level
+from mockbroker.contract.selection import is_meant, patterns_in
 from mockbroker.model.escaping import printable_lines
 from mockbroker.model.profile import AUTOGRAB
 from mockbroker.report.formats import OUTPUTS, problem_with_outputs

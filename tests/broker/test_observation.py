@@ -9,12 +9,14 @@ import pytest
 
 from mockbroker import Broker, Credentials
 from mockbroker.broker.observation import Observation
-from mockbroker.contract.judges import TRACE_JUDGES
+from mockbroker.contract.judging import TRACE_CLAUSES
 from mockbroker.model.messages import Headers, Request
 
 SHOP = Credentials("shop", "s3cr:et")
 BASIC = "Basic c2hvcDpzM2NyOmV0"
 ORIGIN = "http://127.0.0.1"
+
+TRACE_IDS = {clause.id for clause in TRACE_CLAUSES}
 
 
 class App:
@@ -23,7 +25,7 @@ class App:
     def __init__(self, journal_size: int = 4, journal_bytes: int = 2**26) -> None:
         limits = {"journal_size": journal_size, "journal_bytes": journal_bytes}
         self.broker = Broker(credentials=SHOP, strict=False, **limits)
-        self.observation = Observation(self.broker)
+        self.observation = Observation(self.broker.journal, self.broker.profile)
 
     def fetch(self, body: bytes = b"grant_type=client_credentials", **headers: str) -> str:
         fields = {
@@ -146,7 +148,7 @@ def test_what_a_journal_forgets_because_of_its_size_in_bytes_was_judged_before()
     app.call(app.fetch(), times=30, body=b"x" * 10_000)
     assert app.broker.journal.dropped > 20
     assert app.kept
-    assert not TRACE_JUDGES.keys() & {
+    assert not TRACE_IDS & {
         clause_id
         for clause_id, reason in app.observed.never_reached.items()
         if "came too fast" in reason
@@ -163,12 +165,12 @@ def test_what_was_forgotten_before_it_could_be_judged_is_said_aloud():
         all_came.wait(5)
 
     broker.journal.subscribe(hold_up)
-    observation = Observation(broker)
+    observation = Observation(broker.journal, broker.profile)
     headers = Headers.of([("Authorization", "Bearer x")])
     with ThreadPoolExecutor(10) as threads:
         for _ in range(10):
             threads.submit(broker.handle, Request("GET", "/v2/vehicle/1", headers), ORIGIN)
     observed = observation.so_far()
     assert observed.tally.api_calls == 10
-    reasons = {observed.never_reached[clause_id] for clause_id in TRACE_JUDGES}
+    reasons = {observed.never_reached[clause_id] for clause_id in TRACE_IDS}
     assert reasons == {"6 exchanges came too fast to be judged together"}

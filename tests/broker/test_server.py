@@ -14,6 +14,8 @@ import pytest
 import requests
 
 from mockbroker import Broker, Fault, Server, throw_away_certificate
+from mockbroker.broker.answers import Reply
+from mockbroker.model.messages import Request, Response
 from tests.broker.wires import GRANT, connect, read_all, read_answer, token_request
 
 
@@ -242,6 +244,32 @@ def test_one_server_carries_many_brokers_and_says_what_it_does_not_carry():
         assert "no broker is mounted" in answer.json()["message"]
         with pytest.raises(RuntimeError, match="not running"):
             str(brokers["/acme"].token_url)
+
+
+class Echo:
+    """Not a broker, but it can be mounted."""
+
+    def __init__(self) -> None:
+        self.places: list[tuple[str, str, str | None] | None] = []
+
+    def handle(self, request: Request, origin: str) -> Reply:
+        body = f"{request.method} {request.target} at {origin}".encode()
+        return Reply(response=Response(200, body=body))
+
+    def mounted_at(self, origin: str, prefix: str, ca_file: str | None = None) -> None:
+        self.places.append((origin, prefix, ca_file))
+
+    def unmounted(self) -> None:
+        self.places.append(None)
+
+
+def test_a_server_carries_whatever_answers_requests():
+    echo = Echo()
+    with Server() as server:
+        server.mount(echo, "/echo")
+        answer = requests.put(f"{server.origin}/echo/a?b=c", timeout=5)
+        assert answer.text == f"PUT /echo/a?b=c at {server.origin}"
+    assert echo.places == [(server.origin, "/echo", None), None]
 
 
 @pytest.mark.parametrize("prefix", ["x", "/x/", "/"])

@@ -52,7 +52,7 @@ FAULTS = {
     "answers twice": "stdout had a line before",
     "fails itself": "the driver failed at request",
     "nests deeply": "which is no JSON",
-    "says nothing useful": "the answer to request is a str",
+    "says nothing useful": "the answer to request: ok: expected an object, got a string",
 }
 
 

@@ -48,7 +48,7 @@ def report_on(failures, *findings, replays=None, fail_on=Level.MUST):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[[known", "is no TOML file"),
+        ("[[known", "is not a valid TOML file"),
         ("[[knwon]]", "there is no key 'knwon'; did you mean 'known'?"),
         ("known = 3", "write each known failure as a table that begins [[known]]"),
         ("known = ['basic.utf8']", "write each known failure as a table that begins [[known]]"),

@@ -139,7 +139,7 @@ def test_a_bad_file_ends_a_run_before_it_begins(contract, check, pytester, text,
     [
         ("no/such/known.toml", "there is no such folder"),
         (".", "this is a folder; name a file"),
-        ("bad.toml", "bad.toml is no TOML file"),
+        ("bad.toml", "bad.toml is not a valid TOML file"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_told_before_the_run(check, pytester, file, message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker_contract.harness.conventions import authentication_conventions
 from mockbroker_contract.harness.scenario import Scenario
@@ -14,13 +15,13 @@ from mockbroker_contract.harness.strategies import (
 )
 
 
-@pytest.mark.contract_clause("basic.scheme")
+@pytest.mark.contract_clause(clauses.basic.SCHEME)
 def test_scheme(scenario: Scenario) -> None:
     """One Authorization header, scheme Basic, on every token request."""
     scenario.share(Scenario.judge_token_requests)
 
 
-@pytest.mark.contract_clause("basic.base64")
+@pytest.mark.contract_clause(clauses.basic.BASE64)
 def test_base64(scenario: Scenario) -> None:
     """Standard Base64, however long the credentials are and whatever characters they need."""
     telling = [Credentials("id", "?>~" * 30), Credentials("client", "~~~"), Credentials("c", "~")]
@@ -41,7 +42,7 @@ def test_base64(scenario: Scenario) -> None:
     scenario.for_each([200], play)
 
 
-@pytest.mark.contract_clause("basic.credentials")
+@pytest.mark.contract_clause(clauses.basic.CREDENTIALS)
 def test_credentials(scenario: Scenario) -> None:
     """Every pair of printable ASCII credentials arrives as it was configured."""
     scenario.run.needs_returning_client()
@@ -56,7 +57,7 @@ def test_credentials(scenario: Scenario) -> None:
     )
 
 
-@pytest.mark.contract_clause("basic.utf8")
+@pytest.mark.contract_clause(clauses.basic.UTF8)
 def test_utf8(scenario: Scenario) -> None:
     """Credentials beyond ASCII are encoded as UTF-8."""
     telling = [Credentials("client", "pässword"), Credentials("client", "密码-s3cret")]
@@ -65,7 +66,7 @@ def test_utf8(scenario: Scenario) -> None:
     )
 
 
-@pytest.mark.contract_clause("basic.only")
+@pytest.mark.contract_clause(clauses.basic.ONLY)
 def test_only(scenario: Scenario) -> None:
     """The credentials are in the Authorization header and nowhere else."""
     scenario.share(Scenario.judge_token_requests)

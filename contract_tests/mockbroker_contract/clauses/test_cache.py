@@ -8,8 +8,9 @@ import pytest
 from hypothesis import strategies as st
 
 from mockbroker.broker.answers import TokenAnswer
-from mockbroker.broker.broker import Broker
 from mockbroker.broker.faults import Fault
+from mockbroker.contract import clauses
+from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials, TokenState
 from mockbroker.report.steps import (
     AnswerChanged,
@@ -25,11 +26,11 @@ from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.strategies import LONG_LIFETIMES, plain_credentials
 
 _CREDENTIALS = Credentials("cache-client", "cache-s3cret")
-_HONOURS = "refresh.honours-expires-in"
+_HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
 _ENOUGH_USES = 4
 
 
-@pytest.mark.contract_clause("cache.reuse")
+@pytest.mark.contract_clause(clauses.cache.REUSE)
 def test_reuse(scenario: Scenario) -> None:
     """Calls made at once, one after the other, share one token."""
     scenario.run.needs_working_client()
@@ -38,7 +39,9 @@ def test_reuse(scenario: Scenario) -> None:
     def play(drawn: tuple[Credentials, int, int, str]) -> None:
         credentials, lifetime, uses, operation = drawn
         if lifetime > CENTURY_SECONDS and shares:
-            raise NotTested("other clients would find that token", blocked_by="cache.isolation")
+            raise NotTested(
+                "other clients would find that token", blocked_by=clauses.cache.ISOLATION
+            )
         with scenario.stage(credentials=credentials, expires_in=lifetime) as stage:
             _one_token(stage, uses, operation)
 
@@ -111,7 +114,7 @@ def _used(stage: Stage, outcome: Outcome) -> Outcome:
     return outcome
 
 
-@pytest.mark.contract_clause("cache.isolation")
+@pytest.mark.contract_clause(clauses.cache.ISOLATION)
 def test_isolation(scenario: Scenario) -> None:
     """Clients side by side in one process never present one another's tokens."""
 
@@ -225,7 +228,7 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> No
 _MOMENTS = ("cold", "at refresh")
 
 
-@pytest.mark.contract_clause("cache.thread-safe")
+@pytest.mark.contract_clause(clauses.cache.THREAD_SAFE)
 def test_thread_safe(scenario: Scenario) -> None:
     """Used many times at once, every use gets a valid token."""
     scenario.run.needs_many_at_once()
@@ -270,7 +273,7 @@ def _must_all_be_valid(scenario: Scenario, stage: Stage, outcome: Outcome) -> No
             )
 
 
-@pytest.mark.contract_clause("cache.single-flight")
+@pytest.mark.contract_clause(clauses.cache.SINGLE_FLIGHT)
 def test_single_flight(scenario: Scenario) -> None:
     """Used many times at once, the client asks for one token."""
     scenario.run.needs_many_at_once()
@@ -279,11 +282,11 @@ def test_single_flight(scenario: Scenario) -> None:
     def judge(stage: Stage, outcomes: list[Outcome]) -> None:
         good = [outcome for outcome in outcomes if outcome.error is None]
         if not good:
-            raise NotTested("every use at once failed", blocked_by="cache.thread-safe")
+            raise NotTested("every use at once failed", blocked_by=clauses.cache.THREAD_SAFE)
         counts.append(len(outcomes[0].token_requests))
         if counts[-1] > 1:
             stage.breach_of(
-                scenario.clause_id,
+                scenario.clause,
                 f"{len(outcomes)} uses at once led to {counts[-1]} token requests",
                 "one, whose token all of them use",
                 outcomes[0].token_requests,
@@ -291,7 +294,7 @@ def test_single_flight(scenario: Scenario) -> None:
 
     def play(moment: str, operation: str) -> None:
         if not _keeps_tokens(scenario, operation):
-            raise NotTested("the client keeps no token to share", blocked_by="cache.reuse")
+            raise NotTested("the client keeps no token to share", blocked_by=clauses.cache.REUSE)
         if played := scenario.run.played.get((_burst, moment, operation)):
             judge(*played)
         else:

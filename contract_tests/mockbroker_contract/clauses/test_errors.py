@@ -12,6 +12,7 @@ import pytest
 
 from mockbroker.broker.clock import real_seconds
 from mockbroker.broker.faults import Fault
+from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.exchange import Exchange
 from mockbroker.report.steps import ConnectionsRefused, FaultsCleared, TimeoutConfigured
@@ -25,7 +26,7 @@ from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.timeline import token_request_gaps
 
 _CREDENTIALS = Credentials("errors-client", "errors-s3cret")
-_HONOURS = "refresh.honours-expires-in"
+_HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
 _FOR_EVER = 1000
 _MOST_ATTEMPTS = 5
 _TOLD_TIMEOUT = 0.2
@@ -81,7 +82,7 @@ def _must_not_go_on(stage: Stage, outcome: Outcome, what: str) -> None:
         stage.breach(f"{what}, and the client {went_on}", "an error", outcome.exchanges)
 
 
-@pytest.mark.contract_clause("errors.invalid-client")
+@pytest.mark.contract_clause(clauses.errors.INVALID_CLIENT)
 def test_invalid_client(scenario: Scenario) -> None:
     """A 401 of the token endpoint is told to the caller."""
     refusal = _refusal(401, "invalid_client")
@@ -114,7 +115,7 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
     scenario.for_each([*cases, (at_expiry, True)] if scenario.run.time.is_virtual else cases, play)
 
 
-@pytest.mark.contract_clause("errors.bad-request")
+@pytest.mark.contract_clause(clauses.errors.BAD_REQUEST)
 def test_bad_request(scenario: Scenario) -> None:
     """A 400 is told to the caller, whatever its error code, and even if it is no JSON."""
     refusals = [_refusal(400, code) for code in _CODES]
@@ -122,7 +123,7 @@ def test_bad_request(scenario: Scenario) -> None:
     _refuse(scenario, faults, at_expiry=refusals[0])
 
 
-@pytest.mark.contract_clause("errors.no-hammering")
+@pytest.mark.contract_clause(clauses.errors.NO_HAMMERING)
 def test_no_hammering(scenario: Scenario) -> None:
     """After a final refusal the same use of the client does not ask again."""
 
@@ -138,7 +139,7 @@ def test_no_hammering(scenario: Scenario) -> None:
     scenario.for_each(faults, play)
 
 
-@pytest.mark.contract_clause("errors.server-error")
+@pytest.mark.contract_clause(clauses.errors.SERVER_ERROR)
 def test_server_error(scenario: Scenario) -> None:
     """A broker that is down is asked a few times at most, and then the caller is told."""
     attempts: dict[int, int] = {}
@@ -178,7 +179,7 @@ def _too_many(stage: Stage, made: int, exchanges: Sequence[Exchange]) -> None:
     )
 
 
-@pytest.mark.contract_clause("errors.retry-after")
+@pytest.mark.contract_clause(clauses.errors.RETRY_AFTER)
 def test_retry_after(scenario: Scenario) -> None:
     """Who retries within one call waits for as long as the broker asks."""
 
@@ -211,7 +212,7 @@ def _http_date(moment: float) -> str:
     return email.utils.formatdate(moment, usegmt=True)
 
 
-@pytest.mark.contract_clause("errors.transport")
+@pytest.mark.contract_clause(clauses.errors.TRANSPORT)
 def test_transport(scenario: Scenario) -> None:
     """A broker that cannot be reached, or not be heard to the end, is told to the caller."""
     faults = {"was reset": Fault.reset(), "was cut short": Fault.cut_short()}
@@ -245,7 +246,7 @@ def _closed_port() -> Iterator[str]:
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-@pytest.mark.contract_clause("errors.timeout")
+@pytest.mark.contract_clause(clauses.errors.TIMEOUT)
 def test_timeout(scenario: Scenario) -> None:
     """A broker that takes the request and never answers does not hold the caller for ever."""
     patience = scenario.run.settings.patience
@@ -284,7 +285,7 @@ _FAILURES: dict[str, Fault] = {
 }
 
 
-@pytest.mark.contract_clause("errors.not-cached")
+@pytest.mark.contract_clause(clauses.errors.NOT_CACHED)
 def test_not_cached(scenario: Scenario) -> None:
     """Once the broker is well again, so is the client, at its next use."""
 
@@ -321,7 +322,7 @@ def _what_came(stage: Stage, outcome: Outcome) -> str:
     return f"the client {outcome.in_words}"
 
 
-@pytest.mark.contract_clause("errors.cause")
+@pytest.mark.contract_clause(clauses.errors.CAUSE)
 def test_cause(scenario: Scenario) -> None:
     """What the client raises names the broker's error code."""
 

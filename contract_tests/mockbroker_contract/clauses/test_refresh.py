@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.broker.faults import Fault
+from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker.report.steps import AnswerChanged, FaultsCleared, TimeZoneSet
 from mockbroker_contract.drivers.failures import NotTested
@@ -28,11 +29,11 @@ from mockbroker_contract.harness.strategies import lifetimes, time_steps
 
 _CREDENTIALS = Credentials("refresh-client", "refresh-s3cret")
 _LIFETIME = 3599
-_HONOURS = "refresh.honours-expires-in"
+_HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
 _UNMOVED = "the client's clock could not be moved"
 
 
-@pytest.mark.contract_clause("refresh.honours-expires-in")
+@pytest.mark.contract_clause(clauses.refresh.HONOURS_EXPIRES_IN)
 def test_honours_expires_in(scenario: Scenario) -> None:
     """Whatever lifetimes come and however time moves, no expired token is presented."""
     if not scenario.run.time.is_virtual:
@@ -83,7 +84,7 @@ def _play_lifetimes(scenario: Scenario, steps: list[tuple[int, int]], operation:
             stage.use(operation)
 
 
-@pytest.mark.contract_clause("refresh.ahead")
+@pytest.mark.contract_clause(clauses.refresh.AHEAD)
 def test_ahead(scenario: Scenario) -> None:
     """With a second left to live, a token is already replaced."""
     scenario.run.needs_working_client()
@@ -112,7 +113,7 @@ def test_ahead(scenario: Scenario) -> None:
     scenario.for_each([_LIFETIME], play)
 
 
-@pytest.mark.contract_clause("refresh.not-too-eager")
+@pytest.mark.contract_clause(clauses.refresh.NOT_TOO_EAGER)
 def test_not_too_eager(scenario: Scenario) -> None:
     """In the first half of its life a token is not replaced."""
 
@@ -143,7 +144,7 @@ def test_not_too_eager(scenario: Scenario) -> None:
     scenario.for_all(st.tuples(ages, scenario.operations()), play, first=first)
 
 
-@pytest.mark.contract_clause("refresh.short-lived")
+@pytest.mark.contract_clause(clauses.refresh.SHORT_LIVED)
 def test_short_lived(scenario: Scenario) -> None:
     """Lifetimes at or below the leeway still work, with one token request for each call."""
 
@@ -188,7 +189,7 @@ def _must_answer(stage: Stage, outcome: Outcome, lifetime: int) -> None:
         stage.breach(f"with a lifetime of {lifetime} s no token was used", "the token just fetched")
 
 
-@pytest.mark.contract_clause("refresh.latency")
+@pytest.mark.contract_clause(clauses.refresh.LATENCY)
 def test_latency(scenario: Scenario) -> None:
     """A broker that is slow to answer does not make the client late."""
     time = scenario.run.time
@@ -224,7 +225,7 @@ def test_latency(scenario: Scenario) -> None:
     scenario.for_all(drawn, play, first=first)
 
 
-@pytest.mark.contract_clause("refresh.same-grant")
+@pytest.mark.contract_clause(clauses.refresh.SAME_GRANT)
 def test_same_grant(scenario: Scenario) -> None:
     """A new token is asked for by client credentials, even if a refresh token was offered."""
 
@@ -291,7 +292,7 @@ def _let_it_expire(stage: Stage, operation: str, lifetimes: float = 2) -> None:
     stage.advance(lifetimes * stage.broker.expires_in if stage.can_pass(_LIFETIME) else 1.5)
 
 
-@pytest.mark.contract_clause("refresh.outage-while-valid")
+@pytest.mark.contract_clause(clauses.refresh.OUTAGE_WHILE_VALID)
 def test_outage_while_valid(scenario: Scenario) -> None:
     """While a token is still good, a broker that is down is no reason to fail the caller."""
 
@@ -305,7 +306,9 @@ def test_outage_while_valid(scenario: Scenario) -> None:
             stage.use_well(operation)
             first = stage.use_well(operation)
             if stage.use_well(operation).token != first.token:
-                raise NotTested("the client keeps no token to go on with", blocked_by="cache.reuse")
+                raise NotTested(
+                    "the client keeps no token to go on with", blocked_by=clauses.cache.REUSE
+                )
             _outage(stage, what)
             for pause in pauses:
                 stage.advance(pause)
@@ -339,7 +342,7 @@ def _must_go_on(stage: Stage, outcome: Outcome, first: Outcome) -> None:
         stage.breach(f"with {left:g} s left to its token the client {outcome.in_words}", "it")
 
 
-@pytest.mark.contract_clause("refresh.outage-after-expiry")
+@pytest.mark.contract_clause(clauses.refresh.OUTAGE_AFTER_EXPIRY)
 def test_outage_after_expiry(scenario: Scenario) -> None:
     """When no valid token can be had, the caller is told."""
     time = scenario.run.time
@@ -393,7 +396,7 @@ def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> None:
             )
 
 
-@pytest.mark.contract_clause("refresh.recovers")
+@pytest.mark.contract_clause(clauses.refresh.RECOVERS)
 def test_recovers(scenario: Scenario) -> None:
     """At the first use after an outage everything is well again."""
 

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import strategies as st
 
 from mockbroker.broker.answers import TokenAnswer
-from mockbroker.contract.judges import judge_trace
+from mockbroker.contract import clauses
+from mockbroker.contract.catalogue import clause_named
+from mockbroker.contract.judging import judge_trace
 from mockbroker.model.credentials import Credentials
 from mockbroker.report.steps import AnswerChanged, TokenLengthChosen
 from mockbroker_contract.drivers.driver import GET_TOKEN
@@ -24,7 +26,14 @@ from mockbroker_contract.harness.strategies import b64tokens, json_values, mixed
 _CREDENTIALS = Credentials("response-client", "response-s3cret")
 Members = Mapping[str, object]
 
-_IN_THE_WAY = {"signing.bearer", "signing.header-only", "signing.no-credentials"}
+_IN_THE_WAY = {
+    clause.id
+    for clause in (
+        clauses.signing.BEARER,
+        clauses.signing.HEADER_ONLY,
+        clauses.signing.NO_CREDENTIALS,
+    )
+}
 """What a client may do wrong with a token that it has read as it should."""
 
 _KNOWN_EXTRAS = {
@@ -50,7 +59,7 @@ def _must_use_the_token(stage: Stage, outcome: Outcome, what: str) -> None:
         stage.breach(f"with {what}, the client did not use the token it was given", "that token")
 
 
-@pytest.mark.contract_clause("response.documented")
+@pytest.mark.contract_clause(clauses.response.DOCUMENTED)
 def test_documented(scenario: Scenario) -> None:
     """The answer that the vendor documents yields a token that works."""
     for operation in scenario.run.capabilities:
@@ -60,11 +69,11 @@ def test_documented(scenario: Scenario) -> None:
                 raise NotTested(f"{operation} never asked the broker for a token")
             broken = sorted({b.clause_id for b in judge_trace(stage.trace)} & _IN_THE_WAY)
             if broken and not outcome.is_good:
-                raise NotTested("the token cannot be used", blocked_by=broken[0])
+                raise NotTested("the token cannot be used", blocked_by=clause_named(broken[0]))
             _must_use_the_token(stage, outcome, "the documented answer")
 
 
-@pytest.mark.contract_clause("response.opaque-token")
+@pytest.mark.contract_clause(clauses.response.OPAQUE_TOKEN)
 def test_opaque_token(scenario: Scenario) -> None:
     """Any b64token arrives at the API byte for byte."""
 
@@ -89,7 +98,7 @@ def test_opaque_token(scenario: Scenario) -> None:
 _TELLING_TOKENS = ("a", "-._~+/x==", "0", "Bearer", "null", "a" * 4096)
 
 
-@pytest.mark.contract_clause("response.unknown-members")
+@pytest.mark.contract_clause(clauses.response.UNKNOWN_MEMBERS)
 def test_unknown_members(scenario: Scenario) -> None:
     """Members that nobody documented change nothing."""
     names = text_of("abcdefghijklmnopqrstuvwxyz_", max_size=8).map("x_".__add__)
@@ -139,7 +148,7 @@ _TOKENS_TO_WRITE = ("t/o-k.e~n+1/", "t/o-k.e~n+2/", "t/o-k.e~n+3/", "t/o-k.e~n+4
 _MEDIA_TYPES = ("application/json", "application/json; charset=UTF-8", "Application/JSON")
 
 
-@pytest.mark.contract_clause("response.json-forms")
+@pytest.mark.contract_clause(clauses.response.JSON_FORMS)
 def test_json_forms(scenario: Scenario) -> None:
     """One JSON object can be written in many ways; all of them are read."""
     cases = [(form, media) for form in _FORMS for media in _MEDIA_TYPES]
@@ -156,7 +165,7 @@ def test_json_forms(scenario: Scenario) -> None:
         answer = TokenAnswer(render=_FORMS[form], content_type=media_type)
         if not takes_such_tokens(operation):
             raise NotTested(
-                "the token has characters such as /", blocked_by="response.opaque-token"
+                "the token has characters such as /", blocked_by=clauses.response.OPAQUE_TOKEN
             )
         with _stage(scenario, answer, AnswerChanged(form=form, media_type=media_type)) as stage:
             stage.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
@@ -165,7 +174,7 @@ def test_json_forms(scenario: Scenario) -> None:
     scenario.for_each(cases, play)
 
 
-@pytest.mark.contract_clause("response.token-type-case")
+@pytest.mark.contract_clause(clauses.response.TOKEN_TYPE_CASE)
 def test_token_type_case(scenario: Scenario) -> None:
     """``token_type`` may be in any case; the scheme of a signed call is ``Bearer`` all the same."""
 
@@ -206,7 +215,7 @@ def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: s
             stage.breach(f"the answer {what}, and the client returned {returned}", "an error")
 
 
-@pytest.mark.contract_clause("response.token-type-unknown")
+@pytest.mark.contract_clause(clauses.response.TOKEN_TYPE_UNKNOWN)
 def test_token_type_unknown(scenario: Scenario) -> None:
     """A token of a type that the client cannot use is not used."""
 
@@ -217,13 +226,13 @@ def test_token_type_unknown(scenario: Scenario) -> None:
     scenario.for_each(["mac", "DPoP", "N_A", "bearertoken"], play)
 
 
-@pytest.mark.contract_clause("response.expires-in-missing")
+@pytest.mark.contract_clause(clauses.response.EXPIRES_IN_MISSING)
 def test_expires_in_missing(scenario: Scenario) -> None:
     """An answer without ``expires_in`` is a legal one."""
 
     def play(comes_later: bool, operation: str) -> None:  # noqa: FBT001 - one of the cases
         with scenario.stage(
-            credentials=_CREDENTIALS, elsewhere=["refresh.honours-expires-in"]
+            credentials=_CREDENTIALS, elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN]
         ) as stage:
             if comes_later:
                 stage.use_well(operation)
@@ -236,7 +245,7 @@ def test_expires_in_missing(scenario: Scenario) -> None:
     scenario.for_each([False, True] if scenario.run.time.is_virtual else [False], play)
 
 
-@pytest.mark.contract_clause("response.expires-in-forms")
+@pytest.mark.contract_clause(clauses.response.EXPIRES_IN_FORMS)
 def test_expires_in_forms(scenario: Scenario) -> None:
     """``"3599"`` and ``3599.0`` are understood, or refused in words that say so."""
 
@@ -246,7 +255,7 @@ def test_expires_in_forms(scenario: Scenario) -> None:
         with scenario.stage(
             credentials=_CREDENTIALS,
             expires_in=lifetime,
-            elsewhere=["refresh.honours-expires-in"],
+            elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN],
         ) as stage:
             stage.broker.token_answer = answer
             form = f"expires_in={json.dumps(expires_in)}"
@@ -306,7 +315,7 @@ _INVALID: dict[str, TokenAnswer] = {
 }
 
 
-@pytest.mark.contract_clause("response.invalid")
+@pytest.mark.contract_clause(clauses.response.INVALID)
 def test_invalid(scenario: Scenario) -> None:
     """A 200 without a usable token is an error, and nothing is signed with it."""
 

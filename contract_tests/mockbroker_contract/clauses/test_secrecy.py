@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mockbroker.broker.broker import Broker
 from mockbroker.broker.faults import Fault
+from mockbroker.contract import clauses
+from mockbroker.contract.clause import Clause
+from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.masking import secret_forms
 from mockbroker.model.messages import Request
@@ -41,21 +43,21 @@ _MISHAPS: dict[str, Fault] = {
 }
 
 
-@pytest.mark.contract_clause("secrecy.secret")
+@pytest.mark.contract_clause(clauses.secrecy.SECRET)
 def test_secret(scenario: Scenario) -> None:
     """Whatever goes well or wrong, the client secret is shown nowhere."""
     scenario.share(_judge_exposure)
 
 
-@pytest.mark.contract_clause("secrecy.token")
+@pytest.mark.contract_clause(clauses.secrecy.TOKEN)
 def test_token(scenario: Scenario) -> None:
     """Whatever goes well or wrong, no access token is shown anywhere."""
     scenario.share(_judge_exposure)
 
 
-_SECRETS: dict[str, tuple[str, Callable[[Broker], Iterable[str]]]] = {
-    "secrecy.secret": ("the client secret", lambda _: secret_forms(_CREDENTIALS)),
-    "secrecy.token": ("an access token", lambda broker: broker.token_issued_values),
+_SECRETS: dict[Clause, tuple[str, Callable[[Broker], Iterable[str]]]] = {
+    clauses.secrecy.SECRET: ("the client secret", lambda _: secret_forms(_CREDENTIALS)),
+    clauses.secrecy.TOKEN: ("an access token", lambda broker: broker.token_issued_values),
 }
 
 
@@ -71,7 +73,7 @@ def _judge_exposure(scenario: Scenario) -> None:
         with scenario.stage(
             credentials=_CREDENTIALS,
             deadline=scenario.run.settings.patient_deadline,
-            elsewhere=["refresh.honours-expires-in"],
+            elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN],
             config={"timeout": _TIMEOUT} if mishap == "nothing" else {},
         ) as stage:
             exposure = stage.watch()
@@ -80,21 +82,21 @@ def _judge_exposure(scenario: Scenario) -> None:
             stage.look()
             if mishap and not _comes_back_when_it_goes_wrong(stage, mishap, operation):
                 hung.append(mishap)
-            for clause_id in sorted(_SECRETS, key=scenario.clause_id.__eq__):
-                _must_not_show(scenario, stage, exposure, clause_id)
+            for clause in sorted(_SECRETS, key=scenario.clause.__eq__):
+                _must_not_show(scenario, stage, exposure, clause)
 
     scenario.for_each(["", *_MISHAPS] if scenario.run.time.is_virtual else [""], play)
 
 
-def _must_not_show(scenario: Scenario, stage: Stage, exposure: Exposure, clause_id: str) -> None:
-    what, secrets = _SECRETS[clause_id]
+def _must_not_show(scenario: Scenario, stage: Stage, exposure: Exposure, clause: Clause) -> None:
+    what, secrets = _SECRETS[clause]
     where = exposure.first_with(secrets(stage.broker))
     if not where:
         return
     try:
-        stage.breach_of(clause_id, f"{what} is shown in {where}", "that it is shown nowhere")
+        stage.breach_of(clause, f"{what} is shown in {where}", "that it is shown nowhere")
     except ContractBreached as breached:
-        if clause_id == scenario.clause_id:
+        if clause == scenario.clause:
             raise
         scenario.run.note(breached)
 
@@ -111,14 +113,14 @@ def _comes_back_when_it_goes_wrong(stage: Stage, mishap: str, operation: str) ->
     return True
 
 
-@pytest.mark.contract_clause("secrecy.redirect")
+@pytest.mark.contract_clause(clauses.secrecy.REDIRECT)
 def test_redirect(scenario: Scenario) -> None:
     """A redirect of the token endpoint to another origin does not get the credentials."""
 
     def play(status: int, operation: str) -> None:
         with (
             scenario.run.stranger(_CREDENTIALS) as stranger,
-            scenario.stage(credentials=_CREDENTIALS, elsewhere=["cache.isolation"]) as stage,
+            scenario.stage(credentials=_CREDENTIALS, elsewhere=[clauses.cache.ISOLATION]) as stage,
         ):
             stage.broker.script(Fault.redirect(stranger.token_url, status).times(_FOR_EVER))
             stage.record(fault_step(Fault.redirect(stranger.token_url, status)))
@@ -144,7 +146,7 @@ def _carries_secret(request: Request) -> bool:
     return any(form in seen for form in secret_forms(_CREDENTIALS))
 
 
-@pytest.mark.contract_clause("secrecy.files")
+@pytest.mark.contract_clause(clauses.secrecy.FILES)
 def test_files(scenario: Scenario) -> None:
     """What a client keeps in files, under umask 022, is for its own user only."""
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.broker.faults import Fault
+from mockbroker.contract import clauses
 from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker.model.messages import Request
 from mockbroker.report.steps import TokensRevoked
@@ -60,25 +61,25 @@ def _judge_signed_calls(scenario: Scenario) -> None:
     scenario.for_all(unreserved_tokens(), play, first=["dG9rZW4tMQ", "eyJhbGciOiJub25lIn0.e30."])
 
 
-@pytest.mark.contract_clause("signing.bearer")
+@pytest.mark.contract_clause(clauses.signing.BEARER)
 def test_bearer(scenario: Scenario) -> None:
     """One Authorization header: Bearer, a space, the token as provided."""
     scenario.share(_judge_signed_calls)
 
 
-@pytest.mark.contract_clause("signing.header-only")
+@pytest.mark.contract_clause(clauses.signing.HEADER_ONLY)
 def test_header_only(scenario: Scenario) -> None:
     """The token is in the Authorization header and nowhere else."""
     scenario.share(_judge_signed_calls)
 
 
-@pytest.mark.contract_clause("signing.no-credentials")
+@pytest.mark.contract_clause(clauses.signing.NO_CREDENTIALS)
 def test_no_credentials(scenario: Scenario) -> None:
     """The API never sees the client's credentials."""
     scenario.share(_judge_signed_calls)
 
 
-@pytest.mark.contract_clause("signing.preserves-request")
+@pytest.mark.contract_clause(clauses.signing.PRESERVES_REQUEST)
 def test_preserves_request(scenario: Scenario) -> None:
     """Method, path, query, body and the caller's headers arrive as they were."""
     scenario.run.needs(REQUEST)
@@ -184,7 +185,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
     return [pair for pair in pairs if pair[0] != "access_token"]  # signing.header-only's business
 
 
-@pytest.mark.contract_clause("signing.revoked")
+@pytest.mark.contract_clause(clauses.signing.REVOKED)
 def test_revoked(scenario: Scenario) -> None:
     """A token that the API no longer takes is replaced, and the call made once more.
 
@@ -231,7 +232,7 @@ def _mended(stage: Stage, lost: AccessToken | None) -> AccessToken | None:
     return outcome.token
 
 
-@pytest.mark.contract_clause("signing.no-retry-storm")
+@pytest.mark.contract_clause(clauses.signing.NO_RETRY_STORM)
 def test_no_retry_storm(scenario: Scenario) -> None:
     """When every call is refused, the client stops and tells."""
     scenario.run.needs(REQUEST)
@@ -275,7 +276,7 @@ def _is_told(outcome: Outcome) -> bool:
     return outcome.status == _UNAUTHORIZED
 
 
-@pytest.mark.contract_clause("signing.forbidden")
+@pytest.mark.contract_clause(clauses.signing.FORBIDDEN)
 def test_forbidden(scenario: Scenario) -> None:
     """What a new token cannot mend does not fetch one."""
     scenario.run.needs(REQUEST)
@@ -301,7 +302,7 @@ def test_forbidden(scenario: Scenario) -> None:
     scenario.for_each([403, 429, 500, 503], play)
 
 
-@pytest.mark.contract_clause("signing.cross-origin")
+@pytest.mark.contract_clause(clauses.signing.CROSS_ORIGIN)
 def test_cross_origin(scenario: Scenario) -> None:
     """A redirect to another origin does not take the token along."""
     scenario.run.needs(REQUEST)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mockbroker.broker.broker import Broker
+from mockbroker.contract import clauses
+from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.report.steps import CertificateShown
 from mockbroker_contract.drivers.failures import NotTested
@@ -18,7 +19,7 @@ _SOMEBODY_ELSE = "auth-broker.example"
 _UNKNOWN = "no authority that the client knows has signed"
 
 
-@pytest.mark.contract_clause("tls.verify")
+@pytest.mark.contract_clause(clauses.tls.VERIFY)
 def test_verify(scenario: Scenario) -> None:
     """A broker whose certificate nobody vouches for gets no credentials."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mockbroker.contract.clause import Clause
 from mockbroker.model.exchange_record import ExchangeRecord
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.steps import Step
@@ -32,7 +33,7 @@ class ScenarioEnded(Exception):  # noqa: N818 - an outcome of a scenario, no err
     is_costly = False
     steps: tuple[Step, ...] = ()
     records: tuple[ExchangeRecord, ...] = ()
-    blocked_by: str | None = None
+    blocked_by: Clause | None = None
 
     def __init__(self, reason: str = "", *, details: str = "") -> None:
         self.reason, self.details = reason, details
@@ -47,7 +48,7 @@ class ScenarioEnded(Exception):  # noqa: N818 - an outcome of a scenario, no err
             self.steps,
             self.records,
             details=self.details,
-            blocked_by=self.blocked_by,
+            blocked_by=self.blocked_by.id if self.blocked_by is not None else None,
         )
 
 
@@ -68,16 +69,17 @@ class DriverFailed(ScenarioEnded):
 class NotTested(ScenarioEnded):
     """The clause could not be judged.
 
-    ``reason`` says why; ``blocked_by`` is the id of the clause whose breach is in the way, if it
-    is a breach.
+    ``reason`` says why; ``blocked_by`` is the clause whose breach is in the way, if it is a
+    breach.
     """
 
-    def __init__(self, reason: str = "", *, blocked_by: str | None = None) -> None:
+    def __init__(self, reason: str = "", *, blocked_by: Clause | None = None) -> None:
         self.blocked_by = blocked_by
         super().__init__(reason)
 
     def __str__(self) -> str:
-        return reason_text(self.reason, self.blocked_by)
+        blocked_by = self.blocked_by.id if self.blocked_by is not None else None
+        return reason_text(self.reason, blocked_by)
 
 
 class NotApplicable(ScenarioEnded):

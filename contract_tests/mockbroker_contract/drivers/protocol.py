@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeVar, get_args
+
+import msgspec
 
 from mockbroker.model.client import ClientConfig
+from mockbroker.model.type_words import CONFIDENTIAL_JSON, JSON, Wording
+from mockbroker.model.typed_reading import ReadingError, read
 from mockbroker_contract.drivers.driver import Raised
 
 __all__ = [
@@ -29,8 +33,10 @@ __all__ = [
 ]
 
 PROTOCOL = 1
-CAPABILITIES = ("get_token", "request", "burst", "clock")
-ERROR_KINDS = ("oauth", "http", "malformed", "transport", "timeout", "config", "internal")
+Capability = Literal["get_token", "request", "burst", "clock"]
+CAPABILITIES: tuple[Capability, ...] = get_args(Capability)
+ErrorKind = Literal["oauth", "http", "malformed", "transport", "timeout", "config", "internal"]
+ERROR_KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 _OUTCOMES = ("ok", "err", "unsupported")
 _LONGEST_QUOTE = 200
 
@@ -68,7 +74,7 @@ def config_members(config: ClientConfig) -> dict[str, Any]:
 
 
 def read_reply(line: bytes, number: int, op: str) -> Reply:
-    """The answer to a request. Raises ProtocolError if the line is none."""
+    """Return the answer to a request. Raises ProtocolError if the line is not a valid answer."""
     message = _message(line)
     if message.get("id") != number:
         raise ProtocolError(
@@ -84,26 +90,23 @@ def read_reply(line: bytes, number: int, op: str) -> Reply:
         return Reply(is_unsupported=True)
     if "err" in message:
         return Reply(error=_client_error(message["err"], op))
-    return Reply(_READERS.get(op, _anything)(message["ok"]))
+    return Reply(_value(message["ok"], op))
 
 
 def read_hello(value: Any) -> Hello:
-    """What a program says of itself. Raises ProtocolError if it leaves out what is needed."""
-    name, version = _text(value, "name", "hello"), _text(value, "version", "hello")
-    capabilities = value.get("capabilities")
-    if not isinstance(capabilities, list) or not set(map(str, capabilities)) <= set(CAPABILITIES):
-        raise ProtocolError(
-            f"hello says capabilities {_quoted(capabilities)}; expected a list of some of "
-            f"{', '.join(CAPABILITIES)}"
-        )
-    if not {"get_token", "request"} & set(capabilities):
+    """Return how a program introduces itself. Raises ProtocolError if something is missing."""
+    hello = _read(value, _Hello, "hello", "ok", JSON)
+    capabilities = set(hello.capabilities)
+    if not {"get_token", "request"} & capabilities:
         raise ProtocolError("hello says neither get_token nor request; at least one is needed")
     if "burst" in capabilities and "get_token" not in capabilities:
         raise ProtocolError("hello says burst without get_token, of which it is many at once")
-    return Hello(name, version, tuple(c for c in CAPABILITIES if c in capabilities))
+    return Hello(hello.name, hello.version, tuple(c for c in CAPABILITIES if c in capabilities))
 
 
 def _message(line: bytes) -> dict[str, Any]:
+    # Not msgspec's decoder: it refuses strings that Python writes and that a client may return,
+    # such as lone surrogates.
     try:
         message = json.loads(line)
     except (ValueError, RecursionError):  # the latter for what is nested too deeply
@@ -116,74 +119,59 @@ def _message(line: bytes) -> dict[str, Any]:
     return message
 
 
-def _client_error(err: Any, op: str) -> Raised:
-    if not isinstance(err, dict) or err.get("kind") not in ERROR_KINDS:
-        raise ProtocolError(
-            f"the answer to {op} has err {_quoted(err)}; expected an object whose kind is one of "
-            f"{', '.join(ERROR_KINDS)}"
-        )
-    code, message = err.get("code") or "", err.get("message") or ""
-    if not isinstance(code, str) or not isinstance(message, str):
-        raise ProtocolError(f"the answer to {op} has err {_quoted(err)}; its members are texts")
-    if err["kind"] == "internal":
-        told = " ".join(filter(None, (code, message)))
-        raise ProtocolError(f"the driver failed at {op}: {told}")
-    texts = tuple(filter(None, (err["kind"], code, message)))
-    return Raised("ClientError", ": ".join(texts), texts=texts)
+class _Hello(msgspec.Struct):
+    name: str
+    version: str
+    capabilities: list[Capability]
 
 
-def _token(value: Any) -> Any:
-    """What the client returned, which may be no text: that is the client's doing."""
-    if not isinstance(value, dict) or "access_token" not in value:
-        raise ProtocolError(
-            f'the answer to get_token is {_shape(value)}; expected {{"access_token": text}}'
-        )
-    return value["access_token"]
+class _Token(msgspec.Struct):
+    access_token: Any  # a client may return anything for a token: a clause judges that
 
 
-def _tokens(value: Any) -> list[Any]:
-    tokens = value.get("access_tokens") if isinstance(value, dict) else None
-    if not isinstance(tokens, list):
-        raise ProtocolError(
-            f'the answer to burst is {_shape(value)}; expected {{"access_tokens": [text, …]}}'
-        )
-    return tokens
+class _Tokens(msgspec.Struct):
+    access_tokens: list[Any]
 
 
-def _status(value: Any) -> int:
-    status = value.get("status") if isinstance(value, dict) else None
-    if not isinstance(status, int) or isinstance(status, bool):
-        raise ProtocolError(
-            f'the answer to request is {_shape(value)}; expected {{"status": number}}'
-        )
-    return status
+class _Answered(msgspec.Struct):
+    status: int
 
 
-def _anything(value: Any) -> Any:
+class _Error(msgspec.Struct):
+    kind: ErrorKind
+    code: str | None = None
+    message: str | None = None
+
+
+_Read = TypeVar("_Read")
+
+
+def _read(value: Any, kind: type[_Read], op: str, outcome: str, wording: Wording) -> _Read:
+    try:
+        return read(value, kind, f"the answer to {op}", keys=(outcome,), wording=wording)
+    except ReadingError as error:
+        raise ProtocolError(str(error)) from None
+
+
+def _value(value: Any, op: str) -> Any:
+    """Return what ``ok`` says; that of other operations is not looked at."""
+    if op == "hello":
+        return read_hello(value)
+    if op == "get_token":
+        return _read(value, _Token, op, "ok", CONFIDENTIAL_JSON).access_token
+    if op == "burst":
+        return _read(value, _Tokens, op, "ok", CONFIDENTIAL_JSON).access_tokens
+    if op == "request":
+        return _read(value, _Answered, op, "ok", CONFIDENTIAL_JSON).status
     return value
 
 
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "hello": read_hello,
-    "get_token": _token,
-    "request": _status,
-    "burst": _tokens,
-}
-
-
-def _text(value: Any, name: str, op: str) -> str:
-    text = value.get(name) if isinstance(value, dict) else None
-    if not isinstance(text, str):
-        raise ProtocolError(f'the answer to {op} is {_shape(value)}; expected {{"{name}": text}}')
-    return text
-
-
-def _shape(value: Any) -> str:
-    """What kind of value it is, without quoting it: it may hold a token."""
-    if not isinstance(value, dict):
-        return f"a {type(value).__name__}"
-    parts = (f'"{name}": {type(part).__name__}' for name, part in value.items())
-    return f"{{{', '.join(parts)}}}"[:_LONGEST_QUOTE]
+def _client_error(value: Any, op: str) -> Raised:
+    error = _read(value, _Error, op, "err", JSON)
+    texts = tuple(filter(None, (error.kind, error.code, error.message)))
+    if error.kind == "internal":
+        raise ProtocolError(f"the driver failed at {op}: {' '.join(texts[1:])}")
+    return Raised("ClientError", ": ".join(texts), texts=texts)
 
 
 def _quoted(value: Any) -> str:

@@ -11,9 +11,11 @@ from typing import Any, NoReturn, TypeVar
 
 from msgspec import structs
 
-from mockbroker.broker.broker import Broker
 from mockbroker.broker.clock import real_seconds
-from mockbroker.contract.judges import judge_trace
+from mockbroker.contract import clauses
+from mockbroker.contract.clause import Clause
+from mockbroker.contract.judging import judge_trace
+from mockbroker.fake_broker import Broker
 from mockbroker.model.breach import Breach
 from mockbroker.model.client import ClientConfig
 from mockbroker.model.credentials import AccessToken, Credentials
@@ -76,7 +78,7 @@ class Stage:
     """One client before a broker of its own, on a prefix that nobody used before.
 
     The broker is lenient, so that one defect does not paint every clause red. When the context
-    ends the trace is judged: a breach of ``clause_id`` raises ContractBreached, any other goes
+    ends the trace is judged: a breach of ``clause`` raises ContractBreached, any other goes
     to its own clause; ``elsewhere`` names those that are judged otherwise.
 
     The broker is a new one, a ``broker`` that others use as well, or one like a ``neighbour`` at
@@ -89,14 +91,14 @@ class Stage:
     def __init__(
         self,
         run: ContractRun,
-        clause_id: str,
+        clause: Clause,
         *,
         credentials: Credentials,
         expires_in: float = 3599,
         scope: str = "",
         broker: Broker | None = None,
         neighbour: Broker | None = None,
-        elsewhere: Iterable[str] = (),
+        elsewhere: Iterable[Clause] = (),
         config: dict[str, Any] | None = None,
         deadline: float | None = None,
         recorder: Recorder | None = None,
@@ -104,8 +106,9 @@ class Stage:
         trusted: str | None = None,
     ) -> None:
         self._run = run
-        self._clause_id = clause_id
-        self._judged_elsewhere = frozenset(elsewhere)
+        self._clause, self._clause_id = clause, clause.id
+        self._elsewhere = tuple(elsewhere)
+        self._judged_elsewhere = frozenset(each.id for each in self._elsewhere)
         self._uses: list[Use] = []
         self._name = name
         self._client: Driver | None = None
@@ -388,7 +391,7 @@ class Stage:
 
     def _must_be_of_this_broker(self, outcome: Outcome) -> None:
         """A token of another story would make nonsense of this one."""
-        if "cache.isolation" in self._judged_elsewhere:
+        if clauses.cache.ISOLATION in self._elsewhere:
             return
         presented = outcome.presented or ""
         if outcome.operation == REQUEST:
@@ -396,14 +399,16 @@ class Stage:
         if outcome.token is not None or not self._run.is_of_another_broker(presented):
             return
         breach = Breach(
-            "cache.isolation",
+            clauses.cache.ISOLATION.id,
             "the client presented a token that another broker issued to another client",
             "a token of its own",
         )
         if self._clause_id == breach.clause_id:
             self._fail([breach])
         self._run.note(self._breached([breach]))
-        raise NotTested("the client presented another client's token", blocked_by="cache.isolation")
+        raise NotTested(
+            "the client presented another client's token", blocked_by=clauses.cache.ISOLATION
+        )
 
     def _open(self) -> Answer:
         """Make the client; one that fetches a token at once may well raise here.
@@ -455,25 +460,25 @@ class Stage:
         """A stage like this one before anything was changed, for the benign twin of a story."""
         return Stage(
             self._run,
-            self._clause_id,
+            self._clause,
             credentials=self.credentials,
             expires_in=self.broker.expires_in,
             scope=self._scope,
-            elsewhere=self._judged_elsewhere,
+            elsewhere=self._elsewhere,
         )
 
     # -- judging -------------------------------------------------------------------------------
 
     def breach(self, what: str, expected: str, exchanges: Iterable[Exchange] = ()) -> NoReturn:
         """Raise ContractBreached for the scenario's own clause."""
-        self.breach_of(self._clause_id, what, expected, exchanges)
+        self.breach_of(self._clause, what, expected, exchanges)
 
     def breach_of(
-        self, clause_id: str, what: str, expected: str, exchanges: Iterable[Exchange] = ()
+        self, clause: Clause, what: str, expected: str, exchanges: Iterable[Exchange] = ()
     ) -> NoReturn:
         """Raise ContractBreached for that clause."""
         numbers = tuple(exchange.number for exchange in exchanges)
-        self._fail([Breach(clause_id, what, expected, exchanges=numbers)])
+        self._fail([Breach(clause.id, what, expected, exchanges=numbers)])
 
     def masked(self, error: Raised) -> str:
         """Return an error as text that may be printed: its type, and its message masked."""

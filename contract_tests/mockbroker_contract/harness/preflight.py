@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.masking import mask
 from mockbroker_contract.drivers.driver import DriverSource, Raised
@@ -167,10 +168,10 @@ def _stage(
 ) -> Stage:
     return Stage(
         run,
-        "response.documented",
+        clauses.response.DOCUMENTED,
         credentials=_CREDENTIALS,
         expires_in=expires_in,
-        elsewhere=["refresh.honours-expires-in"],
+        elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN],
         deadline=deadline,
     )
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from mockbroker.broker.broker import Broker
 from mockbroker.broker.faults import Fault
+from mockbroker.fake_broker import Broker
 from mockbroker.model.cleaning import with_texts
 from mockbroker.model.exchange import Endpoint, Exchange
 from mockbroker.model.exchange_record import ExchangeRecord, records_of

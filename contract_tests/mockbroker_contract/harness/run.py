@@ -16,9 +16,10 @@ from typing import Any, Generic, TypeVar
 import hypothesis
 from hypothesis import strategies as st
 
-from mockbroker.broker.broker import Broker
-from mockbroker.contract.catalogue import clause
-from mockbroker.contract.clause import Level
+from mockbroker.contract import clauses
+from mockbroker.contract.catalogue import clause_named
+from mockbroker.contract.clause import Clause, Level
+from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.profile import AUTOGRAB, Profile
 from mockbroker.report.finding import Finding, Verdict
@@ -53,7 +54,7 @@ CENTURY_SECONDS = 3.2e9
 
 _LEVELS = list(Level)
 
-OWN_SCENARIO_ONLY = frozenset({"cache.reuse", "signing.bearer"})
+OWN_SCENARIO_ONLY = frozenset({clauses.cache.REUSE.id, clauses.signing.BEARER.id})
 """Clauses whose breach counts in their own scenario only: the same traffic can also have another
 cause."""
 
@@ -135,8 +136,10 @@ class ContractRun:
         self.held_up = False
         """Whether a use failed after the client's timeout: the machine may be to blame."""
         self.hangs = Hangs()
-        self.reached: set[str] = set()
-        """The clauses on credentials whose situation a token request has shown so far."""
+        self.reached: set[Clause] = set()
+        """The clauses on client authentication whose precondition was met so far."""
+        self.authentication_chapters: set[str] = set()
+        """The chapters of the client authentication methods that the client has used."""
         self._facts: dict[str, Any] = {}
         self.capabilities: tuple[str, ...] = ()
         """Which operations the client offers; known once the rehearsal has begun."""
@@ -188,7 +191,7 @@ class ContractRun:
     def needs_working_client(self) -> None:
         """Raise NotTested if the client does not even manage the ordinary."""
         if self.rehearsal.blocked:
-            raise NotTested(self.rehearsal.blocked, blocked_by="response.documented")
+            raise NotTested(self.rehearsal.blocked, blocked_by=clauses.response.DOCUMENTED)
 
     def needs_returning_client(self) -> None:
         """Raise NotTested if the client does not even come back from the ordinary."""
@@ -402,7 +405,7 @@ class ContractRun:
 
     def verdict_on_breach(self, clause_id: str) -> Verdict:
         """``failed``, or ``advice`` for a level below the one that fails a run."""
-        binding = _LEVELS.index(clause(clause_id).level) <= self._fail_rank
+        binding = _LEVELS.index(clause_named(clause_id).level) <= self._fail_rank
         return Verdict.FAILED if binding else Verdict.ADVICE
 
     @property

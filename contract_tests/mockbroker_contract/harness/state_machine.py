@@ -17,8 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from mockbroker.broker.faults import Fault
-from mockbroker.contract.judges import PASSIVE_CLAUSES, judge_trace
-from mockbroker.contract.judges.refresh import used_late
+from mockbroker.contract import clauses
+from mockbroker.contract.catalogue import clause_named
+from mockbroker.contract.clause import Clause
+from mockbroker.contract.clauses.refresh import late_use
+from mockbroker.contract.judging import PASSIVE_CLAUSES, judge_trace
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.report.plain_examples import ExampleError, from_plain
 from mockbroker.report.steps import BrokerStarted, FaultsCleared, SecretRotated, TokensRevoked
@@ -47,8 +50,8 @@ _FOR_EVER = 1000
 _LONGEST_LEEWAY = 600
 _OUTAGES = {"answers 503": Fault.status(503), "resets connections": Fault.reset()}
 _SOME_SECONDS = 5
-_HONOURS = "refresh.honours-expires-in"
-_OUTLASTED = "refresh.outage-after-expiry"
+_HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
+_OUTLASTED = clauses.refresh.OUTAGE_AFTER_EXPIRY
 _MOST_CLIENTS = 3
 _NUMBERS = st.integers(0, _MOST_CLIENTS - 1)
 _WAYS = st.integers(0, 1)
@@ -129,7 +132,7 @@ class LifeOfClients(RuleBasedStateMachine):
         name = "abc"[len(self._actors)]
         stage = Stage(
             self.run,
-            "lifecycle",
+            clauses.lifecycle.LIFECYCLE,
             credentials=credentials,
             broker=self._broker,
             elsewhere=PASSIVE_CLAUSES,
@@ -193,9 +196,10 @@ class LifeOfClients(RuleBasedStateMachine):
     def _what_the_hang_breaks(self, actor: _Actor, hang: ClientHung) -> ScenarioEnded:
         if not self._outage or not hang.is_flood:
             return hang
-        clause_id = {"answers 503": "errors.server-error"}.get(self._outage, "errors.transport")
+        is_answered = self._outage == "answers 503"
+        clause = clauses.errors.SERVER_ERROR if is_answered else clauses.errors.TRANSPORT
         try:
-            actor.stage.breach_of(clause_id, "the client asked without end", "an error in the end")
+            actor.stage.breach_of(clause, "the client asked without end", "an error in the end")
         except ContractBreached as breached:
             return breached
 
@@ -296,25 +300,28 @@ class LifeOfClients(RuleBasedStateMachine):
             self._judge_well(actor, outcome)
         for breach in judge_trace(actor.stage.trace):
             if breach.clause_id not in self._judged_otherwise():
-                self._breach(actor, breach.clause_id, breach.what, breach.expected)
+                self._breach(actor, clause_named(breach.clause_id), breach.what, breach.expected)
 
     def _judged_otherwise(self) -> set[str]:
         """Expiry is told above, and more closely; a rotated secret is no mistake of the client."""
         rotated = not all(actor.secret_is_current for actor in self._actors)
-        return {_HONOURS, *(("basic.credentials",) if rotated else ())}
+        credentials = (clauses.basic.CREDENTIALS, clauses.post.CREDENTIALS) if rotated else ()
+        return {clause.id for clause in (_HONOURS, *credentials)}
 
     def _judge_late(self, actor: _Actor, outcome: Outcome) -> None:
         assert outcome.token is not None
-        if _HONOURS in self.ignored:
+        if _HONOURS.id in self.ignored:
             return  # who is late when all is well is late in all else
-        late = actor.stage.now() - outcome.token.expires_at
-        what = f"{outcome.token.label} was used {used_late(late)}"
+        now = actor.stage.now()
+        late, what = now - outcome.token.expires_at, late_use(outcome.token, now).what
         if self._is_refused(actor) and outcome.asked_first:
             self._breach(actor, self._clause_of_refusal(), what, "an error")
         elif actor.has_failed:
             self._breach(actor, _OUTLASTED, what, "another attempt, or an error")
         elif late < self._slow_tokens.get(outcome.token, 0):
-            self._breach(actor, "refresh.latency", what, "a lifetime counted from the request")
+            self._breach(
+                actor, clauses.refresh.LATENCY, what, "a lifetime counted from the request"
+            )
         else:
             self._breach(actor, _HONOURS, what, "a new token")
 
@@ -323,30 +330,30 @@ class LifeOfClients(RuleBasedStateMachine):
             what = f"no token could be had, and the client {outcome.in_words}"
             self._breach(actor, self._clause_of_refusal(), what, "an error")
 
-    def _clause_of_refusal(self) -> str:
-        return _OUTLASTED if self._outage else "errors.invalid-client"
+    def _clause_of_refusal(self) -> Clause:
+        return _OUTLASTED if self._outage else clauses.errors.INVALID_CLIENT
 
     def _judge_well(self, actor: _Actor, outcome: Outcome) -> None:
         if outcome.token_state is TokenState.REVOKED and not (outcome.error and outcome.is_issued):
             if outcome.operation == REQUEST:
                 what = "a call was given up for a revoked token"
-                self._breach(actor, "signing.revoked", what, "a new token and one more try")
+                self._breach(actor, clauses.signing.REVOKED, what, "a new token and one more try")
         elif not outcome.is_good:
             error = outcome.error
             came = f"raised {actor.stage.masked(error)}" if error else outcome.in_words
             what = f"nothing stood in its way, and the client {came}"
             self._breach(actor, self._clause_of_failure(actor), what, "a valid token")
 
-    def _clause_of_failure(self, actor: _Actor) -> str:
+    def _clause_of_failure(self, actor: _Actor) -> Clause:
         if actor.was_refused:
-            return "refresh.recovers"
+            return clauses.refresh.RECOVERS
         if self._broker.expires_in <= _LONGEST_LEEWAY:
-            return "refresh.short-lived"
-        return "lifecycle"
+            return clauses.refresh.SHORT_LIVED
+        return clauses.lifecycle.LIFECYCLE
 
-    def _breach(self, actor: _Actor, clause_id: str, what: str, expected: str) -> None:
-        if clause_id not in self.ignored:
-            actor.stage.breach_of(clause_id, what, expected)
+    def _breach(self, actor: _Actor, clause: Clause, what: str, expected: str) -> None:
+        if clause.id not in self.ignored:
+            actor.stage.breach_of(clause, what, expected)
 
     def teardown(self) -> None:
         """Everybody leaves."""
