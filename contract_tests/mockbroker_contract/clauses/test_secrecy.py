@@ -82,7 +82,7 @@ def _judge_exposure(scenario: Scenario) -> None:
             stage.look()
             if mishap and not _comes_back_when_it_goes_wrong(stage, mishap, operation):
                 hung.append(mishap)
-            for clause in sorted(_SECRETS, key=scenario.clause.__eq__):
+            for clause in sorted(_SECRETS, key=lambda each: each is scenario.clause):
                 _must_not_show(scenario, stage, exposure, clause)
 
     scenario.for_each(["", *_MISHAPS] if scenario.run.time.is_virtual else [""], play)
@@ -96,7 +96,7 @@ def _must_not_show(scenario: Scenario, stage: Stage, exposure: Exposure, clause:
     try:
         stage.breach_of(clause, f"{what} is shown in {where}", "that it is shown nowhere")
     except ContractBreached as breached:
-        if clause == scenario.clause:
+        if clause is scenario.clause:
             raise
         scenario.run.note(breached)
 

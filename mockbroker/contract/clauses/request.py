@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
-from mockbroker.contract.authentication import method_in
+from mockbroker.contract.authentication import Body, method_in
 from mockbroker.contract.clause import (
     Clause,
     Flaw,
@@ -124,8 +124,13 @@ def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -
     extra = {name for name, value in request.body if _is_extra(name, value, expected)}
     if "refresh_token" in grants:
         extra.discard("refresh_token")
-    if request.values("client_secret") or method_in(request, expected.profile).chapter == "post":
-        extra -= _CREDENTIAL_NAMES  # which the clauses on client authentication judge
+    method = method_in(request, expected.profile)
+    if isinstance(method, Body):
+        if not any(method.presents(request, pair) for pair in expected.credentials):
+            return  # a secret that was not encoded splits into parameters: see post.credentials
+        extra -= _CREDENTIAL_NAMES
+    elif request.values("client_secret"):
+        extra -= _CREDENTIAL_NAMES  # see basic.only
     if extra:
         what = f"the body also has {_listed(extra)}"
         yield Flaw(what, "grant_type and nothing else but a configured scope")
