@@ -16,6 +16,7 @@ import requests
 from mockbroker import Broker, Fault, Server, throw_away_certificate
 from mockbroker.broker.answers import Reply
 from mockbroker.model.messages import Request, Response
+from mockbroker.server.application import BODY_LIMIT_BYTES, Mounts, create_app
 from tests.broker.wires import GRANT, connect, read_all, read_answer, token_request
 
 
@@ -270,6 +271,17 @@ def test_a_server_carries_whatever_answers_requests():
         answer = requests.put(f"{server.origin}/echo/a?b=c", timeout=5)
         assert answer.text == f"PUT /echo/a?b=c at {server.origin}"
     assert echo.places == [(server.origin, "/echo", None), None]
+
+
+def test_another_wsgi_server_can_run_the_application():
+    mounts, echo = Mounts(), Echo()
+    mounts["/echo"] = echo
+    assert len(mounts) == 1
+    client = create_app(mounts).test_client()
+    assert client.get("/echo/a?b=c").text == "GET /echo/a?b=c at http://localhost"
+    assert client.get("/other").status_code == 404
+    too_long = client.post("/echo", data=b"x" * (BODY_LIMIT_BYTES + 1))
+    assert (too_long.status_code, too_long.json["error"]) == (413, True)
 
 
 @pytest.mark.parametrize("prefix", ["x", "/x/", "/"])
