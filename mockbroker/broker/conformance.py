@@ -26,7 +26,7 @@ class Tally:
     tokens: int = 0
 
     def plus(self, exchange: Exchange) -> Tally:
-        """The tally with one exchange more."""
+        """Return the tally with one more exchange."""
         asked = exchange.endpoint is Endpoint.TOKEN
         return Tally(
             self.token_requests + asked,
@@ -52,16 +52,16 @@ class Tally:
 
 
 def is_binding(clause_id: str, fail_on: Level) -> bool:
-    """Whether the clause is at least as binding as ``fail_on``."""
+    """Return whether a clause is at least as binding as ``fail_on``."""
     return BINDING.index(clause(clause_id).level) <= BINDING.index(Level(fail_on))
 
 
 def breaches_at(trace: Trace, fail_on: Level) -> tuple[Breach, ...]:
-    """The breaches in a trace of clauses at least as binding as ``fail_on``."""
+    """Return the breaches in a trace of clauses at least as binding as ``fail_on``."""
     return tuple(b for b in judge_trace(trace) if is_binding(b.clause_id, fail_on))
 
 
 def timeline(exchanges: Iterable[Exchange]) -> tuple[str, ...]:
-    """Each exchange in words, with how many seconds after the first one it came."""
-    told = tuple(exchanges)
-    return tuple(f"+{e.received_at - told[0].received_at:.2f} s  {describe(e)}" for e in told)
+    """Return each exchange in words, with how many seconds after the first one it came."""
+    shown = tuple(exchanges)
+    return tuple(f"+{e.received_at - shown[0].received_at:.2f} s  {describe(e)}" for e in shown)

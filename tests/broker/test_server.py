@@ -318,10 +318,10 @@ def test_tls_with_half_open_handshakes_holds_up_nobody(tmp_path):
         (
             b"GET / HTTP/1.1\r\nHost: h\r\nhush \x01\r\n\r\n",
             b"400",
-            b"no HTTP that can be read",
+            b"malformed HTTP request",
         ),
-        (b"GET / HTTP/1.1\r\nHost: h\r\nX: \x00hush\r\n\r\n", b"400", b"no HTTP that can be read"),
-        (b"hush\r\n\r\n", b"400", b"no HTTP that can be read"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: \x00hush\r\n\r\n", b"400", b"malformed HTTP request"),
+        (b"hush\r\n\r\n", b"400", b"malformed HTTP request"),
         (b"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: hush\r\n\r\n", b"501", b"than chunked"),
         (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"hush" * 20000, b"431", b"longer than 65536"),
     ],
