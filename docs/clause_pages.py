@@ -14,11 +14,16 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from textwrap import dedent, wrap
+from textwrap import wrap
 from typing import Any
+
+import msgspec
 
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.clause import Clause, Level, Source
+from mockbroker.model.exchange_record import ExchangeRecord
+from mockbroker.report.steps import Step
+from mockbroker.report.wording import exchange_lines, step_lines
 from tests.mutants.defects import MUTANTS
 
 if sys.version_info >= (3, 11):
@@ -104,8 +109,10 @@ def _story(story: Mapping[str, Any] | None) -> Iterator[str]:
     yield f"As `mockbroker check` tells of a client with this defect: {_words(story['mutant'])}."
     yield from ("", "```text")
     yield from _labelled("found", story["reason"])
-    yield from _labelled("story", dedent(story["example"]))
-    yield from _labelled("traffic", "\n".join(story["exchanges"]))
+    steps = msgspec.convert(story["steps"], tuple[Step, ...])
+    exchanges = msgspec.convert(story["exchanges"], tuple[ExchangeRecord, ...])
+    yield from _labelled("steps", "\n".join(step_lines(steps)))
+    yield from _labelled("traffic", "\n".join(exchange_lines(exchanges, with_times=False)))
     yield "```"
 
 

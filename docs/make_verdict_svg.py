@@ -5,13 +5,13 @@ Run it from the root of the repository: ``python docs/make_verdict_svg.py``.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
 from html import escape
 from pathlib import Path
 
+from mockbroker.report.document import ClauseRow, read_document
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.report import ClientDescription, build_report
 from mockbroker.report.terminal import Line, render
@@ -36,20 +36,28 @@ def checked(client: str) -> list[Line]:
         path = Path(folder) / "report.json"
         command = [sys.executable, "-m", "mockbroker", "check", client, "--json", str(path)]
         subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - our own command
-        report = json.loads(path.read_text(encoding="utf-8"))
-    findings = [finding for row in report["clauses"] if (finding := _finding(row))]
-    target = ClientDescription(target=client)
+        report = read_document(path)
+    judged = (row for row in report.clauses if row.verdict is not Verdict.NOT_TESTED)
     built = build_report(
-        findings, profile=report["profile"], client=target, measured=report["measured"]
+        map(_finding, judged),
+        profile=report.profile.name,
+        client=ClientDescription(target=client),
+        measured=report.measured,
     )
     return list(render(built, 100))
 
 
-def _finding(row: dict[str, object]) -> Finding | None:
-    if row["verdict"] == Verdict.NOT_TESTED.value:
-        return None
-    values = {name: row[name] for name in ("verdict", "reason", "example", "exchanges", "curl")}
-    return Finding.from_json({"clause_id": row["id"], **values})
+def _finding(row: ClauseRow) -> Finding:
+    return Finding(
+        row.id,
+        row.verdict,
+        row.reason,
+        row.steps,
+        row.exchanges,
+        row.reproduce or "",
+        row.details,
+        row.blocked_by,
+    )
 
 
 def drawn(lines: list[Line]) -> str:

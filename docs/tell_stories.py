@@ -50,7 +50,7 @@ def story_of(clause_id: str, mutant: str) -> dict[str, Any]:
     row = next(row for row in rows if row["id"] == clause_id)
     if row["verdict"] not in {"failed", "advice", "hang", "crash"}:
         raise ValueError(f"{mutant} does not break {clause_id}: {row['verdict']}, {row['reason']}")
-    return {"mutant": mutant, **{key: row[key] for key in ("reason", "example", "exchanges")}}
+    return {"mutant": mutant, **{key: row[key] for key in ("reason", "steps", "exchanges")}}
 
 
 def main() -> None:

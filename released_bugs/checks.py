@@ -11,6 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
+from mockbroker.report.steps import Step
+from mockbroker.report.wording import step_lines
 from released_bugs.cases import Bug, Release
 
 __all__ = ["EXAMPLES", "CheckError", "Result", "check"]
@@ -96,5 +100,9 @@ def _result(release: Release, report: Mapping[str, Any]) -> Result:
         verdicts=column("verdict"),
         levels=column("level"),
         reasons=column("reason"),
-        stories=column("example"),
+        stories=MappingProxyType({row["id"]: _steps_text(row) for row in report["clauses"]}),
     )
+
+
+def _steps_text(row: Mapping[str, Any]) -> str:
+    return "\n".join(step_lines(msgspec.convert(row["steps"], tuple[Step, ...])))
