@@ -65,11 +65,17 @@ def _breach_of(clause: Clause, name: str) -> Finding | None:
     return found.get(clause.id)
 
 
+def as_text(told: dict[str, dict[str, Any]]) -> str:
+    """Return the stories as JSON, a line for each clause."""
+    lines = (f"{json.dumps(key)}: {json.dumps(told[key], ensure_ascii=False)}" for key in told)
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def main() -> None:
     """Write how each clause is broken that a mutant breaks."""
     chosen = {clause: telling_mutant(clause) for clause in CATALOGUE}
     told = {clause.id: story_of(clause, name) for clause, name in chosen.items() if name}
-    STORIES.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    STORIES.write_text(as_text(told), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from mockbroker.cli.serve import (
     serve_options,
     unheard_if_nobody_listens,
 )
+from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Level
 from mockbroker.report.finding import Finding, Verdict
@@ -48,6 +49,12 @@ if TYPE_CHECKING:
 __all__ = ["audit", "report_on"]
 
 NOT_PASSIVE = "not observable from traffic alone; `mockbroker check` plays scenarios"
+_SHOWN_BY_COMMAND = {
+    clauses.basic.ONLY,
+    clauses.post.ONLY,
+    *(clause for clause in CATALOGUE if clause.chapter == "request"),
+}
+"""A curl command shows their breach: it has variables for the credentials."""
 _NOT_WRITTEN = 3
 """Exit status, as pytest's for an internal error: the verdict is not where it should be."""
 
@@ -201,7 +208,7 @@ def _finding(clause_id: str, evidence: Evidence | None, fail_on: Level) -> Findi
         evidence.what,
         (BreachRepeated(count=evidence.count),) if evidence.count > 1 else (),
         evidence.exchanges,
-        command=evidence.curl if clause_named(clause_id).chapter == "request" else "",
+        command=evidence.curl if clause_named(clause_id) in _SHOWN_BY_COMMAND else "",
     )
 
 

@@ -109,7 +109,7 @@ def test_sound_worker_processes_conform_and_what_was_never_reached_is_said_apart
     assert "NOT TESTED: not observable from traffic alone" in output
 
     report = json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))
-    assert (report["schema"], report["conforms"]) == (1, False)
+    assert (report["schema"], report["conforms"]) == (2, False)
     assert (report["client"]["name"], report["client"]["capabilities"]) == ("observed", [])
     rows = {row["id"]: row for row in report["clauses"]}
     assert list(rows) == [entry.id for entry in CATALOGUE]
@@ -139,7 +139,7 @@ def test_a_breach_is_told_as_a_story_without_secrets(tmp_path):
     rows = {row["id"]: row for row in json.loads(written)["clauses"]}
     assert rows["signing.bearer"]["verdict"] == "failed"
     assert rows["signing.bearer"]["exchanges"][0]["at_seconds"] == 0.0
-    assert rows["request.url"]["reproduce"].startswith("curl")
+    assert rows["basic.only"]["reproduce"].startswith("curl")
     assert rows["signing.bearer"]["reproduce"] is None
 
 
