@@ -9,6 +9,7 @@ from datetime import datetime
 
 import pytest
 
+from mockbroker.contract.catalogue import CATALOGUE
 from tests.plugin.conftest import MODEL_CLIENT, WARNINGS, verdicts
 
 MODEL = str(MODEL_CLIENT)
@@ -46,10 +47,11 @@ def exit_status(result) -> int:
 def test_a_sound_client_conforms(contract, check, pytester):
     by_pytest = contract("--contract-client", MODEL, *QUICK, "--contract-json", "a.json")
     assert by_pytest.ret == 0
-    by_pytest.stdout.fnmatch_lines(["*NOTHING FAILED at level MUST: 6 passed, 50 not-tested*"])
+    verdict = f"NOTHING FAILED at level MUST: 6 passed, {len(CATALOGUE) - 6} not-tested"
+    by_pytest.stdout.fnmatch_lines([f"*{verdict}*"])
     by_command = check(MODEL, "--only", "request.", "--examples", "2", "--json", "b.json")
     assert by_command.returncode == 0, by_command.stderr
-    assert "✓ NOTHING FAILED at level MUST: 6 passed, 50 not-tested" in by_command.stdout
+    assert f"✓ {verdict}" in by_command.stdout
     assert "CONFORMS" not in by_command.stdout + by_pytest.stdout.str()
     assert by_command.stderr == ""
     both = [json.loads((pytester.path / name).read_text()) for name in ("a.json", "b.json")]
