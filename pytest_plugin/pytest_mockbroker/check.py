@@ -33,7 +33,7 @@ from mockbroker.report.known_file import (
 from mockbroker.report.report import ClientDescription, build_report
 from mockbroker.report.terminal import Line, plain
 from mockbroker_contract import clauses
-from mockbroker_contract.harness.run import RunSettings
+from mockbroker_contract.harness.settings import RunSettings
 from pytest_mockbroker.collector import VerdictCollector, gravest
 from pytest_mockbroker.interruption import Interruption
 from pytest_mockbroker.settings import BUDGET_SECONDS, REPLAYS, problem_with

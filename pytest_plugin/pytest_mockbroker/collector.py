@@ -160,8 +160,8 @@ class VerdictCollector:
         findings, client = [self._finding(clause_id, error)], {}
         try:
             if self.run is not None:
-                findings += self.run.take_findings()
-                self.examples = self.run.noted_examples | self.examples
+                findings += self.run.findings.take()
+                self.examples = self.run.findings.examples | self.examples
                 client = _facts_of(self.run)
         except Exception as failed:  # noqa: BLE001 - it may come from the client's factory
             findings = [kit_error_from(failed).finding(clause_id)]
@@ -179,7 +179,7 @@ class VerdictCollector:
         if isinstance(error, ScenarioEnded) and error.drawn is not None:
             self.examples[clause_id] = error.drawn
         if isinstance(error, ContractBreached) and self.run is not None:
-            return error.finding(self.run.verdict_on_breach(clause_id))
+            return error.finding(self.run.findings.verdict_on_breach(clause_id))
         for kind, verdict in _OUTCOMES.items():
             if isinstance(error, kind):
                 return error.finding_on(clause_id, verdict)
@@ -325,7 +325,7 @@ class VerdictCollector:
 
     def _conclude(self, session: pytest.Session) -> None:
         if self.run is not None:  # what a clause that was interrupted found out about others
-            self._noted += self.run.take_findings()
+            self._noted += self.run.findings.take()
         self._interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
         if session.shouldfail or session.shouldstop:
             self._unreached = STOPPED_EARLY
@@ -400,8 +400,8 @@ def _facts_of(run: ContractRun) -> dict[str, Any]:
         "version": itself["version"],
         "capabilities": itself.get("capabilities", run.capabilities),
         "driver_failures": list(run.clients.failures),
-        "measured": run.measured(),
-        "clock_seen": run.rehearsal.clock_seen,
+        "measured": run.findings.measured,
+        "clock_seen": run.preflight.clock_seen,
         "replays": run.replays.outcomes,
         "out_of_time": run.budget.is_spent,
         "limits": list(run.clients.limits),

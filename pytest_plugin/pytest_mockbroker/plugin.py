@@ -298,12 +298,12 @@ def _in_words(error: BaseException) -> str:
 def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
     """The contract run that all clauses share."""
     from mockbroker_contract.drivers.python_driver import PythonClients  # noqa: PLC0415 - only if used
-    from mockbroker_contract.harness.preflight import rehearsed_run  # noqa: PLC0415 - only if used
+    from mockbroker_contract.harness.preflight import checked_run  # noqa: PLC0415 - only if used
     from pytest_mockbroker.settings import program_from_options, run_settings  # noqa: PLC0415
 
     config = request.config
     program = program_from_options(config)
     clients = program or PythonClients(_factory_of_session(request))
-    with rehearsed_run(clients, run_settings(config)) as run:
+    with checked_run(clients, run_settings(config)) as run:
         collector_of(config).run = run
         yield run

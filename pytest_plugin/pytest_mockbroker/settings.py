@@ -24,7 +24,7 @@ from mockbroker.report.known_failures import KnownFailures
 from mockbroker.report.known_file import read_known_failures
 from mockbroker_contract.drivers.program_driver import ProgramClients
 from mockbroker_contract.drivers.target import TargetError, check_target, file_of_target
-from mockbroker_contract.harness.run import RunSettings
+from mockbroker_contract.harness.settings import RunSettings
 
 __all__ = [
     "BUDGET_SECONDS",
