@@ -19,7 +19,6 @@ from typing import Any
 
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.clause import Clause, Level, Source
-from mockbroker.contract.guidance import GUIDANCE
 from tests.mutants.defects import MUTANTS
 
 if sys.version_info >= (3, 11):
@@ -85,7 +84,7 @@ def _head(clause: Clause) -> Iterator[str]:
 
 
 def _seen_in_traffic(clause: Clause) -> str:
-    if clause.passive:
+    if clause.is_passive:
         return "Traffic alone can show it, so `audit` and `assert_conforms()` judge it as well."
     return "Only a scenario can show it: `check` judges it, `audit` does not."
 
@@ -95,7 +94,7 @@ def _linked(source: Source) -> str:
 
 
 def _why(clause: Clause) -> Iterator[str]:
-    yield from ("", "## Why", "", GUIDANCE[clause.id].why)
+    yield from ("", "## Why", "", clause.why)
 
 
 def _story(story: Mapping[str, Any] | None) -> Iterator[str]:
@@ -118,12 +117,12 @@ def _labelled(label: str, text: str) -> Iterator[str]:
 
 
 def _mend(clause: Clause) -> Iterator[str]:
-    yield from ("", "## How to mend it", "", GUIDANCE[clause.id].mend, "")
+    yield from ("", "## How to mend it", "", clause.fix, "")
     yield f"Then check it alone: `mockbroker check your/client.py --only {clause.id}`."
 
 
 def _defects(clause: Clause) -> Iterator[str]:
-    defects = [name for name, mutant in MUTANTS.items() if clause.id in mutant.broken]
+    defects = [name for name, mutant in MUTANTS.items() if clause in mutant.broken]
     if defects:
         yield from ("", "## Defects that it catches", "")
         yield "Clients with one defect each, by which this clause is [proved](../kill-matrix.md):"

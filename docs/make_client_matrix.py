@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE
 
 __all__ = ["CLIENTS", "main", "page"]
@@ -128,7 +129,7 @@ def _habits(reports: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             str(facts.get("burst_token_requests", "-")),
             str(facts.get("attempts_on_503", "-")),
             f"{facts['timeout_seconds']:g} s" if "timeout_seconds" in facts else _never(verdicts),
-            {"failed": "goes along"}.get(verdicts.get("secrecy.redirect", ""), "stays"),
+            {"failed": "goes along"}.get(verdicts.get(clauses.secrecy.REDIRECT.id, ""), "stays"),
         ]
         yield f"| {' | '.join(cells)} |"
 
@@ -147,7 +148,9 @@ def _leeway(facts: Mapping[str, Any]) -> str:
 
 
 def _never(verdicts: Mapping[str, str]) -> str:
-    return "never" if verdicts.get("errors.timeout") in {"advice", "failed", "hang"} else "-"
+    return (
+        "never" if verdicts.get(clauses.errors.TIMEOUT.id) in {"advice", "failed", "hang"} else "-"
+    )
 
 
 def _clauses(reports: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.contract.clause import Clause
 from tests.mutants.defects import MUTANTS
 from tests.mutants.sound import SOUND
 
@@ -35,7 +36,7 @@ def _heading() -> Iterator[str]:
 def _clauses() -> Iterator[str]:
     yield from ("", "| clause | level | defects that break it |", "|-|-|-|")
     for clause in CATALOGUE:
-        breakers = [name for name, mutant in MUTANTS.items() if clause.id in mutant.broken]
+        breakers = [name for name, mutant in MUTANTS.items() if clause in mutant.broken]
         yield f"| `{clause.id}` | {clause.level.value} | {', '.join(breakers)} |"
 
 
@@ -53,8 +54,8 @@ def _spared() -> Iterator[str]:
         yield f"| {name.replace('_', ' ')} | {_listed(missed) or 'none'} |"
 
 
-def _listed(clause_ids: frozenset[str]) -> str:
-    return ", ".join(f"`{entry.id}`" for entry in CATALOGUE if entry.id in clause_ids)
+def _listed(chosen: frozenset[Clause]) -> str:
+    return ", ".join(f"`{clause.id}`" for clause in CATALOGUE if clause in chosen)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from docs.clause_pages import STORIES
 from mockbroker.cli.commands import cli
 from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.contract.clause import Clause
 from tests.mutants.defects import MUTANTS
 
 __all__ = ["main"]
@@ -31,9 +32,9 @@ def make_client(config):
 """
 
 
-def telling_mutant(clause_id: str) -> str:
+def telling_mutant(clause: Clause) -> str:
     """The mutant that breaks the fewest clauses beside this one; empty if none breaks it."""
-    breaking = [name for name, mutant in MUTANTS.items() if clause_id in mutant.broken]
+    breaking = [name for name, mutant in MUTANTS.items() if clause in mutant.broken]
     return min(breaking, key=lambda name: len(MUTANTS[name].broken), default="")
 
 
@@ -54,7 +55,7 @@ def story_of(clause_id: str, mutant: str) -> dict[str, Any]:
 
 def main() -> None:
     """Tell the stories of all clauses that a mutant breaks."""
-    chosen = {clause.id: telling_mutant(clause.id) for clause in CATALOGUE}
+    chosen = {clause.id: telling_mutant(clause) for clause in CATALOGUE}
     told = {clause_id: story_of(clause_id, name) for clause_id, name in chosen.items() if name}
     STORIES.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

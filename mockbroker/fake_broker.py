@@ -278,7 +278,7 @@ class Broker:
             raise AssertionError(nothing_seen_text(trace))
         breaches = breaches_at(trace, fail_on)
         if breaches:
-            raise AssertionError(self.masked(breaches_text(trace, breaches)))
+            raise AssertionError(self.masked(breaches_text(trace, breaches, self.profile)))
         forgotten = forgotten_text(trace)
         if forgotten:
             advice = "Broker(journal_size=…, journal_bytes=…) sets how many are remembered"

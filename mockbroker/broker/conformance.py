@@ -1,18 +1,17 @@
-"""Observed traffic: how much there was, which clauses it breaks, and its times in words."""
+"""Observed traffic: how much there was and which clauses it breaks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mockbroker.contract.catalogue import clause
+from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.clause import Level
-from mockbroker.contract.judges import judge_trace
+from mockbroker.contract.judging import judge_trace
 from mockbroker.model.breach import Breach
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
-from mockbroker.model.masking import describe
 
-__all__ = ["Tally", "breaches_at", "is_binding", "timeline"]
+__all__ = ["Tally", "breaches_at", "is_binding"]
 
 BINDING = (Level.MUST, Level.SHOULD, Level.MAY, Level.PRACTICE)
 
@@ -53,15 +52,9 @@ class Tally:
 
 def is_binding(clause_id: str, fail_on: Level) -> bool:
     """Return whether a clause is at least as binding as ``fail_on``."""
-    return BINDING.index(clause(clause_id).level) <= BINDING.index(Level(fail_on))
+    return BINDING.index(clause_named(clause_id).level) <= BINDING.index(Level(fail_on))
 
 
 def breaches_at(trace: Trace, fail_on: Level) -> tuple[Breach, ...]:
     """Return the breaches in a trace of clauses at least as binding as ``fail_on``."""
     return tuple(b for b in judge_trace(trace) if is_binding(b.clause_id, fail_on))
-
-
-def timeline(exchanges: Iterable[Exchange]) -> tuple[str, ...]:
-    """Return each exchange in words, with how many seconds after the first one it came."""
-    shown = tuple(exchanges)
-    return tuple(f"+{e.received_at - shown[0].received_at:.2f} s  {describe(e)}" for e in shown)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mockbroker.model.exchange import Exchange
-from mockbroker.model.masking import Mask, describe, mask_parameters, method_name
+from mockbroker.model.exchange_text import describe
+from mockbroker.model.masking import Mask, mask_parameters, method_name
 
 __all__ = ["Pattern", "assert_seen"]
 

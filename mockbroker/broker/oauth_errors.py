@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mockbroker.broker.answers import NO_STORE, error_description, json_response
-from mockbroker.contract.catalogue import clause
+from mockbroker.contract import clauses
+from mockbroker.contract.authentication import METHODS
+from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.clause import Level
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import TokenState
@@ -23,6 +25,9 @@ __all__ = [
 BASIC_CHALLENGE = ("WWW-Authenticate", 'Basic realm="auth-broker", charset="UTF-8"')
 METHOD_NOT_ALLOWED, UNAUTHORIZED, TOO_MANY, SERVER_ERROR, UNAVAILABLE = 405, 401, 429, 500, 503
 
+_AUTHENTICATION_CHAPTERS = frozenset(method.chapter for method in METHODS)
+_TWO_METHODS = ({clauses.basic.ONLY.id}, {clauses.post.ONLY.id})
+
 TOKEN_PROBLEMS = {
     TokenState.MISSING: "no bearer token in the Authorization header",
     TokenState.UNKNOWN: "this broker never issued that token",
@@ -34,8 +39,8 @@ TOKEN_PROBLEMS = {
 
 def is_refused(breach: Breach) -> bool:
     """Whether a strict broker refuses because of it: a MUST, or unreadable credentials."""
-    entry = clause(breach.clause_id)
-    return entry.level is Level.MUST or entry.chapter == "basic"
+    entry = clause_named(breach.clause_id)
+    return entry.level is Level.MUST or entry.chapter in _AUTHENTICATION_CHAPTERS
 
 
 def token_refusal(request: Request, breaches: Sequence[Breach]) -> Response | None:
@@ -45,13 +50,14 @@ def token_refusal(request: Request, breaches: Sequence[Breach]) -> Response | No
         return _unsupported_grant(request)
     ids = {breach.clause_id for breach in grave}
     text, hint = _reasons(grave), grave[0].hint
-    if "request.method" in ids:
+    if clauses.request.METHOD.id in ids:
         return _oauth_error(METHOD_NOT_ALLOWED, "invalid_request", text, hint, ("Allow", "POST"))
-    if "request.url" in ids:
+    if clauses.request.URL.id in ids:
         return _oauth_error(400 if request.query else 404, "invalid_request", text, hint)
-    if ids <= {"request.grant-type"} and _names_another_grant(request):
+    if ids == {clauses.request.GRANT_TYPE.id} and _names_another_grant(request):
         return _oauth_error(400, "unsupported_grant_type", text, hint)
-    if any(clause_id.startswith("request.") for clause_id in ids) or ids == {"basic.only"}:
+    chapters = {clause_named(clause_id).chapter for clause_id in ids}
+    if "request" in chapters or ids in _TWO_METHODS:
         return _oauth_error(400, "invalid_request", text, hint)
     return _oauth_error(UNAUTHORIZED, "invalid_client", text, hint, BASIC_CHALLENGE)
 
@@ -117,7 +123,7 @@ def api_refusal(state: TokenState, breaches: Sequence[Breach]) -> Response | Non
     if not grave:
         return None
     text = _reasons(grave)
-    if any(breach.clause_id == "signing.bearer" for breach in grave):
+    if any(breach.clause_id == clauses.signing.BEARER.id for breach in grave):
         return _bearer_error(UNAUTHORIZED, "invalid_token", text, hint)
     return _bearer_error(400, "invalid_request", text, hint)
 

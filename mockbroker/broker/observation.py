@@ -10,13 +10,22 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from mockbroker.broker.conformance import Tally, timeline
+from mockbroker.broker.conformance import Tally
 from mockbroker.broker.journal import Journal
-from mockbroker.contract.judges import TRACE_JUDGES, judge_course, never_reached, reached
+from mockbroker.contract.judging import (
+    PASSIVE_CLAUSES,
+    TRACE_CLAUSES,
+    judge_together,
+    met_preconditions,
+    unmet_preconditions,
+)
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
-from mockbroker.model.masking import Mask, curl
+from mockbroker.model.exchange_record import ExchangeRecord, records_of
+from mockbroker.model.exchange_text import curl
+from mockbroker.model.masking import Mask
+from mockbroker.model.profile import Profile
 
 __all__ = ["Evidence", "Observation", "Observed"]
 
@@ -25,12 +34,12 @@ __all__ = ["Evidence", "Observation", "Observed"]
 class Evidence:
     """What shows that a clause is broken; all texts have secrets and tokens masked.
 
-    ``what`` says it in one line and ``exchanges`` show it, a text each, for the first time that
+    ``what`` says it in one line and ``exchanges`` show it, for the first time that
     it was seen; ``count`` says how often it was. ``curl`` is the token request as a command.
     """
 
     what: str
-    exchanges: tuple[str, ...]
+    exchanges: tuple[ExchangeRecord, ...]
     curl: str
     count: int = 1
 
@@ -40,23 +49,25 @@ class Observed:
     """What is known of an app that was observed, for each clause that traffic alone can show.
 
     ``breaches`` has the evidence for the clauses that are broken, ``never_reached`` the reason
-    why nothing is known, for those of which it is so; every other one is kept.
+    why nothing is known, for those of which it is so, ``inapplicable`` the reason why the profile
+    has no such thing; every other one is kept.
     """
 
     tally: Tally
     breaches: Mapping[str, Evidence]
     never_reached: Mapping[str, str]
+    inapplicable: Mapping[str, str]
 
 
 class Observation:
     """Observes the exchanges of a journal from now on; safe to use from many threads."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, profile: Profile) -> None:
         self._journal = journal
         self._step = max(1, journal.size // 2)
         self._step_bytes = journal.size_bytes // 2
         self._unjudged_bytes = 0
-        self._judged = _Judged()
+        self._judged = _Judged(profile)
         self._lock = threading.Lock()
         journal.subscribe(self._see)
 
@@ -89,6 +100,7 @@ class _Judged:
     got its first token, so that it is known when that is long forgotten.
     """
 
+    profile: Profile
     tally: Tally = field(default_factory=Tally)
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     reached: frozenset[str] = frozenset()
@@ -99,11 +111,13 @@ class _Judged:
     @property
     def observed(self) -> Observed:
         """What is known by now."""
-        unknown = never_reached(self.reached | self.evidence.keys())
+        unknown = unmet_preconditions(self.reached | self.evidence.keys(), self.profile)
         if self.unjudged:
             reason = f"{self.unjudged} exchanges came too fast to be judged together"
-            unknown |= dict.fromkeys(TRACE_JUDGES.keys() - self.evidence.keys(), reason)
-        return Observed(self.tally, self.evidence, unknown)
+            unknown |= {c.id: reason for c in TRACE_CLAUSES if c.id not in self.evidence}
+        reasons = {clause.id: clause.applies_to(self.profile) for clause in PASSIVE_CLAUSES}
+        inapplicable = {name: reason for name, reason in reasons.items() if reason}
+        return Observed(self.tally, self.evidence, unknown, inapplicable)
 
     def after(self, exchange: Exchange, masked: Mask) -> _Judged:
         """With what one message shows."""
@@ -115,12 +129,12 @@ class _Judged:
         if not window:
             return self
         trace = _trace((*self.firsts.values(), *window))
-        found, since = judge_course(Trace(window)), self.last_number
+        found, since = judge_together(Trace(window)), self.last_number
         latest_first = reversed(trace.token_requests)
         return replace(
             self,
             evidence=self._evidence_with(found, window, masked, since),
-            reached=self.reached | reached(trace),
+            reached=self.reached | {c.id for c in met_preconditions(trace, self.profile)},
             firsts={e.token.credentials: e for e in latest_first if e.token is not None},
             last_number=window[-1].number,
             unjudged=self.unjudged + max(0, window[0].number - 1 - self.last_number),
@@ -156,7 +170,7 @@ def _evidence(breach: Breach, exchanges: Sequence[Exchange], masked: Mask) -> Ev
     asked = [e for e in shown if e.endpoint is Endpoint.TOKEN]
     return Evidence(
         what=masked(breach.in_words),
-        exchanges=tuple(map(masked, timeline(story))),
+        exchanges=records_of(story, masked),
         curl=curl(asked[0].request, masked) if asked else "",
     )
 

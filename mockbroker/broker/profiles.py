@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from mockbroker.contract.authentication import METHODS
 from mockbroker.model.profile import PROFILES, Profile
 from mockbroker.model.type_words import did_you_mean
 from mockbroker.model.typed_reading import ReadingError, read
@@ -78,12 +79,25 @@ def load_profiles(path: Path) -> dict[str, Profile]:
         else:
             profiles = read(document, _Tables, str(path)).profiles
             parents = ("profiles",)
-        return {
+        described = {
             name: read(table, Profile, str(path), keys=(*parents, name), given={"name": name})
             for name, table in _without_shipped(profiles, path).items()
         }
     except ReadingError as error:
         raise ConfigError(str(error)) from error
+    for profile in described.values():
+        _require_known_methods(profile, path)
+    return described
+
+
+def _require_known_methods(profile: Profile, path: Path) -> None:
+    known = tuple(dict.fromkeys(method.name for method in METHODS))
+    for name in profile.authentication_methods:
+        if name not in known:
+            raise ConfigError(
+                f"{path}, profiles.{profile.name}.client_authentication: there is no method "
+                f"{name!r}{did_you_mean(name, known)}"
+            )
 
 
 def _without_shipped(profiles: dict[str, Any], path: Path) -> dict[str, Any]:

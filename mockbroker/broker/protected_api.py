@@ -14,7 +14,8 @@ from mockbroker.broker.oauth_errors import api_refusal, default_api_error
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
 from mockbroker.broker.tokens import TokenStore
-from mockbroker.contract.judges import ApiExpectation, judge_api_call
+from mockbroker.contract.expectations import ApiExpectation
+from mockbroker.contract.judging import judge_api_call
 from mockbroker.model.credentials import AccessToken, TokenState
 from mockbroker.model.exchange import Endpoint
 from mockbroker.model.forms import LOOKED_AT_BYTES

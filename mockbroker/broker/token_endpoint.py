@@ -12,11 +12,14 @@ from mockbroker.broker.oauth_errors import default_token_error, token_refusal
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
 from mockbroker.broker.tokens import TokenStore, random_jwt, random_token
-from mockbroker.contract.judges import TokenExpectation, judge_token_request, recognise
+from mockbroker.contract.authentication import recognise
+from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.contract.judging import judge_token_request
 from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker.model.exchange import Endpoint
 from mockbroker.model.messages import Request, Response
 from mockbroker.model.profile import Profile
+from mockbroker.model.token_request import TokenRequest
 
 __all__ = ["TokenEndpoint"]
 
@@ -57,10 +60,10 @@ class TokenEndpoint:
         return replace(judged, response=response, credentials=credentials, token=token)
 
     def _judge(self, arrival: Arrival) -> Outcome:
-        request = arrival.request
+        request = TokenRequest.of(arrival.request)
         expectation = TokenExpectation(
             self._profile,
-            self._mounting.expected_token_path(request.path),
+            self._mounting.expected_token_path(arrival.request.path),
             self._clients.registered,
             self._settings.scope,
         )

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mockbroker.broker.clock import real_seconds
 from mockbroker.broker.conformance import is_binding
 from mockbroker.cli.commands import CommandWithSignals
 from mockbroker.cli.output_options import output_options
@@ -31,11 +33,12 @@ from mockbroker.cli.serve import (
     serve_options,
     unheard_if_nobody_listens,
 )
-from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Level
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.formats import OutputError, problem_with_outputs, write_outputs
-from mockbroker.report.report import ClientDescription, Report, build_report
+from mockbroker.report.report import ClientDescription, Report, RunFacts, build_report
+from mockbroker.report.steps import BreachRepeated
 
 if TYPE_CHECKING:
     from mockbroker.broker.observation import Evidence, Observed
@@ -98,12 +101,16 @@ def audit(
         raise click.UsageError("--env is for a COMMAND to run, after --; there is none")
     if command and context.get_parameter_source("port") is click.core.ParameterSource.DEFAULT:
         settings = replace(settings, port=0)
+    created = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
+    began = real_seconds()
     with listening(settings) as (broker, server):
-        observation = Observation(broker.journal)
+        observation = Observation(broker.journal, broker.profile)
 
         def report() -> Report:
             observed = observation.so_far()
-            return report_on(observed, broker.profile.name, Level(fail_on.upper()), command)
+            facts = RunFacts(created=created, duration_seconds=real_seconds() - began)
+            level = Level(fail_on.upper())
+            return report_on(observed, broker.profile.name, level, command, facts)
 
         with _printed_on_request(report, by_enter=not command):
             failure = _serve(command, variables, broker, server, signals)
@@ -156,13 +163,23 @@ def _serve(
 
 
 def report_on(
-    observed: Observed, profile: str, fail_on: Level, command: Sequence[str] = ()
+    observed: Observed,
+    profile: str,
+    fail_on: Level,
+    command: Sequence[str] = (),
+    run: RunFacts | None = None,
 ) -> Report:
     """The report on an app that was observed: a clause is passed if its situation was seen."""
-    unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.passive} | {**observed.never_reached}
-    seen = [entry.id for entry in CATALOGUE if entry.id not in unseen]
+    unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.is_passive} | {**observed.never_reached}
+    unknown = unseen.keys() | observed.inapplicable.keys()
+    seen = [clause.id for clause in CATALOGUE if clause.id not in unknown]
+    findings = [_finding(name, observed.breaches.get(name), fail_on) for name in seen]
+    findings += [
+        Finding(name, Verdict.NOT_APPLICABLE, reason)
+        for name, reason in observed.inapplicable.items()
+    ]
     return build_report(
-        [_finding(clause_id, observed.breaches.get(clause_id), fail_on) for clause_id in seen],
+        findings,
         profile=profile,
         client=ClientDescription(
             target=shlex.join(command) or "observed traffic",
@@ -171,6 +188,7 @@ def report_on(
         measured=asdict(observed.tally),
         fail_on=fail_on,
         unseen=unseen,
+        run=run,
     )
 
 
@@ -181,9 +199,9 @@ def _finding(clause_id: str, evidence: Evidence | None, fail_on: Level) -> Findi
         clause_id,
         Verdict.FAILED if is_binding(clause_id, fail_on) else Verdict.ADVICE,
         evidence.what,
-        f"seen {evidence.count} times, for the first time so" if evidence.count > 1 else "",
+        (BreachRepeated(count=evidence.count),) if evidence.count > 1 else (),
         evidence.exchanges,
-        evidence.curl,
+        command=evidence.curl if clause_named(clause_id).chapter == "request" else "",
     )
 
 

@@ -158,7 +158,8 @@ def clauses(pattern: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of th
     Those whose id holds or matches PATTERN are told with why they are there, and how a client
     that breaks them is mended.
     """
-    from mockbroker.contract.catalogue import CATALOGUE, CHAPTERS, is_meant  # noqa: PLC0415
+    from mockbroker.contract.catalogue import CATALOGUE, CHAPTERS  # noqa: PLC0415
+    from mockbroker.contract.selection import is_meant  # noqa: PLC0415
 
     chosen = [entry for entry in CATALOGUE if is_meant(entry.id, pattern)]
     if not chosen:
@@ -179,26 +180,22 @@ def _print_clause(entry: Clause, *, with_guidance: bool) -> None:
     if entry.sources:
         echo(" " * 11 + "; ".join(str(source) for source in entry.sources))
     if with_guidance:
-        from mockbroker.contract.guidance import GUIDANCE  # noqa: PLC0415 - only when needed
-
-        guidance = GUIDANCE[entry.id]
-        for label, text in (("Why", guidance.why), ("To mend it", guidance.mend)):
+        for label, text in (("Why", entry.why), ("Fix", entry.fix)):
             lines = textwrap.wrap(f"{label}: {text}", 89)
             echo(textwrap.indent("\n".join(lines), " " * 11))
 
 
 def _clause_row(entry: Clause) -> dict[str, object]:
-    from mockbroker.contract.guidance import GUIDANCE  # noqa: PLC0415 - only when needed
 
-    guidance = GUIDANCE[entry.id]
     return {
         "id": entry.id,
         "level": entry.level.value,
         "title": entry.title,
         "sources": [str(source) for source in entry.sources],
-        "passive": entry.passive,
-        "why": guidance.why,
-        "mend": guidance.mend,
+        "impact": entry.impact.value,
+        "passive": entry.is_passive,
+        "why": entry.why,
+        "fix": entry.fix,
     }
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from datetime import datetime
-from urllib.parse import quote_plus
 
 import click
 
 from mockbroker.broker.oauth_errors import is_refused
-from mockbroker.contract.catalogue import clause
+from mockbroker.contract.authentication import accepted_methods
+from mockbroker.contract.catalogue import clause_named
 from mockbroker.fake_broker import Broker
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import TokenState
@@ -44,16 +44,11 @@ def banner(broker: Broker) -> str:
 
 
 def _curl(broker: Broker) -> str:
-    client_id, secret = broker.credentials.client_id, broker.credentials.client_secret
-    if broker.profile.basic_encoding == "form" and broker.profile.client_authentication != "post":
-        client_id, secret = quote_plus(client_id), quote_plus(secret)  # curl itself would not
-    if broker.profile.client_authentication == "post":
-        fields = (f"client_id={client_id}", f"client_secret={secret}")
-        proof = " ".join(f"--data-urlencode {shlex.quote(field)}" for field in fields)
-    else:
-        proof = f"-u {shlex.quote(f'{client_id}:{secret}')}"
-    trust = f"--cacert {shlex.quote(broker.ca_file)} " if broker.ca_file else ""
-    return f"curl {trust}{proof} -d grant_type=client_credentials {broker.token_url}"
+    method = accepted_methods(broker.profile)[0]
+    options = list(method.curl_options(broker.credentials))
+    if broker.ca_file:
+        options = ["--cacert", broker.ca_file, *options]
+    return f"curl {shlex.join(options)} -d grant_type=client_credentials {broker.token_url}"
 
 
 def exchange_lines(exchange: Exchange, mask: Mask) -> str:
@@ -111,6 +106,6 @@ def _remarks(exchange: Exchange) -> Iterator[str]:
 
 
 def _complaint(breach: Breach) -> str:
-    level = clause(breach.clause_id).level.value
+    level = clause_named(breach.clause_id).level.value
     text = f"{level} {breach.clause_id}: {breach.what}; expected {breach.expected}"
     return click.style(printable(text), fg="red" if is_refused(breach) else "yellow")

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
-from urllib.parse import unquote_plus
 
 from mockbroker.cli.pasted_request import UnreadableRequestError, parse_curl, parse_raw
-from mockbroker.contract.catalogue import clause
+from mockbroker.contract.authentication import method_in
+from mockbroker.contract.catalogue import clause_named
+from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
 from mockbroker.contract.hints import hint_for_api_call, hint_for_token_request
-from mockbroker.contract.judges import (
-    ApiExpectation,
-    TokenExpectation,
-    judge_api_call,
-    judge_token_request,
-)
+from mockbroker.contract.judging import judge_api_call, judge_token_request
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import Credentials
-from mockbroker.model.forms import body_parameters
 from mockbroker.model.masking import mask
 from mockbroker.model.messages import Request
 from mockbroker.model.profile import Profile
+from mockbroker.model.token_request import TokenRequest
 
 __all__ = ["UnreadableRequestError", "explain_request", "explain_text"]
 
@@ -67,8 +61,9 @@ def _explain_token_request(
     request: Request, profile: Profile, known: tuple[Credentials, ...]
 ) -> list[str]:
     expectation = TokenExpectation(profile, request.path, known)
-    breaches = judge_token_request(request, expectation)
-    hint = hint_for_token_request(request, expectation)
+    parts = TokenRequest.of(request)
+    breaches = judge_token_request(parts, expectation)
+    hint = hint_for_token_request(parts, expectation)
     return ["A request for a token.", *_verdict(breaches, hint)]
 
 
@@ -87,7 +82,7 @@ def _verdict(breaches: Sequence[Breach], hint: str) -> list[str]:
         return ["Nothing is wrong with it."]
     lines = []
     for breach in breaches:
-        entry = clause(breach.clause_id)
+        entry = clause_named(breach.clause_id)
         lines.append(f"{entry.level.value} {breach.clause_id}: the client {entry.title}")
         lines.append(f"    but here: {breach.what}; expected {breach.expected}")
         if entry.sources:
@@ -97,19 +92,7 @@ def _verdict(breaches: Sequence[Breach], hint: str) -> list[str]:
 
 
 def _claimed(request: Request, profile: Profile) -> tuple[Credentials, ...]:
-    """The credentials that the request means, read as kindly as possible; none if it has none."""
-    if profile.client_authentication == "post":
-        sent = dict(body_parameters(request))
-        pair = (sent.get("client_id", ""), sent.get("client_secret", ""))
-        return (Credentials(*pair),) if pair[0] else ()
-    value = (request.headers.get("Authorization") or "").partition(" ")[2]
-    compact = "".join(value.split()).replace("-", "+").replace("_", "/").rstrip("=")
-    try:
-        decoded = base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        decoded = value.encode()
-    client_id, _, secret = decoded.decode("utf-8", "replace").strip().partition(":")
-    pair = (client_id.strip(), secret.strip())
-    if profile.basic_encoding == "form":
-        pair = (unquote_plus(pair[0]), unquote_plus(pair[1]))
-    return (Credentials(*pair),) if pair[0] else ()
+    """The credentials that the request seems to mean, read leniently; none if it has none."""
+    parts = TokenRequest.of(request)
+    claimed = method_in(parts, profile).claimed(parts)
+    return () if claimed is None else (claimed,)

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mockbroker.contract.catalogue import clause
+from mockbroker.contract.catalogue import clause_named
 from mockbroker.model.authorization import read_authorization
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.masking import (
@@ -51,7 +51,7 @@ def exchange_as_json(exchange: Exchange, mask: Mask) -> dict[str, Any]:
         "breaches": [
             {
                 "clause": breach.clause_id,
-                "level": clause(breach.clause_id).level.value,
+                "level": clause_named(breach.clause_id).level.value,
                 "what": mask(breach.what),
                 "expected": mask(breach.expected),
                 "hint": mask(breach.hint),

@@ -7,21 +7,23 @@ import binascii
 import re
 import urllib.parse
 from dataclasses import dataclass
+from typing import Literal
 
 from mockbroker.model.credentials import Credentials, same_text
-from mockbroker.model.messages import Request
-from mockbroker.model.profile import Profile
 
 __all__ = [
     "Authorization",
+    "BasicEncoding",
     "basic_payload",
     "carries",
     "decode_leniently",
-    "decoded_basic",
     "is_b64token",
     "is_standard_base64",
     "read_authorization",
 ]
+
+BasicEncoding = Literal["raw", "form"]
+"""What happens to id and secret before Base64: nothing, or each is form-urlencoded."""
 
 _STANDARD = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
@@ -69,30 +71,24 @@ def decode_leniently(text: str) -> bytes | None:
         return None
 
 
-def basic_payload(credentials: Credentials, profile: Profile) -> bytes:
+def basic_payload(credentials: Credentials, encoding: BasicEncoding) -> bytes:
     """The octets that Basic encodes for these credentials (RFC 7617, 2; RFC 6749, 2.3.1)."""
     pair = (credentials.client_id, credentials.client_secret)
-    if profile.basic_encoding == "form":
+    if encoding == "form":
         pair = (urllib.parse.quote_plus(pair[0]), urllib.parse.quote_plus(pair[1]))
     return ":".join(pair).encode("utf-8", "surrogatepass")
 
 
-def carries(decoded: bytes | None, credentials: Credentials, profile: Profile) -> bool:
+def carries(decoded: bytes | None, credentials: Credentials, encoding: BasicEncoding) -> bool:
     """Whether what Basic decodes to is these credentials.
 
     Form-urlencoding has more than one spelling: `~` may be encoded, a space be `+` or `%20`.
     """
     if decoded is None:
         return False
-    if profile.basic_encoding == "raw":
-        return same_text(decoded, basic_payload(credentials, profile))
+    if encoding == "raw":
+        return same_text(decoded, basic_payload(credentials, encoding))
     client_id, colon, secret = decoded.decode("utf-8", "replace").partition(":")
     pair = f"{urllib.parse.unquote_plus(client_id)}:{urllib.parse.unquote_plus(secret)}"
     is_plain = decoded.isascii() and bool(colon) and not _UNENCODED.search(decoded)
     return is_plain and same_text(pair, f"{credentials.client_id}:{credentials.client_secret}")
-
-
-def decoded_basic(request: Request) -> bytes | None:
-    """What the first Authorization header decodes to, if to anything."""
-    value = request.headers.get("Authorization")
-    return None if value is None else decode_leniently(read_authorization(value).rest)

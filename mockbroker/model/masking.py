@@ -1,4 +1,4 @@
-"""Exchanges as text that may be printed: no secret and no token in clear.
+"""Text without secrets and tokens in clear, so that it may be printed.
 
 A text is looked at as it stands and as it reads once its escapes are undone: percent-encoding,
 escapes of JSON and Python, entities of HTML, line breaks, UTF-8 that was read as Latin-1, Base64
@@ -13,7 +13,6 @@ import binascii
 import codecs
 import html
 import re
-import shlex
 import sys
 import unicodedata
 import urllib.parse
@@ -23,16 +22,11 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import accumulate
 
-from mockbroker.model.authorization import read_authorization
 from mockbroker.model.credentials import Credentials
-from mockbroker.model.exchange import Endpoint, Exchange
-from mockbroker.model.messages import Request
 from mockbroker.model.value_index import ValueIndex, index_of
 
 __all__ = [
     "Mask",
-    "curl",
-    "describe",
     "header_name",
     "mask",
     "mask_body",
@@ -56,9 +50,6 @@ _SECRET_PARAMETER = re.compile(
     r"(?:(?!%22)[^\"\\]|\\.)*",
     re.IGNORECASE,
 )
-_LONGEST_BODY = 200
-_LONGEST_WORD = 2000
-
 
 # How often one encoding within another is undone, and how often of these Base64 or hexadecimal.
 _DEPTH = 5
@@ -427,71 +418,3 @@ def secret_forms(pair: Credentials) -> list[str]:
     ]
     forms = {form for form in (*plain, *encoded) if len(form) >= _SHORTEST}
     return sorted(forms, key=lambda form: (-len(form), form))
-
-
-def describe(exchange: Exchange) -> str:
-    """One line for an exchange: what was asked, with what, what came of it."""
-    parts = [
-        f"#{exchange.number}",
-        f"{method_name(exchange.request.method)} {_target(exchange.request)}",
-        _carried(exchange),
-        f"→ {_answer(exchange)}",
-    ]
-    if exchange.fault:
-        parts.append(f"[fault: {exchange.fault}]")
-    breaches = [f"✗ {breach.clause_id}: {breach.what}" for breach in exchange.breaches]
-    return " ".join(part for part in parts if part) + "".join(f"\n    {b}" for b in breaches)
-
-
-def _target(request: Request) -> str:
-    return mask_parameters(request.target)
-
-
-def _carried(exchange: Exchange) -> str:
-    value = exchange.request.headers.get("Authorization")
-    if value is None:
-        return "(no Authorization)"
-    scheme = scheme_name(read_authorization(value).scheme) or "(no scheme)"
-    if exchange.endpoint is Endpoint.TOKEN:
-        return f"Authorization: {scheme} <masked>"
-    state = exchange.token_state.value if exchange.token_state else "unknown"
-    label = exchange.token.label if exchange.token else "a token"
-    return f"Authorization: {scheme} <{label}, {state}>"
-
-
-def _answer(exchange: Exchange) -> str:
-    if exchange.response is None:
-        return "no complete answer"
-    if exchange.endpoint is Endpoint.TOKEN and exchange.token is not None:
-        token = exchange.token
-        return f"{exchange.response.status} {token.label}, expires_in={token.expires_in:g}"
-    return str(exchange.response.status)
-
-
-def curl(request: Request, mask: Mask) -> str:
-    """A curl command that asks a token endpoint the same, with variables for what is yours.
-
-    ``mask`` is applied before the body is cut and before anything is quoted for the shell.
-    """
-
-    def word(text: str) -> str:
-        return shlex.quote(mask_to_length(text, mask, _LONGEST_WORD))
-
-    url = '"$TOKEN_URL"' + (word(f"?{request.query}") if request.query else "")
-    words = ["curl", "-i", "-X", word(method_name(request.method)), url]
-    for name, value in request.headers:
-        if name.lower() in {"content-type", "accept"}:
-            words += ["-H", word(f"{name}: {value}")]
-    authorization = request.headers.get("Authorization")
-    if authorization is not None:
-        words += _credentials_for_curl(authorization)
-    if request.body:
-        words += ["--data-raw", shlex.quote(mask_body(request.body, mask, _LONGEST_BODY))]
-    return " ".join(words)
-
-
-def _credentials_for_curl(authorization: str) -> list[str]:
-    scheme = scheme_name(read_authorization(authorization).scheme)
-    if scheme.lower() == "basic":
-        return ["-u", '"$CLIENT_ID:$CLIENT_SECRET"']
-    return ["-H", shlex.quote(f"Authorization: {scheme} ") + '"$TOKEN"']

@@ -22,6 +22,7 @@ _LifetimeSeconds = Annotated[
     float,
     Meta(ge=0, le=sys.float_info.max, description="a finite number of seconds, 0 or more"),
 ]
+_Names = Annotated[tuple[str, ...], Meta(min_length=1)]
 _NonEmpty = Annotated[str, Meta(min_length=1, description="a string that is not empty")]
 
 
@@ -30,14 +31,15 @@ class Profile:
     """How a provider's token endpoint and API look.
 
     ``expires_in`` is in seconds. ``scope`` is what the answer says; False omits the member.
-    ``token_type`` is what the answer says.
-    ``basic_encoding`` is ``raw`` (id and secret go into Basic as they are) or ``form`` (each is
-    form-urlencoded first, RFC 6749, 2.3.1).
+    ``token_type`` is what the answer says. ``client_authentication`` names the method that the
+    broker accepts, or several: ``basic``, ``post`` (client_id and client_secret in the body, RFC
+    6749, 2.3.1). ``basic_encoding`` is ``raw`` (id and secret go into Basic as they are) or
+    ``form`` (each is form-urlencoded first, same section).
     """
 
     name: str
     token_path: _UrlPath = "/auth-broker/request-token"  # noqa: S105 - a path, no password
-    client_authentication: Literal["basic", "post"] = "basic"
+    client_authentication: Union[str, _Names] = "basic"
     basic_encoding: Literal["raw", "form"] = "raw"
     expires_in: _LifetimeSeconds = 3599
     # True is not a scope: msgspec before 0.22 does not know Literal[False].
@@ -49,6 +51,12 @@ class Profile:
     def __post_init__(self) -> None:
         if self.scope is True:
             raise ValueError("scope: expected a string or false, got true")
+
+    @property
+    def authentication_methods(self) -> tuple[str, ...]:
+        """The names of the client authentication methods that the broker accepts."""
+        names = self.client_authentication
+        return (names,) if isinstance(names, str) else names
 
     @property
     def issued_scope(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import enum
 import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -79,15 +80,19 @@ def _expected(kind: Any, wording: Wording) -> str:
     if get_origin(kind) is Annotated:  # the description of a constraint says it best
         described = (getattr(each, "description", None) for each in get_args(kind)[1:])
         return next(filter(None, described), None) or _expected(bare(kind), wording)
-    if get_origin(kind) is Literal:
-        return _any_of([TOML.of_value(choice) for choice in get_args(kind)])
+    if _choices(kind):
+        return _any_of([TOML.of_value(choice) for choice in _choices(kind)])
     if is_union(kind):
         return _any_of([_expected(member, wording) for member in get_args(kind)])
     return wording.of_type(get_origin(kind) or kind)
 
 
 def _choices(kind: Any) -> Sequence[object]:
-    return get_args(bare(kind)) if get_origin(bare(kind)) is Literal else ()
+    """Return the values that a Literal or an enumeration allows; empty for other types."""
+    plain = bare(kind)
+    if isinstance(plain, type) and issubclass(plain, enum.Enum):
+        return [member.value for member in plain]
+    return get_args(plain) if get_origin(plain) is Literal else ()
 
 
 def _any_of(parts: Sequence[str]) -> str:

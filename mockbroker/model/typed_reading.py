@@ -80,6 +80,9 @@ def _misfit(
     value: object, kind: Any, keys: Keys, given: Collection[str], wording: Wording
 ) -> _Misfit | None:
     """Return what is wrong with the innermost part that does not fit; None if all fits."""
+    wrong_tag = _wrong_tag(value, kind, keys, wording)
+    if wrong_tag is not None:
+        return wrong_tag
     container = _container_for(value, kind)
     if container is None:
         return None if _fits(value, kind) else _Misfit(keys, mismatch(value, kind, wording))
@@ -105,8 +108,41 @@ def _fits(value: object, kind: Any) -> bool:
 
 def _container_for(value: object, kind: Any) -> Any:
     """Return the type, or the member of a union, that has the value's shape; None for scalars."""
+    by_tag = _by_tag(kind)
+    if by_tag and isinstance(value, Mapping):
+        return by_tag[value[_tag_field(kind)]]
+    return next((member for member in _members(kind) if _is_container(value, member)), None)
+
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    """Return the types of a union without their constraints, or the type itself."""
     members = get_args(bare(kind)) if is_union(bare(kind)) else (kind,)
-    return next((bare(member) for member in members if _is_container(value, bare(member))), None)
+    return tuple(map(bare, members))
+
+
+def _by_tag(kind: Any) -> Mapping[str, Any]:
+    """Return the Structs of a union by the tag that tells them apart; empty for other types."""
+    structs = [m for m in _members(kind) if isinstance(m, type) and issubclass(m, msgspec.Struct)]
+    configs = [(each.__struct_config__.tag, each) for each in structs]
+    return {str(tag): each for tag, each in configs if tag is not None}
+
+
+def _tag_field(kind: Any) -> str:
+    """Return the key whose value tells the Structs of a union apart; empty for other types."""
+    fields_of_tags = (each.__struct_config__.tag_field for each in _by_tag(kind).values())
+    return next(fields_of_tags, None) or ""
+
+
+def _wrong_tag(value: object, kind: Any, keys: Keys, wording: Wording) -> _Misfit | None:
+    """Return what is wrong with the tag of a value that is one of several Structs."""
+    by_tag, tag_field = _by_tag(kind), _tag_field(kind)
+    if not by_tag or not isinstance(value, Mapping) or value.get(tag_field) in by_tag:
+        return None
+    if tag_field not in value:
+        return _Misfit(keys, f"{tag_field} is missing")
+    tag = value[tag_field]
+    what = f"unknown {tag_field} {wording.of_value(tag)}"
+    return _Misfit(keys, f"{what}{did_you_mean(str(tag), by_tag)}")
 
 
 def _is_container(value: object, kind: Any) -> bool:
@@ -160,8 +196,9 @@ def _wrong_key(
     wording: Wording,
 ) -> str:
     """Return which key of a mapping is unknown or missing, empty if none is."""
+    tag_field = _tag_field(kind)
     known = [key for key in declared if key not in given]
-    others = [key for key in value if key not in known]
+    others = [key for key in value if key not in {*known, tag_field}]
     if others and _forbids_unknown(kind):
         is_table = isinstance(value[others[0]], Mapping) and wording is TOML
         what = f"unknown {'table' if is_table else 'key'} {others[0]!r}"

@@ -31,7 +31,7 @@ def annotations_of(report: Report) -> Iterator[str]:
             continue
         is_error = row.clause.id in failed or row.verdict is Verdict.ERROR
         title = f"{row.clause.id} ({row.clause.level.value})"
-        text = f"{row.verdict.value}: {row.finding.reason}"
+        text = f"{row.verdict.value}: {row.finding.in_words}"
         yield _command("error" if is_error else "warning", title, text)
 
 

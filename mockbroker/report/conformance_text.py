@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from mockbroker.broker.conformance import Tally, timeline
-from mockbroker.contract.catalogue import clause
-from mockbroker.contract.judges import never_reached, reached
+from mockbroker.broker.conformance import Tally
+from mockbroker.contract.catalogue import clause_named
+from mockbroker.contract.judging import met_preconditions, unmet_preconditions
 from mockbroker.model.breach import Breach
 from mockbroker.model.exchange import Trace
+from mockbroker.model.exchange_record import records_of
+from mockbroker.model.profile import Profile
+from mockbroker.report.wording import exchange_lines
 
 __all__ = ["breaches_text", "forgotten_text", "nothing_seen_text"]
 
@@ -20,24 +23,25 @@ def nothing_seen_text(trace: Trace) -> str:
     return f"nothing to judge: the broker saw no token request (seen: {seen})"
 
 
-def breaches_text(trace: Trace, breaches: Sequence[Breach]) -> str:
+def breaches_text(trace: Trace, breaches: Sequence[Breach], profile: Profile) -> str:
     """Return the breaches and the exchanges of the trace that show them; secrets are not masked.
 
     After them it says what was seen altogether, and which clauses the trace says nothing about.
     """
     shown = {number for breach in breaches for number in breach.exchanges}
-    traffic = timeline(e for e in trace.exchanges if e.number in shown)
+    records = records_of(e for e in trace.exchanges if e.number in shown)
     count = f"{len(breaches)} breach" + ("es" if len(breaches) > 1 else "")
     broken = {breach.clause_id for breach in breaches}
+    met = {clause.id for clause in met_preconditions(trace, profile)}
     return "\n".join(
         [
             f"the client breaks the contract ({count}):",
-            *(f"{clause(b.clause_id).level.value} {b}" for b in breaches),
+            *(f"{clause_named(b.clause_id).level.value} {b}" for b in breaches),
             "",
-            *traffic,
+            *exchange_lines(records, with_times=True),
             "",
             "; ".join(filter(None, (f"seen: {Tally.of(trace.exchanges)}", forgotten_text(trace)))),
-            *_by_reason(never_reached(reached(trace) | broken)),
+            *_by_reason(unmet_preconditions(met | broken, profile)),
         ]
     )
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import asdict, dataclass
-from typing import Any
 
+import msgspec
+
+from mockbroker.model.cleaning import with_texts
 from mockbroker.model.escaping import printable_lines
+from mockbroker.model.exchange_record import ExchangeRecord
+from mockbroker.report.steps import Step
+from mockbroker.report.wording import reason_text
 
 __all__ = ["BREACHES", "Finding", "Verdict"]
 
@@ -33,31 +37,32 @@ BREACHES = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH)
 """The verdicts on a client that did not keep a clause."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """A verdict on one clause, with what shows it. All texts have secrets and tokens masked.
 
     Control characters and log commands in them are escaped, so that every output can print them.
+    ``blocked_by`` is the clause whose breach kept this one from being judged, None if there is
+    none. ``command`` sends the request that shows the breach, where a single request does.
+    ``details`` is text from outside the reproduction: a traceback, or what a driver printed.
+    ``found_in`` is the clause whose scenario found it, empty if no scenario did.
     """
 
     clause_id: str
     verdict: Verdict
     reason: str = ""
-    example: str = ""
-    exchanges: tuple[str, ...] = ()
-    curl: str = ""
+    steps: tuple[Step, ...] = ()
+    exchanges: tuple[ExchangeRecord, ...] = ()
+    command: str = ""
+    details: str = ""
+    blocked_by: str | None = None
+    found_in: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("reason", "example", "curl"):
-            object.__setattr__(self, name, printable_lines(getattr(self, name)))
-        object.__setattr__(self, "exchanges", tuple(map(printable_lines, self.exchanges)))
+        for name in ("reason", "steps", "exchanges", "command", "details"):
+            text = with_texts(getattr(self, name), printable_lines)
+            msgspec.structs.force_setattr(self, name, text)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, fit for JSON and for travelling between processes."""
-        return {**asdict(self), "verdict": self.verdict.value, "exchanges": list(self.exchanges)}
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Finding:
-        """The finding that `to_json` described."""
-        changed = {"verdict": Verdict(values["verdict"]), "exchanges": tuple(values["exchanges"])}
-        return cls(**{**values, **changed})
+    @property
+    def in_words(self) -> str:
+        """The reason, led by the clause that blocked this one."""
+        return reason_text(self.reason, self.blocked_by)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mockbroker.model.escaping import printable
 from mockbroker.report.badge import badge_of
+from mockbroker.report.document import document_of, json_text
 from mockbroker.report.junit_xml import junit_xml_of
 from mockbroker.report.markdown import markdown_of
 from mockbroker.report.report import Report
@@ -21,13 +21,13 @@ class OutputError(Exception):
 
 
 def _json_of(report: Report) -> str:
-    return json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
+    return json_text(document_of(report))
 
 
 def _html_of(report: Report) -> str:
     from mockbroker.report.html_page import html_of  # noqa: PLC0415 - Jinja only if wanted
 
-    return html_of([report.to_json()])
+    return html_of([document_of(report)])
 
 
 OUTPUTS: Mapping[str, Callable[[Report], str]] = {

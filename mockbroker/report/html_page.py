@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from itertools import groupby
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mockbroker.contract.guidance import GUIDANCE, Guidance
-from mockbroker.report.exchange_texts import Message, Timeline, TokenLife, message_in, timeline_of
-from mockbroker.report.report import Conclusion
+from mockbroker.model.exchange import Endpoint
+from mockbroker.model.exchange_record import ExchangeRecord
+from mockbroker.model.exchange_text import answer_text, request_text
+from mockbroker.report.document import ClauseRow, ReportDocument
+from mockbroker.report.finding import Verdict
+from mockbroker.report.timeline import Timeline, TokenLife, timeline_of
+from mockbroker.report.wording import exchange_lines, reason_text, step_lines
 
-__all__ = ["conclusion_of", "html_of"]
+__all__ = ["html_of"]
 
 _SYMBOLS = {
     "passed": "✓",
@@ -47,17 +52,38 @@ class _Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
-    """A message in a sequence diagram, and where it is drawn."""
+class _Message:
+    """An exchange in a sequence diagram, and where it is drawn."""
 
-    message: Message
+    exchange: ExchangeRecord
     y: int
+
+    @property
+    def is_api_call(self) -> bool:
+        """Whether the API was called, and not the token endpoint."""
+        return self.exchange.endpoint is not Endpoint.TOKEN
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the answer is an error, or there is none."""
+        return self.exchange.status is None or self.exchange.status >= HTTPStatus.BAD_REQUEST
+
+    @property
+    def request(self) -> str:
+        """The request in a few words."""
+        return request_text(self.exchange)
+
+    @property
+    def answer(self) -> str:
+        """The answer in a few words."""
+        return answer_text(self.exchange)
 
 
 @dataclass(frozen=True, slots=True)
 class _Bar:
     """A token's life as a bar: pixels, and the words for it."""
 
+    label: str
     life: TokenLife
     y: int
     x: float
@@ -71,12 +97,13 @@ class _Detail:
     """What a report says of one clause."""
 
     anchor: str
-    clause: Mapping[str, Any]
+    clause: ClauseRow
     symbol: str
-    guidance: Guidance | None
     is_open: bool
-    story: tuple[str, ...]
-    steps: tuple[_Step, ...]
+    reason: str
+    steps: tuple[str, ...]
+    messages: tuple[_Message, ...]
+    traffic: str
     height: int
     bars: tuple[_Bar, ...]
     seconds: float
@@ -87,12 +114,8 @@ class _Client:
     """One report, ready to be shown."""
 
     number: int
-    report: Mapping[str, Any]
+    report: ReportDocument
     title: str
-    conclusion: str
-    is_good: bool
-    is_partial: bool
-    errors: tuple[Mapping[str, str], ...]
     counts: tuple[tuple[str, str, int], ...]
     facts: tuple[tuple[str, str], ...]
     details: tuple[_Detail, ...]
@@ -107,22 +130,11 @@ class _Client:
 
 
 def _is_mild(detail: _Detail) -> bool:
-    return detail.clause["verdict"] in {"advice", "known"}
+    return detail.clause.verdict in {Verdict.ADVICE, Verdict.KNOWN}
 
 
-def conclusion_of(report: Mapping[str, Any]) -> str:
-    """What a report, by schema 1, comes to, in words; older ones only say whether it conforms."""
-    usual = Conclusion.CONFORMS if report["conforms"] else Conclusion.FAILED
-    return str(report.get("conclusion", usual.value))
-
-
-def _is_good(report: Mapping[str, Any]) -> bool:
-    known = [each for each in Conclusion if each.value == conclusion_of(report)]
-    return any(each.is_good for each in known)
-
-
-def html_of(reports: Sequence[Mapping[str, Any]]) -> str:
-    """A page with what these reports, by schema 1, say of one client or several."""
+def html_of(reports: Sequence[ReportDocument]) -> str:
+    """Return a page with what these reports say of one client or several."""
     clients = tuple(_client(number, report) for number, report in enumerate(reports, 1))
     environment = Environment(
         loader=PackageLoader("mockbroker.report"),
@@ -142,22 +154,18 @@ def html_of(reports: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _client(number: int, report: Mapping[str, Any]) -> _Client:
-    described = report["client"]
-    verdicts = [row["verdict"] for row in report["clauses"]]
+def _client(number: int, report: ReportDocument) -> _Client:
+    described = report.client
+    verdicts = [row.verdict.value for row in report.clauses]
     counts = [(v, symbol, verdicts.count(v)) for v, symbol in _SYMBOLS.items() if v in verdicts]
-    name = described["name"] or described["target"] or f"client {number}"
+    name = described.name or described.target or f"client {number}"
     return _Client(
         number=number,
         report=report,
-        title=f"{name} {described['version']}".strip(),
-        conclusion=conclusion_of(report),
-        is_good=_is_good(report),
-        is_partial=report.get("partial") is True,
-        errors=tuple(report.get("errors", ())),
+        title=f"{name} {described.version}".strip(),
         counts=tuple(counts),
-        facts=tuple(_fact(n, v) for n, v in report["measured"].items() if n != _AGAIN),
-        details=tuple(_detail(number, row) for row in report["clauses"]),
+        facts=tuple(_fact(n, v) for n, v in report.measured.items() if n != _AGAIN),
+        details=tuple(_detail(number, row) for row in report.clauses),
     )
 
 
@@ -170,19 +178,18 @@ def _fact(name: str, value: Any) -> tuple[str, str]:
 
 def _chapters(
     clients: Sequence[_Client],
-) -> list[tuple[str, list[tuple[Mapping[str, Any], list[_Cell]]]]]:
+) -> list[tuple[str, list[tuple[ClauseRow, list[_Cell]]]]]:
     """For each chapter its clauses, each with the cells of all clients."""
     rows = [
         (columns[0].clause, [_cell(detail) for detail in columns])
         for columns in zip(*(client.details for client in clients), strict=True)
     ]
-    by_chapter = groupby(rows, key=lambda row: str(row[0]["id"]).partition(".")[0])
+    by_chapter = groupby(rows, key=lambda row: row[0].id.partition(".")[0])
     return [(chapter, list(members)) for chapter, members in by_chapter]
 
 
 def _cell(detail: _Detail) -> _Cell:
-    verdict, reason = detail.clause["verdict"], detail.clause["reason"]
-    return _Cell(verdict, detail.symbol, reason, detail.anchor)
+    return _Cell(detail.clause.verdict.value, detail.symbol, detail.reason, detail.anchor)
 
 
 def _facts_of_all(clients: Sequence[_Client]) -> list[tuple[str, list[str]]]:
@@ -190,51 +197,53 @@ def _facts_of_all(clients: Sequence[_Client]) -> list[tuple[str, list[str]]]:
     return [(name, [dict(client.facts).get(name, "") for client in clients]) for name in names]
 
 
-def _detail(number: int, row: Mapping[str, Any]) -> _Detail:
-    story = tuple(line.strip() for line in row["example"].splitlines())
-    messages = [message_in(text) for text in row["exchanges"]]
-    read = [message for message in messages if message is not None]
-    steps, height = _placed(read) if len(read) == len(messages) else ((), 0)
-    timeline = timeline_of(story)
+def _detail(number: int, row: ClauseRow) -> _Detail:
+    messages, height = _placed(row.exchanges)
+    timeline = timeline_of(row.steps)
+    has_times = any(exchange.at_seconds for exchange in row.exchanges)
     return _Detail(
-        anchor=f"c{number}-{row['id']}",
+        anchor=f"c{number}-{row.id}",
         clause=row,
-        symbol=_SYMBOLS.get(row["verdict"], "·"),
-        guidance=GUIDANCE.get(row["id"]),
-        is_open=row["verdict"] in _TELLING,
-        story=story,
-        steps=steps,
+        symbol=_SYMBOLS[row.verdict.value],
+        is_open=row.verdict.value in _TELLING,
+        reason=reason_text(row.reason, row.blocked_by),
+        steps=tuple(step_lines(row.steps)),
+        messages=messages,
+        traffic="\n".join(exchange_lines(row.exchanges, with_times=has_times)),
         height=height,
         bars=_bars(timeline),
-        seconds=timeline.ends_at,
+        seconds=timeline.seconds,
     )
 
 
-def _placed(messages: Iterable[Message]) -> tuple[tuple[_Step, ...], int]:
-    """Messages below one another, and the height that they take."""
-    y, steps = 44, []
-    for message in messages:
-        steps.append(_Step(message, y))
-        y += _ROW + _NOTE * len(message.notes)
-    return tuple(steps), y
+def _placed(exchanges: Iterable[ExchangeRecord]) -> tuple[tuple[_Message, ...], int]:
+    """Return the exchanges below one another, and the height that they take."""
+    y, messages = 44, []
+    for exchange in exchanges:
+        messages.append(_Message(exchange, y))
+        y += _ROW + _NOTE * len(exchange.breaches)
+    return tuple(messages), y
 
 
 def _bars(timeline: Timeline) -> tuple[_Bar, ...]:
-    """The lives of tokens to the scale of the story; empty if no time passes in it."""
-    if not timeline.ends_at:
+    """Return the lives of tokens to the scale of the timeline; empty if no time passes in it."""
+    if not timeline.seconds:
         return ()
-    scale = _BAR_WIDTH / (timeline.ends_at * 1.05)
+    scale = _BAR_WIDTH / (timeline.seconds * 1.05)
 
     def bar(number: int, life: TokenLife) -> _Bar:
-        x, width = life.issued_at * scale, life.expires_in * scale
+        x, width = life.issued_at_seconds * scale, life.expires_in * scale
         room = _BAR_WIDTH - x
         return _Bar(
+            label=f"token #{life.token}",
             life=life,
             y=number * _BAR_ROW,
             x=round(x, 1),
             width=round(min(width, room), 1),
             goes_on=width > room,
-            marks=tuple((round(use.at * scale, 1), use.is_late, use.state) for use in life.uses),
+            marks=tuple(
+                (round(use.at_seconds * scale, 1), use.is_late, use.state) for use in life.uses
+            ),
         )
 
     return tuple(bar(number, life) for number, life in enumerate(timeline.lives))

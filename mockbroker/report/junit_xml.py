@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree as ET
 
+from mockbroker.report.evidence import evidence_lines
 from mockbroker.report.finding import Verdict
 from mockbroker.report.report import Conclusion, Report, Row
 
@@ -39,7 +40,7 @@ def junit_xml_of(report: Report) -> str:
             ("interrupted", str(report.interrupted).lower()),
         ],
     )
-    told = [_add_case(suite, row, is_binding=report.is_binding(row.clause)) for row in report.rows]
+    told = [_add_case(suite, report, row) for row in report.rows]
     told += [_add_trouble(suite, *trouble) for trouble in _troubles(report)]
     suite.set("tests", str(len(told)))
     for name, attribute in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
@@ -73,7 +74,7 @@ def _add_properties(parent: ET.Element, pairs: Iterable[tuple[str, str]]) -> Non
         ET.SubElement(parent, "property", name=name, value=value)
 
 
-def _add_case(suite: ET.Element, row: Row, *, is_binding: bool) -> str:
+def _add_case(suite: ET.Element, report: Report, row: Row) -> str:
     """Add the clause's case; the name of the element that tells the verdict, if there is one."""
     case = ET.SubElement(
         suite, "testcase", classname=f"contract.{row.clause.chapter}", name=row.clause.id, time="0"
@@ -83,28 +84,32 @@ def _add_case(suite: ET.Element, row: Row, *, is_binding: bool) -> str:
         properties,
         [
             ("level", row.clause.level.value),
+            ("impact", row.clause.impact.value),
             ("verdict", row.verdict.value),
             ("title", row.clause.title),
             *(("source", str(source)) for source in row.clause.sources),
         ],
     )
     element = _ELEMENTS.get(row.verdict, "")
-    if element in {"failure", "error"} and not is_binding and row.verdict not in _AT_ANY_LEVEL:
+    if (
+        element in {"failure", "error"}
+        and not report.is_binding(row.clause)
+        and row.verdict not in _AT_ANY_LEVEL
+    ):
         element = ""
     if element:
         told = ET.SubElement(case, element, message=_message(row))
         if element != "skipped":
             told.set("type", row.verdict.value)
-            told.text = _details(row)
+            told.text = _details(report, row)
     elif row.verdict is not Verdict.PASSED:
-        ET.SubElement(case, "system-out").text = f"{_message(row)}\n{_details(row)}"
+        ET.SubElement(case, "system-out").text = f"{_message(row)}\n{_details(report, row)}"
     return element
 
 
 def _message(row: Row) -> str:
-    return f"{row.verdict.value}: {row.finding.reason}"
+    return f"{row.verdict.value}: {row.finding.in_words}"
 
 
-def _details(row: Row) -> str:
-    finding = row.finding
-    return "\n".join(filter(None, (finding.example, *finding.exchanges, finding.curl)))
+def _details(report: Report, row: Row) -> str:
+    return "\n".join(evidence_lines(row.finding, command=report.reproduce(row)))

@@ -19,7 +19,7 @@ class KitError:
 
     def finding(self, clause_id: str) -> Finding:
         """Return the verdict on the clause that was being judged."""
-        return Finding(clause_id, Verdict.ERROR, self.reason, self.traceback)
+        return Finding(clause_id, Verdict.ERROR, self.reason, details=self.traceback)
 
     def to_json(self) -> dict[str, str]:
         """Plain values, fit for JSON and for travelling between processes."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from mockbroker.report.finding import BREACHES, Finding, Verdict
 
@@ -75,7 +77,7 @@ class Listing:
         """What the report says of the clause."""
         failure, found = self.failure, self.found
         if self.standing is Standing.KNOWN:
-            reason = f"{failure.in_words}; found ({found.verdict.value}): {found.reason}"
+            reason = f"{failure.in_words}; found ({found.verdict.value}): {found.in_words}"
             return replace(found, verdict=Verdict.KNOWN, reason=reason)
         if self.standing is Standing.STALE:
             reason = f"listed as known ({failure.reason}) and it passes: remove its entry"
@@ -95,17 +97,6 @@ class Listing:
             f"{name} gives no reason why {clause_id} may fail; "
             f"replace {self.failure.reason!r} in {name} by one"
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """The listing as the JSON report has it, beside its clause's row; without the example."""
-        return {
-            "standing": self.standing.value,
-            "reason": self.failure.reason,
-            "issue": self.failure.issue,
-            "expires": self.failure.expires.isoformat() if self.failure.expires else None,
-            "found": self.found.verdict.value,
-            "note": self.note,
-        }
 
 
 @dataclass(frozen=True, slots=True)

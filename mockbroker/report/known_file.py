@@ -115,7 +115,7 @@ def known_failures_of(
     entries = []
     for row in report.rows:
         found, listed = row.found, before.get(row.clause.id)
-        words = f"({found.verdict.value}): {found.reason}"
+        words = f"({found.verdict.value}): {found.in_words}"
         if found.verdict in BREACHES:
             entry = listed or KnownFailure(clause_id=row.clause.id, reason=TODO)
             entries.append((_with_example(entry, examples), f"found {words}"))

@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Iterator
 
+from mockbroker.report.evidence import evidence_lines
 from mockbroker.report.finding import BREACHES, Verdict
 from mockbroker.report.report import Conclusion, Report, Row
 
@@ -35,7 +36,7 @@ _CONCLUSIONS = {
 
 
 def markdown_of(report: Report) -> str:
-    """The verdict, a table of what is not as it should be, and a fold with each story."""
+    """The verdict, a table of what is not as it should be, and the evidence of each, folded."""
     return "\n".join(_lines(report)) + "\n"
 
 
@@ -61,11 +62,11 @@ def _lines(report: Report) -> Iterator[str]:
         yield "|-|-|-|-|"
         for row in shown:
             mark = f"{_MARKS[row.verdict]} {row.verdict.value}"
-            reason = _cell(row.finding.reason)
+            reason = _cell(row.finding.in_words)
             yield f"| {mark} | `{row.clause.id}` | {row.clause.level.value} | {reason} |"
     for row in shown:
         if row.verdict in BREACHES or row.verdict is Verdict.ERROR:
-            yield from _story(row)
+            yield from _evidence(row, report.reproduce(row))
     for limit in report.limits:
         yield ""
         yield f"Limit of this run: {_cell(limit)}"
@@ -81,12 +82,10 @@ def _is_telling(row: Row) -> bool:
     return row.verdict in _MARKS and (row.was_run or row.verdict is not Verdict.NOT_TESTED)
 
 
-def _story(row: Row) -> Iterator[str]:
+def _evidence(row: Row, reproduce: str) -> Iterator[str]:
     finding = row.finding
     sources = "; ".join(str(source) for source in row.clause.sources)
-    text = "\n".join(
-        filter(None, (finding.example, *finding.exchanges, finding.curl and f"$ {finding.curl}"))
-    )
+    text = "\n".join(evidence_lines(finding, command=f"$ {reproduce}" if reproduce else ""))
     yield ""
     yield f"<details><summary><code>{row.clause.id}</code>: a client {row.clause.title}</summary>"
     yield ""

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import enum
-import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mockbroker.contract.catalogue import CATALOGUE
-from mockbroker.contract.clause import Clause, Level
+from mockbroker.contract.clause import Clause, Impact, Level
 from mockbroker.model.escaping import printable
 from mockbroker.report.finding import BREACHES, Finding, Verdict
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import NOTHING_KNOWN, KnownFailures, Listing
 
-__all__ = ["ClientDescription", "Conclusion", "Report", "Row", "build_report"]
+__all__ = ["ClientDescription", "Conclusion", "Report", "Row", "RunFacts", "build_report"]
 
-SCHEMA = 1
 NOT_SELECTED = "not selected in this run"
 NOT_REACHED = "not reached: the run was interrupted"
 STOPPED_EARLY = "not reached: pytest stopped the run early"
 NO_VERDICT = "the kit reached no verdict"
 
-_LEVELS = list(Level)
+_IMPACTS, _LEVELS = list(Impact), list(Level)
 _FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
 _REACHED = (*BREACHES, Verdict.PASSED, Verdict.KNOWN, Verdict.STALE)
-_BLOCKER = re.compile(r"blocked by ([a-z0-9.-]*[a-z0-9])")
 
 
 class Conclusion(str, enum.Enum):
@@ -77,14 +75,32 @@ class ClientDescription:
             object.__setattr__(self, name, printable(getattr(self, name)))
         object.__setattr__(self, "capabilities", tuple(map(printable, self.capabilities)))
 
-    def to_json(self) -> dict[str, Any]:
-        """The description as the JSON report has it."""
-        return {
-            "name": self.name,
-            "version": self.version,
-            "target": self.target,
-            "capabilities": list(self.capabilities),
-        }
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """How and when a run was made.
+
+    ``created`` is a date and time by RFC 3339. ``examples`` is how many test cases were drawn for
+    a clause, None where none were drawn; ``seed`` is None where they are the same every time.
+    ``only`` is the selection of clauses, as the user wrote it. ``check_arguments`` are those of
+    `mockbroker check` that name the client; empty where the command cannot check it.
+    """
+
+    created: str = ""
+    duration_seconds: float = 0.0
+    examples: int | None = None
+    seed: int | None = None
+    only: str = ""
+    check_arguments: tuple[str, ...] = ()
+
+    def command_for(self, clause_id: str) -> str:
+        """Return the command that repeats the scenario of a clause; empty if there is none."""
+        if not self.check_arguments:
+            return ""
+        words = ["mockbroker", "check", *self.check_arguments, "--only", clause_id]
+        words += [] if self.examples is None else ["--examples", str(self.examples)]
+        words += [] if self.seed is None else ["--seed", str(self.seed)]
+        return shlex.join(words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +135,7 @@ class Row:
     @property
     def blocker(self) -> str:
         """The clause by whose breach this one was blocked; empty if it is not known."""
-        named = _BLOCKER.match(self.finding.reason) if self.is_blocked else None
-        return named[1] if named else ""
-
-    def to_json(self) -> dict[str, Any]:
-        """The row as the JSON report has it."""
-        row = {
-            "id": self.clause.id,
-            "level": self.clause.level.value,
-            "title": self.clause.title,
-            "sources": [str(source) for source in self.clause.sources],
-            "verdict": self.verdict.value,
-            "reason": self.finding.reason,
-            "example": self.finding.example,
-            "exchanges": list(self.finding.exchanges),
-            "curl": self.finding.curl,
-        }
-        return {**row, "known": self.listing.to_json()} if self.listing else row
+        return (self.finding.blocked_by or "") if self.is_blocked else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +163,7 @@ class Report:
     out_of_time: bool = False
     limits: tuple[str, ...] = ()
     options: str = "--"
+    run: RunFacts = field(default_factory=RunFacts)
 
     @property
     def conclusion(self) -> Conclusion:
@@ -250,30 +251,21 @@ class Report:
         """Whether breaking the clause fails the run."""
         return _LEVELS.index(clause.level) <= _LEVELS.index(self.fail_on)
 
+    def reproduce(self, row: Row) -> str:
+        """Return a command that shows the breach of the row's clause; empty if there is none."""
+        if row.found.verdict not in BREACHES:
+            return ""
+        found_in = row.finding.found_in
+        return row.finding.command or (self.run.command_for(found_in) if found_in else "")
+
+    @property
+    def costliest_first(self) -> tuple[Row, ...]:
+        """The rows with a breach, by what the breach costs and how binding the clause is."""
+        return tuple(sorted((row for row in self.rows if row.verdict in BREACHES), key=_cost))
+
     def count(self, verdict: Verdict) -> int:
         """How many clauses have that verdict."""
         return sum(row.verdict is verdict for row in self.rows)
-
-    def to_json(self) -> dict[str, Any]:
-        """The report by schema 1."""
-        return {
-            "schema": SCHEMA,
-            "profile": self.profile,
-            "client": self.client.to_json(),
-            "conforms": self.conforms,
-            "conclusion": self.conclusion.value,
-            "partial": self.is_partial,
-            "interrupted": self.interrupted,
-            "errors": [error.to_json() for error in self.errors],
-            "summary": {level.value: self._summary(level) for level in Level},
-            "measured": dict(self.measured),
-            "limits": list(self.limits),
-            "clauses": [row.to_json() for row in self.rows],
-        }
-
-    def _summary(self, level: Level) -> dict[str, int]:
-        verdicts = [row.verdict for row in self.rows if row.clause.level is level]
-        return {verdict.value: verdicts.count(verdict) for verdict in Verdict}
 
 
 def build_report(
@@ -294,6 +286,7 @@ def build_report(
     out_of_time: bool = False,
     limits: Iterable[str] = (),
     options: str = "--",
+    run: RunFacts | None = None,
 ) -> Report:
     """The report that these findings make, in the light of the failures that are known.
 
@@ -329,7 +322,12 @@ def build_report(
         out_of_time=out_of_time,
         limits=tuple(limits),
         options=options,
+        run=run or RunFacts(),
     )
+
+
+def _cost(row: Row) -> tuple[int, int]:
+    return _IMPACTS.index(row.clause.impact), _LEVELS.index(row.clause.level)
 
 
 def _in_the_light_of(known: KnownFailures, row: Row, replays: Mapping[str, str]) -> Row:

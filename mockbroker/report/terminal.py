@@ -9,17 +9,17 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from mockbroker.contract.catalogue import CATALOGUE, clause
+from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Clause, Level
-from mockbroker.contract.guidance import GUIDANCE
 from mockbroker.model.escaping import printable
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import Listing, Standing
 from mockbroker.report.next_steps import LOOK_AT_THE_DRIVER
 from mockbroker.report.report import Conclusion, Report, Row
+from mockbroker.report.wording import exchange_lines, step_lines
 
-__all__ = ["Line", "encodable", "plain", "render", "story", "width_of"]
+__all__ = ["Line", "encodable", "finding_lines", "plain", "render", "width_of"]
 
 _NARROWEST, _WIDEST = 80, 120
 _MARKS = {
@@ -41,7 +41,6 @@ _STANDINGS = {
     Standing.NO_REASON: ("✗", "red"),
     Standing.UNMATCHED: ("?", "purple"),
 }
-_STORIES = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH)
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "→": ">", "·": "-", "…": "...", "“": '"', "”": '"'})
 
 
@@ -73,15 +72,17 @@ def width_of(columns: int) -> int:
 
 
 def render(report: Report, width: int) -> Iterator[Line]:
-    """The whole report: the table, the stories of what is wrong, what was measured, the verdict."""
+    """The whole report: the table, what shows each breach, what was measured, the verdict."""
     yield Line(
         f"The contract · {report.client.target or 'client'} · profile {report.profile}", "bold"
     )
     yield from _table(report.rows, width)
-    for row in report.rows:
-        if row.verdict in _STORIES:
-            yield Line()
-            yield from (replace(line, text=f"  {line.text}") for line in story(row.finding))
+    for row in reversed(report.costliest_first):
+        yield Line()
+        shown = finding_lines(
+            row.finding, reproduce=report.reproduce(row), with_times=report.observed
+        )
+        yield from (replace(line, text=f"  {line.text}") for line in shown)
     yield from _known(report, width)
     yield from _measured(report.measured)
     yield from _limits(report.limits, width)
@@ -109,7 +110,7 @@ def _row(row: Row, width: int) -> Iterator[Line]:
     name = row.clause.id.partition(".")[2] or row.clause.id
     words = row.clause.title
     if row.verdict is not Verdict.PASSED:
-        words = f"{row.verdict.value}: {row.finding.reason}"
+        words = f"{row.verdict.value}: {row.finding.in_words}"
     head = f"    {mark} {row.clause.level.value:<8}  {name:<22}  "
     room = width - len(head)
     passed = row.verdict is Verdict.PASSED
@@ -125,7 +126,7 @@ def _wrap(text: str, width: int) -> list[str]:
 
 def _unplayed(rows: Iterable[Row], width: int) -> Iterator[Line]:
     for reason, members in groupby(
-        sorted(rows, key=lambda row: row.finding.reason), key=lambda row: row.finding.reason
+        sorted(rows, key=lambda row: row.finding.in_words), key=lambda row: row.finding.in_words
     ):
         clauses = [row.clause for row in members]
         yield Line()
@@ -144,20 +145,26 @@ def _by_chapter(clauses: Iterable[Clause]) -> Iterator[str]:
         yield from [f"{chapter}.*"] if whole and len(ids) > 1 else ids
 
 
-def story(finding: Finding) -> Iterator[Line]:
-    """What shows the verdict on one clause, as somebody needs it who never saw the kit."""
+def finding_lines(
+    finding: Finding, *, reproduce: str = "", with_times: bool = False
+) -> Iterator[Line]:
+    """Yield what shows the verdict on one clause, for a reader who has never used the kit.
+
+    ``reproduce`` is a command that shows the breach; ``with_times`` shows when exchanges came.
+    """
     mark, style = _MARKS[finding.verdict]
-    known = clause(finding.clause_id)
+    known = clause_named(finding.clause_id)
     yield Line(f"{mark} {known.id} ({known.level.value}): a client {known.title}", style)
     sources = "; ".join(str(source) for source in known.sources)
     is_error = finding.verdict is Verdict.ERROR
     for label, text in (
-        ("found", finding.reason),
+        ("found", finding.in_words),
         ("source", sources),
-        ("error" if is_error else "story", finding.example),
-        ("traffic", "\n".join(finding.exchanges)),
-        ("try", finding.curl),
-        ("mend", "" if is_error else GUIDANCE[known.id].mend),
+        ("steps", "\n".join(step_lines(finding.steps))),
+        ("error" if is_error else "details", finding.details),
+        ("traffic", "\n".join(exchange_lines(finding.exchanges, with_times=with_times))),
+        ("repeat", reproduce),
+        ("fix", "" if is_error else known.fix),
     ):
         yield from _labelled(label, text)
 
@@ -173,7 +180,7 @@ def _errors(report: Report, width: int) -> Iterator[Line]:
     by_error: dict[KitError, list[Clause]] = {error: [] for error in report.errors}
     for row in report.rows:
         if row.verdict is Verdict.ERROR:
-            error = KitError(row.finding.reason, row.finding.example)
+            error = KitError(row.finding.reason, row.finding.details)
             by_error.setdefault(error, []).append(row.clause)
     if not by_error:
         return
@@ -219,7 +226,7 @@ def _becomes(listing: Listing) -> str:
     if listing.standing is Standing.NO_REASON:
         return f"replace {listing.failure.reason!r} by the reason why this may fail"
     if listing.standing is Standing.UNMATCHED:
-        return f"{listing.found.verdict.value}, {listing.found.reason}"
+        return f"{listing.found.verdict.value}, {listing.found.in_words}"
     return ""
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from mockbroker.broker.profiles import ConfigError, profile_named
 from mockbroker.fake_broker import Broker
-from mockbroker.model.masking import describe
+from mockbroker.model.exchange_text import describe
 from mockbroker.server.certificates import throw_away_certificate
 from mockbroker.server.listener import Server
 

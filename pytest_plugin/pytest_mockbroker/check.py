@@ -18,8 +18,9 @@ from mockbroker.broker.profiles import ConfigError
 from mockbroker.cli.commands import CommandWithSignals
 from mockbroker.cli.output_options import output_options
 from mockbroker.cli.printing import print_line, print_report
-from mockbroker.contract.catalogue import CATALOGUE, is_meant
+from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.clause import Level
+from mockbroker.contract.selection import is_meant
 from mockbroker.processes.signals import release_signals
 from mockbroker.report.formats import OUTPUTS, OutputError, problem_with_output, write_outputs
 from mockbroker.report.known_failures import KnownFailure, examples_of

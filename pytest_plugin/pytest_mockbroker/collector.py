@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Generator, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
+from mockbroker.broker.clock import real_seconds
 from mockbroker.broker.conformance import is_binding
 from mockbroker.model.escaping import printable, printable_lines
 from mockbroker.report.annotations import annotations_of, are_wanted
@@ -17,8 +20,14 @@ from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.formats import OutputError, write_outputs
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import Standing
-from mockbroker.report.report import STOPPED_EARLY, ClientDescription, Report, build_report
-from mockbroker.report.terminal import encodable, plain, render, story, width_of
+from mockbroker.report.report import (
+    STOPPED_EARLY,
+    ClientDescription,
+    Report,
+    RunFacts,
+    build_report,
+)
+from mockbroker.report.terminal import encodable, finding_lines, plain, render, width_of
 from mockbroker_contract.drivers.failures import (
     ClientCrashed,
     DriverFailed,
@@ -30,7 +39,13 @@ from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.harness.budget import OutOfTime
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached
 from pytest_mockbroker.kit_failures import KitFailed, kit_error_from
-from pytest_mockbroker.settings import fail_on, known_failures, option, output_files
+from pytest_mockbroker.settings import (
+    check_arguments,
+    fail_on,
+    known_failures,
+    option,
+    output_files,
+)
 
 if TYPE_CHECKING:
     from mockbroker_contract.harness.run import ContractRun
@@ -74,6 +89,8 @@ class VerdictCollector:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._created = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
+        self._began = real_seconds()
         self._own: list[Finding] = []
         self._noted: list[Finding] = []
         self._selected: set[str] = set()
@@ -148,11 +165,12 @@ class VerdictCollector:
                 client = _facts_of(self.run)
         except Exception as failed:  # noqa: BLE001 - it may come from the client's factory
             findings = [kit_error_from(failed).finding(clause_id)]
+        findings = [msgspec.structs.replace(each, found_in=clause_id) for each in findings]
         shown = self._shown(findings[0])
         if not isinstance(error, _SKIPPED):  # which pytest reports by itself
             _dress(report, shown, is_fatal=self._is_fatal(shown))
         client["selected"] = sorted(self._selected)
-        payload = json.dumps([finding.to_json() for finding in findings])
+        payload = msgspec.json.encode(findings).decode()
         report.user_properties += [(_PROPERTY, payload), (_CLIENT, json.dumps(client))]
 
     def _finding(self, clause_id: str, error: BaseException | None) -> Finding:
@@ -164,8 +182,9 @@ class VerdictCollector:
             return error.finding(self.run.verdict_on_breach(clause_id))
         for kind, verdict in _OUTCOMES.items():
             if isinstance(error, kind):
-                reason, _, example = str(error).partition("\n")
-                return Finding(clause_id, verdict, reason, example)
+                return error.finding_on(clause_id, verdict)
+        if isinstance(error, OutOfTime):
+            return Finding(clause_id, Verdict.NOT_TESTED, str(error))
         if isinstance(error, _SKIPPED):
             return Finding(clause_id, Verdict.NOT_TESTED, f"skipped: {error.msg}")
         return _error_told_by(error).finding(clause_id)
@@ -198,7 +217,7 @@ class VerdictCollector:
         if _ERROR in brought:
             self._errors[KitError.from_json(json.loads(str(brought[_ERROR])))] = None
         if _PROPERTY in brought:
-            own, *noted = map(Finding.from_json, json.loads(str(brought[_PROPERTY])))
+            own, *noted = _findings_in(brought[_PROPERTY])
             self._own.append(own)
             self._noted += noted
             self._learn_of_client(json.loads(str(brought[_CLIENT])))
@@ -228,7 +247,7 @@ class VerdictCollector:
         text = dict(report.user_properties).get(_PROPERTY)
         if report.when != "call" or text is None:
             return None
-        verdict = self._shown(Finding.from_json(json.loads(str(text))[0])).verdict
+        verdict = self._shown(_findings_in(text)[0]).verdict
         if verdict not in _LETTERS:
             return None
         return verdict.value, _LETTERS[verdict], verdict.value.upper()
@@ -268,6 +287,18 @@ class VerdictCollector:
             out_of_time=self._client.get("out_of_time", False),
             limits=self._client.get("limits", ()),
             options="--contract-" if by_pytest else "--",
+            run=self._facts_of_run(),
+        )
+
+    def _facts_of_run(self) -> RunFacts:
+        drawn = self._client.get("drawn", {})
+        return RunFacts(
+            created=self._created,
+            duration_seconds=real_seconds() - self._began,
+            examples=drawn.get("examples"),
+            seed=drawn.get("seed"),
+            only=option(self._config, "only"),
+            check_arguments=check_arguments(self._config),
         )
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -322,14 +353,17 @@ class VerdictCollector:
             terminalreporter.write_line(encodable(annotation, encoding))
 
 
-_OUTCOMES: dict[type[BaseException], Verdict] = {
-    OutOfTime: Verdict.NOT_TESTED,
+_OUTCOMES: dict[type[ScenarioEnded], Verdict] = {
     NotTested: Verdict.NOT_TESTED,
     NotApplicable: Verdict.NOT_APPLICABLE,
     DriverFailed: Verdict.NOT_TESTED,
     ClientHung: Verdict.HANG,
     ClientCrashed: Verdict.CRASH,
 }
+
+
+def _findings_in(payload: object) -> list[Finding]:
+    return msgspec.json.decode(str(payload), type=list[Finding])
 
 
 def _name_in(target: str) -> str:
@@ -339,7 +373,7 @@ def _name_in(target: str) -> str:
 
 def _clause_of(item: pytest.Item) -> str:
     marker = item.get_closest_marker("contract_clause")
-    return str(marker.args[0]) if marker else ""
+    return str(marker.args[0].id) if marker else ""
 
 
 @contextlib.contextmanager
@@ -371,6 +405,7 @@ def _facts_of(run: ContractRun) -> dict[str, Any]:
         "replays": run.replays.outcomes,
         "out_of_time": run.budget.is_spent,
         "limits": list(run.clients.limits),
+        "drawn": {"examples": run.settings.examples, "seed": run.settings.seed},
     }
 
 
@@ -378,7 +413,7 @@ def _dress(report: pytest.TestReport, finding: Finding, *, is_fatal: bool) -> No
     """Give the report the outcome that the verdict means, and the story instead of a traceback."""
     if is_fatal:
         report.outcome = "failed"
-        report.longrepr = "\n".join(printable(line.text) for line in story(finding))
+        report.longrepr = "\n".join(printable(line.text) for line in finding_lines(finding))
     elif report.when == "setup":  # a setup that passes is followed by the call
         report.outcome = "skipped"
         path, line, _ = report.location

@@ -25,7 +25,7 @@ __all__: list[str] = []
 CLAUSE_MARKER = "contract_clause"
 _MARKERS = (
     "auth_broker(expires_in, profile, strict, tls): settings of the fixture for this test",
-    f"{CLAUSE_MARKER}(id): the clause of the contract that this test judges",
+    f"{CLAUSE_MARKER}(clause): the clause of the contract that this test judges",
 )
 _OPTIONS: dict[str, dict[str, Any]] = {
     "client": {
@@ -145,14 +145,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _unwanted(clauses: list[pytest.Item], only: str) -> list[pytest.Item]:
-    from mockbroker.contract.catalogue import is_meant  # noqa: PLC0415 - only if used
+    from mockbroker.contract.selection import is_meant  # noqa: PLC0415 - only if used
 
     return [item for item in clauses if not is_meant(_clause_id(item), only)]
 
 
 def _clause_id(item: pytest.Item) -> str:
     marker = item.get_closest_marker(CLAUSE_MARKER)
-    return str(marker.args[0]) if marker else ""
+    return str(marker.args[0].id) if marker else ""
 
 
 def _deselect(config: pytest.Config, items: list[pytest.Item], unwanted: list[pytest.Item]) -> None:

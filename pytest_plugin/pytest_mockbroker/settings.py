@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from mockbroker.broker.profiles import ConfigError, profile_named
-from mockbroker.contract.catalogue import CATALOGUE, is_meant, patterns_in
+from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.clause import Level
+from mockbroker.contract.selection import is_meant, patterns_in
 from mockbroker.model.escaping import printable_lines
+from mockbroker.model.profile import AUTOGRAB
 from mockbroker.report.formats import OUTPUTS, problem_with_outputs
 from mockbroker.report.known_failures import KnownFailures
 from mockbroker.report.known_file import read_known_failures
@@ -28,6 +30,7 @@ __all__ = [
     "BUDGET_SECONDS",
     "REPLAYS",
     "argv_of",
+    "check_arguments",
     "check_settings",
     "fail_on",
     "known_failures",
@@ -189,6 +192,15 @@ def run_settings(config: pytest.Config) -> RunSettings:
         shows_output=option(config, "show_output") == "True",
         replays={**others, **known_failures(config).replays},
     )
+
+
+def check_arguments(config: pytest.Config) -> tuple[str, ...]:
+    """Return the arguments of `mockbroker check` for the same client; empty if it has no name."""
+    client, command = option(config, "client"), option(config, "exec")
+    named = ("--exec", command) if command else (client,) if client else ()
+    profile = option(config, "profile")
+    is_usual = profile in {"", AUTOGRAB.name}
+    return named if is_usual or not named else (*named, "--profile", profile)
 
 
 def _copies(config: pytest.Config) -> tuple[str, ...]:

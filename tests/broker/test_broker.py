@@ -385,7 +385,7 @@ def test_the_rfc6749_profile_form_encodes_the_credentials():
 
 
 def test_a_profile_with_post_authentication_expects_the_body():
-    profile = Profile(name="acme", client_authentication="post", token_path="/t", scope="read")
+    profile = Profile(name="acme", client_authentication=("post",), token_path="/t", scope="read")
     pair = Credentials("shop", "s3cr:et")
     with Broker(profile=profile, credentials=pair).running() as broker:
         data = {**GRANT, "client_id": "shop", "client_secret": "s3cr:et"}

@@ -168,14 +168,14 @@ def test_clauses_lists_the_catalogue():
     text = run("clauses").stdout
     assert rows[0]["id"] == "request.method"
     assert all(row["id"] in text for row in rows)
-    assert {"id", "level", "title", "sources", "passive", "why", "mend"} == set(rows[0])
+    assert {"id", "level", "title", "sources", "impact", "passive", "why", "fix"} == set(rows[0])
 
 
-def test_a_clause_is_told_with_why_it_is_there_and_how_a_client_is_mended():
+def test_a_clause_is_shown_with_why_it_is_there_and_how_to_fix_a_client():
     told = run("clauses", "refresh.ahead").stdout
     assert "refresh.ahead: refreshes before expiry" in told
     assert "Why: " in told
-    assert "To mend it: " in told
+    assert "Fix: " in told
     assert "refresh.latency" not in told
 
 

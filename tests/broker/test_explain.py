@@ -77,7 +77,7 @@ def test_credentials_that_were_not_sent_are_not_invented():
 
 def test_credentials_in_the_body_are_taken_from_there():
     body = "grant_type=client_credentials&client_id=shop&client_secret=hush"
-    post = Profile(name="post", client_authentication="post")
+    post = Profile(name="post", client_authentication=("post",))
     told = explain_text(f"curl -d '{body}' http://h{post.token_path}".encode(), post)
     assert "basic.credentials" not in told
     assert "hush" not in told

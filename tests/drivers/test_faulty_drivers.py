@@ -62,7 +62,7 @@ def test_a_broken_protocol_is_the_drivers_fault(fault, tmp_path):
     assert status == 4
     assert rows[FAULTED]["verdict"] == "not-tested"
     assert FAULTS[fault] in rows[FAULTED]["reason"]
-    assert '"op": "' in rows[FAULTED]["example"]
+    assert '"op": "' in rows[FAULTED]["details"]
     assert rows[UNTOUCHED]["verdict"] == "passed"
 
 
@@ -71,7 +71,7 @@ def test_a_driver_that_dies_is_a_crash_with_its_last_words(tmp_path):
     assert status == 0  # the clause is a SHOULD
     assert rows[FAULTED]["verdict"] == "crash"
     assert "exit status 7" in rows[FAULTED]["reason"]
-    assert "panic: out of cheese" in rows[FAULTED]["example"]
+    assert "panic: out of cheese" in rows[FAULTED]["details"]
     assert rows[UNTOUCHED]["verdict"] == "passed"
 
 

@@ -6,32 +6,38 @@ import importlib
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from mockbroker.contract.catalogue import CHAPTERS
+from mockbroker.contract.catalogue import CHAPTERS, clause_named
+from mockbroker.contract.clause import Clause
 from mockbroker.model.client import ClientFactory
+from mockbroker.model.profile import AUTOGRAB, Profile
 from mockbroker.report.finding import Verdict
 from mockbroker_contract.drivers.failures import ClientCrashed, NotApplicable, NotTested
 from mockbroker_contract.drivers.python_driver import PythonClients
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached
 from mockbroker_contract.harness.preflight import rehearsed_run
 from mockbroker_contract.harness.run import ContractRun, RunSettings
-from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.scenario import Scenario, scenario_of
 
 FEW_EXAMPLES = 5
 LITTLE_PATIENCE_SECONDS = 3.0
 
 
-def scenarios() -> Iterator[tuple[str, Callable[[Scenario], None]]]:
-    """Every contract test and the id of its clause."""
+def scenarios(
+    profile: Profile = AUTOGRAB,
+) -> Iterator[tuple[Clause, Callable[[Scenario], None]]]:
+    """Every contract test whose clause applies to the profile, and its clause."""
     for chapter in CHAPTERS:
         module = importlib.import_module(f"mockbroker_contract.clauses.test_{chapter}")
         for name, test in vars(module).items():
             if name.startswith("test_"):
-                yield test.pytestmark[0].args[0], test
+                clause = test.pytestmark[0].args[0]
+                if not clause.applies_to(profile):
+                    yield clause, test
 
 
 def verdicts_on(
-    source: ClientFactory | str, *, only: Collection[str] = (), **settings: Any
-) -> dict[str, tuple[Verdict, str]]:
+    source: ClientFactory | str, *, only: Collection[Clause] = (), **settings: Any
+) -> dict[Clause, tuple[Verdict, str]]:
     """The clauses that the client does not pass, with the verdict on each and its reason.
 
     ``only`` names the clauses to judge; all of them if it is empty.
@@ -40,23 +46,26 @@ def verdicts_on(
     chosen = RunSettings(**{**little, **settings})
     with rehearsed_run(PythonClients(source), chosen) as run, run.frozen_time():
         found = {
-            clause_id: _verdict(test, run, clause_id)
-            for clause_id, test in scenarios()
-            if not only or clause_id in only
+            clause: _verdict(test, run, clause)
+            for clause, test in scenarios(chosen.profile)
+            if not only or clause in only
         }
         for finding in run.take_findings():
-            if finding.clause_id in found and found[finding.clause_id][0] is Verdict.PASSED:
-                found[finding.clause_id] = (finding.verdict, finding.reason)
-    return {name: verdict for name, verdict in found.items() if verdict[0] is not Verdict.PASSED}
+            clause = clause_named(finding.clause_id)
+            if clause in found and found[clause][0] is Verdict.PASSED:
+                found[clause] = (finding.verdict, finding.reason)
+    return {
+        clause: verdict for clause, verdict in found.items() if verdict[0] is not Verdict.PASSED
+    }
 
 
 def _verdict(
-    test: Callable[[Scenario], None], run: ContractRun, clause_id: str
+    test: Callable[[Scenario], None], run: ContractRun, clause: Clause
 ) -> tuple[Verdict, str]:
     try:
-        test(Scenario(run, clause_id))
+        test(scenario_of(run, clause))
     except ContractBreached as breach:
-        return run.verdict_on_breach(clause_id), str(breach)
+        return run.verdict_on_breach(clause.id), str(breach)
     except NotTested as obstacle:
         return Verdict.NOT_TESTED, str(obstacle)
     except NotApplicable as lack:

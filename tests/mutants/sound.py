@@ -23,19 +23,21 @@ from examples.model_client import (
     TokenManager,
     make_client,
 )
+from mockbroker.contract import clauses
+from mockbroker.contract.clause import Clause
 from tests.mutants.defects.cache import NeverReuses
 from tests.mutants.defects.refresh import HasNoLeeway
 from tests.mutants.defects.secrecy import Filing
 from tests.mutants.workshop import Encoder, OwnClock, make
 
-SOUND: dict[str, tuple[Any, frozenset[str]]] = {}
+SOUND: dict[str, tuple[Any, frozenset[Clause]]] = {}
 
 
-def passes_all_but(*clause_ids: str) -> Any:
+def passes_all_but(*but: Clause) -> Any:
     """Register a factory and the clauses that its client does not pass."""
 
     def register(factory: Any) -> Any:
-        SOUND[factory.__name__] = (factory, frozenset(clause_ids))
+        SOUND[factory.__name__] = (factory, frozenset(but))
         return factory
 
     return register
@@ -144,12 +146,14 @@ def model(config: Any) -> Any:
     return make_client(config)
 
 
-@passes_all_but("refresh.ahead")
+@passes_all_but(clauses.refresh.AHEAD)
 def without_leeway_but_with_retry(config: Any) -> Any:
     return make(HasNoLeeway, config)
 
 
-@passes_all_but("cache.reuse", "cache.single-flight", "refresh.outage-while-valid")
+@passes_all_but(
+    clauses.cache.REUSE, clauses.cache.SINGLE_FLIGHT, clauses.refresh.OUTAGE_WHILE_VALID
+)
 def without_cache(config: Any) -> Any:
     return make(NeverReuses, config)
 
@@ -184,7 +188,7 @@ def leaves_out_the_scope(config: Any) -> Any:
     return make(LeavesOutTheScope, config)
 
 
-@passes_all_but("errors.cause", "refresh.outage-while-valid")
+@passes_all_but(clauses.errors.CAUSE, clauses.refresh.OUTAGE_WHILE_VALID)
 def lets_exceptions_through(config: Any) -> Any:
     return make(Transparent, config)
 
@@ -226,7 +230,7 @@ def in_the_background(config: Any) -> Any:
     return make(InTheBackground, config)
 
 
-@passes_all_but("refresh.latency")
+@passes_all_but(clauses.refresh.LATENCY)
 def with_a_clock_of_its_own(config: Any) -> Any:
     return make(OwnClock, config)
 
@@ -274,7 +278,7 @@ class ByTheLoop(AsyncTokenManager):
             return self._token.value
 
 
-@passes_all_but("refresh.latency")
+@passes_all_but(clauses.refresh.LATENCY)
 def by_the_clock_of_its_loop(config: Any) -> Any:
     verify = ssl.create_default_context(cafile=config.ca_file) if config.ca_file else True
     http = httpx.AsyncClient(timeout=config.timeout, verify=verify)
@@ -297,22 +301,7 @@ def with_a_file_of_its_own(config: Any) -> Any:
     return make(KeepsAFile, config)
 
 
-_SIGNING = frozenset(
-    f"signing.{name}"
-    for name in (
-        "bearer",
-        "header-only",
-        "no-credentials",
-        "preserves-request",
-        "revoked",
-        "no-retry-storm",
-        "forbidden",
-        "cross-origin",
-    )
-)
-
-
-@passes_all_but(*_SIGNING)
+@passes_all_but(*clauses.signing.CLAUSES)
 def a_mere_function(config: Any) -> Any:
     return make_client(config).get_token
 

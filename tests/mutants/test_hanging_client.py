@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from examples.model_client import TokenManager
+from mockbroker.contract import clauses
 from mockbroker.report.finding import Verdict
 from tests.mutants.kit import scenarios, verdicts_on
 from tests.mutants.workshop import make
@@ -63,11 +64,11 @@ def test_a_hang_ends_also_while_coverage_traces(tmp_path):
 def test_a_hang_is_a_verdict_on_one_clause_and_blocks_the_others():
     for client in (AsksAndWaitsForEver, LoopsForEver):
         found = verdicts_on(client, deadline=0.5)
-        assert found.pop("response.documented")[0] is HUNG
+        assert found.pop(clauses.response.DOCUMENTED)[0] is HUNG
         others = {name: verdict for name, (verdict, _) in found.items()}
         assert set(others.values()) == {BLOCKED, Verdict.NOT_APPLICABLE}
-        assert set(others) == {name for name, _ in scenarios()} - {"response.documented"}
-        assert "did not come back within 0.5 s" in found["request.method"][1]
+        assert set(others) == {name for name, _ in scenarios()} - {clauses.response.DOCUMENTED}
+        assert "did not come back within 0.5 s" in found[clauses.request.METHOD][1]
 
 
 class HangsAtRefresh(TokenManager):
@@ -85,9 +86,9 @@ class HangsAtRefresh(TokenManager):
 def test_a_client_that_hangs_only_at_refresh_is_judged_clause_by_clause():
     found = verdicts_on(lambda config: make(HangsAtRefresh, config), deadline=0.5, patience=0.5)
     verdicts = {verdict for verdict, _ in found.values()}
-    assert found["refresh.honours-expires-in"][0] is HUNG
+    assert found[clauses.refresh.HONOURS_EXPIRES_IN][0] is HUNG
     assert verdicts <= {HUNG, BLOCKED, Verdict.FAILED, Verdict.ADVICE}
-    assert "response.documented" not in found
+    assert clauses.response.DOCUMENTED not in found
     for thread in threading.enumerate():
         if thread.name == "client at once":  # eight of them loop in turn while they hold its lock
             thread.join(10)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mockbroker.contract import clauses
+from mockbroker.contract.clause import Clause
 from mockbroker.report.finding import Verdict
 from tests.mutants.defects import MUTANTS
 from tests.mutants.defects.response import WantsAScope
@@ -19,10 +21,10 @@ pytestmark = [
 BREACHED = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG)
 
 
-def _one_for_each_clause() -> set[str]:
+def _one_for_each_clause() -> set[Clause]:
     """Mutants that together break every clause; the others are judged in the whole proof."""
-    chosen: set[str] = set()
-    broken: set[str] = set()
+    chosen: set[Clause] = set()
+    broken: set[Clause] = set()
     for name, mutant in sorted(MUTANTS.items(), key=lambda item: len(item[1].broken)):
         if not mutant.broken <= broken:
             chosen.add(name)
@@ -67,16 +69,16 @@ def test_sound_client_is_spared(name):
 @pytest.mark.parametrize("factory", [null_client, canned_token_client])
 def test_client_that_does_nothing_passes_nothing(factory):
     found = verdicts_on(factory)
-    assert set(found) == {clause_id for clause_id, _ in scenarios()}
+    assert set(found) == {clause for clause, _ in scenarios()}
 
 
 def test_client_that_refuses_the_documented_answer_fails_that_clause_alone():
     found = verdicts_on(lambda config: make(WantsAScope, config))
-    breached = {clause_id for clause_id, (verdict, _) in found.items() if verdict in BREACHED}
-    assert breached == {"response.documented"}
-    assert set(found) == {clause_id for clause_id, _ in scenarios()}
+    breached = {clause for clause, (verdict, _) in found.items() if verdict in BREACHED}
+    assert breached == {clauses.response.DOCUMENTED}
+    assert set(found) == {clause for clause, _ in scenarios()}
 
 
 def test_every_clause_exercised_has_its_mutant():
     killed = set().union(*(mutant.broken for mutant in MUTANTS.values()))
-    assert {clause_id for clause_id, _ in scenarios()} - killed == {"response.documented"}
+    assert {clause for clause, _ in scenarios()} - killed == {clauses.response.DOCUMENTED}

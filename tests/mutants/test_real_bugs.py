@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mockbroker.contract.catalogue import clause
+from mockbroker.contract.catalogue import clause_named
 from tests.mutants.defects import MUTANTS
 
 if sys.version_info >= (3, 11):
@@ -25,7 +25,7 @@ def test_bug_has_a_mutant_that_breaks_its_clause_or_a_reason(bug):
     if "unseen" in entry:
         assert len(entry["unseen"].split()) > 5
     else:
-        assert clause(entry["clause"]).id in MUTANTS[entry["mutant"]].broken
+        assert clause_named(entry["clause"]) in MUTANTS[entry["mutant"]].broken
 
 
 def test_the_bugs_that_cannot_be_seen_are_few():

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from examples.model_client import TokenError, TokenManager, make_client
+from mockbroker.contract import clauses
 from mockbroker.report.finding import Verdict
 from mockbroker_contract.drivers.python_driver import PythonClients
 from mockbroker_contract.harness.endings import ContractBreached
@@ -47,10 +48,10 @@ class LeavesAtOnceWhenRefused(LeavesWhenRefused):
 @pytest.mark.parametrize("cls", [LeavesWhenRefused, LeavesAtOnceWhenRefused])
 def test_a_client_that_ends_the_program_crashes_where_it_does_and_nowhere_else(cls):
     found = verdicts_on(lambda config: make(cls, config))
-    assert found["errors.invalid-client"][0] is Verdict.CRASH
+    assert found[clauses.errors.INVALID_CLIENT][0] is Verdict.CRASH
     crashed = {name for name, (verdict, _) in found.items() if verdict is Verdict.CRASH}
     assert crashed == set(found)
-    assert all(name.partition(".")[0] in ("errors", "secrecy", "lifecycle") for name in found)
+    assert all(clause.chapter in ("errors", "secrecy", "lifecycle") for clause in found)
 
 
 class AlwaysLeaves:
@@ -63,8 +64,8 @@ class AlwaysLeaves:
 
 def test_a_client_that_always_ends_the_program_crashes_once_and_blocks_the_rest():
     found = verdicts_on(AlwaysLeaves)
-    assert found.pop("response.documented")[0] is Verdict.CRASH
-    assert {name for name, _ in scenarios()} == {*found, "response.documented"}
+    assert found.pop(clauses.response.DOCUMENTED)[0] is Verdict.CRASH
+    assert {name for name, _ in scenarios()} == {*found, clauses.response.DOCUMENTED}
     assert {verdict for verdict, _ in found.values()} == {
         Verdict.NOT_TESTED,
         Verdict.NOT_APPLICABLE,
@@ -113,7 +114,7 @@ class SleepsForAnHour(TokenManager):
 
 def test_exceptions_that_cannot_be_printed_are_exceptions_all_the_same():
     found = verdicts_on(lambda config: make(RaisesTheUnprintable, config))
-    assert set(found) == {"errors.cause"}
+    assert set(found) == {clauses.errors.CAUSE}
 
 
 @pytest.mark.parametrize("cls", [Upsetting, SleepsForAnHour])
@@ -175,7 +176,8 @@ def members_unknown(cls):
     clients = PythonClients(lambda config: make(cls, config))
     with rehearsed_run(clients, settings) as run, run.frozen_time():
         FailsOnce.about_to.value = 1
-        dict(scenarios())["response.unknown-members"](Scenario(run, "response.unknown-members"))
+        clause = clauses.response.UNKNOWN_MEMBERS
+        dict(scenarios())[clause](Scenario(run, clause))
         assert not run.take_findings()
 
 

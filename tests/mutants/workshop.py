@@ -11,6 +11,7 @@ from typing import Any
 import requests
 
 from examples.model_client import AccessToken, ApiClient, TokenError, TokenManager
+from mockbroker.contract.clause import Clause
 
 
 @dataclass(frozen=True)
@@ -21,22 +22,22 @@ class Mutant:
     """
 
     cls: type
-    broken: frozenset[str]
-    blocked: frozenset[str] = frozenset()
+    broken: frozenset[Clause]
+    blocked: frozenset[Clause] = frozenset()
     settings: dict[str, Any] = field(default_factory=dict)
 
 
 MUTANTS: dict[str, Mutant] = {}
 
 
-def breaks(*clause_ids: str, blocks: Sequence[str] = (), **settings: Any) -> Any:
+def breaks(*clauses: Clause, blocks: Sequence[Clause] = (), **settings: Any) -> Any:
     """Register a TokenManager or ApiClient, and the clauses that it breaks and blocks.
 
     The settings are those of RunSettings that show it best.
     """
 
     def register(cls: type) -> type:
-        MUTANTS[cls.__name__] = Mutant(cls, frozenset(clause_ids), frozenset(blocks), settings)
+        MUTANTS[cls.__name__] = Mutant(cls, frozenset(clauses), frozenset(blocks), settings)
         return cls
 
     return register

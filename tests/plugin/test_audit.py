@@ -130,7 +130,7 @@ def test_a_breach_is_told_as_a_story_without_secrets(tmp_path):
     assert "✗ DOES NOT CONFORM at level MUST" in output
     assert "because of basic.only, signing.bearer" in output
     assert "Next: mend basic.only, then audit again" in output
-    assert "story    seen 2 times, for the first time so" in output
+    assert "steps    seen 2 times; the traffic shows the first" in output
     assert "traffic  +0.00 s  #1 POST" in output
     for shown in (output, written):
         assert token not in shown
@@ -138,8 +138,9 @@ def test_a_breach_is_told_as_a_story_without_secrets(tmp_path):
         assert "s3cr%3Aet" not in shown
     rows = {row["id"]: row for row in json.loads(written)["clauses"]}
     assert rows["signing.bearer"]["verdict"] == "failed"
-    assert rows["signing.bearer"]["exchanges"][0].startswith("+0.00 s  #")
-    assert rows["basic.only"]["curl"].startswith("curl")
+    assert rows["signing.bearer"]["exchanges"][0]["at_seconds"] == 0.0
+    assert rows["request.url"]["reproduce"].startswith("curl")
+    assert rows["signing.bearer"]["reproduce"] is None
 
 
 def test_a_strict_broker_refuses_and_notes_it_too():

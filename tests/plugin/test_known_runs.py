@@ -74,7 +74,7 @@ def test_both_ways_of_running_know_a_failure(contract, check, pytester, workers)
     assert rows[0]["reason"] == rows[1]["reason"]
     for row in rows:
         assert row["verdict"] == "known"
-        assert "get_token → token #1" in row["example"]
+        assert row["steps"][1]["outcome"]["token"] == 1
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
@@ -313,9 +313,8 @@ def test_a_life_is_lived_again(check, pytester):
     options = ("--only", "lifecycle", "--examples", "1", "--json", "report.json")
     for files, status in (("--known", 0), ("--write-known", 1)):
         assert check("acme.py", *options, files, "known.toml").returncode == status
-        story = row_of(pytester.path / "report.json", "lifecycle")["example"]
-        assert "expires_in=6502" in story
-        assert "expires_in=6501" in story
+        steps = row_of(pytester.path / "report.json", "lifecycle")["steps"]
+        assert {6501, 6502} <= {step.get("expires_in") for step in steps}
     assert f"example = {life}" in (pytester.path / "known.toml").read_text(encoding="utf-8")
 
 

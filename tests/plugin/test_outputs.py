@@ -19,15 +19,16 @@ from mockbroker.report.junit_xml import junit_xml_of
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.markdown import markdown_of
 from mockbroker.report.report import ClientDescription, build_report
+from tests.reports.samples import EXCHANGES, STEPS
 
 HOSTILE = 'a <b> & "c" | `d` \x00\x1b[31m\ud800 %0A ::error::x\nnext, line: ]]>'
 FOUND = (
-    Finding("request.method", Verdict.FAILED, HOSTILE, "the story", ("#1 GET /t → 200",), "curl x"),
+    Finding("request.method", Verdict.FAILED, HOSTILE, STEPS[:1], EXCHANGES[1:], "curl x"),
     Finding("request.accept", Verdict.ADVICE, "rules out JSON"),
     Finding("refresh.ahead", Verdict.HANG, "did not come back"),
     Finding("errors.invalid-client", Verdict.CRASH, "ended the program"),
     Finding("signing.revoked", Verdict.NOT_APPLICABLE, "the client offers no request"),
-    Finding("refresh.latency", Verdict.NOT_TESTED, "blocked by refresh.honours-expires-in"),
+    Finding("refresh.latency", Verdict.NOT_TESTED, "late", blocked_by="refresh.honours-expires-in"),
     Finding("basic.scheme", Verdict.PASSED),
 )
 WHOLE = tuple(Finding(clause.id, Verdict.PASSED) for clause in CATALOGUE)
@@ -69,7 +70,11 @@ def test_junit_xml_survives_what_xml_cannot_say():
     failure = cases(junit_xml_of(report(*FOUND)))["request.method"].find("failure")
     assert failure is not None
     assert 'a <b> & "c" | `d`' in failure.get("message", "")
-    assert failure.text == "the story\n#1 GET /t → 200\ncurl x"
+    assert failure.text == (
+        "  the broker issues tokens with expires_in=60\n"
+        "#2 GET /v2/vehicle/1?region=uk Authorization: Bearer <token #1, expired> → 401\n"
+        "curl x"
+    )
 
 
 def test_markdown_tells_what_is_wrong_and_folds_the_stories():
@@ -87,8 +92,8 @@ def test_markdown_tells_what_is_wrong_and_folds_the_stories():
     ("findings", "words"),
     [
         (FOUND, "2 failed"),
-        (WHOLE, "conforms · 56 passed"),
-        (WHOLE[1:], "partial · 55 passed"),
+        (WHOLE, f"conforms · {len(CATALOGUE)} passed"),
+        (WHOLE[1:], f"partial · {len(CATALOGUE) - 1} passed"),
         ((*WHOLE[1:], Finding(CATALOGUE[0].id, Verdict.ERROR, "x")), "error of the kit"),
         ((), "not tested"),
     ],
@@ -165,7 +170,9 @@ def test_a_check_and_a_pytest_run_write_every_form(check, contract, pytester):
     quick = ("--only", "request.m", "--examples", "1", *FILES)
     done = check("acme.py", *quick, GITHUB_ACTIONS="true")
     assert done.returncode == 1
-    assert "\n::error title=request.method (MUST)::failed: the token was asked" in done.stdout
+    assert (
+        "\n::error title=request.method (MUST)::failed: the client requested a token" in done.stdout
+    )
     by_command = written(pytester.path)
     words = [word.replace("--", "--contract-") for word in quick]
     assert contract("--contract-client", "acme.py", *words).ret == 1
@@ -186,7 +193,9 @@ def test_a_form_that_cannot_be_written_is_told_before_the_run(check, pytester):
 
 ERRORS = (
     *WHOLE[2:],
-    Finding("request.accept", Verdict.ERROR, "the kit failed: KeyError", "the traceback of it"),
+    Finding(
+        "request.accept", Verdict.ERROR, "the kit failed: KeyError", details="the traceback of it"
+    ),
 )
 
 

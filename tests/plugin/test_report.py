@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from importlib.metadata import version
 
+import msgspec
 import pytest
 
-from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Level
 from mockbroker.report.badge import badge_of
 from mockbroker.report.finding import Finding, Verdict
@@ -14,10 +17,21 @@ from mockbroker.report.junit_xml import junit_xml_of
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import KnownFailure, KnownFailures, Standing
 from mockbroker.report.markdown import markdown_of
-from mockbroker.report.report import ClientDescription, Conclusion, build_report
-from mockbroker.report.terminal import plain, render, story, width_of
+from mockbroker.report.report import ClientDescription, Conclusion, RunFacts, build_report
+from mockbroker.report.steps import AnswerChanged, Note
+from mockbroker.report.terminal import finding_lines, plain, render, width_of
+from tests.reports.samples import EXCHANGES, STEPS, as_json
 
+ALL = len(CATALOGUE)
 MUST, SHOULD, PRACTICE = "request.method", "refresh.ahead", "signing.revoked"
+RUN = RunFacts(
+    created="2030-01-01T00:00:00+00:00",
+    duration_seconds=1.5,
+    examples=5,
+    seed=7,
+    only="request.",
+    check_arguments=("acme.py",),
+)
 PASSED, FAILED, ADVICE = Verdict.PASSED, Verdict.FAILED, Verdict.ADVICE
 
 
@@ -83,12 +97,24 @@ def test_a_breach_found_anywhere_counts_against_its_clause_and_the_first_is_told
 
 
 def test_json_has_a_row_for_each_clause_in_order():
-    document = report_on(
-        (MUST, FAILED, "by GET", "a story", ("#1 GET",), "curl"),
-        (SHOULD, ADVICE),
+    report = report_on(
+        (MUST, FAILED, "by GET", STEPS[:1], EXCHANGES[:1], "curl"),
+        (SHOULD, ADVICE, "late", (), (), "", "", None, SHOULD),
+        ("request.url", Verdict.NOT_TESTED, "a GET", (), (), "", "", MUST),
+        run={"run": RUN},
         leeway_seconds=[0.0, 0.0],
-    ).to_json()
-    assert document["schema"] == 1
+    )
+    document = as_json(report)
+    assert document["schema"] == 2
+    assert document["tool"] == {"name": "mockbroker", "version": version("mockbroker")}
+    assert (document["created"], document["duration_seconds"]) == (RUN.created, 1.5)
+    options = {"examples": 5, "seed": 7, "fail_on": "MUST", "only": "request."}
+    assert document["options"] == options
+    assert document["profile"] == {"name": "autograb", "sources": []}
+    assert document["headline"] == [
+        "outage: request.method (MUST): by GET",
+        "outage: refresh.ahead (SHOULD): late",
+    ]
     assert document["conforms"] is False
     assert document["client"] == {
         "name": "acme",
@@ -96,22 +122,36 @@ def test_json_has_a_row_for_each_clause_in_order():
         "target": "acme.py",
         "capabilities": ["get_token"],
     }
-    assert document["summary"]["MUST"]["failed"] == 1
-    assert document["summary"]["SHOULD"]["advice"] == 1
+    assert document["summary"]["by_level"]["MUST"]["failed"] == 1
+    assert document["summary"]["by_level"]["SHOULD"]["advice"] == 1
+    assert document["summary"]["by_impact"]["outage"]["failed"] == 1
+    assert document["summary"]["by_impact"]["security"]["failed"] == 0
     assert document["measured"] == {"leeway_seconds": [0.0, 0.0]}
     assert [row["id"] for row in document["clauses"]] == [clause.id for clause in CATALOGUE]
     rows = {row["id"]: row for row in document["clauses"]}
     assert rows[MUST] == {
         "id": MUST,
         "level": "MUST",
-        "title": "asks for a token by POST",
+        "impact": "outage",
+        "title": "requests a token by POST",
         "sources": ["AutoGrab developer pages, “OAuth Authentication”", "RFC 6749, 3.2"],
         "verdict": "failed",
         "reason": "by GET",
-        "example": "a story",
-        "exchanges": ["#1 GET"],
-        "curl": "curl",
+        "why": clause_named(MUST).why,
+        "fix": clause_named(MUST).fix,
+        "blocked_by": None,
+        "steps": [{"step": "broker-started", "expires_in": 60.0}],
+        "exchanges": json.loads(msgspec.json.encode(EXCHANGES[:1])),
+        "reproduce": "curl",
+        "url": None,
+        "details": "",
+        "known": None,
     }
+    assert rows[SHOULD]["reproduce"] == (
+        "mockbroker check acme.py --only refresh.ahead --examples 5 --seed 7"
+    )
+    assert (rows["request.url"]["blocked_by"], rows["request.url"]["reason"]) == (MUST, "a GET")
+    assert rows["request.url"]["reproduce"] is None
     assert rows["basic.utf8"]["reason"] == "not selected in this run"
     assert rows["lifecycle"]["verdict"] == "not-tested"
 
@@ -123,7 +163,10 @@ def test_what_an_audit_never_reached_is_told_and_does_not_fail_it():
     assert report.is_partial
     shown = told(report, 80)
     assert "  ? NOT TESTED: never reached: no token request was seen (1)" in shown
-    assert "  ✓ no violation seen; 55 clauses not exercised: 1 passed, 55 not-tested" in shown
+    assert (
+        f"  ✓ no violation seen; {ALL - 1} clauses not exercised: 1 passed, {ALL - 1} not-tested"
+        in shown
+    )
 
 
 LONG = "the token was asked for by GET, " * 9
@@ -140,22 +183,24 @@ def test_the_table_fits_the_terminal(width):
     assert sum("✓" in text for text in table) == len(CATALOGUE) - 1
 
 
-def test_the_story_says_all_that_is_needed():
-    finding = Finding(MUST, FAILED, "by GET", "  step 1\n  step 2", ("#1 GET", "#2 GET"), "curl -X")
-    lines = list(story(finding))
+def test_a_finding_is_printed_with_all_that_is_needed():
+    finding = Finding(MUST, FAILED, "by GET", STEPS[:2], EXCHANGES, details="panic")
+    lines = list(finding_lines(finding, reproduce="mockbroker check"))
     assert (lines[0].text, lines[0].style) == (
-        "✗ request.method (MUST): a client asks for a token by POST",
+        "✗ request.method (MUST): a client requests a token by POST",
         "red",
     )
     assert [line.text.split()[:2] for line in lines[1:]] == [
         ["found", "by"],
         ["source", "AutoGrab"],
-        ["story", "step"],
-        ["step", "2"],
+        ["steps", "the"],
+        ["get_token", "→"],
+        ["details", "panic"],
         ["traffic", "#1"],
+        ["✗", "request.accept:"],
         ["#2", "GET"],
-        ["try", "curl"],
-        ["mend", "Send"],
+        ["repeat", "mockbroker"],
+        ["fix", "Send"],
     ]
 
 
@@ -173,13 +218,18 @@ def test_the_end_says_what_to_do_next():
     )
     assert "because of request.method" in end((SHOULD, PASSED), (MUST, Verdict.NOT_TESTED, "x"))
     assert "because of request.method\n" in end(
-        (MUST, FAILED), ("request.url", Verdict.NOT_TESTED, "blocked by request.method: a GET")
+        (MUST, FAILED), ("request.url", Verdict.NOT_TESTED, "a GET", (), (), "", "", MUST)
     )
     assert "NOTHING WAS TESTED" in end((MUST, Verdict.NOT_TESTED, "x"))
-    assert "CONFORMS at level SHOULD: 56 passed" in end(*whole(), fail_on=Level.SHOULD)
+    assert f"CONFORMS at level SHOULD: {ALL} passed" in end(*whole(), fail_on=Level.SHOULD)
     partial = " ".join(end((MUST, PASSED), (SHOULD, PASSED)).split())
-    assert "NOTHING FAILED at level MUST: 2 passed, 54 not-tested 2 clauses passed of 2" in partial
-    assert "54 not selected: a partial run does not say whether the client conforms" in partial
+    assert (
+        f"NOTHING FAILED at level MUST: 2 passed, {ALL - 2} not-tested 2 clauses passed of 2"
+        in partial
+    )
+    assert (
+        f"{ALL - 2} not selected: a partial run does not say whether the client conforms" in partial
+    )
     assert "CONFORMS" not in partial
 
 
@@ -218,7 +268,7 @@ def test_a_run_that_was_out_of_time_is_partial_and_does_not_blame_the_client():
     report = report_on(*whole(unjudged), run={"out_of_time": True})
     assert (report.conclusion, report.exit_status) == (Conclusion.OUT_OF_TIME, 2)
     assert (report.is_partial, report.conforms) == (True, False)
-    assert "  ? OUT OF TIME, a partial report: 55 passed, 1 not-tested" in told(report)
+    assert f"  ? OUT OF TIME, a partial report: {ALL - 1} passed, 1 not-tested" in told(report)
     assert report.conclusion.value in markdown_of(report)
     assert 'name="run: out of time"' in junit_xml_of(report)
     assert ">out of time<" in badge_of(report)
@@ -240,7 +290,7 @@ def test_an_interrupted_run_conforms_to_nothing():
         selected=[MUST, SHOULD],
     )
     assert report.exit_status == 2
-    document = report.to_json()
+    document = as_json(report)
     assert (document["conforms"], document["interrupted"], document["partial"]) == (
         False,
         True,
@@ -249,7 +299,7 @@ def test_an_interrupted_run_conforms_to_nothing():
     shown = "\n".join(line.text for line in render(report, 100))
     assert "INTERRUPTED, a partial report: 1 passed" in shown
     assert "not reached: the run was interrupted (1)" in shown
-    assert "1 clause passed of 2 selected; 54 not selected; 1 not reached" in shown
+    assert f"1 clause passed of 2 selected; {ALL - 2} not selected; 1 not reached" in shown
 
 
 ERROR = Verdict.ERROR
@@ -280,7 +330,7 @@ def test_an_error_outweighs_a_breach_of_the_same_clause_and_is_never_known():
     known = KnownFailures("known.toml", entries={MUST: entry})
     findings = [
         (MUST, FAILED, "by GET"),
-        (MUST, ERROR, "KeyError", "a traceback"),
+        (MUST, ERROR, "KeyError", (), (), "", "a traceback"),
         (SHOULD, PASSED),
     ]
     report = report_on(*findings, run={"known": known})
@@ -291,7 +341,7 @@ def test_an_error_outweighs_a_breach_of_the_same_clause_and_is_never_known():
 
 
 def test_errors_of_the_kit_are_told_once_with_their_clauses_and_the_traceback():
-    error = ("the kit failed: KeyError: x", "Traceback\n  line 1")
+    error = ("the kit failed: KeyError: x", (), (), "", "Traceback\n  line 1")
     findings = [(MUST, ERROR, *error), (SHOULD, ERROR, *error), (PRACTICE, PASSED)]
     run = {"errors": [KitError("the kit failed: at the end", "Traceback\n  line 2")]}
     shown = told(report_on(*findings, run=run))
@@ -311,11 +361,15 @@ def test_texts_of_a_finding_are_fit_for_any_output():
         __repr__ = __hash__ = __str__
 
     hostile = "a\x1b[2J\x9b\u202e\u2028\ud800\x00 ::error::x\n  ::Debug::y ##vso[task] ##[e] b"
-    finding = Finding(MUST, FAILED, Odd(hostile), hostile, (hostile,), hostile)
-    for text in (finding.reason, finding.example, finding.exchanges[0], finding.curl):
+    steps = (Note(text=hostile), AnswerChanged(members={hostile: [hostile]}))
+    exchange = msgspec.structs.replace(EXCHANGES[0], target=hostile, headers=((hostile, hostile),))
+    finding = Finding(MUST, FAILED, Odd(hostile), steps, (exchange,), hostile, hostile)
+    shown = finding.exchanges[0]
+    texts = [finding.reason, finding.command, finding.details, shown.target, *shown.headers[0]]
+    for text in (*texts, finding.steps[0].text, *finding.steps[1].members):
         assert type(text) is str
         assert all(part.isprintable() for part in text.split("\n"))
         assert not re.search(r"(?m)^\s*::|::error|##\w*\[", text)
         assert text.startswith(r"a\x1b[2J\x9b\u202e\u2028\ud800\x00 ")
-    assert Finding.from_json(finding.to_json()) == finding
+    assert msgspec.json.decode(msgspec.json.encode(finding), type=Finding) == finding
     assert plain("in C++ std::vector and [::1]", "utf-8") == "in C++ std::vector and [::1]"

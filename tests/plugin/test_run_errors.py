@@ -66,7 +66,7 @@ def test_an_error_of_the_kit_is_a_verdict_of_its_own_and_the_run_goes_on(
     assert (report["conforms"], report["conclusion"]) == (False, "the kit failed")
     row_of_error = row(report, "request.method")
     assert row_of_error["reason"] == "the kit failed: Odd: <secret>"
-    assert "in share\n" in row_of_error["example"]
+    assert "in share\n" in row_of_error["details"]
     assert "THE KIT FAILED" in result.stdout.str()
 
 

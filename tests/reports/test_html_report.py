@@ -12,25 +12,22 @@ from html.parser import HTMLParser
 import pytest
 
 from mockbroker.contract.catalogue import CATALOGUE
-from mockbroker.report.exchange_texts import Message, TokenUse, message_in, timeline_of
+from mockbroker.model.exchange_text import exchange_text
+from mockbroker.report.document import document_of, json_text, read_document
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.html_page import html_of
 from mockbroker.report.report import ClientDescription, build_report
+from mockbroker.report.steps import Note
+from tests.reports.samples import EXCHANGES, STEPS
+
+HONOURS = [clause.id for clause in CATALOGUE].index("refresh.honours-expires-in")
 
 HOSTILE = "<script>alert(1)</script> & \"quoted\" 'too' \x1b ]]>"
-STORY = """\
-  the broker issues tokens with expires_in=60
-  get_token → token #1 (fetched), valid
-  +61 s
-  GET /x9/v2/vehicle/1?region=uk → token #1, expired"""
-ASKED = "#1 POST /x9/auth-broker/request-token Authorization: Basic <masked> → 200 token #1"
-EXCHANGES = (
-    f"{ASKED}, expires_in=60\n    ✗ request.accept: rules out JSON",
-    "#2 GET /x9/v2/vehicle/1?region=uk Authorization: Bearer <token #1, expired> → 401",
-)
 FOUND = (
-    Finding("refresh.honours-expires-in", Verdict.FAILED, HOSTILE, STORY, EXCHANGES, "curl 'x'"),
-    Finding("request.accept", Verdict.ADVICE, "rules out JSON", HOSTILE, (HOSTILE,)),
+    Finding("refresh.honours-expires-in", Verdict.FAILED, HOSTILE, STEPS, EXCHANGES, "curl 'x'"),
+    Finding("request.accept", Verdict.ADVICE, "rules out JSON", (Note(text=HOSTILE),)),
+    Finding("request.url", Verdict.HANG, "hung", details=HOSTILE),
+    Finding("request.method", Verdict.NOT_TESTED, "a GET", blocked_by="request.url"),
     Finding("basic.scheme", Verdict.PASSED),
 )
 
@@ -39,7 +36,7 @@ def report(*findings: Finding, name: str = "acme"):
     client = ClientDescription(target=f"{name}.py", name=name, version="1.2")
     facts = {"leeway_seconds": [30.0, 30.0], "timeout_seconds": 0.2, "leeway_kind": "fixed"}
     built = build_report(findings, profile="autograb", client=client, measured=facts)
-    return json.loads(json.dumps(built.to_json()))
+    return document_of(built)
 
 
 VOID = frozenset({"meta", "link", "br", "img", "hr"})
@@ -100,36 +97,18 @@ def test_what_was_found_is_shown_as_text_whatever_it_is():
     assert "✗ does not conform" in page.text
     assert "✗ failed" in page.text
     assert "leeway30 s" in page.text.replace("\n", "")
-    for exchange in EXCHANGES:
-        assert exchange in page.text
+    for record in EXCHANGES:
+        assert exchange_text(record) in page.text
+    assert "blocked by request.url: a GET" in page.text
 
 
-def test_an_exchange_is_read_again():
-    first, second = (message_in(text) for text in EXCHANGES)
-    assert first == Message(
-        number="1",
-        is_api_call=False,
-        asked="POST /auth-broker/request-token",
-        answered="200 token #1, expires_in=60",
-        notes=("✗ request.accept: rules out JSON",),
-    )
-    assert second is not None
-    assert second.is_api_call
-    assert second.is_refused
-    assert second.asked == "GET /v2/vehicle/1?region=uk with <token #1, expired>"
-    observed = message_in("+1.20 s  #7 POST /request-token → 200 token #1, expires_in=60")
-    assert observed is not None
-    assert observed.at == "+1.20 s"
-    assert message_in("the connection was reset") is None
-    assert message_in("") is None
-
-
-def test_a_story_is_read_as_the_lives_of_its_tokens():
-    timeline = timeline_of(STORY.splitlines())
-    (life,) = timeline.lives
-    assert (timeline.ends_at, life.issued_at, life.expires_in) == (61.0, 0.0, 60.0)
-    assert life.uses == (TokenUse(0.0, "valid"), TokenUse(61.0, "expired"))
-    assert [use.is_late for use in life.uses] == [False, True]
+def test_the_lives_of_tokens_are_drawn_from_the_steps():
+    page = Page(html_of([report(FOUND[0])]))
+    assert page.tags.count("rect") == 1
+    assert page.tags.count("circle") == 1
+    assert "token #1: 60 s" in page.text
+    assert "used, valid" in page.text
+    assert "used, expired" in page.text
 
 
 def compare(folder, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -147,7 +126,7 @@ def compare(folder, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_reports_are_compared_in_the_terminal_and_on_a_page(tmp_path):
     for name, findings in (("a", FOUND), ("b", FOUND[-1:])):
-        (tmp_path / f"{name}.json").write_text(json.dumps(report(*findings, name=name)))
+        (tmp_path / f"{name}.json").write_text(json_text(report(*findings, name=name)))
     done = compare(tmp_path, "a.json", "b.json", "--html", "all.html")
     assert done.returncode == 0, done.stderr
     assert "1  a 1.2: does not conform" in done.stdout
@@ -160,19 +139,73 @@ def test_reports_are_compared_in_the_terminal_and_on_a_page(tmp_path):
     ("text", "message"),
     [
         (None, "cannot read x.json: No such file or directory"),
-        ("no JSON", "x.json is no JSON"),
-        ("[]", "x.json is no report by schema 1"),
-        ('{"schema": 2}', "x.json is no report by schema 1"),
-        ('{"schema": 1}', "x.json is no whole report: profile is not as it should be"),
+        ("{", "x.json is not valid JSON"),
+        ("[]", "x.json is not a report by schema 2"),
+        ('{"schema": 1}', "x.json is not a report by schema 2"),
+        ('{"schema": 2}', "x.json: tool is missing"),
     ],
 )
-def test_what_is_no_report_is_told_in_a_sentence(tmp_path, text, message):
+def test_a_file_that_is_not_a_report_is_rejected_in_a_sentence(tmp_path, text, message):
     if text is not None:
         (tmp_path / "x.json").write_text(text)
     done = compare(tmp_path, "x.json")
     assert done.returncode == 4
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def change(document, path, value):
+    *parents, last = path
+    for name in parents:
+        document = document[name]
+    if value is None:
+        del document[last]
+    else:
+        document[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["client", "name"], 5, "x.json: client.name: expected a string, got 5"),
+        (["client", "nam"], "x", "x.json: client: unknown key 'nam'; did you mean 'name'?"),
+        (["clauses", 1, "verdict"], "pased", "got 'pased'; did you mean 'passed'?"),
+        (["clauses", 2], None, "x.json has other clauses than a.json"),
+        (
+            ["clauses", HONOURS, "steps", 0, "step"],
+            "broker-start",
+            (
+                f"clauses[{HONOURS}].steps[0]: unknown step 'broker-start'; "
+                "did you mean 'broker-started'?"
+            ),
+        ),
+        (
+            ["clauses", HONOURS, "steps", 1, "outcome", "token"],
+            "1",
+            f"clauses[{HONOURS}].steps[1].outcome.token: expected an integer, got '1'",
+        ),
+        (
+            ["clauses", HONOURS, "exchanges", 0, "number"],
+            None,
+            f"clauses[{HONOURS}].exchanges[0]: number is missing",
+        ),
+    ],
+)
+def test_a_mistake_in_a_report_is_named_with_its_place(tmp_path, path, value, message):
+    (tmp_path / "a.json").write_text(json_text(report(*FOUND)))
+    document = json.loads(json_text(report(*FOUND)))
+    change(document, path, value)
+    (tmp_path / "x.json").write_text(json.dumps(document))
+    done = compare(tmp_path, "a.json", "x.json")
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_report_that_was_read_is_the_one_that_was_written(tmp_path):
+    document = report(*FOUND)
+    (tmp_path / "a.json").write_text(json_text(document), encoding="utf-8")
+    assert read_document(tmp_path / "a.json") == document
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
@@ -196,19 +229,3 @@ def test_a_browser_opens_a_page_of_twelve_clients(tmp_path):
     )
     assert done.stdout.count("<thead>") == 1
     assert done.stdout.count(">does not conform<") == 12
-
-
-QUOTES_STEPS = """\
-  the broker issues tokens with expires_in=60
-  get_token → raised Error: expires_in=... +1e999 s → token #1 (fetched), valid
-  get_token → raised Error: +... s
-  +1e999 s
-  +61 s"""
-
-
-def test_what_a_client_says_is_never_read_as_a_step():
-    timeline = timeline_of(QUOTES_STEPS.splitlines())
-    assert timeline.lives == ()
-    assert timeline.ends_at == 61
-    found = Finding("refresh.ahead", Verdict.ADVICE, "x", QUOTES_STEPS)
-    assert "expires_in=..." in html_of([report(found)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,7 @@ from mockbroker.contract.hints import hint_for_api_call, hint_for_token_request
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.profile import AUTOGRAB, RFC6749, Profile
+from mockbroker.model.token_request import TokenRequest
 
 ID, SECRET = "client-1", "ss?>~>>cret/%"
 KNOWN = Credentials(ID, SECRET)
@@ -56,8 +57,10 @@ def raw(
 
 def hint(request: bytes, profile: Profile = AUTOGRAB) -> str:
     expectation = TokenExpectation(profile, profile.token_path, EXPECTATION.credentials)
-    return hint_for_token_request(parsed(request), expectation)
+    return hint_for_token_request(TokenRequest.of(parsed(request)), expectation)
 
+
+POST = Profile(name="post", client_authentication=("post",))
 
 MISTAKES = {
     "id ends in a line feed": (
@@ -77,8 +80,11 @@ MISTAKES = {
     "encoded twice": (raw("Basic " + b64(b64(f"{ID}:{SECRET}"))), "encoded twice"),
     "not encoded": (raw(f"Basic {ID}:{SECRET}"), "not encoded"),
     "swapped": (raw("Basic " + b64(f"{SECRET}:{ID}")), "swapped"),
-    "another client's secret": (raw("Basic " + b64(f"{ID}:another-s3cret")), "of another client"),
-    "wrong secret": (raw("Basic " + b64(f"{ID}:nothing-like-it")), "its secret is another one"),
+    "another client's secret": (
+        raw("Basic " + b64(f"{ID}:another-s3cret")),
+        "belongs to another client",
+    ),
+    "wrong secret": (raw("Basic " + b64(f"{ID}:nothing-like-it")), "with another secret"),
     "stripped secret": (raw("Basic " + b64("client-4:padded-s3cret")), "was it stripped?"),
     "empty secret": (raw("Basic " + b64(f"{ID}:")), "the secret is empty"),
     "unknown client": (raw("Basic " + b64("nobody:nothing")), "no client with that client_id"),
@@ -88,8 +94,8 @@ MISTAKES = {
     "percent-encoded": (raw("Basic " + b64(f"{ID}:{quote_plus(SECRET)}")), "percent-encoded"),
     "Latin-1": (raw("Basic " + b64("client-3:pässwörd".encode("latin-1"))), "Latin-1"),
     "scheme missing": (raw(b64(f"{ID}:{SECRET}")), "the scheme is missing"),
-    "Bearer": (raw("Bearer " + b64(f"{ID}:{SECRET}")), "Bearer is for calls of the API"),
-    "ApiKey": (raw("ApiKey 1234"), "ApiKey is how API keys are sent"),
+    "Bearer": (raw("Bearer " + b64(f"{ID}:{SECRET}")), "Bearer is for API calls"),
+    "ApiKey": (raw("ApiKey 1234"), "ApiKey is for API keys"),
     "another scheme": (raw("Digest abc"), "the scheme is 'Digest'"),
     "no header": (raw(None), "no Authorization header was sent"),
     "in the body": (
@@ -104,17 +110,17 @@ MISTAKES = {
     "JSON with a form header": (raw(body=b'{"grant_type": "client_credentials"}'), "says form"),
     "JSON": (
         raw(content_type="application/json", body=b'{"grant_type": "client_credentials"}'),
-        "the body is JSON; the token is asked for by a form",
+        "the body is JSON; send a form",
     ),
     "form with a JSON header": (raw(content_type="application/json"), "says JSON"),
-    "no content type": (raw(content_type=None), f"say Content-Type: {FORM}"),
+    "no content type": (raw(content_type=None), f"send Content-Type: {FORM}"),
     "grant in the query": (
         raw(body=b"", line="POST /request-token?grant_type=client_credentials HTTP/1.1"),
         "grant_type is in the query",
     ),
-    "literal braces": (raw(body=b"{ grant_type: client_credentials }"), "to the letter"),
+    "literal braces": (raw(body=b"{ grant_type: client_credentials }"), "literally"),
     "no grant": (raw(body=b"scope=read"), "the body must be grant_type"),
-    "GET": (raw(line="GET /request-token HTTP/1.1"), "GET does not ask for a token"),
+    "GET": (raw(line="GET /request-token HTTP/1.1"), "use POST to request a token, not GET"),
 }
 
 
@@ -133,8 +139,45 @@ def test_raw_credentials_where_form_encoding_is_wanted():
 
 
 def test_header_where_the_body_is_wanted():
-    post = Profile(name="post", client_authentication="post")
-    assert "go into the body" in hint(raw(None), post)
+    assert "send client_id and client_secret in the body" in hint(raw(None), POST)
+    assert "client_secret_post" in hint(raw(), POST)
+
+
+def posted(**parameters: str) -> bytes:
+    fields = {"grant_type": "client_credentials", **parameters}
+    return raw(None, body=urlencode(fields).encode())
+
+
+POSTED = {
+    "in the URL": (
+        raw(None, line="POST /request-token?client_secret=x HTTP/1.1"),
+        "the credentials are in the URL",
+    ),
+    "no id": (posted(client_secret=SECRET), "no client_id beside"),
+    "unknown client": (posted(client_id="x", client_secret=SECRET), "no client with that"),
+    "empty secret": (posted(client_id=ID, client_secret=""), "the secret is empty"),
+    "another client's secret": (
+        posted(client_id=ID, client_secret="another-s3cret"),
+        "belongs to another client",
+    ),
+    "white space": (posted(client_id=ID, client_secret=f" {SECRET}"), "white space around"),
+    "quotes": (posted(client_id=ID, client_secret=f'"{SECRET}"'), "quotes around"),
+    "wrong secret": (posted(client_id=ID, client_secret="nothing-like-it"), "with another secret"),
+    "twice": (
+        raw(body=posted(client_id=ID, client_secret=SECRET).partition(b"\r\n\r\n")[2]),
+        "the credentials are sent twice",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", POSTED)
+def test_mistake_in_the_body_is_named(mistake):
+    request, words = POSTED[mistake]
+    assert words in hint(request, POST)
+
+
+def test_right_credentials_in_the_body_need_no_hint():
+    assert hint(posted(client_id=ID, client_secret=SECRET), POST) == ""
 
 
 @given(st.sampled_from(sorted(MISTAKES)))
@@ -153,11 +196,11 @@ CALLS = {
     "no known scheme": ([("Authorization", "nonsense")], "names no scheme"),
     "lower case": ([("Authorization", f"bearer {TOKEN}")], "was token_type copied?"),
     "Basic": ([("Authorization", RIGHT)], "Basic is for the token endpoint"),
-    "ApiKey": ([("Authorization", f"ApiKey {TOKEN}")], "ApiKey is how API keys"),
+    "ApiKey": ([("Authorization", f"ApiKey {TOKEN}")], "ApiKey is for API keys"),
     "another scheme": ([("Authorization", f"MAC {TOKEN}")], "it should be Bearer"),
     "None": ([("Authorization", "Bearer None")], "access_token was not found"),
     "undefined": ([("Authorization", "Bearer undefined")], "access_token was not found"),
-    "twice": ([("Authorization", f"Bearer Bearer {TOKEN}")], "there twice"),
+    "twice": ([("Authorization", f"Bearer Bearer {TOKEN}")], "occurs twice"),
     "whole answer": ([("Authorization", 'Bearer {"access_token": "x"}')], "the whole answer"),
     "quoted": ([("Authorization", f'Bearer "{TOKEN}"')], "quotes or white space"),
     "Base64": ([("Authorization", "Bearer " + b64(TOKEN))], "encoded in Base64"),

@@ -9,25 +9,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mockbroker.contract.authentication import recognise
 from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
 from mockbroker.contract.hints import hint_for_api_call, hint_for_token_request
-from mockbroker.contract.judges import judge_api_call, judge_token_request, judge_trace, recognise
+from mockbroker.contract.judging import judge_api_call, judge_token_request, judge_trace
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.exchange import Endpoint, Exchange, Trace, Use
-from mockbroker.model.masking import curl, describe, mask
+from mockbroker.model.exchange_text import curl, describe
+from mockbroker.model.masking import mask
 from mockbroker.model.messages import Headers, Request, Response
 from mockbroker.model.profile import AUTOGRAB, RFC6749, Profile
+from mockbroker.model.token_request import TokenRequest
 from tests.spec.test_hints import FORM, GRANT, ID, KNOWN, RIGHT, SECRET, TOKEN, b64, parsed, raw
 
 PATH = AUTOGRAB.token_path
 LINE = f"POST {PATH} HTTP/1.1"
-POST = Profile(name="post", client_authentication="post")
+POST = Profile(name="post", client_authentication=("post",))
+EITHER = Profile(name="either", client_authentication=("basic", "post"))
 
 
 def broken(request: Request, profile: Profile = AUTOGRAB, scope: str = "", *known: Credentials):
     expectation = TokenExpectation(profile, PATH, known or (KNOWN,), scope)
-    return {breach.clause_id for breach in judge_token_request(request, expectation)}
+    breaches = judge_token_request(TokenRequest.of(request), expectation)
+    return {breach.clause_id for breach in breaches}
 
 
 def with_accept(accept: str) -> Request:
@@ -137,11 +142,43 @@ def test_form_encoded_credentials_where_the_profile_wants_them():
     assert broken(parsed(raw()), RFC6749) == {"basic.credentials"}
 
 
-def test_credentials_in_the_body_where_the_profile_wants_them():
-    body = GRANT + f"&client_id={ID}&client_secret={quote_plus(SECRET)}".encode()
-    assert broken(parsed(raw(None, body=body)), POST) == set()
-    assert broken(parsed(raw(body=body)), POST) == {"basic.scheme"}
-    assert broken(parsed(raw(None)), POST) == {"basic.credentials"}
+BODY = GRANT + f"&client_id={ID}&client_secret={quote_plus(SECRET)}".encode()
+IN_URL = f"POST {PATH}?client_id={ID}&client_secret=x HTTP/1.1"
+POSTED = {
+    "right": (raw(None, body=BODY), set()),
+    "nothing": (raw(None), {"post.credentials"}),
+    "the id alone": (raw(None, body=GRANT + b"&client_id=client-1"), {"post.credentials"}),
+    "another secret": (raw(None, body=BODY + b"x"), {"post.credentials"}),
+    "the secret twice": (raw(None, body=BODY + b"&client_secret=x"), {"post.credentials"}),
+    "in the header instead": (raw(), {"post.credentials"}),
+    "in the URL instead": (raw(None, line=IN_URL), {"post.credentials"}),
+    "in the header as well": (raw(body=BODY), {"post.only"}),
+    "in the URL as well": (raw(None, body=BODY, line=IN_URL), {"post.only"}),
+}
+
+
+@pytest.mark.parametrize("defect", POSTED)
+def test_credentials_in_the_body_where_the_profile_takes_them(defect):
+    request, expected = POSTED[defect]
+    assert broken(parsed(request), POST) == expected
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (raw(), set()),
+        (raw(None, body=BODY), set()),
+        (raw(body=BODY), {"basic.only"}),
+        (raw(None), {"basic.scheme"}),
+        (raw(None, body=BODY + b"x"), {"post.credentials"}),
+        (raw("Basic " + b64(f"{ID}:other")), {"basic.credentials"}),
+    ],
+)
+def test_a_profile_may_take_either_method_and_one_at_a_time(request_, expected):
+    assert broken(parsed(request_), EITHER) == expected
+    reverse = dataclasses.replace(EITHER, client_authentication=("post", "basic"))
+    moved = {"basic.scheme": "post.credentials", "basic.only": "post.only"}
+    assert broken(parsed(request_), reverse) == {moved.get(name, name) for name in expected}
 
 
 @pytest.mark.parametrize(
@@ -149,11 +186,12 @@ def test_credentials_in_the_body_where_the_profile_wants_them():
 )
 def test_client_is_recognised_however_badly_it_says_so(request_):
     expectation = TokenExpectation(AUTOGRAB, PATH, (Credentials("other", "x"), KNOWN))
-    assert recognise(parsed(request_), expectation) == KNOWN
+    assert recognise(TokenRequest.of(parsed(request_)), expectation) == KNOWN
 
 
 def test_nobody_is_recognised_in_nothing():
-    assert recognise(parsed(raw(None)), TokenExpectation(AUTOGRAB, PATH, (KNOWN,))) is None
+    expected = TokenExpectation(AUTOGRAB, PATH, (KNOWN,))
+    assert recognise(TokenRequest.of(parsed(raw(None))), expected) is None
 
 
 def call(*values: str, target: str = "/v2/vehicle/1", body: bytes = b"") -> Request:
@@ -355,13 +393,14 @@ anything = st.builds(
 )
 
 
-@given(anything)
-def test_nothing_that_comes_over_the_wire_upsets_a_judge(request):
-    expectation = TokenExpectation(AUTOGRAB, PATH, (KNOWN,))
+@given(anything, st.sampled_from([AUTOGRAB, RFC6749, POST, EITHER]))
+def test_nothing_that_comes_over_the_wire_upsets_a_judge(request, profile):
+    expectation = TokenExpectation(profile, PATH, (KNOWN,))
     api = ApiExpectation({TOKEN}, (KNOWN,))
-    breaches = judge_token_request(request, expectation) + judge_api_call(request, api)
+    parts = TokenRequest.of(request)
+    breaches = judge_token_request(parts, expectation) + judge_api_call(request, api)
     assert all(breach.clause_id and breach.expected for breach in breaches)
-    said = hint_for_token_request(request, expectation) + hint_for_api_call(request, api)
+    said = hint_for_token_request(parts, expectation) + hint_for_api_call(request, api)
     seen = exchange(1, Endpoint.TOKEN, 0, request)
     shown = said + describe(seen) + curl(request, str)
     assert SECRET not in mask(shown, (KNOWN,), {TOKEN})

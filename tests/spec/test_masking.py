@@ -7,10 +7,13 @@ import base64
 import pytest
 
 from mockbroker import Credentials
-from mockbroker.contract.judges import TokenExpectation, judge_token_request
-from mockbroker.model.masking import curl, mask, secret_forms
+from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.contract.judging import judge_token_request
+from mockbroker.model.exchange_text import curl
+from mockbroker.model.masking import mask, secret_forms
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.profile import AUTOGRAB
+from mockbroker.model.token_request import TokenRequest
 
 
 @pytest.mark.parametrize("secret", ["", "a", "abc"])
@@ -81,7 +84,7 @@ def test_no_judge_cuts_a_name_in_two(length):
     body = f"grant_type=client_credentials&{secret}=1".encode()
     request = Request("POST", "/t", Headers.of([("Accept", secret)]), body)
     expectation = TokenExpectation(AUTOGRAB, "/t", (Credentials("shop", secret),))
-    shown = "".join(b.in_words for b in judge_token_request(request, expectation))
+    shown = "".join(b.in_words for b in judge_token_request(TokenRequest.of(request), expectation))
     assert "777" not in mask(shown, expectation.credentials)
 
 
@@ -98,5 +101,5 @@ def test_no_judge_cuts_a_name_in_two(length):
 def test_a_scheme_is_told_only_if_it_looks_like_one(scheme, shown):
     request = Request("POST", "/t", Headers.of([("Authorization", f"{scheme} x")]))
     expectation = TokenExpectation(AUTOGRAB, "/t", (Credentials("shop", "s3cr:et"),))
-    told = "".join(b.in_words for b in judge_token_request(request, expectation))
+    told = "".join(b.in_words for b in judge_token_request(TokenRequest.of(request), expectation))
     assert (scheme in told + curl(request, str)) == shown

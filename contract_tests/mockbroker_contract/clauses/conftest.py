@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from mockbroker_contract.harness.run import ContractRun
-from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.scenario import Scenario, scenario_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -20,5 +20,5 @@ def _frozen_time(contract: ContractRun) -> Iterator[None]:
 def scenario(request: pytest.FixtureRequest, contract: ContractRun) -> Scenario:
     """The scenario of the clause that the test is marked with."""
     marker = request.node.get_closest_marker("contract_clause")
-    assert marker is not None, "a contract test is marked contract_clause(id)"
-    return Scenario(contract, marker.args[0])
+    assert marker is not None, "a contract test is marked contract_clause(clause)"
+    return scenario_of(contract, marker.args[0])

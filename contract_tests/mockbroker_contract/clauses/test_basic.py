@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker_contract.harness.conventions import authentication_conventions
 from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import (
     ascii_credentials,
     line_wrapping_credentials,
@@ -14,19 +16,19 @@ from mockbroker_contract.harness.strategies import (
 )
 
 
-@pytest.mark.contract_clause("basic.scheme")
+@pytest.mark.contract_clause(clauses.basic.SCHEME)
 def test_scheme(scenario: Scenario) -> None:
     """One Authorization header, scheme Basic, on every token request."""
     scenario.share(Scenario.judge_token_requests)
 
 
-@pytest.mark.contract_clause("basic.base64")
+@pytest.mark.contract_clause(clauses.basic.BASE64)
 def test_base64(scenario: Scenario) -> None:
     """Standard Base64, however long the credentials are and whatever characters they need."""
     telling = [Credentials("id", "?>~" * 30), Credentials("client", "~~~"), Credentials("c", "~")]
     scenario.judge_token_requests(line_wrapping_credentials(), telling)
 
-    def play(length: int, operation: str) -> None:
+    def play(length: int, operation: str) -> Situation:
         with scenario.stage(credentials=Credentials("client", "short")) as stage:
             stage.use_well(operation)
         with scenario.stage(credentials=Credentials("client", "long" * (length // 4))) as stage:
@@ -37,11 +39,12 @@ def test_base64(scenario: Scenario) -> None:
                     f"{stage.masked(outcome.error)}",
                     "it to be sent, as a short one is",
                 )
+            return Situation.met_if(stage.trace.token_requests)
 
     scenario.for_each([200], play)
 
 
-@pytest.mark.contract_clause("basic.credentials")
+@pytest.mark.contract_clause(clauses.basic.CREDENTIALS)
 def test_credentials(scenario: Scenario) -> None:
     """Every pair of printable ASCII credentials arrives as it was configured."""
     scenario.run.needs_returning_client()
@@ -56,7 +59,7 @@ def test_credentials(scenario: Scenario) -> None:
     )
 
 
-@pytest.mark.contract_clause("basic.utf8")
+@pytest.mark.contract_clause(clauses.basic.UTF8)
 def test_utf8(scenario: Scenario) -> None:
     """Credentials beyond ASCII are encoded as UTF-8."""
     telling = [Credentials("client", "pässword"), Credentials("client", "密码-s3cret")]
@@ -65,7 +68,7 @@ def test_utf8(scenario: Scenario) -> None:
     )
 
 
-@pytest.mark.contract_clause("basic.only")
+@pytest.mark.contract_clause(clauses.basic.ONLY)
 def test_only(scenario: Scenario) -> None:
     """The credentials are in the Authorization header and nowhere else."""
     scenario.share(Scenario.judge_token_requests)

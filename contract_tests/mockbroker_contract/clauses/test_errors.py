@@ -12,18 +12,22 @@ import pytest
 
 from mockbroker.broker.clock import real_seconds
 from mockbroker.broker.faults import Fault
+from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.exchange import Exchange
+from mockbroker.report.steps import ConnectionsRefused, FaultsCleared, TimeoutConfigured
 from mockbroker_contract.drivers.driver import GET_TOKEN
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.endings import ClientHung
 from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.recorder import fault_step
 from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.timeline import token_request_gaps
 
 _CREDENTIALS = Credentials("errors-client", "errors-s3cret")
-_HONOURS = "refresh.honours-expires-in"
+_HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
 _FOR_EVER = 1000
 _MOST_ATTEMPTS = 5
 _TOLD_TIMEOUT = 0.2
@@ -61,12 +65,12 @@ def _failing(scenario: Scenario, fault: Fault, **options: Any) -> Stage:
 
 def _fail(stage: Stage, fault: Fault) -> None:
     stage.broker.script(fault.times(_FOR_EVER))
-    stage.tell(f"the token endpoint plays: {fault.describe()}")
+    stage.record(fault_step(fault))
 
 
 def _must_raise(stage: Stage, outcome: Outcome, what: str) -> None:
     if not stage.trace.token_requests:
-        raise NotTested("blocked: the client never asked the broker for a token")
+        raise NotTested("the client never asked the broker for a token")
     _must_not_go_on(stage, outcome, what)
 
 
@@ -79,7 +83,7 @@ def _must_not_go_on(stage: Stage, outcome: Outcome, what: str) -> None:
         stage.breach(f"{what}, and the client {went_on}", "an error", outcome.exchanges)
 
 
-@pytest.mark.contract_clause("errors.invalid-client")
+@pytest.mark.contract_clause(clauses.errors.INVALID_CLIENT)
 def test_invalid_client(scenario: Scenario) -> None:
     """A 401 of the token endpoint is told to the caller."""
     refusal = _refusal(401, "invalid_client")
@@ -89,7 +93,7 @@ def test_invalid_client(scenario: Scenario) -> None:
 def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) -> None:
     """Refuse a token to a new client, and to one whose token has expired; both must raise."""
 
-    def play(case: tuple[Fault, bool], operation: str) -> None:
+    def play(case: tuple[Fault, bool], operation: str) -> Situation:
         fault, has_token = case
         with scenario.stage(
             credentials=_CREDENTIALS,
@@ -103,16 +107,18 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
             stage.make()
             outcome = stage.use(operation)
             if has_token and not outcome.token_requests:
-                raise NotTested(f"blocked by {_HONOURS}: the client never asked again")
+                raise NotTested("the client never asked again", blocked_by=_HONOURS)
             if outcome.is_late:
                 scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
             _must_raise(stage, outcome, f"the token endpoint answered with {fault.describe()}")
+            return Situation.MET
 
     cases = [(fault, False) for fault in faults]
     scenario.for_each([*cases, (at_expiry, True)] if scenario.run.time.is_virtual else cases, play)
+    scenario.needs_control()
 
 
-@pytest.mark.contract_clause("errors.bad-request")
+@pytest.mark.contract_clause(clauses.errors.BAD_REQUEST)
 def test_bad_request(scenario: Scenario) -> None:
     """A 400 is told to the caller, whatever its error code, and even if it is no JSON."""
     refusals = [_refusal(400, code) for code in _CODES]
@@ -120,28 +126,30 @@ def test_bad_request(scenario: Scenario) -> None:
     _refuse(scenario, faults, at_expiry=refusals[0])
 
 
-@pytest.mark.contract_clause("errors.no-hammering")
+@pytest.mark.contract_clause(clauses.errors.NO_HAMMERING)
 def test_no_hammering(scenario: Scenario) -> None:
     """After a final refusal the same use of the client does not ask again."""
 
-    def play(fault: Fault, operation: str) -> None:
+    def play(fault: Fault, operation: str) -> Situation:
         with _failing(scenario, fault) as stage:
             with contextlib.suppress(ClientHung):
                 stage.make()
                 stage.use(operation)
             if not stage.trace.token_requests:
-                raise NotTested("blocked: the client never asked the broker for a token")
+                raise NotTested("the client never asked the broker for a token")
+            return Situation.MET
 
     faults = [_refusal(400, "invalid_scope"), _refusal(401, "invalid_client"), _html(403)]
     scenario.for_each(faults, play)
+    scenario.needs_control()
 
 
-@pytest.mark.contract_clause("errors.server-error")
+@pytest.mark.contract_clause(clauses.errors.SERVER_ERROR)
 def test_server_error(scenario: Scenario) -> None:
     """A broker that is down is asked a few times at most, and then the caller is told."""
     attempts: dict[int, int] = {}
 
-    def play(status: int, operation: str) -> None:
+    def play(status: int, operation: str) -> Situation:
         what = f"the token endpoint answered {status}"
         with _failing(scenario, Fault.status(status)) as stage:
             outcome = _outcome_or_breach(stage, operation)
@@ -150,9 +158,11 @@ def test_server_error(scenario: Scenario) -> None:
             attempts[status] = max(attempts.get(status, 0), made)
             if made > _MOST_ATTEMPTS:
                 _too_many(stage, made, outcome.token_requests)
+            return Situation.MET
 
     try:
         scenario.for_each([503, 500, 502, 504], play)
+        scenario.needs_control()
     finally:
         if attempts:
             scenario.run.learn(attempts_on_503=attempts.get(503, 0))
@@ -176,23 +186,24 @@ def _too_many(stage: Stage, made: int, exchanges: Sequence[Exchange]) -> None:
     )
 
 
-@pytest.mark.contract_clause("errors.retry-after")
+@pytest.mark.contract_clause(clauses.errors.RETRY_AFTER)
 def test_retry_after(scenario: Scenario) -> None:
     """Who retries within one call waits for as long as the broker asks."""
 
-    def play(case: tuple[int, int, bool], operation: str) -> None:
+    def play(case: tuple[int, int, bool], operation: str) -> Situation:
         status, seconds, as_date = case
         with scenario.stage(
             credentials=_CREDENTIALS, deadline=scenario.run.settings.patient_deadline
         ) as stage:
             value = _http_date(stage.now() + seconds) if as_date else seconds
-            stage.broker.script(Fault.status(status, retry_after=value).times(2))
-            stage.tell(f"the token endpoint answers {status} twice, Retry-After: {value}")
+            fault = Fault.status(status, retry_after=value)
+            stage.broker.script(fault.times(2))
+            stage.record(fault_step(fault, times=2))
             stage.make()
             with contextlib.suppress(ClientHung), token_request_gaps(stage) as gaps:
                 stage.use(operation)
             if not stage.trace.token_requests:
-                raise NotTested("blocked: the client never asked the broker for a token")
+                raise NotTested("the client never asked the broker for a token")
             if gaps and gaps[0] < seconds - 1:
                 soon = f"after {gaps[0]:.1f} s" if gaps[0] >= _AN_INSTANT else "at once"
                 stage.breach(
@@ -200,28 +211,32 @@ def test_retry_after(scenario: Scenario) -> None:
                     f"at least {seconds} s, as Retry-After says, or an error to the caller",
                     stage.trace.token_requests,
                 )
+            return Situation.MET
 
     scenario.for_each([(503, 4, False), (429, 4, False), (503, 5, True)], play)
+    scenario.needs_control()
 
 
 def _http_date(moment: float) -> str:
     return email.utils.formatdate(moment, usegmt=True)
 
 
-@pytest.mark.contract_clause("errors.transport")
+@pytest.mark.contract_clause(clauses.errors.TRANSPORT)
 def test_transport(scenario: Scenario) -> None:
     """A broker that cannot be reached, or not be heard to the end, is told to the caller."""
     faults = {"was reset": Fault.reset(), "was cut short": Fault.cut_short()}
 
-    def play(what: Any, operation: str) -> None:
+    def play(what: Any, operation: str) -> Situation:
         with _failing(scenario, faults[what]) as stage:
             _must_raise(stage, stage.use(operation), f"the connection {what}")
+            return Situation.MET
 
     scenario.for_each(faults, play)
     scenario.for_each([_TOLD_TIMEOUT], lambda _, operation: _play_refused(scenario, operation))
+    scenario.needs_control()
 
 
-def _play_refused(scenario: Scenario, operation: str) -> None:
+def _play_refused(scenario: Scenario, operation: str) -> Situation:
     with (
         _closed_port() as origin,
         scenario.stage(
@@ -230,8 +245,9 @@ def _play_refused(scenario: Scenario, operation: str) -> None:
             config={"token_url": f"{origin}/auth-broker/request-token"},
         ) as stage,
     ):
-        stage.tell("nobody listens where the token endpoint should be")
+        stage.record(ConnectionsRefused())
         _must_not_go_on(stage, stage.use(operation), "the connection was refused")
+        return Situation.MET  # nothing arrives at a closed port: the control shows the rest
 
 
 @contextlib.contextmanager
@@ -242,19 +258,17 @@ def _closed_port() -> Iterator[str]:
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-@pytest.mark.contract_clause("errors.timeout")
+@pytest.mark.contract_clause(clauses.errors.TIMEOUT)
 def test_timeout(scenario: Scenario) -> None:
     """A broker that takes the request and never answers does not hold the caller for ever."""
     patience = scenario.run.settings.patience
 
-    def play(timeout: float, operation: str) -> None:
-        if operation != scenario.run.capabilities[0]:
-            return
+    def play(timeout: float, operation: str) -> Situation:
         with scenario.stage(
             credentials=_CREDENTIALS, deadline=patience, config={"timeout": timeout}
         ) as stage:
-            stage.broker.script(Fault.stall(_STALLED_SECONDS).times(_FOR_EVER))
-            stage.tell(f"the token endpoint never answers; the client was told {timeout:g} s")
+            _fail(stage, Fault.stall(_STALLED_SECONDS))
+            stage.record(TimeoutConfigured(seconds=timeout))
             try:
                 stage.make()
                 began = real_seconds()
@@ -266,10 +280,13 @@ def test_timeout(scenario: Scenario) -> None:
                     stage.trace.token_requests,
                 )
             if not stage.trace.token_requests:
-                raise NotTested("blocked: the client never asked the broker for a token")
+                raise NotTested("the client never asked the broker for a token")
             scenario.run.learn(timeout_seconds=round(real_seconds() - began, 1))
+            return Situation.MET
 
-    scenario.for_each([_TOLD_TIMEOUT], play)
+    # One operation is enough: it is waited for in real time.
+    scenario.for_each([_TOLD_TIMEOUT], play, operations=scenario.run.capabilities[:1])
+    scenario.needs_control()
 
 
 _FAILURES: dict[str, Fault] = {
@@ -281,16 +298,16 @@ _FAILURES: dict[str, Fault] = {
 }
 
 
-@pytest.mark.contract_clause("errors.not-cached")
+@pytest.mark.contract_clause(clauses.errors.NOT_CACHED)
 def test_not_cached(scenario: Scenario) -> None:
     """Once the broker is well again, so is the client, at its next use."""
 
-    def play(what: Any, operation: str) -> None:
+    def play(what: Any, operation: str) -> Situation:
         with _failing(scenario, _FAILURES[what]) as stage:
             if _outcome_unless_flood(stage, operation).error is None:
-                raise NotTested(f"blocked: the client did not tell of {what}")
+                raise NotTested(f"the client did not tell of {what}")
             stage.broker.clear_scripts()
-            stage.tell("the token endpoint is well again")
+            stage.record(FaultsCleared())
             outcome = stage.use(operation)
             if not outcome.is_good:
                 stage.breach(
@@ -298,6 +315,7 @@ def test_not_cached(scenario: Scenario) -> None:
                     "a token: the failure was over",
                     outcome.exchanges,
                 )
+            return Situation.MET
 
     scenario.for_each(_FAILURES, play)
 
@@ -309,7 +327,7 @@ def _outcome_unless_flood(stage: Stage, operation: str) -> Outcome:
     except ClientHung as hang:
         if not hang.is_flood:
             raise
-        raise NotTested("blocked: the client asks the broker without end") from None
+        raise NotTested("the client asks the broker without end") from None
 
 
 def _what_came(stage: Stage, outcome: Outcome) -> str:
@@ -318,22 +336,23 @@ def _what_came(stage: Stage, outcome: Outcome) -> str:
     return f"the client {outcome.in_words}"
 
 
-@pytest.mark.contract_clause("errors.cause")
+@pytest.mark.contract_clause(clauses.errors.CAUSE)
 def test_cause(scenario: Scenario) -> None:
     """What the client raises names the broker's error code."""
 
-    def play(refusal: tuple[int, str], operation: str) -> None:
+    def play(refusal: tuple[int, str], operation: str) -> Situation:
         status, code = refusal
         with _failing(scenario, _refusal(status, code)) as stage:
             stage.make()
             error = stage.use(operation).error
             if error is None:
-                raise NotTested("blocked: the client raised nothing")
+                raise NotTested("the client raised nothing")
             if not any(code in text for text in error.texts):
                 stage.breach(
                     f"the broker said {code}, the client raised {stage.masked(error)}",
                     f"an error that names {code}",
                     stage.trace.token_requests,
                 )
+            return Situation.met_if(stage.trace.token_requests)
 
     scenario.for_each([(401, "invalid_client"), (400, "unauthorized_client")], play)

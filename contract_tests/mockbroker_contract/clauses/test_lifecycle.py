@@ -7,6 +7,7 @@ import pytest
 from hypothesis.reporting import with_reporter
 from hypothesis.stateful import run_state_machine_as_test
 
+from mockbroker.contract import clauses
 from mockbroker_contract.harness.endings import ContractBreached
 from mockbroker_contract.harness.run import OWN_SCENARIO_ONLY, ContractRun
 from mockbroker_contract.harness.scenario import Scenario
@@ -22,7 +23,7 @@ _STEPS = 14
 _MOST_BREACHES = 6
 
 
-@pytest.mark.contract_clause("lifecycle")
+@pytest.mark.contract_clause(clauses.lifecycle.LIFECYCLE)
 def test_lifecycle(scenario: Scenario) -> None:
     """Calls, time, revocation, outages, lifetimes, rotated secrets, several clients at once.
 
@@ -36,7 +37,7 @@ def test_lifecycle(scenario: Scenario) -> None:
         breached = _first_breach(run, ignored)
         if breached is None:
             return
-        if breached.clause_id == scenario.clause_id:
+        if breached.clause_id == scenario.clause.id:
             raise breached
         run.note(breached)
         ignored.add(breached.clause_id)
@@ -51,7 +52,7 @@ def _live_again(scenario: Scenario) -> None:
         try:
             run.replays.play(clause_id, lambda plain: relive(run, life_of(plain, run)))
         except ContractBreached as breached:
-            if breached.clause_id == scenario.clause_id:
+            if breached.clause_id == scenario.clause.id:
                 raise
             run.note(breached)
 

@@ -11,19 +11,30 @@ import pytest
 from hypothesis import strategies as st
 
 from mockbroker.broker.answers import TokenAnswer
-from mockbroker.contract.judges import judge_trace
+from mockbroker.contract import clauses
+from mockbroker.contract.catalogue import clause_named
+from mockbroker.contract.judging import judge_trace
 from mockbroker.model.credentials import Credentials
+from mockbroker.report.steps import AnswerChanged, TokenLengthChosen
 from mockbroker_contract.drivers.driver import GET_TOKEN
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import b64tokens, json_values, mixed_case, text_of
 
 _CREDENTIALS = Credentials("response-client", "response-s3cret")
 Members = Mapping[str, object]
 
-_IN_THE_WAY = {"signing.bearer", "signing.header-only", "signing.no-credentials"}
+_IN_THE_WAY = {
+    clause.id
+    for clause in (
+        clauses.signing.BEARER,
+        clauses.signing.HEADER_ONLY,
+        clauses.signing.NO_CREDENTIALS,
+    )
+}
 """What a client may do wrong with a token that it has read as it should."""
 
 _KNOWN_EXTRAS = {
@@ -35,10 +46,10 @@ _KNOWN_EXTRAS = {
 }
 
 
-def _stage(scenario: Scenario, answer: TokenAnswer, line: str) -> Stage:
+def _stage(scenario: Scenario, answer: TokenAnswer, changed: AnswerChanged) -> Stage:
     stage = scenario.stage(credentials=_CREDENTIALS)
     stage.broker.token_answer = answer
-    stage.tell(line)
+    stage.record(changed)
     return stage
 
 
@@ -49,7 +60,7 @@ def _must_use_the_token(stage: Stage, outcome: Outcome, what: str) -> None:
         stage.breach(f"with {what}, the client did not use the token it was given", "that token")
 
 
-@pytest.mark.contract_clause("response.documented")
+@pytest.mark.contract_clause(clauses.response.DOCUMENTED)
 def test_documented(scenario: Scenario) -> None:
     """The answer that the vendor documents yields a token that works."""
     for operation in scenario.run.capabilities:
@@ -59,27 +70,28 @@ def test_documented(scenario: Scenario) -> None:
                 raise NotTested(f"{operation} never asked the broker for a token")
             broken = sorted({b.clause_id for b in judge_trace(stage.trace)} & _IN_THE_WAY)
             if broken and not outcome.is_good:
-                raise NotTested(f"blocked by {', '.join(broken)}")
+                raise NotTested("the token cannot be used", blocked_by=clause_named(broken[0]))
             _must_use_the_token(stage, outcome, "the documented answer")
 
 
-@pytest.mark.contract_clause("response.opaque-token")
+@pytest.mark.contract_clause(clauses.response.OPAQUE_TOKEN)
 def test_opaque_token(scenario: Scenario) -> None:
     """Any b64token arrives at the API byte for byte."""
 
-    def play(drawn: tuple[str, str]) -> None:
+    def play(drawn: tuple[str, str]) -> Situation:
         value, operation = drawn
         with scenario.stage(credentials=_CREDENTIALS) as stage:
             stage.broker.token_values = lambda: value
-            stage.tell(f"the next token has {len(value)} characters")
+            stage.record(TokenLengthChosen(characters=len(value)))
             outcome = stage.use(operation)
             if outcome.error is not None:
                 stage.breach(f"the client raised {stage.masked(outcome.error)}", "a token")
             if outcome.presented is None:
-                raise NotTested("blocked: the client presented no token")
+                raise NotTested("the client presented no token")
             carried = outcome.presented.rpartition(" ")[2]
             if carried != value:
                 stage.breach("the token was changed on its way", "the token as provided")
+            return Situation.MET
 
     first = [(value, op) for value in _TELLING_TOKENS for op in scenario.run.capabilities]
     scenario.for_all(st.tuples(b64tokens(), scenario.operations()), play, first=first)
@@ -88,18 +100,19 @@ def test_opaque_token(scenario: Scenario) -> None:
 _TELLING_TOKENS = ("a", "-._~+/x==", "0", "Bearer", "null", "a" * 4096)
 
 
-@pytest.mark.contract_clause("response.unknown-members")
+@pytest.mark.contract_clause(clauses.response.UNKNOWN_MEMBERS)
 def test_unknown_members(scenario: Scenario) -> None:
     """Members that nobody documented change nothing."""
     names = text_of("abcdefghijklmnopqrstuvwxyz_", max_size=8).map("x_".__add__)
     extras = st.dictionaries(names, json_values(), min_size=1, max_size=4)
 
-    def play(drawn: tuple[Mapping[str, object], str]) -> None:
+    def play(drawn: tuple[Mapping[str, object], str]) -> Situation:
         members, operation = drawn
         answer = TokenAnswer(members=members)
-        with _stage(scenario, answer, f"the answer also has {json.dumps(members)}") as stage:
+        with _stage(scenario, answer, AnswerChanged(members=dict(members))) as stage:
             outcome = stage.use(operation)
             _must_use_the_token(stage, outcome, "members it does not know")
+            return Situation.MET
 
     first = [(_KNOWN_EXTRAS, operation) for operation in scenario.run.capabilities]
     scenario.for_all(st.tuples(extras, scenario.operations()), play, first=first)
@@ -138,38 +151,41 @@ _TOKENS_TO_WRITE = ("t/o-k.e~n+1/", "t/o-k.e~n+2/", "t/o-k.e~n+3/", "t/o-k.e~n+4
 _MEDIA_TYPES = ("application/json", "application/json; charset=UTF-8", "Application/JSON")
 
 
-@pytest.mark.contract_clause("response.json-forms")
+@pytest.mark.contract_clause(clauses.response.JSON_FORMS)
 def test_json_forms(scenario: Scenario) -> None:
     """One JSON object can be written in many ways; all of them are read."""
     cases = [(form, media) for form in _FORMS for media in _MEDIA_TYPES]
 
     @functools.cache
     def takes_such_tokens(operation: str) -> bool:
-        with _stage(scenario, TokenAnswer(), "the answer is as documented") as twin:
+        with _stage(scenario, TokenAnswer(), AnswerChanged()) as twin:
             twin.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
             return twin.use(operation).token is not None
 
-    def play(case: tuple[str, str], operation: str) -> None:
+    def play(case: tuple[str, str], operation: str) -> Situation:
         form, media_type = case
         what = f"{form}, as {media_type}"
         answer = TokenAnswer(render=_FORMS[form], content_type=media_type)
         if not takes_such_tokens(operation):
-            raise NotTested("blocked by response.opaque-token: the token has characters such as /")
-        with _stage(scenario, answer, f"the answer has {what}") as stage:
+            raise NotTested(
+                "the token has characters such as /", blocked_by=clauses.response.OPAQUE_TOKEN
+            )
+        with _stage(scenario, answer, AnswerChanged(form=form, media_type=media_type)) as stage:
             stage.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
             _must_use_the_token(stage, stage.use(operation), what)
+            return Situation.MET
 
     scenario.for_each(cases, play)
 
 
-@pytest.mark.contract_clause("response.token-type-case")
+@pytest.mark.contract_clause(clauses.response.TOKEN_TYPE_CASE)
 def test_token_type_case(scenario: Scenario) -> None:
     """``token_type`` may be in any case; the scheme of a signed call is ``Bearer`` all the same."""
 
-    def play(drawn: tuple[str, str]) -> None:
+    def play(drawn: tuple[str, str]) -> Situation:
         token_type, operation = drawn
         answer = TokenAnswer(members={"token_type": token_type})
-        with _stage(scenario, answer, f"the answer says token_type={token_type}") as stage:
+        with _stage(scenario, answer, AnswerChanged(members={"token_type": token_type})) as stage:
             outcome = stage.use(operation)
             _must_use_the_token(stage, outcome, f"token_type={token_type}")
             scheme = (outcome.presented or "").partition(" ")[0]
@@ -180,14 +196,18 @@ def test_token_type_case(scenario: Scenario) -> None:
                     "scheme 'Bearer' whatever the case of token_type",
                     outcome.api_calls,
                 )
+            return Situation.MET
 
     first = [(t, op) for t in ("BEARER", "Bearer", "bearer") for op in scenario.run.capabilities]
     drawn = st.tuples(mixed_case("bearer"), scenario.operations())
     scenario.for_all(drawn, play, first=first)
 
 
-def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: str) -> None:
-    with _stage(scenario, answer, f"the answer {what}") as stage:
+def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: str) -> Situation:
+    changed = AnswerChanged(members=dict(answer.members), omitted=answer.omit)
+    if not answer.members and not answer.omit:
+        changed = AnswerChanged(body=what)
+    with _stage(scenario, answer, changed) as stage:
         outcome = stage.use(operation)
         if not stage.trace.token_requests:
             raise NotTested("the client never asked the broker for a token")
@@ -198,54 +218,58 @@ def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: s
         if outcome.error is None:
             returned = "a token" if operation == GET_TOKEN and outcome.presented else "no token"
             stage.breach(f"the answer {what}, and the client returned {returned}", "an error")
+        return Situation.MET
 
 
-@pytest.mark.contract_clause("response.token-type-unknown")
+@pytest.mark.contract_clause(clauses.response.TOKEN_TYPE_UNKNOWN)
 def test_token_type_unknown(scenario: Scenario) -> None:
     """A token of a type that the client cannot use is not used."""
 
-    def play(token_type: object, operation: str) -> None:
+    def play(token_type: object, operation: str) -> Situation:
         answer = TokenAnswer(members={"token_type": token_type})
-        _must_raise(scenario, answer, operation, f"says token_type={json.dumps(token_type)}")
+        return _must_raise(scenario, answer, operation, f"says token_type={json.dumps(token_type)}")
 
     scenario.for_each(["mac", "DPoP", "N_A", "bearertoken"], play)
+    scenario.needs_control()
 
 
-@pytest.mark.contract_clause("response.expires-in-missing")
+@pytest.mark.contract_clause(clauses.response.EXPIRES_IN_MISSING)
 def test_expires_in_missing(scenario: Scenario) -> None:
     """An answer without ``expires_in`` is a legal one."""
 
-    def play(comes_later: bool, operation: str) -> None:  # noqa: FBT001 - one of the cases
+    def play(comes_later: bool, operation: str) -> Situation:  # noqa: FBT001 - one of the cases
         with scenario.stage(
-            credentials=_CREDENTIALS, elsewhere=["refresh.honours-expires-in"]
+            credentials=_CREDENTIALS, elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN]
         ) as stage:
             if comes_later:
                 stage.use_well(operation)
                 stage.advance(3600)
             stage.broker.token_answer = TokenAnswer(omit=("expires_in",))
-            stage.tell("the answer has no expires_in")
+            stage.record(AnswerChanged(omitted=("expires_in",)))
             for _ in range(2):
                 _must_use_the_token(stage, stage.use(operation), "no expires_in")
+            return Situation.MET
 
     scenario.for_each([False, True] if scenario.run.time.is_virtual else [False], play)
 
 
-@pytest.mark.contract_clause("response.expires-in-forms")
+@pytest.mark.contract_clause(clauses.response.EXPIRES_IN_FORMS)
 def test_expires_in_forms(scenario: Scenario) -> None:
     """``"3599"`` and ``3599.0`` are understood, or refused in words that say so."""
 
-    def play(case: tuple[object, int], operation: str) -> None:
+    def play(case: tuple[object, int], operation: str) -> Situation:
         expires_in, lifetime = case
         answer = TokenAnswer(members={"expires_in": expires_in})
         with scenario.stage(
             credentials=_CREDENTIALS,
             expires_in=lifetime,
-            elsewhere=["refresh.honours-expires-in"],
+            elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN],
         ) as stage:
             stage.broker.token_answer = answer
             form = f"expires_in={json.dumps(expires_in)}"
-            stage.tell(f"the answer says {form}")
+            stage.record(AnswerChanged(members={"expires_in": expires_in}))
             _understands_or_says(stage, operation, lifetime, form)
+            return Situation.met_if(stage.trace.token_requests)
 
     scenario.for_each([("3599", 3599), (3599.0, 3599), ("60", 60)], play)
 
@@ -300,11 +324,12 @@ _INVALID: dict[str, TokenAnswer] = {
 }
 
 
-@pytest.mark.contract_clause("response.invalid")
+@pytest.mark.contract_clause(clauses.response.INVALID)
 def test_invalid(scenario: Scenario) -> None:
     """A 200 without a usable token is an error, and nothing is signed with it."""
 
-    def play(what: Any, operation: str) -> None:
-        _must_raise(scenario, _INVALID[what], operation, what)
+    def play(what: Any, operation: str) -> Situation:
+        return _must_raise(scenario, _INVALID[what], operation, what)
 
     scenario.for_each(_INVALID, play)
+    scenario.needs_control()

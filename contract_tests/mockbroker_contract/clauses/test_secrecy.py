@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from mockbroker.broker.faults import Fault
+from mockbroker.contract import clauses
+from mockbroker.contract.clause import Clause
 from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.masking import secret_forms
@@ -18,7 +20,9 @@ from mockbroker_contract.drivers.exposure import Exposure
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached
+from mockbroker_contract.harness.recorder import fault_step, reached_step
 from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.situation import Situation
 
 _CREDENTIALS = Credentials("secrecy-client", "s3cret/7Qx+Lw2=pTz9~Vb4")
 _FOR_EVER = 1000
@@ -40,21 +44,21 @@ _MISHAPS: dict[str, Fault] = {
 }
 
 
-@pytest.mark.contract_clause("secrecy.secret")
+@pytest.mark.contract_clause(clauses.secrecy.SECRET)
 def test_secret(scenario: Scenario) -> None:
     """Whatever goes well or wrong, the client secret is shown nowhere."""
     scenario.share(_judge_exposure)
 
 
-@pytest.mark.contract_clause("secrecy.token")
+@pytest.mark.contract_clause(clauses.secrecy.TOKEN)
 def test_token(scenario: Scenario) -> None:
     """Whatever goes well or wrong, no access token is shown anywhere."""
     scenario.share(_judge_exposure)
 
 
-_SECRETS: dict[str, tuple[str, Callable[[Broker], Iterable[str]]]] = {
-    "secrecy.secret": ("the client secret", lambda _: secret_forms(_CREDENTIALS)),
-    "secrecy.token": ("an access token", lambda broker: broker.token_issued_values),
+_SECRETS: dict[Clause, tuple[str, Callable[[Broker], Iterable[str]]]] = {
+    clauses.secrecy.SECRET: ("the client secret", lambda _: secret_forms(_CREDENTIALS)),
+    clauses.secrecy.TOKEN: ("an access token", lambda broker: broker.token_issued_values),
 }
 
 
@@ -62,15 +66,15 @@ def _judge_exposure(scenario: Scenario) -> None:
     """Look for both where the client shows anything; what is not the scenario's own is noted."""
     hung: list[str] = []
 
-    def play(mishap: str, operation: str) -> None:
+    def play(mishap: str, operation: str) -> Situation:
         if mishap == "nothing" and operation != scenario.run.capabilities[0]:
-            return  # it is waited for in real time
+            return Situation.UNMET  # it is waited for in real time, once
         if mishap and hung:
-            raise NotTested(f"blocked: the client hangs once the broker answers with {hung[0]}")
+            raise NotTested(f"the client hangs once the broker answers with {hung[0]}")
         with scenario.stage(
             credentials=_CREDENTIALS,
             deadline=scenario.run.settings.patient_deadline,
-            elsewhere=["refresh.honours-expires-in"],
+            elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN],
             config={"timeout": _TIMEOUT} if mishap == "nothing" else {},
         ) as stage:
             exposure = stage.watch()
@@ -79,21 +83,22 @@ def _judge_exposure(scenario: Scenario) -> None:
             stage.look()
             if mishap and not _comes_back_when_it_goes_wrong(stage, mishap, operation):
                 hung.append(mishap)
-            for clause_id in sorted(_SECRETS, key=scenario.clause_id.__eq__):
-                _must_not_show(scenario, stage, exposure, clause_id)
+            for clause in sorted(_SECRETS, key=lambda each: each is scenario.clause):
+                _must_not_show(scenario, stage, exposure, clause)
+            return Situation.MET
 
     scenario.for_each(["", *_MISHAPS] if scenario.run.time.is_virtual else [""], play)
 
 
-def _must_not_show(scenario: Scenario, stage: Stage, exposure: Exposure, clause_id: str) -> None:
-    what, secrets = _SECRETS[clause_id]
+def _must_not_show(scenario: Scenario, stage: Stage, exposure: Exposure, clause: Clause) -> None:
+    what, secrets = _SECRETS[clause]
     where = exposure.first_with(secrets(stage.broker))
     if not where:
         return
     try:
-        stage.breach_of(clause_id, f"{what} is shown in {where}", "that it is shown nowhere")
+        stage.breach_of(clause, f"{what} is shown in {where}", "that it is shown nowhere")
     except ContractBreached as breached:
-        if clause_id == scenario.clause_id:
+        if clause is scenario.clause:
             raise
         scenario.run.note(breached)
 
@@ -101,7 +106,7 @@ def _must_not_show(scenario: Scenario, stage: Stage, exposure: Exposure, clause_
 def _comes_back_when_it_goes_wrong(stage: Stage, mishap: str, operation: str) -> bool:
     stage.advance(stage.broker.expires_in + 1)
     stage.broker.script(_MISHAPS[mishap].times(_FOR_EVER))
-    stage.tell(f"the token endpoint answers with {mishap}")
+    stage.record(fault_step(_MISHAPS[mishap]))
     try:
         stage.use(operation)
         stage.look()
@@ -110,33 +115,33 @@ def _comes_back_when_it_goes_wrong(stage: Stage, mishap: str, operation: str) ->
     return True
 
 
-@pytest.mark.contract_clause("secrecy.redirect")
+@pytest.mark.contract_clause(clauses.secrecy.REDIRECT)
 def test_redirect(scenario: Scenario) -> None:
     """A redirect of the token endpoint to another origin does not get the credentials."""
 
-    def play(status: int, operation: str) -> None:
+    def play(status: int, operation: str) -> Situation:
         with (
             scenario.run.stranger(_CREDENTIALS) as stranger,
-            scenario.stage(credentials=_CREDENTIALS, elsewhere=["cache.isolation"]) as stage,
+            scenario.stage(credentials=_CREDENTIALS, elsewhere=[clauses.cache.ISOLATION]) as stage,
         ):
             stage.broker.script(Fault.redirect(stranger.token_url, status).times(_FOR_EVER))
-            stage.tell(f"the token endpoint redirects ({status}) to another origin")
+            stage.record(fault_step(Fault.redirect(stranger.token_url, status)))
             with contextlib.suppress(ClientHung):
                 stage.use(operation)
             if not stage.trace.token_requests:
-                raise NotTested("blocked: the client never asked the broker for a token")
+                raise NotTested("the client never asked the broker for a token")
             taken = [e.request for e in stranger.journal if _carries_secret(e.request)]
             if taken:
-                stage.tell(
-                    f"the other origin gets {taken[0].method} {taken[0].path} with the credentials"
-                )
+                stage.record(reached_step(stranger, taken[0], "credentials"))
                 stage.breach(
                     "the client sent its credentials on to another origin",
                     "an error, or the redirect followed without them",
                     stage.trace.token_requests,
                 )
+            return Situation.MET
 
     scenario.for_each([301, 302, 303, 307, 308], play)
+    scenario.needs_control()
 
 
 def _carries_secret(request: Request) -> bool:
@@ -145,11 +150,11 @@ def _carries_secret(request: Request) -> bool:
     return any(form in seen for form in secret_forms(_CREDENTIALS))
 
 
-@pytest.mark.contract_clause("secrecy.files")
+@pytest.mark.contract_clause(clauses.secrecy.FILES)
 def test_files(scenario: Scenario) -> None:
     """What a client keeps in files, under umask 022, is for its own user only."""
 
-    def play(uses: int, operation: str) -> None:
+    def play(uses: int, operation: str) -> Situation:
         with scenario.stage(credentials=_CREDENTIALS) as stage:
             for _ in range(uses):
                 stage.use_well(operation)
@@ -164,6 +169,7 @@ def test_files(scenario: Scenario) -> None:
                         f"{mode:04o}",
                         "mode 0600, or no such file",
                     )
+            return Situation.MET
 
     scenario.for_each([2], play)
 

@@ -12,13 +12,17 @@ from hypothesis import strategies as st
 
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.broker.faults import Fault
+from mockbroker.contract import clauses
 from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker.model.messages import Request
+from mockbroker.report.steps import TokensRevoked
 from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.recorder import fault_step, reached_step
 from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import text_of, unreserved_tokens
 
 _CREDENTIALS = Credentials("signing-client", "signing-s3cret/+=")
@@ -32,7 +36,7 @@ _REVOCATIONS = 2
 
 def _without_call(stage: Stage, outcome: Outcome) -> NotTested:
     error = f": it raised {stage.masked(outcome.error)}" if outcome.error is not None else ""
-    return NotTested(f"blocked: the client made no call to the API{error}")
+    return NotTested(f"the client made no call to the API{error}")
 
 
 def _called(stage: Stage, **kwargs: Any) -> Outcome:
@@ -47,41 +51,42 @@ def _judge_signed_calls(scenario: Scenario) -> None:
     scenario.run.needs(REQUEST)
     steps = scenario.run.time.is_virtual
 
-    def play(value: str) -> None:
+    def play(value: str) -> Situation:
         with scenario.stage(credentials=_CREDENTIALS) as stage:
             stage.broker.token_answer = TokenAnswer(members={"token_type": "Bearer"})
             stage.broker.token_values = iter([value, *(f"{n}.{value}" for n in range(9))]).__next__
             _called(stage)
             stage.advance(3600 if steps else 0)
             _called(stage, path="/vehicle/2?region=au")
+            return Situation.MET
 
     scenario.for_all(unreserved_tokens(), play, first=["dG9rZW4tMQ", "eyJhbGciOiJub25lIn0.e30."])
 
 
-@pytest.mark.contract_clause("signing.bearer")
+@pytest.mark.contract_clause(clauses.signing.BEARER)
 def test_bearer(scenario: Scenario) -> None:
     """One Authorization header: Bearer, a space, the token as provided."""
     scenario.share(_judge_signed_calls)
 
 
-@pytest.mark.contract_clause("signing.header-only")
+@pytest.mark.contract_clause(clauses.signing.HEADER_ONLY)
 def test_header_only(scenario: Scenario) -> None:
     """The token is in the Authorization header and nowhere else."""
     scenario.share(_judge_signed_calls)
 
 
-@pytest.mark.contract_clause("signing.no-credentials")
+@pytest.mark.contract_clause(clauses.signing.NO_CREDENTIALS)
 def test_no_credentials(scenario: Scenario) -> None:
     """The API never sees the client's credentials."""
     scenario.share(_judge_signed_calls)
 
 
-@pytest.mark.contract_clause("signing.preserves-request")
+@pytest.mark.contract_clause(clauses.signing.PRESERVES_REQUEST)
 def test_preserves_request(scenario: Scenario) -> None:
     """Method, path, query, body and the caller's headers arrive as they were."""
     scenario.run.needs(REQUEST)
 
-    def play(drawn: tuple[str, str, dict[str, str], bytes]) -> None:
+    def play(drawn: tuple[str, str, dict[str, str], bytes]) -> Situation:
         method, path, headers, body = drawn
         with scenario.stage(credentials=_CREDENTIALS) as stage:
             url = stage.broker.api_url + path
@@ -91,6 +96,7 @@ def test_preserves_request(scenario: Scenario) -> None:
                 options = {}
                 outcome = stage.call(method, url)
             _must_be_preserved(stage, outcome, method, url, options)
+            return Situation.MET
 
     first = [
         ("POST", "/vehicle?region=uk", {"X-Trace": "a, b;c"}, b'{"a": 1}'),
@@ -99,15 +105,13 @@ def test_preserves_request(scenario: Scenario) -> None:
         ("GET", "/vehicle/ab%2Fcd%20e", {}, b""),
     ]
     scenario.for_all(_requests(), play, first=first)
-    scenario.for_each([first[0]], lambda case, operation: _play_again(scenario, case, operation))
+    scenario.for_each(
+        [first[0]], lambda case, _: _play_again(scenario, case), operations=(REQUEST,)
+    )
 
 
-def _play_again(
-    scenario: Scenario, case: tuple[str, str, dict[str, str], bytes], operation: str
-) -> None:
+def _play_again(scenario: Scenario, case: tuple[str, str, dict[str, str], bytes]) -> Situation:
     """A call that is made once more, with another token, is the same call."""
-    if operation != REQUEST:
-        return
     method, path, headers, body = case
     with scenario.stage(credentials=_CREDENTIALS) as stage:
         stage.use_well(REQUEST)
@@ -118,6 +122,7 @@ def _play_again(
             options = {}
             outcome = stage.call(method, url)
         _must_be_preserved(stage, outcome, method, url, options)
+        return Situation.MET
 
 
 def _requests() -> st.SearchStrategy[tuple[str, str, dict[str, str], bytes]]:
@@ -182,7 +187,7 @@ def _pairs(query: str) -> list[tuple[str, str]]:
     return [pair for pair in pairs if pair[0] != "access_token"]  # signing.header-only's business
 
 
-@pytest.mark.contract_clause("signing.revoked")
+@pytest.mark.contract_clause(clauses.signing.REVOKED)
 def test_revoked(scenario: Scenario) -> None:
     """A token that the API no longer takes is replaced, and the call made once more.
 
@@ -191,9 +196,7 @@ def test_revoked(scenario: Scenario) -> None:
     """
     scenario.run.needs(REQUEST)
 
-    def play(_uses: int, operation: str) -> None:
-        if operation != REQUEST:
-            return
+    def play(_uses: int, _operation: str) -> Situation:
         with scenario.stage(credentials=_CREDENTIALS) as stage:
             lost = stage.use_well(REQUEST).token
             for _ in range(_REVOCATIONS):
@@ -204,15 +207,16 @@ def test_revoked(scenario: Scenario) -> None:
                 stage.use(REQUEST)
                 stage.advance(_SHORTER + 1)
                 stage.use(REQUEST)
+            return Situation.MET
 
-    scenario.for_each([1], play)
+    scenario.for_each([1], play, operations=(REQUEST,))
 
 
 def _revoke(stage: Stage) -> None:
     """Some seconds after the token came: a new one is known by its expiry, too."""
     stage.advance(_SOME_SECONDS if stage.can_pass(_SOME_SECONDS) else 0)
     stage.broker.revoke_tokens()
-    stage.tell("the broker revokes every token")
+    stage.record(TokensRevoked())
 
 
 def _mended(stage: Stage, lost: AccessToken | None) -> AccessToken | None:
@@ -229,23 +233,24 @@ def _mended(stage: Stage, lost: AccessToken | None) -> AccessToken | None:
     return outcome.token
 
 
-@pytest.mark.contract_clause("signing.no-retry-storm")
+@pytest.mark.contract_clause(clauses.signing.NO_RETRY_STORM)
 def test_no_retry_storm(scenario: Scenario) -> None:
     """When every call is refused, the client stops and tells."""
     scenario.run.needs(REQUEST)
 
-    def play(uses_before: int, operation: str) -> None:
-        if operation != REQUEST:
-            return
+    def play(uses_before: int, _operation: str) -> Situation:
         with scenario.stage(credentials=_CREDENTIALS) as stage:
             for _ in range(uses_before):
                 stage.use_well(REQUEST)
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            stage.broker.api_script(Fault.status(401, headers=challenge).times(_FOR_EVER))
-            stage.tell("the API answers 401 to everything")
+            fault = Fault.status(401, headers=challenge)
+            stage.broker.api_script(fault.times(_FOR_EVER))
+            stage.record(fault_step(fault, "api"))
             _must_stop(stage, _called(stage))
+            return Situation.MET
 
-    scenario.for_each([0, 1], play)
+    for uses_before in (0, 1):  # each of them has to be shown
+        scenario.for_each([uses_before], play, operations=(REQUEST,))
 
 
 def _must_stop(stage: Stage, outcome: Outcome) -> None:
@@ -272,59 +277,58 @@ def _is_told(outcome: Outcome) -> bool:
     return outcome.status == _UNAUTHORIZED
 
 
-@pytest.mark.contract_clause("signing.forbidden")
+@pytest.mark.contract_clause(clauses.signing.FORBIDDEN)
 def test_forbidden(scenario: Scenario) -> None:
     """What a new token cannot mend does not fetch one."""
     scenario.run.needs(REQUEST)
 
-    def play(status: int, operation: str) -> None:
-        if operation != REQUEST:
-            return
+    def play(status: int, _operation: str) -> Situation:
         with scenario.stage(credentials=_CREDENTIALS) as stage:
             first = stage.use_well(REQUEST)
             stage.broker.api_script(Fault.status(status))
-            stage.tell(f"the API answers {status} once")
+            stage.record(fault_step(Fault.status(status), "api", times=1))
             outcome = _called(stage)
             if outcome.api_calls[0].token != first.token:
-                return  # a client that keeps no token fetches one for every call
-            for later, when in ((outcome, ""), (stage.use(REQUEST), " for the next call")):
+                return Situation.MET  # a client that keeps no token fetches one for every call
+            for later, when in ((outcome, ""), (_called(stage), " for the next call")):
                 if later.token_requests:
                     stage.breach(
                         f"the API answered {status} and the client fetched a new token{when}",
                         "no token request: the token was not what was refused",
                         (*outcome.exchanges, *later.exchanges) if when else outcome.exchanges,
                     )
+            return Situation.MET
 
-    scenario.for_each([403, 429, 500, 503], play)
+    scenario.for_each([403, 429, 500, 503], play, operations=(REQUEST,))
 
 
-@pytest.mark.contract_clause("signing.cross-origin")
+@pytest.mark.contract_clause(clauses.signing.CROSS_ORIGIN)
 def test_cross_origin(scenario: Scenario) -> None:
     """A redirect to another origin does not take the token along."""
     scenario.run.needs(REQUEST)
 
-    def play(status: int, operation: str) -> None:
-        if operation != REQUEST:
-            return
+    def play(status: int, _operation: str) -> Situation:
         with (
             scenario.run.stranger(_CREDENTIALS) as stranger,
             scenario.stage(credentials=_CREDENTIALS) as stage,
         ):
+            stage.use_well(REQUEST)
             location = stranger.api_url + "/vehicle/1"
             stage.broker.api_script(Fault.redirect(location, status))
-            stage.tell(f"the API redirects ({status}) to another origin")
+            stage.record(fault_step(Fault.redirect(location, status), "api", times=1))
             outcome = _called(stage)
             tokens = stage.broker.token_issued_values
             taken = [e.request for e in stranger.journal if _carries(e.request, tokens)]
             if taken:
-                stage.tell(f"the other origin gets {taken[0].method} {taken[0].path} with a token")
+                stage.record(reached_step(stranger, taken[0], "token"))
                 stage.breach(
                     "the token went along to another origin",
                     "the call without it, or none",
                     outcome.api_calls,
                 )
+            return Situation.MET
 
-    scenario.for_each([301, 302, 303, 307, 308], play)
+    scenario.for_each([301, 302, 303, 307, 308], play, operations=(REQUEST,))
 
 
 def _carries(request: Request, tokens: Collection[str]) -> bool:

@@ -144,7 +144,7 @@ class ProgramClients:
     def _started(self) -> Program:
         times = len(self.failures) + self._deaths
         if times >= _MOST_STARTS:
-            raise DriverFailed(f"blocked: the driver failed {times} times and is not started again")
+            raise DriverFailed(f"the driver failed {times} times and is not started again")
         try:
             clock = {} if self._clock is None else self._clock.environment
             environment = {**self.sandbox.environment(self._trusted), **clock}
@@ -161,10 +161,10 @@ class ProgramClients:
             if self._moved and "clock" in self._hello.capabilities:
                 program.exchange("advance", _SHORT_SECONDS, seconds=self._moved)
         except (ProtocolError, ProgramDied, ProgramSilent) as error:
-            told = in_words(program, str(error))
+            told, details = in_words(program, str(error)), last_words_of(program)
             program.kill()
             if self._hello is not None:
-                raise self._failed(error, told) from None
+                raise self._failed(error, details) from None
             raise TargetError(
                 f"the driver does not introduce itself: {told}\n{_LIVES_ELSEWHERE}\n"
                 f"{LOOK_AT_THE_DRIVER}"
@@ -183,19 +183,19 @@ class ProgramClients:
             self._end()
             raise
         except (ProtocolError, ProgramDied) as error:
-            told = in_words(program, str(error))
+            details = last_words_of(program)
             self._end()
-            raise self._failed(error, told) from None
+            raise self._failed(error, details) from None
         if reply.is_unsupported:
             raise NotApplicable(f"the driver does not support {op}")
         return reply
 
-    def _failed(self, error: Exception, told: str) -> DriverFailed | ClientCrashed:
+    def _failed(self, error: Exception, details: str) -> DriverFailed | ClientCrashed:
         if not isinstance(error, ProgramDied):
             self.failures.append(str(error))
-            return DriverFailed(told)
+            return DriverFailed(str(error), details=details)
         self._deaths += 1
-        crash = ClientCrashed(told)
+        crash = ClientCrashed(str(error), details=details)
         crash.is_costly = True
         return crash
 
@@ -225,10 +225,15 @@ def introduction_of(program: Program) -> Hello:
 
 def in_words(program: Program, what: str) -> str:
     """What went wrong, and what the program was asked and said last."""
+    return f"{what}\n{last_words_of(program)}"
+
+
+def last_words_of(program: Program) -> str:
+    """Return what the program was asked and said last, and what it wrote on stderr."""
     asked, answered = program.last_exchange
     stderr = program.stderr_since()[-_QUOTED_STDERR:].strip()
     said = [f"  stderr: {line}" for line in stderr.splitlines()]
-    return "\n".join([what, f"  asked: {asked}", f"  answered: {answered}", *said])
+    return "\n".join([f"  asked: {asked}", f"  answered: {answered}", *said])
 
 
 class ProgramDriver:
@@ -319,7 +324,7 @@ class ProgramDriver:
     def _answer(self, op: str, *, seconds: float | None = None, **members: Any) -> Answer:
         program = self._program
         if program is None or not self._clients.is_running(program):
-            raise NotTested("blocked: the program was ended, for another client in it hung")
+            raise NotTested("the program was ended, for another client in it hung")
         deadline = self._deadline if seconds is None else seconds
         try:
             reply = self._clients.ask(program, op, deadline, client=self._name, **members)

@@ -36,7 +36,7 @@ _FORKED = (
     "threads that the run had started do not run there"
 )
 _BROKE = "the client broke the process it lives in: "
-_ENDED_FOR_ANOTHER = "blocked: the client's process was ended, because another client in it hung"
+_ENDED_FOR_ANOTHER = "the client's process was ended, because another client in it hung"
 
 
 class HostBroken(ClientCrashed):

@@ -7,6 +7,7 @@ import binascii
 import urllib.parse
 from typing import Any
 
+from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.messages import Request
 from mockbroker_contract.harness.client_session import Stage
@@ -19,8 +20,10 @@ _TELLING = Credentials("client id", "p w+/=%~")
 
 def authentication_conventions(run: ContractRun) -> dict[str, Any]:
     """How the client encodes credentials, and where it puts them; empty if it never asked."""
-    elsewhere = ["basic.credentials"]
-    with Stage(run, "response.documented", credentials=_TELLING, elsewhere=elsewhere) as stage:
+    elsewhere = [clauses.basic.CREDENTIALS]
+    with Stage(
+        run, clauses.response.DOCUMENTED, credentials=_TELLING, elsewhere=elsewhere
+    ) as stage:
         stage.use()
         requests = [exchange.request for exchange in stage.trace.token_requests]
     if not requests:

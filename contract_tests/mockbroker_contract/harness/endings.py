@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from mockbroker.model.breach import Breach
 from mockbroker.model.exchange import Exchange
+from mockbroker.model.exchange_record import ExchangeRecord
 from mockbroker.report.finding import Finding, Verdict
+from mockbroker.report.steps import Step
 from mockbroker_contract.drivers.failures import ScenarioEnded
 
 __all__ = ["ClientHung", "ContractBreached"]
@@ -13,19 +15,20 @@ __all__ = ["ClientHung", "ContractBreached"]
 class ContractBreached(ScenarioEnded):
     """The client broke the scenario's own clause.
 
-    ``story`` is what happened, step by step; ``exchanges`` are the messages, secrets masked;
-    ``curl`` a command that shows the right request, where that helps.
+    ``steps`` are what happened; ``records`` the latest exchanges, secrets masked.
     """
 
     def __init__(
         self,
         breaches: tuple[Breach, ...],
-        story: str = "",
-        exchanges: tuple[str, ...] = (),
-        curl: str = "",
+        steps: tuple[Step, ...] = (),
+        records: tuple[ExchangeRecord, ...] = (),
     ) -> None:
-        self.breaches, self.story, self.exchanges, self.curl = breaches, story, exchanges, curl
-        super().__init__("\n".join(dict.fromkeys(map(str, breaches))))
+        super().__init__(breaches[0].in_words)
+        self.breaches, self.steps, self.records = breaches, steps, records
+
+    def __str__(self) -> str:
+        return "\n".join(dict.fromkeys(map(str, self.breaches)))
 
     @property
     def clause_id(self) -> str:
@@ -33,15 +36,12 @@ class ContractBreached(ScenarioEnded):
         return self.breaches[0].clause_id
 
     def finding(self, verdict: Verdict) -> Finding:
-        """What the report says of it."""
-        first = self.breaches[0]
-        return Finding(
-            first.clause_id, verdict, first.in_words, self.story, self.exchanges, self.curl
-        )
+        """Return what the report says of the clause that was broken."""
+        return self.finding_on(self.clause_id, verdict)
 
 
 class ClientHung(ScenarioEnded):
-    """The client did not come back, or made requests without end, and was cut off.
+    """The client did not return, or sent requests without end, and was stopped.
 
     ``exchanges`` are those that were seen meanwhile; ``is_flood`` if there were too many of them.
     """
@@ -49,7 +49,7 @@ class ClientHung(ScenarioEnded):
     is_costly = True
 
     def __init__(
-        self, message: str, exchanges: tuple[Exchange, ...] = (), *, is_flood: bool = False
+        self, reason: str, exchanges: tuple[Exchange, ...] = (), *, is_flood: bool = False
     ) -> None:
         self.exchanges, self.is_flood = exchanges, is_flood
-        super().__init__(message)
+        super().__init__(reason)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mockbroker.contract import clauses
 from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
@@ -32,7 +33,7 @@ TELLING_LIFETIME, TELLING_AGE = 1400, 1.5
 for expired at this age. Short enough to be waited for."""
 
 _SAME = 1.5
-_STEADY = ["refresh.honours-expires-in", "refresh.not-too-eager"]
+_STEADY = [clauses.refresh.HONOURS_EXPIRES_IN, clauses.refresh.NOT_TOO_EAGER]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def leeway_at_once(run: ContractRun) -> float | None:
 
 def _stage(run: ContractRun, lifetime: float) -> Stage:
     return Stage(
-        run, "refresh.ahead", credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=_STEADY
+        run, clauses.refresh.AHEAD, credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=_STEADY
     )
 
 

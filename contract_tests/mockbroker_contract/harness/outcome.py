@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import AccessToken, TokenState
 from mockbroker.model.exchange import Endpoint, Exchange
+from mockbroker.report.steps import GotNoToken, GotToken, NothingUsable
+from mockbroker.report.wording import outcome_text
 from mockbroker_contract.drivers.driver import GET_TOKEN, Answer, Raised, Returned
 
 __all__ = ["Outcome", "outcome_of"]
@@ -69,19 +71,30 @@ class Outcome:
     @property
     def in_words(self) -> str:
         """What the client came back with, an error aside."""
+        return outcome_text(self.had)
+
+    @property
+    def had(self) -> GotToken | GotNoToken:
+        """What the client had, an error aside, as a value."""
         if self.token is not None and self.token_state is not None:
-            fetched = " (fetched)" if self.token in {e.token for e in self.token_requests} else ""
-            return f"{self.token.label}{fetched}, {self.token_state.value}"
+            is_fetched = self.token in {exchange.token for exchange in self.token_requests}
+            return GotToken(
+                token=self.token.number, state=self.token_state.value, is_fetched=is_fetched
+            )
+        return GotNoToken(instead=self._instead)
+
+    @property
+    def _instead(self) -> NothingUsable:
+        is_returned = self.operation == GET_TOKEN
         if self.presented == "":
-            return "returned an empty text"
+            return NothingUsable.EMPTY_STRING
+        if self.presented is not None and is_returned:
+            return NothingUsable.OTHER_VALUE_RETURNED
         if self.presented is not None:
-            verb = "returned" if self.operation == GET_TOKEN else "presented"
-            return f"{verb} something that is no token of this broker"
-        if self.operation == GET_TOKEN:
-            return "returned no token"
-        if not self.api_calls:
-            return "made no call to the API"
-        return "called the API without a token"
+            return NothingUsable.OTHER_VALUE_PRESENTED
+        if is_returned:
+            return NothingUsable.NOTHING_RETURNED
+        return NothingUsable.CALL_WITHOUT_TOKEN if self.api_calls else NothingUsable.NO_CALL
 
 
 def outcome_of(

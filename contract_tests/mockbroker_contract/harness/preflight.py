@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.masking import mask
 from mockbroker_contract.drivers.driver import DriverSource, Raised
@@ -124,12 +125,11 @@ def _what_blocks_use(run: ContractRun, operation: str) -> Rehearsal | None:
         try:
             stage.use_well(operation)
         except NotTested as obstacle:
-            reason = str(obstacle).removeprefix("blocked: ")
-            return Rehearsal(f"{operation}: {reason}")
+            return Rehearsal(f"{operation}: {obstacle}")
         except DriverFailed as failed:
-            return Rehearsal(_first_line(failed))
+            return Rehearsal(failed.reason)
         except (ClientHung, ClientCrashed) as end:
-            return Rehearsal(_first_line(end), hung=True)
+            return Rehearsal(end.reason, hung=True)
     return None
 
 
@@ -139,7 +139,7 @@ def _capabilities(run: ContractRun) -> tuple[str, ...]:
         try:
             answer = client.open()
         except (ClientCrashed, DriverFailed) as end:
-            told = mask(str(end), stage.broker.registered, ())
+            told = mask(f"{end}\n{end.details}".strip(), stage.broker.registered, ())
             raise TargetError(f"no client could be made: {told}\n{run.clients.remedy}") from None
         client.close()
     maker = run.clients.maker
@@ -163,19 +163,15 @@ def _where_files_are(error: Raised) -> str:
     )
 
 
-def _first_line(end: Exception) -> str:
-    return str(end).partition("\n")[0]
-
-
 def _stage(
     run: ContractRun, expires_in: float = _LONG_LIFETIME, *, deadline: float | None = None
 ) -> Stage:
     return Stage(
         run,
-        "response.documented",
+        clauses.response.DOCUMENTED,
         credentials=_CREDENTIALS,
         expires_in=expires_in,
-        elsewhere=["refresh.honours-expires-in"],
+        elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN],
         deadline=deadline,
     )
 

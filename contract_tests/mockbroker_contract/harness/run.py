@@ -16,8 +16,9 @@ from typing import Any, Generic, TypeVar
 import hypothesis
 from hypothesis import strategies as st
 
-from mockbroker.contract.catalogue import clause
-from mockbroker.contract.clause import Level
+from mockbroker.contract import clauses
+from mockbroker.contract.catalogue import clause_named
+from mockbroker.contract.clause import Clause, Level
 from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.profile import AUTOGRAB, Profile
@@ -37,6 +38,7 @@ from mockbroker_contract.harness.endings import ContractBreached
 from mockbroker_contract.harness.hangs import Hangs
 from mockbroker_contract.harness.replay import Replays, fitting, remembering, samples_of
 from mockbroker_contract.harness.shrinking import ShrinkLimit
+from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.timing.story_time import RealTime, StoryTime, VirtualTime
 
 __all__ = [
@@ -53,7 +55,7 @@ CENTURY_SECONDS = 3.2e9
 
 _LEVELS = list(Level)
 
-OWN_SCENARIO_ONLY = frozenset({"cache.reuse", "signing.bearer"})
+OWN_SCENARIO_ONLY = frozenset({clauses.cache.REUSE.id, clauses.signing.BEARER.id})
 """Clauses whose breach counts in their own scenario only: the same traffic can also have another
 cause."""
 
@@ -135,8 +137,10 @@ class ContractRun:
         self.held_up = False
         """Whether a use failed after the client's timeout: the machine may be to blame."""
         self.hangs = Hangs()
-        self.reached: set[str] = set()
-        """The clauses on credentials whose situation a token request has shown so far."""
+        self.reached: set[Clause] = set()
+        """The clauses on client authentication whose precondition was met so far."""
+        self.authentication_chapters: set[str] = set()
+        """The chapters of the client authentication methods that the client has used."""
         self._facts: dict[str, Any] = {}
         self.capabilities: tuple[str, ...] = ()
         """Which operations the client offers; known once the rehearsal has begun."""
@@ -188,7 +192,7 @@ class ContractRun:
     def needs_working_client(self) -> None:
         """Raise NotTested if the client does not even manage the ordinary."""
         if self.rehearsal.blocked:
-            raise NotTested(f"blocked by response.documented: {self.rehearsal.blocked}")
+            raise NotTested(self.rehearsal.blocked, blocked_by=clauses.response.DOCUMENTED)
 
     def needs_returning_client(self) -> None:
         """Raise NotTested if the client does not even come back from the ordinary."""
@@ -316,26 +320,26 @@ class ContractRun:
 
     # -- playing -------------------------------------------------------------------------------
 
-    def play_each(self, cases: Iterable[Drawn], play: Callable[[Drawn], None]) -> None:
-        """Play a scenario for each of a few cases; NotTested if every one was blocked."""
+    def play_each(self, cases: Iterable[Drawn], play: Callable[[Drawn], Situation]) -> None:
+        """Play a scenario for each of a few cases; NotTested if none met its situation."""
         attempts = _Attempts(self, play)
         for case in cases:
             attempts(case)
-        attempts.need_one_that_reached()
+        attempts.need_one_that_met()
 
-    def play_side_by_side(self, cases: Sequence[Drawn], play: Callable[[Drawn], None]) -> None:
+    def play_side_by_side(self, cases: Sequence[Drawn], play: Callable[[Drawn], Situation]) -> None:
         """The same at once, in threads: for plays that only wait. Raises for the first case."""
         attempts = _Attempts(self, play)
         with ThreadPoolExecutor(len(cases)) as pool:
             played = [pool.submit(attempts, case) for case in cases]
         for each in played:
             each.result()
-        attempts.need_one_that_reached()
+        attempts.need_one_that_met()
 
     def for_all(
         self,
         strategy: st.SearchStrategy[Drawn],
-        play: Callable[[Drawn], None],
+        play: Callable[[Drawn], Situation],
         *,
         first: Sequence[Drawn] = (),
         clause_id: str = "",
@@ -343,8 +347,8 @@ class ContractRun:
         """Play a scenario for the ``first`` examples and for those that Hypothesis draws.
 
         Before them all comes the example that is kept of a known failure of ``clause_id``.
-        Raises what the play raised for its simplest failing example; NotTested if every example
-        was blocked.
+        Raises what the play raised for its simplest failing example; NotTested if no example met
+        the situation that the clause is about.
         """
         attempts = _Attempts(self, remembering(play))
 
@@ -361,7 +365,7 @@ class ContractRun:
             test = hypothesis.seed(self.settings.seed)(test)
         with limit.in_force():
             self.exploration()(test)()
-        attempts.need_one_that_reached()
+        attempts.need_one_that_met()
 
     def exploration(self) -> hypothesis.settings:
         """How Hypothesis explores: as many examples as the user asks for."""
@@ -402,7 +406,7 @@ class ContractRun:
 
     def verdict_on_breach(self, clause_id: str) -> Verdict:
         """``failed``, or ``advice`` for a level below the one that fails a run."""
-        binding = _LEVELS.index(clause(clause_id).level) <= self._fail_rank
+        binding = _LEVELS.index(clause_named(clause_id).level) <= self._fail_rank
         return Verdict.FAILED if binding else Verdict.ADVICE
 
     @property
@@ -417,44 +421,44 @@ class ContractRun:
 
 
 class _Attempts(Generic[Drawn]):
-    """Plays a scenario again and again, and remembers whether it ever reached its clause."""
+    """Plays a scenario again and again, and remembers whether it ever met its situation."""
 
-    def __init__(self, run: ContractRun, play: Callable[[Drawn], None]) -> None:
+    def __init__(self, run: ContractRun, play: Callable[[Drawn], Situation]) -> None:
         self._run = run
         self._play = play
-        self._obstacle = ""
-        self._reached = False
+        self._obstacle: NotTested | None = None
+        self._is_met = False
 
     def __call__(self, drawn: Drawn) -> None:
         self._run.budget.require()
         try:
-            self._play_with_resources(drawn)
+            situation = self._play_with_resources(drawn)
         except NotTested as obstacle:
             if obstacle.is_costly:
                 raise
-            self._obstacle = self._obstacle or str(obstacle)
+            self._obstacle = self._obstacle or obstacle
         else:
-            self._reached = True
+            self._is_met |= situation is Situation.MET
 
-    def _play_with_resources(self, drawn: Drawn) -> None:
+    def _play_with_resources(self, drawn: Drawn) -> Situation:
         """Play; how it ended counts only if this process had all that it needed."""
         try:
-            self._play_fairly(drawn)
+            return self._play_fairly(drawn)
         except ScenarioEnded:
             self._run.needs_resources()
             raise
 
-    def _play_fairly(self, drawn: Drawn) -> None:
+    def _play_fairly(self, drawn: Drawn) -> Situation:
         """Play once more what a busy machine may have spoilt; what then recurs is the client's."""
         self._run.held_up = False
         try:
-            self._play(drawn)
+            return self._play(drawn)
         except ContractBreached as breached:
             if not self._run.held_up:
                 raise
             self._run.broken_clauses.discard(breached.clause_id)
-            self._play(drawn)
+            return self._play(drawn)
 
-    def need_one_that_reached(self) -> None:
-        if not self._reached:
-            raise NotTested(self._obstacle or "no example reached the clause")
+    def need_one_that_met(self) -> None:
+        if not self._is_met:
+            raise self._obstacle or NotTested("no test case met the situation of the clause")

@@ -9,17 +9,26 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from mockbroker.contract.judges import WITNESSES
+from mockbroker.contract import clauses
+from mockbroker.contract.authentication import METHODS, accepted_methods, method_in
+from mockbroker.contract.catalogue import clause_named
+from mockbroker.contract.clause import Clause
+from mockbroker.contract.judging import PASSIVE_CLAUSES
 from mockbroker.model.credentials import Credentials
-from mockbroker_contract.drivers.failures import NotTested
+from mockbroker.model.exchange import Trace
+from mockbroker.model.token_request import TokenRequest
+from mockbroker_contract.drivers.failures import NotApplicable, NotTested
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.run import OWN_SCENARIO_ONLY, ContractRun
+from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import lifetimes, plain_credentials
 
-__all__ = ["Scenario"]
+__all__ = ["Scenario", "scenario_of"]
 
 Drawn = TypeVar("Drawn")
-_SHOWN_BY_CREDENTIALS = {name for name in WITNESSES if name.startswith("basic.")}
+_ON_AUTHENTICATION = frozenset(
+    clause for clause in PASSIVE_CLAUSES if clause.chapter in {method.chapter for method in METHODS}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +36,11 @@ class Scenario:
     """A clause being judged in a run."""
 
     run: ContractRun
-    clause_id: str
+    clause: Clause
 
     def stage(self, **options: Any) -> Stage:
         """A stage that judges this clause; see Stage for the options."""
-        return Stage(self.run, self.clause_id, **options)
+        return Stage(self.run, self.clause, **options)
 
     def operations(self) -> st.SearchStrategy[str]:
         """Any operation that the client offers."""
@@ -40,23 +49,43 @@ class Scenario:
     def for_all(
         self,
         strategy: st.SearchStrategy[Drawn],
-        play: Callable[[Drawn], None],
+        play: Callable[[Drawn], Situation],
         *,
         first: Sequence[Drawn] = (),
     ) -> None:
         """Play for the ``first`` examples and all those that Hypothesis draws."""
         self.run.needs_working_client()
-        self.run.for_all(strategy, play, first=first, clause_id=self.clause_id)
+        self.run.for_all(strategy, play, first=first, clause_id=self.clause.id)
 
-    def for_each(self, cases: Iterable[Drawn], play: Callable[[Drawn, str], None]) -> None:
-        """Play each of a few cases through each operation that the client offers.
+    def for_each(
+        self,
+        cases: Iterable[Drawn],
+        play: Callable[[Drawn, str], Situation],
+        *,
+        operations: Sequence[str] = (),
+    ) -> None:
+        """Play each of a few cases through each of the operations, by default all that it offers.
 
-        Raises NotTested if every one of them was blocked.
+        Raises NotTested if no case met the situation of the clause.
         """
         self.run.needs_working_client()
-        self.run.play_each(itertools.product(cases, self.run.capabilities), lambda c: play(*c))
+        chosen = operations or self.run.capabilities
+        self.run.play_each(itertools.product(cases, chosen), lambda c: play(*c))
 
-    def for_each_in_time(self, cases: Iterable[Drawn], play: Callable[[Drawn, str], None]) -> None:
+    def needs_control(self) -> None:
+        """Raise NotTested unless the client succeeds where nothing stands in its way.
+
+        A clause that asks for an error means nothing for a client that always fails. Two new
+        clients in a row must each get a token, so that one that fails at every second use of the
+        process is found out as well.
+        """
+        for operation in self.run.capabilities * 2:
+            with self.stage(credentials=Credentials("control-client", "c0ntrol-s3cret")) as stage:
+                stage.use_well(operation)
+
+    def for_each_in_time(
+        self, cases: Iterable[Drawn], play: Callable[[Drawn, str], Situation]
+    ) -> None:
         """The same for plays that let time pass: those that have to wait for it do so together."""
         if self.run.time.is_virtual:
             self.for_each(cases, play)
@@ -71,7 +100,7 @@ class Scenario:
         Raises NotTested if it presents an expired token even then, ``after`` seconds too late.
         Where time has to be waited for, the token lives for a second.
         """
-        honours = "refresh.honours-expires-in"
+        honours = clauses.refresh.HONOURS_EXPIRES_IN
         if not self.run.time.is_virtual:
             lifetime, after = min(lifetime, 1), min(after, 1)
         with self.stage(
@@ -82,7 +111,7 @@ class Scenario:
             stage.use_well(operation)
             stage.advance(lifetime + after)
             if stage.use(operation).is_late:
-                raise NotTested(f"blocked by {honours}: late even when all is well")
+                raise NotTested("late even when all is well", blocked_by=honours)
 
     def share(self, explore: Callable[[Scenario], None]) -> None:
         """Explore what other clauses explore as well.
@@ -91,8 +120,8 @@ class Scenario:
         clause that was not broken meanwhile.
         """
         run = self.run
-        is_judged = explore in run.explored and self.clause_id not in OWN_SCENARIO_ONLY
-        if is_judged and self.clause_id not in run.broken_clauses | run.replays.examples.keys():
+        is_judged = explore in run.explored and self.clause.id not in OWN_SCENARIO_ONLY
+        if is_judged and self.clause.id not in run.broken_clauses | run.replays.examples.keys():
             self._needs_its_situation()
             return
         explore(self)
@@ -117,7 +146,7 @@ class Scenario:
         )
         chosen = [(pair, 3599, op) for pair in first for op in self.run.capabilities]
 
-        def play(example: tuple[Credentials, int, str]) -> None:
+        def play(example: tuple[Credentials, int, str]) -> Situation:
             pair, lifetime, operation = example
             with self.stage(credentials=pair, expires_in=lifetime) as stage:
                 outcome = stage.use(operation)
@@ -125,21 +154,52 @@ class Scenario:
                 if outcome.error is not None and is_told and not outcome.is_issued:
                     stage.breach(f"the client raised {stage.masked(outcome.error)}", must_answer)
                 if stage.has_broken_request:
-                    return
+                    return Situation.MET
                 stage.advance(lifetime + 1 if self.run.time.is_virtual else 0)
                 stage.use(operation)
                 if not stage.trace.token_requests:
                     raise NotTested("the client never asked for a token")
-                pending = _SHOWN_BY_CREDENTIALS - self.run.reached
-                self.run.reached |= {name for name in pending if WITNESSES[name].is_in(stage.trace)}
+                self._note_authentication(stage.trace)
+                return Situation.MET
 
-        self.run.for_all(drawn, play, first=chosen, clause_id=self.clause_id)
+        self.run.for_all(drawn, play, first=chosen, clause_id=self.clause.id)
         self.run.needs_working_client()
         self._needs_its_situation()
 
+    def _note_authentication(self, trace: Trace) -> None:
+        """Remember which clauses on client authentication the trace shows."""
+        profile = self.run.settings.profile
+        for exchange in trace.token_requests:
+            chapter = method_in(TokenRequest.of(exchange.request), profile).chapter
+            self.run.authentication_chapters.add(chapter)
+        for clause in _ON_AUTHENTICATION - self.run.reached:
+            if clause.precondition is not None and clause.precondition.is_met(trace):
+                self.run.reached.add(clause)
+
     def _needs_its_situation(self) -> None:
-        """Raise NotTested if no token request had credentials that show the clause."""
-        if self.clause_id in _SHOWN_BY_CREDENTIALS - self.run.reached:
-            culprits = sorted(self.run.broken_clauses & _SHOWN_BY_CREDENTIALS)
-            blocked = f"blocked by {', '.join(culprits)}" if culprits else "blocked"
-            raise NotTested(f"{blocked}: {WITNESSES[self.clause_id].lack}")
+        """Raise NotTested if no token request had credentials that show the clause.
+
+        Raises NotApplicable if the client uses another method that the profile accepts as well.
+        """
+        if self.clause not in _ON_AUTHENTICATION:
+            return
+        used = self.run.authentication_chapters
+        if used and self.clause.chapter not in used:
+            profile = self.run.settings.profile
+            places = (m.place for m in accepted_methods(profile) if m.chapter in used)
+            raise NotApplicable(
+                f"the client authenticates {' and '.join(places)}, which profile {profile.name} "
+                "accepts"
+            )
+        if self.clause not in self.run.reached and self.clause.precondition is not None:
+            culprits = sorted(self.run.broken_clauses & {c.id for c in _ON_AUTHENTICATION})
+            blocked_by = clause_named(culprits[0]) if culprits else None
+            raise NotTested(self.clause.precondition.lack, blocked_by=blocked_by)
+
+
+def scenario_of(run: ContractRun, clause: Clause) -> Scenario:
+    """Return the scenario of a clause. Raises NotApplicable if the profile has no such thing."""
+    why_not = clause.applies_to(run.settings.profile)
+    if why_not:
+        raise NotApplicable(why_not)
+    return Scenario(run, clause)

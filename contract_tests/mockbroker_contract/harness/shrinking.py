@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import hypothesis.errors
 
+from mockbroker.report.steps import NotRepeated
 from mockbroker_contract.drivers.failures import ScenarioEnded
 from mockbroker_contract.harness.budget import Budget, OutOfTime
 from mockbroker_contract.harness.endings import ContractBreached
@@ -79,5 +80,5 @@ class ShrinkLimit:
             # Hypothesis calls a play flaky that the limit ended before anything was drawn.
             is_cut_short = self._is_reached or isinstance(end, OutOfTime)
             if not is_cut_short and isinstance(self._simplest, ContractBreached):
-                self._simplest.story += "\n  (played again, the same story did not end like this)"
+                self._simplest.steps += (NotRepeated(),)
             raise self._simplest from None

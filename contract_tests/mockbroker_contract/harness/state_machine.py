@@ -17,16 +17,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from mockbroker.broker.faults import Fault
-from mockbroker.contract.judges import PASSIVE_CLAUSES, judge_trace
-from mockbroker.contract.judges.refresh import used_late
+from mockbroker.contract import clauses
+from mockbroker.contract.catalogue import clause_named
+from mockbroker.contract.clause import Clause
+from mockbroker.contract.clauses.refresh import late_use
+from mockbroker.contract.judging import PASSIVE_CLAUSES, judge_trace
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.report.plain_examples import ExampleError, from_plain
+from mockbroker.report.steps import BrokerStarted, FaultsCleared, SecretRotated, TokensRevoked
 from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import ScenarioEnded
 from mockbroker_contract.harness.budget import OutOfTime
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached
 from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.recorder import Recorder, fault_step
 from mockbroker_contract.harness.run import ContractRun
 from mockbroker_contract.harness.shrinking import ShrinkLimit
 from mockbroker_contract.harness.strategies import lifetimes, time_steps
@@ -45,8 +50,8 @@ _FOR_EVER = 1000
 _LONGEST_LEEWAY = 600
 _OUTAGES = {"answers 503": Fault.status(503), "resets connections": Fault.reset()}
 _SOME_SECONDS = 5
-_HONOURS = "refresh.honours-expires-in"
-_OUTLASTED = "refresh.outage-after-expiry"
+_HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
+_OUTLASTED = clauses.refresh.OUTAGE_AFTER_EXPIRY
 _MOST_CLIENTS = 3
 _NUMBERS = st.integers(0, _MOST_CLIENTS - 1)
 _WAYS = st.integers(0, 1)
@@ -102,7 +107,6 @@ class LifeOfClients(RuleBasedStateMachine):
         super().__init__()
         self.steps: list[tuple[Any, ...]] = []
         """What has happened so far."""
-        self._story: list[str] = []
         self._outage = ""
         self._slow = 0
         self._slow_tokens: dict[AccessToken, int] = {}
@@ -120,20 +124,21 @@ class LifeOfClients(RuleBasedStateMachine):
         lifetime = lifetime if self.run.time.is_virtual else 3600
         self._broker = self.run.new_broker(first, lifetime)
         self._exits.callback(self.run.retire, self._broker)
-        self._story.append(f"the broker issues tokens with expires_in={lifetime}")
+        self._recorder = Recorder(self._broker)
+        self._recorder.add(BrokerStarted(expires_in=lifetime))
         self._enter(first)
 
     def _enter(self, credentials: Credentials) -> None:
         name = "abc"[len(self._actors)]
         stage = Stage(
             self.run,
-            "lifecycle",
+            clauses.lifecycle.LIFECYCLE,
             credentials=credentials,
             broker=self._broker,
             elsewhere=PASSIVE_CLAUSES,
             deadline=self.run.settings.patient_deadline,
-            story=self._story,
-            name=f"client {name}",
+            recorder=self._recorder,
+            name=name,
         )
         self._exits.enter_context(stage)
         self._actors.append(_Actor(name, stage))
@@ -191,9 +196,10 @@ class LifeOfClients(RuleBasedStateMachine):
     def _what_the_hang_breaks(self, actor: _Actor, hang: ClientHung) -> ScenarioEnded:
         if not self._outage or not hang.is_flood:
             return hang
-        clause_id = {"answers 503": "errors.server-error"}.get(self._outage, "errors.transport")
+        is_answered = self._outage == "answers 503"
+        clause = clauses.errors.SERVER_ERROR if is_answered else clauses.errors.TRANSPORT
         try:
-            actor.stage.breach_of(clause_id, "the client asked without end", "an error in the end")
+            actor.stage.breach_of(clause, "the client asked without end", "an error in the end")
         except ContractBreached as breached:
             return breached
 
@@ -218,7 +224,7 @@ class LifeOfClients(RuleBasedStateMachine):
     def change_health(self, what: str, number: int, then: int) -> None:
         """The token endpoint breaks down, or is well again."""
         if what != self._outage:
-            self._story.append(f"the token endpoint {what}" if what else "the outage is over")
+            self._recorder.add(fault_step(_OUTAGES[what]) if what else FaultsCleared())
         self._outage = what
         self._perhaps_use(number, then)
 
@@ -227,7 +233,7 @@ class LifeOfClients(RuleBasedStateMachine):
     @_remembered
     def be_slow(self, seconds: int, number: int, then: int) -> None:
         """The next token takes a while to arrive, by the clock."""
-        self._story.append(f"the next token takes {seconds} s to arrive")
+        self._recorder.add(fault_step(Fault.latency(seconds), times=1))
         self._slow = seconds
         self._perhaps_use(number, then)
 
@@ -237,7 +243,7 @@ class LifeOfClients(RuleBasedStateMachine):
         """Every token becomes worthless, some seconds after the last one came."""
         self._actors[0].stage.advance(_SOME_SECONDS if self.run.time.is_virtual else 0)
         self._broker.revoke_tokens()
-        self._story.append("the broker revokes every token")
+        self._recorder.add(TokensRevoked())
         self._perhaps_use(number, then)
 
     @precondition(lambda self: len(self._actors) < _MOST_CLIENTS)
@@ -261,7 +267,7 @@ class LifeOfClients(RuleBasedStateMachine):
             if other.stage.credentials.client_id == client_id:
                 other.secret_is_current = False
         secret = f"rotated-s3cret-{len(self._actors)}"
-        self._story.append(f"the secret of client {actor.name} is rotated")
+        self._recorder.add(SecretRotated(client=actor.name))
         self._enter(self._broker.register(client_id, secret))
 
     # -- the model -----------------------------------------------------------------------------
@@ -294,25 +300,28 @@ class LifeOfClients(RuleBasedStateMachine):
             self._judge_well(actor, outcome)
         for breach in judge_trace(actor.stage.trace):
             if breach.clause_id not in self._judged_otherwise():
-                self._breach(actor, breach.clause_id, breach.what, breach.expected)
+                self._breach(actor, clause_named(breach.clause_id), breach.what, breach.expected)
 
     def _judged_otherwise(self) -> set[str]:
         """Expiry is told above, and more closely; a rotated secret is no mistake of the client."""
         rotated = not all(actor.secret_is_current for actor in self._actors)
-        return {_HONOURS, *(("basic.credentials",) if rotated else ())}
+        credentials = (clauses.basic.CREDENTIALS, clauses.post.CREDENTIALS) if rotated else ()
+        return {clause.id for clause in (_HONOURS, *credentials)}
 
     def _judge_late(self, actor: _Actor, outcome: Outcome) -> None:
         assert outcome.token is not None
-        if _HONOURS in self.ignored:
+        if _HONOURS.id in self.ignored:
             return  # who is late when all is well is late in all else
-        late = actor.stage.now() - outcome.token.expires_at
-        what = f"{outcome.token.label} was used {used_late(late)}"
+        now = actor.stage.now()
+        late, what = now - outcome.token.expires_at, late_use(outcome.token, now).what
         if self._is_refused(actor) and outcome.asked_first:
             self._breach(actor, self._clause_of_refusal(), what, "an error")
         elif actor.has_failed:
             self._breach(actor, _OUTLASTED, what, "another attempt, or an error")
         elif late < self._slow_tokens.get(outcome.token, 0):
-            self._breach(actor, "refresh.latency", what, "a lifetime counted from the request")
+            self._breach(
+                actor, clauses.refresh.LATENCY, what, "a lifetime counted from the request"
+            )
         else:
             self._breach(actor, _HONOURS, what, "a new token")
 
@@ -321,30 +330,30 @@ class LifeOfClients(RuleBasedStateMachine):
             what = f"no token could be had, and the client {outcome.in_words}"
             self._breach(actor, self._clause_of_refusal(), what, "an error")
 
-    def _clause_of_refusal(self) -> str:
-        return _OUTLASTED if self._outage else "errors.invalid-client"
+    def _clause_of_refusal(self) -> Clause:
+        return _OUTLASTED if self._outage else clauses.errors.INVALID_CLIENT
 
     def _judge_well(self, actor: _Actor, outcome: Outcome) -> None:
         if outcome.token_state is TokenState.REVOKED and not (outcome.error and outcome.is_issued):
             if outcome.operation == REQUEST:
                 what = "a call was given up for a revoked token"
-                self._breach(actor, "signing.revoked", what, "a new token and one more try")
+                self._breach(actor, clauses.signing.REVOKED, what, "a new token and one more try")
         elif not outcome.is_good:
             error = outcome.error
             came = f"raised {actor.stage.masked(error)}" if error else outcome.in_words
             what = f"nothing stood in its way, and the client {came}"
             self._breach(actor, self._clause_of_failure(actor), what, "a valid token")
 
-    def _clause_of_failure(self, actor: _Actor) -> str:
+    def _clause_of_failure(self, actor: _Actor) -> Clause:
         if actor.was_refused:
-            return "refresh.recovers"
+            return clauses.refresh.RECOVERS
         if self._broker.expires_in <= _LONGEST_LEEWAY:
-            return "refresh.short-lived"
-        return "lifecycle"
+            return clauses.refresh.SHORT_LIVED
+        return clauses.lifecycle.LIFECYCLE
 
-    def _breach(self, actor: _Actor, clause_id: str, what: str, expected: str) -> None:
-        if clause_id not in self.ignored:
-            actor.stage.breach_of(clause_id, what, expected)
+    def _breach(self, actor: _Actor, clause: Clause, what: str, expected: str) -> None:
+        if clause.id not in self.ignored:
+            actor.stage.breach_of(clause, what, expected)
 
     def teardown(self) -> None:
         """Everybody leaves."""

@@ -7,25 +7,31 @@ from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
 from examples.model_client import TokenManager
+from mockbroker.contract import clauses
 from mockbroker.model.profile import RFC6749
 from tests.mutants.workshop import Encoder, Sender, breaks
 
 
-@breaks("basic.scheme")
+@breaks(clauses.basic.SCHEME)
 class SignsWithBearer(Encoder):
     def basic(self) -> str:
         return "Bearer " + self.encoded()
 
 
-@breaks("basic.scheme")
+@breaks(clauses.basic.SCHEME)
 class ForgetsTheScheme(Encoder):
     def basic(self) -> str:
         return self.encoded()
 
 
 @breaks(
-    "basic.scheme",
-    blocks=["basic.base64", "basic.credentials", "basic.utf8", "basic.only"],
+    clauses.basic.SCHEME,
+    blocks=[
+        clauses.basic.BASE64,
+        clauses.basic.CREDENTIALS,
+        clauses.basic.UTF8,
+        clauses.basic.ONLY,
+    ],
 )
 class SendsCredentialsInTheBodyOnly(TokenManager):
     def token_headers(self) -> dict[str, str]:
@@ -36,7 +42,7 @@ class SendsCredentialsInTheBodyOnly(TokenManager):
         return {**super().token_parameters(), **pair}
 
 
-@breaks("basic.scheme")
+@breaks(clauses.basic.SCHEME)
 class RefetchesWithoutCredentials(TokenManager):
     fetched = 0
 
@@ -45,32 +51,32 @@ class RefetchesWithoutCredentials(TokenManager):
         return super().token_headers() if self.fetched == 1 else {"Accept": "*/*"}
 
 
-@breaks("basic.base64")
+@breaks(clauses.basic.BASE64)
 class UsesTheUrlSafeAlphabet(Encoder):
     def encoded(self) -> str:
         return base64.urlsafe_b64encode(self.pair()).decode()
 
 
-@breaks("basic.base64")
+@breaks(clauses.basic.BASE64)
 class LosesThePadding(Encoder):
     def encoded(self) -> str:
         return super().encoded().rstrip("=")
 
 
-@breaks("basic.base64")
+@breaks(clauses.basic.BASE64)
 class BreaksTheLine(Encoder):
     def encoded(self) -> str:
         text = super().encoded()
         return " ".join(text[i : i + 76] for i in range(0, len(text), 76))
 
 
-@breaks("basic.base64")
+@breaks(clauses.basic.BASE64)
 class BreaksTheLineWhereNoHeaderMay(Encoder):
     def encoded(self) -> str:
         return base64.encodebytes(self.pair()).decode().strip()
 
 
-@breaks("basic.credentials")
+@breaks(clauses.basic.CREDENTIALS)
 class QuotesTheCredentials(Encoder):
     def pair(self) -> bytes:
         if not (self._client_id + self._client_secret).isascii():
@@ -78,7 +84,7 @@ class QuotesTheCredentials(Encoder):
         return f"{quote(self._client_id, safe='')}:{quote(self._client_secret, safe='')}".encode()
 
 
-@breaks("basic.credentials")
+@breaks(clauses.basic.CREDENTIALS)
 class FormEncodesTheCredentials(Encoder):
     def pair(self) -> bytes:
         if not (self._client_id + self._client_secret).isascii():
@@ -86,38 +92,38 @@ class FormEncodesTheCredentials(Encoder):
         return f"{quote_plus(self._client_id)}:{quote_plus(self._client_secret)}".encode()
 
 
-@breaks("basic.credentials")
+@breaks(clauses.basic.CREDENTIALS)
 class SplitsTheSecretAtItsColon(Encoder):
     def pair(self) -> bytes:
         return ":".join(super().pair().decode().split(":")[:2]).encode()
 
 
-@breaks("basic.credentials")
+@breaks(clauses.basic.CREDENTIALS)
 class AppendsALineFeed(Encoder):
     def pair(self) -> bytes:
         return super().pair() + b"\n"
 
 
-@breaks("basic.utf8")
+@breaks(clauses.basic.UTF8)
 class EncodesAsLatin1(Encoder):
     def pair(self) -> bytes:
         return f"{self._client_id}:{self._client_secret}".encode("latin-1", "replace")
 
 
-@breaks("basic.utf8")
+@breaks(clauses.basic.UTF8)
 class RefusesNonAscii(Encoder):
     def pair(self) -> bytes:
         return f"{self._client_id}:{self._client_secret}".encode("ascii")
 
 
-@breaks("basic.only")
+@breaks(clauses.basic.ONLY)
 class SendsTheSecretInTheBodyToo(TokenManager):
     def token_parameters(self) -> dict[str, str]:
         pair = {"client_id": self._client_id, "client_secret": self._client_secret}
         return {**super().token_parameters(), **pair}
 
 
-@breaks("basic.only", "secrecy.secret")  # the HTTP library logs the URL
+@breaks(clauses.basic.ONLY, clauses.secrecy.SECRET)  # the HTTP library logs the URL
 class SendsTheSecretInTheUrlToo(Sender):
     def body(self) -> Any:
         pair = {"client_id": self._client_id, "client_secret": self._client_secret}
@@ -125,6 +131,6 @@ class SendsTheSecretInTheUrlToo(Sender):
         return self.token_parameters()
 
 
-@breaks("basic.credentials", profile=RFC6749)
+@breaks(clauses.basic.CREDENTIALS, profile=RFC6749)
 class RawUnderTheOtherProfile(TokenManager):
     """The model client, where credentials should be form-urlencoded first."""

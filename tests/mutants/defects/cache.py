@@ -9,24 +9,25 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from examples.model_client import AccessToken, TokenError, TokenManager
+from mockbroker.contract import clauses
 from tests.mutants.workshop import breaks
 
 
-@breaks("cache.reuse", "cache.single-flight", "refresh.outage-while-valid")
+@breaks(clauses.cache.REUSE, clauses.cache.SINGLE_FLIGHT, clauses.refresh.OUTAGE_WHILE_VALID)
 class NeverReuses(TokenManager):
     def get_token(self) -> str:
         with self._lock:
             return self.fetch_token().value
 
 
-@breaks("cache.reuse")
+@breaks(clauses.cache.REUSE)
 class OverflowsAtThirtyDays(TokenManager):
     def time_until_refresh(self, lifetime: float) -> float:
         milliseconds = super().time_until_refresh(lifetime) * 1000
         return milliseconds / 1000 if milliseconds < 2**31 else 0.0
 
 
-@breaks("cache.reuse")
+@breaks(clauses.cache.REUSE)
 class FailsForALongLifetime(TokenManager):
     def time_until_refresh(self, lifetime: float) -> float:
         if lifetime > 1e11:
@@ -52,7 +53,7 @@ class SharedCache(TokenManager):
             self.shared[self.key()] = token
 
 
-@breaks("cache.isolation")
+@breaks(clauses.cache.ISOLATION)
 class SharesByTokenUrl(SharedCache):
     shared: ClassVar = {}
 
@@ -60,7 +61,7 @@ class SharesByTokenUrl(SharedCache):
         return self._token_url
 
 
-@breaks("cache.isolation")
+@breaks(clauses.cache.ISOLATION)
 class SharesByClientIdAndUrl(SharedCache):
     shared: ClassVar = {}
 
@@ -68,7 +69,7 @@ class SharesByClientIdAndUrl(SharedCache):
         return self._token_url, self._client_id, self._scope
 
 
-@breaks("cache.isolation")
+@breaks(clauses.cache.ISOLATION)
 class SharesAcrossScopes(SharedCache):
     shared: ClassVar = {}
 
@@ -76,7 +77,7 @@ class SharesAcrossScopes(SharedCache):
         return self._token_url, self._client_id, self._client_secret
 
 
-@breaks("cache.isolation")
+@breaks(clauses.cache.ISOLATION)
 class SharesByClientId(SharedCache):
     shared: ClassVar = {}
 
@@ -84,7 +85,7 @@ class SharesByClientId(SharedCache):
         return self._client_id
 
 
-@breaks("cache.isolation")
+@breaks(clauses.cache.ISOLATION)
 class SharesWithEverybody(SharedCache):
     shared: ClassVar = {}
 
@@ -92,7 +93,7 @@ class SharesWithEverybody(SharedCache):
         return "token"
 
 
-@breaks("cache.isolation")
+@breaks(clauses.cache.ISOLATION)
 class SharesAFileWhereItWorks(SharedCache):
     """Keeps the token of any client in one file."""
 
@@ -143,7 +144,7 @@ class LocalTime(TokenManager):
         return self.lifetime
 
 
-@breaks("cache.reuse", "refresh.outage-while-valid")
+@breaks(clauses.cache.REUSE, clauses.refresh.OUTAGE_WHILE_VALID)
 class IsHoursAheadOfItself(LocalTime):
     def now_for_use(self) -> datetime.datetime:
         return datetime.datetime.utcnow()  # noqa: DTZ003 - the defect
@@ -167,13 +168,13 @@ class Unlocked(TokenManager):
             self.busy = False
 
 
-@breaks("cache.thread-safe")
+@breaks(clauses.cache.THREAD_SAFE)
 class RefusesWhileItFetches(Unlocked):
     def meanwhile(self) -> str:
         raise TokenError("a token is being fetched")
 
 
-@breaks("cache.thread-safe")
+@breaks(clauses.cache.THREAD_SAFE)
 class GivesOutTheOldTokenMeanwhile(Unlocked):
     def meanwhile(self) -> str:
         return self._token.value if self._token else ""
@@ -184,14 +185,14 @@ class NoLock:
     def __exit__(self, *_: object) -> None: ...
 
 
-@breaks("cache.single-flight")
+@breaks(clauses.cache.SINGLE_FLIGHT)
 class HasNoLock(TokenManager):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lock = NoLock()  # type: ignore[assignment]
 
 
-@breaks("cache.single-flight")
+@breaks(clauses.cache.SINGLE_FLIGHT)
 class LocksTooLate(TokenManager):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

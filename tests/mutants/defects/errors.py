@@ -8,6 +8,7 @@ from typing import Any
 import requests
 
 from examples.model_client import AccessToken, TokenError, TokenManager
+from mockbroker.contract import clauses
 from tests.mutants.workshop import MakesDo, breaks
 
 NOTHING = AccessToken("", 1e12, 1e12)
@@ -27,13 +28,13 @@ class Lenient(TokenManager):
         return NOTHING if self.overlooks(response) else super().read_token(response, asked_at)
 
 
-@breaks("errors.invalid-client")
+@breaks(clauses.errors.INVALID_CLIENT)
 class OverlooksA401(Lenient):
     def overlooks(self, response: requests.Response) -> bool:
         return response.status_code == 401
 
 
-@breaks("errors.invalid-client")
+@breaks(clauses.errors.INVALID_CLIENT)
 class KeepsItsTokenWhenRefused(TokenManager):
     def _refreshed(self) -> AccessToken:
         try:
@@ -44,19 +45,19 @@ class KeepsItsTokenWhenRefused(TokenManager):
             raise
 
 
-@breaks("errors.bad-request")
+@breaks(clauses.errors.BAD_REQUEST)
 class OverlooksWhatIsNoJson(Lenient):
     def overlooks(self, response: requests.Response) -> bool:
         return response.status_code == 400 and not response.text.startswith("{")
 
 
-@breaks("errors.bad-request")
+@breaks(clauses.errors.BAD_REQUEST)
 class OverlooksAnInvalidScope(Lenient):
     def overlooks(self, response: requests.Response) -> bool:
         return "invalid_scope" in response.text
 
 
-@breaks("errors.bad-request")
+@breaks(clauses.errors.BAD_REQUEST)
 class MakesDoWithAnExpiredTokenAtA400(MakesDo):
     def makes_do(self, error: TokenError) -> bool:
         return "400" in str(error)
@@ -82,13 +83,13 @@ class Retrying(TokenManager):
         return response
 
 
-@breaks("errors.no-hammering")
+@breaks(clauses.errors.NO_HAMMERING)
 class AsksTwiceWhenUnauthorized(Retrying):
     def asks_again(self, response: requests.Response) -> bool:
         return response.status_code == 401
 
 
-@breaks("errors.no-hammering")
+@breaks(clauses.errors.NO_HAMMERING)
 class AsksThriceWhateverIsWrong(Retrying):
     most = 3
 
@@ -96,7 +97,7 @@ class AsksThriceWhateverIsWrong(Retrying):
         return response.status_code in (400, 403)
 
 
-@breaks("basic.scheme", "errors.no-hammering")
+@breaks(clauses.basic.SCHEME, clauses.errors.NO_HAMMERING)
 class TriesTheBodyWhenUnauthorized(Retrying):
     """Finds out how the broker authenticates, as some libraries do."""
 
@@ -127,29 +128,29 @@ class Patient(Retrying):
         return response.status_code >= 500 and "Retry-After" not in response.headers
 
 
-@breaks("errors.server-error")
+@breaks(clauses.errors.SERVER_ERROR)
 class AsksSevenTimes(Patient):
     most = 7
 
 
-@breaks("errors.server-error")
+@breaks(clauses.errors.SERVER_ERROR)
 class OverlooksA500(Lenient):
     def overlooks(self, response: requests.Response) -> bool:
         return response.status_code == 500
 
 
-@breaks("errors.server-error")
+@breaks(clauses.errors.SERVER_ERROR)
 class AsksForEver(Patient):
     most = 10**9
 
 
-@breaks("errors.retry-after")
+@breaks(clauses.errors.RETRY_AFTER)
 class AsksAgainAtOnce(Retrying):
     def asks_again(self, response: requests.Response) -> bool:
         return response.status_code == 503
 
 
-@breaks("errors.retry-after")
+@breaks(clauses.errors.RETRY_AFTER)
 class AsksAgainAfterASecond(Retrying):
     def asks_again(self, response: requests.Response) -> bool:
         return response.status_code == 429
@@ -183,29 +184,29 @@ class Deaf(TokenManager):
         return lifetime - 30
 
 
-@breaks("errors.transport")
+@breaks(clauses.errors.TRANSPORT)
 class OverlooksARefusedConnection(Deaf):
     word = "refused"
 
 
-@breaks("errors.transport")
+@breaks(clauses.errors.TRANSPORT)
 class TakesHalfAnAnswer(Deaf):
     word = "IncompleteRead"
 
 
-@breaks("errors.timeout")
+@breaks(clauses.errors.TIMEOUT)
 class WaitsForEver(TokenManager):
     def __init__(self, *args: Any, timeout: Any = None, **kwargs: Any) -> None:
         super().__init__(*args, timeout=None, **kwargs)  # type: ignore[arg-type]
 
 
-@breaks("errors.timeout")
+@breaks(clauses.errors.TIMEOUT)
 class ReadsMillisecondsForATimeout(TokenManager):
     def __init__(self, *args: Any, timeout: float = 10, **kwargs: Any) -> None:
         super().__init__(*args, timeout=timeout * 1000, **kwargs)
 
 
-@breaks("errors.not-cached")
+@breaks(clauses.errors.NOT_CACHED)
 class RemembersARefusal(TokenManager):
     refusal: TokenError | None = None
 
@@ -220,7 +221,7 @@ class RemembersARefusal(TokenManager):
             raise
 
 
-@breaks("errors.not-cached")
+@breaks(clauses.errors.NOT_CACHED)
 class RestsAfterAnAnswerThatIsNoJson(TokenManager):
     rests_until = 0.0
 
@@ -235,7 +236,7 @@ class RestsAfterAnAnswerThatIsNoJson(TokenManager):
             raise
 
 
-@breaks("errors.cause")
+@breaks(clauses.errors.CAUSE)
 class SaysOnlyThatItFailed(TokenManager):
     def fetch_token(self) -> AccessToken:
         try:
@@ -244,7 +245,7 @@ class SaysOnlyThatItFailed(TokenManager):
             raise TokenError("no token") from None
 
 
-@breaks("errors.cause")
+@breaks(clauses.errors.CAUSE)
 class CallsEveryRefusalInvalidClient(TokenManager):
     def read_token(self, response: requests.Response, asked_at: float) -> AccessToken:
         if response.status_code != 200:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from examples.model_client import TokenError, TokenManager
+from mockbroker.contract import clauses
 from tests.mutants.workshop import breaks
 
 
-@breaks("signing.revoked")
+@breaks(clauses.signing.REVOKED)
 class CannotLoseATokenTwice(TokenManager):
     lost = 0
 
@@ -19,7 +20,7 @@ class CannotLoseATokenTwice(TokenManager):
         super().discard(value)
 
 
-@breaks("lifecycle", examples=150)
+@breaks(clauses.lifecycle.LIFECYCLE, examples=150)
 class TakesNoShorterLifetimeThanBefore(TokenManager):
     longest = 0.0
 
@@ -31,7 +32,7 @@ class TakesNoShorterLifetimeThanBefore(TokenManager):
         return lifetime
 
 
-@breaks("lifecycle", examples=150)
+@breaks(clauses.lifecycle.LIFECYCLE, examples=150)
 class TiresAfterFiveTokens(TokenManager):
     fetched = 0
 

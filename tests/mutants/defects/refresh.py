@@ -9,32 +9,38 @@ import time
 from typing import Any
 
 from examples.model_client import AccessToken, TokenError, TokenManager
+from mockbroker.contract import clauses
 from tests.mutants.defects.cache import LocalTime
 from tests.mutants.workshop import MakesDo, OwnClock, Sender, breaks
 
 
 @breaks(
-    "refresh.honours-expires-in",
-    "refresh.ahead",
-    "refresh.latency",
-    "refresh.same-grant",
-    "refresh.outage-after-expiry",
-    "refresh.recovers",
+    clauses.refresh.HONOURS_EXPIRES_IN,
+    clauses.refresh.AHEAD,
+    clauses.refresh.LATENCY,
+    clauses.refresh.SAME_GRANT,
+    clauses.refresh.OUTAGE_AFTER_EXPIRY,
+    clauses.refresh.RECOVERS,
 )
 class NeverRefreshes(TokenManager):
     def time_until_refresh(self, lifetime: float) -> float:
         return 1e12
 
 
-@breaks("refresh.honours-expires-in", "refresh.ahead", "refresh.latency")
+@breaks(clauses.refresh.HONOURS_EXPIRES_IN, clauses.refresh.AHEAD, clauses.refresh.LATENCY)
 class AddsTheLeeway(TokenManager):
     def time_until_refresh(self, lifetime: float) -> float:
         return lifetime + 30
 
 
 @breaks(
-    "refresh.honours-expires-in",
-    blocks=["refresh.ahead", "refresh.latency", "refresh.outage-after-expiry", "refresh.recovers"],
+    clauses.refresh.HONOURS_EXPIRES_IN,
+    blocks=[
+        clauses.refresh.AHEAD,
+        clauses.refresh.LATENCY,
+        clauses.refresh.OUTAGE_AFTER_EXPIRY,
+        clauses.refresh.RECOVERS,
+    ],
 )
 class ServesAStaleTokenWhileItRenews(TokenManager):
     def get_token(self) -> str:
@@ -51,43 +57,48 @@ class ServesAStaleTokenWhileItRenews(TokenManager):
             super().get_token()
 
 
-@breaks("refresh.honours-expires-in")
+@breaks(clauses.refresh.HONOURS_EXPIRES_IN)
 class KnowsOnlyOneLifetime(TokenManager):
     def time_until_refresh(self, lifetime: float) -> float:
         return 3300.0
 
 
-@breaks("refresh.honours-expires-in")
+@breaks(clauses.refresh.HONOURS_EXPIRES_IN)
 class TakesZeroForNoExpiry(TokenManager):
     def time_until_refresh(self, lifetime: float) -> float:
         return super().time_until_refresh(lifetime) if lifetime else 1e9
 
 
-@breaks("refresh.ahead")
+@breaks(clauses.refresh.AHEAD)
 class HasNoLeeway(TokenManager):
     def time_until_refresh(self, lifetime: float) -> float:
         return lifetime
 
 
-@breaks("refresh.not-too-eager")
+@breaks(clauses.refresh.NOT_TOO_EAGER)
 class ReadsMilliseconds(TokenManager):
     def time_until_refresh(self, lifetime: float) -> float:
         return lifetime / 1000 - 0.001
 
 
-@breaks("refresh.not-too-eager", "refresh.ahead", "refresh.latency", "refresh.outage-while-valid")
+@breaks(
+    clauses.refresh.NOT_TOO_EAGER,
+    clauses.refresh.AHEAD,
+    clauses.refresh.LATENCY,
+    clauses.refresh.OUTAGE_WHILE_VALID,
+)
 class ReadsMillisecondsByItsOwnClock(OwnClock):
     def time_until_refresh(self, lifetime: float) -> float:
         return lifetime / 1000
 
 
-@breaks("refresh.not-too-eager")
+@breaks(clauses.refresh.NOT_TOO_EAGER)
 class RefreshesAfterAFifth(TokenManager):
     def time_until_refresh(self, lifetime: float) -> float:
         return lifetime / 5
 
 
-@breaks("refresh.short-lived")
+@breaks(clauses.refresh.SHORT_LIVED)
 class RaisesForShortLifetimes(TokenManager):
     def time_until_refresh(self, lifetime: float) -> float:
         if lifetime <= 30:
@@ -95,7 +106,7 @@ class RaisesForShortLifetimes(TokenManager):
         return super().time_until_refresh(lifetime)
 
 
-@breaks("refresh.short-lived")
+@breaks(clauses.refresh.SHORT_LIVED)
 class FetchesUntilItIsLongEnough(TokenManager):
     def fetch_token(self) -> AccessToken:
         for _ in range(3):
@@ -105,7 +116,7 @@ class FetchesUntilItIsLongEnough(TokenManager):
         return token
 
 
-@breaks("refresh.short-lived")
+@breaks(clauses.refresh.SHORT_LIVED)
 class KeepsTheOldExpiryForZero(TokenManager):
     def lifetime_of(self, members: dict[str, Any]) -> float:
         if self._token is not None and not members.get("expires_in", 1):
@@ -113,7 +124,7 @@ class KeepsTheOldExpiryForZero(TokenManager):
         return super().lifetime_of(members)
 
 
-@breaks("refresh.latency")
+@breaks(clauses.refresh.LATENCY)
 class CountsFromArrival(TokenManager):
     def fetch_token(self) -> AccessToken:
         response = self.send_token_request()
@@ -123,7 +134,7 @@ class CountsFromArrival(TokenManager):
         return lifetime - 1
 
 
-@breaks("refresh.same-grant")
+@breaks(clauses.refresh.SAME_GRANT)
 class UsesTheRefreshToken(Sender):
     refresh_token = ""
 
@@ -137,7 +148,7 @@ class UsesTheRefreshToken(Sender):
         return super().token_parameters()
 
 
-@breaks("refresh.latency")
+@breaks(clauses.refresh.LATENCY)
 class HasLessLeewayThanItTakes(TokenManager):
     def fetch_token(self) -> AccessToken:
         response = self.send_token_request()
@@ -147,24 +158,24 @@ class HasLessLeewayThanItTakes(TokenManager):
         return lifetime - 5
 
 
-@breaks("refresh.honours-expires-in", "refresh.outage-while-valid")
+@breaks(clauses.refresh.HONOURS_EXPIRES_IN, clauses.refresh.OUTAGE_WHILE_VALID)
 class ForgetsThatClocksGoBack(LocalTime):
     """Sound but for one night of the year."""
 
 
-@breaks("refresh.honours-expires-in", "refresh.outage-while-valid")
+@breaks(clauses.refresh.HONOURS_EXPIRES_IN, clauses.refresh.OUTAGE_WHILE_VALID)
 class IsHoursBehindItself(LocalTime):
     def now_for_issue(self) -> datetime.datetime:
         return datetime.datetime.utcnow()  # noqa: DTZ003 - the defect
 
 
-@breaks("refresh.outage-while-valid")
+@breaks(clauses.refresh.OUTAGE_WHILE_VALID)
 class FailsAlthoughItsTokenIsGood(TokenManager):
     def _refreshed(self) -> AccessToken:
         return self.fetch_token()
 
 
-@breaks("refresh.outage-while-valid")
+@breaks(clauses.refresh.OUTAGE_WHILE_VALID)
 class LetsGoOfItsTokenTooSoon(TokenManager):
     def fetch_token(self) -> AccessToken:
         self._token = None
@@ -176,13 +187,13 @@ def is_outage(error: TokenError) -> bool:
     return "status 5" in str(error) or "reached" in str(error)
 
 
-@breaks("refresh.outage-after-expiry")
+@breaks(clauses.refresh.OUTAGE_AFTER_EXPIRY)
 class MakesDoWithAnExpiredToken(MakesDo):
     def makes_do(self, error: TokenError) -> bool:
         return is_outage(error)
 
 
-@breaks("refresh.outage-after-expiry")
+@breaks(clauses.refresh.OUTAGE_AFTER_EXPIRY)
 class RestsBeyondTheExpiry(TokenManager):
     """Does not look at the clock for two minutes once a refresh has failed."""
 
@@ -201,13 +212,13 @@ class RestsBeyondTheExpiry(TokenManager):
         return token
 
 
-@breaks("refresh.outage-after-expiry")
+@breaks(clauses.refresh.OUTAGE_AFTER_EXPIRY)
 class MakesDoWithAnExpiredTokenAtA429(MakesDo):
     def makes_do(self, error: TokenError) -> bool:
         return "429" in str(error)
 
 
-@breaks("refresh.outage-after-expiry")
+@breaks(clauses.refresh.OUTAGE_AFTER_EXPIRY)
 class HoldsOnAtTheInstantOfExpiry(TokenManager):
     def _refreshed(self) -> AccessToken:
         try:
@@ -218,7 +229,7 @@ class HoldsOnAtTheInstantOfExpiry(TokenManager):
             raise
 
 
-@breaks("refresh.outage-after-expiry")
+@breaks(clauses.refresh.OUTAGE_AFTER_EXPIRY)
 class ReturnsNothingInAnOutage(TokenManager):
     def _refreshed(self) -> AccessToken:
         try:
@@ -246,12 +257,12 @@ class Breaker(TokenManager):
             raise
 
 
-@breaks("refresh.recovers")
+@breaks(clauses.refresh.RECOVERS)
 class RestsForAMinute(Breaker):
     pass
 
 
-@breaks("refresh.recovers")
+@breaks(clauses.refresh.RECOVERS)
 class RestsAfterSixFailures(Breaker):
     failures = 0
 
@@ -267,6 +278,6 @@ class RestsAfterSixFailures(Breaker):
         return token
 
 
-@breaks("refresh.recovers")
+@breaks(clauses.refresh.RECOVERS)
 class NeverRecovers(Breaker):
     rest_seconds = 1e12

@@ -7,10 +7,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from examples.model_client import TokenManager
+from mockbroker.contract import clauses
 from tests.mutants.workshop import Sender, breaks
 
 
-@breaks("request.method")
+@breaks(clauses.request.METHOD)
 class AsksByGet(Sender):
     method = "GET"
 
@@ -19,34 +20,34 @@ class AsksByGet(Sender):
         return None
 
 
-@breaks("request.method")
+@breaks(clauses.request.METHOD)
 class AsksByPut(Sender):
     method = "PUT"
 
 
-@breaks("request.url")
+@breaks(clauses.request.URL)
 class AddsAQuery(Sender):
     url_suffix = "?v=2"
 
 
-@breaks("request.url")
+@breaks(clauses.request.URL)
 class AddsASlash(Sender):
     url_suffix = "/"
 
 
-@breaks("request.content-type")
+@breaks(clauses.request.CONTENT_TYPE)
 class SaysJson(TokenManager):
     def token_headers(self) -> dict[str, str]:
         return {**super().token_headers(), "Content-Type": "application/json"}
 
 
-@breaks("request.content-type")
+@breaks(clauses.request.CONTENT_TYPE)
 class SaysNoContentType(Sender):
     def body(self) -> Any:
         return urlencode(self.token_parameters()).encode()
 
 
-@breaks("request.grant-type")
+@breaks(clauses.request.GRANT_TYPE)
 class SendsJsonAsForm(Sender):
     def body(self) -> Any:
         return json.dumps(self.token_parameters())
@@ -56,37 +57,37 @@ class SendsJsonAsForm(Sender):
         return {**super().token_headers(), "Content-Type": form}
 
 
-@breaks("request.grant-type")
+@breaks(clauses.request.GRANT_TYPE)
 class AsksForAnotherGrant(TokenManager):
     def token_parameters(self) -> dict[str, str]:
         return {"grant_type": "client_credential"}
 
 
-@breaks("request.grant-type")
+@breaks(clauses.request.GRANT_TYPE)
 class SendsTheGrantTwice(Sender):
     def body(self) -> Any:
         return [("grant_type", "client_credentials")] * 2
 
 
-@breaks("request.no-extra-parameters")
+@breaks(clauses.request.NO_EXTRA_PARAMETERS)
 class SendsAnAudience(TokenManager):
     def token_parameters(self) -> dict[str, str]:
         return {**super().token_parameters(), "audience": "api"}
 
 
-@breaks("request.no-extra-parameters")
+@breaks(clauses.request.NO_EXTRA_PARAMETERS)
 class SendsTheClientId(TokenManager):
     def token_parameters(self) -> dict[str, str]:
         return {**super().token_parameters(), "client_id": self._client_id}
 
 
-@breaks("request.accept")
+@breaks(clauses.request.ACCEPT)
 class AcceptsOnlyXml(TokenManager):
     def token_headers(self) -> dict[str, str]:
         return {**super().token_headers(), "Accept": "application/xml"}
 
 
-@breaks("request.accept")
+@breaks(clauses.request.ACCEPT)
 class RulesJsonOutByWeight(TokenManager):
     def token_headers(self) -> dict[str, str]:
         return {**super().token_headers(), "Accept": "text/plain, application/json;q=0"}

@@ -7,6 +7,7 @@ from typing import Any
 import requests
 
 from examples.model_client import AccessToken, ApiClient, TokenError, TokenManager
+from mockbroker.contract import clauses
 from tests.mutants.workshop import Auth, breaks
 
 
@@ -19,7 +20,7 @@ class WantsAScope(TokenManager):
         return super().token_of(members)
 
 
-@breaks("response.opaque-token")
+@breaks(clauses.response.OPAQUE_TOKEN)
 class TakesNoLongTokens(TokenManager):
     def token_of(self, members: dict[str, Any]) -> str:
         if len(super().token_of(members)) > 2048:
@@ -27,13 +28,13 @@ class TakesNoLongTokens(TokenManager):
         return super().token_of(members)
 
 
-@breaks("response.opaque-token")
+@breaks(clauses.response.OPAQUE_TOKEN)
 class StripsThePaddingOfTokens(TokenManager):
     def token_of(self, members: dict[str, Any]) -> str:
         return super().token_of(members).rstrip("=")
 
 
-@breaks("response.unknown-members")
+@breaks(clauses.response.UNKNOWN_MEMBERS)
 class KnowsAllMembers(TokenManager):
     def token_of(self, members: dict[str, Any]) -> str:
         known = {"access_token", "expires_in", "scope", "token_type", "refresh_token"}
@@ -42,7 +43,7 @@ class KnowsAllMembers(TokenManager):
         return super().token_of(members)
 
 
-@breaks("response.json-forms")
+@breaks(clauses.response.JSON_FORMS)
 class ReadsByRegularExpression(TokenManager):
     def read_token(self, response: requests.Response, asked_at: float) -> AccessToken:
         token = super().read_token(response, asked_at)
@@ -51,7 +52,7 @@ class ReadsByRegularExpression(TokenManager):
         return token
 
 
-@breaks("response.json-forms")
+@breaks(clauses.response.JSON_FORMS)
 class WantsTheBareMediaType(TokenManager):
     def read_token(self, response: requests.Response, asked_at: float) -> AccessToken:
         if "charset" in response.headers["Content-Type"]:
@@ -59,7 +60,7 @@ class WantsTheBareMediaType(TokenManager):
         return super().read_token(response, asked_at)
 
 
-@breaks("response.token-type-case")
+@breaks(clauses.response.TOKEN_TYPE_CASE)
 class WantsLowerCaseBearer(TokenManager):
     def token_of(self, members: dict[str, Any]) -> str:
         if members.get("token_type") not in ("bearer", "Bearer"):
@@ -67,19 +68,19 @@ class WantsLowerCaseBearer(TokenManager):
         return super().token_of(members)
 
 
-@breaks("response.token-type-unknown")
+@breaks(clauses.response.TOKEN_TYPE_UNKNOWN)
 class IgnoresTheTokenType(TokenManager):
     def token_of(self, members: dict[str, Any]) -> str:
         return super().token_of({**members, "token_type": "bearer"})
 
 
-@breaks("response.expires-in-missing")
+@breaks(clauses.response.EXPIRES_IN_MISSING)
 class NeedsExpiresIn(TokenManager):
     def lifetime_of(self, members: dict[str, Any]) -> float:
         return super().lifetime_of({"expires_in": members["expires_in"]})
 
 
-@breaks("response.expires-in-missing")
+@breaks(clauses.response.EXPIRES_IN_MISSING)
 class KeepsTheOldExpiryForWantOfAnother(TokenManager):
     def lifetime_of(self, members: dict[str, Any]) -> float:
         if self._token is not None and "expires_in" not in members:
@@ -87,7 +88,7 @@ class KeepsTheOldExpiryForWantOfAnother(TokenManager):
         return super().lifetime_of(members)
 
 
-@breaks("response.expires-in-forms")
+@breaks(clauses.response.EXPIRES_IN_FORMS)
 class TakesAStringForNoExpiry(TokenManager):
     def lifetime_of(self, members: dict[str, Any]) -> float:
         if isinstance(members.get("expires_in"), str):
@@ -95,7 +96,7 @@ class TakesAStringForNoExpiry(TokenManager):
         return super().lifetime_of(members)
 
 
-@breaks("response.expires-in-forms")
+@breaks(clauses.response.EXPIRES_IN_FORMS)
 class SaysThatAStringIsMissing(TokenManager):
     def lifetime_of(self, members: dict[str, Any]) -> float:
         if isinstance(members.get("expires_in"), str):
@@ -103,13 +104,13 @@ class SaysThatAStringIsMissing(TokenManager):
         return super().lifetime_of(members)
 
 
-@breaks("response.invalid")
+@breaks(clauses.response.INVALID)
 class SignsWithNone(TokenManager):
     def token_of(self, members: dict[str, Any]) -> str:
         return super().token_of(members) if members.get("access_token") else "None"
 
 
-@breaks("response.invalid")
+@breaks(clauses.response.INVALID)
 class TakesAnythingForAToken(TokenManager):
     def token_of(self, members: dict[str, Any]) -> str:
         value = members.get("access_token")
@@ -124,7 +125,7 @@ class _RemembersTheType(TokenManager):
         return super().token_of(members)
 
 
-@breaks("response.token-type-case")
+@breaks(clauses.response.TOKEN_TYPE_CASE)
 class CopiesTheTokenType(ApiClient):
     manager = _RemembersTheType
 
@@ -135,7 +136,7 @@ class CopiesTheTokenType(ApiClient):
         return Auth(copy, token)
 
 
-@breaks("response.unknown-members")
+@breaks(clauses.response.UNKNOWN_MEMBERS)
 class ChokesOnNestedMembers(TokenManager):
     def token_of(self, members: dict[str, Any]) -> str:
         if any(isinstance(value, dict) for value in members.values()):
@@ -143,7 +144,7 @@ class ChokesOnNestedMembers(TokenManager):
         return super().token_of(members)
 
 
-@breaks("response.token-type-unknown")
+@breaks(clauses.response.TOKEN_TYPE_UNKNOWN)
 class TakesNotApplicableForBearer(TokenManager):
     def token_of(self, members: dict[str, Any]) -> str:
         if members.get("token_type") == "N_A":
@@ -151,7 +152,7 @@ class TakesNotApplicableForBearer(TokenManager):
         return super().token_of(members)
 
 
-@breaks("response.expires-in-missing")
+@breaks(clauses.response.EXPIRES_IN_MISSING)
 class RefusesAnUnlimitedToken(TokenManager):
     def lifetime_of(self, members: dict[str, Any]) -> float:
         if members.get("expires_in") is None:

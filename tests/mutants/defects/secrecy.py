@@ -10,18 +10,19 @@ from typing import Any
 import requests
 
 from examples.model_client import AccessToken, ApiClient, TokenError, TokenManager
+from mockbroker.contract import clauses
 from tests.mutants.workshop import breaks
 
 log = logging.getLogger("acme.tokens")
 
 
-@breaks("secrecy.secret")
+@breaks(clauses.secrecy.SECRET)
 class ShowsTheSecretInItsRepr(TokenManager):
     def __repr__(self) -> str:
         return f"TokenManager({self._client_id!r}, {self._client_secret!r})"
 
 
-@breaks("secrecy.secret")
+@breaks(clauses.secrecy.SECRET)
 class LogsItsHeaders(TokenManager):
     def token_headers(self) -> dict[str, str]:
         headers = super().token_headers()
@@ -29,7 +30,7 @@ class LogsItsHeaders(TokenManager):
         return headers
 
 
-@breaks("secrecy.secret")
+@breaks(clauses.secrecy.SECRET)
 class ComplainsWithTheSecret(TokenManager):
     def send_token_request(self) -> requests.Response:
         try:
@@ -38,7 +39,7 @@ class ComplainsWithTheSecret(TokenManager):
             raise TokenError(f"{error}, as {self._client_id}:{self._client_secret}") from None
 
 
-@breaks("secrecy.secret")
+@breaks(clauses.secrecy.SECRET)
 class TellsOfATimeoutWithTheSecret(TokenManager):
     def send_token_request(self) -> requests.Response:
         try:
@@ -49,21 +50,21 @@ class TellsOfATimeoutWithTheSecret(TokenManager):
             raise TokenError(f"timed out: {vars(self)}") from None
 
 
-@breaks("secrecy.secret")
+@breaks(clauses.secrecy.SECRET)
 class PrintsTheSecret(TokenManager):
     def basic(self) -> str:
         print("credentials:", self._client_id, self._client_secret)  # noqa: T201 - the defect
         return super().basic()
 
 
-@breaks("secrecy.secret")
+@breaks(clauses.secrecy.SECRET)
 class WarnsWithTheSecret(TokenManager):
     def fetch_token(self) -> AccessToken:
         warnings.warn(f"{self._client_secret!r} is not rotated yet", UserWarning, stacklevel=1)
         return super().fetch_token()
 
 
-@breaks("secrecy.token")
+@breaks(clauses.secrecy.TOKEN)
 class LogsTheToken(TokenManager):
     def token_of(self, members: dict[str, Any]) -> str:
         token = super().token_of(members)
@@ -71,7 +72,7 @@ class LogsTheToken(TokenManager):
         return token
 
 
-@breaks("secrecy.token")
+@breaks(clauses.secrecy.TOKEN)
 class ComplainsWithTheAnswer(TokenManager):
     def lifetime_of(self, members: dict[str, Any]) -> float:
         try:
@@ -80,7 +81,7 @@ class ComplainsWithTheAnswer(TokenManager):
             raise TokenError(f"{error}: {members}") from None
 
 
-@breaks("secrecy.token")
+@breaks(clauses.secrecy.TOKEN)
 class ShowsTheTokenInItsRepr(ApiClient):
     def __repr__(self) -> str:
         return f"ApiClient({self.tokens._token and self.tokens._token.value!r})"
@@ -102,12 +103,12 @@ class Follower(TokenManager):
             self._token_url = home
 
 
-@breaks("secrecy.redirect")
+@breaks(clauses.secrecy.REDIRECT)
 class FollowsA307WithCredentials(Follower):
     statuses = (307, 308)
 
 
-@breaks("secrecy.redirect")
+@breaks(clauses.secrecy.REDIRECT)
 class FollowsA302WithCredentials(Follower):
     statuses = (301, 302, 303)
 
@@ -130,13 +131,13 @@ class Filing(TokenManager):
         return token
 
 
-@breaks("secrecy.files")
+@breaks(clauses.secrecy.FILES)
 class WritesTheTokenWhereItWorks(Filing):
     def path(self) -> Path:
         return Path(".token-cache")
 
 
-@breaks("secrecy.files")
+@breaks(clauses.secrecy.FILES)
 class WritesTheTokenIntoItsHome(Filing):
     mode = 0o640
 

@@ -8,22 +8,23 @@ from typing import Any
 import requests
 
 from examples.model_client import ApiClient
+from mockbroker.contract import clauses
 from tests.mutants.workshop import Signer, breaks
 
 
-@breaks("signing.bearer")
+@breaks(clauses.signing.BEARER)
 class SignsInLowerCase(Signer):
     def spoil(self, request: requests.PreparedRequest, token: str) -> None:
         request.headers["Authorization"] = f"bearer {token}"
 
 
-@breaks("signing.bearer")
+@breaks(clauses.signing.BEARER)
 class SignsWithTwoSpaces(Signer):
     def spoil(self, request: requests.PreparedRequest, token: str) -> None:
         request.headers["Authorization"] = f"Bearer  {token}"
 
 
-@breaks("signing.header-only", "secrecy.token")  # the URL is in the log of urllib3
+@breaks(clauses.signing.HEADER_ONLY, clauses.secrecy.TOKEN)  # the URL is in the log of urllib3
 class PutsTheTokenIntoTheUrlToo(Signer):
     def spoil(self, request: requests.PreparedRequest, token: str) -> None:
         if (
@@ -34,7 +35,7 @@ class PutsTheTokenIntoTheUrlToo(Signer):
             request.prepare_url(request.url, {"access_token": token})
 
 
-@breaks("signing.header-only")
+@breaks(clauses.signing.HEADER_ONLY)
 class PutsARenewedTokenIntoTheUrlToo(Signer):
     first = ""
 
@@ -44,32 +45,32 @@ class PutsARenewedTokenIntoTheUrlToo(Signer):
             request.prepare_url(request.url, {"access_token": token})
 
 
-@breaks("signing.no-credentials")
+@breaks(clauses.signing.NO_CREDENTIALS)
 class SendsTheCredentialsToTheApi(Signer):
     def spoil(self, request: requests.PreparedRequest, token: str) -> None:
         request.headers["X-Client"] = self.tokens.basic()
 
 
-@breaks("signing.preserves-request")
+@breaks(clauses.signing.PRESERVES_REQUEST)
 class DropsTheQuery(Signer):
     def spoil(self, request: requests.PreparedRequest, token: str) -> None:
         request.url = str(request.url).partition("?")[0]
 
 
-@breaks("signing.preserves-request")
+@breaks(clauses.signing.PRESERVES_REQUEST)
 class OverwritesTheHeaders(Signer):
     def spoil(self, request: requests.PreparedRequest, token: str) -> None:
         for name in [name for name in request.headers if name.startswith("X-")]:
             del request.headers[name]
 
 
-@breaks("signing.preserves-request")
+@breaks(clauses.signing.PRESERVES_REQUEST)
 class UnquotesThePath(Signer):
     def spoil(self, request: requests.PreparedRequest, token: str) -> None:
         request.url = str(request.url).replace("%2F", "/")
 
 
-@breaks("refresh.honours-expires-in")
+@breaks(clauses.refresh.HONOURS_EXPIRES_IN)
 class KeepsTheExpiryOfARefusedToken(ApiClient):
     def is_token_refused(self, response: requests.Response) -> bool:
         before = self.tokens._token
@@ -80,13 +81,13 @@ class KeepsTheExpiryOfARefusedToken(ApiClient):
         return is_refused
 
 
-@breaks("signing.revoked")
+@breaks(clauses.signing.REVOKED)
 class NeverTriesAgain(ApiClient):
     def is_token_refused(self, response: requests.Response) -> bool:
         return False
 
 
-@breaks("signing.revoked")
+@breaks(clauses.signing.REVOKED)
 class TriesAgainWithTheSameToken(ApiClient):
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         token = self.get_token()
@@ -94,7 +95,7 @@ class TriesAgainWithTheSameToken(ApiClient):
         return self.send(method, url, token, **kwargs) if response.status_code == 401 else response
 
 
-@breaks("signing.no-retry-storm")
+@breaks(clauses.signing.NO_RETRY_STORM)
 class TriesFiveTimes(ApiClient):
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         for _ in range(5):
@@ -106,19 +107,19 @@ class TriesFiveTimes(ApiClient):
         return response
 
 
-@breaks("signing.forbidden")
+@breaks(clauses.signing.FORBIDDEN)
 class RefreshesWhenForbidden(ApiClient):
     def is_token_refused(self, response: requests.Response) -> bool:
         return response.status_code in (401, 403)
 
 
-@breaks("signing.forbidden")
+@breaks(clauses.signing.FORBIDDEN)
 class RefreshesOnServerErrors(ApiClient):
     def is_token_refused(self, response: requests.Response) -> bool:
         return response.status_code == 401 or response.status_code >= 500
 
 
-@breaks("signing.forbidden")
+@breaks(clauses.signing.FORBIDDEN)
 class ForgetsItsTokenWhenForbidden(ApiClient):
     def send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
         response = super().send(method, url, token, **kwargs)
@@ -127,7 +128,7 @@ class ForgetsItsTokenWhenForbidden(ApiClient):
         return response
 
 
-@breaks("signing.cross-origin")
+@breaks(clauses.signing.CROSS_ORIGIN)
 class CarriesTheTokenAnywhere(ApiClient):
     def send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
         response = super().send(method, url, token, allow_redirects=False, **kwargs)
@@ -136,7 +137,7 @@ class CarriesTheTokenAnywhere(ApiClient):
         return response
 
 
-@breaks("signing.cross-origin")
+@breaks(clauses.signing.CROSS_ORIGIN)
 class ShowsTheTokenInARefererOnRedirect(ApiClient):
     def send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
         response = super().send(method, url, token, allow_redirects=False, **kwargs)
@@ -146,13 +147,13 @@ class ShowsTheTokenInARefererOnRedirect(ApiClient):
         return response
 
 
-@breaks("signing.no-credentials")
+@breaks(clauses.signing.NO_CREDENTIALS)
 class SendsTheSecretAsAnApiKey(Signer):
     def spoil(self, request: requests.PreparedRequest, token: str) -> None:
         request.headers["X-Api-Key"] = self.tokens._client_secret.encode()
 
 
-@breaks("signing.no-retry-storm")
+@breaks(clauses.signing.NO_RETRY_STORM)
 class FetchesAgainAndAgainBeforeACall(ApiClient):
     def is_token_refused(self, response: requests.Response) -> bool:
         if response.status_code == 401:
@@ -162,11 +163,11 @@ class FetchesAgainAndAgainBeforeACall(ApiClient):
 
 
 @breaks(
-    "signing.revoked",
-    "signing.no-retry-storm",
-    "signing.preserves-request",
-    "signing.cross-origin",
-    "lifecycle",
+    clauses.signing.REVOKED,
+    clauses.signing.NO_RETRY_STORM,
+    clauses.signing.PRESERVES_REQUEST,
+    clauses.signing.CROSS_ORIGIN,
+    clauses.lifecycle.LIFECYCLE,
     deadline=1.0,
     patience=1.5,
     examples=100,

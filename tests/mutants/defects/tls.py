@@ -9,10 +9,11 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from examples.model_client import TokenManager
+from mockbroker.contract import clauses
 from tests.mutants.workshop import breaks
 
 
-@breaks("tls.verify")
+@breaks(clauses.tls.VERIFY)
 class TrustsAnybody(TokenManager):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "verify": False})
@@ -28,7 +29,7 @@ class AnyName(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs, assert_hostname=False)
 
 
-@breaks("tls.verify")
+@breaks(clauses.tls.VERIFY)
 class TakesAnyNameInACertificate(TokenManager):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""Silence on a clause means that it is kept only if its situation was seen."""
+"""Silence on a clause means that it is kept only if its precondition was met."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import dataclasses
 
 import pytest
 
-from mockbroker.contract.judges import PASSIVE_CLAUSES, WITNESSES, never_reached, reached
-from mockbroker.model.breach import Breach
+from mockbroker.contract.judging import (
+    PASSIVE_CLAUSES,
+    met_preconditions,
+    unmet_preconditions,
+)
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
 from mockbroker.model.messages import Headers
+from mockbroker.model.profile import AUTOGRAB, Profile
 from tests.spec.test_hints import GRANT, ID, SECRET, b64, parsed, raw
 from tests.spec.test_judges import LINE, called, exchange, fetched, refused, token
 
@@ -25,6 +29,9 @@ GOOD = WITH_FORM | {"basic.base64", "basic.credentials", "basic.only"}
 SIGNED = {"signing.bearer", "signing.header-only", "signing.no-credentials"}
 AGAIN = "refresh.same-grant"
 IN_TIME = "refresh.honours-expires-in"
+POST = Profile(name="post", client_authentication=("post",))
+PASSIVE_IDS = {clause.id for clause in PASSIVE_CLAUSES if not clause.applies_to(AUTOGRAB)}
+POSTED_IDS = {clause.id for clause in PASSIVE_CLAUSES if not clause.applies_to(POST)}
 
 
 def asked(request: bytes, **changed: object) -> Exchange:
@@ -51,14 +58,7 @@ SEEN = {
     "JSON": ([asked(raw(None, body=b'{"a": 1}'))], WITH_BODY),
     "no credentials": ([asked(raw(None))], WITH_FORM),
     "no Base64": ([asked(raw("Basic ***"))], WITH_FORM | {"basic.base64"}),
-    "credentials in the body, which is right": (
-        [asked(raw(None, body=BODY))],
-        WITH_FORM | {"basic.credentials", "basic.only"},
-    ),
-    "credentials in the body, which is wrong": (
-        [asked(raw(None, body=BODY), breaches=(Breach("basic.scheme", "a", "b"),))],
-        WITH_FORM,
-    ),
+    "credentials in the body": ([asked(raw(None, body=BODY))], WITH_FORM),
     "a good request": ([asked(raw())], GOOD),
     "credentials beyond ASCII": (
         [asked(raw("Basic " + b64("shop:pässwörd")), credentials=UMLAUT)],
@@ -110,20 +110,33 @@ SEEN = {
 @pytest.mark.parametrize("situation", SEEN)
 def test_what_is_seen_decides_which_clauses_are_reached(situation):
     exchanges, expected = SEEN[situation]
-    assert reached(Trace(tuple(exchanges))) == expected
+    assert met(exchanges, AUTOGRAB) == expected
 
 
-def test_every_passive_clause_has_a_witness_that_something_reaches_and_something_does_not():
-    assert WITNESSES.keys() == PASSIVE_CLAUSES
-    for clause_id in PASSIVE_CLAUSES:
+def test_every_precondition_is_met_by_some_traffic_and_not_by_other():
+    for clause_id in PASSIVE_IDS:
         assert {clause_id in expected for _, expected in SEEN.values()} == {True, False}
 
 
+def met(exchanges: list[Exchange], profile: Profile) -> set[str]:
+    return {clause.id for clause in met_preconditions(Trace(tuple(exchanges)), profile)}
+
+
+def test_a_profile_that_takes_credentials_in_the_body_has_its_own_clauses():
+    posted = [asked(raw(None, body=BODY))]
+    common = WITH_FORM - {"basic.scheme"} | {"post.credentials"}
+    assert met(posted, POST) == common | {"post.only"}
+    assert met([asked(raw())], POST) == common
+    assert set(unmet_preconditions(common, POST)) == POSTED_IDS - common
+
+
 def test_what_is_missing_is_said_of_each_clause():
-    lacks = never_reached(GOOD)
-    assert lacks.keys() == PASSIVE_CLAUSES - GOOD
+    lacks = unmet_preconditions(GOOD, AUTOGRAB)
+    assert lacks.keys() == PASSIVE_IDS - GOOD
     assert lacks[AGAIN] == "never reached: no client asked for a second token"
 
 
 def test_where_nothing_was_seen_one_reason_is_enough():
-    assert set(never_reached(()).values()) == {"never reached: no token request was seen"}
+    assert set(unmet_preconditions((), AUTOGRAB).values()) == {
+        "never reached: no token request was seen"
+    }

@@ -1,0 +1,31 @@
+"""Chapter ``post``: how the client authenticates in the body of the token request."""
+
+from __future__ import annotations
+
+import pytest
+
+from mockbroker.contract import clauses
+from mockbroker.model.credentials import Credentials
+from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.strategies import ascii_credentials
+
+
+@pytest.mark.contract_clause(clauses.post.CREDENTIALS)
+def test_credentials(scenario: Scenario) -> None:
+    """Every pair of printable ASCII credentials arrives as it was configured."""
+    boundary_cases = [
+        Credentials("client id", "p w+/=%&~*"),
+        Credentials("a=b&c", "100%25 \"quoted\" 'x' \\ "),
+        Credentials("client", "&client_secret=other"),
+    ]
+    scenario.judge_token_requests(
+        ascii_credentials(),
+        boundary_cases,
+        must_answer="every printable ASCII character to be accepted",
+    )
+
+
+@pytest.mark.contract_clause(clauses.post.ONLY)
+def test_only(scenario: Scenario) -> None:
+    """The credentials are in the body and nowhere else."""
+    scenario.share(Scenario.judge_token_requests)

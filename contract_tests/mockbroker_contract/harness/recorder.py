@@ -1,0 +1,150 @@
+"""Recording what happens to a client as steps, with everything secret masked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from mockbroker.broker.faults import Fault
+from mockbroker.fake_broker import Broker
+from mockbroker.model.cleaning import with_texts
+from mockbroker.model.exchange import Endpoint, Exchange
+from mockbroker.model.exchange_record import ExchangeRecord, records_of
+from mockbroker.model.masking import mask
+from mockbroker.model.messages import Request
+from mockbroker.model.value_index import index_of
+from mockbroker.report.steps import FaultScripted, IssuedToken, OtherOriginReached, Step
+from mockbroker_contract.drivers.driver import Raised
+
+__all__ = ["Recorder", "fault_step", "reached_step"]
+
+T = TypeVar("T")
+
+_MAX_ERROR = 500
+_MAX_EXCHANGES = 12
+_MIN_SECRET = 8
+"""Shorter secrets are in ordinary text by chance; a reproduction is not masked for them."""
+_FOLD = r"(?:\s|\\n)+"
+_BASE64 = r"[A-Za-z0-9+/=_-]"
+_FOLDED_BASE64 = re.compile(rf"(?<!{_BASE64})(?:{_BASE64}{{60,}}{_FOLD})+{_BASE64}+")
+"""Base64 with line breaks in it, which may be credentials that masking would not recognise."""
+
+
+class Recorder:
+    """The steps that lead to a finding, in order.
+
+    Client sessions before one broker may share a recorder.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._steps: list[Step] = []
+        self._exchanges_reported = broker.journal.total
+        url = urlsplit(broker.token_url)
+        self._port = url.port
+        self._prefix = url.path.removesuffix(broker.profile.token_path)
+
+    def add(self, step: Step) -> None:
+        """Add a step."""
+        self._steps.append(step)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has happened yet."""
+        return not self._steps
+
+    def issued(self, began_at: float | None) -> tuple[IssuedToken, ...]:
+        """Return the tokens issued since the last call, for the step that began at that time.
+
+        ``began_at`` is in Unix seconds by the broker's clock; None where that is real time, which
+        would make a report differ from run to run.
+        """
+        exchanges = self._broker.journal.since(self._exchanges_reported)
+        self._exchanges_reported = self._broker.journal.total
+        return tuple(
+            IssuedToken(
+                token=exchange.token.number,
+                expires_in=exchange.token.expires_in,
+                after_seconds=0.0 if began_at is None else _after(exchange, began_at),
+            )
+            for exchange in exchanges
+            if exchange.endpoint is Endpoint.TOKEN and exchange.token is not None
+        )
+
+    def target(self, url: str) -> str:
+        """Return the target of a request to that URL, without the path that the broker is at."""
+        parts = urlsplit(url)
+        query = f"?{parts.query}" if parts.query else ""
+        return parts.path.removeprefix(self._prefix) + query
+
+    def steps(self) -> tuple[Step, ...]:
+        """Return the steps so far, masked."""
+        return self.hidden(tuple(self._steps))
+
+    def records(self) -> tuple[ExchangeRecord, ...]:
+        """Return the latest exchanges, masked."""
+        latest = tuple(self._broker.journal)[-_MAX_EXCHANGES:]
+        return records_of(latest, self._mask(), prefix=self._prefix)
+
+    def hidden(self, value: T) -> T:
+        """Return a value with the secrets and tokens in its strings masked."""
+        return with_texts(value, self._mask())
+
+    def error(self, error: Raised) -> str:
+        """Return an error as one line that may be printed: its type, and its message masked."""
+        message = " ".join(error.message.split())
+        text = f"{error.name}: {message}" if message else error.name
+        text = _FOLDED_BASE64.sub("<masked>", text)
+        text = re.sub(rf"\b{self._port}\b", "PORT", text)  # the same text in every run
+        return mask(text, self._broker.registered, self._broker.token_issued_values)[:_MAX_ERROR]
+
+    def _mask(self) -> Callable[[str], str]:
+        registered = self._broker.registered
+        known = tuple(pair for pair in registered if len(pair.client_secret) >= _MIN_SECRET)
+        tokens = index_of([t for t in self._broker.token_issued_values if len(t) >= _MIN_SECRET])
+        # Most strings of a step are words of ours, and shorter than anything that is masked.
+        return lambda text: mask(text, known, tokens) if len(text) >= _MIN_SECRET else text
+
+
+def _after(exchange: Exchange, began_at: float) -> float:
+    assert exchange.token is not None
+    return round(exchange.token.issued_at - began_at, 3)
+
+
+def reached_step(broker: Broker, request: Request, carried: str) -> OtherOriginReached:
+    """Return the step that says that another broker was sent credentials or a token."""
+    path = Recorder(broker).target(request.path)
+    return OtherOriginReached(method=request.method, path=path, carried=carried)
+
+
+def fault_step(fault: Fault, endpoint: str = "token", *, times: int | None = None) -> FaultScripted:
+    """Return the step that says that an endpoint plays the fault; ``times`` None is for good."""
+    headers = {name.lower(): value for name, value in fault.headers}
+    return FaultScripted(
+        endpoint=endpoint,
+        times=times,
+        manner=fault.manner.value,
+        status=fault.status_code,
+        error=_error_code(fault),
+        body_type=_body_type(fault, headers),
+        retry_after=headers.get("retry-after", ""),
+        redirects="location" in headers,
+        delay_seconds=fault.delay_seconds,
+        latency_seconds=fault.latency_seconds,
+        changed=dict(fault.changes),
+        omitted=fault.omit,
+        breaks_json=fault.breaks_json,
+    )
+
+
+def _error_code(fault: Fault) -> str:
+    return str(fault.body.get("error", "")) if isinstance(fault.body, Mapping) else ""
+
+
+def _body_type(fault: Fault, headers: Mapping[str, str]) -> str:
+    is_redirect = "location" in headers
+    if fault.body in (b"", "") and not is_redirect:
+        return "empty"
+    return headers.get("content-type", "") if isinstance(fault.body, (bytes, str)) else ""

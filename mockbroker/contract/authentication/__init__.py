@@ -1,0 +1,61 @@
+"""Client authentication methods, and which of them a profile accepts."""
+
+from __future__ import annotations
+
+from mockbroker.contract.authentication.basic import Basic, BasicForm, BasicRaw
+from mockbroker.contract.authentication.body import Body
+from mockbroker.contract.authentication.method import AuthenticationMethod
+from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.model.credentials import Credentials
+from mockbroker.model.profile import Profile
+from mockbroker.model.token_request import TokenRequest
+
+__all__ = [
+    "METHODS",
+    "AuthenticationMethod",
+    "Basic",
+    "Body",
+    "accepted_methods",
+    "method_in",
+    "recognise",
+    "where_profile_authenticates",
+]
+
+METHODS: tuple[AuthenticationMethod, ...] = (BasicRaw(), BasicForm(), Body())
+"""Every method, in the variants that profiles tell apart."""
+
+
+def accepted_methods(profile: Profile) -> tuple[AuthenticationMethod, ...]:
+    """The methods that a broker of that profile accepts, in the profile's order."""
+    return tuple(
+        method
+        for name in profile.authentication_methods
+        for method in METHODS
+        if method.name == name and method.is_accepted_by(profile)
+    )
+
+
+def method_in(request: TokenRequest, profile: Profile) -> AuthenticationMethod:
+    """The accepted method by which a request is judged.
+
+    It is the first that the request tries to use. A request that uses none is judged by the first
+    that the profile names.
+    """
+    methods = accepted_methods(profile)
+    return next((method for method in methods if method.is_used_in(request)), methods[0])
+
+
+def where_profile_authenticates(profile: Profile) -> str:
+    """Where clients of a profile put their credentials, in words."""
+    return " or ".join(dict.fromkeys(method.place for method in accepted_methods(profile)))
+
+
+def recognise(request: TokenRequest, expected: TokenExpectation) -> Credentials | None:
+    """The registered client that most likely sent the request, however badly it authenticates."""
+    accepted = accepted_methods(expected.profile)
+    for method in (*accepted, *(method for method in METHODS if method not in accepted)):
+        for pair in expected.credentials:
+            if method.presents(request, pair):
+                return pair
+    named = frozenset().union(*(method.client_ids_in(request) for method in METHODS))
+    return next((pair for pair in expected.credentials if pair.client_id in named), None)

@@ -1,0 +1,323 @@
+"""HTTP Basic (RFC 7617), with the credentials as they are or form-urlencoded first."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import urllib.parse
+from collections.abc import Mapping
+
+from mockbroker.contract.authentication.method import AuthenticationMethod, Hint
+from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.model.authorization import (
+    BasicEncoding,
+    basic_payload,
+    carries,
+    decode_leniently,
+    is_standard_base64,
+)
+from mockbroker.model.credentials import Credentials, same_text
+from mockbroker.model.forms import unquoted_plus
+from mockbroker.model.masking import scheme_name
+from mockbroker.model.profile import Profile
+from mockbroker.model.token_request import TokenRequest
+
+__all__ = ["Basic", "BasicForm", "BasicRaw"]
+
+
+class Basic(AuthenticationMethod):
+    """HTTP Basic: one Authorization header with Base64 of client_id:client_secret."""
+
+    name = "basic"
+    chapter = "basic"
+    place = "in the Authorization header"
+    encoding: BasicEncoding
+
+    def is_accepted_by(self, profile: Profile) -> bool:
+        """Whether the profile takes Basic in this encoding."""
+        return super().is_accepted_by(profile) and profile.basic_encoding == self.encoding
+
+    def is_used_in(self, request: TokenRequest) -> bool:
+        """Whether there is an Authorization header, whatever its scheme is."""
+        return bool(request.authorizations)
+
+    def shows_credentials(self, request: TokenRequest) -> bool:
+        """Whether what follows the scheme is Base64 of some kind."""
+        return request.decoded is not None
+
+    def presents(self, request: TokenRequest, credentials: Credentials) -> bool:
+        """Whether the header decodes to these credentials."""
+        return carries(request.decoded, credentials, self.encoding)
+
+    def claimed(self, request: TokenRequest) -> Credentials | None:
+        """Read the header as Base64 of any kind, or as plain text."""
+        authorization = request.authorization
+        if authorization is None:
+            return None
+        octets = request.decoded
+        text = (authorization.rest.encode() if octets is None else octets).decode(
+            "utf-8", "replace"
+        )
+        client_id, _, secret = text.strip().partition(":")
+        pair = (client_id.strip(), secret.strip())
+        if self.encoding == "form":
+            pair = (unquoted_plus(pair[0]), unquoted_plus(pair[1]))
+        return Credentials(*pair) if pair[0] else None
+
+    def client_ids_in(self, request: TokenRequest) -> frozenset[str]:
+        """Read the part before the colon in the charsets that clients use."""
+        decoded = request.decoded
+        if decoded is None:
+            return frozenset()
+        texts = (decoded.decode(charset, "replace") for charset in ("utf-8", "latin-1"))
+        return frozenset(text.partition(":")[0].strip() for text in texts)
+
+    def headers(self, credentials: Credentials) -> Mapping[str, str]:
+        """Make the Authorization header."""
+        encoded = base64.b64encode(basic_payload(credentials, self.encoding)).decode()
+        return {"Authorization": f"Basic {encoded}"}
+
+    def parameters(self, credentials: Credentials) -> Mapping[str, str]:
+        """Make nothing: the body holds no credentials."""
+        del credentials
+        return {}
+
+    def curl_options(self, credentials: Credentials) -> tuple[str, ...]:
+        """Make curl's ``-u``, which encodes to Base64 and nothing else."""
+        pair = (credentials.client_id, credentials.client_secret)
+        if self.encoding == "form":
+            pair = (urllib.parse.quote_plus(pair[0]), urllib.parse.quote_plus(pair[1]))
+        return ("-u", ":".join(pair))
+
+
+def _encoded(request: TokenRequest) -> str:
+    return request.authorization.rest if request.authorization else ""
+
+
+def _pair(request: TokenRequest) -> tuple[str, str]:
+    """The id and the secret that the header decodes to."""
+    client_id, _, secret = (request.decoded or b"").decode("utf-8", "replace").partition(":")
+    return client_id, secret
+
+
+def _is_payload(octets: bytes | None, expected: TokenExpectation) -> bool:
+    """Whether these are the octets that Basic encodes for a registered client."""
+    payloads = (basic_payload(c, expected.profile.basic_encoding) for c in expected.credentials)
+    return octets is not None and any(same_text(octets, payload) for payload in payloads)
+
+
+def _is_right(request: TokenRequest, expected: TokenExpectation) -> bool:
+    encoding = expected.profile.basic_encoding
+    return any(carries(request.decoded, pair, encoding) for pair in expected.credentials)
+
+
+def _client_named(client_id: str, expected: TokenExpectation) -> Credentials | None:
+    return next((c for c in expected.credentials if c.client_id == client_id), None)
+
+
+def _no_header(request: TokenRequest, _: TokenExpectation) -> str:
+    if request.authorizations:
+        return ""
+    if "body" in request.places_of_secret:
+        return (
+            "the credentials are in the body (client_secret_post); this broker takes them as "
+            "Basic in the Authorization header: look for a setting such as auth_method or "
+            "client_secret_basic"
+        )
+    if "URL" in request.places_of_secret:
+        return "the credentials are in the URL; send them as Basic in the Authorization header"
+    return "no Authorization header was sent; send Basic with Base64 of client_id:client_secret"
+
+
+def _wrong_scheme(request: TokenRequest, expected: TokenExpectation) -> str:
+    authorization = request.authorization
+    if authorization is None or authorization.is_scheme("Basic"):
+        return ""
+    if not authorization.scheme:
+        if _is_payload(decode_leniently(authorization.rest), expected):
+            return "the scheme is missing: write `Basic ` before the Base64 text"
+        return "the Authorization header names no scheme: it must start with `Basic `"
+    if authorization.is_scheme("Bearer"):
+        return "Bearer is for API calls with a token; request the token itself with Basic"
+    if authorization.is_scheme("ApiKey"):
+        return "ApiKey is for API keys; request the token with Basic and the client's credentials"
+    return f"the scheme is {scheme_name(authorization.scheme)!r}; request the token with Basic"
+
+
+def _not_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
+    encoded = _encoded(request)
+    octets = (encoded.encode(charset, "replace") for charset in ("latin-1", "utf-8"))
+    if ":" in encoded or any(_is_payload(each, expected) for each in octets):
+        return "the credentials are not encoded: Basic takes Base64 of client_id:client_secret"
+    return ""
+
+
+def _wrapped(request: TokenRequest, expected: TokenExpectation) -> str:
+    if re.search(r"\s", _encoded(request)) and _is_payload(request.decoded, expected):
+        return (
+            "the Base64 text is broken into lines: encoders for mail wrap at 76 characters; use "
+            "an encoder that does not (`base64 -w0`)"
+        )
+    return ""
+
+
+def _line_feed(request: TokenRequest, _: TokenExpectation) -> str:
+    decoded = request.decoded or b""
+    if _pair(request)[0].endswith(("\n", "\r")) and b":" in decoded:
+        part = "an id"
+    elif decoded.endswith((b"\n", b"\r")):
+        part = "a secret"
+    else:
+        return ""
+    return (
+        f"the Authorization header decodes to {part} that ends in a line feed: was it built with "
+        "`echo` instead of `printf`, or read from a file?"
+    )
+
+
+def _url_safe(request: TokenRequest, _: TokenExpectation) -> str:
+    encoded = _encoded(request)
+    is_standard = is_standard_base64(encoded) or request.decoded is None
+    if is_standard or not re.search(r"[-_]", encoded):
+        return ""
+    return "the Base64 text uses the URL-safe alphabet (- and _); Basic takes + and /"
+
+
+def _unpadded(request: TokenRequest, expected: TokenExpectation) -> str:
+    if _is_right(request, expected) and not is_standard_base64(_encoded(request)):
+        return (
+            "the Base64 text lost its padding: its length must be a multiple of 4, filled up with ="
+        )
+    return ""
+
+
+def _encoded_twice(request: TokenRequest, expected: TokenExpectation) -> str:
+    if request.decoded is None or _is_right(request, expected):
+        return ""
+    try:
+        twice = base64.b64decode(request.decoded, validate=True)
+    except (binascii.Error, ValueError):
+        return ""
+    is_twice = _is_payload(twice, expected)
+    return "the credentials are encoded twice: encode them to Base64 once" if is_twice else ""
+
+
+def _no_colon(request: TokenRequest, _: TokenExpectation) -> str:
+    if request.decoded is None or b":" in request.decoded:
+        return ""
+    return "the header decodes to text without a colon: encode client_id:client_secret"
+
+
+def _swapped(request: TokenRequest, expected: TokenExpectation) -> str:
+    client_id, secret = _pair(request)
+    known = _client_named(secret, expected)
+    if known and same_text(known.client_secret, client_id):
+        return "id and secret are swapped: encode client_id:client_secret"
+    return ""
+
+
+def _surrounded(request: TokenRequest, expected: TokenExpectation) -> str:
+    """White space or quotes around the id or the secret."""
+    causes = {
+        None: "there is white space around the id or the secret: was it copied with it?",
+        "\"'": "the id or the secret has quotes around it: were they copied from a .env file?",
+    }
+    pair = _pair(request)
+    for characters, hint in causes.items():
+        client_id, secret = (part.strip(characters) for part in pair)
+        known = _client_named(client_id, expected)
+        if known and same_text(known.client_secret, secret) and pair != (client_id, secret):
+            return hint
+    return ""
+
+
+def _percent_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
+    if _is_right(request, expected) or request.decoded is None:
+        return ""
+    is_raw = expected.profile.basic_encoding == "raw"
+    sent = _pair(request)
+    unquoted_pair = ":".join(map(unquoted_plus, sent))
+    for pair in expected.credentials:
+        plain = f"{pair.client_id}:{pair.client_secret}"
+        if is_raw and same_text(unquoted_pair, plain):
+            return (
+                "the credentials were percent-encoded before Base64 (as RFC 6749, 2.3.1, says); "
+                "this broker takes them as they are"
+            )
+        if not is_raw and same_text(":".join(sent), plain):
+            return (
+                "the credentials went into Base64 as they are; this broker wants each of them "
+                "form-urlencoded first (RFC 6749, 2.3.1)"
+            )
+    return ""
+
+
+def _latin_1(request: TokenRequest, expected: TokenExpectation) -> str:
+    if request.decoded is None or _is_right(request, expected):
+        return ""
+    if _is_payload(request.decoded.decode("latin-1").encode("utf-8"), expected):
+        return "the credentials are encoded as Latin-1; encode them as UTF-8 before Base64"
+    return ""
+
+
+def _another_secret(request: TokenRequest, expected: TokenExpectation) -> str:
+    client_id, secret = _pair(request)
+    known = _client_named(client_id, expected)
+    if known is None or same_text(known.client_secret, secret):
+        return ""
+    if any(same_text(pair.client_secret, secret) for pair in expected.credentials):
+        return f"the secret belongs to another client than {client_id[:60]!r}"
+    if not secret:
+        return "the secret is empty: is the variable that holds it set?"
+    if same_text(secret, known.client_secret.strip()):
+        return "the white space around the secret is missing: was it stripped?"
+    return f"the client_id {client_id[:60]!r} is registered, but with another secret"
+
+
+def _unknown_client(request: TokenRequest, expected: TokenExpectation) -> str:
+    if request.decoded is None or _is_right(request, expected):
+        return ""
+    return "no client with that client_id is registered: does it belong to another environment?"
+
+
+def _sent_twice(request: TokenRequest, _: TokenExpectation) -> str:
+    if request.authorizations and request.places_of_secret:
+        return "the credentials are sent twice; send them in the Authorization header only"
+    return ""
+
+
+_HINTS: tuple[Hint, ...] = (
+    _no_header,
+    _wrong_scheme,
+    _not_encoded,
+    _wrapped,
+    _line_feed,
+    _url_safe,
+    _unpadded,
+    _encoded_twice,
+    _no_colon,
+    _swapped,
+    _surrounded,
+    _percent_encoded,
+    _latin_1,
+    _another_secret,
+    _unknown_client,
+    _sent_twice,
+)
+
+
+class BasicRaw(Basic):
+    """Basic with the credentials as they are (RFC 7617, 2)."""
+
+    encoding = "raw"
+    expected = "client_id:client_secret, encoded to Base64 as they are"
+    hints = _HINTS
+
+
+class BasicForm(Basic):
+    """Basic with id and secret form-urlencoded first (RFC 6749, 2.3.1)."""
+
+    encoding = "form"
+    expected = "client_id:client_secret, each form-urlencoded, then encoded to Base64"
+    hints = _HINTS

@@ -1,0 +1,110 @@
+"""Client credentials in the body of the token request (RFC 6749, 2.3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mockbroker.contract.authentication.method import AuthenticationMethod
+from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.model.credentials import Credentials, same_text
+from mockbroker.model.token_request import TokenRequest
+
+__all__ = ["Body"]
+
+
+def _not_in_body(request: TokenRequest, _: TokenExpectation) -> str:
+    if "body" in request.places_of_secret:
+        return ""
+    if "URL" in request.places_of_secret:
+        return "the credentials are in the URL; send client_id and client_secret in the body"
+    if request.authorizations:
+        return (
+            "the credentials are in the Authorization header (client_secret_basic); this broker "
+            "takes client_id and client_secret in the body: look for a setting such as "
+            "auth_method or client_secret_post"
+        )
+    return "no credentials were sent; send client_id and client_secret in the body"
+
+
+def _no_client_id(request: TokenRequest, _: TokenExpectation) -> str:
+    return "" if request.values("client_id") else "the body has no client_id beside client_secret"
+
+
+def _another_secret(request: TokenRequest, expected: TokenExpectation) -> str:
+    client_id, secret = _sent(request)
+    known = next((c for c in expected.credentials if c.client_id == client_id), None)
+    if known is None:
+        return "no client with that client_id is registered: does it belong to another environment?"
+    if same_text(known.client_secret, secret):
+        return ""
+    if not secret:
+        return "the secret is empty: is the variable that holds it set?"
+    if any(same_text(pair.client_secret, secret) for pair in expected.credentials):
+        return f"the secret belongs to another client than {client_id[:60]!r}"
+    if same_text(secret.strip(), known.client_secret):
+        return "there is white space around the secret: was it copied with it?"
+    if same_text(secret.strip("\"'"), known.client_secret):
+        return "the secret has quotes around it: were they copied from a .env file?"
+    return f"the client_id {client_id[:60]!r} is registered, but with another secret"
+
+
+def _sent_twice(request: TokenRequest, _: TokenExpectation) -> str:
+    if request.authorizations or "URL" in request.places_of_secret:
+        return "the credentials are sent twice; send them in the body only"
+    return ""
+
+
+def _sent(request: TokenRequest) -> tuple[str, str]:
+    first = dict(reversed(request.body))
+    return first.get("client_id", ""), first.get("client_secret", "")
+
+
+class Body(AuthenticationMethod):
+    """client_id and client_secret as parameters of the form."""
+
+    name = "post"
+    chapter = "post"
+    place = "in the body"
+    expected = "client_id and client_secret in the body, as they were registered, once each"
+    hints = (_not_in_body, _no_client_id, _another_secret, _sent_twice)
+
+    def is_used_in(self, request: TokenRequest) -> bool:
+        """Whether the body has a client_secret."""
+        return "body" in request.places_of_secret
+
+    def shows_credentials(self, request: TokenRequest) -> bool:
+        """Whether the form has a client_secret."""
+        return bool(request.values("client_secret"))
+
+    def presents(self, request: TokenRequest, credentials: Credentials) -> bool:
+        """Whether the form has exactly these credentials, once each."""
+        ids, secrets = request.values("client_id"), request.values("client_secret")
+        if ids != (credentials.client_id,) or len(secrets) != 1:
+            return False
+        return same_text(secrets[0], credentials.client_secret)
+
+    def claimed(self, request: TokenRequest) -> Credentials | None:
+        """Read the first client_id and the first client_secret of the form."""
+        client_id, secret = _sent(request)
+        return Credentials(client_id, secret) if client_id else None
+
+    def client_ids_in(self, request: TokenRequest) -> frozenset[str]:
+        """Read client_id wherever it is a parameter."""
+        return frozenset(v for name, v in (*request.body, *request.query) if name == "client_id")
+
+    def headers(self, credentials: Credentials) -> Mapping[str, str]:
+        """Make nothing: no header holds credentials."""
+        del credentials
+        return {}
+
+    def parameters(self, credentials: Credentials) -> Mapping[str, str]:
+        """Make the two parameters."""
+        return {
+            "client_id": credentials.client_id,
+            "client_secret": credentials.client_secret,
+        }
+
+    def curl_options(self, credentials: Credentials) -> tuple[str, ...]:
+        """Make curl's ``--data-urlencode`` for both parameters."""
+        pairs = (f"{name}={value}" for name, value in self.parameters(credentials).items())
+        return tuple(word for pair in pairs for word in ("--data-urlencode", pair))

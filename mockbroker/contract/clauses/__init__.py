@@ -1,0 +1,31 @@
+"""The clauses of the contract, one module per chapter: ``clauses.refresh.AHEAD``."""
+
+from __future__ import annotations
+
+from mockbroker.contract.clauses import (
+    basic,
+    cache,
+    errors,
+    lifecycle,
+    post,
+    refresh,
+    request,
+    response,
+    secrecy,
+    signing,
+    tls,
+)
+
+__all__ = [
+    "basic",
+    "cache",
+    "errors",
+    "lifecycle",
+    "post",
+    "refresh",
+    "request",
+    "response",
+    "secrecy",
+    "signing",
+    "tls",
+]

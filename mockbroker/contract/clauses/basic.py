@@ -1,0 +1,234 @@
+"""Chapter ``basic``: how the client authenticates by HTTP Basic at the token endpoint."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+
+from mockbroker.contract.authentication import (
+    Basic,
+    accepted_methods,
+    method_in,
+    recognise,
+    where_profile_authenticates,
+)
+from mockbroker.contract.clause import (
+    Clause,
+    Flaw,
+    Impact,
+    Level,
+    TokenRequestJudge,
+    rfc,
+    vendor,
+)
+from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST, token_request_seen
+from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.model.authorization import decode_leniently, is_standard_base64
+from mockbroker.model.credentials import Credentials, same_text
+from mockbroker.model.exchange import Exchange
+from mockbroker.model.masking import scheme_name
+from mockbroker.model.profile import Profile
+from mockbroker.model.token_request import TokenRequest
+
+__all__ = ["BASE64", "CLAUSES", "CREDENTIALS", "ONLY", "SCHEME", "UTF8"]
+
+_ONE_BASIC = "one Authorization header with scheme Basic"
+
+
+def _applies_to(profile: Profile) -> str:
+    if any(isinstance(method, Basic) for method in accepted_methods(profile)):
+        return ""
+    return f"profile {profile.name} authenticates {where_profile_authenticates(profile)}"
+
+
+def _basic_in(request: TokenRequest, expected: TokenExpectation) -> Basic | None:
+    """The variant of Basic by which the request is judged, or None."""
+    method = method_in(request, expected.profile)
+    return method if isinstance(method, Basic) else None
+
+
+def _judge_scheme(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    if _basic_in(request, expected) is None:
+        return
+    count = len(request.authorizations)
+    if count != 1:
+        yield Flaw(_what_number(request, count), _ONE_BASIC)
+    if request.authorization is None:
+        return
+    scheme = request.authorization.scheme
+    if not scheme:
+        yield Flaw("the Authorization header names no scheme", _ONE_BASIC)
+    elif not request.authorization.is_scheme("Basic"):
+        yield Flaw(f"the Authorization header has scheme {scheme_name(scheme)!r}", _ONE_BASIC)
+
+
+def _what_number(request: TokenRequest, count: int) -> str:
+    if count:
+        return f"there are {count} Authorization headers"
+    places = " and ".join(request.places_of_secret)
+    credentials = f"; the credentials are in the {places}" if places else ""
+    return f"there is no Authorization header{credentials}"
+
+
+def _judge_base64(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    if _basic_in(request, expected) is None or request.authorization is None:
+        return
+    encoded = request.authorization.rest.lstrip(" ")  # RFC 9110, 11.4: one space or more
+    if not is_standard_base64(encoded):
+        yield Flaw(_what_base64(encoded), "standard Base64: padded, in one line, with + and /")
+
+
+def _what_base64(encoded: str) -> str:
+    if decode_leniently(encoded) is None:
+        return "what follows the scheme is not Base64"
+    if any(character.isspace() for character in encoded):
+        return "the Base64 text contains white space"
+    if "-" in encoded or "_" in encoded:
+        return "the Base64 text uses the URL-safe alphabet"
+    return "the Base64 text is not padded as it should be"
+
+
+def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    basic = _basic_in(request, expected)
+    if basic is None or request.decoded is None or _charset_is_wrong(request, expected):
+        return
+    if not any(basic.presents(request, pair) for pair in expected.credentials):
+        what = "the credentials in the Authorization header match no registered client"
+        yield Flaw(what, basic.expected)
+
+
+def _judge_utf8(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    if _charset_is_wrong(request, expected):
+        what = "the credentials are not in UTF-8"
+        yield Flaw(what, "client_id:client_secret encoded as UTF-8")
+
+
+def _charset_is_wrong(request: TokenRequest, expected: TokenExpectation) -> bool:
+    """Whether nothing is wrong with the credentials but how characters beyond ASCII are encoded."""
+    basic, decoded = _basic_in(request, expected), request.decoded
+    if basic is None or decoded is None:
+        return False
+    if any(basic.presents(request, pair) for pair in expected.credentials):
+        return False
+    meant = recognise(request, expected)
+    if meant is None and len(expected.credentials) == 1:
+        meant = expected.credentials[0]
+    return meant is not None and _is_in_another_charset(decoded, meant)
+
+
+def _is_in_another_charset(decoded: bytes, meant: Credentials) -> bool:
+    text = f"{meant.client_id}:{meant.client_secret}"
+    if text.isascii() or same_text(decoded, text.encode("utf-8", "surrogatepass")):
+        return False
+    spellings = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKD"))]
+    return any(
+        same_text(decoded, spelling.encode(charset, errors))
+        for spelling in spellings
+        for charset in ("latin-1", "cp1252", "ascii", "utf-16", "utf-16-le", "utf-8", "utf-8-sig")
+        for errors in ("replace", "ignore", "backslashreplace", "xmlcharrefreplace")
+    )
+
+
+def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    # RFC 6749, 2.3: "The client MUST NOT use more than one authentication method in each request."
+    if _basic_in(request, expected) is None or not request.authorizations:
+        return
+    if request.places_of_secret:
+        what = f"the credentials are also in the {' and '.join(request.places_of_secret)}"
+        yield Flaw(what, "credentials in the Authorization header only")
+
+
+def _has_authorization(exchange: Exchange) -> bool:
+    return exchange.request.headers.get("Authorization") is not None
+
+
+def _shows_credentials(exchange: Exchange) -> bool:
+    return TokenRequest.of(exchange.request).decoded is not None
+
+
+def _needs_utf8(exchange: Exchange) -> bool:
+    pair = exchange.credentials
+    beyond_ascii = pair is not None and not (pair.client_id + pair.client_secret).isascii()
+    return beyond_ascii and _shows_credentials(exchange)
+
+
+_CREDENTIALS_SEEN = token_request_seen(
+    "no token request with readable credentials in its Authorization header was seen",
+    _shows_credentials,
+)
+
+SCHEME = Clause(
+    id="basic.scheme",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="authenticates with exactly one Authorization header, scheme Basic",
+    sources=(vendor, rfc(7617, "2")),
+    why="A broker that authenticates clients by HTTP Basic sees no client without the header. It "
+    "answers 401 invalid_client, even if the secret is right.",
+    fix="Send one header, Authorization: Basic and the Base64 text (`auth=(id, secret)` in "
+    "requests and httpx), with every token request, also with one that is repeated.",
+    applies_to=_applies_to,
+    judge=TokenRequestJudge(_judge_scheme),
+    precondition=ANY_TOKEN_REQUEST,
+)
+BASE64 = Clause(
+    id="basic.base64",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="encodes in standard Base64: padded, no line breaks, not the URL-safe alphabet",
+    sources=(vendor, rfc(7617, "2")),
+    why="The URL-safe alphabet, missing padding and line breaks differ from standard Base64 for "
+    "some credentials only: the client works until the secret is rotated.",
+    fix="Encode with the plain Base64 function of the language (`base64.b64encode`), not with the "
+    "URL-safe or the MIME one, and strip nothing.",
+    applies_to=_applies_to,
+    judge=TokenRequestJudge(_judge_base64),
+    precondition=token_request_seen(
+        "no token request with Authorization was seen", _has_authorization
+    ),
+)
+CREDENTIALS = Clause(
+    id="basic.credentials",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="sends client_id:client_secret exactly, for all printable ASCII credentials (colon only "
+    "in the secret); each form-urlencoded first where the profile says so",
+    sources=(vendor, rfc(6749, "2.3.1")),
+    why="Generated secrets contain characters such as + / = : % and spaces. A client that quotes, "
+    "trims or splits them works with some secrets and fails with the next one.",
+    fix="Join id, colon and secret as they are, then encode. Do not trim or quote. Form-urlencode "
+    "each part first only where the provider follows RFC 6749, 2.3.1.",
+    applies_to=_applies_to,
+    judge=TokenRequestJudge(_judge_credentials),
+    precondition=_CREDENTIALS_SEEN,
+)
+UTF8 = Clause(
+    id="basic.utf8",
+    level=Level.SHOULD,
+    impact=Impact.COMPATIBILITY,
+    title="encodes non-ASCII credentials as UTF-8",
+    sources=(rfc(7617, "2.1"),),
+    why="Credentials beyond ASCII have different bytes in Latin-1 and in UTF-8, and the broker "
+    "compares those of UTF-8.",
+    fix="Encode to UTF-8 before Base64. Pass bytes to Python's requests, which encodes strings as "
+    "Latin-1.",
+    applies_to=_applies_to,
+    judge=TokenRequestJudge(_judge_utf8),
+    precondition=token_request_seen("no credentials beyond ASCII were seen", _needs_utf8),
+)
+ONLY = Clause(
+    id="basic.only",
+    level=Level.MUST,
+    impact=Impact.SECURITY,
+    title="does not also put credentials into body or URL",
+    sources=(rfc(6749, "2.3"), rfc(6749, "2.3.1")),
+    why="RFC 6749 forbids two ways of authentication in one request, and strict brokers answer "
+    "400. In a URL the secret also ends up in access logs.",
+    fix="Send the credentials in the Authorization header only. Switch off the option that also "
+    "puts them into the body or the URL.",
+    applies_to=_applies_to,
+    judge=TokenRequestJudge(_judge_only),
+    precondition=_CREDENTIALS_SEEN,
+)
+
+CLAUSES = (SCHEME, BASE64, CREDENTIALS, UTF8, ONLY)

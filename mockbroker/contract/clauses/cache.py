@@ -1,0 +1,154 @@
+"""Chapter ``cache``: one token for many calls, and each client its own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from mockbroker.contract.clause import (
+    Clause,
+    Flaw,
+    Impact,
+    Level,
+    Precondition,
+    TraceJudge,
+    rfc,
+    vendor,
+)
+from mockbroker.model.credentials import AccessToken, Credentials, TokenState
+from mockbroker.model.exchange import Exchange, Trace
+
+__all__ = ["CLAUSES", "ISOLATION", "REUSE", "SINGLE_FLIGHT", "THREAD_SAFE"]
+
+_LONG_LIFETIME_SECONDS = 600
+_WASTED_TOKENS = 3
+_WASTED_OBSERVED_TOKENS = 10
+"""In traffic merely observed, each worker of an app may have fetched a token and made one call."""
+_UNAUTHORIZED = 401
+
+_Calls = Mapping[AccessToken | None, Sequence[Exchange]]
+
+
+def _judge_reuse(trace: Trace) -> Iterator[Flaw]:
+    """Find tokens fetched one after the other, each for a single call, while they were fresh.
+
+    Several processes that each keep a token of their own show tokens that are used many times,
+    and break nothing; nor does a client whose token the API refused. In traffic merely observed,
+    nor does a client that used any token twice.
+    """
+    calls = _calls_by_token(trace)
+    keepers = {token.credentials for token, made in calls.items() if token and _is_reused(made)}
+    for (credentials, _), issued in _by_client(trace).items():
+        is_observed = issued[0].use is None
+        if is_observed and credentials in keepers:
+            continue
+        limit = _WASTED_OBSERVED_TOKENS if is_observed else _WASTED_TOKENS
+        wasted: list[Exchange] = []
+        for exchange in issued:
+            wasted = [*wasted, exchange] if _is_waste(exchange, wasted, calls) else [exchange]
+            if len(wasted) == limit:
+                yield Flaw(
+                    f"the client fetched {limit} tokens in a row, one for each call, while the "
+                    "previous one was good for more than half of its lifetime",
+                    "one token for many calls",
+                    tuple(exchange.number for exchange in wasted),
+                )
+                break
+
+
+def _reuses_a_token(trace: Trace) -> bool:
+    """Whether some token was carried by two calls while it was valid."""
+    return any(token and _is_reused(made) for token, made in _calls_by_token(trace).items())
+
+
+def _calls_by_token(trace: Trace) -> _Calls:
+    grouped: dict[AccessToken | None, list[Exchange]] = defaultdict(list)
+    for call in trace.api_calls:
+        grouped[call.token].append(call)
+    return grouped
+
+
+def _is_reused(calls: Sequence[Exchange]) -> bool:
+    return sum(call.token_state is TokenState.VALID for call in calls) > 1
+
+
+def _by_client(trace: Trace) -> dict[tuple[Credentials, bytes], list[Exchange]]:
+    grouped: dict[tuple[Credentials, bytes], list[Exchange]] = defaultdict(list)
+    for exchange in trace.token_requests:
+        if exchange.token is not None and exchange.fault is None:
+            grouped[exchange.token.credentials, exchange.request.body].append(exchange)
+    return grouped
+
+
+def _is_waste(exchange: Exchange, wasted: Sequence[Exchange], calls: _Calls) -> bool:
+    """Whether the previous token was used once by now, is still fresh, and was never refused.
+
+    A token that was not used yet belongs to another caller: side by side, each caller fetches a
+    token before its call.
+    """
+    if not wasted or wasted[-1].token is None:
+        return False
+    previous = wasted[-1].token
+    uses = calls.get(previous, ())
+    refused = any(
+        call.token_state is not TokenState.VALID
+        or (call.response is not None and call.response.status == _UNAUTHORIZED)
+        for call in uses
+    )
+    used_once = len(uses) == 1 and uses[0].number < exchange.number
+    return used_once and not refused and _is_fresh(previous, exchange.received_at)
+
+
+def _is_fresh(token: AccessToken, now: float) -> bool:
+    left = token.expires_at - now
+    return token.expires_in >= _LONG_LIFETIME_SECONDS and left > token.expires_in / 2
+
+
+REUSE = Clause(
+    id="cache.reuse",
+    level=Level.SHOULD,
+    impact=Impact.QUOTA,
+    title="uses one token for many calls while it is valid, for lifetimes from 3600 to 2592000 and "
+    "10^12, and when the lifetime comes as a string",
+    sources=(vendor,),
+    why="A token request for each call doubles the latency, and hits the broker's rate limit on a "
+    "busy day.",
+    fix="Keep the token with its expiry and use it until shortly before. Make sure that a long "
+    "lifetime does not overflow.",
+    judge=TraceJudge(_judge_reuse),
+    precondition=Precondition("no valid token was seen in two calls", _reuses_a_token),
+)
+ISOLATION = Clause(
+    id="cache.isolation",
+    level=Level.MUST,
+    impact=Impact.SECURITY,
+    title="never presents a token issued to another client_id, another secret, for another scope, "
+    "or by another broker; several clients in one process and one working directory",
+    sources=(vendor, rfc(6749)),
+    why="A cache that two clients share by mistake shows one customer's data to another, and goes "
+    "on with a secret that was rotated away.",
+    fix="Key the cache by token URL, client id, secret and scope, or keep it in the instance. "
+    "Never keep it in a class or module attribute, or in a file with a fixed name.",
+)
+THREAD_SAFE = Clause(
+    id="cache.thread-safe",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="with N threads, cold or at refresh: no exception, every call signed with a valid token",
+    sources=(vendor,),
+    why="Web servers and job runners share one client among threads. Without a lock, some threads "
+    "see the token half replaced, or get none.",
+    fix="Hold one lock while the token is looked up and replaced, and replace token and expiry "
+    "together. The other threads wait; they do not fail.",
+)
+SINGLE_FLIGHT = Clause(
+    id="cache.single-flight",
+    level=Level.PRACTICE,
+    impact=Impact.QUOTA,
+    title="with N threads, cold or at refresh: one token request (the count is reported)",
+    why="When the token expires under load, all threads fetch one at the same time, and a broker "
+    "that limits rates refuses most of them.",
+    fix="Once the lock is held, check again whether the token is still missing before you fetch.",
+)
+
+CLAUSES = (REUSE, ISOLATION, THREAD_SAFE, SINGLE_FLIGHT)

@@ -1,0 +1,187 @@
+"""Chapter ``errors``: what the client makes of refusals, failures and silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mockbroker.contract.clause import (
+    Clause,
+    Flaw,
+    Impact,
+    Level,
+    Precondition,
+    TraceJudge,
+    rfc,
+)
+from mockbroker.model.exchange import Endpoint, Exchange, Trace
+
+__all__ = [
+    "BAD_REQUEST",
+    "CAUSE",
+    "CLAUSES",
+    "INVALID_CLIENT",
+    "NOT_CACHED",
+    "NO_HAMMERING",
+    "RETRY_AFTER",
+    "SERVER_ERROR",
+    "TIMEOUT",
+    "TRANSPORT",
+]
+
+_FINAL_STATUSES = frozenset({400, 401, 403})
+_SAME_MOMENT_SECONDS = 1.0
+_REPEATS = 2
+_OBSERVED_REPEATS = 10
+"""In traffic merely observed, each worker of an app may have asked once."""
+
+
+def _judge_hammering(trace: Trace) -> Iterator[Flaw]:
+    """Find token requests repeated at once although the refusal was final.
+
+    Within one use of the client a second one is too many, also with other credentials or by
+    another method. In traffic merely observed it is unknown where a use begins, so that only a
+    series of the same request within a second counts. An API call that is refused is a new reason
+    to ask.
+    """
+    series: list[Exchange] = []
+    for exchange in trace.exchanges:
+        if exchange.endpoint is not Endpoint.TOKEN or not _is_final(exchange):
+            series = [] if _is_final(exchange) or exchange.endpoint is Endpoint.TOKEN else series
+            continue
+        series = [*series, exchange] if series and _is_repeat(series[-1], exchange) else [exchange]
+        if len(series) == (_OBSERVED_REPEATS if exchange.use is None else _REPEATS):
+            status = exchange.response.status if exchange.response else 0
+            yield Flaw(
+                f"after a final refusal ({status}) the client asked again, {len(series)} times "
+                "in all",
+                "one attempt: asking again cannot change the answer",
+                tuple(exchange.number for exchange in series),
+            )
+
+
+def _is_repeat(before: Exchange, now: Exchange) -> bool:
+    if now.use is not None:
+        return before.use == now.use
+    if (before.request.body, before.credentials) != (now.request.body, now.credentials):
+        return False
+    return now.received_at - before.received_at < _SAME_MOMENT_SECONDS
+
+
+def _stands_alone(trace: Trace) -> bool:
+    """Whether some refusal was final and no request like it came within a second of it.
+
+    Requests that come closer may be one caller's or several'.
+    """
+    latest: dict[object, Exchange] = {}
+    crowded: set[int] = set()
+    for exchange in trace.token_requests:
+        key = (exchange.request.body, exchange.credentials)
+        before = latest.get(key)
+        if before and exchange.received_at - before.received_at < _SAME_MOMENT_SECONDS:
+            crowded |= {before.number, exchange.number}
+        latest[key] = exchange
+    return any(_is_final(e) and e.number not in crowded for e in trace.token_requests)
+
+
+def _is_final(exchange: Exchange) -> bool:
+    return exchange.response is not None and exchange.response.status in _FINAL_STATUSES
+
+
+INVALID_CLIENT = Clause(
+    id="errors.invalid-client",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="raises on 401",
+    sources=(rfc(6749, "5.2"),),
+    why="A wrong or rotated secret must be reported at once, where it happened, not later as a "
+    "missing token.",
+    fix="Check the status before the body, and raise on 401.",
+)
+BAD_REQUEST = Clause(
+    id="errors.bad-request",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="raises on 400, for every error code of RFC 6749 5.2 and for a body that is not JSON",
+    sources=(rfc(6749, "5.2"),),
+    why="400 says that the request is wrong. A client that goes on without a token hides that.",
+    fix="Raise on 400 whatever the body is: the JSON of RFC 6749, a page, or nothing.",
+)
+NO_HAMMERING = Clause(
+    id="errors.no-hammering",
+    level=Level.SHOULD,
+    impact=Impact.QUOTA,
+    title="makes one attempt for each call when the refusal is final (400, 401, 403)",
+    why="Asking again does not change a final refusal. It locks accounts, and triggers alarms at "
+    "the broker.",
+    fix="Retry after transport failures and 5xx only, never after 400, 401 or 403.",
+    judge=TraceJudge(_judge_hammering),
+    precondition=Precondition("no final refusal was seen on its own", _stands_alone),
+)
+SERVER_ERROR = Clause(
+    id="errors.server-error",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="raises on 5xx after at most 5 attempts (the count is reported)",
+    sources=(rfc(9110, "15.6"),),
+    why="Retries without end multiply the load on a broker that is down, and block the caller's "
+    "thread.",
+    fix="Give up after a few attempts (5 at most) and raise.",
+)
+RETRY_AFTER = Clause(
+    id="errors.retry-after",
+    level=Level.SHOULD,
+    impact=Impact.QUOTA,
+    title="does not retry on its own, within a call, before Retry-After has passed (429, 503); a "
+    "new call by the application may ask again",
+    sources=(rfc(9110, "10.2.3"),),
+    why="The broker has said when it will answer again. A request before that prolongs the limit "
+    "for every client with the same credentials.",
+    fix="Wait for as long as Retry-After says, or raise at once and leave the retry to the caller.",
+)
+TRANSPORT = Clause(
+    id="errors.transport",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="raises when the connection is refused, reset, or the answer cut short",
+    why="Half an answer is not an answer: the API refuses a token that was cut off, much later.",
+    fix="Raise transport errors as they are, or wrap them. Check that the body is complete.",
+)
+TIMEOUT = Clause(
+    id="errors.timeout",
+    level=Level.SHOULD,
+    impact=Impact.OUTAGE,
+    title="gives up on a broker that does not answer (the time is reported)",
+    why="Without a timeout, a broker that accepts the connection and then sends nothing stops the "
+    "whole application.",
+    fix="Set a timeout for the token request, in seconds. requests has none by default.",
+)
+NOT_CACHED = Clause(
+    id="errors.not-cached",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="does not remember a failure: the next call after recovery works",
+    why="A failure that the client remembers makes a short outage a long one.",
+    fix="Store successful answers only, and reset unfinished state when a request fails.",
+)
+CAUSE = Clause(
+    id="errors.cause",
+    level=Level.PRACTICE,
+    impact=Impact.DIAGNOSIS,
+    title="names the broker's error code in what it raises",
+    sources=(rfc(6749, "5.2"),),
+    why="The error code decides whom to call: invalid_client is yours to fix, "
+    "temporarily_unavailable the provider's.",
+    fix="Put the status and the members error and error_description into the exception.",
+)
+
+CLAUSES = (
+    INVALID_CLIENT,
+    BAD_REQUEST,
+    NO_HAMMERING,
+    SERVER_ERROR,
+    RETRY_AFTER,
+    TRANSPORT,
+    TIMEOUT,
+    NOT_CACHED,
+    CAUSE,
+)

@@ -1,0 +1,98 @@
+"""Chapter ``post``: how the client authenticates in the body of the token request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mockbroker.contract.authentication import (
+    Body,
+    accepted_methods,
+    method_in,
+    where_profile_authenticates,
+)
+from mockbroker.contract.clause import Clause, Flaw, Impact, Level, TokenRequestJudge, rfc
+from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST, token_request_seen
+from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.model.exchange import Exchange
+from mockbroker.model.profile import Profile
+from mockbroker.model.token_request import TokenRequest
+
+__all__ = ["CLAUSES", "CREDENTIALS", "ONLY"]
+
+_BODY = Body()
+
+
+def _applies_to(profile: Profile) -> str:
+    if any(isinstance(method, Body) for method in accepted_methods(profile)):
+        return ""
+    return f"profile {profile.name} authenticates {where_profile_authenticates(profile)}"
+
+
+def _is_judged(request: TokenRequest, expected: TokenExpectation) -> bool:
+    return isinstance(method_in(request, expected.profile), Body)
+
+
+def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    if not _is_judged(request, expected):
+        return
+    if any(_BODY.presents(request, pair) for pair in expected.credentials):
+        return
+    if "body" in request.places_of_secret:
+        what = "the credentials in the body match no registered client"
+    elif request.authorizations:
+        what = "the credentials are in the Authorization header, not in the body"
+    elif "URL" in request.places_of_secret:
+        what = "the credentials are in the URL, not in the body"
+    else:
+        what = "the body has no credentials"
+    yield Flaw(what, _BODY.expected)
+
+
+def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    # RFC 6749, 2.3: "The client MUST NOT use more than one authentication method in each request."
+    if not _is_judged(request, expected) or not _BODY.is_used_in(request):
+        return
+    places = ["Authorization header"] if request.authorizations else []
+    places += ["URL"] if "URL" in request.places_of_secret else []
+    if places:
+        what = f"the credentials are also in the {' and '.join(places)}"
+        yield Flaw(what, "credentials in the body only")
+
+
+def _shows_credentials(exchange: Exchange) -> bool:
+    return _BODY.shows_credentials(TokenRequest.of(exchange.request))
+
+
+CREDENTIALS = Clause(
+    id="post.credentials",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="sends client_id and client_secret in the body, exactly as registered and once each, for "
+    "all characters",
+    sources=(rfc(6749, "2.3.1"),),
+    why="Generated secrets contain characters such as + / = & % and spaces. A client that does not "
+    "form-encode them, or does it twice, works with some secrets and fails with the next one.",
+    fix="Pass client_id and client_secret to the HTTP library as form parameters (`data={…}` in "
+    "requests and httpx), and let the library encode them once.",
+    applies_to=_applies_to,
+    judge=TokenRequestJudge(_judge_credentials),
+    precondition=ANY_TOKEN_REQUEST,
+)
+ONLY = Clause(
+    id="post.only",
+    level=Level.MUST,
+    impact=Impact.SECURITY,
+    title="does not also put credentials into a header or the URL",
+    sources=(rfc(6749, "2.3"), rfc(6749, "2.3.1")),
+    why="RFC 6749 forbids two ways of authentication in one request, and strict brokers answer "
+    "400. In a URL the secret also ends up in access logs.",
+    fix="Send the credentials in the body only. Switch off the option that also puts them into the "
+    "Authorization header or the URL.",
+    applies_to=_applies_to,
+    judge=TokenRequestJudge(_judge_only),
+    precondition=token_request_seen(
+        "no token request with credentials in its body was seen", _shows_credentials
+    ),
+)
+
+CLAUSES = (CREDENTIALS, ONLY)

@@ -1,0 +1,235 @@
+"""Chapter ``refresh``: a new token in time, neither late nor all the time, by the same grant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mockbroker.contract.clause import (
+    Clause,
+    Flaw,
+    Impact,
+    Level,
+    Precondition,
+    TraceJudge,
+    rfc,
+    vendor,
+)
+from mockbroker.model.credentials import AccessToken, Credentials, TokenState
+from mockbroker.model.exchange import Endpoint, Exchange, Trace
+from mockbroker.model.forms import body_parameters
+
+__all__ = [
+    "AHEAD",
+    "CLAUSES",
+    "HONOURS_EXPIRES_IN",
+    "LATENCY",
+    "NOT_TOO_EAGER",
+    "OUTAGE_AFTER_EXPIRY",
+    "OUTAGE_WHILE_VALID",
+    "RECOVERS",
+    "SAME_GRANT",
+    "SHORT_LIVED",
+    "late_use",
+]
+
+_SAME_MOMENT_SECONDS = 1.0
+_LAST_PART = 0.1
+"""How much of a token's lifetime is left, as a fraction, when it nears its expiry."""
+
+
+def _judge_expiry(trace: Trace) -> Iterator[Flaw]:
+    """Find expired tokens that were presented to the API, or returned by ``get_token``.
+
+    A token fetched within the same use does not count, even with a lifetime of 0. Nor does, in
+    traffic merely observed, one that expired less than a second ago: the client counts from when
+    it received the answer, and its call takes time to arrive.
+    """
+    for call in trace.api_calls:
+        if call.token_state is TokenState.EXPIRED and not _is_excused(call, trace):
+            yield late_use(call.token, call.received_at, (call.number,))
+    for use in trace.uses:
+        if use.token_state is TokenState.EXPIRED and not _fetched_in(use.number, use.token, trace):
+            yield late_use(use.token, use.ended_at)
+
+
+def late_use(token: AccessToken | None, now: float, exchanges: tuple[int, ...] = ()) -> Flaw:
+    """Describe the use of an expired token; ``now`` is when it was used, in Unix seconds."""
+    if token is None:
+        return Flaw("the client used an expired token", "a new token", exchanges)
+    late = round(now - token.expires_at, 1)
+    when = f"{late:g} s after it expired" if late > 0 else "at the moment it expired"
+    return Flaw(
+        f"the client used {token.label} (expires_in={token.expires_in:g}) {when}",
+        "a new token: a token issued at t is valid while now < t + expires_in",
+        exchanges,
+    )
+
+
+def _is_excused(call: Exchange, trace: Trace) -> bool:
+    if call.use is not None:
+        return _fetched_in(call.use, call.token, trace)
+    if call.token is not None and 0 < call.received_at - call.token.expires_at < (
+        _SAME_MOMENT_SECONDS
+    ):
+        return True
+    if any(c.token == call.token and c.number < call.number for c in trace.api_calls):
+        return False  # it was used before
+    if call.token is None or call.token.expires_in <= 0:
+        return True
+    issued = [e for e in trace.token_requests if e.token == call.token]
+    return bool(issued) and call.received_at - issued[-1].answered_at < _SAME_MOMENT_SECONDS
+
+
+def _fetched_in(use: int, token: AccessToken | None, trace: Trace) -> bool:
+    return any(e.use == use and e.token == token for e in trace.token_requests)
+
+
+def _outlives_a_token(trace: Trace) -> bool:
+    """Whether a client went on when its token had expired, or replaced one that was near expiry.
+
+    Only then could it have presented an expired one.
+    """
+    first: dict[Credentials, AccessToken] = {}
+    for exchange in trace.exchanges:
+        client, token = exchange.credentials, exchange.token
+        if client is None:
+            continue
+        if client in first and _shows_care(exchange, first[client]):
+            return True
+        if token and (client not in first or token.expires_at < first[client].expires_at):
+            first[client] = token
+    return False
+
+
+def _shows_care(exchange: Exchange, old: AccessToken) -> bool:
+    """Whether the client asks for a token late in the old one's life, or calls well after it."""
+    if exchange.endpoint is Endpoint.TOKEN:
+        return exchange.received_at >= old.expires_at - _LAST_PART * old.expires_in
+    return exchange.token_state is TokenState.VALID and exchange.received_at >= old.expires_at
+
+
+def _judge_grant(trace: Trace) -> Iterator[Flaw]:
+    # RFC 6749, 4.4.3: "A refresh token SHOULD NOT be included."
+    for exchange in trace.token_requests:
+        if ("grant_type", "refresh_token") in body_parameters(exchange.request):
+            yield Flaw(
+                "the client requested a token by grant_type=refresh_token",
+                "grant_type=client_credentials again",
+                (exchange.number,),
+            )
+
+
+def _asks_twice(trace: Trace) -> bool:
+    asked = [e.credentials for e in trace.token_requests if e.credentials is not None]
+    return len(asked) > len(set(asked))
+
+
+HONOURS_EXPIRES_IN = Clause(
+    id="refresh.honours-expires-in",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="never presents an expired token, whatever lifetimes come and however time moves (a "
+    "token fetched within the same call does not count, even with a lifetime of 0)",
+    sources=(vendor,),
+    why="An expired token means a 401 for every call, an hour after the deployment.",
+    fix="Compute the expiry from each answer's own expires_in, in an unambiguous time (UTC or a "
+    "monotonic clock). Fetch a new token when now plus the leeway is past the expiry.",
+    judge=TraceJudge(_judge_expiry),
+    precondition=Precondition("no client was seen to outlast a token", _outlives_a_token),
+)
+AHEAD = Clause(
+    id="refresh.ahead",
+    level=Level.SHOULD,
+    impact=Impact.OUTAGE,
+    title="refreshes before expiry (the measured leeway is reported; at least 1 s)",
+    sources=(vendor,),
+    why="The API refuses a token that expires while the call is under way. That happens once an "
+    "hour, and rarely while you are looking.",
+    fix="Refresh some seconds before the expiry (10 to 60 is usual), not only after it.",
+)
+NOT_TOO_EAGER = Clause(
+    id="refresh.not-too-eager",
+    level=Level.SHOULD,
+    impact=Impact.QUOTA,
+    title="does not refresh in the first half of a 3599 s lifetime",
+    sources=(vendor,),
+    why="A client that refreshes in the first half of a token's life asks at least twice as often "
+    "as needed. A common cause is reading seconds as milliseconds.",
+    fix="Read expires_in as seconds, and keep the leeway well below the lifetime.",
+)
+SHORT_LIVED = Clause(
+    id="refresh.short-lived",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="works with lifetimes at or below its leeway, 1 s and 0 s included: at most one token "
+    "request for each call (one more is tolerated at first use), and an answer",
+    sources=(vendor,),
+    why="When lifetimes shrink to the leeway or below, as they do in incidents and in tests, a "
+    "client may loop forever or refuse every token.",
+    fix="Use the token that was just fetched, whatever its lifetime is. Limit the leeway to a part "
+    "of the lifetime.",
+)
+LATENCY = Clause(
+    id="refresh.latency",
+    level=Level.SHOULD,
+    impact=Impact.OUTAGE,
+    title="counts the lifetime from before the request was sent, or has leeway enough: a broker "
+    "that takes d seconds (d up to 10) to answer leads to no expired token",
+    sources=(vendor,),
+    why="The lifetime begins when the broker issues the token. A client that counts from a slow "
+    "answer's arrival takes the token for valid when it has already expired.",
+    fix="Read the clock before you send the request, and count the lifetime from there.",
+)
+SAME_GRANT = Clause(
+    id="refresh.same-grant",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="asks again with client_credentials; never with a refresh token",
+    sources=(vendor, rfc(6749, "4.4.3")),
+    why="The client credentials grant issues no refresh token. A client that waits for one, or "
+    "sends one, fails after the first hour.",
+    fix="Send grant_type=client_credentials again, and ignore a refresh_token member.",
+    judge=TraceJudge(_judge_grant),
+    precondition=Precondition("no client asked for a second token", _asks_twice),
+)
+OUTAGE_WHILE_VALID = Clause(
+    id="refresh.outage-while-valid",
+    level=Level.PRACTICE,
+    impact=Impact.OUTAGE,
+    title="goes on with a valid token when a pre-emptive refresh fails",
+    why="A refresh ahead of time may fail: the old token is still valid for the leeway, so a short "
+    "outage of the broker need not be an outage of yours.",
+    fix="If a refresh fails and the token has not expired, use it, and try again at a later call.",
+)
+OUTAGE_AFTER_EXPIRY = Clause(
+    id="refresh.outage-after-expiry",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="raises when no valid token can be had; does not present the expired one",
+    sources=(vendor,),
+    why="Signing with a token that is known to be expired hides the outage of the broker behind a "
+    "401 of the API.",
+    fix="Once the token has expired, raise the error of the refresh to the caller.",
+)
+RECOVERS = Clause(
+    id="refresh.recovers",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="works again at the first call after the outage",
+    sources=(vendor,),
+    why="A client that keeps a failure, a broken connection or a held lock needs a restart after "
+    "every outage of the broker.",
+    fix="Change state only on success, release locks in `finally`, and try again at the next call.",
+)
+
+CLAUSES = (
+    HONOURS_EXPIRES_IN,
+    AHEAD,
+    NOT_TOO_EAGER,
+    SHORT_LIVED,
+    LATENCY,
+    SAME_GRANT,
+    OUTAGE_WHILE_VALID,
+    OUTAGE_AFTER_EXPIRY,
+    RECOVERS,
+)

@@ -1,0 +1,257 @@
+"""Chapter ``request``: how the client requests a token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from mockbroker.contract.authentication import Body, method_in
+from mockbroker.contract.clause import (
+    Clause,
+    Flaw,
+    Impact,
+    Level,
+    Precondition,
+    TokenRequestJudge,
+    rfc,
+    vendor,
+)
+from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.model.exchange import Exchange
+from mockbroker.model.forms import body_parameters, media_type
+from mockbroker.model.masking import method_name, quoted, shown
+from mockbroker.model.token_request import TokenRequest
+
+__all__ = [
+    "ACCEPT",
+    "ANY_TOKEN_REQUEST",
+    "CLAUSES",
+    "CONTENT_TYPE",
+    "GRANT_TYPE",
+    "METHOD",
+    "NO_EXTRA_PARAMETERS",
+    "URL",
+    "token_request_seen",
+]
+
+_FORM = "application/x-www-form-urlencoded"
+_CREDENTIAL_NAMES = frozenset({"client_id", "client_secret"})
+_LISTED_NAMES = 10
+_METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD"})
+
+
+def token_request_seen(lack: str, fits: Callable[[Exchange], bool]) -> Precondition:
+    """Make the precondition that some token request fits."""
+    return Precondition(lack, lambda trace: any(fits(e) for e in trace.token_requests))
+
+
+def _has_body(exchange: Exchange) -> bool:
+    return exchange.request.method not in _METHODS_WITHOUT_BODY
+
+
+def _has_form(exchange: Exchange) -> bool:
+    names = {name for name, _ in body_parameters(exchange.request)}
+    return _has_body(exchange) and "grant_type" in names
+
+
+ANY_TOKEN_REQUEST = token_request_seen("no token request was seen", lambda _: True)
+_BODY_SEEN = token_request_seen("no token request except by GET was seen", _has_body)
+
+
+def _judge_method(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
+    # RFC 6749, 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
+    method = request.message.method
+    if method != "POST":
+        yield Flaw(f"the client requested a token by {method_name(method)}", "POST")
+
+
+def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    if request.message.method in _METHODS_WITHOUT_BODY:
+        return  # its parameters can only be in the query: one mistake, which request.method names
+    if request.message.path != expected.token_path:
+        what = f"the request went to {shown(request.message.path)}"
+        yield Flaw(what, f"{expected.token_path}, as configured")
+    names = request.names_in_query - _CREDENTIAL_NAMES
+    if not request.values("grant_type"):
+        names -= {"grant_type"}  # then request.grant-type names it
+    if names:
+        yield Flaw(f"the client added a query to the URL: {_listed(names)}", "no query")
+
+
+def _judge_content_type(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
+    if request.message.method in _METHODS_WITHOUT_BODY:
+        return
+    values = request.message.headers.get_all("Content-Type")
+    if len(values) == 1 and media_type(values[0]) == _FORM:
+        return
+    if not values:
+        what = "there is no Content-Type"
+    elif len(values) > 1:
+        what = f"there are {len(values)} Content-Type headers"
+    else:
+        what = f"Content-Type is {quoted(values[0])}"
+    yield Flaw(what, _FORM)
+
+
+def _judge_grant_type(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
+    # RFC 6749, 3.2: "Request and response parameters MUST NOT be included more than once."
+    if request.message.method in _METHODS_WITHOUT_BODY:
+        return
+    grants = request.values("grant_type")
+    if grants in (("client_credentials",), ("refresh_token",)):
+        return  # the second one is for refresh.same-grant to judge
+    what = _what_grant_type(request, grants)
+    yield Flaw(what, "grant_type=client_credentials, once, in a form-encoded body")
+
+
+def _what_grant_type(request: TokenRequest, grants: tuple[str, ...]) -> str:
+    if len(grants) > 1:
+        return f"grant_type is in the body {len(grants)} times"
+    if grants:
+        return f"grant_type is {quoted(grants[0])}"
+    if request.json is not None:
+        return "the body is JSON, not a form"
+    if "grant_type" in request.names_in_query:
+        return "grant_type is in the query, not in the body"
+    return "the body has no grant_type" if request.message.body else "the body is empty"
+
+
+def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    if request.message.method in _METHODS_WITHOUT_BODY or request.json is not None:
+        return
+    grants = request.values("grant_type")
+    if not grants:
+        return  # not a form at all: nothing in it could be extra
+    extra = {name for name, value in request.body if _is_extra(name, value, expected)}
+    if "refresh_token" in grants:
+        extra.discard("refresh_token")
+    method = method_in(request, expected.profile)
+    if isinstance(method, Body):
+        if not any(method.presents(request, pair) for pair in expected.credentials):
+            return  # a secret that was not encoded splits into parameters: see post.credentials
+        extra -= _CREDENTIAL_NAMES
+    elif request.values("client_secret"):
+        extra -= _CREDENTIAL_NAMES  # see basic.only
+    if extra:
+        what = f"the body also has {_listed(extra)}"
+        yield Flaw(what, "grant_type and nothing else but a configured scope")
+
+
+def _is_extra(name: str, value: str, expected: TokenExpectation) -> bool:
+    if name == "scope":
+        return value not in ("", expected.scope)
+    return name != "grant_type"
+
+
+def _listed(names: Collection[str]) -> str:
+    """The first names in alphabetical order, and how many more there are."""
+    first, rest = sorted(names)[:_LISTED_NAMES], len(set(names)) - _LISTED_NAMES
+    return ", ".join(map(shown, first)) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _judge_accept(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
+    values = request.message.headers.get_all("Accept")
+    if values and not _accepts_json(",".join(values)):
+        what = f"Accept is {quoted(', '.join(values))}"
+        yield Flaw(what, "application/json, a range that includes it, or no Accept at all")
+
+
+def _accepts_json(accept: str) -> bool:
+    """Whether the ranges admit application/json; the most specific one that fits decides."""
+    quality: dict[str, float] = {}
+    for part in accept.split(","):
+        name, *parameters = [piece.strip().lower() for piece in part.split(";")]
+        quality[name] = _quality(parameters)
+    for name in ("application/json", "application/*", "*/*"):
+        if name in quality:
+            return quality[name] > 0
+    return not accept.strip()
+
+
+def _quality(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 1.0
+    return 1.0
+
+
+METHOD = Clause(
+    id="request.method",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="requests a token by POST",
+    sources=(vendor, rfc(6749, "3.2")),
+    why="A token endpoint accepts only POST. With GET the parameters, and often the secret among "
+    "them, end up in the log of every proxy on the way.",
+    fix="Send the token request by POST, with grant_type in the body.",
+    judge=TokenRequestJudge(_judge_method),
+    precondition=ANY_TOKEN_REQUEST,
+)
+URL = Clause(
+    id="request.url",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="uses the token URL exactly as configured, with no query of its own",
+    sources=(vendor, rfc(6749, "3.2")),
+    why="Path and query of the token URL are part of its configuration. An additional slash or "
+    "parameter names another resource: a 404, or a redirect that drops the body.",
+    fix="Use the configured URL as it is. Do not join it with a path, and do not pass query "
+    "parameters to the HTTP library.",
+    judge=TokenRequestJudge(_judge_url),
+    precondition=_BODY_SEEN,
+)
+CONTENT_TYPE = Clause(
+    id="request.content-type",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="sends media type application/x-www-form-urlencoded (any case, parameters allowed), once",
+    sources=(vendor, rfc(6749, "4.4.2")),
+    why="The broker reads the body by its media type. Without one, or with that of JSON, it does "
+    "not find grant_type and refuses the request.",
+    fix="Let the HTTP library encode a form (`data={…}` in requests and httpx), and do not set "
+    "Content-Type yourself.",
+    judge=TokenRequestJudge(_judge_content_type),
+    precondition=_BODY_SEEN,
+)
+GRANT_TYPE = Clause(
+    id="request.grant-type",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="sends grant_type=client_credentials exactly once, in a form-encoded body",
+    sources=(vendor, rfc(6749, "3.2"), rfc(6749, "4.4.2")),
+    why="Without exactly one grant_type in the body there is nothing that the broker could grant. "
+    "RFC 6749 forbids sending a parameter twice.",
+    fix="Send the body grant_type=client_credentials, form-encoded, once.",
+    judge=TokenRequestJudge(_judge_grant_type),
+    precondition=_BODY_SEEN,
+)
+NO_EXTRA_PARAMETERS = Clause(
+    id="request.no-extra-parameters",
+    level=Level.SHOULD,
+    impact=Impact.COMPATIBILITY,
+    title="sends nothing else in the body but a configured scope",
+    sources=(vendor,),
+    why="A broker may refuse parameters that it does not know, and what one provider requires "
+    "(audience, resource) is unknown to another.",
+    fix="Send only grant_type, and scope if one is configured. Make everything else an option that "
+    "is off by default.",
+    judge=TokenRequestJudge(_judge_extra_parameters),
+    precondition=token_request_seen("no token request with a grant_type was seen", _has_form),
+)
+ACCEPT = Clause(
+    id="request.accept",
+    level=Level.SHOULD,
+    impact=Impact.COMPATIBILITY,
+    title="does not rule out application/json in Accept",
+    sources=(rfc(9110, "12.5.1"),),
+    why="An Accept header that rules JSON out asks for an answer that the broker cannot give: it "
+    "answers 406, or an error page in HTML.",
+    fix="Send Accept: application/json, or leave the header to the HTTP library.",
+    judge=TokenRequestJudge(_judge_accept),
+    precondition=ANY_TOKEN_REQUEST,
+)
+
+CLAUSES = (METHOD, URL, CONTENT_TYPE, GRANT_TYPE, NO_EXTRA_PARAMETERS, ACCEPT)

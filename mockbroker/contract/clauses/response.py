@@ -1,0 +1,123 @@
+"""Chapter ``response``: what the client makes of the token endpoint's answers."""
+
+from __future__ import annotations
+
+from mockbroker.contract.clause import Clause, Impact, Level, practice, rfc, vendor
+
+__all__ = [
+    "CLAUSES",
+    "DOCUMENTED",
+    "EXPIRES_IN_FORMS",
+    "EXPIRES_IN_MISSING",
+    "INVALID",
+    "JSON_FORMS",
+    "OPAQUE_TOKEN",
+    "TOKEN_TYPE_CASE",
+    "TOKEN_TYPE_UNKNOWN",
+    "UNKNOWN_MEMBERS",
+]
+
+DOCUMENTED = Clause(
+    id="response.documented",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="accepts the documented answer",
+    sources=(vendor,),
+    why="This is what the provider answers when everything works.",
+    fix="Read access_token and expires_in from the JSON object and ignore the rest.",
+)
+OPAQUE_TOKEN = Clause(
+    id="response.opaque-token",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="carries any token byte for byte (the whole b64token alphabet, 1 to 4096 characters)",
+    sources=(vendor, rfc(6750, "2.1")),
+    why="A token is opaque: any b64token characters, of any length. A client that trims, quotes or "
+    "cuts it presents a token that the broker never issued.",
+    fix="Keep the string in access_token as it is and write it after Bearer unchanged. Leave room "
+    "for 4096 characters.",
+)
+UNKNOWN_MEMBERS = Clause(
+    id="response.unknown-members",
+    level=Level.MUST,
+    impact=Impact.COMPATIBILITY,
+    title="ignores members that it does not know",
+    sources=(rfc(6749, "5.1"),),
+    why="Providers add members without notice. RFC 6749 says that a client must ignore those that "
+    "it does not recognize.",
+    fix="Read the members that you need. Do not unpack the whole object into a strict model.",
+)
+JSON_FORMS = Clause(
+    id="response.json-forms",
+    level=Level.MUST,
+    impact=Impact.COMPATIBILITY,
+    title="reads any legal JSON form: white space, order, escapes, charset parameter",
+    sources=(rfc(6749, "5.1"), rfc(8259)),
+    why="White space, order, escapes and a charset parameter may vary in JSON over HTTP, and "
+    "change with any update of the provider's framework.",
+    fix="Parse with a JSON library, and compare media types without their parameters.",
+)
+TOKEN_TYPE_CASE = Clause(
+    id="response.token-type-case",
+    level=Level.MUST,
+    impact=Impact.COMPATIBILITY,
+    title="accepts token_type in any case, and still signs with Bearer",
+    sources=(rfc(6749, "5.1"), rfc(6749, "7.1")),
+    why="token_type is case insensitive: bearer and Bearer are the same type. An API, however, may "
+    "accept only the scheme Bearer.",
+    fix="Compare token_type in lower case, and write Bearer yourself when you sign.",
+)
+TOKEN_TYPE_UNKNOWN = Clause(
+    id="response.token-type-unknown",
+    level=Level.MUST,
+    impact=Impact.SECURITY,
+    title="does not use a token of another type",
+    sources=(rfc(6749, "7.1"),),
+    why="A token of another type (mac, DPoP) is not used by presenting it alone. RFC 6749 forbids "
+    "using a token whose type the client does not understand.",
+    fix="Raise unless token_type, in lower case, is bearer.",
+)
+EXPIRES_IN_MISSING = Clause(
+    id="response.expires-in-missing",
+    level=Level.SHOULD,
+    impact=Impact.COMPATIBILITY,
+    title="works when expires_in is absent",
+    sources=(rfc(6749, "5.1"),),
+    why="expires_in is only recommended. Some brokers omit it, always or for tokens that do not "
+    "expire.",
+    fix="Assume a default lifetime for an answer without it, or keep the token until the API "
+    "refuses it. Do not keep the expiry of the previous token.",
+)
+EXPIRES_IN_FORMS = Clause(
+    id="response.expires-in-forms",
+    level=Level.MAY,
+    impact=Impact.COMPATIBILITY,
+    title='accepts "3599" and 3599.0, or raises an error that names expires_in',
+    sources=(practice,),
+    why='Real brokers send expires_in as a string ("3599") or with a fraction. A client that takes '
+    "such a lifetime for none keeps the token forever, or never.",
+    fix="Convert with float() or similar, and raise an error that names expires_in if that fails.",
+)
+INVALID = Clause(
+    id="response.invalid",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="raises on a 200 that is not a JSON object, or has no, an empty or a non-string "
+    "access_token; never signs with it (“Bearer None”)",
+    sources=(rfc(6749, "5.1"),),
+    why="Otherwise a proxy's page with status 200, or an answer without a token, leads to calls "
+    "signed with “Bearer None” and to an error far from its cause.",
+    fix="Raise unless the answer is a JSON object whose access_token is a non-empty string.",
+)
+
+CLAUSES = (
+    DOCUMENTED,
+    OPAQUE_TOKEN,
+    UNKNOWN_MEMBERS,
+    JSON_FORMS,
+    TOKEN_TYPE_CASE,
+    TOKEN_TYPE_UNKNOWN,
+    EXPIRES_IN_MISSING,
+    EXPIRES_IN_FORMS,
+    INVALID,
+)

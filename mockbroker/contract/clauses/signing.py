@@ -1,0 +1,215 @@
+"""Chapter ``signing``: calls of the protected API."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+
+from mockbroker.contract.clause import (
+    ApiCallJudge,
+    Clause,
+    Flaw,
+    Impact,
+    Level,
+    Precondition,
+    rfc,
+    vendor,
+)
+from mockbroker.contract.expectations import ApiExpectation
+from mockbroker.model.authorization import decode_leniently, is_b64token, read_authorization
+from mockbroker.model.forms import (
+    LOOKED_AT_BYTES,
+    body_parameters,
+    query_parameters,
+    unquoted,
+)
+from mockbroker.model.masking import scheme_name
+from mockbroker.model.messages import Request
+
+__all__ = [
+    "BEARER",
+    "CLAUSES",
+    "CROSS_ORIGIN",
+    "FORBIDDEN",
+    "HEADER_ONLY",
+    "NO_CREDENTIALS",
+    "NO_RETRY_STORM",
+    "PRESERVES_REQUEST",
+    "REVOKED",
+]
+
+_ONE_BEARER = "one Authorization header: Bearer, one space, the token as provided"
+_WORDS_FOR_NO_TOKEN = frozenset({"None", "null", "undefined", "nil", "true", "false"})
+
+# Shorter ones occur by chance in what has nothing to do with them.
+_MIN_TOKEN_LENGTH = 12
+_MIN_SECRET_LENGTH = 6
+
+
+def _judge_bearer(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
+    values = request.headers.get_all("Authorization")
+    if len(values) != 1:
+        count = f"{len(values)} Authorization headers" if values else "no Authorization header"
+        yield Flaw(f"the call has {count}", _ONE_BEARER)
+        return
+    what = _what_is_wrong(values[0], expected)
+    if what:
+        yield Flaw(what, _ONE_BEARER)
+
+
+def _what_is_wrong(value: str, expected: ApiExpectation) -> str:
+    authorization = read_authorization(value)
+    if not authorization.scheme:
+        return "the Authorization header names no scheme"
+    if authorization.scheme != "Bearer":
+        return f"the scheme is {scheme_name(authorization.scheme)!r}"
+    token = authorization.rest
+    if token in expected.token_values:
+        return ""
+    if token in _WORDS_FOR_NO_TOKEN:
+        return f"the token is the word {token!r}"
+    if not is_b64token(token):
+        return "what follows the scheme is not a b64token"
+    if (decode_leniently(token) or b"").decode("latin-1") in expected.token_values:
+        return "the token is encoded in Base64"
+    damage = expected.damage_of(token)
+    return damage.value if damage else ""
+
+
+def _judge_header_only(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
+    named = {
+        "URL": any(name == "access_token" for name, _ in query_parameters(request)),
+        "body": any(name == "access_token" for name, _ in body_parameters(request)),
+    }
+    texts = {"URL": request.target, "body": request.body[:LOOKED_AT_BYTES].decode("latin-1")}
+    for place, text in texts.items():
+        if named[place] or _has_token(text, expected):
+            yield Flaw(f"the token is in the {place}", "the token in the Authorization header only")
+
+
+def _has_token(text: str, expected: ApiExpectation) -> bool:
+    if not text:
+        return False
+    texts = {text, unquoted(text)}
+    return any(expected.tokens_in(each, _MIN_TOKEN_LENGTH) for each in texts)
+
+
+def _judge_no_credentials(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
+    fields = " ".join(value for _, value in request.headers)
+    texts = (fields, request.target, unquoted(request.target))
+    everything = "\n".join((*texts, request.body.decode("latin-1")))
+    for pair in expected.credentials:
+        basic = f"{pair.client_id}:{pair.client_secret}".encode("utf-8", "surrogatepass")
+        alone = pair.client_secret.encode("utf-8", "surrogatepass")
+        has_pair = base64.b64encode(basic).decode() in everything
+        forms = (pair.client_secret, base64.b64encode(alone).decode())
+        is_long = len(pair.client_secret) >= _MIN_SECRET_LENGTH
+        if has_pair or (is_long and any(form in everything for form in forms)):
+            what = "the call carries the client's credentials"
+            yield Flaw(what, "the access token and no credentials")
+            return
+
+
+_SIGNED_CALL_SEEN = Precondition(
+    "no call with a token of this broker was seen",
+    lambda trace: any(call.token is not None for call in trace.api_calls),
+)
+
+BEARER = Clause(
+    id="signing.bearer",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="sends exactly one Authorization header: Bearer, one space, the token as provided",
+    sources=(vendor, rfc(6750, "2.1")),
+    why="Many gateways compare the header literally: another case of the scheme, two spaces or a "
+    "second header make it unreadable.",
+    fix='Set one header, f"Bearer {token}", and replace one that is already there.',
+    judge=ApiCallJudge(_judge_bearer),
+    precondition=_SIGNED_CALL_SEEN,
+)
+HEADER_ONLY = Clause(
+    id="signing.header-only",
+    level=Level.MUST,
+    impact=Impact.SECURITY,
+    title="puts the token nowhere else: not in URL or body",
+    sources=(rfc(6750, "2"), rfc(6750, "5.3")),
+    why="Access logs, browser histories and Referer headers keep a token that is in a URL.",
+    fix="Put the token into the Authorization header and nowhere else.",
+    judge=ApiCallJudge(_judge_header_only),
+    precondition=_SIGNED_CALL_SEEN,
+)
+NO_CREDENTIALS = Clause(
+    id="signing.no-credentials",
+    level=Level.MUST,
+    impact=Impact.SECURITY,
+    title="never sends the client's credentials to the API",
+    sources=(vendor,),
+    why="The secret is not shared with the API: each API, and each proxy in front of it, could "
+    "request tokens in the client's name.",
+    fix="Use one session for the broker and another one for the API, so that neither Basic "
+    "credentials nor default headers carry over.",
+    judge=ApiCallJudge(_judge_no_credentials),
+    precondition=_SIGNED_CALL_SEEN,
+)
+PRESERVES_REQUEST = Clause(
+    id="signing.preserves-request",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="leaves method, path, query, body and the caller's headers as they were",
+    sources=(vendor,),
+    why="Signing that loses a query, a body or a caller's header changes the request: the first "
+    "page instead of the third, an order without its lines.",
+    fix="Add the Authorization header to the caller's request and leave the rest as it is, also "
+    "when the call is repeated after a 401.",
+)
+REVOKED = Clause(
+    id="signing.revoked",
+    level=Level.PRACTICE,
+    impact=Impact.OUTAGE,
+    title="on 401 invalid_token gets a new token and tries once more",
+    sources=(rfc(6750, "3.1"),),
+    why="Tokens are revoked when secrets are rotated, and lost when a broker restarts. Without a "
+    "second attempt every call fails until the token would have expired.",
+    fix="On 401 drop the token that was refused, fetch another and repeat the call once.",
+)
+NO_RETRY_STORM = Clause(
+    id="signing.no-retry-storm",
+    level=Level.MUST,
+    impact=Impact.QUOTA,
+    title="when every call answers 401: at most 2 calls and 2 token requests, then an error or the "
+    "401 for the caller",
+    why="A client that answers each 401 with a new token and a new call turns a wrong permission "
+    "into load on two services, and may block its caller.",
+    fix="Repeat the call once at most, then give the 401 to the caller.",
+)
+FORBIDDEN = Clause(
+    id="signing.forbidden",
+    level=Level.SHOULD,
+    impact=Impact.QUOTA,
+    title="does not fetch a new token for a 403, nor for 429 or 5xx of the API",
+    sources=(rfc(6750, "3.1"),),
+    why="403, 429 and 5xx do not say that the token is bad. A new token cannot help, and adds load "
+    "to a service that has too much.",
+    fix="Fetch a new token after 401 only.",
+)
+CROSS_ORIGIN = Clause(
+    id="signing.cross-origin",
+    level=Level.MUST,
+    impact=Impact.SECURITY,
+    title="does not carry the token to another origin when redirected",
+    sources=(rfc(6750, "5.3"), rfc(9110, "15.4")),
+    why="Otherwise any site that the API can be made to redirect to gets a working token.",
+    fix="Let the HTTP library drop Authorization where the origin changes, or do not follow "
+    "redirects. Add the header to the first request only.",
+)
+
+CLAUSES = (
+    BEARER,
+    HEADER_ONLY,
+    NO_CREDENTIALS,
+    PRESERVES_REQUEST,
+    REVOKED,
+    NO_RETRY_STORM,
+    FORBIDDEN,
+    CROSS_ORIGIN,
+)

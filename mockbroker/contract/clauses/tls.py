@@ -1,0 +1,21 @@
+"""Chapter ``tls``: which brokers the client trusts."""
+
+from __future__ import annotations
+
+from mockbroker.contract.clause import Clause, Impact, Level, rfc
+
+__all__ = ["CLAUSES", "VERIFY"]
+
+VERIFY = Clause(
+    id="tls.verify",
+    level=Level.MUST,
+    impact=Impact.SECURITY,
+    title="refuses a broker whose certificate it has no reason to trust (control: trusts the given "
+    "CA)",
+    sources=(rfc(6750, "5.3"), rfc(6749)),
+    why="Without certificate verification, anyone on the network path can read the secret.",
+    fix="Leave verification on (`verify=True`). Pass a private CA as a file instead of switching "
+    "verification off.",
+)
+
+CLAUSES = (VERIFY,)

@@ -1,0 +1,116 @@
+"""Judging what was seen: from messages and traces to the clauses that they break."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+
+from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.contract.clause import (
+    ApiCallJudge,
+    Clause,
+    Flaw,
+    TokenRequestJudge,
+    TraceJudge,
+)
+from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST
+from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
+from mockbroker.contract.hints import hint_for_api_call, hint_for_token_request
+from mockbroker.model.breach import Breach
+from mockbroker.model.exchange import Trace
+from mockbroker.model.messages import Request
+from mockbroker.model.profile import Profile
+from mockbroker.model.token_request import TokenRequest
+
+__all__ = [
+    "PASSIVE_CLAUSES",
+    "TRACE_CLAUSES",
+    "judge_api_call",
+    "judge_together",
+    "judge_token_request",
+    "judge_trace",
+    "met_preconditions",
+    "unmet_preconditions",
+]
+
+PASSIVE_CLAUSES: tuple[Clause, ...] = tuple(clause for clause in CATALOGUE if clause.is_passive)
+"""The clauses that can be judged from observed traffic alone."""
+
+TRACE_CLAUSES: tuple[Clause, ...] = tuple(
+    clause for clause in PASSIVE_CLAUSES if isinstance(clause.judge, TraceJudge)
+)
+"""The passive clauses that need more than one message to be judged."""
+
+
+def judge_token_request(request: TokenRequest, expected: TokenExpectation) -> tuple[Breach, ...]:
+    """Every clause that the token request breaks, each with a hint."""
+    hints: dict[str, str] = {}
+    breaches: list[Breach] = []
+    for clause in PASSIVE_CLAUSES:
+        if not isinstance(clause.judge, TokenRequestJudge) or clause.applies_to(expected.profile):
+            continue
+        for breach in _breaches(clause, clause.judge.flaws(request, expected)):
+            if clause.chapter not in hints:
+                hints[clause.chapter] = hint_for_token_request(request, expected, clause.chapter)
+            breaches.append(replace(breach, hint=hints[clause.chapter]))
+    return tuple(breaches)
+
+
+def judge_api_call(request: Request, expected: ApiExpectation) -> tuple[Breach, ...]:
+    """Every clause that the call of the API breaks, each with a hint."""
+    breaches = [
+        breach
+        for clause in PASSIVE_CLAUSES
+        if isinstance(clause.judge, ApiCallJudge)
+        for breach in _breaches(clause, clause.judge.flaws(request, expected))
+    ]
+    if not breaches:
+        return ()
+    hint = hint_for_api_call(request, expected)
+    return tuple(replace(breach, hint=hint) for breach in breaches)
+
+
+def judge_trace(trace: Trace) -> tuple[Breach, ...]:
+    """Every passive clause that the trace breaks: message by message, then as a whole."""
+    alone = tuple(breach for exchange in trace.exchanges for breach in exchange.breaches)
+    return alone + judge_together(trace)
+
+
+def judge_together(trace: Trace) -> tuple[Breach, ...]:
+    """Every passive clause that the messages of a trace break together."""
+    return tuple(
+        breach
+        for clause in TRACE_CLAUSES
+        if isinstance(clause.judge, TraceJudge)
+        for breach in _breaches(clause, clause.judge.flaws(trace))
+    )
+
+
+def _breaches(clause: Clause, flaws: Iterable[Flaw]) -> Iterator[Breach]:
+    for flaw in flaws:
+        yield Breach(clause.id, flaw.what, flaw.expected, exchanges=flaw.exchanges)
+
+
+def met_preconditions(trace: Trace, profile: Profile) -> frozenset[Clause]:
+    """The passive clauses whose precondition the trace meets."""
+    return frozenset(
+        clause
+        for clause in PASSIVE_CLAUSES
+        if not clause.applies_to(profile)
+        and clause.precondition is not None
+        and clause.precondition.is_met(trace)
+    )
+
+
+def unmet_preconditions(met: Collection[str], profile: Profile) -> dict[str, str]:
+    """For each passive clause whose id is not in ``met``, why nothing is known of it.
+
+    A clause that does not apply to the profile says so instead.
+    """
+    lacks = {}
+    for clause in PASSIVE_CLAUSES:
+        assert clause.precondition is not None, "a passive clause has a precondition"
+        if clause.id not in met and not clause.applies_to(profile):
+            lack = clause.precondition.lack if met else ANY_TOKEN_REQUEST.lack
+            lacks[clause.id] = f"never reached: {lack}"
+    return lacks

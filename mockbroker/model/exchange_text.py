@@ -1,0 +1,88 @@
+"""Exchanges as text: a line for each, and a token request as a curl command."""
+
+from __future__ import annotations
+
+import shlex
+
+from mockbroker.model.authorization import read_authorization
+from mockbroker.model.exchange import Endpoint, Exchange
+from mockbroker.model.exchange_record import ExchangeRecord, record_of
+from mockbroker.model.masking import Mask, mask_body, mask_to_length, method_name, scheme_name
+from mockbroker.model.messages import Request
+
+__all__ = ["answer_text", "curl", "describe", "exchange_text", "request_text"]
+
+_MAX_BODY = 200
+_MAX_WORD = 2000
+
+
+def describe(exchange: Exchange) -> str:
+    """Return an exchange as text, its parameters masked: see `exchange_text`."""
+    return exchange_text(record_of(exchange))
+
+
+def exchange_text(record: ExchangeRecord) -> str:
+    """Return one line for the exchange, and one below it for each breach that it shows."""
+    fault = f" [fault: {record.fault}]" if record.fault else ""
+    carried = _authorization(record)
+    line = f"#{record.number} {record.method} {record.target} {carried} → {answer_text(record)}"
+    notes = (f"\n    ✗ {breach.clause_id}: {breach.what}" for breach in record.breaches)
+    return f"{line}{fault}{''.join(notes)}"
+
+
+def request_text(record: ExchangeRecord) -> str:
+    """Return the request in a few words: the method, the target, and the token it presents."""
+    token = f" with <{_presented(record)}>" if record.token_state is not None else ""
+    return f"{record.method} {record.target}{token}"
+
+
+def answer_text(record: ExchangeRecord) -> str:
+    """Return the answer in a few words: the status, and the token that was issued."""
+    if record.status is None:
+        return "no complete answer"
+    if record.expires_in is None:
+        return str(record.status)
+    return f"{record.status} token #{record.token}, expires_in={record.expires_in:g}"
+
+
+def _authorization(record: ExchangeRecord) -> str:
+    if record.scheme is None:
+        return "(no Authorization)"
+    scheme = record.scheme or "(no scheme)"
+    if record.endpoint is Endpoint.TOKEN:
+        return f"Authorization: {scheme} <masked>"
+    return f"Authorization: {scheme} <{_presented(record)}>"
+
+
+def _presented(record: ExchangeRecord) -> str:
+    label = "a token" if record.token is None else f"token #{record.token}"
+    return f"{label}, {record.token_state}"
+
+
+def curl(request: Request, mask: Mask) -> str:
+    """Return a curl command that sends the token request, with variables for URL and credentials.
+
+    ``mask`` is applied before the body is cut and before anything is quoted for the shell.
+    """
+
+    def word(text: str) -> str:
+        return shlex.quote(mask_to_length(text, mask, _MAX_WORD))
+
+    url = '"$TOKEN_URL"' + (word(f"?{request.query}") if request.query else "")
+    words = ["curl", "-i", "-X", word(method_name(request.method)), url]
+    for name, value in request.headers:
+        if name.lower() in {"content-type", "accept"}:
+            words += ["-H", word(f"{name}: {value}")]
+    authorization = request.headers.get("Authorization")
+    if authorization is not None:
+        words += _credentials_for_curl(authorization)
+    if request.body:
+        words += ["--data-raw", shlex.quote(mask_body(request.body, mask, _MAX_BODY))]
+    return " ".join(words)
+
+
+def _credentials_for_curl(authorization: str) -> list[str]:
+    scheme = scheme_name(read_authorization(authorization).scheme)
+    if scheme.lower() == "basic":
+        return ["-u", '"$CLIENT_ID:$CLIENT_SECRET"']
+    return ["-H", shlex.quote(f"Authorization: {scheme} ") + '"$TOKEN"']

@@ -1,0 +1,264 @@
+"""The JSON report by schema 2, as types: written by a run, read by `mockbroker compare`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, Union
+
+import msgspec
+
+from mockbroker.contract.clause import Impact, Level
+from mockbroker.model.cleaning import with_texts
+from mockbroker.model.escaping import printable_lines
+from mockbroker.model.exchange_record import ExchangeRecord
+from mockbroker.model.type_words import JSON
+from mockbroker.model.typed_reading import ReadingError, read
+from mockbroker.report.finding import Verdict
+from mockbroker.report.known_failures import Listing
+from mockbroker.report.report import Conclusion, Report, Row
+from mockbroker.report.steps import Step
+
+__all__ = [
+    "SCHEMA",
+    "ClauseRow",
+    "ReportDocument",
+    "ReportFileError",
+    "document_of",
+    "json_text",
+    "read_document",
+]
+
+SCHEMA: Literal[2] = 2
+_MAX_HEADLINES = 5
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of the parts of a document."""
+
+
+class Tool(_Part, frozen=True, kw_only=True):
+    """What made the report."""
+
+    name: str
+    version: str
+
+
+class Options(_Part, frozen=True, kw_only=True):
+    """What the user chose; ``examples`` and ``seed`` are null where none were used."""
+
+    examples: int | None
+    seed: int | None
+    fail_on: Level
+    only: str
+
+
+class ProfileInfo(_Part, frozen=True, kw_only=True):
+    """The provider's profile, and the pages that it is taken from."""
+
+    name: str
+    sources: tuple[str, ...]
+
+
+class ClientInfo(_Part, frozen=True, kw_only=True):
+    """The client that was judged."""
+
+    name: str
+    version: str
+    target: str
+    capabilities: tuple[str, ...]
+
+
+class ErrorInfo(_Part, frozen=True, kw_only=True):
+    """An error of the kit itself."""
+
+    reason: str
+    traceback: str
+
+
+class KnownInfo(_Part, frozen=True, kw_only=True):
+    """A known failure that is listed for a clause, and what the run found."""
+
+    standing: str
+    reason: str
+    issue: str
+    expires: str | None
+    found: Verdict
+    note: str
+
+
+class Summary(_Part, frozen=True, kw_only=True):
+    """How many clauses have each verdict, by level and by impact."""
+
+    by_level: dict[str, dict[str, int]]
+    by_impact: dict[str, dict[str, int]]
+
+
+class ClauseRow(_Part, frozen=True, kw_only=True):
+    """A clause and the verdict on it.
+
+    ``details`` is text from outside the reproduction, such as a traceback. ``known`` is null
+    unless a known failure is listed for the clause.
+    """
+
+    id: str
+    level: Level
+    impact: Impact
+    title: str
+    sources: tuple[str, ...]
+    why: str
+    fix: str
+    verdict: Verdict
+    reason: str
+    blocked_by: str | None
+    steps: tuple[Step, ...]
+    exchanges: tuple[ExchangeRecord, ...]
+    reproduce: str | None
+    url: str | None
+    details: str = ""
+    known: KnownInfo | None = None
+
+
+class ReportDocument(_Part, frozen=True, kw_only=True):
+    """The whole report. ``created`` is a date and time by RFC 3339."""
+
+    schema: Literal[2]
+    tool: Tool
+    created: str
+    duration_seconds: float
+    options: Options
+    profile: ProfileInfo
+    client: ClientInfo
+    conforms: bool
+    conclusion: Conclusion
+    partial: bool
+    interrupted: bool
+    errors: tuple[ErrorInfo, ...]
+    summary: Summary
+    headline: tuple[str, ...]
+    measured: dict[str, Any]
+    limits: tuple[str, ...]
+    clauses: tuple[ClauseRow, ...]
+
+
+class ReportFileError(Exception):
+    """A file does not hold a report by this schema; the message is one sentence."""
+
+
+def document_of(report: Report) -> ReportDocument:
+    """Return the document that says what the report says."""
+    client, run = report.client, report.run
+    return ReportDocument(
+        schema=SCHEMA,
+        tool=Tool(name="mockbroker", version=metadata.version("mockbroker")),
+        created=run.created,
+        duration_seconds=round(run.duration_seconds, 1),
+        options=Options(
+            examples=run.examples, seed=run.seed, fail_on=report.fail_on, only=run.only
+        ),
+        profile=ProfileInfo(name=report.profile, sources=()),
+        client=ClientInfo(
+            name=client.name,
+            version=client.version,
+            target=client.target,
+            capabilities=client.capabilities,
+        ),
+        conforms=report.conforms,
+        conclusion=report.conclusion,
+        partial=report.is_partial,
+        interrupted=report.interrupted,
+        errors=tuple(ErrorInfo(reason=e.reason, traceback=e.traceback) for e in report.errors),
+        summary=_summary(report),
+        headline=tuple(map(_headline, report.costliest_first[:_MAX_HEADLINES])),
+        measured=dict(report.measured),
+        limits=report.limits,
+        clauses=tuple(_clause_row(report, row) for row in report.rows),
+    )
+
+
+def _clause_row(report: Report, row: Row) -> ClauseRow:
+    clause, finding = row.clause, row.finding
+    return ClauseRow(
+        id=clause.id,
+        level=clause.level,
+        impact=clause.impact,
+        title=clause.title,
+        sources=tuple(map(str, clause.sources)),
+        why=clause.why,
+        fix=clause.fix,
+        verdict=row.verdict,
+        reason=finding.reason,
+        blocked_by=finding.blocked_by,
+        steps=finding.steps,
+        exchanges=finding.exchanges,
+        reproduce=report.reproduce(row) or None,
+        url=None,  # no page of a clause is published yet
+        details=finding.details,
+        known=_known_info(row.listing) if row.listing else None,
+    )
+
+
+def _known_info(listing: Listing) -> KnownInfo:
+    failure = listing.failure
+    return KnownInfo(
+        standing=listing.standing.value,
+        reason=failure.reason,
+        issue=failure.issue,
+        expires=failure.expires.isoformat() if failure.expires else None,
+        found=listing.found.verdict,
+        note=listing.note,
+    )
+
+
+def _headline(row: Row) -> str:
+    clause = row.clause
+    return f"{clause.impact.value}: {clause.id} ({clause.level.value}): {row.finding.in_words}"
+
+
+def _summary(report: Report) -> Summary:
+    def counts(belongs: Callable[[Row], bool]) -> dict[str, int]:
+        verdicts = [row.verdict for row in report.rows if belongs(row)]
+        return {verdict.value: verdicts.count(verdict) for verdict in Verdict}
+
+    return Summary(
+        by_level={
+            level.value: counts(lambda row, level=level: row.clause.level is level)  # type: ignore[misc]
+            for level in Level
+        },
+        by_impact={
+            impact.value: counts(lambda row, impact=impact: row.clause.impact is impact)  # type: ignore[misc]
+            for impact in Impact
+        },
+    )
+
+
+def json_text(document: ReportDocument) -> str:
+    """Return the document as indented JSON."""
+    plain = msgspec.to_builtins(document)
+    return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_document(file: Path) -> ReportDocument:
+    """Return the document in a file, each text in it fit for any output.
+
+    Raises ReportFileError if the file cannot be read or holds something else.
+    """
+    try:
+        value: Union[dict[str, Any], Any] = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ReportFileError(f"cannot read {file}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise ReportFileError(
+            f"{file} is not valid JSON; `mockbroker check --json FILE` writes reports"
+        ) from None
+    if not isinstance(value, dict) or value.get("schema") != SCHEMA:
+        raise ReportFileError(
+            f"{file} is not a report by schema {SCHEMA}; write it again with this version"
+        )
+    try:
+        plain = with_texts(value, printable_lines)
+        return read(plain, ReportDocument, str(file), wording=JSON)
+    except ReadingError as error:
+        raise ReportFileError(str(error)) from None

@@ -1,0 +1,19 @@
+"""What shows a verdict, as plain lines for formats that have no layout of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mockbroker.report.finding import Finding
+from mockbroker.report.wording import exchange_lines, step_lines
+
+__all__ = ["evidence_lines"]
+
+
+def evidence_lines(finding: Finding, *, command: str = "") -> Iterator[str]:
+    """Yield the steps, what the process of the client said, the exchanges, and a command."""
+    yield from (f"  {line}" for line in step_lines(finding.steps))
+    yield from filter(None, finding.details.splitlines())
+    yield from exchange_lines(finding.exchanges, with_times=False)
+    if command:
+        yield command

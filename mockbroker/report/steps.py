@@ -1,0 +1,375 @@
+"""The steps of a reproduction: what the kit did with a broker and its clients, and what happened.
+
+Steps are values. `mockbroker.report.wording` makes text of them, `mockbroker.report.timeline` the
+lives of tokens; neither reads the other's result. In JSON the member ``step`` names the kind.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import Any, Union
+
+import msgspec
+
+__all__ = [
+    "Action",
+    "AnswerChanged",
+    "AnswersDelayed",
+    "BreachRepeated",
+    "BrokerStarted",
+    "CertificateShown",
+    "ClientMade",
+    "ClientUsed",
+    "ClientUsedAtOnce",
+    "ConnectionsRefused",
+    "DriverEnded",
+    "FaultScripted",
+    "FaultsCleared",
+    "GotNoToken",
+    "GotToken",
+    "IssuedToken",
+    "LifetimeChanged",
+    "NeverReturned",
+    "NotRepeated",
+    "Note",
+    "NothingUsable",
+    "OtherClientAdded",
+    "OtherOriginReached",
+    "ProgramEnded",
+    "Raised",
+    "ReprTaken",
+    "SecretRotated",
+    "SeedChosen",
+    "SentTooManyRequests",
+    "Step",
+    "TimePassed",
+    "TimeZoneSet",
+    "TimeoutConfigured",
+    "TokenLengthChosen",
+    "TokensRevoked",
+    "UseOutcome",
+]
+
+
+def _kebab_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+class _Outcome(
+    msgspec.Struct, frozen=True, tag_field="outcome", tag=_kebab_case, forbid_unknown_fields=True
+):
+    """Base of what a use of the client led to."""
+
+
+class GotToken(_Outcome, frozen=True, kw_only=True):
+    """The client returned or presented token number ``token`` of the broker.
+
+    ``state`` is the token's state at that moment; ``is_fetched`` if the client requested the token
+    in the same use.
+    """
+
+    token: int
+    state: str
+    is_fetched: bool = False
+
+
+class NothingUsable(str, enum.Enum):
+    """What the client had instead of a token of the broker."""
+
+    EMPTY_STRING = "empty-string"
+    OTHER_VALUE_RETURNED = "other-value-returned"
+    OTHER_VALUE_PRESENTED = "other-value-presented"
+    NOTHING_RETURNED = "nothing-returned"
+    NO_CALL = "no-call"
+    CALL_WITHOUT_TOKEN = "call-without-token"  # noqa: S105 - no password
+
+
+class GotNoToken(_Outcome, frozen=True, kw_only=True):
+    """The client raised nothing and had no token of the broker."""
+
+    instead: NothingUsable
+
+
+class Raised(_Outcome, frozen=True, kw_only=True):
+    """The client raised an exception: its type and message, masked."""
+
+    error: str
+
+
+class NeverReturned(_Outcome, frozen=True, kw_only=True):
+    """The client did not return within ``seconds`` of real time, and sent so many requests."""
+
+    seconds: float
+    requests: int
+
+
+class SentTooManyRequests(_Outcome, frozen=True, kw_only=True):
+    """The client sent so many requests in one use that the kit stopped it."""
+
+    requests: int
+
+
+class ProgramEnded(_Outcome, frozen=True, kw_only=True):
+    """The client ended its process by an exception such as SystemExit."""
+
+    error: str
+
+
+class DriverEnded(_Outcome, frozen=True, kw_only=True):
+    """The process that drives the client died, or broke the protocol, for this reason."""
+
+    reason: str
+
+
+UseOutcome = Union[
+    GotToken,
+    GotNoToken,
+    Raised,
+    NeverReturned,
+    SentTooManyRequests,
+    ProgramEnded,
+    DriverEnded,
+]
+"""What a use of the client led to."""
+
+
+class IssuedToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A token that the broker issued, ``after_seconds`` into the step; ``expires_in`` seconds."""
+
+    token: int
+    expires_in: float
+    after_seconds: float = 0.0
+
+
+class _Step(
+    msgspec.Struct, frozen=True, tag_field="step", tag=_kebab_case, forbid_unknown_fields=True
+):
+    """Base of the steps."""
+
+
+class SeedChosen(_Step, frozen=True, kw_only=True):
+    """The run explores with this seed; the same seed draws the same test cases."""
+
+    seed: int
+
+
+class BrokerStarted(_Step, frozen=True, kw_only=True):
+    """A broker starts that issues tokens for so many seconds."""
+
+    expires_in: float
+
+
+class LifetimeChanged(_Step, frozen=True, kw_only=True):
+    """The broker issues tokens for so many seconds from now on."""
+
+    expires_in: float
+
+
+class TimePassed(_Step, frozen=True, kw_only=True):
+    """So many seconds pass."""
+
+    seconds: float
+
+
+class TimeZoneSet(_Step, frozen=True, kw_only=True):
+    """The client's process lives in this time zone.
+
+    ``clock_goes_back`` if local time is set back by an hour during the life of the first token.
+    """
+
+    zone: str
+    clock_goes_back: bool = False
+
+
+class _Action(_Step, frozen=True, kw_only=True):
+    """Base of what the client is asked to do.
+
+    ``client`` is the client's name where a reproduction has several. ``outcome`` is what came of
+    it. ``exchanges`` are the numbers of those that the broker saw meanwhile, ``issued`` the tokens
+    that it issued since the action before.
+    """
+
+    client: str = ""
+    outcome: Union[UseOutcome, None] = None
+    exchanges: tuple[int, ...] = ()
+    issued: tuple[IssuedToken, ...] = ()
+
+
+class ClientMade(_Action, frozen=True, kw_only=True):
+    """The client is made; ``outcome`` is None if that succeeded."""
+
+
+class ClientUsed(_Action, frozen=True, kw_only=True):
+    """The client is used once.
+
+    ``operation`` is ``get_token`` or ``request``; ``method`` and ``target`` belong to a request,
+    ``status`` is what it returned. ``waited_seconds`` passed on the client's clock meanwhile.
+    """
+
+    operation: str
+    method: str = ""
+    target: str = ""
+    status: int | None = None
+    waited_seconds: float = 0.0
+
+
+class ClientUsedAtOnce(_Action, frozen=True, kw_only=True):
+    """The client is used ``count`` times at once; ``good`` uses had a valid token.
+
+    ``outcome`` is None if every use ended.
+    """
+
+    operation: str
+    count: int
+    good: int = 0
+
+
+class ReprTaken(_Action, frozen=True, kw_only=True):
+    """The kit takes the repr of the client, which does not return it."""
+
+
+Action = Union[ClientMade, ClientUsed, ClientUsedAtOnce, ReprTaken]
+"""What the client is asked to do."""
+
+
+class OtherClientAdded(_Step, frozen=True, kw_only=True):
+    """A second client starts in the same process; it differs in ``difference`` only."""
+
+    difference: str
+
+
+class FaultScripted(_Step, frozen=True, kw_only=True, omit_defaults=True):
+    """An endpoint answers with a fault, ``times`` times; None until the faults are cleared.
+
+    ``manner`` is ``normal``, ``reset``, ``stall``, ``cut short`` or ``drip``. ``status`` replaces
+    the endpoint's own answer; ``body_type`` is the media type of its body, or ``empty``.
+    ``error`` is the error code in the body. ``changed`` and ``omitted`` are members of the usual
+    answer.
+    """
+
+    endpoint: str
+    times: int | None = None
+    manner: str = "normal"
+    status: int | None = None
+    error: str = ""
+    body_type: str = ""
+    retry_after: str = ""
+    redirects: bool = False
+    delay_seconds: float = 0.0
+    latency_seconds: float = 0.0
+    changed: dict[str, Any] = {}
+    omitted: tuple[str, ...] = ()
+    breaks_json: bool = False
+
+
+class FaultsCleared(_Step, frozen=True, kw_only=True):
+    """The endpoint works as usual again."""
+
+    endpoint: str = "token"
+
+
+class AnswersDelayed(_Step, frozen=True, kw_only=True):
+    """The next answers of the token endpoint take so many seconds, in this order."""
+
+    delays_seconds: tuple[float, ...]
+
+
+class AnswerChanged(_Step, frozen=True, kw_only=True, omit_defaults=True):
+    """The token endpoint answers differently from now on.
+
+    ``members`` are added or replaced, ``omitted`` left out. ``form`` says how the JSON is written
+    and ``body`` what is sent instead of it, in a few words each.
+    """
+
+    members: dict[str, Any] = {}
+    omitted: tuple[str, ...] = ()
+    form: str = ""
+    body: str = ""
+    media_type: str = ""
+
+
+class TokenLengthChosen(_Step, frozen=True, kw_only=True):
+    """The next token has so many characters."""
+
+    characters: int
+
+
+class TokensRevoked(_Step, frozen=True, kw_only=True):
+    """The broker revokes every token."""
+
+
+class SecretRotated(_Step, frozen=True, kw_only=True):
+    """The broker replaces the secret of a client."""
+
+    client: str
+
+
+class CertificateShown(_Step, frozen=True, kw_only=True):
+    """The broker shows a certificate for ``host``; ``is_trusted`` if the client knows its CA."""
+
+    host: str
+    is_trusted: bool
+
+
+class ConnectionsRefused(_Step, frozen=True, kw_only=True):
+    """No process listens where the token endpoint should be."""
+
+
+class TimeoutConfigured(_Step, frozen=True, kw_only=True):
+    """The client is configured with a timeout of so many seconds."""
+
+    seconds: float
+
+
+class OtherOriginReached(_Step, frozen=True, kw_only=True):
+    """Another origin receives a request that carries ``carried``: ``credentials`` or ``token``."""
+
+    method: str
+    path: str
+    carried: str
+
+
+class BreachRepeated(_Step, frozen=True, kw_only=True):
+    """The breach was seen so many times; the exchanges show the first."""
+
+    count: int
+
+
+class NotRepeated(_Step, frozen=True, kw_only=True):
+    """The kit repeated the same steps, and they did not end like this."""
+
+
+class Note(_Step, frozen=True, kw_only=True):
+    """Anything that has no step of its own, as text."""
+
+    text: str
+
+
+Step = Union[
+    SeedChosen,
+    BrokerStarted,
+    LifetimeChanged,
+    TimePassed,
+    TimeZoneSet,
+    ClientMade,
+    ClientUsed,
+    ClientUsedAtOnce,
+    ReprTaken,
+    OtherClientAdded,
+    FaultScripted,
+    FaultsCleared,
+    AnswersDelayed,
+    AnswerChanged,
+    TokenLengthChosen,
+    TokensRevoked,
+    SecretRotated,
+    CertificateShown,
+    ConnectionsRefused,
+    TimeoutConfigured,
+    OtherOriginReached,
+    BreachRepeated,
+    NotRepeated,
+    Note,
+]
+"""One step of a reproduction."""

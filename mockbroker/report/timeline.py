@@ -1,0 +1,72 @@
+"""The lives of the tokens of a reproduction, computed from its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mockbroker.report.steps import (
+    ClientMade,
+    ClientUsed,
+    ClientUsedAtOnce,
+    GotToken,
+    Step,
+    TimePassed,
+)
+
+__all__ = ["Timeline", "TokenLife", "TokenUse", "timeline_of"]
+
+_VALID = "valid"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUse:
+    """A token presented, or returned, so many seconds after the beginning."""
+
+    at_seconds: float
+    state: str
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the token was no longer valid."""
+        return self.state != _VALID
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLife:
+    """A token: when it was issued and for how long, in seconds; when it was used."""
+
+    token: int
+    issued_at_seconds: float
+    expires_in: float
+    uses: tuple[TokenUse, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The tokens of a reproduction, and how many seconds it covers."""
+
+    lives: tuple[TokenLife, ...] = ()
+    seconds: float = 0.0
+
+
+def timeline_of(steps: Iterable[Step]) -> Timeline:
+    """Return the life of each token that a step issued, in the order of issue."""
+    now = 0.0
+    issued: dict[int, tuple[float, float]] = {}
+    uses: dict[int, list[TokenUse]] = {}
+    for step in steps:
+        if isinstance(step, TimePassed):
+            now += step.seconds
+        if isinstance(step, (ClientMade, ClientUsed, ClientUsedAtOnce)):
+            for token in step.issued:
+                issued.setdefault(token.token, (now + token.after_seconds, token.expires_in))
+        if isinstance(step, ClientUsed):
+            now += step.waited_seconds
+            if isinstance(step.outcome, GotToken):
+                use = TokenUse(now, step.outcome.state)
+                uses.setdefault(step.outcome.token, []).append(use)
+    lives = (
+        TokenLife(number, *life, tuple(uses.get(number, ()))) for number, life in issued.items()
+    )
+    return Timeline(tuple(lives), now)

@@ -1,0 +1,245 @@
+"""The only place that turns steps, verdicts and measurements of a report into text.
+
+`mockbroker.model.exchange_text` does the same for exchanges, which the broker shows as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+from mockbroker.model.exchange_record import ExchangeRecord
+from mockbroker.model.exchange_text import exchange_text
+from mockbroker.report import steps as s
+
+__all__ = [
+    "action_text",
+    "exchange_lines",
+    "outcome_text",
+    "reason_text",
+    "step_lines",
+    "step_text",
+]
+
+
+def reason_text(reason: str, blocked_by: str | None) -> str:
+    """Return the reason of a verdict, led by the clause that blocked it."""
+    if blocked_by is None:
+        return reason
+    return f"blocked by {blocked_by}: {reason}" if reason else f"blocked by {blocked_by}"
+
+
+def exchange_lines(exchanges: Iterable[ExchangeRecord], *, with_times: bool) -> list[str]:
+    """Return the exchanges as text, each with its seconds since the first if asked for."""
+    shown = list(exchanges)
+    if not with_times:
+        return [exchange_text(record) for record in shown]
+    return [f"+{record.at_seconds:.2f} s  {exchange_text(record)}" for record in shown]
+
+
+def step_lines(steps: Iterable[s.Step]) -> list[str]:
+    """Return a line for each step."""
+    return [step_text(step) for step in steps]
+
+
+def step_text(step: s.Step) -> str:
+    """Return the step as one line."""
+    make: Callable[[Any], str] = _STEPS[type(step)]
+    return make(step)
+
+
+def outcome_text(outcome: s.UseOutcome) -> str:
+    """Return what a use of the client led to, as words that follow "the client" or an arrow."""
+    make: Callable[[Any], str] = _OUTCOMES[type(outcome)]
+    return make(outcome)
+
+
+def _seed_chosen(step: s.SeedChosen) -> str:
+    return f"the run explores with seed {step.seed}; the same seed draws the same test cases"
+
+
+def action_text(action: s.Action) -> str:
+    """Return what the client is asked to do, without what came of it."""
+    return f"{_client(action.client)}{_verb(action)}"
+
+
+def _verb(action: s.Action) -> str:
+    if isinstance(action, s.ClientMade):
+        return "the client is made"
+    if isinstance(action, s.ReprTaken):
+        return "repr(client)"
+    if isinstance(action, s.ClientUsedAtOnce):
+        return f"{action.operation}, {action.count} times at once"
+    return f"{action.method} {action.target}" if action.method else action.operation
+
+
+def _action(step: s.Action) -> str:
+    if step.outcome is None:
+        return action_text(step)
+    return f"{action_text(step)} → {outcome_text(step.outcome)}"
+
+
+def _client_used(step: s.ClientUsed) -> str:
+    is_error = step.status is not None and step.status >= HTTPStatus.BAD_REQUEST
+    status = f", status {step.status}" if is_error else ""
+    waited = f" (after {step.waited_seconds:.4g} s)" if step.waited_seconds else ""
+    return f"{_action(step)}{status}{waited}"
+
+
+def _client_used_at_once(step: s.ClientUsedAtOnce) -> str:
+    if step.outcome is not None:
+        return _action(step)
+    return f"{_action(step)} → {step.good} with a valid token, {step.count - step.good} without"
+
+
+def _client(name: str) -> str:
+    return f"client {name}: " if name else ""
+
+
+def _time_zone_set(step: s.TimeZoneSet) -> str:
+    back = "; the clocks go back an hour during the life of the token"
+    return f"local time is that of {step.zone}{back if step.clock_goes_back else ''}"
+
+
+_ENDPOINTS = {"token": "the token endpoint", "api": "the API"}
+_MANNERS = {
+    "reset": "resets the connection",
+    "stall": "never answers",
+    "cut short": "cuts the answer short",
+    "drip": "sends the answer in small pieces",
+}
+
+
+def _fault_scripted(step: s.FaultScripted) -> str:
+    parts = [
+        f"takes {step.delay_seconds + step.latency_seconds:g} s to answer"
+        if step.delay_seconds or step.latency_seconds
+        else "",
+        _status_answered(step),
+        f"answers with {_members(step.changed, step.omitted)}"
+        if step.changed or step.omitted
+        else "",
+        "answers with the first half of the JSON" if step.breaks_json else "",
+        _MANNERS.get(step.manner, ""),
+    ]
+    done = " and ".join(filter(None, parts))
+    return f"{_ENDPOINTS[step.endpoint]} {done}{_times(step.times)}"
+
+
+def _status_answered(step: s.FaultScripted) -> str:
+    if step.status is None:
+        return ""
+    if step.redirects:
+        return f"redirects to another origin ({step.status})"
+    error = f" {step.error}" if step.error else ""
+    body = f" with {_body(step.body_type)}" if step.body_type else ""
+    after = f" and Retry-After: {step.retry_after}" if step.retry_after else ""
+    return f"answers {step.status}{error}{body}{after}"
+
+
+def _body(body_type: str) -> str:
+    return "an empty body" if body_type == "empty" else f"a body of type {body_type}"
+
+
+def _times(times: int | None) -> str:
+    return {None: "", 1: ", once", 2: ", twice"}.get(times, f", {times} times")
+
+
+def _members(members: dict[str, Any], omitted: tuple[str, ...]) -> str:
+    shown = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in members.items()]
+    return ", ".join([*shown, *(f"no {name}" for name in omitted)])
+
+
+def _answers_delayed(step: s.AnswersDelayed) -> str:
+    shown = ", ".join(f"{seconds:g}" for seconds in step.delays_seconds)
+    return f"the next answers of the token endpoint take {shown} s, in this order"
+
+
+def _answer_changed(step: s.AnswerChanged) -> str:
+    if step.body:
+        return f"the answer {step.body}"
+    parts = [
+        _members(step.members, step.omitted),
+        step.form,
+        f"media type {step.media_type}" if step.media_type else "",
+    ]
+    shown = "; ".join(filter(None, parts))
+    return f"the answer has {shown}" if shown else "the answer is as documented"
+
+
+def _certificate_shown(step: s.CertificateShown) -> str:
+    issuer = "a CA that the client trusts" if step.is_trusted else "a CA that no client knows"
+    return f"the broker shows a certificate for {step.host}, signed by {issuer}"
+
+
+def _never_returned(outcome: s.NeverReturned) -> str:
+    return (
+        f"did not return within {outcome.seconds:g} s of real time "
+        f"(requests seen meanwhile: {outcome.requests})"
+    )
+
+
+_INSTEAD = {
+    s.NothingUsable.EMPTY_STRING: "returned an empty string",
+    s.NothingUsable.OTHER_VALUE_RETURNED: "returned a value that is not a token of this broker",
+    s.NothingUsable.OTHER_VALUE_PRESENTED: "presented a value that is not a token of this broker",
+    s.NothingUsable.NOTHING_RETURNED: "returned no token",
+    s.NothingUsable.NO_CALL: "made no call to the API",
+    s.NothingUsable.CALL_WITHOUT_TOKEN: "called the API without a token",
+}
+
+
+def _got_token(outcome: s.GotToken) -> str:
+    return f"token #{outcome.token}{' (fetched)' if outcome.is_fetched else ''}, {outcome.state}"
+
+
+_Maker = Callable[[Any], str]
+
+_OUTCOMES: dict[type, _Maker] = {
+    s.GotToken: _got_token,
+    s.GotNoToken: lambda outcome: _INSTEAD[outcome.instead],
+    s.Raised: lambda outcome: f"raised {outcome.error}",
+    s.NeverReturned: _never_returned,
+    s.SentTooManyRequests: lambda o: (
+        f"sent {o.requests} requests in one use; mockbroker stopped it"
+    ),
+    s.ProgramEnded: lambda outcome: f"ended the program: {outcome.error}",
+    s.DriverEnded: lambda outcome: f"did not return: {outcome.reason}",
+}
+
+_STEPS: dict[type, _Maker] = {
+    s.SeedChosen: _seed_chosen,
+    s.BrokerStarted: lambda step: f"the broker issues tokens with expires_in={step.expires_in:g}",
+    s.LifetimeChanged: lambda step: (
+        f"the broker now issues tokens with expires_in={step.expires_in:g}"
+    ),
+    s.TimePassed: lambda step: f"+{step.seconds:g} s",
+    s.TimeZoneSet: _time_zone_set,
+    s.ClientMade: _action,
+    s.ClientUsed: _client_used,
+    s.ClientUsedAtOnce: _client_used_at_once,
+    s.ReprTaken: _action,
+    s.OtherClientAdded: lambda step: (
+        f"another client of another {step.difference} starts in the same process"
+    ),
+    s.FaultScripted: _fault_scripted,
+    s.FaultsCleared: lambda step: f"{_ENDPOINTS[step.endpoint]} works as usual again",
+    s.AnswersDelayed: _answers_delayed,
+    s.AnswerChanged: _answer_changed,
+    s.TokenLengthChosen: lambda step: f"the next token has {step.characters} characters",
+    s.TokensRevoked: lambda _: "the broker revokes every token",
+    s.SecretRotated: lambda step: f"the secret of client {step.client} is rotated",
+    s.CertificateShown: _certificate_shown,
+    s.ConnectionsRefused: lambda _: "no process listens where the token endpoint should be",
+    s.TimeoutConfigured: lambda step: (
+        f"the client is configured with a timeout of {step.seconds:g} s"
+    ),
+    s.OtherOriginReached: lambda step: (
+        f"the other origin receives {step.method} {step.path} with the {step.carried}"
+    ),
+    s.BreachRepeated: lambda step: f"seen {step.count} times; the traffic shows the first",
+    s.NotRepeated: lambda _: "repeated, the same steps did not end like this",
+    s.Note: lambda step: step.text,
+}

@@ -1,0 +1,65 @@
+"""Clients with one defect of the chapter ``post``."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote_plus, urlencode
+
+from examples.model_client import TokenManager
+from mockbroker.contract import clauses
+from mockbroker.model.profile import Profile
+from tests.mutants.workshop import Sender, breaks
+
+POST = Profile(name="post", client_authentication=("post",))
+
+
+class Poster(Sender):
+    """A token manager that authenticates in the body."""
+
+    def token_headers(self) -> dict[str, str]:
+        return {"Accept": "application/json"}
+
+    def credentials(self) -> dict[str, str]:
+        return {"client_id": self._client_id, "client_secret": self._client_secret}
+
+    def token_parameters(self) -> dict[str, str]:
+        return {**super().token_parameters(), **self.credentials()}
+
+
+@breaks(clauses.post.CREDENTIALS, profile=POST)
+class EncodesTheSecretTwice(Poster):
+    def credentials(self) -> dict[str, str]:
+        return {"client_id": self._client_id, "client_secret": quote_plus(self._client_secret)}
+
+
+@breaks(clauses.post.CREDENTIALS, profile=POST)
+class WritesTheFormByHand(Poster):
+    def body(self) -> Any:
+        return "&".join(f"{name}={value}" for name, value in self.token_parameters().items())
+
+    def token_headers(self) -> dict[str, str]:
+        return {**super().token_headers(), "Content-Type": "application/x-www-form-urlencoded"}
+
+
+@breaks(clauses.post.CREDENTIALS, blocks=[clauses.post.ONLY], profile=POST)
+class UsesBasicAllTheSame(TokenManager):
+    """The model client, where credentials should be in the body."""
+
+
+@breaks(clauses.post.CREDENTIALS, blocks=[clauses.post.ONLY], profile=POST)
+class SendsTheIdOnly(Poster):
+    def credentials(self) -> dict[str, str]:
+        return {"client_id": self._client_id}
+
+
+@breaks(clauses.post.ONLY, profile=POST)
+class SendsBasicToo(Poster):
+    def token_headers(self) -> dict[str, str]:
+        return {**super().token_headers(), "Authorization": self.basic()}
+
+
+@breaks(clauses.post.ONLY, clauses.secrecy.SECRET, profile=POST)  # the HTTP library logs the URL
+class SendsThePostedSecretInTheUrlToo(Poster):
+    def body(self) -> Any:
+        self.url_suffix = "?" + urlencode(self.credentials())
+        return self.token_parameters()
