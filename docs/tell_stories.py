@@ -1,35 +1,37 @@
-"""Writes clause_stories.json: for each clause, what a check says of a client that breaks it.
+"""Writes clause_stories.json: for each clause, how a client with a defect breaks it.
 
 Run it with `python docs/tell_stories.py` from the root of a checkout; it takes some minutes.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from docs.clause_pages import STORIES
-from mockbroker.cli.commands import cli
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.clause import Clause
+from mockbroker.report.finding import Finding, Verdict
+from mockbroker_contract.drivers.failures import ClientCrashed, ScenarioEnded
+from mockbroker_contract.drivers.python_driver import PythonClients
+from mockbroker_contract.harness.endings import ClientHung, ContractBreached
+from mockbroker_contract.harness.preflight import rehearsed_run
+from mockbroker_contract.harness.run import RunSettings
+from mockbroker_contract.harness.scenario import scenario_of
 from tests.mutants.defects import MUTANTS
+from tests.mutants.kit import scenarios
+from tests.mutants.workshop import make
 
 __all__ = ["main"]
 
-_CLIENT = """\
-from tests.mutants.defects import MUTANTS
-from tests.mutants.workshop import make
-
-def make_client(config):
-    return make(MUTANTS[{name!r}].cls, config)
-"""
+_FEW = {"examples": 25, "patience": 3.0}
+_BREACHES = (ContractBreached, ClientHung, ClientCrashed)
 
 
 def telling_mutant(clause: Clause) -> str:
@@ -38,25 +40,35 @@ def telling_mutant(clause: Clause) -> str:
     return min(breaking, key=lambda name: len(MUTANTS[name].broken), default="")
 
 
-def story_of(clause_id: str, mutant: str) -> dict[str, Any]:
-    """What a check of the mutant says of the clause. Raises ValueError if it finds no breach."""
-    with tempfile.TemporaryDirectory() as folder:
-        client, report = Path(folder, "client.py"), Path(folder, "report.json")
-        client.write_text(_CLIENT.format(name=mutant), encoding="utf-8")
-        with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
-            options = ["--only", clause_id, "--json", str(report)]
-            cli.main(["check", str(client), *options], standalone_mode=False)
-        rows = json.loads(report.read_text(encoding="utf-8"))["clauses"]
-    row = next(row for row in rows if row["id"] == clause_id)
-    if row["verdict"] not in {"failed", "advice", "hang", "crash"}:
-        raise ValueError(f"{mutant} does not break {clause_id}: {row['verdict']}, {row['reason']}")
-    return {"mutant": mutant, **{key: row[key] for key in ("reason", "steps", "exchanges")}}
+def story_of(clause: Clause, name: str) -> dict[str, Any]:
+    """Return how the mutant breaks the clause. Raises ValueError if it does not."""
+    finding = _breach_of(clause, name)
+    if finding is None:
+        raise ValueError(f"{name} does not break {clause.id}")
+    plain = msgspec.to_builtins(finding)
+    return {"mutant": name, **{key: plain[key] for key in ("reason", "steps", "exchanges")}}
+
+
+def _breach_of(clause: Clause, name: str) -> Finding | None:
+    mutant = MUTANTS[name]
+    settings = RunSettings(**{**_FEW, **mutant.settings})
+    test = dict(scenarios(settings.profile))[clause]
+    clients = PythonClients(lambda config: make(mutant.cls, config))
+    with rehearsed_run(clients, settings) as run, run.frozen_time():
+        try:
+            test(scenario_of(run, clause))
+        except _BREACHES as ended:
+            return ended.finding_on(clause.id, Verdict.FAILED)
+        except ScenarioEnded:
+            pass
+        found = {finding.clause_id: finding for finding in run.take_findings()}
+    return found.get(clause.id)
 
 
 def main() -> None:
-    """Tell the stories of all clauses that a mutant breaks."""
-    chosen = {clause.id: telling_mutant(clause) for clause in CATALOGUE}
-    told = {clause_id: story_of(clause_id, name) for clause_id, name in chosen.items() if name}
+    """Write how each clause is broken that a mutant breaks."""
+    chosen = {clause: telling_mutant(clause) for clause in CATALOGUE}
+    told = {clause.id: story_of(clause, name) for clause, name in chosen.items() if name}
     STORIES.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -73,7 +73,7 @@ def test_a_client_with_a_defect_does_not_and_both_tell_the_story(contract, check
         assert re.search(r"get_token → token #1 \(fetched\), valid", output)
         assert re.search(r"#1 GET /auth-broker/request-token", output)
         assert re.search(r"mockbroker check acme\S* --only request\.method --examples 2", output)
-        assert "Next: mend request.method" in output
+        assert "Next: fix request.method" in output
         assert "Traceback" not in output
     assert verdicts(pytester.path / "a.json") == verdicts(pytester.path / "b.json")
 

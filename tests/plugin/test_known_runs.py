@@ -109,7 +109,7 @@ def test_stale_alone_fails_the_run(contract, check, pytester):
     (pytester.path / "known.toml").write_text(METHOD)
     by_command = check(str(MODEL_CLIENT), *QUICK, "--known", "known.toml")
     assert by_command.returncode == 1
-    assert "Next: request.method is mended; remove its entry from known.toml" in by_command.stdout
+    assert "Next: request.method passes; remove its entry from known.toml" in by_command.stdout
     options = ("--contract-known", "known.toml")
     assert contract("--contract-client", str(MODEL_CLIENT), *CONTRACT_QUICK, *options).ret == 1
 
