@@ -6,11 +6,9 @@ judge by it, reports and documentation are printed from it.
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
 from mockbroker.contract.clause import Clause, Level, Source
 
-__all__ = ["CATALOGUE", "CHAPTERS", "clause", "is_meant", "patterns_in"]
+__all__ = ["CATALOGUE", "CHAPTERS", "clause"]
 
 MUST, SHOULD, MAY, PRACTICE = Level.MUST, Level.SHOULD, Level.MAY, Level.PRACTICE
 
@@ -366,20 +364,6 @@ CHAPTERS: tuple[str, ...] = tuple(dict.fromkeys(entry.chapter for entry in CATAL
 """The chapters of the contract, in order."""
 
 _BY_ID = {entry.id: entry for entry in CATALOGUE}
-
-
-def is_meant(clause_id: str, pattern: str) -> bool:
-    """Whether a clause's id holds the pattern, or one of several with commas between them.
-
-    A pattern may have shell wildcards; an empty one means every clause.
-    """
-    parts = patterns_in(pattern)
-    return not parts or any(fnmatchcase(clause_id, f"*{part}*") for part in parts)
-
-
-def patterns_in(text: str) -> list[str]:
-    """The patterns that a user has written with commas between them."""
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def clause(clause_id: str) -> Clause:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mockbroker.broker.conformance import is_binding
+from mockbroker.cli.options import CLIENT, EXEC, PROFILE
 from mockbroker.model.escaping import printable, printable_lines
 from mockbroker.report.annotations import annotations_of, are_wanted
 from mockbroker.report.finding import Finding, Verdict
@@ -30,7 +31,7 @@ from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.harness.budget import OutOfTime
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached
 from pytest_mockbroker.kit_failures import KitFailed, kit_error_from
-from pytest_mockbroker.settings import fail_on, known_failures, option, output_files
+from pytest_mockbroker.settings import fail_on, known_failures, output_files, values_of
 
 if TYPE_CHECKING:
     from mockbroker_contract.harness.run import ContractRun
@@ -244,12 +245,13 @@ class VerdictCollector:
     @property
     def report(self) -> Report:
         """What has been found so far."""
-        named, command = option(self._config, "client"), option(self._config, "exec")
+        values = values_of(self._config)
+        named, command = values[CLIENT], values[EXEC]
         target = named or command or self._client.get("name", "")
         by_pytest = self._config.pluginmanager.has_plugin("terminalreporter")
         return build_report(
             (*self._own, *self._noted),
-            profile=option(self._config, "profile") or "autograb",
+            profile=values[PROFILE],
             client=ClientDescription(
                 target=target,
                 name=self._client.get("name", "") if command else _name_in(target),

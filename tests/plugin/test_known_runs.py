@@ -33,8 +33,8 @@ BY_GET = """
 
     make_client = Client
 """
-QUICK = ("--only", "request.", "--examples", "2")
-CONTRACT_QUICK = ("--contract-only", "request.", "--contract-examples", "2")
+QUICK = ("--only", "request", "--examples", "2")
+CONTRACT_QUICK = ("--contract-only", "request", "--contract-examples", "2")
 METHOD = '[[known]]\nclause = "request.method"\nreason = "an old library"\nissue = "ACME-17"\n'
 
 

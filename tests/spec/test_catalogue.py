@@ -8,7 +8,7 @@ import pkgutil
 import pytest
 
 import mockbroker
-from mockbroker.contract.catalogue import CATALOGUE, CHAPTERS, clause, is_meant
+from mockbroker.contract.catalogue import CATALOGUE, CHAPTERS, clause
 from mockbroker.contract.clause import Level
 from mockbroker.contract.guidance import GUIDANCE
 from mockbroker.contract.judges import MESSAGE_CLAUSES, PASSIVE_CLAUSES, TRACE_JUDGES
@@ -64,18 +64,3 @@ def test_public_names_are_sorted():
     for module in modules(mockbroker):
         names = getattr(module, "__all__", [])
         assert list(names) == sorted(names, key=rank), module.__name__
-
-
-@pytest.mark.parametrize(
-    ("pattern", "meant"),
-    [
-        ("", True),
-        ("refresh", True),
-        ("refresh.a*", True),
-        ("tls, ahead", True),
-        ("tls,", False),
-        ("tls", False),
-    ],
-)
-def test_a_pattern_means_clauses_and_commas_join_several(pattern, meant):
-    assert is_meant("refresh.ahead", pattern) is meant
