@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mockbroker.broker.answers import TokenAnswer
-    from mockbroker.broker.broker import Broker
     from mockbroker.broker.clock import Clock
     from mockbroker.broker.faults import Fault
     from mockbroker.broker.journal import Journal
     from mockbroker.broker.profiles import ConfigError
     from mockbroker.contract.clause import Level
+    from mockbroker.fake_broker import Broker
     from mockbroker.model.client import ClientConfig
     from mockbroker.model.credentials import AccessToken, Credentials, TokenState
     from mockbroker.model.exchange import Exchange
@@ -41,7 +41,7 @@ __all__ = [
 
 _PLACES = {
     "AccessToken": "mockbroker.model.credentials",
-    "Broker": "mockbroker.broker.broker",
+    "Broker": "mockbroker.fake_broker",
     "ClientConfig": "mockbroker.model.client",
     "Clock": "mockbroker.broker.clock",
     "ConfigError": "mockbroker.broker.profiles",

@@ -1,20 +1,18 @@
-"""Asserting that observed traffic keeps the contract."""
+"""Observed traffic: how much there was, which clauses it breaks, and its times in words."""
 
 from __future__ import annotations
 
-import warnings
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mockbroker.contract.catalogue import clause
 from mockbroker.contract.clause import Level
-from mockbroker.contract.judges import judge_trace, never_reached, reached
+from mockbroker.contract.judges import judge_trace
 from mockbroker.model.breach import Breach
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
-from mockbroker.model.masking import Mask, describe
+from mockbroker.model.masking import describe
 
-__all__ = ["Tally", "assert_conforms", "breaches_at", "is_binding", "timeline"]
+__all__ = ["Tally", "breaches_at", "is_binding", "timeline"]
 
 BINDING = (Level.MUST, Level.SHOULD, Level.MAY, Level.PRACTICE)
 
@@ -36,6 +34,14 @@ class Tally:
             self.tokens + (asked and exchange.token is not None),
         )
 
+    @classmethod
+    def of(cls, exchanges: Iterable[Exchange]) -> Tally:
+        """Count exchanges."""
+        tally = cls()
+        for exchange in exchanges:
+            tally = tally.plus(exchange)
+        return tally
+
     def __str__(self) -> str:
         counted = {
             "token request": self.token_requests,
@@ -55,74 +61,7 @@ def breaches_at(trace: Trace, fail_on: Level) -> tuple[Breach, ...]:
     return tuple(b for b in judge_trace(trace) if is_binding(b.clause_id, fail_on))
 
 
-def assert_conforms(
-    trace: Trace,
-    fail_on: Level,
-    mask: Mask,
-) -> None:
-    """Assert that a trace breaks no clause as binding as ``fail_on``, and shows something.
-
-    ``mask`` takes secrets out of what is said.
-    """
-    __tracebackhide__ = True
-    if not trace.token_requests:
-        raise AssertionError(
-            f"nothing to judge: the broker saw no token request (seen: {_tally(trace)})"
-        )
-    breaches = breaches_at(trace, fail_on)
-    if breaches:
-        raise AssertionError(mask(_story(trace, breaches)))
-    forgotten = _forgotten(trace)
-    if forgotten:
-        advice = "Broker(journal_size=…, journal_bytes=…) sets how many are remembered"
-        warnings.warn(f"{forgotten}: {advice}", stacklevel=3)
-
-
-def _tally(trace: Trace) -> Tally:
-    tally = Tally()
-    for exchange in trace.exchanges:
-        tally = tally.plus(exchange)
-    return tally
-
-
-def _story(trace: Trace, breaches: tuple[Breach, ...]) -> str:
-    shown = {number for breach in breaches for number in breach.exchanges}
-    lines = [f"{_level(b)} {b}" for b in breaches]
-    traffic = timeline(e for e in trace.exchanges if e.number in shown)
-    count = f"{len(breaches)} breach" + ("es" if len(breaches) > 1 else "")
-    told = {breach.clause_id for breach in breaches}
-    return "\n".join(
-        [
-            f"the client breaks the contract ({count}):",
-            *lines,
-            "",
-            *traffic,
-            "",
-            "; ".join(filter(None, (f"seen: {_tally(trace)}", _forgotten(trace)))),
-            *_grouped(never_reached(reached(trace) | told)),
-        ]
-    )
-
-
-def _forgotten(trace: Trace) -> str:
-    before = trace.exchanges[0].number - 1
-    were = "exchange before was" if before == 1 else "exchanges before were"
-    return f"{before} {were} forgotten, and not judged" if before else ""
-
-
-def _grouped(reasons: Mapping[str, str]) -> list[str]:
-    """The reasons, each with the clauses that it holds for."""
-    by_reason: dict[str, list[str]] = defaultdict(list)
-    for clause_id, reason in reasons.items():
-        by_reason[reason].append(clause_id)
-    return [f"{', '.join(ids)}: {reason}" for reason, ids in by_reason.items()]
-
-
 def timeline(exchanges: Iterable[Exchange]) -> tuple[str, ...]:
     """Each exchange in words, with how many seconds after the first one it came."""
     told = tuple(exchanges)
     return tuple(f"+{e.received_at - told[0].received_at:.2f} s  {describe(e)}" for e in told)
-
-
-def _level(breach: Breach) -> str:
-    return clause(breach.clause_id).level.value

@@ -1,4 +1,4 @@
-"""An observation: what a broker has seen so far, judged, though its journal forgets.
+"""An observation: what a journal was given so far, judged, though it forgets.
 
 What one message shows is noted as it comes. What shows in the course of several is judged in
 windows as long as the journal, each of which begins in the middle of the one before.
@@ -9,17 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from mockbroker.broker.conformance import Tally, timeline
+from mockbroker.broker.journal import Journal
 from mockbroker.contract.judges import TRACE_JUDGES, judge_course, never_reached, reached
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
 from mockbroker.model.masking import Mask, curl
-
-if TYPE_CHECKING:
-    from mockbroker.broker.broker import Broker
 
 __all__ = ["Evidence", "Observation", "Observed"]
 
@@ -52,35 +49,35 @@ class Observed:
 
 
 class Observation:
-    """Observes a broker from now on; safe to use from many threads."""
+    """Observes the exchanges of a journal from now on; safe to use from many threads."""
 
-    def __init__(self, broker: Broker) -> None:
-        self._broker = broker
-        self._step = max(1, broker.journal.size // 2)
-        self._step_bytes = broker.journal.size_bytes // 2
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._step = max(1, journal.size // 2)
+        self._step_bytes = journal.size_bytes // 2
         self._unjudged_bytes = 0
         self._judged = _Judged()
         self._lock = threading.Lock()
-        broker.journal.subscribe(self._see)
+        journal.subscribe(self._see)
 
     def _see(self, exchange: Exchange) -> None:
         with self._lock:
-            self._judged = self._judged.after(exchange, self._broker.masked)
+            self._judged = self._judged.after(exchange, self._journal.mask)
             self._unjudged_bytes += exchange.size_bytes
             count = exchange.number - self._judged.last_number
             if count >= self._step or self._unjudged_bytes >= self._step_bytes:
-                self._judged = self._judged.after_window(self._window(), self._broker.masked)
+                self._judged = self._judged.after_window(self._window(), self._journal.mask)
                 self._unjudged_bytes = 0
 
     def so_far(self) -> Observed:
         """What is known at this moment."""
         with self._lock:
             # Not kept: what looks wasteful at this moment need not when more is seen.
-            judged = self._judged.after_window(self._window(), self._broker.masked)
+            judged = self._judged.after_window(self._window(), self._journal.mask)
         return judged.observed
 
     def _window(self) -> tuple[Exchange, ...]:
-        return self._broker.journal.snapshot()
+        return self._journal.snapshot()
 
 
 @dataclass(frozen=True, slots=True)

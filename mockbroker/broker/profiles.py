@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from mockbroker.model.profile import PROFILES, Profile, lifetime_problem
+import msgspec
+
+from mockbroker.model.profile import PROFILES, Profile
+from mockbroker.model.type_words import did_you_mean
+from mockbroker.model.typed_reading import ReadingError, read
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -17,12 +19,19 @@ else:  # pragma: no cover - the same parser under its older name
 
 __all__ = ["ConfigError", "load_profiles", "profile_named", "read_toml"]
 
-CHOICES: dict[str, tuple[object, ...]] = {
-    "client_authentication": ("basic", "post"),
-    "basic_encoding": ("raw", "form"),
-    "token_format": ("opaque", "jwt"),
-}
-KEYS = tuple(f.name for f in fields(Profile) if f.name != "name")
+
+class _Tables(msgspec.Struct, forbid_unknown_fields=True):
+    """What a file of profiles holds, and what our table in a pyproject.toml does."""
+
+    profiles: dict[str, dict[str, Any]] = {}
+
+
+class _Tools(msgspec.Struct):
+    mockbroker: _Tables = msgspec.field(default_factory=_Tables)
+
+
+class _Pyproject(msgspec.Struct):
+    tool: _Tools = msgspec.field(default_factory=_Tools)
 
 
 class ConfigError(ValueError):
@@ -45,7 +54,7 @@ def profile_named(
         pyproject = _nearest_pyproject(directory or Path.cwd())
         known |= load_profiles(pyproject) if pyproject else {}
     if name not in known:
-        raise ConfigError(f"there is no profile {name!r}; known are {', '.join(known)}")
+        raise ConfigError(f"there is no profile {name!r}{did_you_mean(name, known)}")
     return known[name]
 
 
@@ -62,10 +71,27 @@ def load_profiles(path: Path) -> dict[str, Profile]:
     TOML, or describes a profile wrongly.
     """
     document = read_toml(path)
-    if path.name == "pyproject.toml":
-        document = _table(_table(document, "tool", path), "mockbroker", path)
-    tables = _table(document, "profiles", path)
-    return {name: _profile(name, table, path) for name, table in tables.items()}
+    try:
+        if path.name == "pyproject.toml":
+            profiles = read(document, _Pyproject, str(path)).tool.mockbroker.profiles
+            parents: tuple[str, ...] = ("tool", "mockbroker", "profiles")
+        else:
+            profiles = read(document, _Tables, str(path)).profiles
+            parents = ("profiles",)
+        return {
+            name: read(table, Profile, str(path), keys=(*parents, name), given={"name": name})
+            for name, table in _without_shipped(profiles, path).items()
+        }
+    except ReadingError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _without_shipped(profiles: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the profiles. Raises ConfigError if one has the name of a profile that ships."""
+    for name in profiles:
+        if name in PROFILES:
+            raise ConfigError(f"{path}: profile {name!r} is built in; choose another name")
+    return profiles
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -74,46 +100,5 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no TOML file: {error}") from error
-
-
-def _table(document: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
-    table = document.get(key, {})
-    if not isinstance(table, dict):
-        raise ConfigError(f"{path}: {key!r} must be a table")
-    return table
-
-
-def _profile(name: str, table: object, path: Path) -> Profile:
-    where = f"{path}, profile {name!r}"
-    if name in PROFILES:
-        raise ConfigError(f"{where}: a profile of that name ships; choose another name")
-    if not isinstance(table, dict):
-        raise ConfigError(f"{where} must be a table")
-    for key, value in table.items():
-        problem = _problem(key, value)
-        if problem:
-            raise ConfigError(f"{where}: {problem}")
-    return Profile(name=name, **table)
-
-
-def _problem(key: str, value: object) -> str:
-    """What is wrong with a key and its value, empty if nothing."""
-    if key not in KEYS:
-        return f"unknown key {key!r}; known are {', '.join(KEYS)}"
-    if key in CHOICES and value not in CHOICES[key]:
-        return f"{key} must be {' or '.join(repr(c) for c in CHOICES[key])}, not {value!r}"
-    if key == "expires_in":
-        return lifetime_problem(value)
-    if key == "scope" and not (isinstance(value, str) or value is False):
-        return f"scope must be a text or false, not {value!r}"
-    if key in {"token_path", "api_prefix"}:
-        return _path_problem(key, value)
-    return ""
-
-
-def _path_problem(key: str, value: object) -> str:
-    if isinstance(value, str) and value.startswith("/") and not value.endswith("/"):
-        return ""
-    return f"{key} must be a path that begins and does not end with a slash, not {value!r}"
+    except ValueError as error:  # also for bytes that are not UTF-8, and for endless integers
+        raise ConfigError(f"{path} is not a valid TOML file: {error}") from error

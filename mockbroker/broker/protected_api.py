@@ -1,21 +1,83 @@
-"""The protected API: which token a call presents, and what a good call is answered."""
+"""The protected API: it judges a call and its token, then refuses it or answers plausibly."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mockbroker.broker.answers import json_response
+from mockbroker.broker.arrivals import Arrival, Outcome
+from mockbroker.broker.clients import ClientRegistry
+from mockbroker.broker.faults import FaultScript
+from mockbroker.broker.mounting import Mounting
+from mockbroker.broker.oauth_errors import api_refusal, default_api_error
+from mockbroker.broker.secrecy import KnownSecrets
+from mockbroker.broker.settings import Settings
 from mockbroker.broker.tokens import TokenStore
-from mockbroker.contract.expectations import ApiExpectation
+from mockbroker.contract.judges import ApiExpectation, judge_api_call
 from mockbroker.model.credentials import AccessToken, TokenState
+from mockbroker.model.exchange import Endpoint
 from mockbroker.model.forms import LOOKED_AT_BYTES
 from mockbroker.model.masking import Mask, method_name, shown
 from mockbroker.model.messages import Request, Response
 
-__all__ = ["forbidden", "is_agreed", "presented_token", "sample_answer"]
+__all__ = ["ProtectedApi"]
 
 
-def presented_token(
+class ProtectedApi:
+    """The protected API of one broker; ``script`` holds the faults of its next answers."""
+
+    kind = Endpoint.API
+
+    def __init__(
+        self,
+        settings: Settings,
+        clients: ClientRegistry,
+        tokens: TokenStore,
+        mounting: Mounting,
+    ) -> None:
+        self.script = FaultScript()
+        self._settings = settings
+        self._clients = clients
+        self._tokens = tokens
+        self._mounting = mounting
+        self._secrets = KnownSecrets(clients, tokens)
+
+    def respond(self, arrival: Arrival) -> Outcome:
+        """Judge a call to the API and the token that it presents, then refuse or answer it."""
+        judged = self._judge(arrival)
+        if not arrival.needs_answer:
+            return judged
+        response = self._refusal(judged) or self._answer(arrival.request)
+        return replace(judged, response=response)
+
+    def _judge(self, arrival: Arrival) -> Outcome:
+        request, now = arrival.request, arrival.received_at
+        token, state = _presented_token(request, self._tokens, now)
+        expectation = ApiExpectation(self._tokens.index, self._clients.registered)
+        return Outcome(
+            response=default_api_error(arrival.scripted_status, now),
+            breaches=judge_api_call(request, expectation),
+            credentials=token.credentials if token else None,
+            token=token,
+            token_state=state,
+        )
+
+    def _refusal(self, judged: Outcome) -> Response | None:
+        state = judged.token_state or TokenState.MISSING
+        if self._settings.strict:
+            return api_refusal(state, self._secrets.masked_breaches(judged.breaches))
+        # A lenient broker accepts an expired token, so that one late refresh hides nothing else.
+        return api_refusal(TokenState.VALID if state is TokenState.EXPIRED else state, ())
+
+    def _answer(self, request: Request) -> Response:
+        path = self._mounting.path_below_api(request.path)
+        if not _is_agreed(path, self._settings.agreed_paths):
+            return _forbidden(self._secrets.masked(shown(request.path)))
+        return _sample_answer(request, path, self._secrets.masked)
+
+
+def _presented_token(
     request: Request, tokens: TokenStore, now: float
 ) -> tuple[AccessToken | None, TokenState]:
     """The token that a call presents, however badly, and its state at ``now`` (Unix seconds).
@@ -50,7 +112,7 @@ def _anywhere(
     return tokens.find(max(found, key=len)) if found else None
 
 
-def is_agreed(path: str, agreed_paths: Sequence[str]) -> bool:
+def _is_agreed(path: str, agreed_paths: Sequence[str]) -> bool:
     """Whether a path below the API's prefix belongs to an agreed endpoint, given by prefixes."""
     return any(
         path == agreed.rstrip("/") or path.startswith(agreed.rstrip("/") + "/")
@@ -58,7 +120,7 @@ def is_agreed(path: str, agreed_paths: Sequence[str]) -> bool:
     )
 
 
-def forbidden(path: str) -> Response:
+def _forbidden(path: str) -> Response:
     """The answer to a call outside the agreed endpoints."""
     return json_response(
         403,
@@ -67,7 +129,7 @@ def forbidden(path: str) -> Response:
     )
 
 
-def sample_answer(request: Request, path: str, mask: Mask) -> Response:
+def _sample_answer(request: Request, path: str, mask: Mask) -> Response:
     """A plausible success for a call to a path below the API's prefix.
 
     What it repeats of the call goes through ``mask``.

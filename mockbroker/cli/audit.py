@@ -39,8 +39,8 @@ from mockbroker.report.formats import OutputError, problem_with_outputs, write_o
 from mockbroker.report.report import ClientDescription, Report, build_report
 
 if TYPE_CHECKING:
-    from mockbroker.broker.broker import Broker
     from mockbroker.broker.observation import Evidence, Observed
+    from mockbroker.fake_broker import Broker
     from mockbroker.server.listener import Server
 
 __all__ = ["audit", "report_on"]
@@ -94,7 +94,7 @@ def audit(
     if command and context.get_parameter_source("port") is click.core.ParameterSource.DEFAULT:
         settings = replace(settings, port=0)
     with listening(settings) as (broker, server):
-        observation = Observation(broker)
+        observation = Observation(broker.journal)
 
         def report() -> Report:
             observed = observation.so_far()

@@ -9,9 +9,9 @@ from urllib.parse import quote_plus
 
 import click
 
-from mockbroker.broker.broker import Broker
-from mockbroker.broker.refusals import is_refused
+from mockbroker.broker.oauth_errors import is_refused
 from mockbroker.contract.catalogue import clause
+from mockbroker.fake_broker import Broker
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import TokenState
 from mockbroker.model.escaping import printable

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
-from mockbroker.broker.broker import Broker
 from mockbroker.cli.serve import echo
+from mockbroker.fake_broker import Broker
 from mockbroker.processes.supervisor import SupervisedProgram
 from mockbroker.processes.tree import become_subreaper, end_descendants
 

@@ -21,8 +21,8 @@ from mockbroker.cli.options import CONFIG, PROFILE
 from mockbroker.processes.signals import ENDING_SIGNALS, is_ignored_for_good, release_signals
 
 if TYPE_CHECKING:
-    from mockbroker.broker.broker import Broker
     from mockbroker.cli.journal_file import JournalFile
+    from mockbroker.fake_broker import Broker
     from mockbroker.model.credentials import Credentials
     from mockbroker.model.exchange import Exchange
     from mockbroker.model.profile import Profile
@@ -274,7 +274,7 @@ def _journal_file(
 
 
 def _make_broker(settings: ServeSettings) -> Broker:
-    from mockbroker.broker.broker import Broker  # noqa: PLC0415 - only when needed
+    from mockbroker.fake_broker import Broker  # noqa: PLC0415 - only when needed
 
     broker = Broker(
         profile=find_profile(settings.profile, settings.config),

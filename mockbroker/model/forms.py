@@ -1,14 +1,17 @@
-"""Reading form-encoded bodies and queries, whatever bytes they hold, at a bounded cost.
+"""Form-encoded bodies and queries, decoded by urllib, whatever bytes they hold, at a bounded cost.
 
-Judges and hints ask for the parameters of one request many times, so that they are kept for a
-moment. Percent-decoding is not urllib's, which takes a second for a million percent signs.
+`urllib.parse` decodes a form of percent signs at about a microsecond a sign: a megabyte would take
+seconds. Therefore it gets at most `LOOKED_AT_BYTES` of a body (a query is part of a request head,
+which the server limits to the same size) and `PARAMETER_LIMIT` parameters. The worst text of that
+size, a Latin-1 letter and a percent sign in turn, takes 60 to 90 ms on Python 3.10 to 3.13. Judges
+and hints ask for the parameters of one request many times: the last results are kept.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from functools import lru_cache
+from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from mockbroker.model.messages import Request
 
@@ -27,7 +30,6 @@ LOOKED_AT_BYTES = 64 * 1024
 """How much of a body is read as a form or as JSON; no token request is nearly as long."""
 PARAMETER_LIMIT = 1000
 """How many parameters of a body or a query are read."""
-_ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 
 def body_parameters(request: Request) -> Parameters:
@@ -60,21 +62,17 @@ def media_type(value: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """The text percent-decoded, as UTF-8 where it is that; what is no escape stays."""
-    return _ESCAPES.sub(_decoded, text)
+    """Decode percent-encoding, as UTF-8 where it is that; keep what is not an escape."""
+    return unquote(text, errors="replace")
 
 
 def unquoted_plus(text: str) -> str:
-    """The text percent-decoded, and each + a space."""
-    return unquoted(text.replace("+", " "))
-
-
-def _decoded(escapes: re.Match[str]) -> str:
-    return bytes.fromhex(escapes[0].replace("%", "")).decode("utf-8", "replace")
+    """Decode percent-encoding as `unquoted` does, and each + to a space."""
+    return unquote_plus(text, errors="replace")
 
 
 @lru_cache(maxsize=16)
 def _parameters(text: str) -> Parameters:
-    parts = text.split("&", PARAMETER_LIMIT)[:PARAMETER_LIMIT]
-    pairs = (part.partition("=") for part in parts if part)
-    return tuple((unquoted_plus(name), unquoted_plus(value)) for name, _, value in pairs)
+    # Not parse_qsl's own max_num_fields: that raises where the first parameters are wanted.
+    first = "&".join(text.split("&", PARAMETER_LIMIT)[:PARAMETER_LIMIT])
+    return tuple(parse_qsl(first, keep_blank_values=True, errors="replace"))

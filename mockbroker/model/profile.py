@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Annotated, Literal, Union, cast
+
+from msgspec import Meta
 
 __all__ = ["AUTOGRAB", "PROFILES", "RFC6749", "Profile", "lifetime_problem"]
+
+
+_UrlPath = Annotated[
+    str,
+    Meta(
+        pattern=r"\A/(?s:.*)[^/]\Z",
+        description="a path that begins with a slash and does not end with one",
+    ),
+]
+_LifetimeSeconds = Annotated[
+    float,
+    Meta(ge=0, le=sys.float_info.max, description="a finite number of seconds, 0 or more"),
+]
+_NonEmpty = Annotated[str, Meta(min_length=1, description="a string that is not empty")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,18 +30,30 @@ class Profile:
     """How a provider's token endpoint and API look.
 
     ``expires_in`` is in seconds. ``scope`` is what the answer says; False omits the member.
+    ``token_type`` is what the answer says.
     ``basic_encoding`` is ``raw`` (id and secret go into Basic as they are) or ``form`` (each is
     form-urlencoded first, RFC 6749, 2.3.1).
     """
 
     name: str
-    token_path: str = "/auth-broker/request-token"  # noqa: S105 - a path, no password
+    token_path: _UrlPath = "/auth-broker/request-token"  # noqa: S105 - a path, no password
     client_authentication: Literal["basic", "post"] = "basic"
     basic_encoding: Literal["raw", "form"] = "raw"
-    expires_in: float = 3599
-    scope: str | Literal[False] = ""
+    expires_in: _LifetimeSeconds = 3599
+    # True is not a scope: msgspec before 0.22 does not know Literal[False].
+    scope: Annotated[Union[str, bool], Meta(description="a string or false")] = ""
+    token_type: _NonEmpty = "bearer"  # noqa: S105 - a type, no password
     token_format: Literal["opaque", "jwt"] = "opaque"  # noqa: S105 - a format, no password
-    api_prefix: str = "/v2"
+    api_prefix: _UrlPath = "/v2"
+
+    def __post_init__(self) -> None:
+        if self.scope is True:
+            raise ValueError("scope: expected a string or false, got true")
+
+    @property
+    def issued_scope(self) -> str:
+        """The scope of a token that is issued without the test setting one."""
+        return self.scope if isinstance(self.scope, str) else ""
 
 
 def lifetime_problem(value: object) -> str:

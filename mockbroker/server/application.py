@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import flask
 from werkzeug.exceptions import HTTPException
 
 from mockbroker.broker.answers import Reply
 from mockbroker.model.messages import Headers, Request
-
-if TYPE_CHECKING:
-    from mockbroker.broker.broker import Broker
+from mockbroker.server.mountable import Mountable
 
 __all__ = ["ORIGIN_KEY", "REPLY_KEY", "REQUEST_KEY", "Mounts", "create_app"]
 
@@ -24,17 +22,17 @@ server), and the reply that says how to send the answer (for the server)."""
 BODY_LIMIT_BYTES = 1024 * 1024
 
 
-class Mounts(MutableMapping[str, "Broker"]):
+class Mounts(MutableMapping[str, Mountable]):
     """Which broker answers below which path prefix; safe to use from many threads.
 
     A prefix is empty or begins with a slash and does not end with one.
     """
 
     def __init__(self) -> None:
-        self._brokers: dict[str, Broker] = {}
+        self._brokers: dict[str, Mountable] = {}
         self._lock = threading.Lock()
 
-    def resolve(self, path: str) -> Broker | None:
+    def resolve(self, path: str) -> Mountable | None:
         """The broker with the longest prefix that the path lies below, or None."""
         with self._lock:
             first = "/" + path.lstrip("/").partition("/")[0]
@@ -44,11 +42,11 @@ class Mounts(MutableMapping[str, "Broker"]):
             fitting = [p for p in self._brokers if path == p or path.startswith(p + "/")]
             return self._brokers[max(fitting, key=len)] if fitting else None
 
-    def __getitem__(self, prefix: str) -> Broker:
+    def __getitem__(self, prefix: str) -> Mountable:
         with self._lock:
             return self._brokers[prefix]
 
-    def __setitem__(self, prefix: str, broker: Broker) -> None:
+    def __setitem__(self, prefix: str, broker: Mountable) -> None:
         if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
             raise ValueError(f"prefix {prefix!r} must be empty, or begin and not end with a slash")
         with self._lock:

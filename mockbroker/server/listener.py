@@ -15,16 +15,13 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from mockbroker.server.acceptor import Acceptor
 from mockbroker.server.application import Mounts, create_app
 from mockbroker.server.certificates import ServerCertificate
+from mockbroker.server.mountable import Mountable
 from mockbroker.server.pool import ConnectionPool, Phase
 from mockbroker.server.wire import Connection
-
-if TYPE_CHECKING:
-    from mockbroker.broker.broker import Broker
 
 __all__ = ["Server"]
 
@@ -83,7 +80,7 @@ class Server:
         """How many connections met with a shortage of descriptors or memory so far."""
         return self._acceptor.shortages
 
-    def mount(self, broker: Broker, prefix: str = "") -> None:
+    def mount(self, broker: Mountable, prefix: str = "") -> None:
         """Serve a broker below a prefix, "" or like "/x7f3", and tell it its URLs.
 
         Raises ValueError if the prefix is malformed or taken.

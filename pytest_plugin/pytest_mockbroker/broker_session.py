@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from mockbroker.broker.broker import Broker
 from mockbroker.broker.profiles import ConfigError, profile_named
+from mockbroker.fake_broker import Broker
 from mockbroker.model.masking import describe
 from mockbroker.server.certificates import throw_away_certificate
 from mockbroker.server.listener import Server

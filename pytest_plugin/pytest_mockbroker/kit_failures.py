@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
-from mockbroker.broker.broker import Broker
+from mockbroker.fake_broker import Broker
 from mockbroker.model.client import ClientConfig
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.escaping import printable, printable_lines

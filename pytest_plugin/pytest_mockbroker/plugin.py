@@ -17,7 +17,7 @@ import pytest
 from mockbroker.cli.options import CLIENT, EXEC, KNOWN, ONLY, PYTEST_OPTIONS, Surface
 
 if TYPE_CHECKING:
-    from mockbroker.broker.broker import Broker
+    from mockbroker.fake_broker import Broker
     from mockbroker.model.client import ClientFactory
     from mockbroker_contract.harness.run import ContractRun
     from pytest_mockbroker.collector import VerdictCollector
@@ -200,7 +200,7 @@ def pytest_runtest_makereport(
     report = yield
     found = getattr(item, "funcargs", {}).get("auth_broker")
     if found is not None and report.failed:
-        from mockbroker.broker.broker import Broker  # noqa: PLC0415 - only if used
+        from mockbroker.fake_broker import Broker  # noqa: PLC0415 - only if used
         from pytest_mockbroker.broker_session import traffic_of  # noqa: PLC0415 - only if used
 
         if isinstance(found, Broker):  # a project may have a fixture of that name itself

@@ -23,7 +23,7 @@ class App:
     def __init__(self, journal_size: int = 4, journal_bytes: int = 2**26) -> None:
         limits = {"journal_size": journal_size, "journal_bytes": journal_bytes}
         self.broker = Broker(credentials=SHOP, strict=False, **limits)
-        self.observation = Observation(self.broker)
+        self.observation = Observation(self.broker.journal)
 
     def fetch(self, body: bytes = b"grant_type=client_credentials", **headers: str) -> str:
         fields = {
@@ -162,7 +162,7 @@ def test_what_was_forgotten_before_it_could_be_judged_is_said_aloud():
         all_came.wait(5)
 
     broker.journal.subscribe(hold_up)
-    observation = Observation(broker)
+    observation = Observation(broker.journal)
     headers = Headers.of([("Authorization", "Bearer x")])
     with ThreadPoolExecutor(10) as threads:
         for _ in range(10):

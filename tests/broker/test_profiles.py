@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
-from mockbroker import Broker, ConfigError
+from mockbroker import Broker, ConfigError, Profile
 from mockbroker.broker.profiles import load_profiles, profile_named
 
 
@@ -32,34 +33,120 @@ def test_a_pyproject_without_our_table_has_no_profiles(tmp_path):
     assert load_profiles(tmp_path / "pyproject.toml") == {}
 
 
-def test_an_unknown_profile_is_told_with_the_known_ones(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nope", "there is no profile 'nope'; known are autograb, rfc6749"),
+        ("rfc-6749", "there is no profile 'rfc-6749'; did you mean 'rfc6749'?"),
+    ],
+)
+def test_an_unknown_profile_is_an_error_with_the_nearest_name(tmp_path, monkeypatch, name, message):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=r"'nope'.*autograb, rfc6749"):
-        Broker(profile="nope")
+    with pytest.raises(ConfigError) as caught:
+        Broker(profile=name)
+    assert str(caught.value) == message
+
+
+PATH = "expected a path that begins with a slash and does not end with one"
+SECONDS = "expected a finite number of seconds, 0 or more"
+BAD_FILES = {
+    "profiles = 1": "bad.toml: profiles: expected a table, got 1",
+    "profiles.a = 1": "bad.toml: profiles.a: expected a table, got 1",
+    "[[profiles.a]]": "bad.toml: profiles.a: expected a table, got a list",
+    "[profile.a]": "bad.toml: unknown table 'profile'; did you mean 'profiles'?",
+    "profile = 1": "bad.toml: unknown key 'profile'; did you mean 'profiles'?",
+    "[tool.mockbroker.profiles.a]": "bad.toml: unknown table 'tool'; known are profiles",
+    "[profiles.autograb]": "bad.toml: profile 'autograb' is built in; choose another name",
+    "[profiles.a]\ntoken_pth = '/t'": (
+        "bad.toml: profiles.a: unknown key 'token_pth'; did you mean 'token_path'?"
+    ),
+    "[profiles.a]\nname = 'b'": (
+        "bad.toml: profiles.a: unknown key 'name'; known are token_path, client_authentication, "
+        "basic_encoding, expires_in, scope, token_type, token_format, api_prefix"
+    ),
+    "[profiles.a.scope]": "bad.toml: profiles.a.scope: expected a string or false, got a table",
+    "[profiles.a]\ntoken_path = 't'": f"bad.toml: profiles.a.token_path: {PATH}, got 't'",
+    "[profiles.a]\ntoken_path = '/t/'": f"bad.toml: profiles.a.token_path: {PATH}, got '/t/'",
+    "[profiles.a]\napi_prefix = 3": f"bad.toml: profiles.a.api_prefix: {PATH}, got 3",
+    "[profiles.a]\nexpires_in = true": f"bad.toml: profiles.a.expires_in: {SECONDS}, got true",
+    "[profiles.a]\nexpires_in = inf": f"bad.toml: profiles.a.expires_in: {SECONDS}, got inf",
+    "[profiles.a]\nexpires_in = nan": f"bad.toml: profiles.a.expires_in: {SECONDS}, got nan",
+    "[profiles.a]\nexpires_in = -1": f"bad.toml: profiles.a.expires_in: {SECONDS}, got -1",
+    "[profiles.a]\nexpires_in = 2030-01-01": (
+        f"bad.toml: profiles.a.expires_in: {SECONDS}, got a date"
+    ),
+    "[profiles.a]\nscope = true": (
+        "bad.toml: profiles.a: scope: expected a string or false, got true"
+    ),
+    "[profiles.a]\nscope = 5": "bad.toml: profiles.a.scope: expected a string or false, got 5",
+    "[profiles.a]\ntoken_type = 5": (
+        "bad.toml: profiles.a.token_type: expected a string that is not empty, got 5"
+    ),
+    "[profiles.a]\ntoken_type = ''": (
+        "bad.toml: profiles.a.token_type: expected a string that is not empty, got ''"
+    ),
+    "[profiles.a]\nbasic_encoding = 'percent'": (
+        "bad.toml: profiles.a.basic_encoding: expected 'raw' or 'form', got 'percent'"
+    ),
+    "[profiles.a]\ntoken_format = 'JWT '": (
+        "bad.toml: profiles.a.token_format: expected 'opaque' or 'jwt', got 'JWT '"
+    ),
+    "[profiles.a]\nbasic_encoding = 'forms'": (
+        "bad.toml: profiles.a.basic_encoding: expected 'raw' or 'form', got 'forms'; "
+        "did you mean 'form'?"
+    ),
+    "[profiles.b]\n[profiles.a]\nx = 1": (
+        "bad.toml: profiles.a: unknown key 'x'; known are token_path, client_authentication, "
+        "basic_encoding, expires_in, scope, token_type, token_format, api_prefix"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", BAD_FILES)
+def test_a_bad_file_is_an_error_that_says_where_and_what_was_expected(tmp_path, text):
+    file = tmp_path / "bad.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_profiles(file)
+    assert str(caught.value) == f"{tmp_path}/{BAD_FILES[text]}"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[profiles", "no TOML"),
-        ("profiles = 1", "must be a table"),
-        ("profiles.acme = 1", "must be a table"),
-        ("[profiles.autograb]", "ships"),
-        ("[profiles.a]\ntoken_pth = '/t'", "unknown key 'token_pth'"),
-        ("[profiles.a]\ntoken_path = 't'", "begins and does not end with a slash"),
-        ("[profiles.a]\napi_prefix = 3", "begins and does not end with a slash"),
-        ("[profiles.a]\nexpires_in = true", "number of seconds"),
-        ("[profiles.a]\nexpires_in = inf", "finite number of seconds"),
-        ("[profiles.a]\nexpires_in = -1", "finite number of seconds"),
-        ("[profiles.a]\nscope = true", "text or false"),
-        ("[profiles.a]\nbasic_encoding = 'percent'", "'raw' or 'form'"),
+        ("[tool.mockbroker.profile.a]", "tool.mockbroker: unknown table 'profile'; did you mean"),
+        ("[tool.mockbroker.profiles.a]\ntoken_type = 5", "tool.mockbroker.profiles.a.token_type: "),
+        ("[tool]\nmockbroker = 1", "tool.mockbroker: expected a table, got 1"),
     ],
 )
-def test_a_bad_file_is_told_in_a_sentence(tmp_path, text, message):
-    file = tmp_path / "bad.toml"
-    file.write_text(text)
-    with pytest.raises(ConfigError, match=message):
-        load_profiles(file)
+def test_a_bad_pyproject_is_an_error_that_says_where(tmp_path, text, message):
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_profiles(tmp_path / "pyproject.toml")
+    assert str(caught.value).startswith(f"{tmp_path}/pyproject.toml: {message}")
+
+
+@pytest.mark.parametrize("content", [b"[profiles", b"a = '\xff'", b"a = 1" + b"0" * 5000])
+def test_a_file_that_is_not_toml_is_an_error(tmp_path, content):
+    (tmp_path / "bad.toml").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"bad\.toml is not a valid TOML file: "):
+        load_profiles(tmp_path / "bad.toml")
+
+
+def test_the_answer_has_the_token_type_of_the_profile(tmp_path):
+    file = tmp_path / "brokers.toml"
+    file.write_text('[profiles.acme]\ntoken_type = "DPoP"\n')
+    with Broker(profile=profile_named("acme", config=file)).running() as broker:
+        pair = (broker.credentials.client_id, broker.credentials.client_secret)
+        data = {"grant_type": "client_credentials"}
+        answer = requests.post(broker.token_url, data=data, auth=pair, timeout=5)
+    assert answer.json()["token_type"] == "DPoP"
+
+
+def test_a_profile_made_in_a_program_has_a_scope_or_false():
+    assert Profile(name="acme", scope=False).issued_scope == ""
+    with pytest.raises(ValueError, match="scope: expected a string or false, got true"):
+        Profile(name="acme", scope=True)
 
 
 def test_a_file_that_is_not_there(tmp_path):

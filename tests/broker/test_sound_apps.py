@@ -25,7 +25,7 @@ class Audited:
     def __init__(self, broker: Broker, clients: ExitStack) -> None:
         self.broker = broker
         self._clients = clients
-        self.observation = Observation(broker)
+        self.observation = Observation(broker.journal)
 
     def client(self, secret: str = SHOP.client_secret) -> ApiClient:
         tokens = TokenManager(self.broker.token_url, SHOP.client_id, secret)

@@ -300,7 +300,7 @@ def test_a_run_that_does_not_use_it_imports_nothing_heavy(pytester):
 
         def test_it():
             heavy = {"flask", "werkzeug", "hypothesis", "requests", "freezegun", "h11", "click",
-                     "mockbroker.broker.broker", "mockbroker_contract",
+                     "mockbroker.fake_broker", "mockbroker_contract",
                      "pytest_mockbroker.settings"}
             assert not heavy & sys.modules.keys()
             assert "pytest_mockbroker.plugin" in sys.modules

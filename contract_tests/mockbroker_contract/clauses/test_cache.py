@@ -8,8 +8,8 @@ import pytest
 from hypothesis import strategies as st
 
 from mockbroker.broker.answers import TokenAnswer
-from mockbroker.broker.broker import Broker
 from mockbroker.broker.faults import Fault
+from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials, TokenState
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mockbroker.broker.broker import Broker
 from mockbroker.broker.faults import Fault
+from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.masking import secret_forms
 from mockbroker.model.messages import Request

@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from mockbroker.broker.broker import Broker
 from mockbroker.broker.clock import real_seconds
 from mockbroker.contract.judges import judge_trace
+from mockbroker.fake_broker import Broker
 from mockbroker.model.breach import Breach
 from mockbroker.model.client import ClientConfig
 from mockbroker.model.credentials import AccessToken, Credentials

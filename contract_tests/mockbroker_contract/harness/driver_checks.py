@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mockbroker.broker.broker import Broker
 from mockbroker.broker.faults import Fault
+from mockbroker.fake_broker import Broker
 from mockbroker.model.client import ClientConfig
 from mockbroker.model.credentials import Credentials, TokenState
 from mockbroker.model.masking import mask

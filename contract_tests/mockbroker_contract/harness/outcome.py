@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mockbroker.broker.broker import Broker
+from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import AccessToken, TokenState
 from mockbroker.model.exchange import Endpoint, Exchange
 from mockbroker_contract.drivers.driver import GET_TOKEN, Answer, Raised, Returned

@@ -16,9 +16,9 @@ from typing import Any, Generic, TypeVar
 import hypothesis
 from hypothesis import strategies as st
 
-from mockbroker.broker.broker import Broker
 from mockbroker.contract.catalogue import clause
 from mockbroker.contract.clause import Level
+from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.profile import AUTOGRAB, Profile
 from mockbroker.report.finding import Finding, Verdict

@@ -1,0 +1,64 @@
+"""The clients that may request tokens from a broker."""
+
+from __future__ import annotations
+
+import threading
+from secrets import token_hex
+
+from mockbroker.model.credentials import Credentials
+
+__all__ = ["ClientRegistry"]
+
+
+class ClientRegistry:
+    """The registered clients of one broker; safe to use from many threads.
+
+    ``credentials`` are those of the client that a test uses by default, random if None. Raises
+    ValueError if the client_id has a colon, which Basic cannot carry (RFC 7617, 2), and TypeError
+    if the client_id or the secret is not a string.
+    """
+
+    def __init__(self, credentials: Credentials | None = None) -> None:
+        self._initial = _checked(credentials or _random_credentials())
+        self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Remove every client but the initial one."""
+        self.credentials = self._initial
+        self._registered: tuple[Credentials, ...] = (self._initial,)
+
+    @property
+    def registered(self) -> tuple[Credentials, ...]:
+        """The credentials of every client that may request tokens, the initial client's first."""
+        return self._registered
+
+    def register(self, client_id: str, client_secret: str) -> Credentials:
+        """Add a client, or replace the secret of a known client_id.
+
+        Raises ValueError and TypeError as the class does.
+        """
+        credentials = _checked(Credentials(client_id, client_secret))
+        with self._lock:
+            others = tuple(c for c in self._registered if c.client_id != client_id)
+            # A lenient broker issues to the first client if it recognizes none.
+            is_first = self._registered[0].client_id == client_id
+            self._registered = (credentials, *others) if is_first else (*others, credentials)
+        return credentials
+
+
+def _random_credentials() -> Credentials:
+    return Credentials(f"client-{token_hex(4)}", token_hex(16))
+
+
+def _checked(credentials: Credentials) -> Credentials:
+    named = {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
+    for name, value in named.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{name} must be a str, not of type {type(value).__name__}")
+    if ":" in credentials.client_id:
+        raise ValueError(
+            f"client_id {credentials.client_id!r} has a colon, which Basic cannot carry "
+            "(RFC 7617, 2)"
+        )
+    return credentials

@@ -1,0 +1,92 @@
+"""Where a broker is mounted: its URLs, and its paths below the server's prefix."""
+
+from __future__ import annotations
+
+import threading
+
+from mockbroker.model.profile import Profile
+
+__all__ = ["Mounting"]
+
+SHORT_TOKEN_PATH = "/request-token"  # noqa: S105 - a path, no password
+
+
+class Mounting:
+    """The place of one broker on a server; safe to use from many threads.
+
+    ``ca_file`` is the path of the certificate, in PEM, that clients must trust to reach the broker
+    over TLS; None without TLS. ``prefix`` is empty, or begins and does not end with a slash.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._base_url = ""
+        self.prefix = ""
+        self.ca_file: str | None = None
+        self._lock = threading.Lock()
+
+    def mount(self, origin: str, prefix: str, ca_file: str | None = None) -> None:
+        """Begin to have URLs: they start with ``origin`` and ``prefix``."""
+        with self._lock:
+            self.ca_file = ca_file
+            self._base_url, self.prefix = origin + prefix, prefix
+
+    def unmount(self) -> None:
+        """Have no URLs any more."""
+        with self._lock:
+            self._base_url = ""
+
+    @property
+    def token_url(self) -> str:
+        """The URL of the token endpoint. Raises RuntimeError while the broker is not mounted."""
+        return self._mounted_base() + self._profile.token_path
+
+    @property
+    def api_url(self) -> str:
+        """The base URL of the API. Raises RuntimeError while the broker is not mounted."""
+        return self._mounted_base() + self._profile.api_prefix
+
+    def _mounted_base(self) -> str:
+        if not self._base_url:
+            raise RuntimeError("the broker is not running; use `with broker.running():`")
+        return self._base_url
+
+    @property
+    def token_path(self) -> str:
+        """The path of the token endpoint, prefix included."""
+        return self.prefix + self._profile.token_path
+
+    @property
+    def api_path(self) -> str:
+        """The path below which the API is, prefix included."""
+        return self.prefix + self._profile.api_prefix
+
+    def expected_token_path(self, requested_path: str) -> str:
+        """Return the path that a token request to ``requested_path`` should have used.
+
+        The vendor documents two spellings of one endpoint; the short one is for tests.
+        """
+        if self._profile.name == "autograb" and requested_path == SHORT_TOKEN_PATH:
+            return SHORT_TOKEN_PATH
+        return self.token_path
+
+    def is_token_path(self, requested_path: str) -> bool:
+        """Return whether the client means the token endpoint, however badly it spells the path."""
+        path = requested_path.removeprefix(self.prefix)
+        if path in {self._profile.token_path, SHORT_TOKEN_PATH}:
+            return True
+        return _last_part(path) == _last_part(self._profile.token_path)
+
+    def is_api_path(self, requested_path: str) -> bool:
+        """Return whether a path is the API's prefix or lies below it."""
+        path = requested_path.removeprefix(self.prefix)
+        return (path + "/").startswith(self._profile.api_prefix.rstrip("/") + "/")
+
+    def path_below_api(self, requested_path: str) -> str:
+        """Return an API path without the server's prefix and the API's."""
+        path = requested_path.removeprefix(self.prefix)
+        return path.removeprefix(self._profile.api_prefix)
+
+
+def _last_part(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2].lower()

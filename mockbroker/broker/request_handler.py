@@ -1,0 +1,121 @@
+"""The way of a request through a broker: find its endpoint, answer, play the fault, record."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Protocol
+
+from mockbroker.broker.answers import Reply, dated, json_response
+from mockbroker.broker.arrivals import Arrival, Outcome, exchange_of, faulty_reply
+from mockbroker.broker.faults import FaultScript
+from mockbroker.broker.journal import Journal
+from mockbroker.broker.mounting import Mounting
+from mockbroker.broker.protected_api import ProtectedApi
+from mockbroker.broker.release import ReleaseSwitch
+from mockbroker.broker.settings import Settings
+from mockbroker.broker.token_endpoint import TokenEndpoint
+from mockbroker.model.exchange import Endpoint
+from mockbroker.model.masking import Mask, shown
+from mockbroker.model.messages import Request
+
+__all__ = ["RequestHandler"]
+
+
+class EndpointHandler(Protocol):
+    """One endpoint of a broker: the faults of its next answers, and its normal answer."""
+
+    @property
+    def kind(self) -> Endpoint:
+        """Which endpoint it is."""
+        ...
+
+    @property
+    def script(self) -> FaultScript:
+        """The faults of its next answers."""
+        ...
+
+    def respond(self, arrival: Arrival) -> Outcome:
+        """Judge a request and answer it; a fault may replace the answer afterwards."""
+        ...
+
+
+class RequestHandler:
+    """Answers requests to any path of one broker and records the exchanges; thread-safe."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        mounting: Mounting,
+        token_endpoint: TokenEndpoint,
+        api: ProtectedApi,
+        journal: Journal,
+        waiting_answers: ReleaseSwitch,
+    ) -> None:
+        self._settings = settings
+        self._mounting = mounting
+        self._token_endpoint = token_endpoint
+        self._api = api
+        self._elsewhere = _Elsewhere(mounting, journal.mask)
+        self._journal = journal
+        self._waiting_answers = waiting_answers
+
+    def handle(self, request: Request, origin: str) -> Reply:
+        """Answer a request that came to ``origin``, and record the exchange."""
+        endpoint = self._endpoint_at(request.path)
+        arrival = Arrival(
+            endpoint=endpoint.kind,
+            request=request,
+            origin=origin,
+            received_at=self._settings.clock.now(),
+            fault=endpoint.script.next(),
+            released=self._waiting_answers.event,
+        )
+        return self._finish(arrival, endpoint.respond(arrival))
+
+    def _endpoint_at(self, path: str) -> EndpointHandler:
+        if self._mounting.is_token_path(path):
+            return self._token_endpoint
+        if self._mounting.is_api_path(path):
+            return self._api
+        return self._elsewhere
+
+    def _finish(self, arrival: Arrival, outcome: Outcome) -> Reply:
+        """Make the reply of what the endpoint answered, play the fault, and record both."""
+        reply = Reply(
+            response=dated(outcome.response, arrival.received_at), released=arrival.released
+        )
+        if arrival.fault is not None:
+            if arrival.fault.latency_seconds:
+                self._settings.clock.advance(arrival.fault.latency_seconds)
+            reply = faulty_reply(reply, arrival.fault)
+        # The clock and the use are read here: under the journal's lock either could block.
+        make_exchange = partial(
+            exchange_of,
+            arrival,
+            outcome,
+            reply,
+            answered_at=self._settings.clock.now(),
+            use=self._settings.current_use,
+        )
+        self._journal.record(make_exchange)
+        return reply
+
+
+class _Elsewhere:
+    """Answers requests to any other path: it says where the endpoints are."""
+
+    kind = Endpoint.ELSEWHERE
+
+    def __init__(self, mounting: Mounting, mask: Mask) -> None:
+        self.script = FaultScript()
+        self._mounting = mounting
+        self._mask = mask
+
+    def respond(self, arrival: Arrival) -> Outcome:
+        message = (
+            f"nothing at {self._mask(shown(arrival.request.path))}: "
+            f"tokens are at {self._mounting.token_path}, "
+            f"the API is below {self._mounting.api_path}/"
+        )
+        return Outcome(response=json_response(404, {"error": True, "message": message}))

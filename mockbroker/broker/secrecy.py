@@ -1,0 +1,40 @@
+"""What a broker keeps secret, and how texts lose it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mockbroker.broker.clients import ClientRegistry
+from mockbroker.broker.tokens import TokenStore
+from mockbroker.model.breach import Breach
+from mockbroker.model.masking import mask
+
+__all__ = ["KnownSecrets"]
+
+
+class KnownSecrets:
+    """The secrets and tokens of one broker."""
+
+    def __init__(self, clients: ClientRegistry, tokens: TokenStore) -> None:
+        self._clients = clients
+        self._tokens = tokens
+
+    def masked(self, text: str) -> str:
+        """Return the text with every secret and every token replaced.
+
+        They are found in any usual encoding. The cost does not grow with the number of tokens.
+        """
+        return mask(text, self._clients.registered, self._tokens.index)
+
+    def masked_breaches(self, breaches: Sequence[Breach]) -> tuple[Breach, ...]:
+        """Return the breaches with every text of theirs `masked`."""
+        return tuple(
+            replace(
+                breach,
+                what=self.masked(breach.what),
+                expected=self.masked(breach.expected),
+                hint=self.masked(breach.hint),
+            )
+            for breach in breaches
+        )

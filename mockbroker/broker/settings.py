@@ -1,0 +1,51 @@
+"""Settings of a broker that a test may change while the broker runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mockbroker.broker.answers import TokenAnswer
+from mockbroker.broker.clock import Clock, SupportsClock
+from mockbroker.model.profile import lifetime_problem
+
+__all__ = ["Settings"]
+
+
+class Settings:
+    """What the endpoints of one broker look up for each request.
+
+    ``expires_in`` is in seconds. ``clock`` is the broker's own clock unless one is given. `reset`
+    restores the values given here. Each request reads the settings without a lock: a test that
+    changes them while requests are under way decides nothing about those requests.
+    """
+
+    def __init__(self, *, expires_in: float, strict: bool, clock: SupportsClock | None) -> None:
+        self._initial = (expires_in, strict, clock)
+        self._own_clock = Clock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Restore the initial settings. A clock that was passed in keeps its time."""
+        self.expires_in, self.strict, clock = self._initial
+        self._own_clock.reset()
+        self.clock: SupportsClock = clock or self._own_clock
+        self.scope = ""
+        self.token_answer = TokenAnswer()
+        self.token_values: Callable[[], str] | None = None
+        self.agreed_paths: Sequence[str] = ("/",)
+        self.current_use: int | None = None
+
+    @property
+    def expires_in(self) -> float:
+        """The lifetime, in seconds, of tokens issued from now on.
+
+        Setting it raises ValueError unless it is a finite number >= 0.
+        """
+        return self._expires_in
+
+    @expires_in.setter
+    def expires_in(self, seconds: float) -> None:
+        problem = lifetime_problem(seconds)
+        if problem:
+            raise ValueError(problem)
+        self._expires_in = seconds

@@ -1,0 +1,110 @@
+"""The token endpoint: it judges a token request, then refuses it or issues a token."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mockbroker.broker.arrivals import Arrival, Outcome
+from mockbroker.broker.clients import ClientRegistry
+from mockbroker.broker.faults import FaultScript
+from mockbroker.broker.mounting import Mounting
+from mockbroker.broker.oauth_errors import default_token_error, token_refusal
+from mockbroker.broker.secrecy import KnownSecrets
+from mockbroker.broker.settings import Settings
+from mockbroker.broker.tokens import TokenStore, random_jwt, random_token
+from mockbroker.contract.judges import TokenExpectation, judge_token_request, recognise
+from mockbroker.model.credentials import AccessToken, Credentials
+from mockbroker.model.exchange import Endpoint
+from mockbroker.model.messages import Request, Response
+from mockbroker.model.profile import Profile
+
+__all__ = ["TokenEndpoint"]
+
+
+class TokenEndpoint:
+    """The token endpoint of one broker; ``script`` holds the faults of its next answers."""
+
+    kind = Endpoint.TOKEN
+
+    def __init__(
+        self,
+        profile: Profile,
+        settings: Settings,
+        clients: ClientRegistry,
+        tokens: TokenStore,
+        mounting: Mounting,
+    ) -> None:
+        self.script = FaultScript()
+        self._profile = profile
+        self._settings = settings
+        self._clients = clients
+        self._tokens = tokens
+        self._mounting = mounting
+        self._secrets = KnownSecrets(clients, tokens)
+
+    def respond(self, arrival: Arrival) -> Outcome:
+        """Judge a token request, then refuse it or issue a token."""
+        judged = self._judge(arrival)
+        if not arrival.needs_answer:
+            return judged
+        refusal = self._refusal(arrival.request, judged)
+        if refusal is not None:
+            return replace(judged, response=refusal)
+        # A lenient broker answers also if it recognizes no client.
+        credentials = judged.credentials or self._clients.registered[0]
+        token = self._issue(credentials, arrival.origin + self._mounting.token_path)
+        response = self._settings.token_answer.response(self._members(token))
+        return replace(judged, response=response, credentials=credentials, token=token)
+
+    def _judge(self, arrival: Arrival) -> Outcome:
+        request = arrival.request
+        expectation = TokenExpectation(
+            self._profile,
+            self._mounting.expected_token_path(request.path),
+            self._clients.registered,
+            self._settings.scope,
+        )
+        return Outcome(
+            response=default_token_error(arrival.scripted_status),
+            breaches=judge_token_request(request, expectation),
+            credentials=recognise(request, expectation),
+        )
+
+    def _refusal(self, request: Request, judged: Outcome) -> Response | None:
+        if not self._settings.strict:
+            return None
+        return token_refusal(request, self._secrets.masked_breaches(judged.breaches))
+
+    def _issue(self, credentials: Credentials, issuer: str) -> AccessToken:
+        now = self._settings.clock.now()
+        lifetime = self._settings.expires_in
+        return self._tokens.issue(
+            self._new_value(credentials, issuer, now, lifetime),
+            issuer=issuer,
+            credentials=credentials,
+            scope=self._settings.scope or self._profile.issued_scope,
+            issued_at=now,
+            expires_in=lifetime,
+        )
+
+    def _new_value(self, credentials: Credentials, issuer: str, now: float, lifetime: float) -> str:
+        if self._settings.token_values is not None:
+            return self._settings.token_values()
+        if self._profile.token_format == "jwt":  # noqa: S105 - a format, no password
+            return random_jwt(issuer, credentials.client_id, now, lifetime)
+        return random_token()
+
+    def _members(self, token: AccessToken) -> dict[str, object]:
+        """Return the members of the documented answer (RFC 6749, 5.1)."""
+        scope = {} if self._profile.scope is False else {"scope": token.scope}
+        return {
+            "access_token": token.value,
+            "expires_in": _as_json_number(token.expires_in),
+            **scope,
+            "token_type": self._profile.token_type,
+        }
+
+
+def _as_json_number(seconds: float) -> float:
+    """Return whole seconds as an int, so that JSON has 3599 and not 3599.0."""
+    return int(seconds) if float(seconds).is_integer() else seconds

@@ -1,0 +1,319 @@
+"""The broker that a test holds: settings, journal, assertions, and a server around them."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+from mockbroker.broker.answers import Reply, TokenAnswer
+from mockbroker.broker.clients import ClientRegistry
+from mockbroker.broker.clock import SupportsClock
+from mockbroker.broker.conformance import breaches_at
+from mockbroker.broker.faults import Fault
+from mockbroker.broker.journal import SIZE_BYTES, Journal
+from mockbroker.broker.mounting import Mounting
+from mockbroker.broker.profiles import profile_named
+from mockbroker.broker.protected_api import ProtectedApi
+from mockbroker.broker.release import ReleaseSwitch
+from mockbroker.broker.request_handler import RequestHandler
+from mockbroker.broker.secrecy import KnownSecrets
+from mockbroker.broker.settings import Settings
+from mockbroker.broker.token_endpoint import TokenEndpoint
+from mockbroker.broker.tokens import TOKEN_LIMIT, TokenStore
+from mockbroker.contract.clause import Level
+from mockbroker.model.credentials import AccessToken, Credentials, TokenState
+from mockbroker.model.exchange import Exchange, Trace
+from mockbroker.model.messages import Request
+from mockbroker.model.profile import Profile
+from mockbroker.report.conformance_text import breaches_text, forgotten_text, nothing_seen_text
+from mockbroker.server.certificates import ServerCertificate
+
+__all__ = ["Broker"]
+
+
+class Broker:
+    """A fake auth-broker: a token endpoint and a protected API.
+
+    ``profile`` is a `Profile` or the name of one that ships. ``credentials`` are random unless
+    given. ``expires_in`` is the lifetime, in seconds, of tokens issued from now on; by default
+    that of the profile. A ``strict`` broker refuses what is wrong with a request; a lenient one
+    records it and answers as if the request were right.
+
+    ``journal_size`` and ``journal_bytes`` limit how many exchanges the journal holds, and about how
+    much memory they take; ``token_limit`` limits the number of tokens. Beyond it the broker
+    forgets tokens, those that have expired or were revoked first, and refuses a forgotten token as
+    too old to be remembered.
+
+    All methods may be called from any thread. Raises ValueError if ``expires_in`` is not a finite
+    number >= 0, a limit is less than 1, or the client_id has a colon; TypeError if the client_id
+    or the secret is not a string; ConfigError if there is no profile of that name.
+    """
+
+    def __init__(
+        self,
+        *,
+        profile: str | Profile = "autograb",
+        credentials: Credentials | None = None,
+        expires_in: float | None = None,
+        strict: bool = True,
+        clock: SupportsClock | None = None,
+        journal_size: int = 1000,
+        journal_bytes: int = SIZE_BYTES,
+        token_limit: int = TOKEN_LIMIT,
+    ) -> None:
+        self.profile = profile_named(profile) if isinstance(profile, str) else profile
+        lifetime_seconds = self.profile.expires_in if expires_in is None else expires_in
+        self._settings = Settings(expires_in=lifetime_seconds, strict=strict, clock=clock)
+        self._clients = ClientRegistry(credentials)
+        self._tokens = TokenStore(token_limit)
+        self._mounting = Mounting(self.profile)
+        self._waiting_answers = ReleaseSwitch()
+        self._secrets = KnownSecrets(self._clients, self._tokens)
+        self.journal = Journal(journal_size, size_bytes=journal_bytes, mask=self.masked)
+        self._token_endpoint = TokenEndpoint(
+            self.profile, self._settings, self._clients, self._tokens, self._mounting
+        )
+        self._api = ProtectedApi(self._settings, self._clients, self._tokens, self._mounting)
+        self._handler = RequestHandler(
+            settings=self._settings,
+            mounting=self._mounting,
+            token_endpoint=self._token_endpoint,
+            api=self._api,
+            journal=self.journal,
+            waiting_answers=self._waiting_answers,
+        )
+
+    # What a test sets up
+
+    @property
+    def credentials(self) -> Credentials:
+        """The credentials of the client that the broker was made for; other clients register."""
+        return self._clients.credentials
+
+    @credentials.setter
+    def credentials(self, credentials: Credentials) -> None:
+        self._clients.credentials = credentials
+
+    @property
+    def expires_in(self) -> float:
+        """The lifetime, in seconds, of tokens issued from now on.
+
+        Setting it raises ValueError unless it is a finite number >= 0.
+        """
+        return self._settings.expires_in
+
+    @expires_in.setter
+    def expires_in(self, seconds: float) -> None:
+        self._settings.expires_in = seconds
+
+    @property
+    def strict(self) -> bool:
+        """Whether the broker refuses what is wrong with a request, instead of recording it."""
+        return self._settings.strict
+
+    @strict.setter
+    def strict(self, strict: bool) -> None:
+        self._settings.strict = strict
+
+    @property
+    def clock(self) -> SupportsClock:
+        """The clock by which tokens expire; ``clock.advance(seconds)`` moves it forward."""
+        return self._settings.clock
+
+    @property
+    def scope(self) -> str:
+        """The scope that token requests should ask for and that tokens get; empty for none."""
+        return self._settings.scope
+
+    @scope.setter
+    def scope(self, scope: str) -> None:
+        self._settings.scope = scope
+
+    @property
+    def token_answer(self) -> TokenAnswer:
+        """How the token endpoint words its answer from now on."""
+        return self._settings.token_answer
+
+    @token_answer.setter
+    def token_answer(self, answer: TokenAnswer) -> None:
+        self._settings.token_answer = answer
+
+    @property
+    def token_values(self) -> Callable[[], str] | None:
+        """What makes the value of each token issued from now on; None for random values."""
+        return self._settings.token_values
+
+    @token_values.setter
+    def token_values(self, make_value: Callable[[], str] | None) -> None:
+        self._settings.token_values = make_value
+
+    @property
+    def agreed_paths(self) -> Sequence[str]:
+        """The prefixes of the API paths that the client may call; others are answered with 403."""
+        return self._settings.agreed_paths
+
+    @agreed_paths.setter
+    def agreed_paths(self, prefixes: Sequence[str]) -> None:
+        self._settings.agreed_paths = prefixes
+
+    @property
+    def current_use(self) -> int | None:
+        """The number that exchanges get as their ``use`` from now on."""
+        return self._settings.current_use
+
+    @current_use.setter
+    def current_use(self, number: int | None) -> None:
+        self._settings.current_use = number
+
+    def register(self, client_id: str, client_secret: str) -> Credentials:
+        """Let another client request tokens; a known client_id gets the new secret instead.
+
+        Raises ValueError if the client_id has a colon, which Basic cannot carry (RFC 7617, 2),
+        and TypeError if either is not a string.
+        """
+        return self._clients.register(client_id, client_secret)
+
+    @property
+    def registered(self) -> tuple[Credentials, ...]:
+        """The credentials of every client that may request tokens."""
+        return self._clients.registered
+
+    def script(self, *faults: Fault) -> None:
+        """Play these faults at the next answers of the token endpoint."""
+        self._token_endpoint.script.extend(faults)
+
+    def api_script(self, *faults: Fault) -> None:
+        """Play these faults at the next answers of the API."""
+        self._api.script.extend(faults)
+
+    def clear_scripts(self) -> None:
+        """Remove the faults that no answer has played yet."""
+        self._token_endpoint.script.clear()
+        self._api.script.clear()
+
+    def revoke_tokens(self) -> None:
+        """Revoke every token issued so far."""
+        self._tokens.revoke_all()
+
+    def reset(self) -> None:
+        """Return to the state in which the broker was made; stalled answers end at once.
+
+        Subscriptions to the journal end. A clock that was passed in keeps its time.
+        """
+        self.release()
+        self.clear_scripts()
+        self._tokens.clear()
+        self.journal.reset()
+        self._clients.reset()
+        self._settings.reset()
+
+    def release(self) -> None:
+        """End at once every answer that is delayed, stalled or dripping."""
+        self._waiting_answers.release()
+
+    # What a test looks at
+
+    @property
+    def token_url(self) -> str:
+        """Where clients request tokens. Raises RuntimeError while no server carries the broker."""
+        return self._mounting.token_url
+
+    @property
+    def api_url(self) -> str:
+        """The base URL of the API. Raises RuntimeError while no server carries the broker."""
+        return self._mounting.api_url
+
+    @property
+    def ca_file(self) -> str | None:
+        """The certificate, in PEM, that clients must trust to reach the broker over TLS."""
+        return self._mounting.ca_file
+
+    @property
+    def token_requests(self) -> tuple[Exchange, ...]:
+        """The exchanges with the token endpoint that the journal still holds."""
+        return self.trace().token_requests
+
+    @property
+    def api_calls(self) -> tuple[Exchange, ...]:
+        """The exchanges with the API that the journal still holds."""
+        return self.trace().api_calls
+
+    def trace(self) -> Trace:
+        """Return everything in the journal, as a value that can be judged."""
+        return Trace(self.journal.snapshot())
+
+    def find_token(self, value: str) -> tuple[AccessToken | None, TokenState]:
+        """Return the token of exactly that value and its state now.
+
+        If there is none, it is None, and the state UNKNOWN, or FORGOTTEN beyond the token limit.
+        """
+        token = self._tokens.find(value)
+        if token is None:
+            return None, self._tokens.state_of_missing(value)
+        return token, self._tokens.state(token, self.clock.now())
+
+    @property
+    def token_issued_values(self) -> Collection[str]:
+        """The values of the tokens issued, without forgotten ones; a live view."""
+        return self._tokens.index
+
+    def masked(self, text: str) -> str:
+        """Return the text with every secret and every token of this broker replaced.
+
+        They are found in any usual encoding. The cost does not grow with the number of tokens.
+        """
+        return self._secrets.masked(text)
+
+    def assert_conforms(self, fail_on: Level = Level.MUST) -> None:
+        """Assert that what was seen breaks no clause as binding as ``fail_on``.
+
+        Raises AssertionError with the breaches and the exchanges that show them, secrets masked;
+        also if the broker saw no token request, because then nothing was shown. Warns if the
+        journal no longer holds every exchange.
+        """
+        __tracebackhide__ = True
+        trace = self.trace()
+        if not trace.token_requests:
+            raise AssertionError(nothing_seen_text(trace))
+        breaches = breaches_at(trace, fail_on)
+        if breaches:
+            raise AssertionError(self.masked(breaches_text(trace, breaches)))
+        forgotten = forgotten_text(trace)
+        if forgotten:
+            advice = "Broker(journal_size=…, journal_bytes=…) sets how many are remembered"
+            warnings.warn(f"{forgotten}: {advice}", stacklevel=2)
+
+    # Where it listens
+
+    @contextlib.contextmanager
+    def running(
+        self, host: str = "127.0.0.1", port: int = 0, *, tls: ServerCertificate | None = None
+    ) -> Iterator[Broker]:
+        """Serve the broker in a thread while the block runs; port 0 takes a free one.
+
+        With a ``tls`` certificate (`throw_away_certificate` makes one) it speaks HTTPS only.
+        Raises OSError if the address cannot be had.
+        """
+        # Flask and h11 take longer to import than the rest, and a broker may be mounted elsewhere.
+        from mockbroker.server.listener import Server  # noqa: PLC0415 - see above
+
+        with Server(host, port, tls=tls) as server:
+            server.mount(self)
+            yield self
+
+    # What the server calls
+
+    def handle(self, request: Request, origin: str) -> Reply:
+        """Answer a request to any path below the broker's prefix."""
+        return self._handler.handle(request, origin)
+
+    def mounted_at(self, origin: str, prefix: str, ca_file: str | None = None) -> None:
+        """Note where the broker's URLs begin, and the certificate that clients must trust."""
+        self._mounting.mount(origin, prefix, ca_file)
+        self._waiting_answers.open()
+
+    def unmounted(self) -> None:
+        """Have no URLs any more, and let no answer wait."""
+        self._mounting.unmount()
+        self._waiting_answers.close()

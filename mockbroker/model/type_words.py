@@ -1,0 +1,120 @@
+"""Types and values in words, for sentences about a value that does not have the expected type."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import types
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from mockbroker.model.escaping import printable
+
+__all__ = [
+    "JSON_LINE",
+    "TOML_FILE",
+    "Wording",
+    "bare",
+    "did_you_mean",
+    "is_union",
+    "listed",
+    "mismatch",
+    "shortened",
+]
+
+LONGEST_TEXT = 200
+"""How many characters of a value, or of a list of names, a sentence shows."""
+
+_NOUNS = {
+    str: "a string",
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    type(None): "null",
+    list: "a list",
+    tuple: "a list",
+    datetime.date: "a date",
+    datetime.datetime: "a date and time",
+    datetime.time: "a time",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a sentence speaks of values: what a mapping is called, and whether values are shown."""
+
+    mapping: str
+    shows_values: bool
+
+    def of_type(self, kind: Any) -> str:
+        """Return the noun for a type; a type that is not listed is read from a mapping."""
+        return _NOUNS.get(kind, self.mapping)
+
+    def of_value(self, value: object) -> str:
+        """Return a value as JSON and TOML write it, or the noun for its type."""
+        if self.shows_values and isinstance(value, bool):
+            return "true" if value else "false"
+        if self.shows_values and isinstance(value, (str, int, float)):
+            return shortened(repr(value))
+        return self.of_type(type(value))
+
+
+TOML_FILE = Wording("a table", shows_values=True)
+JSON_LINE = Wording("an object", shows_values=False)
+"""Lines between programs may hold tokens: a sentence names their types only."""
+
+
+def mismatch(value: object, kind: Any, wording: Wording) -> str:
+    """Return what was expected, and the value that came instead."""
+    text = f"expected {_expected(kind, wording)}, got {wording.of_value(value)}"
+    choices = [choice for choice in _choices(kind) if isinstance(choice, str)]
+    near = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) else ()
+    return f"{text}; did you mean {near[0]!r}?" if near else text
+
+
+def _expected(kind: Any, wording: Wording) -> str:
+    if get_origin(kind) is Annotated:  # the description of a constraint says it best
+        described = (getattr(each, "description", None) for each in get_args(kind)[1:])
+        return next(filter(None, described), None) or _expected(bare(kind), wording)
+    if get_origin(kind) is Literal:
+        return _any_of([TOML_FILE.of_value(choice) for choice in get_args(kind)])
+    if is_union(kind):
+        return _any_of([_expected(member, wording) for member in get_args(kind)])
+    return wording.of_type(get_origin(kind) or kind)
+
+
+def _choices(kind: Any) -> Sequence[object]:
+    return get_args(bare(kind)) if get_origin(bare(kind)) is Literal else ()
+
+
+def _any_of(parts: Sequence[str]) -> str:
+    return " or ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+
+
+def bare(kind: Any) -> Any:
+    """Return a type without the constraints that Annotated adds."""
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
+def is_union(kind: Any) -> bool:
+    """Return whether a type is a union, in either spelling."""
+    return get_origin(kind) in {Union, types.UnionType}
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence about an unknown name: the nearest known name, or all."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {listed(names)}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names in a row."""
+    return shortened(", ".join(names))
+
+
+def shortened(text: str) -> str:
+    """Return a text in one line that is not too long, with nothing in it that a terminal obeys."""
+    line = printable(text)
+    return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}…"

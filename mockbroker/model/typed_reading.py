@@ -1,0 +1,176 @@
+"""Values from the wire or from a user's file, read as typed values, or refused in one sentence.
+
+msgspec decides whether a value fits a type, and makes the typed value. Its errors are text: they
+leave out the keys of tables, and what was expected in the user's words. Therefore this module
+looks for the innermost part that msgspec does not accept, and words the sentence itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from mockbroker.model.type_words import (
+    TOML_FILE,
+    Wording,
+    bare,
+    did_you_mean,
+    is_union,
+    listed,
+    mismatch,
+    shortened,
+)
+
+__all__ = ["ReadingError", "read"]
+
+T = TypeVar("T")
+Keys = tuple[str, ...]
+
+
+class ReadingError(ValueError):
+    """A value does not have the expected type; the message is one sentence that says where."""
+
+
+def read(
+    value: object,
+    kind: type[T],
+    source: str,
+    *,
+    keys: Keys = (),
+    given: Mapping[str, object] | None = None,
+    wording: Wording = TOML_FILE,
+) -> T:
+    """Return a value, as a parser of JSON or TOML returned it, as a ``kind``.
+
+    ``kind`` is a msgspec Struct or a dataclass. A dataclass, as a Struct with
+    ``forbid_unknown_fields``, accepts no other keys than its fields. ``source`` names the file or
+    the message, and ``keys`` lead to the value in it. ``given`` are fields that the value itself
+    must not state. Raises ReadingError.
+    """
+    given = given or {}
+    misfit = _misfit(value, kind, keys, given.keys(), wording)
+    if misfit is not None:
+        raise ReadingError(_sentence(source, misfit))
+    members = {**value, **given} if isinstance(value, Mapping) else value
+    try:
+        return msgspec.convert(members, kind)
+    except msgspec.ValidationError as error:
+        # The class itself raised, in __post_init__: its types allow more than it does.
+        misfit = _Misfit(keys, str(error.__cause__ or error))
+        raise ReadingError(_sentence(source, misfit)) from None
+
+
+class _Misfit(NamedTuple):
+    """What is wrong with a value, and the keys that lead to it."""
+
+    keys: Keys
+    what: str
+
+
+def _sentence(source: str, misfit: _Misfit) -> str:
+    place = "".join(key if key.startswith("[") else f".{key}" for key in misfit.keys)
+    return ": ".join(filter(None, [source, shortened(place.removeprefix(".")), misfit.what]))
+
+
+def _misfit(
+    value: object, kind: Any, keys: Keys, given: Collection[str], wording: Wording
+) -> _Misfit | None:
+    """Return what is wrong with the innermost part that does not fit; None if all fits."""
+    container = _container_for(value, kind)
+    if container is None:
+        return None if _fits(value, kind) else _Misfit(keys, mismatch(value, kind, wording))
+    declared = _fields_of(container)
+    if declared is not None and isinstance(value, Mapping):
+        wrong = _wrong_key(value, container, declared, given, wording)
+        if wrong:
+            return _Misfit(keys, wrong)
+    for key, part, part_kind in _parts(value, container, declared):
+        found = _misfit(part, part_kind, (*keys, key), (), wording)
+        if found is not None:
+            return found
+    return None
+
+
+def _fits(value: object, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _container_for(value: object, kind: Any) -> Any:
+    """Return the type, or the member of a union, that has the value's shape; None for scalars."""
+    members = get_args(bare(kind)) if is_union(bare(kind)) else (kind,)
+    return next((bare(member) for member in members if _is_container(value, bare(member))), None)
+
+
+def _is_container(value: object, kind: Any) -> bool:
+    if isinstance(value, Mapping):
+        return get_origin(kind) is dict or _fields_of(kind) is not None
+    return isinstance(value, list) and get_origin(kind) in {list, tuple}
+
+
+class _Field(NamedTuple):
+    kind: Any
+    is_required: bool
+
+
+def _fields_of(kind: Any) -> Mapping[str, _Field] | None:
+    """Return the fields of a Struct or a dataclass by their keys; None for any other type."""
+    is_class = isinstance(kind, type) and (issubclass(kind, msgspec.Struct) or is_dataclass(kind))
+    return _declared(kind) if is_class else None
+
+
+@lru_cache(maxsize=64)  # evaluating the annotations of a class takes a tenth of a millisecond
+def _declared(kind: Any) -> Mapping[str, _Field]:
+    if issubclass(kind, msgspec.Struct):
+        return {f.encode_name: _Field(f.type, f.required) for f in msgspec.structs.fields(kind)}
+    hints = get_type_hints(kind, include_extras=True)
+    return {
+        f.name: _Field(hints[f.name], f.default is MISSING and f.default_factory is MISSING)
+        for f in fields(kind)
+    }
+
+
+def _parts(
+    value: Any, container: Any, declared: Mapping[str, _Field] | None
+) -> Iterator[tuple[str, object, Any]]:
+    """Yield each part of a list or a mapping with its key and its type."""
+    if isinstance(value, list):
+        item_kind = get_args(container)[0]
+        yield from ((f"[{index}]", item, item_kind) for index, item in enumerate(value))
+    elif declared is None:
+        value_kind = get_args(container)[1]
+        yield from ((key, member, value_kind) for key, member in value.items())
+    else:
+        named = [(key, member) for key, member in value.items() if key in declared]
+        yield from ((key, member, declared[key].kind) for key, member in named)
+
+
+def _wrong_key(
+    value: Mapping[str, object],
+    kind: type,
+    declared: Mapping[str, _Field],
+    given: Collection[str],
+    wording: Wording,
+) -> str:
+    """Return which key of a mapping is unknown or missing, empty if none is."""
+    known = [key for key in declared if key not in given]
+    others = [key for key in value if key not in known]
+    if others and _forbids_unknown(kind):
+        is_table = isinstance(value[others[0]], Mapping) and wording is TOML_FILE
+        what = f"unknown {'table' if is_table else 'key'} {others[0]!r}"
+        return shortened(what) + did_you_mean(others[0], known)
+    for key in known:
+        if declared[key].is_required and key not in value:
+            return f"{key} is missing" + (f"; found {listed(others)}" if others else "")
+    return ""
+
+
+def _forbids_unknown(kind: type) -> bool:
+    return not issubclass(kind, msgspec.Struct) or kind.__struct_config__.forbid_unknown_fields
