@@ -18,7 +18,7 @@ from mockbroker.cli.progress import progress_display
 from mockbroker_contract import clauses
 from pytest_mockbroker.collector import VerdictCollector
 from pytest_mockbroker.interruption import Interruption
-from pytest_mockbroker.plugin import CLAUSE_MARKER
+from pytest_mockbroker.markers import clause_id_of
 from pytest_mockbroker.settings import OPTION_VALUES, REPLAYS
 
 __all__ = ["ClauseRun", "run_clauses"]
@@ -95,10 +95,8 @@ class ClauseRun:
         self._interruption.stop(session)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Remember the items to run, by node id: what the clause of each is called."""
-        for item in session.items:
-            marker = item.get_closest_marker(CLAUSE_MARKER)
-            self._items[item.nodeid] = str(marker.args[0]) if marker else item.name
+        """Remember the clauses to judge, by node id."""
+        self._items = {item.nodeid: clause_id_of(item) for item in session.items}
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Show that the next clause begins."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mockbroker.cli.options import CLIENT, EXEC, KNOWN, ONLY, PYTEST_OPTIONS, Surface
+from pytest_mockbroker.markers import CLAUSE_MARKER, clause_id_of
 
 if TYPE_CHECKING:
     from mockbroker.fake_broker import Broker
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-CLAUSE_MARKER = "contract_clause"
 _MARKERS = (
     "auth_broker(expires_in, profile, strict, tls): settings of the fixture for this test",
     f"{CLAUSE_MARKER}(id): the clause of the contract that this test judges",
@@ -101,7 +101,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.filterwarnings(f"ignore::pytest.{warning}"))
         _deselect(config, items, _unwanted(config, clauses))
         if hasattr(config, "workerinput"):  # what takes longest must not be begun last
-            items.sort(key=lambda item: _clause_id(item) != _LONGEST_CLAUSE)
+            items.sort(key=lambda item: clause_id_of(item) != _LONGEST_CLAUSE)
 
 
 def _unwanted(config: pytest.Config, clauses: list[pytest.Item]) -> list[pytest.Item]:
@@ -112,12 +112,7 @@ def _unwanted(config: pytest.Config, clauses: list[pytest.Item]) -> list[pytest.
     if not selection:
         return []
     selected = {clause.id for clause in CATALOGUE if clause in selection}
-    return [item for item in clauses if _clause_id(item) not in selected]
-
-
-def _clause_id(item: pytest.Item) -> str:
-    marker = item.get_closest_marker(CLAUSE_MARKER)
-    return str(marker.args[0]) if marker else ""
+    return [item for item in clauses if clause_id_of(item) not in selected]
 
 
 def _deselect(config: pytest.Config, items: list[pytest.Item], unwanted: list[pytest.Item]) -> None:
