@@ -27,12 +27,7 @@ from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.processes.signals import release_signals
 from mockbroker.report.formats import OutputError, problem_with_output, write_outputs
 from mockbroker.report.known_failures import KnownFailure, examples_of
-from mockbroker.report.known_file import (
-    TODO,
-    known_failures_as_toml,
-    known_failures_of,
-    read_known_failures,
-)
+from mockbroker.report.known_file import TODO, known_failures_of, read_known_failures
 from mockbroker.report.report import ClientDescription, build_report
 from mockbroker.report.terminal import Line
 from pytest_mockbroker.clause_run import ClauseRun, run_clauses
@@ -136,23 +131,33 @@ def _listed(values: Values) -> dict[str, KnownFailure]:
 def _write_known(
     path: Path, before: dict[str, KnownFailure], collector: VerdictCollector | None
 ) -> int:
-    """Write what was found into the file, and tell how that changed it; the exit status.
+    """Update the file by what was found, and print how that changed it; the exit status.
 
     A run that was interrupted, or in which the kit failed, changes nothing.
     """
+    from mockbroker.report.known_text import updated_text  # noqa: PLC0415 - tomlkit only if used
+
     if collector is None or collector.report.exit_status not in _JUDGED:
         print_line(Line(f"  {path.name} was not written: the run came to no verdict", "purple"))
         return 0
     entries = known_failures_of(collector.report, before, collector.examples)
     try:
-        path.write_text(known_failures_as_toml(entries), encoding="utf-8", newline="\n")
+        text = path.read_bytes().decode() if path.is_file() else ""
+        line_end = "\r\n" if "\r\n" in text else "\n"
+        changed = updated_text(text.replace("\r\n", "\n"), entries)
+        path.write_text(changed, encoding="utf-8", newline=line_end)
     except OSError as error:
         print_error(f"cannot write {path.name}: {error.strerror}")
         return int(pytest.ExitCode.INTERNAL_ERROR)
     listed = {entry.clause_id: entry.reason for entry, _ in entries}
     to_do = list(listed.values()).count(TODO)
-    needed = f", to be given a reason where it says TODO: {to_do}" if to_do else ""
-    print_line(Line(f"  {path.name} written; known failures: {len(listed)}{needed}"))
+    reasons = "a reason" if to_do == 1 else "reasons"
+    needed = f"; replace the {_counted(to_do, 'TODO')} with {reasons}" if to_do else ""
+    print_line(Line(f"  Wrote {path.name} with {_counted(len(listed), 'known failure')}{needed}"))
     for clause_id in sorted(before.keys() - listed.keys()):
-        print_line(Line(f"    {clause_id} was dropped: it passes"))
+        print_line(Line(f"    removed {clause_id}: it passes"))
     return 0
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
