@@ -14,6 +14,7 @@ import pytest
 
 from mockbroker.broker.clock import real_seconds
 from mockbroker.broker.conformance import is_binding
+from mockbroker.cli.options import CLIENT, EXEC, ONLY, PROFILE
 from mockbroker.model.escaping import printable, printable_lines
 from mockbroker.report.annotations import annotations_of, are_wanted
 from mockbroker.report.finding import Finding, Verdict
@@ -43,8 +44,8 @@ from pytest_mockbroker.settings import (
     check_arguments,
     fail_on,
     known_failures,
-    option,
     output_files,
+    values_of,
 )
 
 if TYPE_CHECKING:
@@ -263,12 +264,13 @@ class VerdictCollector:
     @property
     def report(self) -> Report:
         """What has been found so far."""
-        named, command = option(self._config, "client"), option(self._config, "exec")
+        values = values_of(self._config)
+        named, command = values[CLIENT], values[EXEC]
         target = named or command or self._client.get("name", "")
         by_pytest = self._config.pluginmanager.has_plugin("terminalreporter")
         return build_report(
             (*self._own, *self._noted),
-            profile=option(self._config, "profile") or "autograb",
+            profile=values[PROFILE],
             client=ClientDescription(
                 target=target,
                 name=self._client.get("name", "") if command else _name_in(target),
@@ -297,7 +299,7 @@ class VerdictCollector:
             duration_seconds=real_seconds() - self._began,
             examples=drawn.get("examples"),
             seed=drawn.get("seed"),
-            only=option(self._config, "only"),
+            only=str(values_of(self._config)[ONLY]),
             check_arguments=check_arguments(self._config),
         )
 
