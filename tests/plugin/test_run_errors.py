@@ -218,8 +218,9 @@ def test_what_a_client_prints_is_escaped_where_pytest_shows_it(contract, pyteste
 def test_a_budget_is_a_number_of_seconds(contract, text):
     result = contract(*MODEL, f"--contract-budget={text}")
     assert result.ret == 4
-    assert f"--contract-budget '{text}' is not a number of seconds >= 0" in (
-        result.stdout.str() + result.stderr.str()
+    assert (
+        "--contract-budget must be a number of seconds >= 0 (0 means no limit), "
+        f"not '{text}'" in result.stdout.str() + result.stderr.str()
     )
 
 

@@ -18,7 +18,7 @@ from mockbroker.contract import clauses
 from mockbroker.model.exchange_text import exchange_text
 from mockbroker.report.document import ReportDocument, read_document
 from mockbroker.report.finding import BREACHES, Verdict
-from mockbroker.report.formats import OUTPUTS
+from mockbroker.report.formats import FORMATS
 from mockbroker.report.steps import (
     AnswersDelayed,
     BrokerStarted,
@@ -50,7 +50,7 @@ BROKEN = {
     clauses.signing.CROSS_ORIGIN.id,
 }
 BLOCKED = clauses.refresh.AHEAD.id
-TELLING = ("json", "html", "junit_xml", "markdown", "terminal")
+TELLING = ("json", "html", "junit-xml", "markdown", "terminal")
 
 
 def check(folder: Path, *arguments: str) -> str:
@@ -84,10 +84,10 @@ class Run:
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     (folder / "acme.py").write_text(CLIENT, encoding="utf-8")
-    files = [word for name in OUTPUTS for word in (f"--{name.replace('_', '-')}", name)]
+    files = [word for name in FORMATS for word in (f"--{name}", name)]
     only = ",".join(sorted(BROKEN | {BLOCKED}))
     output = check(folder, "acme.py", "--only", only, "--examples", "2", *files)
-    texts = {name: (folder / name).read_text(encoding="utf-8") for name in OUTPUTS}
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in FORMATS}
     return Run(folder, read_document(folder / "json"), {**texts, "terminal": output})
 
 
@@ -155,7 +155,7 @@ def test_the_page_draws_every_token_and_every_exchange(run):
 def test_the_badge_and_the_junit_file_count_what_failed(run):
     failed = sum(row.verdict is Verdict.FAILED for row in run.broken)
     assert f"{failed} failed" in run.texts["badge"]
-    suite = ET.fromstring(run.texts["junit_xml"])[0]  # noqa: S314
+    suite = ET.fromstring(run.texts["junit-xml"])[0]  # noqa: S314
     assert suite.get("failures") == str(failed)
 
 
