@@ -32,7 +32,7 @@ def graph() -> grimp.ImportGraph:
     [
         ("mockbroker", "mockbroker.model.profile"),  # under TYPE_CHECKING
         ("mockbroker.fake_broker", "mockbroker.server.listener"),  # in a function
-        ("mockbroker_contract.harness.run", "mockbroker.fake_broker"),  # across packages
+        ("mockbroker_contract.harness.recorder", "mockbroker.fake_broker"),  # across packages
     ],
 )
 def test_every_kind_of_import_is_in_the_graph(graph, importer, imported):
