@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class OptionError(ValueError):
@@ -65,7 +66,7 @@ class Surface(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Option(Generic[T]):
+class Option(Generic[T_co]):
     """An option: its name, its value and what the help says.
 
     ``read`` makes the value from what the user wrote, one string for each time the option was
@@ -77,8 +78,8 @@ class Option(Generic[T]):
 
     name: str
     help: str
-    default: T
-    read: Callable[[Sequence[str]], T]
+    default: T_co
+    read: Callable[[Sequence[str]], T_co]
     metavar: str = ""
     is_repeatable: bool = False
     argument: str = ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from mockbroker.cli.click_options import with_options
+from mockbroker.cli.options import COPY, EXEC, Values
 from mockbroker.cli.printing import print_line
 from mockbroker.report.terminal import Line
 from mockbroker_contract.drivers.target import TargetError
@@ -16,32 +18,21 @@ _FAILED = 1
 
 
 @click.command("driver-test")
-@click.option(
-    "--exec",
-    "command",
-    required=True,
-    metavar="COMMAND",
-    help="The program that drives a client, in JSON lines; run without a shell.",
-)
-@click.option(
-    "--copy",
-    "copies",
-    multiple=True,
-    metavar="PATH",
-    help="A file or folder that the driver reads: it lives in an empty folder of its own, and "
-    "finds a copy there. May be given several times.",
-)
+@with_options((EXEC, COPY))
 @click.pass_context
-def driver_test(context: click.Context, /, command: str, copies: tuple[str, ...]) -> None:
+def driver_test(context: click.Context, /, values: Values) -> None:
     """Try what a driver has to do, and say what it does wrong.
 
     The exit status is 0 if nothing is, and 1 if something is.
     """
+    command = values[EXEC]
+    if not command:
+        raise click.UsageError("which driver? Name its command: --exec COMMAND")
     try:
         argv = argv_of(command)
         print_line(Line(f"The driver protocol · {command}", "bold"))
         print_line(Line())
-        results = [_told(checked) for checked in check_driver(argv, copies)]
+        results = [_told(checked) for checked in check_driver(argv, values[COPY])]
     except (TargetError, OSError) as error:
         raise click.UsageError(str(error)) from error
     wrong = sum(bool(checked.problem) and not checked.is_skipped for checked in results)

@@ -173,6 +173,12 @@ def test_so_does_pytest_and_the_ini_file_gives_the_path_from_its_folder(
     assert [row["verdict"] for row in report["clauses"]].count("passed") == 1
 
 
+def test_a_driver_test_needs_a_driver():
+    done = run("driver-test")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr == "mockbroker: which driver? Name its command: --exec COMMAND\n"
+
+
 def test_clauses_takes_several_patterns():
     shown = run("clauses", "tls", "refresh.ahead", "--json")
     assert [row["id"] for row in json.loads(shown.stdout)] == ["refresh.ahead", "tls.verify"]
