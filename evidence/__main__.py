@@ -73,9 +73,7 @@ def _costly() -> list[_Costly]:
             [result.catalogue for result in results],
         ),
         _Costly("the table of docs/comparison.md", "tox -e comparison"),
-        _Costly(
-            "whether the scripts of docs/findings print what their pages say", "tox -e findings"
-        ),
+        _Costly("the output of the scripts that docs/findings shows", "tox -e findings"),
     ]
 
 

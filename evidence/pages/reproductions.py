@@ -19,10 +19,11 @@ import msgspec
 from evidence.files import CHECKOUT, write_json
 from mockbroker.contract.catalogue import CATALOGUE, CATALOGUE_VERSION, clause_named
 from mockbroker.contract.clause import Clause
+from mockbroker.model.exchange_record import ExchangeRecord
 from mockbroker.model.profile import AUTOGRAB, Profile
 from mockbroker.report.document import read_document
 from mockbroker.report.finding import BREACHES
-from mockbroker.report.wording import exchange_lines, step_lines
+from mockbroker.report.steps import Step
 from tests.mutants.defects import MUTANTS
 
 __all__ = ["Reproduction", "main", "read_reproductions"]
@@ -38,17 +39,13 @@ def make_client(config):
 
 
 class Reproduction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a check reported of a mutant, as text that a page prints.
-
-    ``catalogue`` is the version of the catalogue that the check was made with. ``steps`` and
-    ``exchanges`` are the lines of a report.
-    """
+    """What a check reported of a mutant; ``catalogue`` is the version that it was made with."""
 
     catalogue: str
     mutant: str
     reason: str
-    steps: tuple[str, ...]
-    exchanges: tuple[str, ...]
+    steps: tuple[Step, ...]
+    exchanges: tuple[ExchangeRecord, ...]
 
 
 def read_reproductions() -> dict[str, Reproduction]:
@@ -85,8 +82,8 @@ def reproduce(clause: Clause, mutant: str) -> Reproduction:
         catalogue=CATALOGUE_VERSION,
         mutant=mutant,
         reason=row.reason,
-        steps=tuple(step_lines(row.steps)),
-        exchanges=tuple(exchange_lines(row.exchanges, with_times=False)),
+        steps=row.steps,
+        exchanges=row.exchanges,
     )
 
 

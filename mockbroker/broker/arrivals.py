@@ -1,4 +1,4 @@
-"""One request on its way through the broker: as it came, what became of it, what is kept of it."""
+"""One request on its way through the broker: the arrival, the outcome, the exchange recorded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Arrival", "Outcome", "exchange_of", "faulty_reply"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A request that came, with what the broker was set to at that moment."""
+    """A request, and what the broker was set to when the request arrived."""
 
     endpoint: Endpoint
     request: Request
@@ -39,7 +39,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What an endpoint makes of a request before any fault changes how it is answered."""
+    """The answer of an endpoint, and what it found, before a fault changes the answer."""
 
     response: Response
     breaches: tuple[Breach, ...] = ()
@@ -49,7 +49,7 @@ class Outcome:
 
 
 def faulty_reply(reply: Reply, fault: Fault) -> Reply:
-    """The reply as the fault leaves it."""
+    """Return the reply as the fault changes it."""
     return replace(
         reply,
         response=apply_fault(reply.response, fault),
@@ -68,7 +68,7 @@ def exchange_of(
     answered_at: float,
     use: int | None,
 ) -> Exchange:
-    """What the journal remembers; ``answered_at`` is in Unix seconds by the broker's clock."""
+    """Return what the journal records; ``answered_at`` is in Unix seconds by the broker's clock."""
     return Exchange(
         number=number,
         endpoint=arrival.endpoint,

@@ -25,7 +25,7 @@ class SupportsClock(Protocol):
 class Clock:
     """`time.time` plus what it was advanced by; safe to use from several threads.
 
-    It asks `time.time` anew each time, so that it follows freezegun and time-machine.
+    It calls `time.time` each time, so that it follows freezegun and time-machine.
     """
 
     def __init__(self) -> None:

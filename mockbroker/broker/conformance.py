@@ -25,7 +25,7 @@ class Tally:
     tokens: int = 0
 
     def plus(self, exchange: Exchange) -> Tally:
-        """The tally with one exchange more."""
+        """Return the tally with one more exchange."""
         asked = exchange.endpoint is Endpoint.TOKEN
         return Tally(
             self.token_requests + asked,
@@ -51,10 +51,10 @@ class Tally:
 
 
 def is_binding(clause_id: str, fail_on: Level) -> bool:
-    """Whether the clause is at least as binding as ``fail_on``."""
+    """Return whether a clause is at least as binding as ``fail_on``."""
     return BINDING.index(clause_named(clause_id).level) <= BINDING.index(Level(fail_on))
 
 
 def breaches_at(trace: Trace, fail_on: Level) -> tuple[Breach, ...]:
-    """The breaches in a trace of clauses at least as binding as ``fail_on``."""
+    """Return the breaches in a trace of clauses at least as binding as ``fail_on``."""
     return tuple(b for b in judge_trace(trace) if is_binding(b.clause_id, fail_on))

@@ -1,4 +1,4 @@
-"""Faults: what a broker is told to do wrong at its next answers."""
+"""Faults that a test scripts for the next answers of a broker."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Fault:
 
     @classmethod
     def redirect(cls, location: str, status: int = 307) -> Fault:
-        """Redirect to a URL. Raises ValueError if the status is no redirect."""
+        """Redirect to a URL. Raises ValueError if the status is not that of a redirect."""
         if not 300 <= status <= 399:  # noqa: PLR2004 - the redirects of RFC 9110, 15.4
             raise ValueError(f"a redirect's status is from 300 to 399, not {status}")
         return cls.status(status, body=b"", headers={"Location": location})
@@ -95,7 +95,7 @@ class Fault:
 
     @classmethod
     def latency(cls, seconds: float) -> Fault:
-        """Let the broker's clock move between issue and answer; nobody waits."""
+        """Move the broker's clock between issue and answer, without waiting."""
         return cls(latency_seconds=_duration(seconds))
 
     @classmethod
@@ -225,14 +225,14 @@ def _duration(seconds: float) -> float:
 
 
 class FaultScript:
-    """The faults that an endpoint still has to play, in order; safe to use from many threads."""
+    """The faults of the next answers of one endpoint, in order; safe to use from many threads."""
 
     def __init__(self) -> None:
         self._waiting: deque[Fault] = deque()
         self._lock = threading.Lock()
 
     def extend(self, faults: Iterable[Fault]) -> None:
-        """Play these after those that wait already. Raises TypeError if one is no fault."""
+        """Play these after those that wait already. Raises TypeError if one is not a Fault."""
         more = tuple(faults)
         for fault in more:
             if not isinstance(fault, Fault):
@@ -241,7 +241,7 @@ class FaultScript:
             self._waiting.extend(more)
 
     def next(self) -> Fault | None:
-        """Take the fault for the next answer, or None if it is to be normal."""
+        """Take the fault of the next answer; return None if that answer is to be normal."""
         with self._lock:
             if not self._waiting:
                 return None
@@ -251,7 +251,7 @@ class FaultScript:
             return fault
 
     def clear(self) -> None:
-        """Forget every fault that waits."""
+        """Remove every fault that waits."""
         with self._lock:
             self._waiting.clear()
 

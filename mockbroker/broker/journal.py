@@ -1,4 +1,4 @@
-"""The journal: what a broker saw, bounded, and told to whoever subscribes."""
+"""The journal: a bounded number of exchanges, and the subscribers that are called with each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mockbroker.model.masking import Mask
 __all__ = ["SIZE_BYTES", "Journal", "Subscriber"]
 
 SIZE_BYTES = 64 * 1024 * 1024
-"""How much of memory a journal takes unless told otherwise."""
+"""How much memory the exchanges of a journal may take by default."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,14 +47,14 @@ class Journal(Sequence[Exchange]):
         self._lock = threading.Lock()
 
     def record(self, make: Callable[[int], Exchange]) -> Exchange:
-        """Append the exchange that ``make`` builds for its number, and tell the subscribers."""
+        """Append the exchange that ``make`` builds for its number, and call the subscribers."""
         with self._lock:
             self._count += 1
             exchange = make(self._count)
             self._append(exchange)
             subscribers = self._subscribers
         for subscriber in subscribers:
-            _tell(subscriber, exchange)
+            _call(subscriber, exchange)
         return exchange
 
     def _append(self, exchange: Exchange) -> None:
@@ -153,7 +153,7 @@ class Journal(Sequence[Exchange]):
         return f"<Journal of {len(self)} exchanges>"
 
 
-def _tell(subscriber: Subscriber, exchange: Exchange) -> None:
+def _call(subscriber: Subscriber, exchange: Exchange) -> None:
     try:
         subscriber(exchange)
     except Exception:  # noqa: BLE001 - whatever it is, the client must not feel it

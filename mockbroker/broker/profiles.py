@@ -68,7 +68,7 @@ def load_profiles(path: Path) -> dict[str, Profile]:
     """The profiles that a TOML file describes.
 
     They stand in tables ``[profiles.NAME]``, in a pyproject.toml in
-    ``[tool.mockbroker.profiles.NAME]``. Raises ConfigError if the file cannot be read, is no
+    ``[tool.mockbroker.profiles.NAME]``. Raises ConfigError if the file cannot be read, is not
     TOML, or describes a profile wrongly.
     """
     document = read_toml(path)
@@ -109,7 +109,7 @@ def _without_shipped(profiles: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """What a TOML file holds. Raises ConfigError if it cannot be read or is no TOML."""
+    """What a TOML file holds. Raises ConfigError if it cannot be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

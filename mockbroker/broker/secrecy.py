@@ -1,4 +1,4 @@
-"""What a broker keeps secret, and how texts lose it."""
+"""The secrets and tokens of a broker, and masking them in strings and breaches."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ def random_token() -> str:
 def random_jwt(issuer: str, client_id: str, issued_at: float, expires_in: float) -> str:
     """A JSON Web Token with the claims that say so (RFC 7519), under a signature of noise.
 
-    ``issued_at`` is in Unix seconds, ``expires_in`` in seconds. Nobody can verify it: the broker
-    looks its tokens up.
+    ``issued_at`` is in Unix seconds, ``expires_in`` in seconds. A client cannot verify it: the
+    broker looks its tokens up.
     """
     times = {"iat": int(issued_at), "exp": int(issued_at + expires_in)}
     claims = {"iss": issuer, "sub": client_id, "jti": secrets.token_hex(8), **times}
@@ -105,11 +105,11 @@ class TokenStore:
         return token.number <= self._revoked_count
 
     def find(self, value: str) -> AccessToken | None:
-        """The token of that value, whatever became of it, or None."""
+        """Return the token of that value, whatever its state, or None."""
         return self._tokens.get(value)
 
     def state(self, token: AccessToken, now: float) -> TokenState:
-        """What has become of a token at a time in Unix seconds."""
+        """Return the state of a token at a time in Unix seconds."""
         if self._tokens.get(token.value) is not token:
             return self.state_of_missing(token.value)
         if self._is_revoked(token):
@@ -117,11 +117,11 @@ class TokenStore:
         return TokenState.VALID if now < token.expires_at else TokenState.EXPIRED
 
     def state_of_missing(self, value: str) -> TokenState:
-        """Why there is no token of that value: it was forgotten, or never issued."""
+        """Return FORGOTTEN or, if the broker never issued the value, UNKNOWN."""
         return TokenState.FORGOTTEN if value in self._forgotten else TokenState.UNKNOWN
 
     def revoke_all(self) -> None:
-        """Make every token issued so far worthless."""
+        """Revoke every token issued so far."""
         with self._lock:
             self._revoked_count = self._issued_count
 

@@ -122,6 +122,6 @@ def listed(names: Iterable[str]) -> str:
 
 
 def shortened(text: str) -> str:
-    """Return a text in one line that is not too long, with nothing in it that a terminal obeys."""
+    """Return a text as one line of limited length, control characters escaped."""
     line = printable(text)
     return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}…"

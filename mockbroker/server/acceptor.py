@@ -70,7 +70,7 @@ class Acceptor:
             self._wake_up.send(b".")
 
     def close(self) -> None:
-        """Give back every descriptor but the listener's."""
+        """Close every descriptor but the listener's."""
         self._resources.close()
 
     def _accept(self) -> None:
@@ -78,7 +78,7 @@ class Acceptor:
             self._reserve.hold()
             self._take(self._listener.accept()[0])
         except (BlockingIOError, ConnectionError):
-            pass  # nobody there, or gone already
+            pass  # the client is gone already
         except OSError as error:
             self._survive(error)
         except MemoryError:
@@ -101,7 +101,7 @@ class Acceptor:
 
 
 class _Reserve:
-    """A descriptor that is given up for a connection when there is no other."""
+    """A descriptor that is closed to make room for a connection when there is no other."""
 
     def __init__(self) -> None:
         self._descriptor: int | None = None

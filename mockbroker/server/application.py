@@ -93,7 +93,7 @@ def _answer_for_broker(mounts: Mounts) -> flask.Response:
 
 
 def _rebuild(environ: Mapping[str, Any]) -> Request:
-    """The request as far as a plain WSGI server tells of it: repeated headers are merged."""
+    """Return the request as another WSGI server passes it on, which merges repeated headers."""
     query = environ.get("QUERY_STRING", "")
     target = environ.get("REQUEST_URI") or flask.request.path + (f"?{query}" if query else "")
     body = flask.request.get_data()

@@ -1,4 +1,4 @@
-"""Certificates for a broker that speaks TLS, made on the spot and trusted by nobody else."""
+"""Certificates for a broker that speaks TLS, made on the spot, which no other program trusts."""
 
 from __future__ import annotations
 

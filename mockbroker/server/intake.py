@@ -39,7 +39,7 @@ _ABSOLUTE_FORM = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _TLS_HELLO = b"\x16\x03"
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 # in words of our own, because those of the parser quote the request, secrets included
-_MALFORMED = "the request is no HTTP that can be read"
+_MALFORMED = "malformed HTTP request"
 _UNREADABLE = {
     431: f"the head of the request is longer than {HEADER_LIMIT_BYTES} bytes",
     501: "the request has a Transfer-Encoding other than chunked",

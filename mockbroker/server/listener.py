@@ -1,7 +1,7 @@
 """The server: it runs brokers on a port, in a thread or in the foreground.
 
-A thread for each connection, bounded: a half-open or dripping connection holds up nobody but
-itself, a fault can reach the socket, and no timer lives by a clock that a test may freeze.
+A thread for each connection, bounded: a half-open or dripping connection delays no other, a fault
+can reach the socket, and no timer uses a clock that a test may freeze.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ STOP_LIMIT_SECONDS = 5.0
 
 
 def _ignore(_: str) -> None:
-    """Nobody wants to know."""
+    """Ignore what cannot be read as a request."""
 
 
 class Server:
     """An HTTP server for one broker or many.
 
     It listens as soon as it is made; port 0 takes a free one. With a ``tls`` certificate it
-    speaks HTTPS only. ``on_refused`` is told in a sentence of whatever came that is no HTTP, or
-    too much of it, and so reached no broker. Raises OSError if the address cannot be had.
+    speaks HTTPS only. ``on_refused`` is called with one sentence about each request that
+    reached no broker because it was malformed or too large. Raises OSError if the address cannot
+    be had.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Server:
         return self._acceptor.shortages
 
     def mount(self, broker: Mountable, prefix: str = "") -> None:
-        """Serve a broker below a prefix, "" or like "/x7f3", and tell it its URLs.
+        """Serve a broker below a prefix, "" or like "/x7f3", and pass it its URLs.
 
         Raises ValueError if the prefix is malformed or taken.
         """
@@ -162,7 +163,7 @@ class Server:
         Connection(sock, self._app, self.origin, on_phase, self._on_refused).serve()
 
     def _shake_hands(self, sock: ssl.SSLSocket) -> None:
-        self._pool.note_phase(sock, Phase.IDLE)  # whoever says nothing asks for nothing
+        self._pool.note_phase(sock, Phase.IDLE)  # a silent peer waits for nothing
         sock.settimeout(HANDSHAKE_LIMIT_SECONDS)
         try:
             sock.do_handshake()

@@ -170,7 +170,7 @@ class Connection:
             self._sock.sendall(data[start : start + size])
 
     def _refuse(self, refused: Refused) -> None:
-        """Answer what is no HTTP, or too much of it, and hang up."""
+        """Answer a malformed or oversized request, and close the connection."""
         self._on_refused(f"{refused.status}: {refused}")
         description = error_description(str(refused))
         members = {"error": "invalid_request", "error_description": description}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 
 import freezegun
 import pytest
@@ -256,6 +257,46 @@ def test_reset_returns_to_the_beginning(broker):
     assert broker.registered == (broker.credentials,)
     assert broker.current_use is None
     assert post(broker, auth=("other", "x")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("credentials", Credentials("other", "x")),
+        ("expires_in", 5),
+        ("strict", False),
+        ("scope", "read"),
+        ("token_answer", TokenAnswer(omit=("scope",))),
+        ("token_values", lambda: "t"),
+        ("agreed_paths", ("/vehicle",)),
+        ("current_use", 7),
+    ],
+)
+def test_a_setting_holds_until_the_broker_is_reset(broker, setting, value):
+    before = getattr(broker, setting)
+    setattr(broker, setting, value)
+    assert getattr(broker, setting) == value
+    broker.reset()
+    assert getattr(broker, setting) == before
+
+
+def test_what_is_under_way_can_wait_again_once_the_broker_is_mounted_again():
+    broker = Broker()
+    with broker.running():
+        pass
+    broker.script(Fault.delay(0.2))
+    with broker.running():
+        began = time.monotonic()
+        assert post(broker).status_code == 401
+        assert time.monotonic() - began >= 0.2
+
+
+def test_a_valid_token_in_two_places_is_an_invalid_request(broker):
+    token = get_token(broker)
+    answer = call(broker, token, f"/vehicle/12?access_token={token}")
+    assert answer.status_code == 400
+    assert 'error="invalid_request"' in answer.headers["WWW-Authenticate"]
+    assert token not in answer.text
 
 
 def test_a_clock_that_was_given_is_left_alone():

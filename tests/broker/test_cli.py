@@ -101,8 +101,8 @@ def test_the_journal_file_has_a_line_for_all_that_came_and_no_secret(tmp_path):
     assert ["Authorization", "Basic <masked>"] in good["request"]["headers"]
     assert "basic.scheme" in [breach["clause"] for breach in bad["breaches"]]
     assert (call["endpoint"], call["token_state"]) == ("api", "valid")
-    assert "no HTTP that can be read" in refused["refused"]
-    assert "400: the request is no HTTP that can be read" in output
+    assert "malformed HTTP request" in refused["refused"]
+    assert "400: malformed HTTP request" in output
     assert "stopped after 3 requests" in output
     for secret in (token, "s3cr:et", "mistyped", "c2hvcDpzM2NyOmV0"):
         assert secret not in file.read_text() + output + errors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 
 from mockbroker import Fault
 from mockbroker.broker.faults import FaultScript
@@ -89,3 +90,25 @@ def test_a_content_type_that_cannot_be_sent_is_refused(media_type):
 def test_what_cannot_be_played_is_refused_at_once(make):
     with pytest.raises(TypeError, match=r"not|no JSON"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("fault", "content_type", "body"),
+    [
+        (Fault.status(502, body="Bad"), "text/plain; charset=utf-8", b"Bad"),
+        (Fault.status(502, body=b"<p>", headers={"Content-Type": "a/b"}), "a/b", b"<p>"),
+        (Fault.status(502, body=b""), None, b""),
+        (Fault.status(502, body={"error": "x"}), "application/json", b'{"error": "x"}'),
+        (Fault.status(502, body="Bad") & Fault.members(a=1), "text/plain; charset=utf-8", b"Bad"),
+        (Fault.status(502, body="[1]") & Fault.members(a=1), "text/plain; charset=utf-8", b"[1]"),
+        (Fault.status(502, body={"a": 1, "b": 2}) & Fault.members(omit=["a"], b=3), None, None),
+    ],
+)
+def test_a_scripted_body_is_sent_with_its_media_type(broker, fault, content_type, body):
+    broker.script(fault)
+    answer = requests.post(broker.token_url, timeout=5)
+    assert answer.status_code == 502
+    if body is None:
+        assert answer.json() == {"b": 3}
+    else:
+        assert (answer.headers.get("Content-Type"), answer.content) == (content_type, body)

@@ -97,3 +97,9 @@ def test_the_last_exchange_is_held_however_large_it_is():
     assert [e.number for e in journal] == [3]
     journal.clear()
     assert [journal.record(exchange).number, len(journal)] == [1, 1]
+
+
+def test_its_repr_says_how_much_it_holds():
+    journal = Journal()
+    journal.record(exchange)
+    assert repr(journal) == "<Journal of 1 exchanges>"

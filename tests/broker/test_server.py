@@ -16,6 +16,7 @@ import requests
 from mockbroker import Broker, Fault, Server, throw_away_certificate
 from mockbroker.broker.answers import Reply
 from mockbroker.model.messages import Request, Response
+from mockbroker.server.application import BODY_LIMIT_BYTES, Mounts, create_app
 from tests.broker.wires import GRANT, connect, read_all, read_answer, token_request
 
 
@@ -272,6 +273,17 @@ def test_a_server_carries_whatever_answers_requests():
     assert echo.places == [(server.origin, "/echo", None), None]
 
 
+def test_another_wsgi_server_can_run_the_application():
+    mounts, echo = Mounts(), Echo()
+    mounts["/echo"] = echo
+    assert len(mounts) == 1
+    client = create_app(mounts).test_client()
+    assert client.get("/echo/a?b=c").text == "GET /echo/a?b=c at http://localhost"
+    assert client.get("/other").status_code == 404
+    too_long = client.post("/echo", data=b"x" * (BODY_LIMIT_BYTES + 1))
+    assert (too_long.status_code, too_long.json["error"]) == (413, True)
+
+
 @pytest.mark.parametrize("prefix", ["x", "/x/", "/"])
 def test_a_malformed_prefix_is_refused(prefix):
     with Server() as server, pytest.raises(ValueError, match="prefix"):
@@ -306,10 +318,10 @@ def test_tls_with_half_open_handshakes_holds_up_nobody(tmp_path):
         (
             b"GET / HTTP/1.1\r\nHost: h\r\nhush \x01\r\n\r\n",
             b"400",
-            b"no HTTP that can be read",
+            b"malformed HTTP request",
         ),
-        (b"GET / HTTP/1.1\r\nHost: h\r\nX: \x00hush\r\n\r\n", b"400", b"no HTTP that can be read"),
-        (b"hush\r\n\r\n", b"400", b"no HTTP that can be read"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: \x00hush\r\n\r\n", b"400", b"malformed HTTP request"),
+        (b"hush\r\n\r\n", b"400", b"malformed HTTP request"),
         (b"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: hush\r\n\r\n", b"501", b"than chunked"),
         (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"hush" * 20000, b"431", b"longer than 65536"),
     ],

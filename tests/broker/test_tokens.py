@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from mockbroker import Broker, Credentials, Profile, TokenState
+from mockbroker.broker.tokens import TokenStore
 from tests.broker.wires import connect, read_answer
 
 SHOP = Credentials("shop", "s3cr:et")
@@ -177,3 +178,12 @@ def test_a_reset_forgets_that_tokens_were_forgotten():
 def test_a_limit_is_one_at_least(setting):
     with pytest.raises(ValueError, match="not 0"):
         Broker(**{setting: 0})
+
+
+def test_a_token_that_was_found_may_be_forgotten_since():
+    store = TokenStore(limit=1)
+    settings = {"issuer": "http://b", "credentials": SHOP, "scope": "", "expires_in": 9}
+    first = store.issue("a", issued_at=0, **settings)
+    assert store.state(first, now=1) is TokenState.VALID
+    store.issue("b", issued_at=0, **settings)
+    assert store.state(first, now=1) is TokenState.FORGOTTEN

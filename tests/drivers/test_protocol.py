@@ -115,9 +115,10 @@ def test_a_line_that_is_not_an_answer_is_an_error(line, message):
     assert len(str(caught.value)) < 400
 
 
+_TEXTS = st.sampled_from(["", "http", "t0ken", "\x1b\n", "\ud800"])
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner),
+    st.none() | st.booleans() | st.integers() | _TEXTS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_TEXTS, inner),
     max_leaves=4,
 )
 _KEYS = st.sampled_from(["ok", "err", "unsupported", "status", "access_token", "kind", "name"])

@@ -9,10 +9,13 @@ import pytest
 from evidence.released_bugs import FOLDER, PAGE
 from evidence.released_bugs.bug_steps import BUG_STEPS
 from evidence.released_bugs.cases import BUGGY, FIXED, NEWEST, CaseError, read_cases
+from evidence.released_bugs.checks import result_of
 from evidence.released_bugs.page import CheckedCase, page
 from evidence.released_bugs.results import Result
-from mockbroker.contract.catalogue import CATALOGUE
-from mockbroker.report.finding import Verdict
+from mockbroker.contract.catalogue import CATALOGUE, CATALOGUE_VERSION
+from mockbroker.report.document import ReportDocument, document_of
+from mockbroker.report.finding import Finding, Verdict
+from mockbroker.report.report import ClientDescription, build_report
 from mockbroker.report.steps import AnswerChanged, OtherClientAdded
 
 CASES = {case.name: case for case in read_cases(FOLDER)}
@@ -173,6 +176,36 @@ def test_a_page_names_the_clauses_that_a_release_was_never_tried_on(make_case):
     one = checked(case, Result(version="1.0", catalogue="0", verdicts=verdicts))
     added = ", ".join(f"`{clause.id}`" for clause in CATALOGUE[:2])
     assert f"- never tried: {added}\n" in page([one])
+
+
+def report_with(*findings: Finding) -> ReportDocument:
+    client = ClientDescription(target="client.py")
+    return document_of(build_report(findings, profile="autograb", client=client, measured={}))
+
+
+@pytest.mark.parametrize(
+    ("step", "shows_bug"),
+    [
+        (AnswerChanged(members={"expires_in": "3599"}), True),
+        (AnswerChanged(members={"expires_in": 3599.0}), False),
+    ],
+)
+def test_a_result_shows_the_bug_if_the_reproduction_has_its_step(make_case, step, shows_bug):
+    (case,) = make_case(BUG_WITH_STEP, BUGGY, FIXED)
+    breach = Finding("cache.reuse", Verdict.ADVICE, "two requests", (step,))
+    result = result_of(case.releases[0], case.bug, report_with(breach))
+    assert (result.version, result.catalogue) == ("1.0", CATALOGUE_VERSION)
+    assert list(result.verdicts) == [clause.id for clause in CATALOGUE]
+    assert result.verdicts["cache.reuse"] is Verdict.ADVICE
+    assert (result.reason, result.shows_bug) == ("two requests", shows_bug)
+
+
+def test_a_result_without_a_breach_of_the_clause_does_not_show_the_bug(make_case):
+    (case,) = make_case(BUG, BUGGY, FIXED)
+    result = result_of(
+        case.releases[0], case.bug, report_with(Finding("cache.reuse", Verdict.PASSED))
+    )
+    assert (result.reason, result.shows_bug) == ("", False)
 
 
 @pytest.mark.parametrize(

@@ -301,22 +301,7 @@ def with_a_file_of_its_own(config: Any) -> Any:
     return make(KeepsAFile, config)
 
 
-_SIGNING = frozenset(
-    f"signing.{name}"
-    for name in (
-        "bearer",
-        "header-only",
-        "no-credentials",
-        "preserves-request",
-        "revoked",
-        "no-retry-storm",
-        "forbidden",
-        "cross-origin",
-    )
-)
-
-
-@passes_all_but(*_SIGNING)
+@passes_all_but(*clauses.signing.CLAUSES)
 def a_mere_function(config: Any) -> Any:
     return make_client(config).get_token
 

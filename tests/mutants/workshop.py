@@ -18,26 +18,35 @@ from mockbroker.contract.clause import Clause
 class Mutant:
     """Half of a client with one defect, the clauses that it breaks, and how it is run.
 
-    The defect is in the way of those that are ``blocked``.
+    The defect is in the way of those that are ``blocked``. It takes the scenarios of the clauses in
+    ``shown_by`` to show it, if those of the broken ones do not.
     """
 
     cls: type
     broken: frozenset[Clause]
     blocked: frozenset[Clause] = frozenset()
+    shown_by: frozenset[Clause] = frozenset()
     settings: dict[str, Any] = field(default_factory=dict)
 
 
 MUTANTS: dict[str, Mutant] = {}
 
 
-def breaks(*clauses: Clause, blocks: Sequence[Clause] = (), **settings: Any) -> Any:
-    """Register a TokenManager or ApiClient, and the clauses that it breaks and blocks.
+def breaks(
+    *clauses: Clause,
+    blocks: Sequence[Clause] = (),
+    shown_by: Sequence[Clause] = (),
+    **settings: Any,
+) -> Any:
+    """Register a TokenManager or ApiClient, and the clauses that it breaks and blocks; see Mutant.
 
     The settings are those of RunSettings that show it best.
     """
 
     def register(cls: type) -> type:
-        MUTANTS[cls.__name__] = Mutant(cls, frozenset(clauses), frozenset(blocks), settings)
+        MUTANTS[cls.__name__] = Mutant(
+            cls, frozenset(clauses), frozenset(blocks), frozenset(shown_by), settings
+        )
         return cls
 
     return register

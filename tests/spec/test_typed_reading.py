@@ -174,7 +174,8 @@ def test_what_only_msgspec_refuses_is_an_error_in_its_words():
     assert "length >= 2" in error_of({"numbers": [1]}, Pair)
 
 
-_SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9))
+_TEXTS = st.text("redgn \x1b\n\u202e\ud800", max_size=9)
+_SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), _TEXTS)
 _KEYS = st.sampled_from([*House.__struct_fields__, "colour", "labels", "other"])
 _VALUES = st.one_of(_SCALARS, st.lists(_SCALARS, max_size=3), st.dictionaries(_KEYS, _SCALARS))
 

@@ -8,6 +8,7 @@ from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker_contract.harness.conventions import authentication_conventions
 from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import (
     ascii_credentials,
     line_wrapping_credentials,
@@ -27,7 +28,7 @@ def test_base64(scenario: Scenario) -> None:
     telling = [Credentials("id", "?>~" * 30), Credentials("client", "~~~"), Credentials("c", "~")]
     scenario.judge_token_requests(line_wrapping_credentials(), telling)
 
-    def play(length: int, operation: str) -> None:
+    def play(length: int, operation: str) -> Situation:
         with scenario.stage(credentials=Credentials("client", "short")) as stage:
             stage.use_well(operation)
         with scenario.stage(credentials=Credentials("client", "long" * (length // 4))) as stage:
@@ -38,6 +39,7 @@ def test_base64(scenario: Scenario) -> None:
                     f"{stage.masked(outcome.error)}",
                     "it to be sent, as a short one is",
                 )
+            return Situation.met_if(stage.trace.token_requests)
 
     scenario.for_each([200], play)
 

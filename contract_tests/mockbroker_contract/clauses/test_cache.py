@@ -23,6 +23,7 @@ from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.run import CENTURY_SECONDS
 from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import LONG_LIFETIMES, plain_credentials
 
 _CREDENTIALS = Credentials("cache-client", "cache-s3cret")
@@ -36,14 +37,14 @@ def test_reuse(scenario: Scenario) -> None:
     scenario.run.needs_working_client()
     shares = _shares_with_others(scenario)
 
-    def play(drawn: tuple[Credentials, int, int, str]) -> None:
+    def play(drawn: tuple[Credentials, int, int, str]) -> Situation:
         credentials, lifetime, uses, operation = drawn
         if lifetime > CENTURY_SECONDS and shares:
             raise NotTested(
                 "other clients would find that token", blocked_by=clauses.cache.ISOLATION
             )
         with scenario.stage(credentials=credentials, expires_in=lifetime) as stage:
-            _one_token(stage, uses, operation)
+            return _one_token(stage, uses, operation)
 
     first = [
         (_CREDENTIALS, lifetime, _ENOUGH_USES, operation)
@@ -76,21 +77,22 @@ def _shares_with_others(scenario: Scenario) -> bool:
     return False
 
 
-def _reuse_in_zone(scenario: Scenario, lifetime: int, operation: str) -> None:
+def _reuse_in_zone(scenario: Scenario, lifetime: int, operation: str) -> Situation:
     with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
         stage.record(TimeZoneSet(zone="Chicago"))
-        _one_token(stage, _ENOUGH_USES, operation)
+        return _one_token(stage, _ENOUGH_USES, operation)
 
 
-def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> None:
+def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> Situation:
     with scenario.stage(credentials=_CREDENTIALS, expires_in=int(lifetime)) as stage:
         stage.broker.token_answer = TokenAnswer(members={"expires_in": lifetime})
         stage.record(AnswerChanged(members={"expires_in": lifetime}))
-        if stage.use(operation).error is None:  # refusing strings is response.expires-in-forms
-            _one_token(stage, _ENOUGH_USES, operation)
+        if stage.use(operation).error is not None and stage.trace.token_requests:
+            return Situation.MET  # a client may refuse strings: response.expires-in-forms
+        return _one_token(stage, _ENOUGH_USES, operation)
 
 
-def _one_token(stage: Stage, uses: int, operation: str) -> None:
+def _one_token(stage: Stage, uses: int, operation: str) -> Situation:
     outcomes = [_used(stage, stage.use(operation)) for _ in range(uses)]
     tokens = {outcome.token for outcome in outcomes}
     if len(tokens) > 1:
@@ -100,6 +102,7 @@ def _one_token(stage: Stage, uses: int, operation: str) -> None:
             "one token for all of them: each was valid for long enough",
             stage.trace.token_requests,
         )
+    return Situation.met_if(stage.trace.token_requests)
 
 
 def _used(stage: Stage, outcome: Outcome) -> Outcome:
@@ -118,13 +121,13 @@ def _used(stage: Stage, outcome: Outcome) -> Outcome:
 def test_isolation(scenario: Scenario) -> None:
     """Clients side by side in one process never present one another's tokens."""
 
-    def play(drawn: tuple[str, Credentials, Credentials, str]) -> None:
+    def play(drawn: tuple[str, Credentials, Credentials, str]) -> Situation:
         difference, one, other, operation = drawn
         with (
             scenario.stage(credentials=one, scope=_scope(difference, "read")) as first,
             _neighbour(scenario, first, difference, other) as second,
         ):
-            _keeps_to_itself(first, second, operation, difference)
+            return _keeps_to_itself(first, second, operation, difference)
 
     pairs = (Credentials("client-a", "s3cret-of-a"), Credentials("client-b", "s3cret-of-b"))
     first = [(d, *pairs, op) for d in _DIFFERENCES for op in scenario.run.capabilities]
@@ -162,7 +165,7 @@ def _neighbour(scenario: Scenario, stage: Stage, difference: str, other: Credent
     return scenario.stage(credentials=other, broker=stage.broker)
 
 
-def _keeps_to_itself(first: Stage, second: Stage, operation: str, difference: str) -> None:
+def _keeps_to_itself(first: Stage, second: Stage, operation: str, difference: str) -> Situation:
     mine = first.use_well(operation)
     _switch_to(first.broker, second, difference)
     second.record(OtherClientAdded(difference=difference))
@@ -172,11 +175,12 @@ def _keeps_to_itself(first: Stage, second: Stage, operation: str, difference: st
     borrowed = {e.request.headers.get("Authorization") for e in its.api_calls} | {its.presented}
     if any(mine.token and mine.token.value in (text or "") for text in borrowed):
         if difference == "scope" and not _asks_for_scope(first):
-            return
+            return Situation.UNMET
         second.breach(
             f"the second client presented the token of the first, which has another {difference}",
             "a token of its own",
         )
+    return Situation.met_if(its.token)
 
 
 def _switch_to(broker: Broker, second: Stage, difference: str) -> None:
@@ -198,13 +202,13 @@ _SLOW_FIRST = (0.06, 0.01, 0.04, 0.02, 0.05, 0.015, 0.03, 0.025)
 _Judge = Callable[[Stage, list[Outcome]], None]
 
 
-def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> None:
+def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Situation:
     """Use a client many times at once, and judge what came of it before its stage ends.
 
     What came is kept: the broker takes its time, and another clause can judge it as well.
     """
     if not scenario.run.clients.can_be_used_at_once(operation):
-        return
+        return Situation.UNMET
     lifetime = 3599 if scenario.run.time.is_virtual else 1
     with (
         scenario.stage(
@@ -223,6 +227,7 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> No
         outcomes = stage.use_at_once(operation, _AT_ONCE)
         scenario.run.played[_burst, moment, operation] = stage, outcomes
         judge(stage, outcomes)
+        return Situation.met_if(outcomes[0].token_requests)
 
 
 _MOMENTS = ("cold", "at refresh")
@@ -292,13 +297,13 @@ def test_single_flight(scenario: Scenario) -> None:
                 outcomes[0].token_requests,
             )
 
-    def play(moment: str, operation: str) -> None:
+    def play(moment: str, operation: str) -> Situation:
         if not _keeps_tokens(scenario, operation):
             raise NotTested("the client keeps no token to share", blocked_by=clauses.cache.REUSE)
         if played := scenario.run.played.get((_burst, moment, operation)):
             judge(*played)
-        else:
-            _burst(scenario, moment, operation, judge)
+            return Situation.met_if(played[1][0].token_requests)
+        return _burst(scenario, moment, operation, judge)
 
     try:
         scenario.for_each(_MOMENTS, play)

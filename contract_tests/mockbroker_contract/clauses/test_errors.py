@@ -23,6 +23,7 @@ from mockbroker_contract.harness.endings import ClientHung
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.recorder import fault_step
 from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.timeline import token_request_gaps
 
 _CREDENTIALS = Credentials("errors-client", "errors-s3cret")
@@ -92,7 +93,7 @@ def test_invalid_client(scenario: Scenario) -> None:
 def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) -> None:
     """Refuse a token to a new client, and to one whose token has expired; both must raise."""
 
-    def play(case: tuple[Fault, bool], operation: str) -> None:
+    def play(case: tuple[Fault, bool], operation: str) -> Situation:
         fault, has_token = case
         with scenario.stage(
             credentials=_CREDENTIALS,
@@ -110,9 +111,11 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
             if outcome.is_late:
                 scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
             _must_raise(stage, outcome, f"the token endpoint answered with {fault.describe()}")
+            return Situation.MET
 
     cases = [(fault, False) for fault in faults]
     scenario.for_each([*cases, (at_expiry, True)] if scenario.run.time.is_virtual else cases, play)
+    scenario.needs_control()
 
 
 @pytest.mark.contract_clause(clauses.errors.BAD_REQUEST)
@@ -127,16 +130,18 @@ def test_bad_request(scenario: Scenario) -> None:
 def test_no_hammering(scenario: Scenario) -> None:
     """After a final refusal the same use of the client does not ask again."""
 
-    def play(fault: Fault, operation: str) -> None:
+    def play(fault: Fault, operation: str) -> Situation:
         with _failing(scenario, fault) as stage:
             with contextlib.suppress(ClientHung):
                 stage.make()
                 stage.use(operation)
             if not stage.trace.token_requests:
                 raise NotTested("the client never asked the broker for a token")
+            return Situation.MET
 
     faults = [_refusal(400, "invalid_scope"), _refusal(401, "invalid_client"), _html(403)]
     scenario.for_each(faults, play)
+    scenario.needs_control()
 
 
 @pytest.mark.contract_clause(clauses.errors.SERVER_ERROR)
@@ -144,7 +149,7 @@ def test_server_error(scenario: Scenario) -> None:
     """A broker that is down is asked a few times at most, and then the caller is told."""
     attempts: dict[int, int] = {}
 
-    def play(status: int, operation: str) -> None:
+    def play(status: int, operation: str) -> Situation:
         what = f"the token endpoint answered {status}"
         with _failing(scenario, Fault.status(status)) as stage:
             outcome = _outcome_or_breach(stage, operation)
@@ -153,9 +158,11 @@ def test_server_error(scenario: Scenario) -> None:
             attempts[status] = max(attempts.get(status, 0), made)
             if made > _MOST_ATTEMPTS:
                 _too_many(stage, made, outcome.token_requests)
+            return Situation.MET
 
     try:
         scenario.for_each([503, 500, 502, 504], play)
+        scenario.needs_control()
     finally:
         if attempts:
             scenario.run.learn(attempts_on_503=attempts.get(503, 0))
@@ -183,7 +190,7 @@ def _too_many(stage: Stage, made: int, exchanges: Sequence[Exchange]) -> None:
 def test_retry_after(scenario: Scenario) -> None:
     """Who retries within one call waits for as long as the broker asks."""
 
-    def play(case: tuple[int, int, bool], operation: str) -> None:
+    def play(case: tuple[int, int, bool], operation: str) -> Situation:
         status, seconds, as_date = case
         with scenario.stage(
             credentials=_CREDENTIALS, deadline=scenario.run.settings.patient_deadline
@@ -204,8 +211,10 @@ def test_retry_after(scenario: Scenario) -> None:
                     f"at least {seconds} s, as Retry-After says, or an error to the caller",
                     stage.trace.token_requests,
                 )
+            return Situation.MET
 
     scenario.for_each([(503, 4, False), (429, 4, False), (503, 5, True)], play)
+    scenario.needs_control()
 
 
 def _http_date(moment: float) -> str:
@@ -217,15 +226,17 @@ def test_transport(scenario: Scenario) -> None:
     """A broker that cannot be reached, or not be heard to the end, is told to the caller."""
     faults = {"was reset": Fault.reset(), "was cut short": Fault.cut_short()}
 
-    def play(what: Any, operation: str) -> None:
+    def play(what: Any, operation: str) -> Situation:
         with _failing(scenario, faults[what]) as stage:
             _must_raise(stage, stage.use(operation), f"the connection {what}")
+            return Situation.MET
 
     scenario.for_each(faults, play)
     scenario.for_each([_TOLD_TIMEOUT], lambda _, operation: _play_refused(scenario, operation))
+    scenario.needs_control()
 
 
-def _play_refused(scenario: Scenario, operation: str) -> None:
+def _play_refused(scenario: Scenario, operation: str) -> Situation:
     with (
         _closed_port() as origin,
         scenario.stage(
@@ -236,6 +247,7 @@ def _play_refused(scenario: Scenario, operation: str) -> None:
     ):
         stage.record(ConnectionsRefused())
         _must_not_go_on(stage, stage.use(operation), "the connection was refused")
+        return Situation.MET  # nothing arrives at a closed port: the control shows the rest
 
 
 @contextlib.contextmanager
@@ -251,9 +263,7 @@ def test_timeout(scenario: Scenario) -> None:
     """A broker that takes the request and never answers does not hold the caller for ever."""
     patience = scenario.run.settings.patience
 
-    def play(timeout: float, operation: str) -> None:
-        if operation != scenario.run.capabilities[0]:
-            return
+    def play(timeout: float, operation: str) -> Situation:
         with scenario.stage(
             credentials=_CREDENTIALS, deadline=patience, config={"timeout": timeout}
         ) as stage:
@@ -272,8 +282,11 @@ def test_timeout(scenario: Scenario) -> None:
             if not stage.trace.token_requests:
                 raise NotTested("the client never asked the broker for a token")
             scenario.run.learn(timeout_seconds=round(real_seconds() - began, 1))
+            return Situation.MET
 
-    scenario.for_each([_TOLD_TIMEOUT], play)
+    # One operation is enough: it is waited for in real time.
+    scenario.for_each([_TOLD_TIMEOUT], play, operations=scenario.run.capabilities[:1])
+    scenario.needs_control()
 
 
 _FAILURES: dict[str, Fault] = {
@@ -289,7 +302,7 @@ _FAILURES: dict[str, Fault] = {
 def test_not_cached(scenario: Scenario) -> None:
     """Once the broker is well again, so is the client, at its next use."""
 
-    def play(what: Any, operation: str) -> None:
+    def play(what: Any, operation: str) -> Situation:
         with _failing(scenario, _FAILURES[what]) as stage:
             if _outcome_unless_flood(stage, operation).error is None:
                 raise NotTested(f"the client did not tell of {what}")
@@ -302,6 +315,7 @@ def test_not_cached(scenario: Scenario) -> None:
                     "a token: the failure was over",
                     outcome.exchanges,
                 )
+            return Situation.MET
 
     scenario.for_each(_FAILURES, play)
 
@@ -326,7 +340,7 @@ def _what_came(stage: Stage, outcome: Outcome) -> str:
 def test_cause(scenario: Scenario) -> None:
     """What the client raises names the broker's error code."""
 
-    def play(refusal: tuple[int, str], operation: str) -> None:
+    def play(refusal: tuple[int, str], operation: str) -> Situation:
         status, code = refusal
         with _failing(scenario, _refusal(status, code)) as stage:
             stage.make()
@@ -339,5 +353,6 @@ def test_cause(scenario: Scenario) -> None:
                     f"an error that names {code}",
                     stage.trace.token_requests,
                 )
+            return Situation.met_if(stage.trace.token_requests)
 
     scenario.for_each([(401, "invalid_client"), (400, "unauthorized_client")], play)

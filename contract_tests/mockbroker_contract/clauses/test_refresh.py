@@ -25,6 +25,7 @@ from mockbroker_contract.harness.leeway import (
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.recorder import fault_step
 from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import lifetimes, time_steps
 
 _CREDENTIALS = Credentials("refresh-client", "refresh-s3cret")
@@ -64,24 +65,26 @@ def test_honours_expires_in(scenario: Scenario) -> None:
         scenario.for_each([_LIFETIME], lambda life, op: _play_zone(scenario, life, op))
 
 
-def _play_zone(scenario: Scenario, lifetime: int, operation: str) -> None:
+def _play_zone(scenario: Scenario, lifetime: int, operation: str) -> Situation:
     with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
         stage.record(TimeZoneSet(zone="Chicago", clock_goes_back=True))
         stage.use_well(operation)
         stage.advance(lifetime + 1)
-        stage.use(operation)
+        return Situation.met_if(stage.use(operation).is_good)
 
 
-def _play_lifetimes(scenario: Scenario, steps: list[tuple[int, int]], operation: str) -> None:
+def _play_lifetimes(scenario: Scenario, steps: list[tuple[int, int]], operation: str) -> Situation:
     with scenario.stage(credentials=_CREDENTIALS, expires_in=steps[0][0]) as stage:
         for lifetime, seconds in steps:
             stage.issue_with(lifetime)
             stage.use_well(operation)
             stage.advance(seconds)
-            stage.use(operation)
+            outcome = stage.use(operation)
         if len(steps) > 1 and stage.can_pass(7200):
             stage.advance(steps[-1][0])
-            stage.use(operation)
+            outcome = stage.use(operation)
+        # What only stops working when a token expires presents no expired one either.
+        return Situation.met_if(outcome.is_good)
 
 
 @pytest.mark.contract_clause(clauses.refresh.AHEAD)
@@ -95,11 +98,11 @@ def test_ahead(scenario: Scenario) -> None:
     # Where the client's clock goes on, a leeway of 1 s is shortened by the way of the answer.
     before = 1 if scenario.run.time.moves_during_use else 0.5
 
-    def play(lifetime: int, operation: str) -> None:
+    def play(lifetime: int, operation: str) -> Situation:
         if not scenario.run.time.is_virtual:
             if leeway is None:
                 raise NotTested(f"{_UNMOVED}, and without one no leeway shows")
-            return
+            return Situation.MET  # measuring the leeway has judged it
         scenario.blocked_if_late_anyway(operation, lifetime, after=1)
         with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
             first = stage.use_well(operation)
@@ -109,6 +112,7 @@ def test_ahead(scenario: Scenario) -> None:
                     f"{before:g} s before its expiry the token of {lifetime} s was used again",
                     "a new one at least 1 s before expiry",
                 )
+            return Situation.MET
 
     scenario.for_each([_LIFETIME], play)
 
@@ -117,13 +121,13 @@ def test_ahead(scenario: Scenario) -> None:
 def test_not_too_eager(scenario: Scenario) -> None:
     """In the first half of its life a token is not replaced."""
 
-    def play(drawn: tuple[Sequence[float], str], lifetime: int = _LIFETIME) -> None:
+    def play(drawn: tuple[Sequence[float], str], lifetime: int = _LIFETIME) -> Situation:
         ages, operation = drawn
         with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
             stage.use_well(operation)
             kept, passed = stage.use_well(operation), 0.0
             if stage.use_well(operation).token != kept.token:
-                return  # it keeps no token at all, which is cache.reuse
+                return Situation.MET  # it keeps no token at all: cache.reuse judges that
             for age in sorted(ages):
                 stage.advance(age - passed)
                 passed = age
@@ -133,6 +137,7 @@ def test_not_too_eager(scenario: Scenario) -> None:
                         "the token to be kept for at least half of its lifetime",
                         stage.trace.token_requests,
                     )
+            return Situation.MET
 
     if not scenario.run.time.is_virtual:
         scenario.for_each_in_time(
@@ -148,7 +153,7 @@ def test_not_too_eager(scenario: Scenario) -> None:
 def test_short_lived(scenario: Scenario) -> None:
     """Lifetimes at or below the leeway still work, with one token request for each call."""
 
-    def play(drawn: tuple[int, int, int, str]) -> None:
+    def play(drawn: tuple[int, int, int, str]) -> Situation:
         before, lifetime, uses, operation = drawn
         with scenario.stage(credentials=_CREDENTIALS, expires_in=before or lifetime) as stage:
             if before:
@@ -166,6 +171,7 @@ def test_short_lived(scenario: Scenario) -> None:
                     "at most one for each call, and one more at first use",
                     fetched,
                 )
+            return Situation.met_if(fetched)
 
     short = (0, 1, 5, 30, 60, 300, 600)
     after_long_ones = (0, 1, 30) if scenario.run.time.is_virtual else ()
@@ -197,7 +203,7 @@ def test_latency(scenario: Scenario) -> None:
         raise NotTested(_UNMOVED)
     slow = Fault.latency if time.moves_during_use else Fault.delay
 
-    def play(drawn: tuple[int, float, str]) -> None:
+    def play(drawn: tuple[int, float, str]) -> Situation:
         lifetime, delay, operation = drawn
         scenario.blocked_if_late_anyway(operation, lifetime)
         with scenario.stage(
@@ -215,6 +221,7 @@ def test_latency(scenario: Scenario) -> None:
                     "its lifetime counted from before the request was sent, or leeway enough",
                     outcome.api_calls,
                 )
+            return Situation.met_if(outcome.is_good)
 
     if not time.moves_during_use:
         # Real time has no exact seconds: a leeway of 1 s is shorter than this, one of 2 s is not.
@@ -229,7 +236,7 @@ def test_latency(scenario: Scenario) -> None:
 def test_same_grant(scenario: Scenario) -> None:
     """A new token is asked for by client credentials, even if a refresh token was offered."""
 
-    def play(refresh_token: str, operation: str) -> None:
+    def play(refresh_token: str, operation: str) -> Situation:
         lifetime = _LIFETIME if scenario.run.time.is_virtual else 1
         with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
             if refresh_token:
@@ -240,6 +247,7 @@ def test_same_grant(scenario: Scenario) -> None:
             stage.use(operation)
             if len(stage.trace.token_requests) < 2:  # noqa: PLR2004 - the first and the next
                 raise NotTested("the client never asked again", blocked_by=_HONOURS)
+            return Situation.MET
 
     scenario.for_each_in_time(["r3fresh", ""], play)
 
@@ -296,7 +304,7 @@ def _let_it_expire(stage: Stage, operation: str, lifetimes: float = 2) -> None:
 def test_outage_while_valid(scenario: Scenario) -> None:
     """While a token is still good, a broker that is down is no reason to fail the caller."""
 
-    def play(what: str, operation: str) -> None:
+    def play(what: str, operation: str) -> Situation:
         lifetime, pauses = _approach_to_expiry(scenario)
         with scenario.stage(
             credentials=_CREDENTIALS,
@@ -310,9 +318,11 @@ def test_outage_while_valid(scenario: Scenario) -> None:
                     "the client keeps no token to go on with", blocked_by=clauses.cache.REUSE
                 )
             _outage(stage, what)
+            judged = False
             for pause in pauses:
                 stage.advance(pause)
-                _must_go_on(stage, _use_in_outage(stage, operation), first)
+                judged |= _must_go_on(stage, _use_in_outage(stage, operation), first)
+            return Situation.met_if(judged)
 
     scenario.for_each_in_time(_OUTAGES, play)
 
@@ -328,9 +338,10 @@ def _approach_to_expiry(scenario: Scenario) -> tuple[float, list[float]]:
     return leeway + 3, [1.2]
 
 
-def _must_go_on(stage: Stage, outcome: Outcome, first: Outcome) -> None:
+def _must_go_on(stage: Stage, outcome: Outcome, first: Outcome) -> bool:
+    """Judge a use in an outage; whether the first token was still valid, so that it counts."""
     if first.token is None or stage.now() >= first.token.expires_at:
-        return  # the client tried for so long that the token has expired meanwhile
+        return False  # the client tried for so long that the token has expired meanwhile
     left = round(first.token.expires_at - stage.now(), 1)
     if outcome.error is not None:
         stage.breach(
@@ -340,6 +351,7 @@ def _must_go_on(stage: Stage, outcome: Outcome, first: Outcome) -> None:
         )
     if outcome.token is None:
         stage.breach(f"with {left:g} s left to its token the client {outcome.in_words}", "it")
+    return True
 
 
 @pytest.mark.contract_clause(clauses.refresh.OUTAGE_AFTER_EXPIRY)
@@ -355,7 +367,7 @@ def test_outage_after_expiry(scenario: Scenario) -> None:
     scenario.for_each_in_time(stories, lambda story, operation: story(operation))
 
 
-def _have_none(scenario: Scenario, what: str, lifetimes: float, operation: str) -> None:
+def _have_none(scenario: Scenario, what: str, lifetimes: float, operation: str) -> Situation:
     """An outage begins when a token is so many times its lifetime old."""
     with _stage_before_expiry(scenario) as stage:
         _let_it_expire(stage, operation, lifetimes)
@@ -376,15 +388,16 @@ def _have_none(scenario: Scenario, what: str, lifetimes: float, operation: str) 
                 "an error: there was no valid token",
                 outcome.exchanges,
             )
+        return Situation.MET
 
 
-def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> None:
+def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> Situation:
     """An outage begins while there is a token, and goes on when it has expired."""
     with _stage_before_expiry(scenario) as stage:
         stage.use_well(operation)
         stage.advance(_LIFETIME - _SECONDS_LEFT)
         _outage(stage, what)
-        _use_in_outage(stage, operation)
+        before = _use_in_outage(stage, operation)
         stage.advance(_SECONDS_LEFT + _SECONDS_LATE)
         outcome = _use_in_outage(stage, operation)
         if outcome.is_late:
@@ -394,13 +407,14 @@ def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> None:
                 "an error: there was no valid token",
                 outcome.exchanges,
             )
+        return Situation.met_if(before.token_requests or outcome.token_requests)
 
 
 @pytest.mark.contract_clause(clauses.refresh.RECOVERS)
 def test_recovers(scenario: Scenario) -> None:
     """At the first use after an outage everything is well again."""
 
-    def play(what: str, operation: str) -> None:
+    def play(what: str, operation: str) -> Situation:
         with _stage_before_expiry(scenario) as stage:
             _let_it_expire(stage, operation)
             _outage(stage, what)
@@ -421,5 +435,6 @@ def test_recovers(scenario: Scenario) -> None:
                     "a new token",
                     outcome.exchanges,
                 )
+            return Situation.MET
 
     scenario.for_each_in_time(_OUTAGES, play)

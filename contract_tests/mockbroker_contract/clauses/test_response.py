@@ -21,6 +21,7 @@ from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import b64tokens, json_values, mixed_case, text_of
 
 _CREDENTIALS = Credentials("response-client", "response-s3cret")
@@ -77,7 +78,7 @@ def test_documented(scenario: Scenario) -> None:
 def test_opaque_token(scenario: Scenario) -> None:
     """Any b64token arrives at the API byte for byte."""
 
-    def play(drawn: tuple[str, str]) -> None:
+    def play(drawn: tuple[str, str]) -> Situation:
         value, operation = drawn
         with scenario.stage(credentials=_CREDENTIALS) as stage:
             stage.broker.token_values = lambda: value
@@ -90,6 +91,7 @@ def test_opaque_token(scenario: Scenario) -> None:
             carried = outcome.presented.rpartition(" ")[2]
             if carried != value:
                 stage.breach("the token was changed on its way", "the token as provided")
+            return Situation.MET
 
     first = [(value, op) for value in _TELLING_TOKENS for op in scenario.run.capabilities]
     scenario.for_all(st.tuples(b64tokens(), scenario.operations()), play, first=first)
@@ -104,12 +106,13 @@ def test_unknown_members(scenario: Scenario) -> None:
     names = text_of("abcdefghijklmnopqrstuvwxyz_", max_size=8).map("x_".__add__)
     extras = st.dictionaries(names, json_values(), min_size=1, max_size=4)
 
-    def play(drawn: tuple[Mapping[str, object], str]) -> None:
+    def play(drawn: tuple[Mapping[str, object], str]) -> Situation:
         members, operation = drawn
         answer = TokenAnswer(members=members)
         with _stage(scenario, answer, AnswerChanged(members=dict(members))) as stage:
             outcome = stage.use(operation)
             _must_use_the_token(stage, outcome, "members it does not know")
+            return Situation.MET
 
     first = [(_KNOWN_EXTRAS, operation) for operation in scenario.run.capabilities]
     scenario.for_all(st.tuples(extras, scenario.operations()), play, first=first)
@@ -159,7 +162,7 @@ def test_json_forms(scenario: Scenario) -> None:
             twin.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
             return twin.use(operation).token is not None
 
-    def play(case: tuple[str, str], operation: str) -> None:
+    def play(case: tuple[str, str], operation: str) -> Situation:
         form, media_type = case
         what = f"{form}, as {media_type}"
         answer = TokenAnswer(render=_FORMS[form], content_type=media_type)
@@ -170,6 +173,7 @@ def test_json_forms(scenario: Scenario) -> None:
         with _stage(scenario, answer, AnswerChanged(form=form, media_type=media_type)) as stage:
             stage.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
             _must_use_the_token(stage, stage.use(operation), what)
+            return Situation.MET
 
     scenario.for_each(cases, play)
 
@@ -178,7 +182,7 @@ def test_json_forms(scenario: Scenario) -> None:
 def test_token_type_case(scenario: Scenario) -> None:
     """``token_type`` may be in any case; the scheme of a signed call is ``Bearer`` all the same."""
 
-    def play(drawn: tuple[str, str]) -> None:
+    def play(drawn: tuple[str, str]) -> Situation:
         token_type, operation = drawn
         answer = TokenAnswer(members={"token_type": token_type})
         with _stage(scenario, answer, AnswerChanged(members={"token_type": token_type})) as stage:
@@ -192,13 +196,14 @@ def test_token_type_case(scenario: Scenario) -> None:
                     "scheme 'Bearer' whatever the case of token_type",
                     outcome.api_calls,
                 )
+            return Situation.MET
 
     first = [(t, op) for t in ("BEARER", "Bearer", "bearer") for op in scenario.run.capabilities]
     drawn = st.tuples(mixed_case("bearer"), scenario.operations())
     scenario.for_all(drawn, play, first=first)
 
 
-def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: str) -> None:
+def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: str) -> Situation:
     changed = AnswerChanged(members=dict(answer.members), omitted=answer.omit)
     if not answer.members and not answer.omit:
         changed = AnswerChanged(body=what)
@@ -213,24 +218,26 @@ def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: s
         if outcome.error is None:
             returned = "a token" if operation == GET_TOKEN and outcome.presented else "no token"
             stage.breach(f"the answer {what}, and the client returned {returned}", "an error")
+        return Situation.MET
 
 
 @pytest.mark.contract_clause(clauses.response.TOKEN_TYPE_UNKNOWN)
 def test_token_type_unknown(scenario: Scenario) -> None:
     """A token of a type that the client cannot use is not used."""
 
-    def play(token_type: object, operation: str) -> None:
+    def play(token_type: object, operation: str) -> Situation:
         answer = TokenAnswer(members={"token_type": token_type})
-        _must_raise(scenario, answer, operation, f"says token_type={json.dumps(token_type)}")
+        return _must_raise(scenario, answer, operation, f"says token_type={json.dumps(token_type)}")
 
     scenario.for_each(["mac", "DPoP", "N_A", "bearertoken"], play)
+    scenario.needs_control()
 
 
 @pytest.mark.contract_clause(clauses.response.EXPIRES_IN_MISSING)
 def test_expires_in_missing(scenario: Scenario) -> None:
     """An answer without ``expires_in`` is a legal one."""
 
-    def play(comes_later: bool, operation: str) -> None:  # noqa: FBT001 - one of the cases
+    def play(comes_later: bool, operation: str) -> Situation:  # noqa: FBT001 - one of the cases
         with scenario.stage(
             credentials=_CREDENTIALS, elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN]
         ) as stage:
@@ -241,6 +248,7 @@ def test_expires_in_missing(scenario: Scenario) -> None:
             stage.record(AnswerChanged(omitted=("expires_in",)))
             for _ in range(2):
                 _must_use_the_token(stage, stage.use(operation), "no expires_in")
+            return Situation.MET
 
     scenario.for_each([False, True] if scenario.run.time.is_virtual else [False], play)
 
@@ -249,7 +257,7 @@ def test_expires_in_missing(scenario: Scenario) -> None:
 def test_expires_in_forms(scenario: Scenario) -> None:
     """``"3599"`` and ``3599.0`` are understood, or refused in words that say so."""
 
-    def play(case: tuple[object, int], operation: str) -> None:
+    def play(case: tuple[object, int], operation: str) -> Situation:
         expires_in, lifetime = case
         answer = TokenAnswer(members={"expires_in": expires_in})
         with scenario.stage(
@@ -261,6 +269,7 @@ def test_expires_in_forms(scenario: Scenario) -> None:
             form = f"expires_in={json.dumps(expires_in)}"
             stage.record(AnswerChanged(members={"expires_in": expires_in}))
             _understands_or_says(stage, operation, lifetime, form)
+            return Situation.met_if(stage.trace.token_requests)
 
     scenario.for_each([("3599", 3599), (3599.0, 3599), ("60", 60)], play)
 
@@ -319,7 +328,8 @@ _INVALID: dict[str, TokenAnswer] = {
 def test_invalid(scenario: Scenario) -> None:
     """A 200 without a usable token is an error, and nothing is signed with it."""
 
-    def play(what: Any, operation: str) -> None:
-        _must_raise(scenario, _INVALID[what], operation, what)
+    def play(what: Any, operation: str) -> Situation:
+        return _must_raise(scenario, _INVALID[what], operation, what)
 
     scenario.for_each(_INVALID, play)
+    scenario.needs_control()

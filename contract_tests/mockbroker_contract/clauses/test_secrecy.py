@@ -22,6 +22,7 @@ from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached
 from mockbroker_contract.harness.recorder import fault_step, reached_step
 from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.situation import Situation
 
 _CREDENTIALS = Credentials("secrecy-client", "s3cret/7Qx+Lw2=pTz9~Vb4")
 _FOR_EVER = 1000
@@ -65,9 +66,9 @@ def _judge_exposure(scenario: Scenario) -> None:
     """Look for both where the client shows anything; what is not the scenario's own is noted."""
     hung: list[str] = []
 
-    def play(mishap: str, operation: str) -> None:
+    def play(mishap: str, operation: str) -> Situation:
         if mishap == "nothing" and operation != scenario.run.capabilities[0]:
-            return  # it is waited for in real time
+            return Situation.UNMET  # it is waited for in real time, once
         if mishap and hung:
             raise NotTested(f"the client hangs once the broker answers with {hung[0]}")
         with scenario.stage(
@@ -84,6 +85,7 @@ def _judge_exposure(scenario: Scenario) -> None:
                 hung.append(mishap)
             for clause in sorted(_SECRETS, key=lambda each: each is scenario.clause):
                 _must_not_show(scenario, stage, exposure, clause)
+            return Situation.MET
 
     scenario.for_each(["", *_MISHAPS] if scenario.run.time.is_virtual else [""], play)
 
@@ -117,7 +119,7 @@ def _comes_back_when_it_goes_wrong(stage: Stage, mishap: str, operation: str) ->
 def test_redirect(scenario: Scenario) -> None:
     """A redirect of the token endpoint to another origin does not get the credentials."""
 
-    def play(status: int, operation: str) -> None:
+    def play(status: int, operation: str) -> Situation:
         with (
             scenario.run.stranger(_CREDENTIALS) as stranger,
             scenario.stage(credentials=_CREDENTIALS, elsewhere=[clauses.cache.ISOLATION]) as stage,
@@ -136,8 +138,10 @@ def test_redirect(scenario: Scenario) -> None:
                     "an error, or the redirect followed without them",
                     stage.trace.token_requests,
                 )
+            return Situation.MET
 
     scenario.for_each([301, 302, 303, 307, 308], play)
+    scenario.needs_control()
 
 
 def _carries_secret(request: Request) -> bool:
@@ -150,7 +154,7 @@ def _carries_secret(request: Request) -> bool:
 def test_files(scenario: Scenario) -> None:
     """What a client keeps in files, under umask 022, is for its own user only."""
 
-    def play(uses: int, operation: str) -> None:
+    def play(uses: int, operation: str) -> Situation:
         with scenario.stage(credentials=_CREDENTIALS) as stage:
             for _ in range(uses):
                 stage.use_well(operation)
@@ -165,6 +169,7 @@ def test_files(scenario: Scenario) -> None:
                         f"{mode:04o}",
                         "mode 0600, or no such file",
                     )
+            return Situation.MET
 
     scenario.for_each([2], play)
 

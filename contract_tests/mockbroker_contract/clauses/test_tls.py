@@ -12,6 +12,7 @@ from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.situation import Situation
 
 _CREDENTIALS = Credentials("tls-client", "tls-s3cret")
 _LOOPBACK = "127.0.0.1"
@@ -23,7 +24,7 @@ _UNKNOWN = "no authority that the client knows has signed"
 def test_verify(scenario: Scenario) -> None:
     """A broker whose certificate nobody vouches for gets no credentials."""
 
-    def play(reason: str, operation: str) -> None:
+    def play(reason: str, operation: str) -> Situation:
         with (
             scenario.run.tls_broker(_CREDENTIALS, _LOOPBACK) as broker,
             _stage(scenario, broker, trusted=True) as twin,
@@ -37,6 +38,7 @@ def test_verify(scenario: Scenario) -> None:
         ):
             stage.record(CertificateShown(host=name, is_trusted=not unknown))
             _must_refuse(stage, stage.use(operation), reason)
+        return Situation.MET
 
     scenario.for_each([_UNKNOWN, f"is for {_SOMEBODY_ELSE}"], play)
 

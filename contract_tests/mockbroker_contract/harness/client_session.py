@@ -214,16 +214,26 @@ class Stage:
         Raises NotTested if it does not obtain a valid token all the same.
         """
         outcome = self.use(operation)
+        self._needs_token(outcome)
+        return outcome
+
+    def _needs_token(self, outcome: Outcome) -> None:
         if outcome.error is not None:
             raise NotTested(f"the client raised {self.masked(outcome.error)}")
         if outcome.token is None:
             raise NotTested(f"the client {outcome.in_words}")
-        return outcome
 
     def use_replaces(self, token: AccessToken | None, operation: str = "") -> bool:
-        """Use the client; whether it has another token now, or fetches one in the background."""
+        """Use the client; whether it has another token now, or fetches one in the background.
+
+        Raises NotTested if it neither has a token nor asks for one.
+        """
         with self._asked() as asked:
-            if self.use(operation).token != token or asked.is_set():
+            outcome = self.use(operation)
+            if asked.is_set():
+                return True
+            self._needs_token(outcome)
+            if outcome.token != token:
                 return True
             return self._goes_on and asked.wait(_BACKGROUND_SECONDS)
 

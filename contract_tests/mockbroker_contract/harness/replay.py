@@ -22,15 +22,16 @@ __all__ = [
 ]
 
 Drawn = TypeVar("Drawn")
+Played = TypeVar("Played")
 _ENOUGH_SAMPLES = 20
 
 
-def remembering(play: Callable[[Drawn], None]) -> Callable[[Drawn], None]:
+def remembering(play: Callable[[Drawn], Played]) -> Callable[[Drawn], Played]:
     """The same play, whose ends carry the example that led to them."""
 
-    def play_and_remember(drawn: Drawn) -> None:
+    def play_and_remember(drawn: Drawn) -> Played:
         try:
-            play(drawn)
+            return play(drawn)
         except ScenarioEnded as ended:
             ended.drawn = drawn
             raise

@@ -38,6 +38,7 @@ from mockbroker_contract.harness.endings import ContractBreached
 from mockbroker_contract.harness.hangs import Hangs
 from mockbroker_contract.harness.replay import Replays, fitting, remembering, samples_of
 from mockbroker_contract.harness.shrinking import ShrinkLimit
+from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.timing.story_time import RealTime, StoryTime, VirtualTime
 
 __all__ = [
@@ -319,26 +320,26 @@ class ContractRun:
 
     # -- playing -------------------------------------------------------------------------------
 
-    def play_each(self, cases: Iterable[Drawn], play: Callable[[Drawn], None]) -> None:
-        """Play a scenario for each of a few cases; NotTested if every one was blocked."""
+    def play_each(self, cases: Iterable[Drawn], play: Callable[[Drawn], Situation]) -> None:
+        """Play a scenario for each of a few cases; NotTested if none met its situation."""
         attempts = _Attempts(self, play)
         for case in cases:
             attempts(case)
-        attempts.need_one_that_reached()
+        attempts.need_one_that_met()
 
-    def play_side_by_side(self, cases: Sequence[Drawn], play: Callable[[Drawn], None]) -> None:
+    def play_side_by_side(self, cases: Sequence[Drawn], play: Callable[[Drawn], Situation]) -> None:
         """The same at once, in threads: for plays that only wait. Raises for the first case."""
         attempts = _Attempts(self, play)
         with ThreadPoolExecutor(len(cases)) as pool:
             played = [pool.submit(attempts, case) for case in cases]
         for each in played:
             each.result()
-        attempts.need_one_that_reached()
+        attempts.need_one_that_met()
 
     def for_all(
         self,
         strategy: st.SearchStrategy[Drawn],
-        play: Callable[[Drawn], None],
+        play: Callable[[Drawn], Situation],
         *,
         first: Sequence[Drawn] = (),
         clause_id: str = "",
@@ -346,8 +347,8 @@ class ContractRun:
         """Play a scenario for the ``first`` examples and for those that Hypothesis draws.
 
         Before them all comes the example that is kept of a known failure of ``clause_id``.
-        Raises what the play raised for its simplest failing example; NotTested if every example
-        was blocked.
+        Raises what the play raised for its simplest failing example; NotTested if no example met
+        the situation that the clause is about.
         """
         attempts = _Attempts(self, remembering(play))
 
@@ -364,7 +365,7 @@ class ContractRun:
             test = hypothesis.seed(self.settings.seed)(test)
         with limit.in_force():
             self.exploration()(test)()
-        attempts.need_one_that_reached()
+        attempts.need_one_that_met()
 
     def exploration(self) -> hypothesis.settings:
         """How Hypothesis explores: as many examples as the user asks for."""
@@ -420,44 +421,44 @@ class ContractRun:
 
 
 class _Attempts(Generic[Drawn]):
-    """Plays a scenario again and again, and remembers whether it ever reached its clause."""
+    """Plays a scenario again and again, and remembers whether it ever met its situation."""
 
-    def __init__(self, run: ContractRun, play: Callable[[Drawn], None]) -> None:
+    def __init__(self, run: ContractRun, play: Callable[[Drawn], Situation]) -> None:
         self._run = run
         self._play = play
         self._obstacle: NotTested | None = None
-        self._reached = False
+        self._is_met = False
 
     def __call__(self, drawn: Drawn) -> None:
         self._run.budget.require()
         try:
-            self._play_with_resources(drawn)
+            situation = self._play_with_resources(drawn)
         except NotTested as obstacle:
             if obstacle.is_costly:
                 raise
             self._obstacle = self._obstacle or obstacle
         else:
-            self._reached = True
+            self._is_met |= situation is Situation.MET
 
-    def _play_with_resources(self, drawn: Drawn) -> None:
+    def _play_with_resources(self, drawn: Drawn) -> Situation:
         """Play; how it ended counts only if this process had all that it needed."""
         try:
-            self._play_fairly(drawn)
+            return self._play_fairly(drawn)
         except ScenarioEnded:
             self._run.needs_resources()
             raise
 
-    def _play_fairly(self, drawn: Drawn) -> None:
+    def _play_fairly(self, drawn: Drawn) -> Situation:
         """Play once more what a busy machine may have spoilt; what then recurs is the client's."""
         self._run.held_up = False
         try:
-            self._play(drawn)
+            return self._play(drawn)
         except ContractBreached as breached:
             if not self._run.held_up:
                 raise
             self._run.broken_clauses.discard(breached.clause_id)
-            self._play(drawn)
+            return self._play(drawn)
 
-    def need_one_that_reached(self) -> None:
-        if not self._reached:
-            raise self._obstacle or NotTested("no example reached the clause")
+    def need_one_that_met(self) -> None:
+        if not self._is_met:
+            raise self._obstacle or NotTested("no test case met the situation of the clause")

@@ -20,6 +20,7 @@ from mockbroker.model.token_request import TokenRequest
 from mockbroker_contract.drivers.failures import NotApplicable, NotTested
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.run import OWN_SCENARIO_ONLY, ContractRun
+from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import lifetimes, plain_credentials
 
 __all__ = ["Scenario", "scenario_of"]
@@ -48,7 +49,7 @@ class Scenario:
     def for_all(
         self,
         strategy: st.SearchStrategy[Drawn],
-        play: Callable[[Drawn], None],
+        play: Callable[[Drawn], Situation],
         *,
         first: Sequence[Drawn] = (),
     ) -> None:
@@ -56,15 +57,35 @@ class Scenario:
         self.run.needs_working_client()
         self.run.for_all(strategy, play, first=first, clause_id=self.clause.id)
 
-    def for_each(self, cases: Iterable[Drawn], play: Callable[[Drawn, str], None]) -> None:
-        """Play each of a few cases through each operation that the client offers.
+    def for_each(
+        self,
+        cases: Iterable[Drawn],
+        play: Callable[[Drawn, str], Situation],
+        *,
+        operations: Sequence[str] = (),
+    ) -> None:
+        """Play each of a few cases through each of the operations, by default all that it offers.
 
-        Raises NotTested if every one of them was blocked.
+        Raises NotTested if no case met the situation of the clause.
         """
         self.run.needs_working_client()
-        self.run.play_each(itertools.product(cases, self.run.capabilities), lambda c: play(*c))
+        chosen = operations or self.run.capabilities
+        self.run.play_each(itertools.product(cases, chosen), lambda c: play(*c))
 
-    def for_each_in_time(self, cases: Iterable[Drawn], play: Callable[[Drawn, str], None]) -> None:
+    def needs_control(self) -> None:
+        """Raise NotTested unless the client succeeds where nothing stands in its way.
+
+        A clause that asks for an error means nothing for a client that always fails. Two new
+        clients in a row must each get a token, so that one that fails at every second use of the
+        process is found out as well.
+        """
+        for operation in self.run.capabilities * 2:
+            with self.stage(credentials=Credentials("control-client", "c0ntrol-s3cret")) as stage:
+                stage.use_well(operation)
+
+    def for_each_in_time(
+        self, cases: Iterable[Drawn], play: Callable[[Drawn, str], Situation]
+    ) -> None:
         """The same for plays that let time pass: those that have to wait for it do so together."""
         if self.run.time.is_virtual:
             self.for_each(cases, play)
@@ -125,7 +146,7 @@ class Scenario:
         )
         chosen = [(pair, 3599, op) for pair in first for op in self.run.capabilities]
 
-        def play(example: tuple[Credentials, int, str]) -> None:
+        def play(example: tuple[Credentials, int, str]) -> Situation:
             pair, lifetime, operation = example
             with self.stage(credentials=pair, expires_in=lifetime) as stage:
                 outcome = stage.use(operation)
@@ -133,12 +154,13 @@ class Scenario:
                 if outcome.error is not None and is_told and not outcome.is_issued:
                     stage.breach(f"the client raised {stage.masked(outcome.error)}", must_answer)
                 if stage.has_broken_request:
-                    return
+                    return Situation.MET
                 stage.advance(lifetime + 1 if self.run.time.is_virtual else 0)
                 stage.use(operation)
                 if not stage.trace.token_requests:
                     raise NotTested("the client never asked for a token")
                 self._note_authentication(stage.trace)
+                return Situation.MET
 
         self.run.for_all(drawn, play, first=chosen, clause_id=self.clause.id)
         self.run.needs_working_client()

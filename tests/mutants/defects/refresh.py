@@ -63,7 +63,7 @@ class KnowsOnlyOneLifetime(TokenManager):
         return 3300.0
 
 
-@breaks(clauses.refresh.HONOURS_EXPIRES_IN)
+@breaks(clauses.refresh.HONOURS_EXPIRES_IN, shown_by=[clauses.refresh.SHORT_LIVED])
 class TakesZeroForNoExpiry(TokenManager):
     def time_until_refresh(self, lifetime: float) -> float:
         return super().time_until_refresh(lifetime) if lifetime else 1e9

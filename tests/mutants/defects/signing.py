@@ -70,7 +70,7 @@ class UnquotesThePath(Signer):
         request.url = str(request.url).replace("%2F", "/")
 
 
-@breaks(clauses.refresh.HONOURS_EXPIRES_IN)
+@breaks(clauses.refresh.HONOURS_EXPIRES_IN, shown_by=[clauses.signing.REVOKED])
 class KeepsTheExpiryOfARefusedToken(ApiClient):
     def is_token_refused(self, response: requests.Response) -> bool:
         before = self.tokens._token

@@ -1,0 +1,144 @@
+"""A client passes no clause whose situation it never met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from examples.model_client import ApiClient, make_client
+from mockbroker import ClientConfig
+from mockbroker.contract import clauses
+from mockbroker.contract.clause import Clause
+from mockbroker.report.finding import Verdict
+from tests.mutants.kit import scenarios, verdicts_on
+
+pytestmark = pytest.mark.slow
+
+SECOND_CALL = frozenset(
+    {
+        clauses.signing.PRESERVES_REQUEST,
+        clauses.signing.REVOKED,
+        clauses.signing.NO_RETRY_STORM,
+        clauses.signing.FORBIDDEN,
+        clauses.signing.CROSS_ORIGIN,
+    }
+)
+SECOND_USE = SECOND_CALL | {
+    *clauses.refresh.CLAUSES,
+    clauses.cache.REUSE,
+    clauses.cache.THREAD_SAFE,
+    clauses.signing.BEARER,
+    clauses.signing.HEADER_ONLY,
+    clauses.signing.NO_CREDENTIALS,
+    clauses.errors.NOT_CACHED,
+    clauses.lifecycle.LIFECYCLE,
+}
+ALL = frozenset(clause for clause, _ in scenarios())
+
+
+class Spoiler:
+    """The model client until ``spoils`` says otherwise of the use with that number, from 1."""
+
+    uses = 0
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._client: ApiClient = make_client(config)
+        self._remembered: Any = None
+
+    def count(self) -> int:
+        self.uses += 1
+        return self.uses
+
+    def spoils(self, number: int) -> bool:
+        raise NotImplementedError
+
+    def get_token(self) -> str:
+        if self.spoils(self.count()):
+            raise RuntimeError("spoilt")
+        return self._client.get_token()
+
+    def request(self, method: str, url: str, **kwargs: Any) -> Any:
+        if self.spoils(self.count()):
+            return self.spoilt_answer()
+        self._remembered = self._client.request(method, url, **kwargs)
+        return self._remembered
+
+    def spoilt_answer(self) -> Any:
+        raise RuntimeError("spoilt")
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class OfAProcess(Spoiler):
+    """Counts the uses of all clients of the process."""
+
+    def count(self) -> int:
+        OfAProcess.uses += 1
+        return OfAProcess.uses
+
+
+class WorksOnce(Spoiler):
+    def spoils(self, number: int) -> bool:
+        return number > 1
+
+
+class WorksForFourUsesOfTheProcess(OfAProcess):
+    def spoils(self, number: int) -> bool:
+        return number > 4
+
+
+class FailsAtEverySecondUse(Spoiler):
+    def spoils(self, number: int) -> bool:
+        return number % 2 == 0
+
+
+class FailsAtEverySecondUseOfTheProcess(OfAProcess):
+    def spoils(self, number: int) -> bool:
+        return number % 2 == 0
+
+
+class RaisesAtItsSecondCall(WorksOnce):
+    def get_token(self) -> str:
+        return self._client.get_token()
+
+
+class AnswersFromMemory(RaisesAtItsSecondCall):
+    def spoilt_answer(self) -> Any:
+        return self._remembered
+
+
+class AnswersFromMemoryOnly(AnswersFromMemory):
+    """Its get_token works, and its request never sends."""
+
+    def spoils(self, number: int) -> bool:
+        return True
+
+
+SPOILERS: dict[Callable[[ClientConfig], Any], frozenset[Clause]] = {
+    WorksOnce: SECOND_USE,
+    WorksForFourUsesOfTheProcess: ALL,
+    # Its third use meets an outage, and what comes after one.
+    FailsAtEverySecondUse: SECOND_USE
+    - {clauses.errors.NOT_CACHED, clauses.refresh.OUTAGE_AFTER_EXPIRY},
+    FailsAtEverySecondUseOfTheProcess: ALL,
+    RaisesAtItsSecondCall: SECOND_CALL,
+    AnswersFromMemory: SECOND_CALL,
+    AnswersFromMemoryOnly: ALL,
+}
+"""Clients, and the clauses that none of them may pass."""
+
+
+@pytest.mark.parametrize("spoiler", SPOILERS, ids=lambda cls: cls.__name__)
+def test_a_client_passes_nothing_whose_situation_it_never_met(spoiler):
+    found = verdicts_on(spoiler)
+    passed = {clause for clause in SPOILERS[spoiler] if clause not in found}
+    assert passed == set()
+    assert {verdict for verdict, _ in found.values()} <= {
+        Verdict.NOT_TESTED,
+        Verdict.NOT_APPLICABLE,
+        Verdict.FAILED,
+        Verdict.ADVICE,
+    }

@@ -1,0 +1,162 @@
+"""Every kind of step has words, and is the same value after a journey as JSON."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import msgspec
+import pytest
+
+from mockbroker.report import steps as s
+from mockbroker.report.wording import outcome_text, reason_text, step_text
+
+OUTCOMES = {
+    s.GotToken(token=2, state="valid", is_fetched=True): "token #2 (fetched), valid",
+    s.GotNoToken(instead=s.NothingUsable.NO_CALL): "made no call to the API",
+    s.Raised(error="Error: x"): "raised Error: x",
+    s.NeverReturned(seconds=2.5, requests=3): (
+        "did not return within 2.5 s of real time (requests seen meanwhile: 3)"
+    ),
+    s.SentTooManyRequests(requests=50): "sent 50 requests in one use; mockbroker stopped it",
+    s.ProgramEnded(error="SystemExit: 3"): "ended the program: SystemExit: 3",
+    s.DriverEnded(reason="exit status 7"): "did not return: exit status 7",
+}
+STEPS = [
+    (s.SeedChosen(seed=5), "the run explores with seed 5; the same seed draws the same test cases"),
+    (s.BrokerStarted(expires_in=60), "the broker issues tokens with expires_in=60"),
+    (s.LifetimeChanged(expires_in=5), "the broker now issues tokens with expires_in=5"),
+    (s.TimePassed(seconds=0.5), "+0.5 s"),
+    (s.TimeZoneSet(zone="Chicago"), "local time is that of Chicago"),
+    (
+        s.TimeZoneSet(zone="Chicago", clock_goes_back=True),
+        "local time is that of Chicago; the clocks go back an hour during the life of the token",
+    ),
+    (s.ClientMade(), "the client is made"),
+    (
+        s.ClientMade(client="a", outcome=s.Raised(error="E")),
+        "client a: the client is made → raised E",
+    ),
+    (s.ClientUsed(operation="get_token", outcome=s.Raised(error="E")), "get_token → raised E"),
+    (
+        s.ClientUsed(
+            client="b",
+            operation="request",
+            method="GET",
+            target="/x",
+            outcome=s.GotToken(token=1, state="revoked"),
+            status=401,
+            waited_seconds=3.6,
+        ),
+        "client b: GET /x → token #1, revoked, status 401 (after 3.6 s)",
+    ),
+    (
+        s.ClientUsedAtOnce(operation="get_token", count=8, good=7),
+        "get_token, 8 times at once → 7 with a valid token, 1 without",
+    ),
+    (
+        s.ClientUsedAtOnce(
+            operation="get_token", count=8, outcome=s.NeverReturned(seconds=9, requests=0)
+        ),
+        (
+            "get_token, 8 times at once → did not return within 9 s of real time "
+            "(requests seen meanwhile: 0)"
+        ),
+    ),
+    (s.ReprTaken(outcome=s.DriverEnded(reason="x")), "repr(client) → did not return: x"),
+    (
+        s.OtherClientAdded(difference="secret"),
+        "another client of another secret starts in the same process",
+    ),
+    (
+        s.FaultScripted(endpoint="token", status=401, error="invalid_client"),
+        "the token endpoint answers 401 invalid_client",
+    ),
+    (
+        s.FaultScripted(endpoint="token", status=503, retry_after="4", times=2),
+        "the token endpoint answers 503 and Retry-After: 4, twice",
+    ),
+    (
+        s.FaultScripted(endpoint="token", status=403, body_type="text/html", times=3),
+        "the token endpoint answers 403 with a body of type text/html, 3 times",
+    ),
+    (
+        s.FaultScripted(endpoint="token", status=400, body_type="empty"),
+        "the token endpoint answers 400 with an empty body",
+    ),
+    (
+        s.FaultScripted(endpoint="api", status=307, redirects=True, times=1),
+        "the API redirects to another origin (307), once",
+    ),
+    (s.FaultScripted(endpoint="token", manner="stall"), "the token endpoint never answers"),
+    (
+        s.FaultScripted(endpoint="token", latency_seconds=3, times=1),
+        "the token endpoint takes 3 s to answer, once",
+    ),
+    (
+        s.FaultScripted(endpoint="token", changed={"expires_in": "soon"}, omitted=("scope",)),
+        'the token endpoint answers with expires_in="soon", no scope',
+    ),
+    (
+        s.FaultScripted(endpoint="token", breaks_json=True),
+        "the token endpoint answers with the first half of the JSON",
+    ),
+    (s.FaultsCleared(), "the token endpoint works as usual again"),
+    (
+        s.AnswersDelayed(delays_seconds=(0.5, 0.1)),
+        "the next answers of the token endpoint take 0.5, 0.1 s, in this order",
+    ),
+    (s.AnswerChanged(), "the answer is as documented"),
+    (
+        s.AnswerChanged(members={"a": [1]}, omitted=("b",), form="blanks", media_type="text/json"),
+        "the answer has a=[1], no b; blanks; media type text/json",
+    ),
+    (s.AnswerChanged(body="is empty"), "the answer is empty"),
+    (s.TokenLengthChosen(characters=9), "the next token has 9 characters"),
+    (s.TokensRevoked(), "the broker revokes every token"),
+    (s.SecretRotated(client="a"), "the secret of client a is rotated"),
+    (
+        s.CertificateShown(host="h", is_trusted=False),
+        "the broker shows a certificate for h, signed by a CA that no client knows",
+    ),
+    (
+        s.CertificateShown(host="h", is_trusted=True),
+        "the broker shows a certificate for h, signed by a CA that the client trusts",
+    ),
+    (s.ConnectionsRefused(), "no process listens where the token endpoint should be"),
+    (
+        s.TimeoutConfigured(seconds=0.2),
+        "the client is configured with a timeout of 0.2 s",
+    ),
+    (
+        s.OtherOriginReached(method="GET", path="/v2", carried="token"),
+        "the other origin receives GET /v2 with the token",
+    ),
+    (s.BreachRepeated(count=2), "seen 2 times; the traffic shows the first"),
+    (s.NotRepeated(), "repeated, the same steps did not end like this"),
+    (s.Note(text="anything"), "anything"),
+]
+
+
+@pytest.mark.parametrize(("step", "text"), STEPS)
+def test_a_step_has_words_and_survives_json(step, text):
+    assert step_text(step) == text
+    assert msgspec.json.decode(msgspec.json.encode(step), type=s.Step) == step
+
+
+@pytest.mark.parametrize(("outcome", "text"), OUTCOMES.items())
+def test_an_outcome_has_words_and_survives_json(outcome, text):
+    assert outcome_text(outcome) == text
+    assert msgspec.json.decode(msgspec.json.encode(outcome), type=s.UseOutcome) == outcome
+
+
+def test_every_kind_is_shown_here():
+    assert {type(step) for step, _ in STEPS} == set(get_args(s.Step))
+    assert {type(outcome) for outcome in OUTCOMES} == set(get_args(s.UseOutcome))
+    texts = {outcome_text(s.GotNoToken(instead=instead)) for instead in s.NothingUsable}
+    assert len(texts) == len(s.NothingUsable)
+
+
+def test_a_reason_is_led_by_what_blocked():
+    assert reason_text("late", None) == "late"
+    assert reason_text("late", "a.b") == "blocked by a.b: late"
+    assert reason_text("", "a.b") == "blocked by a.b"
