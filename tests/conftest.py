@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.environments import environment_with_wheel, run
+from tests.environments import environment_with, environment_with_wheel, run
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,6 +24,12 @@ def distributions(tmp_path_factory) -> Path:
 def installed(distributions, tmp_path_factory) -> Path:
     """The programs of an environment into which nothing but the wheel was installed."""
     return environment_with_wheel(distributions, tmp_path_factory.mktemp("environment"))
+
+
+@pytest.fixture(scope="session")
+def installed_editable(tmp_path_factory) -> Path:
+    """The programs of an environment into which this checkout was installed with ``-e``."""
+    return environment_with("-e", ROOT, folder=tmp_path_factory.mktemp("editable"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

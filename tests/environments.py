@@ -7,7 +7,7 @@ import subprocess
 import venv
 from pathlib import Path
 
-__all__ = ["clean_environment", "environment_with_wheel", "run"]
+__all__ = ["clean_environment", "environment_with", "environment_with_wheel", "run"]
 
 _UNWANTED = ("PYTEST", "PYTHON", "COV", "VIRTUAL_ENV", "TOX")
 
@@ -34,8 +34,13 @@ def run(*command: object, cwd: Path, status: int = 0) -> str:
 
 def environment_with_wheel(distributions: Path, folder: Path) -> Path:
     """The programs of a new environment into which nothing but our wheel was installed."""
+    (wheel,) = distributions.glob("*.whl")
+    return environment_with(wheel, folder=folder)
+
+
+def environment_with(*requirement: object, folder: Path) -> Path:
+    """The programs of a new environment into which pip installed that and nothing else."""
     venv.create(folder, with_pip=True)
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    (wheel,) = distributions.glob("*.whl")
-    run(programs / "python", "-m", "pip", "install", "-q", wheel, cwd=folder)
+    run(programs / "python", "-m", "pip", "install", "-q", *requirement, cwd=folder)
     return programs

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.environments import run
-from tests.plugin.names import PROJECTS, make_project
+from tests.plugin.names import CLIENTS, PROJECTS, make_project, write_files
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.slow
@@ -70,10 +70,35 @@ def test_pytest_checks_a_client(installed, elsewhere):
     assert verdicts == {"passed"}
 
 
+@pytest.fixture(params=["installed", "installed_editable"])
+def programs(request) -> Path:
+    """The programs of an environment with the wheel, and of one with an editable install."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.mark.parametrize("name", PROJECTS)
-def test_a_project_with_modules_named_like_ours_finds_its_own(name, installed, tmp_path):
+def test_a_project_with_modules_named_like_ours_finds_its_own(name, programs, tmp_path):
     make_project(name, tmp_path)
-    assert "2 passed" in run(installed / "python", "-m", "pytest", cwd=tmp_path)
+    assert "2 passed" in run(programs / "python", "-m", "pytest", cwd=tmp_path)
     words = ("check", ROOT / "examples" / "model_client.py", "--only", "request.method")
-    for command in ([installed / "mockbroker"], [installed / "python", "-m", "mockbroker"]):
+    for command in ([programs / "mockbroker"], [programs / "python", "-m", "mockbroker"]):
         assert "1 passed" in run(*command, *words, "--examples", "2", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("target", CLIENTS)
+def test_a_client_in_a_module_named_like_ours_is_the_one_that_is_checked(
+    target, programs, tmp_path
+):
+    write_files(tmp_path, CLIENTS[target])
+    words = ("check", target, "--only", "request.method", "--examples", "1")
+    for command in ([programs / "mockbroker"], [programs / "python", "-m", "mockbroker"]):
+        assert "because of request.method" in run(*command, *words, cwd=tmp_path, status=1)
+
+
+def test_the_contract_is_judged_in_a_project_with_all_of_these_names(programs, tmp_path):
+    for files in CLIENTS.values():
+        write_files(tmp_path, files)
+    words = ("--pyargs", "mockbroker_contract", "--contract-client", "contract_tests.acme")
+    words += ("--contract-only", "request.method", "--contract-examples", "1")
+    output = run(programs / "python", "-m", "pytest", *words, cwd=tmp_path, status=1)
+    assert "because of request.method" in output

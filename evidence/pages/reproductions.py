@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -63,16 +62,16 @@ def reproduce(clause: Clause, mutant: str) -> Reproduction:
     """Return what a check of the mutant reports. Raises ValueError if it finds no breach."""
     profile: Profile = MUTANTS[mutant].settings.get("profile", AUTOGRAB)
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "client.py").write_text(_CLIENT.format(name=mutant), encoding="utf-8")
-        Path(folder, "pyproject.toml").write_text(_configuration(profile), encoding="utf-8")
-        command = [sys.executable, "-m", "mockbroker", "check", "client.py", "--only", clause.id]
-        command += ["--profile", profile.name, "--json", "report.json"]
-        # The mutants are not installed; the folder is the check's own because of its profile.
-        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-        done = subprocess.run(  # noqa: S603 - our own program
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
+        client, config = Path(folder, "client.py"), Path(folder, "profiles.toml")
+        client.write_text(_CLIENT.format(name=mutant), encoding="utf-8")
+        config.write_text(_configuration(profile), encoding="utf-8")
         report = Path(folder, "report.json")
+        command = [sys.executable, "-m", "mockbroker", "check", str(client), "--only", clause.id]
+        command += ["--config", str(config), "--profile", profile.name, "--json", str(report)]
+        # The mutants are not installed: their client finds them in the checkout.
+        done = subprocess.run(  # noqa: S603 - our own program
+            command, cwd=CHECKOUT, capture_output=True, text=True, check=False
+        )
         if not report.is_file():
             raise ValueError(f"the check of {mutant} made no report:\n{done.stdout}{done.stderr}")
         row = next(row for row in read_document(report).clauses if row.id == clause.id)
@@ -88,14 +87,14 @@ def reproduce(clause: Clause, mutant: str) -> Reproduction:
 
 
 def _configuration(profile: Profile) -> str:
-    """Return a pyproject.toml that defines the profile, unless it is the built-in one."""
+    """Return a configuration that defines the profile, empty for the one that ships."""
     if profile == AUTOGRAB:
         return ""
     defaults = asdict(Profile(name=profile.name))
     changed = {name: v for name, v in asdict(profile).items() if v != defaults[name]}
     # JSON and TOML write strings, numbers and arrays of them in the same way.
     lines = [f"{name} = {json.dumps(value)}" for name, value in changed.items()]
-    return "\n".join([f"[tool.mockbroker.profiles.{profile.name}]", *lines]) + "\n"
+    return "\n".join([f"[profiles.{profile.name}]", *lines]) + "\n"
 
 
 def main() -> None:

@@ -20,8 +20,9 @@ import click
 
 from mockbroker.broker.clock import real_seconds
 from mockbroker.broker.conformance import is_binding
+from mockbroker.cli.click_options import with_options
 from mockbroker.cli.commands import CommandWithSignals
-from mockbroker.cli.output_options import output_options
+from mockbroker.cli.options import AUDIT_OPTIONS, FAIL_ON, OUTPUTS, Values
 from mockbroker.cli.printing import print_report
 from mockbroker.cli.serve import (
     ServeSettings,
@@ -56,13 +57,7 @@ _Ask = Callable[[], None]
 
 @click.command(cls=CommandWithSignals)
 @serve_options
-@click.option(
-    "--fail-on",
-    type=click.Choice([level.value.lower() for level in Level]),
-    default="must",
-    show_default=True,
-)
-@output_options
+@with_options(AUDIT_OPTIONS)
 @click.option(
     "--env",
     "variables",
@@ -78,10 +73,9 @@ def audit(
     /,
     *,
     settings: ServeSettings,
-    fail_on: str,
+    values: Values,
     variables: tuple[str, ...],
     command: tuple[str, ...],
-    **files: str,
 ) -> None:
     """Run the broker for an app as it is; on Ctrl-C, judge what was seen.
 
@@ -94,7 +88,8 @@ def audit(
     from mockbroker.broker.observation import Observation  # noqa: PLC0415 - Flask only if served
 
     signals = StopSignals()
-    problem = problem_with_outputs(files, {"the journal": str(settings.journal or "")}, "--")
+    files = {values.spelled(OUTPUTS[name]): file for name, file in values.files().items()}
+    problem = problem_with_outputs(files, {"the journal": str(settings.journal or "")})
     if problem:
         raise click.UsageError(problem)
     if variables and not command:
@@ -109,8 +104,7 @@ def audit(
         def report() -> Report:
             observed = observation.so_far()
             facts = RunFacts(created=created, duration_seconds=real_seconds() - began)
-            level = Level(fail_on.upper())
-            return report_on(observed, broker.profile.name, level, command, facts)
+            return report_on(observed, broker.profile.name, values[FAIL_ON], command, facts)
 
         with _printed_on_request(report, by_enter=not command):
             failure = _serve(command, variables, broker, server, signals)
@@ -118,7 +112,7 @@ def audit(
     with unheard_if_nobody_listens():
         print_report(final)
     try:
-        write_outputs(final, files)
+        write_outputs(final, values.files())
     except OutputError as error:
         click.echo(f"mockbroker: {error}", err=True)
         context.exit(failure or _NOT_WRITTEN)

@@ -87,7 +87,7 @@ def _registered() -> Any:
     return entry_points(group=COMMAND_GROUP)
 
 
-@click.group(cls=_Commands)
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mockbroker")
 def cli() -> None:
     """Run a fake auth-broker, and check OAuth 2.0 client-credentials clients against it."""
@@ -150,20 +150,23 @@ def serve(settings: ServeSettings) -> None:
 
 
 @cli.command()
-@click.argument("pattern", default="*", metavar="[PATTERN]")
+@click.argument("patterns", nargs=-1, metavar="[PATTERN...]")
 @click.option("--json", "as_json", is_flag=True, help="Print the catalogue as JSON.")
-def clauses(pattern: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
+def clauses(patterns: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Print the clauses of the contract.
 
-    Those whose id holds or matches PATTERN are told with why they are there, and how a client
-    that breaks them is mended.
+    A PATTERN is the id of a clause (refresh.ahead), a chapter (refresh), a level (must) or a
+    wildcard ('basic.*'), as with `mockbroker check --only`. The clauses that are selected are
+    printed with the reason for each and with how to fix a client that breaks it.
     """
     from mockbroker.contract.catalogue import CATALOGUE, CHAPTERS  # noqa: PLC0415
-    from mockbroker.contract.selection import is_meant  # noqa: PLC0415
+    from mockbroker.contract.selection import SelectionError, select  # noqa: PLC0415
 
-    chosen = [entry for entry in CATALOGUE if is_meant(entry.id, pattern)]
-    if not chosen:
-        raise click.UsageError(f"no clause matches {pattern!r}; `mockbroker clauses` lists them")
+    try:
+        selection = select(patterns, CATALOGUE)
+    except SelectionError as error:
+        raise click.UsageError(str(error)) from error
+    chosen = [entry for entry in CATALOGUE if entry in selection]
     if as_json:
         echo(json.dumps([_clause_row(c) for c in chosen], indent=2))
         return
@@ -172,7 +175,7 @@ def clauses(pattern: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of th
         if members:
             echo(click.style(chapter, bold=True))
         for entry in members:
-            _print_clause(entry, with_guidance=pattern != "*")
+            _print_clause(entry, with_guidance=bool(selection))
 
 
 def _print_clause(entry: Clause, *, with_guidance: bool) -> None:

@@ -48,7 +48,7 @@ def compare(files: tuple[Path, ...], page: str) -> None:
     They are what `mockbroker check --json` writes, or `mockbroker audit --json`.
     """
     read = {f"report {number}": str(file) for number, file in enumerate(files, 1)}
-    problem = problem_with_outputs({"html": page}, read, "--")
+    problem = problem_with_outputs({"--html": page}, read)
     if problem:
         raise click.UsageError(problem)
     reports = [_read(file) for file in files]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from typing import Any
@@ -13,7 +14,7 @@ from mockbroker.report.annotations import annotations_of, are_wanted
 from mockbroker.report.report import Report
 from mockbroker.report.terminal import Line, encodable, plain, render, width_of
 
-__all__ = ["print_line", "print_report"]
+__all__ = ["print_error", "print_line", "print_report"]
 
 
 def print_report(report: Report) -> None:
@@ -30,6 +31,12 @@ def print_report(report: Report) -> None:
 def print_line(line: Line) -> None:
     """Print one more line to stdout, if it can be written."""
     echo(_styled(line))
+
+
+def print_error(text: str) -> None:
+    """Print one more line to stderr, if it can be written; what is not printable is escaped."""
+    with contextlib.suppress(OSError):  # the reader of the output is gone
+        click.echo(f"mockbroker: {plain(text, sys.stderr.encoding)}", err=True)
 
 
 def _styled(line: Line) -> str:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mockbroker.cli.click_options import click_option
+from mockbroker.cli.options import CONFIG, PROFILE
 from mockbroker.processes.signals import ENDING_SIGNALS, is_ignored_for_good, release_signals
 
 if TYPE_CHECKING:
@@ -107,10 +109,8 @@ def _lifetime(
 client_option = click.option(
     "--client", "clients", metavar="ID:SECRET", multiple=True, callback=_clients
 )
-profile_option = click.option("--profile", default="autograb", show_default=True, metavar="NAME")
-config_option = click.option(
-    "--config", type=click.Path(path_type=Path), metavar="FILE.toml", help="File with profiles."
-)
+profile_option = click_option(PROFILE)
+config_option = click_option(CONFIG)
 _OPTIONS = (
     click.option("--host", default="127.0.0.1", show_default=True),
     click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True),

@@ -1,21 +1,102 @@
-"""Selecting clauses by what a user writes."""
+"""Selection of clauses by id, chapter or level, as a user writes it."""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Protocol
 
-__all__ = ["is_meant", "patterns_in"]
+from mockbroker.contract.clause import Level
+
+__all__ = ["EVERY_CLAUSE", "Selectable", "Selection", "SelectionError", "select"]
+
+_WILDCARDS = frozenset("*?[")
+_MAX_SUGGESTIONS = 4
 
 
-def is_meant(clause_id: str, pattern: str) -> bool:
-    """Whether a clause's id holds the pattern, or one of several with commas between them.
+class Selectable(Protocol):
+    """What a selection looks at in a clause."""
 
-    A pattern may have shell wildcards; an empty one means every clause.
+    @property
+    def id(self) -> str:
+        """The chapter and the name, with a dot between them."""
+
+    @property
+    def level(self) -> Level:
+        """How binding the clause is."""
+
+
+class SelectionError(ValueError):
+    """A pattern that selects no clause; the message names the nearest ones.
+
+    ``pattern`` is the pattern as the user wrote it.
     """
-    parts = patterns_in(pattern)
-    return not parts or any(fnmatchcase(clause_id, f"*{part}*") for part in parts)
+
+    def __init__(self, pattern: str, nearest: Sequence[str]) -> None:
+        hint = f"did you mean {' or '.join(nearest)}?" if nearest else ""
+        super().__init__(
+            f"{pattern!r} is not the id, chapter or level of a clause; "
+            + (hint or "`mockbroker clauses` lists them")
+        )
+        self.pattern = pattern
 
 
-def patterns_in(text: str) -> list[str]:
-    """The patterns that a user has written with commas between them."""
-    return [part.strip() for part in text.split(",") if part.strip()]
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The patterns by which a user selects clauses; without any, every clause is selected."""
+
+    patterns: tuple[str, ...] = ()
+
+    def __contains__(self, clause: Selectable) -> bool:
+        return not self.patterns or any(_matches(pattern, clause) for pattern in self.patterns)
+
+    def __bool__(self) -> bool:
+        return bool(self.patterns)
+
+    def __str__(self) -> str:
+        return ",".join(self.patterns)
+
+
+EVERY_CLAUSE = Selection()
+
+
+def select(texts: Iterable[str], clauses: Sequence[Selectable]) -> Selection:
+    """Return the selection that these texts write, each one pattern or several with commas.
+
+    A pattern is the id of a clause, its chapter, its level, or a shell wildcard that matches a
+    whole id. Raises SelectionError for a pattern that matches none of ``clauses``.
+    """
+    parts = (part.strip() for text in texts for part in text.split(","))
+    patterns = tuple(part for part in parts if part)
+    for pattern in patterns:
+        if not any(_matches(pattern, clause) for clause in clauses):
+            raise SelectionError(pattern, _nearest(pattern, clauses))
+    return Selection(patterns)
+
+
+def _matches(pattern: str, clause: Selectable) -> bool:
+    if _WILDCARDS & set(pattern):
+        return fnmatchcase(clause.id, pattern)
+    return pattern in (clause.id, _chapter(clause.id)) or pattern.upper() == clause.level.value
+
+
+def _chapter(clause_id: str) -> str:
+    return clause_id.partition(".")[0]
+
+
+def _nearest(pattern: str, clauses: Sequence[Selectable]) -> list[str]:
+    """The ids, chapters and levels that the user may have meant, the likeliest first."""
+    ids = [clause.id for clause in clauses]
+    # A dict keeps the order of the catalogue, which a set would not.
+    names = dict.fromkeys([*map(_chapter, ids), *ids, *(level.value.lower() for level in Level)])
+    wanted = pattern.lower().strip(".*?")
+    holding = [name for name in names if wanted and wanted in name]
+    # A name without its chapter is compared as well: `ahed` is near `refresh.ahead` by it only.
+    by_last_part = {clause_id.rpartition(".")[2]: clause_id for clause_id in reversed(ids)}
+    close = [
+        *difflib.get_close_matches(wanted, names),
+        *(by_last_part[part] for part in difflib.get_close_matches(wanted, by_last_part)),
+    ]
+    return list(dict.fromkeys([*holding, *close]))[:_MAX_SUGGESTIONS]

@@ -222,7 +222,7 @@ def _becomes(listing: Listing) -> str:
     if listing.standing is Standing.STALE:
         return "passes; remove its entry"
     if listing.standing is Standing.EXPIRED:
-        return f"on {listing.failure.expires}; mend it, or give it another date"
+        return f"on {listing.failure.expires}; fix the client, or give another date"
     if listing.standing is Standing.NO_REASON:
         return f"replace {listing.failure.reason!r} by the reason why this may fail"
     if listing.standing is Standing.UNMATCHED:
@@ -340,20 +340,20 @@ def _next_steps(report: Report) -> Iterator[str]:
     elif report.driver_failures:
         yield f"  Next: {LOOK_AT_THE_DRIVER}"
     elif first and report.failures[0].verdict is Verdict.STALE:
-        yield f"  Next: {first} is mended; remove its entry from {Path(report.known_file).name}"
+        yield f"  Next: {first} passes; remove its entry from {Path(report.known_file).name}"
     elif first:
         then = (
             "audit again"
             if report.observed
             else f"check it alone with {report.options}only {first}"
         )
-        yield f"  Next: mend {first}, then {then}"
+        yield f"  Next: fix {first}, then {then}"
     elif report.interrupted:
         return
     elif report.out_of_time:
         yield f"  Next: the run was out of time; give it more with {report.options}budget"
     elif report.blocked:
-        yield "  Next: a clause that was blocked says by what; that comes first"
+        yield '  Next: fix the clause named after "blocked by" first'
     elif report.count(Verdict.ADVICE):
         level = Level.PRACTICE.value.lower()
         yield f"  Next: look at the advice; {report.options}fail-on {level} makes it binding"

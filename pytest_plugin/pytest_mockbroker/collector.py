@@ -14,6 +14,7 @@ import pytest
 
 from mockbroker.broker.clock import real_seconds
 from mockbroker.broker.conformance import is_binding
+from mockbroker.cli.options import CLIENT, EXEC, ONLY, PROFILE
 from mockbroker.model.escaping import printable, printable_lines
 from mockbroker.report.annotations import annotations_of, are_wanted
 from mockbroker.report.finding import Finding, Verdict
@@ -43,8 +44,8 @@ from pytest_mockbroker.settings import (
     check_arguments,
     fail_on,
     known_failures,
-    option,
     output_files,
+    values_of,
 )
 
 if TYPE_CHECKING:
@@ -160,8 +161,8 @@ class VerdictCollector:
         findings, client = [self._finding(clause_id, error)], {}
         try:
             if self.run is not None:
-                findings += self.run.take_findings()
-                self.examples = self.run.noted_examples | self.examples
+                findings += self.run.findings.take()
+                self.examples = self.run.findings.examples | self.examples
                 client = _facts_of(self.run)
         except Exception as failed:  # noqa: BLE001 - it may come from the client's factory
             findings = [kit_error_from(failed).finding(clause_id)]
@@ -179,7 +180,7 @@ class VerdictCollector:
         if isinstance(error, ScenarioEnded) and error.drawn is not None:
             self.examples[clause_id] = error.drawn
         if isinstance(error, ContractBreached) and self.run is not None:
-            return error.finding(self.run.verdict_on_breach(clause_id))
+            return error.finding(self.run.findings.verdict_on_breach(clause_id))
         for kind, verdict in _OUTCOMES.items():
             if isinstance(error, kind):
                 return error.finding_on(clause_id, verdict)
@@ -263,12 +264,13 @@ class VerdictCollector:
     @property
     def report(self) -> Report:
         """What has been found so far."""
-        named, command = option(self._config, "client"), option(self._config, "exec")
+        values = values_of(self._config)
+        named, command = values[CLIENT], values[EXEC]
         target = named or command or self._client.get("name", "")
         by_pytest = self._config.pluginmanager.has_plugin("terminalreporter")
         return build_report(
             (*self._own, *self._noted),
-            profile=option(self._config, "profile") or "autograb",
+            profile=values[PROFILE],
             client=ClientDescription(
                 target=target,
                 name=self._client.get("name", "") if command else _name_in(target),
@@ -297,7 +299,7 @@ class VerdictCollector:
             duration_seconds=real_seconds() - self._began,
             examples=drawn.get("examples"),
             seed=drawn.get("seed"),
-            only=option(self._config, "only"),
+            only=str(values_of(self._config)[ONLY]),
             check_arguments=check_arguments(self._config),
         )
 
@@ -325,7 +327,7 @@ class VerdictCollector:
 
     def _conclude(self, session: pytest.Session) -> None:
         if self.run is not None:  # what a clause that was interrupted found out about others
-            self._noted += self.run.take_findings()
+            self._noted += self.run.findings.take()
         self._interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
         if session.shouldfail or session.shouldstop:
             self._unreached = STOPPED_EARLY
@@ -400,8 +402,8 @@ def _facts_of(run: ContractRun) -> dict[str, Any]:
         "version": itself["version"],
         "capabilities": itself.get("capabilities", run.capabilities),
         "driver_failures": list(run.clients.failures),
-        "measured": run.measured(),
-        "clock_seen": run.rehearsal.clock_seen,
+        "measured": run.findings.measured,
+        "clock_seen": run.preflight.clock_seen,
         "replays": run.replays.outcomes,
         "out_of_time": run.budget.is_spent,
         "limits": list(run.clients.limits),

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mockbroker.cli.options import CLIENT, EXEC, KNOWN, ONLY, PYTEST_OPTIONS, Surface
+from pytest_mockbroker.markers import CLAUSE_MARKER, clause_id_of
+
 if TYPE_CHECKING:
     from mockbroker.fake_broker import Broker
     from mockbroker.model.client import ClientFactory
@@ -22,56 +25,14 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-CLAUSE_MARKER = "contract_clause"
 _MARKERS = (
     "auth_broker(expires_in, profile, strict, tls): settings of the fixture for this test",
     f"{CLAUSE_MARKER}(clause): the clause of the contract that this test judges",
 )
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "client": {
-        "metavar": "TARGET",
-        "help": "the client to check: package.module:factory, or "
-        "path/to/file.py:factory; make_client if no factory is named",
-    },
-    "exec": {
-        "metavar": "COMMAND",
-        "help": "a program that drives the client to check, in JSON lines; run without a shell",
-    },
-    "profile": {"metavar": "NAME", "help": "the provider's profile (default: autograb)"},
-    "fail-on": {
-        "metavar": "LEVEL",
-        "help": "the lowest level whose breach fails the run: must "
-        "(default), should, may, practice",
-    },
-    "examples": {"metavar": "N", "help": "how many examples to draw for a clause (default: 300)"},
-    "only": {
-        "metavar": "PATTERN",
-        "help": "judge the clauses whose id holds or matches it, or one of several "
-        "with commas: 'basic.*,cache'",
-    },
-    "seed": {"metavar": "N", "help": "explore again what a run with that seed explored"},
-    "budget": {
-        "metavar": "SECONDS",
-        "help": "how much real time the run may take; 0 is no limit (default: 300)",
-    },
-    "copy": {
-        "metavar": "PATH",
-        "action": "append",
-        "help": "a file or folder that the client reads, of which it finds a copy where it lives; "
-        "may be given several times",
-    },
-    "known": {"metavar": "FILE", "help": "a TOML file of failures that are expected"},
-    "json": {"metavar": "FILE", "help": "write the report as JSON"},
-    "html": {"metavar": "FILE", "help": "write the report as a page that stands alone"},
-    "junit-xml": {"metavar": "FILE", "help": "write the report as JUnit XML, a case for a clause"},
-    "markdown": {"metavar": "FILE", "help": "write the report as Markdown"},
-    "badge": {"metavar": "FILE", "help": "write the verdict as a badge in SVG"},
-}
-
 _LEFT_BY_CLIENTS = ("PytestUnraisableExceptionWarning", "PytestUnhandledThreadExceptionWarning")
-_CHECKED = ("contract_client", "contract_exec", "contract_known")
+_CHECKED = tuple(f"contract_{option.key}" for option in (CLIENT, EXEC, KNOWN))
 _KIT = "mockbroker_contract"
-_CLIENT_OPTIONS = ("--contract-client", "--contract-exec")
+_CLIENT_OPTIONS = tuple(Surface.PYTEST.spell(option) for option in (CLIENT, EXEC))
 _WELL = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 _LONGEST_CLAUSE = "lifecycle"
 
@@ -79,19 +40,19 @@ _LONGEST_CLAUSE = "lifecycle"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--contract-*`` and the same as ini settings."""
     group = parser.getgroup("contract", "the contract of token clients (mockbroker)")
-    for name, settings in _OPTIONS.items():
-        option = f"contract-{name}"
-        group.addoption(f"--{option}", default=None, **settings)
-        if settings.get("action") == "append":
-            parser.addini(option.replace("-", "_"), settings["help"], type="linelist")
+    for option in PYTEST_OPTIONS:
+        spelling, setting = Surface.PYTEST.spell(option), Surface.INI.spell(option)
+        text = option.help_with_default
+        if option.is_flag:
+            group.addoption(spelling, action="store_true", default=None, help=text)
+            parser.addini(setting, text, type="bool", default=False)
+        elif option.is_repeatable:
+            metavar = option.metavar
+            group.addoption(spelling, action="append", default=None, metavar=metavar, help=text)
+            parser.addini(setting, text, type="linelist")
         else:
-            parser.addini(option.replace("-", "_"), settings["help"])
-    show = "print what the client writes, on standard error"
-    group.addoption("--contract-show-output", action="store_true", default=None, help=show)
-    parser.addini("contract_show_output", show, type="bool", default=False)
-    explore = "draw examples at random, and say how to repeat what they find"
-    group.addoption("--contract-explore", action="store_true", default=None, help=explore)
-    parser.addini("contract_explore", explore, type="bool", default=False)
+            group.addoption(spelling, default=None, metavar=option.metavar, help=text)
+            parser.addini(setting, text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -138,21 +99,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if config.pluginmanager.has_plugin("warnings"):
             for item, warning in itertools.product(clauses, _LEFT_BY_CLIENTS):
                 item.add_marker(pytest.mark.filterwarnings(f"ignore::pytest.{warning}"))
-        pattern = config.getoption("contract_only") or config.getini("contract_only")
-        _deselect(config, items, _unwanted(clauses, pattern))
+        _deselect(config, items, _unwanted(config, clauses))
         if hasattr(config, "workerinput"):  # what takes longest must not be begun last
-            items.sort(key=lambda item: _clause_id(item) != _LONGEST_CLAUSE)
+            items.sort(key=lambda item: clause_id_of(item) != _LONGEST_CLAUSE)
 
 
-def _unwanted(clauses: list[pytest.Item], only: str) -> list[pytest.Item]:
-    from mockbroker.contract.selection import is_meant  # noqa: PLC0415 - only if used
+def _unwanted(config: pytest.Config, clauses: list[pytest.Item]) -> list[pytest.Item]:
+    from mockbroker.contract.catalogue import CATALOGUE  # noqa: PLC0415 - only if used
+    from pytest_mockbroker.settings import values_of  # noqa: PLC0415 - only if used
 
-    return [item for item in clauses if not is_meant(_clause_id(item), only)]
-
-
-def _clause_id(item: pytest.Item) -> str:
-    marker = item.get_closest_marker(CLAUSE_MARKER)
-    return str(marker.args[0].id) if marker else ""
+    selection = values_of(config)[ONLY]
+    if not selection:
+        return []
+    selected = {clause.id for clause in CATALOGUE if clause in selection}
+    return [item for item in clauses if clause_id_of(item) not in selected]
 
 
 def _deselect(config: pytest.Config, items: list[pytest.Item], unwanted: list[pytest.Item]) -> None:
@@ -298,12 +258,12 @@ def _in_words(error: BaseException) -> str:
 def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
     """The contract run that all clauses share."""
     from mockbroker_contract.drivers.python_driver import PythonClients  # noqa: PLC0415 - only if used
-    from mockbroker_contract.harness.preflight import rehearsed_run  # noqa: PLC0415 - only if used
+    from mockbroker_contract.harness.preflight import checked_run  # noqa: PLC0415 - only if used
     from pytest_mockbroker.settings import program_from_options, run_settings  # noqa: PLC0415
 
     config = request.config
     program = program_from_options(config)
     clients = program or PythonClients(_factory_of_session(request))
-    with rehearsed_run(clients, run_settings(config)) as run:
+    with checked_run(clients, run_settings(config)) as run:
         collector_of(config).run = run
         yield run

@@ -182,7 +182,7 @@ def test_a_clause_is_shown_with_why_it_is_there_and_how_to_fix_a_client():
 def test_what_names_no_clause_is_told():
     done = run("clauses", "refresh.behind")
     assert (done.returncode, done.stdout) == (4, "")
-    assert "no clause matches 'refresh.behind'" in done.stderr
+    assert "'refresh.behind' is not the id, chapter or level of a clause; did you" in done.stderr
 
 
 def test_explain_finds_nothing_wrong_with_a_good_command():

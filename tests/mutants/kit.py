@@ -14,9 +14,10 @@ from mockbroker.report.finding import Verdict
 from mockbroker_contract.drivers.failures import ClientCrashed, NotApplicable, NotTested
 from mockbroker_contract.drivers.python_driver import PythonClients
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached
-from mockbroker_contract.harness.preflight import rehearsed_run
-from mockbroker_contract.harness.run import ContractRun, RunSettings
+from mockbroker_contract.harness.preflight import checked_run
+from mockbroker_contract.harness.run import ContractRun
 from mockbroker_contract.harness.scenario import Scenario, scenario_of
+from mockbroker_contract.harness.settings import RunSettings
 
 FEW_EXAMPLES = 5
 LITTLE_PATIENCE_SECONDS = 3.0
@@ -44,13 +45,13 @@ def verdicts_on(
     """
     little = {"examples": FEW_EXAMPLES, "patience": LITTLE_PATIENCE_SECONDS, "shrinks": 0}
     chosen = RunSettings(**{**little, **settings})
-    with rehearsed_run(PythonClients(source), chosen) as run, run.frozen_time():
+    with checked_run(PythonClients(source), chosen) as run, run.frozen_time():
         found = {
             clause: _verdict(test, run, clause)
             for clause, test in scenarios(chosen.profile)
             if not only or clause in only
         }
-        for finding in run.take_findings():
+        for finding in run.findings.take():
             clause = clause_named(finding.clause_id)
             if clause in found and found[clause][0] is Verdict.PASSED:
                 found[clause] = (finding.verdict, finding.reason)
@@ -65,7 +66,7 @@ def _verdict(
     try:
         test(scenario_of(run, clause))
     except ContractBreached as breach:
-        return run.verdict_on_breach(clause.id), str(breach)
+        return run.findings.verdict_on_breach(clause.id), str(breach)
     except NotTested as obstacle:
         return Verdict.NOT_TESTED, str(obstacle)
     except NotApplicable as lack:

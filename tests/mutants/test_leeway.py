@@ -6,15 +6,15 @@ import pytest
 
 from mockbroker_contract.drivers.python_driver import PythonClients
 from mockbroker_contract.harness.leeway import Leeway, judge_kind, measure
-from mockbroker_contract.harness.preflight import rehearsed_run
-from mockbroker_contract.harness.run import RunSettings
+from mockbroker_contract.harness.preflight import checked_run
+from mockbroker_contract.harness.settings import RunSettings
 from tests.mutants import sound
 from tests.mutants.defects.refresh import HasNoLeeway, ReadsMilliseconds
 from tests.mutants.workshop import OwnClock, make
 
 
 def measured(factory) -> Leeway | None:
-    with rehearsed_run(PythonClients(factory), RunSettings()) as run, run.frozen_time():
+    with checked_run(PythonClients(factory), RunSettings()) as run, run.frozen_time():
         return measure(run)
 
 

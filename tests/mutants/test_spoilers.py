@@ -19,9 +19,9 @@ from mockbroker.contract import clauses
 from mockbroker.report.finding import Verdict
 from mockbroker_contract.drivers.python_driver import PythonClients
 from mockbroker_contract.harness.endings import ContractBreached
-from mockbroker_contract.harness.preflight import rehearsed_run
-from mockbroker_contract.harness.run import RunSettings
+from mockbroker_contract.harness.preflight import checked_run
 from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.settings import RunSettings
 from tests.mutants.kit import scenarios, verdicts_on
 from tests.mutants.workshop import make
 
@@ -134,7 +134,7 @@ def test_threads_left_behind_do_not_keep_the_command_from_ending(tmp_path):
         "    threading.Thread(target=threading.Event().wait, daemon=False).start()\n"
         "    return model(config)\n"
     )
-    command = [sys.executable, "-m", "mockbroker", "check", "lingers.py", "--only", "request.m"]
+    command = [sys.executable, "-m", "mockbroker", "check", "lingers.py", "--only", "request.m*"]
     done = subprocess.run(  # noqa: S603 - our own program
         command,
         cwd=tmp_path,
@@ -174,11 +174,11 @@ def members_unknown(cls):
     """Let a client fail once while that clause is judged."""
     settings = RunSettings(client_timeout=1.0, examples=5)
     clients = PythonClients(lambda config: make(cls, config))
-    with rehearsed_run(clients, settings) as run, run.frozen_time():
+    with checked_run(clients, settings) as run, run.frozen_time():
         FailsOnce.about_to.value = 1
         clause = clauses.response.UNKNOWN_MEMBERS
         dict(scenarios())[clause](Scenario(run, clause))
-        assert not run.take_findings()
+        assert not run.findings.take()
 
 
 def test_what_a_machine_that_stands_still_may_have_spoilt_is_played_again():

@@ -129,7 +129,7 @@ def test_a_breach_is_told_as_a_story_without_secrets(tmp_path):
     assert status == 1
     assert "✗ DOES NOT CONFORM at level MUST" in output
     assert "because of basic.only, signing.bearer" in output
-    assert "Next: mend basic.only, then audit again" in output
+    assert "Next: fix basic.only, then audit again" in output
     assert "steps    seen 2 times; the traffic shows the first" in output
     assert "traffic  +0.00 s  #1 POST" in output
     for shown in (output, written):

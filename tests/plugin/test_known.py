@@ -69,7 +69,7 @@ def test_a_listed_clause_that_passes_is_stale_and_fails_the_run_at_any_level():
     )
     assert report.exit_status == 1
     assert "because of refresh.ahead" in told(report)
-    assert "Next: refresh.ahead is mended; remove its entry from known.toml" in told(report)
+    assert "Next: refresh.ahead passes; remove its entry from known.toml" in told(report)
 
 
 def test_a_breach_in_any_scenario_keeps_an_entry_from_being_stale():
@@ -172,7 +172,7 @@ def test_the_four_are_told_apart_on_the_terminal():
     at = lines.index("  Known failures, by known.toml: 1 known, 1 stale, 1 expired, 1 unmatched")
     assert lines[at + 1 : at + 4] == [
         f"    s stale      {OTHER}: passes; remove its entry; its example was ignored: {OTHERS}",
-        "    ✗ expired    request.accept: on 2030-06-14; mend it, or give it another date",
+        "    ✗ expired    request.accept: on 2030-06-14; fix the client, or give another date",
         "    ? unmatched  refresh.ahead: not-applicable, no clock",
     ]
     narrow = [line.text for line in render(four_of_them(), 80)]

@@ -14,7 +14,7 @@ from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.report.annotations import annotations_of
 from mockbroker.report.badge import badge_of
 from mockbroker.report.finding import Finding, Verdict
-from mockbroker.report.formats import OUTPUTS, OutputError, write_outputs
+from mockbroker.report.formats import FORMATS, Format, OutputError, write_outputs
 from mockbroker.report.junit_xml import junit_xml_of
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.markdown import markdown_of
@@ -167,7 +167,7 @@ def written(folder):
 
 def test_a_check_and_a_pytest_run_write_every_form(check, contract, pytester):
     pytester.makepyfile(acme=BY_GET)
-    quick = ("--only", "request.m", "--examples", "1", *FILES)
+    quick = ("--only", "request.m*", "--examples", "1", *FILES)
     done = check("acme.py", *quick, GITHUB_ACTIONS="true")
     assert done.returncode == 1
     assert (
@@ -201,13 +201,13 @@ ERRORS = (
 
 def test_every_form_shows_an_error_of_the_kit_with_its_traceback():
     found = report(*ERRORS, errors=[KitError("the kit failed: at the end", "another traceback")])
-    told = {name: form(found) for name, form in OUTPUTS.items()}
-    for name in ("json", "html", "junit_xml", "markdown"):
+    told = {name: form.write(found) for name, form in FORMATS.items()}
+    for name in ("json", "html", "junit-xml", "markdown"):
         assert "the kit failed: KeyError" in told[name]
         assert "the traceback of it" in told[name]
         assert "another traceback" in told[name]
-    assert cases(told["junit_xml"])["request.accept"].find("error") is not None
-    assert cases(told["junit_xml"])["run: error"].find("error") is not None
+    assert cases(told["junit-xml"])["request.accept"].find("error") is not None
+    assert cases(told["junit-xml"])["run: error"].find("error") is not None
     assert '<p class="verdict failed">✗ the kit failed</p>' in told["html"]
     assert told["markdown"].startswith("### Token client contract: 🛑 the kit failed\n")
     assert json.loads(told["json"])["conclusion"] == "the kit failed"
@@ -220,11 +220,11 @@ LOUD = "error title=request.accept (SHOULD)"
 
 def test_every_form_says_that_a_run_was_interrupted():
     found = report(*WHOLE[2:], interrupted=True, selected=[clause.id for clause in CATALOGUE])
-    told = {name: form(found) for name, form in OUTPUTS.items()}
+    told = {name: form.write(found) for name, form in FORMATS.items()}
     document = json.loads(told["json"])
     assert (document["interrupted"], document["conforms"]) == (True, False)
     assert all("interrupted" in text for text in told.values())
-    assert "run: interrupted" in cases(told["junit_xml"])
+    assert "run: interrupted" in cases(told["junit-xml"])
     assert next(annotations_of(found)).startswith("::error title=mockbroker::interrupted")
 
 
@@ -232,11 +232,11 @@ def test_a_form_that_fails_takes_no_other_along(tmp_path, monkeypatch):
     def crash(_: object) -> str:
         raise ValueError("a number\x1b[31m")
 
-    monkeypatch.setitem(OUTPUTS, "html", crash)
-    files = {name: str(tmp_path / name) for name in OUTPUTS}
+    monkeypatch.setitem(FORMATS, "html", Format("html", "", crash))
+    files = {name: str(tmp_path / name) for name in FORMATS}
     with pytest.raises(OutputError, match=r"html: the kit failed: ValueError: a number\\x1b\[31m$"):
         write_outputs(report(*FOUND), {**files, "json": str(tmp_path / "gone" / "a.json")})
-    assert {path.name for path in tmp_path.iterdir()} == {"junit_xml", "markdown", "badge"}
+    assert {path.name for path in tmp_path.iterdir()} == {"junit-xml", "markdown", "badge"}
 
 
 def test_a_file_that_may_not_be_written_is_told_before_the_run():

@@ -209,10 +209,10 @@ def test_the_end_says_what_to_do_next():
         lines = list(render(report_on(*findings, **options), 100))
         return "\n".join(line.text for line in lines[-4:])
 
-    assert "Next: mend request.method, then check it alone with --only request.method" in end(
+    assert "Next: fix request.method, then check it alone with --only request.method" in end(
         (MUST, FAILED), (SHOULD, PASSED)
     )
-    assert "Next: mend request.method, then audit again" in end((MUST, FAILED), unseen={})
+    assert "Next: fix request.method, then audit again" in end((MUST, FAILED), unseen={})
     assert "look at the advice; --fail-on practice makes it binding" in end(
         (MUST, PASSED), (SHOULD, ADVICE)
     )

@@ -11,7 +11,6 @@ import mockbroker
 from mockbroker.contract.catalogue import CATALOGUE, CHAPTERS, clause_named
 from mockbroker.contract.clause import Level
 from mockbroker.contract.judging import PASSIVE_CLAUSES, TRACE_CLAUSES
-from mockbroker.contract.selection import is_meant
 from tests.spec import test_judges
 
 
@@ -64,18 +63,3 @@ def test_public_names_are_sorted():
     for module in modules(mockbroker):
         names = getattr(module, "__all__", [])
         assert list(names) == sorted(names, key=rank), module.__name__
-
-
-@pytest.mark.parametrize(
-    ("pattern", "meant"),
-    [
-        ("", True),
-        ("refresh", True),
-        ("refresh.a*", True),
-        ("tls, ahead", True),
-        ("tls,", False),
-        ("tls", False),
-    ],
-)
-def test_a_pattern_means_clauses_and_commas_join_several(pattern, meant):
-    assert is_meant("refresh.ahead", pattern) is meant

@@ -48,7 +48,7 @@ def test_base64(scenario: Scenario) -> None:
 def test_credentials(scenario: Scenario) -> None:
     """Every pair of printable ASCII credentials arrives as it was configured."""
     scenario.run.needs_returning_client()
-    scenario.run.learn(**authentication_conventions(scenario.run))
+    scenario.run.findings.learn(**authentication_conventions(scenario.run))
     telling = [
         Credentials("client id", "p w+/=%&~*"),
         Credentials("client", "with:colons:"),

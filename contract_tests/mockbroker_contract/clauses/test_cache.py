@@ -19,9 +19,9 @@ from mockbroker.report.steps import (
     TimeZoneSet,
 )
 from mockbroker_contract.drivers.failures import NotTested
+from mockbroker_contract.harness.brokers import CENTURY_SECONDS
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.outcome import Outcome
-from mockbroker_contract.harness.run import CENTURY_SECONDS
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import LONG_LIFETIMES, plain_credentials
@@ -225,7 +225,7 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Si
         stage.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))
         stage.record(AnswersDelayed(delays_seconds=_SLOW_FIRST))
         outcomes = stage.use_at_once(operation, _AT_ONCE)
-        scenario.run.played[_burst, moment, operation] = stage, outcomes
+        scenario.run.shared.results[_burst, moment, operation] = stage, outcomes
         judge(stage, outcomes)
         return Situation.met_if(outcomes[0].token_requests)
 
@@ -300,7 +300,7 @@ def test_single_flight(scenario: Scenario) -> None:
     def play(moment: str, operation: str) -> Situation:
         if not _keeps_tokens(scenario, operation):
             raise NotTested("the client keeps no token to share", blocked_by=clauses.cache.REUSE)
-        if played := scenario.run.played.get((_burst, moment, operation)):
+        if played := scenario.run.shared.results.get((_burst, moment, operation)):
             judge(*played)
             return Situation.met_if(played[1][0].token_requests)
         return _burst(scenario, moment, operation, judge)
@@ -309,7 +309,7 @@ def test_single_flight(scenario: Scenario) -> None:
         scenario.for_each(_MOMENTS, play)
     finally:
         if counts:
-            scenario.run.learn(burst_token_requests=max(counts))
+            scenario.run.findings.learn(burst_token_requests=max(counts))
 
 
 def _keeps_tokens(scenario: Scenario, operation: str) -> bool:

@@ -165,7 +165,7 @@ def test_server_error(scenario: Scenario) -> None:
         scenario.needs_control()
     finally:
         if attempts:
-            scenario.run.learn(attempts_on_503=attempts.get(503, 0))
+            scenario.run.findings.learn(attempts_on_503=attempts.get(503, 0))
 
 
 def _outcome_or_breach(stage: Stage, operation: str) -> Outcome:
@@ -281,7 +281,7 @@ def test_timeout(scenario: Scenario) -> None:
                 )
             if not stage.trace.token_requests:
                 raise NotTested("the client never asked the broker for a token")
-            scenario.run.learn(timeout_seconds=round(real_seconds() - began, 1))
+            scenario.run.findings.learn(timeout_seconds=round(real_seconds() - began, 1))
             return Situation.MET
 
     # One operation is enough: it is waited for in real time.

@@ -32,7 +32,7 @@ def test_lifecycle(scenario: Scenario) -> None:
     run = scenario.run
     run.needs_working_client()
     _live_again(scenario)
-    ignored = set(OWN_SCENARIO_ONLY | run.broken_clauses)
+    ignored = set(OWN_SCENARIO_ONLY | run.findings.broken)
     for _ in range(_MOST_BREACHES):
         breached = _first_breach(run, ignored)
         if breached is None:
@@ -66,11 +66,10 @@ def _first_breach(run: ContractRun, ignored: set[str]) -> ContractBreached | Non
 
 
 def _live(run: ContractRun, ignored: set[str]) -> None:
-    limit = run.shrink_limit()
+    limit = run.explorer.shrink_limit()
     machine = life_before(run, limit, ignored)
-    if run.settings.seed is not None:
-        machine = hypothesis.seed(run.settings.seed)(machine)
-    settings = hypothesis.settings(run.exploration(), stateful_step_count=_STEPS)
+    machine = hypothesis.seed(run.explorer.seed_for(clauses.lifecycle.LIFECYCLE.id))(machine)
+    settings = hypothesis.settings(run.explorer.hypothesis_settings(), stateful_step_count=_STEPS)
     with with_reporter(_say_nothing), limit.in_force():
         run_state_machine_as_test(machine, settings=settings)
 

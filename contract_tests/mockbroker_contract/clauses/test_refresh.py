@@ -93,7 +93,7 @@ def test_ahead(scenario: Scenario) -> None:
     scenario.run.needs_working_client()
     leeway = measure(scenario.run)
     if leeway is not None:
-        scenario.run.learn(**leeway.facts())
+        scenario.run.findings.learn(**leeway.facts())
 
     # Where the client's clock goes on, a leeway of 1 s is shortened by the way of the answer.
     before = 1 if scenario.run.time.moves_during_use else 0.5

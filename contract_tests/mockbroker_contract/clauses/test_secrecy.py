@@ -121,7 +121,7 @@ def test_redirect(scenario: Scenario) -> None:
 
     def play(status: int, operation: str) -> Situation:
         with (
-            scenario.run.stranger(_CREDENTIALS) as stranger,
+            scenario.run.brokers.of_another_origin(_CREDENTIALS) as stranger,
             scenario.stage(credentials=_CREDENTIALS, elsewhere=[clauses.cache.ISOLATION]) as stage,
         ):
             stage.broker.script(Fault.redirect(stranger.token_url, status).times(_FOR_EVER))
@@ -162,7 +162,7 @@ def test_files(scenario: Scenario) -> None:
                 *(token.encode() for token in stage.broker.token_issued_values),
                 *(form.encode() for form in secret_forms(_CREDENTIALS)),
             }
-            for path, mode in _readable_files(scenario.run.client_folders):
+            for path, mode in _readable_files(scenario.run.sandbox.folders):
                 if _holds(path, secrets):
                     stage.breach(
                         f"the file {path.name} holds a secret or a token, and its mode is "

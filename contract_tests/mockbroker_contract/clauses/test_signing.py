@@ -309,7 +309,7 @@ def test_cross_origin(scenario: Scenario) -> None:
 
     def play(status: int, _operation: str) -> Situation:
         with (
-            scenario.run.stranger(_CREDENTIALS) as stranger,
+            scenario.run.brokers.of_another_origin(_CREDENTIALS) as stranger,
             scenario.stage(credentials=_CREDENTIALS) as stage,
         ):
             stage.use_well(REQUEST)

@@ -26,14 +26,14 @@ def test_verify(scenario: Scenario) -> None:
 
     def play(reason: str, operation: str) -> Situation:
         with (
-            scenario.run.tls_broker(_CREDENTIALS, _LOOPBACK) as broker,
+            scenario.run.brokers.with_tls(_CREDENTIALS, _LOOPBACK) as broker,
             _stage(scenario, broker, trusted=True) as twin,
         ):
             _must_be_told_of_the_ca(twin, operation)
         unknown = reason == _UNKNOWN
         name = _LOOPBACK if unknown else _SOMEBODY_ELSE
         with (
-            scenario.run.tls_broker(_CREDENTIALS, name) as broker,
+            scenario.run.brokers.with_tls(_CREDENTIALS, name) as broker,
             _stage(scenario, broker, trusted=not unknown) as stage,
         ):
             stage.record(CertificateShown(host=name, is_trusted=not unknown))

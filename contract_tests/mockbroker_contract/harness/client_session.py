@@ -115,15 +115,17 @@ class Stage:
         self._trusted = trusted
         self.exposure: Exposure | None = None
         """What the client lets others see, if it is watched."""
+        self.is_delayed = False
+        """Whether a use failed after the client's timeout: a busy machine may be the cause."""
         self._scope = scope
         self._changes = config or {}
         self._wanted_deadline = run.settings.deadline if deadline is None else deadline
         self._deadline = run.hangs.deadline(self._wanted_deadline)
         self.credentials = credentials
         if neighbour is not None:
-            self.broker = run.neighbour(neighbour)
+            self.broker = run.brokers.beside(neighbour)
         else:
-            self.broker = broker or run.new_broker(credentials, expires_in, scope)
+            self.broker = broker or run.brokers.new(credentials, expires_in, scope)
         self._owns_broker = broker is None
         self.recorder = recorder or Recorder(self.broker)
         if run.settings.seed is not None and self.recorder.is_empty:
@@ -293,9 +295,10 @@ class Stage:
             if self._client is not None:
                 answer = act(self._client)
         exchanges = self._exchanges_since(began)
-        self._notice_delay([answer], began)
+        is_delayed = self._notice_delay([answer], began)
         self._must_have_returned(action, answer, began)
         outcome = outcome_of(action.operation, answer, exchanges, self.broker)
+        outcome = replace(outcome, is_delayed=is_delayed)
         waited = self._run.time.now() - began.at
         self._record_use(began, outcome)
         error = outcome.error
@@ -340,10 +343,12 @@ class Stage:
         ended.steps, ended.records = self.recorder.steps(), self.recorder.records()
         return ended
 
-    def _notice_delay(self, answers: Iterable[Answer], began: _Moment) -> None:
+    def _notice_delay(self, answers: Iterable[Answer], began: _Moment) -> bool:
+        """Whether a use failed after the client's timeout: a busy machine may be the cause."""
         is_late = real_seconds() - began.real >= self.config.timeout
-        if is_late and any(answer.error is not None for answer in answers):
-            self._run.held_up = True
+        is_delayed = is_late and any(answer.error is not None for answer in answers)
+        self.is_delayed |= is_delayed
+        return is_delayed
 
     @contextlib.contextmanager
     def _limits(self, action: Action, began: _Moment) -> Iterator[None]:
@@ -406,7 +411,7 @@ class Stage:
         presented = outcome.presented or ""
         if outcome.operation == REQUEST:
             presented = presented.rpartition(" ")[2]
-        if outcome.token is not None or not self._run.is_of_another_broker(presented):
+        if outcome.token is not None or not self._run.brokers.issued_by_another(presented):
             return
         breach = Breach(
             clauses.cache.ISOLATION.id,
@@ -495,7 +500,9 @@ class Stage:
         return self.recorder.error(error)
 
     def __enter__(self) -> Stage:
-        self._run.enter_stage()
+        # The client before this one may have removed its folders.
+        if self._run.brokers.session_opened():
+            self._run.sandbox.restore()
         return self
 
     def __exit__(
@@ -508,9 +515,9 @@ class Stage:
             if self._client is not None:
                 self._client.close()
             if self._owns_broker:
-                self._run.retire(self.broker)
+                self._run.brokers.retire(self.broker)
         finally:
-            self._run.leave_stage()
+            self._run.brokers.session_closed()
         if error is None or isinstance(error, (NotTested, ClientHung)):
             self._judge(own=not isinstance(error, ClientHung))
 
@@ -528,12 +535,13 @@ class Stage:
         raise self._breached(breaches)
 
     def _breached(self, breaches: Sequence[Breach]) -> ContractBreached:
-        self._run.broken_clauses.update(breach.clause_id for breach in breaches)
-        return ContractBreached(
+        breached = ContractBreached(
             tuple(self._without_secrets(breach) for breach in breaches),
             self.recorder.steps(),
             self.recorder.records(),
         )
+        breached.is_delayed = self.is_delayed
+        return breached
 
     def _without_secrets(self, breach: Breach) -> Breach:
         texts = (breach.what, breach.expected, breach.hint)

@@ -25,8 +25,8 @@ from mockbroker_contract.drivers.protocol import (
     config_members,
 )
 from mockbroker_contract.drivers.sandbox import Sandbox
-from mockbroker_contract.harness.preflight import rehearsed_run
-from mockbroker_contract.harness.run import RunSettings
+from mockbroker_contract.harness.preflight import checked_run
+from mockbroker_contract.harness.settings import RunSettings
 
 __all__ = ["DriverCheck", "check_driver"]
 
@@ -81,7 +81,7 @@ def check_driver(argv: Sequence[str], copies: Sequence[str] = ()) -> Iterator[Dr
 
 def _what_moves_its_time(argv: Sequence[str], copies: Sequence[str]) -> DriverCheck:
     settings = RunSettings(copies=tuple(copies))
-    with rehearsed_run(ProgramClients(argv), settings) as run:
+    with checked_run(ProgramClients(argv), settings) as run:
         if run.time.is_virtual:
             return DriverCheck(f"a check moves the time of the client by {run.time.kind}")
     what = "a check moves the time of the client"

@@ -15,8 +15,11 @@ __all__ = ["ClientHung", "ContractBreached"]
 class ContractBreached(ScenarioEnded):
     """The client broke the scenario's own clause.
 
-    ``steps`` are what happened; ``records`` the latest exchanges, secrets masked.
+    ``steps`` are what happened; ``records`` the latest exchanges, secrets masked. ``is_delayed`` if
+    a use of the client failed after its timeout: a busy machine may be the cause.
     """
+
+    is_delayed = False
 
     def __init__(
         self,

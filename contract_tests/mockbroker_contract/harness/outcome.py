@@ -21,7 +21,8 @@ class Outcome:
     ``token`` is the token that ``get_token`` returned or that the last call of this use
     presented, if the broker knows it; ``presented`` is that token's text, or None. ``returned``
     is what ``request`` came back with, ``error`` what the client raised. ``exchanges`` are those
-    that came during this use.
+    that came during this use. ``is_delayed`` if it failed after the client's timeout: a busy
+    machine may be the cause.
     """
 
     operation: str
@@ -31,6 +32,7 @@ class Outcome:
     token_state: TokenState | None = None
     returned: Returned | None = None
     error: Raised | None = None
+    is_delayed: bool = False
 
     @property
     def status(self) -> int | None:

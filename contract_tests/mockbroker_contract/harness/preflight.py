@@ -19,11 +19,12 @@ from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.endings import ClientHung
 from mockbroker_contract.harness.hangs import Hangs
-from mockbroker_contract.harness.run import ContractRun, Rehearsal, RunSettings
+from mockbroker_contract.harness.run import ContractRun, PreflightResult
+from mockbroker_contract.harness.settings import RunSettings
 from mockbroker_contract.isolation.one_processor import one_processor
 from mockbroker_contract.timing.story_time import StoryTime
 
-__all__ = ["rehearsed_run"]
+__all__ = ["checked_run"]
 
 _CREDENTIALS = Credentials("rehearsal", "rehearsal-s3cret")
 _LONG_LIFETIME = 3600
@@ -35,34 +36,34 @@ _BRIEF_SECONDS = 5.0
 
 
 @contextlib.contextmanager
-def rehearsed_run(clients: DriverSource, settings: RunSettings) -> Iterator[ContractRun]:
+def checked_run(clients: DriverSource, settings: RunSettings) -> Iterator[ContractRun]:
     """A contract run whose client was used as anyone would, so that it is known what it offers.
 
     Raises TargetError if no client can be made, or what is made cannot be used.
     """
     with one_processor(), contextlib.closing(ContractRun(clients, settings)) as run:
-        run.rehearsal = _rehearse(run)
+        run.preflight = _preflight(run)
         run.hangs = Hangs()  # what hung so far has no verdict of its own
         if run.time.kind != "virtual":
-            run.learn(clock=run.time.kind)
+            run.findings.learn(clock=run.time.kind)
         yield run
 
 
-def _rehearse(run: ContractRun) -> Rehearsal:
+def _preflight(run: ContractRun) -> PreflightResult:
     *movable, real = run.possible_times()
     run.time = (*movable, real)[0]
     with run.time.frozen():
         run.capabilities = _capabilities(run)
         obstacle = _what_blocks(run)
     if obstacle is not None:
-        return obstacle if not _works_by(real, run) else Rehearsal(clock_seen=False)
+        return obstacle if not _works_by(real, run) else PreflightResult(clock_seen=False)
     keeps: bool | None = False
     for run.time in movable:
         with run.time.frozen():
             keeps = _surely(partial(_keeps_token, run))
             follows = keeps and _surely(partial(_refreshes_after, run, _LONG_LIFETIME))
             if follows or follows is None:  # what hangs or crashes tells nothing of its clock
-                return Rehearsal()
+                return PreflightResult()
     run.time = real
     with run.time.frozen():
         if keeps:
@@ -70,9 +71,9 @@ def _rehearse(run: ContractRun) -> Rehearsal:
         else:
             follows = _surely(partial(_keeps_token, run))
     if follows or not movable:
-        return Rehearsal(clock_seen=False)
+        return PreflightResult(clock_seen=False)
     run.time = movable[0]
-    return Rehearsal()
+    return PreflightResult()
 
 
 def _works_by(real: StoryTime, run: ContractRun) -> bool:
@@ -110,27 +111,28 @@ def _keeps_token(run: ContractRun) -> bool | None:
         return False
 
 
-def _what_blocks(run: ContractRun) -> Rehearsal | None:
+def _what_blocks(run: ContractRun) -> PreflightResult | None:
     for operation in run.capabilities:
-        obstacle = _what_blocks_use(run, operation)
-        if obstacle is not None and run.held_up:  # the machine may have been too busy
-            obstacle = _what_blocks_use(run, operation)
+        obstacle, is_delayed = _what_blocks_use(run, operation)
+        if obstacle is not None and is_delayed:  # the machine may have been too busy
+            obstacle, _ = _what_blocks_use(run, operation)
         if obstacle is not None:
             return obstacle
     return None
 
 
-def _what_blocks_use(run: ContractRun, operation: str) -> Rehearsal | None:
+def _what_blocks_use(run: ContractRun, operation: str) -> tuple[PreflightResult | None, bool]:
+    """What stands in the way of a use, or None; and whether the use was delayed."""
     with _stage(run) as stage:
         try:
             stage.use_well(operation)
         except NotTested as obstacle:
-            return Rehearsal(f"{operation}: {obstacle}")
+            return PreflightResult(f"{operation}: {obstacle}"), stage.is_delayed
         except DriverFailed as failed:
-            return Rehearsal(failed.reason)
+            return PreflightResult(failed.reason), False
         except (ClientHung, ClientCrashed) as end:
-            return Rehearsal(end.reason, hung=True)
-    return None
+            return PreflightResult(end.reason, hung=True), False
+    return None, False
 
 
 def _capabilities(run: ContractRun) -> tuple[str, ...]:

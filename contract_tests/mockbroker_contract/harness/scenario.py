@@ -10,25 +10,20 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from mockbroker.contract import clauses
-from mockbroker.contract.authentication import METHODS, accepted_methods, method_in
+from mockbroker.contract.authentication import accepted_methods
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.clause import Clause
-from mockbroker.contract.judging import PASSIVE_CLAUSES
 from mockbroker.model.credentials import Credentials
-from mockbroker.model.exchange import Trace
-from mockbroker.model.token_request import TokenRequest
 from mockbroker_contract.drivers.failures import NotApplicable, NotTested
 from mockbroker_contract.harness.client_session import Stage
 from mockbroker_contract.harness.run import OWN_SCENARIO_ONLY, ContractRun
+from mockbroker_contract.harness.shared_cases import ON_AUTHENTICATION
 from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import lifetimes, plain_credentials
 
 __all__ = ["Scenario", "scenario_of"]
 
 Drawn = TypeVar("Drawn")
-_ON_AUTHENTICATION = frozenset(
-    clause for clause in PASSIVE_CLAUSES if clause.chapter in {method.chapter for method in METHODS}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +50,7 @@ class Scenario:
     ) -> None:
         """Play for the ``first`` examples and all those that Hypothesis draws."""
         self.run.needs_working_client()
-        self.run.for_all(strategy, play, first=first, clause_id=self.clause.id)
+        self._try_all(strategy, play, first)
 
     def for_each(
         self,
@@ -70,7 +65,7 @@ class Scenario:
         """
         self.run.needs_working_client()
         chosen = operations or self.run.capabilities
-        self.run.play_each(itertools.product(cases, chosen), lambda c: play(*c))
+        self.run.explorer.try_each(itertools.product(cases, chosen), lambda c: play(*c))
 
     def needs_control(self) -> None:
         """Raise NotTested unless the client succeeds where nothing stands in its way.
@@ -92,7 +87,7 @@ class Scenario:
             return
         self.run.needs_working_client()
         both = list(itertools.product(cases, self.run.capabilities))
-        self.run.play_side_by_side(both, lambda c: play(*c))
+        self.run.explorer.try_side_by_side(both, lambda c: play(*c))
 
     def blocked_if_late_anyway(self, operation: str, lifetime: float, after: float = 0) -> None:
         """The twin of stories in which a client is late: the same where nothing goes wrong.
@@ -120,12 +115,12 @@ class Scenario:
         clause that was not broken meanwhile.
         """
         run = self.run
-        is_judged = explore in run.explored and self.clause.id not in OWN_SCENARIO_ONLY
-        if is_judged and self.clause.id not in run.broken_clauses | run.replays.examples.keys():
+        is_judged = explore in run.shared.explored and self.clause.id not in OWN_SCENARIO_ONLY
+        if is_judged and self.clause.id not in run.findings.broken | run.replays.examples.keys():
             self._needs_its_situation()
             return
         explore(self)
-        run.explored.add(explore)
+        run.shared.explored.add(explore)
 
     def judge_token_requests(
         self,
@@ -150,7 +145,7 @@ class Scenario:
             pair, lifetime, operation = example
             with self.stage(credentials=pair, expires_in=lifetime) as stage:
                 outcome = stage.use(operation)
-                is_told = must_answer and not self.run.rehearsal.blocked
+                is_told = must_answer and not self.run.preflight.blocked
                 if outcome.error is not None and is_told and not outcome.is_issued:
                     stage.breach(f"the client raised {stage.masked(outcome.error)}", must_answer)
                 if stage.has_broken_request:
@@ -159,31 +154,36 @@ class Scenario:
                 stage.use(operation)
                 if not stage.trace.token_requests:
                     raise NotTested("the client never asked for a token")
-                self._note_authentication(stage.trace)
+                profile = self.run.settings.profile
+                self.run.shared.note_authentication(stage.trace, profile)
                 return Situation.MET
 
-        self.run.for_all(drawn, play, first=chosen, clause_id=self.clause.id)
+        self._try_all(drawn, play, chosen)
         self.run.needs_working_client()
         self._needs_its_situation()
 
-    def _note_authentication(self, trace: Trace) -> None:
-        """Remember which clauses on client authentication the trace shows."""
-        profile = self.run.settings.profile
-        for exchange in trace.token_requests:
-            chapter = method_in(TokenRequest.of(exchange.request), profile).chapter
-            self.run.authentication_chapters.add(chapter)
-        for clause in _ON_AUTHENTICATION - self.run.reached:
-            if clause.precondition is not None and clause.precondition.is_met(trace):
-                self.run.reached.add(clause)
+    def _try_all(
+        self,
+        strategy: st.SearchStrategy[Drawn],
+        play: Callable[[Drawn], Situation],
+        first: Sequence[Drawn],
+    ) -> None:
+        self.run.explorer.try_all(
+            strategy,
+            play,
+            first=first,
+            clause_id=self.clause.id,
+            operations=self.run.capabilities,
+        )
 
     def _needs_its_situation(self) -> None:
         """Raise NotTested if no token request had credentials that show the clause.
 
         Raises NotApplicable if the client uses another method that the profile accepts as well.
         """
-        if self.clause not in _ON_AUTHENTICATION:
+        if self.clause not in ON_AUTHENTICATION:
             return
-        used = self.run.authentication_chapters
+        used = self.run.shared.chapters
         if used and self.clause.chapter not in used:
             profile = self.run.settings.profile
             places = (m.place for m in accepted_methods(profile) if m.chapter in used)
@@ -191,8 +191,8 @@ class Scenario:
                 f"the client authenticates {' and '.join(places)}, which profile {profile.name} "
                 "accepts"
             )
-        if self.clause not in self.run.reached and self.clause.precondition is not None:
-            culprits = sorted(self.run.broken_clauses & {c.id for c in _ON_AUTHENTICATION})
+        if self.clause not in self.run.shared.shown and self.clause.precondition is not None:
+            culprits = sorted(self.run.findings.broken & {c.id for c in ON_AUTHENTICATION})
             blocked_by = clause_named(culprits[0]) if culprits else None
             raise NotTested(self.clause.precondition.lack, blocked_by=blocked_by)
 

@@ -122,8 +122,8 @@ class LifeOfClients(RuleBasedStateMachine):
         self.limit.begin_play()
         first = Credentials("life-client-a", "life-s3cret-a")
         lifetime = lifetime if self.run.time.is_virtual else 3600
-        self._broker = self.run.new_broker(first, lifetime)
-        self._exits.callback(self.run.retire, self._broker)
+        self._broker = self.run.brokers.new(first, lifetime)
+        self._exits.callback(self.run.brokers.retire, self._broker)
         self._recorder = Recorder(self._broker)
         self._recorder.add(BrokerStarted(expires_in=lifetime))
         self._enter(first)
@@ -183,12 +183,12 @@ class LifeOfClients(RuleBasedStateMachine):
         self._script_for(actor)
         if self._is_refused(actor):
             actor.stage.make()
-        self.run.held_up, is_slow = False, bool(self._slow)
+        is_slow = bool(self._slow)
         outcome = actor.stage.use(operation)
         self._broker.clear_scripts()
         self._broker.strict = False
         self._learn(actor, outcome)
-        self._judge(actor, outcome, is_slow=is_slow or self.run.held_up)
+        self._judge(actor, outcome, is_slow=is_slow or outcome.is_delayed)
         if outcome.token_requests:
             actor.has_failed = not outcome.is_issued
         actor.was_refused = outcome.error is not None and self._is_refused(actor)
@@ -396,7 +396,7 @@ def life_of(plain: object, run: ContractRun) -> Life:
 
 def relive(run: ContractRun, life: Life, ignored: Collection[str] = ()) -> None:
     """Let the same happen again. Raises what the state machine raises for a breach."""
-    machine = life_before(run, run.shrink_limit(), ignored)()
+    machine = life_before(run, run.explorer.shrink_limit(), ignored)()
     try:
         for name, *values in life:
             getattr(machine, name)(**dict(zip(_STEPS[name], values, strict=True)))

@@ -32,7 +32,7 @@ class TakesNoShorterLifetimeThanBefore(TokenManager):
         return lifetime
 
 
-@breaks(clauses.lifecycle.LIFECYCLE, examples=150)
+@breaks(clauses.lifecycle.LIFECYCLE, examples=300)
 class TiresAfterFiveTokens(TokenManager):
     fetched = 0
 

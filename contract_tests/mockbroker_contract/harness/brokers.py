@@ -1,0 +1,180 @@
+"""The brokers of a run: where they are, what they issued, and until when it is valid."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from mockbroker.fake_broker import Broker
+from mockbroker.model.credentials import Credentials
+from mockbroker.model.profile import Profile
+from mockbroker.server.certificates import ThrowAwayAuthority
+from mockbroker.server.listener import Server
+from mockbroker_contract.drivers.failures import ResourcesExhausted
+from mockbroker_contract.timing.story_time import RealTime, StoryTime
+
+__all__ = ["CENTURY_SECONDS", "Brokers"]
+
+CENTURY_SECONDS = 3.2e9
+"""A token that lives for longer cannot be made to expire: calendars end too soon."""
+
+
+class Brokers:
+    """Lenient brokers whose clock is the run's, each with a URL of its own.
+
+    Most are on one server; some are of another origin, or speak TLS. While no client session is
+    open, time passes until nothing issued so far is valid any more: what a client keeps by mistake
+    beyond its own life then changes no other test case. Safe to use from several threads.
+    """
+
+    def __init__(self, profile: Profile, folder: Path) -> None:
+        self.time: StoryTime = RealTime()
+        """The run's time, which is the clock of new brokers."""
+        self._profile = profile
+        self._here, self._elsewhere = Server(), Server()
+        self._with_tls = _TlsServers(folder)
+        self._prefixes = itertools.count(1)
+        self._mounted: dict[Broker, tuple[Server, str]] = {}
+        self._issued = _IssuedTokens()
+        self._open_sessions = self._shortages = 0
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start the servers that every run needs. Raises OSError if there is no port."""
+        self._here.start()
+        self._elsewhere.start()
+
+    def close(self) -> None:
+        """Stop the servers."""
+        for server in self._servers:
+            server.stop()
+
+    @property
+    def _servers(self) -> tuple[Server, ...]:
+        return (self._here, self._elsewhere, *self._with_tls.by_names.values())
+
+    def new(
+        self,
+        credentials: Credentials,
+        expires_in: float = 3599,
+        scope: str = "",
+        *,
+        server: Server | None = None,
+        prefix: str = "",
+    ) -> Broker:
+        """Return a new broker; ``server`` and ``prefix`` say where it is, if that matters."""
+        server = server or self._here
+        broker = Broker(
+            profile=self._profile,
+            credentials=credentials,
+            expires_in=expires_in,
+            strict=False,
+            clock=self.time,
+        )
+        broker.scope = scope
+        prefix = prefix or f"/x{next(self._prefixes)}"
+        server.mount(broker, prefix)
+        self._mounted[broker] = (server, prefix)
+        return broker
+
+    def beside(self, broker: Broker) -> Broker:
+        """Return a new broker at the same path of another origin, with the same credentials."""
+        _, prefix = self._mounted[broker]
+        return self.new(broker.credentials, server=self._elsewhere, prefix=prefix)
+
+    @contextlib.contextmanager
+    def of_another_origin(self, credentials: Credentials) -> Iterator[Broker]:
+        """Provide a broker of another origin than the others."""
+        yield from self._until_retired(self.new(credentials, server=self._elsewhere))
+
+    @contextlib.contextmanager
+    def with_tls(self, credentials: Credentials, *names: str) -> Iterator[Broker]:
+        """Provide a broker that speaks TLS, with a certificate for these names by a new CA."""
+        yield from self._until_retired(self.new(credentials, server=self._with_tls.server(*names)))
+
+    def _until_retired(self, broker: Broker) -> Iterator[Broker]:
+        try:
+            yield broker
+        finally:
+            self.retire(broker)
+
+    def retire(self, broker: Broker) -> None:
+        """Take a broker off its URL; a client that still asks there gets a 404."""
+        server, prefix = self._mounted.pop(broker)
+        server.unmount(prefix)
+        self._issued.add(broker)
+        self._let_tokens_expire()
+
+    def issued_by_another(self, token: str) -> bool:
+        """Whether another broker of the run, retired or not, issued that token."""
+        return token in self._issued.values or any(
+            broker.token_values is None and token in broker.token_issued_values
+            for broker in tuple(self._mounted)
+        )
+
+    def session_opened(self) -> bool:
+        """Count one more open client session; whether it is the only one."""
+        with self._lock:
+            self._open_sessions += 1
+            return self._open_sessions == 1
+
+    def session_closed(self) -> None:
+        """Count one open client session less."""
+        with self._lock:
+            self._open_sessions -= 1
+        self._let_tokens_expire()
+
+    def _let_tokens_expire(self) -> None:
+        if not self._open_sessions:
+            self.time.advance_to(self._issued.last_expiry)
+
+    def needs_resources(self) -> None:
+        """Raise ResourcesExhausted if a server could not take a connection since the last call."""
+        shortages = sum(server.shortages for server in self._servers)
+        new, self._shortages = shortages - self._shortages, shortages
+        if new:
+            raise ResourcesExhausted(
+                f"the broker could not take {new} connections of the client: this process has no "
+                "more file descriptors or memory"
+            )
+
+
+@dataclass
+class _TlsServers:
+    """Servers that speak TLS, one for each set of names in their certificate."""
+
+    folder: Path
+    by_names: dict[tuple[str, ...], Server] = field(default_factory=dict)
+
+    def server(self, *names: str) -> Server:
+        if names not in self.by_names:
+            server = Server(tls=self._authority.certificate_for(*names))
+            server.start()
+            self.by_names[names] = server
+        return self.by_names[names]
+
+    @cached_property
+    def _authority(self) -> ThrowAwayAuthority:
+        return ThrowAwayAuthority(self.folder)
+
+
+@dataclass
+class _IssuedTokens:
+    """The tokens of retired brokers; ``last_expiry`` is in Unix seconds."""
+
+    values: set[str] = field(default_factory=set)
+    last_expiry: float = 0.0
+
+    def add(self, broker: Broker) -> None:
+        for exchange in broker.token_requests:
+            if exchange.token is None:
+                continue
+            if exchange.token.expires_in < CENTURY_SECONDS:
+                self.last_expiry = max(self.last_expiry, exchange.token.expires_at)
+            if broker.token_values is None:
+                self.values.add(exchange.token.value)

@@ -1,0 +1,156 @@
+"""Trying the test cases of a clause: those that are chosen, and those that Hypothesis draws."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import hypothesis
+from hypothesis import strategies as st
+
+from mockbroker_contract.drivers.failures import NotTested, ScenarioEnded
+from mockbroker_contract.harness.brokers import Brokers
+from mockbroker_contract.harness.budget import Budget
+from mockbroker_contract.harness.endings import ContractBreached
+from mockbroker_contract.harness.findings import Findings
+from mockbroker_contract.harness.replay import Replays, fitting, remembering, samples_of
+from mockbroker_contract.harness.settings import RunSettings
+from mockbroker_contract.harness.shrinking import ShrinkLimit
+from mockbroker_contract.harness.situation import Situation
+
+__all__ = ["Explorer"]
+
+Drawn = TypeVar("Drawn")
+
+
+@dataclass(frozen=True, slots=True)
+class Explorer:
+    """Tries test cases within the settings and the budget of a run."""
+
+    settings: RunSettings
+    budget: Budget
+    replays: Replays
+    brokers: Brokers
+    findings: Findings
+
+    def try_each(self, cases: Iterable[Drawn], case_of: Callable[[Drawn], Situation]) -> None:
+        """Try a few cases. Raises NotTested if none met its situation."""
+        attempts = _Attempts(self, case_of)
+        for case in cases:
+            attempts(case)
+        attempts.need_one_that_met()
+
+    def try_side_by_side(
+        self, cases: Sequence[Drawn], case_of: Callable[[Drawn], Situation]
+    ) -> None:
+        """Try a few cases at the same time, in threads: for cases that only wait.
+
+        Raises what the first of them raised; NotTested if none met its situation.
+        """
+        attempts = _Attempts(self, case_of)
+        with ThreadPoolExecutor(len(cases)) as pool:
+            tried = [pool.submit(attempts, case) for case in cases]
+        for each in tried:
+            each.result()
+        attempts.need_one_that_met()
+
+    def try_all(
+        self,
+        strategy: st.SearchStrategy[Drawn],
+        case_of: Callable[[Drawn], Situation],
+        *,
+        first: Sequence[Drawn],
+        clause_id: str,
+        operations: Sequence[str],
+    ) -> None:
+        """Try the ``first`` examples and those that Hypothesis draws.
+
+        Before them all comes the example that is kept of a known failure of ``clause_id``.
+        Raises what was raised for the simplest failing example; NotTested if no example met the
+        situation that the clause is about.
+        """
+        attempts = _Attempts(self, remembering(case_of))
+
+        def try_again(plain: object) -> None:
+            samples = [*first, *samples_of(strategy)]
+            attempts(fitting(plain, samples, operations))
+
+        self.replays.play(clause_id, try_again)
+        for drawn in first:
+            attempts(drawn)
+        limit = self.shrink_limit()
+        test = hypothesis.given(strategy)(limit.limited(attempts.__call__))
+        test = hypothesis.seed(self.seed_for(clause_id))(test)
+        with limit.in_force():
+            self.hypothesis_settings()(test)()
+        attempts.need_one_that_met()
+
+    def hypothesis_settings(self) -> hypothesis.settings:
+        """Return how Hypothesis explores: as many examples as the user asks for."""
+        return hypothesis.settings(
+            max_examples=self.settings.examples,
+            deadline=None,
+            database=None,
+            report_multiple_bugs=False,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
+
+    def seed_for(self, clause_id: str) -> int:
+        """Return the seed of the examples of a clause: that of the user, or always the same.
+
+        Hypothesis could derandomize instead. Its draws would then depend on the source of the test,
+        so that any change of the kit could find, or miss, what needs luck to be found.
+        """
+        return zlib.crc32(clause_id.encode()) if self.settings.seed is None else self.settings.seed
+
+    def shrink_limit(self) -> ShrinkLimit:
+        """Return a new limit, for one exploration."""
+        return ShrinkLimit(self.settings.shrinks, self.budget)
+
+
+class _Attempts(Generic[Drawn]):
+    """Tries a case again and again, and remembers whether one ever met its situation."""
+
+    def __init__(self, explorer: Explorer, case_of: Callable[[Drawn], Situation]) -> None:
+        self._explorer = explorer
+        self._case_of = case_of
+        self._obstacle: NotTested | None = None
+        self._is_met = False
+
+    def __call__(self, drawn: Drawn) -> None:
+        self._explorer.budget.require()
+        try:
+            situation = self._try_with_resources(drawn)
+        except NotTested as obstacle:
+            if obstacle.is_costly:
+                raise
+            self._obstacle = self._obstacle or obstacle
+        except ContractBreached as breached:
+            self._explorer.findings.broken.add(breached.clause_id)
+            raise
+        else:
+            self._is_met |= situation is Situation.MET
+
+    def _try_with_resources(self, drawn: Drawn) -> Situation:
+        """Try a case; how it ended counts only if this process had all that it needed."""
+        try:
+            return self._try_fairly(drawn)
+        except ScenarioEnded:
+            self._explorer.brokers.needs_resources()
+            raise
+
+    def _try_fairly(self, drawn: Drawn) -> Situation:
+        """Repeat a case that a busy machine may have broken; what recurs is the client's doing."""
+        try:
+            return self._case_of(drawn)
+        except ContractBreached as breached:
+            if not breached.is_delayed:
+                raise
+            return self._case_of(drawn)
+
+    def need_one_that_met(self) -> None:
+        if not self._is_met:
+            raise self._obstacle or NotTested("no test case met the situation of the clause")

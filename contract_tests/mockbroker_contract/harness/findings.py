@@ -1,0 +1,60 @@
+"""What a run has found out so far: breaches of clauses, and measured facts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mockbroker.contract.catalogue import clause_named
+from mockbroker.contract.clause import Level
+from mockbroker.report.finding import Finding, Verdict
+from mockbroker_contract.harness.endings import ContractBreached
+
+__all__ = ["Findings"]
+
+_LEVELS = list(Level)
+
+
+class Findings:
+    """Breaches that test cases of other clauses showed, and facts about the client.
+
+    ``fail_on`` is the lowest level whose breach fails the run.
+    """
+
+    def __init__(self, fail_on: Level) -> None:
+        self._fail_on = fail_on
+        self._noted: dict[str, Finding] = {}
+        self._facts: dict[str, Any] = {}
+        self.examples: dict[str, Any] = {}
+        """The drawn example that led to a noted breach, by clause id, where it is known."""
+        self.broken: set[str] = set()
+        """The ids of the clauses of which this process has seen a breach so far."""
+
+    def note(self, breached: ContractBreached) -> None:
+        """Keep the first breach of each clause that is not the one being judged."""
+        clause_id = breached.clause_id
+        self.broken.add(clause_id)
+        if clause_id not in self._noted:
+            if breached.drawn is not None:
+                self.examples[clause_id] = breached.drawn
+            self._noted[clause_id] = breached.finding(self.verdict_on_breach(clause_id))
+
+    def take(self) -> list[Finding]:
+        """Return the breaches noted since the last call."""
+        noted = list(self._noted.values())
+        self._noted.clear()
+        return noted
+
+    def verdict_on_breach(self, clause_id: str) -> Verdict:
+        """Return ``failed``, or ``advice`` for a level below the one that fails the run."""
+        level = clause_named(clause_id).level
+        is_binding = _LEVELS.index(level) <= _LEVELS.index(self._fail_on)
+        return Verdict.FAILED if is_binding else Verdict.ADVICE
+
+    def learn(self, **facts: Any) -> None:
+        """Keep measured facts about the client for the report."""
+        self._facts.update(facts)
+
+    @property
+    def measured(self) -> dict[str, Any]:
+        """The measured facts, as the report shows them."""
+        return dict(self._facts)

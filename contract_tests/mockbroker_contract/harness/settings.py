@@ -1,0 +1,47 @@
+"""What a user may choose for a contract run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mockbroker.contract.clause import Level
+from mockbroker.model.profile import AUTOGRAB, Profile
+
+__all__ = ["RunSettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """What a user may choose.
+
+    ``seed`` draws other examples than those that are drawn every time. ``deadline`` is how many
+    seconds of real time one operation of the client may take before it is stopped;
+    ``client_timeout`` is the timeout, in seconds, that clients are told to use; ``patience`` is
+    how many seconds of real time a client may wait for a broker that never answers. ``shrinks``
+    is how many more test cases are tried to find a simpler one once one has failed. ``copies``
+    are paths of files and folders that the client reads; it sees copies of them. ``replays``
+    has plain examples, by clause id, that are tried before any other. ``budget`` is how many
+    seconds of real time the whole run may take; 0 is no limit. If ``shows_output``, what the
+    client writes is printed on standard error.
+    """
+
+    profile: Profile = AUTOGRAB
+    examples: int = 300
+    seed: int | None = None
+    fail_on: Level = Level.MUST
+    target: str = ""
+    deadline: float = 10.0
+    client_timeout: float = 5.0
+    patience: float = 31.0
+    shrinks: int = 100
+    copies: tuple[str, ...] = ()
+    shows_output: bool = False
+    budget: float = 0.0
+    replays: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def patient_deadline(self) -> float:
+        """Seconds of real time that one operation may take where the broker fails or is slow."""
+        return 2 * self.patience

@@ -1,0 +1,46 @@
+"""Test cases of one clause that other clauses need as well."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from mockbroker.contract.authentication import METHODS, method_in
+from mockbroker.contract.clause import Clause
+from mockbroker.contract.judging import PASSIVE_CLAUSES
+from mockbroker.model.exchange import Trace
+from mockbroker.model.profile import Profile
+from mockbroker.model.token_request import TokenRequest
+
+__all__ = ["ON_AUTHENTICATION", "SharedCases"]
+
+ON_AUTHENTICATION = frozenset(
+    clause for clause in PASSIVE_CLAUSES if clause.chapter in {method.chapter for method in METHODS}
+)
+"""The clauses on client authentication: which credentials a request has decides what it shows."""
+
+
+class SharedCases:
+    """What test cases have shown that more than one clause is judged by.
+
+    All passive clauses are judged in every test case, so that what was explored once without a
+    breach of a clause need not be explored again for it.
+    """
+
+    def __init__(self) -> None:
+        self.explored: set[Hashable] = set()
+        """The explorations that ended without a breach of the clause that they were for."""
+        self.results: dict[Hashable, Any] = {}
+        """What came of costly cases, by what they were."""
+        self.shown: set[Clause] = set()
+        """The clauses on client authentication whose precondition a token request has met."""
+        self.chapters: set[str] = set()
+        """The chapters of the client authentication methods that the client has used."""
+
+    def note_authentication(self, trace: Trace, profile: Profile) -> None:
+        """Remember which clauses on client authentication the trace shows."""
+        for exchange in trace.token_requests:
+            self.chapters.add(method_in(TokenRequest.of(exchange.request), profile).chapter)
+        for clause in ON_AUTHENTICATION - self.shown:
+            if clause.precondition is not None and clause.precondition.is_met(trace):
+                self.shown.add(clause)

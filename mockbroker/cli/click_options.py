@@ -1,0 +1,67 @@
+"""The options of the table as options of a command."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from mockbroker.cli.options import Option, OptionError, Surface, Values, read_option
+
+__all__ = ["click_option", "with_options"]
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+def click_option(option: Option[Any]) -> Decorator:
+    """Give a command one option of the table; the command gets its value."""
+
+    def read(_context: click.Context, _parameter: click.Parameter, raw: Any) -> Any:
+        texts = _texts(raw)
+        try:
+            return read_option(option, texts, Surface.COMMAND) if texts else option.default
+        except OptionError as error:
+            raise click.UsageError(str(error)) from error
+
+    return _declared(option, callback=read)
+
+
+def with_options(options: Sequence[Option[Any]]) -> Callable[[Callable[..., None]], Any]:
+    """Give a command these options of the table; the command gets them as one ``values``."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def gathered(*arguments: Any, **raw: Any) -> None:
+            texts = {option: _texts(raw.pop(option.key)) for option in options}
+            given = {option: (each, Surface.COMMAND) for option, each in texts.items() if each}
+            try:
+                values = Values(given, Surface.COMMAND)
+            except OptionError as error:
+                raise click.UsageError(str(error)) from error
+            command(*arguments, values=values, **raw)
+
+        for option in reversed(options):
+            _declared(option)(gathered)
+        return gathered
+
+    return decorate
+
+
+def _declared(option: Option[Any], **settings: Any) -> Decorator:
+    if option.argument:
+        return click.argument(option.key, metavar=f"[{option.argument}]", default="", **settings)
+    if option.is_flag:
+        settings["is_flag"] = True
+    else:
+        # Without a type click keeps the string; `read_option` is the only reader.
+        settings |= {"metavar": option.metavar, "multiple": option.is_repeatable}
+    return click.option(f"--{option.name}", option.key, help=option.help_with_default, **settings)
+
+
+def _texts(raw: Any) -> tuple[str, ...]:
+    """What click found, one string for each time that the option was given."""
+    if isinstance(raw, tuple):
+        return raw
+    return () if raw is None or raw is False else (str(raw),)

@@ -1,0 +1,348 @@
+"""The one table of options, from which the commands, pytest and the ini file get theirs.
+
+pytest reads this table at every start, so nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from mockbroker.contract.clause import Level
+from mockbroker.contract.selection import EVERY_CLAUSE, Selection
+from mockbroker.report.formats import FORMATS
+
+__all__ = [
+    "AUDIT_OPTIONS",
+    "BUDGET",
+    "CHECK_OPTIONS",
+    "CLIENT",
+    "CONFIG",
+    "COPY",
+    "EXAMPLES",
+    "EXEC",
+    "EXPLORE",
+    "FAIL_ON",
+    "KNOWN",
+    "ONLY",
+    "OUTPUTS",
+    "PROFILE",
+    "PYTEST_OPTIONS",
+    "SEED",
+    "SHOW_OUTPUT",
+    "WRITE_KNOWN",
+    "Option",
+    "OptionError",
+    "Surface",
+    "Values",
+    "clauses_selected_by",
+    "read_option",
+]
+
+T = TypeVar("T")
+
+
+class OptionError(ValueError):
+    """An option has an invalid value; the message is one sentence that names the option."""
+
+
+class Surface(Enum):
+    """Where a user writes an option. The value is how the names of options begin there."""
+
+    COMMAND = "--"
+    PYTEST = "--contract-"
+    INI = "contract_"
+
+    def spell(self, option: Option[Any]) -> str:
+        """The option as it is written there."""
+        if self is Surface.COMMAND and option.argument:
+            return option.argument
+        return self.value + (option.key if self is Surface.INI else option.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Option(Generic[T]):
+    """An option: its name, its value and what the help says.
+
+    ``read`` makes the value from what the user wrote, one string for each time the option was
+    given; it raises ValueError, whose message completes "OPTION …". An option without ``metavar``
+    is a flag. ``argument`` is the name of the argument that the option is on the command line, if
+    it is one there. ``is_path`` says whether what was written is a path, which an ini file gives
+    relative to its own folder.
+    """
+
+    name: str
+    help: str
+    default: T
+    read: Callable[[Sequence[str]], T]
+    metavar: str = ""
+    is_repeatable: bool = False
+    argument: str = ""
+    is_path: Callable[[str], bool] = lambda _: False
+
+    @property
+    def key(self) -> str:
+        """The name as an identifier."""
+        return self.name.replace("-", "_")
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether the option has no value but to be given."""
+        return not self.metavar
+
+    @property
+    def help_with_default(self) -> str:
+        """The help, and the default if there is a value to show."""
+        if self.is_flag or self.default in (None, "", (), EVERY_CLAUSE):
+            return self.help
+        shown = f"{self.default:g}" if isinstance(self.default, float) else self.default
+        shown = shown.value.lower() if isinstance(shown, Level) else shown
+        return f"{self.help} (default: {shown})"
+
+
+def read_option(option: Option[T], texts: Sequence[str], surface: Surface) -> T:
+    """Return the value of an option that was given; raise OptionError if it has none."""
+    try:
+        return option.read(texts)
+    except ValueError as error:
+        raise OptionError(f"{surface.spell(option)} {error}") from error
+
+
+class Values:
+    """The values of options, each of its option's type: ``values[EXAMPLES]`` is an integer.
+
+    ``given`` has the options that the user gave, with where; the others have their defaults, and
+    are spelled as on ``surface``.
+    """
+
+    def __init__(
+        self, given: Mapping[Option[Any], tuple[Sequence[str], Surface]], surface: Surface
+    ) -> None:
+        self._surface = surface
+        self._surfaces = {option: where for option, (_, where) in given.items()}
+        self._values = {
+            option: read_option(option, texts, where) for option, (texts, where) in given.items()
+        }
+
+    def __getitem__(self, option: Option[T]) -> T:
+        value: T = self._values.get(option, option.default)
+        return value
+
+    def spelled(self, option: Option[Any]) -> str:
+        """The option as the user wrote it, or would have to."""
+        return self._surfaces.get(option, self._surface).spell(option)
+
+    def files(self) -> dict[str, str]:
+        """The files to which the report is to be written, by the name of the format."""
+        return {name: str(self[option]) for name, option in OUTPUTS.items() if self[option]}
+
+
+# Readers: what the user wrote in, a value out, or ValueError("must be …").
+
+
+def _last(read: Callable[[str], T]) -> Callable[[Sequence[str]], T]:
+    """A reader of the last of several values, which is the one that counts."""
+    return lambda texts: read(texts[-1])
+
+
+def _given(texts: Sequence[str]) -> bool:
+    return bool(texts)
+
+
+def _integer(lowest: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        # int() takes "1_0", " 1 " and digits of any script as well
+        digits = text.isascii() and text.isdigit()
+        try:
+            value = int(text) if digits else lowest - 1
+        except ValueError:  # more digits than Python converts
+            value = lowest - 1
+        if value < lowest:
+            raise ValueError(f"must be an integer >= {lowest}, not {text!r}")
+        return value
+
+    return read
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"must be a number of seconds >= 0 (0 means no limit), not {text!r}")
+    return value
+
+
+def _level(text: str) -> Level:
+    try:
+        return Level(text.upper())
+    except ValueError:
+        known = ", ".join(level.value.lower() for level in Level)
+        raise ValueError(f"must be one of {known}, not {text!r}") from None
+
+
+def _file(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def clauses_selected_by(texts: Iterable[str]) -> Selection:
+    """Return the selection from the catalogue. Raises SelectionError if a pattern has none."""
+    from mockbroker.contract.catalogue import CATALOGUE  # noqa: PLC0415 - only if used
+    from mockbroker.contract.selection import select  # noqa: PLC0415 - only if used
+
+    return select(texts, CATALOGUE)
+
+
+def _is_file_target(text: str) -> bool:
+    return ".py" in text
+
+
+def _always(_: str) -> bool:
+    return True
+
+
+# The table
+
+
+CLIENT: Option[str] = Option(
+    name="client",
+    argument="TARGET",
+    metavar="TARGET",
+    default="",
+    read=_last(str),
+    is_path=_is_file_target,
+    help="Client to check: package.module:factory or path/to/file.py:factory. The factory is "
+    "make_client unless named.",
+)
+EXEC: Option[str] = Option(
+    name="exec",
+    metavar="COMMAND",
+    default="",
+    read=_last(str),
+    help="Driver program of a client in any language, with its arguments. It speaks JSON lines "
+    "and runs without a shell.",
+)
+PROFILE: Option[str] = Option(
+    name="profile",
+    metavar="NAME",
+    default="autograb",
+    read=_last(lambda text: text or "autograb"),
+    help="Profile of the provider.",
+)
+CONFIG: Option[Path | None] = Option(
+    name="config",
+    metavar="FILE",
+    default=None,
+    read=_last(_file),
+    is_path=_always,
+    help="TOML file with your own profiles.",
+)
+FAIL_ON: Option[Level] = Option(
+    name="fail-on",
+    metavar="LEVEL",
+    default=Level.MUST,
+    read=_last(_level),
+    help="Lowest level whose breach fails the run: must, should, may or practice.",
+)
+ONLY: Option[Selection] = Option(
+    name="only",
+    metavar="PATTERN",
+    default=EVERY_CLAUSE,
+    read=clauses_selected_by,
+    is_repeatable=True,
+    help="Judge only these clauses: by id (refresh.ahead), chapter (refresh), level (must) or "
+    "wildcard ('basic.*'). Separate several with commas, or repeat the option.",
+)
+EXAMPLES: Option[int] = Option(
+    name="examples",
+    metavar="N",
+    default=300,
+    read=_last(_integer(1)),
+    help="Number of examples to draw for a clause.",
+)
+EXPLORE: Option[bool] = Option(
+    name="explore",
+    default=False,
+    read=_given,
+    help="Draw random examples. The report says how to repeat a failure.",
+)
+SEED: Option[int | None] = Option(
+    name="seed",
+    metavar="N",
+    default=None,
+    read=_last(_integer(0)),
+    help="Draw the examples of an earlier run with this seed.",
+)
+BUDGET: Option[float] = Option(
+    name="budget",
+    metavar="SECONDS",
+    default=300.0,
+    read=_last(_seconds),
+    help="Real time that the run may take; 0 means no limit.",
+)
+COPY: Option[tuple[str, ...]] = Option(
+    name="copy",
+    metavar="PATH",
+    default=(),
+    read=tuple,
+    is_repeatable=True,
+    is_path=_always,
+    help="File or folder that the client reads. The client runs in an empty folder and finds a "
+    "copy there. Repeat the option for several.",
+)
+SHOW_OUTPUT: Option[bool] = Option(
+    name="show-output",
+    default=False,
+    read=_given,
+    help="Print what the client writes, on stderr.",
+)
+KNOWN: Option[Path | None] = Option(
+    name="known",
+    metavar="FILE",
+    default=None,
+    read=_last(_file),
+    is_path=_always,
+    help="TOML file that lists known failures.",
+)
+WRITE_KNOWN: Option[Path | None] = Option(
+    name="write-known",
+    metavar="FILE",
+    default=None,
+    read=_last(_file),
+    is_path=_always,
+    help="Write the failures into a TOML file of known failures. Entries that pass are removed; "
+    "comments and formatting stay.",
+)
+OUTPUTS: dict[str, Option[Path | None]] = {
+    form.name: Option(
+        name=form.name,
+        metavar="FILE",
+        default=None,
+        read=_last(_file),
+        is_path=_always,
+        help=form.help,
+    )
+    for form in FORMATS.values()
+}
+"""The options by which a report is written, by the name of the format."""
+
+
+def _table() -> Iterator[Option[Any]]:
+    yield from (CLIENT, EXEC, PROFILE, CONFIG, FAIL_ON, ONLY, EXAMPLES, EXPLORE, SEED, BUDGET)
+    yield from (COPY, SHOW_OUTPUT, KNOWN)
+    yield from OUTPUTS.values()
+
+
+PYTEST_OPTIONS: tuple[Option[Any], ...] = tuple(_table())
+"""The options ``--contract-NAME`` of pytest, and the settings ``contract_NAME`` of its ini file."""
+
+CHECK_OPTIONS: tuple[Option[Any], ...] = (*PYTEST_OPTIONS, WRITE_KNOWN)
+"""The options of `mockbroker check`."""
+
+AUDIT_OPTIONS: tuple[Option[Any], ...] = (FAIL_ON, *OUTPUTS.values())
+"""The options of `mockbroker audit` beside those of `mockbroker serve`."""

@@ -1,0 +1,169 @@
+"""How far a check is: a live line on a terminal, a plain line now and then in a log."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from mockbroker.broker.clock import real_seconds
+from mockbroker.cli.printing import print_error
+from mockbroker.report.terminal import plain
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+__all__ = ["Display", "Position", "progress_display"]
+
+LOG_INTERVAL_SECONDS = 10.0
+"""How often a log gets a line. CI servers end jobs that write nothing for minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a run is: clause ``number`` of ``total`` is being judged, counted from 1."""
+
+    number: int
+    total: int
+    clause_id: str
+    elapsed_seconds: float
+
+    @property
+    def left_seconds(self) -> float | None:
+        """How long the rest takes if it goes on like this; None before the first is done."""
+        done = self.number - 1
+        return self.elapsed_seconds / done * (self.total - done) if done else None
+
+    def __str__(self) -> str:
+        left = self.left_seconds
+        parts = (
+            f"clause {self.number} of {self.total}",
+            f"{_clock(self.elapsed_seconds)} elapsed",
+            *([f"about {_clock(left)} left"] if left is not None else []),
+            self.clause_id,
+        )
+        return ", ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
+
+
+class Display(Protocol):
+    """What shows how far a run is. No method raises if the output cannot be written."""
+
+    def begin(self, number: int, total: int, clause_id: str) -> None:
+        """Show that the judging of a clause begins."""
+
+    def note(self, text: str) -> None:
+        """Show a line at once, long before the report."""
+
+    def end(self) -> None:
+        """Show nothing more, and leave nothing on the screen. May be called twice."""
+
+
+def progress_display() -> Display:
+    """Return the display that suits standard error."""
+    is_simple = os.environ.get("TERM") in ("dumb", "unknown")
+    return _LiveLine() if sys.stderr.isatty() and not is_simple else _LogLines()
+
+
+class _LogLines:
+    """A line every ten seconds, by a thread: a single clause may take longer than that."""
+
+    def __init__(self) -> None:
+        self._began_at = real_seconds()
+        self._current = (0, 0, "")
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._log, name="mockbroker-progress", daemon=True)
+
+    def begin(self, number: int, total: int, clause_id: str) -> None:
+        self._current = (number, total, clause_id)
+        if not (self._thread.is_alive() or self._ended.is_set()):
+            self._thread.start()
+
+    def note(self, text: str) -> None:
+        """Show nothing: a log has the report, and what was shown here would be there twice."""
+
+    def end(self) -> None:
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _log(self) -> None:
+        while not self._ended.wait(LOG_INTERVAL_SECONDS):
+            print_error(str(Position(*self._current, real_seconds() - self._began_at)))
+
+
+class _LiveLine:
+    """A bar with the clause, the time so far and the time left, by rich.
+
+    It changes when a clause begins and at no other time: between, a client may have entered a
+    debugger, whose prompt stands where the bar would be drawn.
+    """
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+
+    def begin(self, number: int, total: int, clause_id: str) -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone; the check goes on
+            if self._progress is None:
+                self._progress = _rich_progress(total)
+                self._progress.start()
+            task = self._progress.task_ids[0]
+            self._progress.update(task, completed=number - 1, number=number, description=clause_id)
+            self._progress.refresh()
+
+    def note(self, text: str) -> None:
+        from rich.text import Text  # noqa: PLC0415 - rich only on a terminal
+
+        if self._progress is not None:
+            with contextlib.suppress(OSError):
+                # A Text, not a string: rich reads markup in strings, and clients wrote this one.
+                shown = Text(plain(text, sys.stderr.encoding))
+                self._progress.console.print(shown, soft_wrap=True)
+
+    def end(self) -> None:
+        if self._progress is not None:
+            with contextlib.suppress(OSError):
+                self._progress.stop()
+            self._progress = None
+
+
+def _rich_progress(total: int) -> Progress:
+    from rich.console import Console  # noqa: PLC0415 - rich only on a terminal
+    from rich.progress import (  # noqa: PLC0415 - rich only on a terminal
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    class VisibleCursorConsole(Console):
+        """A console that never hides the cursor: a second Ctrl-C ends the process at once."""
+
+        def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002 - rich's
+            return False
+
+    progress = Progress(
+        BarColumn(bar_width=20),
+        TextColumn("clause {task.fields[number]} of {task.total:.0f}", markup=False),
+        TimeElapsedColumn(),
+        TextColumn("elapsed,", markup=False),
+        TimeRemainingColumn(),
+        TextColumn("left", markup=False),
+        TextColumn("{task.description}", markup=False),
+        console=VisibleCursorConsole(file=sys.stderr),
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        get_time=real_seconds,
+    )
+    progress.add_task("", total=total, number=1)
+    return progress

@@ -1,0 +1,166 @@
+"""The text of a file of known failures, changed entry by entry; all else in it stays as it is.
+
+tomlkit keeps comments and formatting within an entry. Between entries it takes a comment above
+``[[known]]`` for the end of the entry before, and would remove it with that one. Therefore the
+text is cut into entries first, and each is a document of its own for tomlkit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Item
+
+from mockbroker.report.known_failures import KnownFailure
+
+__all__ = ["updated_text"]
+
+_NAME = "known"
+_ENTRY_BEGINS = re.compile(rf"""[ \t]*\[\[[ \t]*(["']?){_NAME}\1[ \t]*\]\]""")
+_COMMENT = re.compile(r"[ \t]*#")
+_COMMENT_OR_BLANK = re.compile(r"[ \t]*(#|$)")
+_LARGEST_SHORT_ESCAPE = 0xFFFF
+_HEADER = """\
+# Known failures: `mockbroker check TARGET --known FILE` expects them, and fails once one passes.
+# Replace each TODO by a reason: an entry without a reason does not count. Optional are `issue`, an
+# id or a URL, and `expires`, the last day on which the failure is accepted, such as
+# expires = 2030-12-31. `example` showed the failure and is played first; `found` says what it was.
+# `--write-known` updates these two, adds and removes entries, and keeps the rest of the file.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """An entry: the comment directly above it, its table, and what stands between it and the next.
+
+    What comes before the first entry is a piece that only has the latter.
+    """
+
+    above: str = ""
+    table: str = ""
+    below: str = ""
+
+    def __str__(self) -> str:
+        return self.above + self.table + self.below
+
+
+def updated_text(text: str, entries: Sequence[tuple[KnownFailure, str]]) -> str:
+    """Return the text of a file that lists exactly these failures, from the text that it had.
+
+    Each failure comes with what was found, or nothing. An entry that is there already keeps its
+    place and formatting. Entries in another form than tables ``[[known]]`` become such tables. The
+    text must be valid; an empty one is given a heading.
+    """
+    wanted = {failure.clause_id: (failure, found) for failure, found in entries}
+    pieces = _pieces(text) if text.strip() else [_Piece(below=_HEADER)]
+    kept = []
+    for piece in pieces:
+        table = _table_of(piece.table)
+        if table is None:
+            kept.append(piece)
+        elif (clause_id := str(table[1]["clause"])) in wanted:
+            kept.append(replace(piece, table=_updated(table, *wanted.pop(clause_id))))
+        elif _COMMENT.search(piece.below):
+            kept.append(_Piece(below=piece.below))
+    before = "".join(map(str, kept)).rstrip()
+    added = [_new(failure, found) for failure, found in wanted.values()]
+    return "\n".join([*([f"{before}\n"] if before else ()), *added])
+
+
+def _pieces(text: str) -> list[_Piece]:
+    lines = re.findall(r".*\n|.+", text)
+    starts = [n for n, line in enumerate(lines) if _ENTRY_BEGINS.match(line)]
+    pieces, begin, header = [], 0, -1
+    for start in starts:
+        above = start
+        while above > begin and above > header + 1 and _COMMENT.match(lines[above - 1]):
+            above -= 1
+        # A line like a header may be part of a string, which then is not complete before it.
+        cut = next((n for n in (above, start) if _is_complete(lines[begin:n])), None)
+        if cut is not None:
+            pieces.append(_piece(lines[begin:cut], header - begin))
+            begin, header = cut, start
+    pieces.append(_piece(lines[begin:], header - begin))
+    pieces[0] = replace(pieces[0], below=_without_entries(pieces[0].below))
+    return pieces
+
+
+def _piece(lines: list[str], header: int) -> _Piece:
+    """A piece of these lines; ``header`` is the index of its header, negative if it has none."""
+    if header < 0:
+        return _Piece(below="".join(lines))
+    end = len(lines)
+    while _COMMENT_OR_BLANK.match(lines[end - 1]) and _is_complete(lines[header : end - 1]):
+        end -= 1
+    above, table, below = lines[:header], lines[header:end], lines[end:]
+    return _Piece("".join(above), "".join(table), "".join(below))
+
+
+def _is_complete(lines: list[str]) -> bool:
+    try:
+        tomlkit.parse("".join(lines))
+    except TOMLKitError:
+        return False
+    return True
+
+
+def _without_entries(text: str) -> str:
+    """The text without a key that lists entries in an array, ``known = [{...}]``."""
+    document = tomlkit.parse(text)
+    return tomlkit.dumps(document) if document.pop(_NAME, None) is not None else text
+
+
+def _table_of(text: str) -> tuple[tomlkit.TOMLDocument, Any] | None:
+    """The document and the one table ``[[known]]`` in it; None if the text has none."""
+    document = tomlkit.parse(text)
+    return (document, document[_NAME][0]) if _NAME in document else None
+
+
+def _updated(parsed: tuple[tomlkit.TOMLDocument, Any], failure: KnownFailure, found: str) -> str:
+    """The text of an entry with what the run says of it; what the user wrote stays."""
+    document, table = parsed
+    for key, value in {"found": found or None, "example": failure.example}.items():
+        # By repr, because 1 == True == 1.0
+        if value is not None and repr(table.unwrap().get(key)) != repr(value):
+            table[key] = _item(value)
+    return tomlkit.dumps(document)
+
+
+def _new(failure: KnownFailure, found: str) -> str:
+    """The text of a new entry."""
+    table = tomlkit.table()
+    values = {
+        "clause": failure.clause_id,
+        "found": found or None,
+        "reason": failure.reason,
+        "issue": failure.issue or None,
+        "expires": failure.expires,
+        "example": failure.example,
+    }
+    for key, value in values.items():
+        if value is not None:
+            table.add(key, _item(value))
+    return f"[[{_NAME}]]\n{table.as_string()}"
+
+
+def _item(value: object) -> Item:
+    """The value for tomlkit, in one line and without any character that is not printable.
+
+    tomlkit escapes no characters that change the direction of text. It writes a table as a table
+    of its own unless that is part of an array.
+    """
+    array = tomlkit.array()
+    array.append(value)
+    text = array.as_string()[1:-1]
+    shown = "".join(c if c.isprintable() else _escaped(c) for c in text)
+    return tomlkit.value(shown)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04X}" if code <= _LARGEST_SHORT_ESCAPE else f"\\U{code:08X}"

@@ -1,0 +1,148 @@
+"""The pytest session in which `mockbroker check` judges the clauses."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mockbroker.cli.options import Values
+from mockbroker.cli.printing import print_error, print_report
+from mockbroker.cli.progress import progress_display
+from mockbroker_contract import clauses
+from pytest_mockbroker.collector import VerdictCollector
+from pytest_mockbroker.interruption import Interruption
+from pytest_mockbroker.markers import clause_id_of
+from pytest_mockbroker.settings import OPTION_VALUES, REPLAYS
+
+__all__ = ["ClauseRun", "run_clauses"]
+
+
+def run_clauses(run: ClauseRun) -> int:
+    """Run the clauses in a pytest session of their own; return its exit status."""
+    here, folder = Path(__file__).parent, Path(clauses.__file__).parent
+    arguments = [str(folder), "--confcutdir", str(folder), "-c", str(here / "check.ini")]
+    arguments += ["-p", "pytest_mockbroker.plugin", "-p", "no:cacheprovider", "-p", "no:terminal"]
+    arguments += ["-p", "no:faulthandler", "-p", "no:logging", "-p", "no:warnings"]
+    # A client writes to a pipe of ours; a debugger in it needs the terminal as it is.
+    arguments += ["--capture", "no"]
+    arguments += ["--assert", "plain"]  # no clause uses the rewritten assertions
+    # A chapter that cannot be imported must not cost the others.
+    arguments += ["--continue-on-collection-errors"]
+    # It would collect garbage for a second at the end.
+    arguments += ["-p", "no:unraisableexception"]
+    with _isolated():
+        return int(pytest.main(arguments, plugins=[run]))
+
+
+@contextmanager
+def _isolated() -> Iterator[None]:
+    """Load no plugins or options of the user, and write nothing where the user works."""
+    before, unraisable = dict(os.environ), sys.unraisablehook
+    sys.unraisablehook = _say_nothing  # what goes wrong in a client's __del__ is no verdict
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        os.environ.pop(name, None)
+    with tempfile.TemporaryDirectory(prefix="mockbroker-", ignore_cleanup_errors=True) as storage:
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = storage
+        try:
+            yield
+        finally:
+            sys.unraisablehook = unraisable
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def _say_nothing(_: object) -> None:
+    """In the place of a hook that prints."""
+
+
+class ClauseRun:
+    """A plugin of that session: puts the settings in, and prints the report when it is done.
+
+    ``replays`` are plain examples to play first, by clause id.
+    """
+
+    def __init__(self, values: Values, replays: dict[str, Any], interruption: Interruption) -> None:
+        self._values = values
+        self._replays = replays
+        self._interruption = interruption
+        self._display = progress_display()
+        self._config: pytest.Config | None = None
+        self._items: dict[str, str] = {}
+        self.stopped_by = ""
+        """Why a hook stopped the session; empty if none did."""
+        self.statuses: list[int] = []
+        """Exit statuses for what pytest does not take for an error."""
+        self.collector: VerdictCollector | None = None
+        """Where the report is, once it was to be printed; None if there was none."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Give the session the settings of the command."""
+        self._config = config
+        config.stash[OPTION_VALUES] = self._values
+        config.stash[REPLAYS] = self._replays
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Have a signal stop the session from now on."""
+        self._interruption.stop(session)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Remember the clauses to judge, by node id."""
+        self._items = {item.nodeid: clause_id_of(item) for item in session.items}
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Show that the next clause begins."""
+        number = list(self._items).index(nodeid) + 1
+        self._display.begin(number, len(self._items), self._items[nodeid])
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Remember the message of `pytest.exit`."""
+        if isinstance(excinfo.value, pytest.exit.Exception):
+            self.stopped_by = excinfo.value.msg
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Show the first lines of a failure, long before the report."""
+        if report.failed:
+            for line in report.longreprtext.splitlines()[:2]:
+                self._display.note(line)
+
+    def pytest_internalerror(self, excrepr: object) -> bool:
+        """Print an error of pytest itself that no report shows."""
+        if self._found_collector() is None:  # else it is in the report
+            for line in str(excrepr).splitlines():
+                print_error(line)
+        return True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+        """Print the report, also if something else fails at the end of the session."""
+        self._interruption.end()
+        try:
+            return (yield)
+        finally:
+            self._display.end()
+            self._print_report()
+
+    def _found_collector(self) -> VerdictCollector | None:
+        found = self._config and self._config.pluginmanager.get_plugin(VerdictCollector.NAME)
+        return found if isinstance(found, VerdictCollector) and found.has_report else None
+
+    def _print_report(self) -> None:
+        collector = self.collector = self._found_collector()
+        if collector is None:
+            return
+        try:
+            print_report(collector.report)
+        except OSError as error:
+            self.statuses.append(pytest.ExitCode.INTERNAL_ERROR)
+            print_error(f"cannot print the report: {error.strerror}")
+        if collector.trouble:
+            print_error(collector.trouble)

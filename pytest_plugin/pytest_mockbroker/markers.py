@@ -1,0 +1,15 @@
+"""The marker that makes a test the judge of a clause."""
+
+from __future__ import annotations
+
+import pytest
+
+__all__ = ["CLAUSE_MARKER", "clause_id_of"]
+
+CLAUSE_MARKER = "contract_clause"
+
+
+def clause_id_of(item: pytest.Item) -> str:
+    """Return the id of the clause that a test judges; empty if it judges none."""
+    marker = item.get_closest_marker(CLAUSE_MARKER)
+    return str(marker.args[0].id) if marker else ""
