@@ -9,7 +9,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from docs.clause_pages import write_clause_pages  # noqa: E402 - found by the path set above
+from evidence.pages.clause_pages import write_clause_pages  # noqa: E402 - found by the path set above
 
 project = "mockbroker"
 author = "the mockbroker authors"
@@ -30,7 +30,7 @@ html_title = "mockbroker"
 html_copy_source = False
 html_show_sourcelink = False
 
-# What says who we are to everybody, and refuses programs, is looked at by people.
+# The checker reaches no broker on this machine.
 linkcheck_ignore = [r"http://(127\.0\.0\.1|localhost)"]
 linkcheck_anchors = False
 linkcheck_timeout = 20

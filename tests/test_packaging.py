@@ -42,7 +42,7 @@ def test_the_sdist_holds_what_the_tests_need(distributions):
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"README.md", "CHANGELOG.md", "LICENSE", "tox.ini", "pyproject.toml"} <= names
     assert {"examples/model_client.py", "tests/test_packaging.py", "docs/benchmarks.md"} <= names
-    assert "released_bugs/ro2c-leeway/client.py" in names
+    assert "evidence/released_bugs/ro2c-leeway/client.py" in names
 
 
 def test_the_command_checks_a_client(installed, elsewhere):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from mockbroker.contract import clauses
 from mockbroker.contract.clause import Clause
 
-__all__ = ["CATALOGUE", "CHAPTERS", "clause_named"]
+__all__ = ["CATALOGUE", "CATALOGUE_VERSION", "CHAPTERS", "clause_named"]
 
 CATALOGUE: tuple[Clause, ...] = (
     *clauses.request.CLAUSES,
@@ -24,6 +26,11 @@ CATALOGUE: tuple[Clause, ...] = (
 
 CHAPTERS: tuple[str, ...] = tuple(dict.fromkeys(clause.chapter for clause in CATALOGUE))
 """The chapters of the contract, in order."""
+
+CATALOGUE_VERSION: str = hashlib.sha256(
+    "\n".join(f"{c.id}\t{c.level.value}\t{c.title}" for c in CATALOGUE).encode()
+).hexdigest()[:8]
+"""A digest of every clause's id, level and title: what a stored verdict was reached with."""
 
 _BY_ID = {clause.id: clause for clause in CATALOGUE}
 

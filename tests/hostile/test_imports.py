@@ -108,3 +108,22 @@ def test_a_client_of_trio_is_known_wherever_its_factory_is(tmp_path):
     (tmp_path / "of_trio.py").write_text(TRIO)
     done = check(tmp_path, WRAPPED)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+SETS_A_VARIABLE = """
+import os
+
+from examples.model_client import make_client as model
+
+os.environ["ALLOWS_HTTP"] = "1"
+
+
+def make_client(config):
+    assert os.environ["ALLOWS_HTTP"] == "1"
+    return model(config)
+"""
+
+
+def test_an_environment_variable_that_is_set_by_an_import_stays(tmp_path):
+    done = check(tmp_path, SETS_A_VARIABLE)
+    assert done.returncode == 0, done.stdout + done.stderr

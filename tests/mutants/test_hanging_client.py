@@ -58,7 +58,7 @@ def test_a_hang_ends_also_while_coverage_traces(tmp_path):
         check=False,
     )
     assert done.returncode == 1, done.stderr
-    assert "hang: get_token did not come back within 10 s" in " ".join(done.stdout.split())
+    assert "hang: get_token did not return within 10 s" in " ".join(done.stdout.split())
 
 
 def test_a_hang_is_a_verdict_on_one_clause_and_blocks_the_others():
@@ -68,7 +68,7 @@ def test_a_hang_is_a_verdict_on_one_clause_and_blocks_the_others():
         others = {name: verdict for name, (verdict, _) in found.items()}
         assert set(others.values()) == {BLOCKED, Verdict.NOT_APPLICABLE}
         assert set(others) == {name for name, _ in scenarios()} - {clauses.response.DOCUMENTED}
-        assert "did not come back within 0.5 s" in found[clauses.request.METHOD][1]
+        assert "did not return within 0.5 s" in found[clauses.request.METHOD][1]
 
 
 class HangsAtRefresh(TokenManager):

@@ -141,6 +141,8 @@ class Session:
         self._has_run_client_code = True
         if self._factory is None:
             self._factory = self._load()
+            # What a module sets when it is imported belongs to every client that it makes.
+            self._environment = dict(os.environ)
         module, name = _name_of(self._factory)
         return {
             "ok": {

@@ -1,0 +1,112 @@
+"""The reproductions on the pages of clauses: what a check reports of a client that breaks one.
+
+`tox -e reproductions` checks a mutant for each clause and stores what is found in
+`reproductions.json`; that takes some minutes. Name clauses to refresh only theirs.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+
+from evidence.files import CHECKOUT, write_json
+from mockbroker.contract.catalogue import CATALOGUE, CATALOGUE_VERSION, clause_named
+from mockbroker.contract.clause import Clause
+from mockbroker.model.exchange_record import ExchangeRecord
+from mockbroker.model.profile import AUTOGRAB, Profile
+from mockbroker.report.document import read_document
+from mockbroker.report.finding import BREACHES
+from mockbroker.report.steps import Step
+from tests.mutants.defects import MUTANTS
+
+__all__ = ["Reproduction", "main", "read_reproductions"]
+
+_REPRODUCTIONS = Path(__file__).with_name("reproductions.json")
+_CLIENT = """\
+from tests.mutants.defects import MUTANTS
+from tests.mutants.workshop import make
+
+def make_client(config):
+    return make(MUTANTS[{name!r}].cls, config)
+"""
+
+
+class Reproduction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a check reported of a mutant; ``catalogue`` is the version that it was made with."""
+
+    catalogue: str
+    mutant: str
+    reason: str
+    steps: tuple[Step, ...]
+    exchanges: tuple[ExchangeRecord, ...]
+
+
+def read_reproductions() -> dict[str, Reproduction]:
+    """Return the stored reproduction for each clause that has one, by its id."""
+    return msgspec.json.decode(_REPRODUCTIONS.read_bytes(), type=dict[str, Reproduction])
+
+
+def mutant_for(clause: Clause) -> str:
+    """Return the mutant that breaks the clause and the fewest others; empty if there is none."""
+    breaking = [name for name, mutant in MUTANTS.items() if clause in mutant.broken]
+    return min(breaking, key=lambda name: len(MUTANTS[name].broken), default="")
+
+
+def reproduce(clause: Clause, mutant: str) -> Reproduction:
+    """Return what a check of the mutant reports. Raises ValueError if it finds no breach."""
+    profile: Profile = MUTANTS[mutant].settings.get("profile", AUTOGRAB)
+    with tempfile.TemporaryDirectory() as folder:
+        client, config = Path(folder, "client.py"), Path(folder, "profiles.toml")
+        client.write_text(_CLIENT.format(name=mutant), encoding="utf-8")
+        config.write_text(_configuration(profile), encoding="utf-8")
+        report = Path(folder, "report.json")
+        command = [sys.executable, "-m", "mockbroker", "check", str(client), "--only", clause.id]
+        command += ["--config", str(config), "--profile", profile.name, "--json", str(report)]
+        # The mutants are not installed: their client finds them in the checkout.
+        done = subprocess.run(  # noqa: S603 - our own program
+            command, cwd=CHECKOUT, capture_output=True, text=True, check=False
+        )
+        if not report.is_file():
+            raise ValueError(f"the check of {mutant} made no report:\n{done.stdout}{done.stderr}")
+        row = next(row for row in read_document(report).clauses if row.id == clause.id)
+    if row.verdict not in BREACHES:
+        raise ValueError(f"{mutant} does not break {clause.id}: {row.verdict.value}, {row.reason}")
+    return Reproduction(
+        catalogue=CATALOGUE_VERSION,
+        mutant=mutant,
+        reason=row.reason,
+        steps=row.steps,
+        exchanges=row.exchanges,
+    )
+
+
+def _configuration(profile: Profile) -> str:
+    """Return a configuration that defines the profile, empty for the one that ships."""
+    if profile == AUTOGRAB:
+        return ""
+    defaults = asdict(Profile(name=profile.name))
+    changed = {name: v for name, v in asdict(profile).items() if v != defaults[name]}
+    # JSON and TOML write strings, numbers and arrays of them in the same way.
+    lines = [f"{name} = {json.dumps(value)}" for name, value in changed.items()]
+    return "\n".join([f"[profiles.{profile.name}]", *lines]) + "\n"
+
+
+def main() -> None:
+    """Refresh the reproductions for the named clauses, or for all that a mutant breaks."""
+    chosen = [clause_named(name) for name in sys.argv[1:]] or list(CATALOGUE)
+    reproductions = read_reproductions()
+    for clause in chosen:
+        if mutant := mutant_for(clause):
+            reproductions[clause.id] = reproduce(clause, mutant)
+            in_order = {c.id: reproductions[c.id] for c in CATALOGUE if c.id in reproductions}
+            write_json(_REPRODUCTIONS, in_order)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Steps of a reproduction that tell one bug from another bug that breaks the same clause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from mockbroker.report.steps import AnswerChanged, OtherClientAdded, Step
+
+__all__ = ["BUG_STEPS"]
+
+
+def _adds_client_of_another_id(step: Step) -> bool:
+    return isinstance(step, OtherClientAdded) and step.difference == "client_id"
+
+
+def _sends_lifetime_as_string(step: Step) -> bool:
+    return isinstance(step, AnswerChanged) and isinstance(step.members.get("expires_in"), str)
+
+
+BUG_STEPS: Mapping[str, Callable[[Step], bool]] = MappingProxyType(
+    {
+        "client of another client_id": _adds_client_of_another_id,
+        "lifetime as a string": _sends_lifetime_as_string,
+    }
+)
+"""Whether a step is that step, by the name that an about.toml gives."""

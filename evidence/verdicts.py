@@ -1,0 +1,33 @@
+"""Verdicts of a check, as they are stored for a page."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.contract.clause import Clause
+from mockbroker.report.finding import BREACHES, Verdict
+
+__all__ = ["StoredVerdicts"]
+
+
+class StoredVerdicts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of what is stored of a check.
+
+    ``version`` is that of the client's library, ``catalogue`` that of the catalogue. ``verdicts``
+    has every clause of that catalogue by its id, so that a clause added later is seen to be
+    missing.
+    """
+
+    version: str
+    catalogue: str
+    verdicts: dict[str, Verdict]
+
+    def breaches(self, clause: Clause) -> bool:
+        """Return whether the clause is broken, at any level."""
+        return self.verdicts.get(clause.id) in BREACHES
+
+    @property
+    def never_tried(self) -> list[Clause]:
+        """The clauses of today's catalogue that the check did not have, in order."""
+        return [clause for clause in CATALOGUE if clause.id not in self.verdicts]
