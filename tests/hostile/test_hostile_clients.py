@@ -130,7 +130,7 @@ def test_a_client_that_hangs_again_and_again_is_soon_waited_for_briefly(judged, 
     verdicts = [verdict for verdict, _ in found.values()]
     reasons = " ".join(why for _, why in found.values())
     assert verdicts.count(Verdict.HANG) == 1
-    assert "did not come back within 0.5 s of real time" in reasons
+    assert "did not return within 0.5 s of real time" in reasons
     assert "it has hung 2 times, at first in" in reasons
     assert "the client has hung 2 times and is not used any more" in reasons
 

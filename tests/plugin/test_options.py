@@ -9,7 +9,6 @@ import textwrap
 import click
 import pytest
 
-from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.cli.audit import audit
 from mockbroker.cli.commands import cli
 from mockbroker.cli.options import (
@@ -24,6 +23,7 @@ from mockbroker.cli.options import (
     Surface,
     Values,
 )
+from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.clause import Level
 from mockbroker.report.formats import FORMATS
 from mockbroker_contract.harness.run import RunSettings
