@@ -16,7 +16,7 @@ from mockbroker.model.escaping import printable, printable_lines
 from mockbroker.model.masking import mask
 from mockbroker.report.kit_error import KitError
 from mockbroker_contract.drivers.failures import ResourcesExhausted
-from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.client_session import ClientSession
 
 __all__ = ["KitFailed", "kit_error_from"]
 
@@ -141,7 +141,7 @@ class _Secrets:
 
     def _add(self, value: Any) -> None:
         # By the exact type: isinstance() would ask the object for its __class__.
-        if type(value) is Stage:
+        if type(value) is ClientSession:
             value = value.broker
         if type(value) is Credentials:
             self._credentials.append(value)

@@ -28,20 +28,20 @@ def test_base64(scenario: Scenario) -> None:
     telling = [Credentials("id", "?>~" * 30), Credentials("client", "~~~"), Credentials("c", "~")]
     scenario.judge_token_requests(line_wrapping_credentials(), telling)
 
-    def play(length: int, operation: str) -> Situation:
-        with scenario.stage(credentials=Credentials("client", "short")) as stage:
-            stage.use_well(operation)
-        with scenario.stage(credentials=Credentials("client", "long" * (length // 4))) as stage:
-            outcome = stage.use(operation)
+    def run_case(length: int, operation: str) -> Situation:
+        with scenario.session(credentials=Credentials("client", "short")) as session:
+            session.use_well(operation)
+        with scenario.session(credentials=Credentials("client", "long" * (length // 4))) as session:
+            outcome = session.use(operation)
             if outcome.error is not None:
-                stage.breach(
+                session.breach(
                     f"with a secret of {length} letters the client raised "
-                    f"{stage.masked(outcome.error)}",
+                    f"{session.masked(outcome.error)}",
                     "it to be sent, as a short one is",
                 )
-            return Situation.met_if(stage.trace.token_requests)
+            return Situation.met_if(session.trace.token_requests)
 
-    scenario.for_each([200], play)
+    scenario.for_each([200], run_case)
 
 
 @pytest.mark.contract_clause(clauses.basic.CREDENTIALS)

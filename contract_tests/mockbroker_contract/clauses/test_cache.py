@@ -20,7 +20,7 @@ from mockbroker.report.steps import (
 )
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.brokers import CENTURY_SECONDS
-from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
@@ -37,14 +37,14 @@ def test_reuse(scenario: Scenario) -> None:
     scenario.run.needs_working_client()
     shares = _shares_with_others(scenario)
 
-    def play(drawn: tuple[Credentials, int, int, str]) -> Situation:
+    def run_case(drawn: tuple[Credentials, int, int, str]) -> Situation:
         credentials, lifetime, uses, operation = drawn
         if lifetime > CENTURY_SECONDS and shares:
             raise NotTested(
                 "other clients would find that token", blocked_by=clauses.cache.ISOLATION
             )
-        with scenario.stage(credentials=credentials, expires_in=lifetime) as stage:
-            return _one_token(stage, uses, operation)
+        with scenario.session(credentials=credentials, expires_in=lifetime) as session:
+            return _one_token(session, uses, operation)
 
     first = [
         (_CREDENTIALS, lifetime, _ENOUGH_USES, operation)
@@ -57,7 +57,7 @@ def test_reuse(scenario: Scenario) -> None:
         st.integers(2, 6),
         scenario.operations(),
     )
-    scenario.for_all(drawn, play, first=first)
+    scenario.for_all(drawn, run_case, first=first)
     scenario.for_each(["3600", "2592000"], lambda text, op: _reuse_with_text(scenario, text, op))
     zoned = scenario.run.zoned_time
     if zoned is not None:
@@ -67,9 +67,9 @@ def test_reuse(scenario: Scenario) -> None:
 
 def _shares_with_others(scenario: Scenario) -> bool:
     """Whether a client presents what was issued to another one, of another broker."""
-    with scenario.stage(credentials=_CREDENTIALS) as one:
+    with scenario.session(credentials=_CREDENTIALS) as one:
         one.use_well()
-        with scenario.stage(credentials=Credentials("cache-other", "other-s3cret")) as other:
+        with scenario.session(credentials=Credentials("cache-other", "other-s3cret")) as other:
             try:
                 other.use_well()
             except NotTested:
@@ -78,38 +78,38 @@ def _shares_with_others(scenario: Scenario) -> bool:
 
 
 def _reuse_in_zone(scenario: Scenario, lifetime: int, operation: str) -> Situation:
-    with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
-        stage.record(TimeZoneSet(zone="Chicago"))
-        return _one_token(stage, _ENOUGH_USES, operation)
+    with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
+        session.record(TimeZoneSet(zone="Chicago"))
+        return _one_token(session, _ENOUGH_USES, operation)
 
 
 def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> Situation:
-    with scenario.stage(credentials=_CREDENTIALS, expires_in=int(lifetime)) as stage:
-        stage.broker.token_answer = TokenAnswer(members={"expires_in": lifetime})
-        stage.record(AnswerChanged(members={"expires_in": lifetime}))
-        if stage.use(operation).error is not None and stage.trace.token_requests:
+    with scenario.session(credentials=_CREDENTIALS, expires_in=int(lifetime)) as session:
+        session.broker.token_answer = TokenAnswer(members={"expires_in": lifetime})
+        session.record(AnswerChanged(members={"expires_in": lifetime}))
+        if session.use(operation).error is not None and session.trace.token_requests:
             return Situation.MET  # a client may refuse strings: response.expires-in-forms
-        return _one_token(stage, _ENOUGH_USES, operation)
+        return _one_token(session, _ENOUGH_USES, operation)
 
 
-def _one_token(stage: Stage, uses: int, operation: str) -> Situation:
-    outcomes = [_used(stage, stage.use(operation)) for _ in range(uses)]
+def _one_token(session: ClientSession, uses: int, operation: str) -> Situation:
+    outcomes = [_used(session, session.use(operation)) for _ in range(uses)]
     tokens = {outcome.token for outcome in outcomes}
     if len(tokens) > 1:
-        stage.breach(
+        session.breach(
             f"{uses} calls at one moment used {len(tokens)} tokens, "
-            f"fetched by {len(stage.trace.token_requests)} requests",
+            f"fetched by {len(session.trace.token_requests)} requests",
             "one token for all of them: each was valid for long enough",
-            stage.trace.token_requests,
+            session.trace.token_requests,
         )
-    return Situation.met_if(stage.trace.token_requests)
+    return Situation.met_if(session.trace.token_requests)
 
 
-def _used(stage: Stage, outcome: Outcome) -> Outcome:
+def _used(session: ClientSession, outcome: Outcome) -> Outcome:
     if outcome.error is not None:
-        stage.breach(
-            f"with expires_in={stage.broker.expires_in:g} the client raised "
-            f"{stage.masked(outcome.error)}",
+        session.breach(
+            f"with expires_in={session.broker.expires_in:g} the client raised "
+            f"{session.masked(outcome.error)}",
             "one token for all calls",
         )
     if outcome.token is None:
@@ -121,10 +121,10 @@ def _used(stage: Stage, outcome: Outcome) -> Outcome:
 def test_isolation(scenario: Scenario) -> None:
     """Clients side by side in one process never present one another's tokens."""
 
-    def play(drawn: tuple[str, Credentials, Credentials, str]) -> Situation:
+    def run_case(drawn: tuple[str, Credentials, Credentials, str]) -> Situation:
         difference, one, other, operation = drawn
         with (
-            scenario.stage(credentials=one, scope=_scope(difference, "read")) as first,
+            scenario.session(credentials=one, scope=_scope(difference, "read")) as first,
             _neighbour(scenario, first, difference, other) as second,
         ):
             return _keeps_to_itself(first, second, operation, difference)
@@ -139,7 +139,7 @@ def test_isolation(scenario: Scenario) -> None:
     ).filter(
         lambda e: e[1].client_id != e[2].client_id and e[1].client_secret != e[2].client_secret
     )
-    scenario.for_all(drawn, play, first=first)
+    scenario.for_all(drawn, run_case, first=first)
 
 
 _DIFFERENCES = ("client_id", "case of client_id", "secret", "scope", "broker", "host")
@@ -149,23 +149,27 @@ def _scope(difference: str, scope: str) -> str:
     return scope if difference == "scope" else ""
 
 
-def _neighbour(scenario: Scenario, stage: Stage, difference: str, other: Credentials) -> Stage:
-    """A second client that differs from the stage's in exactly one thing."""
-    own = stage.credentials
+def _neighbour(
+    scenario: Scenario, session: ClientSession, difference: str, other: Credentials
+) -> ClientSession:
+    """A second client that differs from the session's in exactly one thing."""
+    own = session.credentials
     if difference == "broker":
-        return scenario.stage(credentials=own)
+        return scenario.session(credentials=own)
     if difference == "host":
-        return scenario.stage(credentials=own, neighbour=stage.broker)
+        return scenario.session(credentials=own, neighbour=session.broker)
     if difference == "case of client_id":
         other = Credentials(own.client_id.swapcase(), own.client_secret)
     if difference == "secret":
         other = Credentials(own.client_id, other.client_secret)
     if difference == "scope":
-        return scenario.stage(credentials=own, scope="write", broker=stage.broker)
-    return scenario.stage(credentials=other, broker=stage.broker)
+        return scenario.session(credentials=own, scope="write", broker=session.broker)
+    return scenario.session(credentials=other, broker=session.broker)
 
 
-def _keeps_to_itself(first: Stage, second: Stage, operation: str, difference: str) -> Situation:
+def _keeps_to_itself(
+    first: ClientSession, second: ClientSession, operation: str, difference: str
+) -> Situation:
     mine = first.use_well(operation)
     _switch_to(first.broker, second, difference)
     second.record(OtherClientAdded(difference=difference))
@@ -183,15 +187,15 @@ def _keeps_to_itself(first: Stage, second: Stage, operation: str, difference: st
     return Situation.met_if(its.token)
 
 
-def _switch_to(broker: Broker, second: Stage, difference: str) -> None:
+def _switch_to(broker: Broker, second: ClientSession, difference: str) -> None:
     if difference in {"client_id", "case of client_id", "secret"}:
         broker.register(second.credentials.client_id, second.credentials.client_secret)
     if difference == "scope":
         broker.scope = "write"
 
 
-def _asks_for_scope(stage: Stage) -> bool:
-    return any(b"scope=" in e.request.body for e in stage.trace.token_requests)
+def _asks_for_scope(session: ClientSession) -> bool:
+    return any(b"scope=" in e.request.body for e in session.trace.token_requests)
 
 
 _AT_ONCE = 8
@@ -199,11 +203,11 @@ _SLOW_FIRST = (0.06, 0.01, 0.04, 0.02, 0.05, 0.015, 0.03, 0.025)
 """Seconds that the broker takes for token requests at once: later ones overtake earlier ones."""
 
 
-_Judge = Callable[[Stage, list[Outcome]], None]
+_Judge = Callable[[ClientSession, list[Outcome]], None]
 
 
 def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Situation:
-    """Use a client many times at once, and judge what came of it before its stage ends.
+    """Use a client many times at once, and judge what came of it before its session ends.
 
     What came is kept: the broker takes its time, and another clause can judge it as well.
     """
@@ -211,22 +215,22 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Si
         return Situation.UNMET
     lifetime = 3599 if scenario.run.time.is_virtual else 1
     with (
-        scenario.stage(
+        scenario.session(
             credentials=_CREDENTIALS,
             expires_in=lifetime,
             deadline=scenario.run.settings.patient_deadline,
             elsewhere=[_HONOURS],
-        ) as stage,
+        ) as session,
     ):
         if moment == "at refresh":
-            stage.use_well(operation)
-            stage.advance(max(2 * lifetime, 1.5) if scenario.run.time.is_virtual else 1.5)
-        stage.issue_with(3599)
-        stage.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))
-        stage.record(AnswersDelayed(delays_seconds=_SLOW_FIRST))
-        outcomes = stage.use_at_once(operation, _AT_ONCE)
-        scenario.run.shared.results[_burst, moment, operation] = stage, outcomes
-        judge(stage, outcomes)
+            session.use_well(operation)
+            session.advance(max(2 * lifetime, 1.5) if scenario.run.time.is_virtual else 1.5)
+        session.issue_with(3599)
+        session.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))
+        session.record(AnswersDelayed(delays_seconds=_SLOW_FIRST))
+        outcomes = session.use_at_once(operation, _AT_ONCE)
+        scenario.run.shared.results[_burst, moment, operation] = session, outcomes
+        judge(session, outcomes)
         return Situation.met_if(outcomes[0].token_requests)
 
 
@@ -238,40 +242,40 @@ def test_thread_safe(scenario: Scenario) -> None:
     """Used many times at once, every use gets a valid token."""
     scenario.run.needs_many_at_once()
 
-    def judge(stage: Stage, outcomes: list[Outcome]) -> None:
+    def judge(session: ClientSession, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
             if outcome.error is not None:
-                stage.breach(
-                    f"one of {len(outcomes)} uses at once raised {stage.masked(outcome.error)}",
+                session.breach(
+                    f"one of {len(outcomes)} uses at once raised {session.masked(outcome.error)}",
                     "a valid token for every one of them",
                     outcome.exchanges,
                 )
             if outcome.is_late:
-                lifetime = stage.broker.expires_in
+                lifetime = session.broker.expires_in
                 scenario.blocked_if_late_anyway(outcome.operation, lifetime, after=1)
             if not outcome.is_good:
-                stage.breach(
+                session.breach(
                     f"one of {len(outcomes)} uses at once: {outcome.in_words}",
                     "a valid token for every one of them",
                     outcome.exchanges,
                 )
-        _must_all_be_valid(scenario, stage, outcomes[0])
-        after = stage.use(outcomes[0].operation)
+        _must_all_be_valid(scenario, session, outcomes[0])
+        after = session.use(outcomes[0].operation)
         if not after.is_good:
-            stage.breach(f"after {len(outcomes)} uses at once the client {after.in_words}", "it")
+            session.breach(f"after {len(outcomes)} uses at once the client {after.in_words}", "it")
 
     scenario.for_each(_MOMENTS, lambda moment, op: _burst(scenario, moment, op, judge))
 
 
-def _must_all_be_valid(scenario: Scenario, stage: Stage, outcome: Outcome) -> None:
+def _must_all_be_valid(scenario: Scenario, session: ClientSession, outcome: Outcome) -> None:
     fetched = {exchange.token for exchange in outcome.token_requests}
     for call in outcome.api_calls:
         if call.token_state is not TokenState.VALID and call.token not in fetched:
             if call.token_state is TokenState.EXPIRED:
-                lifetime = stage.broker.expires_in
+                lifetime = session.broker.expires_in
                 scenario.blocked_if_late_anyway(outcome.operation, lifetime, after=1)
             state = call.token_state.value if call.token_state else "missing"
-            stage.breach(
+            session.breach(
                 f"one of the calls at once was signed with a token that is {state}",
                 "a valid one for every call",
                 [call],
@@ -284,20 +288,20 @@ def test_single_flight(scenario: Scenario) -> None:
     scenario.run.needs_many_at_once()
     counts: list[int] = []
 
-    def judge(stage: Stage, outcomes: list[Outcome]) -> None:
+    def judge(session: ClientSession, outcomes: list[Outcome]) -> None:
         good = [outcome for outcome in outcomes if outcome.error is None]
         if not good:
             raise NotTested("every use at once failed", blocked_by=clauses.cache.THREAD_SAFE)
         counts.append(len(outcomes[0].token_requests))
         if counts[-1] > 1:
-            stage.breach_of(
+            session.breach_of(
                 scenario.clause,
                 f"{len(outcomes)} uses at once led to {counts[-1]} token requests",
                 "one, whose token all of them use",
                 outcomes[0].token_requests,
             )
 
-    def play(moment: str, operation: str) -> Situation:
+    def run_case(moment: str, operation: str) -> Situation:
         if not _keeps_tokens(scenario, operation):
             raise NotTested("the client keeps no token to share", blocked_by=clauses.cache.REUSE)
         if played := scenario.run.shared.results.get((_burst, moment, operation)):
@@ -306,12 +310,12 @@ def test_single_flight(scenario: Scenario) -> None:
         return _burst(scenario, moment, operation, judge)
 
     try:
-        scenario.for_each(_MOMENTS, play)
+        scenario.for_each(_MOMENTS, run_case)
     finally:
         if counts:
             scenario.run.findings.learn(burst_token_requests=max(counts))
 
 
 def _keeps_tokens(scenario: Scenario, operation: str) -> bool:
-    with scenario.stage(credentials=_CREDENTIALS, expires_in=3599) as stage:
-        return stage.use_well(operation).token == stage.use(operation).token
+    with scenario.session(credentials=_CREDENTIALS, expires_in=3599) as session:
+        return session.use_well(operation).token == session.use(operation).token

@@ -18,7 +18,7 @@ from mockbroker.model.exchange import Exchange
 from mockbroker.report.steps import ConnectionsRefused, FaultsCleared, TimeoutConfigured
 from mockbroker_contract.drivers.driver import GET_TOKEN
 from mockbroker_contract.drivers.failures import NotTested
-from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.endings import ClientHung
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.recorder import fault_step
@@ -56,31 +56,31 @@ def _html(status: int) -> Fault:
     return Fault.status(status, body=page, headers={"Content-Type": "text/html"})
 
 
-def _failing(scenario: Scenario, fault: Fault, **options: Any) -> Stage:
+def _failing(scenario: Scenario, fault: Fault, **options: Any) -> ClientSession:
     deadline = scenario.run.settings.patient_deadline
-    stage = scenario.stage(credentials=_CREDENTIALS, deadline=deadline, **options)
-    _fail(stage, fault)
-    return stage
+    session = scenario.session(credentials=_CREDENTIALS, deadline=deadline, **options)
+    _fail(session, fault)
+    return session
 
 
-def _fail(stage: Stage, fault: Fault) -> None:
-    stage.broker.script(fault.times(_FOR_EVER))
-    stage.record(fault_step(fault))
+def _fail(session: ClientSession, fault: Fault) -> None:
+    session.broker.script(fault.times(_FOR_EVER))
+    session.record(fault_step(fault))
 
 
-def _must_raise(stage: Stage, outcome: Outcome, what: str) -> None:
-    if not stage.trace.token_requests:
+def _must_raise(session: ClientSession, outcome: Outcome, what: str) -> None:
+    if not session.trace.token_requests:
         raise NotTested("the client never asked the broker for a token")
-    _must_not_go_on(stage, outcome, what)
+    _must_not_go_on(session, outcome, what)
 
 
-def _must_not_go_on(stage: Stage, outcome: Outcome, what: str) -> None:
+def _must_not_go_on(session: ClientSession, outcome: Outcome, what: str) -> None:
     if outcome.api_calls:
-        stage.breach(f"{what}, and a call went out all the same", "an error", outcome.exchanges)
+        session.breach(f"{what}, and a call went out all the same", "an error", outcome.exchanges)
     if outcome.error is None:
         came = outcome.in_words if outcome.operation == GET_TOKEN else "answered the caller"
         went_on = f"went on with {came}" if outcome.token is not None else came
-        stage.breach(f"{what}, and the client {went_on}", "an error", outcome.exchanges)
+        session.breach(f"{what}, and the client {went_on}", "an error", outcome.exchanges)
 
 
 @pytest.mark.contract_clause(clauses.errors.INVALID_CLIENT)
@@ -93,28 +93,30 @@ def test_invalid_client(scenario: Scenario) -> None:
 def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) -> None:
     """Refuse a token to a new client, and to one whose token has expired; both must raise."""
 
-    def play(case: tuple[Fault, bool], operation: str) -> Situation:
+    def run_case(case: tuple[Fault, bool], operation: str) -> Situation:
         fault, has_token = case
-        with scenario.stage(
+        with scenario.session(
             credentials=_CREDENTIALS,
             deadline=scenario.run.settings.patient_deadline,
             elsewhere=[_HONOURS],
-        ) as stage:
+        ) as session:
             if has_token:
-                stage.use_well(operation)
-                stage.advance(stage.broker.expires_in + 1)
-            _fail(stage, fault)
-            stage.make()
-            outcome = stage.use(operation)
+                session.use_well(operation)
+                session.advance(session.broker.expires_in + 1)
+            _fail(session, fault)
+            session.make()
+            outcome = session.use(operation)
             if has_token and not outcome.token_requests:
                 raise NotTested("the client never asked again", blocked_by=_HONOURS)
             if outcome.is_late:
-                scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
-            _must_raise(stage, outcome, f"the token endpoint answered with {fault.describe()}")
+                scenario.blocked_if_late_anyway(operation, session.broker.expires_in, after=1)
+            _must_raise(session, outcome, f"the token endpoint answered with {fault.describe()}")
             return Situation.MET
 
     cases = [(fault, False) for fault in faults]
-    scenario.for_each([*cases, (at_expiry, True)] if scenario.run.time.is_virtual else cases, play)
+    scenario.for_each(
+        [*cases, (at_expiry, True)] if scenario.run.time.is_virtual else cases, run_case
+    )
     scenario.needs_control()
 
 
@@ -130,17 +132,17 @@ def test_bad_request(scenario: Scenario) -> None:
 def test_no_hammering(scenario: Scenario) -> None:
     """After a final refusal the same use of the client does not ask again."""
 
-    def play(fault: Fault, operation: str) -> Situation:
-        with _failing(scenario, fault) as stage:
+    def run_case(fault: Fault, operation: str) -> Situation:
+        with _failing(scenario, fault) as session:
             with contextlib.suppress(ClientHung):
-                stage.make()
-                stage.use(operation)
-            if not stage.trace.token_requests:
+                session.make()
+                session.use(operation)
+            if not session.trace.token_requests:
                 raise NotTested("the client never asked the broker for a token")
             return Situation.MET
 
     faults = [_refusal(400, "invalid_scope"), _refusal(401, "invalid_client"), _html(403)]
-    scenario.for_each(faults, play)
+    scenario.for_each(faults, run_case)
     scenario.needs_control()
 
 
@@ -149,37 +151,37 @@ def test_server_error(scenario: Scenario) -> None:
     """A broker that is down is asked a few times at most, and then the caller is told."""
     attempts: dict[int, int] = {}
 
-    def play(status: int, operation: str) -> Situation:
+    def run_case(status: int, operation: str) -> Situation:
         what = f"the token endpoint answered {status}"
-        with _failing(scenario, Fault.status(status)) as stage:
-            outcome = _outcome_or_breach(stage, operation)
-            _must_raise(stage, outcome, what)
+        with _failing(scenario, Fault.status(status)) as session:
+            outcome = _outcome_or_breach(session, operation)
+            _must_raise(session, outcome, what)
             made = len(outcome.token_requests)
             attempts[status] = max(attempts.get(status, 0), made)
             if made > _MOST_ATTEMPTS:
-                _too_many(stage, made, outcome.token_requests)
+                _too_many(session, made, outcome.token_requests)
             return Situation.MET
 
     try:
-        scenario.for_each([503, 500, 502, 504], play)
+        scenario.for_each([503, 500, 502, 504], run_case)
         scenario.needs_control()
     finally:
         if attempts:
             scenario.run.findings.learn(attempts_on_503=attempts.get(503, 0))
 
 
-def _outcome_or_breach(stage: Stage, operation: str) -> Outcome:
+def _outcome_or_breach(session: ClientSession, operation: str) -> Outcome:
     try:
-        stage.make()
-        return stage.use(operation)
+        session.make()
+        return session.use(operation)
     except ClientHung as hang:
         if len(hang.exchanges) > _MOST_ATTEMPTS:
-            _too_many(stage, len(hang.exchanges), hang.exchanges)
+            _too_many(session, len(hang.exchanges), hang.exchanges)
         raise
 
 
-def _too_many(stage: Stage, made: int, exchanges: Sequence[Exchange]) -> None:
-    stage.breach(
+def _too_many(session: ClientSession, made: int, exchanges: Sequence[Exchange]) -> None:
+    session.breach(
         f"one use led to {made} token requests while the broker was down",
         f"at most {_MOST_ATTEMPTS}, then an error",
         exchanges[:6],
@@ -190,30 +192,30 @@ def _too_many(stage: Stage, made: int, exchanges: Sequence[Exchange]) -> None:
 def test_retry_after(scenario: Scenario) -> None:
     """Who retries within one call waits for as long as the broker asks."""
 
-    def play(case: tuple[int, int, bool], operation: str) -> Situation:
+    def run_case(case: tuple[int, int, bool], operation: str) -> Situation:
         status, seconds, as_date = case
-        with scenario.stage(
+        with scenario.session(
             credentials=_CREDENTIALS, deadline=scenario.run.settings.patient_deadline
-        ) as stage:
-            value = _http_date(stage.now() + seconds) if as_date else seconds
+        ) as session:
+            value = _http_date(session.now() + seconds) if as_date else seconds
             fault = Fault.status(status, retry_after=value)
-            stage.broker.script(fault.times(2))
-            stage.record(fault_step(fault, times=2))
-            stage.make()
-            with contextlib.suppress(ClientHung), token_request_gaps(stage) as gaps:
-                stage.use(operation)
-            if not stage.trace.token_requests:
+            session.broker.script(fault.times(2))
+            session.record(fault_step(fault, times=2))
+            session.make()
+            with contextlib.suppress(ClientHung), token_request_gaps(session) as gaps:
+                session.use(operation)
+            if not session.trace.token_requests:
                 raise NotTested("the client never asked the broker for a token")
             if gaps and gaps[0] < seconds - 1:
                 soon = f"after {gaps[0]:.1f} s" if gaps[0] >= _AN_INSTANT else "at once"
-                stage.breach(
+                session.breach(
                     f"the client asked again {soon}",
                     f"at least {seconds} s, as Retry-After says, or an error to the caller",
-                    stage.trace.token_requests,
+                    session.trace.token_requests,
                 )
             return Situation.MET
 
-    scenario.for_each([(503, 4, False), (429, 4, False), (503, 5, True)], play)
+    scenario.for_each([(503, 4, False), (429, 4, False), (503, 5, True)], run_case)
     scenario.needs_control()
 
 
@@ -226,27 +228,29 @@ def test_transport(scenario: Scenario) -> None:
     """A broker that cannot be reached, or not be heard to the end, is told to the caller."""
     faults = {"was reset": Fault.reset(), "was cut short": Fault.cut_short()}
 
-    def play(what: Any, operation: str) -> Situation:
-        with _failing(scenario, faults[what]) as stage:
-            _must_raise(stage, stage.use(operation), f"the connection {what}")
+    def run_case(what: Any, operation: str) -> Situation:
+        with _failing(scenario, faults[what]) as session:
+            _must_raise(session, session.use(operation), f"the connection {what}")
             return Situation.MET
 
-    scenario.for_each(faults, play)
-    scenario.for_each([_TOLD_TIMEOUT], lambda _, operation: _play_refused(scenario, operation))
+    scenario.for_each(faults, run_case)
+    scenario.for_each(
+        [_TOLD_TIMEOUT], lambda _, operation: _case_of_refused_connection(scenario, operation)
+    )
     scenario.needs_control()
 
 
-def _play_refused(scenario: Scenario, operation: str) -> Situation:
+def _case_of_refused_connection(scenario: Scenario, operation: str) -> Situation:
     with (
         _closed_port() as origin,
-        scenario.stage(
+        scenario.session(
             credentials=_CREDENTIALS,
             deadline=scenario.run.settings.patient_deadline,
             config={"token_url": f"{origin}/auth-broker/request-token"},
-        ) as stage,
+        ) as session,
     ):
-        stage.record(ConnectionsRefused())
-        _must_not_go_on(stage, stage.use(operation), "the connection was refused")
+        session.record(ConnectionsRefused())
+        _must_not_go_on(session, session.use(operation), "the connection was refused")
         return Situation.MET  # nothing arrives at a closed port: the control shows the rest
 
 
@@ -263,29 +267,29 @@ def test_timeout(scenario: Scenario) -> None:
     """A broker that takes the request and never answers does not hold the caller for ever."""
     patience = scenario.run.settings.patience
 
-    def play(timeout: float, operation: str) -> Situation:
-        with scenario.stage(
+    def run_case(timeout: float, operation: str) -> Situation:
+        with scenario.session(
             credentials=_CREDENTIALS, deadline=patience, config={"timeout": timeout}
-        ) as stage:
-            _fail(stage, Fault.stall(_STALLED_SECONDS))
-            stage.record(TimeoutConfigured(seconds=timeout))
+        ) as session:
+            _fail(session, Fault.stall(_STALLED_SECONDS))
+            session.record(TimeoutConfigured(seconds=timeout))
             try:
-                stage.make()
+                session.make()
                 began = real_seconds()
-                stage.use(operation)
+                session.use(operation)
             except ClientHung:
-                stage.breach(
+                session.breach(
                     f"the client still waited for an answer after {patience:g} s",
                     f"an error in time: it was configured with a timeout of {timeout:g} s",
-                    stage.trace.token_requests,
+                    session.trace.token_requests,
                 )
-            if not stage.trace.token_requests:
+            if not session.trace.token_requests:
                 raise NotTested("the client never asked the broker for a token")
             scenario.run.findings.learn(timeout_seconds=round(real_seconds() - began, 1))
             return Situation.MET
 
     # One operation is enough: it is waited for in real time.
-    scenario.for_each([_TOLD_TIMEOUT], play, operations=scenario.run.capabilities[:1])
+    scenario.for_each([_TOLD_TIMEOUT], run_case, operations=scenario.run.capabilities[:1])
     scenario.needs_control()
 
 
@@ -302,37 +306,37 @@ _FAILURES: dict[str, Fault] = {
 def test_not_cached(scenario: Scenario) -> None:
     """Once the broker is well again, so is the client, at its next use."""
 
-    def play(what: Any, operation: str) -> Situation:
-        with _failing(scenario, _FAILURES[what]) as stage:
-            if _outcome_unless_flood(stage, operation).error is None:
+    def run_case(what: Any, operation: str) -> Situation:
+        with _failing(scenario, _FAILURES[what]) as session:
+            if _outcome_unless_flood(session, operation).error is None:
                 raise NotTested(f"the client did not tell of {what}")
-            stage.broker.clear_scripts()
-            stage.record(FaultsCleared())
-            outcome = stage.use(operation)
+            session.broker.clear_scripts()
+            session.record(FaultsCleared())
+            outcome = session.use(operation)
             if not outcome.is_good:
-                stage.breach(
-                    f"after {what} and recovery, {_what_came(stage, outcome)}",
+                session.breach(
+                    f"after {what} and recovery, {_what_came(session, outcome)}",
                     "a token: the failure was over",
                     outcome.exchanges,
                 )
             return Situation.MET
 
-    scenario.for_each(_FAILURES, play)
+    scenario.for_each(_FAILURES, run_case)
 
 
-def _outcome_unless_flood(stage: Stage, operation: str) -> Outcome:
+def _outcome_unless_flood(session: ClientSession, operation: str) -> Outcome:
     try:
-        stage.make()
-        return stage.use(operation)
+        session.make()
+        return session.use(operation)
     except ClientHung as hang:
         if not hang.is_flood:
             raise
         raise NotTested("the client asks the broker without end") from None
 
 
-def _what_came(stage: Stage, outcome: Outcome) -> str:
+def _what_came(session: ClientSession, outcome: Outcome) -> str:
     if outcome.error is not None:
-        return f"the client raised {stage.masked(outcome.error)}"
+        return f"the client raised {session.masked(outcome.error)}"
     return f"the client {outcome.in_words}"
 
 
@@ -340,19 +344,19 @@ def _what_came(stage: Stage, outcome: Outcome) -> str:
 def test_cause(scenario: Scenario) -> None:
     """What the client raises names the broker's error code."""
 
-    def play(refusal: tuple[int, str], operation: str) -> Situation:
+    def run_case(refusal: tuple[int, str], operation: str) -> Situation:
         status, code = refusal
-        with _failing(scenario, _refusal(status, code)) as stage:
-            stage.make()
-            error = stage.use(operation).error
+        with _failing(scenario, _refusal(status, code)) as session:
+            session.make()
+            error = session.use(operation).error
             if error is None:
                 raise NotTested("the client raised nothing")
             if not any(code in text for text in error.texts):
-                stage.breach(
-                    f"the broker said {code}, the client raised {stage.masked(error)}",
+                session.breach(
+                    f"the broker said {code}, the client raised {session.masked(error)}",
                     f"an error that names {code}",
-                    stage.trace.token_requests,
+                    session.trace.token_requests,
                 )
-            return Situation.met_if(stage.trace.token_requests)
+            return Situation.met_if(session.trace.token_requests)
 
-    scenario.for_each([(401, "invalid_client"), (400, "unauthorized_client")], play)
+    scenario.for_each([(401, "invalid_client"), (400, "unauthorized_client")], run_case)

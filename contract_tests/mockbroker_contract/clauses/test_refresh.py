@@ -14,7 +14,7 @@ from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker.report.steps import AnswerChanged, FaultsCleared, TimeZoneSet
 from mockbroker_contract.drivers.failures import NotTested
-from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.endings import ClientHung
 from mockbroker_contract.harness.leeway import (
     TELLING_AGE,
@@ -40,7 +40,7 @@ def test_honours_expires_in(scenario: Scenario) -> None:
     if not scenario.run.time.is_virtual:
         lives = [1, 2]
         scenario.for_each_in_time(
-            lives, lambda life, op: _play_lifetimes(scenario, [(life, life)], op)
+            lives, lambda life, op: _case_of_lifetimes(scenario, [(life, life)], op)
         )
         return
     drawn = st.tuples(
@@ -57,32 +57,34 @@ def test_honours_expires_in(scenario: Scenario) -> None:
         )
         for operation in scenario.run.capabilities
     ]
-    scenario.for_all(drawn, lambda d: _play_lifetimes(scenario, *d), first=first)
+    scenario.for_all(drawn, lambda d: _case_of_lifetimes(scenario, *d), first=first)
     zoned = scenario.run.zoned_time
     if zoned is None:
         return
     with zoned.before_the_clocks_go_back(_LIFETIME / 2):
-        scenario.for_each([_LIFETIME], lambda life, op: _play_zone(scenario, life, op))
+        scenario.for_each([_LIFETIME], lambda life, op: _case_of_time_zone(scenario, life, op))
 
 
-def _play_zone(scenario: Scenario, lifetime: int, operation: str) -> Situation:
-    with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
-        stage.record(TimeZoneSet(zone="Chicago", clock_goes_back=True))
-        stage.use_well(operation)
-        stage.advance(lifetime + 1)
-        return Situation.met_if(stage.use(operation).is_good)
+def _case_of_time_zone(scenario: Scenario, lifetime: int, operation: str) -> Situation:
+    with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
+        session.record(TimeZoneSet(zone="Chicago", clock_goes_back=True))
+        session.use_well(operation)
+        session.advance(lifetime + 1)
+        return Situation.met_if(session.use(operation).is_good)
 
 
-def _play_lifetimes(scenario: Scenario, steps: list[tuple[int, int]], operation: str) -> Situation:
-    with scenario.stage(credentials=_CREDENTIALS, expires_in=steps[0][0]) as stage:
+def _case_of_lifetimes(
+    scenario: Scenario, steps: list[tuple[int, int]], operation: str
+) -> Situation:
+    with scenario.session(credentials=_CREDENTIALS, expires_in=steps[0][0]) as session:
         for lifetime, seconds in steps:
-            stage.issue_with(lifetime)
-            stage.use_well(operation)
-            stage.advance(seconds)
-            outcome = stage.use(operation)
-        if len(steps) > 1 and stage.can_pass(7200):
-            stage.advance(steps[-1][0])
-            outcome = stage.use(operation)
+            session.issue_with(lifetime)
+            session.use_well(operation)
+            session.advance(seconds)
+            outcome = session.use(operation)
+        if len(steps) > 1 and session.can_pass(7200):
+            session.advance(steps[-1][0])
+            outcome = session.use(operation)
         # What only stops working when a token expires presents no expired one either.
         return Situation.met_if(outcome.is_good)
 
@@ -98,74 +100,74 @@ def test_ahead(scenario: Scenario) -> None:
     # Where the client's clock goes on, a leeway of 1 s is shortened by the way of the answer.
     before = 1 if scenario.run.time.moves_during_use else 0.5
 
-    def play(lifetime: int, operation: str) -> Situation:
+    def run_case(lifetime: int, operation: str) -> Situation:
         if not scenario.run.time.is_virtual:
             if leeway is None:
                 raise NotTested(f"{_UNMOVED}, and without one no leeway shows")
             return Situation.MET  # measuring the leeway has judged it
         scenario.blocked_if_late_anyway(operation, lifetime, after=1)
-        with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
-            first = stage.use_well(operation)
-            stage.advance(lifetime - before)
-            if not stage.use_replaces(first.token, operation):
-                stage.breach(
+        with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
+            first = session.use_well(operation)
+            session.advance(lifetime - before)
+            if not session.use_replaces(first.token, operation):
+                session.breach(
                     f"{before:g} s before its expiry the token of {lifetime} s was used again",
                     "a new one at least 1 s before expiry",
                 )
             return Situation.MET
 
-    scenario.for_each([_LIFETIME], play)
+    scenario.for_each([_LIFETIME], run_case)
 
 
 @pytest.mark.contract_clause(clauses.refresh.NOT_TOO_EAGER)
 def test_not_too_eager(scenario: Scenario) -> None:
     """In the first half of its life a token is not replaced."""
 
-    def play(drawn: tuple[Sequence[float], str], lifetime: int = _LIFETIME) -> Situation:
+    def run_case(drawn: tuple[Sequence[float], str], lifetime: int = _LIFETIME) -> Situation:
         ages, operation = drawn
-        with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
-            stage.use_well(operation)
-            kept, passed = stage.use_well(operation), 0.0
-            if stage.use_well(operation).token != kept.token:
+        with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
+            session.use_well(operation)
+            kept, passed = session.use_well(operation), 0.0
+            if session.use_well(operation).token != kept.token:
                 return Situation.MET  # it keeps no token at all: cache.reuse judges that
             for age in sorted(ages):
-                stage.advance(age - passed)
+                session.advance(age - passed)
                 passed = age
-                if stage.use(operation).token != kept.token:
-                    stage.breach(
+                if session.use(operation).token != kept.token:
+                    session.breach(
                         f"the token was replaced after {age:g} s of its {lifetime} s",
                         "the token to be kept for at least half of its lifetime",
-                        stage.trace.token_requests,
+                        session.trace.token_requests,
                     )
             return Situation.MET
 
     if not scenario.run.time.is_virtual:
         scenario.for_each_in_time(
-            [[TELLING_AGE]], lambda ages, operation: play((ages, operation), TELLING_LIFETIME)
+            [[TELLING_AGE]], lambda ages, operation: run_case((ages, operation), TELLING_LIFETIME)
         )
         return
     ages = st.lists(st.integers(1, _LIFETIME // 2), min_size=1, max_size=4)
     first = [([1, 600, _LIFETIME // 2], op) for op in scenario.run.capabilities]
-    scenario.for_all(st.tuples(ages, scenario.operations()), play, first=first)
+    scenario.for_all(st.tuples(ages, scenario.operations()), run_case, first=first)
 
 
 @pytest.mark.contract_clause(clauses.refresh.SHORT_LIVED)
 def test_short_lived(scenario: Scenario) -> None:
     """Lifetimes at or below the leeway still work, with one token request for each call."""
 
-    def play(drawn: tuple[int, int, int, str]) -> Situation:
+    def run_case(drawn: tuple[int, int, int, str]) -> Situation:
         before, lifetime, uses, operation = drawn
-        with scenario.stage(credentials=_CREDENTIALS, expires_in=before or lifetime) as stage:
+        with scenario.session(credentials=_CREDENTIALS, expires_in=before or lifetime) as session:
             if before:
-                stage.use_well(operation)
-                stage.advance(before + 1)
-                stage.issue_with(lifetime)
-            known = len(stage.trace.token_requests)
+                session.use_well(operation)
+                session.advance(before + 1)
+                session.issue_with(lifetime)
+            known = len(session.trace.token_requests)
             for _ in range(uses):
-                _must_answer(stage, stage.use(operation), lifetime)
-            fetched = stage.trace.token_requests[known:]
+                _must_answer(session, session.use(operation), lifetime)
+            fetched = session.trace.token_requests[known:]
             if len(fetched) > uses + 1:
-                stage.breach(
+                session.breach(
                     f"{uses} calls with a lifetime of {lifetime} s led to {len(fetched)} token "
                     "requests",
                     "at most one for each call, and one more at first use",
@@ -182,17 +184,19 @@ def test_short_lived(scenario: Scenario) -> None:
         for operation in scenario.run.capabilities
     ]
     drawn = st.tuples(st.just(0), st.integers(0, 700), st.integers(2, 5), scenario.operations())
-    scenario.for_all(drawn, play, first=first)
+    scenario.for_all(drawn, run_case, first=first)
 
 
-def _must_answer(stage: Stage, outcome: Outcome, lifetime: int) -> None:
+def _must_answer(session: ClientSession, outcome: Outcome, lifetime: int) -> None:
     if outcome.error is not None:
-        stage.breach(
-            f"with a lifetime of {lifetime} s the client raised {stage.masked(outcome.error)}",
+        session.breach(
+            f"with a lifetime of {lifetime} s the client raised {session.masked(outcome.error)}",
             "an answer, by the token just fetched",
         )
     if outcome.token is None:
-        stage.breach(f"with a lifetime of {lifetime} s no token was used", "the token just fetched")
+        session.breach(
+            f"with a lifetime of {lifetime} s no token was used", "the token just fetched"
+        )
 
 
 @pytest.mark.contract_clause(clauses.refresh.LATENCY)
@@ -203,19 +207,19 @@ def test_latency(scenario: Scenario) -> None:
         raise NotTested(_UNMOVED)
     slow = Fault.latency if time.moves_during_use else Fault.delay
 
-    def play(drawn: tuple[int, float, str]) -> Situation:
+    def run_case(drawn: tuple[int, float, str]) -> Situation:
         lifetime, delay, operation = drawn
         scenario.blocked_if_late_anyway(operation, lifetime)
-        with scenario.stage(
+        with scenario.session(
             credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
-        ) as stage:
-            stage.broker.script(slow(delay).times(50))
-            stage.record(fault_step(slow(delay)))
-            stage.use_well(operation)
-            stage.advance(lifetime - delay)
-            outcome = stage.use(operation)
+        ) as session:
+            session.broker.script(slow(delay).times(50))
+            session.record(fault_step(slow(delay)))
+            session.use_well(operation)
+            session.advance(lifetime - delay)
+            outcome = session.use(operation)
             if outcome.is_late:
-                stage.breach(
+                session.breach(
                     f"a token that took {delay} s to arrive was used at the end of its life as if "
                     "it had been issued when it arrived",
                     "its lifetime counted from before the request was sent, or leeway enough",
@@ -225,31 +229,31 @@ def test_latency(scenario: Scenario) -> None:
 
     if not time.moves_during_use:
         # Real time has no exact seconds: a leeway of 1 s is shorter than this, one of 2 s is not.
-        scenario.for_each([1.5], lambda delay, operation: play((3599, delay, operation)))
+        scenario.for_each([1.5], lambda delay, operation: run_case((3599, delay, operation)))
         return
     first = [(3599, delay, op) for delay in (1, 5, 10) for op in scenario.run.capabilities]
     drawn = st.tuples(st.integers(60, 7200), st.integers(1, 10), scenario.operations())
-    scenario.for_all(drawn, play, first=first)
+    scenario.for_all(drawn, run_case, first=first)
 
 
 @pytest.mark.contract_clause(clauses.refresh.SAME_GRANT)
 def test_same_grant(scenario: Scenario) -> None:
     """A new token is asked for by client credentials, even if a refresh token was offered."""
 
-    def play(refresh_token: str, operation: str) -> Situation:
+    def run_case(refresh_token: str, operation: str) -> Situation:
         lifetime = _LIFETIME if scenario.run.time.is_virtual else 1
-        with scenario.stage(credentials=_CREDENTIALS, expires_in=lifetime) as stage:
+        with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
             if refresh_token:
-                stage.broker.token_answer = TokenAnswer(members={"refresh_token": refresh_token})
-                stage.record(AnswerChanged(members={"refresh_token": refresh_token}))
-            stage.use_well(operation)
-            stage.advance(2 * lifetime if scenario.run.time.is_virtual else 1.5)
-            stage.use(operation)
-            if len(stage.trace.token_requests) < 2:  # noqa: PLR2004 - the first and the next
+                session.broker.token_answer = TokenAnswer(members={"refresh_token": refresh_token})
+                session.record(AnswerChanged(members={"refresh_token": refresh_token}))
+            session.use_well(operation)
+            session.advance(2 * lifetime if scenario.run.time.is_virtual else 1.5)
+            session.use(operation)
+            if len(session.trace.token_requests) < 2:  # noqa: PLR2004 - the first and the next
                 raise NotTested("the client never asked again", blocked_by=_HONOURS)
             return Situation.MET
 
-    scenario.for_each_in_time(["r3fresh", ""], play)
+    scenario.for_each_in_time(["r3fresh", ""], run_case)
 
 
 _OUTAGES: dict[str, Fault] = {
@@ -269,25 +273,25 @@ _AGES_LEFT = (1790, 590, 299, 240, 119, 59, 29, 9, 4, 2)
 """Seconds before expiry at which a client is used: within every usual leeway at least once."""
 
 
-def _outage(stage: Stage, what: str) -> None:
+def _outage(session: ClientSession, what: str) -> None:
     fault = (_OUTAGES | _REFUSALS)[what]
-    stage.broker.script(fault.times(_FOR_EVER))
-    stage.record(fault_step(fault))
+    session.broker.script(fault.times(_FOR_EVER))
+    session.record(fault_step(fault))
 
 
-def _use_in_outage(stage: Stage, operation: str) -> Outcome:
+def _use_in_outage(session: ClientSession, operation: str) -> Outcome:
     try:
-        return stage.use(operation)
+        return session.use(operation)
     except ClientHung as hang:
         if not hang.is_flood:
             raise
         raise NotTested("in an outage the client asks the broker without end") from None
 
 
-def _stage_before_expiry(scenario: Scenario) -> Stage:
-    """A stage whose tokens can expire, for stories of an outage after that."""
+def _session_before_expiry(scenario: Scenario) -> ClientSession:
+    """A session whose tokens can expire, for stories of an outage after that."""
     lifetime = _LIFETIME if scenario.run.time.is_virtual else 1
-    return scenario.stage(
+    return scenario.session(
         credentials=_CREDENTIALS,
         expires_in=lifetime,
         elsewhere=[_HONOURS],
@@ -295,36 +299,36 @@ def _stage_before_expiry(scenario: Scenario) -> Stage:
     )
 
 
-def _let_it_expire(stage: Stage, operation: str, lifetimes: float = 2) -> None:
-    stage.use_well(operation)
-    stage.advance(lifetimes * stage.broker.expires_in if stage.can_pass(_LIFETIME) else 1.5)
+def _let_it_expire(session: ClientSession, operation: str, lifetimes: float = 2) -> None:
+    session.use_well(operation)
+    session.advance(lifetimes * session.broker.expires_in if session.can_pass(_LIFETIME) else 1.5)
 
 
 @pytest.mark.contract_clause(clauses.refresh.OUTAGE_WHILE_VALID)
 def test_outage_while_valid(scenario: Scenario) -> None:
     """While a token is still good, a broker that is down is no reason to fail the caller."""
 
-    def play(what: str, operation: str) -> Situation:
+    def run_case(what: str, operation: str) -> Situation:
         lifetime, pauses = _approach_to_expiry(scenario)
-        with scenario.stage(
+        with scenario.session(
             credentials=_CREDENTIALS,
             expires_in=lifetime,
             deadline=scenario.run.settings.patient_deadline,
-        ) as stage:
-            stage.use_well(operation)
-            first = stage.use_well(operation)
-            if stage.use_well(operation).token != first.token:
+        ) as session:
+            session.use_well(operation)
+            first = session.use_well(operation)
+            if session.use_well(operation).token != first.token:
                 raise NotTested(
                     "the client keeps no token to go on with", blocked_by=clauses.cache.REUSE
                 )
-            _outage(stage, what)
+            _outage(session, what)
             judged = False
             for pause in pauses:
-                stage.advance(pause)
-                judged |= _must_go_on(stage, _use_in_outage(stage, operation), first)
+                session.advance(pause)
+                judged |= _must_go_on(session, _use_in_outage(session, operation), first)
             return Situation.met_if(judged)
 
-    scenario.for_each_in_time(_OUTAGES, play)
+    scenario.for_each_in_time(_OUTAGES, run_case)
 
 
 def _approach_to_expiry(scenario: Scenario) -> tuple[float, list[float]]:
@@ -338,19 +342,19 @@ def _approach_to_expiry(scenario: Scenario) -> tuple[float, list[float]]:
     return leeway + 3, [1.2]
 
 
-def _must_go_on(stage: Stage, outcome: Outcome, first: Outcome) -> bool:
+def _must_go_on(session: ClientSession, outcome: Outcome, first: Outcome) -> bool:
     """Judge a use in an outage; whether the first token was still valid, so that it counts."""
-    if first.token is None or stage.now() >= first.token.expires_at:
+    if first.token is None or session.now() >= first.token.expires_at:
         return False  # the client tried for so long that the token has expired meanwhile
-    left = round(first.token.expires_at - stage.now(), 1)
+    left = round(first.token.expires_at - session.now(), 1)
     if outcome.error is not None:
-        stage.breach(
-            f"with {left:g} s left to its token the client raised {stage.masked(outcome.error)}",
+        session.breach(
+            f"with {left:g} s left to its token the client raised {session.masked(outcome.error)}",
             "the token that is still valid",
             outcome.exchanges,
         )
     if outcome.token is None:
-        stage.breach(f"with {left:g} s left to its token the client {outcome.in_words}", "it")
+        session.breach(f"with {left:g} s left to its token the client {outcome.in_words}", "it")
     return True
 
 
@@ -369,21 +373,21 @@ def test_outage_after_expiry(scenario: Scenario) -> None:
 
 def _have_none(scenario: Scenario, what: str, lifetimes: float, operation: str) -> Situation:
     """An outage begins when a token is so many times its lifetime old."""
-    with _stage_before_expiry(scenario) as stage:
-        _let_it_expire(stage, operation, lifetimes)
-        _outage(stage, what)
-        outcome = _use_in_outage(stage, operation)
+    with _session_before_expiry(scenario) as session:
+        _let_it_expire(session, operation, lifetimes)
+        _outage(session, what)
+        outcome = _use_in_outage(session, operation)
         if not outcome.token_requests:
             raise NotTested("the client never asked again", blocked_by=_HONOURS)
         if outcome.is_late:
-            scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
-            stage.breach(
+            scenario.blocked_if_late_anyway(operation, session.broker.expires_in, after=1)
+            session.breach(
                 "the broker was down, and the expired token was used",
                 "an error: there was no valid token",
                 outcome.exchanges,
             )
         if outcome.error is None:
-            stage.breach(
+            session.breach(
                 f"the broker was down, and the client {outcome.in_words}",
                 "an error: there was no valid token",
                 outcome.exchanges,
@@ -393,16 +397,16 @@ def _have_none(scenario: Scenario, what: str, lifetimes: float, operation: str) 
 
 def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> Situation:
     """An outage begins while there is a token, and goes on when it has expired."""
-    with _stage_before_expiry(scenario) as stage:
-        stage.use_well(operation)
-        stage.advance(_LIFETIME - _SECONDS_LEFT)
-        _outage(stage, what)
-        before = _use_in_outage(stage, operation)
-        stage.advance(_SECONDS_LEFT + _SECONDS_LATE)
-        outcome = _use_in_outage(stage, operation)
+    with _session_before_expiry(scenario) as session:
+        session.use_well(operation)
+        session.advance(_LIFETIME - _SECONDS_LEFT)
+        _outage(session, what)
+        before = _use_in_outage(session, operation)
+        session.advance(_SECONDS_LEFT + _SECONDS_LATE)
+        outcome = _use_in_outage(session, operation)
         if outcome.is_late:
             scenario.blocked_if_late_anyway(operation, _LIFETIME, after=_SECONDS_LATE)
-            stage.breach(
+            session.breach(
                 "the outage outlasted the token, and the client went on using it",
                 "an error: there was no valid token",
                 outcome.exchanges,
@@ -414,27 +418,27 @@ def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> Situation
 def test_recovers(scenario: Scenario) -> None:
     """At the first use after an outage everything is well again."""
 
-    def play(what: str, operation: str) -> Situation:
-        with _stage_before_expiry(scenario) as stage:
-            _let_it_expire(stage, operation)
-            _outage(stage, what)
-            if not _use_in_outage(stage, operation).token_requests:
+    def run_case(what: str, operation: str) -> Situation:
+        with _session_before_expiry(scenario) as session:
+            _let_it_expire(session, operation)
+            _outage(session, what)
+            if not _use_in_outage(session, operation).token_requests:
                 raise NotTested("the client never asked again", blocked_by=_HONOURS)
             for _ in range(_MORE_USES if scenario.run.time.is_virtual else 2):
-                stage.use(operation)
-            stage.broker.clear_scripts()
-            stage.record(FaultsCleared())
-            outcome = stage.use(operation)
+                session.use(operation)
+            session.broker.clear_scripts()
+            session.record(FaultsCleared())
+            outcome = session.use(operation)
             if outcome.is_late:
-                scenario.blocked_if_late_anyway(operation, stage.broker.expires_in, after=1)
+                scenario.blocked_if_late_anyway(operation, session.broker.expires_in, after=1)
             if not outcome.is_good:
                 error = outcome.error
-                came = f"raised {stage.masked(error)}" if error else outcome.in_words
-                stage.breach(
+                came = f"raised {session.masked(error)}" if error else outcome.in_words
+                session.breach(
                     f"at the first use after the outage the client {came}",
                     "a new token",
                     outcome.exchanges,
                 )
             return Situation.MET
 
-    scenario.for_each_in_time(_OUTAGES, play)
+    scenario.for_each_in_time(_OUTAGES, run_case)

@@ -18,7 +18,7 @@ from mockbroker.model.credentials import Credentials
 from mockbroker.report.steps import AnswerChanged, TokenLengthChosen
 from mockbroker_contract.drivers.driver import GET_TOKEN
 from mockbroker_contract.drivers.failures import NotTested
-from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
@@ -46,55 +46,55 @@ _KNOWN_EXTRAS = {
 }
 
 
-def _stage(scenario: Scenario, answer: TokenAnswer, changed: AnswerChanged) -> Stage:
-    stage = scenario.stage(credentials=_CREDENTIALS)
-    stage.broker.token_answer = answer
-    stage.record(changed)
-    return stage
+def _session(scenario: Scenario, answer: TokenAnswer, changed: AnswerChanged) -> ClientSession:
+    session = scenario.session(credentials=_CREDENTIALS)
+    session.broker.token_answer = answer
+    session.record(changed)
+    return session
 
 
-def _must_use_the_token(stage: Stage, outcome: Outcome, what: str) -> None:
+def _must_use_the_token(session: ClientSession, outcome: Outcome, what: str) -> None:
     if outcome.error is not None:
-        stage.breach(f"with {what}, the client raised {stage.masked(outcome.error)}", "a token")
+        session.breach(f"with {what}, the client raised {session.masked(outcome.error)}", "a token")
     if outcome.token is None:
-        stage.breach(f"with {what}, the client did not use the token it was given", "that token")
+        session.breach(f"with {what}, the client did not use the token it was given", "that token")
 
 
 @pytest.mark.contract_clause(clauses.response.DOCUMENTED)
 def test_documented(scenario: Scenario) -> None:
     """The answer that the vendor documents yields a token that works."""
     for operation in scenario.run.capabilities:
-        with scenario.stage(credentials=_CREDENTIALS) as stage:
-            outcome = stage.use(operation)
-            if not stage.trace.token_requests:
+        with scenario.session(credentials=_CREDENTIALS) as session:
+            outcome = session.use(operation)
+            if not session.trace.token_requests:
                 raise NotTested(f"{operation} never asked the broker for a token")
-            broken = sorted({b.clause_id for b in judge_trace(stage.trace)} & _IN_THE_WAY)
+            broken = sorted({b.clause_id for b in judge_trace(session.trace)} & _IN_THE_WAY)
             if broken and not outcome.is_good:
                 raise NotTested("the token cannot be used", blocked_by=clause_named(broken[0]))
-            _must_use_the_token(stage, outcome, "the documented answer")
+            _must_use_the_token(session, outcome, "the documented answer")
 
 
 @pytest.mark.contract_clause(clauses.response.OPAQUE_TOKEN)
 def test_opaque_token(scenario: Scenario) -> None:
     """Any b64token arrives at the API byte for byte."""
 
-    def play(drawn: tuple[str, str]) -> Situation:
+    def run_case(drawn: tuple[str, str]) -> Situation:
         value, operation = drawn
-        with scenario.stage(credentials=_CREDENTIALS) as stage:
-            stage.broker.token_values = lambda: value
-            stage.record(TokenLengthChosen(characters=len(value)))
-            outcome = stage.use(operation)
+        with scenario.session(credentials=_CREDENTIALS) as session:
+            session.broker.token_values = lambda: value
+            session.record(TokenLengthChosen(characters=len(value)))
+            outcome = session.use(operation)
             if outcome.error is not None:
-                stage.breach(f"the client raised {stage.masked(outcome.error)}", "a token")
+                session.breach(f"the client raised {session.masked(outcome.error)}", "a token")
             if outcome.presented is None:
                 raise NotTested("the client presented no token")
             carried = outcome.presented.rpartition(" ")[2]
             if carried != value:
-                stage.breach("the token was changed on its way", "the token as provided")
+                session.breach("the token was changed on its way", "the token as provided")
             return Situation.MET
 
     first = [(value, op) for value in _TELLING_TOKENS for op in scenario.run.capabilities]
-    scenario.for_all(st.tuples(b64tokens(), scenario.operations()), play, first=first)
+    scenario.for_all(st.tuples(b64tokens(), scenario.operations()), run_case, first=first)
 
 
 _TELLING_TOKENS = ("a", "-._~+/x==", "0", "Bearer", "null", "a" * 4096)
@@ -106,16 +106,16 @@ def test_unknown_members(scenario: Scenario) -> None:
     names = text_of("abcdefghijklmnopqrstuvwxyz_", max_size=8).map("x_".__add__)
     extras = st.dictionaries(names, json_values(), min_size=1, max_size=4)
 
-    def play(drawn: tuple[Mapping[str, object], str]) -> Situation:
+    def run_case(drawn: tuple[Mapping[str, object], str]) -> Situation:
         members, operation = drawn
         answer = TokenAnswer(members=members)
-        with _stage(scenario, answer, AnswerChanged(members=dict(members))) as stage:
-            outcome = stage.use(operation)
-            _must_use_the_token(stage, outcome, "members it does not know")
+        with _session(scenario, answer, AnswerChanged(members=dict(members))) as session:
+            outcome = session.use(operation)
+            _must_use_the_token(session, outcome, "members it does not know")
             return Situation.MET
 
     first = [(_KNOWN_EXTRAS, operation) for operation in scenario.run.capabilities]
-    scenario.for_all(st.tuples(extras, scenario.operations()), play, first=first)
+    scenario.for_all(st.tuples(extras, scenario.operations()), run_case, first=first)
 
 
 def _escaped(members: Members) -> bytes:
@@ -158,11 +158,11 @@ def test_json_forms(scenario: Scenario) -> None:
 
     @functools.cache
     def takes_such_tokens(operation: str) -> bool:
-        with _stage(scenario, TokenAnswer(), AnswerChanged()) as twin:
-            twin.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
-            return twin.use(operation).token is not None
+        with _session(scenario, TokenAnswer(), AnswerChanged()) as control:
+            control.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
+            return control.use(operation).token is not None
 
-    def play(case: tuple[str, str], operation: str) -> Situation:
+    def run_case(case: tuple[str, str], operation: str) -> Situation:
         form, media_type = case
         what = f"{form}, as {media_type}"
         answer = TokenAnswer(render=_FORMS[form], content_type=media_type)
@@ -170,28 +170,30 @@ def test_json_forms(scenario: Scenario) -> None:
             raise NotTested(
                 "the token has characters such as /", blocked_by=clauses.response.OPAQUE_TOKEN
             )
-        with _stage(scenario, answer, AnswerChanged(form=form, media_type=media_type)) as stage:
-            stage.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
-            _must_use_the_token(stage, stage.use(operation), what)
+        with _session(scenario, answer, AnswerChanged(form=form, media_type=media_type)) as session:
+            session.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
+            _must_use_the_token(session, session.use(operation), what)
             return Situation.MET
 
-    scenario.for_each(cases, play)
+    scenario.for_each(cases, run_case)
 
 
 @pytest.mark.contract_clause(clauses.response.TOKEN_TYPE_CASE)
 def test_token_type_case(scenario: Scenario) -> None:
     """``token_type`` may be in any case; the scheme of a signed call is ``Bearer`` all the same."""
 
-    def play(drawn: tuple[str, str]) -> Situation:
+    def run_case(drawn: tuple[str, str]) -> Situation:
         token_type, operation = drawn
         answer = TokenAnswer(members={"token_type": token_type})
-        with _stage(scenario, answer, AnswerChanged(members={"token_type": token_type})) as stage:
-            outcome = stage.use(operation)
-            _must_use_the_token(stage, outcome, f"token_type={token_type}")
+        with _session(
+            scenario, answer, AnswerChanged(members={"token_type": token_type})
+        ) as session:
+            outcome = session.use(operation)
+            _must_use_the_token(session, outcome, f"token_type={token_type}")
             scheme = (outcome.presented or "").partition(" ")[0]
             # A scheme that is `bearer` whatever the answer says is signing.bearer's business.
             if scheme == token_type and token_type not in ("Bearer", "bearer"):
-                stage.breach(
+                session.breach(
                     f"the call was signed with scheme {scheme!r}, copied from token_type",
                     "scheme 'Bearer' whatever the case of token_type",
                     outcome.api_calls,
@@ -200,24 +202,24 @@ def test_token_type_case(scenario: Scenario) -> None:
 
     first = [(t, op) for t in ("BEARER", "Bearer", "bearer") for op in scenario.run.capabilities]
     drawn = st.tuples(mixed_case("bearer"), scenario.operations())
-    scenario.for_all(drawn, play, first=first)
+    scenario.for_all(drawn, run_case, first=first)
 
 
 def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: str) -> Situation:
     changed = AnswerChanged(members=dict(answer.members), omitted=answer.omit)
     if not answer.members and not answer.omit:
         changed = AnswerChanged(body=what)
-    with _stage(scenario, answer, changed) as stage:
-        outcome = stage.use(operation)
-        if not stage.trace.token_requests:
+    with _session(scenario, answer, changed) as session:
+        outcome = session.use(operation)
+        if not session.trace.token_requests:
             raise NotTested("the client never asked the broker for a token")
         if outcome.api_calls:
             signed = "signed" if outcome.presented is not None else "unsigned"
             manner = f"a call went out {signed}"
-            stage.breach(f"the answer {what}, and {manner}", "an error", outcome.api_calls)
+            session.breach(f"the answer {what}, and {manner}", "an error", outcome.api_calls)
         if outcome.error is None:
             returned = "a token" if operation == GET_TOKEN and outcome.presented else "no token"
-            stage.breach(f"the answer {what}, and the client returned {returned}", "an error")
+            session.breach(f"the answer {what}, and the client returned {returned}", "an error")
         return Situation.MET
 
 
@@ -225,11 +227,11 @@ def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: s
 def test_token_type_unknown(scenario: Scenario) -> None:
     """A token of a type that the client cannot use is not used."""
 
-    def play(token_type: object, operation: str) -> Situation:
+    def run_case(token_type: object, operation: str) -> Situation:
         answer = TokenAnswer(members={"token_type": token_type})
         return _must_raise(scenario, answer, operation, f"says token_type={json.dumps(token_type)}")
 
-    scenario.for_each(["mac", "DPoP", "N_A", "bearertoken"], play)
+    scenario.for_each(["mac", "DPoP", "N_A", "bearertoken"], run_case)
     scenario.needs_control()
 
 
@@ -237,69 +239,71 @@ def test_token_type_unknown(scenario: Scenario) -> None:
 def test_expires_in_missing(scenario: Scenario) -> None:
     """An answer without ``expires_in`` is a legal one."""
 
-    def play(comes_later: bool, operation: str) -> Situation:  # noqa: FBT001 - one of the cases
-        with scenario.stage(
+    def run_case(comes_later: bool, operation: str) -> Situation:  # noqa: FBT001 - one of the cases
+        with scenario.session(
             credentials=_CREDENTIALS, elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN]
-        ) as stage:
+        ) as session:
             if comes_later:
-                stage.use_well(operation)
-                stage.advance(3600)
-            stage.broker.token_answer = TokenAnswer(omit=("expires_in",))
-            stage.record(AnswerChanged(omitted=("expires_in",)))
+                session.use_well(operation)
+                session.advance(3600)
+            session.broker.token_answer = TokenAnswer(omit=("expires_in",))
+            session.record(AnswerChanged(omitted=("expires_in",)))
             for _ in range(2):
-                _must_use_the_token(stage, stage.use(operation), "no expires_in")
+                _must_use_the_token(session, session.use(operation), "no expires_in")
             return Situation.MET
 
-    scenario.for_each([False, True] if scenario.run.time.is_virtual else [False], play)
+    scenario.for_each([False, True] if scenario.run.time.is_virtual else [False], run_case)
 
 
 @pytest.mark.contract_clause(clauses.response.EXPIRES_IN_FORMS)
 def test_expires_in_forms(scenario: Scenario) -> None:
     """``"3599"`` and ``3599.0`` are understood, or refused in words that say so."""
 
-    def play(case: tuple[object, int], operation: str) -> Situation:
+    def run_case(case: tuple[object, int], operation: str) -> Situation:
         expires_in, lifetime = case
         answer = TokenAnswer(members={"expires_in": expires_in})
-        with scenario.stage(
+        with scenario.session(
             credentials=_CREDENTIALS,
             expires_in=lifetime,
             elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN],
-        ) as stage:
-            stage.broker.token_answer = answer
+        ) as session:
+            session.broker.token_answer = answer
             form = f"expires_in={json.dumps(expires_in)}"
-            stage.record(AnswerChanged(members={"expires_in": expires_in}))
-            _understands_or_says(stage, operation, lifetime, form)
-            return Situation.met_if(stage.trace.token_requests)
+            session.record(AnswerChanged(members={"expires_in": expires_in}))
+            _understands_or_says(session, operation, lifetime, form)
+            return Situation.met_if(session.trace.token_requests)
 
-    scenario.for_each([("3599", 3599), (3599.0, 3599), ("60", 60)], play)
+    scenario.for_each([("3599", 3599), (3599.0, 3599), ("60", 60)], run_case)
 
 
-def _understands_or_says(stage: Stage, operation: str, lifetime: int, form: str) -> None:
-    outcome = stage.use(operation)
+def _understands_or_says(session: ClientSession, operation: str, lifetime: int, form: str) -> None:
+    outcome = session.use(operation)
     if outcome.error is not None:
         said = str(outcome.error).lower()
         if "expires" not in said or "missing" in said:
-            stage.breach(
-                f"with {form}, the client raised {stage.masked(outcome.error)}",
+            session.breach(
+                f"with {form}, the client raised {session.masked(outcome.error)}",
                 "a token, or an error that says that expires_in has the wrong type",
             )
         return
-    _must_use_the_token(stage, outcome, form)
-    if stage.can_pass(lifetime + 1) and _is_replaced_in_time(stage.twin(), operation, lifetime):
-        stage.advance(lifetime + 1)
-        if stage.use(operation).token == outcome.token:
-            stage.breach(
+    _must_use_the_token(session, outcome, form)
+    if session.can_pass(lifetime + 1) and _is_replaced_in_time(
+        session.control(), operation, lifetime
+    ):
+        session.advance(lifetime + 1)
+        if session.use(operation).token == outcome.token:
+            session.breach(
                 f"with {form}, the token was still used {lifetime + 1} s after it was issued",
                 "the lifetime to be understood, or refused in words",
             )
 
 
-def _is_replaced_in_time(twin: Stage, operation: str, lifetime: int) -> bool:
-    """The twin: whether the client minds that lifetime at all when it comes as a number."""
-    with twin as stage:
-        first = stage.use_well(operation)
-        stage.advance(lifetime + 1)
-        return stage.use(operation).token != first.token
+def _is_replaced_in_time(control: ClientSession, operation: str, lifetime: int) -> bool:
+    """The control: whether the client minds that lifetime at all when it comes as a number."""
+    with control as session:
+        first = session.use_well(operation)
+        session.advance(lifetime + 1)
+        return session.use(operation).token != first.token
 
 
 def _body(content: bytes) -> Callable[[Members], bytes]:
@@ -328,8 +332,8 @@ _INVALID: dict[str, TokenAnswer] = {
 def test_invalid(scenario: Scenario) -> None:
     """A 200 without a usable token is an error, and nothing is signed with it."""
 
-    def play(what: Any, operation: str) -> Situation:
+    def run_case(what: Any, operation: str) -> Situation:
         return _must_raise(scenario, _INVALID[what], operation, what)
 
-    scenario.for_each(_INVALID, play)
+    scenario.for_each(_INVALID, run_case)
     scenario.needs_control()

@@ -18,7 +18,7 @@ from mockbroker.model.masking import secret_forms
 from mockbroker.model.messages import Request
 from mockbroker_contract.drivers.exposure import Exposure
 from mockbroker_contract.drivers.failures import NotTested
-from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached
 from mockbroker_contract.harness.recorder import fault_step, reached_step
 from mockbroker_contract.harness.scenario import Scenario
@@ -66,50 +66,52 @@ def _judge_exposure(scenario: Scenario) -> None:
     """Look for both where the client shows anything; what is not the scenario's own is noted."""
     hung: list[str] = []
 
-    def play(mishap: str, operation: str) -> Situation:
+    def run_case(mishap: str, operation: str) -> Situation:
         if mishap == "nothing" and operation != scenario.run.capabilities[0]:
             return Situation.UNMET  # it is waited for in real time, once
         if mishap and hung:
             raise NotTested(f"the client hangs once the broker answers with {hung[0]}")
-        with scenario.stage(
+        with scenario.session(
             credentials=_CREDENTIALS,
             deadline=scenario.run.settings.patient_deadline,
             elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN],
             config={"timeout": _TIMEOUT} if mishap == "nothing" else {},
-        ) as stage:
-            exposure = stage.watch()
-            stage.use_well(operation)
-            stage.use(operation)
-            stage.look()
-            if mishap and not _comes_back_when_it_goes_wrong(stage, mishap, operation):
+        ) as session:
+            exposure = session.watch()
+            session.use_well(operation)
+            session.use(operation)
+            session.look()
+            if mishap and not _comes_back_when_it_goes_wrong(session, mishap, operation):
                 hung.append(mishap)
             for clause in sorted(_SECRETS, key=lambda each: each is scenario.clause):
-                _must_not_show(scenario, stage, exposure, clause)
+                _must_not_show(scenario, session, exposure, clause)
             return Situation.MET
 
-    scenario.for_each(["", *_MISHAPS] if scenario.run.time.is_virtual else [""], play)
+    scenario.for_each(["", *_MISHAPS] if scenario.run.time.is_virtual else [""], run_case)
 
 
-def _must_not_show(scenario: Scenario, stage: Stage, exposure: Exposure, clause: Clause) -> None:
+def _must_not_show(
+    scenario: Scenario, session: ClientSession, exposure: Exposure, clause: Clause
+) -> None:
     what, secrets = _SECRETS[clause]
-    where = exposure.first_with(secrets(stage.broker))
+    where = exposure.first_with(secrets(session.broker))
     if not where:
         return
     try:
-        stage.breach_of(clause, f"{what} is shown in {where}", "that it is shown nowhere")
+        session.breach_of(clause, f"{what} is shown in {where}", "that it is shown nowhere")
     except ContractBreached as breached:
         if clause is scenario.clause:
             raise
         scenario.run.note(breached)
 
 
-def _comes_back_when_it_goes_wrong(stage: Stage, mishap: str, operation: str) -> bool:
-    stage.advance(stage.broker.expires_in + 1)
-    stage.broker.script(_MISHAPS[mishap].times(_FOR_EVER))
-    stage.record(fault_step(_MISHAPS[mishap]))
+def _comes_back_when_it_goes_wrong(session: ClientSession, mishap: str, operation: str) -> bool:
+    session.advance(session.broker.expires_in + 1)
+    session.broker.script(_MISHAPS[mishap].times(_FOR_EVER))
+    session.record(fault_step(_MISHAPS[mishap]))
     try:
-        stage.use(operation)
-        stage.look()
+        session.use(operation)
+        session.look()
     except ClientHung:
         return False
     return True
@@ -119,28 +121,30 @@ def _comes_back_when_it_goes_wrong(stage: Stage, mishap: str, operation: str) ->
 def test_redirect(scenario: Scenario) -> None:
     """A redirect of the token endpoint to another origin does not get the credentials."""
 
-    def play(status: int, operation: str) -> Situation:
+    def run_case(status: int, operation: str) -> Situation:
         with (
-            scenario.run.brokers.of_another_origin(_CREDENTIALS) as stranger,
-            scenario.stage(credentials=_CREDENTIALS, elsewhere=[clauses.cache.ISOLATION]) as stage,
+            scenario.run.brokers.of_another_origin(_CREDENTIALS) as other_broker,
+            scenario.session(
+                credentials=_CREDENTIALS, elsewhere=[clauses.cache.ISOLATION]
+            ) as session,
         ):
-            stage.broker.script(Fault.redirect(stranger.token_url, status).times(_FOR_EVER))
-            stage.record(fault_step(Fault.redirect(stranger.token_url, status)))
+            session.broker.script(Fault.redirect(other_broker.token_url, status).times(_FOR_EVER))
+            session.record(fault_step(Fault.redirect(other_broker.token_url, status)))
             with contextlib.suppress(ClientHung):
-                stage.use(operation)
-            if not stage.trace.token_requests:
+                session.use(operation)
+            if not session.trace.token_requests:
                 raise NotTested("the client never asked the broker for a token")
-            taken = [e.request for e in stranger.journal if _carries_secret(e.request)]
+            taken = [e.request for e in other_broker.journal if _carries_secret(e.request)]
             if taken:
-                stage.record(reached_step(stranger, taken[0], "credentials"))
-                stage.breach(
+                session.record(reached_step(other_broker, taken[0], "credentials"))
+                session.breach(
                     "the client sent its credentials on to another origin",
                     "an error, or the redirect followed without them",
-                    stage.trace.token_requests,
+                    session.trace.token_requests,
                 )
             return Situation.MET
 
-    scenario.for_each([301, 302, 303, 307, 308], play)
+    scenario.for_each([301, 302, 303, 307, 308], run_case)
     scenario.needs_control()
 
 
@@ -154,24 +158,24 @@ def _carries_secret(request: Request) -> bool:
 def test_files(scenario: Scenario) -> None:
     """What a client keeps in files, under umask 022, is for its own user only."""
 
-    def play(uses: int, operation: str) -> Situation:
-        with scenario.stage(credentials=_CREDENTIALS) as stage:
+    def run_case(uses: int, operation: str) -> Situation:
+        with scenario.session(credentials=_CREDENTIALS) as session:
             for _ in range(uses):
-                stage.use_well(operation)
+                session.use_well(operation)
             secrets = {
-                *(token.encode() for token in stage.broker.token_issued_values),
+                *(token.encode() for token in session.broker.token_issued_values),
                 *(form.encode() for form in secret_forms(_CREDENTIALS)),
             }
             for path, mode in _readable_files(scenario.run.sandbox.folders):
                 if _holds(path, secrets):
-                    stage.breach(
+                    session.breach(
                         f"the file {path.name} holds a secret or a token, and its mode is "
                         f"{mode:04o}",
                         "mode 0600, or no such file",
                     )
             return Situation.MET
 
-    scenario.for_each([2], play)
+    scenario.for_each([2], run_case)
 
 
 def _readable_files(folders: Iterable[Path]) -> Iterator[tuple[Path, int]]:

@@ -18,7 +18,7 @@ from mockbroker.model.messages import Request
 from mockbroker.report.steps import TokensRevoked
 from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import NotTested
-from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.recorder import fault_step, reached_step
 from mockbroker_contract.harness.scenario import Scenario
@@ -34,15 +34,15 @@ _SHORTER = 600
 _REVOCATIONS = 2
 
 
-def _without_call(stage: Stage, outcome: Outcome) -> NotTested:
-    error = f": it raised {stage.masked(outcome.error)}" if outcome.error is not None else ""
+def _without_call(session: ClientSession, outcome: Outcome) -> NotTested:
+    error = f": it raised {session.masked(outcome.error)}" if outcome.error is not None else ""
     return NotTested(f"the client made no call to the API{error}")
 
 
-def _called(stage: Stage, **kwargs: Any) -> Outcome:
-    outcome = stage.use(REQUEST, **kwargs)
+def _called(session: ClientSession, **kwargs: Any) -> Outcome:
+    outcome = session.use(REQUEST, **kwargs)
     if not outcome.api_calls:
-        raise _without_call(stage, outcome)
+        raise _without_call(session, outcome)
     return outcome
 
 
@@ -51,16 +51,20 @@ def _judge_signed_calls(scenario: Scenario) -> None:
     scenario.run.needs(REQUEST)
     steps = scenario.run.time.is_virtual
 
-    def play(value: str) -> Situation:
-        with scenario.stage(credentials=_CREDENTIALS) as stage:
-            stage.broker.token_answer = TokenAnswer(members={"token_type": "Bearer"})
-            stage.broker.token_values = iter([value, *(f"{n}.{value}" for n in range(9))]).__next__
-            _called(stage)
-            stage.advance(3600 if steps else 0)
-            _called(stage, path="/vehicle/2?region=au")
+    def run_case(value: str) -> Situation:
+        with scenario.session(credentials=_CREDENTIALS) as session:
+            session.broker.token_answer = TokenAnswer(members={"token_type": "Bearer"})
+            session.broker.token_values = iter(
+                [value, *(f"{n}.{value}" for n in range(9))]
+            ).__next__
+            _called(session)
+            session.advance(3600 if steps else 0)
+            _called(session, path="/vehicle/2?region=au")
             return Situation.MET
 
-    scenario.for_all(unreserved_tokens(), play, first=["dG9rZW4tMQ", "eyJhbGciOiJub25lIn0.e30."])
+    scenario.for_all(
+        unreserved_tokens(), run_case, first=["dG9rZW4tMQ", "eyJhbGciOiJub25lIn0.e30."]
+    )
 
 
 @pytest.mark.contract_clause(clauses.signing.BEARER)
@@ -86,16 +90,16 @@ def test_preserves_request(scenario: Scenario) -> None:
     """Method, path, query, body and the caller's headers arrive as they were."""
     scenario.run.needs(REQUEST)
 
-    def play(drawn: tuple[str, str, dict[str, str], bytes]) -> Situation:
+    def run_case(drawn: tuple[str, str, dict[str, str], bytes]) -> Situation:
         method, path, headers, body = drawn
-        with scenario.stage(credentials=_CREDENTIALS) as stage:
-            url = stage.broker.api_url + path
+        with scenario.session(credentials=_CREDENTIALS) as session:
+            url = session.broker.api_url + path
             options = _options(headers, body if method in {"POST", "PUT", "PATCH"} else b"")
-            outcome = stage.call(method, url, **options)
+            outcome = session.call(method, url, **options)
             if _cannot_take(outcome, options):
                 options = {}
-                outcome = stage.call(method, url)
-            _must_be_preserved(stage, outcome, method, url, options)
+                outcome = session.call(method, url)
+            _must_be_preserved(session, outcome, method, url, options)
             return Situation.MET
 
     first = [
@@ -104,24 +108,26 @@ def test_preserves_request(scenario: Scenario) -> None:
         ("DELETE", "/vehicle/1", {"X-Request-Id": "r-1"}, b""),
         ("GET", "/vehicle/ab%2Fcd%20e", {}, b""),
     ]
-    scenario.for_all(_requests(), play, first=first)
+    scenario.for_all(_requests(), run_case, first=first)
     scenario.for_each(
-        [first[0]], lambda case, _: _play_again(scenario, case), operations=(REQUEST,)
+        [first[0]], lambda case, _: _case_of_repeated_call(scenario, case), operations=(REQUEST,)
     )
 
 
-def _play_again(scenario: Scenario, case: tuple[str, str, dict[str, str], bytes]) -> Situation:
+def _case_of_repeated_call(
+    scenario: Scenario, case: tuple[str, str, dict[str, str], bytes]
+) -> Situation:
     """A call that is made once more, with another token, is the same call."""
     method, path, headers, body = case
-    with scenario.stage(credentials=_CREDENTIALS) as stage:
-        stage.use_well(REQUEST)
-        _revoke(stage)
-        options, url = _options(headers, body), stage.broker.api_url + path
-        outcome = stage.call(method, url, **options)
+    with scenario.session(credentials=_CREDENTIALS) as session:
+        session.use_well(REQUEST)
+        _revoke(session)
+        options, url = _options(headers, body), session.broker.api_url + path
+        outcome = session.call(method, url, **options)
         if _cannot_take(outcome, options):
             options = {}
-            outcome = stage.call(method, url)
-        _must_be_preserved(stage, outcome, method, url, options)
+            outcome = session.call(method, url)
+        _must_be_preserved(session, outcome, method, url, options)
         return Situation.MET
 
 
@@ -156,13 +162,13 @@ def _cannot_take(outcome: Outcome, options: dict[str, Any]) -> bool:
 
 
 def _must_be_preserved(
-    stage: Stage, outcome: Outcome, method: str, url: str, options: dict[str, Any]
+    session: ClientSession, outcome: Outcome, method: str, url: str, options: dict[str, Any]
 ) -> None:
     if not outcome.api_calls:
-        raise _without_call(stage, outcome)
+        raise _without_call(session, outcome)
     request = outcome.api_calls[-1].request
     for what, was, now in _differences(request, method, url, options):
-        stage.breach(f"{what} arrived as {now!r}", f"{was!r}, as it was", outcome.api_calls)
+        session.breach(f"{what} arrived as {now!r}", f"{was!r}, as it was", outcome.api_calls)
 
 
 def _differences(
@@ -196,40 +202,40 @@ def test_revoked(scenario: Scenario) -> None:
     """
     scenario.run.needs(REQUEST)
 
-    def play(_uses: int, _operation: str) -> Situation:
-        with scenario.stage(credentials=_CREDENTIALS) as stage:
-            lost = stage.use_well(REQUEST).token
+    def run_case(_uses: int, _operation: str) -> Situation:
+        with scenario.session(credentials=_CREDENTIALS) as session:
+            lost = session.use_well(REQUEST).token
             for _ in range(_REVOCATIONS):
-                lost = _mended(stage, lost)
-            if stage.can_pass(_SHORTER):
-                stage.issue_with(_SHORTER)
-                _revoke(stage)
-                stage.use(REQUEST)
-                stage.advance(_SHORTER + 1)
-                stage.use(REQUEST)
+                lost = _replaced(session, lost)
+            if session.can_pass(_SHORTER):
+                session.issue_with(_SHORTER)
+                _revoke(session)
+                session.use(REQUEST)
+                session.advance(_SHORTER + 1)
+                session.use(REQUEST)
             return Situation.MET
 
-    scenario.for_each([1], play, operations=(REQUEST,))
+    scenario.for_each([1], run_case, operations=(REQUEST,))
 
 
-def _revoke(stage: Stage) -> None:
+def _revoke(session: ClientSession) -> None:
     """Some seconds after the token came: a new one is known by its expiry, too."""
-    stage.advance(_SOME_SECONDS if stage.can_pass(_SOME_SECONDS) else 0)
-    stage.broker.revoke_tokens()
-    stage.record(TokensRevoked())
+    session.advance(_SOME_SECONDS if session.can_pass(_SOME_SECONDS) else 0)
+    session.broker.revoke_tokens()
+    session.record(TokensRevoked())
 
 
-def _mended(stage: Stage, lost: AccessToken | None) -> AccessToken | None:
-    _revoke(stage)
-    outcome = _called(stage)
+def _replaced(session: ClientSession, lost: AccessToken | None) -> AccessToken | None:
+    _revoke(session)
+    outcome = _called(session)
     if outcome.token == lost or outcome.status == _UNAUTHORIZED:
-        stage.breach(
+        session.breach(
             "the API answered 401 invalid_token and the call was given up",
             "a new token and one more try",
             outcome.api_calls,
         )
     if outcome.error is not None:
-        stage.breach(f"the client raised {stage.masked(outcome.error)}", "one more try")
+        session.breach(f"the client raised {session.masked(outcome.error)}", "one more try")
     return outcome.token
 
 
@@ -238,32 +244,32 @@ def test_no_retry_storm(scenario: Scenario) -> None:
     """When every call is refused, the client stops and tells."""
     scenario.run.needs(REQUEST)
 
-    def play(uses_before: int, _operation: str) -> Situation:
-        with scenario.stage(credentials=_CREDENTIALS) as stage:
+    def run_case(uses_before: int, _operation: str) -> Situation:
+        with scenario.session(credentials=_CREDENTIALS) as session:
             for _ in range(uses_before):
-                stage.use_well(REQUEST)
+                session.use_well(REQUEST)
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             fault = Fault.status(401, headers=challenge)
-            stage.broker.api_script(fault.times(_FOR_EVER))
-            stage.record(fault_step(fault, "api"))
-            _must_stop(stage, _called(stage))
+            session.broker.api_script(fault.times(_FOR_EVER))
+            session.record(fault_step(fault, "api"))
+            _must_stop(session, _called(session))
             return Situation.MET
 
     for uses_before in (0, 1):  # each of them has to be shown
-        scenario.for_each([uses_before], play, operations=(REQUEST,))
+        scenario.for_each([uses_before], run_case, operations=(REQUEST,))
 
 
-def _must_stop(stage: Stage, outcome: Outcome) -> None:
+def _must_stop(session: ClientSession, outcome: Outcome) -> None:
     calls, fetched = len(outcome.api_calls), len(outcome.token_requests)
     if calls > _MOST_ATTEMPTS or fetched > _MOST_ATTEMPTS:
-        stage.breach(
+        session.breach(
             f"one call led to {calls} calls and {fetched} token requests",
             f"at most {_MOST_ATTEMPTS} of each",
             outcome.exchanges[:6],
         )
     if outcome.error is None and not _is_told(outcome):
         came = "nothing" if outcome.status is None else f"status {outcome.status}"
-        stage.breach(
+        session.breach(
             f"the caller got {came}",
             "the 401, or an exception",
             outcome.api_calls,
@@ -282,24 +288,24 @@ def test_forbidden(scenario: Scenario) -> None:
     """What a new token cannot mend does not fetch one."""
     scenario.run.needs(REQUEST)
 
-    def play(status: int, _operation: str) -> Situation:
-        with scenario.stage(credentials=_CREDENTIALS) as stage:
-            first = stage.use_well(REQUEST)
-            stage.broker.api_script(Fault.status(status))
-            stage.record(fault_step(Fault.status(status), "api", times=1))
-            outcome = _called(stage)
+    def run_case(status: int, _operation: str) -> Situation:
+        with scenario.session(credentials=_CREDENTIALS) as session:
+            first = session.use_well(REQUEST)
+            session.broker.api_script(Fault.status(status))
+            session.record(fault_step(Fault.status(status), "api", times=1))
+            outcome = _called(session)
             if outcome.api_calls[0].token != first.token:
                 return Situation.MET  # a client that keeps no token fetches one for every call
-            for later, when in ((outcome, ""), (_called(stage), " for the next call")):
+            for later, when in ((outcome, ""), (_called(session), " for the next call")):
                 if later.token_requests:
-                    stage.breach(
+                    session.breach(
                         f"the API answered {status} and the client fetched a new token{when}",
                         "no token request: the token was not what was refused",
                         (*outcome.exchanges, *later.exchanges) if when else outcome.exchanges,
                     )
             return Situation.MET
 
-    scenario.for_each([403, 429, 500, 503], play, operations=(REQUEST,))
+    scenario.for_each([403, 429, 500, 503], run_case, operations=(REQUEST,))
 
 
 @pytest.mark.contract_clause(clauses.signing.CROSS_ORIGIN)
@@ -307,28 +313,28 @@ def test_cross_origin(scenario: Scenario) -> None:
     """A redirect to another origin does not take the token along."""
     scenario.run.needs(REQUEST)
 
-    def play(status: int, _operation: str) -> Situation:
+    def run_case(status: int, _operation: str) -> Situation:
         with (
-            scenario.run.brokers.of_another_origin(_CREDENTIALS) as stranger,
-            scenario.stage(credentials=_CREDENTIALS) as stage,
+            scenario.run.brokers.of_another_origin(_CREDENTIALS) as other_broker,
+            scenario.session(credentials=_CREDENTIALS) as session,
         ):
-            stage.use_well(REQUEST)
-            location = stranger.api_url + "/vehicle/1"
-            stage.broker.api_script(Fault.redirect(location, status))
-            stage.record(fault_step(Fault.redirect(location, status), "api", times=1))
-            outcome = _called(stage)
-            tokens = stage.broker.token_issued_values
-            taken = [e.request for e in stranger.journal if _carries(e.request, tokens)]
+            session.use_well(REQUEST)
+            location = other_broker.api_url + "/vehicle/1"
+            session.broker.api_script(Fault.redirect(location, status))
+            session.record(fault_step(Fault.redirect(location, status), "api", times=1))
+            outcome = _called(session)
+            tokens = session.broker.token_issued_values
+            taken = [e.request for e in other_broker.journal if _carries(e.request, tokens)]
             if taken:
-                stage.record(reached_step(stranger, taken[0], "token"))
-                stage.breach(
+                session.record(reached_step(other_broker, taken[0], "token"))
+                session.breach(
                     "the token went along to another origin",
                     "the call without it, or none",
                     outcome.api_calls,
                 )
             return Situation.MET
 
-    scenario.for_each([301, 302, 303, 307, 308], play, operations=(REQUEST,))
+    scenario.for_each([301, 302, 303, 307, 308], run_case, operations=(REQUEST,))
 
 
 def _carries(request: Request, tokens: Collection[str]) -> bool:

@@ -9,7 +9,7 @@ from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.report.steps import CertificateShown
 from mockbroker_contract.drivers.failures import NotTested
-from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
@@ -24,46 +24,46 @@ _UNKNOWN = "no authority that the client knows has signed"
 def test_verify(scenario: Scenario) -> None:
     """A broker whose certificate nobody vouches for gets no credentials."""
 
-    def play(reason: str, operation: str) -> Situation:
+    def run_case(reason: str, operation: str) -> Situation:
         with (
             scenario.run.brokers.with_tls(_CREDENTIALS, _LOOPBACK) as broker,
-            _stage(scenario, broker, trusted=True) as twin,
+            _session(scenario, broker, trusted=True) as control,
         ):
-            _must_be_told_of_the_ca(twin, operation)
+            _must_be_told_of_the_ca(control, operation)
         unknown = reason == _UNKNOWN
         name = _LOOPBACK if unknown else _SOMEBODY_ELSE
         with (
             scenario.run.brokers.with_tls(_CREDENTIALS, name) as broker,
-            _stage(scenario, broker, trusted=not unknown) as stage,
+            _session(scenario, broker, trusted=not unknown) as session,
         ):
-            stage.record(CertificateShown(host=name, is_trusted=not unknown))
-            _must_refuse(stage, stage.use(operation), reason)
+            session.record(CertificateShown(host=name, is_trusted=not unknown))
+            _must_refuse(session, session.use(operation), reason)
         return Situation.MET
 
-    scenario.for_each([_UNKNOWN, f"is for {_SOMEBODY_ELSE}"], play)
+    scenario.for_each([_UNKNOWN, f"is for {_SOMEBODY_ELSE}"], run_case)
 
 
-def _stage(scenario: Scenario, broker: Broker, *, trusted: bool) -> Stage:
+def _session(scenario: Scenario, broker: Broker, *, trusted: bool) -> ClientSession:
     ca_file = broker.ca_file if trusted else None
-    return scenario.stage(
+    return scenario.session(
         credentials=_CREDENTIALS, broker=broker, config={"ca_file": ca_file}, trusted=ca_file
     )
 
 
-def _must_refuse(stage: Stage, outcome: Outcome, reason: str) -> None:
+def _must_refuse(session: ClientSession, outcome: Outcome, reason: str) -> None:
     if outcome.exchanges:
-        stage.breach(
+        session.breach(
             f"the client went on, although the broker's certificate {reason}",
             "no request, and an error",
             outcome.exchanges,
         )
     if outcome.error is None:
-        stage.breach("the client raised nothing", "an error")
+        session.breach("the client raised nothing", "an error")
 
 
-def _must_be_told_of_the_ca(twin: Stage, operation: str) -> None:
-    """The twin: with the CA given in every usual way, the same client works."""
+def _must_be_told_of_the_ca(control: ClientSession, operation: str) -> None:
+    """The control: with the CA given in every usual way, the same client works."""
     try:
-        twin.use_well(operation)
+        control.use_well(operation)
     except NotTested as obstacle:
         raise NotTested(f"with the CA given, {obstacle}") from None

@@ -10,7 +10,7 @@ from mockbroker.model.client import ClientConfig
 
 if TYPE_CHECKING:
     from mockbroker_contract.drivers.sandbox import Sandbox
-    from mockbroker_contract.timing.story_time import StoryTime
+    from mockbroker_contract.timing.run_time import RunTime
 
 __all__ = ["GET_TOKEN", "REQUEST", "Answer", "Driver", "DriverSource", "Raised", "Returned"]
 
@@ -124,7 +124,7 @@ class DriverSource(Protocol):
         Its environment says that the CA file ``trusted`` is to be trusted.
         """
 
-    def times(self) -> Sequence[StoryTime]:
+    def times(self) -> Sequence[RunTime]:
         """The kinds of time that these clients may live by, the best first; the last is real."""
 
     def can_be_used_at_once(self, operation: str) -> bool:

@@ -33,7 +33,7 @@ from mockbroker_contract.drivers.sandbox import Sandbox
 from mockbroker_contract.drivers.shown_output import ShownOutput
 from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.timing.faked_clock import FakedClock, faked_clocks
-from mockbroker_contract.timing.story_time import MovedTime, RealTime, StoryTime
+from mockbroker_contract.timing.run_time import MovedTime, RealTime, RunTime
 
 __all__ = ["ProgramClients", "in_words", "introduction_of"]
 
@@ -89,7 +89,7 @@ class ProgramClients:
         """What the program said of itself; it is started if it has not been asked yet."""
         return dataclasses.asdict(self._introduced())
 
-    def times(self) -> Sequence[StoryTime]:
+    def times(self) -> Sequence[RunTime]:
         """That of a program that moves its own; one that libfaketime may fake; the real one."""
         real = RealTime(partial(self._live_by, None))
         if "clock" in self._introduced().capabilities:

@@ -20,7 +20,7 @@ from mockbroker_contract.drivers.protocol import config_members
 from mockbroker_contract.drivers.sandbox import Sandbox
 from mockbroker_contract.drivers.shown_output import ShownOutput
 from mockbroker_contract.drivers.target import TargetError, absolute_target
-from mockbroker_contract.timing.story_time import START_SECONDS, RealTime, StoryTime, VirtualTime
+from mockbroker_contract.timing.run_time import START_SECONDS, RealTime, RunTime, VirtualTime
 
 __all__ = ["PythonClients", "PythonDriver"]
 
@@ -138,7 +138,7 @@ class PythonClients:
         lines = self.host.output.since(0).splitlines()[-5:]
         return "".join(f"\n  output: {line}" for line in lines)
 
-    def times(self) -> Sequence[StoryTime]:
+    def times(self) -> Sequence[RunTime]:
         """The clock that is shared with the host, and the machine's."""
         virtual = VirtualTime(
             self.host.clock, partial(self._live_by, "virtual"), self._live_in_zone

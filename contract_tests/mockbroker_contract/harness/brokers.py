@@ -16,7 +16,7 @@ from mockbroker.model.profile import Profile
 from mockbroker.server.certificates import ThrowAwayAuthority
 from mockbroker.server.listener import Server
 from mockbroker_contract.drivers.failures import ResourcesExhausted
-from mockbroker_contract.timing.story_time import RealTime, StoryTime
+from mockbroker_contract.timing.run_time import RealTime, RunTime
 
 __all__ = ["CENTURY_SECONDS", "Brokers"]
 
@@ -33,7 +33,7 @@ class Brokers:
     """
 
     def __init__(self, profile: Profile, folder: Path) -> None:
-        self.time: StoryTime = RealTime()
+        self.time: RunTime = RealTime()
         """The run's time, which is the clock of new brokers."""
         self._profile = profile
         self._here, self._elsewhere = Server(), Server()

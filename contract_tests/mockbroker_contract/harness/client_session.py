@@ -1,4 +1,4 @@
-"""The stage on which a scenario plays: one broker, one client, time, and the trace of it all."""
+"""The session on which a scenario plays: one broker, one client, time, and the trace of it all."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from mockbroker_contract.harness.outcome import Outcome, outcome_of
 from mockbroker_contract.harness.recorder import Recorder
 from mockbroker_contract.harness.run import ContractRun
 
-__all__ = ["Stage"]
+__all__ = ["ClientSession"]
 
 Ended = TypeVar("Ended", bound=ScenarioEnded)
 
@@ -74,7 +74,7 @@ class _Moment:
     real: float
 
 
-class Stage:
+class ClientSession:
     """One client before a broker of its own, on a prefix that nobody used before.
 
     The broker is lenient, so that one defect does not paint every clause red. When the context
@@ -170,7 +170,7 @@ class Stage:
 
     @property
     def has_broken_request(self) -> bool:
-        """Whether a request so far breaks the clause of this stage by itself."""
+        """Whether a request so far breaks the clause of this session by itself."""
         broken = (b.clause_id for e in self.trace.exchanges for b in e.breaches)
         return self._clause_id in broken
 
@@ -471,9 +471,9 @@ class Stage:
         }
         return ClientConfig(**{**told, **self._changes})
 
-    def twin(self) -> Stage:
-        """A stage like this one before anything was changed, for the benign twin of a story."""
-        return Stage(
+    def control(self) -> ClientSession:
+        """Return a session like this one before anything was changed, for a benign control."""
+        return ClientSession(
             self._run,
             self._clause,
             credentials=self.credentials,
@@ -499,7 +499,7 @@ class Stage:
         """Return an error as text that may be printed: its type, and its message masked."""
         return self.recorder.error(error)
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> ClientSession:
         # The client before this one may have removed its folders.
         if self._run.brokers.session_opened():
             self._run.sandbox.restore()

@@ -10,7 +10,7 @@ from typing import Any
 from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.messages import Request
-from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.run import ContractRun
 
 __all__ = ["authentication_conventions", "basic_encoding_of", "client_authentication_of"]
@@ -21,11 +21,11 @@ _TELLING = Credentials("client id", "p w+/=%~")
 def authentication_conventions(run: ContractRun) -> dict[str, Any]:
     """How the client encodes credentials, and where it puts them; empty if it never asked."""
     elsewhere = [clauses.basic.CREDENTIALS]
-    with Stage(
+    with ClientSession(
         run, clauses.response.DOCUMENTED, credentials=_TELLING, elsewhere=elsewhere
-    ) as stage:
-        stage.use()
-        requests = [exchange.request for exchange in stage.trace.token_requests]
+    ) as session:
+        session.use()
+        requests = [exchange.request for exchange in session.trace.token_requests]
     if not requests:
         return {}
     facts = {

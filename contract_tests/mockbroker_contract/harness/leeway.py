@@ -10,7 +10,7 @@ from typing import Any
 from mockbroker.contract import clauses
 from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker_contract.drivers.failures import NotTested
-from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.run import ContractRun
 
 __all__ = [
@@ -75,10 +75,10 @@ def measure(run: ContractRun) -> Leeway | None:
 
 
 def _keeps_tokens(run: ContractRun) -> bool:
-    with _stage(run, TELLING_LIFETIME) as stage:
-        kept = _settled_token(stage)
-        stage.advance(0 if run.time.is_virtual else TELLING_AGE)
-        return stage.use().token == kept
+    with _session(run, TELLING_LIFETIME) as session:
+        kept = _settled_token(session)
+        session.advance(0 if run.time.is_virtual else TELLING_AGE)
+        return session.use().token == kept
 
 
 def judge_kind(repeated: Sequence[float], doubled: float) -> Leeway:
@@ -107,10 +107,10 @@ def leeway_by_clock(run: ContractRun, lifetime: int, guess: float | None = None)
     """
 
     def refreshed(age: int) -> bool:
-        with _stage(run, lifetime) as stage:
-            kept = _settled_token(stage)
-            stage.advance(age)
-            return stage.use_replaces(kept)
+        with _session(run, lifetime) as session:
+            kept = _settled_token(session)
+            session.advance(age)
+            return session.use_replaces(kept)
 
     def confirmed(due: int) -> bool:
         return (due == lifetime or refreshed(due)) and (due == 0 or not refreshed(due - 1))
@@ -129,8 +129,8 @@ def leeway_at_once(run: ContractRun) -> float | None:
     """
 
     def kept(lifetime: int) -> bool:
-        with _stage(run, lifetime) as stage:
-            return _settled_token(stage) == stage.use().token
+        with _session(run, lifetime) as session:
+            return _settled_token(session) == session.use().token
 
     try:
         return float(bisect.bisect_left(range(1, _LIFETIME), 1, key=kept))
@@ -138,12 +138,12 @@ def leeway_at_once(run: ContractRun) -> float | None:
         return None
 
 
-def _stage(run: ContractRun, lifetime: float) -> Stage:
-    return Stage(
+def _session(run: ContractRun, lifetime: float) -> ClientSession:
+    return ClientSession(
         run, clauses.refresh.AHEAD, credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=_STEADY
     )
 
 
-def _settled_token(stage: Stage) -> AccessToken | None:
-    stage.use_well()  # some clients fetch once more than needed at their first use
-    return stage.use_well().token
+def _settled_token(session: ClientSession) -> AccessToken | None:
+    session.use_well()  # some clients fetch once more than needed at their first use
+    return session.use_well().token

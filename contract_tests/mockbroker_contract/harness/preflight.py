@@ -16,13 +16,13 @@ from mockbroker.model.masking import mask
 from mockbroker_contract.drivers.driver import DriverSource, Raised
 from mockbroker_contract.drivers.failures import ClientCrashed, DriverFailed, NotTested
 from mockbroker_contract.drivers.target import TargetError
-from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.endings import ClientHung
 from mockbroker_contract.harness.hangs import Hangs
 from mockbroker_contract.harness.run import ContractRun, PreflightResult
 from mockbroker_contract.harness.settings import RunSettings
 from mockbroker_contract.isolation.one_processor import one_processor
-from mockbroker_contract.timing.story_time import StoryTime
+from mockbroker_contract.timing.run_time import RunTime
 
 __all__ = ["checked_run"]
 
@@ -76,7 +76,7 @@ def _preflight(run: ContractRun) -> PreflightResult:
     return PreflightResult()
 
 
-def _works_by(real: StoryTime, run: ContractRun) -> bool:
+def _works_by(real: RunTime, run: ContractRun) -> bool:
     """Whether the client works by the machine's own clock; the run has that one if it does.
 
     Some do not bear that their time is moved: they wait for it to pass, or move it themselves.
@@ -102,9 +102,9 @@ def _keeps_token(run: ContractRun) -> bool | None:
     None if the client hung or crashed.
     """
     try:
-        with _stage(run, deadline=_BRIEF_SECONDS) as stage:
-            stage.use()
-            return stage.use().token == stage.use().token
+        with _session(run, deadline=_BRIEF_SECONDS) as session:
+            session.use()
+            return session.use().token == session.use().token
     except (ClientHung, ClientCrashed):
         return None
     except (NotTested, DriverFailed):
@@ -123,11 +123,11 @@ def _what_blocks(run: ContractRun) -> PreflightResult | None:
 
 def _what_blocks_use(run: ContractRun, operation: str) -> tuple[PreflightResult | None, bool]:
     """What stands in the way of a use, or None; and whether the use was delayed."""
-    with _stage(run) as stage:
+    with _session(run) as session:
         try:
-            stage.use_well(operation)
+            session.use_well(operation)
         except NotTested as obstacle:
-            return PreflightResult(f"{operation}: {obstacle}"), stage.is_delayed
+            return PreflightResult(f"{operation}: {obstacle}"), session.is_delayed
         except DriverFailed as failed:
             return PreflightResult(failed.reason), False
         except (ClientHung, ClientCrashed) as end:
@@ -136,12 +136,12 @@ def _what_blocks_use(run: ContractRun, operation: str) -> tuple[PreflightResult 
 
 
 def _capabilities(run: ContractRun) -> tuple[str, ...]:
-    with _stage(run) as stage:
-        client = run.clients.driver(stage.config, run.settings.deadline)
+    with _session(run) as session:
+        client = run.clients.driver(session.config, run.settings.deadline)
         try:
             answer = client.open()
         except (ClientCrashed, DriverFailed) as end:
-            told = mask(f"{end}\n{end.details}".strip(), stage.broker.registered, ())
+            told = mask(f"{end}\n{end.details}".strip(), session.broker.registered, ())
             raise TargetError(f"no client could be made: {told}\n{run.clients.remedy}") from None
         client.close()
     maker = run.clients.maker
@@ -149,7 +149,7 @@ def _capabilities(run: ContractRun) -> tuple[str, ...]:
         raise TargetError(f"{maker} did not come back; it must make a client without waiting")
     if answer.error is not None:
         raise TargetError(
-            f"{maker} raised {stage.masked(answer.error)}; it is called with a ClientConfig and "
+            f"{maker} raised {session.masked(answer.error)}; it is called with a ClientConfig and "
             f"must make the client{_where_files_are(answer.error)}"
         )
     return tuple(answer.value)
@@ -165,10 +165,10 @@ def _where_files_are(error: Raised) -> str:
     )
 
 
-def _stage(
+def _session(
     run: ContractRun, expires_in: float = _LONG_LIFETIME, *, deadline: float | None = None
-) -> Stage:
-    return Stage(
+) -> ClientSession:
+    return ClientSession(
         run,
         clauses.response.DOCUMENTED,
         credentials=_CREDENTIALS,
@@ -184,10 +184,10 @@ def _refreshes_after(run: ContractRun, lifetime: float) -> bool | None:
     None if the client hung or crashed.
     """
     try:
-        with _stage(run, lifetime, deadline=_BRIEF_SECONDS) as stage:
-            first = stage.use_well()
-            stage.advance(lifetime + _SURELY_LATE)
-            return stage.use().token != first.token
+        with _session(run, lifetime, deadline=_BRIEF_SECONDS) as session:
+            first = session.use_well()
+            session.advance(lifetime + _SURELY_LATE)
+            return session.use().token != first.token
     except (ClientHung, ClientCrashed):
         return None
     except (NotTested, DriverFailed):

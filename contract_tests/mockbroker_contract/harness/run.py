@@ -20,7 +20,7 @@ from mockbroker_contract.harness.hangs import Hangs
 from mockbroker_contract.harness.replay import Replays
 from mockbroker_contract.harness.settings import RunSettings
 from mockbroker_contract.harness.shared_cases import SharedCases
-from mockbroker_contract.timing.story_time import StoryTime, VirtualTime
+from mockbroker_contract.timing.run_time import RunTime, VirtualTime
 
 __all__ = ["OWN_SCENARIO_ONLY", "ContractRun", "PreflightResult"]
 
@@ -109,15 +109,15 @@ class ContractRun:
             self.findings.note(breached)
 
     @property
-    def time(self) -> StoryTime:
+    def time(self) -> RunTime:
         """The time that test cases move, and brokers keep."""
         return self.brokers.time
 
     @time.setter
-    def time(self, time: StoryTime) -> None:
+    def time(self, time: RunTime) -> None:
         self.brokers.time = time
 
-    def possible_times(self) -> Sequence[StoryTime]:
+    def possible_times(self) -> Sequence[RunTime]:
         """Return the kinds of time that the clients may follow, the best first, real time last."""
         return self.clients.times()
 

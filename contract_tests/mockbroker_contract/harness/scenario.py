@@ -15,7 +15,7 @@ from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.clause import Clause
 from mockbroker.model.credentials import Credentials
 from mockbroker_contract.drivers.failures import NotApplicable, NotTested
-from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.run import OWN_SCENARIO_ONLY, ContractRun
 from mockbroker_contract.harness.shared_cases import ON_AUTHENTICATION
 from mockbroker_contract.harness.situation import Situation
@@ -33,9 +33,9 @@ class Scenario:
     run: ContractRun
     clause: Clause
 
-    def stage(self, **options: Any) -> Stage:
-        """A stage that judges this clause; see Stage for the options."""
-        return Stage(self.run, self.clause, **options)
+    def session(self, **options: Any) -> ClientSession:
+        """A session that judges this clause; see ClientSession for the options."""
+        return ClientSession(self.run, self.clause, **options)
 
     def operations(self) -> st.SearchStrategy[str]:
         """Any operation that the client offers."""
@@ -75,8 +75,10 @@ class Scenario:
         process is found out as well.
         """
         for operation in self.run.capabilities * 2:
-            with self.stage(credentials=Credentials("control-client", "c0ntrol-s3cret")) as stage:
-                stage.use_well(operation)
+            with self.session(
+                credentials=Credentials("control-client", "c0ntrol-s3cret")
+            ) as session:
+                session.use_well(operation)
 
     def for_each_in_time(
         self, cases: Iterable[Drawn], play: Callable[[Drawn, str], Situation]
@@ -90,7 +92,7 @@ class Scenario:
         self.run.explorer.try_side_by_side(both, lambda c: play(*c))
 
     def blocked_if_late_anyway(self, operation: str, lifetime: float, after: float = 0) -> None:
-        """The twin of stories in which a client is late: the same where nothing goes wrong.
+        """The control of stories in which a client is late: the same where nothing goes wrong.
 
         Raises NotTested if it presents an expired token even then, ``after`` seconds too late.
         Where time has to be waited for, the token lives for a second.
@@ -98,14 +100,14 @@ class Scenario:
         honours = clauses.refresh.HONOURS_EXPIRES_IN
         if not self.run.time.is_virtual:
             lifetime, after = min(lifetime, 1), min(after, 1)
-        with self.stage(
-            credentials=Credentials("twin-client", "twin-s3cret"),
+        with self.session(
+            credentials=Credentials("control-client", "control-s3cret"),
             expires_in=lifetime,
             elsewhere=[honours],
-        ) as stage:
-            stage.use_well(operation)
-            stage.advance(lifetime + after)
-            if stage.use(operation).is_late:
+        ) as session:
+            session.use_well(operation)
+            session.advance(lifetime + after)
+            if session.use(operation).is_late:
                 raise NotTested("late even when all is well", blocked_by=honours)
 
     def share(self, explore: Callable[[Scenario], None]) -> None:
@@ -143,19 +145,21 @@ class Scenario:
 
         def play(example: tuple[Credentials, int, str]) -> Situation:
             pair, lifetime, operation = example
-            with self.stage(credentials=pair, expires_in=lifetime) as stage:
-                outcome = stage.use(operation)
+            with self.session(credentials=pair, expires_in=lifetime) as session:
+                outcome = session.use(operation)
                 is_told = must_answer and not self.run.preflight.blocked
                 if outcome.error is not None and is_told and not outcome.is_issued:
-                    stage.breach(f"the client raised {stage.masked(outcome.error)}", must_answer)
-                if stage.has_broken_request:
+                    session.breach(
+                        f"the client raised {session.masked(outcome.error)}", must_answer
+                    )
+                if session.has_broken_request:
                     return Situation.MET
-                stage.advance(lifetime + 1 if self.run.time.is_virtual else 0)
-                stage.use(operation)
-                if not stage.trace.token_requests:
+                session.advance(lifetime + 1 if self.run.time.is_virtual else 0)
+                session.use(operation)
+                if not session.trace.token_requests:
                     raise NotTested("the client never asked for a token")
                 profile = self.run.settings.profile
-                self.run.shared.note_authentication(stage.trace, profile)
+                self.run.shared.note_authentication(session.trace, profile)
                 return Situation.MET
 
         self._try_all(drawn, play, chosen)

@@ -28,7 +28,7 @@ from mockbroker.report.steps import BrokerStarted, FaultsCleared, SecretRotated,
 from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import ScenarioEnded
 from mockbroker_contract.harness.budget import OutOfTime
-from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.recorder import Recorder, fault_step
@@ -80,11 +80,11 @@ def _remembered(happens: _Rule) -> _Rule:
 
 
 @dataclass
-class _Actor:
-    """A client on the stage, and what the model knows of it."""
+class _Client:
+    """A client on the session, and what the model knows of it."""
 
     name: str
-    stage: Stage
+    session: ClientSession
     secret_is_current: bool = True
     was_refused: bool = False
     has_failed: bool = False
@@ -110,7 +110,7 @@ class LifeOfClients(RuleBasedStateMachine):
         self._outage = ""
         self._slow = 0
         self._slow_tokens: dict[AccessToken, int] = {}
-        self._actors: list[_Actor] = []
+        self._clients: list[_Client] = []
         self._exits = contextlib.ExitStack()
 
     # -- what happens --------------------------------------------------------------------------
@@ -129,8 +129,8 @@ class LifeOfClients(RuleBasedStateMachine):
         self._enter(first)
 
     def _enter(self, credentials: Credentials) -> None:
-        name = "abc"[len(self._actors)]
-        stage = Stage(
+        name = "abc"[len(self._clients)]
+        session = ClientSession(
             self.run,
             clauses.lifecycle.LIFECYCLE,
             credentials=credentials,
@@ -140,8 +140,8 @@ class LifeOfClients(RuleBasedStateMachine):
             recorder=self._recorder,
             name=name,
         )
-        self._exits.enter_context(stage)
-        self._actors.append(_Actor(name, stage))
+        self._exits.enter_context(session)
+        self._clients.append(_Client(name, session))
 
     @rule(number=_NUMBERS, way=_WAYS)
     @_remembered
@@ -154,8 +154,8 @@ class LifeOfClients(RuleBasedStateMachine):
     @_remembered
     def expire_and_use(self, number: int, lifetime: int, way: int) -> None:
         """What was issued expires, and the next token lives longer or shorter."""
-        self._actors[0].stage.advance(self._broker.expires_in + 1)
-        self._actors[0].stage.issue_with(lifetime)
+        self._clients[0].session.advance(self._broker.expires_in + 1)
+        self._clients[0].session.issue_with(lifetime)
         self._use(number, self._operation(way))
 
     def _perhaps_use(self, number: int, then: int) -> None:
@@ -166,11 +166,11 @@ class LifeOfClients(RuleBasedStateMachine):
         return self.run.capabilities[way % len(self.run.capabilities)]
 
     def _use(self, number: int, operation: str) -> None:
-        actor = self._actors[number % len(self._actors)]
+        client = self._clients[number % len(self._clients)]
         try:
-            self._use_one(actor, operation)
+            self._use_one(client, operation)
         except ClientHung as hang:
-            broken = self._what_the_hang_breaks(actor, hang)
+            broken = self._what_the_hang_breaks(client, hang)
             broken.drawn = tuple(self.steps)
             self.limit.keep(broken, is_enough=True)
             raise broken from None
@@ -179,27 +179,27 @@ class LifeOfClients(RuleBasedStateMachine):
             self.limit.keep(ended)
             raise
 
-    def _use_one(self, actor: _Actor, operation: str) -> None:
-        self._script_for(actor)
-        if self._is_refused(actor):
-            actor.stage.make()
+    def _use_one(self, client: _Client, operation: str) -> None:
+        self._script_for(client)
+        if self._is_refused(client):
+            client.session.make()
         is_slow = bool(self._slow)
-        outcome = actor.stage.use(operation)
+        outcome = client.session.use(operation)
         self._broker.clear_scripts()
         self._broker.strict = False
-        self._learn(actor, outcome)
-        self._judge(actor, outcome, is_slow=is_slow or outcome.is_delayed)
+        self._learn(client, outcome)
+        self._judge(client, outcome, is_slow=is_slow or outcome.is_delayed)
         if outcome.token_requests:
-            actor.has_failed = not outcome.is_issued
-        actor.was_refused = outcome.error is not None and self._is_refused(actor)
+            client.has_failed = not outcome.is_issued
+        client.was_refused = outcome.error is not None and self._is_refused(client)
 
-    def _what_the_hang_breaks(self, actor: _Actor, hang: ClientHung) -> ScenarioEnded:
+    def _what_the_hang_breaks(self, client: _Client, hang: ClientHung) -> ScenarioEnded:
         if not self._outage or not hang.is_flood:
             return hang
         is_answered = self._outage == "answers 503"
         clause = clauses.errors.SERVER_ERROR if is_answered else clauses.errors.TRANSPORT
         try:
-            actor.stage.breach_of(clause, "the client asked without end", "an error in the end")
+            client.session.breach_of(clause, "the client asked without end", "an error in the end")
         except ContractBreached as breached:
             return breached
 
@@ -208,7 +208,7 @@ class LifeOfClients(RuleBasedStateMachine):
     @_remembered
     def pass_time(self, seconds: int, number: int, then: int) -> None:
         """Time passes."""
-        self._actors[0].stage.advance(seconds)
+        self._clients[0].session.advance(seconds)
         self._perhaps_use(number, then)
 
     @precondition(lambda self: self.run.time.is_virtual)
@@ -216,7 +216,7 @@ class LifeOfClients(RuleBasedStateMachine):
     @_remembered
     def change_lifetime(self, lifetime: int, number: int, then: int) -> None:
         """Tokens live longer or shorter from now on."""
-        self._actors[0].stage.issue_with(lifetime)
+        self._clients[0].session.issue_with(lifetime)
         self._perhaps_use(number, then)
 
     @rule(what=st.sampled_from(["", *_OUTAGES]), number=_NUMBERS, then=_THEN)
@@ -241,119 +241,119 @@ class LifeOfClients(RuleBasedStateMachine):
     @_remembered
     def revoke(self, number: int, then: int) -> None:
         """Every token becomes worthless, some seconds after the last one came."""
-        self._actors[0].stage.advance(_SOME_SECONDS if self.run.time.is_virtual else 0)
+        self._clients[0].session.advance(_SOME_SECONDS if self.run.time.is_virtual else 0)
         self._broker.revoke_tokens()
         self._recorder.add(TokensRevoked())
         self._perhaps_use(number, then)
 
-    @precondition(lambda self: len(self._actors) < _MOST_CLIENTS)
+    @precondition(lambda self: len(self._clients) < _MOST_CLIENTS)
     @rule()
     @_remembered
     def add_client(self) -> None:
         """Another client comes, with credentials of its own."""
-        name = "abc"[len(self._actors)]
+        name = "abc"[len(self._clients)]
         credentials = Credentials(f"life-client-{name}", f"life-s3cret-{name}")
         self._broker.register(credentials.client_id, credentials.client_secret)
         self._enter(credentials)
 
-    @precondition(lambda self: len(self._actors) < _MOST_CLIENTS)
+    @precondition(lambda self: len(self._clients) < _MOST_CLIENTS)
     @rule(number=_NUMBERS)
     @_remembered
     def rotate_secret(self, number: int) -> None:
         """A client's secret is replaced; a client that has the new one comes beside the old."""
-        actor = self._actors[number % len(self._actors)]
-        client_id = actor.stage.credentials.client_id
-        for other in self._actors:
-            if other.stage.credentials.client_id == client_id:
+        client = self._clients[number % len(self._clients)]
+        client_id = client.session.credentials.client_id
+        for other in self._clients:
+            if other.session.credentials.client_id == client_id:
                 other.secret_is_current = False
-        secret = f"rotated-s3cret-{len(self._actors)}"
-        self._recorder.add(SecretRotated(client=actor.name))
+        secret = f"rotated-s3cret-{len(self._clients)}"
+        self._recorder.add(SecretRotated(client=client.name))
         self._enter(self._broker.register(client_id, secret))
 
     # -- the model -----------------------------------------------------------------------------
 
-    def _is_refused(self, actor: _Actor) -> bool:
-        return bool(self._outage) or not actor.secret_is_current
+    def _is_refused(self, client: _Client) -> bool:
+        return bool(self._outage) or not client.secret_is_current
 
-    def _script_for(self, actor: _Actor) -> None:
+    def _script_for(self, client: _Client) -> None:
         if self._outage:
             self._broker.script(_OUTAGES[self._outage].times(_FOR_EVER))
-        elif not actor.secret_is_current:
+        elif not client.secret_is_current:
             self._broker.strict = True  # for who asks in the background has a right secret
         elif self._slow:
             self._broker.script(Fault.latency(self._slow))
 
-    def _learn(self, actor: _Actor, outcome: Outcome) -> None:
+    def _learn(self, client: _Client, outcome: Outcome) -> None:
         for exchange in outcome.token_requests:
             if exchange.token is not None:
-                actor.token = exchange.token
+                client.token = exchange.token
                 if self._slow:
                     self._slow_tokens[exchange.token] = self._slow
                 self._slow = 0
 
-    def _judge(self, actor: _Actor, outcome: Outcome, *, is_slow: bool) -> None:
+    def _judge(self, client: _Client, outcome: Outcome, *, is_slow: bool) -> None:
         if outcome.is_late:
-            self._judge_late(actor, outcome)
-        elif self._is_refused(actor):
-            self._judge_refused(actor, outcome)
+            self._judge_late(client, outcome)
+        elif self._is_refused(client):
+            self._judge_refused(client, outcome)
         elif not (is_slow and outcome.error):  # a client may have waited for long enough
-            self._judge_well(actor, outcome)
-        for breach in judge_trace(actor.stage.trace):
+            self._judge_well(client, outcome)
+        for breach in judge_trace(client.session.trace):
             if breach.clause_id not in self._judged_otherwise():
-                self._breach(actor, clause_named(breach.clause_id), breach.what, breach.expected)
+                self._breach(client, clause_named(breach.clause_id), breach.what, breach.expected)
 
     def _judged_otherwise(self) -> set[str]:
         """Expiry is told above, and more closely; a rotated secret is no mistake of the client."""
-        rotated = not all(actor.secret_is_current for actor in self._actors)
+        rotated = not all(client.secret_is_current for client in self._clients)
         credentials = (clauses.basic.CREDENTIALS, clauses.post.CREDENTIALS) if rotated else ()
         return {clause.id for clause in (_HONOURS, *credentials)}
 
-    def _judge_late(self, actor: _Actor, outcome: Outcome) -> None:
+    def _judge_late(self, client: _Client, outcome: Outcome) -> None:
         assert outcome.token is not None
         if _HONOURS.id in self.ignored:
             return  # who is late when all is well is late in all else
-        now = actor.stage.now()
+        now = client.session.now()
         late, what = now - outcome.token.expires_at, late_use(outcome.token, now).what
-        if self._is_refused(actor) and outcome.asked_first:
-            self._breach(actor, self._clause_of_refusal(), what, "an error")
-        elif actor.has_failed:
-            self._breach(actor, _OUTLASTED, what, "another attempt, or an error")
+        if self._is_refused(client) and outcome.asked_first:
+            self._breach(client, self._clause_of_refusal(), what, "an error")
+        elif client.has_failed:
+            self._breach(client, _OUTLASTED, what, "another attempt, or an error")
         elif late < self._slow_tokens.get(outcome.token, 0):
             self._breach(
-                actor, clauses.refresh.LATENCY, what, "a lifetime counted from the request"
+                client, clauses.refresh.LATENCY, what, "a lifetime counted from the request"
             )
         else:
-            self._breach(actor, _HONOURS, what, "a new token")
+            self._breach(client, _HONOURS, what, "a new token")
 
-    def _judge_refused(self, actor: _Actor, outcome: Outcome) -> None:
+    def _judge_refused(self, client: _Client, outcome: Outcome) -> None:
         if outcome.error is None and outcome.token is None and outcome.token_requests:
             what = f"no token could be had, and the client {outcome.in_words}"
-            self._breach(actor, self._clause_of_refusal(), what, "an error")
+            self._breach(client, self._clause_of_refusal(), what, "an error")
 
     def _clause_of_refusal(self) -> Clause:
         return _OUTLASTED if self._outage else clauses.errors.INVALID_CLIENT
 
-    def _judge_well(self, actor: _Actor, outcome: Outcome) -> None:
+    def _judge_well(self, client: _Client, outcome: Outcome) -> None:
         if outcome.token_state is TokenState.REVOKED and not (outcome.error and outcome.is_issued):
             if outcome.operation == REQUEST:
                 what = "a call was given up for a revoked token"
-                self._breach(actor, clauses.signing.REVOKED, what, "a new token and one more try")
+                self._breach(client, clauses.signing.REVOKED, what, "a new token and one more try")
         elif not outcome.is_good:
             error = outcome.error
-            came = f"raised {actor.stage.masked(error)}" if error else outcome.in_words
+            came = f"raised {client.session.masked(error)}" if error else outcome.in_words
             what = f"nothing stood in its way, and the client {came}"
-            self._breach(actor, self._clause_of_failure(actor), what, "a valid token")
+            self._breach(client, self._clause_of_failure(client), what, "a valid token")
 
-    def _clause_of_failure(self, actor: _Actor) -> Clause:
-        if actor.was_refused:
+    def _clause_of_failure(self, client: _Client) -> Clause:
+        if client.was_refused:
             return clauses.refresh.RECOVERS
         if self._broker.expires_in <= _LONGEST_LEEWAY:
             return clauses.refresh.SHORT_LIVED
         return clauses.lifecycle.LIFECYCLE
 
-    def _breach(self, actor: _Actor, clause: Clause, what: str, expected: str) -> None:
+    def _breach(self, client: _Client, clause: Clause, what: str, expected: str) -> None:
         if clause.id not in self.ignored:
-            actor.stage.breach_of(clause, what, expected)
+            client.session.breach_of(clause, what, expected)
 
     def teardown(self) -> None:
         """Everybody leaves."""

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from mockbroker.broker.clock import real_seconds
 from mockbroker.model.exchange import Endpoint, Exchange
-from mockbroker_contract.harness.client_session import Stage
+from mockbroker_contract.harness.client_session import ClientSession
 
 __all__ = ["token_request_gaps"]
 
 
 @contextlib.contextmanager
-def token_request_gaps(stage: Stage) -> Iterator[list[float]]:
+def token_request_gaps(session: ClientSession) -> Iterator[list[float]]:
     """Collect the seconds between token requests while the context lasts.
 
     A client may wait by a clock that the story moves or by one that it does not; whichever time
@@ -30,7 +30,7 @@ def token_request_gaps(stage: Stage) -> Iterator[list[float]]:
             before, now = moments[-2:]
             gaps.append(max(now[0] - before[0], now[1] - before[1]))
 
-    end = stage.broker.journal.subscribe(note)
+    end = session.broker.journal.subscribe(note)
     try:
         yield gaps
     finally:

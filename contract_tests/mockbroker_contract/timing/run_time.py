@@ -12,7 +12,7 @@ from typing import Protocol
 
 from mockbroker_contract.timing.shared_clock import SharedClock
 
-__all__ = ["START_SECONDS", "MovedTime", "RealTime", "StoryTime", "VirtualTime"]
+__all__ = ["START_SECONDS", "MovedTime", "RealTime", "RunTime", "VirtualTime"]
 
 _START = datetime.datetime(2031, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc)
 START_SECONDS = int(_START.timestamp())
@@ -24,8 +24,8 @@ _CHICAGO = "CST6CDT,M3.2.0,M11.1.0"
 _CLOCKS_GO_BACK_HOUR_UTC = 7
 
 
-class StoryTime(Protocol):
-    """What a stage needs of time; a broker takes it as its clock."""
+class RunTime(Protocol):
+    """What a session needs of time; a broker takes it as its clock."""
 
     @property
     def kind(self) -> str:
