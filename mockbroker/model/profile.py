@@ -31,6 +31,7 @@ class Profile:
     """How a provider's token endpoint and API look.
 
     ``expires_in`` is in seconds. ``scope`` is what the answer says; False omits the member.
+    ``token_path_aliases`` are other paths of the token endpoint, without the server's prefix.
     ``token_type`` is what the answer says. ``client_authentication`` names the method that the
     broker accepts, or several: ``basic``, ``post`` (client_id and client_secret in the body, RFC
     6749, 2.3.1). ``basic_encoding`` is ``raw`` (id and secret go into Basic as they are) or
@@ -39,6 +40,7 @@ class Profile:
 
     name: str
     token_path: _UrlPath = "/auth-broker/request-token"  # noqa: S105 - a path, no password
+    token_path_aliases: tuple[_UrlPath, ...] = ()
     client_authentication: Union[str, _Names] = "basic"
     basic_encoding: Literal["raw", "form"] = "raw"
     expires_in: _LifetimeSeconds = 3599
@@ -72,7 +74,7 @@ def lifetime_problem(value: object) -> str:
     return f"expires_in must be a finite number of seconds, 0 or more, not {value!r}"
 
 
-AUTOGRAB = Profile(name="autograb")
+AUTOGRAB = Profile(name="autograb", token_path_aliases=("/request-token",))
 RFC6749 = Profile(name="rfc6749", token_path="/token", basic_encoding="form", expires_in=3600)  # noqa: S106
 
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in (AUTOGRAB, RFC6749)}
