@@ -1,4 +1,4 @@
-"""`mockbroker driver-test`: what a driver does wrong, before any clause is judged."""
+"""The `mockbroker driver-test` command: checks a driver before any clause is judged."""
 
 from __future__ import annotations
 

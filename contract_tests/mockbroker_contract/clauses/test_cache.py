@@ -1,4 +1,4 @@
-"""Chapter ``cache``: one token for many calls, and each client its own."""
+"""Chapter ``cache``: one token for many calls, and a separate cache for each client."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ENOUGH_USES = 4
 
 @pytest.mark.contract_clause(clauses.cache.REUSE)
 def test_reuse(scenario: Scenario) -> None:
-    """Calls made at once, one after the other, share one token."""
+    """Check that successive calls share one token while it is valid."""
     scenario.run.needs_working_client()
     shares = _shares_with_others(scenario)
 
@@ -66,7 +66,7 @@ def test_reuse(scenario: Scenario) -> None:
 
 
 def _shares_with_others(scenario: Scenario) -> bool:
-    """Whether a client presents what was issued to another one, of another broker."""
+    """Return whether a client presents a token that another broker issued to another client."""
     with scenario.session(credentials=_CREDENTIALS) as one:
         one.use_well()
         with scenario.session(credentials=Credentials("cache-other", "other-s3cret")) as other:
@@ -119,7 +119,7 @@ def _used(session: ClientSession, outcome: Outcome) -> Outcome:
 
 @pytest.mark.contract_clause(clauses.cache.ISOLATION)
 def test_isolation(scenario: Scenario) -> None:
-    """Clients side by side in one process never present one another's tokens."""
+    """Check that clients side by side in one process never present one another's tokens."""
 
     def run_case(drawn: tuple[str, Credentials, Credentials, str]) -> Situation:
         difference, one, other, operation = drawn
@@ -152,7 +152,7 @@ def _scope(difference: str, scope: str) -> str:
 def _neighbour(
     scenario: Scenario, session: ClientSession, difference: str, other: Credentials
 ) -> ClientSession:
-    """A second client that differs from the session's in exactly one thing."""
+    """Return a second client session that differs from the first in exactly one setting."""
     own = session.credentials
     if difference == "broker":
         return scenario.session(credentials=own)
@@ -200,16 +200,17 @@ def _asks_for_scope(session: ClientSession) -> bool:
 
 _AT_ONCE = 8
 _SLOW_FIRST = (0.06, 0.01, 0.04, 0.02, 0.05, 0.015, 0.03, 0.025)
-"""Seconds that the broker takes for token requests at once: later ones overtake earlier ones."""
+"""Delays in seconds of concurrent token responses: later responses overtake earlier ones."""
 
 
 _Judge = Callable[[ClientSession, list[Outcome]], None]
 
 
 def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Situation:
-    """Use a client many times at once, and judge what came of it before its session ends.
+    """Use a client many times at once, and judge the outcomes before its session ends.
 
-    What came is kept: the broker takes its time, and another clause can judge it as well.
+    The outcomes are cached because the broker delays its responses in real time. Another clause can
+    then judge the same outcomes.
     """
     if not scenario.run.clients.can_be_used_at_once(operation):
         return Situation.UNMET
@@ -239,7 +240,7 @@ _MOMENTS = ("cold", "at refresh")
 
 @pytest.mark.contract_clause(clauses.cache.THREAD_SAFE)
 def test_thread_safe(scenario: Scenario) -> None:
-    """Used many times at once, every use gets a valid token."""
+    """Check that each of many concurrent uses gets a valid token."""
     scenario.run.needs_many_at_once()
 
     def judge(session: ClientSession, outcomes: list[Outcome]) -> None:
@@ -284,7 +285,7 @@ def _must_all_be_valid(scenario: Scenario, session: ClientSession, outcome: Outc
 
 @pytest.mark.contract_clause(clauses.cache.SINGLE_FLIGHT)
 def test_single_flight(scenario: Scenario) -> None:
-    """Used many times at once, the client asks for one token."""
+    """Check that many concurrent uses lead to one token request."""
     scenario.run.needs_many_at_once()
     counts: list[int] = []
 

@@ -1,4 +1,4 @@
-"""Chapter ``errors``: what the client makes of refusals, failures and silence."""
+"""Chapter ``errors``: how the client reacts to rejections, failures and missing responses."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ def _must_not_go_on(session: ClientSession, outcome: Outcome, what: str) -> None
 
 @pytest.mark.contract_clause(clauses.errors.INVALID_CLIENT)
 def test_invalid_client(scenario: Scenario) -> None:
-    """A 401 of the token endpoint is told to the caller."""
+    """Check that the client reports a 401 of the token endpoint to its caller."""
     refusal = _refusal(401, "invalid_client")
     _refuse(scenario, [refusal, _html(401)], at_expiry=refusal)
 
 
 def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) -> None:
-    """Refuse a token to a new client, and to one whose token has expired; both must raise."""
+    """Reject requests of a new client and of one with an expired token; both must raise."""
 
     def run_case(case: tuple[Fault, bool], operation: str) -> Situation:
         fault, has_token = case
@@ -122,7 +122,7 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
 
 @pytest.mark.contract_clause(clauses.errors.BAD_REQUEST)
 def test_bad_request(scenario: Scenario) -> None:
-    """A 400 is told to the caller, whatever its error code, and even if it is no JSON."""
+    """Check that the client reports a 400, with any error code and with a malformed body."""
     refusals = [_refusal(400, code) for code in _CODES]
     faults = [*refusals, _html(400), Fault.status(400, body=b"")]
     _refuse(scenario, faults, at_expiry=refusals[0])
@@ -130,7 +130,7 @@ def test_bad_request(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.errors.NO_HAMMERING)
 def test_no_hammering(scenario: Scenario) -> None:
-    """After a final refusal the same use of the client does not ask again."""
+    """Check that the client does not send another request after a final error response."""
 
     def run_case(fault: Fault, operation: str) -> Situation:
         with _failing(scenario, fault) as session:
@@ -148,7 +148,7 @@ def test_no_hammering(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.errors.SERVER_ERROR)
 def test_server_error(scenario: Scenario) -> None:
-    """A broker that is down is asked a few times at most, and then the caller is told."""
+    """Check that the client limits its retries and then reports the server error."""
     attempts: dict[int, int] = {}
 
     def run_case(status: int, operation: str) -> Situation:
@@ -190,7 +190,7 @@ def _too_many(session: ClientSession, made: int, exchanges: Sequence[Exchange]) 
 
 @pytest.mark.contract_clause(clauses.errors.RETRY_AFTER)
 def test_retry_after(scenario: Scenario) -> None:
-    """Who retries within one call waits for as long as the broker asks."""
+    """Check that a client that retries within one call observes ``Retry-After``."""
 
     def run_case(case: tuple[int, int, bool], operation: str) -> Situation:
         status, seconds, as_date = case
@@ -225,7 +225,7 @@ def _http_date(moment: float) -> str:
 
 @pytest.mark.contract_clause(clauses.errors.TRANSPORT)
 def test_transport(scenario: Scenario) -> None:
-    """A broker that cannot be reached, or not be heard to the end, is told to the caller."""
+    """Check that the client reports refused connections and incomplete responses."""
     faults = {"was reset": Fault.reset(), "was cut short": Fault.cut_short()}
 
     def run_case(what: Any, operation: str) -> Situation:
@@ -251,12 +251,13 @@ def _case_of_refused_connection(scenario: Scenario, operation: str) -> Situation
     ):
         session.record(ConnectionsRefused())
         _must_not_go_on(session, session.use(operation), "the connection was refused")
-        return Situation.MET  # nothing arrives at a closed port: the control shows the rest
+        # a closed port records no exchange; needs_control() shows that the client works otherwise
+        return Situation.MET
 
 
 @contextlib.contextmanager
 def _closed_port() -> Iterator[str]:
-    """An origin that refuses connections: the port is taken, and nobody listens."""
+    """Return an origin whose port is bound without listening, so that it refuses connections."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -264,7 +265,7 @@ def _closed_port() -> Iterator[str]:
 
 @pytest.mark.contract_clause(clauses.errors.TIMEOUT)
 def test_timeout(scenario: Scenario) -> None:
-    """A broker that takes the request and never answers does not hold the caller for ever."""
+    """Check that the client times out when the broker accepts a request and never answers."""
     patience = scenario.run.settings.patience
 
     def run_case(timeout: float, operation: str) -> Situation:
@@ -288,7 +289,7 @@ def test_timeout(scenario: Scenario) -> None:
             scenario.run.findings.learn(timeout_seconds=round(real_seconds() - began, 1))
             return Situation.MET
 
-    # One operation is enough: it is waited for in real time.
+    # One operation is enough, because the test waits for it in real time.
     scenario.for_each([_TOLD_TIMEOUT], run_case, operations=scenario.run.capabilities[:1])
     scenario.needs_control()
 
@@ -304,7 +305,7 @@ _FAILURES: dict[str, Fault] = {
 
 @pytest.mark.contract_clause(clauses.errors.NOT_CACHED)
 def test_not_cached(scenario: Scenario) -> None:
-    """Once the broker is well again, so is the client, at its next use."""
+    """Check that the client succeeds at its first use after the broker works again."""
 
     def run_case(what: Any, operation: str) -> Situation:
         with _failing(scenario, _FAILURES[what]) as session:
@@ -342,7 +343,7 @@ def _what_came(session: ClientSession, outcome: Outcome) -> str:
 
 @pytest.mark.contract_clause(clauses.errors.CAUSE)
 def test_cause(scenario: Scenario) -> None:
-    """What the client raises names the broker's error code."""
+    """Check that the client's exception names the error code of the token response."""
 
     def run_case(refusal: tuple[int, str], operation: str) -> Situation:
         status, code = refusal

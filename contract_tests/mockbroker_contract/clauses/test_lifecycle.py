@@ -1,4 +1,4 @@
-"""Chapter ``lifecycle``: every clause, over any interleaving of what may happen."""
+"""Chapter ``lifecycle``: every clause, over any interleaving of events."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ _MOST_BREACHES = 6
 
 @pytest.mark.contract_clause(clauses.lifecycle.LIFECYCLE)
 def test_lifecycle(scenario: Scenario) -> None:
-    """Calls, time, revocation, outages, lifetimes, rotated secrets, several clients at once.
+    """Check every clause over random sequences of uses, time, revocations and outages.
 
-    A breach that another clause names goes there; the machine then looks for others behind it.
+    Lifetimes and secrets change as well, and several clients share the broker. A breach of another
+    clause is noted for that clause. The state machine then looks for further breaches.
     """
     run = scenario.run
     run.needs_working_client()
@@ -44,7 +45,7 @@ def test_lifecycle(scenario: Scenario) -> None:
 
 
 def _live_again(scenario: Scenario) -> None:
-    """Play the examples of known failures that are of this scenario, whatever they break."""
+    """Replay the examples of known failures that are sequences of this state machine."""
     run = scenario.run
     for clause_id, plain in run.replays.examples.items():
         if not is_life(plain):
@@ -75,4 +76,4 @@ def _live(run: ContractRun, ignored: set[str]) -> None:
 
 
 def _say_nothing(_: object) -> None:
-    """Hypothesis would print the steps; the breach has a story of its own."""
+    """Discard the steps that Hypothesis would print; the breach carries its own steps."""

@@ -1,4 +1,4 @@
-"""Chapter ``refresh``: a new token in time, neither late nor all the time."""
+"""Chapter ``refresh``: a new token before the old one expires, and not too often."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _UNMOVED = "the client's clock could not be moved"
 
 @pytest.mark.contract_clause(clauses.refresh.HONOURS_EXPIRES_IN)
 def test_honours_expires_in(scenario: Scenario) -> None:
-    """Whatever lifetimes come and however time moves, no expired token is presented."""
+    """Check that no expired token is presented, for any lifetime and any passage of time."""
     if not scenario.run.time.is_virtual:
         lives = [1, 2]
         scenario.for_each_in_time(
@@ -85,26 +85,26 @@ def _case_of_lifetimes(
         if len(steps) > 1 and session.can_pass(7200):
             session.advance(steps[-1][0])
             outcome = session.use(operation)
-        # What only stops working when a token expires presents no expired one either.
+        # A client that fails only when a token expires presents no expired token either.
         return Situation.met_if(outcome.is_good)
 
 
 @pytest.mark.contract_clause(clauses.refresh.AHEAD)
 def test_ahead(scenario: Scenario) -> None:
-    """With a second left to live, a token is already replaced."""
+    """Check that the client replaces a token one second before it expires."""
     scenario.run.needs_working_client()
     leeway = measure(scenario.run)
     if leeway is not None:
         scenario.run.findings.learn(**leeway.facts())
 
-    # Where the client's clock goes on, a leeway of 1 s is shortened by the way of the answer.
+    # Where the client's clock runs during the request, the response time shortens a leeway of 1 s.
     before = 1 if scenario.run.time.moves_during_use else 0.5
 
     def run_case(lifetime: int, operation: str) -> Situation:
         if not scenario.run.time.is_virtual:
             if leeway is None:
                 raise NotTested(f"{_UNMOVED}, and without one no leeway shows")
-            return Situation.MET  # measuring the leeway has judged it
+            return Situation.MET  # measuring the leeway has already judged it
         scenario.blocked_if_late_anyway(operation, lifetime, after=1)
         with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
             first = session.use_well(operation)
@@ -121,7 +121,7 @@ def test_ahead(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.refresh.NOT_TOO_EAGER)
 def test_not_too_eager(scenario: Scenario) -> None:
-    """In the first half of its life a token is not replaced."""
+    """Check that the client does not replace a token in the first half of its lifetime."""
 
     def run_case(drawn: tuple[Sequence[float], str], lifetime: int = _LIFETIME) -> Situation:
         ages, operation = drawn
@@ -129,7 +129,7 @@ def test_not_too_eager(scenario: Scenario) -> None:
             session.use_well(operation)
             kept, passed = session.use_well(operation), 0.0
             if session.use_well(operation).token != kept.token:
-                return Situation.MET  # it keeps no token at all: cache.reuse judges that
+                return Situation.MET  # the client keeps no token at all: cache.reuse judges that
             for age in sorted(ages):
                 session.advance(age - passed)
                 passed = age
@@ -153,7 +153,7 @@ def test_not_too_eager(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.refresh.SHORT_LIVED)
 def test_short_lived(scenario: Scenario) -> None:
-    """Lifetimes at or below the leeway still work, with one token request for each call."""
+    """Check that tokens with a lifetime below the leeway work, with one request for each call."""
 
     def run_case(drawn: tuple[int, int, int, str]) -> Situation:
         before, lifetime, uses, operation = drawn
@@ -201,7 +201,7 @@ def _must_answer(session: ClientSession, outcome: Outcome, lifetime: int) -> Non
 
 @pytest.mark.contract_clause(clauses.refresh.LATENCY)
 def test_latency(scenario: Scenario) -> None:
-    """A broker that is slow to answer does not make the client late."""
+    """Check that a slow token response does not make the client present an expired token."""
     time = scenario.run.time
     if not time.is_virtual:
         raise NotTested(_UNMOVED)
@@ -228,7 +228,8 @@ def test_latency(scenario: Scenario) -> None:
             return Situation.met_if(outcome.is_good)
 
     if not time.moves_during_use:
-        # Real time has no exact seconds: a leeway of 1 s is shorter than this, one of 2 s is not.
+        # Real time has no exact seconds: this pause is longer than a leeway of 1 s and shorter than
+        # one of 2 s.
         scenario.for_each([1.5], lambda delay, operation: run_case((3599, delay, operation)))
         return
     first = [(3599, delay, op) for delay in (1, 5, 10) for op in scenario.run.capabilities]
@@ -238,7 +239,7 @@ def test_latency(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.refresh.SAME_GRANT)
 def test_same_grant(scenario: Scenario) -> None:
-    """A new token is asked for by client credentials, even if a refresh token was offered."""
+    """Check that the client refreshes by the client credentials grant, not a refresh token."""
 
     def run_case(refresh_token: str, operation: str) -> Situation:
         lifetime = _LIFETIME if scenario.run.time.is_virtual else 1
@@ -264,11 +265,11 @@ _REFUSALS: dict[str, Fault] = {
     "answers 403": Fault.status(403),
     "answers 429": Fault.status(429),
 }
-"""What is told of by no clause of its own, and leaves a client without a token all the same."""
+"""Failures that no other clause covers and that also leave a client without a token."""
 _FOR_EVER = 1000
 _SECONDS_LEFT, _SECONDS_LATE = 9, 11
 _MORE_USES = 6
-"""In an outage: who gives up asking after some failures has done so by then."""
+"""Uses in an outage; a client that stops retrying after some failures has stopped by then."""
 _AGES_LEFT = (1790, 590, 299, 240, 119, 59, 29, 9, 4, 2)
 """Seconds before expiry at which a client is used: within every usual leeway at least once."""
 
@@ -289,7 +290,7 @@ def _use_in_outage(session: ClientSession, operation: str) -> Outcome:
 
 
 def _session_before_expiry(scenario: Scenario) -> ClientSession:
-    """A session whose tokens can expire, for stories of an outage after that."""
+    """Return a session whose tokens can expire, for cases with an outage after that."""
     lifetime = _LIFETIME if scenario.run.time.is_virtual else 1
     return scenario.session(
         credentials=_CREDENTIALS,
@@ -306,7 +307,7 @@ def _let_it_expire(session: ClientSession, operation: str, lifetimes: float = 2)
 
 @pytest.mark.contract_clause(clauses.refresh.OUTAGE_WHILE_VALID)
 def test_outage_while_valid(scenario: Scenario) -> None:
-    """While a token is still good, a broker that is down is no reason to fail the caller."""
+    """Check that an outage of the broker causes no error while a token is still valid."""
 
     def run_case(what: str, operation: str) -> Situation:
         lifetime, pauses = _approach_to_expiry(scenario)
@@ -332,7 +333,7 @@ def test_outage_while_valid(scenario: Scenario) -> None:
 
 
 def _approach_to_expiry(scenario: Scenario) -> tuple[float, list[float]]:
-    """A lifetime, and the pauses after which to use a client while it lasts, in seconds."""
+    """Return a lifetime, and the pauses between uses of the client during it, in seconds."""
     if scenario.run.time.is_virtual:
         ages = [_LIFETIME - left for left in _AGES_LEFT]
         return _LIFETIME, [age - before for before, age in zip([0, *ages], ages)]  # noqa: B905
@@ -343,9 +344,9 @@ def _approach_to_expiry(scenario: Scenario) -> tuple[float, list[float]]:
 
 
 def _must_go_on(session: ClientSession, outcome: Outcome, first: Outcome) -> bool:
-    """Judge a use in an outage; whether the first token was still valid, so that it counts."""
+    """Judge a use in an outage; return whether the first token was still valid."""
     if first.token is None or session.now() >= first.token.expires_at:
-        return False  # the client tried for so long that the token has expired meanwhile
+        return False  # the client retried for so long that the token has expired meanwhile
     left = round(first.token.expires_at - session.now(), 1)
     if outcome.error is not None:
         session.breach(
@@ -360,7 +361,7 @@ def _must_go_on(session: ClientSession, outcome: Outcome, first: Outcome) -> boo
 
 @pytest.mark.contract_clause(clauses.refresh.OUTAGE_AFTER_EXPIRY)
 def test_outage_after_expiry(scenario: Scenario) -> None:
-    """When no valid token can be had, the caller is told."""
+    """Check that the client reports an error when it cannot obtain a valid token."""
     time = scenario.run.time
     stories = [partial(_have_none, scenario, what, 2.0) for what in _OUTAGES]
     if time.is_virtual:
@@ -372,7 +373,7 @@ def test_outage_after_expiry(scenario: Scenario) -> None:
 
 
 def _have_none(scenario: Scenario, what: str, lifetimes: float, operation: str) -> Situation:
-    """An outage begins when a token is so many times its lifetime old."""
+    """Begin an outage when the age of the token is that multiple of its lifetime."""
     with _session_before_expiry(scenario) as session:
         _let_it_expire(session, operation, lifetimes)
         _outage(session, what)
@@ -396,7 +397,7 @@ def _have_none(scenario: Scenario, what: str, lifetimes: float, operation: str) 
 
 
 def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> Situation:
-    """An outage begins while there is a token, and goes on when it has expired."""
+    """Begin an outage while a token is valid, and continue it after the token has expired."""
     with _session_before_expiry(scenario) as session:
         session.use_well(operation)
         session.advance(_LIFETIME - _SECONDS_LEFT)
@@ -416,7 +417,7 @@ def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> Situation
 
 @pytest.mark.contract_clause(clauses.refresh.RECOVERS)
 def test_recovers(scenario: Scenario) -> None:
-    """At the first use after an outage everything is well again."""
+    """Check that the client succeeds at its first use after an outage."""
 
     def run_case(what: str, operation: str) -> Situation:
         with _session_before_expiry(scenario) as session:

@@ -1,4 +1,4 @@
-"""Chapter ``tls``: which brokers the client trusts."""
+"""Chapter ``tls``: which certificates the client trusts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNKNOWN = "no authority that the client knows has signed"
 
 @pytest.mark.contract_clause(clauses.tls.VERIFY)
 def test_verify(scenario: Scenario) -> None:
-    """A broker whose certificate nobody vouches for gets no credentials."""
+    """Check that a broker with an untrusted certificate gets no credentials."""
 
     def run_case(reason: str, operation: str) -> Situation:
         with (
@@ -62,7 +62,7 @@ def _must_refuse(session: ClientSession, outcome: Outcome, reason: str) -> None:
 
 
 def _must_be_told_of_the_ca(control: ClientSession, operation: str) -> None:
-    """The control: with the CA given in every usual way, the same client works."""
+    """Check as a control that the same client works once every usual setting names the CA."""
     try:
         control.use_well(operation)
     except NotTested as obstacle:
