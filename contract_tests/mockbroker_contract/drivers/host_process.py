@@ -149,8 +149,8 @@ class HostProcess:
             number = next(self._numbers)
             request = json.dumps({"id": number, "op": op, **members}).encode() + b"\n"
             answer = self._answer(request, number, op, deadline)
-        if "broken" in answer:
-            raise SpoiltHostError(f"{answer['broken']}, when asked to {op}")
+        if "broken_by_client" in answer:
+            raise SpoiltHostError(f"{answer['broken_by_client']}, when asked to {op}")
         if "broken" in answer:
             raise HostError(f"the client's host failed at {op}:\n{answer['broken']}")
         return answer

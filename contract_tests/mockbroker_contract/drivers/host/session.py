@@ -111,7 +111,7 @@ class Session:
         if self._has_run_client_code:
             raised = plain_error(error)
             told = ": ".join(filter(None, (raised["name"], raised["message"])))
-            return {"spoilt": f"{told} ({_place_of(error)})"}
+            return {"broken_by_client": f"{told} ({_place_of(error)})"}
         return {"broken": "".join(format_exception(error))}
 
     def _answer(self, request: dict[str, Any], outcome: dict[str, Any]) -> None:
