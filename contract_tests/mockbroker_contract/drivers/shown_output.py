@@ -1,4 +1,4 @@
-"""Printing what a client writes: marked as the client's, escaped, and bounded."""
+"""Printing of a client's output: prefixed, escaped, and bounded."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _MOST_CHARACTERS = 1_000_000
 
 
 class ShownOutput:
-    """Prints whole lines on standard error, each behind a mark.
+    """Printer of whole lines on standard error, each with a prefix.
 
-    The mark tells them from our own, and keeps what looks like a command of a CI service
+    The prefix distinguishes them from the kit's own lines. It also keeps commands of a CI service
     (``::error``) from the beginning of a line.
     """
 
@@ -25,7 +25,7 @@ class ShownOutput:
         self._left = _MOST_CHARACTERS
 
     def add(self, piece: bytes) -> None:
-        """Take over a piece of output; print the lines that it completes."""
+        """Append a piece of output; print the lines that it completes."""
         *lines, self._rest = (self._rest + self._decoder.decode(piece)).split("\n")
         for line in lines:
             self._print(line)
