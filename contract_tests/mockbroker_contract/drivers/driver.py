@@ -119,7 +119,7 @@ class DriverSource(Protocol):
         """
 
     def driver(self, config: ClientConfig, deadline: float, trusted: str | None = None) -> Driver:
-        """Return the driver of a new client; ``deadline`` is in seconds of real time per operation.
+        """Return the driver of a new client; ``deadline`` is in real seconds per operation.
 
         Its environment names the CA file ``trusted``.
         """

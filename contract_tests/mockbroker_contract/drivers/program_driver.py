@@ -115,7 +115,7 @@ class ProgramClients:
     def driver(
         self, config: ClientConfig, deadline: float, trusted: str | None = None
     ) -> ProgramDriver:
-        """Return the driver of a new client; ``deadline`` is in seconds of real time per operation."""
+        """Return the driver of a new client; ``deadline`` is in real seconds per operation."""
         return ProgramDriver(self, next(self._names), config, deadline, trusted)
 
     def can_be_used_at_once(self, operation: str) -> bool:

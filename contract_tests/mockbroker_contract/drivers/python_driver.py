@@ -163,7 +163,7 @@ class PythonClients:
     def driver(
         self, config: ClientConfig, deadline: float, trusted: str | None = None
     ) -> PythonDriver:
-        """Return the driver of a new client; ``deadline`` is in seconds of real time per operation."""
+        """Return the driver of a new client; ``deadline`` is in real seconds per operation."""
         return PythonDriver(self, next(self._names), config, deadline, Sandbox.trust(trusted))
 
     def can_be_used_at_once(self, operation: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a client raised, as plain values: strings, bounded, whatever the client's classes do."""
+"""Exceptions of a client as plain values: bounded strings, whatever the classes do."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _CANNOT_BE_SHOWN = "(its text cannot be shown)"
 
 
 def bounded_text(say: Callable[[], Any], *, otherwise: str = "", most: int = _LONGEST_TEXT) -> str:
-    """What the function returns, as an exact str of bounded length; ``otherwise`` if it fails."""
+    """Return the function's result as an exact, bounded str; ``otherwise`` if it fails."""
     try:
-        # A subclass of str may lie about itself: str's own method gives the characters, and
-        # raises TypeError for what is not a str.
+        # A subclass of str may override its methods: str's own method returns the characters, and
+        # raises TypeError for other types.
         return str.__str__(say())[:most]
     except BaseException:  # noqa: BLE001 - the client's own classes may be broken, or exit
         return otherwise
 
 
 def name_of_class(kind: type) -> str:
-    """The class's own name, which a metaclass cannot change."""
+    """Return the class's own name, which a metaclass cannot change."""
     return str(type.__dict__["__name__"].__get__(kind))
 
 
 def chain_of(error: BaseException) -> Iterator[BaseException]:
-    """An exception and those that led to it, as a traceback would show them; ten at most."""
+    """Yield an exception and its causes in the order of a traceback; ten at most."""
     following: BaseException | None = error
     for _ in range(_LONGEST_CHAIN):
         if not isinstance(following, BaseException):
@@ -48,7 +48,7 @@ def chain_of(error: BaseException) -> Iterator[BaseException]:
 
 
 def plain_error(error: BaseException) -> dict[str, Any]:
-    """The exception as the members of `mockbroker_contract.drivers.driver.Raised`."""
+    """Return the exception as the members of `mockbroker_contract.drivers.driver.Raised`."""
     kind = type(error)
     return {
         "name": name_of_class(kind),
@@ -60,7 +60,7 @@ def plain_error(error: BaseException) -> dict[str, Any]:
 
 
 def _lack(error: BaseException) -> str:
-    """In words, what the client's process lacks, if that is what led to the error."""
+    """Return, in words, the resource that the process lacked, if that caused the error."""
     for each in chain_of(error):
         if isinstance(each, OSError) and each.errno in (errno.EMFILE, errno.ENFILE):
             return f" (the client's process has {_open_descriptors()} descriptors open)"
@@ -76,12 +76,12 @@ def _lack(error: BaseException) -> str:
 
 
 def _open_descriptors() -> str:
-    # To list the folder takes a descriptor, of which there is none left; the limit is known.
+    # Listing the folder of descriptors needs a free descriptor; the limit needs none.
     return str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def _texts_of(error: BaseException) -> Iterator[str]:
-    """What an exception and those that led to it say, in words, attributes and notes."""
+    """Yield the strings of an exception and its causes: messages, attributes and notes."""
     for each in chain_of(error):
         for text in (str, repr):
             yield bounded_text(lambda each=each, text=text: text(each), most=_LONGEST_REMARK)  # type: ignore[misc]

@@ -1,6 +1,6 @@
-"""What a client lets others see: log records, warnings, its repr, the exceptions it raises.
+"""Texts that a client makes visible: log records, warnings, its repr, its exceptions.
 
-What it writes to its output is seen by the judging process, which reads the other end.
+The judging process reads the client's output itself.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ _MOST_CHARACTERS = 2_000_000
 
 
 class Exposure:
-    """Texts that could be seen, each with where: bounded, so that a flood does no harm."""
+    """Visible texts, each with its place; bounded, so that a flood uses no memory."""
 
     def __init__(self) -> None:
         self._texts: list[tuple[str, str]] = []
         self._characters = 0
 
     def add(self, where: str, text: str) -> None:
-        """Keep a text, unless there is too much already."""
+        """Store a text, unless the limit is reached."""
         if text and self._characters < _MOST_CHARACTERS:
             self._texts.append((where, text))
             self._characters += len(text)
 
     def take(self) -> list[tuple[str, str]]:
-        """The texts, which are forgotten here."""
+        """Return the texts, and remove them here."""
         taken, self._texts, self._characters = self._texts, [], 0
         return taken
 
     def add_exception(self, error: BaseException) -> None:
-        """Keep what an exception, and those that led to it, would print."""
+        """Store what a traceback of an exception and of its causes would show."""
         for each in chain_of(error):
             where = f"the {name_of_class(type(each))} that led to an exception"
             told = _said(partial(_last_lines, each))
@@ -47,16 +47,17 @@ class Exposure:
         self.add("an exception's repr", _said(lambda: repr(error)))
 
     def add_reprs(self, client: Any) -> None:
-        """Keep the repr of a client, and of the objects of which it is made.
+        """Store the repr of a client and of the objects in its attributes.
 
-        Values that it keeps, such as texts, containers and records, are its memory, not its face.
+        Plain values in attributes, such as strings, containers and records, are the client's
+        memory. They do not become visible by themselves.
         """
         for subject in (client, *_parts_of(client)):
             where = f"the repr of {name_of_class(type(subject))}"
             self.add(where, _said(partial(repr, subject)))
 
     def listen(self) -> Callable[[], None]:
-        """Keep log records of every level, and warnings; call what is returned to stop."""
+        """Record log records of every level, and warnings; return a function that stops it."""
         root, handler = logging.getLogger(), _LogEar(self)
         level, disabled = root.level, root.manager.disable
         root.addHandler(handler)
@@ -95,7 +96,7 @@ def _parts_of(client: Any) -> list[Any]:
 
 
 def _has_a_face(part: Any) -> bool:
-    """Whether the object has behaviour of its own and a repr of its own."""
+    """Return whether the object's class defines behavior and its own repr."""
     kind: Any = type(part)
     if kind.__module__ in {"builtins", "logging"} or isinstance(part, (tuple, dict, list, type)):
         return False
