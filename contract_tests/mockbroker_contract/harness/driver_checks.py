@@ -1,4 +1,4 @@
-"""What a driver has to do, tried step by step before any clause is judged."""
+"""Checks of a driver's operations, step by step, before any clause is judged."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _LIFETIME = 3600
 
 @dataclass(frozen=True, slots=True)
 class DriverCheck:
-    """What was tried, and in words what was wrong.
+    """Step that was checked, and the problem found, in words.
 
-    ``is_skipped`` if nothing is: the driver does not offer it, or the client may be what is odd.
-    Texts have secrets and tokens masked.
+    ``is_skipped`` is True if the driver does not offer the operation, or if the client may be the
+    cause of the problem. Secrets and tokens in the strings are masked.
     """
 
     what: str
@@ -51,20 +51,20 @@ class DriverCheck:
 
 
 class _Wrong(Exception):  # noqa: N818 - a finding
-    """What was answered is well-formed, and not what the broker saw."""
+    """A well-formed answer that contradicts what the broker received."""
 
 
 class _Odd(Exception):  # noqa: N818 - a finding
-    """What was answered may be what the client did; then it is for a check to judge."""
+    """An unexpected answer that the client may have caused, so that the driver is not at fault."""
 
 
 def check_driver(argv: Sequence[str], copies: Sequence[str] = ()) -> Iterator[DriverCheck]:
-    """Try what a driver has to do, in order; once the program has failed, name what is left.
+    """Check a driver's operations in order; after a failure, yield the rest as skipped.
 
-    It finds copies of the files and folders that ``copies`` names where it lives. Raises OSError
-    if the program cannot be started, TargetError if something cannot be copied.
+    The driver's folder has copies of the files and folders that ``copies`` names. Raises OSError if
+    the program cannot be started, TargetError if something cannot be copied.
     """
-    # What the client does wrong is not the driver's fault, so the broker does not mind it.
+    # The broker is lenient, because a client's mistakes are not the driver's fault.
     with (
         Broker(credentials=_CREDENTIALS, strict=False).running() as broker,
         contextlib.closing(Sandbox(copies)) as sandbox,
@@ -90,7 +90,7 @@ def _what_moves_its_time(argv: Sequence[str], copies: Sequence[str]) -> DriverCh
 
 
 class _Trial:
-    """One program before one broker."""
+    """One program that is checked with one broker."""
 
     def __init__(self, program: Program, broker: Broker) -> None:
         self._program = program
@@ -258,7 +258,7 @@ class _Trial:
         return name
 
     def _use(self, name: str) -> str | None:
-        """A token that the client uses now."""
+        """Return the token that the client uses now."""
         if GET_TOKEN in self._offered:
             return self._token_of(name)
         self._call(name, "GET", f"{self._broker.api_url}/vehicle/1", 200)

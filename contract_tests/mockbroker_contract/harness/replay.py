@@ -1,4 +1,4 @@
-"""Test cases that are kept as plain data, played again before any other."""
+"""Replay of test cases that are stored as plain data, before any other case."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ENOUGH_SAMPLES = 20
 
 
 def remembering(play: Callable[[Drawn], Played]) -> Callable[[Drawn], Played]:
-    """The same play, whose ends carry the example that led to them."""
+    """Wrap a test case so that its exceptions carry the example that led to them."""
 
     def play_and_remember(drawn: Drawn) -> Played:
         try:
@@ -40,7 +40,7 @@ def remembering(play: Callable[[Drawn], Played]) -> Callable[[Drawn], Played]:
 
 
 def samples_of(strategy: st.SearchStrategy[Drawn]) -> list[Drawn]:
-    """A few examples that the strategy draws, always the same."""
+    """Return a few examples of the strategy, the same in every run."""
     drawn: list[Drawn] = []
     settings = hypothesis.settings(
         max_examples=_ENOUGH_SAMPLES,
@@ -60,9 +60,9 @@ def samples_of(strategy: st.SearchStrategy[Drawn]) -> list[Drawn]:
 
 
 def fits(example: Any, samples: Sequence[Any], operations: Collection[str]) -> bool:
-    """Whether the example has the shape that the samples have.
+    """Return whether the example has the shape of the samples.
 
-    Where they name nothing but operations that the client offers, it must name one of those.
+    If the samples contain only operations that the client offers, the example must be one of those.
     """
     alike = [sample for sample in samples if type(sample) is type(example)]
     if isinstance(example, tuple):
@@ -82,7 +82,7 @@ def fits(example: Any, samples: Sequence[Any], operations: Collection[str]) -> b
 
 
 def fitting(plain: object, samples: Sequence[Any], operations: Collection[str]) -> Any:
-    """The example, if it has the shape of the samples; see `fits`. Raises ExampleError if not."""
+    """Return the example. Raises ExampleError if it does not have the shape of the samples."""
     example = from_plain(plain)
     if not fits(example, samples, operations):
         raise ExampleError("its scenario now draws others")
@@ -90,10 +90,10 @@ def fitting(plain: object, samples: Sequence[Any], operations: Collection[str]) 
 
 
 class Replays:
-    """Plain examples, one for a clause, each of which is played before any other.
+    """Plain examples, one for a clause, each of which is tried before any other.
 
-    ``outcomes`` says of each clause whose turn came why its example was not played; nothing if it
-    was. One that no scenario can play any more is left alone: the clause is judged without it.
+    ``outcomes`` has, for each clause so far, why its example was not tried; empty if it was. An
+    outdated example that no scenario can use is skipped: the clause is judged without it.
     """
 
     def __init__(self, examples: Mapping[str, Any]) -> None:
@@ -101,9 +101,9 @@ class Replays:
         self.outcomes: dict[str, str] = {}
 
     def play(self, clause_id: str, attempt: Callable[[Any], None]) -> None:
-        """Attempt the example of that clause, if there is one.
+        """Try the example of that clause, if there is one.
 
-        The attempt takes it plain, and raises ExampleError if it can do nothing with it.
+        ``attempt`` takes the plain example, and raises ExampleError if it cannot use it.
         """
         if clause_id not in self.examples:
             return

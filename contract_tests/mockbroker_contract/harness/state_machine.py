@@ -1,8 +1,8 @@
-"""The life of a few clients before one broker, as a Hypothesis state machine with a model.
+"""Hypothesis state machine for a few clients of one broker, with a model.
 
-The model is small: whether the broker is well, which secret of a client is the current one, and
-which tokens are valid (the broker knows). From that follows what each use of a client must come
-to; whatever else it comes to is a breach of the clause that says so.
+The model is small: the broker's outage, the current secret of each client, and the valid tokens
+(which the broker knows). It predicts the result of each use of a client. Any other result is a
+breach of the clause that requires the predicted one.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ Life = tuple[tuple[Any, ...], ...]
 
 _Rule = Callable[..., None]
 _STEPS: dict[str, dict[str, type]] = {}
-"""What can happen, and the values that say how: their names and types."""
+"""The rules, and the names and types of their values."""
 
 
 def _remembered(happens: _Rule) -> _Rule:
-    """The same, noted down by name and values, so that it can happen again."""
+    """Record each call of a rule by name and values, so that it can be replayed."""
     kinds = {name: kind for name, kind in get_type_hints(happens).items() if name != "return"}
     _STEPS[happens.__name__] = kinds
 
@@ -81,22 +81,22 @@ def _remembered(happens: _Rule) -> _Rule:
 
 @dataclass
 class _Client:
-    """A client on the session, and what the model knows of it."""
+    """Client of the state machine, and the model's knowledge of it."""
 
     name: str
     session: ClientSession
     secret_is_current: bool = True
     was_refused: bool = False
     has_failed: bool = False
-    """Whether it has asked in vain since it had its token."""
+    """Whether a token request has failed since the client got its token."""
     token: AccessToken | None = None
 
 
 class LifeOfClients(RuleBasedStateMachine):
-    """Calls, time, revocation, outages, lifetimes and secrets, in any order.
+    """State machine of calls, time, revocation, outages, lifetimes and secrets.
 
-    `life_before` makes the class for one run. Breaches of clauses in ``ignored`` are passed
-    over, so that others are found behind them.
+    `state_machine_for` makes the class for one run. Breaches of clauses in ``ignored`` are skipped,
+    so that breaches of other clauses are found after them.
     """
 
     run: ContractRun
@@ -106,7 +106,7 @@ class LifeOfClients(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.steps: list[tuple[Any, ...]] = []
-        """What has happened so far."""
+        """The steps so far."""
         self._outage = ""
         self._slow = 0
         self._slow_tokens: dict[AccessToken, int] = {}
@@ -118,7 +118,7 @@ class LifeOfClients(RuleBasedStateMachine):
     @initialize(lifetime=lifetimes())
     @_remembered
     def begin(self, lifetime: int) -> None:
-        """The first client comes."""
+        """Start the broker and add the first client."""
         self.limit.begin_play()
         first = Credentials("life-client-a", "life-s3cret-a")
         lifetime = lifetime if self.run.time.is_virtual else 3600
@@ -146,14 +146,14 @@ class LifeOfClients(RuleBasedStateMachine):
     @rule(number=_NUMBERS, way=_WAYS)
     @_remembered
     def use(self, number: int, way: int) -> None:
-        """A client is used; the model says what must come of it."""
+        """Use a client; the model predicts the result."""
         self._use(number, self._operation(way))
 
     @precondition(lambda self: self.run.time.is_virtual)
     @rule(number=_NUMBERS, lifetime=lifetimes(), way=_WAYS)
     @_remembered
     def expire_and_use(self, number: int, lifetime: int, way: int) -> None:
-        """What was issued expires, and the next token lives longer or shorter."""
+        """Let all tokens expire, change the lifetime of the next token, and use a client."""
         self._clients[0].session.advance(self._broker.expires_in + 1)
         self._clients[0].session.issue_with(lifetime)
         self._use(number, self._operation(way))
@@ -207,7 +207,7 @@ class LifeOfClients(RuleBasedStateMachine):
     @rule(seconds=time_steps(), number=_NUMBERS, then=_THEN)
     @_remembered
     def pass_time(self, seconds: int, number: int, then: int) -> None:
-        """Time passes."""
+        """Let time pass."""
         self._clients[0].session.advance(seconds)
         self._perhaps_use(number, then)
 
@@ -215,14 +215,14 @@ class LifeOfClients(RuleBasedStateMachine):
     @rule(lifetime=lifetimes(), number=_NUMBERS, then=_THEN)
     @_remembered
     def change_lifetime(self, lifetime: int, number: int, then: int) -> None:
-        """Tokens live longer or shorter from now on."""
+        """Change the lifetime of the tokens issued from now on."""
         self._clients[0].session.issue_with(lifetime)
         self._perhaps_use(number, then)
 
     @rule(what=st.sampled_from(["", *_OUTAGES]), number=_NUMBERS, then=_THEN)
     @_remembered
     def change_health(self, what: str, number: int, then: int) -> None:
-        """The token endpoint breaks down, or is well again."""
+        """Begin or end an outage of the token endpoint."""
         if what != self._outage:
             self._recorder.add(fault_step(_OUTAGES[what]) if what else FaultsCleared())
         self._outage = what
@@ -232,7 +232,7 @@ class LifeOfClients(RuleBasedStateMachine):
     @rule(seconds=st.integers(1, 10), number=_NUMBERS, then=_THEN)
     @_remembered
     def be_slow(self, seconds: int, number: int, then: int) -> None:
-        """The next token takes a while to arrive, by the clock."""
+        """Delay the next token response, by the run's clock."""
         self._recorder.add(fault_step(Fault.latency(seconds), times=1))
         self._slow = seconds
         self._perhaps_use(number, then)
@@ -240,7 +240,7 @@ class LifeOfClients(RuleBasedStateMachine):
     @rule(number=_NUMBERS, then=_THEN)
     @_remembered
     def revoke(self, number: int, then: int) -> None:
-        """Every token becomes worthless, some seconds after the last one came."""
+        """Revoke every token, some seconds after the last one was issued."""
         self._clients[0].session.advance(_SOME_SECONDS if self.run.time.is_virtual else 0)
         self._broker.revoke_tokens()
         self._recorder.add(TokensRevoked())
@@ -250,7 +250,7 @@ class LifeOfClients(RuleBasedStateMachine):
     @rule()
     @_remembered
     def add_client(self) -> None:
-        """Another client comes, with credentials of its own."""
+        """Add another client, with credentials of its own."""
         name = "abc"[len(self._clients)]
         credentials = Credentials(f"life-client-{name}", f"life-s3cret-{name}")
         self._broker.register(credentials.client_id, credentials.client_secret)
@@ -260,7 +260,7 @@ class LifeOfClients(RuleBasedStateMachine):
     @rule(number=_NUMBERS)
     @_remembered
     def rotate_secret(self, number: int) -> None:
-        """A client's secret is replaced; a client that has the new one comes beside the old."""
+        """Replace a client's secret, and add a client with the new one beside the old."""
         client = self._clients[number % len(self._clients)]
         client_id = client.session.credentials.client_id
         for other in self._clients:
@@ -279,7 +279,8 @@ class LifeOfClients(RuleBasedStateMachine):
         if self._outage:
             self._broker.script(_OUTAGES[self._outage].times(_FOR_EVER))
         elif not client.secret_is_current:
-            self._broker.strict = True  # for who asks in the background has a right secret
+            # strict, not scripted: a background request of another client has a current secret
+            self._broker.strict = True
         elif self._slow:
             self._broker.script(Fault.latency(self._slow))
 
@@ -296,14 +297,19 @@ class LifeOfClients(RuleBasedStateMachine):
             self._judge_late(client, outcome)
         elif self._is_refused(client):
             self._judge_refused(client, outcome)
-        elif not (is_slow and outcome.error):  # a client may have waited for long enough
+        # with a delay the client may have reached its timeout
+        elif not (is_slow and outcome.error):
             self._judge_well(client, outcome)
         for breach in judge_trace(client.session.trace):
             if breach.clause_id not in self._judged_otherwise():
                 self._breach(client, clause_named(breach.clause_id), breach.what, breach.expected)
 
     def _judged_otherwise(self) -> set[str]:
-        """Expiry is told above, and more closely; a rotated secret is no mistake of the client."""
+        """Return the ids of clauses that the passive judges must not report here.
+
+        `_judge_expired_use` judges expiry, and knows more of the cause. Rejected credentials are no
+        mistake of a client whose secret was rotated.
+        """
         rotated = not all(client.secret_is_current for client in self._clients)
         credentials = (clauses.basic.CREDENTIALS, clauses.post.CREDENTIALS) if rotated else ()
         return {clause.id for clause in (_HONOURS, *credentials)}
@@ -311,7 +317,7 @@ class LifeOfClients(RuleBasedStateMachine):
     def _judge_late(self, client: _Client, outcome: Outcome) -> None:
         assert outcome.token is not None
         if _HONOURS.id in self.ignored:
-            return  # who is late when all is well is late in all else
+            return  # such a client presents expired tokens in every other situation as well
         now = client.session.now()
         late, what = now - outcome.token.expires_at, late_use(outcome.token, now).what
         if self._is_refused(client) and outcome.asked_first:
@@ -356,14 +362,14 @@ class LifeOfClients(RuleBasedStateMachine):
             client.session.breach_of(clause, what, expected)
 
     def teardown(self) -> None:
-        """Everybody leaves."""
+        """Close all client sessions."""
         self._exits.close()
 
 
 def life_before(
     run: ContractRun, limit: ShrinkLimit, ignored: Collection[str]
 ) -> type[LifeOfClients]:
-    """The state machine for the client of one run, which passes over some clauses."""
+    """Return the state machine for one run, which ignores some clauses."""
     settings = {"run": run, "limit": limit, "ignored": frozenset(ignored)}
     return type("LifeOfClients", (LifeOfClients,), settings)
 
@@ -372,7 +378,7 @@ _NEED_A_CLOCK = {"expire_and_use", "pass_time", "change_lifetime"}
 
 
 def is_life(plain: object) -> bool:
-    """Whether a plain example is the steps of a state machine, and none of another scenario."""
+    """Return whether a plain example consists of steps of this state machine."""
     return (
         isinstance(plain, list)
         and bool(plain)
@@ -382,7 +388,7 @@ def is_life(plain: object) -> bool:
 
 
 def life_of(plain: object, run: ContractRun) -> Life:
-    """The steps that a plain example tells. Raises ExampleError if they cannot happen here."""
+    """Return the steps of a plain example. Raises ExampleError if they cannot happen here."""
     life: Life = from_plain(plain)
     for name, *values in life:
         if list(map(type, values)) != list(_STEPS[name].values()):
@@ -395,7 +401,7 @@ def life_of(plain: object, run: ContractRun) -> Life:
 
 
 def relive(run: ContractRun, life: Life, ignored: Collection[str] = ()) -> None:
-    """Let the same happen again. Raises what the state machine raises for a breach."""
+    """Run the steps again. Raises the state machine's exception for a breach."""
     machine = life_before(run, run.explorer.shrink_limit(), ignored)()
     try:
         for name, *values in life:
@@ -407,9 +413,9 @@ def relive(run: ContractRun, life: Life, ignored: Collection[str] = ()) -> None:
 def without_idle_steps(
     run: ContractRun, breached: ContractBreached, ignored: Collection[str]
 ) -> ContractBreached:
-    """The same breach without the steps that it does without, which are tried one by one.
+    """Return the breach without unnecessary steps, which are removed one by one.
 
-    The breach counts as it is once the budget of the run is used up.
+    The search ends once the budget of the run is used up.
     """
     life = breached.drawn
     for number in range(len(life) - 2, 0, -1):
