@@ -31,7 +31,7 @@ from mockbroker.report.known_file import TODO, known_failures_of, read_known_fai
 from mockbroker.report.report import ClientDescription, build_report
 from mockbroker.report.terminal import Line
 from pytest_mockbroker.clause_run import ClauseRun, run_clauses
-from pytest_mockbroker.collector import VerdictCollector, gravest
+from pytest_mockbroker.collector import VerdictCollector, most_severe
 from pytest_mockbroker.interruption import Interruption
 from pytest_mockbroker.settings import problem_with
 
@@ -77,11 +77,11 @@ def _checked(values: Values, interruption: Interruption) -> int:
         status = int(pytest.ExitCode.INTERRUPTED)
     if run.stopped_by:
         raise click.UsageError(run.stopped_by)
-    status = gravest(status, *run.statuses)
+    status = most_severe(status, *run.statuses)
     if run.collector is None:
         status = _status_without_report(status, values)
     if written := values[WRITE_KNOWN]:
-        status = gravest(status, _write_known(written, listed, run.collector))
+        status = most_severe(status, _write_known(written, listed, run.collector))
     return status
 
 

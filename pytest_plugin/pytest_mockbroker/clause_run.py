@@ -46,7 +46,7 @@ def run_clauses(run: ClauseRun) -> int:
 def _isolated() -> Iterator[None]:
     """Load no plugins or options of the user, and write nothing to the user's folder."""
     before, unraisable = dict(os.environ), sys.unraisablehook
-    sys.unraisablehook = _say_nothing  # an error in a client's __del__ is not a verdict
+    sys.unraisablehook = _discard  # an error in a client's __del__ is not a verdict
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         os.environ.pop(name, None)
@@ -60,7 +60,7 @@ def _isolated() -> Iterator[None]:
             os.environ.update(before)
 
 
-def _say_nothing(_: object) -> None:
+def _discard(_: object) -> None:
     """Replace a hook that prints."""
 
 

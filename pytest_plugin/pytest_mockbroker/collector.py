@@ -51,7 +51,7 @@ from pytest_mockbroker.settings import (
 if TYPE_CHECKING:
     from mockbroker_contract.harness.run import ContractRun
 
-__all__ = ["VerdictCollector", "gravest"]
+__all__ = ["VerdictCollector", "most_severe"]
 
 _PROPERTY = "contract_findings"
 _CLIENT = "contract_client"
@@ -73,7 +73,7 @@ _EXPECTED = (*_SKIPPED, ScenarioEnded, OutOfTime, TargetError, pytest.exit.Excep
 """The exceptions by which a clause test may end; any other exception is an error of the kit."""
 
 
-def gravest(*statuses: int) -> int:
+def most_severe(*statuses: int) -> int:
     """Return the first exit status in order of severity.
 
     The order is: interrupted, the kit failed, driver or usage, nothing tested, something failed. A
@@ -120,13 +120,13 @@ class VerdictCollector:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Separate errors of the kit from verdicts."""
-        with _kit_errors_told(item):
+        with _kit_errors_raised(item):
             return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Separate errors of the kit from verdicts; begin no clause once the budget is used up."""
-        with _kit_errors_told(item):
+        with _kit_errors_raised(item):
             if _clause_of(item) and self.run is not None:
                 self.run.budget.require()
             return (yield)
@@ -167,9 +167,9 @@ class VerdictCollector:
         except Exception as failed:  # noqa: BLE001 - it may come from the client's factory
             findings = [kit_error_from(failed).finding(clause_id)]
         findings = [msgspec.structs.replace(each, found_in=clause_id) for each in findings]
-        shown = self._shown(findings[0])
+        finding = self._as_known(findings[0])
         if not isinstance(error, _SKIPPED):  # pytest reports the error by itself
-            _dress(report, shown, is_fatal=self._is_fatal(shown))
+            _set_outcome(report, finding, is_fatal=self._is_fatal(finding))
         client["selected"] = sorted(self._selected)
         payload = msgspec.json.encode(findings).decode()
         report.user_properties += [(_PROPERTY, payload), (_CLIENT, json.dumps(client))]
@@ -188,14 +188,14 @@ class VerdictCollector:
             return Finding(clause_id, Verdict.NOT_TESTED, str(error))
         if isinstance(error, _SKIPPED):
             return Finding(clause_id, Verdict.NOT_TESTED, f"skipped: {error.msg}")
-        return _error_told_by(error).finding(clause_id)
+        return _kit_error_in(error).finding(clause_id)
 
     def _attach_error(self, report: pytest.TestReport, error: BaseException) -> None:
-        told = kit_error_from(error, "after a clause had been judged")
-        report.longrepr = f"{told.reason}\n{told.traceback}"
-        report.user_properties.append((_ERROR, json.dumps(told.to_json())))
+        kit_error = kit_error_from(error, "after a clause had been judged")
+        report.longrepr = f"{kit_error.reason}\n{kit_error.traceback}"
+        report.user_properties.append((_ERROR, json.dumps(kit_error.to_json())))
 
-    def _shown(self, own: Finding) -> Finding:
+    def _as_known(self, own: Finding) -> Finding:
         """Return the finding as known if it is listed; passing ones are only known at the end."""
         listing = self._known.listing(own)
         known = listing is not None and listing.standing is not Standing.STALE
@@ -248,7 +248,7 @@ class VerdictCollector:
         text = dict(report.user_properties).get(_PROPERTY)
         if report.when != "call" or text is None:
             return None
-        verdict = self._shown(_findings_in(text)[0]).verdict
+        verdict = self._as_known(_findings_in(text)[0]).verdict
         if verdict not in _LETTERS:
             return None
         return verdict.value, _LETTERS[verdict], verdict.value.upper()
@@ -337,7 +337,7 @@ class VerdictCollector:
         except OutputError as error:
             statuses.append(pytest.ExitCode.INTERNAL_ERROR)
             self.trouble = str(error)
-        session.exitstatus = gravest(*statuses, report.exit_status)
+        session.exitstatus = most_severe(*statuses, report.exit_status)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the report."""
@@ -379,7 +379,7 @@ def _clause_of(item: pytest.Item) -> str:
 
 
 @contextlib.contextmanager
-def _kit_errors_told(item: pytest.Item) -> Iterator[None]:
+def _kit_errors_raised(item: pytest.Item) -> Iterator[None]:
     """Raise KitFailed instead of an exception that a clause test must not raise."""
     try:
         yield
@@ -391,7 +391,7 @@ def _kit_errors_told(item: pytest.Item) -> Iterator[None]:
         raise KitFailed(kit_error_from(error)) from None
 
 
-def _error_told_by(error: BaseException) -> KitError:
+def _kit_error_in(error: BaseException) -> KitError:
     return error.error if isinstance(error, KitFailed) else kit_error_from(error)
 
 
@@ -411,7 +411,7 @@ def _facts_of(run: ContractRun) -> dict[str, Any]:
     }
 
 
-def _dress(report: pytest.TestReport, finding: Finding, *, is_fatal: bool) -> None:
+def _set_outcome(report: pytest.TestReport, finding: Finding, *, is_fatal: bool) -> None:
     """Set the outcome that the verdict means, and replace the traceback by the finding."""
     if is_fatal:
         report.outcome = "failed"

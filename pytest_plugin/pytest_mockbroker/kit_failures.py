@@ -20,10 +20,10 @@ from mockbroker_contract.harness.client_session import ClientSession
 
 __all__ = ["KitFailed", "kit_error_from"]
 
-_MOST_FRAMES = 30
+_MAX_FRAMES = 30
 _LONGEST_CHAIN = 5
 _LONGEST_TEXT = 500
-_MOST_DIGITS = 30
+_MAX_DIGITS = 30
 
 
 class KitFailed(Exception):  # noqa: N818 - it stands for an error that it carries
@@ -51,8 +51,8 @@ def kit_error_from(error: BaseException, where: str = "") -> KitError:
     reason = printable(secrets.masked(_last_line(error)))
     prefix = f"{where}: " if where else ""
     remedy = next(filter(None, map(_remedy, chain)), "")
-    told = f"the kit failed: {prefix}{reason}{remedy}"
-    return KitError(told, printable_lines(secrets.masked(text)))
+    message = f"the kit failed: {prefix}{reason}{remedy}"
+    return KitError(message, printable_lines(secrets.masked(text)))
 
 
 def _remedy(error: BaseException) -> str:
@@ -90,7 +90,7 @@ def _field(error: BaseException, name: str) -> Any:
 
 
 def _described(error: BaseException) -> str:
-    frames = traceback.extract_tb(_field(error, "__traceback__"), -_MOST_FRAMES)
+    frames = traceback.extract_tb(_field(error, "__traceback__"), -_MAX_FRAMES)
     lines = [line.rstrip("\n") for line in frames.format()]
     return "\n".join(["Traceback (most recent call last):", *lines, _last_line(error)])
 
@@ -117,7 +117,7 @@ def _name_of(value: object) -> str:
 
 
 def _is_short(value: object) -> bool:
-    return type(value) is not int or value.bit_length() < 3 * _MOST_DIGITS
+    return type(value) is not int or value.bit_length() < 3 * _MAX_DIGITS
 
 
 class _Secrets:

@@ -250,9 +250,9 @@ def _in_words(error: BaseException) -> str:
         return f"fixture {error.argname!r} not found"
     if isinstance(error, pytest.fail.Exception):  # such as a fixture scope that does not fit
         return str(error)
-    told = "".join(traceback.format_exception_only(type(error), error)).strip()
+    message = "".join(traceback.format_exception_only(type(error), error)).strip()
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{told} ({Path(last.filename).name}, line {last.lineno})"
+    return f"{message} ({Path(last.filename).name}, line {last.lineno})"
 
 
 @pytest.fixture(scope="session")

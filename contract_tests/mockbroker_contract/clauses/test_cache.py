@@ -127,7 +127,7 @@ def test_isolation(scenario: Scenario) -> None:
             scenario.session(credentials=one, scope=_scope(difference, "read")) as first,
             _neighbour(scenario, first, difference, other) as second,
         ):
-            return _keeps_to_itself(first, second, operation, difference)
+            return _judge_isolation(first, second, operation, difference)
 
     pairs = (Credentials("client-a", "s3cret-of-a"), Credentials("client-b", "s3cret-of-b"))
     first = [(d, *pairs, op) for d in _DIFFERENCES for op in scenario.run.capabilities]
@@ -167,24 +167,26 @@ def _neighbour(
     return scenario.session(credentials=other, broker=session.broker)
 
 
-def _keeps_to_itself(
+def _judge_isolation(
     first: ClientSession, second: ClientSession, operation: str, difference: str
 ) -> Situation:
-    mine = first.use_well(operation)
+    first_use = first.use_well(operation)
     _switch_to(first.broker, second, difference)
     second.record(OtherClientAdded(difference=difference))
-    its = second.use(operation)
-    if its.presented is None:
+    second_use = second.use(operation)
+    if second_use.presented is None:
         raise NotTested("the second client presented no token")
-    borrowed = {e.request.headers.get("Authorization") for e in its.api_calls} | {its.presented}
-    if any(mine.token and mine.token.value in (text or "") for text in borrowed):
+    borrowed = {e.request.headers.get("Authorization") for e in second_use.api_calls} | {
+        second_use.presented
+    }
+    if any(first_use.token and first_use.token.value in (text or "") for text in borrowed):
         if difference == "scope" and not _asks_for_scope(first):
             return Situation.UNMET
         second.breach(
             f"the second client presented the token of the first, which has another {difference}",
             "a token of its own",
         )
-    return Situation.met_if(its.token)
+    return Situation.met_if(second_use.token)
 
 
 def _switch_to(broker: Broker, second: ClientSession, difference: str) -> None:
@@ -251,9 +253,9 @@ def test_thread_safe(scenario: Scenario) -> None:
                     "a valid token for every one of them",
                     outcome.exchanges,
                 )
-            if outcome.is_late:
+            if outcome.is_after_expiry:
                 lifetime = session.broker.expires_in
-                scenario.blocked_if_late_anyway(outcome.operation, lifetime, after=1)
+                scenario.needs_expiry_control(outcome.operation, lifetime, after=1)
             if not outcome.is_good:
                 session.breach(
                     f"one of {len(outcomes)} uses at once: {outcome.in_words}",
@@ -274,7 +276,7 @@ def _must_all_be_valid(scenario: Scenario, session: ClientSession, outcome: Outc
         if call.token_state is not TokenState.VALID and call.token not in fetched:
             if call.token_state is TokenState.EXPIRED:
                 lifetime = session.broker.expires_in
-                scenario.blocked_if_late_anyway(outcome.operation, lifetime, after=1)
+                scenario.needs_expiry_control(outcome.operation, lifetime, after=1)
             state = call.token_state.value if call.token_state else "missing"
             session.breach(
                 f"one of the calls at once was signed with a token that is {state}",
@@ -305,9 +307,9 @@ def test_single_flight(scenario: Scenario) -> None:
     def run_case(moment: str, operation: str) -> Situation:
         if not _keeps_tokens(scenario, operation):
             raise NotTested("the client keeps no token to share", blocked_by=clauses.cache.REUSE)
-        if played := scenario.run.shared.results.get((_burst, moment, operation)):
-            judge(*played)
-            return Situation.met_if(played[1][0].token_requests)
+        if earlier := scenario.run.shared.results.get((_burst, moment, operation)):
+            judge(*earlier)
+            return Situation.met_if(earlier[1][0].token_requests)
         return _burst(scenario, moment, operation, judge)
 
     try:

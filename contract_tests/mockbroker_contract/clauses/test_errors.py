@@ -28,9 +28,9 @@ from mockbroker_contract.harness.timeline import token_request_gaps
 
 _CREDENTIALS = Credentials("errors-client", "errors-s3cret")
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
-_FOR_EVER = 1000
-_MOST_ATTEMPTS = 5
-_TOLD_TIMEOUT = 0.2
+_UNLIMITED = 1000
+_MAX_ATTEMPTS = 5
+_SHORT_TIMEOUT = 0.2
 _STALLED_SECONDS = 3600.0
 _AN_INSTANT = 0.5
 
@@ -64,7 +64,7 @@ def _failing(scenario: Scenario, fault: Fault, **options: Any) -> ClientSession:
 
 
 def _fail(session: ClientSession, fault: Fault) -> None:
-    session.broker.script(fault.times(_FOR_EVER))
+    session.broker.script(fault.times(_UNLIMITED))
     session.record(fault_step(fault))
 
 
@@ -108,8 +108,8 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
             outcome = session.use(operation)
             if has_token and not outcome.token_requests:
                 raise NotTested("the client never asked again", blocked_by=_HONOURS)
-            if outcome.is_late:
-                scenario.blocked_if_late_anyway(operation, session.broker.expires_in, after=1)
+            if outcome.is_after_expiry:
+                scenario.needs_expiry_control(operation, session.broker.expires_in, after=1)
             _must_raise(session, outcome, f"the token endpoint answered with {fault.describe()}")
             return Situation.MET
 
@@ -158,7 +158,7 @@ def test_server_error(scenario: Scenario) -> None:
             _must_raise(session, outcome, what)
             made = len(outcome.token_requests)
             attempts[status] = max(attempts.get(status, 0), made)
-            if made > _MOST_ATTEMPTS:
+            if made > _MAX_ATTEMPTS:
                 _too_many(session, made, outcome.token_requests)
             return Situation.MET
 
@@ -175,7 +175,7 @@ def _outcome_or_breach(session: ClientSession, operation: str) -> Outcome:
         session.make()
         return session.use(operation)
     except ClientHung as hang:
-        if len(hang.exchanges) > _MOST_ATTEMPTS:
+        if len(hang.exchanges) > _MAX_ATTEMPTS:
             _too_many(session, len(hang.exchanges), hang.exchanges)
         raise
 
@@ -183,7 +183,7 @@ def _outcome_or_breach(session: ClientSession, operation: str) -> Outcome:
 def _too_many(session: ClientSession, made: int, exchanges: Sequence[Exchange]) -> None:
     session.breach(
         f"one use led to {made} token requests while the broker was down",
-        f"at most {_MOST_ATTEMPTS}, then an error",
+        f"at most {_MAX_ATTEMPTS}, then an error",
         exchanges[:6],
     )
 
@@ -235,7 +235,7 @@ def test_transport(scenario: Scenario) -> None:
 
     scenario.for_each(faults, run_case)
     scenario.for_each(
-        [_TOLD_TIMEOUT], lambda _, operation: _case_of_refused_connection(scenario, operation)
+        [_SHORT_TIMEOUT], lambda _, operation: _case_of_refused_connection(scenario, operation)
     )
     scenario.needs_control()
 
@@ -290,7 +290,7 @@ def test_timeout(scenario: Scenario) -> None:
             return Situation.MET
 
     # One operation is enough, because the test waits for it in real time.
-    scenario.for_each([_TOLD_TIMEOUT], run_case, operations=scenario.run.capabilities[:1])
+    scenario.for_each([_SHORT_TIMEOUT], run_case, operations=scenario.run.capabilities[:1])
     scenario.needs_control()
 
 

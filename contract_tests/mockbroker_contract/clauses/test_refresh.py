@@ -17,8 +17,8 @@ from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.endings import ClientHung
 from mockbroker_contract.harness.leeway import (
-    TELLING_AGE,
-    TELLING_LIFETIME,
+    PROBE_AGE,
+    PROBE_LIFETIME,
     leeway_at_once,
     measure,
 )
@@ -105,7 +105,7 @@ def test_ahead(scenario: Scenario) -> None:
             if leeway is None:
                 raise NotTested(f"{_UNMOVED}, and without one no leeway shows")
             return Situation.MET  # measuring the leeway has already judged it
-        scenario.blocked_if_late_anyway(operation, lifetime, after=1)
+        scenario.needs_expiry_control(operation, lifetime, after=1)
         with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
             first = session.use_well(operation)
             session.advance(lifetime - before)
@@ -143,7 +143,7 @@ def test_not_too_eager(scenario: Scenario) -> None:
 
     if not scenario.run.time.is_virtual:
         scenario.for_each_in_time(
-            [[TELLING_AGE]], lambda ages, operation: run_case((ages, operation), TELLING_LIFETIME)
+            [[PROBE_AGE]], lambda ages, operation: run_case((ages, operation), PROBE_LIFETIME)
         )
         return
     ages = st.lists(st.integers(1, _LIFETIME // 2), min_size=1, max_size=4)
@@ -209,7 +209,7 @@ def test_latency(scenario: Scenario) -> None:
 
     def run_case(drawn: tuple[int, float, str]) -> Situation:
         lifetime, delay, operation = drawn
-        scenario.blocked_if_late_anyway(operation, lifetime)
+        scenario.needs_expiry_control(operation, lifetime)
         with scenario.session(
             credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
         ) as session:
@@ -218,7 +218,7 @@ def test_latency(scenario: Scenario) -> None:
             session.use_well(operation)
             session.advance(lifetime - delay)
             outcome = session.use(operation)
-            if outcome.is_late:
+            if outcome.is_after_expiry:
                 session.breach(
                     f"a token that took {delay} s to arrive was used at the end of its life as if "
                     "it had been issued when it arrived",
@@ -266,7 +266,7 @@ _REFUSALS: dict[str, Fault] = {
     "answers 429": Fault.status(429),
 }
 """Failures that no other clause covers and that also leave a client without a token."""
-_FOR_EVER = 1000
+_UNLIMITED = 1000
 _SECONDS_LEFT, _SECONDS_LATE = 9, 11
 _MORE_USES = 6
 """Uses in an outage; a client that stops retrying after some failures has stopped by then."""
@@ -276,7 +276,7 @@ _AGES_LEFT = (1790, 590, 299, 240, 119, 59, 29, 9, 4, 2)
 
 def _outage(session: ClientSession, what: str) -> None:
     fault = (_OUTAGES | _REFUSALS)[what]
-    session.broker.script(fault.times(_FOR_EVER))
+    session.broker.script(fault.times(_UNLIMITED))
     session.record(fault_step(fault))
 
 
@@ -363,16 +363,18 @@ def _must_go_on(session: ClientSession, outcome: Outcome, first: Outcome) -> boo
 def test_outage_after_expiry(scenario: Scenario) -> None:
     """Check that the client reports an error when it cannot obtain a valid token."""
     time = scenario.run.time
-    stories = [partial(_have_none, scenario, what, 2.0) for what in _OUTAGES]
+    cases = [partial(_case_of_expired_token, scenario, what, 2.0) for what in _OUTAGES]
     if time.is_virtual:
-        stories += [partial(_have_none, scenario, what, 2.0) for what in _REFUSALS]
-        stories += [partial(_outlast_a_token, scenario, what) for what in _OUTAGES]
+        cases += [partial(_case_of_expired_token, scenario, what, 2.0) for what in _REFUSALS]
+        cases += [partial(_outlast_a_token, scenario, what) for what in _OUTAGES]
     if time.moves_during_use:
-        stories += [partial(_have_none, scenario, what, 1.0) for what in _OUTAGES]
-    scenario.for_each_in_time(stories, lambda story, operation: story(operation))
+        cases += [partial(_case_of_expired_token, scenario, what, 1.0) for what in _OUTAGES]
+    scenario.for_each_in_time(cases, lambda case, operation: case(operation))
 
 
-def _have_none(scenario: Scenario, what: str, lifetimes: float, operation: str) -> Situation:
+def _case_of_expired_token(
+    scenario: Scenario, what: str, lifetimes: float, operation: str
+) -> Situation:
     """Begin an outage when the age of the token is that multiple of its lifetime."""
     with _session_before_expiry(scenario) as session:
         _let_it_expire(session, operation, lifetimes)
@@ -380,8 +382,8 @@ def _have_none(scenario: Scenario, what: str, lifetimes: float, operation: str) 
         outcome = _use_in_outage(session, operation)
         if not outcome.token_requests:
             raise NotTested("the client never asked again", blocked_by=_HONOURS)
-        if outcome.is_late:
-            scenario.blocked_if_late_anyway(operation, session.broker.expires_in, after=1)
+        if outcome.is_after_expiry:
+            scenario.needs_expiry_control(operation, session.broker.expires_in, after=1)
             session.breach(
                 "the broker was down, and the expired token was used",
                 "an error: there was no valid token",
@@ -405,8 +407,8 @@ def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> Situation
         before = _use_in_outage(session, operation)
         session.advance(_SECONDS_LEFT + _SECONDS_LATE)
         outcome = _use_in_outage(session, operation)
-        if outcome.is_late:
-            scenario.blocked_if_late_anyway(operation, _LIFETIME, after=_SECONDS_LATE)
+        if outcome.is_after_expiry:
+            scenario.needs_expiry_control(operation, _LIFETIME, after=_SECONDS_LATE)
             session.breach(
                 "the outage outlasted the token, and the client went on using it",
                 "an error: there was no valid token",
@@ -430,8 +432,8 @@ def test_recovers(scenario: Scenario) -> None:
             session.broker.clear_scripts()
             session.record(FaultsCleared())
             outcome = session.use(operation)
-            if outcome.is_late:
-                scenario.blocked_if_late_anyway(operation, session.broker.expires_in, after=1)
+            if outcome.is_after_expiry:
+                scenario.needs_expiry_control(operation, session.broker.expires_in, after=1)
             if not outcome.is_good:
                 error = outcome.error
                 came = f"raised {session.masked(error)}" if error else outcome.in_words

@@ -25,9 +25,9 @@ from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
 
 _CREDENTIALS = Credentials("secrecy-client", "s3cret/7Qx+Lw2=pTz9~Vb4")
-_FOR_EVER = 1000
+_UNLIMITED = 1000
 _BIGGEST_FILE = 4_000_000
-_MOST_FILES = 1000
+_MAX_FILES = 1000
 
 _TIMEOUT = 0.15
 """Seconds of the client's timeout, shorter than the time for which the broker is silent."""
@@ -107,7 +107,7 @@ def _must_not_show(
 
 def _comes_back_when_it_goes_wrong(session: ClientSession, mishap: str, operation: str) -> bool:
     session.advance(session.broker.expires_in + 1)
-    session.broker.script(_MISHAPS[mishap].times(_FOR_EVER))
+    session.broker.script(_MISHAPS[mishap].times(_UNLIMITED))
     session.record(fault_step(_MISHAPS[mishap]))
     try:
         session.use(operation)
@@ -128,7 +128,7 @@ def test_redirect(scenario: Scenario) -> None:
                 credentials=_CREDENTIALS, elsewhere=[clauses.cache.ISOLATION]
             ) as session,
         ):
-            session.broker.script(Fault.redirect(other_broker.token_url, status).times(_FOR_EVER))
+            session.broker.script(Fault.redirect(other_broker.token_url, status).times(_UNLIMITED))
             session.record(fault_step(Fault.redirect(other_broker.token_url, status)))
             with contextlib.suppress(ClientHung):
                 session.use(operation)
@@ -194,7 +194,7 @@ def _readable_files(folders: Iterable[Path]) -> Iterator[tuple[Path, int]]:
 def _entries(folder: Path) -> list[Path]:
     """Return the entries of a folder; none if it is missing or locked."""
     try:
-        return sorted(folder.iterdir())[:_MOST_FILES]
+        return sorted(folder.iterdir())[:_MAX_FILES]
     except OSError:
         return []
 

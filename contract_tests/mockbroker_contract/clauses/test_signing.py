@@ -26,9 +26,9 @@ from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import text_of, unreserved_tokens
 
 _CREDENTIALS = Credentials("signing-client", "signing-s3cret/+=")
-_MOST_ATTEMPTS = 2
+_MAX_ATTEMPTS = 2
 _UNAUTHORIZED = 401
-_FOR_EVER = 200
+_UNLIMITED = 200
 _SOME_SECONDS = 5
 _SHORTER = 600
 _REVOCATIONS = 2
@@ -251,7 +251,7 @@ def test_no_retry_storm(scenario: Scenario) -> None:
                 session.use_well(REQUEST)
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             fault = Fault.status(401, headers=challenge)
-            session.broker.api_script(fault.times(_FOR_EVER))
+            session.broker.api_script(fault.times(_UNLIMITED))
             session.record(fault_step(fault, "api"))
             _must_stop(session, _called(session))
             return Situation.MET
@@ -262,13 +262,13 @@ def test_no_retry_storm(scenario: Scenario) -> None:
 
 def _must_stop(session: ClientSession, outcome: Outcome) -> None:
     calls, fetched = len(outcome.api_calls), len(outcome.token_requests)
-    if calls > _MOST_ATTEMPTS or fetched > _MOST_ATTEMPTS:
+    if calls > _MAX_ATTEMPTS or fetched > _MAX_ATTEMPTS:
         session.breach(
             f"one call led to {calls} calls and {fetched} token requests",
-            f"at most {_MOST_ATTEMPTS} of each",
+            f"at most {_MAX_ATTEMPTS} of each",
             outcome.exchanges[:6],
         )
-    if outcome.error is None and not _is_told(outcome):
+    if outcome.error is None and not _caller_sees_status(outcome):
         came = "nothing" if outcome.status is None else f"status {outcome.status}"
         session.breach(
             f"the caller got {came}",
@@ -277,7 +277,7 @@ def _must_stop(session: ClientSession, outcome: Outcome) -> None:
         )
 
 
-def _is_told(outcome: Outcome) -> bool:
+def _caller_sees_status(outcome: Outcome) -> bool:
     """Return whether the caller can see the 401, also in an object of the client's own type."""
     if outcome.status is None:
         return outcome.returned is not None and not outcome.returned.is_none

@@ -29,7 +29,7 @@ def test_verify(scenario: Scenario) -> None:
             scenario.run.brokers.with_tls(_CREDENTIALS, _LOOPBACK) as broker,
             _session(scenario, broker, trusted=True) as control,
         ):
-            _must_be_told_of_the_ca(control, operation)
+            _must_work_with_ca(control, operation)
         unknown = reason == _UNKNOWN
         name = _LOOPBACK if unknown else _SOMEBODY_ELSE
         with (
@@ -61,7 +61,7 @@ def _must_refuse(session: ClientSession, outcome: Outcome, reason: str) -> None:
         session.breach("the client raised nothing", "an error")
 
 
-def _must_be_told_of_the_ca(control: ClientSession, operation: str) -> None:
+def _must_work_with_ca(control: ClientSession, operation: str) -> None:
     """Check as a control that the same client works once every usual setting names the CA."""
     try:
         control.use_well(operation)

@@ -13,7 +13,7 @@ from mockbroker.broker.clock import real_seconds
 
 __all__ = ["Conversation", "ProgramDied", "ProgramSilent"]
 
-_MOST_LINES = 1000
+_MAX_LINES = 1000
 _LOOK_AGAIN_SECONDS = 0.2
 
 
@@ -43,7 +43,7 @@ class Conversation(ABC):
         self.numbers = itertools.count(1)
         self.turn = threading.RLock()
         self._is_paused = is_paused
-        self._lines: queue.Queue[bytes | _CutOff | None] = queue.Queue(_MOST_LINES)
+        self._lines: queue.Queue[bytes | _CutOff | None] = queue.Queue(_MAX_LINES)
 
     @abstractmethod
     def send(self, line: bytes, op: str) -> None:

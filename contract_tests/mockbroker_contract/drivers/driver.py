@@ -112,7 +112,7 @@ class DriverSource(Protocol):
     def limits(self) -> Sequence[str]:
         """Guarantees of the clients' isolation that do not hold here, each in a sentence."""
 
-    def live_in(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
+    def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
         """Run the clients in this sandbox; called once, before any other method.
 
         If ``shows_output`` is True, the clients' output is printed on standard error.

@@ -91,9 +91,9 @@ def _started(speaker: socket.socket, order: dict[str, Any]) -> int:
     failure = os.read(reading, _PIECE)
     os.close(reading)
     if failure:
-        _tell(speaker, failed=int(failure))
+        _report(speaker, failed=int(failure))
         os._exit(0)
-    _tell(speaker, started=pid)
+    _report(speaker, started=pid)
     return pid
 
 
@@ -118,10 +118,10 @@ def _reap(speaker: socket.socket, program: int) -> None:
             if pid == program:
                 left = len(descendants(os.getpid()))
                 end_descendants(grace_seconds=0)
-                _tell(speaker, status=os.waitstatus_to_exitcode(status), left=left)
+                _report(speaker, status=os.waitstatus_to_exitcode(status), left=left)
                 os._exit(0)
 
 
-def _tell(speaker: socket.socket, **members: Any) -> None:
+def _report(speaker: socket.socket, **members: Any) -> None:
     with contextlib.suppress(OSError):  # the judging process has ended
         speaker.sendall(json.dumps(members).encode() + b"\n")

@@ -34,14 +34,14 @@ from mockbroker_contract.drivers.own_folders import OWN_FOLDERS
 from mockbroker_contract.drivers.sandbox import Sandbox
 from mockbroker_contract.timing.shared_clock import SharedClock
 
-__all__ = ["HostError", "HostProcess", "SpoiltHostError"]
+__all__ = ["HostBrokenByClientError", "HostError", "HostProcess"]
 
 _PIECE = 65_536
 _LONGEST_LINE = 16_000_000
 _KEPT_OUTPUT = 4_000_000
 _COMMAND_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.2
-_SETTLED, _COMPUTED, _COMPUTED_AGAIN = 1.0, 10.0, 4.0
+_FIRST_LOOK, _SECOND_LOOK, _SECOND_LOOK_AFTER_HANG = 1.0, 10.0, 4.0
 """Seconds until the processor time of a silent host is first read, and read again.
 
 The third value replaces the second after a client has hung once.
@@ -75,7 +75,7 @@ class HostError(Exception):
     """
 
 
-class SpoiltHostError(HostError):
+class HostBrokenByClientError(HostError):
     """Failure of a host that has run the client's code, which may be the cause.
 
     The message is one line that says what failed, and where.
@@ -100,7 +100,7 @@ class HostProcess:
         self._sandbox = sandbox
         self._numbers = itertools.count(1)
         self._turn = threading.RLock()
-        self._computed_seconds = _COMPUTED
+        self._second_look_seconds = _SECOND_LOOK
         self._launcher = _Launcher(source, sandbox, self.output)
 
     def _is_debugged(self) -> bool:
@@ -120,12 +120,12 @@ class HostProcess:
             self._command("kill")
 
     def _command(self, what: str, environment: dict[str, str] | None = None) -> None:
-        if self._launcher.obeys(what, environment):
+        if self._launcher.execute(what, environment):
             return
         # A client may stop or kill the launcher, which is the parent of the client's process.
         self._launcher.end()
         self._launcher = _Launcher(self._source, self._sandbox, self.output)
-        if not self._launcher.obeys(what, environment):
+        if not self._launcher.execute(what, environment):
             raise HostError("the launcher of the client's host does not answer")
 
     def close(self) -> None:
@@ -148,14 +148,15 @@ class HostProcess:
     def exchange(self, op: str, deadline: float, /, **members: Any) -> dict[str, Any]:
         """Return the host's answer, if it comes within ``deadline`` seconds of real time.
 
-        Raises ProgramDied, ProgramSilent, SpoiltHostError, or HostError if the host itself failed.
+        Raises ProgramDied, ProgramSilent, HostBrokenByClientError, or HostError if the host
+        itself failed.
         """
         with self._turn:
             number = next(self._numbers)
             request = json.dumps({"id": number, "op": op, **members}).encode() + b"\n"
             answer = self._answer(request, number, op, deadline)
         if "broken_by_client" in answer:
-            raise SpoiltHostError(f"{answer['broken_by_client']}, when asked to {op}")
+            raise HostBrokenByClientError(f"{answer['broken_by_client']}, when asked to {op}")
         if "broken" in answer:
             raise HostError(f"the client's host failed at {op}:\n{answer['broken']}")
         return answer
@@ -163,7 +164,7 @@ class HostProcess:
     def _answer(self, request: bytes, number: int, op: str, deadline: float) -> dict[str, Any]:
         launcher = self._launcher
         launcher.send(request)
-        patience = _Patience(launcher.host, deadline, self._computed_seconds)
+        patience = _Patience(launcher.host, deadline, self._second_look_seconds)
         while not launcher.lines and not launcher.ending and not launcher.is_cut_off:
             if patience.is_over() and not self.clock.is_debugged:
                 break
@@ -172,7 +173,7 @@ class HostProcess:
             return self._read_answer(launcher.lines.popleft(), number, op)
         if launcher.ending:
             raise ProgramDied(f"{op} ended the program ({launcher.ending})", launcher.ending)
-        self._computed_seconds = _COMPUTED_AGAIN
+        self._second_look_seconds = _SECOND_LOOK_AFTER_HANG
         raise ProgramSilent(f"no answer to {op} within {deadline:g} s")
 
     def _read_answer(self, line: bytes, number: int, op: str) -> dict[str, Any]:
@@ -200,7 +201,7 @@ class _Patience:
 
     def __init__(self, pid: int, deadline: float, computed: float) -> None:
         self._pid = pid
-        self._computed = computed
+        self._second_look = computed
         self._began = real_seconds()
         self._until = self._began + deadline
         self._used_before: float | None = None
@@ -208,17 +209,17 @@ class _Patience:
     def next_look(self) -> float:
         """Return the seconds until the next check is due."""
         now = real_seconds()
-        moments = (self._until, *(self._began + each for each in (_SETTLED, self._computed)))
+        moments = (self._until, *(self._began + each for each in (_FIRST_LOOK, self._second_look)))
         return min((each - now for each in moments if each > now), default=_LOOK_AGAIN_SECONDS)
 
     def is_over(self) -> bool:
         """Return whether the wait should end."""
         waited = real_seconds() - self._began
-        if self._used_before is None and waited >= _SETTLED:
+        if self._used_before is None and waited >= _FIRST_LOOK:
             self._used_before = _processor_seconds(self._pid)
-        elif self._used_before is not None and waited >= self._computed:
+        elif self._used_before is not None and waited >= self._second_look:
             used = _processor_seconds(self._pid) - self._used_before
-            if used >= _BUSY_SHARE * (waited - _SETTLED):
+            if used >= _BUSY_SHARE * (waited - _FIRST_LOOK):
                 return True
         return real_seconds() >= self._until
 
@@ -347,7 +348,7 @@ class _Launcher:
 
     # -- commands ------------------------------------------------------------------------------
 
-    def obeys(self, what: str, environment: dict[str, str] | None = None) -> bool:
+    def execute(self, what: str, environment: dict[str, str] | None = None) -> bool:
         """Have the host started or killed; return whether the launcher did it in time."""
         self._forget_host()
         command: dict[str, Any] = {what: True}
@@ -511,7 +512,7 @@ class _Launcher:
         elif "killed" in note:
             self._notes.append("killed")
         elif note["ended"] == self.host:
-            self.host, self.ending = 0, _how(int(note["status"]))
+            self.host, self.ending = 0, _status_text(int(note["status"]))
 
     def _lose(self, source: socket.socket) -> None:
         self._selector.unregister(source)
@@ -524,5 +525,5 @@ class _Launcher:
             self.ending = self.ending or "its launcher was killed"
 
 
-def _how(status: int) -> str:
+def _status_text(status: int) -> str:
     return f"signal {-status}" if status < 0 else f"exit status {status}"

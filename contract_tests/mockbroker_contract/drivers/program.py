@@ -27,7 +27,7 @@ _LONGEST_LINE = 1_000_000
 _KEPT_STDERR = 64_000
 _PIECE = 65_536
 _ENDING_SECONDS = 2.0
-_TELLING_SECONDS = 1.0
+_REPORT_SECONDS = 1.0
 _STARTING_SECONDS = 30.0
 
 
@@ -73,11 +73,11 @@ class Program(Conversation):
             "root": str(sandbox.outside),
         }
         self._control.sendall(json.dumps(order).encode() + b"\n")
-        self._noted: dict[str, Any] = {}
-        begun = self._note(_STARTING_SECONDS)
-        if "started" not in begun:
+        self._last_report: dict[str, Any] = {}
+        report = self._next_report(_STARTING_SECONDS)
+        if "started" not in report:
             self._let_go()
-            number = int(begun.get("failed", errno.EIO))
+            number = int(report.get("failed", errno.EIO))
             raise OSError(number, os.strerror(number))
         self._stderr = bytearray()
         self.show: Callable[[bytes], None] = lambda _: None
@@ -128,22 +128,22 @@ class Program(Conversation):
 
     def how_it_ended(self, op: str) -> str:
         """Return, in words, how the program ended during that operation."""
-        ended = self._note(_TELLING_SECONDS)
+        ended = self._next_report(_REPORT_SECONDS)
         if "status" in ended:
             status = int(ended["status"])
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
             return f"the program ended ({how}) when asked to {op}"
         return f"the program closed its output when asked to {op}"
 
-    def _note(self, seconds: float) -> dict[str, Any]:
+    def _next_report(self, seconds: float) -> dict[str, Any]:
         """Return the supervisor's next report within that many seconds, or else the last one."""
         self._control.settimeout(seconds)
         line = b""
         with contextlib.suppress(OSError):
             while not line.endswith(b"\n") and (piece := self._control.recv(1)):
                 line += piece
-        self._noted = json.loads(line) if line.endswith(b"\n") else self._noted
-        return self._noted
+        self._last_report = json.loads(line) if line.endswith(b"\n") else self._last_report
+        return self._last_report
 
     # -- listening -----------------------------------------------------------------------------
 
@@ -208,7 +208,7 @@ class Program(Conversation):
 
     # -- ending --------------------------------------------------------------------------------
 
-    def say_goodbye(self) -> str:
+    def shut_down(self) -> str:
         """End the program; return in words what it did instead of exiting, empty if it exited."""
         problem = ""
         try:
@@ -217,7 +217,7 @@ class Program(Conversation):
             problem = str(error)
         except ProgramDied:
             pass  # it may exit before it answers
-        ended = self._note(_ENDING_SECONDS)
+        ended = self._next_report(_ENDING_SECONDS)
         if "status" not in ended:
             problem = problem or f"the program still ran {_ENDING_SECONDS:g} s after bye"
         elif ended["left"]:

@@ -39,7 +39,7 @@ __all__ = ["ProgramClients", "in_words", "introduction_of"]
 
 _HELLO_SECONDS = 30.0
 _SHORT_SECONDS = 2.0
-_MOST_STARTS = 25
+_MAX_STARTS = 25
 _QUOTED_STDERR = 2000
 _LIVES_ELSEWHERE = (
     "it runs in an empty folder of its own; --copy PATH puts a copy of what it reads there"
@@ -61,17 +61,17 @@ class ProgramClients:
         self._program: Program | None = None
         self._clock: FakedClock | None = None
         self._sandbox: Sandbox | None = None
-        self._shown: ShownOutput | None = None
+        self._printer: ShownOutput | None = None
         self._deaths = 0
         self.close_hangs = False
         """Whether the program did not answer a close; then no further client is closed."""
         self.failures: list[str] = []
         """The protocol errors of the program so far."""
 
-    def live_in(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
+    def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
         """Run the program in this sandbox; called once, before any other method."""
         self._sandbox = sandbox
-        self._shown = ShownOutput() if shows_output else None
+        self._printer = ShownOutput() if shows_output else None
 
     @property
     def limits(self) -> Sequence[str]:
@@ -81,7 +81,7 @@ class ProgramClients:
     @property
     def sandbox(self) -> Sandbox:
         """The folders in which the program runs."""
-        assert self._sandbox is not None, "live_in() comes first"
+        assert self._sandbox is not None, "use_sandbox() comes first"
         return self._sandbox
 
     @property
@@ -91,16 +91,16 @@ class ProgramClients:
 
     def times(self) -> Sequence[RunTime]:
         """Return the kinds of time: the program's own or that of libfaketime, then real time."""
-        real = RealTime(partial(self._live_by, None))
+        real = RealTime(partial(self._use_clock, None))
         if "clock" in self._introduced().capabilities:
-            return [MovedTime("driver", self._advance, partial(self._live_by, None)), real]
+            return [MovedTime("driver", self._advance, partial(self._use_clock, None)), real]
         faked = [
-            MovedTime("libfaketime", clock.advance, partial(self._live_by, clock))
+            MovedTime("libfaketime", clock.advance, partial(self._use_clock, clock))
             for clock in faked_clocks(self.sandbox.outside)
         ]
         return [*faked, real]
 
-    def _live_by(self, clock: FakedClock | None) -> None:
+    def _use_clock(self, clock: FakedClock | None) -> None:
         """Use that clock for the program; end the program if it runs with another clock."""
         if clock is not self._clock:
             self._end()
@@ -143,14 +143,14 @@ class ProgramClients:
 
     def _started(self) -> Program:
         times = len(self.failures) + self._deaths
-        if times >= _MOST_STARTS:
+        if times >= _MAX_STARTS:
             raise DriverFailed(f"the driver failed {times} times and is not started again")
         try:
             clock = {} if self._clock is None else self._clock.environment
             environment = {**self.sandbox.environment(self._trusted), **clock}
             program = Program(self._argv, self.sandbox, environment)
-            if self._shown is not None:
-                program.show = self._shown.add
+            if self._printer is not None:
+                program.show = self._printer.add
         except OSError as error:
             raise TargetError(
                 f"{self._argv[0]!r} cannot be started: {error.strerror}; name a program and its "
@@ -161,12 +161,12 @@ class ProgramClients:
             if self._moved and "clock" in self._hello.capabilities:
                 program.exchange("advance", _SHORT_SECONDS, seconds=self._moved)
         except (ProtocolError, ProgramDied, ProgramSilent) as error:
-            told, details = in_words(program, str(error)), last_words_of(program)
+            problem, details = in_words(program, str(error)), last_words_of(program)
             program.kill()
             if self._hello is not None:
                 raise self._failed(error, details) from None
             raise TargetError(
-                f"the driver does not introduce itself: {told}\n{_LIVES_ELSEWHERE}\n"
+                f"the driver does not introduce itself: {problem}\n{_LIVES_ELSEWHERE}\n"
                 f"{LOOK_AT_THE_DRIVER}"
             ) from None
         return program
@@ -212,7 +212,7 @@ class ProgramClients:
     def close(self) -> None:
         """Have the program exit, and end it."""
         if self._program is not None:
-            self._program.say_goodbye()
+            self._program.shut_down()
             self._program = None
 
 

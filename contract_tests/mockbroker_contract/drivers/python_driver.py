@@ -15,7 +15,7 @@ from mockbroker.model.client import ClientConfig, ClientFactory
 from mockbroker_contract.drivers.conversation import ProgramDied, ProgramSilent
 from mockbroker_contract.drivers.driver import GET_TOKEN, REQUEST, Answer, Raised, Returned
 from mockbroker_contract.drivers.failures import ClientCrashed, NotTested
-from mockbroker_contract.drivers.host_process import HostProcess, SpoiltHostError
+from mockbroker_contract.drivers.host_process import HostBrokenByClientError, HostProcess
 from mockbroker_contract.drivers.protocol import config_members
 from mockbroker_contract.drivers.sandbox import Sandbox
 from mockbroker_contract.drivers.shown_output import ShownOutput
@@ -70,7 +70,7 @@ class PythonClients:
         self.closing_seconds = _ALL_CLOSING_SECONDS
         """Seconds left for slow closes; without any left, clients are no longer closed."""
 
-    def live_in(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
+    def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
         """Run the clients in this sandbox; called once, before any other method."""
         self._sandbox = sandbox
         self._host = HostProcess(self._source, sandbox, START_SECONDS)
@@ -80,13 +80,13 @@ class PythonClients:
     @property
     def limits(self) -> Sequence[str]:
         """Guarantees that do not hold for a forked factory, or under this kernel."""
-        told = tuple(self._description.get("limits", ()))
-        return told if isinstance(self._source, str) else (_FORKED, *told)
+        limits = tuple(self._description.get("limits", ()))
+        return limits if isinstance(self._source, str) else (_FORKED, *limits)
 
     @property
     def host(self) -> HostProcess:
         """The process in which the clients run."""
-        assert self._host is not None, "live_in() comes first"
+        assert self._host is not None, "use_sandbox() comes first"
         return self._host
 
     @property
@@ -101,7 +101,7 @@ class PythonClients:
 
     def running(self) -> HostProcess:
         """Return the host, started if necessary. Raises TargetError for an unusable target."""
-        assert self._sandbox is not None, "live_in() comes first"
+        assert self._sandbox is not None, "use_sandbox() comes first"
         with self.turn:
             if not self._is_running or self.host.has_ended:
                 self._is_running = False
@@ -109,7 +109,7 @@ class PythonClients:
                 self._description = self._introduced()
                 self._is_running = True
                 if self._clock != "real":
-                    self.ask("live_by", clock=self._clock)
+                    self.ask("set_clock", clock=self._clock)
                 if self._zone is not None:
                     self.ask("zone", name=self._zone)
         return self.host
@@ -119,9 +119,10 @@ class PythonClients:
             reply = self.host.exchange("hello", _HELLO_SECONDS)
         except ProgramDied as died:
             raise TargetError(
-                f"{self._name} cannot be imported: it ended the program ({died.how}){self._said()}"
+                f"{self._name} cannot be imported: it ended the program ({died.how})"
+                f"{self._output_tail()}"
             ) from None
-        except SpoiltHostError as error:
+        except HostBrokenByClientError as error:
             self.end()
             raise TargetError(f"{self._name} cannot be imported: {_BROKE}{error}") from None
         except ProgramSilent:
@@ -134,27 +135,25 @@ class PythonClients:
             raise TargetError(reply["unusable"])
         return dict(reply["ok"])
 
-    def _said(self) -> str:
+    def _output_tail(self) -> str:
         lines = self.host.output.since(0).splitlines()[-5:]
         return "".join(f"\n  output: {line}" for line in lines)
 
     def times(self) -> Sequence[RunTime]:
         """Return the clock that is shared with the host, and the machine's."""
-        virtual = VirtualTime(
-            self.host.clock, partial(self._live_by, "virtual"), self._live_in_zone
-        )
-        return [virtual, RealTime(partial(self._live_by, "real"))]
+        virtual = VirtualTime(self.host.clock, partial(self._use_clock, "virtual"), self._set_zone)
+        return [virtual, RealTime(partial(self._use_clock, "real"))]
 
-    def _live_by(self, clock: str) -> None:
+    def _use_clock(self, clock: str) -> None:
         if self._clock != clock:
             self._clock = clock
-            self._tell("live_by", clock=clock)
+            self._send_setting("set_clock", clock=clock)
 
-    def _live_in_zone(self, name: str | None) -> None:
+    def _set_zone(self, name: str | None) -> None:
         self._zone = name
-        self._tell("zone", name=name)
+        self._send_setting("zone", name=name)
 
-    def _tell(self, op: str, **members: Any) -> None:
+    def _send_setting(self, op: str, **members: Any) -> None:
         """Send a setting to a running host; `running` sends it to a host that starts later."""
         if self._is_running and not self.host.has_ended:
             with contextlib.suppress(ProgramSilent, ClientCrashed):  # the host has ended meanwhile
@@ -181,7 +180,7 @@ class PythonClients:
                 reply = self._asked(op, deadline, **members)
         except ProgramDied as died:
             raise _costly(ClientCrashed(str(died))) from None
-        except SpoiltHostError as error:
+        except HostBrokenByClientError as error:
             raise _costly(HostBroken(f"{_BROKE}{error}")) from None
         if "unusable" in reply:
             raise TargetError(reply["unusable"])
@@ -196,7 +195,7 @@ class PythonClients:
                 self._short_seconds = _BRIEF_SECONDS
             self.end()
             raise
-        except SpoiltHostError:
+        except HostBrokenByClientError:
             self.end()
             raise
         except ProgramDied:
@@ -251,7 +250,7 @@ class PythonDriver:
                 answer = self._opened()
         if answer.error is not None or answer.hung:
             return answer
-        with self._sense("open"):
+        with self._reading_answer("open"):
             return Answer(value=tuple(answer.value["capabilities"]))
 
     def _opened(self) -> Answer:
@@ -266,7 +265,7 @@ class PythonDriver:
     def get_token(self) -> Answer:
         """Have the client get a token."""
         answer = self._answer("get_token")
-        with self._sense("get_token"):
+        with self._reading_answer("get_token"):
             return _token_in(answer)
 
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:
@@ -276,7 +275,7 @@ class PythonDriver:
         body = None if raw is None else base64.b64encode(raw).decode()
         headers = kwargs.get("headers")
         answer = self._answer("request", method=method, url=url, headers=headers, body=body)
-        with self._sense("request"):
+        with self._reading_answer("request"):
             return _status_in(answer)
 
     def get_tokens_at_once(self, count: int) -> list[Answer]:
@@ -292,14 +291,14 @@ class PythonDriver:
         if answer.hung:
             return [answer] * count
         read = _token_in if operation == GET_TOKEN else _status_in
-        with self._sense("burst"):
+        with self._reading_answer("burst"):
             return [read(_answer_in(each)) for each in answer.value["answers"]]
 
     @property
     def leaves_something_running(self) -> bool:
         """Whether the client has a thread or task running between uses."""
         answer = self._answer("busy", is_use=False)
-        with self._sense("busy"):
+        with self._reading_answer("busy"):
             return answer.hung or bool(answer.value["busy"])
 
     def watch(self) -> None:
@@ -313,7 +312,7 @@ class PythonDriver:
             return None
         output = self._clients.host.output
         written, self._seen_output = output.since(self._seen_output), output.position
-        with self._sense("exposed"):
+        with self._reading_answer("exposed"):
             return [("output", written), *((str(w), str(t)) for w, t in answer.value["texts"])]
 
     def cut_off(self) -> None:
@@ -324,10 +323,10 @@ class PythonDriver:
         """Close the client, unless its host has ended."""
         if not self._clients.is_running(self._generation):
             return
-        politely = self._clients.closing_seconds > 0
+        calls_close = self._clients.closing_seconds > 0
         began = real_seconds()
         try:
-            self._clients.ask("close", _CLOSING_SECONDS, client=self._name, politely=politely)
+            self._clients.ask("close", _CLOSING_SECONDS, client=self._name, calls_close=calls_close)
         except ProgramSilent:
             self._clients.closing_seconds = 0
         except ClientCrashed:
@@ -344,11 +343,11 @@ class PythonDriver:
                 reply = self._clients.ask(op, deadline, client=self._name, **members)
             except ProgramSilent:
                 return Answer(hung=True)
-        with self._sense(op):
+        with self._reading_answer(op):
             return _answer_in(reply)
 
     @contextlib.contextmanager
-    def _sense(self, op: str) -> Iterator[None]:
+    def _reading_answer(self, op: str) -> Iterator[None]:
         """Raise HostBroken if an answer that the client may have changed has an invalid shape."""
         try:
             yield

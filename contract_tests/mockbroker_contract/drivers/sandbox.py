@@ -14,8 +14,8 @@ from mockbroker_contract.drivers.target import TargetError
 
 __all__ = ["CA_VARIABLES", "Sandbox"]
 
-_MOST_COPIED_BYTES = 64 * 1024 * 1024
-_MOST_COPIED_FILES = 10_000
+_MAX_COPIED_BYTES = 64 * 1024 * 1024
+_MAX_COPIED_FILES = 10_000
 _NOT_COPIED = frozenset({".git", ".hg", ".svn", ".tox", ".nox", ".venv", "venv", "__pycache__"})
 
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
@@ -153,10 +153,10 @@ def _copy_files(source: Path, target: Path, given: Path) -> None:
         if not file.is_file():  # a socket, a device, or a dangling link
             continue
         size, count = size + file.stat().st_size, count + 1
-        if size > _MOST_COPIED_BYTES or count > _MOST_COPIED_FILES:
+        if size > _MAX_COPIED_BYTES or count > _MAX_COPIED_FILES:
             raise TargetError(
-                f"{str(given)!r} has more than {_MOST_COPIED_BYTES // 1024**2} MiB or "
-                f"{_MOST_COPIED_FILES} files; name only what the client reads: --copy PATH"
+                f"{str(given)!r} has more than {_MAX_COPIED_BYTES // 1024**2} MiB or "
+                f"{_MAX_COPIED_FILES} files; name only what the client reads: --copy PATH"
             )
         shutil.copy2(file, place)
 

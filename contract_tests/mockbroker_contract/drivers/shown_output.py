@@ -9,7 +9,7 @@ from mockbroker.model.escaping import printable
 
 __all__ = ["ShownOutput"]
 
-_MOST_CHARACTERS = 1_000_000
+_MAX_CHARACTERS = 1_000_000
 
 
 class ShownOutput:
@@ -22,14 +22,14 @@ class ShownOutput:
     def __init__(self) -> None:
         self._decoder = getincrementaldecoder("utf-8")("replace")
         self._rest = ""
-        self._left = _MOST_CHARACTERS
+        self._left = _MAX_CHARACTERS
 
     def add(self, piece: bytes) -> None:
         """Append a piece of output; print the lines that it completes."""
         *lines, self._rest = (self._rest + self._decoder.decode(piece)).split("\n")
         for line in lines:
             self._print(line)
-        if len(self._rest) > _MOST_CHARACTERS:
+        if len(self._rest) > _MAX_CHARACTERS:
             self._print(self._rest)
             self._rest = ""
 

@@ -161,5 +161,5 @@ def _run(load: Callable[[], Loaded], name: str) -> Loaded:
         raise
     except BaseException as error:  # a target may even call sys.exit during its import
         said = bounded_text(partial(str, error))
-        told = ": ".join(filter(None, (name_of_class(type(error)), said)))
-        raise TargetError(f"{name} cannot be imported: {told}") from error
+        problem = ": ".join(filter(None, (name_of_class(type(error)), said)))
+        raise TargetError(f"{name} cannot be imported: {problem}") from error

@@ -58,7 +58,7 @@ Ended = TypeVar("Ended", bound=ScenarioEnded)
 
 _LONGEST_WAIT = 3.0
 """Longest wait in one step, in seconds of real time."""
-_MOST_REQUESTS = 50
+_MAX_REQUESTS = 50
 _BACKGROUND_SECONDS = 0.03
 _SHORTEST_PAUSE = 0.1
 VEHICLE = "/vehicle/1111111111111111?region=uk"
@@ -185,22 +185,23 @@ class ClientSession:
         if self._client is not None:
             return
         began, made = self._begin(), ClientMade(client=self._name)
-        with self._limits(made, began), self._asked() as asked:
+        with self._limits(made, began), self._token_requested() as requested:
             answer = self._open()
-            if self._goes_on:  # a background thread's request must not count for the first use
-                asked.wait(_BACKGROUND_SECONDS)
+            # A background thread's request must not count for the first use.
+            if self._has_background_work:
+                requested.wait(_BACKGROUND_SECONDS)
         self._must_have_returned(made, answer, began)
         error = answer.error
         if error is not None:
-            self._ended(made, began, RaisedError(error=self.masked(error)))
+            self._record_action(made, began, RaisedError(error=self.masked(error)))
         elif self.broker.journal.total > began.seen:
-            self._ended(made, began)
+            self._record_action(made, began)
 
     def use(self, operation: str = "", path: str = VEHICLE) -> Outcome:
         """Use the client once: ``get_token``, or a signed GET; by default what it offers first."""
         if (operation or self._run.capabilities[0]) == GET_TOKEN:
             used = ClientUsed(client=self._name, operation=GET_TOKEN)
-            return self._play(used, lambda client: client.get_token())
+            return self._perform(used, lambda client: client.get_token())
         return self.call("GET", self.broker.api_url + path)
 
     def call(self, method: str, url: str, **kwargs: Any) -> Outcome:
@@ -208,7 +209,7 @@ class ClientSession:
         used = ClientUsed(
             client=self._name, operation=REQUEST, method=method, target=self.recorder.target(url)
         )
-        return self._play(used, lambda client: client.request(method, url, **kwargs))
+        return self._perform(used, lambda client: client.request(method, url, **kwargs))
 
     def use_well(self, operation: str = "") -> Outcome:
         """Use the client while no fault is scripted.
@@ -230,29 +231,29 @@ class ClientSession:
 
         Raises NotTested if it neither has a token nor requests one.
         """
-        with self._asked() as asked:
+        with self._token_requested() as requested:
             outcome = self.use(operation)
-            if asked.is_set():
+            if requested.is_set():
                 return True
             self._needs_token(outcome)
             if outcome.token != token:
                 return True
-            return self._goes_on and asked.wait(_BACKGROUND_SECONDS)
+            return self._has_background_work and requested.wait(_BACKGROUND_SECONDS)
 
     @contextlib.contextmanager
-    def _asked(self) -> Iterator[threading.Event]:
+    def _token_requested(self) -> Iterator[threading.Event]:
         """Provide an event that is set at the first token request in the context."""
-        asked = threading.Event()
+        requested = threading.Event()
         end = self.broker.journal.subscribe(
-            lambda exchange: asked.set() if exchange.endpoint is Endpoint.TOKEN else None
+            lambda exchange: requested.set() if exchange.endpoint is Endpoint.TOKEN else None
         )
         try:
-            yield asked
+            yield requested
         finally:
             end()
 
     @property
-    def _goes_on(self) -> bool:
+    def _has_background_work(self) -> bool:
         return self._client is not None and self._client.leaves_something_running
 
     def use_at_once(self, operation: str, count: int) -> list[Outcome]:
@@ -263,13 +264,13 @@ class ClientSession:
             answer = self._open() if self._client is None else Answer()
             answers = [answer] * count if self._client is None else self._at_once(operation, count)
         exchanges = self._exchanges_since(began)
-        self._notice_delay(answers, began)
+        self._note_delay(answers, began)
         if any(one.hung for one in answers):
             self._hang(used, began)
         outcomes = [outcome_of(operation, one, exchanges, self.broker) for one in answers]
         good = sum(outcome.is_good for outcome in outcomes)
         self._record_use(began, outcomes[0])
-        self._ended(structs.replace(used, good=good), began)
+        self._record_action(structs.replace(used, good=good), began)
         for outcome in outcomes:
             self._must_be_of_this_broker(outcome)
         return outcomes
@@ -288,14 +289,14 @@ class ClientSession:
     def _exchanges_since(self, began: _Moment) -> tuple[Exchange, ...]:
         return tuple(self.broker.journal.since(began.seen))
 
-    def _play(self, action: ClientUsed, act: Callable[[Driver], Answer]) -> Outcome:
+    def _perform(self, action: ClientUsed, act: Callable[[Driver], Answer]) -> Outcome:
         began = self._begin()
         with self._limits(action, began):
             answer = self._open() if self._client is None else Answer()
             if self._client is not None:
                 answer = act(self._client)
         exchanges = self._exchanges_since(began)
-        is_delayed = self._notice_delay([answer], began)
+        is_delayed = self._note_delay([answer], began)
         self._must_have_returned(action, answer, began)
         outcome = outcome_of(action.operation, answer, exchanges, self.broker)
         outcome = replace(outcome, is_delayed=is_delayed)
@@ -308,7 +309,7 @@ class ClientSession:
             waited_seconds=round(waited, 3) if self._shows_pause(waited) else 0.0,
         )
         ending = outcome.had if error is None else RaisedError(error=self.masked(error))
-        self._ended(done, began, ending)
+        self._record_action(done, began, ending)
         self._must_be_of_this_broker(outcome)
         return outcome
 
@@ -316,7 +317,9 @@ class ClientSession:
         """Return whether a pause is the client's doing, and not that of a busy machine."""
         return self._run.time.is_virtual and seconds > _SHORTEST_PAUSE
 
-    def _ended(self, action: Action, began: _Moment, outcome: UseOutcome | None = None) -> None:
+    def _record_action(
+        self, action: Action, began: _Moment, outcome: UseOutcome | None = None
+    ) -> None:
         """Record an action with its outcome."""
         since = began.at if self._run.time.is_virtual else None
         self.record(
@@ -333,7 +336,7 @@ class ClientSession:
             self._hang(action, began)
         if answer.error is not None and answer.error.is_exit:
             ending = ProgramEnded(error=self.masked(answer.error))
-            self._ended(action, began, ending)
+            self._record_action(action, began, ending)
             raise self._with_evidence(
                 ClientCrashed(f"{action_text(action)} {outcome_text(ending)}")
             )
@@ -343,10 +346,10 @@ class ClientSession:
         ended.steps, ended.records = self.recorder.steps(), self.recorder.records()
         return ended
 
-    def _notice_delay(self, answers: Iterable[Answer], began: _Moment) -> bool:
+    def _note_delay(self, answers: Iterable[Answer], began: _Moment) -> bool:
         """Return whether a use failed after the client's timeout, perhaps by a busy machine."""
-        is_late = real_seconds() - began.real >= self.config.timeout
-        is_delayed = is_late and any(answer.error is not None for answer in answers)
+        is_past_timeout = real_seconds() - began.real >= self.config.timeout
+        is_delayed = is_past_timeout and any(answer.error is not None for answer in answers)
         self.is_delayed |= is_delayed
         return is_delayed
 
@@ -356,7 +359,7 @@ class ClientSession:
             yield
 
     def _bounded_requests(self, seen: int) -> _RequestLimit:
-        return _RequestLimit(self.broker, seen + _MOST_REQUESTS, self._cut_off)
+        return _RequestLimit(self.broker, seen + _MAX_REQUESTS, self._cut_off)
 
     def _cut_off(self) -> None:
         if self._client is not None:
@@ -364,7 +367,7 @@ class ClientSession:
 
     def _hang(self, action: Action, began: _Moment) -> NoReturn:
         exchanges = self._exchanges_since(began)
-        is_flood = len(exchanges) >= _MOST_REQUESTS
+        is_flood = len(exchanges) >= _MAX_REQUESTS
         ending: NeverReturned | SentTooManyRequests = SentTooManyRequests(requests=len(exchanges))
         if not is_flood:
             waited = min(self._deadline, round(real_seconds() - began.real, 1))
@@ -377,7 +380,7 @@ class ClientSession:
             brief = NotTested(f"{reason}; {self._run.hangs.before}")
             brief.is_costly = True
             raise brief
-        self._ended(action, began, ending)
+        self._record_action(action, began, ending)
         raise self._with_evidence(ClientHung(reason, exchanges, is_flood=is_flood))
 
     @contextlib.contextmanager
@@ -386,7 +389,7 @@ class ClientSession:
         try:
             yield
         except (ClientCrashed, DriverFailed) as ended:
-            self._ended(action, began, DriverEnded(reason=ended.reason))
+            self._record_action(action, began, DriverEnded(reason=ended.reason))
             self._with_evidence(ended)
             raise
 
@@ -461,7 +464,7 @@ class ClientSession:
     @property
     def config(self) -> ClientConfig:
         """The client's configuration."""
-        told = {
+        settings = {
             "token_url": self.broker.token_url,
             "api_base_url": self.broker.api_url,
             "client_id": self.credentials.client_id,
@@ -469,7 +472,7 @@ class ClientSession:
             "timeout": self._run.settings.client_timeout,
             "scope": self._scope,
         }
-        return ClientConfig(**{**told, **self._changes})
+        return ClientConfig(**{**settings, **self._changes})
 
     def control(self) -> ClientSession:
         """Return a session with the same settings and without faults, as a control."""

@@ -15,21 +15,21 @@ from mockbroker_contract.harness.run import ContractRun
 
 __all__ = ["authentication_conventions", "basic_encoding_of", "client_authentication_of"]
 
-_TELLING = Credentials("client id", "p w+/=%~")
+_PROBE_CREDENTIALS = Credentials("client id", "p w+/=%~")
 
 
 def authentication_conventions(run: ContractRun) -> dict[str, Any]:
     """Return how and where the client sends credentials; empty without a token request."""
     elsewhere = [clauses.basic.CREDENTIALS]
     with ClientSession(
-        run, clauses.response.DOCUMENTED, credentials=_TELLING, elsewhere=elsewhere
+        run, clauses.response.DOCUMENTED, credentials=_PROBE_CREDENTIALS, elsewhere=elsewhere
     ) as session:
         session.use()
         requests = [exchange.request for exchange in session.trace.token_requests]
     if not requests:
         return {}
     facts = {
-        "basic_encoding": basic_encoding_of(requests[0], _TELLING),
+        "basic_encoding": basic_encoding_of(requests[0], _PROBE_CREDENTIALS),
         "client_authentication": client_authentication_of(requests[0]),
     }
     return {name: fact for name, fact in facts.items() if fact}

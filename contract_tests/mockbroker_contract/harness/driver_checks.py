@@ -148,8 +148,8 @@ class _Trial:
         return DriverCheck(what)
 
     def _in_words(self, error: Exception) -> str:
-        told = in_words(self._program, str(error))
-        return mask(told, self._broker.registered, self._broker.token_issued_values)
+        problem = in_words(self._program, str(error))
+        return mask(problem, self._broker.registered, self._broker.token_issued_values)
 
     # -- the steps -----------------------------------------------------------------------------
 
@@ -224,10 +224,10 @@ class _Trial:
         said = self._said(GET_TOKEN if has_tokens else REQUEST, self._opened())
         if said.error is not None:
             return
-        told = f"{why}, and the answer to that is no err; expected {expected}"
+        problem = f"{why}, and the answer to that is no err; expected {expected}"
         if not has_tokens or not said.value:
-            raise _Odd(f"{told}, unless the client itself saw no failure in it")
-        raise _Wrong(told)
+            raise _Odd(f"{problem}, unless the client itself saw no failure in it")
+        raise _Wrong(problem)
 
     def _unknown(self) -> None:
         if not self._program.exchange("fly", _DEADLINE_SECONDS).is_unsupported:
@@ -239,7 +239,7 @@ class _Trial:
         self._use(other)
 
     def _bye(self) -> None:
-        problem = self._program.say_goodbye()
+        problem = self._program.shut_down()
         if problem:
             raise _Wrong(problem)
 

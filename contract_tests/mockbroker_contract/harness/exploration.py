@@ -16,7 +16,7 @@ from mockbroker_contract.harness.brokers import Brokers
 from mockbroker_contract.harness.budget import Budget
 from mockbroker_contract.harness.endings import ContractBreached
 from mockbroker_contract.harness.findings import Findings
-from mockbroker_contract.harness.replay import Replays, fitting, remembering, samples_of
+from mockbroker_contract.harness.replay import Replays, attach_example, fitting, samples_of
 from mockbroker_contract.harness.settings import RunSettings
 from mockbroker_contract.harness.shrinking import ShrinkLimit
 from mockbroker_contract.harness.situation import Situation
@@ -72,13 +72,13 @@ class Explorer:
         exception of the simplest failing example. Raises NotTested if no example met the
         precondition of the clause.
         """
-        attempts = _Attempts(self, remembering(case_of))
+        attempts = _Attempts(self, attach_example(case_of))
 
         def try_again(plain: object) -> None:
             samples = [*first, *samples_of(strategy)]
             attempts(fitting(plain, samples, operations))
 
-        self.replays.play(clause_id, try_again)
+        self.replays.try_example(clause_id, try_again)
         for drawn in first:
             attempts(drawn)
         limit = self.shrink_limit()

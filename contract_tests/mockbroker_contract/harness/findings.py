@@ -22,7 +22,7 @@ class Findings:
 
     def __init__(self, fail_on: Level) -> None:
         self._fail_on = fail_on
-        self._noted: dict[str, Finding] = {}
+        self._breaches: dict[str, Finding] = {}
         self._facts: dict[str, Any] = {}
         self.examples: dict[str, Any] = {}
         """The drawn example that led to a noted breach, by clause id, if there is one."""
@@ -33,16 +33,16 @@ class Findings:
         """Store the first breach of each clause that is not the one being judged."""
         clause_id = breached.clause_id
         self.broken.add(clause_id)
-        if clause_id not in self._noted:
+        if clause_id not in self._breaches:
             if breached.drawn is not None:
                 self.examples[clause_id] = breached.drawn
-            self._noted[clause_id] = breached.finding(self.verdict_on_breach(clause_id))
+            self._breaches[clause_id] = breached.finding(self.verdict_on_breach(clause_id))
 
     def take(self) -> list[Finding]:
         """Return the breaches noted since the last call."""
-        noted = list(self._noted.values())
-        self._noted.clear()
-        return noted
+        breaches = list(self._breaches.values())
+        self._breaches.clear()
+        return breaches
 
     def verdict_on_breach(self, clause_id: str) -> Verdict:
         """Return ``failed``, or ``advice`` for a level below the one that fails the run."""

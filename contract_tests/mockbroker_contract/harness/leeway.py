@@ -14,8 +14,8 @@ from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.run import ContractRun
 
 __all__ = [
-    "TELLING_AGE",
-    "TELLING_LIFETIME",
+    "PROBE_AGE",
+    "PROBE_LIFETIME",
     "Leeway",
     "judge_kind",
     "leeway_at_once",
@@ -28,7 +28,7 @@ _LIFETIME = 3600
 _REPEATS = 3
 _CONFIRMATIONS = 3
 
-TELLING_LIFETIME, TELLING_AGE = 1400, 1.5
+PROBE_LIFETIME, PROBE_AGE = 1400, 1.5
 """Seconds: every sound leeway is below this lifetime, which milliseconds would make expire.
 
 A client that reads the lifetime as milliseconds treats the token as expired at this age. The age is
@@ -78,9 +78,9 @@ def measure(run: ContractRun) -> Leeway | None:
 
 
 def _keeps_tokens(run: ContractRun) -> bool:
-    with _session(run, TELLING_LIFETIME) as session:
-        kept = _settled_token(session)
-        session.advance(0 if run.time.is_virtual else TELLING_AGE)
+    with _session(run, PROBE_LIFETIME) as session:
+        kept = _second_token(session)
+        session.advance(0 if run.time.is_virtual else PROBE_AGE)
         return session.use().token == kept
 
 
@@ -111,7 +111,7 @@ def leeway_by_clock(run: ContractRun, lifetime: int, guess: float | None = None)
 
     def refreshed(age: int) -> bool:
         with _session(run, lifetime) as session:
-            kept = _settled_token(session)
+            kept = _second_token(session)
             session.advance(age)
             return session.use_replaces(kept)
 
@@ -133,7 +133,7 @@ def leeway_at_once(run: ContractRun) -> float | None:
 
     def kept(lifetime: int) -> bool:
         with _session(run, lifetime) as session:
-            return _settled_token(session) == session.use().token
+            return _second_token(session) == session.use().token
 
     try:
         return float(bisect.bisect_left(range(1, _LIFETIME), 1, key=kept))
@@ -147,6 +147,6 @@ def _session(run: ContractRun, lifetime: float) -> ClientSession:
     )
 
 
-def _settled_token(session: ClientSession) -> AccessToken | None:
+def _second_token(session: ClientSession) -> AccessToken | None:
     session.use_well()  # some clients send one token request too many at their first use
     return session.use_well().token

@@ -59,7 +59,7 @@ class Outcome:
         return any(exchange.token is not None for exchange in self.token_requests)
 
     @property
-    def is_late(self) -> bool:
+    def is_after_expiry(self) -> bool:
         """Whether an expired token was presented, other than one fetched in this use."""
         fetched = {exchange.token for exchange in self.token_requests}
         return self.token_state is TokenState.EXPIRED and self.token not in fetched
@@ -67,7 +67,7 @@ class Outcome:
     @property
     def is_good(self) -> bool:
         """Whether the client obtained a token that was valid, or fetched in this use."""
-        return self.error is None and self.token is not None and not self.is_late
+        return self.error is None and self.token is not None and not self.is_after_expiry
 
     @property
     def in_words(self) -> str:

@@ -29,7 +29,7 @@ __all__ = ["checked_run"]
 _CREDENTIALS = Credentials("rehearsal", "rehearsal-s3cret")
 _LONG_LIFETIME = 3600
 _SHORT_LIFETIME = 1
-_SURELY_LATE = 1.5
+_AFTER_EXPIRY_SECONDS = 1.5
 """Seconds after which even a client that rounds down to whole seconds has seen an expiry."""
 _BRIEF_SECONDS = 5.0
 """Deadline in seconds for uses that only show which clock the client has."""
@@ -56,27 +56,27 @@ def _preflight(run: ContractRun) -> PreflightResult:
         run.capabilities = _capabilities(run)
         obstacle = _what_blocks(run)
     if obstacle is not None:
-        return obstacle if not _works_by(real, run) else PreflightResult(clock_seen=False)
+        return obstacle if not _works_in_real_time(real, run) else PreflightResult(clock_seen=False)
     keeps: bool | None = False
     for run.time in movable:
         with run.time.frozen():
-            keeps = _surely(partial(_keeps_token, run))
-            follows = keeps and _surely(partial(_refreshes_after, run, _LONG_LIFETIME))
+            keeps = _repeated_after_hang(partial(_keeps_token, run))
+            follows = keeps and _repeated_after_hang(partial(_refreshes_after, run, _LONG_LIFETIME))
             if follows or follows is None:  # a hang or crash shows nothing about the client's clock
                 return PreflightResult()
     run.time = real
     with run.time.frozen():
         if keeps:
-            follows = _surely(partial(_refreshes_after, run, _SHORT_LIFETIME))
+            follows = _repeated_after_hang(partial(_refreshes_after, run, _SHORT_LIFETIME))
         else:
-            follows = _surely(partial(_keeps_token, run))
+            follows = _repeated_after_hang(partial(_keeps_token, run))
     if follows or not movable:
         return PreflightResult(clock_seen=False)
     run.time = movable[0]
     return PreflightResult()
 
 
-def _works_by(real: RunTime, run: ContractRun) -> bool:
+def _works_in_real_time(real: RunTime, run: ContractRun) -> bool:
     """Return whether the client works with real time; set it as the run's time then.
 
     Some clients fail when their time is moved: they wait for it to pass, or move it themselves.
@@ -90,7 +90,7 @@ def _works_by(real: RunTime, run: ContractRun) -> bool:
     return False
 
 
-def _surely(ask: Callable[[], bool | None]) -> bool | None:
+def _repeated_after_hang(ask: Callable[[], bool | None]) -> bool | None:
     """Return the answer; ask a client that hung or crashed again, in a new process."""
     answer = ask()
     return ask() if answer is None else answer
@@ -141,8 +141,8 @@ def _capabilities(run: ContractRun) -> tuple[str, ...]:
         try:
             answer = client.open()
         except (ClientCrashed, DriverFailed) as end:
-            told = mask(f"{end}\n{end.details}".strip(), session.broker.registered, ())
-            raise TargetError(f"no client could be made: {told}\n{run.clients.remedy}") from None
+            problem = mask(f"{end}\n{end.details}".strip(), session.broker.registered, ())
+            raise TargetError(f"no client could be made: {problem}\n{run.clients.remedy}") from None
         client.close()
     maker = run.clients.maker
     if answer.hung:
@@ -186,7 +186,7 @@ def _refreshes_after(run: ContractRun, lifetime: float) -> bool | None:
     try:
         with _session(run, lifetime, deadline=_BRIEF_SECONDS) as session:
             first = session.use_well()
-            session.advance(lifetime + _SURELY_LATE)
+            session.advance(lifetime + _AFTER_EXPIRY_SECONDS)
             return session.use().token != first.token
     except (ClientHung, ClientCrashed):
         return None

@@ -15,28 +15,28 @@ from mockbroker_contract.isolation.draws import without_constants_of_modules
 
 __all__ = [
     "Replays",
+    "attach_example",
     "fits",
     "fitting",
-    "remembering",
     "samples_of",
 ]
 
 Drawn = TypeVar("Drawn")
-Played = TypeVar("Played")
+CaseResult = TypeVar("CaseResult")
 _ENOUGH_SAMPLES = 20
 
 
-def remembering(play: Callable[[Drawn], Played]) -> Callable[[Drawn], Played]:
+def attach_example(run_case: Callable[[Drawn], CaseResult]) -> Callable[[Drawn], CaseResult]:
     """Wrap a test case so that its exceptions carry the example that led to them."""
 
-    def play_and_remember(drawn: Drawn) -> Played:
+    def run_and_attach(drawn: Drawn) -> CaseResult:
         try:
-            return play(drawn)
+            return run_case(drawn)
         except ScenarioEnded as ended:
             ended.drawn = drawn
             raise
 
-    return play_and_remember
+    return run_and_attach
 
 
 def samples_of(strategy: st.SearchStrategy[Drawn]) -> list[Drawn]:
@@ -100,7 +100,7 @@ class Replays:
         self.examples = examples
         self.outcomes: dict[str, str] = {}
 
-    def play(self, clause_id: str, attempt: Callable[[Any], None]) -> None:
+    def try_example(self, clause_id: str, attempt: Callable[[Any], None]) -> None:
         """Try the example of that clause, if there is one.
 
         ``attempt`` takes the plain example, and raises ExampleError if it cannot use it.

@@ -62,7 +62,7 @@ class ContractRun:
         self.preflight = PreflightResult()
         try:
             # Before any thread is started, because a host may have to be forked.
-            clients.live_in(self.sandbox, shows_output=settings.shows_output)
+            clients.use_sandbox(self.sandbox, shows_output=settings.shows_output)
             self.brokers.start()
         except BaseException:
             self.close()

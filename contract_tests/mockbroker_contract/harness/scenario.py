@@ -44,18 +44,18 @@ class Scenario:
     def for_all(
         self,
         strategy: st.SearchStrategy[Drawn],
-        play: Callable[[Drawn], Situation],
+        case_of: Callable[[Drawn], Situation],
         *,
         first: Sequence[Drawn] = (),
     ) -> None:
         """Run the case for the ``first`` examples and those that Hypothesis draws."""
         self.run.needs_working_client()
-        self._try_all(strategy, play, first)
+        self._try_all(strategy, case_of, first)
 
     def for_each(
         self,
         cases: Iterable[Drawn],
-        play: Callable[[Drawn, str], Situation],
+        case_of: Callable[[Drawn, str], Situation],
         *,
         operations: Sequence[str] = (),
     ) -> None:
@@ -65,7 +65,7 @@ class Scenario:
         """
         self.run.needs_working_client()
         chosen = operations or self.run.capabilities
-        self.run.explorer.try_each(itertools.product(cases, chosen), lambda c: play(*c))
+        self.run.explorer.try_each(itertools.product(cases, chosen), lambda c: case_of(*c))
 
     def needs_control(self) -> None:
         """Raise NotTested unless the client succeeds while no fault is scripted.
@@ -81,17 +81,17 @@ class Scenario:
                 session.use_well(operation)
 
     def for_each_in_time(
-        self, cases: Iterable[Drawn], play: Callable[[Drawn, str], Situation]
+        self, cases: Iterable[Drawn], case_of: Callable[[Drawn, str], Situation]
     ) -> None:
         """Run the cases as `for_each` does; in real time, wait for all of them concurrently."""
         if self.run.time.is_virtual:
-            self.for_each(cases, play)
+            self.for_each(cases, case_of)
             return
         self.run.needs_working_client()
         both = list(itertools.product(cases, self.run.capabilities))
-        self.run.explorer.try_side_by_side(both, lambda c: play(*c))
+        self.run.explorer.try_side_by_side(both, lambda c: case_of(*c))
 
-    def blocked_if_late_anyway(self, operation: str, lifetime: float, after: float = 0) -> None:
+    def needs_expiry_control(self, operation: str, lifetime: float, after: float = 0) -> None:
         """Run the control for a late use: the same lifetime without a fault.
 
         Raises NotTested if the client presents an expired token even then, ``after`` seconds after
@@ -107,7 +107,7 @@ class Scenario:
         ) as session:
             session.use_well(operation)
             session.advance(lifetime + after)
-            if session.use(operation).is_late:
+            if session.use(operation).is_after_expiry:
                 raise NotTested("late even when all is well", blocked_by=honours)
 
     def share(self, explore: Callable[[Scenario], None]) -> None:
@@ -143,12 +143,12 @@ class Scenario:
         )
         chosen = [(pair, 3599, op) for pair in first for op in self.run.capabilities]
 
-        def play(example: tuple[Credentials, int, str]) -> Situation:
+        def case_of(example: tuple[Credentials, int, str]) -> Situation:
             pair, lifetime, operation = example
             with self.session(credentials=pair, expires_in=lifetime) as session:
                 outcome = session.use(operation)
-                is_told = must_answer and not self.run.preflight.blocked
-                if outcome.error is not None and is_told and not outcome.is_issued:
+                must_not_raise = must_answer and not self.run.preflight.blocked
+                if outcome.error is not None and must_not_raise and not outcome.is_issued:
                     session.breach(
                         f"the client raised {session.masked(outcome.error)}", must_answer
                     )
@@ -162,19 +162,19 @@ class Scenario:
                 self.run.shared.note_authentication(session.trace, profile)
                 return Situation.MET
 
-        self._try_all(drawn, play, chosen)
+        self._try_all(drawn, case_of, chosen)
         self.run.needs_working_client()
         self._needs_its_situation()
 
     def _try_all(
         self,
         strategy: st.SearchStrategy[Drawn],
-        play: Callable[[Drawn], Situation],
+        case_of: Callable[[Drawn], Situation],
         first: Sequence[Drawn],
     ) -> None:
         self.run.explorer.try_all(
             strategy,
-            play,
+            case_of,
             first=first,
             clause_id=self.clause.id,
             operations=self.run.capabilities,

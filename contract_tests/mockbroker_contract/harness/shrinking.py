@@ -19,7 +19,7 @@ __all__ = ["ShrinkLimit"]
 Drawn = TypeVar("Drawn")
 
 
-class _Enough(BaseException):
+class _LimitReached(BaseException):
     """End of the search; not an Exception, so that Hypothesis does not catch it."""
 
 
@@ -31,39 +31,39 @@ class ShrinkLimit:
     because each attempt would take a whole deadline.
     """
 
-    def __init__(self, most_plays: int, budget: Budget) -> None:
-        self._left = most_plays
+    def __init__(self, max_attempts: int, budget: Budget) -> None:
+        self._left = max_attempts
         self._budget = budget
         self._is_reached = False
         self._simplest: ScenarioEnded | None = None
 
-    def begin_play(self) -> None:
+    def count_attempt(self) -> None:
         """Count an attempt, at its beginning; end the search once the limit is reached."""
         self._budget.require()
         if self._simplest is not None:
             if not self._left:
                 self._is_reached = True
-                raise _Enough
+                raise _LimitReached
             self._left -= 1
 
-    def keep(self, ended: ScenarioEnded, *, is_enough: bool = False) -> None:
+    def keep(self, ended: ScenarioEnded, *, is_final: bool = False) -> None:
         """Store a failure; Hypothesis makes each one simpler than those before."""
         self._simplest = ended
-        if is_enough or ended.is_costly:
+        if is_final or ended.is_costly:
             self._left = 0
 
-    def limited(self, play: Callable[[Drawn], None]) -> Callable[[Drawn], None]:
+    def limited(self, run_case: Callable[[Drawn], None]) -> Callable[[Drawn], None]:
         """Wrap a test case so that its attempts are counted and its failures stored."""
 
-        def play_within_limit(drawn: Drawn) -> None:
-            self.begin_play()
+        def run_within_limit(drawn: Drawn) -> None:
+            self.count_attempt()
             try:
-                play(drawn)
+                run_case(drawn)
             except ScenarioEnded as ended:
                 self.keep(ended)
                 raise
 
-        return play_within_limit
+        return run_within_limit
 
     @contextlib.contextmanager
     def in_force(self) -> Iterator[None]:
@@ -75,7 +75,7 @@ class ShrinkLimit:
         try:
             with without_constants_of_modules():
                 yield
-        except (_Enough, OutOfTime, hypothesis.errors.Flaky) as end:
+        except (_LimitReached, OutOfTime, hypothesis.errors.Flaky) as end:
             if self._simplest is None:
                 raise
             # Hypothesis reports Flaky for an attempt that the limit ended before the first draw.

@@ -34,9 +34,9 @@ LONG_LIFETIMES = (3600, 86400, 2592000, 10**12)
 """Seconds. The third overflows a 32-bit count of milliseconds, the last most calendars."""
 
 _BYTES = 256
-_TELLING_CHARACTERS = _WORD + ' "\\/{}[]:,\n\t\x00é€漢😀\u2028'
+_EDGE_CHARACTERS = _WORD + ' "\\/{}[]:,\n\t\x00é€漢😀\u2028'
 
-_TELLING_LIFETIMES = (3599, 3600, 86400, 600, 300, 299, 120, 61, 60, 59, 31, 30, 29, 5, 2, 1, 0)
+_EDGE_LIFETIMES = (3599, 3600, 86400, 600, 300, 299, 120, 61, 60, 59, 31, 30, 29, 5, 2, 1, 0)
 
 
 def text_of(
@@ -100,12 +100,12 @@ def unreserved_tokens() -> st.SearchStrategy[str]:
 
 def lifetimes() -> st.SearchStrategy[int]:
     """Return lifetimes in seconds, mostly those at which clients change their behavior."""
-    return st.one_of(st.sampled_from(_TELLING_LIFETIMES), st.integers(0, 7200))
+    return st.one_of(st.sampled_from(_EDGE_LIFETIMES), st.integers(0, 7200))
 
 
 def time_steps() -> st.SearchStrategy[int]:
     """Return seconds between two uses, mostly about as long as the lifetimes."""
-    return st.one_of(st.sampled_from((0, 1, *_TELLING_LIFETIMES)), st.integers(0, 7200))
+    return st.one_of(st.sampled_from((0, 1, *_EDGE_LIFETIMES)), st.integers(0, 7200))
 
 
 def mixed_case(word: str) -> st.SearchStrategy[str]:
@@ -116,7 +116,7 @@ def mixed_case(word: str) -> st.SearchStrategy[str]:
 
 def json_values() -> st.SearchStrategy[object]:
     """Return small JSON values of any type."""
-    words = text_of(_TELLING_CHARACTERS, max_size=6)
+    words = text_of(_EDGE_CHARACTERS, max_size=6)
     leaves = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), words)
     return st.recursive(
         leaves,

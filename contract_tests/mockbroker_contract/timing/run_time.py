@@ -68,11 +68,11 @@ class VirtualTime:
         self,
         clock: SharedClock,
         begin: Callable[[], None],
-        live_in_zone: Callable[[str | None], None],
+        set_zone: Callable[[str | None], None],
     ) -> None:
         self._clock = clock
         self._begin = begin
-        self._live_in_zone = live_in_zone
+        self._set_zone = set_zone
         self._lock = threading.Lock()
 
     def frozen(self) -> AbstractContextManager[object]:
@@ -102,12 +102,12 @@ class VirtualTime:
         There local time is hours behind UTC, and one hour of it occurs twice. Local time stays UTC
         if the platform cannot change its time zone.
         """
-        self._live_in_zone(_CHICAGO)
+        self._set_zone(_CHICAGO)
         try:
             self.advance_to(_clocks_go_back_after(self.now() + seconds) - seconds)
             yield
         finally:
-            self._live_in_zone(None)
+            self._set_zone(None)
 
 
 class MovedTime:

@@ -77,8 +77,8 @@ class HostedClient:
         self._factory = factory
         self._config = config
         self._clock = clock
-        self._strangers = {*threading.enumerate()}
-        self._ours: set[threading.Thread] = set()
+        self._threads_before = {*threading.enumerate()}
+        self._burst_threads: set[threading.Thread] = set()
         self._chosen_loop: Loop | None = None
         self.subject: Any = None
         """The factory's result, or None before `open`."""
@@ -114,14 +114,14 @@ class HostedClient:
     def is_busy(self) -> bool:
         """Whether a thread or task of the client still exists."""
         loop = self._chosen_loop
-        begun = {*threading.enumerate()} - self._strangers - self._ours
-        return bool(begun - {loop and loop.thread}) or (loop is not None and loop.is_busy)
+        remaining = {*threading.enumerate()} - self._threads_before - self._burst_threads
+        return bool(remaining - {loop and loop.thread}) or (loop is not None and loop.is_busy)
 
     def _loop(self, awaited: Any) -> Loop:
         """Return the event loop, chosen by the first awaitable of the client."""
         if self._chosen_loop is None:
-            told_by = (self._factory, type(self.subject), awaited)
-            is_for_trio = HostedClient._has_missed_trio or is_written_for_trio(*told_by)
+            hints = (self._factory, type(self.subject), awaited)
+            is_for_trio = HostedClient._has_missed_trio or is_written_for_trio(*hints)
             kind = TrioLoop if is_for_trio else AsyncioLoop
             self._chosen_loop = kind(self._clock)
         return self._chosen_loop
@@ -178,7 +178,7 @@ class HostedClient:
                 results[number] = Result(error=error)
 
         threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(count)]
-        self._ours.update(threads)
+        self._burst_threads.update(threads)
         try:
             for thread in threads:
                 thread.start()
@@ -187,7 +187,7 @@ class HostedClient:
             return [Result(error=error)] * count
         for thread in threads:
             thread.join()
-        self._ours.difference_update(threads)
+        self._burst_threads.difference_update(threads)
         awaitables = [each.value for each in results if _is_awaitable(each.value)]
         if awaitables:
             return self._gathered([partial(_identity, each) for each in awaitables], awaitables[0])
@@ -209,7 +209,7 @@ class HostedClient:
                 return close()
         return None
 
-    def leave(self) -> None:
+    def end_loop(self) -> None:
         """End the event loop, if there is one."""
         if self._chosen_loop is not None:
             self._chosen_loop.close()

@@ -21,7 +21,7 @@ _REAL_SLEEP = time.sleep
 _REAL_LOCALTIME = time.localtime
 _REAL_DATETIME = datetime.datetime
 _EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - freezegun's own times are naive
-_NAP_SECONDS = 0.01
+_PAUSE_SECONDS = 0.01
 _LONGEST_SLEEP = 1e9
 
 # Modules that measure their own timeouts see real time: frozen time would make the timeouts
@@ -53,7 +53,7 @@ class HostClock:
         self._shared = shared
         self._freezer: Any = None
         self._in_zone = False
-        self._nap: Any = _REAL_SLEEP
+        self._original_sleep: Any = _REAL_SLEEP
         self.operating: set[int] = set()
 
     def freeze(self) -> None:
@@ -74,7 +74,7 @@ class HostClock:
         if self._freezer is not None:
             self._freezer.stop()
             self._freezer = None
-            _replace_in_modules([self._sleep], self._nap)
+            _replace_in_modules([self._sleep], self._original_sleep)
 
     def _time(self) -> datetime.datetime:
         if self._in_zone and freezegun.api.tz_offsets:
@@ -86,17 +86,17 @@ class HostClock:
 
     def _replace_sleep(self) -> None:
         # A client may patch time.sleep (gevent): its own sleep lets its green threads run.
-        self._nap = time.sleep
-        _replace_in_modules([_REAL_SLEEP, self._nap], self._sleep)
+        self._original_sleep = time.sleep
+        _replace_in_modules([_REAL_SLEEP, self._original_sleep], self._sleep)
         time.sleep = self._sleep  # type: ignore[assignment]
 
     def _sleep(self, seconds: float, /) -> None:
         """Move the clock instead of waiting; sleep briefly so that other threads can run."""
         if not self._moves_clock(seconds):
-            self._nap(seconds)
+            self._original_sleep(seconds)
             return
-        self._nap(min(seconds, _NAP_SECONDS))
-        if seconds > _NAP_SECONDS:
+        self._original_sleep(min(seconds, _PAUSE_SECONDS))
+        if seconds > _PAUSE_SECONDS:
             self._shared.advance(seconds)
 
     def _moves_clock(self, seconds: Any) -> bool:

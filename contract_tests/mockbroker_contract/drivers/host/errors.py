@@ -13,17 +13,17 @@ __all__ = ["bounded_text", "chain_of", "name_of_class", "plain_error"]
 _LONGEST_CHAIN = 10
 _LONGEST_TEXT = 10_000
 _LONGEST_REMARK = 2_000
-_MOST_TEXTS = 100
+_MAX_TEXTS = 100
 _MOVES_TIME = "time-machine cannot start when freezegun is active"
-_CANNOT_BE_SHOWN = "(its text cannot be shown)"
+_UNPRINTABLE = "(its text cannot be shown)"
 
 
-def bounded_text(say: Callable[[], Any], *, otherwise: str = "", most: int = _LONGEST_TEXT) -> str:
+def bounded_text(say: Callable[[], Any], *, otherwise: str = "", limit: int = _LONGEST_TEXT) -> str:
     """Return the function's result as an exact, bounded str; ``otherwise`` if it fails."""
     try:
         # A subclass of str may override its methods: str's own method returns the characters, and
         # raises TypeError for other types.
-        return str.__str__(say())[:most]
+        return str.__str__(say())[:limit]
     except BaseException:  # noqa: BLE001 - the client's own classes may be broken, or exit
         return otherwise
 
@@ -52,14 +52,15 @@ def plain_error(error: BaseException) -> dict[str, Any]:
     kind = type(error)
     return {
         "name": name_of_class(kind),
-        "message": bounded_text(lambda: str(error), otherwise=_CANNOT_BE_SHOWN) + _lack(error),
+        "message": bounded_text(lambda: str(error), otherwise=_UNPRINTABLE)
+        + _missing_resource(error),
         "bases": [name_of_class(base) for base in kind.__mro__][:_LONGEST_CHAIN],
-        "texts": list(_texts_of(error))[:_MOST_TEXTS],
+        "texts": list(_texts_of(error))[:_MAX_TEXTS],
         "is_exit": isinstance(error, (SystemExit, KeyboardInterrupt)),
     }
 
 
-def _lack(error: BaseException) -> str:
+def _missing_resource(error: BaseException) -> str:
     """Return, in words, the resource that the process lacked, if that caused the error."""
     for each in chain_of(error):
         if isinstance(each, OSError) and each.errno in (errno.EMFILE, errno.ENFILE):
@@ -84,9 +85,9 @@ def _texts_of(error: BaseException) -> Iterator[str]:
     """Yield the strings of an exception and its causes: messages, attributes and notes."""
     for each in chain_of(error):
         for text in (str, repr):
-            yield bounded_text(lambda each=each, text=text: text(each), most=_LONGEST_REMARK)  # type: ignore[misc]
+            yield bounded_text(lambda each=each, text=text: text(each), limit=_LONGEST_REMARK)  # type: ignore[misc]
         for value in _attributes_of(each):
-            yield bounded_text(lambda value=value: str(value), most=_LONGEST_REMARK)  # type: ignore[misc]
+            yield bounded_text(lambda value=value: str(value), limit=_LONGEST_REMARK)  # type: ignore[misc]
 
 
 def _attributes_of(error: BaseException) -> list[Any]:

@@ -137,7 +137,7 @@ _WRITES: dict[str, Sequence[tuple[int, int | None]]] = {
     "os.utime": [(0, 3)],
 }
 _WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_MOST_NOTES = 20
+_MAX_REFUSED = 20
 _KNOWS_PATHS = hasattr(os, "O_PATH") and os.path.isdir("/proc/self/fd")  # noqa: PTH112
 _open, _readlink, _close = os.open, os.readlink, os.close  # a client may replace them
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -160,9 +160,9 @@ class WriteGuard:
 
     def install(self) -> None:
         """Reject writes from now on, in this process and in those that are forked from it."""
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._on_event)
 
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, _, flags = arguments
             if isinstance(flags, int) and flags & _WRITING_FLAGS and not isinstance(path, int):
@@ -181,7 +181,7 @@ class WriteGuard:
             return
         if self._may_also_write(place):
             return
-        if len(self.refused) < _MOST_NOTES and place not in self.refused:
+        if len(self.refused) < _MAX_REFUSED and place not in self.refused:
             self.refused.append(place)
         raise PermissionError(
             errno.EACCES, "a client that is checked may only write in folders of its own", place

@@ -132,17 +132,17 @@ class _Launcher:
                     break
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
-                    self._obey(json.loads(line))
+                    self._execute(json.loads(line))
         end_descendants(grace_seconds=0)
         if self._root:  # the judging process removes it if it ended normally
             remove_tree(Path(self._root))
 
-    def _obey(self, command: dict[str, Any]) -> None:
+    def _execute(self, command: dict[str, Any]) -> None:
         if self._host:
             self._host = 0
             end_descendants(grace_seconds=0)
         if "start" not in command:
-            self._tell(killed=True)
+            self._report(killed=True)
             return
         start = Start(**command["start"])
         self._root = start.root
@@ -155,7 +155,7 @@ class _Launcher:
             except BaseException:  # noqa: BLE001 - a child must not go on as the launcher
                 traceback.print_exc()
             os._exit(_BROKEN)
-        self._tell(started=self._host)
+        self._report(started=self._host)
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -164,9 +164,9 @@ class _Launcher:
                 if pid == self._host:
                     self._host = 0
                     end_descendants(grace_seconds=0)
-                    self._tell(ended=pid, status=os.waitstatus_to_exitcode(status))
+                    self._report(ended=pid, status=os.waitstatus_to_exitcode(status))
 
-    def _tell(self, **members: Any) -> None:
+    def _report(self, **members: Any) -> None:
         with contextlib.suppress(OSError):  # the next recv in run() sees the closed socket
             self._control.sendall(json.dumps(members).encode() + b"\n")
 

@@ -75,7 +75,7 @@ class Session:
         self._process = _getpid()
         self._operations: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "hello": self._hello,
-            "live_by": self._live_by,
+            "set_clock": self._use_clock,
             "zone": self._zone,
             "open": self._open,
             "get_token": self._get_token,
@@ -111,8 +111,8 @@ class Session:
         """Return an error of the host; blame the client if the client's code has run here."""
         if self._has_run_client_code:
             raised = plain_error(error)
-            told = ": ".join(filter(None, (raised["name"], raised["message"])))
-            return {"broken_by_client": f"{told} ({_place_of(error)})"}
+            text = ": ".join(filter(None, (raised["name"], raised["message"])))
+            return {"broken_by_client": f"{text} ({_place_of(error)})"}
         return {"broken": "".join(format_exception(error))}
 
     def _answer(self, request: dict[str, Any], outcome: dict[str, Any]) -> None:
@@ -153,7 +153,7 @@ class Session:
             }
         }
 
-    def _live_by(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _use_clock(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["clock"] == "virtual":
             self._clock.freeze()
         else:
@@ -174,7 +174,7 @@ class Session:
         client = HostedClient(self._factory, ClientConfig(**request["config"]), self._clock)
         result = client.open()
         if result.error is not None:
-            client.leave()
+            client.end_loop()
             return self._failure(result.error)
         self._clients[request["client"]] = client
         return {"ok": {"capabilities": capabilities_of(client.subject)}}
@@ -211,7 +211,7 @@ class Session:
         if result.error is not None:
             return self._failure(result.error)
         is_text = issubclass(type(result.value), str)
-        token = bounded_text(lambda: result.value, most=_LONGEST_TOKEN)
+        token = bounded_text(lambda: result.value, limit=_LONGEST_TOKEN)
         return {"ok": {"access_token": token if is_text else None}}
 
     def _status(self, result: Result) -> dict[str, Any]:
@@ -230,11 +230,11 @@ class Session:
     def _close(self, request: dict[str, Any]) -> dict[str, Any]:
         client = self._clients.pop(request["client"], None)
         if client is not None:
-            if request["politely"]:
+            if request["calls_close"]:
                 client.close()
             else:
                 self._kept.append(client)
-            client.leave()
+            client.end_loop()
         self._stop_listening()
         self._exposure, self._stop_listening = None, lambda: None
         return {"ok": {}}
@@ -298,5 +298,5 @@ def _version_of(module: str) -> str:
     try:
         return importlib.metadata.version(package)
     except Exception:  # noqa: BLE001 - not installed, or broken metadata
-        told = getattr(sys.modules.get(package), "__version__", "")
-        return bounded_text(lambda: told)
+        declared = getattr(sys.modules.get(package), "__version__", "")
+        return bounded_text(lambda: declared)
