@@ -96,7 +96,7 @@ class ClauseRun:
         self._interruption.stop(session)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Remember the clauses to judge, by node id."""
+        """Record the clauses to judge, by node id."""
         self._items = {item.nodeid: clause_id_of(item) for item in session.items}
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -105,7 +105,7 @@ class ClauseRun:
         self._display.begin(number, len(self._items), self._items[nodeid])
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Remember the message of `pytest.exit`."""
+        """Record the message of `pytest.exit`."""
         if isinstance(excinfo.value, pytest.exit.Exception):
             self.stopped_by = excinfo.value.msg
 

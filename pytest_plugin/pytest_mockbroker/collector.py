@@ -114,7 +114,7 @@ class VerdictCollector:
         self._was_deselected |= any(map(_clause_of, items))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Remember the clauses that are to be judged."""
+        """Record the clauses that are to be judged."""
         self._selected |= {clause_id for item in session.items if (clause_id := _clause_of(item))}
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -316,7 +316,7 @@ class VerdictCollector:
             result = yield
         except KeyboardInterrupt:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
-        except Exception as error:  # noqa: BLE001 - the report matters more than what comes last
+        except Exception as error:  # noqa: BLE001 - the report must be written in any case
             self._errors[kit_error_from(error, "after the last clause")] = None
         was_cut_off = session.exitstatus == pytest.ExitCode.INTERNAL_ERROR
         self._conclude(session)

@@ -64,9 +64,11 @@ class Interruption:
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         if self._was_signalled:
+            # Not sys.exit(), which code that hangs or catches exceptions could prevent.
             os._exit(pytest.ExitCode.INTERRUPTED)
         self._was_signalled = True
         if self._session is not None:
+            # Other code may catch the KeyboardInterrupt; pytest checks this flag between tests.
             self._session.shouldstop = "interrupted by a signal"
         if not self._is_ending:
             raise KeyboardInterrupt

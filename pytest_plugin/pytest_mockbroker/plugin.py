@@ -175,7 +175,7 @@ class _VerdictReceiver:
 
 @pytest.fixture
 def auth_broker(request: pytest.FixtureRequest, _auth_broker_session: Any) -> Iterator[Broker]:
-    """A running auth-broker, clean for each test; see `mockbroker.Broker`."""
+    """Provide a running auth-broker, clean for each test; see `mockbroker.Broker`."""
     with _auth_broker_session.for_test(request.node) as broker:
         yield broker
 
@@ -206,7 +206,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="session")
 def contract_client_factory(pytestconfig: pytest.Config) -> ClientFactory | str:
-    """The factory of the client to check, or the name of one: ``package.module:factory``.
+    """Return the factory of the client to check, or the name of one: ``package.module:factory``.
 
     Override it in a conftest.py. A name is imported in the client's own process; a factory that
     is an object of this one is taken there by forking it.
@@ -257,7 +257,7 @@ def _in_words(error: BaseException) -> str:
 
 @pytest.fixture(scope="session")
 def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
-    """The contract run that all clauses share."""
+    """Provide the contract run that all clauses share."""
     from mockbroker_contract.drivers.python_driver import PythonClients  # noqa: PLC0415 - only if used
     from mockbroker_contract.harness.preflight import checked_run  # noqa: PLC0415 - only if used
     from pytest_mockbroker.settings import program_from_options, run_settings  # noqa: PLC0415

@@ -227,6 +227,7 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Si
     ):
         if moment == "at refresh":
             session.use_well(operation)
+            # The token must have expired, so that all uses need a new one at the same moment.
             session.advance(max(2 * lifetime, 1.5) if scenario.run.time.is_virtual else 1.5)
         session.issue_with(3599)
         session.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))

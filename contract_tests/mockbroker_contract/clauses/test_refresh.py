@@ -61,6 +61,7 @@ def test_honours_expires_in(scenario: Scenario) -> None:
     zoned = scenario.run.zoned_time
     if zoned is None:
         return
+    # A client that computes the expiry in local time is wrong by an hour here.
     with zoned.before_the_clocks_go_back(_LIFETIME / 2):
         scenario.for_each([_LIFETIME], lambda life, op: _case_of_time_zone(scenario, life, op))
 

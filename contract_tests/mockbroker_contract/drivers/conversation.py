@@ -64,6 +64,7 @@ class Conversation(ABC):
         with contextlib.suppress(queue.Empty):
             line = self._lines.get_nowait()
             if line is None:
+                # Later calls must find the end as well.
                 self._lines.put(None)
             return line if isinstance(line, bytes) else None
         return None
@@ -85,6 +86,7 @@ class Conversation(ABC):
             if isinstance(line, _CutOff):
                 break
             if line is None:
+                # Later calls must find the end as well.
                 self._lines.put(None)
                 raise ProgramDied(self.how_it_ended(op))
             return line

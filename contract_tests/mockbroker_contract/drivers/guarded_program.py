@@ -52,6 +52,8 @@ def main(control: int) -> NoReturn:
     woken, waker = os.pipe()
     for end in (woken, waker):
         os.set_blocking(end, False)
+    # Python writes to the wakeup descriptor only for signals with a handler. With it select()
+    # returns as soon as a child ends.
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     pid = _started(speaker, order)
@@ -85,6 +87,7 @@ def _started(speaker: socket.socket, order: dict[str, Any]) -> int:
     reading, writing = os.pipe()  # closed by a successful exec
     pid = os.fork()
     if pid == 0:
+        # The child must not write to the wakeup pipe of the supervisor.
         signal.set_wakeup_fd(-1)
         _execute(order, writing)
     os.close(writing)
@@ -100,6 +103,7 @@ def _started(speaker: socket.socket, order: dict[str, Any]) -> int:
 def _execute(order: dict[str, Any], failure: int) -> NoReturn:
     os.setsid()  # a program may signal its process group, which must not include the supervisor
     be_signalled_when_parent_ends()
+    # exec() keeps ignored signals ignored, and Python itself ignores SIGPIPE and SIGXFSZ.
     for name in (*_IGNORED, "SIGCHLD", "SIGPIPE", "SIGXFSZ"):
         signal.signal(getattr(signal, name), signal.SIG_DFL)
     try:

@@ -286,10 +286,14 @@ class _Launcher:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(self._path))
         self._listener.listen()
+        # Its closing ends the launcher, also when this process is killed.
         self._control, theirs = socket.socketpair()
+        # cut_off() writes to this pair, so that select() in another thread returns at once.
         self._woken, self._waker = socket.socketpair()
+        # A full buffer has the same effect as one more byte, so cut_off() need not wait.
         self._waker.settimeout(0)
         self._output_end, output_theirs = os.pipe()
+        # _read_output() reads until the pipe is empty.
         os.set_blocking(self._output_end, False)
         self._popen: subprocess.Popen[bytes] | None = None
         try:
@@ -500,6 +504,7 @@ class _Launcher:
         """Return how many requests the host has read; None if the greeting has another secret."""
         try:
             members = json.loads(greeting)
+            # Any process of this user can connect to the socket; the secret identifies the host.
             is_ours = hmac.compare_digest(str(members["secret"]), self._secret)
             return int(members["read"]) if is_ours else None
         except (ValueError, KeyError, TypeError):
@@ -511,6 +516,7 @@ class _Launcher:
             self._notes.append("started")
         elif "killed" in note:
             self._notes.append("killed")
+        # The report may be about an earlier host.
         elif note["ended"] == self.host:
             self.host, self.ending = 0, _status_text(int(note["status"]))
 

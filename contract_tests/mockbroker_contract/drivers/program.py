@@ -140,6 +140,7 @@ class Program(Conversation):
         self._control.settimeout(seconds)
         line = b""
         with contextlib.suppress(OSError):
+            # One byte at a time, so that the next report stays in the socket.
             while not line.endswith(b"\n") and (piece := self._control.recv(1)):
                 line += piece
         self._last_report = json.loads(line) if line.endswith(b"\n") else self._last_report
@@ -154,6 +155,7 @@ class Program(Conversation):
         rest = b""
         with selectors.DefaultSelector() as selector:
             for pipe in (stdout, stderr):
+                # stderr is also read when only stdout is ready.
                 os.set_blocking(pipe.fileno(), False)
                 selector.register(pipe, selectors.EVENT_READ)
             while selector.get_map():
@@ -184,6 +186,7 @@ class Program(Conversation):
         for line in lines:
             if line.strip():
                 self.put(line)
+        # exchange() rejects the line; waiting for its end could use all memory.
         if len(rest) > _LONGEST_LINE:
             self.put(rest)
             return b""

@@ -567,5 +567,6 @@ class _RequestLimit:
         self._end()
 
     def _count(self, _: Exchange) -> None:
+        # A thread of the server calls this; cut_off() is safe from any thread.
         if self.broker.journal.total >= self.limit:
             self.cut_off()

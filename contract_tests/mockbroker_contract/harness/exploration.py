@@ -51,6 +51,7 @@ class Explorer:
         Raises the first case's exception. Raises NotTested if none met the precondition.
         """
         attempts = _Attempts(self, case_of)
+        # Each case waits in real time, so together they take as long as the longest.
         with ThreadPoolExecutor(len(cases)) as pool:
             tried = [pool.submit(attempts, case) for case in cases]
         for each in tried:

@@ -32,6 +32,7 @@ class FakedClock:
         self.environment: Mapping[str, str] = {
             preload: str(library),
             "FAKETIME_TIMESTAMP_FILE": str(file),
+            # Without it libfaketime reads the file only every 10 s.
             "FAKETIME_NO_CACHE": "1",
             **flat,
             **left_alone,
@@ -41,6 +42,7 @@ class FakedClock:
     def advance(self, seconds: float) -> None:
         """Move the clock forward by that many seconds."""
         self._moved += seconds
+        # Replaced in one step, because the program may read the file at any moment.
         written = self._file.with_suffix(".new")
         written.write_text(f"+{self._moved:.3f}\n", encoding="ascii")
         written.replace(self._file)

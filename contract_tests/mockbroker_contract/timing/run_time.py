@@ -90,6 +90,7 @@ class VirtualTime:
 
     def advance_to(self, moment: float) -> None:
         """Move on to a moment in Unix seconds, unless it is past or beyond calendars."""
+        # Sessions in several threads may end at once; only one of them may move the clock.
         with self._lock:
             now = self._clock.now()
             if now < moment < _LAST_MOMENT:

@@ -167,6 +167,7 @@ class HostedClient:
             return self._gathered([operation] * count, operation)
         # Looked up at each use: if a client has patched them, these are its green threads.
         results = [Result()] * count
+        # The barrier makes the uses overlap, although threads start one after the other.
         start = threading.Barrier(count)
 
         def run(number: int) -> None:

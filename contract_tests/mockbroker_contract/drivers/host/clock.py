@@ -65,6 +65,8 @@ class HostClock:
         # gives real time to any client thread, since every thread starts inside `threading`.
         freezegun.api.call_stack_inspection_limit = 1
         freezer.start()
+        # freezegun calls the last factory at each reading of the time, so that the shared clock is
+        # read.
         freezegun.api.freeze_factories[-1] = self._time  # type: ignore[call-overload]
         self._freezer = freezer
         self._replace_sleep()
@@ -100,6 +102,7 @@ class HostClock:
             self._shared.advance(seconds)
 
     def _moves_clock(self, seconds: Any) -> bool:
+        # Modules that see real time must also sleep in real time, so the caller of sleep() counts.
         caller = str(sys._getframe(2).f_globals.get("__name__", ""))  # noqa: SLF001 - documented for this use
         return (
             threading.get_ident() in self.operating
@@ -143,6 +146,8 @@ def _now(_: type, tz: datetime.tzinfo | None = None) -> datetime.datetime:
 
 
 def _replace_in_modules(olds: list[Any], new: Any) -> None:
+    # `from time import sleep` binds the function in the importing module, where a replacement of
+    # time.sleep has no effect.
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", {})
         name = str(names.get("__name__", ""))

@@ -93,6 +93,7 @@ def run_launcher(
     try:
         _Launcher(control, load).run()
     finally:
+        # A forked launcher has copies of the buffers and exit handlers of the judging process.
         os._exit(0)
 
 
@@ -118,6 +119,8 @@ class _Launcher:
         woken, waker = os.pipe()
         for end in (woken, waker):
             os.set_blocking(end, False)
+        # Python writes to the wakeup descriptor only for signals with a handler. With it select()
+        # returns as soon as a child ends.
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         rest = b""
@@ -149,10 +152,11 @@ class _Launcher:
         self._host = os.fork()
         if self._host == 0:
             try:
+                # The host must neither hold the control socket open nor write to the wakeup pipe.
                 self._control.close()
                 signal.set_wakeup_fd(-1)
                 _run_host(start, self._load)
-            except BaseException:  # noqa: BLE001 - a child must not go on as the launcher
+            except BaseException:  # noqa: BLE001 - a child must not continue as the launcher
                 traceback.print_exc()
             os._exit(_BROKEN)
         self._report(started=self._host)

@@ -96,10 +96,12 @@ class AsyncioLoop(Loop):
     def _run(self) -> None:
         loop = self._loop
         assert loop is not None
+        # A background task of the client may raise it.
         with contextlib.suppress(SystemExit):
             loop.run_forever()
         for task in asyncio.all_tasks(loop):
             task.cancel()
+        # One turn of the loop lets the tasks handle their cancellation.
         loop.run_until_complete(asyncio.sleep(0))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

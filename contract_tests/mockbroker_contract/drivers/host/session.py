@@ -99,7 +99,7 @@ class Session:
                 outcome = self._operations[request["op"]](request)
             except TargetError as error:
                 outcome = {"unusable": str(error)}
-            except BaseException as error:  # noqa: BLE001 - which the judging process tells
+            except BaseException as error:  # noqa: BLE001 - the judging process reports it
                 outcome = self._failed(error)
             if _getpid() != self._process:
                 # The client forked, and its child returned from the operation: only the parent may
