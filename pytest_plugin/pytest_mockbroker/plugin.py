@@ -33,7 +33,7 @@ _LEFT_BY_CLIENTS = ("PytestUnraisableExceptionWarning", "PytestUnhandledThreadEx
 _CHECKED = tuple(f"contract_{option.key}" for option in (CLIENT, EXEC, KNOWN))
 _KIT = "mockbroker_contract"
 _CLIENT_OPTIONS = tuple(Surface.PYTEST.spell(option) for option in (CLIENT, EXEC))
-_WELL = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+_SUCCESS_STATUSES = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 _LONGEST_CLAUSE = "lifecycle"
 
 
@@ -144,7 +144,7 @@ class _VerdictReceiver:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Fail a run that names a client but judges it by no clause."""
-        if exitstatus in _WELL and self._judges_nothing:
+        if exitstatus in _SUCCESS_STATUSES and self._judges_nothing:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

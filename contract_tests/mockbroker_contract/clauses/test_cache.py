@@ -28,7 +28,7 @@ from mockbroker_contract.harness.strategies import LONG_LIFETIMES, plain_credent
 
 _CREDENTIALS = Credentials("cache-client", "cache-s3cret")
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
-_ENOUGH_USES = 4
+_USES = 4
 
 
 @pytest.mark.contract_clause(clauses.cache.REUSE)
@@ -47,7 +47,7 @@ def test_reuse(scenario: Scenario) -> None:
             return _one_token(session, uses, operation)
 
     first = [
-        (_CREDENTIALS, lifetime, _ENOUGH_USES, operation)
+        (_CREDENTIALS, lifetime, _USES, operation)
         for lifetime in LONG_LIFETIMES
         for operation in scenario.run.capabilities
     ]
@@ -80,7 +80,7 @@ def _shares_with_others(scenario: Scenario) -> bool:
 def _reuse_in_zone(scenario: Scenario, lifetime: int, operation: str) -> Situation:
     with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
         session.record(TimeZoneSet(zone="Chicago"))
-        return _one_token(session, _ENOUGH_USES, operation)
+        return _one_token(session, _USES, operation)
 
 
 def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> Situation:
@@ -89,7 +89,7 @@ def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> Situa
         session.record(AnswerChanged(members={"expires_in": lifetime}))
         if session.use(operation).error is not None and session.trace.token_requests:
             return Situation.MET  # a client may refuse strings: response.expires-in-forms
-        return _one_token(session, _ENOUGH_USES, operation)
+        return _one_token(session, _USES, operation)
 
 
 def _one_token(session: ClientSession, uses: int, operation: str) -> Situation:

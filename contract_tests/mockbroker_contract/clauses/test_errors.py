@@ -32,7 +32,7 @@ _UNLIMITED = 1000
 _MAX_ATTEMPTS = 5
 _SHORT_TIMEOUT = 0.2
 _STALLED_SECONDS = 3600.0
-_AN_INSTANT = 0.5
+_IMMEDIATE_SECONDS = 0.5
 
 _CODES = (
     "invalid_request",
@@ -71,16 +71,16 @@ def _fail(session: ClientSession, fault: Fault) -> None:
 def _must_raise(session: ClientSession, outcome: Outcome, what: str) -> None:
     if not session.trace.token_requests:
         raise NotTested("the client never asked the broker for a token")
-    _must_not_go_on(session, outcome, what)
+    _must_report_error(session, outcome, what)
 
 
-def _must_not_go_on(session: ClientSession, outcome: Outcome, what: str) -> None:
+def _must_report_error(session: ClientSession, outcome: Outcome, what: str) -> None:
     if outcome.api_calls:
         session.breach(f"{what}, and a call went out all the same", "an error", outcome.exchanges)
     if outcome.error is None:
-        came = outcome.in_words if outcome.operation == GET_TOKEN else "answered the caller"
-        went_on = f"went on with {came}" if outcome.token is not None else came
-        session.breach(f"{what}, and the client {went_on}", "an error", outcome.exchanges)
+        result = outcome.in_words if outcome.operation == GET_TOKEN else "answered the caller"
+        ending = f"went on with {result}" if outcome.token is not None else result
+        session.breach(f"{what}, and the client {ending}", "an error", outcome.exchanges)
 
 
 @pytest.mark.contract_clause(clauses.errors.INVALID_CLIENT)
@@ -207,7 +207,7 @@ def test_retry_after(scenario: Scenario) -> None:
             if not session.trace.token_requests:
                 raise NotTested("the client never asked the broker for a token")
             if gaps and gaps[0] < seconds - 1:
-                soon = f"after {gaps[0]:.1f} s" if gaps[0] >= _AN_INSTANT else "at once"
+                soon = f"after {gaps[0]:.1f} s" if gaps[0] >= _IMMEDIATE_SECONDS else "at once"
                 session.breach(
                     f"the client asked again {soon}",
                     f"at least {seconds} s, as Retry-After says, or an error to the caller",
@@ -250,7 +250,7 @@ def _case_of_refused_connection(scenario: Scenario, operation: str) -> Situation
         ) as session,
     ):
         session.record(ConnectionsRefused())
-        _must_not_go_on(session, session.use(operation), "the connection was refused")
+        _must_report_error(session, session.use(operation), "the connection was refused")
         # a closed port records no exchange; needs_control() shows that the client works otherwise
         return Situation.MET
 
@@ -316,7 +316,7 @@ def test_not_cached(scenario: Scenario) -> None:
             outcome = session.use(operation)
             if not outcome.is_good:
                 session.breach(
-                    f"after {what} and recovery, {_what_came(session, outcome)}",
+                    f"after {what} and recovery, {_outcome_text(session, outcome)}",
                     "a token: the failure was over",
                     outcome.exchanges,
                 )
@@ -335,7 +335,7 @@ def _outcome_unless_flood(session: ClientSession, operation: str) -> Outcome:
         raise NotTested("the client asks the broker without end") from None
 
 
-def _what_came(session: ClientSession, outcome: Outcome) -> str:
+def _outcome_text(session: ClientSession, outcome: Outcome) -> str:
     if outcome.error is not None:
         return f"the client raised {session.masked(outcome.error)}"
     return f"the client {outcome.in_words}"

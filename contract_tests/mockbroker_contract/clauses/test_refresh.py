@@ -31,7 +31,7 @@ from mockbroker_contract.harness.strategies import lifetimes, time_steps
 _CREDENTIALS = Credentials("refresh-client", "refresh-s3cret")
 _LIFETIME = 3599
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
-_UNMOVED = "the client's clock could not be moved"
+_CLOCK_NOT_MOVED = "the client's clock could not be moved"
 
 
 @pytest.mark.contract_clause(clauses.refresh.HONOURS_EXPIRES_IN)
@@ -104,7 +104,7 @@ def test_ahead(scenario: Scenario) -> None:
     def run_case(lifetime: int, operation: str) -> Situation:
         if not scenario.run.time.is_virtual:
             if leeway is None:
-                raise NotTested(f"{_UNMOVED}, and without one no leeway shows")
+                raise NotTested(f"{_CLOCK_NOT_MOVED}, and without one no leeway shows")
             return Situation.MET  # measuring the leeway has already judged it
         scenario.needs_expiry_control(operation, lifetime, after=1)
         with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
@@ -205,7 +205,7 @@ def test_latency(scenario: Scenario) -> None:
     """Check that a slow token response does not make the client present an expired token."""
     time = scenario.run.time
     if not time.is_virtual:
-        raise NotTested(_UNMOVED)
+        raise NotTested(_CLOCK_NOT_MOVED)
     slow = Fault.latency if time.moves_during_use else Fault.delay
 
     def run_case(drawn: tuple[int, float, str]) -> Situation:
@@ -311,7 +311,7 @@ def test_outage_while_valid(scenario: Scenario) -> None:
     """Check that an outage of the broker causes no error while a token is still valid."""
 
     def run_case(what: str, operation: str) -> Situation:
-        lifetime, pauses = _approach_to_expiry(scenario)
+        lifetime, pauses = _lifetime_and_pauses(scenario)
         with scenario.session(
             credentials=_CREDENTIALS,
             expires_in=lifetime,
@@ -327,24 +327,24 @@ def test_outage_while_valid(scenario: Scenario) -> None:
             judged = False
             for pause in pauses:
                 session.advance(pause)
-                judged |= _must_go_on(session, _use_in_outage(session, operation), first)
+                judged |= _must_use_valid_token(session, _use_in_outage(session, operation), first)
             return Situation.met_if(judged)
 
     scenario.for_each_in_time(_OUTAGES, run_case)
 
 
-def _approach_to_expiry(scenario: Scenario) -> tuple[float, list[float]]:
+def _lifetime_and_pauses(scenario: Scenario) -> tuple[float, list[float]]:
     """Return a lifetime, and the pauses between uses of the client during it, in seconds."""
     if scenario.run.time.is_virtual:
         ages = [_LIFETIME - left for left in _AGES_LEFT]
         return _LIFETIME, [age - before for before, age in zip([0, *ages], ages)]  # noqa: B905
     leeway = leeway_at_once(scenario.run)
     if leeway is None:
-        raise NotTested(f"{_UNMOVED}, and it does not work with short lifetimes")
+        raise NotTested(f"{_CLOCK_NOT_MOVED}, and it does not work with short lifetimes")
     return leeway + 3, [1.2]
 
 
-def _must_go_on(session: ClientSession, outcome: Outcome, first: Outcome) -> bool:
+def _must_use_valid_token(session: ClientSession, outcome: Outcome, first: Outcome) -> bool:
     """Judge a use in an outage; return whether the first token was still valid."""
     if first.token is None or session.now() >= first.token.expires_at:
         return False  # the client retried for so long that the token has expired meanwhile
@@ -367,7 +367,7 @@ def test_outage_after_expiry(scenario: Scenario) -> None:
     cases = [partial(_case_of_expired_token, scenario, what, 2.0) for what in _OUTAGES]
     if time.is_virtual:
         cases += [partial(_case_of_expired_token, scenario, what, 2.0) for what in _REFUSALS]
-        cases += [partial(_outlast_a_token, scenario, what) for what in _OUTAGES]
+        cases += [partial(_case_of_long_outage, scenario, what) for what in _OUTAGES]
     if time.moves_during_use:
         cases += [partial(_case_of_expired_token, scenario, what, 1.0) for what in _OUTAGES]
     scenario.for_each_in_time(cases, lambda case, operation: case(operation))
@@ -399,7 +399,7 @@ def _case_of_expired_token(
         return Situation.MET
 
 
-def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> Situation:
+def _case_of_long_outage(scenario: Scenario, what: str, operation: str) -> Situation:
     """Begin an outage while a token is valid, and continue it after the token has expired."""
     with _session_before_expiry(scenario) as session:
         session.use_well(operation)
@@ -437,9 +437,9 @@ def test_recovers(scenario: Scenario) -> None:
                 scenario.needs_expiry_control(operation, session.broker.expires_in, after=1)
             if not outcome.is_good:
                 error = outcome.error
-                came = f"raised {session.masked(error)}" if error else outcome.in_words
+                result = f"raised {session.masked(error)}" if error else outcome.in_words
                 session.breach(
-                    f"at the first use after the outage the client {came}",
+                    f"at the first use after the outage the client {result}",
                     "a new token",
                     outcome.exchanges,
                 )

@@ -27,7 +27,7 @@ from mockbroker_contract.harness.strategies import b64tokens, json_values, mixed
 _CREDENTIALS = Credentials("response-client", "response-s3cret")
 Members = Mapping[str, object]
 
-_IN_THE_WAY = {
+_OTHER_BREACHES = {
     clause.id
     for clause in (
         clauses.signing.BEARER,
@@ -68,7 +68,7 @@ def test_documented(scenario: Scenario) -> None:
             outcome = session.use(operation)
             if not session.trace.token_requests:
                 raise NotTested(f"{operation} never asked the broker for a token")
-            broken = sorted({b.clause_id for b in judge_trace(session.trace)} & _IN_THE_WAY)
+            broken = sorted({b.clause_id for b in judge_trace(session.trace)} & _OTHER_BREACHES)
             if broken and not outcome.is_good:
                 raise NotTested("the token cannot be used", blocked_by=clause_named(broken[0]))
             _must_use_the_token(session, outcome, "the documented answer")
@@ -270,13 +270,13 @@ def test_expires_in_forms(scenario: Scenario) -> None:
             session.broker.token_answer = answer
             form = f"expires_in={json.dumps(expires_in)}"
             session.record(AnswerChanged(members={"expires_in": expires_in}))
-            _understands_or_says(session, operation, lifetime, form)
+            _reads_or_reports(session, operation, lifetime, form)
             return Situation.met_if(session.trace.token_requests)
 
     scenario.for_each([("3599", 3599), (3599.0, 3599), ("60", 60)], run_case)
 
 
-def _understands_or_says(session: ClientSession, operation: str, lifetime: int, form: str) -> None:
+def _reads_or_reports(session: ClientSession, operation: str, lifetime: int, form: str) -> None:
     outcome = session.use(operation)
     if outcome.error is not None:
         said = str(outcome.error).lower()

@@ -32,7 +32,7 @@ _MAX_FILES = 1000
 _TIMEOUT = 0.15
 """Seconds of the client's timeout, shorter than the time for which the broker is silent."""
 
-_MISHAPS: dict[str, Fault] = {
+_FAULTS: dict[str, Fault] = {
     "401 invalid_client": Fault.status(401, body={"error": "invalid_client"}),
     "400 invalid_request": Fault.status(400, body={"error": "invalid_request"}),
     "503": Fault.status(503),
@@ -66,28 +66,28 @@ def _judge_exposure(scenario: Scenario) -> None:
     """Search all visible output for secret and tokens; note breaches of the other clause."""
     hung: list[str] = []
 
-    def run_case(mishap: str, operation: str) -> Situation:
-        if mishap == "nothing" and operation != scenario.run.capabilities[0]:
+    def run_case(fault_name: str, operation: str) -> Situation:
+        if fault_name == "nothing" and operation != scenario.run.capabilities[0]:
             return Situation.UNMET  # one operation only, because the test waits for it in real time
-        if mishap and hung:
+        if fault_name and hung:
             raise NotTested(f"the client hangs once the broker answers with {hung[0]}")
         with scenario.session(
             credentials=_CREDENTIALS,
             deadline=scenario.run.settings.patient_deadline,
             elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN],
-            config={"timeout": _TIMEOUT} if mishap == "nothing" else {},
+            config={"timeout": _TIMEOUT} if fault_name == "nothing" else {},
         ) as session:
             exposure = session.watch()
             session.use_well(operation)
             session.use(operation)
             session.look()
-            if mishap and not _comes_back_when_it_goes_wrong(session, mishap, operation):
-                hung.append(mishap)
+            if fault_name and not _returns_after_fault(session, fault_name, operation):
+                hung.append(fault_name)
             for clause in sorted(_SECRETS, key=lambda each: each is scenario.clause):
                 _must_not_show(scenario, session, exposure, clause)
             return Situation.MET
 
-    scenario.for_each(["", *_MISHAPS] if scenario.run.time.is_virtual else [""], run_case)
+    scenario.for_each(["", *_FAULTS] if scenario.run.time.is_virtual else [""], run_case)
 
 
 def _must_not_show(
@@ -105,10 +105,10 @@ def _must_not_show(
         scenario.run.note(breached)
 
 
-def _comes_back_when_it_goes_wrong(session: ClientSession, mishap: str, operation: str) -> bool:
+def _returns_after_fault(session: ClientSession, fault_name: str, operation: str) -> bool:
     session.advance(session.broker.expires_in + 1)
-    session.broker.script(_MISHAPS[mishap].times(_UNLIMITED))
-    session.record(fault_step(_MISHAPS[mishap]))
+    session.broker.script(_FAULTS[fault_name].times(_UNLIMITED))
+    session.record(fault_step(_FAULTS[fault_name]))
     try:
         session.use(operation)
         session.look()
@@ -123,7 +123,7 @@ def test_redirect(scenario: Scenario) -> None:
 
     def run_case(status: int, operation: str) -> Situation:
         with (
-            scenario.run.brokers.of_another_origin(_CREDENTIALS) as other_broker,
+            scenario.run.brokers.at_another_origin(_CREDENTIALS) as other_broker,
             scenario.session(
                 credentials=_CREDENTIALS, elsewhere=[clauses.cache.ISOLATION]
             ) as session,

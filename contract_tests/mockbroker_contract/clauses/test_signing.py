@@ -29,7 +29,7 @@ _CREDENTIALS = Credentials("signing-client", "signing-s3cret/+=")
 _MAX_ATTEMPTS = 2
 _UNAUTHORIZED = 401
 _UNLIMITED = 200
-_SOME_SECONDS = 5
+_SECONDS_BEFORE_REVOCATION = 5
 _SHORTER = 600
 _REVOCATIONS = 2
 
@@ -207,7 +207,7 @@ def test_revoked(scenario: Scenario) -> None:
         with scenario.session(credentials=_CREDENTIALS) as session:
             lost = session.use_well(REQUEST).token
             for _ in range(_REVOCATIONS):
-                lost = _replaced(session, lost)
+                lost = _token_after_revocation(session, lost)
             if session.can_pass(_SHORTER):
                 session.issue_with(_SHORTER)
                 _revoke(session)
@@ -221,12 +221,14 @@ def test_revoked(scenario: Scenario) -> None:
 
 def _revoke(session: ClientSession) -> None:
     """Revoke the tokens some seconds after the last one, so that a new one differs in expiry."""
-    session.advance(_SOME_SECONDS if session.can_pass(_SOME_SECONDS) else 0)
+    session.advance(
+        _SECONDS_BEFORE_REVOCATION if session.can_pass(_SECONDS_BEFORE_REVOCATION) else 0
+    )
     session.broker.revoke_tokens()
     session.record(TokensRevoked())
 
 
-def _replaced(session: ClientSession, lost: AccessToken | None) -> AccessToken | None:
+def _token_after_revocation(session: ClientSession, lost: AccessToken | None) -> AccessToken | None:
     _revoke(session)
     outcome = _called(session)
     if outcome.token == lost or outcome.status == _UNAUTHORIZED:
@@ -269,9 +271,9 @@ def _must_stop(session: ClientSession, outcome: Outcome) -> None:
             outcome.exchanges[:6],
         )
     if outcome.error is None and not _caller_sees_status(outcome):
-        came = "nothing" if outcome.status is None else f"status {outcome.status}"
+        result = "nothing" if outcome.status is None else f"status {outcome.status}"
         session.breach(
-            f"the caller got {came}",
+            f"the caller got {result}",
             "the 401, or an exception",
             outcome.api_calls,
         )
@@ -316,7 +318,7 @@ def test_cross_origin(scenario: Scenario) -> None:
 
     def run_case(status: int, _operation: str) -> Situation:
         with (
-            scenario.run.brokers.of_another_origin(_CREDENTIALS) as other_broker,
+            scenario.run.brokers.at_another_origin(_CREDENTIALS) as other_broker,
             scenario.session(credentials=_CREDENTIALS) as session,
         ):
             session.use_well(REQUEST)

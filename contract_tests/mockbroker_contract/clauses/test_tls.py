@@ -16,7 +16,7 @@ from mockbroker_contract.harness.situation import Situation
 
 _CREDENTIALS = Credentials("tls-client", "tls-s3cret")
 _LOOPBACK = "127.0.0.1"
-_SOMEBODY_ELSE = "auth-broker.example"
+_OTHER_HOST = "auth-broker.example"
 _UNKNOWN = "no authority that the client knows has signed"
 
 
@@ -31,7 +31,7 @@ def test_verify(scenario: Scenario) -> None:
         ):
             _must_work_with_ca(control, operation)
         unknown = reason == _UNKNOWN
-        name = _LOOPBACK if unknown else _SOMEBODY_ELSE
+        name = _LOOPBACK if unknown else _OTHER_HOST
         with (
             scenario.run.brokers.with_tls(_CREDENTIALS, name) as broker,
             _session(scenario, broker, trusted=not unknown) as session,
@@ -40,7 +40,7 @@ def test_verify(scenario: Scenario) -> None:
             _must_refuse(session, session.use(operation), reason)
         return Situation.MET
 
-    scenario.for_each([_UNKNOWN, f"is for {_SOMEBODY_ELSE}"], run_case)
+    scenario.for_each([_UNKNOWN, f"is for {_OTHER_HOST}"], run_case)
 
 
 def _session(scenario: Scenario, broker: Broker, *, trusted: bool) -> ClientSession:

@@ -11,6 +11,7 @@ from typing import Any
 
 from mockbroker.model.client import ClientConfig
 from mockbroker.report.next_steps import LOOK_AT_THE_DRIVER
+from mockbroker_contract.drivers.client_output import ClientOutputPrinter
 from mockbroker_contract.drivers.conversation import ProgramDied, ProgramSilent
 from mockbroker_contract.drivers.driver import GET_TOKEN, REQUEST, Answer, Raised, Returned
 from mockbroker_contract.drivers.failures import (
@@ -30,7 +31,6 @@ from mockbroker_contract.drivers.protocol import (
     config_members,
 )
 from mockbroker_contract.drivers.sandbox import Sandbox
-from mockbroker_contract.drivers.shown_output import ShownOutput
 from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.timing.faked_clock import FakedClock, faked_clocks
 from mockbroker_contract.timing.run_time import MovedTime, RealTime, RunTime
@@ -61,7 +61,7 @@ class ProgramClients:
         self._program: Program | None = None
         self._clock: FakedClock | None = None
         self._sandbox: Sandbox | None = None
-        self._printer: ShownOutput | None = None
+        self._printer: ClientOutputPrinter | None = None
         self._deaths = 0
         self.close_hangs = False
         """Whether the program did not answer a close; then no further client is closed."""
@@ -71,7 +71,7 @@ class ProgramClients:
     def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
         """Run the program in this sandbox; called once, before any other method."""
         self._sandbox = sandbox
-        self._printer = ShownOutput() if shows_output else None
+        self._printer = ClientOutputPrinter() if shows_output else None
 
     @property
     def limits(self) -> Sequence[str]:

@@ -12,13 +12,13 @@ from typing import Any
 
 from mockbroker.broker.clock import real_seconds
 from mockbroker.model.client import ClientConfig, ClientFactory
+from mockbroker_contract.drivers.client_output import ClientOutputPrinter
 from mockbroker_contract.drivers.conversation import ProgramDied, ProgramSilent
 from mockbroker_contract.drivers.driver import GET_TOKEN, REQUEST, Answer, Raised, Returned
 from mockbroker_contract.drivers.failures import ClientCrashed, NotTested
 from mockbroker_contract.drivers.host_process import HostBrokenByClientError, HostProcess
 from mockbroker_contract.drivers.protocol import config_members
 from mockbroker_contract.drivers.sandbox import Sandbox
-from mockbroker_contract.drivers.shown_output import ShownOutput
 from mockbroker_contract.drivers.target import TargetError, absolute_target
 from mockbroker_contract.timing.run_time import START_SECONDS, RealTime, RunTime, VirtualTime
 
@@ -75,7 +75,7 @@ class PythonClients:
         self._sandbox = sandbox
         self._host = HostProcess(self._source, sandbox, START_SECONDS)
         if shows_output:
-            self._host.output.show = ShownOutput().add
+            self._host.output.show = ClientOutputPrinter().add
 
     @property
     def limits(self) -> Sequence[str]:

@@ -82,13 +82,13 @@ class Brokers:
         self._mounted[broker] = (server, prefix)
         return broker
 
-    def beside(self, broker: Broker) -> Broker:
+    def copy_at_another_origin(self, broker: Broker) -> Broker:
         """Return a new broker at the same path of another origin, with the same credentials."""
         _, prefix = self._mounted[broker]
         return self.new(broker.credentials, server=self._elsewhere, prefix=prefix)
 
     @contextlib.contextmanager
-    def of_another_origin(self, credentials: Credentials) -> Iterator[Broker]:
+    def at_another_origin(self, credentials: Credentials) -> Iterator[Broker]:
         """Provide a broker of another origin than the others."""
         yield from self._until_retired(self.new(credentials, server=self._elsewhere))
 

@@ -123,7 +123,7 @@ class ClientSession:
         self._deadline = run.hangs.deadline(self._wanted_deadline)
         self.credentials = credentials
         if neighbour is not None:
-            self.broker = run.brokers.beside(neighbour)
+            self.broker = run.brokers.copy_at_another_origin(neighbour)
         else:
             self.broker = broker or run.brokers.new(credentials, expires_in, scope)
         self._owns_broker = broker is None
@@ -308,7 +308,7 @@ class ClientSession:
             status=outcome.status,
             waited_seconds=round(waited, 3) if self._shows_pause(waited) else 0.0,
         )
-        ending = outcome.had if error is None else RaisedError(error=self.masked(error))
+        ending = outcome.result if error is None else RaisedError(error=self.masked(error))
         self._record_action(done, began, ending)
         self._must_be_of_this_broker(outcome)
         return outcome
@@ -342,7 +342,7 @@ class ClientSession:
             )
 
     def _with_evidence(self, ended: Ended) -> Ended:
-        ended.reason, ended.details = self.recorder.hidden((ended.reason, ended.details))
+        ended.reason, ended.details = self.recorder.masked((ended.reason, ended.details))
         ended.steps, ended.records = self.recorder.steps(), self.recorder.records()
         return ended
 
@@ -548,7 +548,7 @@ class ClientSession:
 
     def _without_secrets(self, breach: Breach) -> Breach:
         texts = (breach.what, breach.expected, breach.hint)
-        what, expected, hint = self.recorder.hidden(texts)
+        what, expected, hint = self.recorder.masked(texts)
         return replace(breach, what=what, expected=expected, hint=hint)
 
 

@@ -49,7 +49,7 @@ class Outcome:
         return tuple(e for e in self.exchanges if e.endpoint is Endpoint.API)
 
     @property
-    def asked_first(self) -> bool:
+    def requested_first(self) -> bool:
         """Whether a token was requested before one was presented."""
         return bool(self.exchanges) and self.exchanges[0].endpoint is Endpoint.TOKEN
 
@@ -72,10 +72,10 @@ class Outcome:
     @property
     def in_words(self) -> str:
         """The client's result in words, except for an error."""
-        return outcome_text(self.had)
+        return outcome_text(self.result)
 
     @property
-    def had(self) -> GotToken | GotNoToken:
+    def result(self) -> GotToken | GotNoToken:
         """The client's result as a value, except for an error."""
         if self.token is not None and self.token_state is not None:
             is_fetched = self.token in {exchange.token for exchange in self.token_requests}

@@ -81,14 +81,14 @@ class Recorder:
 
     def steps(self) -> tuple[Step, ...]:
         """Return the steps so far, masked."""
-        return self.hidden(tuple(self._steps))
+        return self.masked(tuple(self._steps))
 
     def records(self) -> tuple[ExchangeRecord, ...]:
         """Return the latest exchanges, masked."""
         latest = tuple(self._broker.journal)[-_MAX_EXCHANGES:]
         return records_of(latest, self._mask(), prefix=self._prefix)
 
-    def hidden(self, value: T) -> T:
+    def masked(self, value: T) -> T:
         """Return a value with the secrets and tokens in its strings masked."""
         return with_texts(value, self._mask())
 

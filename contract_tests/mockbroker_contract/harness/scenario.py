@@ -195,7 +195,7 @@ class Scenario:
                 f"the client authenticates {' and '.join(places)}, which profile {profile.name} "
                 "accepts"
             )
-        if self.clause not in self.run.shared.shown and self.clause.precondition is not None:
+        if self.clause not in self.run.shared.clauses_met and self.clause.precondition is not None:
             culprits = sorted(self.run.findings.broken & {c.id for c in ON_AUTHENTICATION})
             blocked_by = clause_named(culprits[0]) if culprits else None
             raise NotTested(self.clause.precondition.lack, blocked_by=blocked_by)

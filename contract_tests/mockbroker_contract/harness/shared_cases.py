@@ -32,7 +32,7 @@ class SharedCases:
         """The explorations that ended without a breach of the clause that they were for."""
         self.results: dict[Hashable, Any] = {}
         """Results of slow cases, by what the cases were."""
-        self.shown: set[Clause] = set()
+        self.clauses_met: set[Clause] = set()
         """The clauses on client authentication whose precondition a token request has met."""
         self.chapters: set[str] = set()
         """The chapters of the client authentication methods that the client has used."""
@@ -41,6 +41,6 @@ class SharedCases:
         """Record which clauses on client authentication the trace shows."""
         for exchange in trace.token_requests:
             self.chapters.add(method_in(TokenRequest.of(exchange.request), profile).chapter)
-        for clause in ON_AUTHENTICATION - self.shown:
+        for clause in ON_AUTHENTICATION - self.clauses_met:
             if clause.precondition is not None and clause.precondition.is_met(trace):
-                self.shown.add(clause)
+                self.clauses_met.add(clause)

@@ -49,7 +49,7 @@ __all__ = [
 _UNLIMITED = 1000
 _LONGEST_LEEWAY = 600
 _OUTAGES = {"answers 503": Fault.status(503), "resets connections": Fault.reset()}
-_SOME_SECONDS = 5
+_SECONDS_BEFORE_REVOCATION = 5
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
 _OUTLASTED = clauses.refresh.OUTAGE_AFTER_EXPIRY
 _MAX_CLIENTS = 3
@@ -241,7 +241,9 @@ class ClientStateMachine(RuleBasedStateMachine):
     @_recorded
     def revoke(self, number: int, then: int) -> None:
         """Revoke every token, some seconds after the last one was issued."""
-        self._clients[0].session.advance(_SOME_SECONDS if self.run.time.is_virtual else 0)
+        self._clients[0].session.advance(
+            _SECONDS_BEFORE_REVOCATION if self.run.time.is_virtual else 0
+        )
         self._broker.revoke_tokens()
         self._recorder.add(TokensRevoked())
         self._perhaps_use(number, then)
@@ -321,7 +323,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         now = client.session.now()
         seconds_after_expiry = now - outcome.token.expires_at
         what = late_use(outcome.token, now).what
-        if self._is_refused(client) and outcome.asked_first:
+        if self._is_refused(client) and outcome.requested_first:
             self._breach(client, self._clause_of_refusal(), what, "an error")
         elif client.has_failed:
             self._breach(client, _OUTLASTED, what, "another attempt, or an error")

@@ -7,12 +7,12 @@ from codecs import getincrementaldecoder
 
 from mockbroker.model.escaping import printable
 
-__all__ = ["ShownOutput"]
+__all__ = ["ClientOutputPrinter"]
 
 _MAX_CHARACTERS = 1_000_000
 
 
-class ShownOutput:
+class ClientOutputPrinter:
     """Printer of whole lines on standard error, each with a prefix.
 
     The prefix distinguishes them from the kit's own lines. It also keeps commands of a CI service
