@@ -23,9 +23,9 @@ _SETTINGS = frozenset({"expires_in", "profile", "strict", "tls"})
 
 
 class BrokerSession:
-    """A server that runs for the session and carries one broker after another.
+    """Server of the session, on which each test has its own broker.
 
-    A test whose marker asks for TLS gets another server, which then runs on for the next one.
+    A test whose marker asks for TLS gets a second server, which then keeps running as well.
     """
 
     def __init__(self, directory: Path) -> None:

@@ -321,7 +321,7 @@ class VerdictCollector:
         was_cut_off = session.exitstatus == pytest.ExitCode.INTERNAL_ERROR
         self._conclude(session)
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        if was_cut_off and terminal is not None:  # pytest prints no summary then
+        if was_cut_off and terminal is not None:  # after an internal error pytest prints no summary
             self.pytest_terminal_summary(terminal)
         return result
 

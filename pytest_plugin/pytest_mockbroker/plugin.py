@@ -208,8 +208,8 @@ def pytest_runtest_makereport(
 def contract_client_factory(pytestconfig: pytest.Config) -> ClientFactory | str:
     """Return the factory of the client to check, or the name of one: ``package.module:factory``.
 
-    Override it in a conftest.py. A name is imported in the client's own process; a factory that
-    is an object of this one is taken there by forking it.
+    Override it in a conftest.py. A name is imported in the client's own process. A factory
+    object of this process reaches the client's process by fork.
     """
     from pytest_mockbroker.settings import target_from_options  # noqa: PLC0415 - only if used
 

@@ -90,7 +90,7 @@ class Sandbox:
             "TMPDIR": temporary,
             "NO_PROXY": _NO_PROXY,
             "no_proxy": _NO_PROXY,
-            "PYTHONDONTWRITEBYTECODE": "1",  # beside the user's modules
+            "PYTHONDONTWRITEBYTECODE": "1",  # no __pycache__ beside the user's modules
             "PWD": str(self.work),
         }
         return {**kept, **own, **self.trust(trusted)}

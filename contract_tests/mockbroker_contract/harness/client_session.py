@@ -488,7 +488,7 @@ class ClientSession:
     # -- judging -------------------------------------------------------------------------------
 
     def breach(self, what: str, expected: str, exchanges: Iterable[Exchange] = ()) -> NoReturn:
-        """Raise ContractBreached for the scenario's own clause."""
+        """Raise ContractBreached for this session's clause."""
         self.breach_of(self._clause, what, expected, exchanges)
 
     def breach_of(

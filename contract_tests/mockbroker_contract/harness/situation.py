@@ -1,4 +1,4 @@
-"""Whether a test case brought about the situation that its clause is about."""
+"""Result of a test case: whether the precondition of its clause was met."""
 
 from __future__ import annotations
 
