@@ -62,8 +62,8 @@ def load_target(text: str) -> Target:
     """Return the factory named ``package.module:factory`` or ``path/to/file.py:factory``.
 
     The default factory is ``make_client``. A file is imported under the name that its folder gives
-    it, so that other processes of the client can import it as well. Raises TargetError if the
-    module or file cannot be imported, or has no such callable.
+    it. So other processes of the client can import it as well. Raises TargetError if the module or
+    file cannot be imported, or has no such callable.
     """
     check_target(text)
     place, factory_name = _split(text)

@@ -12,8 +12,8 @@ __all__ = ["Budget", "OutOfTime"]
 class OutOfTime(BaseException):
     """The budget was used up before a clause could be judged.
 
-    It derives from BaseException so that Hypothesis does not count it as a failing example, and so
-    that no handler for a client's exceptions catches it.
+    It derives from BaseException so that Hypothesis does not count it as a failing example.
+    Handlers for a client's exceptions do not catch it either.
     """
 
 

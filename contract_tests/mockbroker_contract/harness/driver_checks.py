@@ -42,7 +42,7 @@ class DriverCheck:
     """Step that was checked, and the problem found, in words.
 
     ``is_skipped`` is True if the driver does not offer the operation, or if the client may be the
-    cause of the problem. Secrets and tokens in the strings are masked.
+    cause. Secrets and tokens in the strings are masked.
     """
 
     what: str

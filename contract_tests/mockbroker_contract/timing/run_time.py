@@ -55,7 +55,7 @@ class RunTime(Protocol):
 class VirtualTime:
     """Time that changes only when a test case moves it, or when the client sleeps.
 
-    Client and broker read the same clock, in memory that the client's host shares, so verdicts do
+    Client and broker read the same clock, in memory that the client's host shares. So verdicts do
     not depend on the machine's speed. The servers' own timers and the event loops use real time.
     ``begin`` switches the client to this clock; ``set_zone`` changes the client's local time zone,
     None for UTC.

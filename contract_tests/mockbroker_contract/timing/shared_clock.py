@@ -16,10 +16,10 @@ _JUDGE, _HOST, _DEBUGGER = range(3)
 class SharedClock:
     """Count of microseconds since 1970, the sum of one cell per process.
 
-    Each cell has one writer, and an aligned cell of 8 bytes is written at once, so no lock is
-    needed across processes. (Children that a client forks share its cell: if two of them sleep at
-    the same moment, one of the two additions may be lost.) The memory stays mapped when a client
-    closes every descriptor. Safe to use from many threads.
+    Each cell has one writer, and the processor writes an aligned cell of 8 bytes at once. So no
+    lock is needed across processes. Children that a client forks share its cell. If two of them
+    sleep at the same moment, one of the two additions may be lost. The memory stays mapped when a
+    client closes every descriptor. Safe to use from many threads.
     """
 
     def __init__(self, path: Path, *, is_host: bool) -> None:

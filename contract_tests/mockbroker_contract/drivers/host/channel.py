@@ -26,9 +26,9 @@ class Channel:
     access compares the descriptor's device and inode with those of the opened socket. If they
     differ, the channel connects to ``path`` again.
 
-    The first line on each connection has the ``secret`` that the judging process expects, and how
-    many requests were read so far. The judging process then repeats a request that was lost with
-    the connection.
+    The first line on each connection is a greeting: the ``secret`` that the judging process
+    expects, and how many requests were read so far. The judging process then repeats a request that
+    was lost with the connection.
     """
 
     def __init__(self, path: str, secret: str) -> None:
@@ -94,9 +94,9 @@ class Channel:
 def _out_of_the_way(descriptor: int) -> int:
     """Move the connection to a high descriptor number.
 
-    Objects of the client may still hold the numbers of descriptors that were closed under them, and
-    write to them or close them. These are low numbers, because the system assigns the lowest free
-    number.
+    Objects of the client may still hold the numbers of descriptors that were closed under them.
+    They may write to these numbers or close them. The numbers are low, because the system assigns
+    the lowest free number.
     """
     limit = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], _HIGHEST_FOR_SELECT)
     try:
