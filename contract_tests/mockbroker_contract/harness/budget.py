@@ -18,7 +18,7 @@ class OutOfTime(BaseException):
 
 
 class Budget:
-    """Seconds of real time for one run, counted from construction; 0 is no limit.
+    """Seconds of real time for one run, counted from construction; 0 means unlimited.
 
     A running test case is never interrupted, because it has deadlines of its own. The budget is
     checked before each clause and between its test cases. Safe to use from several threads.

@@ -24,7 +24,7 @@ class RunSettings:
     ``shrinks`` is how many more test cases are tried to find a simpler one once one has failed.
     ``copies`` are paths of files and folders that the client reads; it sees copies of them.
     ``replays`` has plain examples, by clause id, that are tried before any other. ``budget`` is how
-    many seconds of real time the whole run may take; 0 is no limit. If ``shows_output``, the
+    many seconds of real time the whole run may take; 0 means unlimited. If ``shows_output``, the
     client's output is printed on standard error.
     """
 
