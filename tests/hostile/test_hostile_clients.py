@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mockbroker.contract import clauses
 from mockbroker.report.finding import Verdict
 from tests.hostile import (
     endings,
@@ -28,12 +29,12 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 MODULES = (endings, frameworks, process_state, processes, spoilt_processes, values)
 CLAUSES = (
-    "response.documented",
-    "cache.reuse",
-    "refresh.honours-expires-in",
-    "signing.bearer",
-    "errors.invalid-client",
-    "secrecy.secret",
+    clauses.response.DOCUMENTED,
+    clauses.cache.REUSE,
+    clauses.refresh.HONOURS_EXPIRES_IN,
+    clauses.signing.BEARER,
+    clauses.errors.INVALID_CLIENT,
+    clauses.secrecy.SECRET,
 )
 TELLING = {
     "raises_base_exception",
@@ -65,9 +66,9 @@ def judged(monkeypatch):
     monkeypatch.setenv(MARK, mark)
     before = state_of_this_process()
 
-    def judge(target, clauses=CLAUSES, deadline=20.0):
+    def judge(target, only=CLAUSES, deadline=20.0):
         settings = {"examples": 1, "deadline": deadline, "patience": deadline}
-        return verdicts_on(place_of(target), only=clauses, **settings)
+        return verdicts_on(place_of(target), only=only, **settings)
 
     yield judge
     assert not left_behind(mark)
@@ -87,18 +88,28 @@ def test_what_is_sound_is_judged_like_any_other(name, judged):
 def test_green_threads_are_threads(framework, judged):
     if importlib.util.find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")
-    clauses = (*CLAUSES, "cache.thread-safe", "cache.single-flight", "errors.timeout")
-    assert judged(HERE / f"{framework}_client.py", clauses) == {}
+    chosen = (
+        *CLAUSES,
+        clauses.cache.THREAD_SAFE,
+        clauses.cache.SINGLE_FLIGHT,
+        clauses.errors.TIMEOUT,
+    )
+    assert judged(HERE / f"{framework}_client.py", chosen) == {}
 
 
 @pytest.mark.parametrize("module", ["trio_client", "two_loops_client"])
 def test_a_client_that_is_written_for_trio_runs_in_trio(module, judged):
     if importlib.util.find_spec("trio") is None:
         pytest.skip("trio is not installed")
-    clauses = (*CLAUSES, "cache.thread-safe", "cache.single-flight", "errors.timeout")
-    found = judged(HERE / f"{module}.py", clauses)
+    chosen = (
+        *CLAUSES,
+        clauses.cache.THREAD_SAFE,
+        clauses.cache.SINGLE_FLIGHT,
+        clauses.errors.TIMEOUT,
+    )
+    found = judged(HERE / f"{module}.py", chosen)
     assert {name: verdict for name, (verdict, _) in found.items()} == {
-        "signing.bearer": Verdict.NOT_APPLICABLE
+        clauses.signing.BEARER: Verdict.NOT_APPLICABLE
     }
 
 
@@ -115,7 +126,7 @@ def test_what_ends_its_process_is_a_crash_that_says_how(name, judged):
 
 @pytest.mark.parametrize("name", BREAKS_ITS_PROCESS)
 def test_what_breaks_its_process_is_a_crash(name, judged):
-    found = judged(name, (*CLAUSES, "cache.thread-safe"))
+    found = judged(name, (*CLAUSES, clauses.cache.THREAD_SAFE))
     crashes = [why for verdict, why in found.values() if verdict is Verdict.CRASH]
     assert crashes
     assert all("the client broke the process it lives in" in why for why in crashes)

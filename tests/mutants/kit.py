@@ -43,6 +43,8 @@ def verdicts_on(
 
     ``only`` names the clauses to judge; all of them if it is empty.
     """
+    unknown = [clause for clause in only if not isinstance(clause, Clause)]
+    assert not unknown, f"name clauses by objects: {unknown} would select nothing"
     little = {"examples": FEW_EXAMPLES, "patience": LITTLE_PATIENCE_SECONDS, "shrinks": 0}
     chosen = RunSettings(**{**little, **settings})
     with checked_run(PythonClients(source), chosen) as run, run.frozen_time():

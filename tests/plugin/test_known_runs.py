@@ -163,7 +163,7 @@ def test_a_client_can_be_taken_as_it_is_and_then_be_mended(check, pytester):
     assert "Wrote known.toml with 1 known failure; replace the 1 TODO with a reason\n" in (
         first.stdout
     )
-    assert 'found = "failed: the token was asked for by GET; expected' in file.read_text()
+    assert 'found = "failed: the client requested a token by GET; expected' in file.read_text()
     assert f'reason = "{TODO}"' in file.read_text()
 
     again = check("acme.py", *QUICK, "--known", "known.toml")
