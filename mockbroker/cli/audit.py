@@ -170,7 +170,7 @@ def report_on(
     command: Sequence[str] = (),
     run: RunFacts | None = None,
 ) -> Report:
-    """The report on an app that was observed: a clause is passed if its situation was seen."""
+    """Return the report on an app that was observed: a clause is passed if its situation was seen."""
     unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.is_passive} | {**observed.never_reached}
     unknown = unseen.keys() | observed.inapplicable.keys()
     seen = [clause.id for clause in CATALOGUE if clause.id not in unknown]

@@ -61,7 +61,7 @@ def _declared(option: Option[Any], **settings: Any) -> Decorator:
 
 
 def _texts(raw: Any) -> tuple[str, ...]:
-    """What click found, one string for each time that the option was given."""
+    """Return what click found, one string for each time that the option was given."""
     if isinstance(raw, tuple):
         return raw
     return () if raw is None or raw is False else (str(raw),)

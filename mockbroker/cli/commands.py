@@ -127,7 +127,7 @@ def _leave(status: int) -> NoReturn:
 
 
 def _is_flushed(stream: IO[str]) -> bool:
-    """Whether all that was written has reached its reader, or the reader wants no more."""
+    """Return whether all that was written has reached its reader, or the reader wants no more."""
     try:
         stream.flush()
     except OSError as error:

@@ -27,7 +27,7 @@ LONGEST_TARGET = 1000
 
 
 def banner(broker: Broker) -> str:
-    """Where the broker listens, for whom, and a curl command that gets a token."""
+    """Return where the broker listens, for whom, and a curl command that gets a token."""
     kind = "strict" if broker.strict else "lenient"
     lines = [
         f"mockbroker, profile {broker.profile.name}, {kind}; stop it with Ctrl-C",
@@ -52,12 +52,12 @@ def _curl(broker: Broker) -> str:
 
 
 def exchange_lines(exchange: Exchange, mask: Mask) -> str:
-    """The exchange as lines for a terminal, coloured; ``mask`` takes secrets and tokens out."""
+    """Return the exchange as lines for a terminal, coloured; ``mask`` takes secrets and tokens out."""
     return mask("\n".join([_headline(exchange, mask), *_remarks(exchange)]))
 
 
 def refusal_line(received_at: float, why: str) -> str:
-    """A line for what could not be read as a request."""
+    """Return a line for what could not be read as a request."""
     return f"{_moment(received_at)}   {click.style(printable(why), fg='red')}"
 
 

@@ -35,7 +35,7 @@ _CREDENTIALS_FIELDS = {"authorization", "proxy-authorization", "cookie", "set-co
 
 
 def exchange_as_json(exchange: Exchange, mask: Mask) -> dict[str, Any]:
-    """The exchange as plain values. Times are ISO 8601 in UTC, by the broker's clock."""
+    """Return the exchange as plain values. Times are ISO 8601 in UTC, by the broker's clock."""
     token = exchange.token
     return {
         "number": exchange.number,
@@ -99,13 +99,13 @@ def _shown(name: str, value: str, mask: Mask) -> str:
 
 
 def _body(body: bytes, mask: Mask) -> dict[str, Any]:
-    """The body as text; a long one is cut, and its whole length is given."""
+    """Return the body as text; a long one is cut, and its whole length is given."""
     shown = mask_body(body, mask, _LONGEST_BODY)
     return {"body": shown} | ({"body_bytes": len(body)} if len(body) > _LONGEST_BODY else {})
 
 
 def _is_unfinished(path: Path) -> bool:
-    """Whether there is a file that ends in the middle of a line: its writer was cut off."""
+    """Return whether there is a file that ends in the middle of a line: its writer was cut off."""
     if not path.is_file() or not path.stat().st_size:
         return False
     with path.open("rb") as file:

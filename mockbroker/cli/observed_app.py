@@ -25,7 +25,7 @@ class AppError(Exception):
 
 
 def app_environment(broker: Broker, settings: Sequence[str]) -> dict[str, str]:
-    """The environment variables by which an app is told of the broker.
+    """Return the environment variables by which an app is told of the broker.
 
     Each setting is ``NAME=TEXT``, in which ``{token_url}``, ``{api_url}``, ``{client_id}``,
     ``{client_secret}`` and ``{ca_file}`` (empty without TLS) are filled in. Without any setting
@@ -82,7 +82,7 @@ def running_app(
 
 
 def failure_of(app: SupervisedProgram) -> int:
-    """The exit status of an app that has ended, as a shell has it: 128 + N if by signal N."""
+    """Return the exit status of an app that has ended, as a shell has it: 128 + N if by signal N."""
     status = app.exit_status.result()
     return status if status >= 0 else 128 - status
 
@@ -107,7 +107,7 @@ def end_app(app: SupervisedProgram, name: str, *, by_ctrl_c: bool) -> None:
 
 
 def _is_in_foreground() -> bool:
-    """Whether the keys of a terminal go to our process group."""
+    """Return whether the keys of a terminal go to our process group."""
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     except OSError:

@@ -59,7 +59,7 @@ class Surface(Enum):
     INI = "contract_"
 
     def spell(self, option: Option[Any]) -> str:
-        """The option as it is written there."""
+        """Return the option as it is written there."""
         if self is Surface.COMMAND and option.argument:
             return option.argument
         return self.value + (option.key if self is Surface.INI else option.name)
@@ -134,11 +134,11 @@ class Values:
         return value
 
     def spelled(self, option: Option[Any]) -> str:
-        """The option as the user wrote it, or would have to."""
+        """Return the option as the user wrote it, or would have to."""
         return self._surfaces.get(option, self._surface).spell(option)
 
     def files(self) -> dict[str, str]:
-        """The files to which the report is to be written, by the name of the format."""
+        """Return the files to which the report is to be written, by the name of the format."""
         return {name: str(self[option]) for name, option in OUTPUTS.items() if self[option]}
 
 
@@ -146,7 +146,7 @@ class Values:
 
 
 def _last(read: Callable[[str], T]) -> Callable[[Sequence[str]], T]:
-    """A reader of the last of several values, which is the one that counts."""
+    """Return a reader of the last of several values, which is the one that counts."""
     return lambda texts: read(texts[-1])
 
 

@@ -45,7 +45,7 @@ class UnreadableRequestError(ValueError):
 
 
 def parse_raw(text: bytes) -> Request:
-    """The request that a raw HTTP/1.1 message holds; line ends may be bare line feeds.
+    """Return the request that a raw HTTP/1.1 message holds; line ends may be bare line feeds.
 
     Raises UnreadableRequestError if there is no request line, a header line has no colon, or the
     URL or the Content-Length cannot be read.
@@ -63,7 +63,7 @@ def parse_raw(text: bytes) -> Request:
 
 
 def _cut(body: bytes, headers: Headers) -> bytes:
-    """The body as long as it was declared: an editor or a shell adds a line feed at the end."""
+    """Return the body as long as it was declared: an editor or a shell adds a line feed at the end."""
     length = headers.get("Content-Length") or ""
     if _LENGTH.fullmatch(length):
         return body[: int(length)]
@@ -103,7 +103,7 @@ class _Command:
 
 
 def parse_curl(text: str) -> Request:
-    """The request that a curl command would send.
+    """Return the request that a curl command would send.
 
     Raises UnreadableRequestError if the command has no URL, an open quote, a body in a file, or
     an option that is not understood.

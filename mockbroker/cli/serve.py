@@ -84,7 +84,7 @@ def _client(text: str) -> Credentials:
 
 
 def _as_utf8(text: str) -> str:
-    """The argument as the terminal sent it, also where the locale does not know its characters."""
+    """Return the argument as the terminal sent it, also where the locale does not know its characters."""
     try:
         text.encode()
     except UnicodeEncodeError:  # bytes that the locale does not know, kept by Python as they came
@@ -148,7 +148,7 @@ def serve_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @contextlib.contextmanager
 def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
-    """A broker by these settings and the server that carries it, which listens already.
+    """Yield a broker by these settings and the server that carries it, which listens already.
 
     Raises click.ClickException, in one sentence, if a setting cannot be followed.
     """
@@ -233,7 +233,7 @@ class _Log:
         self._file = file
 
     def answered(self, exchange: Exchange) -> None:
-        """An exchange with the broker."""
+        """Return an exchange with the broker."""
         from mockbroker.cli.console import exchange_lines  # noqa: PLC0415 - Flask only if served
 
         lines = exchange_lines(exchange, self._broker.masked)
@@ -288,7 +288,7 @@ def _make_broker(settings: ServeSettings) -> Broker:
 
 
 def find_profile(name: str, config: Path | None) -> Profile:
-    """The profile of that name. Raises click.ClickException if there is none."""
+    """Return the profile of that name. Raises click.ClickException if there is none."""
     from mockbroker.broker.profiles import ConfigError, profile_named  # noqa: PLC0415 - only when needed
 
     try:

@@ -39,12 +39,12 @@ class Authorization:
     rest: str
 
     def is_scheme(self, name: str) -> bool:
-        """Whether it has that scheme; schemes compare without case (RFC 9110, 11.1)."""
+        """Return whether it has that scheme; schemes compare without case (RFC 9110, 11.1)."""
         return self.scheme.lower() == name.lower()
 
 
 def read_authorization(value: str) -> Authorization:
-    """The header's value as scheme and rest."""
+    """Return the header's value as scheme and rest."""
     scheme, space, rest = value.partition(" ")
     if space and _SCHEME.fullmatch(scheme):
         return Authorization(scheme, rest)
@@ -52,17 +52,17 @@ def read_authorization(value: str) -> Authorization:
 
 
 def is_standard_base64(text: str) -> bool:
-    """Whether it is Base64 as RFC 7617, 2, has it: standard alphabet, padded, in one line."""
+    """Return whether it is Base64 as RFC 7617, 2, has it: standard alphabet, padded, in one line."""
     return bool(text) and _STANDARD.fullmatch(text) is not None
 
 
 def is_b64token(text: str) -> bool:
-    """Whether it is a b64token (RFC 6750, 2.1)."""
+    """Return whether it is a b64token (RFC 6750, 2.1)."""
     return _B64TOKEN.fullmatch(text) is not None
 
 
 def decode_leniently(text: str) -> bytes | None:
-    """What the text decodes to in any kind of Base64, broken or unpadded; None if in none."""
+    """Return what the text decodes to in any kind of Base64, broken or unpadded; None if in none."""
     compact = re.sub(r"\s|%0[AaDd]|\\n", "", text).rstrip("=")
     standard = compact.replace("-", "+").replace("_", "/")
     try:
@@ -72,7 +72,7 @@ def decode_leniently(text: str) -> bytes | None:
 
 
 def basic_payload(credentials: Credentials, encoding: BasicEncoding) -> bytes:
-    """The octets that Basic encodes for these credentials (RFC 7617, 2; RFC 6749, 2.3.1)."""
+    """Return the octets that Basic encodes for these credentials (RFC 7617, 2; RFC 6749, 2.3.1)."""
     pair = (credentials.client_id, credentials.client_secret)
     if encoding == "form":
         pair = (urllib.parse.quote_plus(pair[0]), urllib.parse.quote_plus(pair[1]))
@@ -80,7 +80,7 @@ def basic_payload(credentials: Credentials, encoding: BasicEncoding) -> bytes:
 
 
 def carries(decoded: bytes | None, credentials: Credentials, encoding: BasicEncoding) -> bool:
-    """Whether what Basic decodes to is these credentials.
+    """Return whether what Basic decodes to is these credentials.
 
     Form-urlencoding has more than one spelling: `~` may be encoded, a space be `+` or `%20`.
     """

@@ -18,7 +18,7 @@ class Credentials:
 
 
 def same_text(a: str | bytes, b: str | bytes) -> bool:
-    """Whether two texts are the same, found out in a time that tells nothing of either."""
+    """Return whether two texts are the same, found out in a time that tells nothing of either."""
     return hmac.compare_digest(_octets(a), _octets(b))
 
 

@@ -33,7 +33,7 @@ PARAMETER_LIMIT = 1000
 
 
 def body_parameters(request: Request) -> Parameters:
-    """The body's parameters in order, repeated ones too; empty ones kept.
+    """Return the body's parameters in order, repeated ones too; empty ones kept.
 
     Those beyond `LOOKED_AT_BYTES` or `PARAMETER_LIMIT` are not read.
     """
@@ -41,12 +41,12 @@ def body_parameters(request: Request) -> Parameters:
 
 
 def query_parameters(request: Request) -> Parameters:
-    """The query's parameters in order, repeated ones too; empty ones kept."""
+    """Return the query's parameters in order, repeated ones too; empty ones kept."""
     return _parameters(request.query)
 
 
 def json_object(request: Request) -> dict[str, object] | None:
-    """The body as a JSON object, or None if it is none, or longer than `LOOKED_AT_BYTES`."""
+    """Return the body as a JSON object, or None if it is none, or longer than `LOOKED_AT_BYTES`."""
     if len(request.body) > LOOKED_AT_BYTES or not request.body.lstrip().startswith(b"{"):
         return None
     try:
@@ -57,7 +57,7 @@ def json_object(request: Request) -> dict[str, object] | None:
 
 
 def media_type(value: str) -> str:
-    """The media type of a Content-Type, in lower case and without parameters."""
+    """Return the media type of a Content-Type, in lower case and without parameters."""
     return value.partition(";")[0].strip().lower()
 
 

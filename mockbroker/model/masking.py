@@ -95,7 +95,7 @@ class _View:
     encoded: bool = False
 
     def part(self, start: int, end: int) -> _View:
-        """A part of it as a view of its own."""
+        """Return a part of it as a view of its own."""
 
         def place(first: int, last: int) -> tuple[int, int]:
             return self.place(start + first, start + last)
@@ -200,7 +200,7 @@ _Hidden = tuple[int, int, str]
 
 
 def _united(hidden: Sequence[_Hidden]) -> Iterator[_Hidden]:
-    """The parts to hide, those that overlap made one; the longer of them gives it the name."""
+    """Yield the parts to hide, those that overlap made one; the longer of them gives it the name."""
     current: _Hidden | None = None
     for part in hidden:
         if current is None or part[0] >= current[1]:
@@ -215,7 +215,7 @@ def _united(hidden: Sequence[_Hidden]) -> Iterator[_Hidden]:
 
 
 def _hidden_in(view: _View, known: _Known, depth: int, decodings: int) -> Iterator[_Hidden]:
-    """What must be hidden of the printed text because it shows in this view of it."""
+    """Yield what must be hidden of the printed text because it shows in this view of it."""
     for index, name in known.indexes(view):
         for match in index.find(view.text):
             yield (*view.place(match.start, match.end), name)
@@ -232,7 +232,7 @@ def _hidden_in(view: _View, known: _Known, depth: int, decodings: int) -> Iterat
 
 
 def _readable(view: _View, shortest: int) -> _View:
-    """The parts without control characters, which the noise is full of that is Base64 misread."""
+    """Return the parts without control characters, which the noise is full of that is Base64 misread."""
     readable = re.compile(rf"[^\x01-\x08\x0b\x0c\x0e-\x1f\x7f]{{{shortest},}}")
     return _joined([view.part(*found.span()) for found in readable.finditer(view.text)])
 
@@ -250,7 +250,7 @@ def _joined(parts: Sequence[_View]) -> _View:
 
 
 def _unescaped(view: _View) -> _View | None:
-    """The text with one layer of escapes undone, and without line breaks; None if it has none."""
+    """Return the text with one layer of escapes undone, and without line breaks; None if it has none."""
     text, count = _ESCAPED.subn(lambda found: _plain(found[0]), view.text)
     if not count:
         return None
@@ -268,7 +268,7 @@ def _unescaped(view: _View) -> _View | None:
 
 
 def _origins(text: str) -> tuple[list[int], list[int]]:
-    """Where in the text the part begins and ends that each unescaped character was read from."""
+    """Return where in the text the part begins and ends that each unescaped character was read from."""
     starts: list[int] = []
     ends: list[int] = []
 
@@ -289,7 +289,7 @@ def _origins(text: str) -> tuple[list[int], list[int]]:
 
 @lru_cache(maxsize=1024)
 def _plain(escape: str) -> str:
-    """What an escape stands for: nothing for a line break, itself if it is none after all."""
+    """Return what an escape stands for: nothing for a line break, itself if it is none after all."""
     first, second = escape[0], escape[1:2]
     if first == "&":
         return html.unescape(escape)
@@ -318,18 +318,18 @@ class _Run:
     padded: int
 
     def from_base64(self, skipped: int) -> _View:
-        """What it holds as Base64 if its first characters are ``skipped``."""
+        """Return what it holds as Base64 if its first characters are ``skipped``."""
         start = self.start + skipped
         return self._decoded(start, _from_base64(self.view.text[start : self.end]), (4, 3))
 
     def from_hexadecimal(self, skipped: int) -> _View:
-        """What it holds as hexadecimal digits if the first of them are ``skipped``."""
+        """Return what it holds as hexadecimal digits if the first of them are ``skipped``."""
         start = self.start + skipped
         digits = self.view.text[start : self.end]
         return self._decoded(start, bytes.fromhex(digits[: len(digits) // 2 * 2]), (2, 1))
 
     def _decoded(self, begin: int, octets: bytes, ratio: tuple[int, int]) -> _View:
-        """What was read from ``begin`` on, so many characters for so many octets each."""
+        """Return what was read from ``begin`` on, so many characters for so many octets each."""
         characters, count = ratio
 
         def place(start: int, end: int) -> tuple[int, int]:
@@ -341,7 +341,7 @@ class _Run:
 
 
 def _decoded(view: _View, shortest: int) -> Iterator[_View]:
-    """What stands in Base64 or in hexadecimal digits, wherever in them it begins."""
+    """Yield what stands in Base64 or in hexadecimal digits, wherever in them it begins."""
     base64_run = re.compile(rf"([A-Za-z0-9+/_-]{{{-(-shortest * 4 // 3)},}})={{0,2}}")
     runs = [_Run(view, *found.span(1), found.end()) for found in base64_run.finditer(view.text)]
     for skipped in range(4) if runs else ():
@@ -363,7 +363,7 @@ def _from_base64(text: str) -> bytes:
 def _indexes_of(
     credentials: tuple[Credentials, ...],
 ) -> tuple[ValueIndex[None], ValueIndex[None]]:
-    """The secrets alone, and the secrets alone and with their client_id."""
+    """Return the secrets alone, and the secrets alone and with their client_id."""
     secrets: ValueIndex[None] = ValueIndex()
     pairs: ValueIndex[None] = ValueIndex()
     for pair in credentials:
@@ -375,7 +375,7 @@ def _indexes_of(
 
 
 def _readings(secret: str) -> set[str]:
-    """The secret as it reads once all escapes are undone, whatever its charset was taken for."""
+    """Return the secret as it reads once all escapes are undone, whatever its charset was taken for."""
     narrow = {secret.encode(charset, "replace") for charset in _NARROW}
     wide = {secret.encode(charset, "surrogatepass") for charset in _WIDE}
     texts = {secret, *(unicodedata.normalize(form, secret) for form in ("NFC", "NFD"))}
@@ -395,12 +395,12 @@ def _is_mostly_ascii(secret: str) -> bool:
 
 
 def mask_parameters(text: str) -> str:
-    """The text with the value of each parameter that holds a secret, form or JSON, replaced."""
+    """Return the text with the value of each parameter that holds a secret, form or JSON, replaced."""
     return _SECRET_PARAMETER.sub(rf"\1\2{_MASKED}", text)
 
 
 def secret_forms(pair: Credentials) -> list[str]:
-    """The secret in each of its usual encodings, alone and with the client_id, longest first.
+    """Return the secret in each of its usual encodings, alone and with the client_id, longest first.
 
     Forms too short to be told from other text are left out.
     """

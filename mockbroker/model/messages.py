@@ -20,7 +20,7 @@ class Headers:
 
     @classmethod
     def of(cls, fields: Iterable[tuple[str, str]]) -> Headers:
-        """Headers from any iterable of name-value pairs."""
+        """Return headers from any iterable of name-value pairs."""
         return cls(tuple((name, value) for name, value in fields))
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -30,12 +30,12 @@ class Headers:
         return f"<Headers {', '.join(name for name, _ in self.fields)}>"
 
     def get_all(self, name: str) -> tuple[str, ...]:
-        """Every value of the named field; names compare without case."""
+        """Return every value of the named field; names compare without case."""
         wanted = name.lower()
         return tuple(value for field_name, value in self.fields if field_name.lower() == wanted)
 
     def get(self, name: str) -> str | None:
-        """The first value of the named field, or None."""
+        """Return the first value of the named field, or None."""
         return next(iter(self.get_all(name)), None)
 
 

@@ -65,7 +65,7 @@ class Profile:
 
 
 def lifetime_problem(value: object) -> str:
-    """What is wrong with a lifetime in seconds, empty if nothing."""
+    """Return what is wrong with a lifetime in seconds, empty if nothing."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and 0 <= cast("float", value) <= sys.float_info.max:
         return ""

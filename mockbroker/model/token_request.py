@@ -48,7 +48,7 @@ class TokenRequest:
         return decode_leniently(self.authorizations[0].rest) if self.authorizations else None
 
     def values(self, name: str) -> tuple[str, ...]:
-        """Every value of a parameter of the body."""
+        """Return every value of a parameter of the body."""
         return tuple(value for key, value in self.body if key == name)
 
     @property

@@ -78,7 +78,7 @@ class _Anchors:
             self.longest_first = tuple(sorted(self.lengths, reverse=True))
 
     def places(self, folded: str) -> list[int]:
-        """Where in a text without case an anchor begins."""
+        """Return where in a text without case an anchor begins."""
         size, counts = self.size, self.counts
         if not counts:
             return []
@@ -136,7 +136,7 @@ class ValueIndex(Mapping[str, T]):
         return min(map(_key_length, lengths), default=0)
 
     def find(self, text: str) -> Iterator[Match]:
-        """Where values stand in the text, from left to right, at each place the longest.
+        """Yield where values stand in the text, from left to right, at each place the longest.
 
         Values of 4 characters or more are found; from 8 on in upper and lower case alike; from
         24 on also if no more than a quarter is missing at the end. Matches do not overlap.
@@ -181,7 +181,7 @@ class ValueIndex(Mapping[str, T]):
 
 
 def index_of(values: Collection[str]) -> ValueIndex[object]:
-    """The values as an index; one that is an index already is returned as it is."""
+    """Return the values as an index; one that is an index already is returned as it is."""
     if isinstance(values, ValueIndex):
         return values
     index: ValueIndex[object] = ValueIndex()
@@ -191,12 +191,12 @@ def index_of(values: Collection[str]) -> ValueIndex[object]:
 
 
 def _key_length(length: int) -> int:
-    """How much of a value of that length must stand in a text for it to be found."""
+    """Return how much of a value of that length must stand in a text for it to be found."""
     return length if length < _SHORTEST_CUT else length * 3 // 4
 
 
 def _fold(text: str) -> str:
-    """The text in lower case and of the same length, so that places in it stay."""
+    """Return the text in lower case and of the same length, so that places in it stay."""
     folded = text.lower()
     if len(folded) == len(text):
         return folded

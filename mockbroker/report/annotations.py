@@ -12,12 +12,12 @@ __all__ = ["annotations_of", "are_wanted"]
 
 
 def are_wanted() -> bool:
-    """Whether this runs in GitHub Actions."""
+    """Return whether this runs in GitHub Actions."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def annotations_of(report: Report) -> Iterator[str]:
-    """A line for each clause that is not kept: an error where it binds, else a warning.
+    """Yield a line for each clause that is not kept: an error where it binds, else a warning.
 
     Errors of the kit come first, and that the run was cut short.
     """

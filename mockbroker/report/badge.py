@@ -14,7 +14,7 @@ _CHARACTER, _PADDING = 6.6, 10
 
 
 def badge_of(report: Report) -> str:
-    """What is known of the client in a word and a number; it needs nothing from elsewhere."""
+    """Return what is known of the client in a word and a number; it needs nothing from elsewhere."""
     words, colour = _message(report)
     left, right = _width(_LABEL), _width(words)
     total = left + right

@@ -89,7 +89,7 @@ FORMATS: dict[str, Format] = {
 
 
 def problem_with_output(file: str) -> str:
-    """Why that file cannot be written; empty if it can."""
+    """Return why that file cannot be written; empty if it can."""
     try:
         if not Path(file).resolve().parent.is_dir():
             return "there is no such folder"
@@ -103,7 +103,7 @@ def problem_with_output(file: str) -> str:
 
 
 def problem_with_outputs(files: Mapping[str, str], read: Mapping[str, str]) -> str:
-    """In one sentence, why these files cannot all be written; empty if they can.
+    """Return in one sentence, why these files cannot all be written; empty if they can.
 
     ``files`` are those to write, by their option as the user has written it; ``read`` are those
     that are read, by what they are.
@@ -122,7 +122,7 @@ def problem_with_outputs(files: Mapping[str, str], read: Mapping[str, str]) -> s
 
 
 def _takes_several(file: str) -> bool:
-    """Whether a report that is written there leaves what was written before it, as to /dev/null."""
+    """Return whether a report that is written there leaves what was written before it, as to /dev/null."""
     return Path(file).exists() and not Path(file).is_file()
 
 

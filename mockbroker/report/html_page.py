@@ -179,7 +179,7 @@ def _fact(name: str, value: Any) -> tuple[str, str]:
 def _chapters(
     clients: Sequence[_Client],
 ) -> list[tuple[str, list[tuple[ClauseRow, list[_Cell]]]]]:
-    """For each chapter its clauses, each with the cells of all clients."""
+    """Return for each chapter its clauses, each with the cells of all clients."""
     rows = [
         (columns[0].clause, [_cell(detail) for detail in columns])
         for columns in zip(*(client.details for client in clients), strict=True)

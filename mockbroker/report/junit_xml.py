@@ -25,7 +25,7 @@ _AT_ANY_LEVEL = (Verdict.STALE, Verdict.ERROR)
 
 
 def junit_xml_of(report: Report) -> str:
-    """One ``testsuite``; level, verdict and sources of a clause are properties of its case.
+    """Return one ``testsuite``; level, verdict and sources of a clause are properties of its case.
 
     A breach that does not bind passes, and is told in ``system-out``. What went wrong with the run
     itself is an error of a case of its own, so that no CI server shows a partial report as whole.
@@ -55,7 +55,7 @@ _CUT_SHORT = {"interrupted": Conclusion.INTERRUPTED, "out of time": Conclusion.O
 
 
 def _troubles(report: Report) -> Iterator[tuple[str, str, str]]:
-    """What went wrong with the run: kind, message and details of each."""
+    """Yield what went wrong with the run: kind, message and details of each."""
     for kind, conclusion in _CUT_SHORT.items():
         if report.conclusion is conclusion:
             yield kind, conclusion.value, ""

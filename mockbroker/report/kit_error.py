@@ -22,7 +22,7 @@ class KitError:
         return Finding(clause_id, Verdict.ERROR, self.reason, details=self.traceback)
 
     def to_json(self) -> dict[str, str]:
-        """Plain values, fit for JSON and for travelling between processes."""
+        """Return plain values, fit for JSON and for travelling between processes."""
         return {"reason": self.reason, "traceback": self.traceback}
 
     @classmethod

@@ -108,7 +108,7 @@ class KnownFailures:
     entries: Mapping[str, KnownFailure] = field(default_factory=dict)
 
     def listing(self, found: Finding, replays: Mapping[str, str] | None = None) -> Listing | None:
-        """What the run makes of the entry on that clause; None if there is none.
+        """Return what the run makes of the entry on that clause; None if there is none.
 
         ``replays`` says of each clause whose example had its turn why it was not played.
         """
@@ -139,7 +139,7 @@ NOTHING_KNOWN = KnownFailures()
 
 
 def examples_of(entries: Mapping[str, KnownFailure]) -> dict[str, Any]:
-    """The plain examples that are kept with failures, by clause id."""
+    """Return the plain examples that are kept with failures, by clause id."""
     kept = {name: failure.example for name, failure in entries.items()}
     return {name: example for name, example in kept.items() if example is not None}
 

@@ -71,7 +71,7 @@ def read_known_failures(path: Path) -> dict[str, KnownFailure]:
 
 
 def _problem(table: _Entry, earlier: Mapping[str, KnownFailure]) -> str:
-    """What is wrong with a table although its types are right; empty if nothing."""
+    """Return what is wrong with a table although its types are right; empty if nothing."""
     if table.clause not in _CLAUSES:
         return f"unknown clause {table.clause!r}{did_you_mean(table.clause, _CLAUSES)}"
     if table.clause in earlier:
@@ -103,7 +103,7 @@ def known_failures_of(
 
 
 def _with_example(entry: KnownFailure, examples: Mapping[str, Any]) -> KnownFailure:
-    """The entry with the example that showed it this time, if that can be kept."""
+    """Return the entry with the example that showed it this time, if that can be kept."""
     try:
         return replace(entry, example=to_plain(examples[entry.clause_id]))
     except (KeyError, ExampleError):

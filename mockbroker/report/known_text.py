@@ -91,7 +91,7 @@ def _pieces(text: str) -> list[_Piece]:
 
 
 def _piece(lines: list[str], header: int) -> _Piece:
-    """A piece of these lines; ``header`` is the index of its header, negative if it has none."""
+    """Return a piece of these lines; ``header`` is the index of its header, negative if it has none."""
     if header < 0:
         return _Piece(below="".join(lines))
     end = len(lines)
@@ -110,19 +110,19 @@ def _is_complete(lines: list[str]) -> bool:
 
 
 def _without_entries(text: str) -> str:
-    """The text without a key that lists entries in an array, ``known = [{...}]``."""
+    """Return the text without a key that lists entries in an array, ``known = [{...}]``."""
     document = tomlkit.parse(text)
     return tomlkit.dumps(document) if document.pop(_NAME, None) is not None else text
 
 
 def _table_of(text: str) -> tuple[tomlkit.TOMLDocument, Any] | None:
-    """The document and the one table ``[[known]]`` in it; None if the text has none."""
+    """Return the document and the one table ``[[known]]`` in it; None if the text has none."""
     document = tomlkit.parse(text)
     return (document, document[_NAME][0]) if _NAME in document else None
 
 
 def _updated(parsed: tuple[tomlkit.TOMLDocument, Any], failure: KnownFailure, found: str) -> str:
-    """The text of an entry with what the run says of it; what the user wrote stays."""
+    """Return the text of an entry with what the run says of it; what the user wrote stays."""
     document, table = parsed
     for key, value in {"found": found or None, "example": failure.example}.items():
         # By repr, because 1 == True == 1.0
@@ -132,7 +132,7 @@ def _updated(parsed: tuple[tomlkit.TOMLDocument, Any], failure: KnownFailure, fo
 
 
 def _new(failure: KnownFailure, found: str) -> str:
-    """The text of a new entry."""
+    """Return the text of a new entry."""
     table = tomlkit.table()
     values = {
         "clause": failure.clause_id,
@@ -149,7 +149,7 @@ def _new(failure: KnownFailure, found: str) -> str:
 
 
 def _item(value: object) -> Item:
-    """The value for tomlkit, in one line and without any character that is not printable.
+    """Return the value for tomlkit, in one line and without any character that is not printable.
 
     tomlkit escapes no characters that change the direction of text. It writes a table as a table
     of its own unless that is part of an array.

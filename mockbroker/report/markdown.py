@@ -36,7 +36,7 @@ _CONCLUSIONS = {
 
 
 def markdown_of(report: Report) -> str:
-    """The verdict, a table of what is not as it should be, and the evidence of each, folded."""
+    """Return the verdict, a table of what is not as it should be, and the evidence of each, folded."""
     return "\n".join(_lines(report)) + "\n"
 
 
@@ -78,7 +78,7 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _is_telling(row: Row) -> bool:
-    """Whether a reader has to know: all but what passes, does not apply, or was left out."""
+    """Return whether a reader has to know: all but what passes, does not apply, or was left out."""
     return row.verdict in _MARKS and (row.was_run or row.verdict is not Verdict.NOT_TESTED)
 
 
@@ -97,6 +97,6 @@ def _evidence(row: Row, reproduce: str) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    """Text that Markdown and a table leave as it is."""
+    """Return text that Markdown and a table leave as it is."""
     one_line = html.escape(" ".join(text.split()), quote=False)
     return _SPECIAL.sub(r"\\\g<0>", one_line)

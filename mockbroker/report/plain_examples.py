@@ -19,7 +19,7 @@ class ExampleError(ValueError):
 
 
 def to_plain(example: object) -> Any:
-    """The example as plain data. Raises ExampleError if something in it has no such form."""
+    """Return the example as plain data. Raises ExampleError if something in it has no such form."""
     kind = type(example)
     if isinstance(example, str) and not _is_unicode(example):
         raise ExampleError("it has half a surrogate pair")
@@ -45,7 +45,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def from_plain(plain: object) -> Any:
-    """The example that `to_plain` made plain. Raises ExampleError if it is something else."""
+    """Return the example that `to_plain` made plain. Raises ExampleError if it is something else."""
     if type(plain) in {str, int, float, bool}:
         return plain
     if isinstance(plain, list):

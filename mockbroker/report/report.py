@@ -248,7 +248,7 @@ class Report:
         return tuple(row.listing for row in self.rows if row.listing)
 
     def is_binding(self, clause: Clause) -> bool:
-        """Whether breaking the clause fails the run."""
+        """Return whether breaking the clause fails the run."""
         return _LEVELS.index(clause.level) <= _LEVELS.index(self.fail_on)
 
     def reproduce(self, row: Row) -> str:
@@ -264,7 +264,7 @@ class Report:
         return tuple(sorted((row for row in self.rows if row.verdict in BREACHES), key=_cost))
 
     def count(self, verdict: Verdict) -> int:
-        """How many clauses have that verdict."""
+        """Return how many clauses have that verdict."""
         return sum(row.verdict is verdict for row in self.rows)
 
 
@@ -288,7 +288,7 @@ def build_report(
     options: str = "--",
     run: RunFacts | None = None,
 ) -> Report:
-    """The report that these findings make, in the light of the failures that are known.
+    """Return the report that these findings make, in the light of the failures that are known.
 
     Several findings on one clause are merged: a breach found in any scenario counts against the
     clause, whatever its own scenario said; an error of the kit outweighs all. Of two breaches the

@@ -67,12 +67,12 @@ def encodable(text: str, encoding: str | None) -> str:
 
 
 def width_of(columns: int) -> int:
-    """How wide a report should be on a terminal with so many columns."""
+    """Return how wide a report should be on a terminal with so many columns."""
     return max(_NARROWEST, min(columns, _WIDEST))
 
 
 def render(report: Report, width: int) -> Iterator[Line]:
-    """The whole report: the table, what shows each breach, what was measured, the verdict."""
+    """Yield the whole report: the table, what shows each breach, what was measured, the verdict."""
     yield Line(
         f"The contract · {report.client.target or 'client'} · profile {report.profile}", "bold"
     )
@@ -136,7 +136,7 @@ def _unplayed(rows: Iterable[Row], width: int) -> Iterator[Line]:
 
 
 def _by_chapter(clauses: Iterable[Clause]) -> Iterator[str]:
-    """The ids of these clauses, in catalogue order; a chapter that is all there by its name."""
+    """Yield the ids of these clauses, in catalogue order; a chapter that is all there by its name."""
     for chapter, members in groupby(
         sorted(clauses, key=CATALOGUE.index), key=lambda clause: clause.chapter
     ):
@@ -176,7 +176,7 @@ def _labelled(label: str, text: str) -> Iterator[Line]:
 
 
 def _errors(report: Report, width: int) -> Iterator[Line]:
-    """What went wrong in the kit, each error once, with all the clauses that it cost."""
+    """Yield what went wrong in the kit, each error once, with all the clauses that it cost."""
     by_error: dict[KitError, list[Clause]] = {error: [] for error in report.errors}
     for row in report.rows:
         if row.verdict is Verdict.ERROR:
@@ -196,7 +196,7 @@ def _errors(report: Report, width: int) -> Iterator[Line]:
 
 
 def _known(report: Report, width: int) -> Iterator[Line]:
-    """What became of the known failures, as far as their clauses' rows do not say it."""
+    """Yield what became of the known failures, as far as their clauses' rows do not say it."""
     if not report.listings:
         return
     standings = [listing.standing for listing in report.listings]
@@ -218,7 +218,7 @@ def _known(report: Report, width: int) -> Iterator[Line]:
 
 
 def _becomes(listing: Listing) -> str:
-    """What the reader has to know of an entry beyond its standing."""
+    """Return what the reader has to know of an entry beyond its standing."""
     if listing.standing is Standing.STALE:
         return "passes; remove its entry"
     if listing.standing is Standing.EXPIRED:
@@ -298,7 +298,7 @@ _HEADLINES = {
 
 
 def _headline(report: Report) -> tuple[str, str, str]:
-    """The mark, the verdict in a few words, and the style of both."""
+    """Return the mark, the verdict in a few words, and the style of both."""
     mark, words, style = _HEADLINES[report.conclusion]
     filled = words.format(
         level=report.fail_on.value,
@@ -309,7 +309,7 @@ def _headline(report: Report) -> tuple[str, str, str]:
 
 
 def _reservation(report: Report) -> str:
-    """What a partial run does not say, in a sentence; empty if the run was whole."""
+    """Return what a partial run does not say, in a sentence; empty if the run was whole."""
     left_out = report.left_out
     if report.observed or not left_out:
         return ""
@@ -327,7 +327,7 @@ def _clauses(count: int) -> str:
 
 
 def _causes(report: Report) -> Iterator[str]:
-    """The clauses for which a client does not conform, but for those that others block."""
+    """Yield the clauses for which a client does not conform, but for those that others block."""
     rows = (*report.failures, *report.blocked)
     named = {row.clause.id for row in rows}
     yield from (row.clause.id for row in rows if row.blocker not in named - {row.clause.id})

@@ -28,17 +28,17 @@ class Client:
         )
 
     def get_token(self) -> str:
-        """The token that the library put into the session's header."""
+        """Return the token that the library put into the session's header."""
         self._provider.add_auth_header(self._session)
         return str(self._session.headers["Authorization"]).partition(" ")[2]
 
     def request(self, method: str, url: str, **kwargs: Any) -> Any:
-        """A call signed by the library."""
+        """Return a call signed by the library."""
         self._provider.add_auth_header(self._session)
         kwargs.setdefault("timeout", self._timeout)
         return self._session.request(method, url, **kwargs)
 
 
 def make_client(config: Any) -> Client:
-    """The client that the contract run checks."""
+    """Return the client that the contract run checks."""
     return Client(config)

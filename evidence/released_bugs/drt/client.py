@@ -40,16 +40,16 @@ class Client:
         return self._handler.get_headers()
 
     def get_token(self) -> str:
-        """The token that the library's next call would carry."""
+        """Return the token that the library's next call would carry."""
         return self._header()["Authorization"].partition(" ")[2]
 
     def request(self, method: str, url: str, **kwargs: Any) -> Any:
-        """A call that carries the library's header."""
+        """Return a call that carries the library's header."""
         headers = {**kwargs.pop("headers", {}), **self._header()}
         kwargs.setdefault("timeout", self._timeout)
         return self._session.request(method, url, headers=headers, **kwargs)
 
 
 def make_client(config: Any) -> Client:
-    """The client that the contract run checks."""
+    """Return the client that the contract run checks."""
     return Client(config)

@@ -38,7 +38,7 @@ class Client:
         )
 
     def get_token(self) -> str:
-        """The token that the library's next call would carry."""
+        """Return the token that the library's next call would carry."""
         return _ONE_THREAD.submit(self._token).result()
 
     def _token(self) -> str:
@@ -46,11 +46,11 @@ class Client:
         return str(self._dynamics._oauth_client.token["access_token"])
 
     def request(self, method: str, url: str, **kwargs: Any) -> Any:
-        """A call that carries the library's token."""
+        """Return a call that carries the library's token."""
         headers = {**kwargs.pop("headers", {}), "Authorization": f"Bearer {self.get_token()}"}
         return self._session.request(method, url, headers=headers, **kwargs)
 
 
 def make_client(config: Any) -> Client:
-    """The client that the contract run checks."""
+    """Return the client that the contract run checks."""
     return _ONE_THREAD.submit(Client, config).result()
