@@ -1,4 +1,4 @@
-"""The options of the table as options of a command."""
+"""click options made from the table of options."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _declared(option: Option[Any], **settings: Any) -> Decorator:
 
 
 def _texts(raw: Any) -> tuple[str, ...]:
-    """Return what click found, one string for each time that the option was given."""
+    """Return the strings that the user gave for an option, one for each time."""
     if isinstance(raw, tuple):
         return raw
     return () if raw is None or raw is False else (str(raw),)

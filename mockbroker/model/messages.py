@@ -1,4 +1,4 @@
-"""HTTP messages as values: what came over the wire, before anybody interprets it."""
+"""HTTP messages as values, exactly as they were received or sent."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ __all__ = ["Headers", "Request", "Response"]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Headers:
-    """Header fields in the order in which they came, repeated ones kept apart (RFC 9110, 5.2).
+    """Header fields in their order, with repeated fields kept separate (RFC 9110, 5.2).
 
-    Values are the field's bytes decoded as Latin-1, so that every byte survives; its repr has
-    the names only, because a failing assertion prints it and values may be secret.
+    Values are the field's bytes decoded as Latin-1, which loses no byte. The repr has the names
+    only, because a failing assertion prints it and values may be secret.
     """
 
     fields: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, fields: Iterable[tuple[str, str]]) -> Headers:
-        """Return headers from any iterable of name-value pairs."""
+        """Return the headers from an iterable of name-value pairs."""
         return cls(tuple((name, value) for name, value in fields))
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -41,7 +41,7 @@ class Headers:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """A request as it came: ``target`` is the raw request-target, path and query undecoded."""
+    """A received request; ``target`` is the raw request target, path and query undecoded."""
 
     method: str
     target: str
@@ -64,7 +64,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Response:
-    """An answer as it was sent."""
+    """A response as it was sent."""
 
     status: int
     headers: Headers = field(default_factory=Headers)

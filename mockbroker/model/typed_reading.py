@@ -1,8 +1,8 @@
-"""Values from the wire or from a user's file, read as typed values, or refused in one sentence.
+"""Conversion of parsed JSON and TOML into typed values, with an error of one sentence.
 
-msgspec decides whether a value fits a type, and makes the typed value. Its errors are text: they
-leave out the keys of tables, and what was expected in the user's words. Therefore this module
-looks for the innermost part that msgspec does not accept, and words the sentence itself.
+msgspec decides whether a value fits a type, and makes the typed value. Its error messages leave
+out the keys of tables and the user's words for types. Therefore this module finds the innermost
+part that msgspec does not accept, and words the message itself.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def read(
     given: Mapping[str, object] | None = None,
     wording: Wording = TOML,
 ) -> T:
-    """Return a value, as a parser of JSON or TOML returned it, as a ``kind``.
+    """Convert a value that a parser of JSON or TOML returned into a ``kind``.
 
     ``kind`` is a msgspec Struct or a dataclass. A dataclass, as a Struct with
     ``forbid_unknown_fields``, accepts no other keys than its fields. ``source`` names the file or
@@ -79,7 +79,7 @@ def _sentence(source: str, misfit: _Misfit) -> str:
 def _misfit(
     value: object, kind: Any, keys: Keys, given: Collection[str], wording: Wording
 ) -> _Misfit | None:
-    """Return what is wrong with the innermost part that does not fit; None if all fits."""
+    """Return what is wrong with the innermost invalid part; None if the value is valid."""
     wrong_tag = _wrong_tag(value, kind, keys, wording)
     if wrong_tag is not None:
         return wrong_tag
@@ -121,14 +121,14 @@ def _members(kind: Any) -> tuple[Any, ...]:
 
 
 def _by_tag(kind: Any) -> Mapping[str, Any]:
-    """Return the Structs of a union by the tag that tells them apart; empty for other types."""
+    """Return the Structs of a union by their tags; empty for other types."""
     structs = [m for m in _members(kind) if isinstance(m, type) and issubclass(m, msgspec.Struct)]
     configs = [(each.__struct_config__.tag, each) for each in structs]
     return {str(tag): each for tag, each in configs if tag is not None}
 
 
 def _tag_field(kind: Any) -> str:
-    """Return the key whose value tells the Structs of a union apart; empty for other types."""
+    """Return the key whose value is the tag of a Struct of the union; empty for other types."""
     fields_of_tags = (each.__struct_config__.tag_field for each in _by_tag(kind).values())
     return next(fields_of_tags, None) or ""
 
