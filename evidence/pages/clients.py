@@ -1,8 +1,8 @@
-"""The page clients.md: what real clients do, each checked at the version that is pinned.
+"""The page clients.md: the behaviour of real clients, each checked at a pinned version.
 
-`tox -e clients` installs the clients that pip and npm install, and runs this module; the README of
+`tox -e clients` installs the clients that pip and npm provide, and runs this module. The README of
 examples/drivers says how to install the others. Name clients to check only those; the page keeps
-the stored reports of the rest. Without names, all are checked. `python -m evidence` writes the page
+the stored reports on the rest. Without names, all are checked. `python -m evidence` writes the page
 from the stored reports, without a check.
 """
 
@@ -38,7 +38,7 @@ _JAVA = 'java -cp "examples/drivers/java/target/dependency/*" examples/drivers/j
 
 @dataclass(frozen=True)
 class CheckedClient:
-    """A client that is checked: by its factory, or by the command of its driver."""
+    """A client to check: the target of its factory, or the command of its driver."""
 
     language: str
     target: str = ""
@@ -94,12 +94,12 @@ CLIENTS: dict[str, CheckedClient] = {
 
 
 class ClientReport(StoredVerdicts, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a check of a client found. ``measured`` is that of the JSON report."""
+    """The stored report on a client. ``measured`` is that of the JSON report."""
 
     measured: dict[str, Any]
 
     def clauses_with(self, verdicts: Collection[Verdict]) -> list[Clause]:
-        """Return the clauses of today's catalogue that have one of these verdicts, in order."""
+        """Return the clauses of the current catalogue with one of these verdicts, in order."""
         return [clause for clause in CATALOGUE if self.verdicts.get(clause.id) in verdicts]
 
 
@@ -110,7 +110,7 @@ def read_reports() -> dict[str, ClientReport]:
 
 
 def check(client: CheckedClient) -> ClientReport:
-    """Return the report on a client. Raises RuntimeError if it cannot be checked here."""
+    """Check a client and return the report. Raises RuntimeError if it cannot be checked here."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "report.json")
         options = ["--examples", _EXAMPLES, "--json", str(file)]

@@ -1,6 +1,6 @@
-"""drt's handler for client credentials, which it takes from the environment.
+"""drt's handler for client credentials, which it reads from the environment.
 
-The variables are named after the credentials, as someone names them who has two accounts.
+The variables have names made from the credentials, as in a program with two accounts.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class Client:
         return self._header()["Authorization"].partition(" ")[2]
 
     def request(self, method: str, url: str, **kwargs: Any) -> Any:
-        """Return a call that carries the library's header."""
+        """Send a request with the header of the library."""
         headers = {**kwargs.pop("headers", {}), **self._header()}
         kwargs.setdefault("timeout", self._timeout)
         return self._session.request(method, url, headers=headers, **kwargs)
 
 
 def make_client(config: Any) -> Client:
-    """Return the client that the contract run checks."""
+    """Return the client to check."""
     return Client(config)
