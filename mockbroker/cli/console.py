@@ -22,7 +22,7 @@ __all__ = ["banner", "exchange_lines", "refusal_line"]
 
 INDENT = " " * 10
 FIRST_ERROR_STATUS = 400
-MAX_TARGET = 1000
+LONGEST_TARGET = 1000
 """How many characters of a target are printed."""
 
 
@@ -67,7 +67,7 @@ def _moment(seconds: float) -> str:
 
 def _headline(exchange: Exchange, mask: Mask) -> str:
     moment = _moment(exchange.received_at)
-    target = mask_to_length(exchange.request.target, mask, MAX_TARGET)
+    target = mask_to_length(exchange.request.target, mask, LONGEST_TARGET)
     request = f"{method_name(exchange.request.method)} {target}"
     parts = [moment, "", printable(request), _status(exchange), *_facts(exchange)]
     return " ".join([parts[0], " ", *parts[2:4]]) + "  " + ", ".join(parts[4:])
