@@ -141,10 +141,11 @@ def page(reports: Mapping[str, ClientReport]) -> str:
 def _heading() -> Iterator[str]:
     yield "# Real clients"
     yield ""
-    yield f"What widely used clients do, as `mockbroker check --examples {_EXAMPLES}` reports it,"
-    yield "at the versions below. A library leaves much to its user: where the lines around it are"
-    yield "at fault, the [notes on each client](#where-the-notes-are) say so. No breach here makes"
-    yield "a library a bad one; the profile is that of one vendor."
+    yield "This page has the behaviour of widely used clients at the versions below, as"
+    yield f"`mockbroker check --examples {_EXAMPLES}` reports it. A library leaves much to its user."
+    yield "The [notes on each client](#where-the-notes-are) say which breaches come from the code"
+    yield "around the library. A breach does not make a library a bad one: the profile is that of"
+    yield "one vendor."
 
 
 def _habits(reports: Mapping[str, ClientReport]) -> Iterator[str]:
@@ -200,7 +201,7 @@ _NOT_JUDGED = (Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE)
 def _clauses(reports: Mapping[str, ClientReport]) -> Iterator[str]:
     yield from ("", "## What does not pass", "")
     yield "A client passes every other clause. *Never tried* are the clauses that were added to the"
-    yield f"catalogue after the client was checked; today it has {len(CATALOGUE)}."
+    yield f"catalogue after the client was checked; now it has {len(CATALOGUE)}."
     yield from ("", "| client | fails | advice | not judged | never tried |", "|-|-|-|-|-|")
     for name, report in reports.items():
         columns = [
@@ -216,8 +217,8 @@ def _listed(chosen: Collection[Clause]) -> str:
 
 def _how() -> Iterator[str]:
     yield from ("", "## Where the notes are", "")
-    yield "What each client does, and whose fault it is, is described"
-    yield "[for clients in Python](examples.md) and [for the others](example-drivers.md)."
+    yield "The notes describe each client and the causes of its breaches: the"
+    yield "[clients in Python](examples.md) and [the others](example-drivers.md)."
     yield "`tox -e clients` checks them all and writes this page."
 
 

@@ -25,8 +25,8 @@ def _heading() -> Iterator[str]:
     yield ""
     yield (
         f"`tox -e whole-proof` checks {len(MUTANTS)} clients with one defect each and "
-        f"{len(SOUND)} sound clients of different designs. Each must miss exactly the clauses "
-        "listed here. `python -m evidence` writes this page."
+        f"{len(SOUND)} sound clients of different designs. Each must fail, or leave unjudged, "
+        "exactly the clauses listed here. `python -m evidence` writes this page."
     )
 
 
