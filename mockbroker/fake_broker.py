@@ -169,8 +169,8 @@ class Broker:
     def register(self, client_id: str, client_secret: str) -> Credentials:
         """Register another client; replace the secret if the client_id is registered already.
 
-        Raises ValueError if the client_id has a colon, which Basic cannot carry (RFC 7617, 2),
-        and TypeError if either is not a string.
+        Raises ValueError if the client_id has a colon, which Basic does not allow (RFC 7617, 2).
+        Raises TypeError if either is not a string.
         """
         return self._clients.register(client_id, client_secret)
 

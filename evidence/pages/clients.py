@@ -142,8 +142,8 @@ def _heading() -> Iterator[str]:
     yield "# Real clients"
     yield ""
     yield "This page has the behaviour of widely used clients at the versions below, as"
-    yield f"`mockbroker check --examples {_EXAMPLES}` reports it. A library leaves much to its user."
-    yield "The [notes on each client](#where-the-notes-are) say which breaches come from the code"
+    yield f"`mockbroker check --examples {_EXAMPLES}` reports it. A library leaves much to its"
+    yield "user. The [notes on each client](#where-the-notes-are) say which breaches come from the code"
     yield "around the library. A breach does not make a library a bad one: the profile is that of"
     yield "one vendor."
 

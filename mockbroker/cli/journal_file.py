@@ -118,9 +118,8 @@ class JournalFile:
     """A file to which exchanges are appended, one line each. Thread-safe.
 
     Only its owner can read a new file (mode 0600); an existing file keeps its mode. An unfinished
-    last line is ended first. Raises OSError if the file cannot be opened. Raises OSError if it is
-    a symbolic link, because other users with write access to the directory could have made it
-    lead anywhere.
+    last line is ended first. Raises OSError if the file cannot be opened or is a symbolic link.
+    Another user with write access to the directory could have made such a link to any file.
     """
 
     def __init__(self, path: Path, mask: Mask) -> None:

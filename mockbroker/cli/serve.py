@@ -173,9 +173,9 @@ def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
 class StopSignals:
     """Handlers for SIGINT, SIGTERM and SIGHUP, which stop the command in an orderly way.
 
-    They are set at construction, before the command makes a folder or a server, so that a signal
-    leaves none of these behind. SIGHUP stays ignored if it is, as below nohup. Only the main
-    thread can construct it.
+    They are set at construction, before the command makes a folder or a server. Therefore the
+    command can remove these after a signal. SIGHUP stays ignored if it is, as below nohup. Only
+    the main thread can construct it.
     """
 
     def __init__(self) -> None:
@@ -326,8 +326,8 @@ def _listen(
 def replace_closed_streams() -> None:
     """Open /dev/null for each standard stream that was closed when the process started.
 
-    Otherwise the next file or socket would get the descriptor of that stream, and would receive
-    all that is written to the stream.
+    Otherwise the next file or socket would get the descriptor of that stream, and with it the
+    output for the stream.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:

@@ -37,8 +37,8 @@ class ExchangeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ``at_seconds`` counts from the first exchange shown, by the broker's clock. ``scheme`` is that
     of the Authorization header; it is None without such a header and empty without a scheme.
     ``headers`` are the fields of the request that clauses depend on. ``status`` is None if the
-    client got no complete response. ``token`` is the number of the token that the broker issued,
-    with its lifetime ``expires_in``, or that the call presented, with its ``token_state``.
+    client got no complete response. ``token`` is the number of the token that was issued or
+    presented: an issued one has ``expires_in``, a presented one has ``token_state``.
     ``fault`` names the scripted fault that changed the response.
     """
 

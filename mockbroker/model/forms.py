@@ -1,9 +1,9 @@
 """Form-encoded bodies and queries, decoded by urllib at a bounded cost, whatever bytes they hold.
 
 `urllib.parse` takes about a microsecond for a percent sign, so a megabyte of them would take
-seconds. Therefore it gets at most `LOOKED_AT_BYTES` of a body and `PARAMETER_LIMIT` parameters. (A
-query is part of the request head, which the server limits to the same size.) The worst form of
-that size alternates a Latin-1 letter and a percent sign; it takes 60 to 90 ms on Python 3.10 to
+seconds. Therefore it gets at most `LOOKED_AT_BYTES` of a body and `PARAMETER_LIMIT` parameters. A
+query is part of the request head, which the server limits to the same size. The worst form of
+that size alternates a Latin-1 letter and a percent sign. It takes 60 to 90 ms on Python 3.10 to
 3.13. Judges and hints read the parameters of one request many times: the last results are cached.
 """
 

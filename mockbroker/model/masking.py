@@ -2,8 +2,8 @@
 
 A string is searched as it is and with its encodings undone: percent-encoding, escapes of JSON and
 Python, entities of HTML, line breaks, UTF-8 that was read as Latin-1, Base64 and hexadecimal
-digits, also one within another. Where a decoded form has a secret or a token, the part of the
-original string from which it was decoded is replaced.
+digits, also one within another. A secret or a token in a decoded form is mapped back to its part of
+the original string, and that part is replaced.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ __all__ = ["TokenRequest"]
 class TokenRequest:
     """A request to the token endpoint, valid or not, and its parts.
 
-    ``authorizations`` has every Authorization header, ``body`` and ``query`` the parameters in
-    order, ``json`` the members of a body that is a JSON object, or None.
+    ``authorizations`` has every Authorization header. ``body`` and ``query`` have the parameters
+    in order. ``json`` has the members of a body that is a JSON object, or is None.
     """
 
     message: Request

@@ -29,7 +29,7 @@ def junit_xml_of(report: Report) -> str:
 
     Level, verdict and sources are properties of the case. A breach of a clause that is not binding
     passes; ``system-out`` describes it. A problem of the run itself is an error in a case of its
-    own, so that no CI server shows a partial report as complete.
+    own. Otherwise a CI server would show a partial report as complete.
     """
     suite = ET.Element("testsuite", name=f"contract: {report.client.target}", time="0")
     properties = ET.SubElement(suite, "properties")

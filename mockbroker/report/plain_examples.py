@@ -1,7 +1,7 @@
 """Conversion of test cases to plain data and back, so that a file can store them.
 
-Plain data are values of TOML. An array is a tuple. A type without a form in TOML is a table with
-one key that names the type, as in ``{credentials = ["id", "secret"]}``.
+Plain data are values of TOML. An array is a tuple. A value of another type is a table with one key
+that names the type, as in ``{credentials = ["id", "secret"]}``.
 """
 
 from __future__ import annotations

@@ -290,9 +290,9 @@ def build_report(
     """Make the report of these findings, with known failures taken into account.
 
     Several findings on one clause are merged: a breach found in the test cases of any clause
-    counts, and an error of the kit outweighs all. Of two breaches the first counts. A clause that
-    was ``selected`` and has no finding is an error of the kit, unless ``unreached`` says why the
-    run did not reach it. For observed traffic, ``unseen`` says why a clause could not be judged.
+    counts, and an error of the kit outweighs all. Of two breaches the first counts. A ``selected``
+    clause without a finding is an error of the kit, unless ``unreached`` says why the run did not
+    reach it. For observed traffic, ``unseen`` says why a clause could not be judged.
     ``replays`` has, for each clause whose known example was tried, why it was ignored.
     """
     merged: dict[str, Finding] = {}

@@ -1,8 +1,8 @@
 """Reading requests from a connection, in bounded memory and bounded processor time.
 
-The parser is h11. Two of its regular expressions take quadratic time on long runs of blanks, and
-each chunk costs as much as a small request. Therefore this module checks the bytes first: h11
-gets a head only once it is complete and within the limits, and a chunked body in small pieces.
+The parser is h11. Two of its regular expressions take quadratic time on long runs of blanks. Each
+chunk costs as much as a small request. Therefore this module checks the bytes first: h11 gets a
+head only once it is complete and within the limits, and a chunked body in small pieces.
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ class Server:
     """An HTTP server for one broker or many.
 
     It listens as soon as it is made; port 0 takes a free port. With a ``tls`` certificate it
-    speaks HTTPS only. ``on_refused`` is called, in the thread of the connection, with one sentence
-    about each request that reached no broker because it was malformed or too large. Raises OSError
+    speaks HTTPS only. ``on_refused`` is called with one sentence about each malformed or oversized
+    request, which reaches no broker. The call is in the thread of the connection. Raises OSError
     if the address cannot be used.
     """
 

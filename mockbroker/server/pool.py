@@ -35,7 +35,7 @@ class ConnectionPool:
     """A pool that serves each connection in a thread, and reuses idle threads.
 
     At ``limit`` connections, or when the system starts no more threads, a new connection waits
-    for a thread, and `make_room` closes others for it. All methods are thread-safe.
+    for a thread. `make_room` closes others for it. All methods are thread-safe.
     """
 
     def __init__(self, serve: Callable[[socket.socket], None], limit: int = 256) -> None:
