@@ -143,9 +143,9 @@ def _heading() -> Iterator[str]:
     yield ""
     yield "This page has the behaviour of widely used clients at the versions below, as"
     yield f"`mockbroker check --examples {_EXAMPLES}` reports it. A library leaves much to its"
-    yield "user. The [notes on each client](#where-the-notes-are) say which breaches come from the code"
-    yield "around the library. A breach does not make a library a bad one: the profile is that of"
-    yield "one vendor."
+    yield "user. Some breaches come from the code around the library; the"
+    yield "[notes on each client](#where-the-notes-are) say which. A breach does not make a library"
+    yield "a bad one: the profile is that of one vendor."
 
 
 def _habits(reports: Mapping[str, ClientReport]) -> Iterator[str]:

@@ -56,7 +56,7 @@ _SHOWN_BY_COMMAND = {
     *(clause for clause in CATALOGUE if clause.chapter == "request"),
 }
 """The clauses whose breach a curl command shows; it has variables for the credentials."""
-_NOT_WRITTEN = 3
+_REPORT_NOT_WRITTEN_STATUS = 3
 """The exit status if a report could not be written, as pytest's for an internal error."""
 
 _Ask = Callable[[], None]
@@ -122,7 +122,7 @@ def audit(
         write_outputs(final, values.files())
     except OutputError as error:
         click.echo(f"mockbroker: {error}", err=True)
-        context.exit(failure or _NOT_WRITTEN)
+        context.exit(failure or _REPORT_NOT_WRITTEN_STATUS)
     context.exit(failure or final.exit_status)
 
 
@@ -248,12 +248,12 @@ def _ask_by_enter(ask: _Ask) -> Iterator[str]:
         return
     if hasattr(signal, "SIGTTIN"):  # otherwise reading would stop a program in the background
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
-    lines = threading.Thread(target=_follow, args=(sys.stdin.fileno(), ask), daemon=True)
+    lines = threading.Thread(target=_watch_terminal, args=(sys.stdin.fileno(), ask), daemon=True)
     lines.start()
     yield "press Enter"
 
 
-def _follow(terminal: int, ask: _Ask) -> None:
+def _watch_terminal(terminal: int, ask: _Ask) -> None:
     """Ask for a report at each line that the terminal sends.
 
     Reads the descriptor, not ``sys.stdin``: at exit Python would wait for a thread that reads a

@@ -33,7 +33,7 @@ def with_options(options: Sequence[Option[Any]]) -> Callable[[Callable[..., None
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
-        def gathered(*arguments: Any, **raw: Any) -> None:
+        def wrapper(*arguments: Any, **raw: Any) -> None:
             texts = {option: _texts(raw.pop(option.key)) for option in options}
             given = {option: (each, Surface.COMMAND) for option, each in texts.items() if each}
             try:
@@ -43,8 +43,8 @@ def with_options(options: Sequence[Option[Any]]) -> Callable[[Callable[..., None
             command(*arguments, values=values, **raw)
 
         for option in reversed(options):
-            _declared(option)(gathered)
-        return gathered
+            _declared(option)(wrapper)
+        return wrapper
 
     return decorate
 

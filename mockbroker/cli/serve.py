@@ -68,9 +68,9 @@ def _clients(
 ) -> tuple[Credentials, ...]:
     clients = tuple(_client(text) for text in texts)
     ids = [credentials.client_id for credentials in clients]
-    twice = next((each for each in ids if ids.count(each) > 1), None)
-    if twice is not None:
-        raise click.BadParameter(f"the client id {twice!r} is given twice; which secret is it?")
+    duplicate = next((each for each in ids if ids.count(each) > 1), None)
+    if duplicate is not None:
+        raise click.BadParameter(f"the client id {duplicate!r} is given twice; which secret is it?")
     return clients
 
 
@@ -140,13 +140,13 @@ def serve_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of `mockbroker serve`; it gets them as one ``settings``."""
 
     @functools.wraps(command)
-    def gathered(**options: Any) -> None:
+    def wrapper(**options: Any) -> None:
         given = {field.name: options.pop(field.name) for field in fields(ServeSettings)}
         command(settings=ServeSettings(**given), **options)
 
     for option in reversed(_OPTIONS):
-        option(gathered)
-    return gathered
+        option(wrapper)
+    return wrapper
 
 
 @contextlib.contextmanager

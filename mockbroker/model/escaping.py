@@ -34,7 +34,7 @@ def printable(text: str) -> str:
     # Calls the methods of str itself: a subclass may be an object of the client under test.
     whole = str.__str__(text)
     escaped = whole if str.isprintable(whole) else "".join(map(_escaped, whole))
-    return _COMMAND.sub(_harmless, escaped)
+    return _COMMAND.sub(_escaped_command, escaped)
 
 
 def printable_lines(text: str) -> str:
@@ -46,7 +46,7 @@ def _escaped(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
-def _harmless(found: re.Match[str]) -> str:
+def _escaped_command(found: re.Match[str]) -> str:
     if found["hashes"]:
         return r"\x23#"
     return found["colons"].replace("::", r"\x3a:")

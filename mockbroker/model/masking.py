@@ -132,7 +132,7 @@ def mask(text: str, credentials: Iterable[Credentials], token_values: Collection
     known = _Known(secrets, pairs, index_of(token_values))
     hidden = sorted(_hidden_in(_View(text, lambda start, end: (start, end)), known, _MAX_DEPTH, 0))
     parts, seen = [], 0
-    for start, end, name in _united(hidden):
+    for start, end, name in _merged(hidden):
         parts += [text[seen:start], name]
         seen = end
     return "".join(parts) + text[seen:]
@@ -199,7 +199,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9_-]{1,58}")
 _Hidden = tuple[int, int, str]
 
 
-def _united(hidden: Sequence[_Hidden]) -> Iterator[_Hidden]:
+def _merged(hidden: Sequence[_Hidden]) -> Iterator[_Hidden]:
     """Yield the parts to mask, with overlapping parts joined under the name of the longer one."""
     current: _Hidden | None = None
     for part in hidden:
@@ -379,14 +379,14 @@ def _indexes_of(
     secrets: ValueIndex[None] = ValueIndex()
     pairs: ValueIndex[None] = ValueIndex()
     for pair in credentials:
-        for secret in _readings(pair.client_secret):
+        for secret in _decoded_forms(pair.client_secret):
             secrets.put(secret, None)
             pairs.put(secret, None)
             pairs.put(f"{pair.client_id}:{secret}", None)
     return secrets, pairs
 
 
-def _readings(secret: str) -> set[str]:
+def _decoded_forms(secret: str) -> set[str]:
     """Return the forms that a decoded secret can have, for each charset that was assumed."""
     narrow = {secret.encode(charset, "replace") for charset in _NARROW}
     wide = {secret.encode(charset, "surrogatepass") for charset in _WIDE}

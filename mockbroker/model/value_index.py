@@ -14,12 +14,12 @@ __all__ = ["Match", "ValueIndex", "index_of"]
 T = TypeVar("T")
 
 # Shorter values occur in ordinary text by chance: they are looked up, but not searched for.
-_SHORTEST_FOUND = 4
+_MIN_FOUND_LENGTH = 4
 # From this length on a value is found in any case.
-_SHORTEST_FOLDED = 8
+_MIN_FOLDED_LENGTH = 8
 # From this length on the first three quarters of a value are found as well.
-_SHORTEST_CUT = 24
-_LONG_ANCHOR = 16
+_MIN_CUT_LENGTH = 24
+_LONG_ANCHOR_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,15 @@ class ValueIndex(Mapping[str, T]):
     def __init__(self) -> None:
         self._entries: dict[str, T] = {}
         self._keys: dict[str, str] = {}
-        self._short, self._long = _Anchors(_SHORTEST_FOUND), _Anchors(_LONG_ANCHOR)
+        self._short, self._long = _Anchors(_MIN_FOUND_LENGTH), _Anchors(_LONG_ANCHOR_LENGTH)
 
     def put(self, value: str, entry: T) -> None:
         """Add a value, or replace its entry."""
         is_new = value not in self._entries
         self._entries[value] = entry
-        if is_new and len(value) >= _SHORTEST_FOUND:
+        if is_new and len(value) >= _MIN_FOUND_LENGTH:
             anchors, folded = self._anchors_of(value), _fold(value)
-            if len(value) >= _SHORTEST_FOLDED:
+            if len(value) >= _MIN_FOLDED_LENGTH:
                 self._keys[folded[: _key_length(len(value))]] = value
             anchors.add(folded[: anchors.size], len(value))
 
@@ -118,7 +118,7 @@ class ValueIndex(Mapping[str, T]):
         if value not in self._entries:
             return
         del self._entries[value]
-        if len(value) < _SHORTEST_FOUND:
+        if len(value) < _MIN_FOUND_LENGTH:
             return
         anchors, folded = self._anchors_of(value), _fold(value)
         anchors.discard(folded[: anchors.size], len(value))
@@ -127,7 +127,7 @@ class ValueIndex(Mapping[str, T]):
             del self._keys[key]
 
     def _anchors_of(self, value: str) -> _Anchors:
-        return self._long if len(value) >= _LONG_ANCHOR else self._short
+        return self._long if len(value) >= _LONG_ANCHOR_LENGTH else self._short
 
     @property
     def shortest_found(self) -> int:
@@ -154,7 +154,7 @@ class ValueIndex(Mapping[str, T]):
         lengths = self._long.longest_first + self._short.longest_first
         for length in lengths:
             piece = text[start : start + length]
-            if piece in self._entries and len(piece) >= _SHORTEST_FOUND:
+            if piece in self._entries and len(piece) >= _MIN_FOUND_LENGTH:
                 return Match(start, start + len(piece), piece, is_exact=True)
         for length in lengths:
             value = self._keys.get(folded[start : start + _key_length(length)])
@@ -192,7 +192,7 @@ def index_of(values: Collection[str]) -> ValueIndex[object]:
 
 def _key_length(length: int) -> int:
     """Return how many characters of a value of that length a match must have."""
-    return length if length < _SHORTEST_CUT else length * 3 // 4
+    return length if length < _MIN_CUT_LENGTH else length * 3 // 4
 
 
 def _fold(text: str) -> str:

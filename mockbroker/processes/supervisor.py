@@ -139,22 +139,22 @@ def supervise(control: int, grace_seconds: float, argv: Sequence[str]) -> None:
 
     ``control`` is the descriptor of the socket. The reports are lines of JSON.
     """
-    with socket.socket(fileno=control) as ours:
+    with socket.socket(fileno=control) as control_socket:
         become_subreaper()
         be_signalled_when_parent_ends(signal.SIGCONT)  # the program may have stopped us
         try:
             program = subprocess.Popen(argv)  # noqa: S603 - the user's own command
         except OSError as error:
-            _report(ours, errno=error.errno)
+            _report(control_socket, errno=error.errno)
             return
         with contextlib.suppress(OSError):
             os.setpgid(0, 0)  # signals of the terminal are for the program and for our parent
-        _report(ours, pid=program.pid)
-        running = _Running(program.pid, ours)
+        _report(control_socket, pid=program.pid)
+        running = _Running(program.pid, control_socket)
         is_orphan = running.wait_until_over()
         grace = _ORPHAN_GRACE_SECONDS if is_orphan else grace_seconds
         ending = end_descendants(grace_seconds=grace, reap=running.reap)
-        _report(ours, **asdict(ending))
+        _report(control_socket, **asdict(ending))
 
 
 class _Running:

@@ -154,10 +154,10 @@ def end_users_of(folder: Path) -> None:
     killed, so that init adopted the rest. The calling process and its ancestors are never killed.
     Does nothing on systems without /proc.
     """
-    spared, until = _own_ancestry(), _seconds() + _KILL_SECONDS
+    protected, until = _own_ancestry(), _seconds() + _KILL_SECONDS
     while _seconds() < until:
         users = [each for each in _table() if not each.is_zombie and _uses(each.pid, folder)]
-        found = [each for each in users if each.pid not in spared]
+        found = [each for each in users if each.pid not in protected]
         if not found:
             return
         # All are stopped before any is killed: a stopped process cannot start another one.
@@ -218,9 +218,9 @@ class _Tree:
 
     def __init__(self, root: int) -> None:
         self._root = root
-        self._spared = _own_ancestry()
+        self._protected = _own_ancestry()
         # 0 is the session of every process where the system does not report sessions.
-        self._sessions_spared = {0} | {p.session for p in _table() if p.pid in self._spared}
+        self._protected_sessions = {0} | {p.session for p in _table() if p.pid in self._protected}
         self._seen: dict[int, str | None] = {root: None}
         """When each process started, by pid: the system may reuse a pid for an unrelated one."""
 
@@ -231,7 +231,7 @@ class _Tree:
         seen = {
             pid for pid, started in self._seen.items() if started in (None, now.get(pid, started))
         }
-        alive = _members(table, seen, self._spared)
+        alive = _members(table, seen, self._protected)
         self._seen.update((each.pid, each.started) for each in alive)
         return alive
 
@@ -256,13 +256,13 @@ class _Tree:
         One signal to a group reaches a process that forks and ends, again and again. Signals to
         single pids would come too late for it.
         """
-        leaders = self._seen.keys() - self._spared
+        leaders = self._seen.keys() - self._protected
         # The leader may have ended before it was seen. A group in a session other than those of
         # our ancestors belongs to the tree.
         groups = {
             each.group
             for each in processes
-            if each.group in leaders or each.session not in self._sessions_spared
+            if each.group in leaders or each.session not in self._protected_sessions
         }
         for group in groups - {0}:
             with contextlib.suppress(OSError):
@@ -288,11 +288,11 @@ class _Tree:
 def _send(process: Process, number: int) -> None:
     """Send a signal to a process, unless the system has reused its pid for another one."""
     with contextlib.suppress(OSError):
-        if _still_is(process):
+        if _is_same(process):
             os.kill(process.pid, number)
 
 
-def _still_is(process: Process) -> bool:
+def _is_same(process: Process) -> bool:
     if sys.platform != "linux":
         return True
     now = _process_of(process.pid)
@@ -307,23 +307,23 @@ def _seconds() -> float:
 
 
 def _members(
-    table: Collection[Process], roots: Collection[int], spared: Collection[int]
+    table: Collection[Process], roots: Collection[int], protected: Collection[int]
 ) -> list[Process]:
     """Return the processes of the trees below ``roots`` that have not ended, roots included.
 
-    The processes in ``spared`` are left out, and the groups and sessions that they lead link no
+    The processes in ``protected`` are left out, and the groups and sessions that they lead link no
     process to a tree. In ``audit … | tee log`` tee is in the group that audit leads.
     """
     members, before = set(roots), -1
     while len(members) != before:
         before = len(members)
-        leaders = members.difference(spared)
+        leaders = members.difference(protected)
         members.update(
             each.pid
             for each in table
             if each.parent in members or each.group in leaders or each.session in leaders
         )
-    return [p for p in table if p.pid in members and p.pid not in spared and not p.is_zombie]
+    return [p for p in table if p.pid in members and p.pid not in protected and not p.is_zombie]
 
 
 def _own_ancestry() -> set[int]:

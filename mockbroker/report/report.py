@@ -177,7 +177,7 @@ class Report:
             return Conclusion.NOTHING_TESTED
         if self.failures:
             return Conclusion.FAILED
-        if self._ran_out:
+        if self._is_out_of_time:
             return Conclusion.OUT_OF_TIME
         if self.blocked:
             return Conclusion.FAILED
@@ -202,10 +202,10 @@ class Report:
     @property
     def is_partial(self) -> bool:
         """Whether clauses were left out, so that the report does not cover the whole contract."""
-        return self.observed or self.interrupted or self._ran_out or bool(self.left_out)
+        return self.observed or self.interrupted or self._is_out_of_time or bool(self.left_out)
 
     @property
-    def _ran_out(self) -> bool:
+    def _is_out_of_time(self) -> bool:
         return self.out_of_time and bool(self.blocked)
 
     @property
@@ -297,7 +297,7 @@ def build_report(
     """
     merged: dict[str, Finding] = {}
     for finding in findings:
-        merged[finding.clause_id] = _graver(merged.get(finding.clause_id), finding)
+        merged[finding.clause_id] = _more_severe(merged.get(finding.clause_id), finding)
     due = set(selected)
     if interrupted:
         unreached = unreached or NOT_REACHED
@@ -333,11 +333,11 @@ def _with_listing(row: Row, known: KnownFailures, replays: Mapping[str, str]) ->
     return replace(row, finding=listing.finding, listing=listing) if listing else row
 
 
-def _graver(one: Finding | None, other: Finding) -> Finding:
-    return other if one is None or _gravity(other) > _gravity(one) else one
+def _more_severe(one: Finding | None, other: Finding) -> Finding:
+    return other if one is None or _severity(other) > _severity(one) else one
 
 
-def _gravity(finding: Finding) -> int:
+def _severity(finding: Finding) -> int:
     if finding.verdict is Verdict.ERROR:
         return 2
     return 1 if finding.verdict in BREACHES else 0

@@ -269,9 +269,9 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
     yield Line(f"  {mark} {words}: {counts}", style)
     if report.driver_failures:
         yield from (Line(f"    {each}", "purple") for each in report.driver_failures)
-    reservation = _reservation(report)
-    if reservation:
-        yield from (Line(f"    {line}", style) for line in _wrap(reservation, width - 4))
+    note = _partial_run_note(report)
+    if note:
+        yield from (Line(f"    {line}", style) for line in _wrap(note, width - 4))
     causes = ", ".join(_causes(report))
     because = _BECAUSE.get(report.conclusion)
     if causes and because:
@@ -309,7 +309,7 @@ def _headline(report: Report) -> tuple[str, str, str]:
     return mark, filled, style
 
 
-def _reservation(report: Report) -> str:
+def _partial_run_note(report: Report) -> str:
     """Return a sentence about the limits of a partial run; empty after a whole run."""
     left_out = report.left_out
     if report.observed or not left_out:

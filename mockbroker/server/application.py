@@ -72,8 +72,8 @@ def create_app(mounts: Mounts) -> flask.Flask:
     app.url_map.merge_slashes = False  # a redirect would hide what the client asked for
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT_BYTES
     app.before_request(lambda: _answer_for_broker(mounts))
-    app.register_error_handler(HTTPException, _say_http_error)
-    app.register_error_handler(Exception, _say_internal_error)
+    app.register_error_handler(HTTPException, _http_error_response)
+    app.register_error_handler(Exception, _internal_error_response)
     return app
 
 
@@ -82,7 +82,7 @@ def _answer_for_broker(mounts: Mounts) -> flask.Response:
     request = environ.get(REQUEST_KEY) or _rebuild(environ)
     broker = mounts.resolve(request.path)
     if broker is None:
-        return _say(404, "no broker is mounted at that path; this server carries others")
+        return _json_error(404, "no broker is mounted at that path; this server carries others")
     origin = environ.get(ORIGIN_KEY) or flask.request.host_url.rstrip("/")
     reply: Reply = broker.handle(request, origin)
     environ[REPLY_KEY] = reply
@@ -104,17 +104,17 @@ def _rebuild(environ: Mapping[str, Any]) -> Request:
     return Request(flask.request.method, target, Headers.of(flask.request.headers), body)
 
 
-def _say(status: int, message: str) -> flask.Response:
+def _json_error(status: int, message: str) -> flask.Response:
     response = flask.jsonify({"error": True, "message": message})
     response.status_code = status
     return response
 
 
-def _say_http_error(error: Exception) -> flask.Response:
+def _http_error_response(error: Exception) -> flask.Response:
     http_error = cast("HTTPException", error)
-    return _say(http_error.code or 500, f"{http_error.name}: {http_error.description}")
+    return _json_error(http_error.code or 500, f"{http_error.name}: {http_error.description}")
 
 
-def _say_internal_error(error: Exception) -> flask.Response:
+def _internal_error_response(error: Exception) -> flask.Response:
     flask.current_app.logger.error("the broker itself failed", exc_info=error)
-    return _say(500, f"the broker itself failed ({type(error).__name__}); its log says more")
+    return _json_error(500, f"the broker itself failed ({type(error).__name__}); its log says more")

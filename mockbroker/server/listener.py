@@ -63,7 +63,7 @@ class Server:
             self._listener.close()
             raise
         self.port: int = self._listener.getsockname()[1]
-        self.origin = f"{'https' if tls else 'http'}://{_visible(host)}:{self.port}"
+        self.origin = f"{'https' if tls else 'http'}://{_host_in_url(host)}:{self.port}"
         self.mounts = Mounts()
         self._app = create_app(self.mounts)
         self._thread: threading.Thread | None = None
@@ -160,11 +160,11 @@ class Server:
     def _serve(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if isinstance(sock, ssl.SSLSocket):
-            self._shake_hands(sock)
+            self._handshake(sock)
         on_phase = partial(self._pool.note_phase, sock)
         Connection(sock, self._app, self.origin, on_phase, self._on_refused).serve()
 
-    def _shake_hands(self, sock: ssl.SSLSocket) -> None:
+    def _handshake(self, sock: ssl.SSLSocket) -> None:
         self._pool.note_phase(sock, Phase.IDLE)  # the pool may close a silent peer
         sock.settimeout(HANDSHAKE_LIMIT_SECONDS)
         try:
@@ -202,7 +202,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _visible(host: str) -> str:
+def _host_in_url(host: str) -> str:
     """Return the host as a URL names it, with the loopback address for a wildcard address."""
     host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"[{host}]" if ":" in host else host
