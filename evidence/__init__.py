@@ -1,6 +1,6 @@
-"""Real bugs and real clients, and what is proved by them.
+"""Checks of real clients and of released bugs, and the generated pages that show the results.
 
-`released_bugs` checks released versions of libraries, `findings` repeats without the kit what was
-found in the newest ones, and `pages` writes the pages of the documentation that are generated.
-`python -m evidence` refreshes those that are cheap to make, and lists the others.
+`released_bugs` checks released versions of libraries. `findings` reproduces, without the kit, the
+bugs of the newest ones. `pages` generates pages of the documentation. `python -m evidence`
+refreshes those that need no check, and lists the others.
 """

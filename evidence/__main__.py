@@ -1,4 +1,4 @@
-"""`python -m evidence`: refresh the generated pages that are cheap, list the others."""
+"""`python -m evidence`: refresh the generated pages that need no check, and list the others."""
 
 from __future__ import annotations
 
@@ -36,12 +36,15 @@ PAGES: dict[Path, Callable[[], str]] = {
     clients.PAGE: _clients_page,
     RELEASED_BUGS: _released_bugs_page,
 }
-"""What makes the text of each generated page from stored data, without a check."""
+"""The function that makes the text of each generated page from stored data, without a check."""
 
 
 @dataclass(frozen=True)
 class _Costly:
-    """What is stored because it takes long to make, and the command that makes it again."""
+    """Stored data that takes long to make, and the command that makes it again.
+
+    ``catalogues`` has the version of the catalogue for each part of the data.
+    """
 
     what: str
     command: str
@@ -78,7 +81,7 @@ def _costly() -> list[_Costly]:
 
 
 def main() -> None:
-    """Write every page that needs no check, and the picture if it is older than the catalogue."""
+    """Write each page that needs no check, and the picture if it is older than the catalogue."""
     for file, page in PAGES.items():
         _print(file, is_written=write_text(file, page()))
     write_clause_pages(DOCS / "clauses")

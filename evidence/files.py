@@ -1,4 +1,4 @@
-"""Where the documentation is, and how generated files are written."""
+"""The folders of the checkout, and the writing of generated files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DOCS = CHECKOUT / "docs"
 def write_text(file: Path, text: str) -> bool:
     """Write a text file unless it has that text already; return whether it was written.
 
-    Sphinx reads again what has a new modification time, so an unchanged file keeps its own.
+    An unchanged file keeps its modification time, so that Sphinx does not read it again.
     """
     if file.is_file() and file.read_text(encoding="utf-8") == text:
         return False
@@ -24,5 +24,5 @@ def write_text(file: Path, text: str) -> bool:
 
 
 def write_json(file: Path, value: object) -> None:
-    """Write a value as indented JSON, so that a change of it can be reviewed."""
+    """Write a value as indented JSON, so that changes can be reviewed line by line."""
     write_text(file, msgspec.json.format(msgspec.json.encode(value), indent=1).decode() + "\n")

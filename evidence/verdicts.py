@@ -1,4 +1,4 @@
-"""Verdicts of a check, as they are stored for a page."""
+"""The verdicts of a check, stored for a page."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ __all__ = ["StoredVerdicts"]
 
 
 class StoredVerdicts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of what is stored of a check.
+    """Base of the stored results of a check.
 
     ``version`` is that of the client's library, ``catalogue`` that of the catalogue. ``verdicts``
-    has every clause of that catalogue by its id, so that a clause added later is seen to be
-    missing.
+    has every clause of that catalogue by its id. A clause that was added later is missing in it.
     """
 
     version: str
@@ -29,5 +28,5 @@ class StoredVerdicts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     @property
     def never_tried(self) -> list[Clause]:
-        """The clauses of today's catalogue that the check did not have, in order."""
+        """The clauses of the current catalogue that the check did not have, in order."""
         return [clause for clause in CATALOGUE if clause.id not in self.verdicts]

@@ -1,4 +1,4 @@
-"""A fake auth-broker that one can run, and the specification that it judges clients by."""
+"""A fake OAuth 2.0 authorization server for tests, and the contract that it judges clients by."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that the package itself costs nothing."""
+    """Import a public name when it is first used, so that importing the package stays fast."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_PLACES[name]), name)

@@ -1,4 +1,4 @@
-"""The command ``mockbroker``, and ``python -m mockbroker``, which is the same."""
+"""The command ``mockbroker``, also run by ``python -m mockbroker``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ __all__ = ["main"]
 
 
 def main() -> NoReturn:
-    """Run the command line and end the process; a signal waits until what it ends is loaded."""
+    """Run the command line and end the process.
+
+    Signals that ask for an end are held back until the command has handlers for them.
+    """
     hold_signals()
     from mockbroker.cli.commands import main as run  # noqa: PLC0415 - it takes long enough for a signal
 

@@ -1,4 +1,4 @@
-"""The broker that a test holds: settings, journal, assertions, and a server around them."""
+"""The broker that a test uses: settings, journal, assertions, and a server for them."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ __all__ = ["Broker"]
 
 
 class Broker:
-    """A fake auth-broker: a token endpoint and a protected API.
+    """A fake authorization server: a token endpoint and a protected API.
 
-    ``profile`` is a `Profile` or the name of one that ships. ``credentials`` are random unless
-    given. ``expires_in`` is the lifetime, in seconds, of tokens issued from now on; by default
-    that of the profile. A ``strict`` broker refuses what is wrong with a request; a lenient one
-    records it and answers as if the request were right.
+    ``profile`` is a `Profile` or the name of a shipped one. ``credentials`` are random by default.
+    ``expires_in`` is the lifetime of tokens in seconds, by default that of the profile. A
+    ``strict`` broker rejects invalid requests. A lenient one records what is wrong and answers as
+    if the request were valid.
 
     ``journal_size`` and ``journal_bytes`` limit how many exchanges the journal holds, and about how
-    much memory they take; ``token_limit`` limits the number of tokens. Beyond it the broker
-    forgets tokens, those that have expired or were revoked first, and refuses a forgotten token as
-    too old to be remembered.
+    much memory they take. ``token_limit`` limits the number of tokens. Beyond it the broker
+    forgets tokens, expired and revoked ones first. It rejects a forgotten token with a hint that
+    says so.
 
-    All methods may be called from any thread. Raises ValueError if ``expires_in`` is not a finite
-    number >= 0, a limit is less than 1, or the client_id has a colon; TypeError if the client_id
-    or the secret is not a string; ConfigError if there is no profile of that name.
+    All methods are thread-safe. Raises ValueError if ``expires_in`` is not a finite number >= 0, a
+    limit is less than 1, or the client_id has a colon. Raises TypeError if the client_id or the
+    secret is not a string, and ConfigError if the profile is unknown.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class Broker:
             waiting_answers=self._waiting_answers,
         )
 
-    # What a test sets up
+    # Set-up of a test
 
     @property
     def credentials(self) -> Credentials:
-        """The credentials of the client that the broker was made for; other clients register."""
+        """The credentials of the first client; `register` adds others."""
         return self._clients.credentials
 
     @credentials.setter
@@ -109,7 +109,7 @@ class Broker:
 
     @property
     def strict(self) -> bool:
-        """Whether the broker refuses what is wrong with a request, instead of recording it."""
+        """Whether the broker rejects invalid requests instead of recording what is wrong."""
         return self._settings.strict
 
     @strict.setter
@@ -123,7 +123,7 @@ class Broker:
 
     @property
     def scope(self) -> str:
-        """The scope that token requests should ask for and that tokens get; empty for none."""
+        """The scope that token requests should have and that tokens get; empty for none."""
         return self._settings.scope
 
     @scope.setter
@@ -132,7 +132,7 @@ class Broker:
 
     @property
     def token_answer(self) -> TokenAnswer:
-        """How the token endpoint words its answer from now on."""
+        """The form of the token response from now on."""
         return self._settings.token_answer
 
     @token_answer.setter
@@ -141,7 +141,7 @@ class Broker:
 
     @property
     def token_values(self) -> Callable[[], str] | None:
-        """What makes the value of each token issued from now on; None for random values."""
+        """The function that makes the value of each new token; None for random values."""
         return self._settings.token_values
 
     @token_values.setter
@@ -150,7 +150,7 @@ class Broker:
 
     @property
     def agreed_paths(self) -> Sequence[str]:
-        """The prefixes of the API paths that the client may call; others are answered with 403."""
+        """The prefixes of the API paths that the client may call; other paths get 403."""
         return self._settings.agreed_paths
 
     @agreed_paths.setter
@@ -167,10 +167,10 @@ class Broker:
         self._settings.current_use = number
 
     def register(self, client_id: str, client_secret: str) -> Credentials:
-        """Let another client request tokens; a known client_id gets the new secret instead.
+        """Register another client; replace the secret if the client_id is registered already.
 
-        Raises ValueError if the client_id has a colon, which Basic cannot carry (RFC 7617, 2),
-        and TypeError if either is not a string.
+        Raises ValueError if the client_id has a colon, which Basic does not allow (RFC 7617, 2).
+        Raises TypeError if either is not a string.
         """
         return self._clients.register(client_id, client_secret)
 
@@ -180,15 +180,15 @@ class Broker:
         return self._clients.registered
 
     def script(self, *faults: Fault) -> None:
-        """Play these faults at the next answers of the token endpoint."""
+        """Apply these faults to the next answers of the token endpoint, in this order."""
         self._token_endpoint.script.extend(faults)
 
     def api_script(self, *faults: Fault) -> None:
-        """Play these faults at the next answers of the API."""
+        """Apply these faults to the next answers of the API, in this order."""
         self._api.script.extend(faults)
 
     def clear_scripts(self) -> None:
-        """Remove the faults that no answer has played yet."""
+        """Remove the faults that have not been applied yet."""
         self._token_endpoint.script.clear()
         self._api.script.clear()
 
@@ -197,7 +197,7 @@ class Broker:
         self._tokens.revoke_all()
 
     def reset(self) -> None:
-        """Return to the state in which the broker was made; stalled answers end at once.
+        """Return to the initial state; end delayed answers at once.
 
         Subscriptions to the journal end. A clock that was passed in keeps its time.
         """
@@ -212,21 +212,21 @@ class Broker:
         """End at once every answer that is delayed, stalled or dripping."""
         self._waiting_answers.release()
 
-    # What a test looks at
+    # Results for a test
 
     @property
     def token_url(self) -> str:
-        """Where clients request tokens. Raises RuntimeError while no server carries the broker."""
+        """The URL of the token endpoint. Raises RuntimeError while the broker is not mounted."""
         return self._mounting.token_url
 
     @property
     def api_url(self) -> str:
-        """The base URL of the API. Raises RuntimeError while no server carries the broker."""
+        """The base URL of the API. Raises RuntimeError while the broker is not mounted."""
         return self._mounting.api_url
 
     @property
     def ca_file(self) -> str | None:
-        """The certificate, in PEM, that clients must trust to reach the broker over TLS."""
+        """The path of the CA certificate (PEM) that clients must trust; None without TLS."""
         return self._mounting.ca_file
 
     @property
@@ -240,13 +240,13 @@ class Broker:
         return self.trace().api_calls
 
     def trace(self) -> Trace:
-        """Return everything in the journal, as a value that can be judged."""
+        """Return the exchanges in the journal as an immutable value for the judges."""
         return Trace(self.journal.snapshot())
 
     def find_token(self, value: str) -> tuple[AccessToken | None, TokenState]:
-        """Return the token of exactly that value and its state now.
+        """Return the token with exactly that value, and its current state.
 
-        If there is none, it is None, and the state UNKNOWN, or FORGOTTEN beyond the token limit.
+        Without such a token, return None and UNKNOWN, or FORGOTTEN beyond the token limit.
         """
         token = self._tokens.find(value)
         if token is None:
@@ -255,22 +255,22 @@ class Broker:
 
     @property
     def token_issued_values(self) -> Collection[str]:
-        """The values of the tokens issued, without forgotten ones; a live view."""
+        """The values of the issued tokens except forgotten ones; a live view."""
         return self._tokens.index
 
     def masked(self, text: str) -> str:
-        """Return the text with every secret and every token of this broker replaced.
+        """Return the string with every secret and every token of this broker replaced.
 
-        They are found in any usual encoding. The cost does not grow with the number of tokens.
+        They are found in all usual encodings. The cost does not grow with the number of tokens.
         """
         return self._secrets.masked(text)
 
     def assert_conforms(self, fail_on: Level = Level.MUST) -> None:
-        """Assert that what was seen breaks no clause as binding as ``fail_on``.
+        """Assert that the exchanges in the journal break no clause of level ``fail_on`` or above.
 
-        Raises AssertionError with the breaches and the exchanges that show them, secrets masked;
-        also if the broker saw no token request, because then nothing was shown. Warns if the
-        journal no longer holds every exchange.
+        Raises AssertionError with the breaches and the exchanges that show them, secrets masked.
+        Raises AssertionError as well if the broker saw no token request. Warns if the journal no
+        longer holds every exchange.
         """
         __tracebackhide__ = True
         trace = self.trace()
@@ -284,16 +284,16 @@ class Broker:
             advice = "Broker(journal_size=…, journal_bytes=…) sets how many are remembered"
             warnings.warn(f"{forgotten}: {advice}", stacklevel=2)
 
-    # Where it listens
+    # Running a server
 
     @contextlib.contextmanager
     def running(
         self, host: str = "127.0.0.1", port: int = 0, *, tls: ServerCertificate | None = None
     ) -> Iterator[Broker]:
-        """Serve the broker in a thread while the block runs; port 0 takes a free one.
+        """Serve the broker in a thread while the block runs; port 0 takes a free port.
 
         With a ``tls`` certificate (`throw_away_certificate` makes one) it speaks HTTPS only.
-        Raises OSError if the address cannot be had.
+        Raises OSError if the address cannot be used.
         """
         # Flask and h11 take longer to import than the rest, and a broker may be mounted elsewhere.
         from mockbroker.server.listener import Server  # noqa: PLC0415 - see above
@@ -302,18 +302,18 @@ class Broker:
             server.mount(self)
             yield self
 
-    # What the server calls
+    # Called by the server
 
     def handle(self, request: Request, origin: str) -> Reply:
         """Answer a request to any path below the broker's prefix."""
         return self._handler.handle(request, origin)
 
     def mounted_at(self, origin: str, prefix: str, ca_file: str | None = None) -> None:
-        """Note where the broker's URLs begin, and the certificate that clients must trust."""
+        """Record where the broker's URLs begin, and the CA file that clients must trust."""
         self._mounting.mount(origin, prefix, ca_file)
         self._waiting_answers.open()
 
     def unmounted(self) -> None:
-        """Have no URLs any more, and let no answer wait."""
+        """Forget the broker's URLs, and end every waiting answer at once."""
         self._mounting.unmount()
         self._waiting_answers.close()

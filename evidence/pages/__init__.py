@@ -1,1 +1,1 @@
-"""Generators of the pages and the picture in docs/, a module for each, named by what it makes."""
+"""Generators of the pages and the picture in docs/, one module each."""

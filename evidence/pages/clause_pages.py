@@ -1,8 +1,7 @@
-"""A page for each clause and an index of them, in docs/clauses; Sphinx writes them at each build.
+"""The page of each clause and their index, in docs/clauses; each build by Sphinx writes them.
 
-Each part of a page has one source: the clause itself is the catalogue's, the reproduction is stored
-in `reproductions.json`, the defects are the mutants, and the real bugs stand in
-`tests/mutants/real_bugs.toml`.
+The clause comes from the catalogue, the reproduction from `reproductions.json`, the defects from
+the mutants, and the real bugs from `tests/mutants/real_bugs.toml`.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _LEVELS = {
 
 
 def read_bugs() -> dict[str, list[dict[str, str]]]:
-    """Return the publicly reported bugs that each clause catches, by its id."""
+    """Return the publicly reported bugs that each clause finds, by its id."""
     file = CHECKOUT / "tests" / "mutants" / "real_bugs.toml"
     bugs = tomllib.loads(file.read_text(encoding="utf-8")).values()
     caught = sorted((bug for bug in bugs if "clause" in bug), key=lambda bug: str(bug["clause"]))
@@ -105,7 +104,7 @@ def _reproduction(found: Reproduction | None) -> Iterator[str]:
 
 
 def _labelled(label: str, texts: Iterable[str]) -> Iterator[str]:
-    """Yield a label, and beside it the lines of the texts, each no wider than a page."""
+    """Yield a label and beside it the lines of the strings, wrapped to the width of a page."""
     wrapped = partial(wrap, width=_WIDTH, break_on_hyphens=False, subsequent_indent="    ")
     lines = [part for text in texts for line in text.splitlines() for part in wrapped(line)]
     yield from (f"{'' if number else label:<8} {line}" for number, line in enumerate(lines))
@@ -126,7 +125,7 @@ def _defects(clause: Clause) -> Iterator[str]:
 
 
 def _words(name: str) -> str:
-    """Return a mutant's name as words: AsksByGet becomes “asks by get”."""
+    """Return the name of a mutant as words: AsksByGet becomes “asks by get”."""
     spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
     return f"“{spaced.strip()}”"
 

@@ -1,8 +1,8 @@
-"""The page clients.md: what real clients do, each checked at the version that is pinned.
+"""The page clients.md: the behaviour of real clients, each checked at a pinned version.
 
-`tox -e clients` installs the clients that pip and npm install, and runs this module; the README of
+`tox -e clients` installs the clients that pip and npm provide, and runs this module. The README of
 examples/drivers says how to install the others. Name clients to check only those; the page keeps
-the stored reports of the rest. Without names, all are checked. `python -m evidence` writes the page
+the stored reports on the rest. Without names, all are checked. `python -m evidence` writes the page
 from the stored reports, without a check.
 """
 
@@ -38,7 +38,7 @@ _JAVA = 'java -cp "examples/drivers/java/target/dependency/*" examples/drivers/j
 
 @dataclass(frozen=True)
 class CheckedClient:
-    """A client that is checked: by its factory, or by the command of its driver."""
+    """A client to check: the target of its factory, or the command of its driver."""
 
     language: str
     target: str = ""
@@ -94,12 +94,12 @@ CLIENTS: dict[str, CheckedClient] = {
 
 
 class ClientReport(StoredVerdicts, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a check of a client found. ``measured`` is that of the JSON report."""
+    """The stored report on a client. ``measured`` is that of the JSON report."""
 
     measured: dict[str, Any]
 
     def clauses_with(self, verdicts: Collection[Verdict]) -> list[Clause]:
-        """Return the clauses of today's catalogue that have one of these verdicts, in order."""
+        """Return the clauses of the current catalogue with one of these verdicts, in order."""
         return [clause for clause in CATALOGUE if self.verdicts.get(clause.id) in verdicts]
 
 
@@ -110,7 +110,7 @@ def read_reports() -> dict[str, ClientReport]:
 
 
 def check(client: CheckedClient) -> ClientReport:
-    """Return the report on a client. Raises RuntimeError if it cannot be checked here."""
+    """Check a client and return the report. Raises RuntimeError if it cannot be checked here."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "report.json")
         options = ["--examples", _EXAMPLES, "--json", str(file)]
@@ -141,10 +141,11 @@ def page(reports: Mapping[str, ClientReport]) -> str:
 def _heading() -> Iterator[str]:
     yield "# Real clients"
     yield ""
-    yield f"What widely used clients do, as `mockbroker check --examples {_EXAMPLES}` reports it,"
-    yield "at the versions below. A library leaves much to its user: where the lines around it are"
-    yield "at fault, the [notes on each client](#where-the-notes-are) say so. No breach here makes"
-    yield "a library a bad one; the profile is that of one vendor."
+    yield "This page has the behaviour of widely used clients at the versions below, as"
+    yield f"`mockbroker check --examples {_EXAMPLES}` reports it. A library leaves much to its"
+    yield "user. Some breaches come from the code around the library; the"
+    yield "[notes on each client](#where-the-notes-are) say which. A breach does not make a library"
+    yield "a bad one: the profile is that of one vendor."
 
 
 def _habits(reports: Mapping[str, ClientReport]) -> Iterator[str]:
@@ -200,7 +201,7 @@ _NOT_JUDGED = (Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE)
 def _clauses(reports: Mapping[str, ClientReport]) -> Iterator[str]:
     yield from ("", "## What does not pass", "")
     yield "A client passes every other clause. *Never tried* are the clauses that were added to the"
-    yield f"catalogue after the client was checked; today it has {len(CATALOGUE)}."
+    yield f"catalogue after the client was checked; now it has {len(CATALOGUE)}."
     yield from ("", "| client | fails | advice | not judged | never tried |", "|-|-|-|-|-|")
     for name, report in reports.items():
         columns = [
@@ -216,8 +217,8 @@ def _listed(chosen: Collection[Clause]) -> str:
 
 def _how() -> Iterator[str]:
     yield from ("", "## Where the notes are", "")
-    yield "What each client does, and whose fault it is, is described"
-    yield "[for clients in Python](examples.md) and [for the others](example-drivers.md)."
+    yield "The notes describe each client and the causes of its breaches: the"
+    yield "[clients in Python](examples.md) and [the others](example-drivers.md)."
     yield "`tox -e clients` checks them all and writes this page."
 
 

@@ -1,7 +1,7 @@
-"""The table of comparison.md: how other fake token endpoints answer the same requests.
+"""The table of comparison.md: the answers of other fake token endpoints to the same requests.
 
 `tox -e comparison` installs them and runs this module; it needs Node.js. Each server is started as
-its documentation shows, and receives one good request and several bad ones.
+its documentation shows, and receives one valid request and several invalid ones.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TIMEOUT = 10
 
 @dataclass(frozen=True)
 class Probe:
-    """A request, and what is wrong with it in a few words."""
+    """A token request; ``words`` say what is wrong with it."""
 
     words: str
     method: str = "POST"
@@ -72,7 +72,7 @@ PROBES = (
 
 @contextlib.contextmanager
 def mockbroker() -> Iterator[str]:
-    """Run mockbroker's own broker."""
+    """Run a broker of mockbroker."""
     broker = Broker()
     broker.register(*GOOD)
     with broker.running():
@@ -109,7 +109,7 @@ ANSWER = {"access_token": "t0ken", "expires_in": 3599, "token_type": "bearer"}
 
 @contextlib.contextmanager
 def httpserver() -> Iterator[str]:
-    """Run pytest-httpserver, which answers a POST as it is set up."""
+    """Run pytest-httpserver, configured to answer a POST with a token."""
     with HTTPServer() as server:
         server.expect_request("/token", method="POST").respond_with_json(ANSWER)
         yield server.url_for("/token")
@@ -117,7 +117,7 @@ def httpserver() -> Iterator[str]:
 
 @contextlib.contextmanager
 def patched() -> Iterator[str]:
-    """Patch requests by responses, which answers a POST as it is set up."""
+    """Patch requests with responses, configured to answer a POST with a token."""
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         mock.add(responses.POST, "http://broker.example/token", json=ANSWER)
         yield "http://broker.example/token"
@@ -132,11 +132,11 @@ SERVERS: dict[str, Callable[[], contextlib.AbstractContextManager[str]]] = {
 
 
 def seen(probe: Probe, url: str) -> str:
-    """Return what a request led to, in a word or two."""
+    """Send a request and return its result in one or two words."""
     try:
         answer = probe.send(url)
     except requests.RequestException:
-        return "refused"  # responses has no answer for what it was not set up for
+        return "refused"  # responses raises for a request that it was not configured for
     if answer.status_code == requests.codes.ok:
         return "a token"
     return str(answer.status_code)
@@ -155,7 +155,7 @@ def table() -> str:
 
 
 def versions() -> str:
-    """Return which releases were compared, in a sentence."""
+    """Return a sentence with the compared releases."""
     lock = Path(sys.argv[1], "node_modules", "oauth2-mock-server", "package.json")
     npm = re.search(r'"version": "([^"]+)"', lock.read_text(encoding="utf-8"))
     python = (f"{name} {version(name)}" for name in ("pytest-httpserver", "responses"))
@@ -163,7 +163,7 @@ def versions() -> str:
 
 
 def main() -> None:
-    """Put the table into the page. The argument is the folder with node_modules."""
+    """Write the table into the page. The argument is the folder with node_modules."""
     page = PAGE.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN)
     after = rest.split(END)[1]

@@ -1,6 +1,6 @@
-"""The page kill-matrix.md: which defects break which clause, and what sound clients miss.
+"""The page kill-matrix.md: the clauses that each defect breaks or each sound client cannot pass.
 
-`python -m evidence` writes it. It says what `tox -e whole-proof` asserts of every client, exactly.
+`python -m evidence` writes it. `tox -e whole-proof` asserts exactly these verdicts.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def _heading() -> Iterator[str]:
     yield ""
     yield (
         f"`tox -e whole-proof` checks {len(MUTANTS)} clients with one defect each and "
-        f"{len(SOUND)} sound clients of different designs. Each must miss exactly the clauses "
-        "listed here. `python -m evidence` writes this page."
+        f"{len(SOUND)} sound clients of different designs. Each must fail, or leave unjudged, "
+        "exactly the clauses listed here. `python -m evidence` writes this page."
     )
 
 

@@ -1,6 +1,6 @@
-"""The reproductions on the pages of clauses: what a check reports of a client that breaks one.
+"""The reproductions on the pages of clauses: the report of a check on a client that breaks one.
 
-`tox -e reproductions` checks a mutant for each clause and stores what is found in
+`tox -e reproductions` checks a mutant for each clause and stores the reports in
 `reproductions.json`; that takes some minutes. Name clauses to refresh only theirs.
 """
 
@@ -38,7 +38,7 @@ def make_client(config):
 
 
 class Reproduction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a check reported of a mutant; ``catalogue`` is the version that it was made with."""
+    """The report of a check on a mutant; ``catalogue`` is the version of the catalogue."""
 
     catalogue: str
     mutant: str
@@ -59,7 +59,7 @@ def mutant_for(clause: Clause) -> str:
 
 
 def reproduce(clause: Clause, mutant: str) -> Reproduction:
-    """Return what a check of the mutant reports. Raises ValueError if it finds no breach."""
+    """Check the mutant and return the report. Raises ValueError if the check finds no breach."""
     profile: Profile = MUTANTS[mutant].settings.get("profile", AUTOGRAB)
     with tempfile.TemporaryDirectory() as folder:
         client, config = Path(folder, "client.py"), Path(folder, "profiles.toml")
@@ -87,7 +87,7 @@ def reproduce(clause: Clause, mutant: str) -> Reproduction:
 
 
 def _configuration(profile: Profile) -> str:
-    """Return a configuration that defines the profile, empty for the one that ships."""
+    """Return a configuration file that defines the profile, empty for the shipped one."""
     if profile == AUTOGRAB:
         return ""
     defaults = asdict(Profile(name=profile.name))

@@ -1,7 +1,7 @@
-"""The picture verdict.svg: what `mockbroker check` prints, drawn as a terminal.
+"""The picture verdict.svg: the output of `mockbroker check`, drawn as a terminal.
 
 `python -m evidence.pages.verdict_picture` checks the model client, which takes a minute, and draws
-it; `python -m evidence` does so when the picture was made with another version of the catalogue.
+the picture. `python -m evidence` does so if the picture is of another version of the catalogue.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ def catalogue_of_picture() -> str:
 
 
 def checked(client: str) -> list[Line]:
-    """Return the lines of a report on that client, by a check. Raises RuntimeError without one."""
+    """Check the client and return the lines of the report.
+
+    Raises RuntimeError if the check makes no report.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.json"
         command = [sys.executable, "-m", "mockbroker", "check", client, "--json", str(path)]

@@ -1,4 +1,4 @@
-"""Released versions of real libraries, checked: with a known bug, without it, and the newest."""
+"""Checks of released versions of real libraries: with a known bug, without it, and the newest."""
 
 from __future__ import annotations
 

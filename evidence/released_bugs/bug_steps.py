@@ -1,4 +1,4 @@
-"""Steps of a reproduction that tell one bug from another bug that breaks the same clause."""
+"""Steps of a reproduction that distinguish bugs that break the same clause."""
 
 from __future__ import annotations
 
@@ -24,4 +24,4 @@ BUG_STEPS: Mapping[str, Callable[[Step], bool]] = MappingProxyType(
         "lifetime as a string": _sends_lifetime_as_string,
     }
 )
-"""Whether a step is that step, by the name that an about.toml gives."""
+"""The predicates that recognise a step, by the name that an about.toml uses."""

@@ -45,7 +45,7 @@ class Bug:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release of a case's library, by the pins that install it."""
+    """One release of the library of a case; ``requirements`` is the file with its pins."""
 
     case: str
     variant: str
@@ -65,10 +65,10 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A client on a library, and the releases that it is checked with.
+    """A client of a library, and the releases with which it is checked.
 
-    ``glue`` names the clauses that are broken by the client's own lines, or that its library
-    leaves to its user, and says why.
+    ``glue`` has the clauses that the client's own code breaks, or that the library leaves to its
+    user, each with the reason.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Checking one release: `mockbroker check` as a program, and what its report says."""
+"""The check of one release, by `mockbroker check` as a program, and its result."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mockbroker.report.finding import BREACHES
 __all__ = ["EXAMPLES", "CheckError", "check", "result_of"]
 
 EXAMPLES = "50"
-"""Test cases for each clause: enough to tell releases apart, and few enough to check them all."""
+"""Test cases for each clause: enough to distinguish the releases, few enough to check them all."""
 
 _DEADLINE_SECONDS = 1800
 _REPORTED = (0, 1, 5)
 
 
 class CheckError(Exception):
-    """A check that made no report; the message has its exit status and its output."""
+    """A check without a report; the message has its exit status and its output."""
 
 
 def check(case: Case, release: Release, python: Path) -> Result:
@@ -57,7 +57,7 @@ def check(case: Case, release: Release, python: Path) -> Result:
 
 
 def result_of(release: Release, bug: Bug | None, document: ReportDocument) -> Result:
-    """Return the result that is stored of a report."""
+    """Return the parts of a report that are stored."""
     rows = {row.id: row for row in document.clauses}
     broken = bug is not None and rows[bug.clause].verdict in BREACHES
     return Result(

@@ -1,4 +1,4 @@
-"""An environment of its own for each release, kept for the next run."""
+"""The virtual environment of each release, kept for the next run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LAST_LINES = 15
 
 
 class InstallError(Exception):
-    """A release that cannot be installed; the message ends with the output of pip."""
+    """A failed installation of a release; the message ends with the output of pip."""
 
 
 def environment_for(release: Release, root: Path, checkout: Path) -> Path:

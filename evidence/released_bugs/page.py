@@ -19,31 +19,32 @@ _INTRO = f"""\
 
 <!-- Written by `tox -e released-bugs`; do not edit. -->
 
-Real libraries, each release in an environment of its own, driven by small clients
-(`evidence/released_bugs/NAME/client.py`) and checked with `mockbroker check --examples {EXAMPLES}`.
-`tox -e released-bugs` installs them below `.tox`, checks them all and writes this page: about an
-hour the first time and half of it afterwards, on a machine with two cores.
+Each release of these libraries has an environment of its own. Small clients
+(`evidence/released_bugs/NAME/client.py`) use the library, and
+`mockbroker check --examples {EXAMPLES}` checks the clients. `tox -e released-bugs` installs the
+releases below `.tox`, checks them all and writes this page. On a machine with two cores it takes
+about an hour the first time, and half an hour afterwards.
 `tox -e released-bugs -- NAME` checks one.
 
 ## Told apart
 
-A bug that users reported against a released version, and a release without it. The check knows
-nothing of the bug: of the two clients, the first breaks the clause. The second passes it, or breaks
-it in another way.
+Each row has a bug that users reported against a release, and a release without the bug. The check
+does not know the bug. The first release breaks the clause; the second passes it, or breaks it in
+another way.
 
 | case | the bug | clause | with it | without it |
 |-|-|-|-|-|
 """
 
 _REASONS = """
-What the check reports of each bug:
+The report of the check on each bug:
 
 """
 
 _NEWEST = """
 ## The newest releases
 
-[Findings](findings/README.md) confirm without the kit what these releases do wrong.
+The [findings](findings/README.md) reproduce the bugs of these releases without the kit.
 
 | library | case | MUST broken | other clauses broken |
 |-|-|-|-|
@@ -52,9 +53,9 @@ _NEWEST = """
 _ALL = """
 ## Every clause that does not pass
 
-`not-tested` is a clause that could not be judged, in most cases because of another breach. Below a
-table stand the clauses that were added after the check. The lines that drive a library, and what a
-library leaves to them, are named there as well.
+A `not-tested` clause could not be judged, in most cases because of another breach. The list below a
+table names the clauses that were added after the check. It also names the clauses that the client's
+own code breaks, or that the library leaves to its user.
 """
 
 _UNREMARKABLE = (Verdict.PASSED, Verdict.NOT_APPLICABLE)
@@ -77,7 +78,7 @@ class CheckedCase:
 
     @property
     def shows_no_difference(self) -> bool:
-        """Whether the case has a bug that its two results do not tell apart."""
+        """Whether the case has a bug and its two results do not show the difference."""
         if self.pair is None:
             return False
         bug, buggy, fixed = self.pair

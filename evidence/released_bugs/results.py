@@ -1,4 +1,4 @@
-"""What the checks of the releases found, as it is stored in results.json."""
+"""The results of the checks of the releases, stored in results.json."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["Result", "Results", "read_results"]
 
 
 class Result(StoredVerdicts, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a check of one release found.
+    """The result of the check of one release.
 
-    ``reason`` is that of the breach of the bug's clause, empty if there is none. ``shows_bug`` is
+    ``reason`` is that of the breach of the bug's clause, empty without a breach. ``shows_bug`` is
     True if that breach is the bug, and not another way to break the clause.
     """
 
@@ -33,11 +33,11 @@ class Result(StoredVerdicts, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 Results = Mapping[str, Mapping[str, Result]]
-"""The result of each variant, by the name of its case and then of the variant."""
+"""The result of each variant, by the name of the case and then by the variant."""
 
 
 def read_results(file: Path) -> dict[str, dict[str, Result]]:
-    """Return the stored results, none if there is no such file."""
+    """Return the stored results; empty if the file does not exist."""
     if not file.is_file():
         return {}
     return msgspec.json.decode(file.read_bytes(), type=dict[str, dict[str, Result]])

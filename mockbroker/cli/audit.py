@@ -1,4 +1,4 @@
-"""`mockbroker audit`: serve an app as it is, and judge what it was seen to do."""
+"""`mockbroker audit`: serve an unchanged app, and judge its traffic."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from mockbroker.cli.serve import (
     StopSignals,
     announce,
     echo,
+    ignore_closed_output,
     listening,
     serve_and_log,
     serve_options,
-    unheard_if_nobody_listens,
 )
 from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE, clause_named
@@ -55,9 +55,9 @@ _SHOWN_BY_COMMAND = {
     clauses.post.ONLY,
     *(clause for clause in CATALOGUE if clause.chapter == "request"),
 }
-"""A curl command shows their breach: it has variables for the credentials."""
-_NOT_WRITTEN = 3
-"""Exit status, as pytest's for an internal error: the verdict is not where it should be."""
+"""The clauses whose breach a curl command shows; it has variables for the credentials."""
+_REPORT_NOT_WRITTEN_STATUS = 3
+"""The exit status if a report could not be written, as pytest's for an internal error."""
 
 _Ask = Callable[[], None]
 
@@ -116,13 +116,13 @@ def audit(
         with _printed_on_request(report, by_enter=not command):
             failure = _serve(command, variables, broker, server, signals)
     final = report()
-    with unheard_if_nobody_listens():
+    with ignore_closed_output():
         print_report(final)
     try:
         write_outputs(final, values.files())
     except OutputError as error:
         click.echo(f"mockbroker: {error}", err=True)
-        context.exit(failure or _NOT_WRITTEN)
+        context.exit(failure or _REPORT_NOT_WRITTEN_STATUS)
     context.exit(failure or final.exit_status)
 
 
@@ -133,9 +133,9 @@ def _serve(
     server: Server,
     signals: StopSignals,
 ) -> int:
-    """Serve until a signal comes or the app, if there is one, ends; return how that failed.
+    """Serve until a signal arrives or the app ends; return the app's exit status.
 
-    That is the exit status, as a shell has it, of an app that ended by itself; 0 without one.
+    The status is that of a shell. It is 0 without an app, and if a signal ended the audit.
     """
     from mockbroker.cli.observed_app import (  # noqa: PLC0415 - Flask only if served
         AppError,
@@ -153,7 +153,7 @@ def _serve(
         with running_app(command, app_environment(broker, variables), server.interrupt) as app:
             serve_and_log(broker, server, signals)
             failure = 0 if signals.received else failure_of(app)
-            with unheard_if_nobody_listens():
+            with ignore_closed_output():
                 end_app(app, command[0], by_ctrl_c=signals.received == signal.SIGINT)
     except AppError as error:
         raise click.UsageError(str(error)) from error
@@ -170,7 +170,7 @@ def report_on(
     command: Sequence[str] = (),
     run: RunFacts | None = None,
 ) -> Report:
-    """The report on an app that was observed: a clause is passed if its situation was seen."""
+    """Return the report on an observed app; a clause passes only if its situation was seen."""
     unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.is_passive} | {**observed.never_reached}
     unknown = unseen.keys() | observed.inapplicable.keys()
     seen = [clause.id for clause in CATALOGUE if clause.id not in unknown]
@@ -211,28 +211,29 @@ def _finding(clause_id: str, evidence: Evidence | None, fail_on: Level) -> Findi
 
 @contextlib.contextmanager
 def _printed_on_request(report: Callable[[], Report], *, by_enter: bool) -> Iterator[None]:
-    """Print the report whenever somebody asks, in a thread, while the context lasts.
+    """Print the report at each request by Enter or SIGUSR1, in a thread, while the block runs.
 
-    A signal handler must not print: what it interrupts may be printing.
+    A signal handler must not print: the code that it interrupts may be printing.
     """
-    asked: SimpleQueue[Callable[[], Report] | None] = SimpleQueue()
-    ask = partial(asked.put, report)
+    # SimpleQueue.put is reentrant, so a signal handler may call it.
+    requests: SimpleQueue[Callable[[], Report] | None] = SimpleQueue()
+    ask = partial(requests.put, report)
 
-    def print_whenever_asked() -> None:
-        while (make := asked.get()) is not None:
-            with contextlib.suppress(OSError):  # nobody reads the output any more
+    def print_requested_reports() -> None:
+        while (make := requests.get()) is not None:
+            with contextlib.suppress(OSError):  # the reader of the output is gone
                 print_report(make())
 
-    printer = threading.Thread(target=print_whenever_asked, name="mockbroker-verdicts")
+    printer = threading.Thread(target=print_requested_reports, name="mockbroker-verdicts")
     printer.start()
     ways = [*_ask_by_signal(ask), *(_ask_by_enter(ask) if by_enter else ())]
     if ways:
-        with unheard_if_nobody_listens():
+        with ignore_closed_output():
             echo(f"auditing; for the verdict so far {' or '.join(ways)}")
     try:
         yield
     finally:
-        asked.put(None)
+        requests.put(None)
         printer.join()
 
 
@@ -245,15 +246,19 @@ def _ask_by_signal(ask: _Ask) -> Iterator[str]:
 def _ask_by_enter(ask: _Ask) -> Iterator[str]:
     if sys.stdin is None or not sys.stdin.isatty():
         return
-    if hasattr(signal, "SIGTTIN"):  # or reading would stop the program in the background
+    if hasattr(signal, "SIGTTIN"):  # otherwise reading would stop a program in the background
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
-    lines = threading.Thread(target=_follow, args=(sys.stdin.fileno(), ask), daemon=True)
+    lines = threading.Thread(target=_watch_terminal, args=(sys.stdin.fileno(), ask), daemon=True)
     lines.start()
     yield "press Enter"
 
 
-def _follow(terminal: int, ask: _Ask) -> None:
-    """Ask at each line; by the descriptor, for at exit Python waits for who reads a file."""
+def _watch_terminal(terminal: int, ask: _Ask) -> None:
+    """Ask for a report at each line that the terminal sends.
+
+    Reads the descriptor, not ``sys.stdin``: at exit Python would wait for a thread that reads a
+    file object.
+    """
     with contextlib.suppress(OSError):
         while os.read(terminal, 1024):
             ask()

@@ -1,4 +1,4 @@
-"""The options of the table as options of a command."""
+"""click options made from the table of options."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def with_options(options: Sequence[Option[Any]]) -> Callable[[Callable[..., None
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
-        def gathered(*arguments: Any, **raw: Any) -> None:
+        def wrapper(*arguments: Any, **raw: Any) -> None:
             texts = {option: _texts(raw.pop(option.key)) for option in options}
             given = {option: (each, Surface.COMMAND) for option, each in texts.items() if each}
             try:
@@ -43,8 +43,8 @@ def with_options(options: Sequence[Option[Any]]) -> Callable[[Callable[..., None
             command(*arguments, values=values, **raw)
 
         for option in reversed(options):
-            _declared(option)(gathered)
-        return gathered
+            _declared(option)(wrapper)
+        return wrapper
 
     return decorate
 
@@ -61,7 +61,7 @@ def _declared(option: Option[Any], **settings: Any) -> Decorator:
 
 
 def _texts(raw: Any) -> tuple[str, ...]:
-    """What click found, one string for each time that the option was given."""
+    """Return the strings that the user gave for an option, one for each time."""
     if isinstance(raw, tuple):
         return raw
     return () if raw is None or raw is False else (str(raw),)

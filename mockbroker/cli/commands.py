@@ -1,4 +1,4 @@
-"""The command line: `mockbroker serve`, `clauses`, `explain`, and what others add to it."""
+"""The command line: `mockbroker serve`, `clauses`, `explain`, and commands of other packages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mockbroker.cli.serve import (
     client_option,
     config_option,
     echo,
-    escape_what_cannot_be_shown,
+    escape_unencodable_output,
     find_profile,
     listening,
     profile_option,
@@ -39,15 +39,15 @@ __all__ = ["CommandWithSignals", "cli", "main"]
 
 COMMAND_GROUP = "mockbroker.commands"
 INTERRUPTED, INTERNAL_ERROR, USAGE_ERROR = 2, 3, 4
-"""Exit statuses, as pytest has them."""
+"""Exit statuses, the same as pytest's."""
 
 
 class CommandWithSignals(click.Command):
-    """A command that has handlers of its own, and calls `release_signals` once they are set."""
+    """A command that sets its own signal handlers and calls `release_signals` afterwards."""
 
 
 class _Commands(click.Group):
-    """The commands here, and those that other packages register as entry points."""
+    """The commands of this module, and those that packages register as entry points."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *(e.name for e in _registered())})
@@ -72,10 +72,10 @@ class _Commands(click.Group):
 
 
 def _require_working_directory() -> None:
-    """Raise click.UsageError if it has been removed, or its path is too long to be opened."""
+    """Raise click.UsageError if the working directory was removed or its path is too long."""
     try:
         Path.cwd().stat()
-    except PermissionError:  # what is needed there may be readable all the same
+    except PermissionError:  # the files that the command needs may still be readable
         return
     except OSError as error:
         raise click.UsageError(
@@ -99,7 +99,7 @@ def main() -> NoReturn:
     A usage error is one sentence and exit status 4.
     """
     replace_closed_streams()
-    escape_what_cannot_be_shown()
+    escape_unencodable_output()
     _leave(_status())
 
 
@@ -121,17 +121,17 @@ def _status() -> int:
 
 
 def _leave(status: int) -> NoReturn:
-    """End the process with that exit status; 3 if not all that it wrote reached its reader."""
+    """End the process with that exit status, or 3 if an output stream could not be flushed."""
     were_flushed = [_is_flushed(stream) for stream in (sys.stdout, sys.stderr)]
     sys.exit(status if all(were_flushed) else status or INTERNAL_ERROR)
 
 
 def _is_flushed(stream: IO[str]) -> bool:
-    """Whether all that was written has reached its reader, or the reader wants no more."""
+    """Flush the stream; return whether that worked or the reader of the stream is gone."""
     try:
         stream.flush()
     except OSError as error:
-        # Python flushes once more at its exit, which would fail again and change the exit status.
+        # Python flushes again at its exit; that would fail too and change the exit status.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return isinstance(error, BrokenPipeError)
     except (AttributeError, ValueError):  # no such stream, or it was closed

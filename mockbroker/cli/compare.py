@@ -1,4 +1,4 @@
-"""`mockbroker compare`: several reports side by side."""
+"""`mockbroker compare`: a table of several reports."""
 
 from __future__ import annotations
 

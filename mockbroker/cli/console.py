@@ -1,4 +1,4 @@
-"""What `mockbroker serve` prints: the banner, and a readable line or two for each request."""
+"""The output of `mockbroker serve`: the banner, and the log lines of each request."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = ["banner", "exchange_lines", "refusal_line"]
 INDENT = " " * 10
 FIRST_ERROR_STATUS = 400
 LONGEST_TARGET = 1000
-"""Characters of a target that are printed."""
+"""How many characters of a target are printed."""
 
 
 def banner(broker: Broker) -> str:
-    """Where the broker listens, for whom, and a curl command that gets a token."""
+    """Return the URLs of the broker, its clients, and a curl command that requests a token."""
     kind = "strict" if broker.strict else "lenient"
     lines = [
         f"mockbroker, profile {broker.profile.name}, {kind}; stop it with Ctrl-C",
@@ -52,12 +52,12 @@ def _curl(broker: Broker) -> str:
 
 
 def exchange_lines(exchange: Exchange, mask: Mask) -> str:
-    """The exchange as lines for a terminal, coloured; ``mask`` takes secrets and tokens out."""
+    """Return the exchange as coloured lines for a terminal, masked by ``mask``."""
     return mask("\n".join([_headline(exchange, mask), *_remarks(exchange)]))
 
 
 def refusal_line(received_at: float, why: str) -> str:
-    """A line for what could not be read as a request."""
+    """Return a line for a malformed request."""
     return f"{_moment(received_at)}   {click.style(printable(why), fg='red')}"
 
 
@@ -100,12 +100,12 @@ def _is_ok(exchange: Exchange) -> bool:
 
 def _remarks(exchange: Exchange) -> Iterator[str]:
     for breach in exchange.breaches:
-        yield INDENT + _complaint(breach)
+        yield INDENT + _breach_line(breach)
     for hint in dict.fromkeys(b.hint for b in exchange.breaches if b.hint):
         yield INDENT + click.style(f"hint: {printable(hint)}", fg="yellow")
 
 
-def _complaint(breach: Breach) -> str:
+def _breach_line(breach: Breach) -> str:
     level = clause_named(breach.clause_id).level.value
     text = f"{level} {breach.clause_id}: {breach.what}; expected {breach.expected}"
     return click.style(printable(text), fg="red" if is_refused(breach) else "yellow")

@@ -21,10 +21,10 @@ __all__ = ["UnreadableRequestError", "explain_request", "explain_text"]
 
 
 def explain_text(text: bytes, profile: Profile, credentials: Sequence[Credentials] = ()) -> str:
-    """What is wrong with a raw HTTP request or a curl command, in lines for a reader.
+    """Return what is wrong with a raw HTTP request or a curl command, as lines of text.
 
-    Without ``credentials`` those in the request are taken to be the right ones. Raises
-    UnreadableRequestError if the text is neither.
+    Without ``credentials`` those in the request count as registered. Raises
+    UnreadableRequestError if the input is neither.
     """
     if not text.strip():
         raise UnreadableRequestError("there is nothing to explain: stdin is empty")
@@ -39,7 +39,7 @@ def explain_text(text: bytes, profile: Profile, credentials: Sequence[Credential
 def explain_request(
     request: Request, profile: Profile, credentials: Sequence[Credentials] = ()
 ) -> str:
-    """The same for a request as a value."""
+    """Return what is wrong with a request, as lines of text; see `explain_text`."""
     known = tuple(credentials) or _claimed(request, profile)
     if _is_api_call(request, profile):
         lines = _explain_api_call(request, known)
@@ -92,7 +92,7 @@ def _verdict(breaches: Sequence[Breach], hint: str) -> list[str]:
 
 
 def _claimed(request: Request, profile: Profile) -> tuple[Credentials, ...]:
-    """The credentials that the request seems to mean, read leniently; none if it has none."""
+    """Return the credentials in the request, read leniently; empty if it has none."""
     parts = TokenRequest.of(request)
     claimed = method_in(parts, profile).claimed(parts)
     return () if claimed is None else (claimed,)

@@ -1,4 +1,4 @@
-"""The journal as a file: a line of JSON for each exchange, with no secret and no token in clear."""
+"""The journal file: a line of JSON for each exchange, with secrets and tokens masked."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ from mockbroker.model.messages import Headers, Request, Response
 
 __all__ = ["JournalFile", "exchange_as_json"]
 
-_LONGEST_BODY = 16 * 1024
-_LONGEST_LINE = 4 * 1024
-"""Characters of a target, and of a header field's value, that are kept."""
+_MAX_BODY = 16 * 1024
+"""How many characters of a body are written."""
+_MAX_VALUE = 4 * 1024
+"""How many characters of a target, and of the value of a header field, are written."""
 _CREDENTIALS_FIELDS = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
 
 
 def exchange_as_json(exchange: Exchange, mask: Mask) -> dict[str, Any]:
-    """The exchange as plain values. Times are ISO 8601 in UTC, by the broker's clock."""
+    """Return the exchange as values for JSON. Times are ISO 8601 in UTC, by the broker's clock."""
     token = exchange.token
     return {
         "number": exchange.number,
@@ -64,14 +65,14 @@ def exchange_as_json(exchange: Exchange, mask: Mask) -> dict[str, Any]:
 def _iso(seconds: float) -> str | float | None:
     try:
         return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
-    except (OverflowError, ValueError, OSError):  # beyond what calendars know
+    except (OverflowError, ValueError, OSError):  # outside the range of datetime
         return seconds if math.isfinite(seconds) else None  # JSON has neither NaN nor Infinity
 
 
 def _request(request: Request, mask: Mask) -> dict[str, Any]:
     return {
         "method": mask(method_name(request.method)),
-        "target": mask_to_length(request.target, mask, _LONGEST_LINE),
+        "target": mask_to_length(request.target, mask, _MAX_VALUE),
         "headers": _headers(request.headers, mask),
         **_body(request.body, mask),
     }
@@ -86,12 +87,12 @@ def _response(response: Response, mask: Mask) -> dict[str, Any]:
 
 
 def _headers(headers: Headers, mask: Mask) -> list[list[str]]:
-    return [[mask(header_name(name)), _shown(name, value, mask)] for name, value in headers]
+    return [[mask(header_name(name)), _masked_value(name, value, mask)] for name, value in headers]
 
 
-def _shown(name: str, value: str, mask: Mask) -> str:
+def _masked_value(name: str, value: str, mask: Mask) -> str:
     if name.lower() not in _CREDENTIALS_FIELDS:
-        return mask_to_length(value, mask, _LONGEST_LINE)
+        return mask_to_length(value, mask, _MAX_VALUE)
     scheme = (
         scheme_name(read_authorization(value).scheme) if "authorization" in name.lower() else ""
     )
@@ -99,13 +100,13 @@ def _shown(name: str, value: str, mask: Mask) -> str:
 
 
 def _body(body: bytes, mask: Mask) -> dict[str, Any]:
-    """The body as text; a long one is cut, and its whole length is given."""
-    shown = mask_body(body, mask, _LONGEST_BODY)
-    return {"body": shown} | ({"body_bytes": len(body)} if len(body) > _LONGEST_BODY else {})
+    """Return the body as a string; cut a long one and add its length in bytes."""
+    masked = mask_body(body, mask, _MAX_BODY)
+    return {"body": masked} | ({"body_bytes": len(body)} if len(body) > _MAX_BODY else {})
 
 
 def _is_unfinished(path: Path) -> bool:
-    """Whether there is a file that ends in the middle of a line: its writer was cut off."""
+    """Return whether the file exists and ends in the middle of a line, as after a crash."""
     if not path.is_file() or not path.stat().st_size:
         return False
     with path.open("rb") as file:
@@ -114,12 +115,11 @@ def _is_unfinished(path: Path) -> bool:
 
 
 class JournalFile:
-    """A file to which exchanges are appended, a line for each, from any thread.
+    """A file to which exchanges are appended, one line each. Thread-safe.
 
-    One that is made can be read by its owner only (mode 0600); one that is there keeps its mode.
-    A line that was left unfinished at its end is ended first. Raises OSError if the file cannot
-    be opened, or is a symbolic link: whoever may write to the directory could have it lead
-    anywhere.
+    Only its owner can read a new file (mode 0600); an existing file keeps its mode. An unfinished
+    last line is ended first. Raises OSError if the file cannot be opened or is a symbolic link.
+    Another user with write access to the directory could have made such a link to any file.
     """
 
     def __init__(self, path: Path, mask: Mask) -> None:
@@ -132,17 +132,20 @@ class JournalFile:
 
     @property
     def shared_mode(self) -> int:
-        """The file's permissions if others than its owner may read it, or else 0."""
+        """The permissions of the file if its group or other users may read it; otherwise 0."""
         status = os.fstat(self._file.fileno())
         is_shared = stat.S_ISREG(status.st_mode) and os.name == "posix" and status.st_mode & 0o044
         return stat.S_IMODE(status.st_mode) if is_shared else 0
 
     def write(self, exchange: Exchange) -> None:
-        """Append an exchange. Raises OSError if it cannot be written."""
+        """Append an exchange. Raises OSError if writing fails."""
         self._append(exchange_as_json(exchange, self._mask))
 
     def write_refusal(self, received_at: float, why: str) -> None:
-        """Append what no broker could be asked for, because it was no HTTP or too much of it."""
+        """Append a request that reached no broker, because it was malformed or too large.
+
+        Raises OSError if writing fails.
+        """
         self._append({"received_at": _iso(received_at), "refused": why})
 
     def _append(self, row: dict[str, Any]) -> None:
@@ -151,7 +154,7 @@ class JournalFile:
             self._write_all(line + b"\n")
 
     def _write_all(self, data: bytes) -> None:
-        while data:  # an unbuffered file may take a part only
+        while data:  # an unbuffered file may write only a part
             data = data[self._file.write(data) :]
 
     def close(self) -> None:
@@ -170,4 +173,4 @@ def _open(path: Path) -> int:
         if not path.exists() or path.is_file():
             text = "it is a symbolic link; name the file that it leads to"
             raise OSError(error.errno, text, str(path)) from error
-    return os.open(path, flags)  # to a device or a pipe, such as /dev/stdout
+    return os.open(path, flags)  # a link to a device or a pipe, such as /dev/stdout

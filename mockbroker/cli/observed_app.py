@@ -1,4 +1,4 @@
-"""An app that is run to be observed: what it is told of the broker, and its end."""
+"""The app that `mockbroker audit` runs: its environment, its start and its end."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ class AppError(Exception):
 
 
 def app_environment(broker: Broker, settings: Sequence[str]) -> dict[str, str]:
-    """The environment variables by which an app is told of the broker.
+    """Return the environment variables that pass the broker's URLs and credentials to an app.
 
     Each setting is ``NAME=TEXT``, in which ``{token_url}``, ``{api_url}``, ``{client_id}``,
-    ``{client_secret}`` and ``{ca_file}`` (empty without TLS) are filled in. Without any setting
-    each of them is in a variable of that name, in capitals. Raises AppError for any other setting.
+    ``{client_secret}`` and ``{ca_file}`` (empty without TLS) are filled in. Without settings each
+    of them has a variable of that name, in capitals. Raises AppError for a malformed setting.
     """
-    told = {
+    facts = {
         "token_url": broker.token_url,
         "api_url": broker.api_url,
         "client_id": broker.credentials.client_id,
         "client_secret": broker.credentials.client_secret,
         "ca_file": broker.ca_file or "",
     }
-    usual = [f"{name}={{{name.lower()}}}" for name in _USUAL if told[name.lower()]]
-    return dict(_filled_in(setting, told) for setting in (settings or usual))
+    usual = [f"{name}={{{name.lower()}}}" for name in _USUAL if facts[name.lower()]]
+    return dict(_filled_in(setting, facts) for setting in (settings or usual))
 
 
-def _filled_in(setting: str, told: Mapping[str, str]) -> tuple[str, str]:
+def _filled_in(setting: str, facts: Mapping[str, str]) -> tuple[str, str]:
     name, equals, text = setting.partition("=")
     if not name or not equals:
         raise AppError(f"--env {setting!r}: write it as NAME=TEXT")
     try:
-        return name, text.format_map(told)
+        return name, text.format_map(facts)
     except (KeyError, ValueError, IndexError, AttributeError):
-        known = ", ".join(f"{{{each}}}" for each in told)
+        known = ", ".join(f"{{{each}}}" for each in facts)
         raise AppError(f"--env {setting!r}: what can be filled in is {known}") from None
 
 
@@ -57,10 +57,10 @@ def _filled_in(setting: str, told: Mapping[str, str]) -> tuple[str, str]:
 def running_app(
     argv: Sequence[str], environment: Mapping[str, str], when_over: Callable[[], None]
 ) -> Iterator[SupervisedProgram]:
-    """Run an app while the context lasts; call ``when_over``, in a thread, if it ends before.
+    """Run an app while the block runs; call ``when_over``, in a thread, if it ends before.
 
-    It has our terminal. Afterwards nothing of it is left, nor any other child of this process.
-    Raises AppError if it cannot be started.
+    The app uses our terminal. At the end of the block every process of the app, and every other
+    child of this process, has been ended. Raises AppError if the app cannot be started.
     """
     if sys.platform == "win32":
         raise AppError(
@@ -78,20 +78,21 @@ def running_app(
         yield app
     finally:
         app.end()
-        end_descendants(grace_seconds=GRACE_SECONDS)  # if somebody killed the supervisor
+        # Needed if another program killed the supervisor: its children are then ours.
+        end_descendants(grace_seconds=GRACE_SECONDS)
 
 
 def failure_of(app: SupervisedProgram) -> int:
-    """The exit status of an app that has ended, as a shell has it: 128 + N if by signal N."""
+    """Wait for the app's end; return its exit status as a shell does: 128 + N for signal N."""
     status = app.exit_status.result()
     return status if status >= 0 else 128 - status
 
 
 def end_app(app: SupervisedProgram, name: str, *, by_ctrl_c: bool) -> None:
-    """End the app and all that it started, and print how that went."""
+    """End the app and all that it started; print its exit status and the killed processes."""
     if by_ctrl_c and _is_in_foreground():
-        # Ctrl-C reached the app as it reached us, so it may be about to end in its own way. A
-        # signal that came in another way reached us alone: there is nothing to wait for.
+        # Ctrl-C reached the app as it reached us, so the app may be about to end by itself. A
+        # signal from another source reached us alone: waiting would be useless.
         with contextlib.suppress(FutureTimeoutError):
             app.exit_status.result(GRACE_SECONDS)
     ending = app.end()
@@ -107,7 +108,7 @@ def end_app(app: SupervisedProgram, name: str, *, by_ctrl_c: bool) -> None:
 
 
 def _is_in_foreground() -> bool:
-    """Whether the keys of a terminal go to our process group."""
+    """Return whether our process group is in the foreground of a terminal."""
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     except OSError:

@@ -1,6 +1,6 @@
-"""The one table of options, from which the commands, pytest and the ini file get theirs.
+"""The table of options, for the commands, for pytest and for the ini file.
 
-pytest reads this table at every start, so nothing heavy is imported here.
+pytest reads this table at every start, so this module imports nothing slow.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ class OptionError(ValueError):
 
 
 class Surface(Enum):
-    """Where a user writes an option. The value is how the names of options begin there."""
+    """A place where a user writes options. The value is the prefix of their names there."""
 
     COMMAND = "--"
     PYTEST = "--contract-"
     INI = "contract_"
 
     def spell(self, option: Option[Any]) -> str:
-        """The option as it is written there."""
+        """Return the name of the option as the user writes it in this place."""
         if self is Surface.COMMAND and option.argument:
             return option.argument
         return self.value + (option.key if self is Surface.INI else option.name)
@@ -67,13 +67,12 @@ class Surface(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Option(Generic[T_co]):
-    """An option: its name, its value and what the help says.
+    """An option: its name, its default, its reader and its help.
 
-    ``read`` makes the value from what the user wrote, one string for each time the option was
-    given; it raises ValueError, whose message completes "OPTION …". An option without ``metavar``
-    is a flag. ``argument`` is the name of the argument that the option is on the command line, if
-    it is one there. ``is_path`` says whether what was written is a path, which an ini file gives
-    relative to its own folder.
+    ``read`` converts the user's strings, one for each time the option was given. It raises
+    ValueError with a message that completes "OPTION …". An option without ``metavar`` is a flag.
+    ``argument`` is set if the command line takes the option as an argument of that name.
+    ``is_path`` says whether a string is a path, which an ini file gives relative to its folder.
     """
 
     name: str
@@ -92,21 +91,21 @@ class Option(Generic[T_co]):
 
     @property
     def is_flag(self) -> bool:
-        """Whether the option has no value but to be given."""
+        """Whether the option takes no value."""
         return not self.metavar
 
     @property
     def help_with_default(self) -> str:
-        """The help, and the default if there is a value to show."""
+        """The help, and the default unless it is empty."""
         if self.is_flag or self.default in (None, "", (), EVERY_CLAUSE):
             return self.help
-        shown = f"{self.default:g}" if isinstance(self.default, float) else self.default
-        shown = shown.value.lower() if isinstance(shown, Level) else shown
-        return f"{self.help} (default: {shown})"
+        default = f"{self.default:g}" if isinstance(self.default, float) else self.default
+        default = default.value.lower() if isinstance(default, Level) else default
+        return f"{self.help} (default: {default})"
 
 
 def read_option(option: Option[T], texts: Sequence[str], surface: Surface) -> T:
-    """Return the value of an option that was given; raise OptionError if it has none."""
+    """Return the value of an option that was given. Raises OptionError if it is invalid."""
     try:
         return option.read(texts)
     except ValueError as error:
@@ -116,8 +115,8 @@ def read_option(option: Option[T], texts: Sequence[str], surface: Surface) -> T:
 class Values:
     """The values of options, each of its option's type: ``values[EXAMPLES]`` is an integer.
 
-    ``given`` has the options that the user gave, with where; the others have their defaults, and
-    are spelled as on ``surface``.
+    ``given`` has the options that the user gave, each with its strings and its place. The others
+    have their defaults, and messages name them as on ``surface``.
     """
 
     def __init__(
@@ -134,19 +133,19 @@ class Values:
         return value
 
     def spelled(self, option: Option[Any]) -> str:
-        """The option as the user wrote it, or would have to."""
+        """Return the option as the user wrote it, or would write it."""
         return self._surfaces.get(option, self._surface).spell(option)
 
     def files(self) -> dict[str, str]:
-        """The files to which the report is to be written, by the name of the format."""
+        """Return the files for the report, by the name of the format."""
         return {name: str(self[option]) for name, option in OUTPUTS.items() if self[option]}
 
 
-# Readers: what the user wrote in, a value out, or ValueError("must be …").
+# Readers: they take the user's strings and return a value, or raise ValueError("must be …").
 
 
 def _last(read: Callable[[str], T]) -> Callable[[Sequence[str]], T]:
-    """A reader of the last of several values, which is the one that counts."""
+    """Return a reader that uses the last of several values."""
     return lambda texts: read(texts[-1])
 
 
@@ -156,11 +155,11 @@ def _given(texts: Sequence[str]) -> bool:
 
 def _integer(lowest: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        # int() takes "1_0", " 1 " and digits of any script as well
+        # int() would accept "1_0", " 1 " and digits of any script as well.
         digits = text.isascii() and text.isdigit()
         try:
             value = int(text) if digits else lowest - 1
-        except ValueError:  # more digits than Python converts
+        except ValueError:  # Python limits the number of digits that it converts
             value = lowest - 1
         if value < lowest:
             raise ValueError(f"must be an integer >= {lowest}, not {text!r}")

@@ -1,4 +1,4 @@
-"""Reading a request that somebody pasted: a raw HTTP message, or a curl command."""
+"""Parsing of a pasted request: a raw HTTP message, or a curl command."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class UnreadableRequestError(ValueError):
 
 
 def parse_raw(text: bytes) -> Request:
-    """The request that a raw HTTP/1.1 message holds; line ends may be bare line feeds.
+    """Parse a raw HTTP/1.1 message; line ends may be bare line feeds.
 
-    Raises UnreadableRequestError if there is no request line, a header line has no colon, or the
-    URL or the Content-Length cannot be read.
+    Raises UnreadableRequestError if the request line is missing, a header line has no colon, or
+    the URL or the Content-Length is malformed.
     """
     head, _, body = text.lstrip().replace(b"\r\n", b"\n").partition(b"\n\n")
     lines = head.decode("latin-1").split("\n")
@@ -63,7 +63,7 @@ def parse_raw(text: bytes) -> Request:
 
 
 def _cut(body: bytes, headers: Headers) -> bytes:
-    """The body as long as it was declared: an editor or a shell adds a line feed at the end."""
+    """Cut the body to its declared length: editors and shells add a line feed at the end."""
     length = headers.get("Content-Length") or ""
     if _LENGTH.fullmatch(length):
         return body[: int(length)]
@@ -90,7 +90,7 @@ def _target(url: str) -> str:
 
 @dataclass(slots=True)
 class _Command:
-    """What the arguments of a curl command add up to."""
+    """The settings that the arguments of a curl command make."""
 
     method: str = ""
     url: str = ""
@@ -103,7 +103,7 @@ class _Command:
 
 
 def parse_curl(text: str) -> Request:
-    """The request that a curl command would send.
+    """Return the request that a curl command would send.
 
     Raises UnreadableRequestError if the command has no URL, an open quote, a body in a file, or
     an option that is not understood.
@@ -115,8 +115,8 @@ def parse_curl(text: str) -> Request:
     command = _Command()
     arguments = deque(words[1:])
     while arguments:
-        word, *glued = _split(arguments.popleft())
-        arguments.extendleft(reversed(glued))
+        word, *rest = _split(arguments.popleft())
+        arguments.extendleft(reversed(rest))
         _take(command, word, arguments)
     if not command.url:
         raise UnreadableRequestError("the curl command has no URL")
@@ -124,7 +124,7 @@ def parse_curl(text: str) -> Request:
 
 
 def _split(word: str) -> list[str]:
-    """Separate an option from what is glued to it: -sS, -XPOST, -ufoo:bar, --data=x."""
+    """Separate an option from the rest of its word: -sS, -XPOST, -ufoo:bar, --data=x."""
     name, equals, value = word.partition("=")
     if word.startswith("--"):
         return [name, value] if equals and _has_value(name) else [word]

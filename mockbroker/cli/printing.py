@@ -1,4 +1,4 @@
-"""Printing a report where pytest does not."""
+"""Printing of reports by the commands; under pytest the plugin prints them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["print_error", "print_line", "print_report"]
 
 
 def print_report(report: Report) -> None:
-    """Print the report to stdout, in one piece and as wide as the terminal.
+    """Print the report to stdout in a single write, as wide as the terminal.
 
-    Raises OSError if it cannot be written, unless only because its reader is gone.
+    Raises OSError if writing fails, except when the reader of the output is gone.
     """
     width = width_of(shutil.get_terminal_size((100, 24)).columns)
     echo_or_raise("\n".join(map(_styled, render(report, width))))
@@ -29,12 +29,12 @@ def print_report(report: Report) -> None:
 
 
 def print_line(line: Line) -> None:
-    """Print one more line to stdout, if it can be written."""
+    """Print a line to stdout; ignore errors of the stream."""
     echo(_styled(line))
 
 
 def print_error(text: str) -> None:
-    """Print one more line to stderr, if it can be written; what is not printable is escaped."""
+    """Print a line to stderr, with unprintable characters escaped; ignore errors of the stream."""
     with contextlib.suppress(OSError):  # the reader of the output is gone
         click.echo(f"mockbroker: {plain(text, sys.stderr.encoding)}", err=True)
 

@@ -1,4 +1,4 @@
-"""How far a check is: a live line on a terminal, a plain line now and then in a log."""
+"""The progress of a check: a live line on a terminal, a plain line every ten seconds in a log."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["Display", "Position", "progress_display"]
 
 LOG_INTERVAL_SECONDS = 10.0
-"""How often a log gets a line. CI servers end jobs that write nothing for minutes."""
+"""The time between two lines in a log. CI servers end jobs that write nothing for minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a run is: clause ``number`` of ``total`` is being judged, counted from 1."""
+    """The progress of a run: clause ``number`` of ``total`` is being judged, counted from 1."""
 
     number: int
     total: int
@@ -33,7 +33,7 @@ class Position:
 
     @property
     def left_seconds(self) -> float | None:
-        """How long the rest takes if it goes on like this; None before the first is done."""
+        """The estimated time for the rest, in seconds; None before the first clause is done."""
         done = self.number - 1
         return self.elapsed_seconds / done * (self.total - done) if done else None
 
@@ -54,16 +54,16 @@ def _clock(seconds: float) -> str:
 
 
 class Display(Protocol):
-    """What shows how far a run is. No method raises if the output cannot be written."""
+    """A display of a run's progress. No method raises if the output cannot be written."""
 
     def begin(self, number: int, total: int, clause_id: str) -> None:
-        """Show that the judging of a clause begins."""
+        """Show which clause is judged from now on."""
 
     def note(self, text: str) -> None:
-        """Show a line at once, long before the report."""
+        """Show a line at once, before the report."""
 
     def end(self) -> None:
-        """Show nothing more, and leave nothing on the screen. May be called twice."""
+        """End the display and remove it from the screen. May be called twice."""
 
 
 def progress_display() -> Display:
@@ -73,7 +73,10 @@ def progress_display() -> Display:
 
 
 class _LogLines:
-    """A line every ten seconds, by a thread: a single clause may take longer than that."""
+    """A display that logs a line every ten seconds.
+
+    A thread writes it, because a single clause may take longer than that.
+    """
 
     def __init__(self) -> None:
         self._began_at = real_seconds()
@@ -87,7 +90,7 @@ class _LogLines:
             self._thread.start()
 
     def note(self, text: str) -> None:
-        """Show nothing: a log has the report, and what was shown here would be there twice."""
+        """Show nothing: the log also gets the report, which has the same line."""
 
     def end(self) -> None:
         self._ended.set()
@@ -100,10 +103,10 @@ class _LogLines:
 
 
 class _LiveLine:
-    """A bar with the clause, the time so far and the time left, by rich.
+    """A progress bar of rich with the clause, the elapsed time and the time left.
 
-    It changes when a clause begins and at no other time: between, a client may have entered a
-    debugger, whose prompt stands where the bar would be drawn.
+    It is redrawn only when a clause begins. At other times the client may be in a debugger, and
+    the bar would overwrite its prompt.
     """
 
     def __init__(self) -> None:
@@ -123,9 +126,10 @@ class _LiveLine:
 
         if self._progress is not None:
             with contextlib.suppress(OSError):
-                # A Text, not a string: rich reads markup in strings, and clients wrote this one.
-                shown = Text(plain(text, sys.stderr.encoding))
-                self._progress.console.print(shown, soft_wrap=True)
+                # A Text, not a string: rich interprets markup in strings, and this one may come
+                # from the client.
+                unmarked = Text(plain(text, sys.stderr.encoding))
+                self._progress.console.print(unmarked, soft_wrap=True)
 
     def end(self) -> None:
         if self._progress is not None:

@@ -1,4 +1,4 @@
-"""Serving a broker in the foreground: the options that say how, and the log of what came."""
+"""Serving a broker in the foreground: the options, the signals and the log."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ __all__ = [
     "config_option",
     "echo",
     "echo_or_raise",
-    "escape_what_cannot_be_shown",
+    "escape_unencodable_output",
     "find_profile",
+    "ignore_closed_output",
     "listening",
     "profile_option",
     "replace_closed_streams",
     "serve_and_log",
     "serve_options",
-    "unheard_if_nobody_listens",
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
-    """What the options of `mockbroker serve` say; ``expires_in`` is in seconds."""
+    """The options of `mockbroker serve`; ``expires_in`` is in seconds."""
 
     host: str
     port: int
@@ -68,9 +68,9 @@ def _clients(
 ) -> tuple[Credentials, ...]:
     clients = tuple(_client(text) for text in texts)
     ids = [credentials.client_id for credentials in clients]
-    twice = next((each for each in ids if ids.count(each) > 1), None)
-    if twice is not None:
-        raise click.BadParameter(f"the client id {twice!r} is given twice; which secret is it?")
+    duplicate = next((each for each in ids if ids.count(each) > 1), None)
+    if duplicate is not None:
+        raise click.BadParameter(f"the client id {duplicate!r} is given twice; which secret is it?")
     return clients
 
 
@@ -84,10 +84,13 @@ def _client(text: str) -> Credentials:
 
 
 def _as_utf8(text: str) -> str:
-    """The argument as the terminal sent it, also where the locale does not know its characters."""
+    """Return the argument decoded as UTF-8, also where the locale has another encoding.
+
+    Raises click.BadParameter if it is not valid UTF-8.
+    """
     try:
         text.encode()
-    except UnicodeEncodeError:  # bytes that the locale does not know, kept by Python as they came
+    except UnicodeEncodeError:  # Python keeps bytes that the locale cannot decode as surrogates
         try:
             return os.fsencode(text).decode()
         except UnicodeError:
@@ -137,20 +140,20 @@ def serve_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of `mockbroker serve`; it gets them as one ``settings``."""
 
     @functools.wraps(command)
-    def gathered(**options: Any) -> None:
+    def wrapper(**options: Any) -> None:
         given = {field.name: options.pop(field.name) for field in fields(ServeSettings)}
         command(settings=ServeSettings(**given), **options)
 
     for option in reversed(_OPTIONS):
-        option(gathered)
-    return gathered
+        option(wrapper)
+    return wrapper
 
 
 @contextlib.contextmanager
 def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
-    """A broker by these settings and the server that carries it, which listens already.
+    """Make a broker by these settings and a server that listens for it; yield both.
 
-    Raises click.ClickException, in one sentence, if a setting cannot be followed.
+    Raises click.ClickException, with a message of one sentence, if a setting is invalid.
     """
     broker = _make_broker(settings)
     with contextlib.ExitStack() as stack:
@@ -168,15 +171,16 @@ def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
 
 
 class StopSignals:
-    """SIGINT, SIGTERM and SIGHUP, taken for the wish to stop from when this is made.
+    """Handlers for SIGINT, SIGTERM and SIGHUP, which stop the command in an orderly way.
 
-    So nothing that was made in the meantime, such as a folder, is left behind. SIGHUP stays
-    ignored where it is, as below nohup. Only the main thread can make one.
+    They are set at construction, before the command makes a folder or a server. Therefore the
+    command can remove these after a signal. SIGHUP stays ignored if it is, as below nohup. Only
+    the main thread can construct it.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
-        """The signal that came, the first if there were several."""
+        """The first signal that arrived, or None."""
         self._stop: Callable[[], None] | None = None
         for number in ENDING_SIGNALS:
             if not is_ignored_for_good(number):
@@ -184,7 +188,7 @@ class StopSignals:
         release_signals()
 
     def stop_by(self, stop: Callable[[], None]) -> None:
-        """Call ``stop`` when a signal comes, or now if one has come; it must not block."""
+        """Call ``stop`` when a signal arrives, or now if one has arrived. It must not block."""
         self._stop = stop
         if self.received is not None:
             stop()
@@ -196,58 +200,58 @@ class StopSignals:
 
 
 def announce(broker: Broker) -> None:
-    """Print where the broker is and for whom; it is to be reached already."""
+    """Print the banner of a broker that is mounted."""
     from mockbroker.cli.console import banner  # noqa: PLC0415 - Flask only if served
 
-    with unheard_if_nobody_listens():
+    with ignore_closed_output():
         echo(banner(broker))
 
 
 def serve_and_log(broker: Broker, server: Server, signals: StopSignals) -> None:
-    """Serve until a signal comes, saying what is wrong with each request."""
+    """Serve until a signal arrives; print how many requests there were."""
     signals.stop_by(server.interrupt)
     server.serve_forever()
     total = broker.journal.total
-    with unheard_if_nobody_listens():
+    with ignore_closed_output():
         echo(f"stopped after {total} request{'' if total == 1 else 's'}")
 
 
 @contextlib.contextmanager
-def unheard_if_nobody_listens() -> Iterator[None]:
-    """Go on although nobody reads our output any more: its terminal is gone, or its pipe.
+def ignore_closed_output() -> Iterator[None]:
+    """Ignore errors of stdout in the block, such as a closed terminal or pipe.
 
-    What is printed from then on goes nowhere, or Python would fail once more when it exits.
+    After an error stdout is /dev/null: otherwise the flush at the exit of Python would fail too.
     """
     try:
         yield
     except OSError:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        with Path(os.devnull).open("wb") as null:
+            os.dup2(null.fileno(), sys.stdout.fileno())
 
 
 class _Log:
-    """What came, told on the terminal and, if there is one, in a journal file."""
+    """The log of requests on the terminal and, if there is one, in a journal file."""
 
     def __init__(self, broker: Broker, file: JournalFile | None) -> None:
         self._broker = broker
         self._file = file
 
     def answered(self, exchange: Exchange) -> None:
-        """An exchange with the broker."""
+        """Log an exchange with the broker."""
         from mockbroker.cli.console import exchange_lines  # noqa: PLC0415 - Flask only if served
 
         lines = exchange_lines(exchange, self._broker.masked)
-        self._tell(lines, lambda file: file.write(exchange))
+        self._log(lines, lambda file: file.write(exchange))
 
     def refused(self, why: str) -> None:
-        """Something that never reached the broker, because it was no HTTP, or too much of it."""
+        """Log a request that never reached the broker, because it was malformed or too large."""
         from mockbroker.cli.console import refusal_line  # noqa: PLC0415 - Flask only if served
 
         now = self._broker.clock.now()
-        self._tell(refusal_line(now, why), lambda file: file.write_refusal(now, why))
+        self._log(refusal_line(now, why), lambda file: file.write_refusal(now, why))
 
-    def _tell(self, lines: str, write: Callable[[JournalFile], None]) -> None:
-        # the file first: nothing that becomes of the terminal may cost it a line
+    def _log(self, lines: str, write: Callable[[JournalFile], None]) -> None:
+        # The file comes first: an error of the terminal must not cost it a line.
         if self._file is not None:
             try:
                 write(self._file)
@@ -288,7 +292,7 @@ def _make_broker(settings: ServeSettings) -> Broker:
 
 
 def find_profile(name: str, config: Path | None) -> Profile:
-    """The profile of that name. Raises click.ClickException if there is none."""
+    """Return the profile of that name. Raises click.ClickException if it is unknown."""
     from mockbroker.broker.profiles import ConfigError, profile_named  # noqa: PLC0415 - only when needed
 
     try:
@@ -320,49 +324,51 @@ def _listen(
 
 
 def replace_closed_streams() -> None:
-    """Connect the standard streams that were closed when we were started to /dev/null.
+    """Open /dev/null for each standard stream that was closed when the process started.
 
-    Or the next file or socket would get the descriptor of one, and all that is written to it.
+    Otherwise the next file or socket would get the descriptor of that stream, and with it the
+    output for the stream.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            if nowhere != number:
-                os.dup2(nowhere, number)
-                os.close(nowhere)
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
             os.set_inheritable(number, True)  # noqa: FBT003 - its one argument
             mode = "w" if number else "r"
             stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
 
 
-def escape_what_cannot_be_shown() -> None:
-    """Have standard output and error escape what their encoding lacks, from now on."""
+def escape_unencodable_output() -> None:
+    """Escape the characters that stdout and stderr cannot encode, from now on."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # None, or a test's, are left alone
+        if isinstance(stream, io.TextIOWrapper):  # not None, and not the stream of a test
             stream.reconfigure(errors="backslashreplace")
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print a text, coloured only where colours are wanted; lost once its reader is gone.
+    """Print a string, with colours only on a terminal and without NO_COLOR.
 
-    It goes to nowhere as well if it cannot be written, as to a full disk.
+    Ignores errors of the stream, such as a full disk or a reader that is gone.
     """
-    with contextlib.suppress(OSError):  # what the broker is for goes on
+    with contextlib.suppress(OSError):  # the broker goes on without its log
         echo_or_raise(text, err=err)
 
 
 def echo_or_raise(text: str, *, err: bool = False) -> None:
-    """Do as `echo` does, but raise OSError if the text cannot be written."""
-    # named, because click would rather write UTF-8 where ASCII is wanted
+    """Print as `echo` does, but raise OSError if writing fails while the reader still reads."""
+    # The stream is passed explicitly: click's own choice would write UTF-8 to an ASCII stream.
     stream = sys.stderr if err else sys.stdout
     try:
         click.echo(text, file=stream, color=False if os.environ.get("NO_COLOR") else None)
     except BrokenPipeError:
-        with contextlib.suppress(OSError):  # or Python would fail at its end, by what is buffered
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+        # Otherwise the flush of the buffer at the exit of Python would fail.
+        with contextlib.suppress(OSError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
 
 
 def _warn(text: str) -> None:

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 BasicEncoding = Literal["raw", "form"]
-"""What happens to id and secret before Base64: nothing, or each is form-urlencoded."""
+"""The encoding of id and secret before Base64: as they are, or each form-urlencoded."""
 
 _STANDARD = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
@@ -33,18 +33,18 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,20}")
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """An Authorization header taken apart; ``scheme`` is empty if there seems to be none."""
+    """The parts of an Authorization header; ``scheme`` is empty if it seems to have none."""
 
     scheme: str
     rest: str
 
     def is_scheme(self, name: str) -> bool:
-        """Whether it has that scheme; schemes compare without case (RFC 9110, 11.1)."""
+        """Return whether the scheme is this one, in any case (RFC 9110, 11.1)."""
         return self.scheme.lower() == name.lower()
 
 
 def read_authorization(value: str) -> Authorization:
-    """The header's value as scheme and rest."""
+    """Return the value of the header as scheme and rest."""
     scheme, space, rest = value.partition(" ")
     if space and _SCHEME.fullmatch(scheme):
         return Authorization(scheme, rest)
@@ -52,17 +52,23 @@ def read_authorization(value: str) -> Authorization:
 
 
 def is_standard_base64(text: str) -> bool:
-    """Whether it is Base64 as RFC 7617, 2, has it: standard alphabet, padded, in one line."""
+    """Return whether the string is Base64 as RFC 7617, 2, requires it.
+
+    That is the standard alphabet, padded, in one line.
+    """
     return bool(text) and _STANDARD.fullmatch(text) is not None
 
 
 def is_b64token(text: str) -> bool:
-    """Whether it is a b64token (RFC 6750, 2.1)."""
+    """Return whether the string is a b64token (RFC 6750, 2.1)."""
     return _B64TOKEN.fullmatch(text) is not None
 
 
 def decode_leniently(text: str) -> bytes | None:
-    """What the text decodes to in any kind of Base64, broken or unpadded; None if in none."""
+    """Decode a string as Base64 of either alphabet, also unpadded or broken into lines.
+
+    Return None if it is not Base64 of any kind.
+    """
     compact = re.sub(r"\s|%0[AaDd]|\\n", "", text).rstrip("=")
     standard = compact.replace("-", "+").replace("_", "/")
     try:
@@ -72,7 +78,7 @@ def decode_leniently(text: str) -> bytes | None:
 
 
 def basic_payload(credentials: Credentials, encoding: BasicEncoding) -> bytes:
-    """The octets that Basic encodes for these credentials (RFC 7617, 2; RFC 6749, 2.3.1)."""
+    """Return the octets that Basic encodes for these credentials (RFC 7617, 2; RFC 6749, 2.3.1)."""
     pair = (credentials.client_id, credentials.client_secret)
     if encoding == "form":
         pair = (urllib.parse.quote_plus(pair[0]), urllib.parse.quote_plus(pair[1]))
@@ -80,9 +86,9 @@ def basic_payload(credentials: Credentials, encoding: BasicEncoding) -> bytes:
 
 
 def carries(decoded: bytes | None, credentials: Credentials, encoding: BasicEncoding) -> bool:
-    """Whether what Basic decodes to is these credentials.
+    """Return whether the decoded Basic credentials are these credentials.
 
-    Form-urlencoding has more than one spelling: `~` may be encoded, a space be `+` or `%20`.
+    Form-urlencoding has several spellings: `~` may be encoded, and a space is `+` or `%20`.
     """
     if decoded is None:
         return False

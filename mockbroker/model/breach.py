@@ -1,4 +1,4 @@
-"""What breaking a clause looks like."""
+"""Breaches of clauses, as values."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["Breach"]
 class Breach:
     """Evidence that a client broke a clause.
 
-    ``what`` says what was observed, ``expected`` what would have been right, ``hint`` the likely
-    mistake in plain words (empty if none is known), ``exchanges`` the numbers of the exchanges
-    in the journal that show it. None of them ever holds a secret or a token in clear.
+    ``what`` says what was observed, and ``expected`` what should have been. ``hint`` names the
+    likely mistake, empty if unknown. ``exchanges`` has the numbers of the exchanges in the journal
+    that show it. No field holds a secret or a token in clear.
     """
 
     clause_id: str
@@ -24,7 +24,7 @@ class Breach:
 
     @property
     def in_words(self) -> str:
-        """What was observed, what was expected, and the hint, in one line."""
+        """The observation, the expectation and the hint, in one line."""
         text = f"{self.what}; expected {self.expected}"
         return f"{text} (hint: {self.hint})" if self.hint else text
 

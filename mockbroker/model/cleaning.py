@@ -16,7 +16,7 @@ T = TypeVar("T")
 def with_texts(value: T, change: Callable[[str], str]) -> T:
     """Return the value with ``change`` applied to each string in it, keys of dicts included.
 
-    The names of struct fields and the tags of unions are not strings of the value.
+    The names of struct fields and the tags of unions do not change.
     """
     changed: T = _changed(value, change)
     return changed
@@ -31,5 +31,5 @@ def _changed(value: Any, change: Callable[[str], str]) -> Any:
         return type(value)(_changed(part, change) for part in value)
     if isinstance(value, dict):
         return {_changed(name, change): _changed(part, change) for name, part in value.items()}
-    # A member of an enumeration is a str by inheritance only.
+    # A member of a string enumeration is a str too, and must stay that member.
     return change(value) if isinstance(value, str) and not isinstance(value, Enum) else value

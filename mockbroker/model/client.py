@@ -1,4 +1,4 @@
-"""The client under test: what it is given, and what it may offer."""
+"""The client under test: its configuration and its factory."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["ClientConfig", "ClientFactory", "MaybeAwaitable"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:
-    """What a factory needs to make a client.
+    """The configuration from which a factory makes a client.
 
-    ``timeout`` is in seconds: what the client should use if it can be told. ``ca_file`` is a
-    path to a PEM file to trust beside or instead of the system's, or None. ``scope`` is a
-    space-separated list, empty by default.
+    ``timeout`` is in seconds, for clients whose timeout can be configured. ``ca_file`` is the path
+    of a PEM file to trust, in addition to the system's certificates or instead of them; or None.
+    ``scope`` is a space-separated list, empty by default.
     """
 
     token_url: str

@@ -1,4 +1,4 @@
-"""Client credentials and the access tokens that they buy."""
+"""Client credentials and access tokens."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["AccessToken", "Credentials", "TokenState", "same_text"]
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A client identifier and its secret (RFC 6749, 2.3.1). The secret never shows in a repr."""
+    """A client identifier and its secret (RFC 6749, 2.3.1). The repr leaves the secret out."""
 
     client_id: str
     client_secret: str = field(repr=False)
 
 
 def same_text(a: str | bytes, b: str | bytes) -> bool:
-    """Whether two texts are the same, found out in a time that tells nothing of either."""
+    """Return whether two strings are equal, in a time that does not depend on their content."""
     return hmac.compare_digest(_octets(a), _octets(b))
 
 
@@ -27,11 +27,11 @@ def _octets(text: str | bytes) -> bytes:
 
 
 class TokenState(str, enum.Enum):
-    """What became of the bearer token that a call presented.
+    """The state of the bearer token that a call presented.
 
-    ``FORGOTTEN``: the broker issued it and keeps it no longer, because it keeps a limited number
-    of tokens. It recognises such a token by a fingerprint: after a million forgotten tokens, it
-    takes one in 6,000 tokens that it never issued for a forgotten one.
+    ``FORGOTTEN`` means that the broker issued the token and dropped it, because it keeps a limited
+    number of tokens. It recognises such a token by a fingerprint. After a million forgotten
+    tokens, it takes one in 6,000 tokens that it never issued for a forgotten one.
     """
 
     VALID = "valid"
@@ -47,9 +47,9 @@ class AccessToken:
     """A token that a broker issued.
 
     Times are Unix seconds by the broker's clock. ``expires_in`` is the lifetime in seconds that
-    the broker keeps; a token issued at t is valid while now < t + expires_in. ``number`` counts
-    the broker's tokens from 1, so that a token can be named without being shown; ``issuer`` is
-    the token URL of the broker that issued it.
+    the broker enforces: a token issued at t is valid while now < t + expires_in. ``number`` counts
+    the broker's tokens from 1; messages name a token by it, because the value is secret.
+    ``issuer`` is the token URL of the broker that issued it.
     """
 
     value: str = field(repr=False)
@@ -67,5 +67,5 @@ class AccessToken:
 
     @property
     def label(self) -> str:
-        """A name for the token that may be printed: ``token #3``."""
+        """The name of the token in messages, such as ``token #3``."""
         return f"token #{self.number}"

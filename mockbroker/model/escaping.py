@@ -1,7 +1,7 @@
-"""Text from outside the program, escaped so that no terminal, log viewer or file format obeys it.
+"""Escaping of strings from outside the program, so that terminals and CI servers do not obey them.
 
-Control characters move cursors, retitle windows and forge lines. CI servers execute commands that
-they find in a log: GitHub Actions a line that begins ``::error``, Azure and others ``##[error]``.
+Control characters move cursors, change window titles and forge lines. CI servers execute commands
+in a log: GitHub Actions a line that begins with ``::error``, Azure and others ``##[error]``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 __all__ = ["printable", "printable_lines"]
 
 # GitHub looks for `::name` at the beginning of a line, in upper or lower case. Reports wrap lines,
-# so the names that it knows are escaped wherever they are.
+# so any place can become the beginning: the names that GitHub knows are escaped everywhere.
 _GITHUB_COMMANDS = (
     "add-mask|add-matcher|add-path|debug|echo|endgroup|error|group|notice|remove-matcher|"
     "save-state|set-env|set-output|stop-commands|warning"
@@ -22,23 +22,23 @@ _COMMAND = re.compile(
 )
 
 
-# Loaded now, not when the first odd character comes: a file descriptor may be missing by then.
+# Loaded now, not at the first such character: the process may have no file descriptor left then.
 codecs.lookup("unicode_escape")
 
 
 def printable(text: str) -> str:
-    """Return the text as one line: each character that is not printable becomes an escape.
+    """Return the string as one line: each character that is not printable becomes an escape.
 
     That includes line breaks, lone surrogates, and characters that change the direction of text.
     """
-    # The methods of str itself: a subclass may be an object of the client under test.
+    # Calls the methods of str itself: a subclass may be an object of the client under test.
     whole = str.__str__(text)
     escaped = whole if str.isprintable(whole) else "".join(map(_escaped, whole))
-    return _COMMAND.sub(_harmless, escaped)
+    return _COMMAND.sub(_escaped_command, escaped)
 
 
 def printable_lines(text: str) -> str:
-    """Return the text with every line `printable`; only its line feeds are left as they are."""
+    """Return the string with every line `printable`; its line feeds stay."""
     return "\n".join(map(printable, str.split(text, "\n")))
 
 
@@ -46,7 +46,7 @@ def _escaped(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
-def _harmless(found: re.Match[str]) -> str:
+def _escaped_command(found: re.Match[str]) -> str:
     if found["hashes"]:
         return r"\x23#"
     return found["colons"].replace("::", r"\x3a:")

@@ -1,4 +1,4 @@
-"""What happened between a client and a broker, as values that can be judged."""
+"""Exchanges between a client and a broker, as values for the judges."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mockbroker.model.messages import Request, Response
 __all__ = ["Endpoint", "Exchange", "Trace", "Use"]
 
 
-# The objects that an exchange is made of; each header takes two strings and a tuple.
+# The objects of an exchange without their strings; each header has two strings and a tuple.
 _OBJECTS_BYTES = 4096
 _NO_RESPONSE = Response(0)
 
 
 class Endpoint(str, enum.Enum):
-    """Which part of the broker a request reached."""
+    """The part of the broker that a request reached."""
 
     TOKEN = "token"  # noqa: S105 - an endpoint, no password
     API = "api"
@@ -27,15 +27,15 @@ class Endpoint(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Exchange:
-    """One request and what became of it.
+    """One request and its response.
 
     Times are Unix seconds by the broker's clock. ``response`` is None if the connection was
-    reset or the answer was never finished. ``credentials`` are those of the registered client
-    that asked (token endpoint: the one recognised, however badly it was named). ``token`` is the
-    token issued (token endpoint) or presented (API), if the broker knows it. ``fault`` names the
-    scripted fault that was played. ``origin`` is the scheme, host and port that received it.
-    ``use`` is the number of the use of the client during which it came; None outside a contract
-    run, where nobody knows.
+    reset or the response was never complete. ``credentials`` are those of the registered client
+    that sent the request; the token endpoint recognises a client even from malformed credentials.
+    ``token`` is the token issued (token endpoint) or presented (API), if the broker knows it.
+    ``fault`` names the scripted fault that was applied. ``origin`` is the scheme, host and port
+    that received the request. ``use`` is the number of the client's use in which the request
+    arrived; None outside a contract run, where it is unknown.
     """
 
     number: int
@@ -54,11 +54,11 @@ class Exchange:
 
     @property
     def size_bytes(self) -> int:
-        """About how many bytes of memory it takes."""
+        """The approximate memory of the exchange, in bytes."""
         request, response = self.request, self.response or _NO_RESPONSE
-        texts = [request.method, request.target, *(breach.what for breach in self.breaches)]
+        strings = [request.method, request.target, *(breach.what for breach in self.breaches)]
         headers = (*request.headers, *response.headers)
-        size = sum(map(len, texts)) + sum(len(name) + len(value) for name, value in headers)
+        size = sum(map(len, strings)) + sum(len(name) + len(value) for name, value in headers)
         return _OBJECTS_BYTES + size + len(request.body) + len(response.body)
 
     def __repr__(self) -> str:
@@ -71,9 +71,9 @@ class Exchange:
 class Use:
     """One use of the client under test by the contract run.
 
-    ``token`` and ``token_state`` describe the token that ``get_token`` returned, at the moment
-    it returned; both are None for a signed call, which the API itself judges. ``error`` is the
-    exception's text, secrets masked, or None if the client answered.
+    ``token`` and ``token_state`` describe the token that ``get_token`` returned, at the moment of
+    its return. Both are None for a signed call, which the API itself judges. ``error`` is the
+    message of the exception, secrets masked; None if the client raised nothing.
     """
 
     number: int
@@ -87,7 +87,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Everything seen of one client, in order; ``uses`` is empty for traffic merely observed."""
+    """All that was observed of one client, in order; ``uses`` is empty outside a contract run."""
 
     exchanges: tuple[Exchange, ...] = ()
     uses: tuple[Use, ...] = field(default=())

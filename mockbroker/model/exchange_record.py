@@ -1,4 +1,4 @@
-"""Exchanges as values that a report shows and stores: typed, masked, without message bodies."""
+"""Records of exchanges for reports: typed, masked, without message bodies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DECIMALS = 3
 
 
 class BreachRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A breach that a single request shows: the clause, and what was observed."""
+    """A breach that a single request shows: the clause and the observation."""
 
     clause_id: str
     what: str
@@ -36,10 +36,10 @@ class ExchangeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     ``at_seconds`` counts from the first exchange shown, by the broker's clock. ``scheme`` is that
     of the Authorization header; it is None without such a header and empty without a scheme.
-    ``headers`` are those of the request that a clause is about. ``status`` is None if the client
-    got no complete answer. ``token`` is the number of the token that the broker issued, with its
-    lifetime ``expires_in``, or that the call presented, with its ``token_state``. ``fault`` names
-    the scripted fault that shaped the answer.
+    ``headers`` are the fields of the request that clauses depend on. ``status`` is None if the
+    client got no complete response. ``token`` is the number of the token that was issued or
+    presented: an issued one has ``expires_in``, a presented one has ``token_state``.
+    ``fault`` names the scripted fault that changed the response.
     """
 
     number: int
@@ -60,10 +60,10 @@ class ExchangeRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 def record_of(
     exchange: Exchange, mask: Mask = str, *, since: float | None = None, prefix: str = ""
 ) -> ExchangeRecord:
-    """Return the record of an exchange, each text in it masked.
+    """Return the record of an exchange, with each string in it masked.
 
     ``since`` is when the first exchange shown arrived, in Unix seconds. ``prefix`` is the path
-    below which the broker is mounted; the record's target does not have it.
+    below which the broker is mounted; the target of the record is without it.
     """
     request, token = exchange.request, exchange.token
     first = exchange.received_at if since is None else since
@@ -79,7 +79,7 @@ def record_of(
         method=mask(method_name(request.method)),
         target=mask(mask_parameters(request.target.removeprefix(prefix))),
         scheme=None if authorization is None else _scheme(authorization),
-        headers=tuple((header_name(name), _shown(name, value, mask)) for name, value in headers),
+        headers=tuple((header_name(n), _masked_value(n, v, mask)) for n, v in headers),
         status=exchange.response.status if exchange.response is not None else None,
         token=token.number if token is not None else None,
         token_state=state if is_call else None,
@@ -93,16 +93,16 @@ def records_of(
     exchanges: Iterable[Exchange], mask: Mask = str, *, prefix: str = ""
 ) -> tuple[ExchangeRecord, ...]:
     """Return the records of these exchanges; their times count from the first of them."""
-    shown = tuple(exchanges)
-    since = shown[0].received_at if shown else None
-    return tuple(record_of(exchange, mask, since=since, prefix=prefix) for exchange in shown)
+    ordered = tuple(exchanges)
+    since = ordered[0].received_at if ordered else None
+    return tuple(record_of(exchange, mask, since=since, prefix=prefix) for exchange in ordered)
 
 
 def _scheme(authorization: str) -> str:
     return scheme_name(read_authorization(authorization).scheme)
 
 
-def _shown(name: str, value: str, mask: Mask) -> str:
+def _masked_value(name: str, value: str, mask: Mask) -> str:
     if name.lower() == "authorization":
         return f"{_scheme(value)} <masked>".lstrip()
     return mask_to_length(value, mask, _MAX_TEXT)

@@ -1,10 +1,10 @@
-"""Form-encoded bodies and queries, decoded by urllib, whatever bytes they hold, at a bounded cost.
+"""Form-encoded bodies and queries, decoded by urllib at a bounded cost, whatever bytes they hold.
 
-`urllib.parse` decodes a form of percent signs at about a microsecond a sign: a megabyte would take
-seconds. Therefore it gets at most `LOOKED_AT_BYTES` of a body (a query is part of a request head,
-which the server limits to the same size) and `PARAMETER_LIMIT` parameters. The worst text of that
-size, a Latin-1 letter and a percent sign in turn, takes 60 to 90 ms on Python 3.10 to 3.13. Judges
-and hints ask for the parameters of one request many times: the last results are kept.
+`urllib.parse` takes about a microsecond for a percent sign, so a megabyte of them would take
+seconds. Therefore it gets at most `LOOKED_AT_BYTES` of a body and `PARAMETER_LIMIT` parameters. A
+query is part of the request head, which the server limits to the same size. The worst form of
+that size alternates a Latin-1 letter and a percent sign. It takes 60 to 90 ms on Python 3.10 to
+3.13. Judges and hints read the parameters of one request many times: the last results are cached.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ __all__ = [
 
 Parameters = tuple[tuple[str, str], ...]
 LOOKED_AT_BYTES = 64 * 1024
-"""How much of a body is read as a form or as JSON; no token request is nearly as long."""
+"""How much of a body is read as a form or as JSON; valid token requests are much shorter."""
 PARAMETER_LIMIT = 1000
 """How many parameters of a body or a query are read."""
 
 
 def body_parameters(request: Request) -> Parameters:
-    """The body's parameters in order, repeated ones too; empty ones kept.
+    """Return the body's parameters in order, with repeated and empty ones.
 
     Those beyond `LOOKED_AT_BYTES` or `PARAMETER_LIMIT` are not read.
     """
@@ -41,12 +41,15 @@ def body_parameters(request: Request) -> Parameters:
 
 
 def query_parameters(request: Request) -> Parameters:
-    """The query's parameters in order, repeated ones too; empty ones kept."""
+    """Return the query's parameters in order, with repeated and empty ones."""
     return _parameters(request.query)
 
 
 def json_object(request: Request) -> dict[str, object] | None:
-    """The body as a JSON object, or None if it is none, or longer than `LOOKED_AT_BYTES`."""
+    """Return the body as a JSON object; None if it is something else or too long.
+
+    Too long means longer than `LOOKED_AT_BYTES`.
+    """
     if len(request.body) > LOOKED_AT_BYTES or not request.body.lstrip().startswith(b"{"):
         return None
     try:
@@ -57,12 +60,12 @@ def json_object(request: Request) -> dict[str, object] | None:
 
 
 def media_type(value: str) -> str:
-    """The media type of a Content-Type, in lower case and without parameters."""
+    """Return the media type of a Content-Type, in lower case and without parameters."""
     return value.partition(";")[0].strip().lower()
 
 
 def unquoted(text: str) -> str:
-    """Decode percent-encoding, as UTF-8 where it is that; keep what is not an escape."""
+    """Decode percent-encoding as UTF-8; leave invalid escapes as they are."""
     return unquote(text, errors="replace")
 
 
@@ -73,6 +76,6 @@ def unquoted_plus(text: str) -> str:
 
 @lru_cache(maxsize=16)
 def _parameters(text: str) -> Parameters:
-    # Not parse_qsl's own max_num_fields: that raises where the first parameters are wanted.
+    # parse_qsl's own max_num_fields would raise; here the first parameters are wanted.
     first = "&".join(text.split("&", PARAMETER_LIMIT)[:PARAMETER_LIMIT])
     return tuple(parse_qsl(first, keep_blank_values=True, errors="replace"))

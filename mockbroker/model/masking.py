@@ -1,9 +1,9 @@
-"""Text without secrets and tokens in clear, so that it may be printed.
+"""Masking: the replacement of secrets and tokens in strings that are printed or stored.
 
-A text is looked at as it stands and as it reads once its escapes are undone: percent-encoding,
-escapes of JSON and Python, entities of HTML, line breaks, UTF-8 that was read as Latin-1, Base64
-and hexadecimal digits, also one within the other. Wherever a secret or a token shows, the part of
-the text that it was read from is replaced.
+A string is searched as it is and with its encodings undone: percent-encoding, escapes of JSON and
+Python, entities of HTML, line breaks, UTF-8 that was read as Latin-1, Base64 and hexadecimal
+digits, also one within another. A secret or a token in a decoded form is mapped back to its part of
+the original string, and that part is replaced.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ __all__ = [
 ]
 
 Mask = Callable[[str], str]
-"""Makes a text fit to be printed."""
+"""A function that replaces the secrets and tokens in a string."""
 
-_SHORTEST = 4
+_MIN_FORM_LENGTH = 4
 _NAME = r"(?:client(?:_|%5F)secret|(?:access|refresh)(?:_|%5F)token)"
 _SECRET_PARAMETER = re.compile(
     rf"({_NAME}(?:=|%3D))[^&\s]+"
@@ -51,23 +51,23 @@ _SECRET_PARAMETER = re.compile(
     re.IGNORECASE,
 )
 
-# How often one encoding within another is undone, and how often of these Base64 or hexadecimal.
-_DEPTH = 5
-_DECODINGS = 2
+# How many nested encodings are undone, and how many of them may be Base64 or hexadecimal.
+_MAX_DEPTH = 5
+_MAX_DECODINGS = 2
 
-# Longer texts are cut for print, and this many characters more are looked at before: what is cut
-# in two there is masked first, in whatever encoding.
+# Long strings are cut for print. This many characters beyond the cut are searched first, so that a
+# secret at the cut is masked as a whole, in any encoding.
 _MARGIN = 16 * 1024
-_LONGEST_QUOTED = 100
+_MAX_QUOTED = 100
 
 _SECRET, _TOKEN = "<secret>", "<token>"
 _MASKED = "<masked>"
-# Stands between parts of a text; nothing that is looked for holds it.
+# Separates the parts of a joined view; no value that is searched for has it.
 _SEPARATOR = "\uffff"
 
 _NARROW, _WIDE = ("latin-1", "cp1252", "ascii"), ("utf-16-le", "utf-16-be")
-# Python imports a codec when it is used first, which takes a file descriptor: a server may have
-# none left by then.
+# Loaded now: Python imports a codec at its first use, which needs a file descriptor, and a server
+# may have none left then.
 for _charset in (*_NARROW, *_WIDE, "utf-16"):
     codecs.lookup(_charset)
 
@@ -84,10 +84,10 @@ _LETTER_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A text as it reads in some way.
+    """A string as it is or with encodings undone.
 
-    ``place`` tells from which part of the printed text a part of this one was read. Credentials
-    that are ``encoded`` are hidden together with their client_id.
+    ``place`` maps a part of it to the part of the original string from which it was decoded. In a
+    view that is ``encoded`` (Base64 or hexadecimal), credentials are masked with their client_id.
     """
 
     text: str
@@ -95,7 +95,7 @@ class _View:
     encoded: bool = False
 
     def part(self, start: int, end: int) -> _View:
-        """A part of it as a view of its own."""
+        """Return a part as a view of its own."""
 
         def place(first: int, last: int) -> tuple[int, int]:
             return self.place(start + first, start + last)
@@ -105,7 +105,7 @@ class _View:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is to be hidden: secrets alone, secrets with their client_id, and tokens."""
+    """The values to mask: secrets alone, secrets with their client_id, and tokens."""
 
     secrets: ValueIndex[None]
     pairs: ValueIndex[None]
@@ -117,38 +117,38 @@ class _Known:
 
     @property
     def shortest_encoded(self) -> int:
-        """The length of the shortest decoded text in which anything can be found; 0 if nothing."""
+        """The length of the shortest decoded string that can hold a value; 0 without values."""
         lengths = (self.pairs.shortest_found, self.tokens.shortest_found)
         return min(filter(None, lengths), default=0)
 
 
 def mask(text: str, credentials: Iterable[Credentials], token_values: Collection[str] = ()) -> str:
-    """Return the text with every secret and every token replaced, however they are encoded.
+    """Return the string with every secret and every token replaced, in any usual encoding.
 
-    The cost grows with the length of the text; it does not grow with the number of tokens if
+    The cost grows with the length of the string; it does not grow with the number of tokens if
     ``token_values`` is a ValueIndex.
     """
     secrets, pairs = _indexes_of(tuple(credentials))
     known = _Known(secrets, pairs, index_of(token_values))
-    hidden = sorted(_hidden_in(_View(text, lambda start, end: (start, end)), known, _DEPTH, 0))
+    hidden = sorted(_hidden_in(_View(text, lambda start, end: (start, end)), known, _MAX_DEPTH, 0))
     parts, seen = [], 0
-    for start, end, name in _united(hidden):
+    for start, end, name in _merged(hidden):
         parts += [text[seen:start], name]
         seen = end
     return "".join(parts) + text[seen:]
 
 
 def mask_to_length(text: str, mask: Mask, longest: int) -> str:
-    """Mask a text and its parameters, and cut it to ``longest`` characters, or fewer.
+    """Mask a string and its parameters, and cut it to at most ``longest`` characters.
 
-    What is cut ends in an ellipsis. A secret that the cut goes through is masked all the same.
-    The cost does not grow with what is beyond the cut.
+    A string that was cut ends in an ellipsis. A secret at the cut is masked as well. The cost does
+    not grow with the length beyond the cut.
     """
     masked = mask(mask_parameters(text[: longest + _MARGIN]))
     if len(text) > longest + _MARGIN:
-        # Secrets that are cut in two by the end of what is looked at stand in the margin.
-        shown = masked if masked.endswith(_MASKED) else masked[:-_MARGIN]
-        return shown[:longest] + "…"
+        # The end of the searched part may cut a secret in two; that secret lies in the margin.
+        searched = masked if masked.endswith(_MASKED) else masked[:-_MARGIN]
+        return searched[:longest] + "…"
     return masked if len(masked) <= longest else masked[:longest] + "…"
 
 
@@ -159,16 +159,16 @@ def mask_body(body: bytes, mask: Mask, longest: int) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return the text's repr, or only its length where it is long.
+    """Return the repr of a string, or only the length of a long one.
 
-    Half of a secret cannot be told from other text: so nothing is cut before it is masked.
+    Masking cannot recognise half of a secret. Therefore no string is cut before it is masked.
     """
-    return repr(text) if len(text) <= _LONGEST_QUOTED else _size(text)
+    return repr(text) if len(text) <= _MAX_QUOTED else _size(text)
 
 
 def shown(text: str) -> str:
-    """Return the text, or only its length where it is long, for the same reason as `quoted`."""
-    return text if len(text) <= _LONGEST_QUOTED else _size(text)
+    """Return the string, or only the length of a long one, for the same reason as `quoted`."""
+    return text if len(text) <= _MAX_QUOTED else _size(text)
 
 
 def _size(text: str) -> str:
@@ -176,31 +176,31 @@ def _size(text: str) -> str:
 
 
 def method_name(method: str) -> str:
-    """Return the method if it looks like one: letters only, and none in which a secret hides."""
+    """Return the method if it has the form of one, or only its length: it may hold a secret."""
     return method if _METHOD_NAME.fullmatch(method) else _size(method)
 
 
 def header_name(name: str) -> str:
-    """Return the name of a header field if it looks like one, or only its length."""
+    """Return the name of a header field if it has the form of one, or only its length."""
     return name if _HEADER_NAME.fullmatch(name) else _size(name)
 
 
 def scheme_name(scheme: str) -> str:
-    """Return the authentication scheme if it looks like one, and not like half of a password."""
+    """Return the authentication scheme if it has the form of one: it may be part of a secret."""
     return scheme if not scheme or _SCHEME_NAME.fullmatch(scheme) else "(unknown)"
 
 
 _SCHEME_NAME = re.compile(r"[A-Za-z]{1,12}(?:-[A-Za-z]{1,9})?|AWS4-HMAC-SHA256|SCRAM-SHA-(?:1|256)")
 
 _METHOD_NAME = re.compile(r"[A-Za-z-]{1,20}")
-# X-Amz-Copy-Source-Server-Side-Encryption-Customer-Key-Md5 is the longest known.
+# The longest known name is X-Amz-Copy-Source-Server-Side-Encryption-Customer-Key-Md5.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9_-]{1,58}")
 
 _Hidden = tuple[int, int, str]
 
 
-def _united(hidden: Sequence[_Hidden]) -> Iterator[_Hidden]:
-    """The parts to hide, those that overlap made one; the longer of them gives it the name."""
+def _merged(hidden: Sequence[_Hidden]) -> Iterator[_Hidden]:
+    """Yield the parts to mask, with overlapping parts joined under the name of the longer one."""
     current: _Hidden | None = None
     for part in hidden:
         if current is None or part[0] >= current[1]:
@@ -215,7 +215,7 @@ def _united(hidden: Sequence[_Hidden]) -> Iterator[_Hidden]:
 
 
 def _hidden_in(view: _View, known: _Known, depth: int, decodings: int) -> Iterator[_Hidden]:
-    """What must be hidden of the printed text because it shows in this view of it."""
+    """Yield the parts of the original string that this view, or a decoding of it, has to mask."""
     for index, name in known.indexes(view):
         for match in index.find(view.text):
             yield (*view.place(match.start, match.end), name)
@@ -226,19 +226,22 @@ def _hidden_in(view: _View, known: _Known, depth: int, decodings: int) -> Iterat
     unescaped = _unescaped(part)
     if unescaped is not None:
         yield from _hidden_in(unescaped, known, depth - 1, decodings)
-    if decodings < _DECODINGS:
+    if decodings < _MAX_DECODINGS:
         for decoded in _decoded(part, shortest):
             yield from _hidden_in(decoded, known, depth - 1, decodings + 1)
 
 
 def _readable(view: _View, shortest: int) -> _View:
-    """The parts without control characters, which the noise is full of that is Base64 misread."""
+    """Return the parts without control characters, joined.
+
+    Text that is decoded as Base64 by mistake gives noise full of control characters.
+    """
     readable = re.compile(rf"[^\x01-\x08\x0b\x0c\x0e-\x1f\x7f]{{{shortest},}}")
     return _joined([view.part(*found.span()) for found in readable.finditer(view.text)])
 
 
 def _joined(parts: Sequence[_View]) -> _View:
-    """Encoded views as one: a few long views cost much less than many short ones."""
+    """Join encoded views: a few long views cost much less than many short ones."""
     starts = [0, *accumulate(len(part.text) + len(_SEPARATOR) for part in parts)]
 
     def place(start: int, end: int) -> tuple[int, int]:
@@ -250,12 +253,15 @@ def _joined(parts: Sequence[_View]) -> _View:
 
 
 def _unescaped(view: _View) -> _View | None:
-    """The text with one layer of escapes undone, and without line breaks; None if it has none."""
+    """Return the view with one layer of escapes undone and without line breaks.
+
+    Return None if it has neither.
+    """
     text, count = _ESCAPED.subn(lambda found: _plain(found[0]), view.text)
     if not count:
         return None
 
-    # Most texts hold nothing to be hidden, and where each character was read from is not asked.
+    # Computed only when needed: most strings have nothing to mask.
     @cache
     def origins() -> tuple[list[int], list[int]]:
         return _origins(view.text)
@@ -268,7 +274,7 @@ def _unescaped(view: _View) -> _View | None:
 
 
 def _origins(text: str) -> tuple[list[int], list[int]]:
-    """Where in the text the part begins and ends that each unescaped character was read from."""
+    """Return, for each unescaped character, where its source in the string begins and ends."""
     starts: list[int] = []
     ends: list[int] = []
 
@@ -289,7 +295,7 @@ def _origins(text: str) -> tuple[list[int], list[int]]:
 
 @lru_cache(maxsize=1024)
 def _plain(escape: str) -> str:
-    """What an escape stands for: nothing for a line break, itself if it is none after all."""
+    """Return the characters of an escape: none for a line break, itself if it is invalid."""
     first, second = escape[0], escape[1:2]
     if first == "&":
         return html.unescape(escape)
@@ -310,7 +316,7 @@ def _plain(escape: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A part of a view that may be an encoding, up to ``end``; its padding ends at ``padded``."""
+    """A part of a view that may be Base64 or hexadecimal; its padding ends at ``padded``."""
 
     view: _View
     start: int
@@ -318,18 +324,21 @@ class _Run:
     padded: int
 
     def from_base64(self, skipped: int) -> _View:
-        """What it holds as Base64 if its first characters are ``skipped``."""
+        """Decode it as Base64 without its first ``skipped`` characters."""
         start = self.start + skipped
         return self._decoded(start, _from_base64(self.view.text[start : self.end]), (4, 3))
 
     def from_hexadecimal(self, skipped: int) -> _View:
-        """What it holds as hexadecimal digits if the first of them are ``skipped``."""
+        """Decode it as hexadecimal digits without the first ``skipped`` ones."""
         start = self.start + skipped
         digits = self.view.text[start : self.end]
         return self._decoded(start, bytes.fromhex(digits[: len(digits) // 2 * 2]), (2, 1))
 
     def _decoded(self, begin: int, octets: bytes, ratio: tuple[int, int]) -> _View:
-        """What was read from ``begin`` on, so many characters for so many octets each."""
+        """Return the view of octets decoded from ``begin`` on.
+
+        ``ratio`` is how many characters encode how many octets.
+        """
         characters, count = ratio
 
         def place(start: int, end: int) -> tuple[int, int]:
@@ -341,7 +350,10 @@ class _Run:
 
 
 def _decoded(view: _View, shortest: int) -> Iterator[_View]:
-    """What stands in Base64 or in hexadecimal digits, wherever in them it begins."""
+    """Yield the runs of the view decoded as Base64 and as hexadecimal digits.
+
+    An encoded value may begin at any character of a run, so each alignment is tried.
+    """
     base64_run = re.compile(rf"([A-Za-z0-9+/_-]{{{-(-shortest * 4 // 3)},}})={{0,2}}")
     runs = [_Run(view, *found.span(1), found.end()) for found in base64_run.finditer(view.text)]
     for skipped in range(4) if runs else ():
@@ -353,7 +365,7 @@ def _decoded(view: _View, shortest: int) -> Iterator[_View]:
 
 
 def _from_base64(text: str) -> bytes:
-    """Decode unpadded Base64 of either alphabet; a last character that is too much is left out."""
+    """Decode unpadded Base64 of either alphabet, without a last character that is incomplete."""
     standard = text.replace("-", "+").replace("_", "/")
     standard = standard[: len(standard) - (len(standard) % 4 == 1)]
     return binascii.a2b_base64(standard + "=" * (-len(standard) % 4))
@@ -363,19 +375,19 @@ def _from_base64(text: str) -> bytes:
 def _indexes_of(
     credentials: tuple[Credentials, ...],
 ) -> tuple[ValueIndex[None], ValueIndex[None]]:
-    """The secrets alone, and the secrets alone and with their client_id."""
+    """Return an index of the secrets, and one of the secrets alone and with their client_id."""
     secrets: ValueIndex[None] = ValueIndex()
     pairs: ValueIndex[None] = ValueIndex()
     for pair in credentials:
-        for secret in _readings(pair.client_secret):
+        for secret in _decoded_forms(pair.client_secret):
             secrets.put(secret, None)
             pairs.put(secret, None)
             pairs.put(f"{pair.client_id}:{secret}", None)
     return secrets, pairs
 
 
-def _readings(secret: str) -> set[str]:
-    """The secret as it reads once all escapes are undone, whatever its charset was taken for."""
+def _decoded_forms(secret: str) -> set[str]:
+    """Return the forms that a decoded secret can have, for each charset that was assumed."""
     narrow = {secret.encode(charset, "replace") for charset in _NARROW}
     wide = {secret.encode(charset, "surrogatepass") for charset in _WIDE}
     texts = {secret, *(unicodedata.normalize(form, secret) for form in ("NFC", "NFD"))}
@@ -395,14 +407,14 @@ def _is_mostly_ascii(secret: str) -> bool:
 
 
 def mask_parameters(text: str) -> str:
-    """The text with the value of each parameter that holds a secret, form or JSON, replaced."""
+    """Replace the value of each parameter for a secret or token, in a form or in JSON."""
     return _SECRET_PARAMETER.sub(rf"\1\2{_MASKED}", text)
 
 
 def secret_forms(pair: Credentials) -> list[str]:
-    """The secret in each of its usual encodings, alone and with the client_id, longest first.
+    """Return the secret in its usual encodings, alone and with the client_id, longest first.
 
-    Forms too short to be told from other text are left out.
+    Forms that are too short to be recognised are left out.
     """
     secret = pair.client_secret
     octets = secret.encode("utf-8", "surrogatepass")
@@ -416,5 +428,5 @@ def secret_forms(pair: Credentials) -> list[str]:
         for text in texts
         for encode in encoders
     ]
-    forms = {form for form in (*plain, *encoded) if len(form) >= _SHORTEST}
+    forms = {form for form in (*plain, *encoded) if len(form) >= _MIN_FORM_LENGTH}
     return sorted(forms, key=lambda form: (-len(form), form))

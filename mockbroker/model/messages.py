@@ -1,4 +1,4 @@
-"""HTTP messages as values: what came over the wire, before anybody interprets it."""
+"""HTTP messages as values, exactly as they were received or sent."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ __all__ = ["Headers", "Request", "Response"]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Headers:
-    """Header fields in the order in which they came, repeated ones kept apart (RFC 9110, 5.2).
+    """Header fields in their order, with repeated fields kept separate (RFC 9110, 5.2).
 
-    Values are the field's bytes decoded as Latin-1, so that every byte survives; its repr has
-    the names only, because a failing assertion prints it and values may be secret.
+    Values are the field's bytes decoded as Latin-1, which loses no byte. The repr has the names
+    only, because a failing assertion prints it and values may be secret.
     """
 
     fields: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, fields: Iterable[tuple[str, str]]) -> Headers:
-        """Headers from any iterable of name-value pairs."""
+        """Return the headers from an iterable of name-value pairs."""
         return cls(tuple((name, value) for name, value in fields))
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -30,18 +30,18 @@ class Headers:
         return f"<Headers {', '.join(name for name, _ in self.fields)}>"
 
     def get_all(self, name: str) -> tuple[str, ...]:
-        """Every value of the named field; names compare without case."""
+        """Return every value of the named field; names compare without case."""
         wanted = name.lower()
         return tuple(value for field_name, value in self.fields if field_name.lower() == wanted)
 
     def get(self, name: str) -> str | None:
-        """The first value of the named field, or None."""
+        """Return the first value of the named field, or None."""
         return next(iter(self.get_all(name)), None)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """A request as it came: ``target`` is the raw request-target, path and query undecoded."""
+    """A received request; ``target`` is the raw request target, path and query undecoded."""
 
     method: str
     target: str
@@ -64,7 +64,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Response:
-    """An answer as it was sent."""
+    """A response as it was sent."""
 
     status: int
     headers: Headers = field(default_factory=Headers)

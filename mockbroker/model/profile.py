@@ -1,4 +1,4 @@
-"""What differs between one client-credentials provider and the next, as data."""
+"""Profiles: the differences between providers of client-credentials tokens, as data."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _NonEmpty = Annotated[str, Meta(min_length=1, description="a string that is not 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """How a provider's token endpoint and API look.
+    """The conventions of a provider's token endpoint and API.
 
-    ``expires_in`` is in seconds. ``scope`` is what the answer says; False omits the member.
-    ``token_path_aliases`` are other paths of the token endpoint, without the server's prefix.
-    ``token_type`` is what the answer says. ``client_authentication`` names the method that the
-    broker accepts, or several: ``basic``, ``post`` (client_id and client_secret in the body, RFC
-    6749, 2.3.1). ``basic_encoding`` is ``raw`` (id and secret go into Basic as they are) or
-    ``form`` (each is form-urlencoded first, same section).
+    ``expires_in`` is in seconds. ``token_path_aliases`` are other paths of the token endpoint, without
+    the server's prefix. ``scope`` and ``token_type`` are members of the token response;
+    a scope of False omits the member. ``client_authentication`` names the method that the broker
+    accepts, or several. The methods are ``basic`` and ``post`` (client_id and client_secret in the
+    body, RFC 6749, 2.3.1). ``basic_encoding`` is ``raw`` (Basic encodes id and secret as they are)
+    or ``form`` (each is form-urlencoded first, same section).
     """
 
     name: str
@@ -62,12 +62,12 @@ class Profile:
 
     @property
     def issued_scope(self) -> str:
-        """The scope of a token that is issued without the test setting one."""
+        """The scope of issued tokens if the test sets none."""
         return self.scope if isinstance(self.scope, str) else ""
 
 
 def lifetime_problem(value: object) -> str:
-    """What is wrong with a lifetime in seconds, empty if nothing."""
+    """Return what is wrong with a lifetime in seconds; empty if it is valid."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and 0 <= cast("float", value) <= sys.float_info.max:
         return ""

@@ -1,4 +1,4 @@
-"""A token request, taken apart once for everything that looks at it."""
+"""A token request, parsed once for every judge and hint."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["TokenRequest"]
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A request to the token endpoint and what can be read in it, whether or not it is right.
+    """A request to the token endpoint, valid or not, and its parts.
 
-    ``authorizations`` has every Authorization header, ``body`` and ``query`` the parameters in
-    order, ``json`` the members of a body that is a JSON object, or None.
+    ``authorizations`` has every Authorization header. ``body`` and ``query`` have the parameters
+    in order. ``json`` has the members of a body that is a JSON object, or is None.
     """
 
     message: Request
@@ -28,7 +28,7 @@ class TokenRequest:
 
     @classmethod
     def of(cls, message: Request) -> TokenRequest:
-        """Take a request apart."""
+        """Parse a request."""
         return cls(
             message,
             tuple(map(read_authorization, message.headers.get_all("Authorization"))),
@@ -44,16 +44,16 @@ class TokenRequest:
 
     @property
     def decoded(self) -> bytes | None:
-        """What the first Authorization header decodes to in any kind of Base64, or None."""
+        """The decoded credentials of the first Authorization header; None if not Base64."""
         return decode_leniently(self.authorizations[0].rest) if self.authorizations else None
 
     def values(self, name: str) -> tuple[str, ...]:
-        """Every value of a parameter of the body."""
+        """Return every value of that parameter in the body."""
         return tuple(value for key, value in self.body if key == name)
 
     @property
     def names_in_body(self) -> frozenset[str]:
-        """The names in a form or in a JSON object."""
+        """The names of the body's parameters, or of the members of a JSON object."""
         return frozenset(name for name, _ in self.body) | frozenset(self.json or ())
 
     @property
@@ -63,6 +63,6 @@ class TokenRequest:
 
     @property
     def places_of_secret(self) -> tuple[str, ...]:
-        """Where there is a parameter ``client_secret``: ``body``, ``URL``, both or neither."""
+        """The places that have a parameter ``client_secret``: ``body``, ``URL``, both or none."""
         named = {"body": self.names_in_body, "URL": self.names_in_query}
         return tuple(place for place, names in named.items() if "client_secret" in names)

@@ -1,4 +1,4 @@
-"""Types and values in words, for sentences about a value that does not have the expected type."""
+"""The wording of types and values, for messages about a value of the wrong type."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 LONGEST_TEXT = 200
-"""How many characters of a value, or of a list of names, a sentence shows."""
+"""How many characters of a value, or of a list of names, a message shows."""
 
 _NOUNS = {
     str: "a string",
@@ -44,7 +44,7 @@ _NOUNS = {
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How a sentence speaks of values: what a mapping is called, and whether values are shown."""
+    """How a message names values: the noun for a mapping, and whether it shows values."""
 
     mapping: str
     shows_values: bool
@@ -65,11 +65,11 @@ class Wording:
 TOML = Wording("a table", shows_values=True)
 JSON = Wording("an object", shows_values=True)
 CONFIDENTIAL_JSON = Wording("an object", shows_values=False)
-"""For messages that may hold tokens: a sentence names the types of values only."""
+"""The wording for values that may be tokens: a message names their types only."""
 
 
 def mismatch(value: object, kind: Any, wording: Wording) -> str:
-    """Return what was expected, and the value that came instead."""
+    """Return the expected type and the actual value, as the end of a message."""
     text = f"expected {_expected(kind, wording)}, got {wording.of_value(value)}"
     choices = [choice for choice in _choices(kind) if isinstance(choice, str)]
     near = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) else ()
@@ -77,7 +77,7 @@ def mismatch(value: object, kind: Any, wording: Wording) -> str:
 
 
 def _expected(kind: Any, wording: Wording) -> str:
-    if get_origin(kind) is Annotated:  # the description of a constraint says it best
+    if get_origin(kind) is Annotated:  # prefer the description of the constraint
         described = (getattr(each, "description", None) for each in get_args(kind)[1:])
         return next(filter(None, described), None) or _expected(bare(kind), wording)
     if _choices(kind):
@@ -110,18 +110,18 @@ def is_union(kind: Any) -> bool:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence about an unknown name: the nearest known name, or all."""
+    """Return the end of a message about an unknown name: the nearest known name, or all."""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; known are {listed(names)}"
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return names in a row."""
+    """Return the names separated by commas, limited in length."""
     return shortened(", ".join(names))
 
 
 def shortened(text: str) -> str:
-    """Return a text as one line of limited length, control characters escaped."""
+    """Return a string as one line of limited length, control characters escaped."""
     line = printable(text)
     return line if len(line) <= LONGEST_TEXT else f"{line[:LONGEST_TEXT]}…"

@@ -1,8 +1,8 @@
-"""Values from the wire or from a user's file, read as typed values, or refused in one sentence.
+"""Conversion of parsed JSON and TOML into typed values, with an error of one sentence.
 
-msgspec decides whether a value fits a type, and makes the typed value. Its errors are text: they
-leave out the keys of tables, and what was expected in the user's words. Therefore this module
-looks for the innermost part that msgspec does not accept, and words the sentence itself.
+msgspec decides whether a value fits a type, and makes the typed value. Its error messages leave
+out the keys of tables and the user's words for types. Therefore this module finds the innermost
+part that msgspec does not accept, and words the message itself.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def read(
     given: Mapping[str, object] | None = None,
     wording: Wording = TOML,
 ) -> T:
-    """Return a value, as a parser of JSON or TOML returned it, as a ``kind``.
+    """Convert a value that a parser of JSON or TOML returned into a ``kind``.
 
     ``kind`` is a msgspec Struct or a dataclass. A dataclass, as a Struct with
     ``forbid_unknown_fields``, accepts no other keys than its fields. ``source`` names the file or
@@ -52,47 +52,47 @@ def read(
     must not state. Raises ReadingError.
     """
     given = given or {}
-    misfit = _misfit(value, kind, keys, given.keys(), wording)
-    if misfit is not None:
-        raise ReadingError(_sentence(source, misfit))
+    problem = _find_problem(value, kind, keys, given.keys(), wording)
+    if problem is not None:
+        raise ReadingError(_sentence(source, problem))
     members = {**value, **given} if isinstance(value, Mapping) else value
     try:
         return msgspec.convert(members, kind)
     except msgspec.ValidationError as error:
         # The class itself raised, in __post_init__: its types allow more than it does.
-        misfit = _Misfit(keys, str(error.__cause__ or error))
-        raise ReadingError(_sentence(source, misfit)) from None
+        problem = _Problem(keys, str(error.__cause__ or error))
+        raise ReadingError(_sentence(source, problem)) from None
 
 
-class _Misfit(NamedTuple):
+class _Problem(NamedTuple):
     """What is wrong with a value, and the keys that lead to it."""
 
     keys: Keys
     what: str
 
 
-def _sentence(source: str, misfit: _Misfit) -> str:
-    place = "".join(key if key.startswith("[") else f".{key}" for key in misfit.keys)
-    return ": ".join(filter(None, [source, shortened(place.removeprefix(".")), misfit.what]))
+def _sentence(source: str, problem: _Problem) -> str:
+    place = "".join(key if key.startswith("[") else f".{key}" for key in problem.keys)
+    return ": ".join(filter(None, [source, shortened(place.removeprefix(".")), problem.what]))
 
 
-def _misfit(
+def _find_problem(
     value: object, kind: Any, keys: Keys, given: Collection[str], wording: Wording
-) -> _Misfit | None:
-    """Return what is wrong with the innermost part that does not fit; None if all fits."""
+) -> _Problem | None:
+    """Return what is wrong with the innermost invalid part; None if the value is valid."""
     wrong_tag = _wrong_tag(value, kind, keys, wording)
     if wrong_tag is not None:
         return wrong_tag
     container = _container_for(value, kind)
     if container is None:
-        return None if _fits(value, kind) else _Misfit(keys, mismatch(value, kind, wording))
+        return None if _fits(value, kind) else _Problem(keys, mismatch(value, kind, wording))
     declared = _fields_of(container)
     if declared is not None and isinstance(value, Mapping):
         wrong = _wrong_key(value, container, declared, given, wording)
         if wrong:
-            return _Misfit(keys, wrong)
+            return _Problem(keys, wrong)
     for key, part, part_kind in _parts(value, container, declared):
-        found = _misfit(part, part_kind, (*keys, key), (), wording)
+        found = _find_problem(part, part_kind, (*keys, key), (), wording)
         if found is not None:
             return found
     return None
@@ -121,28 +121,28 @@ def _members(kind: Any) -> tuple[Any, ...]:
 
 
 def _by_tag(kind: Any) -> Mapping[str, Any]:
-    """Return the Structs of a union by the tag that tells them apart; empty for other types."""
+    """Return the Structs of a union by their tags; empty for other types."""
     structs = [m for m in _members(kind) if isinstance(m, type) and issubclass(m, msgspec.Struct)]
     configs = [(each.__struct_config__.tag, each) for each in structs]
     return {str(tag): each for tag, each in configs if tag is not None}
 
 
 def _tag_field(kind: Any) -> str:
-    """Return the key whose value tells the Structs of a union apart; empty for other types."""
+    """Return the key whose value is the tag of a Struct of the union; empty for other types."""
     fields_of_tags = (each.__struct_config__.tag_field for each in _by_tag(kind).values())
     return next(fields_of_tags, None) or ""
 
 
-def _wrong_tag(value: object, kind: Any, keys: Keys, wording: Wording) -> _Misfit | None:
+def _wrong_tag(value: object, kind: Any, keys: Keys, wording: Wording) -> _Problem | None:
     """Return what is wrong with the tag of a value that is one of several Structs."""
     by_tag, tag_field = _by_tag(kind), _tag_field(kind)
     if not by_tag or not isinstance(value, Mapping) or value.get(tag_field) in by_tag:
         return None
     if tag_field not in value:
-        return _Misfit(keys, f"{tag_field} is missing")
+        return _Problem(keys, f"{tag_field} is missing")
     tag = value[tag_field]
     what = f"unknown {tag_field} {wording.of_value(tag)}"
-    return _Misfit(keys, f"{what}{did_you_mean(str(tag), by_tag)}")
+    return _Problem(keys, f"{what}{did_you_mean(str(tag), by_tag)}")
 
 
 def _is_container(value: object, kind: Any) -> bool:

@@ -1,4 +1,4 @@
-"""An index of strings that finds them in a text, however many there are."""
+"""An index that finds any of many values in a string, at a cost independent of their number."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["Match", "ValueIndex", "index_of"]
 
 T = TypeVar("T")
 
-# Shorter values are in ordinary text by chance: they are looked up, but not searched for.
-_SHORTEST_FOUND = 4
-# From this length on a value is found in upper and lower case alike.
-_SHORTEST_FOLDED = 8
-# From this length on three quarters of a value, cut off at the end, are found as well.
-_SHORTEST_CUT = 24
-_LONG_ANCHOR = 16
+# Shorter values occur in ordinary text by chance: they are looked up, but not searched for.
+_MIN_FOUND_LENGTH = 4
+# From this length on a value is found in any case.
+_MIN_FOLDED_LENGTH = 8
+# From this length on the first three quarters of a value are found as well.
+_MIN_CUT_LENGTH = 24
+_LONG_ANCHOR_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A place in a text, from ``start`` to before ``end``, where ``value`` stands.
+    """A part of a string, ``[start:end]``, that matches ``value``.
 
-    Without ``is_exact`` the text differs from the value in case, or is only the beginning of it.
+    If ``is_exact`` is False, the part differs from the value in case or is only its beginning.
     """
 
     start: int
@@ -36,16 +36,16 @@ class Match:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of the value stands there, in whatever case."""
+        """Whether the part has the whole value, in any case."""
         return self.end - self.start == len(self.value)
 
 
 @dataclass(slots=True)
 class _Anchors:
-    """The first ``size`` characters of values, without case, each with how many begin so.
+    """Counts of values by their first ``size`` characters, in lower case.
 
-    The pattern finds the runs of a text that consist of the characters of anchors: a search in C
-    that leaves little for the search in Python.
+    The pattern ``runs`` finds the runs of a string that consist of the characters of anchors. It
+    is matched in C and leaves few places for the loop in Python.
     """
 
     size: int
@@ -78,7 +78,7 @@ class _Anchors:
             self.longest_first = tuple(sorted(self.lengths, reverse=True))
 
     def places(self, folded: str) -> list[int]:
-        """Where in a text without case an anchor begins."""
+        """Return the places in a lower-case string where an anchor begins."""
         size, counts = self.size, self.counts
         if not counts:
             return []
@@ -91,34 +91,34 @@ class _Anchors:
 
 
 class ValueIndex(Mapping[str, T]):
-    """Values, each with what it stands for; `find` finds those that stand in a text.
+    """A mapping from values to entries; `find` finds the values in a string.
 
-    Neither looking a value up nor `find` walks all values: the cost of `find` grows with the
-    length of the text and with the number of different lengths of values. Any number of threads
-    may read while one changes it; changes need a lock.
+    Neither a lookup nor `find` visits all values. The cost of `find` grows with the length of the
+    string and with the number of different lengths of values. Any number of threads may read
+    while one thread changes it; changes need a lock.
     """
 
     def __init__(self) -> None:
         self._entries: dict[str, T] = {}
         self._keys: dict[str, str] = {}
-        self._short, self._long = _Anchors(_SHORTEST_FOUND), _Anchors(_LONG_ANCHOR)
+        self._short, self._long = _Anchors(_MIN_FOUND_LENGTH), _Anchors(_LONG_ANCHOR_LENGTH)
 
     def put(self, value: str, entry: T) -> None:
-        """Add a value, or let it stand for something else."""
+        """Add a value, or replace its entry."""
         is_new = value not in self._entries
         self._entries[value] = entry
-        if is_new and len(value) >= _SHORTEST_FOUND:
+        if is_new and len(value) >= _MIN_FOUND_LENGTH:
             anchors, folded = self._anchors_of(value), _fold(value)
-            if len(value) >= _SHORTEST_FOLDED:
+            if len(value) >= _MIN_FOLDED_LENGTH:
                 self._keys[folded[: _key_length(len(value))]] = value
             anchors.add(folded[: anchors.size], len(value))
 
     def discard(self, value: str) -> None:
-        """Remove a value, if it is there."""
+        """Remove a value if the index has it."""
         if value not in self._entries:
             return
         del self._entries[value]
-        if len(value) < _SHORTEST_FOUND:
+        if len(value) < _MIN_FOUND_LENGTH:
             return
         anchors, folded = self._anchors_of(value), _fold(value)
         anchors.discard(folded[: anchors.size], len(value))
@@ -127,19 +127,19 @@ class ValueIndex(Mapping[str, T]):
             del self._keys[key]
 
     def _anchors_of(self, value: str) -> _Anchors:
-        return self._long if len(value) >= _LONG_ANCHOR else self._short
+        return self._long if len(value) >= _LONG_ANCHOR_LENGTH else self._short
 
     @property
     def shortest_found(self) -> int:
-        """The length of the shortest text in which anything can be found; 0 if nothing can."""
+        """The length of the shortest string in which a value can be found; 0 without values."""
         lengths = (*self._short.longest_first[-1:], *self._long.longest_first[-1:])
         return min(map(_key_length, lengths), default=0)
 
     def find(self, text: str) -> Iterator[Match]:
-        """Where values stand in the text, from left to right, at each place the longest.
+        """Yield the matches in the string from left to right, at each place the longest.
 
-        Values of 4 characters or more are found; from 8 on in upper and lower case alike; from
-        24 on also if no more than a quarter is missing at the end. Matches do not overlap.
+        Values of 4 characters or more are found; from 8 on in any case; from 24 on also if at most
+        a quarter is missing at the end. Matches do not overlap.
         """
         folded = _fold(text)
         places = self._long.places(folded) + self._short.places(folded)
@@ -154,7 +154,7 @@ class ValueIndex(Mapping[str, T]):
         lengths = self._long.longest_first + self._short.longest_first
         for length in lengths:
             piece = text[start : start + length]
-            if piece in self._entries and len(piece) >= _SHORTEST_FOUND:
+            if piece in self._entries and len(piece) >= _MIN_FOUND_LENGTH:
                 return Match(start, start + len(piece), piece, is_exact=True)
         for length in lengths:
             value = self._keys.get(folded[start : start + _key_length(length)])
@@ -171,7 +171,7 @@ class ValueIndex(Mapping[str, T]):
         return value in self._entries
 
     def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._entries))  # a snapshot: others may change it meanwhile
+        return iter(tuple(self._entries))  # a snapshot: another thread may change the index
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -181,7 +181,7 @@ class ValueIndex(Mapping[str, T]):
 
 
 def index_of(values: Collection[str]) -> ValueIndex[object]:
-    """The values as an index; one that is an index already is returned as it is."""
+    """Return an index of the values; return an existing index as it is."""
     if isinstance(values, ValueIndex):
         return values
     index: ValueIndex[object] = ValueIndex()
@@ -191,12 +191,12 @@ def index_of(values: Collection[str]) -> ValueIndex[object]:
 
 
 def _key_length(length: int) -> int:
-    """How much of a value of that length must stand in a text for it to be found."""
-    return length if length < _SHORTEST_CUT else length * 3 // 4
+    """Return how many characters of a value of that length a match must have."""
+    return length if length < _MIN_CUT_LENGTH else length * 3 // 4
 
 
 def _fold(text: str) -> str:
-    """The text in lower case and of the same length, so that places in it stay."""
+    """Return the string in lower case and of the same length, so that indexes stay valid."""
     folded = text.lower()
     if len(folded) == len(text):
         return folded

@@ -1,1 +1,1 @@
-"""Starting programs, passing signals on, and ending every process that they started."""
+"""Starting programs, holding signals back, and ending every process that they started."""

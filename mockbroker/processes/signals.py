@@ -1,7 +1,7 @@
 """Signals that ask a command to end, held back until the command can answer them.
 
-Python takes long enough to load a command that a signal may come in the meantime. It would end
-the process as the system has it: without a report, and with an exit status that says nothing.
+Loading a command takes Python so long that a signal may arrive before its handler exists. The
+default action of the system would then end the process without a report.
 """
 
 from __future__ import annotations
@@ -22,22 +22,25 @@ ENDING_SIGNALS = tuple(
 
 
 def is_ignored_for_good(number: int) -> bool:
-    """Whether a command must not handle this signal: SIGHUP that is ignored, as below nohup."""
+    """Return whether a command must not handle this signal.
+
+    That is SIGHUP if the process started with it ignored, as nohup starts programs.
+    """
     is_hangup = number == getattr(signal, "SIGHUP", None)
     return is_hangup and signal.getsignal(number) is signal.SIG_IGN
 
 
 def hold_signals() -> None:
-    """Have this thread, and those that it starts from now on, receive none of these signals.
+    """Block the ending signals in this thread, and in the threads that it starts from now on.
 
-    One that comes is delivered at `release_signals`. Nothing happens where a thread has no mask
-    of signals, as on Windows.
+    The kernel delivers a blocked signal at `release_signals`. Does nothing on systems without
+    signal masks, such as Windows.
     """
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
 
 
 def release_signals() -> None:
-    """Have this thread receive them again: at once, if one has come."""
+    """Unblock the ending signals in this thread; a signal that arrived earlier comes at once."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)

@@ -1,8 +1,9 @@
-"""Running a program so that nothing of it is left behind, whatever ends first.
+"""Running a program so that no process of it remains, whichever process ends first.
 
-Between us and the program stands a supervisor, a small process that adopts all that the program
-starts (see `mockbroker.processes.tree`). It ends all of it when the program ends, when we ask, and
-when we are gone: then the socket between us and it is closed, also after SIGKILL.
+A supervisor, a small process of its own, starts the program and adopts every process that the
+program starts (see `mockbroker.processes.tree`). It ends them all in three cases: the program
+ends, this process asks for it, or this process ends. The kernel closes the socket between this
+process and the supervisor even after SIGKILL, so the supervisor always sees that end.
 """
 
 from __future__ import annotations
@@ -34,24 +35,24 @@ from mockbroker.processes.tree import (
 __all__ = ["SupervisedProgram", "supervise"]
 
 _ROOT = str(Path(__file__).parents[2])
-# Isolated: PYTHON* variables and packages of the user's concern the program, not the supervisor.
+# Isolated (-I -S): the user's PYTHON* variables and packages must not change the supervisor.
 _PYTHON = (sys.executable, "-I", "-S", "-c")
 _CODE = (
     "import sys; root, control, grace, *argv = sys.argv[1:]; sys.path.insert(0, root); "
     "from mockbroker.processes.supervisor import supervise; "
     "supervise(int(control), float(grace), argv)"
 )
-_PLEASE = b"."
-_ORPHANS_GRACE_SECONDS = 0.2
-"""How long what runs has for ending once we were killed: who does that wants an end of it."""
+_END_REQUEST = b"."
+_ORPHAN_GRACE_SECONDS = 0.2
+"""The grace period after this process was killed. SIGKILL asks for a quick end."""
 
 
 class SupervisedProgram:
-    """A program that runs below a supervisor, with our standard streams and our terminal.
+    """A program that runs below a supervisor, with the standard streams of the calling process.
 
-    It belongs to our process group, so Ctrl-C and Ctrl-Z reach it as they reach us.
-    ``environment`` is the whole environment, ours by default. What did not end ``grace_seconds``
-    after SIGTERM is killed. Needs a POSIX system; raises OSError if the program cannot be started.
+    It belongs to the caller's process group, so Ctrl-C and Ctrl-Z reach both. ``environment`` is
+    the whole environment, the caller's by default. A process that has not ended ``grace_seconds``
+    after SIGTERM is killed. Needs a POSIX system. Raises OSError if the program cannot be started.
     """
 
     def __init__(
@@ -61,15 +62,15 @@ class SupervisedProgram:
         *,
         grace_seconds: float = 5.0,
     ) -> None:
-        self._control, theirs = socket.socketpair()
-        with theirs:
-            number = theirs.fileno()
+        self._control, supervisor_end = socket.socketpair()
+        with supervisor_end:
+            number = supervisor_end.fileno()
             self._supervisor = subprocess.Popen(  # noqa: S603 - the user's own command
                 [*_PYTHON, _CODE, _ROOT, str(number), str(grace_seconds), *argv],
                 env=environment,
                 pass_fds=[number],
             )
-        self._start_thread(self._keep_going)
+        self._start_thread(self._continue_when_stopped)
         self._reports = self._control.makefile("r", encoding="utf-8")
         started = self._next_report()
         if "pid" not in started:
@@ -79,20 +80,21 @@ class SupervisedProgram:
         self.pid: int = started["pid"]
         """The process id of the program itself."""
         self.exit_status: Future[int] = Future()
-        """What it ended with, as `subprocess` has it: -N if by signal N.
+        """The program's exit status as `subprocess` reports it: -N if signal N ended it.
 
-        -9 if somebody killed the supervisor, for then nobody knows.
+        It is -9 if another program killed the supervisor, because the status is then unknown.
         """
         self._ending: Future[Ending] = Future()
         self._start_thread(self._listen)
 
     def end(self) -> Ending:
-        """End all that is left, the program too if it still runs; say how that went.
+        """End the program and every process that it started; return how they ended.
 
-        Returns when nothing is left. Calling it again says the same; safe from any thread.
+        Returns once no such process is left. Later calls return the same value. Safe to call from
+        any thread.
         """
         with contextlib.suppress(OSError):  # the supervisor has ended already
-            self._control.sendall(_PLEASE)
+            self._control.sendall(_END_REQUEST)
         return self._ending.result()
 
     def _start_thread(self, target: Callable[[], None]) -> None:
@@ -105,11 +107,12 @@ class SupervisedProgram:
         rows = {name: tuple(Process(**row) for row in rows) for name, rows in report.items()}
         self._ending.set_result(Ending(rows.get("killed", ()), rows.get("left", ())))
 
-    def _keep_going(self) -> None:
-        """Have the supervisor go on whenever it is stopped, which only what it runs can want.
+    def _continue_when_stopped(self) -> None:
+        """Send SIGCONT to the supervisor whenever it is stopped, until it ends.
 
-        It is in a process group of its own, so no terminal stops it. It has to be awake to see
-        that the program ends.
+        Only the program that it runs can have stopped it: no terminal does, because the
+        supervisor has a process group of its own. A stopped supervisor would miss the end of the
+        program.
         """
         if not hasattr(os, "waitid"):  # macOS has it since Python 3.13
             return
@@ -132,27 +135,30 @@ class SupervisedProgram:
 
 
 def supervise(control: int, grace_seconds: float, argv: Sequence[str]) -> None:
-    """Run a program, tell at the other end of a socket how it goes, and leave nothing behind."""
-    with socket.socket(fileno=control) as ours:
+    """Run a program, report its start and end on a socket, and end all that it started.
+
+    ``control`` is the descriptor of the socket. The reports are lines of JSON.
+    """
+    with socket.socket(fileno=control) as control_socket:
         become_subreaper()
         be_signalled_when_parent_ends(signal.SIGCONT)  # the program may have stopped us
         try:
             program = subprocess.Popen(argv)  # noqa: S603 - the user's own command
         except OSError as error:
-            _report(ours, errno=error.errno)
+            _report(control_socket, errno=error.errno)
             return
         with contextlib.suppress(OSError):
-            os.setpgid(0, 0)  # what the terminal says is for the program and for our parent
-        _report(ours, pid=program.pid)
-        running = _Running(program.pid, ours)
+            os.setpgid(0, 0)  # signals of the terminal are for the program and for our parent
+        _report(control_socket, pid=program.pid)
+        running = _Running(program.pid, control_socket)
         is_orphan = running.wait_until_over()
-        grace = _ORPHANS_GRACE_SECONDS if is_orphan else grace_seconds
+        grace = _ORPHAN_GRACE_SECONDS if is_orphan else grace_seconds
         ending = end_descendants(grace_seconds=grace, reap=running.reap)
-        _report(ours, **asdict(ending))
+        _report(control_socket, **asdict(ending))
 
 
 class _Running:
-    """The program while it runs, and the socket at whose other end it is waited for."""
+    """The running program, and the socket on which its exit status is reported."""
 
     def __init__(self, pid: int, control: socket.socket) -> None:
         self._pid = pid
@@ -160,7 +166,7 @@ class _Running:
         self._is_over = False
 
     def reap(self) -> None:
-        """Wait for every child that has ended, those that were adopted among them."""
+        """Reap every child that has ended, adopted ones included; report the program's end."""
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 if ended[0] == self._pid:
@@ -168,7 +174,9 @@ class _Running:
                     _report(self._control, exit=os.waitstatus_to_exitcode(ended[1]))
 
     def wait_until_over(self) -> bool:
-        """Wait until it ends or is to end; return whether because nobody is there any more."""
+        """Wait until the program ends or must be ended; return whether our parent has ended."""
+        # A signal handler cannot wake `select` by itself: Python retries it (PEP 475). The wake-up
+        # descriptor makes each signal a byte that `select` sees, whenever the signal arrives.
         woken, wake_up = socket.socketpair()
         wake_up.setblocking(False)  # noqa: FBT003 - its one argument
         with woken, wake_up, selectors.DefaultSelector() as selector:
@@ -183,23 +191,23 @@ class _Running:
                 signal.set_wakeup_fd(-1)
 
     def _wait(self, selector: selectors.BaseSelector, woken: socket.socket) -> bool:
-        self.reap()  # what ended before its signal had a handler
+        self.reap()  # children that ended before SIGCHLD had a handler
         while not self._is_over:
             ready = [key.fileobj for key, _ in selector.select()]
             if self._control in ready:
-                return not self._is_asked()
+                return not self._received_end_request()
             if not frozenset(ENDING_SIGNALS).isdisjoint(woken.recv(64)):
                 return False
             self.reap()
         return False
 
-    def _is_asked(self) -> bool:
+    def _received_end_request(self) -> bool:
         try:
-            return bool(self._control.recv(len(_PLEASE)))
-        except ConnectionResetError:  # it ended without having read what we reported
+            return bool(self._control.recv(len(_END_REQUEST)))
+        except ConnectionResetError:  # our parent ended and had not read every report
             return False
 
 
 def _report(control: socket.socket, **facts: Any) -> None:
-    with contextlib.suppress(OSError):  # nobody is there any more
+    with contextlib.suppress(OSError):  # our parent has ended
         control.sendall(json.dumps(facts).encode() + b"\n")

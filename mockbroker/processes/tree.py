@@ -1,13 +1,13 @@
 """Ending a process and everything that it started, daemons included.
 
-A signal reaches a process or a process group. A program that calls setsid, or forks twice and
-lets its parent end, leaves its group, and init adopts what it started. On Linux a *subreaper*
-adopts it instead: make the root of a tree one (`become_subreaper`), and everything that descends
-from it stays below it for as long as it lives.
+A signal reaches a process or a process group. A program that calls setsid leaves its group. If it
+forks twice and lets its parent end, init adopts the child. On Linux a *subreaper* adopts it
+instead. If the root of a tree is a subreaper (`become_subreaper`), its descendants stay below it
+as long as it lives.
 
-What holds where: Linux finds every descendant of a root that lives and is a subreaper; of any
-other root, those linked to it by a living parent, a process group or a session. macOS has no
-subreapers, so only the second holds there. On Windows `end_tree` ends the root alone.
+On Linux this module finds every descendant of a living root that is a subreaper. Of any other
+root it finds the descendants that a living parent, a process group or a session links to it. macOS
+has no subreapers, so only the latter holds there. On Windows `end_tree` ends the root alone.
 
 `mockbroker.processes.supervisor` runs a program below a root of that kind.
 """
@@ -39,10 +39,12 @@ __all__ = [
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_KILLING_SECONDS = 3.0
-_LONGEST_KILLING_SECONDS = 20.0
-_SHORTEST_PAUSE_SECONDS = 0.005
-_LONGEST_PAUSE_SECONDS = 0.1
+_KILL_SECONDS = 3.0
+"""How long to keep killing after the last process that was newly found."""
+_MAX_KILL_SECONDS = 20.0
+"""How long newly found processes can extend the killing."""
+_MIN_PAUSE_SECONDS = 0.005
+_MAX_PAUSE_SECONDS = 0.1
 _STARTTIME = 22 - 7  # proc_pid_stat(5) counts fields from 1; the first six are taken off before
 _PS = ("ps", "-A", "-o", "pid=,ppid=,pgid=,stat=,comm=")
 
@@ -51,8 +53,8 @@ _PS = ("ps", "-A", "-o", "pid=,ppid=,pgid=,stat=,comm=")
 class Process:
     """A row of the process table.
 
-    ``started`` tells two processes apart that had the same pid, one after the other. A process
-    that has ended and that its parent has not waited for is a zombie: nothing of it runs.
+    The system reuses pids; ``started`` distinguishes two processes that had the same pid. A
+    zombie is a process that has ended and that its parent has not waited for.
     """
 
     pid: int
@@ -66,10 +68,10 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a tree ended: who had to be killed, and who is left.
+    """The processes that did not end by themselves when a tree was ended.
 
-    ``killed`` did not end within the grace period. ``left`` survived SIGKILL, because it belongs
-    to another user (sudo) or hangs in the kernel.
+    Those in ``killed`` did not end within the grace period. Those in ``left`` survived SIGKILL:
+    they belong to another user (sudo), or they hang in the kernel.
     """
 
     killed: tuple[Process, ...]
@@ -79,20 +81,21 @@ class Ending:
 def become_subreaper() -> bool:
     """Make the calling process adopt its orphaned descendants; return whether that worked.
 
-    It holds for the whole process until it ends; children do not inherit it. The process then
-    has to wait for the children it adopts (``os.waitpid(-1, os.WNOHANG)``, or `end_descendants`),
-    or they stay as zombies until it ends. False everywhere but on Linux.
+    This holds for the whole process until it ends; children do not inherit it. The process must
+    wait for the children that it adopts (``os.waitpid(-1, os.WNOHANG)``, or `end_descendants`).
+    Otherwise they remain as zombies until it ends. Returns False on every system but Linux.
     """
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def be_signalled_when_parent_ends(number: int = signal.SIGKILL) -> bool:
-    """Have the kernel send the calling process a signal when its parent ends.
+    """Ask the kernel for a signal when the parent of the calling process ends.
 
-    SIGCONT is for a process that has to notice that end, and that another may have stopped.
-    Return whether that holds; False everywhere but on Linux. The kernel watches the *thread* that
-    started the process: if that thread ends before its process, the signal comes then. If the
-    parent may have ended already, compare ``os.getppid()`` with the expected pid afterwards.
+    Returns whether that worked; False on every system but Linux. Use SIGCONT for a process that
+    must notice the end although another process may have stopped it. The kernel watches the
+    *thread* that started the process: the signal comes when that thread ends, even if its process
+    lives on. If the parent may have ended already, compare ``os.getppid()`` with the expected pid
+    afterwards.
     """
     return _prctl(_PR_SET_PDEATHSIG, number)
 
@@ -107,37 +110,37 @@ def _prctl(option: int, value: int) -> bool:
 
 
 def descendants(pid: int) -> list[Process]:
-    """Everything that a process started and that still runs, without the process itself.
+    """Return the running processes that a process started, without the process itself.
 
-    That is what descends from it by parents, and the members of a process group or session that
-    it, or one of those, leads; so its children are found after its end as well.
+    These are its descendants, and the members of every process group or session that it or a
+    descendant leads. Therefore its children are found after its end as well.
     """
-    return [each for each in _members(_table(), {pid}, _own_line()) if each.pid != pid]
+    return [each for each in _members(_table(), {pid}, _own_ancestry()) if each.pid != pid]
 
 
 def end_tree(pid: int, *, grace_seconds: float = 5.0) -> Ending:
     """End a process and everything that it started; return when all of it has ended.
 
-    Each gets SIGTERM (and SIGCONT, if it was stopped); what has not ended ``grace_seconds`` later
-    is killed. With 0 all is killed at once. The calling process and its ancestors are spared.
-    A process that has ended is no error; what is left of its group is ended. The caller still has
-    to wait for the root, if that is its child. Safe to call from any thread.
+    Each process gets SIGTERM, and SIGCONT in case it was stopped. Those that have not ended
+    ``grace_seconds`` later are killed; 0 kills all at once. The calling process and its ancestors
+    are never signalled. If the process has ended already, the rest of its group is ended. The
+    caller must still wait for the root if that is its child. Safe to call from any thread.
     """
-    return _end(pid, grace_seconds, _no_one)
+    return _end(pid, grace_seconds, _reap_none)
 
 
 def reap_all() -> None:
-    """Wait for every child of the calling process that has ended."""
+    """Reap every child of the calling process that has ended."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
 
 
 def end_descendants(*, grace_seconds: float = 5.0, reap: Callable[[], None] = reap_all) -> Ending:
-    """End all that the calling process started, as `end_tree` does, and wait for all of it.
+    """End all that the calling process started, as `end_tree` does, and reap all of it.
 
-    For a process whose children are all of this kind: ``reap``, called while they end, takes the
-    exit status of each of them, also from a `subprocess.Popen` that has not asked for it.
+    Only for a process that needs no exit status of its children: ``reap``, called while they end,
+    takes every exit status, even one that a `subprocess.Popen` has not read yet.
     """
     ending = _end(os.getpid(), grace_seconds, reap)
     reap()
@@ -145,21 +148,23 @@ def end_descendants(*, grace_seconds: float = 5.0, reap: Callable[[], None] = re
 
 
 def end_users_of(folder: Path) -> None:
-    """Kill what has a folder in its environment or works in it, and wait until it has ended.
+    """Kill the processes that name a folder in their environment or work in it.
 
-    For a tree whose root was killed, so that init adopted what is left of it. The calling
-    process and its ancestors are spared. Finds nothing where there is no /proc.
+    Returns when all have ended, or after `_KILL_SECONDS`. Use it for a tree whose root was
+    killed, so that init adopted the rest. The calling process and its ancestors are never killed.
+    Does nothing on systems without /proc.
     """
-    spared, until = _own_line(), _seconds() + _KILLING_SECONDS
+    protected, until = _own_ancestry(), _seconds() + _KILL_SECONDS
     while _seconds() < until:
         users = [each for each in _table() if not each.is_zombie and _uses(each.pid, folder)]
-        found = [each for each in users if each.pid not in spared]
+        found = [each for each in users if each.pid not in protected]
         if not found:
             return
+        # All are stopped before any is killed: a stopped process cannot start another one.
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for each in found:
                 _send(each, number)
-        time.sleep(_SHORTEST_PAUSE_SECONDS)
+        time.sleep(_MIN_PAUSE_SECONDS)
 
 
 def _uses(pid: int, folder: Path) -> bool:
@@ -171,8 +176,8 @@ def _uses(pid: int, folder: Path) -> bool:
     return False
 
 
-def _no_one() -> None:
-    """Reap nobody: the children are somebody else's to wait for."""
+def _reap_none() -> None:
+    """Reap no process: the callers of `subprocess` wait for their own children."""
 
 
 # Ending
@@ -187,54 +192,55 @@ def _end(root: int, grace_seconds: float, reap: Callable[[], None]) -> Ending:
         if tree.has_ended(grace_seconds, reap):
             return Ending((), ())
     killed: dict[int, Process] = {}
-    began, until = _seconds(), _seconds() + _KILLING_SECONDS
+    began, until = _seconds(), _seconds() + _KILL_SECONDS
     while ((alive := tree.alive()) or tree.has_children()) and _seconds() < until:
-        # All are stopped before any is killed: a stopped process starts no other one. The root
-        # is killed last: an orphan goes to a subreaper only while that lives.
+        # All are stopped before any is killed: a stopped process cannot start another one. The
+        # root is killed last: a subreaper adopts orphans only while it lives.
         tree.stop(alive)
         alive = tree.alive()
         for process in [each for each in alive if each.pid != root] or alive:
-            if process.pid not in killed:  # many that start others take their time
-                until = min(_seconds(), began + _LONGEST_KILLING_SECONDS) + _KILLING_SECONDS
+            if process.pid not in killed:  # a tree that keeps forking needs more time
+                until = min(_seconds(), began + _MAX_KILL_SECONDS) + _KILL_SECONDS
             killed[process.pid] = process
             _send(process, signal.SIGKILL)
-        tree.has_ended(_SHORTEST_PAUSE_SECONDS, reap)
+        tree.has_ended(_MIN_PAUSE_SECONDS, reap)
     left = tuple(tree.alive())
     left_pids = {each.pid for each in left}
     return Ending(tuple(p for p in killed.values() if p.pid not in left_pids), left)
 
 
 class _Tree:
-    """A process and what it started, as they come and go.
+    """A process and the processes that it started, observed repeatedly.
 
-    A process that ends takes along the link to its children, so each that was seen once is
-    looked for from then on.
+    When a process ends, the process table no longer links its children to the root. Therefore
+    every process that was seen once is looked for by its pid from then on.
     """
 
     def __init__(self, root: int) -> None:
         self._root = root
-        self._spared = _own_line()
-        # 0 is the session of all where the system does not tell.
-        self._sessions_spared = {0} | {p.session for p in _table() if p.pid in self._spared}
+        self._protected = _own_ancestry()
+        # 0 is the session of every process where the system does not report sessions.
+        self._protected_sessions = {0} | {p.session for p in _table() if p.pid in self._protected}
         self._seen: dict[int, str | None] = {root: None}
-        """When each was started, by pid; a pid may pass on to a process of somebody else's."""
+        """When each process started, by pid: the system may reuse a pid for an unrelated one."""
 
     def alive(self) -> list[Process]:
-        """What has not ended."""
+        """Return the processes that have not ended."""
         table = _table()
         now = {each.pid: each.started for each in table}
         seen = {
             pid for pid, started in self._seen.items() if started in (None, now.get(pid, started))
         }
-        alive = _members(table, seen, self._spared)
+        alive = _members(table, seen, self._protected)
         self._seen.update((each.pid, each.started) for each in alive)
         return alive
 
     def has_children(self) -> bool:
-        """Whether the root, if it is the calling process, has a child that is yet to be reaped.
+        """Return whether the root is the calling process and has a child that is not reaped.
 
-        To read the process table takes a while, in which what forks and ends at once, again and
-        again, is overlooked. The kernel counts every process that a subreaper has adopted.
+        Reading the process table takes a while. A process that forks and ends at once, again and
+        again, can escape it. ``waitid`` cannot miss it: the kernel knows every child, adopted
+        children included.
         """
         if self._root != os.getpid() or not hasattr(os, "waitid"):
             return False
@@ -245,16 +251,18 @@ class _Tree:
         return True
 
     def stop(self, processes: Collection[Process]) -> None:
-        """Stop processes, those of a group that one of the tree leads at one blow.
+        """Stop processes; stop all of a process group at once if a process of the tree leads it.
 
-        Thus a process that forks and ends, again and again, does not slip through.
+        One signal to a group reaches a process that forks and ends, again and again. Signals to
+        single pids would come too late for it.
         """
-        leaders = self._seen.keys() - self._spared
-        # Its leader may have ended unseen; a group in another session than ours is of the tree.
+        leaders = self._seen.keys() - self._protected
+        # The leader may have ended before it was seen. A group in a session other than those of
+        # our ancestors belongs to the tree.
         groups = {
             each.group
             for each in processes
-            if each.group in leaders or each.session not in self._sessions_spared
+            if each.group in leaders or each.session not in self._protected_sessions
         }
         for group in groups - {0}:
             with contextlib.suppress(OSError):
@@ -264,8 +272,8 @@ class _Tree:
                 _send(process, signal.SIGSTOP)
 
     def has_ended(self, seconds: float, reap: Callable[[], None]) -> bool:
-        """Whether all of it ends within some seconds."""
-        until, pause = _seconds() + seconds, _SHORTEST_PAUSE_SECONDS
+        """Wait until every process has ended, at most so many seconds; return whether all have."""
+        until, pause = _seconds() + seconds, _MIN_PAUSE_SECONDS
         while True:
             reap()
             if not self.alive() and not self.has_children():
@@ -273,18 +281,18 @@ class _Tree:
             if _seconds() >= until:
                 return False
             time.sleep(pause)
-            # Each look reads the whole process table, which is not to be had for nothing.
-            pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+            # Each check reads the whole process table, which costs processor time.
+            pause = min(pause * 1.5, _MAX_PAUSE_SECONDS)
 
 
 def _send(process: Process, number: int) -> None:
-    """Send a signal to a process, unless its pid has passed on to another one."""
+    """Send a signal to a process, unless the system has reused its pid for another one."""
     with contextlib.suppress(OSError):
-        if _still_is(process):
+        if _is_same(process):
             os.kill(process.pid, number)
 
 
-def _still_is(process: Process) -> bool:
+def _is_same(process: Process) -> bool:
     if sys.platform != "linux":
         return True
     now = _process_of(process.pid)
@@ -292,57 +300,57 @@ def _still_is(process: Process) -> bool:
 
 
 def _seconds() -> float:
-    return time.clock_gettime(time.CLOCK_MONOTONIC)  # which no test's frozen clock reaches
+    return time.clock_gettime(time.CLOCK_MONOTONIC)  # libraries that freeze time do not patch it
 
 
 # The process table
 
 
 def _members(
-    table: Collection[Process], roots: Collection[int], spared: Collection[int]
+    table: Collection[Process], roots: Collection[int], protected: Collection[int]
 ) -> list[Process]:
-    """What belongs to some processes and has not ended, themselves included.
+    """Return the processes of the trees below ``roots`` that have not ended, roots included.
 
-    The group or session of one that is spared does not count: in ``audit … | tee log`` tee is in
-    the group that audit leads.
+    The processes in ``protected`` are left out, and the groups and sessions that they lead link no
+    process to a tree. In ``audit … | tee log`` tee is in the group that audit leads.
     """
     members, before = set(roots), -1
     while len(members) != before:
         before = len(members)
-        leaders = members.difference(spared)
+        leaders = members.difference(protected)
         members.update(
             each.pid
             for each in table
             if each.parent in members or each.group in leaders or each.session in leaders
         )
-    return [p for p in table if p.pid in members and p.pid not in spared and not p.is_zombie]
+    return [p for p in table if p.pid in members and p.pid not in protected and not p.is_zombie]
 
 
-def _own_line() -> set[int]:
-    """The calling process and its ancestors."""
+def _own_ancestry() -> set[int]:
+    """Return the pids of the calling process and its ancestors."""
     parents = {each.pid: each.parent for each in _table()}
-    line, pid = {os.getpid()}, os.getppid()
-    while pid and pid not in line:
-        line.add(pid)
+    ancestry, pid = {os.getpid()}, os.getppid()
+    while pid and pid not in ancestry:
+        ancestry.add(pid)
         pid = parents.get(pid, 0)
-    return line
+    return ancestry
 
 
 def _table() -> list[Process]:
     if sys.platform == "linux":
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - faster
-        rows = map(_process_of, sorted(pids, reverse=True))  # the latest may be gone soonest
+        rows = map(_process_of, sorted(pids, reverse=True))  # new processes tend to end first
         return [row for row in rows if row is not None]
     return [] if sys.platform == "win32" else _listed_by_ps()
 
 
 def _process_of(pid: int) -> Process | None:
-    """The row of one process of Linux, None if there is none."""
+    """Return the row of one process on Linux; None if there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes().decode("utf-8", "replace")
     except OSError:
         return None
-    # pid (name) state ppid pgrp session …; a name may hold blanks and brackets itself.
+    # pid (name) state ppid pgrp session …; the name may contain blanks and brackets.
     name, _, rest = stat.partition("(")[2].rpartition(")")
     state, parent, group, session, *others = rest.split()
     return Process(
@@ -357,7 +365,10 @@ def _process_of(pid: int) -> Process | None:
 
 
 def _listed_by_ps() -> list[Process]:
-    """The process table of macOS and the BSDs, without ps itself; empty if there is no ps."""
+    """Return the process table of macOS and the BSDs, without ps itself.
+
+    It is empty if ps cannot be started.
+    """
     try:
         ps = subprocess.Popen(_PS, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S603
     except OSError:
@@ -369,7 +380,7 @@ def _listed_by_ps() -> list[Process]:
             pid=int(pid),
             parent=int(parent),
             group=int(group),
-            session=0,  # macOS does not tell
+            session=0,  # ps on macOS does not report it
             is_zombie=state.startswith("Z"),
             started="",
             name=name,

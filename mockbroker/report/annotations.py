@@ -1,4 +1,4 @@
-"""The breaches as workflow commands, which GitHub Actions shows beside a run."""
+"""Breaches as workflow commands, which GitHub Actions shows as annotations of a run."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["annotations_of", "are_wanted"]
 
 
 def are_wanted() -> bool:
-    """Whether this runs in GitHub Actions."""
+    """Return whether this runs in GitHub Actions."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def annotations_of(report: Report) -> Iterator[str]:
-    """A line for each clause that is not kept: an error where it binds, else a warning.
+    """Yield a line for each broken clause: an error if the clause is binding, else a warning.
 
-    Errors of the kit come first, and that the run was cut short.
+    An early end of the run and errors of the kit come first.
     """
     if report.conclusion in (Conclusion.INTERRUPTED, Conclusion.OUT_OF_TIME):
         yield _command("error", "mockbroker", report.conclusion.value)

@@ -10,11 +10,11 @@ __all__ = ["badge_of"]
 _LABEL = "token client"
 _GREEN, _RED, _GREY = "#1a7f37", "#b3261e", "#57606a"
 _CHARACTER, _PADDING = 6.6, 10
-"""Pixels: about as wide as a character of 11 px is, and beside the text."""
+"""Pixels: the approximate width of a character of 11 px, and the space beside the words."""
 
 
 def badge_of(report: Report) -> str:
-    """What is known of the client in a word and a number; it needs nothing from elsewhere."""
+    """Return the conclusion and a count as a self-contained SVG picture."""
     words, colour = _message(report)
     left, right = _width(_LABEL), _width(words)
     total = left + right

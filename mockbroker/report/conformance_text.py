@@ -1,4 +1,4 @@
-"""What a failed `assert_conforms` says: breaches, the exchanges that show them, what was seen."""
+"""The messages of `assert_conforms`: breaches, and the exchanges that show them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def nothing_seen_text(trace: Trace) -> str:
 def breaches_text(trace: Trace, breaches: Sequence[Breach], profile: Profile) -> str:
     """Return the breaches and the exchanges of the trace that show them; secrets are not masked.
 
-    After them it says what was seen altogether, and which clauses the trace says nothing about.
+    After them come the counts of all exchanges, and the clauses that the trace could not test.
     """
-    shown = {number for breach in breaches for number in breach.exchanges}
-    records = records_of(e for e in trace.exchanges if e.number in shown)
+    numbers = {number for breach in breaches for number in breach.exchanges}
+    records = records_of(e for e in trace.exchanges if e.number in numbers)
     count = f"{len(breaches)} breach" + ("es" if len(breaches) > 1 else "")
     broken = {breach.clause_id for breach in breaches}
     met = {clause.id for clause in met_preconditions(trace, profile)}
@@ -47,7 +47,7 @@ def breaches_text(trace: Trace, breaches: Sequence[Breach], profile: Profile) ->
 
 
 def forgotten_text(trace: Trace) -> str:
-    """Return how many exchanges came before those of the trace, empty if none did."""
+    """Return how many exchanges were dropped before those of the trace; empty if none were."""
     before = trace.exchanges[0].number - 1
     were = "exchange before was" if before == 1 else "exchanges before were"
     return f"{before} {were} forgotten, and not judged" if before else ""

@@ -1,4 +1,4 @@
-"""The JSON report by schema 2, as types: written by a run, read by `mockbroker compare`."""
+"""The types of the JSON report, schema 2: a run writes it, `mockbroker compare` reads it."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Tool(_Part, frozen=True, kw_only=True):
-    """What made the report."""
+    """The program that made the report."""
 
     name: str
     version: str
 
 
 class Options(_Part, frozen=True, kw_only=True):
-    """What the user chose; ``examples`` and ``seed`` are null where none were used."""
+    """The options of the run; ``examples`` and ``seed`` are null where none were used."""
 
     examples: int | None
     seed: int | None
@@ -56,7 +56,7 @@ class Options(_Part, frozen=True, kw_only=True):
 
 
 class ProfileInfo(_Part, frozen=True, kw_only=True):
-    """The provider's profile, and the pages that it is taken from."""
+    """The provider's profile, and the pages that describe the provider."""
 
     name: str
     sources: tuple[str, ...]
@@ -79,7 +79,7 @@ class ErrorInfo(_Part, frozen=True, kw_only=True):
 
 
 class KnownInfo(_Part, frozen=True, kw_only=True):
-    """A known failure that is listed for a clause, and what the run found."""
+    """The known failure that is listed for a clause, and the verdict of the run."""
 
     standing: str
     reason: str
@@ -90,7 +90,7 @@ class KnownInfo(_Part, frozen=True, kw_only=True):
 
 
 class Summary(_Part, frozen=True, kw_only=True):
-    """How many clauses have each verdict, by level and by impact."""
+    """The numbers of clauses with each verdict, by level and by impact."""
 
     by_level: dict[str, dict[str, int]]
     by_impact: dict[str, dict[str, int]]
@@ -144,11 +144,11 @@ class ReportDocument(_Part, frozen=True, kw_only=True):
 
 
 class ReportFileError(Exception):
-    """A file does not hold a report by this schema; the message is one sentence."""
+    """A file that is not a valid report of this schema; the message is one sentence."""
 
 
 def document_of(report: Report) -> ReportDocument:
-    """Return the document that says what the report says."""
+    """Return the report as a document."""
     client, run = report.client, report.run
     return ReportDocument(
         schema=SCHEMA,
@@ -241,9 +241,9 @@ def json_text(document: ReportDocument) -> str:
 
 
 def read_document(file: Path) -> ReportDocument:
-    """Return the document in a file, each text in it fit for any output.
+    """Read a document from a file, with each string in it made printable.
 
-    Raises ReportFileError if the file cannot be read or holds something else.
+    Raises ReportFileError if the file cannot be read or is not a valid report.
     """
     try:
         value: Union[dict[str, Any], Any] = json.loads(file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What shows a verdict, as plain lines for formats that have no layout of their own."""
+"""The evidence for a verdict, as plain lines for formats without a layout of their own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["evidence_lines"]
 
 
 def evidence_lines(finding: Finding, *, command: str = "") -> Iterator[str]:
-    """Yield the steps, what the process of the client said, the exchanges, and a command."""
+    """Yield the steps, the details from outside them, the exchanges, and a command."""
     yield from (f"  {line}" for line in step_lines(finding.steps))
     yield from filter(None, finding.details.splitlines())
     yield from exchange_lines(finding.exchanges, with_times=False)

@@ -16,9 +16,9 @@ __all__ = ["BREACHES", "Finding", "Verdict"]
 
 
 class Verdict(str, enum.Enum):
-    """What is known of a client and a clause after a run.
+    """The result of a run for a client and a clause.
 
-    ``ERROR`` is the only one that says nothing about the client: the kit failed.
+    ``ERROR`` says nothing about the client: the kit itself failed.
     """
 
     PASSED = "passed"
@@ -34,17 +34,17 @@ class Verdict(str, enum.Enum):
 
 
 BREACHES = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH)
-"""The verdicts on a client that did not keep a clause."""
+"""The verdicts on a client that broke a clause."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A verdict on one clause, with what shows it. All texts have secrets and tokens masked.
+    """A verdict on one clause, with its evidence. All strings have secrets and tokens masked.
 
     Control characters and log commands in them are escaped, so that every output can print them.
-    ``blocked_by`` is the clause whose breach kept this one from being judged, None if there is
-    none. ``command`` sends the request that shows the breach, where a single request does.
-    ``details`` is text from outside the reproduction: a traceback, or what a driver printed.
-    ``found_in`` is the clause whose scenario found it, empty if no scenario did.
+    ``blocked_by`` is the clause whose breach prevented the verdict, or None. ``command`` sends
+    the request that shows the breach, if a single request does. ``details`` comes from outside the
+    reproduction: a traceback, or the output of a driver. ``found_in`` is the clause whose scenario
+    found the breach, empty if no scenario did.
     """
 
     clause_id: str
@@ -64,5 +64,5 @@ class Finding(msgspec.Struct, frozen=True):
 
     @property
     def in_words(self) -> str:
-        """The reason, led by the clause that blocked this one."""
+        """The reason, after the clause that blocked this one."""
         return reason_text(self.reason, self.blocked_by)

@@ -1,6 +1,6 @@
-"""The formats in which a report is written to a file, each with its option.
+"""The registry of the formats in which a report is written to a file.
 
-Options are made from this registry when pytest starts, so the writers are imported when used.
+pytest makes options from it at every start, so the writers are imported only when used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 
 
 class OutputError(Exception):
-    """A report cannot be written; the message is one line that names each file and the reason."""
+    """A failure to write reports; the message is one line with each file and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ FORMATS: dict[str, Format] = {
 
 
 def problem_with_output(file: str) -> str:
-    """Why that file cannot be written; empty if it can."""
+    """Return why the file cannot be written; empty if it can."""
     try:
         if not Path(file).resolve().parent.is_dir():
             return "there is no such folder"
@@ -103,10 +103,10 @@ def problem_with_output(file: str) -> str:
 
 
 def problem_with_outputs(files: Mapping[str, str], read: Mapping[str, str]) -> str:
-    """In one sentence, why these files cannot all be written; empty if they can.
+    """Return one sentence about the first file that cannot be written; empty without any.
 
-    ``files`` are those to write, by their option as the user has written it; ``read`` are those
-    that are read, by what they are.
+    ``files`` has the files to write, by their option as the user wrote it. ``read`` has the files
+    that the run reads, by a description.
     """
     taken = {Path(file).resolve(): what for what, file in read.items() if file}
     for option, file in files.items():
@@ -122,28 +122,29 @@ def problem_with_outputs(files: Mapping[str, str], read: Mapping[str, str]) -> s
 
 
 def _takes_several(file: str) -> bool:
-    """Whether a report that is written there leaves what was written before it, as to /dev/null."""
+    """Return whether several reports can be written there, as to a device or a pipe."""
     return Path(file).exists() and not Path(file).is_file()
 
 
 def write_outputs(report: Report, files: Mapping[str, str]) -> None:
     """Write the report in each format for which a file is named.
 
-    Raises OutputError once all that can be written are.
+    Raises OutputError after every other file has been written.
     """
-    troubles = [_trouble_with(report, name, file) for name, file in files.items() if file]
-    if any(troubles):
-        raise OutputError("; ".join(filter(None, troubles)))
+    problems = [_write(report, name, file) for name, file in files.items() if file]
+    if any(problems):
+        raise OutputError("; ".join(filter(None, problems)))
 
 
-def _trouble_with(report: Report, name: str, file: str) -> str:
+def _write(report: Report, name: str, file: str) -> str:
+    """Write the report in one format; return the problem, empty without one."""
     try:
-        # What is no Unicode is escaped already; if something slips through, JSON stays JSON.
+        # Lone surrogates are escaped already. If one is left, this keeps JSON valid.
         text = FORMATS[name].write(report)
         Path(file).write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         return f"the report cannot be written to {printable(file)}: {_reason(error)}"
-    except Exception as error:  # noqa: BLE001 - an error in one format must not cost the others
+    except Exception as error:  # noqa: BLE001 - an error in one format must not prevent the others
         reason = printable(f"the kit failed: {type(error).__name__}: {error}")
         return f"the report cannot be written to {printable(file)}: {reason}"
     return ""

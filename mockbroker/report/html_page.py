@@ -1,4 +1,4 @@
-"""Reports as one HTML page that needs nothing from elsewhere."""
+"""Reports as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ _SYMBOLS = {
     "error": "‼",
 }
 _ROW = 46
-"""Pixels that an exchange takes in a sequence diagram."""
+"""The height of an exchange in a sequence diagram, in pixels."""
 _NOTE = 16
 _BAR_WIDTH, _BAR_ROW = 520, 26
-_AGAIN = "leeway_at_once_seconds"
-"""The leeway, measured in another way."""
-_TELLING = ("error", "failed", "advice", "hang", "crash", "known", "stale")
+_OTHER_LEEWAY = "leeway_at_once_seconds"
+"""A second measurement of the leeway, which the page leaves out."""
+_OPEN_VERDICTS = ("error", "failed", "advice", "hang", "crash", "known", "stale")
+"""The verdicts whose details the page shows unfolded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +54,19 @@ class _Cell:
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """An exchange in a sequence diagram, and where it is drawn."""
+    """An exchange in a sequence diagram, and its vertical position."""
 
     exchange: ExchangeRecord
     y: int
 
     @property
     def is_api_call(self) -> bool:
-        """Whether the API was called, and not the token endpoint."""
+        """Whether the request went to the API instead of the token endpoint."""
         return self.exchange.endpoint is not Endpoint.TOKEN
 
     @property
     def is_refused(self) -> bool:
-        """Whether the answer is an error, or there is none."""
+        """Whether the response is an error or missing."""
         return self.exchange.status is None or self.exchange.status >= HTTPStatus.BAD_REQUEST
 
     @property
@@ -81,7 +82,7 @@ class _Message:
 
 @dataclass(frozen=True, slots=True)
 class _Bar:
-    """A token's life as a bar: pixels, and the words for it."""
+    """The lifetime of a token as a bar: its label, and its place in pixels."""
 
     label: str
     life: TokenLife
@@ -94,7 +95,7 @@ class _Bar:
 
 @dataclass(frozen=True, slots=True)
 class _Detail:
-    """What a report says of one clause."""
+    """The details of a report on one clause."""
 
     anchor: str
     clause: ClauseRow
@@ -111,7 +112,7 @@ class _Detail:
 
 @dataclass(frozen=True, slots=True)
 class _Client:
-    """One report, ready to be shown."""
+    """One report, prepared for the template."""
 
     number: int
     report: ReportDocument
@@ -122,11 +123,11 @@ class _Client:
 
     @property
     def sections(self) -> tuple[tuple[str, tuple[_Detail, ...]], ...]:
-        """The clauses that something is to be told of, and the others."""
-        telling = tuple(sorted((d for d in self.details if d.is_open), key=_is_mild))
+        """The clauses with a problem, and the others, each with a title."""
+        problems = tuple(sorted((d for d in self.details if d.is_open), key=_is_mild))
         others = tuple(detail for detail in self.details if not detail.is_open)
-        titles = ("Not as it should be", "The others" if telling else "Every clause")
-        return tuple(pair for pair in zip(titles, (telling, others), strict=True) if pair[1])
+        titles = ("Not as it should be", "The others" if problems else "Every clause")
+        return tuple(pair for pair in zip(titles, (problems, others), strict=True) if pair[1])
 
 
 def _is_mild(detail: _Detail) -> bool:
@@ -134,7 +135,7 @@ def _is_mild(detail: _Detail) -> bool:
 
 
 def html_of(reports: Sequence[ReportDocument]) -> str:
-    """Return a page with what these reports say of one client or several."""
+    """Return a page with the reports on one client or several."""
     clients = tuple(_client(number, report) for number, report in enumerate(reports, 1))
     environment = Environment(
         loader=PackageLoader("mockbroker.report"),
@@ -164,7 +165,7 @@ def _client(number: int, report: ReportDocument) -> _Client:
         report=report,
         title=f"{name} {described.version}".strip(),
         counts=tuple(counts),
-        facts=tuple(_fact(n, v) for n, v in report.measured.items() if n != _AGAIN),
+        facts=tuple(_fact(n, v) for n, v in report.measured.items() if n != _OTHER_LEEWAY),
         details=tuple(_detail(number, row) for row in report.clauses),
     )
 
@@ -179,7 +180,7 @@ def _fact(name: str, value: Any) -> tuple[str, str]:
 def _chapters(
     clients: Sequence[_Client],
 ) -> list[tuple[str, list[tuple[ClauseRow, list[_Cell]]]]]:
-    """For each chapter its clauses, each with the cells of all clients."""
+    """Return the chapters with their clauses, each with the cells of all clients."""
     rows = [
         (columns[0].clause, [_cell(detail) for detail in columns])
         for columns in zip(*(client.details for client in clients), strict=True)
@@ -205,7 +206,7 @@ def _detail(number: int, row: ClauseRow) -> _Detail:
         anchor=f"c{number}-{row.id}",
         clause=row,
         symbol=_SYMBOLS[row.verdict.value],
-        is_open=row.verdict.value in _TELLING,
+        is_open=row.verdict.value in _OPEN_VERDICTS,
         reason=reason_text(row.reason, row.blocked_by),
         steps=tuple(step_lines(row.steps)),
         messages=messages,
@@ -217,7 +218,7 @@ def _detail(number: int, row: ClauseRow) -> _Detail:
 
 
 def _placed(exchanges: Iterable[ExchangeRecord]) -> tuple[tuple[_Message, ...], int]:
-    """Return the exchanges below one another, and the height that they take."""
+    """Return the exchanges with their vertical positions, and the height of the diagram."""
     y, messages = 44, []
     for exchange in exchanges:
         messages.append(_Message(exchange, y))
@@ -226,7 +227,7 @@ def _placed(exchanges: Iterable[ExchangeRecord]) -> tuple[tuple[_Message, ...], 
 
 
 def _bars(timeline: Timeline) -> tuple[_Bar, ...]:
-    """Return the lives of tokens to the scale of the timeline; empty if no time passes in it."""
+    """Return the lifetimes of the tokens as bars; empty if no time passes in the timeline."""
     if not timeline.seconds:
         return ()
     scale = _BAR_WIDTH / (timeline.seconds * 1.05)

@@ -25,10 +25,11 @@ _AT_ANY_LEVEL = (Verdict.STALE, Verdict.ERROR)
 
 
 def junit_xml_of(report: Report) -> str:
-    """One ``testsuite``; level, verdict and sources of a clause are properties of its case.
+    """Return the report as one ``testsuite`` with a test case for each clause.
 
-    A breach that does not bind passes, and is told in ``system-out``. What went wrong with the run
-    itself is an error of a case of its own, so that no CI server shows a partial report as whole.
+    Level, verdict and sources are properties of the case. A breach of a clause that is not binding
+    passes; ``system-out`` describes it. A problem of the run itself is an error in a case of its
+    own. Otherwise a CI server would show a partial report as complete.
     """
     suite = ET.Element("testsuite", name=f"contract: {report.client.target}", time="0")
     properties = ET.SubElement(suite, "properties")
@@ -40,11 +41,11 @@ def junit_xml_of(report: Report) -> str:
             ("interrupted", str(report.interrupted).lower()),
         ],
     )
-    told = [_add_case(suite, report, row) for row in report.rows]
-    told += [_add_trouble(suite, *trouble) for trouble in _troubles(report)]
-    suite.set("tests", str(len(told)))
+    results = [_add_case(suite, report, row) for row in report.rows]
+    results += [_add_problem(suite, *problem) for problem in _problems(report)]
+    suite.set("tests", str(len(results)))
     for name, attribute in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
-        suite.set(attribute, str(told.count(name)))
+        suite.set(attribute, str(results.count(name)))
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
@@ -54,8 +55,8 @@ def junit_xml_of(report: Report) -> str:
 _CUT_SHORT = {"interrupted": Conclusion.INTERRUPTED, "out of time": Conclusion.OUT_OF_TIME}
 
 
-def _troubles(report: Report) -> Iterator[tuple[str, str, str]]:
-    """What went wrong with the run: kind, message and details of each."""
+def _problems(report: Report) -> Iterator[tuple[str, str, str]]:
+    """Yield the kind, the message and the details of each problem of the run itself."""
     for kind, conclusion in _CUT_SHORT.items():
         if report.conclusion is conclusion:
             yield kind, conclusion.value, ""
@@ -63,7 +64,7 @@ def _troubles(report: Report) -> Iterator[tuple[str, str, str]]:
         yield Verdict.ERROR.value, error.reason, error.traceback
 
 
-def _add_trouble(suite: ET.Element, kind: str, message: str, details: str) -> str:
+def _add_problem(suite: ET.Element, kind: str, message: str, details: str) -> str:
     case = ET.SubElement(suite, "testcase", classname="contract", name=f"run: {kind}", time="0")
     ET.SubElement(case, "error", message=message, type=kind).text = details
     return "error"
@@ -75,7 +76,7 @@ def _add_properties(parent: ET.Element, pairs: Iterable[tuple[str, str]]) -> Non
 
 
 def _add_case(suite: ET.Element, report: Report, row: Row) -> str:
-    """Add the clause's case; the name of the element that tells the verdict, if there is one."""
+    """Add the test case of a clause; return the name of its result element, empty without one."""
     case = ET.SubElement(
         suite, "testcase", classname=f"contract.{row.clause.chapter}", name=row.clause.id, time="0"
     )
@@ -98,10 +99,10 @@ def _add_case(suite: ET.Element, report: Report, row: Row) -> str:
     ):
         element = ""
     if element:
-        told = ET.SubElement(case, element, message=_message(row))
+        result = ET.SubElement(case, element, message=_message(row))
         if element != "skipped":
-            told.set("type", row.verdict.value)
-            told.text = _details(report, row)
+            result.set("type", row.verdict.value)
+            result.text = _details(report, row)
     elif row.verdict is not Verdict.PASSED:
         ET.SubElement(case, "system-out").text = f"{_message(row)}\n{_details(report, row)}"
     return element

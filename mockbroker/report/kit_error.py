@@ -1,4 +1,4 @@
-"""An error of the kit itself, as a value that a report can show."""
+"""Errors of the kit itself, as values for a report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["KitError"]
 
 @dataclass(frozen=True, slots=True)
 class KitError:
-    """What went wrong in the kit: one line, and the traceback as text. Secrets are masked."""
+    """An error of the kit: one line, and the traceback as a string. Secrets are masked."""
 
     reason: str
     traceback: str = ""
@@ -22,10 +22,10 @@ class KitError:
         return Finding(clause_id, Verdict.ERROR, self.reason, details=self.traceback)
 
     def to_json(self) -> dict[str, str]:
-        """Plain values, fit for JSON and for travelling between processes."""
+        """Return the error as values for JSON, for another process."""
         return {"reason": self.reason, "traceback": self.traceback}
 
     @classmethod
     def from_json(cls, values: Mapping[str, str]) -> KitError:
-        """Return the error that `to_json` described."""
+        """Return the error from the values of `to_json`."""
         return cls(values["reason"], values["traceback"])

@@ -1,4 +1,4 @@
-"""Known failures: what somebody listed, and what that makes of a verdict. Pure values."""
+"""Known failures: the entries of a user's list, and their effect on a verdict. Pure values."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _PLACEHOLDER = re.compile(r"\W*(todo|fixme|tbd|tbc|xxx|n/?a)(\W|$)", re.IGNORECA
 
 
 class Standing(str, enum.Enum):
-    """What became of a listed failure in a run.
+    """The state of a listed failure after a run.
 
-    ``KNOWN`` still fails, ``STALE`` passes, ``EXPIRED`` still fails after the date until which
-    that was accepted, ``NO_REASON`` fails and has no reason yet; of an ``UNMATCHED`` one the
-    run says neither.
+    ``KNOWN`` still fails and ``STALE`` passes. ``EXPIRED`` still fails after the date until which
+    the failure was accepted. ``NO_REASON`` fails and has no reason yet. ``UNMATCHED`` neither
+    failed nor passed in this run.
     """
 
     KNOWN = "known"
@@ -39,7 +39,7 @@ class KnownFailure:
     """A clause that is expected to fail, and why.
 
     ``issue`` is an id or a URL, or empty. ``expires`` is the last day on which the failure is
-    accepted, or None. ``example`` is the plain example that showed it, or None.
+    accepted, or None. ``example`` is the plain example that showed the failure, or None.
     """
 
     clause_id: str
@@ -50,7 +50,7 @@ class KnownFailure:
 
     @property
     def is_explained(self) -> bool:
-        """Whether the reason is one, not a note that somebody has yet to give one."""
+        """Whether the reason is more than a placeholder such as TODO."""
         return any(map(str.isalpha, self.reason)) and not _PLACEHOLDER.match(self.reason)
 
     @property
@@ -61,9 +61,9 @@ class KnownFailure:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A known failure and what the run found.
+    """A known failure and the finding of the run.
 
-    ``file`` is where it is listed; ``note`` says what became of its example.
+    ``file`` is the file that lists it; ``note`` says why its example was ignored, if it was.
     """
 
     failure: KnownFailure
@@ -74,7 +74,7 @@ class Listing:
 
     @property
     def finding(self) -> Finding:
-        """What the report says of the clause."""
+        """The finding that the report shows for the clause."""
         failure, found = self.failure, self.found
         if self.standing is Standing.KNOWN:
             reason = f"{failure.in_words}; found ({found.verdict.value}): {found.in_words}"
@@ -91,7 +91,7 @@ class Listing:
 
     @property
     def wants_reason(self) -> str:
-        """What has to be done with an entry that has no reason."""
+        """The message for an entry without a reason: what to write, and where."""
         name, clause_id = Path(self.file).name, self.failure.clause_id
         return (
             f"{name} gives no reason why {clause_id} may fail; "
@@ -101,16 +101,17 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class KnownFailures:
-    """The known failures that a file lists, by clause id, as they count today."""
+    """The known failures that a file lists, by clause id; ``today`` decides which have expired."""
 
     file: str = ""
     today: date = date.min
     entries: Mapping[str, KnownFailure] = field(default_factory=dict)
 
     def listing(self, found: Finding, replays: Mapping[str, str] | None = None) -> Listing | None:
-        """What the run makes of the entry on that clause; None if there is none.
+        """Return the entry for the clause of a finding, with its state; None without an entry.
 
-        ``replays`` says of each clause whose example had its turn why it was not played.
+        ``replays`` has, for each clause whose example was tried, why it was ignored; empty if it
+        was used.
         """
         failure = self.entries.get(found.clause_id)
         if failure is None:
@@ -131,7 +132,7 @@ class KnownFailures:
 
     @property
     def replays(self) -> dict[str, Any]:
-        """The plain examples that are to be played first, by clause id."""
+        """The plain examples to run first, by clause id."""
         return examples_of(self.entries)
 
 
@@ -139,7 +140,7 @@ NOTHING_KNOWN = KnownFailures()
 
 
 def examples_of(entries: Mapping[str, KnownFailure]) -> dict[str, Any]:
-    """The plain examples that are kept with failures, by clause id."""
+    """Return the plain examples of the failures that have one, by clause id."""
     kept = {name: failure.example for name, failure in entries.items()}
     return {name: example for name, example in kept.items() if example is not None}
 

@@ -1,4 +1,4 @@
-"""The file of known failures: read and checked, and what a run changes in it."""
+"""The file of known failures: reading it, and the entries that a run writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mockbroker.report.report import Report
 __all__ = ["TODO", "known_failures_of", "read_known_failures"]
 
 TODO = "TODO: say why this failure is accepted"
-"""The reason of an entry to which nobody has given one."""
+"""The reason of a new entry, which the user has to replace."""
 
 _CLAUSES = tuple(clause.id for clause in CATALOGUE)
 
@@ -31,7 +31,7 @@ _DATE = msgspec.Meta(description="a date such as 2030-12-31")
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
-    """A table ``[[known]]``. ``found`` is for readers of the file, and means nothing to a run."""
+    """A table ``[[known]]``. ``found`` is for readers of the file; a run ignores it."""
 
     clause: str
     reason: str
@@ -48,8 +48,8 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
 def read_known_failures(path: Path) -> dict[str, KnownFailure]:
     """Return the failures that a TOML file lists in tables ``[[known]]``, by clause id.
 
-    Raises ConfigError, whose message is one sentence with the place, if the file cannot be read,
-    is not valid TOML, or has a wrong table, key or value.
+    Raises ConfigError if the file cannot be read, is not valid TOML, or has an invalid table, key
+    or value. The message is one sentence with the place.
     """
     try:
         tables = read(read_toml(path), _Document, str(path)).known
@@ -71,7 +71,7 @@ def read_known_failures(path: Path) -> dict[str, KnownFailure]:
 
 
 def _problem(table: _Entry, earlier: Mapping[str, KnownFailure]) -> str:
-    """What is wrong with a table although its types are right; empty if nothing."""
+    """Return what is wrong with a table whose types are valid; empty if nothing is."""
     if table.clause not in _CLAUSES:
         return f"unknown clause {table.clause!r}{did_you_mean(table.clause, _CLAUSES)}"
     if table.clause in earlier:
@@ -84,11 +84,12 @@ def _problem(table: _Entry, earlier: Mapping[str, KnownFailure]) -> str:
 def known_failures_of(
     report: Report, before: Mapping[str, KnownFailure], examples: Mapping[str, Any]
 ) -> list[tuple[KnownFailure, str]]:
-    """Return every breach of the report, in its order, and what it could not judge of ``before``.
+    """Return the entries to write after a run, in the order of the report.
 
-    Each has what was found beside it; that is empty if the run did not judge it. An entry that is
-    listed already keeps its reason, issue and date; one that passes is dropped. ``examples`` are
-    those that showed a breach, by clause id.
+    These are every breach, and the entries of ``before`` that the run did not judge. Each comes
+    with the finding in words, which is empty if the run did not judge it. An existing entry keeps
+    its reason, issue and date; an entry that passes is dropped. ``examples`` has those that showed
+    a breach, by clause id.
     """
     entries = []
     for row in report.rows:
@@ -103,7 +104,7 @@ def known_failures_of(
 
 
 def _with_example(entry: KnownFailure, examples: Mapping[str, Any]) -> KnownFailure:
-    """The entry with the example that showed it this time, if that can be kept."""
+    """Return the entry with the example of this run, if the file can hold that."""
     try:
         return replace(entry, example=to_plain(examples[entry.clause_id]))
     except (KeyError, ExampleError):

@@ -1,8 +1,8 @@
-"""The text of a file of known failures, changed entry by entry; all else in it stays as it is.
+"""Editing the text of a file of known failures: only its entries change.
 
-tomlkit keeps comments and formatting within an entry. Between entries it takes a comment above
-``[[known]]`` for the end of the entry before, and would remove it with that one. Therefore the
-text is cut into entries first, and each is a document of its own for tomlkit.
+tomlkit keeps comments and formatting within an entry. But it assigns a comment above
+``[[known]]`` to the entry before, and would remove it together with that entry. Therefore this
+module splits the text into entries first, and tomlkit parses each as a document of its own.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _HEADER = """\
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """An entry: the comment directly above it, its table, and what stands between it and the next.
+    """An entry: the comment directly above it, its table, and the lines up to the next entry.
 
-    What comes before the first entry is a piece that only has the latter.
+    The lines before the first entry are a piece that has only ``below``.
     """
 
     above: str = ""
@@ -50,11 +50,11 @@ class _Piece:
 
 
 def updated_text(text: str, entries: Sequence[tuple[KnownFailure, str]]) -> str:
-    """Return the text of a file that lists exactly these failures, from the text that it had.
+    """Return the text of a file, changed so that it lists exactly these failures.
 
-    Each failure comes with what was found, or nothing. An entry that is there already keeps its
-    place and formatting. Entries in another form than tables ``[[known]]`` become such tables. The
-    text must be valid; an empty one is given a heading.
+    Each failure comes with the finding in words, which may be empty. An existing entry keeps its
+    place and formatting. Entries in another form become tables ``[[known]]``. The text must be
+    valid TOML; an empty one gets a heading.
     """
     wanted = {failure.clause_id: (failure, found) for failure, found in entries}
     pieces = _pieces(text) if text.strip() else [_Piece(below=_HEADER)]
@@ -80,7 +80,8 @@ def _pieces(text: str) -> list[_Piece]:
         above = start
         while above > begin and above > header + 1 and _COMMENT.match(lines[above - 1]):
             above -= 1
-        # A line like a header may be part of a string, which then is not complete before it.
+        # A line that looks like a header may be part of a string. Then the lines before it are
+        # not complete TOML.
         cut = next((n for n in (above, start) if _is_complete(lines[begin:n])), None)
         if cut is not None:
             pieces.append(_piece(lines[begin:cut], header - begin))
@@ -91,7 +92,7 @@ def _pieces(text: str) -> list[_Piece]:
 
 
 def _piece(lines: list[str], header: int) -> _Piece:
-    """A piece of these lines; ``header`` is the index of its header, negative if it has none."""
+    """Make a piece of these lines; ``header`` is the index of its header, negative without one."""
     if header < 0:
         return _Piece(below="".join(lines))
     end = len(lines)
@@ -110,29 +111,29 @@ def _is_complete(lines: list[str]) -> bool:
 
 
 def _without_entries(text: str) -> str:
-    """The text without a key that lists entries in an array, ``known = [{...}]``."""
+    """Return the text without a key that lists entries in an array, ``known = [{...}]``."""
     document = tomlkit.parse(text)
     return tomlkit.dumps(document) if document.pop(_NAME, None) is not None else text
 
 
 def _table_of(text: str) -> tuple[tomlkit.TOMLDocument, Any] | None:
-    """The document and the one table ``[[known]]`` in it; None if the text has none."""
+    """Return the document and the one table ``[[known]]`` in it; None if the text has none."""
     document = tomlkit.parse(text)
     return (document, document[_NAME][0]) if _NAME in document else None
 
 
 def _updated(parsed: tuple[tomlkit.TOMLDocument, Any], failure: KnownFailure, found: str) -> str:
-    """The text of an entry with what the run says of it; what the user wrote stays."""
+    """Return the text of an entry with the results of the run; the user's own keys stay."""
     document, table = parsed
     for key, value in {"found": found or None, "example": failure.example}.items():
-        # By repr, because 1 == True == 1.0
+        # Compared by repr, because 1 == True == 1.0.
         if value is not None and repr(table.unwrap().get(key)) != repr(value):
             table[key] = _item(value)
     return tomlkit.dumps(document)
 
 
 def _new(failure: KnownFailure, found: str) -> str:
-    """The text of a new entry."""
+    """Return the text of a new entry."""
     table = tomlkit.table()
     values = {
         "clause": failure.clause_id,
@@ -149,16 +150,16 @@ def _new(failure: KnownFailure, found: str) -> str:
 
 
 def _item(value: object) -> Item:
-    """The value for tomlkit, in one line and without any character that is not printable.
+    """Return the value for tomlkit, in one line of printable characters.
 
-    tomlkit escapes no characters that change the direction of text. It writes a table as a table
-    of its own unless that is part of an array.
+    tomlkit does not escape characters that change the direction of text. It writes a table in
+    several lines unless the table is part of an array; hence the array here.
     """
     array = tomlkit.array()
     array.append(value)
     text = array.as_string()[1:-1]
-    shown = "".join(c if c.isprintable() else _escaped(c) for c in text)
-    return tomlkit.value(shown)
+    escaped = "".join(c if c.isprintable() else _escaped(c) for c in text)
+    return tomlkit.value(escaped)
 
 
 def _escaped(character: str) -> str:

@@ -1,4 +1,4 @@
-"""The report as Markdown, as a comment on a pull request shows it."""
+"""The report as Markdown, for a job summary or a comment on a pull request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _CONCLUSIONS = {
 
 
 def markdown_of(report: Report) -> str:
-    """The verdict, a table of what is not as it should be, and the evidence of each, folded."""
+    """Return the conclusion, a table of the problems, and the folded evidence for each."""
     return "\n".join(_lines(report)) + "\n"
 
 
@@ -55,16 +55,16 @@ def _lines(report: Report) -> Iterator[str]:
         f"{_cell(report.client.target or 'client')} · profile {_cell(report.profile)} · "
         f"level {report.fail_on.value} · {counts}"
     )
-    shown = [row for row in report.rows if _is_telling(row)]
-    if shown:
+    problems = [row for row in report.rows if _is_problem(row)]
+    if problems:
         yield ""
         yield "| | clause | level | found |"
         yield "|-|-|-|-|"
-        for row in shown:
+        for row in problems:
             mark = f"{_MARKS[row.verdict]} {row.verdict.value}"
             reason = _cell(row.finding.in_words)
             yield f"| {mark} | `{row.clause.id}` | {row.clause.level.value} | {reason} |"
-    for row in shown:
+    for row in problems:
         if row.verdict in BREACHES or row.verdict is Verdict.ERROR:
             yield from _evidence(row, report.reproduce(row))
     for limit in report.limits:
@@ -77,8 +77,8 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"<pre>{html.escape(error.traceback)}</pre>"
 
 
-def _is_telling(row: Row) -> bool:
-    """Whether a reader has to know: all but what passes, does not apply, or was left out."""
+def _is_problem(row: Row) -> bool:
+    """Return whether the table has the row: not if it passes, does not apply, or was left out."""
     return row.verdict in _MARKS and (row.was_run or row.verdict is not Verdict.NOT_TESTED)
 
 
@@ -97,6 +97,6 @@ def _evidence(row: Row, reproduce: str) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    """Text that Markdown and a table leave as it is."""
+    """Escape a string for a cell of a Markdown table."""
     one_line = html.escape(" ".join(text.split()), quote=False)
     return _SPECIAL.sub(r"\\\g<0>", one_line)

@@ -1,4 +1,4 @@
-"""What a message advises to do next, where several places give the same advice."""
+"""Advice on the next step that several messages share."""
 
 from __future__ import annotations
 

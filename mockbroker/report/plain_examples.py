@@ -1,7 +1,7 @@
-"""Test cases as plain data, so that a file can keep what was drawn once.
+"""Conversion of test cases to plain data and back, so that a file can store them.
 
-Plain are the values that TOML knows. An array stands for a tuple; whatever else has no form of its
-own there is a table with one key that names it, as in ``{credentials = ["id", "secret"]}``.
+Plain data are values of TOML. An array is a tuple. A value of another type is a table with one key
+that names the type, as in ``{credentials = ["id", "secret"]}``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ __all__ = ["ExampleError", "from_plain", "to_plain"]
 
 
 class ExampleError(ValueError):
-    """An example cannot be kept or read; the message says why, and shows nothing of it."""
+    """An example that cannot be stored or read; the message says why and quotes nothing of it."""
 
 
 def to_plain(example: object) -> Any:
-    """The example as plain data. Raises ExampleError if something in it has no such form."""
+    """Convert an example to plain data. Raises ExampleError if a part of it has no such form."""
     kind = type(example)
     if isinstance(example, str) and not _is_unicode(example):
         raise ExampleError("it has half a surrogate pair")
@@ -45,7 +45,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def from_plain(plain: object) -> Any:
-    """The example that `to_plain` made plain. Raises ExampleError if it is something else."""
+    """Convert the data of `to_plain` back to an example. Raises ExampleError if it is invalid."""
     if type(plain) in {str, int, float, bool}:
         return plain
     if isinstance(plain, list):

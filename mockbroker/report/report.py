@@ -1,4 +1,4 @@
-"""From findings to the report on a client: pure values and functions."""
+"""Reports on a client, made from findings: pure values and functions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _REACHED = (*BREACHES, Verdict.PASSED, Verdict.KNOWN, Verdict.STALE)
 
 
 class Conclusion(str, enum.Enum):
-    """What a run comes to. Where several hold, the one that stands first here counts."""
+    """The conclusion of a run. If several apply, the first of them here counts."""
 
     INTERRUPTED = "interrupted, a partial report"
     KIT_FAILED = "the kit failed"
@@ -63,7 +63,7 @@ _EXIT_STATUSES = {
 
 @dataclass(frozen=True, slots=True)
 class ClientDescription:
-    """Which client was judged, and what it offers; each text is one line fit for any output."""
+    """The client that was judged, and its capabilities; each string is one printable line."""
 
     target: str = ""
     name: str = ""
@@ -78,12 +78,12 @@ class ClientDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """How and when a run was made.
+    """The options and the time of a run.
 
-    ``created`` is a date and time by RFC 3339. ``examples`` is how many test cases were drawn for
-    a clause, None where none were drawn; ``seed`` is None where they are the same every time.
-    ``only`` is the selection of clauses, as the user wrote it. ``check_arguments`` are those of
-    `mockbroker check` that name the client; empty where the command cannot check it.
+    ``created`` is a date and time by RFC 3339. ``examples`` is the number of test cases for a
+    clause, None if none were drawn. ``seed`` is None if the test cases are the same every time.
+    ``only`` is the selection of clauses, as the user wrote it. ``check_arguments`` are the
+    arguments of `mockbroker check` that name the client, empty if the command cannot check it.
     """
 
     created: str = ""
@@ -94,7 +94,7 @@ class RunFacts:
     check_arguments: tuple[str, ...] = ()
 
     def command_for(self, clause_id: str) -> str:
-        """Return the command that repeats the scenario of a clause; empty if there is none."""
+        """Return the command that repeats the test cases of a clause; empty without one."""
         if not self.check_arguments:
             return ""
         words = ["mockbroker", "check", *self.check_arguments, "--only", clause_id]
@@ -105,10 +105,10 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A clause and what was found. ``was_run`` is False if no scenario was even begun.
+    """A clause and its finding. ``was_run`` is False if no test case of the clause began.
 
-    ``was_selected`` is False if the user left the clause out. ``listing`` says what became of the
-    known failure that is listed for the clause, if one is.
+    ``was_selected`` is False if the user left the clause out. ``listing`` is the known failure
+    that is listed for the clause, or None.
     """
 
     clause: Clause
@@ -124,17 +124,17 @@ class Row:
 
     @property
     def found(self) -> Finding:
-        """What was found, whatever is listed."""
+        """The finding of the run, before known failures were considered."""
         return self.listing.found if self.listing else self.finding
 
     @property
     def is_blocked(self) -> bool:
-        """Whether a scenario was played and could not be judged."""
+        """Whether the clause was run and could not be judged."""
         return self.was_run and self.verdict is Verdict.NOT_TESTED
 
     @property
     def blocker(self) -> str:
-        """The clause by whose breach this one was blocked; empty if it is not known."""
+        """The clause whose breach blocked this one; empty if unknown."""
         return (self.finding.blocked_by or "") if self.is_blocked else ""
 
 
@@ -142,12 +142,11 @@ class Row:
 class Report:
     """The verdicts on a client: a row for each clause of the catalogue, in its order.
 
-    ``observed`` is True if they come from traffic that no scenario provoked; ``interrupted`` if
-    a signal ended the run. ``errors`` are those of the kit that belong to no single clause.
-    ``driver_failures`` says how what drives the client failed, ``limits`` which guarantees of the
-    client's isolation do not hold in this run. ``out_of_time`` is True if the
-    budget of the run was used up. ``options`` is how the names of options begin where the user
-    has written them.
+    ``observed`` is True if they come from the traffic of an app instead of test cases;
+    ``interrupted`` if a signal ended the run. ``errors`` are those of the kit that belong to no
+    single clause. ``driver_failures`` describes failures of the driver. ``limits`` names the
+    guarantees of the client's isolation that do not hold in this run. ``out_of_time`` is True if
+    the budget of the run was used up. ``options`` is the prefix of option names in messages.
     """
 
     profile: str
@@ -167,7 +166,7 @@ class Report:
 
     @property
     def conclusion(self) -> Conclusion:
-        """What the run comes to."""
+        """The conclusion of the run."""
         if self.interrupted:
             return Conclusion.INTERRUPTED
         if self.has_errors:
@@ -178,7 +177,7 @@ class Report:
             return Conclusion.NOTHING_TESTED
         if self.failures:
             return Conclusion.FAILED
-        if self._ran_out:
+        if self._is_out_of_time:
             return Conclusion.OUT_OF_TIME
         if self.blocked:
             return Conclusion.FAILED
@@ -188,10 +187,10 @@ class Report:
 
     @property
     def conforms(self) -> bool:
-        """Whether the whole contract was judged, nothing binding was broken, and no MUST blocked.
+        """Whether every clause was judged, and no binding clause was broken or blocked.
 
-        Failures that are known do not count. Traffic that was merely observed shows violations,
-        never that there are none.
+        Known failures do not count. Observed traffic can show violations, but never their
+        absence.
         """
         return self.conclusion is Conclusion.CONFORMS
 
@@ -202,16 +201,16 @@ class Report:
 
     @property
     def is_partial(self) -> bool:
-        """Whether clauses were left out, so that nothing can be said of the client as a whole."""
-        return self.observed or self.interrupted or self._ran_out or bool(self.left_out)
+        """Whether clauses were left out, so that the report does not cover the whole contract."""
+        return self.observed or self.interrupted or self._is_out_of_time or bool(self.left_out)
 
     @property
-    def _ran_out(self) -> bool:
+    def _is_out_of_time(self) -> bool:
         return self.out_of_time and bool(self.blocked)
 
     @property
     def left_out(self) -> tuple[Row, ...]:
-        """The rows of clauses that no scenario was begun for, or that were not observed."""
+        """The rows of clauses that were not run, or whose situation was not observed."""
         return tuple(row for row in self.rows if not row.was_run)
 
     @property
@@ -230,9 +229,9 @@ class Report:
 
     @property
     def blocked(self) -> tuple[Row, ...]:
-        """The binding clauses of which a scenario was played and could not be judged.
+        """The binding clauses that were run and could not be judged.
 
-        What a known failure blocks is not counted, unless nothing passes beside it.
+        Clauses that a known failure blocks do not count, unless no clause passed.
         """
         known = {r.clause.id for r in self.rows if r.verdict is Verdict.KNOWN}
         excused = known if self.count(Verdict.PASSED) else frozenset[str]()
@@ -244,11 +243,11 @@ class Report:
 
     @property
     def listings(self) -> tuple[Listing, ...]:
-        """What became of each known failure, in the order of the catalogue."""
+        """The known failures and their states, in the order of the catalogue."""
         return tuple(row.listing for row in self.rows if row.listing)
 
     def is_binding(self, clause: Clause) -> bool:
-        """Whether breaking the clause fails the run."""
+        """Return whether breaking the clause fails the run."""
         return _LEVELS.index(clause.level) <= _LEVELS.index(self.fail_on)
 
     def reproduce(self, row: Row) -> str:
@@ -260,11 +259,11 @@ class Report:
 
     @property
     def costliest_first(self) -> tuple[Row, ...]:
-        """The rows with a breach, by what the breach costs and how binding the clause is."""
+        """The rows with a breach, ordered by impact and by level, the costliest first."""
         return tuple(sorted((row for row in self.rows if row.verdict in BREACHES), key=_cost))
 
     def count(self, verdict: Verdict) -> int:
-        """How many clauses have that verdict."""
+        """Return how many clauses have that verdict."""
         return sum(row.verdict is verdict for row in self.rows)
 
 
@@ -288,18 +287,17 @@ def build_report(
     options: str = "--",
     run: RunFacts | None = None,
 ) -> Report:
-    """The report that these findings make, in the light of the failures that are known.
+    """Make the report of these findings, with known failures taken into account.
 
-    Several findings on one clause are merged: a breach found in any scenario counts against the
-    clause, whatever its own scenario said; an error of the kit outweighs all. Of two breaches the
-    first is told. A clause that was ``selected`` and has no finding is an error of the kit,
-    unless ``unreached`` says why the run did not come to it. Of traffic merely observed,
-    ``unseen`` says why nothing is known of a clause. ``replays`` says of each clause whose known
-    example had its turn why it was not played.
+    Several findings on one clause are merged: a breach found in the test cases of any clause
+    counts, and an error of the kit outweighs all. Of two breaches the first counts. A ``selected``
+    clause without a finding is an error of the kit, unless ``unreached`` says why the run did not
+    reach it. For observed traffic, ``unseen`` says why a clause could not be judged.
+    ``replays`` has, for each clause whose known example was tried, why it was ignored.
     """
     merged: dict[str, Finding] = {}
     for finding in findings:
-        merged[finding.clause_id] = _graver(merged.get(finding.clause_id), finding)
+        merged[finding.clause_id] = _more_severe(merged.get(finding.clause_id), finding)
     due = set(selected)
     if interrupted:
         unreached = unreached or NOT_REACHED
@@ -311,7 +309,7 @@ def build_report(
     return Report(
         profile=profile,
         client=client,
-        rows=tuple(_in_the_light_of(known, row, replays or {}) for row in found),
+        rows=tuple(_with_listing(row, known, replays or {}) for row in found),
         measured=measured,
         fail_on=fail_on,
         observed=unseen is not None,
@@ -330,16 +328,16 @@ def _cost(row: Row) -> tuple[int, int]:
     return _IMPACTS.index(row.clause.impact), _LEVELS.index(row.clause.level)
 
 
-def _in_the_light_of(known: KnownFailures, row: Row, replays: Mapping[str, str]) -> Row:
+def _with_listing(row: Row, known: KnownFailures, replays: Mapping[str, str]) -> Row:
     listing = known.listing(row.finding, replays)
     return replace(row, finding=listing.finding, listing=listing) if listing else row
 
 
-def _graver(one: Finding | None, other: Finding) -> Finding:
-    return other if one is None or _gravity(other) > _gravity(one) else one
+def _more_severe(one: Finding | None, other: Finding) -> Finding:
+    return other if one is None or _severity(other) > _severity(one) else one
 
 
-def _gravity(finding: Finding) -> int:
+def _severity(finding: Finding) -> int:
     if finding.verdict is Verdict.ERROR:
         return 2
     return 1 if finding.verdict in BREACHES else 0

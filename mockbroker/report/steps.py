@@ -1,7 +1,8 @@
-"""The steps of a reproduction: what the kit did with a broker and its clients, and what happened.
+"""The steps of a reproduction: what the kit did with a broker and its clients, and the outcomes.
 
-Steps are values. `mockbroker.report.wording` makes text of them, `mockbroker.report.timeline` the
-lives of tokens; neither reads the other's result. In JSON the member ``step`` names the kind.
+Steps are values. `mockbroker.report.wording` renders them as text, `mockbroker.report.timeline`
+computes the lifetimes of tokens; neither reads the result of the other. In JSON the member ``step``
+names the kind.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def _kebab_case(name: str) -> str:
 class _Outcome(
     msgspec.Struct, frozen=True, tag_field="outcome", tag=_kebab_case, forbid_unknown_fields=True
 ):
-    """Base of what a use of the client led to."""
+    """Base of the outcomes of a use of the client."""
 
 
 class GotToken(_Outcome, frozen=True, kw_only=True):
@@ -75,7 +76,7 @@ class GotToken(_Outcome, frozen=True, kw_only=True):
 
 
 class NothingUsable(str, enum.Enum):
-    """What the client had instead of a token of the broker."""
+    """The things that a client can have instead of a token of the broker."""
 
     EMPTY_STRING = "empty-string"
     OTHER_VALUE_RETURNED = "other-value-returned"
@@ -98,14 +99,14 @@ class Raised(_Outcome, frozen=True, kw_only=True):
 
 
 class NeverReturned(_Outcome, frozen=True, kw_only=True):
-    """The client did not return within ``seconds`` of real time, and sent so many requests."""
+    """The client did not return within ``seconds`` of real time, and sent ``requests`` requests."""
 
     seconds: float
     requests: int
 
 
 class SentTooManyRequests(_Outcome, frozen=True, kw_only=True):
-    """The client sent so many requests in one use that the kit stopped it."""
+    """The client sent ``requests`` requests in one use, and the kit stopped it."""
 
     requests: int
 
@@ -117,7 +118,7 @@ class ProgramEnded(_Outcome, frozen=True, kw_only=True):
 
 
 class DriverEnded(_Outcome, frozen=True, kw_only=True):
-    """The process that drives the client died, or broke the protocol, for this reason."""
+    """The process that drives the client ended or broke the protocol, for this reason."""
 
     reason: str
 
@@ -131,11 +132,11 @@ UseOutcome = Union[
     ProgramEnded,
     DriverEnded,
 ]
-"""What a use of the client led to."""
+"""The outcome of a use of the client."""
 
 
 class IssuedToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A token that the broker issued, ``after_seconds`` into the step; ``expires_in`` seconds."""
+    """A token that the broker issued, ``after_seconds`` into the step."""
 
     token: int
     expires_in: float
@@ -155,27 +156,27 @@ class SeedChosen(_Step, frozen=True, kw_only=True):
 
 
 class BrokerStarted(_Step, frozen=True, kw_only=True):
-    """A broker starts that issues tokens for so many seconds."""
+    """A broker starts; its tokens expire after ``expires_in`` seconds."""
 
     expires_in: float
 
 
 class LifetimeChanged(_Step, frozen=True, kw_only=True):
-    """The broker issues tokens for so many seconds from now on."""
+    """The broker's new tokens expire after ``expires_in`` seconds from now on."""
 
     expires_in: float
 
 
 class TimePassed(_Step, frozen=True, kw_only=True):
-    """So many seconds pass."""
+    """Time passes, in seconds."""
 
     seconds: float
 
 
 class TimeZoneSet(_Step, frozen=True, kw_only=True):
-    """The client's process lives in this time zone.
+    """The time zone of the client's process.
 
-    ``clock_goes_back`` if local time is set back by an hour during the life of the first token.
+    ``clock_goes_back`` if local time is set back by an hour while the first token is valid.
     """
 
     zone: str
@@ -183,11 +184,11 @@ class TimeZoneSet(_Step, frozen=True, kw_only=True):
 
 
 class _Action(_Step, frozen=True, kw_only=True):
-    """Base of what the client is asked to do.
+    """Base of the actions of the client.
 
-    ``client`` is the client's name where a reproduction has several. ``outcome`` is what came of
-    it. ``exchanges`` are the numbers of those that the broker saw meanwhile, ``issued`` the tokens
-    that it issued since the action before.
+    ``client`` is the client's name if a reproduction has several. ``exchanges`` has the numbers of
+    the exchanges during the action. ``issued`` has the tokens that the broker issued since the
+    previous action.
     """
 
     client: str = ""
@@ -203,8 +204,8 @@ class ClientMade(_Action, frozen=True, kw_only=True):
 class ClientUsed(_Action, frozen=True, kw_only=True):
     """The client is used once.
 
-    ``operation`` is ``get_token`` or ``request``; ``method`` and ``target`` belong to a request,
-    ``status`` is what it returned. ``waited_seconds`` passed on the client's clock meanwhile.
+    ``operation`` is ``get_token`` or ``request``. ``method``, ``target`` and ``status`` belong to
+    a request. ``waited_seconds`` passed on the client's clock during the use.
     """
 
     operation: str
@@ -226,11 +227,11 @@ class ClientUsedAtOnce(_Action, frozen=True, kw_only=True):
 
 
 class ReprTaken(_Action, frozen=True, kw_only=True):
-    """The kit takes the repr of the client, which does not return it."""
+    """The kit takes the repr of the client, and that fails."""
 
 
 Action = Union[ClientMade, ClientUsed, ClientUsedAtOnce, ReprTaken]
-"""What the client is asked to do."""
+"""An action of the client."""
 
 
 class OtherClientAdded(_Step, frozen=True, kw_only=True):
@@ -270,7 +271,7 @@ class FaultsCleared(_Step, frozen=True, kw_only=True):
 
 
 class AnswersDelayed(_Step, frozen=True, kw_only=True):
-    """The next answers of the token endpoint take so many seconds, in this order."""
+    """The next answers of the token endpoint take these numbers of seconds, in this order."""
 
     delays_seconds: tuple[float, ...]
 
@@ -290,7 +291,7 @@ class AnswerChanged(_Step, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TokenLengthChosen(_Step, frozen=True, kw_only=True):
-    """The next token has so many characters."""
+    """The next token has this number of characters."""
 
     characters: int
 
@@ -317,7 +318,7 @@ class ConnectionsRefused(_Step, frozen=True, kw_only=True):
 
 
 class TimeoutConfigured(_Step, frozen=True, kw_only=True):
-    """The client is configured with a timeout of so many seconds."""
+    """The client is configured with this timeout, in seconds."""
 
     seconds: float
 
@@ -331,17 +332,17 @@ class OtherOriginReached(_Step, frozen=True, kw_only=True):
 
 
 class BreachRepeated(_Step, frozen=True, kw_only=True):
-    """The breach was seen so many times; the exchanges show the first."""
+    """The breach was seen ``count`` times; the exchanges show the first."""
 
     count: int
 
 
 class NotRepeated(_Step, frozen=True, kw_only=True):
-    """The kit repeated the same steps, and they did not end like this."""
+    """The kit repeated the same steps, and their outcome was different."""
 
 
 class Note(_Step, frozen=True, kw_only=True):
-    """Anything that has no step of its own, as text."""
+    """An event without a step of its own, as a string."""
 
     text: str
 

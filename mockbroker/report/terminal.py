@@ -1,4 +1,4 @@
-"""The report as lines for a terminal: pure, styled by name, free of control characters."""
+"""The report as lines for a terminal, with named styles and without control characters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mockbroker.report.wording import exchange_lines, step_lines
 
 __all__ = ["Line", "encodable", "finding_lines", "plain", "render", "width_of"]
 
-_NARROWEST, _WIDEST = 80, 120
+_MIN_WIDTH, _MAX_WIDTH = 80, 120
 _MARKS = {
     Verdict.PASSED: ("✓", "green"),
     Verdict.FAILED: ("✗", "red"),
@@ -53,12 +53,12 @@ class Line:
 
 
 def plain(text: str, encoding: str | None) -> str:
-    """Return the text as one line that the encoding can show and that no terminal obeys."""
+    """Return the string as one line of printable characters that the encoding has."""
     return encodable(printable(text), encoding)
 
 
 def encodable(text: str, encoding: str | None) -> str:
-    """Return the text as that encoding can show it."""
+    """Replace the characters that the encoding lacks, unless it has all of them."""
     try:
         text.encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -67,22 +67,22 @@ def encodable(text: str, encoding: str | None) -> str:
 
 
 def width_of(columns: int) -> int:
-    """How wide a report should be on a terminal with so many columns."""
-    return max(_NARROWEST, min(columns, _WIDEST))
+    """Return the width of a report on a terminal with so many columns."""
+    return max(_MIN_WIDTH, min(columns, _MAX_WIDTH))
 
 
 def render(report: Report, width: int) -> Iterator[Line]:
-    """The whole report: the table, what shows each breach, what was measured, the verdict."""
+    """Yield the whole report: the table, the evidence, the measurements and the conclusion."""
     yield Line(
         f"The contract · {report.client.target or 'client'} · profile {report.profile}", "bold"
     )
     yield from _table(report.rows, width)
     for row in reversed(report.costliest_first):
         yield Line()
-        shown = finding_lines(
+        lines = finding_lines(
             row.finding, reproduce=report.reproduce(row), with_times=report.observed
         )
-        yield from (replace(line, text=f"  {line.text}") for line in shown)
+        yield from (replace(line, text=f"  {line.text}") for line in lines)
     yield from _known(report, width)
     yield from _measured(report.measured)
     yield from _limits(report.limits, width)
@@ -92,17 +92,17 @@ def render(report: Report, width: int) -> Iterator[Line]:
 
 
 def _table(rows: Iterable[Row], width: int) -> Iterator[Line]:
-    unplayed: list[Row] = []
+    not_run: list[Row] = []
     for chapter, members in groupby(rows, key=lambda row: row.clause.chapter):
-        played: list[Row] = []
+        run: list[Row] = []
         for row in members:
-            (played if row.was_run else unplayed).append(row)
-        if played:
+            (run if row.was_run else not_run).append(row)
+        if run:
             yield Line()
             yield Line(f"  {chapter}", "bold")
-            for row in played:
+            for row in run:
                 yield from _row(row, width)
-    yield from _unplayed(unplayed, width)
+    yield from _not_run(not_run, width)
 
 
 def _row(row: Row, width: int) -> Iterator[Line]:
@@ -114,8 +114,8 @@ def _row(row: Row, width: int) -> Iterator[Line]:
     head = f"    {mark} {row.clause.level.value:<8}  {name:<22}  "
     room = width - len(head)
     passed = row.verdict is Verdict.PASSED
-    shown = [textwrap.shorten(words, room, placeholder=" …")] if passed else _wrap(words, room)
-    for text in shown:
+    lines = [textwrap.shorten(words, room, placeholder=" …")] if passed else _wrap(words, room)
+    for text in lines:
         yield Line(head + text, style)
         head = " " * len(head)
 
@@ -124,19 +124,19 @@ def _wrap(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
-def _unplayed(rows: Iterable[Row], width: int) -> Iterator[Line]:
+def _not_run(rows: Iterable[Row], width: int) -> Iterator[Line]:
     for reason, members in groupby(
         sorted(rows, key=lambda row: row.finding.in_words), key=lambda row: row.finding.in_words
     ):
         clauses = [row.clause for row in members]
         yield Line()
         yield Line(f"  ? NOT TESTED: {reason} ({len(clauses)})", "purple")
-        shown = ", ".join(_by_chapter(clauses))
-        yield from (Line(f"      {line}", "purple") for line in _wrap(shown, width - 6))
+        names = ", ".join(_by_chapter(clauses))
+        yield from (Line(f"      {line}", "purple") for line in _wrap(names, width - 6))
 
 
 def _by_chapter(clauses: Iterable[Clause]) -> Iterator[str]:
-    """The ids of these clauses, in catalogue order; a chapter that is all there by its name."""
+    """Yield the ids of these clauses in catalogue order, and ``chapter.*`` for a whole chapter."""
     for chapter, members in groupby(
         sorted(clauses, key=CATALOGUE.index), key=lambda clause: clause.chapter
     ):
@@ -148,9 +148,10 @@ def _by_chapter(clauses: Iterable[Clause]) -> Iterator[str]:
 def finding_lines(
     finding: Finding, *, reproduce: str = "", with_times: bool = False
 ) -> Iterator[Line]:
-    """Yield what shows the verdict on one clause, for a reader who has never used the kit.
+    """Yield the evidence for the verdict on one clause, with the clause's title and fix.
 
-    ``reproduce`` is a command that shows the breach; ``with_times`` shows when exchanges came.
+    ``reproduce`` is a command that shows the breach. ``with_times`` adds the time of each
+    exchange.
     """
     mark, style = _MARKS[finding.verdict]
     known = clause_named(finding.clause_id)
@@ -171,12 +172,12 @@ def finding_lines(
 
 def _labelled(label: str, text: str) -> Iterator[Line]:
     for number, line in enumerate(textwrap.dedent(text).splitlines()):
-        shown = label if number == 0 else ""
-        yield Line(f"    {shown:<8} {line}", "faint" if label == "traffic" else "")
+        head = label if number == 0 else ""
+        yield Line(f"    {head:<8} {line}", "faint" if label == "traffic" else "")
 
 
 def _errors(report: Report, width: int) -> Iterator[Line]:
-    """What went wrong in the kit, each error once, with all the clauses that it cost."""
+    """Yield the errors of the kit, each once, with the clauses that have no verdict by it."""
     by_error: dict[KitError, list[Clause]] = {error: [] for error in report.errors}
     for row in report.rows:
         if row.verdict is Verdict.ERROR:
@@ -190,13 +191,13 @@ def _errors(report: Report, width: int) -> Iterator[Line]:
         yield Line()
         yield from (Line(f"    {line}", "red") for line in _wrap(f"E {error.reason}", width - 4))
         if clauses:
-            shown = f"clauses ({len(clauses)}): {', '.join(_by_chapter(clauses))}"
-            yield from (Line(f"      {line}") for line in _wrap(shown, width - 6))
+            names = f"clauses ({len(clauses)}): {', '.join(_by_chapter(clauses))}"
+            yield from (Line(f"      {line}") for line in _wrap(names, width - 6))
         yield from (Line(f"      {line}") for line in error.traceback.splitlines())
 
 
 def _known(report: Report, width: int) -> Iterator[Line]:
-    """What became of the known failures, as far as their clauses' rows do not say it."""
+    """Yield the known failures with their states, and what the rows of the table leave out."""
     if not report.listings:
         return
     standings = [listing.standing for listing in report.listings]
@@ -206,19 +207,19 @@ def _known(report: Report, width: int) -> Iterator[Line]:
     for listing in report.listings:
         mark, style = _STANDINGS[listing.standing]
         head = f"{mark} {listing.standing.value:<9}  {listing.failure.clause_id}"
-        words = "; ".join(filter(None, (_becomes(listing), listing.note)))
-        shown = textwrap.wrap(
+        words = "; ".join(filter(None, (_advice_on(listing), listing.note)))
+        lines = textwrap.wrap(
             f"{head}: {words}" if words else "",
             width,
             initial_indent="    ",
             subsequent_indent=" " * 17,
             break_on_hyphens=False,
         )
-        yield from (Line(text, style) for text in shown)
+        yield from (Line(text, style) for text in lines)
 
 
-def _becomes(listing: Listing) -> str:
-    """What the reader has to know of an entry beyond its standing."""
+def _advice_on(listing: Listing) -> str:
+    """Return what to do with an entry, or what was found; empty for a known failure."""
     if listing.standing is Standing.STALE:
         return "passes; remove its entry"
     if listing.standing is Standing.EXPIRED:
@@ -231,10 +232,10 @@ def _becomes(listing: Listing) -> str:
 
 
 def _measured(facts: Any) -> Iterator[Line]:
-    shown = [text for text in (_fact(name, value) for name, value in facts.items()) if text]
-    if shown:
+    texts = [text for text in (_fact(name, value) for name, value in facts.items()) if text]
+    if texts:
         yield Line()
-        yield Line("  Measured: " + " · ".join(shown))
+        yield Line("  Measured: " + " · ".join(texts))
 
 
 def _limits(limits: Iterable[str], width: int) -> Iterator[Line]:
@@ -246,7 +247,7 @@ def _limits(limits: Iterable[str], width: int) -> Iterator[Line]:
 
 def _fact(name: str, value: Any) -> str:
     if name == "leeway_at_once_seconds":
-        return ""  # the same, measured in another way
+        return ""  # a second measurement of leeway_seconds
     if name == "leeway_seconds":
         low, high = value
         return f"leeway {low:g} s" if low == high else f"leeway {low:g} to {high:g} s"
@@ -268,9 +269,9 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
     yield Line(f"  {mark} {words}: {counts}", style)
     if report.driver_failures:
         yield from (Line(f"    {each}", "purple") for each in report.driver_failures)
-    reservation = _reservation(report)
-    if reservation:
-        yield from (Line(f"    {line}", style) for line in _wrap(reservation, width - 4))
+    note = _partial_run_note(report)
+    if note:
+        yield from (Line(f"    {line}", style) for line in _wrap(note, width - 4))
     causes = ", ".join(_causes(report))
     because = _BECAUSE.get(report.conclusion)
     if causes and because:
@@ -298,7 +299,7 @@ _HEADLINES = {
 
 
 def _headline(report: Report) -> tuple[str, str, str]:
-    """The mark, the verdict in a few words, and the style of both."""
+    """Return the mark, the conclusion in a few words, and the style of both."""
     mark, words, style = _HEADLINES[report.conclusion]
     filled = words.format(
         level=report.fail_on.value,
@@ -308,8 +309,8 @@ def _headline(report: Report) -> tuple[str, str, str]:
     return mark, filled, style
 
 
-def _reservation(report: Report) -> str:
-    """What a partial run does not say, in a sentence; empty if the run was whole."""
+def _partial_run_note(report: Report) -> str:
+    """Return a sentence about the limits of a partial run; empty after a whole run."""
     left_out = report.left_out
     if report.observed or not left_out:
         return ""
@@ -327,7 +328,10 @@ def _clauses(count: int) -> str:
 
 
 def _causes(report: Report) -> Iterator[str]:
-    """The clauses for which a client does not conform, but for those that others block."""
+    """Yield the ids of the clauses by which a client does not conform.
+
+    Clauses that another of them blocks are left out.
+    """
     rows = (*report.failures, *report.blocked)
     named = {row.clause.id for row in rows}
     yield from (row.clause.id for row in rows if row.blocker not in named - {row.clause.id})

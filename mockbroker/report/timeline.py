@@ -1,4 +1,4 @@
-"""The lives of the tokens of a reproduction, computed from its steps."""
+"""The timeline of a reproduction: the lifetimes and uses of its tokens, computed from its steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VALID = "valid"
 
 @dataclass(frozen=True, slots=True)
 class TokenUse:
-    """A token presented, or returned, so many seconds after the beginning."""
+    """A use of a token, ``at_seconds`` after the beginning of the reproduction."""
 
     at_seconds: float
     state: str
@@ -34,7 +34,7 @@ class TokenUse:
 
 @dataclass(frozen=True, slots=True)
 class TokenLife:
-    """A token: when it was issued and for how long, in seconds; when it was used."""
+    """A token: its time of issue and its lifetime, in seconds, and its uses."""
 
     token: int
     issued_at_seconds: float
@@ -44,14 +44,14 @@ class TokenLife:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The tokens of a reproduction, and how many seconds it covers."""
+    """The tokens of a reproduction, and its duration in seconds."""
 
     lives: tuple[TokenLife, ...] = ()
     seconds: float = 0.0
 
 
 def timeline_of(steps: Iterable[Step]) -> Timeline:
-    """Return the life of each token that a step issued, in the order of issue."""
+    """Compute the lifetime and the uses of each token, in the order of issue."""
     now = 0.0
     issued: dict[int, tuple[float, float]] = {}
     uses: dict[int, list[TokenUse]] = {}

@@ -1,6 +1,6 @@
-"""The only place that turns steps, verdicts and measurements of a report into text.
+"""The text of the steps and reasons of a report, for every format.
 
-`mockbroker.model.exchange_text` does the same for exchanges, which the broker shows as well.
+`mockbroker.model.exchange_text` renders exchanges, which the broker prints as well.
 """
 
 from __future__ import annotations
@@ -25,18 +25,17 @@ __all__ = [
 
 
 def reason_text(reason: str, blocked_by: str | None) -> str:
-    """Return the reason of a verdict, led by the clause that blocked it."""
+    """Return the reason of a verdict, after the clause that blocked it."""
     if blocked_by is None:
         return reason
     return f"blocked by {blocked_by}: {reason}" if reason else f"blocked by {blocked_by}"
 
 
 def exchange_lines(exchanges: Iterable[ExchangeRecord], *, with_times: bool) -> list[str]:
-    """Return the exchanges as text, each with its seconds since the first if asked for."""
-    shown = list(exchanges)
+    """Return the exchanges as text; ``with_times`` adds the seconds since the first exchange."""
     if not with_times:
-        return [exchange_text(record) for record in shown]
-    return [f"+{record.at_seconds:.2f} s  {exchange_text(record)}" for record in shown]
+        return [exchange_text(record) for record in exchanges]
+    return [f"+{record.at_seconds:.2f} s  {exchange_text(record)}" for record in exchanges]
 
 
 def step_lines(steps: Iterable[s.Step]) -> list[str]:
@@ -51,7 +50,7 @@ def step_text(step: s.Step) -> str:
 
 
 def outcome_text(outcome: s.UseOutcome) -> str:
-    """Return what a use of the client led to, as words that follow "the client" or an arrow."""
+    """Return the outcome of a use of the client, as words after "the client" or an arrow."""
     make: Callable[[Any], str] = _OUTCOMES[type(outcome)]
     return make(outcome)
 
@@ -61,7 +60,7 @@ def _seed_chosen(step: s.SeedChosen) -> str:
 
 
 def action_text(action: s.Action) -> str:
-    """Return what the client is asked to do, without what came of it."""
+    """Return an action of the client as text, without its outcome."""
     return f"{_client(action.client)}{_verb(action)}"
 
 
@@ -148,13 +147,13 @@ def _times(times: int | None) -> str:
 
 
 def _members(members: dict[str, Any], omitted: tuple[str, ...]) -> str:
-    shown = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in members.items()]
-    return ", ".join([*shown, *(f"no {name}" for name in omitted)])
+    pairs = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in members.items()]
+    return ", ".join([*pairs, *(f"no {name}" for name in omitted)])
 
 
 def _answers_delayed(step: s.AnswersDelayed) -> str:
-    shown = ", ".join(f"{seconds:g}" for seconds in step.delays_seconds)
-    return f"the next answers of the token endpoint take {shown} s, in this order"
+    delays = ", ".join(f"{seconds:g}" for seconds in step.delays_seconds)
+    return f"the next answers of the token endpoint take {delays} s, in this order"
 
 
 def _answer_changed(step: s.AnswerChanged) -> str:
@@ -165,8 +164,8 @@ def _answer_changed(step: s.AnswerChanged) -> str:
         step.form,
         f"media type {step.media_type}" if step.media_type else "",
     ]
-    shown = "; ".join(filter(None, parts))
-    return f"the answer has {shown}" if shown else "the answer is as documented"
+    changes = "; ".join(filter(None, parts))
+    return f"the answer has {changes}" if changes else "the answer is as documented"
 
 
 def _certificate_shown(step: s.CertificateShown) -> str:

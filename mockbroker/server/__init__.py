@@ -1,1 +1,1 @@
-"""The HTTP surface: the Flask application, the listener that runs it, and certificates."""
+"""The HTTP server: the Flask application, the listener that runs it, and certificates."""

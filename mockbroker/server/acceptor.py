@@ -1,4 +1,4 @@
-"""Accepting connections, also when the process runs out of descriptors."""
+"""Accepting connections, even if the process runs out of file descriptors."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from mockbroker.server.pool import ConnectionPool
 
 __all__ = ["Acceptor"]
 
-LOOK_SECONDS = 1.0
-PAUSE_SECONDS = 0.05
-ROOM = 8
-"""How many connections are closed at once: descriptors that the rest of the process may need."""
+POLL_SECONDS = 1.0
+SHORTAGE_POLL_SECONDS = 0.05
+EXTRA_CLOSED = 8
+"""How many more connections are closed at a shortage: the process may need descriptors too."""
 SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _log = logging.getLogger(__name__)
 
 
 class Acceptor:
-    """Accepts connections from a listening socket, and gives each to ``take``.
+    """A loop that accepts connections from a listening socket and passes each to ``take``.
 
-    Raises OSError if there are not even descriptors to begin with.
+    Raises OSError if the process has no descriptors for the loop itself.
     """
 
     def __init__(
@@ -37,9 +37,9 @@ class Acceptor:
         self._listener = listener
         self._take = take
         self._pool = pool
-        self._said: set[int | None] = set()
+        self._logged_errors: set[int | None] = set()
         self.shortages = 0
-        """How many connections met with a shortage of descriptors or memory so far."""
+        """How many connections could not be accepted at first for want of descriptors or memory."""
         with contextlib.ExitStack() as stack:
             self._reserve = stack.enter_context(_Reserve())
             self._wake_up, self._woken = socket.socketpair()
@@ -53,9 +53,10 @@ class Acceptor:
     def run(self) -> None:
         """Accept connections until `interrupt` is called."""
         while True:
-            # A signal that another thread receives does not wake this one, whose turn it is to
-            # handle it: so it looks around now and then.
-            seconds = PAUSE_SECONDS if self._pool.is_crowded else LOOK_SECONDS
+            # Python runs signal handlers in the main thread, which may be this one. A signal that
+            # the kernel delivers to another thread does not interrupt `select`. The timeout lets
+            # the handler run within a second.
+            seconds = SHORTAGE_POLL_SECONDS if self._pool.is_crowded else POLL_SECONDS
             ready = {key.fileobj for key, _ in self._selector.select(seconds)}
             if self._woken in ready:
                 return
@@ -65,7 +66,7 @@ class Acceptor:
                 self._pool.make_room()
 
     def interrupt(self) -> None:
-        """Make `run` return soon; takes no lock, so that a signal handler may call it."""
+        """Make `run` return soon. Takes no lock, so a signal handler may call it."""
         with contextlib.suppress(OSError):
             self._wake_up.send(b".")
 
@@ -80,39 +81,43 @@ class Acceptor:
         except (BlockingIOError, ConnectionError):
             pass  # the client is gone already
         except OSError as error:
-            self._survive(error)
+            self._recover(error)
         except MemoryError:
-            self._survive(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
+            self._recover(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
 
-    def _survive(self, error: OSError) -> None:
-        """Go on after a shortage: without a pause, the waiting peer would keep this thread busy."""
-        if error.errno not in self._said:
-            self._said.add(error.errno)
+    def _recover(self, error: OSError) -> None:
+        """Close silent connections after a shortage and accept the waiting one, or pause.
+
+        The listener stays readable while a peer waits. Without a pause the loop would use all
+        processor time.
+        """
+        if error.errno not in self._logged_errors:
+            self._logged_errors.add(error.errno)
             _log.warning("cannot accept connections (%s): %s", error.strerror, _remedy(error))
         self._pool.room.clear()
         if error.errno in SHORTAGES:
             self.shortages += 1
-            self._pool.make_room(ROOM)
-            if self._reserve.release():  # let this one in meanwhile
+            self._pool.make_room(EXTRA_CLOSED)
+            if self._reserve.release():  # its descriptor serves the waiting connection
                 with contextlib.suppress(OSError, MemoryError):
                     self._take(self._listener.accept()[0])
                 return
-        self._pool.room.wait(PAUSE_SECONDS)
+        self._pool.room.wait(SHORTAGE_POLL_SECONDS)
 
 
 class _Reserve:
-    """A descriptor that is closed to make room for a connection when there is no other."""
+    """A descriptor that is closed when a connection needs one and there is no other."""
 
     def __init__(self) -> None:
         self._descriptor: int | None = None
 
     def hold(self) -> None:
-        """Take the descriptor unless it is held. Raises OSError if there is none."""
+        """Open the descriptor unless it is open. Raises OSError if the process has none left."""
         if self._descriptor is None:
             self._descriptor = os.open(os.devnull, os.O_RDONLY)
 
     def release(self) -> bool:
-        """Give the descriptor back; False if it was not held."""
+        """Close the descriptor; return whether it was open."""
         if self._descriptor is None:
             return False
         os.close(self._descriptor)

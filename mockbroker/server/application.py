@@ -1,4 +1,4 @@
-"""The Flask app: it finds the broker that a path belongs to and hands the request over."""
+"""The Flask application: it finds the broker for a path and passes the request on."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mockbroker.server.mountable import Mountable
 __all__ = ["ORIGIN_KEY", "REPLY_KEY", "REQUEST_KEY", "Mounts", "create_app"]
 
 REQUEST_KEY, ORIGIN_KEY, REPLY_KEY = "mockbroker.request", "mockbroker.origin", "mockbroker.reply"
-"""Keys of the WSGI environment: the request as it came and the server's origin (from the
-server), and the reply that says how to send the answer (for the server)."""
+"""Keys of the WSGI environment. The server sets the received request and its own origin; the
+application sets the reply, which says how the server sends the response."""
 
 BODY_LIMIT_BYTES = 1024 * 1024
 
 
 class Mounts(MutableMapping[str, Mountable]):
-    """Which broker answers below which path prefix; safe to use from many threads.
+    """The brokers of a server by the path prefix below which each answers. Thread-safe.
 
     A prefix is empty or begins with a slash and does not end with one.
     """
@@ -33,8 +33,9 @@ class Mounts(MutableMapping[str, Mountable]):
         self._lock = threading.Lock()
 
     def resolve(self, path: str) -> Mountable | None:
-        """The broker with the longest prefix that the path lies below, or None."""
+        """Return the broker with the longest prefix of the path, or None."""
         with self._lock:
+            # A prefix of one segment needs no search, however many brokers are mounted.
             first = "/" + path.lstrip("/").partition("/")[0]
             broker = self._brokers.get(first)
             if broker is not None:
@@ -66,13 +67,13 @@ class Mounts(MutableMapping[str, Mountable]):
 
 
 def create_app(mounts: Mounts) -> flask.Flask:
-    """The WSGI application that serves every broker in ``mounts``, also later ones."""
+    """Return the WSGI application that serves the brokers in ``mounts``, later additions too."""
     app = flask.Flask("mockbroker", static_folder=None)
     app.url_map.merge_slashes = False  # a redirect would hide what the client asked for
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT_BYTES
     app.before_request(lambda: _answer_for_broker(mounts))
-    app.register_error_handler(HTTPException, _say_http_error)
-    app.register_error_handler(Exception, _say_internal_error)
+    app.register_error_handler(HTTPException, _http_error_response)
+    app.register_error_handler(Exception, _internal_error_response)
     return app
 
 
@@ -81,36 +82,39 @@ def _answer_for_broker(mounts: Mounts) -> flask.Response:
     request = environ.get(REQUEST_KEY) or _rebuild(environ)
     broker = mounts.resolve(request.path)
     if broker is None:
-        return _say(404, "no broker is mounted at that path; this server carries others")
+        return _json_error(404, "no broker is mounted at that path; this server carries others")
     origin = environ.get(ORIGIN_KEY) or flask.request.host_url.rstrip("/")
     reply: Reply = broker.handle(request, origin)
     environ[REPLY_KEY] = reply
     response = reply.response
     answer = flask.Response(response.body, response.status, list(response.headers))
     if response.headers.get("Content-Type") is None:
-        del answer.headers["Content-Type"]  # Flask has put in a default
+        del answer.headers["Content-Type"]  # Flask adds a default, which the broker did not set
     return answer
 
 
 def _rebuild(environ: Mapping[str, Any]) -> Request:
-    """Return the request as another WSGI server passes it on, which merges repeated headers."""
+    """Return the request from the environment of another WSGI server.
+
+    Repeated header fields are lost: WSGI merges them.
+    """
     query = environ.get("QUERY_STRING", "")
     target = environ.get("REQUEST_URI") or flask.request.path + (f"?{query}" if query else "")
     body = flask.request.get_data()
     return Request(flask.request.method, target, Headers.of(flask.request.headers), body)
 
 
-def _say(status: int, message: str) -> flask.Response:
+def _json_error(status: int, message: str) -> flask.Response:
     response = flask.jsonify({"error": True, "message": message})
     response.status_code = status
     return response
 
 
-def _say_http_error(error: Exception) -> flask.Response:
+def _http_error_response(error: Exception) -> flask.Response:
     http_error = cast("HTTPException", error)
-    return _say(http_error.code or 500, f"{http_error.name}: {http_error.description}")
+    return _json_error(http_error.code or 500, f"{http_error.name}: {http_error.description}")
 
 
-def _say_internal_error(error: Exception) -> flask.Response:
+def _internal_error_response(error: Exception) -> flask.Response:
     flask.current_app.logger.error("the broker itself failed", exc_info=error)
-    return _say(500, f"the broker itself failed ({type(error).__name__}); its log says more")
+    return _json_error(500, f"the broker itself failed ({type(error).__name__}); its log says more")

@@ -1,4 +1,4 @@
-"""Certificates for a broker that speaks TLS, made on the spot, which no other program trusts."""
+"""Certificates for a broker that uses TLS, issued by a temporary certificate authority."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ WILDCARDS = {"", "0.0.0.0", "::"}  # noqa: S104 - addresses that no client calls
 
 @dataclass(frozen=True)
 class ServerCertificate:
-    """What a server needs to speak TLS, and what its clients need to trust it.
+    """The certificate of a server, and the file by which clients trust it.
 
-    ``context`` is a server-side context with the certificate and its key loaded; ``ca_file`` is
-    the path of the certificate authority's certificate in PEM, None if clients know it anyway.
+    ``context`` is a server-side context with the certificate and its key loaded. ``ca_file`` is
+    the path of the certificate authority's certificate in PEM; None if clients trust it already.
     """
 
     context: ssl.SSLContext
@@ -25,7 +25,7 @@ class ServerCertificate:
 
 
 class ThrowAwayAuthority:
-    """A certificate authority made on the spot; its key is never written anywhere.
+    """A temporary certificate authority, whose key stays in memory.
 
     Its own certificate is written to ``ca.pem`` in the directory.
     """
@@ -38,14 +38,14 @@ class ThrowAwayAuthority:
         self._authority.cert_pem.write_to_path(self.ca_file)
 
     def certificate_for(self, *names: str) -> ServerCertificate:
-        """A certificate for these host names and addresses, and no others."""
+        """Issue a certificate for these host names and addresses, and for no others."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._authority.issue_cert(*sorted(names)).configure_cert(context)
         return ServerCertificate(context, self.ca_file)
 
 
 def throw_away_certificate(directory: Path, host: str = "127.0.0.1") -> ServerCertificate:
-    """A certificate for the host and the loopback names, signed by a new authority.
+    """Issue a certificate for the host and the loopback names, signed by a new authority.
 
     The authority's certificate is written to ``ca.pem`` in the directory.
     """

@@ -1,8 +1,8 @@
 """Reading requests from a connection, in bounded memory and bounded processor time.
 
-The parser is h11. Two of its regular expressions take quadratic time on long runs of blanks, and
-a chunk costs as much as a small request, so that this module looks at the bytes first: h11 sees
-a head only once it is complete and within the limits, and a chunked body in small pieces.
+The parser is h11. Two of its regular expressions take quadratic time on long runs of blanks. Each
+chunk costs as much as a small request. Therefore this module checks the bytes first: h11 gets a
+head only once it is complete and within the limits, and a chunked body in small pieces.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ __all__ = ["Refused", "RequestReader"]
 HEADER_LIMIT_BYTES = 64 * 1024
 HEADER_LINE_LIMIT = 100
 BLANK_LIMIT = 128
-"""How many blanks may follow each other in a head, or in the framing of a chunked body."""
+"""How many blanks may stand in a row in a head, or in the framing of a chunked body."""
 FRAMING_LIMIT_BYTES = 64 * 1024
-"""How much of a chunked body may be anything but data: sizes, extensions, line ends, trailers."""
+"""How long the framing of a chunked body may be: sizes, extensions, line ends, trailers."""
 PIECE_BYTES = 256
-"""How much of a chunked body h11 sees at a time: no line of its framing can be much longer."""
+"""How much of a chunked body h11 gets at a time; it bounds the lines of the framing, too."""
 REQUEST_LIMIT_SECONDS = 30.0
 IDLE_LIMIT_SECONDS = 120.0
 RECEIVE_BYTES = 64 * 1024
@@ -38,7 +38,7 @@ _MANY_BLANKS = re.compile(rb"[ \t]{%d}" % (BLANK_LIMIT + 1))
 _ABSOLUTE_FORM = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _TLS_HELLO = b"\x16\x03"
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-# in words of our own, because those of the parser quote the request, secrets included
+# The parser's own messages quote the request, which may hold secrets.
 _MALFORMED = "malformed HTTP request"
 _UNREADABLE = {
     431: f"the head of the request is longer than {HEADER_LIMIT_BYTES} bytes",
@@ -49,9 +49,9 @@ _BodyEvent = Union[h11.Data, h11.EndOfMessage]
 
 
 class Refused(Exception):  # noqa: N818 - how a bad request ends; never leaves the package
-    """A request that reaches no broker; the message quotes nothing of it.
+    """A request that the server rejects itself; the message quotes nothing of the request.
 
-    ``status`` and ``headers`` are those of the response that says so.
+    ``status`` and ``headers`` are those of the response that reports it.
     """
 
     def __init__(self, status: int, message: str, *headers: tuple[str, str]) -> None:
@@ -61,10 +61,10 @@ class Refused(Exception):  # noqa: N818 - how a bad request ends; never leaves t
 
 
 class RequestReader:
-    """Reads the requests of one connection, one after the other, in one thread.
+    """A reader of the requests of one connection. Not thread-safe.
 
     ``on_phase`` is called when the connection begins to wait for a request, and when the first
-    byte of one has come. ``parser`` is the h11 connection that read the latest request.
+    byte of a request arrives. ``parser`` is the h11 connection that read the latest request.
     """
 
     def __init__(self, sock: socket.socket, on_phase: Callable[[Phase], None]) -> None:
@@ -77,19 +77,19 @@ class RequestReader:
 
     @property
     def is_head_request(self) -> bool:
-        """Whether the request, readable or not, begins as a HEAD request does."""
+        """Whether the request, malformed or not, begins with the method HEAD."""
         return self._head.startswith(b"HEAD ")
 
     @property
     def has_unread(self) -> bool:
-        """Whether bytes came after the latest request."""
+        """Whether bytes have arrived after the latest request."""
         return bool(self._unread or self.parser.trailing_data[0])
 
     def next_request(self) -> Request | None:
-        """Wait for the next request and return it, or None if the peer has closed the connection.
+        """Wait for the next request and return it; return None if the peer closed the connection.
 
-        Raises Refused if it cannot be read, is too long or takes too long, OSError if the
-        connection breaks or stays idle for too long.
+        Raises Refused if the request is malformed, too long or too slow. Raises OSError if the
+        connection breaks or is idle for `IDLE_LIMIT_SECONDS`.
         """
         self._unread = self.parser.trailing_data[0] + self._unread
         self.parser = _parser()
@@ -105,10 +105,11 @@ class RequestReader:
     # The head
 
     def _read_head(self) -> bool:
-        """Read on until the head is complete; False if the peer closes before it begins."""
+        """Read until the head is complete; return False if the peer closes before it begins."""
         self._head = bytearray()
         received, self._unread = self._unread, b""
         while True:
+            # An end of the head may lie across two receives: search again from two bytes before.
             searched = max(0, len(self._head) - 2)
             self._head += received
             if not searched:
@@ -139,7 +140,7 @@ class RequestReader:
             # RFC 9112, 6.3: "ought to be handled as an error"
             raise Refused(400, "there are both a Transfer-Encoding and a Content-Length")
         if int(named.get(b"content-length", b"0")) > BODY_LIMIT_BYTES:
-            raise _too_long()  # before any of it comes
+            raise _too_long()  # before the body arrives
         if self.parser.they_are_waiting_for_100_continue:
             go_on = h11.InformationalResponse(status_code=100, headers=[])
             self._sock.sendall(self.parser.send(go_on) or b"")
@@ -165,7 +166,7 @@ class RequestReader:
             elif isinstance(event, h11.EndOfMessage):
                 return bytes(body)
             else:
-                # h11 hands data out as it comes: what it keeps is a line of the framing
+                # h11 returns data as it arrives: what it keeps is a line of the framing.
                 framing = self.parser.trailing_data[0]
                 if _MANY_BLANKS.search(framing, max(0, len(framing) - PIECE_BYTES - BLANK_LIMIT)):
                     raise _too_blank()
@@ -179,10 +180,10 @@ class RequestReader:
     def _next_event(self, limit_bytes: int) -> _BodyEvent:
         while (event := self.parser.next_event()) is h11.NEED_DATA:
             self._give(limit_bytes)
-        return event  # type: ignore[return-value]  # within a body there is nothing else
+        return event  # type: ignore[return-value]  # a body has no other events
 
     def _give(self, limit_bytes: int) -> int:
-        """Give the parser bytes, no more than so many, and return how many; 0 at the end."""
+        """Give the parser at most so many bytes; return how many, 0 at the end of the stream."""
         received = self._unread or self._receive()
         piece, self._unread = received[:limit_bytes], received[limit_bytes:]
         self.parser.receive_data(piece)
@@ -193,7 +194,7 @@ class RequestReader:
     def _receive(self) -> bytes:
         if self._deadline is None and not self._head:
             return self._await_request()
-        if self._deadline is None:  # a part of the request came with the one before
+        if self._deadline is None:  # a part of this request arrived together with the last one
             self._begin()
         remaining = (self._deadline or 0.0) - real_seconds()
         if remaining <= 0:
@@ -229,17 +230,17 @@ def _strip_line_ends(head: bytearray) -> None:
 
 
 def _check_head(head: bytearray) -> None:
-    """Raise Refused if it would cost h11 too much to read."""
+    """Raise Refused if the head would cost h11 too much processor time."""
     if len(head) > HEADER_LIMIT_BYTES:
         raise Refused(431, _UNREADABLE[431])
-    if head.count(b"\n") - 2 > HEADER_LINE_LIMIT:  # the request line, and the blank one
+    if head.count(b"\n") - 2 > HEADER_LINE_LIMIT:  # 2: the request line and the empty line
         raise Refused(431, f"more than {HEADER_LINE_LIMIT} header fields")
     if _MANY_BLANKS.search(head):
         raise _too_blank()
 
 
 def _origin_form(method: str, target: str) -> str:
-    """The target without scheme and authority, which a client may send (RFC 9112, 3.2.2)."""
+    """Return the target without scheme and authority, which a client may send (RFC 9112, 3.2.2)."""
     if method == "CONNECT":
         raise Refused(405, "CONNECT is for proxies, and this is none", ("Allow", _METHODS))
     if absolute := _ABSOLUTE_FORM.match(target):

@@ -1,7 +1,8 @@
 """The server: it runs brokers on a port, in a thread or in the foreground.
 
-A thread for each connection, bounded: a half-open or dripping connection delays no other, a fault
-can reach the socket, and no timer uses a clock that a test may freeze.
+Each connection has a thread of its own, up to a limit. Therefore a half-open or slow connection
+delays no other, and a fault can act on the socket. Timers use real time, because a test may freeze
+the other clocks.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ STOP_LIMIT_SECONDS = 5.0
 
 
 def _ignore(_: str) -> None:
-    """Ignore what cannot be read as a request."""
+    """Ignore the report on a malformed request."""
 
 
 class Server:
     """An HTTP server for one broker or many.
 
-    It listens as soon as it is made; port 0 takes a free one. With a ``tls`` certificate it
-    speaks HTTPS only. ``on_refused`` is called with one sentence about each request that
-    reached no broker because it was malformed or too large. Raises OSError if the address cannot
-    be had.
+    It listens as soon as it is made; port 0 takes a free port. With a ``tls`` certificate it
+    speaks HTTPS only. ``on_refused`` is called with one sentence about each malformed or oversized
+    request, which reaches no broker. The call is in the thread of the connection. Raises OSError
+    if the address cannot be used.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Server:
             self._listener.close()
             raise
         self.port: int = self._listener.getsockname()[1]
-        self.origin = f"{'https' if tls else 'http'}://{_visible(host)}:{self.port}"
+        self.origin = f"{'https' if tls else 'http'}://{_host_in_url(host)}:{self.port}"
         self.mounts = Mounts()
         self._app = create_app(self.mounts)
         self._thread: threading.Thread | None = None
@@ -78,13 +79,13 @@ class Server:
 
     @property
     def shortages(self) -> int:
-        """How many connections met with a shortage of descriptors or memory so far."""
+        """How many connections could not be accepted at first for want of descriptors or memory."""
         return self._acceptor.shortages
 
     def mount(self, broker: Mountable, prefix: str = "") -> None:
-        """Serve a broker below a prefix, "" or like "/x7f3", and pass it its URLs.
+        """Serve a broker below a prefix such as "" or "/x7f3", and give the broker its URLs.
 
-        Raises ValueError if the prefix is malformed or taken.
+        Raises ValueError if the prefix is malformed or in use.
         """
         if prefix in self.mounts:
             raise ValueError(f"a broker is mounted at prefix {prefix!r} already")
@@ -92,7 +93,7 @@ class Server:
         broker.mounted_at(self.origin, prefix, self._tls.ca_file if self._tls else None)
 
     def unmount(self, prefix: str = "") -> None:
-        """Serve the broker at that prefix no longer. Raises KeyError if there is none."""
+        """Stop serving the broker at that prefix. Raises KeyError if there is none."""
         self.mounts.pop(prefix).unmounted()
 
     def start(self) -> None:
@@ -110,13 +111,13 @@ class Server:
             self.stop()
 
     def interrupt(self) -> None:
-        """Make `serve_forever` return soon; takes no lock, so that a signal handler may call it."""
+        """Make `serve_forever` return soon. Takes no lock, so a signal handler may call it."""
         self._acceptor.interrupt()
 
     def stop(self) -> None:
-        """Stop listening, end every answer under way and close every connection.
+        """Stop listening, end every unfinished answer and close every connection.
 
-        Calling it again does nothing.
+        Later calls do nothing. Safe to call from any thread, but not from a signal handler.
         """
         with self._stop_lock:
             if self._stopped.is_set():
@@ -147,6 +148,7 @@ class Server:
     def _take(self, sock: socket.socket) -> None:
         if self._tls is not None:
             try:
+                # The thread of the connection shakes hands: a silent peer must not block this one.
                 sock = self._tls.context.wrap_socket(
                     sock, server_side=True, do_handshake_on_connect=False
                 )
@@ -158,17 +160,17 @@ class Server:
     def _serve(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if isinstance(sock, ssl.SSLSocket):
-            self._shake_hands(sock)
+            self._handshake(sock)
         on_phase = partial(self._pool.note_phase, sock)
         Connection(sock, self._app, self.origin, on_phase, self._on_refused).serve()
 
-    def _shake_hands(self, sock: ssl.SSLSocket) -> None:
-        self._pool.note_phase(sock, Phase.IDLE)  # a silent peer waits for nothing
+    def _handshake(self, sock: ssl.SSLSocket) -> None:
+        self._pool.note_phase(sock, Phase.IDLE)  # the pool may close a silent peer
         sock.settimeout(HANDSHAKE_LIMIT_SECONDS)
         try:
             sock.do_handshake()
         except ssl.SSLEOFError:
-            raise  # the peer went away: nothing was asked
+            raise  # the peer closed the connection: there is no request to report
         except ssl.SSLError as error:
             self._on_refused(_why_no_tls(error))
             raise
@@ -200,7 +202,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _visible(host: str) -> str:
-    """The host as a URL names it; a wildcard address is reached by the loopback one."""
+def _host_in_url(host: str) -> str:
+    """Return the host as a URL names it, with the loopback address for a wildcard address."""
     host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"[{host}]" if ":" in host else host

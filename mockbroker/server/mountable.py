@@ -1,4 +1,4 @@
-"""What a server carries: anything that answers requests and wants to know its URLs."""
+"""The interface between a server and the brokers that are mounted on it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Mountable(Protocol):
     """A broker as the server sees it. The server calls it from many threads."""
 
     def handle(self, request: Request, origin: str) -> Reply:
-        """Answer a request that came to ``origin``, the server's scheme, host and port."""
+        """Answer a request that ``origin`` received, the server's scheme, host and port."""
         ...
 
     def mounted_at(self, origin: str, prefix: str, ca_file: str | None = None) -> None:
-        """Note that URLs begin with ``origin + prefix``, and which certificate to trust."""
+        """Record that URLs begin with ``origin + prefix``, and the CA file for clients."""
         ...
 
     def unmounted(self) -> None:
-        """Note that the server no longer passes requests on; end every answer that waits."""
+        """Record that the server passes no more requests on; end every waiting answer."""
         ...

@@ -1,4 +1,4 @@
-"""Threads that serve connections, bounded, and the connections that wait in them."""
+"""A bounded pool of threads that serve connections."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mockbroker.broker.clock import real_seconds
 __all__ = ["ConnectionPool", "Phase"]
 
 STOP_LIMIT_SECONDS = 5.0
-PATIENCE_SECONDS = 0.05
-"""How long each connection may be silent, however many wait."""
-COURTESY_SECONDS = 1.0
-"""How long a connection may be silent before those that are not go first."""
+MIN_SILENCE_SECONDS = 0.05
+"""How long a connection must have been silent before the pool may close it."""
+LONG_SILENCE_SECONDS = 1.0
+"""From this time on a silent connection is closed before those that were silent for less."""
 _log = logging.getLogger(__name__)
 
 
 class Phase(enum.Enum):
-    """What a connection is doing."""
+    """The state of a connection."""
 
     IDLE = "waits for a request, or for the TLS handshake"
     READING = "reads a request"
@@ -32,30 +32,32 @@ class Phase(enum.Enum):
 
 
 class ConnectionPool:
-    """Serves each connection in a thread; an idle thread is used again before one is made.
+    """A pool that serves each connection in a thread, and reuses idle threads.
 
     At ``limit`` connections, or when the system starts no more threads, a new connection waits
-    for its turn, and `make_room` closes others for it. All methods may be called from any thread.
+    for a thread. `make_room` closes others for it. All methods are thread-safe.
     """
 
     def __init__(self, serve: Callable[[socket.socket], None], limit: int = 256) -> None:
         self._serve = serve
         self._limit = limit
         self._queue: SimpleQueue[socket.socket | None] = SimpleQueue()
-        self._free_count = 0  # threads with nothing to do, and nothing queued for them
+        self._free_count = 0  # idle threads for which no connection is queued
         self._waiting_count = 0  # connections queued beyond the number of threads
         self._threads: set[threading.Thread] = set()
         self._open: dict[socket.socket, None] = {}
         self._silent: dict[socket.socket, tuple[Phase, float]] = {}  # phase, and since when
-        self._leaving: set[socket.socket] = set()  # closed to make room, and still in a thread
+        self._leaving: set[socket.socket] = (
+            set()
+        )  # closed to make room; its thread has not ended it
         self._stopping = False
-        self._said = False
+        self._has_warned = False
         self._lock = threading.Lock()
         self.room = threading.Event()
         """Set whenever a connection has ended."""
 
     def take(self, sock: socket.socket) -> None:
-        """Serve a connection that was just accepted, and close it in the end."""
+        """Serve a connection that was just accepted, and close it at its end."""
         with self._lock:
             if self._stopping or not self._find_thread():
                 sock.close()
@@ -64,7 +66,7 @@ class ConnectionPool:
             self._queue.put(sock)
 
     def _find_thread(self) -> bool:
-        """Find a thread for one more connection, now or later; False if there is none at all."""
+        """Reserve a thread for one more connection, now or later; return False without any."""
         if self._free_count:
             self._free_count -= 1
         elif len(self._threads) >= self._limit or not self._add_thread():
@@ -76,7 +78,7 @@ class ConnectionPool:
         try:
             thread.start()
         except (RuntimeError, MemoryError):
-            self._say_once(
+            self._warn_once(
                 f"the system starts no more than {len(self._threads)} threads; connections wait "
                 "for their turn, and the idlest are closed"
             )
@@ -84,45 +86,45 @@ class ConnectionPool:
         self._threads.add(thread)
         return True
 
-    def _say_once(self, text: str) -> None:
-        if not self._said:
+    def _warn_once(self, text: str) -> None:
+        if not self._has_warned:
             _log.warning(text)
-        self._said = True
+        self._has_warned = True
 
     @property
     def is_crowded(self) -> bool:
-        """Whether connections wait for others to end."""
+        """Whether connections wait for a thread that no closed connection will free."""
         with self._lock:
             return self._waiting_count > len(self._leaving)
 
     def make_room(self, extra: int = 0) -> None:
-        """Close silent connections for those that wait, and for so many more."""
+        """Close silent connections for those that wait, and ``extra`` more."""
         with self._lock:
             missing = self._waiting_count + extra - len(self._leaving)
-            for victim in self._least_missed()[: max(0, missing)]:
-                del self._silent[victim]
-                self._leaving.add(victim)
-                _shut(victim)
+            for sock in self._closable()[: max(0, missing)]:
+                del self._silent[sock]
+                self._leaving.add(sock)
+                _shut(sock)
 
-    def _least_missed(self) -> list[socket.socket]:
-        """Return the connections that may be closed, and that should be closed first, first.
+    def _closable(self) -> list[socket.socket]:
+        """Return the connections that may be closed, in the order in which to close them.
 
-        Of those that have been silent for long, one that waits for a request goes before one in
-        the middle of it, and that before one whose answer nobody reads. Of the others, which may
-        just be on their way, the oldest goes.
+        Those that have been silent for long come first: those that wait for a request, those in
+        the middle of a request, and those whose peer does not read the answer. The others follow,
+        the longest silent first: their bytes may still be on the way.
         """
         now = real_seconds()
 
         def rank(sock: socket.socket) -> tuple[bool, int, float]:
             phase, since = self._silent[sock]
-            is_new = now - since < COURTESY_SECONDS
+            is_new = now - since < LONG_SILENCE_SECONDS
             return is_new, 0 if is_new else _ORDER.index(phase), since
 
-        late = [s for s, (_, since) in self._silent.items() if now - since >= PATIENCE_SECONDS]
-        return sorted(late, key=rank)
+        silent = [s for s, (_, since) in self._silent.items() if now - since >= MIN_SILENCE_SECONDS]
+        return sorted(silent, key=rank)
 
     def note_phase(self, sock: socket.socket, phase: Phase) -> None:
-        """Note what a connection is doing from now on."""
+        """Record the state in which a connection is from now on."""
         with self._lock:
             self._silent.pop(sock, None)
             if phase in _ORDER and sock not in self._leaving:
@@ -137,13 +139,14 @@ class ConnectionPool:
         try:
             self._serve(sock)
         except OSError:
-            pass  # the peer went away, or would not shake hands
-        except Exception:  # noqa: BLE001 - or the pool would lose the thread
+            pass  # the peer closed the connection, or the TLS handshake failed
+        except Exception:  # noqa: BLE001 - an exception would end the thread
             _log.exception("a connection failed by a mistake of the broker's own")
 
     def _finish(self, sock: socket.socket) -> None:
         with self._lock:
-            # closed under the lock: no other thread may shut a descriptor that is used again
+            # Closed under the lock: the system reuses a closed descriptor at once, and `make_room`
+            # in another thread would shut down the new connection that got it.
             sock.close()
             self._open.pop(sock, None)
             self._silent.pop(sock, None)
@@ -155,7 +158,7 @@ class ConnectionPool:
         self.room.set()
 
     def stop(self) -> None:
-        """Close every connection and end every thread."""
+        """Close every connection and end every thread; wait at most some seconds for each."""
         with self._lock:
             self._stopping = True
             threads = tuple(self._threads)
@@ -172,5 +175,5 @@ _ORDER = (Phase.IDLE, Phase.READING, Phase.SENDING)
 
 def _shut(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        # not SSLSocket's own shutdown, which takes TLS away under the thread that reads
+        # Not SSLSocket's own shutdown: it drops the TLS state while another thread reads.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""One HTTP connection: its requests go to the app, its replies to bytes, faults included."""
+"""One HTTP connection: it passes requests to the application, and sends replies and faults."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ ABORT = struct.pack("ii", 1, 0)
 
 
 class Connection:
-    """A connection served by one thread from its first byte to its last.
+    """A connection that one thread serves from its first byte to its last.
 
-    ``on_phase`` is called with what the connection does from now on, ``on_refused`` with why
-    something cannot be read as a request.
+    ``on_phase`` is called with each new state of the connection, ``on_refused`` with the reason
+    why a request was rejected.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class Connection:
         if reply.manner is Manner.DRIP:
             self._drip(data, reply)
         else:
-            # from here on only the peer can hold the connection up
+            # From here on only the peer can delay the connection.
             self._on_phase(Phase.SENDING)
             self._sock.sendall(data)
 
@@ -170,7 +170,7 @@ class Connection:
             self._sock.sendall(data[start : start + size])
 
     def _refuse(self, refused: Refused) -> None:
-        """Answer a malformed or oversized request, and close the connection."""
+        """Reject a malformed or oversized request, and close the connection."""
         self._on_refused(f"{refused.status}: {refused}")
         description = error_description(str(refused))
         members = {"error": "invalid_request", "error_description": description}
@@ -193,7 +193,10 @@ class Connection:
             return False
 
     def _linger(self) -> None:
-        """Read on for a moment: closing with bytes unread would reset what was just sent."""
+        """Read and discard bytes for a moment before the connection is closed.
+
+        Closing a socket with unread bytes sends RST, and the peer could lose the response.
+        """
         self._sock.shutdown(socket.SHUT_WR)
         until, unread = real_seconds() + LINGER_SECONDS, LINGER_BYTES
         while unread > 0 and (remaining := until - real_seconds()) > 0:
@@ -205,9 +208,9 @@ class Connection:
 
 
 def _parser_after(method: str) -> h11.Connection:
-    """A parser that has read a request by that method and is to send the response.
+    """Return a parser that has read a request by that method and can send the response.
 
-    The one that failed does not know by which method it was asked.
+    The parser that failed does not know the method.
     """
     parser = h11.Connection(h11.SERVER)
     parser.receive_data(f"{method} / HTTP/1.1\r\nHost: broker\r\n\r\n".encode())

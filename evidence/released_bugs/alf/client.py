@@ -13,13 +13,13 @@ class TimedClient(Client):
     timeout: float
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
-        """A call signed by the library."""
+        """Send a request that the library signs."""
         kwargs.setdefault("timeout", self.timeout)
         return super().request(*args, **kwargs)
 
 
 def make_client(config: Any) -> TimedClient:
-    """The client that the contract run checks."""
+    """Return the client to check."""
     client = TimedClient(
         token_endpoint=config.token_url,
         client_id=config.client_id,

@@ -1,4 +1,4 @@
-"""confluent-kafka's OAuth client for the schema registry; it fetches, its user signs."""
+"""confluent-kafka's OAuth client for the schema registry; its user signs the calls."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Client:
         )
 
     def get_token(self) -> str:
-        """The token that the library would sign with."""
+        """Return the token that the library would sign with."""
         return str(self._oauth.get_bearer_fields()["bearer.auth.token"])
 
     def request(self, method: str, url: str, **kwargs: Any) -> Any:
-        """A call that carries the library's token."""
+        """Send a request with the token of the library."""
         headers = {**kwargs.pop("headers", {}), "Authorization": f"Bearer {self.get_token()}"}
         kwargs.setdefault("timeout", self._timeout)
         return self._session.request(method, url, headers=headers, **kwargs)
 
 
 def make_client(config: Any) -> Client:
-    """The client that the contract run checks."""
+    """Return the client to check."""
     return Client(config)

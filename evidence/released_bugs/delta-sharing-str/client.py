@@ -8,7 +8,7 @@ import requests
 from delta_sharing import _internal_auth
 from delta_sharing._internal_auth import OAuthClientCredentialsAuthProvider
 
-# Later releases have a kind of client for each way to authenticate.
+# Later releases have one class for each client authentication method.
 _OAuthClient = getattr(_internal_auth, "ClientSecretOAuthClient", _internal_auth.OAuthClient)
 
 
@@ -28,17 +28,17 @@ class Client:
         )
 
     def get_token(self) -> str:
-        """The token that the library put into the session's header."""
+        """Return the token that the library put into the session's header."""
         self._provider.add_auth_header(self._session)
         return str(self._session.headers["Authorization"]).partition(" ")[2]
 
     def request(self, method: str, url: str, **kwargs: Any) -> Any:
-        """A call signed by the library."""
+        """Send a request that the library signs."""
         self._provider.add_auth_header(self._session)
         kwargs.setdefault("timeout", self._timeout)
         return self._session.request(method, url, **kwargs)
 
 
 def make_client(config: Any) -> Client:
-    """The client that the contract run checks."""
+    """Return the client to check."""
     return Client(config)

@@ -1,6 +1,6 @@
-"""drt's handler for client credentials, which it takes from the environment.
+"""drt's handler for client credentials, which it reads from the environment.
 
-The variables are named after the credentials, as someone names them who has two accounts.
+The variables have names made from the credentials, as in a program with two accounts.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ class Client:
         return self._handler.get_headers()
 
     def get_token(self) -> str:
-        """The token that the library's next call would carry."""
+        """Return the token that the library's next call would carry."""
         return self._header()["Authorization"].partition(" ")[2]
 
     def request(self, method: str, url: str, **kwargs: Any) -> Any:
-        """A call that carries the library's header."""
+        """Send a request with the header of the library."""
         headers = {**kwargs.pop("headers", {}), **self._header()}
         kwargs.setdefault("timeout", self._timeout)
         return self._session.request(method, url, headers=headers, **kwargs)
 
 
 def make_client(config: Any) -> Client:
-    """The client that the contract run checks."""
+    """Return the client to check."""
     return Client(config)

@@ -1,7 +1,7 @@
-"""dynamics-client for Microsoft Dynamics, with the token cache that it makes by itself.
+"""dynamics-client for Microsoft Dynamics, with its default token cache.
 
-That cache locks out every thread but the first (docs/findings tells more), so the library is used
-in one thread here, as by an application that has no other.
+That cache works only in the thread that used it first (see docs/findings). Therefore this client
+uses the library in one thread, as an application with a single thread would.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SCOPE = "https://acme.crm.example/.default"  # the library insists on one
 
 @functools.cache
 def _trust(ca_file: str | None) -> ssl.SSLContext:
-    """Whom to trust, read once: the system's authorities take longer to load than a token."""
+    """Load the trusted certificates once: loading those of the system takes long."""
     return ssl.create_default_context(cafile=ca_file)
 
 
@@ -38,7 +38,7 @@ class Client:
         )
 
     def get_token(self) -> str:
-        """The token that the library's next call would carry."""
+        """Return the token that the library's next call would carry."""
         return _ONE_THREAD.submit(self._token).result()
 
     def _token(self) -> str:
@@ -46,11 +46,11 @@ class Client:
         return str(self._dynamics._oauth_client.token["access_token"])
 
     def request(self, method: str, url: str, **kwargs: Any) -> Any:
-        """A call that carries the library's token."""
+        """Send a request with the token of the library."""
         headers = {**kwargs.pop("headers", {}), "Authorization": f"Bearer {self.get_token()}"}
         return self._session.request(method, url, headers=headers, **kwargs)
 
 
 def make_client(config: Any) -> Client:
-    """The client that the contract run checks."""
+    """Return the client to check."""
     return _ONE_THREAD.submit(Client, config).result()

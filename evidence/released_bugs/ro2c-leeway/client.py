@@ -10,7 +10,7 @@ from requests_oauth2client import ClientSecretBasic, OAuth2Client, OAuth2ClientC
 
 
 def make_client(config: Any) -> requests.Session:
-    """The client that the contract run checks."""
+    """Return the client to check."""
     known = inspect.signature(OAuth2Client).parameters
     later = {"testing": True, "timeout": config.timeout}
     client = OAuth2Client(

@@ -24,16 +24,16 @@ class Client:
         )
 
     def get_token(self) -> str:
-        """The token that the library's next call would carry."""
+        """Return the token that the library's next call would carry."""
         return str(self._manager.get_access_token(as_dict=False))
 
     def request(self, method: str, url: str, **kwargs: Any) -> Any:
-        """A call that carries the library's token."""
+        """Send a request with the token of the library."""
         headers = {**kwargs.pop("headers", {}), "Authorization": f"Bearer {self.get_token()}"}
         kwargs.setdefault("timeout", self._timeout)
         return self._session.request(method, url, headers=headers, **kwargs)
 
 
 def make_client(config: Any) -> Client:
-    """The client that the contract run checks."""
+    """Return the client to check."""
     return Client(config)
