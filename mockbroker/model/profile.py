@@ -30,8 +30,8 @@ _NonEmpty = Annotated[str, Meta(min_length=1, description="a string that is not 
 class Profile:
     """The conventions of a provider's token endpoint and API.
 
-    ``expires_in`` is in seconds. ``token_path_aliases`` are other paths of the token endpoint, without
-    the server's prefix. ``scope`` and ``token_type`` are members of the token response;
+    ``token_path_aliases`` are other paths of the token endpoint, without the server's prefix.
+    ``expires_in`` is in seconds. ``scope`` and ``token_type`` are members of the token response;
     a scope of False omits the member. ``client_authentication`` names the method that the broker
     accepts, or several. The methods are ``basic`` and ``post`` (client_id and client_secret in the
     body, RFC 6749, 2.3.1). ``basic_encoding`` is ``raw`` (Basic encodes id and secret as they are)
