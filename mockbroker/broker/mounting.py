@@ -8,8 +8,6 @@ from mockbroker.model.profile import Profile
 
 __all__ = ["Mounting"]
 
-SHORT_TOKEN_PATH = "/request-token"  # noqa: S105 - a path, no password
-
 
 class Mounting:
     """The place of one broker on a server; safe to use from many threads.
@@ -64,16 +62,15 @@ class Mounting:
     def expected_token_path(self, requested_path: str) -> str:
         """Return the path that a token request to ``requested_path`` should have used.
 
-        The vendor documents two spellings of one endpoint; the short one is for tests.
+        A profile may have several spellings of one endpoint.
         """
-        if self._profile.name == "autograb" and requested_path == SHORT_TOKEN_PATH:
-            return SHORT_TOKEN_PATH
-        return self.token_path
+        is_alias = requested_path in self._profile.token_path_aliases
+        return requested_path if is_alias else self.token_path
 
     def is_token_path(self, requested_path: str) -> bool:
         """Return whether the client means the token endpoint, however badly it spells the path."""
         path = requested_path.removeprefix(self.prefix)
-        if path in {self._profile.token_path, SHORT_TOKEN_PATH}:
+        if path in {self._profile.token_path, *self._profile.token_path_aliases}:
             return True
         return _last_part(path) == _last_part(self._profile.token_path)
 

@@ -30,6 +30,7 @@ _NonEmpty = Annotated[str, Meta(min_length=1, description="a string that is not 
 class Profile:
     """The conventions of a provider's token endpoint and API.
 
+    ``token_path_aliases`` are other paths of the token endpoint, without the server's prefix.
     ``expires_in`` is in seconds. ``scope`` and ``token_type`` are members of the token response;
     a scope of False omits the member. ``client_authentication`` names the method that the broker
     accepts, or several. The methods are ``basic`` and ``post`` (client_id and client_secret in the
@@ -39,6 +40,7 @@ class Profile:
 
     name: str
     token_path: _UrlPath = "/auth-broker/request-token"  # noqa: S105 - a path, no password
+    token_path_aliases: tuple[_UrlPath, ...] = ()
     client_authentication: Union[str, _Names] = "basic"
     basic_encoding: Literal["raw", "form"] = "raw"
     expires_in: _LifetimeSeconds = 3599
@@ -72,7 +74,7 @@ def lifetime_problem(value: object) -> str:
     return f"expires_in must be a finite number of seconds, 0 or more, not {value!r}"
 
 
-AUTOGRAB = Profile(name="autograb")
+AUTOGRAB = Profile(name="autograb", token_path_aliases=("/request-token",))
 RFC6749 = Profile(name="rfc6749", token_path="/token", basic_encoding="form", expires_in=3600)  # noqa: S106
 
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in (AUTOGRAB, RFC6749)}

@@ -23,9 +23,9 @@ _SETTINGS = frozenset({"expires_in", "profile", "strict", "tls"})
 
 
 class BrokerSession:
-    """A server that runs for the session and carries one broker after another.
+    """Server of the session, on which each test has its own broker.
 
-    A test whose marker asks for TLS gets another server, which then runs on for the next one.
+    A test whose marker asks for TLS gets a second server, which then keeps running as well.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -53,9 +53,9 @@ class BrokerSession:
 
     @contextlib.contextmanager
     def for_test(self, item: pytest.Item) -> Iterator[Broker]:
-        """The broker for one test, with the settings of its marker.
+        """Return the broker for one test, with the settings of its marker.
 
-        Raises pytest.UsageError if the marker says what cannot be.
+        Raises pytest.UsageError if the marker has an invalid setting.
         """
         settings = _settings_of(item)
         if settings.keys() & {"profile", "tls"}:
@@ -93,7 +93,7 @@ def _marker_errors(item: pytest.Item) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _mounted(server: Server, broker: Broker) -> Iterator[None]:
-    """The broker in the place of the one that the server carries, if it does."""
+    """Mount the broker on the server, and restore the previous broker afterwards."""
     before = server.mounts.get("")
     if before is not None:
         server.unmount()
@@ -121,7 +121,7 @@ def _settings_of(item: pytest.Item) -> dict[str, Any]:
 
 
 def traffic_of(broker: Broker) -> str:
-    """Each exchange that the broker saw, its verdict and the hint; secrets masked."""
+    """Return each exchange that the broker saw, with verdict and hint; secrets masked."""
     lines = []
     for exchange in broker.journal:
         lines.append(describe(exchange))

@@ -1,4 +1,4 @@
-"""`mockbroker check`: the contract run without any of the user's pytest settings."""
+"""The `mockbroker check` command: the contract run without any of the user's pytest settings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from mockbroker.report.known_file import TODO, known_failures_of, read_known_fai
 from mockbroker.report.report import ClientDescription, build_report
 from mockbroker.report.terminal import Line
 from pytest_mockbroker.clause_run import ClauseRun, run_clauses
-from pytest_mockbroker.collector import VerdictCollector, gravest
+from pytest_mockbroker.collector import VerdictCollector, most_severe
 from pytest_mockbroker.interruption import Interruption
 from pytest_mockbroker.settings import problem_with
 
@@ -64,7 +64,7 @@ def check(context: click.Context, /, values: Values) -> None:
 
 
 def _checked(values: Values, interruption: Interruption) -> int:
-    """Run the check and print its report, whatever happens; the exit status."""
+    """Run the check, print its report in any case, and return the exit status."""
     problem = problem_with(values)
     if problem:
         raise click.UsageError(problem)
@@ -77,16 +77,16 @@ def _checked(values: Values, interruption: Interruption) -> int:
         status = int(pytest.ExitCode.INTERRUPTED)
     if run.stopped_by:
         raise click.UsageError(run.stopped_by)
-    status = gravest(status, *run.statuses)
+    status = most_severe(status, *run.statuses)
     if run.collector is None:
         status = _status_without_report(status, values)
     if written := values[WRITE_KNOWN]:
-        status = gravest(status, _write_known(written, listed, run.collector))
+        status = most_severe(status, _write_known(written, listed, run.collector))
     return status
 
 
 def _status_without_report(status: int, values: Values) -> int:
-    """The exit status of a run that pytest ended before any clause was collected."""
+    """Return the exit status of a run that pytest ended before it collected any clause."""
     if status in _JUDGED:
         print_error("the kit came to no verdict on any clause")
         return int(pytest.ExitCode.INTERNAL_ERROR)
@@ -96,7 +96,7 @@ def _status_without_report(status: int, values: Values) -> int:
 
 
 def _report_nothing(values: Values) -> None:
-    """Print and write the report of a run that was interrupted before it had begun."""
+    """Print and write the report of a run that was interrupted before it began."""
     report = build_report(
         (),
         profile=values[PROFILE],
@@ -106,7 +106,7 @@ def _report_nothing(values: Values) -> None:
         selected=[clause.id for clause in CATALOGUE if clause in values[ONLY]],
         interrupted=True,
     )
-    with contextlib.suppress(OSError):  # the reader of the output is gone
+    with contextlib.suppress(OSError):  # the process that reads the output has closed it
         print_report(report)
     try:
         write_outputs(report, values.files())
@@ -115,7 +115,7 @@ def _report_nothing(values: Values) -> None:
 
 
 def _listed(values: Values) -> dict[str, KnownFailure]:
-    """What the files list already. Raises click.UsageError if one of them cannot be used."""
+    """Read the known-failures files. Raises click.UsageError for an invalid file."""
     known, written = values[KNOWN], values[WRITE_KNOWN]
     problem = problem_with_output(str(written)) if written else ""
     if problem:
@@ -131,7 +131,7 @@ def _listed(values: Values) -> dict[str, KnownFailure]:
 def _write_known(
     path: Path, before: dict[str, KnownFailure], collector: VerdictCollector | None
 ) -> int:
-    """Update the file by what was found, and print how that changed it; the exit status.
+    """Update the known-failures file, print the changes, and return the exit status.
 
     A run that was interrupted, or in which the kit failed, changes nothing.
     """

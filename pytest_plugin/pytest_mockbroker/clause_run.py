@@ -30,12 +30,13 @@ def run_clauses(run: ClauseRun) -> int:
     arguments = [str(folder), "--confcutdir", str(folder), "-c", str(here / "check.ini")]
     arguments += ["-p", "pytest_mockbroker.plugin", "-p", "no:cacheprovider", "-p", "no:terminal"]
     arguments += ["-p", "no:faulthandler", "-p", "no:logging", "-p", "no:warnings"]
-    # A client writes to a pipe of ours; a debugger in it needs the terminal as it is.
+    # pytest must not capture: clients write to a pipe of the kit, and a debugger needs the
+    # terminal.
     arguments += ["--capture", "no"]
-    arguments += ["--assert", "plain"]  # no clause uses the rewritten assertions
-    # A chapter that cannot be imported must not cost the others.
+    arguments += ["--assert", "plain"]  # no clause uses rewritten assertions
+    # A chapter that cannot be imported must not prevent the others from running.
     arguments += ["--continue-on-collection-errors"]
-    # It would collect garbage for a second at the end.
+    # This plugin would collect garbage for a second at the end.
     arguments += ["-p", "no:unraisableexception"]
     with _isolated():
         return int(pytest.main(arguments, plugins=[run]))
@@ -43,9 +44,9 @@ def run_clauses(run: ClauseRun) -> int:
 
 @contextmanager
 def _isolated() -> Iterator[None]:
-    """Load no plugins or options of the user, and write nothing where the user works."""
+    """Load no plugins or options of the user, and write nothing to the user's folder."""
     before, unraisable = dict(os.environ), sys.unraisablehook
-    sys.unraisablehook = _say_nothing  # what goes wrong in a client's __del__ is no verdict
+    sys.unraisablehook = _discard  # an error in a client's __del__ is not a verdict
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         os.environ.pop(name, None)
@@ -59,14 +60,14 @@ def _isolated() -> Iterator[None]:
             os.environ.update(before)
 
 
-def _say_nothing(_: object) -> None:
-    """In the place of a hook that prints."""
+def _discard(_: object) -> None:
+    """Replace a hook that prints."""
 
 
 class ClauseRun:
-    """A plugin of that session: puts the settings in, and prints the report when it is done.
+    """Plugin of that session: passes the settings in, and prints the report at the end.
 
-    ``replays`` are plain examples to play first, by clause id.
+    ``replays`` are plain examples to try first, by clause id.
     """
 
     def __init__(self, values: Values, replays: dict[str, Any], interruption: Interruption) -> None:
@@ -79,9 +80,9 @@ class ClauseRun:
         self.stopped_by = ""
         """Why a hook stopped the session; empty if none did."""
         self.statuses: list[int] = []
-        """Exit statuses for what pytest does not take for an error."""
+        """Exit statuses for errors that pytest does not count as errors."""
         self.collector: VerdictCollector | None = None
-        """Where the report is, once it was to be printed; None if there was none."""
+        """The collector with the report once it was to be printed; None without a report."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -91,11 +92,11 @@ class ClauseRun:
         config.stash[REPLAYS] = self._replays
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Have a signal stop the session from now on."""
+        """Let a signal stop the session from now on."""
         self._interruption.stop(session)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Remember the clauses to judge, by node id."""
+        """Record the clauses to judge, by node id."""
         self._items = {item.nodeid: clause_id_of(item) for item in session.items}
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -104,7 +105,7 @@ class ClauseRun:
         self._display.begin(number, len(self._items), self._items[nodeid])
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Remember the message of `pytest.exit`."""
+        """Record the message of `pytest.exit`."""
         if isinstance(excinfo.value, pytest.exit.Exception):
             self.stopped_by = excinfo.value.msg
 
@@ -116,14 +117,14 @@ class ClauseRun:
 
     def pytest_internalerror(self, excrepr: object) -> bool:
         """Print an error of pytest itself that no report shows."""
-        if self._found_collector() is None:  # else it is in the report
+        if self._found_collector() is None:  # the report shows it otherwise
             for line in str(excrepr).splitlines():
                 print_error(line)
         return True
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self) -> Generator[None, object, object]:
-        """Print the report, also if something else fails at the end of the session."""
+        """Print the report, even if another hook fails at the end of the session."""
         self._interruption.end()
         try:
             return (yield)

@@ -51,7 +51,7 @@ from pytest_mockbroker.settings import (
 if TYPE_CHECKING:
     from mockbroker_contract.harness.run import ContractRun
 
-__all__ = ["VerdictCollector", "gravest"]
+__all__ = ["VerdictCollector", "most_severe"]
 
 _PROPERTY = "contract_findings"
 _CLIENT = "contract_client"
@@ -70,21 +70,21 @@ _LETTERS = {
 _GRAVEST_FIRST = (2, 3, 4, 5, 1, 0)
 _SKIPPED = (pytest.skip.Exception, pytest.xfail.Exception)
 _EXPECTED = (*_SKIPPED, ScenarioEnded, OutOfTime, TargetError, pytest.exit.Exception)
-"""By what the test of a clause may end; whatever else is raised is an error of the kit."""
+"""The exceptions by which a clause test may end; any other exception is an error of the kit."""
 
 
-def gravest(*statuses: int) -> int:
-    """Return the exit status that counts.
+def most_severe(*statuses: int) -> int:
+    """Return the first exit status in order of severity.
 
-    It is the first of: interrupted, the kit failed, driver or usage, nothing tested, something
-    failed. One that is not pytest's comes from another plugin, and counts before them.
+    The order is: interrupted, the kit failed, driver or usage, nothing tested, something failed. A
+    status that is not pytest's comes from another plugin, and precedes them all.
     """
     foreign = [status for status in statuses if status not in _GRAVEST_FIRST]
     return foreign[0] if foreign else min(statuses, key=_GRAVEST_FIRST.index)
 
 
 class VerdictCollector:
-    """Turns what items found into a report on the client."""
+    """Collector that turns the findings of items into a report on the client."""
 
     NAME = "contract-verdicts"
 
@@ -101,32 +101,32 @@ class VerdictCollector:
         self._driver_failures: dict[str, None] = {}
         self._known = known_failures(config)
         self.examples: dict[str, Any] = {}
-        """The examples that led to something, by clause id; only what this process has played."""
+        """The examples that led to a finding, by clause id; only those that this process tried."""
         self._interrupted = False
         self._unreached = ""
         self._is_unusable = False
         self.trouble = ""
-        """In one line, what went wrong with the report itself; empty if nothing did."""
+        """The error in writing or printing the report, in one line; empty if there was none."""
         self.run: ContractRun | None = None
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        """Remember that the user left clauses out: also a report on none of them is one."""
+        """Record that the user deselected clauses, because a report on none of them is valid."""
         self._was_deselected |= any(map(_clause_of, items))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Remember the clauses that are to be judged."""
+        """Record the clauses that are to be judged."""
         self._selected |= {clause_id for item in session.items if (clause_id := _clause_of(item))}
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Tell errors of the kit from verdicts."""
-        with _kit_errors_told(item):
+        """Separate errors of the kit from verdicts."""
+        with _kit_errors_raised(item):
             return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Tell errors of the kit from verdicts; begin no clause once the budget is used up."""
-        with _kit_errors_told(item):
+        """Separate errors of the kit from verdicts; begin no clause once the budget is used up."""
+        with _kit_errors_raised(item):
             if _clause_of(item) and self.run is not None:
                 self.run.budget.require()
             return (yield)
@@ -149,7 +149,7 @@ class VerdictCollector:
                 self._attach_error(report, error)
         elif call.when == "call" or error is not None:
             self._judge(report, clause_id, error)
-        # What a client prints is shown beside a failure.
+        # pytest shows captured output of the client beside a failure.
         report.sections = [
             (printable(name), printable_lines(text)) for name, text in report.sections
         ]
@@ -167,9 +167,9 @@ class VerdictCollector:
         except Exception as failed:  # noqa: BLE001 - it may come from the client's factory
             findings = [kit_error_from(failed).finding(clause_id)]
         findings = [msgspec.structs.replace(each, found_in=clause_id) for each in findings]
-        shown = self._shown(findings[0])
-        if not isinstance(error, _SKIPPED):  # which pytest reports by itself
-            _dress(report, shown, is_fatal=self._is_fatal(shown))
+        finding = self._as_known(findings[0])
+        if not isinstance(error, _SKIPPED):  # pytest reports the error by itself
+            _set_outcome(report, finding, is_fatal=self._is_fatal(finding))
         client["selected"] = sorted(self._selected)
         payload = msgspec.json.encode(findings).decode()
         report.user_properties += [(_PROPERTY, payload), (_CLIENT, json.dumps(client))]
@@ -188,15 +188,15 @@ class VerdictCollector:
             return Finding(clause_id, Verdict.NOT_TESTED, str(error))
         if isinstance(error, _SKIPPED):
             return Finding(clause_id, Verdict.NOT_TESTED, f"skipped: {error.msg}")
-        return _error_told_by(error).finding(clause_id)
+        return _kit_error_in(error).finding(clause_id)
 
     def _attach_error(self, report: pytest.TestReport, error: BaseException) -> None:
-        told = kit_error_from(error, "after a clause had been judged")
-        report.longrepr = f"{told.reason}\n{told.traceback}"
-        report.user_properties.append((_ERROR, json.dumps(told.to_json())))
+        kit_error = kit_error_from(error, "after a clause had been judged")
+        report.longrepr = f"{kit_error.reason}\n{kit_error.traceback}"
+        report.user_properties.append((_ERROR, json.dumps(kit_error.to_json())))
 
-    def _shown(self, own: Finding) -> Finding:
-        """The finding as known, if it is; that one passes is not known before the run's end."""
+    def _as_known(self, own: Finding) -> Finding:
+        """Return the finding as known if it is listed; passing ones are only known at the end."""
         listing = self._known.listing(own)
         known = listing is not None and listing.standing is not Standing.STALE
         return listing.finding if listing and known else own
@@ -207,9 +207,9 @@ class VerdictCollector:
         return finding.verdict in _FATAL and is_binding(finding.clause_id, fail_on(self._config))
 
     def receive(self, report: pytest.TestReport) -> None:
-        """Take over the findings that a report brings along.
+        """Record the findings that a report carries.
 
-        Ends the session, exit status 4, if what it brings is that the client is unusable.
+        Ends the session with exit status 4 if the client is unusable.
         """
         brought = dict(report.user_properties)
         if _UNUSABLE in brought:
@@ -234,21 +234,21 @@ class VerdictCollector:
             self._driver_failures |= dict.fromkeys(client["driver_failures"])
 
     def receive_uncollected(self, report: pytest.CollectReport) -> None:
-        """Take over that tests of the kit could not be collected."""
+        """Record that tests of the kit could not be collected."""
         reason = f"the kit failed: cannot collect {printable(report.nodeid)}"
         self._errors[KitError(reason, printable_lines(report.longreprtext))] = None
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Keep an error that ends the session."""
+        """Record an error that ends the session."""
         self._errors[kit_error_from(excinfo.value, "it ended the run")] = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """Name the verdicts that pytest has no word for."""
+        """Return the name of a verdict that pytest has no word for."""
         text = dict(report.user_properties).get(_PROPERTY)
         if report.when != "call" or text is None:
             return None
-        verdict = self._shown(_findings_in(text)[0]).verdict
+        verdict = self._as_known(_findings_in(text)[0]).verdict
         if verdict not in _LETTERS:
             return None
         return verdict.value, _LETTERS[verdict], verdict.value.upper()
@@ -263,7 +263,7 @@ class VerdictCollector:
 
     @property
     def report(self) -> Report:
-        """What has been found so far."""
+        """The findings of the run so far."""
         values = values_of(self._config)
         named, command = values[CLIENT], values[EXEC]
         target = named or command or self._client.get("name", "")
@@ -305,9 +305,9 @@ class VerdictCollector:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Set the exit status by the report, unless something graver happened; write files.
+        """Set the exit status by the report unless a more severe error occurred; write files.
 
-        Whatever else ends with the session has ended by then, well or not.
+        This hook runs after the others of the session's end, whether or not they failed.
         """
         if hasattr(self._config, "workerinput") or not self.has_report:
             return (yield)
@@ -316,17 +316,17 @@ class VerdictCollector:
             result = yield
         except KeyboardInterrupt:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
-        except Exception as error:  # noqa: BLE001 - the report matters more than what comes last
+        except Exception as error:  # noqa: BLE001 - the report must be written in any case
             self._errors[kit_error_from(error, "after the last clause")] = None
         was_cut_off = session.exitstatus == pytest.ExitCode.INTERNAL_ERROR
         self._conclude(session)
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        if was_cut_off and terminal is not None:  # pytest prints no summary then
+        if was_cut_off and terminal is not None:  # after an internal error pytest prints no summary
             self.pytest_terminal_summary(terminal)
         return result
 
     def _conclude(self, session: pytest.Session) -> None:
-        if self.run is not None:  # what a clause that was interrupted found out about others
+        if self.run is not None:  # findings on other clauses by a clause test that was interrupted
             self._noted += self.run.findings.take()
         self._interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
         if session.shouldfail or session.shouldstop:
@@ -337,7 +337,7 @@ class VerdictCollector:
         except OutputError as error:
             statuses.append(pytest.ExitCode.INTERNAL_ERROR)
             self.trouble = str(error)
-        session.exitstatus = gravest(*statuses, report.exit_status)
+        session.exitstatus = most_severe(*statuses, report.exit_status)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the report."""
@@ -379,8 +379,8 @@ def _clause_of(item: pytest.Item) -> str:
 
 
 @contextlib.contextmanager
-def _kit_errors_told(item: pytest.Item) -> Iterator[None]:
-    """Raise KitFailed in the place of what no test of a clause may raise."""
+def _kit_errors_raised(item: pytest.Item) -> Iterator[None]:
+    """Raise KitFailed instead of an exception that a clause test must not raise."""
     try:
         yield
     except (*_EXPECTED, KeyboardInterrupt):
@@ -391,7 +391,7 @@ def _kit_errors_told(item: pytest.Item) -> Iterator[None]:
         raise KitFailed(kit_error_from(error)) from None
 
 
-def _error_told_by(error: BaseException) -> KitError:
+def _kit_error_in(error: BaseException) -> KitError:
     return error.error if isinstance(error, KitFailed) else kit_error_from(error)
 
 
@@ -411,12 +411,12 @@ def _facts_of(run: ContractRun) -> dict[str, Any]:
     }
 
 
-def _dress(report: pytest.TestReport, finding: Finding, *, is_fatal: bool) -> None:
-    """Give the report the outcome that the verdict means, and the story instead of a traceback."""
+def _set_outcome(report: pytest.TestReport, finding: Finding, *, is_fatal: bool) -> None:
+    """Set the outcome that the verdict means, and replace the traceback by the finding."""
     if is_fatal:
         report.outcome = "failed"
         report.longrepr = "\n".join(printable(line.text) for line in finding_lines(finding))
-    elif report.when == "setup":  # a setup that passes is followed by the call
+    elif report.when == "setup":  # a passed setup phase is followed by the call phase, which counts
         report.outcome = "skipped"
         path, line, _ = report.location
         report.longrepr = (path, line or 0, finding.reason)

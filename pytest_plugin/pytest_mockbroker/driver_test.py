@@ -1,4 +1,4 @@
-"""`mockbroker driver-test`: what a driver does wrong, before any clause is judged."""
+"""The `mockbroker driver-test` command: checks a driver before any clause is judged."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def driver_test(context: click.Context, /, values: Values) -> None:
         argv = argv_of(command)
         print_line(Line(f"The driver protocol · {command}", "bold"))
         print_line(Line())
-        results = [_told(checked) for checked in check_driver(argv, values[COPY])]
+        results = [_printed(checked) for checked in check_driver(argv, values[COPY])]
     except (TargetError, OSError) as error:
         raise click.UsageError(str(error)) from error
     wrong = sum(bool(checked.problem) and not checked.is_skipped for checked in results)
@@ -43,7 +43,7 @@ def driver_test(context: click.Context, /, values: Values) -> None:
     print_line(Line("  ✓ the driver is ready: mockbroker check --exec …", "green"))
 
 
-def _told(checked: DriverCheck) -> DriverCheck:
+def _printed(checked: DriverCheck) -> DriverCheck:
     if checked.is_skipped:
         print_line(Line(f"  - {checked.what} ({checked.problem})", "faint"))
     elif checked.problem:

@@ -17,12 +17,12 @@ __all__ = ["Interruption"]
 
 
 class Interruption:
-    """Handles SIGINT, SIGTERM and SIGHUP while the context lasts; restores their handlers after.
+    """Handler of SIGINT, SIGTERM and SIGHUP; restores the previous handlers at exit.
 
-    The first signal raises KeyboardInterrupt in the main thread, unless the run is at its end
-    already: then the report is on its way, and whole. The second signal ends the process at once,
-    with exit status 2. In any other thread than the main one nothing is handled, because Python
-    sets signal handlers nowhere else.
+    The first signal raises KeyboardInterrupt in the main thread, unless the run is already at its
+    end: then the report is complete and being printed. The second signal ends the process at once,
+    with exit status 2. Outside the main thread nothing is handled, because Python sets signal
+    handlers only in the main thread.
     """
 
     def __init__(self) -> None:
@@ -32,11 +32,11 @@ class Interruption:
         self._is_ending = False
 
     def stop(self, session: pytest.Session) -> None:
-        """From now on have the signal stop this session, whoever catches the exception."""
+        """Let the signal stop this session from now on, even if code catches the exception."""
         self._session = session
 
     def end(self) -> None:
-        """From now on have the first signal do nothing: the run is at its end."""
+        """Ignore the first signal from now on, because the run is at its end."""
         self._is_ending = True
 
     def __enter__(self) -> Interruption:
@@ -64,9 +64,11 @@ class Interruption:
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         if self._was_signalled:
+            # Not sys.exit(), which code that hangs or catches exceptions could prevent.
             os._exit(pytest.ExitCode.INTERRUPTED)
         self._was_signalled = True
         if self._session is not None:
+            # Other code may catch the KeyboardInterrupt; pytest checks this flag between tests.
             self._session.shouldstop = "interrupted by a signal"
         if not self._is_ending:
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Errors of the kit itself: made safe to print, kept apart from what a client does."""
+"""Errors of the kit itself: safe to print, and separate from errors of the client."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from mockbroker_contract.harness.client_session import ClientSession
 
 __all__ = ["KitFailed", "kit_error_from"]
 
-_MOST_FRAMES = 30
+_MAX_FRAMES = 30
 _LONGEST_CHAIN = 5
 _LONGEST_TEXT = 500
-_MOST_DIGITS = 30
+_MAX_DIGITS = 30
 
 
 class KitFailed(Exception):  # noqa: N818 - it stands for an error that it carries
-    """Raised in the place of any exception that no test of a clause may end with.
+    """Replacement for any exception that a clause test must not end with.
 
-    pytest would format the original: it would call ``__str__`` and ``__repr__`` of objects that
-    may be the client's, which can raise, exit, or never return.
+    pytest would format the original: it would call ``__str__`` and ``__repr__`` of objects that may
+    be the client's, which can raise, exit, or never return.
     """
 
     def __init__(self, error: KitError) -> None:
@@ -41,7 +41,7 @@ class KitFailed(Exception):  # noqa: N818 - it stands for an error that it carri
 def kit_error_from(error: BaseException, where: str = "") -> KitError:
     """Describe an exception without running any code of the objects that it refers to.
 
-    ``where`` says what the kit was doing, where that is not the judging of a clause.
+    ``where`` says what the kit was doing if it was not judging a clause.
     """
     chain = list(_chain_of(error))
     secrets = _Secrets()
@@ -51,12 +51,12 @@ def kit_error_from(error: BaseException, where: str = "") -> KitError:
     reason = printable(secrets.masked(_last_line(error)))
     prefix = f"{where}: " if where else ""
     remedy = next(filter(None, map(_remedy, chain)), "")
-    told = f"the kit failed: {prefix}{reason}{remedy}"
-    return KitError(told, printable_lines(secrets.masked(text)))
+    message = f"the kit failed: {prefix}{reason}{remedy}"
+    return KitError(message, printable_lines(secrets.masked(text)))
 
 
 def _remedy(error: BaseException) -> str:
-    """What to do about an error that says that this process has run out of something."""
+    """Return what to do about an error that reports exhausted resources of this process."""
     number = error.args[0] if type(error) is OSError and error.args else None
     if number in {errno.EMFILE, errno.ENFILE} or type(error) is ResourcesExhausted:
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -85,12 +85,12 @@ def _chain_of(error: BaseException) -> Iterator[BaseException]:
 
 
 def _field(error: BaseException, name: str) -> Any:
-    """Read an attribute as BaseException has it, whatever a subclass makes of it."""
+    """Read an attribute as BaseException defines it, not as a subclass overrides it."""
     return getattr(BaseException, name).__get__(error)
 
 
 def _described(error: BaseException) -> str:
-    frames = traceback.extract_tb(_field(error, "__traceback__"), -_MOST_FRAMES)
+    frames = traceback.extract_tb(_field(error, "__traceback__"), -_MAX_FRAMES)
     lines = [line.rstrip("\n") for line in frames.format()]
     return "\n".join(["Traceback (most recent call last):", *lines, _last_line(error)])
 
@@ -101,7 +101,7 @@ def _last_line(error: BaseException) -> str:
 
 
 def _words(values: Iterable[object]) -> Iterator[str]:
-    """Yield the values as text, where that runs no code but Python's own."""
+    """Yield the values as strings if that runs only Python's own code."""
     for value in values:
         if issubclass(type(value), str):
             yield str.__str__(value)
@@ -112,16 +112,16 @@ def _words(values: Iterable[object]) -> Iterator[str]:
 
 
 def _name_of(value: object) -> str:
-    # By the descriptor of type itself: a metaclass may have another one.
+    # By the descriptor of type itself: a metaclass may override it.
     return str.__str__(type.__dict__["__name__"].__get__(type(value)))
 
 
 def _is_short(value: object) -> bool:
-    return type(value) is not int or value.bit_length() < 3 * _MOST_DIGITS
+    return type(value) is not int or value.bit_length() < 3 * _MAX_DIGITS
 
 
 class _Secrets:
-    """The credentials and tokens that the frames of tracebacks know."""
+    """The credentials and tokens found in the frames of tracebacks."""
 
     def __init__(self) -> None:
         self._credentials: list[Credentials] = []

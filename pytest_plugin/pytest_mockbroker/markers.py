@@ -1,4 +1,4 @@
-"""The marker that makes a test the judge of a clause."""
+"""The marker that connects a test with the clause that it judges."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What pytest loads at every start: options, markers and fixtures.
+"""The pytest plugin that is loaded at every start: options, markers and fixtures.
 
-A test run that uses none of it must not pay for it: everything heavy is imported when it is used.
+A test run that uses none of it must not slow down: expensive imports happen at first use.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _LEFT_BY_CLIENTS = ("PytestUnraisableExceptionWarning", "PytestUnhandledThreadEx
 _CHECKED = tuple(f"contract_{option.key}" for option in (CLIENT, EXEC, KNOWN))
 _KIT = "mockbroker_contract"
 _CLIENT_OPTIONS = tuple(Surface.PYTEST.spell(option) for option in (CLIENT, EXEC))
-_WELL = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+_SUCCESS_STATUSES = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 _LONGEST_CLAUSE = "lifecycle"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--contract-*`` and the same as ini settings."""
+    """Add the ``--contract-*`` options and the same as ini settings."""
     group = parser.getgroup("contract", "the contract of token clients (mockbroker)")
     for option in PYTEST_OPTIONS:
         spelling, setting = Surface.PYTEST.spell(option), Surface.INI.spell(option)
@@ -56,10 +56,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Announce the markers; look at settings at once if they are given on the command line.
+    """Register the markers; check settings at once if the command line has them.
 
-    Those in the ini file concern nobody before a clause is collected, which under xdist is
-    elsewhere.
+    Settings in the ini file matter only once a clause is collected. Under xdist that happens in
+    another process.
     """
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
@@ -78,7 +78,7 @@ def _check_settings(config: pytest.Config) -> None:
 
 
 def collector_of(config: pytest.Config) -> VerdictCollector:
-    """The collector of verdicts, which joins the run when the first clause does."""
+    """Return the collector of verdicts, which is registered with the first clause."""
     from pytest_mockbroker.collector import VerdictCollector  # noqa: PLC0415 - only if used
 
     found = config.pluginmanager.get_plugin(VerdictCollector.NAME)
@@ -91,7 +91,7 @@ def collector_of(config: pytest.Config) -> VerdictCollector:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Collect verdicts once a clause has been collected."""
+    """Register the collector of verdicts once a clause has been collected."""
     clauses = [item for item in items if item.get_closest_marker(CLAUSE_MARKER)]
     if clauses:
         _check_settings(config)
@@ -100,7 +100,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for item, warning in itertools.product(clauses, _LEFT_BY_CLIENTS):
                 item.add_marker(pytest.mark.filterwarnings(f"ignore::pytest.{warning}"))
         _deselect(config, items, _unwanted(config, clauses))
-        if hasattr(config, "workerinput"):  # what takes longest must not be begun last
+        # the longest clause goes first, so that no worker starts it last
+        if hasattr(config, "workerinput"):
             items.sort(key=lambda item: clause_id_of(item) != _LONGEST_CLAUSE)
 
 
@@ -122,9 +123,9 @@ def _deselect(config: pytest.Config, items: list[pytest.Item], unwanted: list[py
 
 
 class _VerdictReceiver:
-    """Passes verdicts on where a run is reported.
+    """Plugin that passes verdicts on to the process that reports the run.
 
-    Under xdist that is the controller, which learns of clauses from their reports only.
+    Under xdist that is the controller, which learns of clauses only from their reports.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -142,12 +143,12 @@ class _VerdictReceiver:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Have a run fail that names a client and yet judges it by nothing."""
-        if exitstatus in _WELL and self._judges_nothing:
+        """Fail a run that names a client but judges it by no clause."""
+        if exitstatus in _SUCCESS_STATUSES and self._judges_nothing:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Say why such a run failed."""
+        """Print why such a run failed."""
         if self._judges_nothing:
             terminalreporter.write_line(
                 f"{self._option_given} names a client, but this run has no tests of the contract; "
@@ -157,7 +158,7 @@ class _VerdictReceiver:
 
     @property
     def _option_given(self) -> str:
-        """By which option the client was named when pytest was called, not in an ini file."""
+        """The option that named the client on pytest's command line, not in an ini file."""
         given = {arg.partition("=")[0] for arg in map(str, self._config.invocation_params.args)}
         return next((name for name in _CLIENT_OPTIONS if name in given), "")
 
@@ -167,14 +168,14 @@ class _VerdictReceiver:
             self._option_given
             and not self._config.option.collectonly
             and not self._config.pluginmanager.has_plugin("contract-verdicts")
-            # A plugin such as that of --last-failed may have left out all that was named.
+            # A plugin such as that of --last-failed may have deselected every named clause.
             and not any(_KIT in argument for argument in self._config.args)
         )
 
 
 @pytest.fixture
 def auth_broker(request: pytest.FixtureRequest, _auth_broker_session: Any) -> Iterator[Broker]:
-    """A running auth-broker, clean for each test; see `mockbroker.Broker`."""
+    """Provide a running auth-broker, clean for each test; see `mockbroker.Broker`."""
     with _auth_broker_session.for_test(request.node) as broker:
         yield broker
 
@@ -198,17 +199,17 @@ def pytest_runtest_makereport(
         from mockbroker.fake_broker import Broker  # noqa: PLC0415 - only if used
         from pytest_mockbroker.broker_session import traffic_of  # noqa: PLC0415 - only if used
 
-        if isinstance(found, Broker):  # a project may have a fixture of that name itself
+        if isinstance(found, Broker):  # a project may have its own fixture of that name
             report.sections.append(("auth-broker traffic", traffic_of(found)))
     return report
 
 
 @pytest.fixture(scope="session")
 def contract_client_factory(pytestconfig: pytest.Config) -> ClientFactory | str:
-    """The factory of the client to check, or the name of one: ``package.module:factory``.
+    """Return the factory of the client to check, or the name of one: ``package.module:factory``.
 
-    Override it in a conftest.py. A name is imported in the client's own process; a factory that
-    is an object of this one is taken there by forking it.
+    Override it in a conftest.py. A name is imported in the client's own process. A factory
+    object of this process reaches the client's process by fork.
     """
     from pytest_mockbroker.settings import target_from_options  # noqa: PLC0415 - only if used
 
@@ -216,7 +217,7 @@ def contract_client_factory(pytestconfig: pytest.Config) -> ClientFactory | str:
 
 
 def _factory_of_session(request: pytest.FixtureRequest) -> ClientFactory | str:
-    """What the fixture returns. Raises TargetError if it cannot be a client's factory."""
+    """Return the value of the fixture. Raises TargetError if it cannot be a client factory."""
     from mockbroker_contract.drivers.host.errors import name_of_class  # noqa: PLC0415 - only if used
     from mockbroker_contract.drivers.target import TargetError  # noqa: PLC0415 - only if used
 
@@ -228,7 +229,7 @@ def _factory_of_session(request: pytest.FixtureRequest) -> ClientFactory | str:
         raise TargetError(
             f"the fixture contract_client_factory failed: {_in_words(error)}"
         ) from error
-    # Its green threads never run while a server of ours waits in a real one.
+    # eventlet's green threads never run while a server of the kit waits in a real thread.
     patcher = sys.modules.get("eventlet.patcher")
     if patcher is not None and patcher.is_monkey_patched("thread"):
         raise TargetError(
@@ -244,19 +245,19 @@ def _factory_of_session(request: pytest.FixtureRequest) -> ClientFactory | str:
 
 
 def _in_words(error: BaseException) -> str:
-    """What a fixture raised; where, if pytest did not raise it itself."""
+    """Return the error of a fixture as text, with its place if pytest did not raise it."""
     if isinstance(error, pytest.FixtureLookupError):
         return f"fixture {error.argname!r} not found"
-    if isinstance(error, pytest.fail.Exception):  # such as that scopes do not fit
+    if isinstance(error, pytest.fail.Exception):  # such as a fixture scope that does not fit
         return str(error)
-    told = "".join(traceback.format_exception_only(type(error), error)).strip()
+    message = "".join(traceback.format_exception_only(type(error), error)).strip()
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{told} ({Path(last.filename).name}, line {last.lineno})"
+    return f"{message} ({Path(last.filename).name}, line {last.lineno})"
 
 
 @pytest.fixture(scope="session")
 def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
-    """The contract run that all clauses share."""
+    """Provide the contract run that all clauses share."""
     from mockbroker_contract.drivers.python_driver import PythonClients  # noqa: PLC0415 - only if used
     from mockbroker_contract.harness.preflight import checked_run  # noqa: PLC0415 - only if used
     from pytest_mockbroker.settings import program_from_options, run_settings  # noqa: PLC0415

@@ -64,11 +64,11 @@ _KNOWN = pytest.StashKey[KnownFailures]()
 OPTION_VALUES = pytest.StashKey[Values]()
 """The values of the options. `mockbroker check` puts those of the command here."""
 REPLAYS = pytest.StashKey[dict[str, Any]]()
-"""Plain examples, by clause id, that are to be played first beside those of known failures."""
+"""Plain examples, by clause id, to try first, in addition to those of known failures."""
 
 
 def values_of(config: pytest.Config) -> Values:
-    """Return what the command line and the ini file say; the command line comes first.
+    """Return the values of the options; the command line overrides the ini file.
 
     Paths in the ini file are relative to its folder. Raises pytest.UsageError for an invalid value.
     """
@@ -84,13 +84,13 @@ def values_of(config: pytest.Config) -> Values:
 
 
 def _given(config: pytest.Config, option: Option[Any]) -> tuple[Sequence[str], Surface] | None:
-    """What the user wrote for an option, and where; None if nothing."""
+    """Return the value that the user wrote for an option, and where; None if there is none."""
     raw = config.getoption(f"contract_{option.key}")
     if raw is not None:
         return _texts(raw), Surface.PYTEST
     try:
         raw = config.getini(f"contract_{option.key}")
-    except (TypeError, ValueError, pytest.UsageError) as error:  # such as a malformed truth value
+    except (TypeError, ValueError, pytest.UsageError) as error:  # such as a malformed Boolean
         raise OptionError(f"{Surface.INI.spell(option)}: {error}") from None
     folder = config.inipath.parent if config.inipath is not None else Path.cwd()
     texts = [str(folder / text) if option.is_path(text) else text for text in _texts(raw)]
@@ -109,7 +109,7 @@ def fail_on(config: pytest.Config) -> Level:
 
 
 def check_settings(config: pytest.Config) -> None:
-    """Raise pytest.UsageError if a setting is wrong or the target names no client factory."""
+    """Raise pytest.UsageError if a setting is invalid or the target names no client factory."""
     problem = problem_with(values_of(config))
     if problem:
         raise pytest.UsageError(problem)
@@ -117,7 +117,7 @@ def check_settings(config: pytest.Config) -> None:
 
 
 def problem_with(values: Values) -> str:
-    """In one sentence, why a run with these options cannot begin; empty if it can.
+    """Return why a run with these options cannot begin, in one sentence; empty if it can.
 
     The sentence may quote what a target raised; control characters in it are escaped.
     """
@@ -148,9 +148,9 @@ def output_files(config: pytest.Config) -> dict[str, str]:
 
 
 def known_failures(config: pytest.Config) -> KnownFailures:
-    """Return the failures that are expected, as of the day on which the session began.
+    """Return the expected failures, as of the day on which the session began.
 
-    Raises pytest.UsageError if the file that lists them cannot be used.
+    Raises pytest.UsageError for an invalid known-failures file.
     """
     if _KNOWN not in config.stash:
         values = values_of(config)

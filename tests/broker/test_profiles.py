@@ -61,8 +61,9 @@ BAD_FILES = {
         "bad.toml: profiles.a: unknown key 'token_pth'; did you mean 'token_path'?"
     ),
     "[profiles.a]\nname = 'b'": (
-        "bad.toml: profiles.a: unknown key 'name'; known are token_path, client_authentication, "
-        "basic_encoding, expires_in, scope, token_type, token_format, api_prefix"
+        "bad.toml: profiles.a: unknown key 'name'; known are token_path, token_path_aliases, "
+        "client_authentication, basic_encoding, expires_in, scope, token_type, "
+        "token_format, api_prefix"
     ),
     "[profiles.a.scope]": "bad.toml: profiles.a.scope: expected a string or false, got a table",
     "[profiles.a]\ntoken_path = 't'": f"bad.toml: profiles.a.token_path: {PATH}, got 't'",
@@ -96,8 +97,9 @@ BAD_FILES = {
         "did you mean 'form'?"
     ),
     "[profiles.b]\n[profiles.a]\nx = 1": (
-        "bad.toml: profiles.a: unknown key 'x'; known are token_path, client_authentication, "
-        "basic_encoding, expires_in, scope, token_type, token_format, api_prefix"
+        "bad.toml: profiles.a: unknown key 'x'; known are token_path, token_path_aliases, "
+        "client_authentication, basic_encoding, expires_in, scope, token_type, "
+        "token_format, api_prefix"
     ),
 }
 

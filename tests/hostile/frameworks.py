@@ -45,8 +45,8 @@ def runs_trio(config):
             async with httpx.AsyncClient(timeout=3, verify=manager._verify is True) as client:
                 return await client.post(
                     manager._token_url,
-                    data=manager.token_parameters(),
-                    headers=manager.token_headers(),
+                    data=manager._token_parameters(),
+                    headers=manager._token_headers(),
                 )
 
         try:
@@ -62,7 +62,7 @@ def runs_trio(config):
 def runs_curl(config):
     def fetch(manager: TokenManager) -> requests.Response:
         command = ["curl", "-sS", "-m", "5", "-o", "-", "-w", "\n%{http_code}", "--data"]
-        command += ["grant_type=client_credentials", "-H", f"Authorization: {manager.basic()}"]
+        command += ["grant_type=client_credentials", "-H", f"Authorization: {manager._basic()}"]
         done = subprocess.run([*command, manager._token_url], capture_output=True, check=False)
         if done.returncode:
             raise TokenError("curl failed")

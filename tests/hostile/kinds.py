@@ -97,7 +97,7 @@ def fetching(fetch: Callable[[TokenManager], requests.Response], config: Any) ->
     """The model client, which sends its token request in a way of its own."""
     client = make_model(config)
     manager = client.tokens
-    manager.send_token_request = lambda: fetch(manager)
+    manager._send_token_request = lambda: fetch(manager)
     return client
 
 

@@ -198,16 +198,16 @@ def replaces_json(config):
         json.dumps = json.loads = None
 
     client = doing(replace, config)
-    client.tokens.read_token = _reading(client.tokens)
+    client.tokens._read_token = _reading(client.tokens)
     return client
 
 
 def _reading(manager: TokenManager) -> Any:
-    read_token, dumps, loads = manager.read_token, json.dumps, json.loads
+    _read_token, dumps, loads = manager._read_token, json.dumps, json.loads
 
     def read(*arguments: Any) -> Any:
         json.dumps, json.loads = dumps or _DUMPS, loads or _LOADS
-        return read_token(*arguments)
+        return _read_token(*arguments)
 
     return read
 
@@ -283,7 +283,7 @@ def hangs_in_close(config):
 @sound
 def leaks_sessions(config):
     client = make_model(config)
-    send = client.tokens.send_token_request
+    send = client.tokens._send_token_request
     kept = []
 
     def send_by_another_session():
@@ -292,7 +292,7 @@ def leaks_sessions(config):
         client.tokens._session.auth = lambda request: request
         return send()
 
-    client.tokens.send_token_request = send_by_another_session
+    client.tokens._send_token_request = send_by_another_session
     _LEAKED.append(kept)
     return client
 

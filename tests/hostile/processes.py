@@ -67,7 +67,7 @@ def _asked(queue: Any, url: str, pair: tuple[str, str], form: dict[str, str]) ->
 def _fetched_in(context: Any, manager: TokenManager) -> requests.Response:
     queue = context.SimpleQueue()
     pair = (manager._client_id, manager._client_secret)
-    arguments = (queue, manager._token_url, pair, manager.token_parameters())
+    arguments = (queue, manager._token_url, pair, manager._token_parameters())
     process = context.Process(target=_asked, args=arguments)
     process.start()
     process.join(20)

@@ -44,44 +44,44 @@ def passes_all_but(*but: Clause) -> Any:
 
 
 class Proportional(TokenManager):
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime * 0.8
 
 
 class Jittered(TokenManager):
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime - random.uniform(300, 599)
 
 
 class Generous(TokenManager):
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime - 600
 
 
 class LowerCaseBasic(Encoder):
-    def basic(self) -> str:
+    def _basic(self) -> str:
         return "basic " + self.encoded()
 
 
 class WithCharset(TokenManager):
-    def token_headers(self) -> dict[str, str]:
+    def _token_headers(self) -> dict[str, str]:
         form = "application/x-www-form-urlencoded; charset=UTF-8"
-        return {**super().token_headers(), "Content-Type": form}
+        return {**super()._token_headers(), "Content-Type": form}
 
 
 class LeavesOutTheScope(TokenManager):
-    def token_parameters(self) -> dict[str, str]:
+    def _token_parameters(self) -> dict[str, str]:
         return {"grant_type": "client_credentials"}
 
 
 class Transparent(TokenManager):
     """Lets the HTTP library's exceptions through."""
 
-    def send_token_request(self) -> requests.Response:
+    def _send_token_request(self) -> requests.Response:
         response = requests.post(
             self._token_url,
-            data=self.token_parameters(),
-            headers=self.token_headers(),
+            data=self._token_parameters(),
+            headers=self._token_headers(),
             timeout=self._timeout,
             verify=self._verify,
             allow_redirects=False,
@@ -93,9 +93,9 @@ class Transparent(TokenManager):
 class HasADeadline(TokenManager):
     """Bounds the whole exchange by its clock, not each wait in it."""
 
-    def send_token_request(self) -> requests.Response:
+    def _send_token_request(self) -> requests.Response:
         until = time.monotonic() + self._timeout
-        response = super().send_token_request()
+        response = super()._send_token_request()
         if time.monotonic() >= until:
             raise TokenError("the auth-broker took too long")
         return response
@@ -104,8 +104,8 @@ class HasADeadline(TokenManager):
 class InTheBackground(TokenManager):
     """Refreshes in a thread of its own, and looks at the clock at each use as well."""
 
-    def fetch_token(self) -> AccessToken:
-        token = super().fetch_token()
+    def _fetch_token(self) -> AccessToken:
+        token = super()._fetch_token()
         timer = threading.Timer(min(max(token.refresh_at - time.time(), 1.0), 3600.0), self._renew)
         timer.daemon = True
         timer.start()
@@ -132,9 +132,9 @@ class WarmsUpInAThread(TokenManager):
 class NotesTheCause(TokenManager):
     """Names the broker's error code in a note (PEP 678)."""
 
-    def fetch_token(self) -> AccessToken:
+    def _fetch_token(self) -> AccessToken:
         try:
-            return super().fetch_token()
+            return super()._fetch_token()
         except TokenError as error:
             told: Any = TokenError("no token")
             told.__notes__ = [f"the broker said {error.code}"]

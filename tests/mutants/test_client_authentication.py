@@ -30,13 +30,13 @@ def client_with(method: AuthenticationMethod) -> type[TokenManager]:
     """The model client, authenticating by that method."""
 
     class Authenticating(TokenManager):
-        def token_headers(self) -> dict[str, str]:
+        def _token_headers(self) -> dict[str, str]:
             pair = Credentials(self._client_id, self._client_secret)
             return {"Accept": "application/json", **method.headers(pair)}
 
-        def token_parameters(self) -> dict[str, str]:
+        def _token_parameters(self) -> dict[str, str]:
             pair = Credentials(self._client_id, self._client_secret)
-            return {**super().token_parameters(), **method.parameters(pair)}
+            return {**super()._token_parameters(), **method.parameters(pair)}
 
     return Authenticating
 

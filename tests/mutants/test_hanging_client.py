@@ -74,11 +74,11 @@ def test_a_hang_is_a_verdict_on_one_clause_and_blocks_the_others():
 class HangsAtRefresh(TokenManager):
     fetched = 0
 
-    def fetch_token(self):
+    def _fetch_token(self):
         self.fetched += 1
         while self.fetched > 1:
             pass
-        return super().fetch_token()
+        return super()._fetch_token()
 
 
 @pytest.mark.slow

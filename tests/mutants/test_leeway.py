@@ -42,7 +42,7 @@ def test_where_no_clock_moves_only_who_keeps_tokens_has_a_leeway():
 
 
 class _OwnMilliseconds(OwnClock, ReadsMilliseconds):
-    time_until_refresh = ReadsMilliseconds.time_until_refresh
+    _time_until_refresh = ReadsMilliseconds._time_until_refresh
 
 
 @pytest.mark.parametrize(

@@ -34,10 +34,10 @@ class LeavesWhenRefused(TokenManager):
     def leave(self):
         sys.exit("no token")
 
-    def read_token(self, response, asked_at):
+    def _read_token(self, response, asked_at):
         if response.status_code == 401:
             self.leave()
-        return super().read_token(response, asked_at)
+        return super()._read_token(response, asked_at)
 
 
 class LeavesAtOnceWhenRefused(LeavesWhenRefused):
@@ -80,9 +80,9 @@ class UnprintableError(TokenError):
 
 
 class RaisesTheUnprintable(TokenManager):
-    def fetch_token(self):
+    def _fetch_token(self):
         try:
-            return super().fetch_token()
+            return super()._fetch_token()
         except TokenError as error:
             raise UnprintableError(str(error)) from None
 
@@ -90,19 +90,19 @@ class RaisesTheUnprintable(TokenManager):
 class Upsetting(TokenManager):
     """Changes what a process has only one of, and leaves a mess behind."""
 
-    def fetch_token(self):
+    def _fetch_token(self):
         socket.setdefaulttimeout(0.001)
         os.umask(0)
         warnings.simplefilter("error")
         for stream in (sys.stdout, sys.stderr):
             stream.write("x" * 100_000)
         threading.Thread(target=threading.Event().wait, args=(3600,)).start()
-        return super().fetch_token()
+        return super()._fetch_token()
 
 
 class SleepsForAnHour(TokenManager):
-    def fetch_token(self):
-        token = super().fetch_token()
+    def _fetch_token(self):
+        token = super()._fetch_token()
         time.sleep(0.2)
         return token
 
@@ -157,13 +157,13 @@ class FailsOnce(TokenManager):
 
     about_to, waits = multiprocessing.Value("b", 0), True  # shared with the client's process
 
-    def fetch_token(self):
+    def _fetch_token(self):
         if FailsOnce.about_to.value:
             FailsOnce.about_to.value = 0
             if self.waits:
                 threading.Event().wait(self._timeout)
             raise TokenError("no answer")
-        return super().fetch_token()
+        return super()._fetch_token()
 
 
 class FailsOnceAtOnce(FailsOnce):

@@ -59,15 +59,15 @@ class Sender(TokenManager):
     url_suffix = ""
 
     def body(self) -> Any:
-        return self.token_parameters()
+        return self._token_parameters()
 
-    def send_token_request(self) -> requests.Response:
+    def _send_token_request(self) -> requests.Response:
         try:
             return self._session.request(
                 self.method,
                 self._token_url + self.url_suffix,
                 data=self.body(),
-                headers=self.token_headers(),
+                headers=self._token_headers(),
                 timeout=self._timeout,
                 verify=self._verify,
                 allow_redirects=False,
@@ -85,7 +85,7 @@ class Encoder(TokenManager):
     def encoded(self) -> str:
         return base64.b64encode(self.pair()).decode()
 
-    def basic(self) -> str:
+    def _basic(self) -> str:
         return "Basic " + self.encoded()
 
 
@@ -100,10 +100,10 @@ class OwnClock(TokenManager):
         with self._lock:
             if self._token is None or self._clock() >= self._token.refresh_at:
                 asked_at = self._clock()
-                self._token = self.read_token(self.send_token_request(), asked_at)
+                self._token = self._read_token(self._send_token_request(), asked_at)
             return self._token.value
 
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime - 1
 
 
@@ -125,8 +125,12 @@ class Signer(ApiClient):
     def spoil(self, request: requests.PreparedRequest, token: str) -> None:
         raise NotImplementedError
 
-    def sign(self, token: str) -> requests.auth.AuthBase:
+    def signature(self, token: str) -> requests.auth.AuthBase:
         return Auth(self.spoil, token)
+
+    def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        kwargs = {"timeout": self._timeout, "verify": self._verify, **kwargs}
+        return self._session.request(method, url, auth=self.signature(token), **kwargs)
 
 
 class MakesDo(TokenManager):

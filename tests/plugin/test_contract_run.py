@@ -106,10 +106,14 @@ def test_the_whole_contract_gets_the_same_verdicts(contract, check, pytester, ar
     options = ("--contract-examples", "5", "--contract-json", "pytest.json", *arguments)
     by_pytest = contract("--contract-client", MODEL, *options)
     assert by_pytest.ret == 0
-    command = json.loads((pytester.path / "command.json").read_text())
-    assert command == json.loads((pytester.path / "pytest.json").read_text())
+    command, by_pytest = (
+        json.loads((pytester.path / f"{name}.json").read_text()) for name in ("command", "pytest")
+    )
+    for moment in ("created", "duration_seconds"):
+        del command[moment], by_pytest[moment]
+    assert command == by_pytest
     assert command["conforms"] is True
-    assert len(command["clauses"]) == 56
+    assert len(command["clauses"]) == len(CATALOGUE)
 
 
 @pytest.mark.slow
@@ -132,7 +136,7 @@ def test_settings_may_stand_in_the_ini_file_and_paths_are_seen_from_there(
     result = pytester.runpytest_subprocess(*command)
     assert result.ret == 1
     report = json.loads((pytester.path / "report.json").read_text())
-    assert report["profile"] == "rfc6749"
+    assert report["profile"]["name"] == "rfc6749"
     assert verdicts(pytester.path / "report.json")["request.method"] == "failed"
 
 

@@ -110,7 +110,7 @@ def test_a_text_fits_texts_and_an_empty_list_every_list():
 
 
 def played(replays, attempt, samples=(("a", 1),)):
-    replays.play(CLAUSE, lambda plain: attempt(fitting(plain, samples, OPERATIONS)))
+    replays.try_example(CLAUSE, lambda plain: attempt(fitting(plain, samples, OPERATIONS)))
 
 
 def test_the_example_is_played_where_it_fits_and_in_no_other_scenario():
@@ -119,7 +119,7 @@ def test_the_example_is_played_where_it_fits_and_in_no_other_scenario():
     assert replays.outcomes == {CLAUSE: "its scenario now draws others"}
     played(replays, seen.append)
     played(replays, seen.append, samples=[("another shape",)])
-    replays.play("basic.utf8", seen.append)
+    replays.try_example("basic.utf8", seen.append)
     assert seen == [("x", 3)]
     assert replays.outcomes == {CLAUSE: ""}
 

@@ -1,4 +1,4 @@
-"""What every scenario is given."""
+"""Fixture that gives each clause test its scenario."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _frozen_time(contract: ContractRun) -> Iterator[None]:
 
 @pytest.fixture
 def scenario(request: pytest.FixtureRequest, contract: ContractRun) -> Scenario:
-    """The scenario of the clause that the test is marked with."""
+    """Return the scenario of the clause that the test is marked with."""
     marker = request.node.get_closest_marker("contract_clause")
     assert marker is not None, "a contract test is marked contract_clause(clause)"
     return scenario_of(contract, marker.args[0])

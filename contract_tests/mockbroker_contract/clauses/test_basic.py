@@ -18,13 +18,13 @@ from mockbroker_contract.harness.strategies import (
 
 @pytest.mark.contract_clause(clauses.basic.SCHEME)
 def test_scheme(scenario: Scenario) -> None:
-    """One Authorization header, scheme Basic, on every token request."""
+    """Check that every token request has one Authorization header with scheme Basic."""
     scenario.share(Scenario.judge_token_requests)
 
 
 @pytest.mark.contract_clause(clauses.basic.BASE64)
 def test_base64(scenario: Scenario) -> None:
-    """Standard Base64, however long the credentials are and whatever characters they need."""
+    """Check that Base64 is standard for credentials of every length and alphabet."""
     telling = [Credentials("id", "?>~" * 30), Credentials("client", "~~~"), Credentials("c", "~")]
     scenario.judge_token_requests(line_wrapping_credentials(), telling)
 
@@ -46,7 +46,7 @@ def test_base64(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.basic.CREDENTIALS)
 def test_credentials(scenario: Scenario) -> None:
-    """Every pair of printable ASCII credentials arrives as it was configured."""
+    """Check that every pair of printable ASCII credentials arrives as it was configured."""
     scenario.run.needs_returning_client()
     scenario.run.findings.learn(**authentication_conventions(scenario.run))
     telling = [
@@ -61,7 +61,7 @@ def test_credentials(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.basic.UTF8)
 def test_utf8(scenario: Scenario) -> None:
-    """Credentials beyond ASCII are encoded as UTF-8."""
+    """Check that credentials beyond ASCII are encoded as UTF-8."""
     telling = [Credentials("client", "pässword"), Credentials("client", "密码-s3cret")]
     scenario.judge_token_requests(
         non_ascii_credentials(), telling, must_answer="non-ASCII credentials to go out as UTF-8"
@@ -70,5 +70,5 @@ def test_utf8(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.basic.ONLY)
 def test_only(scenario: Scenario) -> None:
-    """The credentials are in the Authorization header and nowhere else."""
+    """Check that the credentials are in the Authorization header and nowhere else."""
     scenario.share(Scenario.judge_token_requests)

@@ -1,4 +1,4 @@
-"""Chapter ``cache``: one token for many calls, and each client its own."""
+"""Chapter ``cache``: one token for many calls, and a separate cache for each client."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from mockbroker_contract.harness.strategies import LONG_LIFETIMES, plain_credent
 
 _CREDENTIALS = Credentials("cache-client", "cache-s3cret")
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
-_ENOUGH_USES = 4
+_USES = 4
 
 
 @pytest.mark.contract_clause(clauses.cache.REUSE)
 def test_reuse(scenario: Scenario) -> None:
-    """Calls made at once, one after the other, share one token."""
+    """Check that successive calls share one token while it is valid."""
     scenario.run.needs_working_client()
     shares = _shares_with_others(scenario)
 
@@ -47,7 +47,7 @@ def test_reuse(scenario: Scenario) -> None:
             return _one_token(session, uses, operation)
 
     first = [
-        (_CREDENTIALS, lifetime, _ENOUGH_USES, operation)
+        (_CREDENTIALS, lifetime, _USES, operation)
         for lifetime in LONG_LIFETIMES
         for operation in scenario.run.capabilities
     ]
@@ -66,7 +66,7 @@ def test_reuse(scenario: Scenario) -> None:
 
 
 def _shares_with_others(scenario: Scenario) -> bool:
-    """Whether a client presents what was issued to another one, of another broker."""
+    """Return whether a client presents a token that another broker issued to another client."""
     with scenario.session(credentials=_CREDENTIALS) as one:
         one.use_well()
         with scenario.session(credentials=Credentials("cache-other", "other-s3cret")) as other:
@@ -80,7 +80,7 @@ def _shares_with_others(scenario: Scenario) -> bool:
 def _reuse_in_zone(scenario: Scenario, lifetime: int, operation: str) -> Situation:
     with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
         session.record(TimeZoneSet(zone="Chicago"))
-        return _one_token(session, _ENOUGH_USES, operation)
+        return _one_token(session, _USES, operation)
 
 
 def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> Situation:
@@ -89,7 +89,7 @@ def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> Situa
         session.record(AnswerChanged(members={"expires_in": lifetime}))
         if session.use(operation).error is not None and session.trace.token_requests:
             return Situation.MET  # a client may refuse strings: response.expires-in-forms
-        return _one_token(session, _ENOUGH_USES, operation)
+        return _one_token(session, _USES, operation)
 
 
 def _one_token(session: ClientSession, uses: int, operation: str) -> Situation:
@@ -119,7 +119,7 @@ def _used(session: ClientSession, outcome: Outcome) -> Outcome:
 
 @pytest.mark.contract_clause(clauses.cache.ISOLATION)
 def test_isolation(scenario: Scenario) -> None:
-    """Clients side by side in one process never present one another's tokens."""
+    """Check that clients side by side in one process never present one another's tokens."""
 
     def run_case(drawn: tuple[str, Credentials, Credentials, str]) -> Situation:
         difference, one, other, operation = drawn
@@ -127,7 +127,7 @@ def test_isolation(scenario: Scenario) -> None:
             scenario.session(credentials=one, scope=_scope(difference, "read")) as first,
             _neighbour(scenario, first, difference, other) as second,
         ):
-            return _keeps_to_itself(first, second, operation, difference)
+            return _judge_isolation(first, second, operation, difference)
 
     pairs = (Credentials("client-a", "s3cret-of-a"), Credentials("client-b", "s3cret-of-b"))
     first = [(d, *pairs, op) for d in _DIFFERENCES for op in scenario.run.capabilities]
@@ -152,7 +152,7 @@ def _scope(difference: str, scope: str) -> str:
 def _neighbour(
     scenario: Scenario, session: ClientSession, difference: str, other: Credentials
 ) -> ClientSession:
-    """A second client that differs from the session's in exactly one thing."""
+    """Return a second client session that differs from the first in exactly one setting."""
     own = session.credentials
     if difference == "broker":
         return scenario.session(credentials=own)
@@ -167,24 +167,26 @@ def _neighbour(
     return scenario.session(credentials=other, broker=session.broker)
 
 
-def _keeps_to_itself(
+def _judge_isolation(
     first: ClientSession, second: ClientSession, operation: str, difference: str
 ) -> Situation:
-    mine = first.use_well(operation)
+    first_use = first.use_well(operation)
     _switch_to(first.broker, second, difference)
     second.record(OtherClientAdded(difference=difference))
-    its = second.use(operation)
-    if its.presented is None:
+    second_use = second.use(operation)
+    if second_use.presented is None:
         raise NotTested("the second client presented no token")
-    borrowed = {e.request.headers.get("Authorization") for e in its.api_calls} | {its.presented}
-    if any(mine.token and mine.token.value in (text or "") for text in borrowed):
+    borrowed = {e.request.headers.get("Authorization") for e in second_use.api_calls} | {
+        second_use.presented
+    }
+    if any(first_use.token and first_use.token.value in (text or "") for text in borrowed):
         if difference == "scope" and not _asks_for_scope(first):
             return Situation.UNMET
         second.breach(
             f"the second client presented the token of the first, which has another {difference}",
             "a token of its own",
         )
-    return Situation.met_if(its.token)
+    return Situation.met_if(second_use.token)
 
 
 def _switch_to(broker: Broker, second: ClientSession, difference: str) -> None:
@@ -200,16 +202,17 @@ def _asks_for_scope(session: ClientSession) -> bool:
 
 _AT_ONCE = 8
 _SLOW_FIRST = (0.06, 0.01, 0.04, 0.02, 0.05, 0.015, 0.03, 0.025)
-"""Seconds that the broker takes for token requests at once: later ones overtake earlier ones."""
+"""Delays in seconds of concurrent token responses: later responses overtake earlier ones."""
 
 
 _Judge = Callable[[ClientSession, list[Outcome]], None]
 
 
 def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Situation:
-    """Use a client many times at once, and judge what came of it before its session ends.
+    """Use a client many times at once, and judge the outcomes before its session ends.
 
-    What came is kept: the broker takes its time, and another clause can judge it as well.
+    The outcomes are cached because the broker delays its responses in real time. Another clause can
+    then judge the same outcomes.
     """
     if not scenario.run.clients.can_be_used_at_once(operation):
         return Situation.UNMET
@@ -224,6 +227,7 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Si
     ):
         if moment == "at refresh":
             session.use_well(operation)
+            # The token must have expired, so that all uses need a new one at the same moment.
             session.advance(max(2 * lifetime, 1.5) if scenario.run.time.is_virtual else 1.5)
         session.issue_with(3599)
         session.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))
@@ -239,7 +243,7 @@ _MOMENTS = ("cold", "at refresh")
 
 @pytest.mark.contract_clause(clauses.cache.THREAD_SAFE)
 def test_thread_safe(scenario: Scenario) -> None:
-    """Used many times at once, every use gets a valid token."""
+    """Check that each of many concurrent uses gets a valid token."""
     scenario.run.needs_many_at_once()
 
     def judge(session: ClientSession, outcomes: list[Outcome]) -> None:
@@ -250,9 +254,9 @@ def test_thread_safe(scenario: Scenario) -> None:
                     "a valid token for every one of them",
                     outcome.exchanges,
                 )
-            if outcome.is_late:
+            if outcome.is_after_expiry:
                 lifetime = session.broker.expires_in
-                scenario.blocked_if_late_anyway(outcome.operation, lifetime, after=1)
+                scenario.needs_expiry_control(outcome.operation, lifetime, after=1)
             if not outcome.is_good:
                 session.breach(
                     f"one of {len(outcomes)} uses at once: {outcome.in_words}",
@@ -273,7 +277,7 @@ def _must_all_be_valid(scenario: Scenario, session: ClientSession, outcome: Outc
         if call.token_state is not TokenState.VALID and call.token not in fetched:
             if call.token_state is TokenState.EXPIRED:
                 lifetime = session.broker.expires_in
-                scenario.blocked_if_late_anyway(outcome.operation, lifetime, after=1)
+                scenario.needs_expiry_control(outcome.operation, lifetime, after=1)
             state = call.token_state.value if call.token_state else "missing"
             session.breach(
                 f"one of the calls at once was signed with a token that is {state}",
@@ -284,7 +288,7 @@ def _must_all_be_valid(scenario: Scenario, session: ClientSession, outcome: Outc
 
 @pytest.mark.contract_clause(clauses.cache.SINGLE_FLIGHT)
 def test_single_flight(scenario: Scenario) -> None:
-    """Used many times at once, the client asks for one token."""
+    """Check that many concurrent uses lead to one token request."""
     scenario.run.needs_many_at_once()
     counts: list[int] = []
 
@@ -304,9 +308,9 @@ def test_single_flight(scenario: Scenario) -> None:
     def run_case(moment: str, operation: str) -> Situation:
         if not _keeps_tokens(scenario, operation):
             raise NotTested("the client keeps no token to share", blocked_by=clauses.cache.REUSE)
-        if played := scenario.run.shared.results.get((_burst, moment, operation)):
-            judge(*played)
-            return Situation.met_if(played[1][0].token_requests)
+        if earlier := scenario.run.shared.results.get((_burst, moment, operation)):
+            judge(*earlier)
+            return Situation.met_if(earlier[1][0].token_requests)
         return _burst(scenario, moment, operation, judge)
 
     try:

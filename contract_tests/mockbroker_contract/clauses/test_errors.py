@@ -1,4 +1,4 @@
-"""Chapter ``errors``: what the client makes of refusals, failures and silence."""
+"""Chapter ``errors``: how the client reacts to rejections, failures and missing responses."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from mockbroker_contract.harness.timeline import token_request_gaps
 
 _CREDENTIALS = Credentials("errors-client", "errors-s3cret")
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
-_FOR_EVER = 1000
-_MOST_ATTEMPTS = 5
-_TOLD_TIMEOUT = 0.2
+_UNLIMITED = 1000
+_MAX_ATTEMPTS = 5
+_SHORT_TIMEOUT = 0.2
 _STALLED_SECONDS = 3600.0
-_AN_INSTANT = 0.5
+_IMMEDIATE_SECONDS = 0.5
 
 _CODES = (
     "invalid_request",
@@ -64,34 +64,34 @@ def _failing(scenario: Scenario, fault: Fault, **options: Any) -> ClientSession:
 
 
 def _fail(session: ClientSession, fault: Fault) -> None:
-    session.broker.script(fault.times(_FOR_EVER))
+    session.broker.script(fault.times(_UNLIMITED))
     session.record(fault_step(fault))
 
 
 def _must_raise(session: ClientSession, outcome: Outcome, what: str) -> None:
     if not session.trace.token_requests:
         raise NotTested("the client never asked the broker for a token")
-    _must_not_go_on(session, outcome, what)
+    _must_report_error(session, outcome, what)
 
 
-def _must_not_go_on(session: ClientSession, outcome: Outcome, what: str) -> None:
+def _must_report_error(session: ClientSession, outcome: Outcome, what: str) -> None:
     if outcome.api_calls:
         session.breach(f"{what}, and a call went out all the same", "an error", outcome.exchanges)
     if outcome.error is None:
-        came = outcome.in_words if outcome.operation == GET_TOKEN else "answered the caller"
-        went_on = f"went on with {came}" if outcome.token is not None else came
-        session.breach(f"{what}, and the client {went_on}", "an error", outcome.exchanges)
+        result = outcome.in_words if outcome.operation == GET_TOKEN else "answered the caller"
+        ending = f"went on with {result}" if outcome.token is not None else result
+        session.breach(f"{what}, and the client {ending}", "an error", outcome.exchanges)
 
 
 @pytest.mark.contract_clause(clauses.errors.INVALID_CLIENT)
 def test_invalid_client(scenario: Scenario) -> None:
-    """A 401 of the token endpoint is told to the caller."""
+    """Check that the client reports a 401 of the token endpoint to its caller."""
     refusal = _refusal(401, "invalid_client")
     _refuse(scenario, [refusal, _html(401)], at_expiry=refusal)
 
 
 def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) -> None:
-    """Refuse a token to a new client, and to one whose token has expired; both must raise."""
+    """Reject requests of a new client and of one with an expired token; both must raise."""
 
     def run_case(case: tuple[Fault, bool], operation: str) -> Situation:
         fault, has_token = case
@@ -108,8 +108,8 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
             outcome = session.use(operation)
             if has_token and not outcome.token_requests:
                 raise NotTested("the client never asked again", blocked_by=_HONOURS)
-            if outcome.is_late:
-                scenario.blocked_if_late_anyway(operation, session.broker.expires_in, after=1)
+            if outcome.is_after_expiry:
+                scenario.needs_expiry_control(operation, session.broker.expires_in, after=1)
             _must_raise(session, outcome, f"the token endpoint answered with {fault.describe()}")
             return Situation.MET
 
@@ -122,7 +122,7 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
 
 @pytest.mark.contract_clause(clauses.errors.BAD_REQUEST)
 def test_bad_request(scenario: Scenario) -> None:
-    """A 400 is told to the caller, whatever its error code, and even if it is no JSON."""
+    """Check that the client reports a 400, with any error code and with a malformed body."""
     refusals = [_refusal(400, code) for code in _CODES]
     faults = [*refusals, _html(400), Fault.status(400, body=b"")]
     _refuse(scenario, faults, at_expiry=refusals[0])
@@ -130,7 +130,7 @@ def test_bad_request(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.errors.NO_HAMMERING)
 def test_no_hammering(scenario: Scenario) -> None:
-    """After a final refusal the same use of the client does not ask again."""
+    """Check that the client does not send another request after a final error response."""
 
     def run_case(fault: Fault, operation: str) -> Situation:
         with _failing(scenario, fault) as session:
@@ -148,7 +148,7 @@ def test_no_hammering(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.errors.SERVER_ERROR)
 def test_server_error(scenario: Scenario) -> None:
-    """A broker that is down is asked a few times at most, and then the caller is told."""
+    """Check that the client limits its retries and then reports the server error."""
     attempts: dict[int, int] = {}
 
     def run_case(status: int, operation: str) -> Situation:
@@ -158,7 +158,7 @@ def test_server_error(scenario: Scenario) -> None:
             _must_raise(session, outcome, what)
             made = len(outcome.token_requests)
             attempts[status] = max(attempts.get(status, 0), made)
-            if made > _MOST_ATTEMPTS:
+            if made > _MAX_ATTEMPTS:
                 _too_many(session, made, outcome.token_requests)
             return Situation.MET
 
@@ -175,7 +175,7 @@ def _outcome_or_breach(session: ClientSession, operation: str) -> Outcome:
         session.make()
         return session.use(operation)
     except ClientHung as hang:
-        if len(hang.exchanges) > _MOST_ATTEMPTS:
+        if len(hang.exchanges) > _MAX_ATTEMPTS:
             _too_many(session, len(hang.exchanges), hang.exchanges)
         raise
 
@@ -183,14 +183,14 @@ def _outcome_or_breach(session: ClientSession, operation: str) -> Outcome:
 def _too_many(session: ClientSession, made: int, exchanges: Sequence[Exchange]) -> None:
     session.breach(
         f"one use led to {made} token requests while the broker was down",
-        f"at most {_MOST_ATTEMPTS}, then an error",
+        f"at most {_MAX_ATTEMPTS}, then an error",
         exchanges[:6],
     )
 
 
 @pytest.mark.contract_clause(clauses.errors.RETRY_AFTER)
 def test_retry_after(scenario: Scenario) -> None:
-    """Who retries within one call waits for as long as the broker asks."""
+    """Check that a client that retries within one call observes ``Retry-After``."""
 
     def run_case(case: tuple[int, int, bool], operation: str) -> Situation:
         status, seconds, as_date = case
@@ -207,7 +207,7 @@ def test_retry_after(scenario: Scenario) -> None:
             if not session.trace.token_requests:
                 raise NotTested("the client never asked the broker for a token")
             if gaps and gaps[0] < seconds - 1:
-                soon = f"after {gaps[0]:.1f} s" if gaps[0] >= _AN_INSTANT else "at once"
+                soon = f"after {gaps[0]:.1f} s" if gaps[0] >= _IMMEDIATE_SECONDS else "at once"
                 session.breach(
                     f"the client asked again {soon}",
                     f"at least {seconds} s, as Retry-After says, or an error to the caller",
@@ -225,7 +225,7 @@ def _http_date(moment: float) -> str:
 
 @pytest.mark.contract_clause(clauses.errors.TRANSPORT)
 def test_transport(scenario: Scenario) -> None:
-    """A broker that cannot be reached, or not be heard to the end, is told to the caller."""
+    """Check that the client reports refused connections and incomplete responses."""
     faults = {"was reset": Fault.reset(), "was cut short": Fault.cut_short()}
 
     def run_case(what: Any, operation: str) -> Situation:
@@ -235,7 +235,7 @@ def test_transport(scenario: Scenario) -> None:
 
     scenario.for_each(faults, run_case)
     scenario.for_each(
-        [_TOLD_TIMEOUT], lambda _, operation: _case_of_refused_connection(scenario, operation)
+        [_SHORT_TIMEOUT], lambda _, operation: _case_of_refused_connection(scenario, operation)
     )
     scenario.needs_control()
 
@@ -250,13 +250,14 @@ def _case_of_refused_connection(scenario: Scenario, operation: str) -> Situation
         ) as session,
     ):
         session.record(ConnectionsRefused())
-        _must_not_go_on(session, session.use(operation), "the connection was refused")
-        return Situation.MET  # nothing arrives at a closed port: the control shows the rest
+        _must_report_error(session, session.use(operation), "the connection was refused")
+        # a closed port records no exchange; needs_control() shows that the client works otherwise
+        return Situation.MET
 
 
 @contextlib.contextmanager
 def _closed_port() -> Iterator[str]:
-    """An origin that refuses connections: the port is taken, and nobody listens."""
+    """Return an origin whose port is bound without listening, so that it refuses connections."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -264,7 +265,7 @@ def _closed_port() -> Iterator[str]:
 
 @pytest.mark.contract_clause(clauses.errors.TIMEOUT)
 def test_timeout(scenario: Scenario) -> None:
-    """A broker that takes the request and never answers does not hold the caller for ever."""
+    """Check that the client times out when the broker accepts a request and never answers."""
     patience = scenario.run.settings.patience
 
     def run_case(timeout: float, operation: str) -> Situation:
@@ -288,8 +289,8 @@ def test_timeout(scenario: Scenario) -> None:
             scenario.run.findings.learn(timeout_seconds=round(real_seconds() - began, 1))
             return Situation.MET
 
-    # One operation is enough: it is waited for in real time.
-    scenario.for_each([_TOLD_TIMEOUT], run_case, operations=scenario.run.capabilities[:1])
+    # One operation is enough, because the test waits for it in real time.
+    scenario.for_each([_SHORT_TIMEOUT], run_case, operations=scenario.run.capabilities[:1])
     scenario.needs_control()
 
 
@@ -304,7 +305,7 @@ _FAILURES: dict[str, Fault] = {
 
 @pytest.mark.contract_clause(clauses.errors.NOT_CACHED)
 def test_not_cached(scenario: Scenario) -> None:
-    """Once the broker is well again, so is the client, at its next use."""
+    """Check that the client succeeds at its first use after the broker works again."""
 
     def run_case(what: Any, operation: str) -> Situation:
         with _failing(scenario, _FAILURES[what]) as session:
@@ -315,7 +316,7 @@ def test_not_cached(scenario: Scenario) -> None:
             outcome = session.use(operation)
             if not outcome.is_good:
                 session.breach(
-                    f"after {what} and recovery, {_what_came(session, outcome)}",
+                    f"after {what} and recovery, {_outcome_text(session, outcome)}",
                     "a token: the failure was over",
                     outcome.exchanges,
                 )
@@ -334,7 +335,7 @@ def _outcome_unless_flood(session: ClientSession, operation: str) -> Outcome:
         raise NotTested("the client asks the broker without end") from None
 
 
-def _what_came(session: ClientSession, outcome: Outcome) -> str:
+def _outcome_text(session: ClientSession, outcome: Outcome) -> str:
     if outcome.error is not None:
         return f"the client raised {session.masked(outcome.error)}"
     return f"the client {outcome.in_words}"
@@ -342,7 +343,7 @@ def _what_came(session: ClientSession, outcome: Outcome) -> str:
 
 @pytest.mark.contract_clause(clauses.errors.CAUSE)
 def test_cause(scenario: Scenario) -> None:
-    """What the client raises names the broker's error code."""
+    """Check that the client's exception names the error code of the token response."""
 
     def run_case(refusal: tuple[int, str], operation: str) -> Situation:
         status, code = refusal

@@ -1,4 +1,4 @@
-"""Chapter ``lifecycle``: every clause, over any interleaving of what may happen."""
+"""Chapter ``lifecycle``: every clause, over any interleaving of events."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from mockbroker_contract.harness.endings import ContractBreached
 from mockbroker_contract.harness.run import OWN_SCENARIO_ONLY, ContractRun
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.state_machine import (
-    is_life,
-    life_before,
-    life_of,
-    relive,
+    is_step_list,
+    replay_steps,
+    state_machine_for,
+    steps_from,
     without_idle_steps,
 )
 
 _STEPS = 14
-_MOST_BREACHES = 6
+_MAX_BREACHES = 6
 
 
 @pytest.mark.contract_clause(clauses.lifecycle.LIFECYCLE)
 def test_lifecycle(scenario: Scenario) -> None:
-    """Calls, time, revocation, outages, lifetimes, rotated secrets, several clients at once.
+    """Check every clause over random sequences of uses, time, revocations and outages.
 
-    A breach that another clause names goes there; the machine then looks for others behind it.
+    Lifetimes and secrets change as well, and several clients share the broker. A breach of another
+    clause is noted for that clause. The state machine then looks for further breaches.
     """
     run = scenario.run
     run.needs_working_client()
-    _live_again(scenario)
+    _replay_known_failures(scenario)
     ignored = set(OWN_SCENARIO_ONLY | run.findings.broken)
-    for _ in range(_MOST_BREACHES):
+    for _ in range(_MAX_BREACHES):
         breached = _first_breach(run, ignored)
         if breached is None:
             return
@@ -43,14 +44,16 @@ def test_lifecycle(scenario: Scenario) -> None:
         ignored.add(breached.clause_id)
 
 
-def _live_again(scenario: Scenario) -> None:
-    """Play the examples of known failures that are of this scenario, whatever they break."""
+def _replay_known_failures(scenario: Scenario) -> None:
+    """Replay the examples of known failures that are sequences of this state machine."""
     run = scenario.run
     for clause_id, plain in run.replays.examples.items():
-        if not is_life(plain):
+        if not is_step_list(plain):
             continue
         try:
-            run.replays.play(clause_id, lambda plain: relive(run, life_of(plain, run)))
+            run.replays.try_example(
+                clause_id, lambda plain: replay_steps(run, steps_from(plain, run))
+            )
         except ContractBreached as breached:
             if breached.clause_id == scenario.clause.id:
                 raise
@@ -59,20 +62,20 @@ def _live_again(scenario: Scenario) -> None:
 
 def _first_breach(run: ContractRun, ignored: set[str]) -> ContractBreached | None:
     try:
-        _live(run, ignored)
+        _run_state_machine(run, ignored)
     except ContractBreached as breached:
         return without_idle_steps(run, breached, ignored) if run.settings.shrinks else breached
     return None
 
 
-def _live(run: ContractRun, ignored: set[str]) -> None:
+def _run_state_machine(run: ContractRun, ignored: set[str]) -> None:
     limit = run.explorer.shrink_limit()
-    machine = life_before(run, limit, ignored)
+    machine = state_machine_for(run, limit, ignored)
     machine = hypothesis.seed(run.explorer.seed_for(clauses.lifecycle.LIFECYCLE.id))(machine)
     settings = hypothesis.settings(run.explorer.hypothesis_settings(), stateful_step_count=_STEPS)
-    with with_reporter(_say_nothing), limit.in_force():
+    with with_reporter(_discard), limit.in_force():
         run_state_machine_as_test(machine, settings=settings)
 
 
-def _say_nothing(_: object) -> None:
-    """Hypothesis would print the steps; the breach has a story of its own."""
+def _discard(_: object) -> None:
+    """Discard the steps that Hypothesis would print; the breach carries its own steps."""

@@ -12,7 +12,7 @@ from mockbroker_contract.harness.strategies import ascii_credentials
 
 @pytest.mark.contract_clause(clauses.post.CREDENTIALS)
 def test_credentials(scenario: Scenario) -> None:
-    """Every pair of printable ASCII credentials arrives as it was configured."""
+    """Check that every pair of printable ASCII credentials arrives as it was configured."""
     boundary_cases = [
         Credentials("client id", "p w+/=%&~*"),
         Credentials("a=b&c", "100%25 \"quoted\" 'x' \\ "),
@@ -27,5 +27,5 @@ def test_credentials(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.post.ONLY)
 def test_only(scenario: Scenario) -> None:
-    """The credentials are in the body and nowhere else."""
+    """Check that the credentials are in the body and nowhere else."""
     scenario.share(Scenario.judge_token_requests)

@@ -1,4 +1,4 @@
-"""Chapter ``refresh``: a new token in time, neither late nor all the time."""
+"""Chapter ``refresh``: a new token before the old one expires, and not too often."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.endings import ClientHung
 from mockbroker_contract.harness.leeway import (
-    TELLING_AGE,
-    TELLING_LIFETIME,
+    PROBE_AGE,
+    PROBE_LIFETIME,
     leeway_at_once,
     measure,
 )
@@ -31,12 +31,12 @@ from mockbroker_contract.harness.strategies import lifetimes, time_steps
 _CREDENTIALS = Credentials("refresh-client", "refresh-s3cret")
 _LIFETIME = 3599
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
-_UNMOVED = "the client's clock could not be moved"
+_CLOCK_NOT_MOVED = "the client's clock could not be moved"
 
 
 @pytest.mark.contract_clause(clauses.refresh.HONOURS_EXPIRES_IN)
 def test_honours_expires_in(scenario: Scenario) -> None:
-    """Whatever lifetimes come and however time moves, no expired token is presented."""
+    """Check that no expired token is presented, for any lifetime and any passage of time."""
     if not scenario.run.time.is_virtual:
         lives = [1, 2]
         scenario.for_each_in_time(
@@ -61,6 +61,7 @@ def test_honours_expires_in(scenario: Scenario) -> None:
     zoned = scenario.run.zoned_time
     if zoned is None:
         return
+    # A client that computes the expiry in local time is wrong by an hour here.
     with zoned.before_the_clocks_go_back(_LIFETIME / 2):
         scenario.for_each([_LIFETIME], lambda life, op: _case_of_time_zone(scenario, life, op))
 
@@ -85,27 +86,27 @@ def _case_of_lifetimes(
         if len(steps) > 1 and session.can_pass(7200):
             session.advance(steps[-1][0])
             outcome = session.use(operation)
-        # What only stops working when a token expires presents no expired one either.
+        # A client that fails only when a token expires presents no expired token either.
         return Situation.met_if(outcome.is_good)
 
 
 @pytest.mark.contract_clause(clauses.refresh.AHEAD)
 def test_ahead(scenario: Scenario) -> None:
-    """With a second left to live, a token is already replaced."""
+    """Check that the client replaces a token one second before it expires."""
     scenario.run.needs_working_client()
     leeway = measure(scenario.run)
     if leeway is not None:
         scenario.run.findings.learn(**leeway.facts())
 
-    # Where the client's clock goes on, a leeway of 1 s is shortened by the way of the answer.
+    # Where the client's clock runs during the request, the response time shortens a leeway of 1 s.
     before = 1 if scenario.run.time.moves_during_use else 0.5
 
     def run_case(lifetime: int, operation: str) -> Situation:
         if not scenario.run.time.is_virtual:
             if leeway is None:
-                raise NotTested(f"{_UNMOVED}, and without one no leeway shows")
-            return Situation.MET  # measuring the leeway has judged it
-        scenario.blocked_if_late_anyway(operation, lifetime, after=1)
+                raise NotTested(f"{_CLOCK_NOT_MOVED}, and without one no leeway shows")
+            return Situation.MET  # measuring the leeway has already judged it
+        scenario.needs_expiry_control(operation, lifetime, after=1)
         with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
             first = session.use_well(operation)
             session.advance(lifetime - before)
@@ -121,7 +122,7 @@ def test_ahead(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.refresh.NOT_TOO_EAGER)
 def test_not_too_eager(scenario: Scenario) -> None:
-    """In the first half of its life a token is not replaced."""
+    """Check that the client does not replace a token in the first half of its lifetime."""
 
     def run_case(drawn: tuple[Sequence[float], str], lifetime: int = _LIFETIME) -> Situation:
         ages, operation = drawn
@@ -129,7 +130,7 @@ def test_not_too_eager(scenario: Scenario) -> None:
             session.use_well(operation)
             kept, passed = session.use_well(operation), 0.0
             if session.use_well(operation).token != kept.token:
-                return Situation.MET  # it keeps no token at all: cache.reuse judges that
+                return Situation.MET  # the client keeps no token at all: cache.reuse judges that
             for age in sorted(ages):
                 session.advance(age - passed)
                 passed = age
@@ -143,7 +144,7 @@ def test_not_too_eager(scenario: Scenario) -> None:
 
     if not scenario.run.time.is_virtual:
         scenario.for_each_in_time(
-            [[TELLING_AGE]], lambda ages, operation: run_case((ages, operation), TELLING_LIFETIME)
+            [[PROBE_AGE]], lambda ages, operation: run_case((ages, operation), PROBE_LIFETIME)
         )
         return
     ages = st.lists(st.integers(1, _LIFETIME // 2), min_size=1, max_size=4)
@@ -153,7 +154,7 @@ def test_not_too_eager(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.refresh.SHORT_LIVED)
 def test_short_lived(scenario: Scenario) -> None:
-    """Lifetimes at or below the leeway still work, with one token request for each call."""
+    """Check that tokens with a lifetime below the leeway work, with one request for each call."""
 
     def run_case(drawn: tuple[int, int, int, str]) -> Situation:
         before, lifetime, uses, operation = drawn
@@ -201,15 +202,15 @@ def _must_answer(session: ClientSession, outcome: Outcome, lifetime: int) -> Non
 
 @pytest.mark.contract_clause(clauses.refresh.LATENCY)
 def test_latency(scenario: Scenario) -> None:
-    """A broker that is slow to answer does not make the client late."""
+    """Check that a slow token response does not make the client present an expired token."""
     time = scenario.run.time
     if not time.is_virtual:
-        raise NotTested(_UNMOVED)
+        raise NotTested(_CLOCK_NOT_MOVED)
     slow = Fault.latency if time.moves_during_use else Fault.delay
 
     def run_case(drawn: tuple[int, float, str]) -> Situation:
         lifetime, delay, operation = drawn
-        scenario.blocked_if_late_anyway(operation, lifetime)
+        scenario.needs_expiry_control(operation, lifetime)
         with scenario.session(
             credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
         ) as session:
@@ -218,7 +219,7 @@ def test_latency(scenario: Scenario) -> None:
             session.use_well(operation)
             session.advance(lifetime - delay)
             outcome = session.use(operation)
-            if outcome.is_late:
+            if outcome.is_after_expiry:
                 session.breach(
                     f"a token that took {delay} s to arrive was used at the end of its life as if "
                     "it had been issued when it arrived",
@@ -228,7 +229,8 @@ def test_latency(scenario: Scenario) -> None:
             return Situation.met_if(outcome.is_good)
 
     if not time.moves_during_use:
-        # Real time has no exact seconds: a leeway of 1 s is shorter than this, one of 2 s is not.
+        # Real time has no exact seconds: this pause is longer than a leeway of 1 s and shorter than
+        # one of 2 s.
         scenario.for_each([1.5], lambda delay, operation: run_case((3599, delay, operation)))
         return
     first = [(3599, delay, op) for delay in (1, 5, 10) for op in scenario.run.capabilities]
@@ -238,7 +240,7 @@ def test_latency(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.refresh.SAME_GRANT)
 def test_same_grant(scenario: Scenario) -> None:
-    """A new token is asked for by client credentials, even if a refresh token was offered."""
+    """Check that the client refreshes by the client credentials grant, not a refresh token."""
 
     def run_case(refresh_token: str, operation: str) -> Situation:
         lifetime = _LIFETIME if scenario.run.time.is_virtual else 1
@@ -264,18 +266,18 @@ _REFUSALS: dict[str, Fault] = {
     "answers 403": Fault.status(403),
     "answers 429": Fault.status(429),
 }
-"""What is told of by no clause of its own, and leaves a client without a token all the same."""
-_FOR_EVER = 1000
+"""Failures that no other clause covers and that also leave a client without a token."""
+_UNLIMITED = 1000
 _SECONDS_LEFT, _SECONDS_LATE = 9, 11
 _MORE_USES = 6
-"""In an outage: who gives up asking after some failures has done so by then."""
+"""Uses in an outage; a client that stops retrying after some failures has stopped by then."""
 _AGES_LEFT = (1790, 590, 299, 240, 119, 59, 29, 9, 4, 2)
 """Seconds before expiry at which a client is used: within every usual leeway at least once."""
 
 
 def _outage(session: ClientSession, what: str) -> None:
     fault = (_OUTAGES | _REFUSALS)[what]
-    session.broker.script(fault.times(_FOR_EVER))
+    session.broker.script(fault.times(_UNLIMITED))
     session.record(fault_step(fault))
 
 
@@ -289,7 +291,7 @@ def _use_in_outage(session: ClientSession, operation: str) -> Outcome:
 
 
 def _session_before_expiry(scenario: Scenario) -> ClientSession:
-    """A session whose tokens can expire, for stories of an outage after that."""
+    """Return a session whose tokens can expire, for cases with an outage after that."""
     lifetime = _LIFETIME if scenario.run.time.is_virtual else 1
     return scenario.session(
         credentials=_CREDENTIALS,
@@ -306,10 +308,10 @@ def _let_it_expire(session: ClientSession, operation: str, lifetimes: float = 2)
 
 @pytest.mark.contract_clause(clauses.refresh.OUTAGE_WHILE_VALID)
 def test_outage_while_valid(scenario: Scenario) -> None:
-    """While a token is still good, a broker that is down is no reason to fail the caller."""
+    """Check that an outage of the broker causes no error while a token is still valid."""
 
     def run_case(what: str, operation: str) -> Situation:
-        lifetime, pauses = _approach_to_expiry(scenario)
+        lifetime, pauses = _lifetime_and_pauses(scenario)
         with scenario.session(
             credentials=_CREDENTIALS,
             expires_in=lifetime,
@@ -325,27 +327,27 @@ def test_outage_while_valid(scenario: Scenario) -> None:
             judged = False
             for pause in pauses:
                 session.advance(pause)
-                judged |= _must_go_on(session, _use_in_outage(session, operation), first)
+                judged |= _must_use_valid_token(session, _use_in_outage(session, operation), first)
             return Situation.met_if(judged)
 
     scenario.for_each_in_time(_OUTAGES, run_case)
 
 
-def _approach_to_expiry(scenario: Scenario) -> tuple[float, list[float]]:
-    """A lifetime, and the pauses after which to use a client while it lasts, in seconds."""
+def _lifetime_and_pauses(scenario: Scenario) -> tuple[float, list[float]]:
+    """Return a lifetime, and the pauses between uses of the client during it, in seconds."""
     if scenario.run.time.is_virtual:
         ages = [_LIFETIME - left for left in _AGES_LEFT]
         return _LIFETIME, [age - before for before, age in zip([0, *ages], ages)]  # noqa: B905
     leeway = leeway_at_once(scenario.run)
     if leeway is None:
-        raise NotTested(f"{_UNMOVED}, and it does not work with short lifetimes")
+        raise NotTested(f"{_CLOCK_NOT_MOVED}, and it does not work with short lifetimes")
     return leeway + 3, [1.2]
 
 
-def _must_go_on(session: ClientSession, outcome: Outcome, first: Outcome) -> bool:
-    """Judge a use in an outage; whether the first token was still valid, so that it counts."""
+def _must_use_valid_token(session: ClientSession, outcome: Outcome, first: Outcome) -> bool:
+    """Judge a use in an outage; return whether the first token was still valid."""
     if first.token is None or session.now() >= first.token.expires_at:
-        return False  # the client tried for so long that the token has expired meanwhile
+        return False  # the client retried for so long that the token has expired meanwhile
     left = round(first.token.expires_at - session.now(), 1)
     if outcome.error is not None:
         session.breach(
@@ -360,27 +362,29 @@ def _must_go_on(session: ClientSession, outcome: Outcome, first: Outcome) -> boo
 
 @pytest.mark.contract_clause(clauses.refresh.OUTAGE_AFTER_EXPIRY)
 def test_outage_after_expiry(scenario: Scenario) -> None:
-    """When no valid token can be had, the caller is told."""
+    """Check that the client reports an error when it cannot obtain a valid token."""
     time = scenario.run.time
-    stories = [partial(_have_none, scenario, what, 2.0) for what in _OUTAGES]
+    cases = [partial(_case_of_expired_token, scenario, what, 2.0) for what in _OUTAGES]
     if time.is_virtual:
-        stories += [partial(_have_none, scenario, what, 2.0) for what in _REFUSALS]
-        stories += [partial(_outlast_a_token, scenario, what) for what in _OUTAGES]
+        cases += [partial(_case_of_expired_token, scenario, what, 2.0) for what in _REFUSALS]
+        cases += [partial(_case_of_long_outage, scenario, what) for what in _OUTAGES]
     if time.moves_during_use:
-        stories += [partial(_have_none, scenario, what, 1.0) for what in _OUTAGES]
-    scenario.for_each_in_time(stories, lambda story, operation: story(operation))
+        cases += [partial(_case_of_expired_token, scenario, what, 1.0) for what in _OUTAGES]
+    scenario.for_each_in_time(cases, lambda case, operation: case(operation))
 
 
-def _have_none(scenario: Scenario, what: str, lifetimes: float, operation: str) -> Situation:
-    """An outage begins when a token is so many times its lifetime old."""
+def _case_of_expired_token(
+    scenario: Scenario, what: str, lifetimes: float, operation: str
+) -> Situation:
+    """Begin an outage when the age of the token is that multiple of its lifetime."""
     with _session_before_expiry(scenario) as session:
         _let_it_expire(session, operation, lifetimes)
         _outage(session, what)
         outcome = _use_in_outage(session, operation)
         if not outcome.token_requests:
             raise NotTested("the client never asked again", blocked_by=_HONOURS)
-        if outcome.is_late:
-            scenario.blocked_if_late_anyway(operation, session.broker.expires_in, after=1)
+        if outcome.is_after_expiry:
+            scenario.needs_expiry_control(operation, session.broker.expires_in, after=1)
             session.breach(
                 "the broker was down, and the expired token was used",
                 "an error: there was no valid token",
@@ -395,8 +399,8 @@ def _have_none(scenario: Scenario, what: str, lifetimes: float, operation: str) 
         return Situation.MET
 
 
-def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> Situation:
-    """An outage begins while there is a token, and goes on when it has expired."""
+def _case_of_long_outage(scenario: Scenario, what: str, operation: str) -> Situation:
+    """Begin an outage while a token is valid, and continue it after the token has expired."""
     with _session_before_expiry(scenario) as session:
         session.use_well(operation)
         session.advance(_LIFETIME - _SECONDS_LEFT)
@@ -404,8 +408,8 @@ def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> Situation
         before = _use_in_outage(session, operation)
         session.advance(_SECONDS_LEFT + _SECONDS_LATE)
         outcome = _use_in_outage(session, operation)
-        if outcome.is_late:
-            scenario.blocked_if_late_anyway(operation, _LIFETIME, after=_SECONDS_LATE)
+        if outcome.is_after_expiry:
+            scenario.needs_expiry_control(operation, _LIFETIME, after=_SECONDS_LATE)
             session.breach(
                 "the outage outlasted the token, and the client went on using it",
                 "an error: there was no valid token",
@@ -416,7 +420,7 @@ def _outlast_a_token(scenario: Scenario, what: str, operation: str) -> Situation
 
 @pytest.mark.contract_clause(clauses.refresh.RECOVERS)
 def test_recovers(scenario: Scenario) -> None:
-    """At the first use after an outage everything is well again."""
+    """Check that the client succeeds at its first use after an outage."""
 
     def run_case(what: str, operation: str) -> Situation:
         with _session_before_expiry(scenario) as session:
@@ -429,13 +433,13 @@ def test_recovers(scenario: Scenario) -> None:
             session.broker.clear_scripts()
             session.record(FaultsCleared())
             outcome = session.use(operation)
-            if outcome.is_late:
-                scenario.blocked_if_late_anyway(operation, session.broker.expires_in, after=1)
+            if outcome.is_after_expiry:
+                scenario.needs_expiry_control(operation, session.broker.expires_in, after=1)
             if not outcome.is_good:
                 error = outcome.error
-                came = f"raised {session.masked(error)}" if error else outcome.in_words
+                result = f"raised {session.masked(error)}" if error else outcome.in_words
                 session.breach(
-                    f"at the first use after the outage the client {came}",
+                    f"at the first use after the outage the client {result}",
                     "a new token",
                     outcome.exchanges,
                 )

@@ -1,4 +1,4 @@
-"""Chapter ``request``: how a token is asked for."""
+"""Chapter ``request``: the form of a token request."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from mockbroker_contract.harness.scenario import Scenario
 
 @pytest.mark.contract_clause(clauses.request.METHOD)
 def test_method(scenario: Scenario) -> None:
-    """Every token request is a POST."""
+    """Check that every token request is a POST."""
     scenario.share(Scenario.judge_token_requests)
 
 
 @pytest.mark.contract_clause(clauses.request.URL)
 def test_url(scenario: Scenario) -> None:
-    """Every token request goes to the token URL as it was configured."""
+    """Check that every token request goes to the configured token URL."""
     scenario.share(Scenario.judge_token_requests)
 
 
 @pytest.mark.contract_clause(clauses.request.CONTENT_TYPE)
 def test_content_type(scenario: Scenario) -> None:
-    """Every token request declares a form, once."""
+    """Check that every token request declares a form content type once."""
     scenario.share(Scenario.judge_token_requests)
 
 
 @pytest.mark.contract_clause(clauses.request.GRANT_TYPE)
 def test_grant_type(scenario: Scenario) -> None:
-    """Every token request asks for the client credentials grant, once."""
+    """Check that every token request has the client credentials grant type once."""
     scenario.share(Scenario.judge_token_requests)
 
 
 @pytest.mark.contract_clause(clauses.request.NO_EXTRA_PARAMETERS)
 def test_no_extra_parameters(scenario: Scenario) -> None:
-    """A token request carries the grant type and nothing that was not configured."""
+    """Check that a token request has no parameter that was not configured."""
     scenario.share(Scenario.judge_token_requests)
 
 
 @pytest.mark.contract_clause(clauses.request.ACCEPT)
 def test_accept(scenario: Scenario) -> None:
-    """A token request does not rule out the JSON that answers it."""
+    """Check that the Accept header of a token request allows JSON."""
     scenario.share(Scenario.judge_token_requests)

@@ -1,4 +1,4 @@
-"""Chapter ``response``: what the client makes of the token endpoint's answers."""
+"""Chapter ``response``: how the client reads token responses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mockbroker_contract.harness.strategies import b64tokens, json_values, mixed
 _CREDENTIALS = Credentials("response-client", "response-s3cret")
 Members = Mapping[str, object]
 
-_IN_THE_WAY = {
+_OTHER_BREACHES = {
     clause.id
     for clause in (
         clauses.signing.BEARER,
@@ -35,7 +35,7 @@ _IN_THE_WAY = {
         clauses.signing.NO_CREDENTIALS,
     )
 }
-"""What a client may do wrong with a token that it has read as it should."""
+"""Breaches that are possible although the client read the token correctly."""
 
 _KNOWN_EXTRAS = {
     "ext_expires_in": 3599,
@@ -62,13 +62,13 @@ def _must_use_the_token(session: ClientSession, outcome: Outcome, what: str) -> 
 
 @pytest.mark.contract_clause(clauses.response.DOCUMENTED)
 def test_documented(scenario: Scenario) -> None:
-    """The answer that the vendor documents yields a token that works."""
+    """Check that the token response of the provider's documentation yields a usable token."""
     for operation in scenario.run.capabilities:
         with scenario.session(credentials=_CREDENTIALS) as session:
             outcome = session.use(operation)
             if not session.trace.token_requests:
                 raise NotTested(f"{operation} never asked the broker for a token")
-            broken = sorted({b.clause_id for b in judge_trace(session.trace)} & _IN_THE_WAY)
+            broken = sorted({b.clause_id for b in judge_trace(session.trace)} & _OTHER_BREACHES)
             if broken and not outcome.is_good:
                 raise NotTested("the token cannot be used", blocked_by=clause_named(broken[0]))
             _must_use_the_token(session, outcome, "the documented answer")
@@ -76,7 +76,7 @@ def test_documented(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.response.OPAQUE_TOKEN)
 def test_opaque_token(scenario: Scenario) -> None:
-    """Any b64token arrives at the API byte for byte."""
+    """Check that any b64token arrives at the API byte for byte."""
 
     def run_case(drawn: tuple[str, str]) -> Situation:
         value, operation = drawn
@@ -93,16 +93,16 @@ def test_opaque_token(scenario: Scenario) -> None:
                 session.breach("the token was changed on its way", "the token as provided")
             return Situation.MET
 
-    first = [(value, op) for value in _TELLING_TOKENS for op in scenario.run.capabilities]
+    first = [(value, op) for value in _EDGE_TOKENS for op in scenario.run.capabilities]
     scenario.for_all(st.tuples(b64tokens(), scenario.operations()), run_case, first=first)
 
 
-_TELLING_TOKENS = ("a", "-._~+/x==", "0", "Bearer", "null", "a" * 4096)
+_EDGE_TOKENS = ("a", "-._~+/x==", "0", "Bearer", "null", "a" * 4096)
 
 
 @pytest.mark.contract_clause(clauses.response.UNKNOWN_MEMBERS)
 def test_unknown_members(scenario: Scenario) -> None:
-    """Members that nobody documented change nothing."""
+    """Check that the client ignores unknown members of a token response."""
     names = text_of("abcdefghijklmnopqrstuvwxyz_", max_size=8).map("x_".__add__)
     extras = st.dictionaries(names, json_values(), min_size=1, max_size=4)
 
@@ -153,7 +153,7 @@ _MEDIA_TYPES = ("application/json", "application/json; charset=UTF-8", "Applicat
 
 @pytest.mark.contract_clause(clauses.response.JSON_FORMS)
 def test_json_forms(scenario: Scenario) -> None:
-    """One JSON object can be written in many ways; all of them are read."""
+    """Check that the client reads every valid serialization of one JSON object."""
     cases = [(form, media) for form in _FORMS for media in _MEDIA_TYPES]
 
     @functools.cache
@@ -180,7 +180,7 @@ def test_json_forms(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.response.TOKEN_TYPE_CASE)
 def test_token_type_case(scenario: Scenario) -> None:
-    """``token_type`` may be in any case; the scheme of a signed call is ``Bearer`` all the same."""
+    """Check that ``token_type`` is case-insensitive and a signed call has scheme ``Bearer``."""
 
     def run_case(drawn: tuple[str, str]) -> Situation:
         token_type, operation = drawn
@@ -191,7 +191,7 @@ def test_token_type_case(scenario: Scenario) -> None:
             outcome = session.use(operation)
             _must_use_the_token(session, outcome, f"token_type={token_type}")
             scheme = (outcome.presented or "").partition(" ")[0]
-            # A scheme that is `bearer` whatever the answer says is signing.bearer's business.
+            # signing.bearer judges a scheme that is always `bearer`, whatever the response says.
             if scheme == token_type and token_type not in ("Bearer", "bearer"):
                 session.breach(
                     f"the call was signed with scheme {scheme!r}, copied from token_type",
@@ -225,7 +225,7 @@ def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: s
 
 @pytest.mark.contract_clause(clauses.response.TOKEN_TYPE_UNKNOWN)
 def test_token_type_unknown(scenario: Scenario) -> None:
-    """A token of a type that the client cannot use is not used."""
+    """Check that the client does not use a token of an unknown type."""
 
     def run_case(token_type: object, operation: str) -> Situation:
         answer = TokenAnswer(members={"token_type": token_type})
@@ -237,7 +237,7 @@ def test_token_type_unknown(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.response.EXPIRES_IN_MISSING)
 def test_expires_in_missing(scenario: Scenario) -> None:
-    """An answer without ``expires_in`` is a legal one."""
+    """Check that the client accepts a token response without ``expires_in``."""
 
     def run_case(comes_later: bool, operation: str) -> Situation:  # noqa: FBT001 - one of the cases
         with scenario.session(
@@ -257,7 +257,7 @@ def test_expires_in_missing(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.response.EXPIRES_IN_FORMS)
 def test_expires_in_forms(scenario: Scenario) -> None:
-    """``"3599"`` and ``3599.0`` are understood, or refused in words that say so."""
+    """Check that the client reads ``"3599"`` and ``3599.0``, or raises an error that names them."""
 
     def run_case(case: tuple[object, int], operation: str) -> Situation:
         expires_in, lifetime = case
@@ -270,13 +270,13 @@ def test_expires_in_forms(scenario: Scenario) -> None:
             session.broker.token_answer = answer
             form = f"expires_in={json.dumps(expires_in)}"
             session.record(AnswerChanged(members={"expires_in": expires_in}))
-            _understands_or_says(session, operation, lifetime, form)
+            _reads_or_reports(session, operation, lifetime, form)
             return Situation.met_if(session.trace.token_requests)
 
     scenario.for_each([("3599", 3599), (3599.0, 3599), ("60", 60)], run_case)
 
 
-def _understands_or_says(session: ClientSession, operation: str, lifetime: int, form: str) -> None:
+def _reads_or_reports(session: ClientSession, operation: str, lifetime: int, form: str) -> None:
     outcome = session.use(operation)
     if outcome.error is not None:
         said = str(outcome.error).lower()
@@ -299,7 +299,7 @@ def _understands_or_says(session: ClientSession, operation: str, lifetime: int, 
 
 
 def _is_replaced_in_time(control: ClientSession, operation: str, lifetime: int) -> bool:
-    """The control: whether the client minds that lifetime at all when it comes as a number."""
+    """Return whether the client observes that lifetime as a number: the control."""
     with control as session:
         first = session.use_well(operation)
         session.advance(lifetime + 1)
@@ -330,7 +330,7 @@ _INVALID: dict[str, TokenAnswer] = {
 
 @pytest.mark.contract_clause(clauses.response.INVALID)
 def test_invalid(scenario: Scenario) -> None:
-    """A 200 without a usable token is an error, and nothing is signed with it."""
+    """Check that a 200 without a usable token is an error, and that no call is signed with it."""
 
     def run_case(what: Any, operation: str) -> Situation:
         return _must_raise(scenario, _INVALID[what], operation, what)

@@ -1,4 +1,4 @@
-"""Chapter ``secrecy``: who gets to see the secret and the tokens."""
+"""Chapter ``secrecy``: where the client secret and the tokens become visible."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
 
 _CREDENTIALS = Credentials("secrecy-client", "s3cret/7Qx+Lw2=pTz9~Vb4")
-_FOR_EVER = 1000
+_UNLIMITED = 1000
 _BIGGEST_FILE = 4_000_000
-_MOST_FILES = 1000
+_MAX_FILES = 1000
 
 _TIMEOUT = 0.15
-"""Seconds that a client is told to wait at most, where the broker answers nothing for longer."""
+"""Seconds of the client's timeout, shorter than the time for which the broker is silent."""
 
-_MISHAPS: dict[str, Fault] = {
+_FAULTS: dict[str, Fault] = {
     "401 invalid_client": Fault.status(401, body={"error": "invalid_client"}),
     "400 invalid_request": Fault.status(400, body={"error": "invalid_request"}),
     "503": Fault.status(503),
@@ -46,13 +46,13 @@ _MISHAPS: dict[str, Fault] = {
 
 @pytest.mark.contract_clause(clauses.secrecy.SECRET)
 def test_secret(scenario: Scenario) -> None:
-    """Whatever goes well or wrong, the client secret is shown nowhere."""
+    """Check that the client secret is visible nowhere, in success and in failure."""
     scenario.share(_judge_exposure)
 
 
 @pytest.mark.contract_clause(clauses.secrecy.TOKEN)
 def test_token(scenario: Scenario) -> None:
-    """Whatever goes well or wrong, no access token is shown anywhere."""
+    """Check that no access token is visible anywhere, in success and in failure."""
     scenario.share(_judge_exposure)
 
 
@@ -63,31 +63,31 @@ _SECRETS: dict[Clause, tuple[str, Callable[[Broker], Iterable[str]]]] = {
 
 
 def _judge_exposure(scenario: Scenario) -> None:
-    """Look for both where the client shows anything; what is not the scenario's own is noted."""
+    """Search all visible output for secret and tokens; note breaches of the other clause."""
     hung: list[str] = []
 
-    def run_case(mishap: str, operation: str) -> Situation:
-        if mishap == "nothing" and operation != scenario.run.capabilities[0]:
-            return Situation.UNMET  # it is waited for in real time, once
-        if mishap and hung:
+    def run_case(fault_name: str, operation: str) -> Situation:
+        if fault_name == "nothing" and operation != scenario.run.capabilities[0]:
+            return Situation.UNMET  # one operation only, because the test waits for it in real time
+        if fault_name and hung:
             raise NotTested(f"the client hangs once the broker answers with {hung[0]}")
         with scenario.session(
             credentials=_CREDENTIALS,
             deadline=scenario.run.settings.patient_deadline,
             elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN],
-            config={"timeout": _TIMEOUT} if mishap == "nothing" else {},
+            config={"timeout": _TIMEOUT} if fault_name == "nothing" else {},
         ) as session:
             exposure = session.watch()
             session.use_well(operation)
             session.use(operation)
             session.look()
-            if mishap and not _comes_back_when_it_goes_wrong(session, mishap, operation):
-                hung.append(mishap)
+            if fault_name and not _returns_after_fault(session, fault_name, operation):
+                hung.append(fault_name)
             for clause in sorted(_SECRETS, key=lambda each: each is scenario.clause):
                 _must_not_show(scenario, session, exposure, clause)
             return Situation.MET
 
-    scenario.for_each(["", *_MISHAPS] if scenario.run.time.is_virtual else [""], run_case)
+    scenario.for_each(["", *_FAULTS] if scenario.run.time.is_virtual else [""], run_case)
 
 
 def _must_not_show(
@@ -105,10 +105,10 @@ def _must_not_show(
         scenario.run.note(breached)
 
 
-def _comes_back_when_it_goes_wrong(session: ClientSession, mishap: str, operation: str) -> bool:
+def _returns_after_fault(session: ClientSession, fault_name: str, operation: str) -> bool:
     session.advance(session.broker.expires_in + 1)
-    session.broker.script(_MISHAPS[mishap].times(_FOR_EVER))
-    session.record(fault_step(_MISHAPS[mishap]))
+    session.broker.script(_FAULTS[fault_name].times(_UNLIMITED))
+    session.record(fault_step(_FAULTS[fault_name]))
     try:
         session.use(operation)
         session.look()
@@ -119,16 +119,16 @@ def _comes_back_when_it_goes_wrong(session: ClientSession, mishap: str, operatio
 
 @pytest.mark.contract_clause(clauses.secrecy.REDIRECT)
 def test_redirect(scenario: Scenario) -> None:
-    """A redirect of the token endpoint to another origin does not get the credentials."""
+    """Check that the client sends no credentials to another origin after a redirect."""
 
     def run_case(status: int, operation: str) -> Situation:
         with (
-            scenario.run.brokers.of_another_origin(_CREDENTIALS) as other_broker,
+            scenario.run.brokers.at_another_origin(_CREDENTIALS) as other_broker,
             scenario.session(
                 credentials=_CREDENTIALS, elsewhere=[clauses.cache.ISOLATION]
             ) as session,
         ):
-            session.broker.script(Fault.redirect(other_broker.token_url, status).times(_FOR_EVER))
+            session.broker.script(Fault.redirect(other_broker.token_url, status).times(_UNLIMITED))
             session.record(fault_step(Fault.redirect(other_broker.token_url, status)))
             with contextlib.suppress(ClientHung):
                 session.use(operation)
@@ -156,7 +156,7 @@ def _carries_secret(request: Request) -> bool:
 
 @pytest.mark.contract_clause(clauses.secrecy.FILES)
 def test_files(scenario: Scenario) -> None:
-    """What a client keeps in files, under umask 022, is for its own user only."""
+    """Check that other users cannot read the client's files, under umask 022."""
 
     def run_case(uses: int, operation: str) -> Situation:
         with scenario.session(credentials=_CREDENTIALS) as session:
@@ -179,7 +179,7 @@ def test_files(scenario: Scenario) -> None:
 
 
 def _readable_files(folders: Iterable[Path]) -> Iterator[tuple[Path, int]]:
-    """The files that others can read, by way of folders that others can enter, and their modes."""
+    """Return the files that other users can reach and read, with their modes."""
     for folder in folders:
         for entry in _entries(folder):
             if entry.is_symlink() or not entry.exists():
@@ -192,9 +192,9 @@ def _readable_files(folders: Iterable[Path]) -> Iterator[tuple[Path, int]]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What the folder holds; nothing if the client has removed it, or locked it for everyone."""
+    """Return the entries of a folder; none if it is missing or locked."""
     try:
-        return sorted(folder.iterdir())[:_MOST_FILES]
+        return sorted(folder.iterdir())[:_MAX_FILES]
     except OSError:
         return []
 
@@ -203,6 +203,6 @@ def _holds(path: Path, secrets: Iterable[bytes]) -> bool:
     try:
         with path.open("rb") as file:
             content = file.read(_BIGGEST_FILE)
-    except OSError:  # removed meanwhile
+    except OSError:  # the client removed it meanwhile
         return False
     return any(secret in content for secret in secrets)

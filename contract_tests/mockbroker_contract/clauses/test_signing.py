@@ -26,10 +26,10 @@ from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import text_of, unreserved_tokens
 
 _CREDENTIALS = Credentials("signing-client", "signing-s3cret/+=")
-_MOST_ATTEMPTS = 2
+_MAX_ATTEMPTS = 2
 _UNAUTHORIZED = 401
-_FOR_EVER = 200
-_SOME_SECONDS = 5
+_UNLIMITED = 200
+_SECONDS_BEFORE_REVOCATION = 5
 _SHORTER = 600
 _REVOCATIONS = 2
 
@@ -47,7 +47,7 @@ def _called(session: ClientSession, **kwargs: Any) -> Outcome:
 
 
 def _judge_signed_calls(scenario: Scenario) -> None:
-    """Have calls signed with a first and a second token; judge them."""
+    """Make signed calls with a first and a second token, and judge them."""
     scenario.run.needs(REQUEST)
     steps = scenario.run.time.is_virtual
 
@@ -69,25 +69,25 @@ def _judge_signed_calls(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.signing.BEARER)
 def test_bearer(scenario: Scenario) -> None:
-    """One Authorization header: Bearer, a space, the token as provided."""
+    """Check the one Authorization header: Bearer, a space, and the token as issued."""
     scenario.share(_judge_signed_calls)
 
 
 @pytest.mark.contract_clause(clauses.signing.HEADER_ONLY)
 def test_header_only(scenario: Scenario) -> None:
-    """The token is in the Authorization header and nowhere else."""
+    """Check that the token is in the Authorization header and nowhere else."""
     scenario.share(_judge_signed_calls)
 
 
 @pytest.mark.contract_clause(clauses.signing.NO_CREDENTIALS)
 def test_no_credentials(scenario: Scenario) -> None:
-    """The API never sees the client's credentials."""
+    """Check that the API never receives the client's credentials."""
     scenario.share(_judge_signed_calls)
 
 
 @pytest.mark.contract_clause(clauses.signing.PRESERVES_REQUEST)
 def test_preserves_request(scenario: Scenario) -> None:
-    """Method, path, query, body and the caller's headers arrive as they were."""
+    """Check that method, path, query, body and the caller's headers arrive unchanged."""
     scenario.run.needs(REQUEST)
 
     def run_case(drawn: tuple[str, str, dict[str, str], bytes]) -> Situation:
@@ -117,7 +117,7 @@ def test_preserves_request(scenario: Scenario) -> None:
 def _case_of_repeated_call(
     scenario: Scenario, case: tuple[str, str, dict[str, str], bytes]
 ) -> Situation:
-    """A call that is made once more, with another token, is the same call."""
+    """Check that a call repeated with another token is otherwise the same call."""
     method, path, headers, body = case
     with scenario.session(credentials=_CREDENTIALS) as session:
         session.use_well(REQUEST)
@@ -135,7 +135,7 @@ def _requests() -> st.SearchStrategy[tuple[str, str, dict[str, str], bytes]]:
     word = text_of(string.ascii_letters + string.digits + "-_", min_size=1, max_size=8)
     query = st.lists(st.tuples(word, word), max_size=3).map(urllib.parse.urlencode)
     path = st.builds("/vehicle/{}?{}".format, word, query).map(lambda text: text.rstrip("?"))
-    # No underscore: where names of headers are variables, it stands for a hyphen.
+    # Header names without underscores: where headers become variables, a hyphen turns into one.
     name = text_of(string.ascii_letters + string.digits + "-", min_size=1, max_size=8)
     headers = st.dictionaries(name.map("X-".__add__), word, max_size=3)
     methods = st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -151,7 +151,7 @@ def _options(headers: dict[str, str], body: bytes) -> dict[str, Any]:
 
 
 def _cannot_take(outcome: Outcome, options: dict[str, Any]) -> bool:
-    """Whether the client's request() has no such parameters; a client need not take any."""
+    """Return whether the client's request() rejects these parameters, which are optional."""
     return (
         bool(options)
         and outcome.error is not None
@@ -190,15 +190,16 @@ def _differences(
 
 def _pairs(query: str) -> list[tuple[str, str]]:
     pairs = urllib.parse.parse_qsl(query, keep_blank_values=True)
-    return [pair for pair in pairs if pair[0] != "access_token"]  # signing.header-only's business
+    return [pair for pair in pairs if pair[0] != "access_token"]  # signing.header-only judges that
 
 
 @pytest.mark.contract_clause(clauses.signing.REVOKED)
 def test_revoked(scenario: Scenario) -> None:
-    """A token that the API no longer takes is replaced, and the call made once more.
+    """Check that the client replaces a revoked token and repeats the call once.
 
-    Twice, for who mends it once may have spent a flag; and then by one that lives shorter than
-    the one before. A client that keeps no token never presents a revoked one, which serves as well.
+    The test revokes twice, because a client may use up a flag at the first time. The second new
+    token has a shorter lifetime than the one before. A client that keeps no token never presents a
+    revoked one, and passes.
     """
     scenario.run.needs(REQUEST)
 
@@ -206,7 +207,7 @@ def test_revoked(scenario: Scenario) -> None:
         with scenario.session(credentials=_CREDENTIALS) as session:
             lost = session.use_well(REQUEST).token
             for _ in range(_REVOCATIONS):
-                lost = _replaced(session, lost)
+                lost = _token_after_revocation(session, lost)
             if session.can_pass(_SHORTER):
                 session.issue_with(_SHORTER)
                 _revoke(session)
@@ -219,13 +220,15 @@ def test_revoked(scenario: Scenario) -> None:
 
 
 def _revoke(session: ClientSession) -> None:
-    """Some seconds after the token came: a new one is known by its expiry, too."""
-    session.advance(_SOME_SECONDS if session.can_pass(_SOME_SECONDS) else 0)
+    """Revoke the tokens some seconds after the last one, so that a new one differs in expiry."""
+    session.advance(
+        _SECONDS_BEFORE_REVOCATION if session.can_pass(_SECONDS_BEFORE_REVOCATION) else 0
+    )
     session.broker.revoke_tokens()
     session.record(TokensRevoked())
 
 
-def _replaced(session: ClientSession, lost: AccessToken | None) -> AccessToken | None:
+def _token_after_revocation(session: ClientSession, lost: AccessToken | None) -> AccessToken | None:
     _revoke(session)
     outcome = _called(session)
     if outcome.token == lost or outcome.status == _UNAUTHORIZED:
@@ -241,7 +244,7 @@ def _replaced(session: ClientSession, lost: AccessToken | None) -> AccessToken |
 
 @pytest.mark.contract_clause(clauses.signing.NO_RETRY_STORM)
 def test_no_retry_storm(scenario: Scenario) -> None:
-    """When every call is refused, the client stops and tells."""
+    """Check that the client stops and reports the error when every call is rejected."""
     scenario.run.needs(REQUEST)
 
     def run_case(uses_before: int, _operation: str) -> Situation:
@@ -250,34 +253,34 @@ def test_no_retry_storm(scenario: Scenario) -> None:
                 session.use_well(REQUEST)
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             fault = Fault.status(401, headers=challenge)
-            session.broker.api_script(fault.times(_FOR_EVER))
+            session.broker.api_script(fault.times(_UNLIMITED))
             session.record(fault_step(fault, "api"))
             _must_stop(session, _called(session))
             return Situation.MET
 
-    for uses_before in (0, 1):  # each of them has to be shown
+    for uses_before in (0, 1):  # each case must meet the precondition
         scenario.for_each([uses_before], run_case, operations=(REQUEST,))
 
 
 def _must_stop(session: ClientSession, outcome: Outcome) -> None:
     calls, fetched = len(outcome.api_calls), len(outcome.token_requests)
-    if calls > _MOST_ATTEMPTS or fetched > _MOST_ATTEMPTS:
+    if calls > _MAX_ATTEMPTS or fetched > _MAX_ATTEMPTS:
         session.breach(
             f"one call led to {calls} calls and {fetched} token requests",
-            f"at most {_MOST_ATTEMPTS} of each",
+            f"at most {_MAX_ATTEMPTS} of each",
             outcome.exchanges[:6],
         )
-    if outcome.error is None and not _is_told(outcome):
-        came = "nothing" if outcome.status is None else f"status {outcome.status}"
+    if outcome.error is None and not _caller_sees_status(outcome):
+        result = "nothing" if outcome.status is None else f"status {outcome.status}"
         session.breach(
-            f"the caller got {came}",
+            f"the caller got {result}",
             "the 401, or an exception",
             outcome.api_calls,
         )
 
 
-def _is_told(outcome: Outcome) -> bool:
-    """Whether the caller may know of the 401: an object of the client's own may say it."""
+def _caller_sees_status(outcome: Outcome) -> bool:
+    """Return whether the caller can see the 401, also in an object of the client's own type."""
     if outcome.status is None:
         return outcome.returned is not None and not outcome.returned.is_none
     return outcome.status == _UNAUTHORIZED
@@ -285,7 +288,7 @@ def _is_told(outcome: Outcome) -> bool:
 
 @pytest.mark.contract_clause(clauses.signing.FORBIDDEN)
 def test_forbidden(scenario: Scenario) -> None:
-    """What a new token cannot mend does not fetch one."""
+    """Check that the client requests no new token after an error that one cannot fix."""
     scenario.run.needs(REQUEST)
 
     def run_case(status: int, _operation: str) -> Situation:
@@ -295,7 +298,7 @@ def test_forbidden(scenario: Scenario) -> None:
             session.record(fault_step(Fault.status(status), "api", times=1))
             outcome = _called(session)
             if outcome.api_calls[0].token != first.token:
-                return Situation.MET  # a client that keeps no token fetches one for every call
+                return Situation.MET  # a client that keeps no token requests one for every call
             for later, when in ((outcome, ""), (_called(session), " for the next call")):
                 if later.token_requests:
                     session.breach(
@@ -310,12 +313,12 @@ def test_forbidden(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.signing.CROSS_ORIGIN)
 def test_cross_origin(scenario: Scenario) -> None:
-    """A redirect to another origin does not take the token along."""
+    """Check that the client sends no token to another origin after a redirect."""
     scenario.run.needs(REQUEST)
 
     def run_case(status: int, _operation: str) -> Situation:
         with (
-            scenario.run.brokers.of_another_origin(_CREDENTIALS) as other_broker,
+            scenario.run.brokers.at_another_origin(_CREDENTIALS) as other_broker,
             scenario.session(credentials=_CREDENTIALS) as session,
         ):
             session.use_well(REQUEST)

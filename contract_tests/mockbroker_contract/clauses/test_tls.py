@@ -1,4 +1,4 @@
-"""Chapter ``tls``: which brokers the client trusts."""
+"""Chapter ``tls``: which certificates the client trusts."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from mockbroker_contract.harness.situation import Situation
 
 _CREDENTIALS = Credentials("tls-client", "tls-s3cret")
 _LOOPBACK = "127.0.0.1"
-_SOMEBODY_ELSE = "auth-broker.example"
+_OTHER_HOST = "auth-broker.example"
 _UNKNOWN = "no authority that the client knows has signed"
 
 
 @pytest.mark.contract_clause(clauses.tls.VERIFY)
 def test_verify(scenario: Scenario) -> None:
-    """A broker whose certificate nobody vouches for gets no credentials."""
+    """Check that a broker with an untrusted certificate gets no credentials."""
 
     def run_case(reason: str, operation: str) -> Situation:
         with (
             scenario.run.brokers.with_tls(_CREDENTIALS, _LOOPBACK) as broker,
             _session(scenario, broker, trusted=True) as control,
         ):
-            _must_be_told_of_the_ca(control, operation)
+            _must_work_with_ca(control, operation)
         unknown = reason == _UNKNOWN
-        name = _LOOPBACK if unknown else _SOMEBODY_ELSE
+        name = _LOOPBACK if unknown else _OTHER_HOST
         with (
             scenario.run.brokers.with_tls(_CREDENTIALS, name) as broker,
             _session(scenario, broker, trusted=not unknown) as session,
@@ -40,7 +40,7 @@ def test_verify(scenario: Scenario) -> None:
             _must_refuse(session, session.use(operation), reason)
         return Situation.MET
 
-    scenario.for_each([_UNKNOWN, f"is for {_SOMEBODY_ELSE}"], run_case)
+    scenario.for_each([_UNKNOWN, f"is for {_OTHER_HOST}"], run_case)
 
 
 def _session(scenario: Scenario, broker: Broker, *, trusted: bool) -> ClientSession:
@@ -61,8 +61,8 @@ def _must_refuse(session: ClientSession, outcome: Outcome, reason: str) -> None:
         session.breach("the client raised nothing", "an error")
 
 
-def _must_be_told_of_the_ca(control: ClientSession, operation: str) -> None:
-    """The control: with the CA given in every usual way, the same client works."""
+def _must_work_with_ca(control: ClientSession, operation: str) -> None:
+    """Check as a control that the same client works once every usual setting names the CA."""
     try:
         control.use_well(operation)
     except NotTested as obstacle:

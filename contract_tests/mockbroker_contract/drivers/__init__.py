@@ -1,1 +1,1 @@
-"""One protocol for every client: Python objects in a host process, and programs in any language."""
+"""Drivers of every client: Python objects in a host process, programs in any language."""

@@ -1,4 +1,4 @@
-"""Asking a program one thing at a time, each with a deadline in real time."""
+"""Conversation with a program, one request at a time, each with a deadline in real time."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mockbroker.broker.clock import real_seconds
 
 __all__ = ["Conversation", "ProgramDied", "ProgramSilent"]
 
-_MOST_LINES = 1000
+_MAX_LINES = 1000
 _LOOK_AGAIN_SECONDS = 0.2
 
 
 class ProgramDied(Exception):  # noqa: N818 - an event
-    """The program ended although it was not told to; ``how``, in words: its status or signal."""
+    """The program ended unexpectedly; ``how`` is its exit status or signal, in words."""
 
     def __init__(self, message: str, how: str = "") -> None:
         self.how = how
@@ -30,20 +30,20 @@ class ProgramSilent(Exception):  # noqa: N818 - an event
 
 
 class _CutOff:
-    """In the place of a line: what is asked now counts as never answered."""
+    """Marker in the queue of lines: the current request counts as unanswered."""
 
 
 class Conversation(ABC):
-    """Requests and the lines that answer them. Safe to use from many threads, which take turns.
+    """Requests and the lines that answer them. Safe to use from many threads, one at a time.
 
-    ``is_paused`` says whether a human is at work in a debugger; deadlines wait for that.
+    ``is_paused`` returns whether the user is in a debugger; deadlines are then suspended.
     """
 
     def __init__(self, is_paused: Callable[[], bool] = lambda: False) -> None:
         self.numbers = itertools.count(1)
         self.turn = threading.RLock()
         self._is_paused = is_paused
-        self._lines: queue.Queue[bytes | _CutOff | None] = queue.Queue(_MOST_LINES)
+        self._lines: queue.Queue[bytes | _CutOff | None] = queue.Queue(_MAX_LINES)
 
     @abstractmethod
     def send(self, line: bytes, op: str) -> None:
@@ -51,26 +51,28 @@ class Conversation(ABC):
 
     @abstractmethod
     def how_it_ended(self, op: str) -> str:
-        """In words, how the program ended when it was asked for that."""
+        """Return, in words, how the program ended during that operation."""
 
     def put(self, line: bytes | None) -> None:
-        """Take over a line that came, or None once no more will come; from the reading thread."""
-        with contextlib.suppress(queue.Full):  # a flood is a fault long before
+        """Queue a line, or None after the last one; called by the reading thread."""
+        # a program that fills the queue has already broken the protocol
+        with contextlib.suppress(queue.Full):
             self._lines.put_nowait(line)
 
     def early_line(self) -> bytes | None:
-        """A line that came before anything was asked, if one did."""
+        """Return a line that was written before any request, or None."""
         with contextlib.suppress(queue.Empty):
             line = self._lines.get_nowait()
             if line is None:
+                # Later calls must find the end as well.
                 self._lines.put(None)
             return line if isinstance(line, bytes) else None
         return None
 
     def next_line(self, op: str, deadline: float) -> bytes:
-        """The next line, if it comes within ``deadline`` seconds.
+        """Return the next line, if it comes within ``deadline`` seconds of real time.
 
-        Raises ProgramSilent if it does not, or what was asked was cut off; ProgramDied.
+        Raises ProgramSilent if it does not come or `cut_off` was called, and ProgramDied.
         """
         until = real_seconds() + deadline
         while True:
@@ -84,18 +86,19 @@ class Conversation(ABC):
             if isinstance(line, _CutOff):
                 break
             if line is None:
+                # Later calls must find the end as well.
                 self._lines.put(None)
                 raise ProgramDied(self.how_it_ended(op))
             return line
         raise ProgramSilent(f"no answer to {op} within {deadline:g} s")
 
     def cut_off(self) -> None:
-        """Take what it is doing now for something that never ends; from any thread."""
+        """Count the current request as one that is never answered; safe from any thread."""
         with contextlib.suppress(queue.Full):
             self._lines.put_nowait(_CutOff())
 
     def forget_lines(self) -> None:
-        """Forget what a program that has ended has said."""
+        """Discard the lines of a program that has ended."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self._lines.get_nowait()

@@ -1,4 +1,4 @@
-"""What drives a client under test, whatever the client is written in."""
+"""The protocol by which the harness drives a client in any language."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ GET_TOKEN, REQUEST = "get_token", "request"
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """What a client raised, as its process reports it.
+    """Exception of a client, as its process reports it.
 
     ``name`` is the exception's class, ``bases`` the names of the classes that it inherits from,
-    itself first. ``texts`` has everything that the exception and those that led to it say: as
-    str and repr, in attributes and notes. ``is_exit`` if it would have ended the program.
+    itself first. ``texts`` has every string of the exception and of its causes: str and repr,
+    attributes and notes. ``is_exit`` is True if it would have ended the program.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What ``request`` returned: its HTTP status, None if it does not say; or nothing at all."""
+    """Return value of ``request``: the HTTP status, or None if it has none."""
 
     status: int | None
     is_none: bool = False
@@ -47,7 +47,7 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of an operation: a value, what was raised, or nothing within the deadline."""
+    """Result of an operation: a value, an exception, or nothing within the deadline."""
 
     value: Any = None
     error: Raised | None = None
@@ -55,46 +55,46 @@ class Answer:
 
 
 class Driver(Protocol):
-    """One client, made and used. Nothing that a client does is raised: it is in the answers."""
+    """One client, made and used. Its exceptions are never raised here: answers contain them."""
 
     def open(self) -> Answer:
         """Make the client. The answer's value is the tuple of operations that it offers."""
 
     def get_token(self) -> Answer:
-        """Ask the client for a token; a text."""
+        """Have the client get a token; the answer's value is a string."""
 
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:
-        """Have the client make a signed call; a `Returned`."""
+        """Have the client make a signed call; the answer's value is a `Returned`."""
 
     def get_tokens_at_once(self, count: int) -> list[Answer]:
-        """Ask the client for a token, that many times at one moment."""
+        """Have the client get a token ``count`` times concurrently."""
 
     def requests_at_once(self, method: str, url: str, count: int) -> list[Answer]:
-        """Have the client make a signed call, that many times at one moment; see `request`."""
+        """Have the client make ``count`` signed calls concurrently; see `request`."""
 
     @property
     def leaves_something_running(self) -> bool:
-        """Whether the client goes on with something although nobody uses it, as far as is known."""
+        """Whether the client may still have a thread or task running between uses."""
 
     def watch(self) -> None:
-        """Keep what the client lets others see; called before `open`."""
+        """Record what the client makes visible; called before `open`."""
 
     def exposed(self) -> list[tuple[str, str]] | None:
-        """What was seen since it was asked for last: where, and the text; None if it hung."""
+        """Return new visible texts, each with its place; None if reading them timed out."""
 
     def cut_off(self) -> None:
-        """Take the operation that is running now for one that never ends; from any thread."""
+        """Count the current operation as one that never ends; safe from any thread."""
 
     def close(self) -> None:
         """Close the client, if it can be closed."""
 
 
 class DriverSource(Protocol):
-    """Where the clients of a run come from."""
+    """Source of the clients of a run."""
 
     @property
     def description(self) -> Mapping[str, Any]:
-        """What is known of the client by itself: ``name``, ``version``, ``capabilities``."""
+        """Facts about the client: ``name``, ``version``, ``capabilities``."""
 
     @property
     def maker(self) -> str:
@@ -106,29 +106,29 @@ class DriverSource(Protocol):
 
     @property
     def failures(self) -> Sequence[str]:
-        """How what drives the clients failed so far, which says nothing of the clients."""
+        """Failures of the driver so far, which are not failures of the clients."""
 
     @property
     def limits(self) -> Sequence[str]:
-        """Which guarantees of the clients' isolation do not hold here, each in a sentence."""
+        """Guarantees of the clients' isolation that do not hold here, each in a sentence."""
 
-    def live_in(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
-        """Have the clients live in these folders; called once, before anything else.
+    def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
+        """Run the clients in this sandbox; called once, before any other method.
 
-        If ``shows_output``, what they write is printed on standard error.
+        If ``shows_output`` is True, the clients' output is printed on standard error.
         """
 
     def driver(self, config: ClientConfig, deadline: float, trusted: str | None = None) -> Driver:
-        """What drives a new client; an operation may take ``deadline`` seconds of real time.
+        """Return the driver of a new client; ``deadline`` is in real seconds per operation.
 
-        Its environment says that the CA file ``trusted`` is to be trusted.
+        Its environment names the CA file ``trusted``.
         """
 
     def times(self) -> Sequence[RunTime]:
-        """The kinds of time that these clients may live by, the best first; the last is real."""
+        """Return the kinds of time for these clients, the best first, real time last."""
 
     def can_be_used_at_once(self, operation: str) -> bool:
-        """Whether many operations of that kind can begin at one moment."""
+        """Return whether many operations of that kind can run concurrently."""
 
     def close(self) -> None:
-        """End whatever the clients live in."""
+        """End the process of the clients."""

@@ -1,4 +1,4 @@
-"""What a client lets others see, as its driver reports it."""
+"""Texts that a client makes visible, as its driver reports them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["Exposure"]
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Texts that could be seen, each with where."""
+    """Visible texts, each with its place."""
 
     texts: list[tuple[str, str]] = field(default_factory=list)
 
     def first_with(self, secrets: Iterable[str]) -> str:
-        """Where the first text was that has any of the secrets; empty if none has."""
+        """Return the place of the first text with any of the secrets; empty if none has one."""
         wanted = tuple(secrets)
         for where, text in self.texts:
             if any(secret in text for secret in wanted):

@@ -1,4 +1,4 @@
-"""How a scenario ends when the client, or what drives it, cannot go on."""
+"""Endings of a test case when the client, or its driver, cannot continue."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = [
 
 
 class ScenarioEnded(Exception):  # noqa: N818 - an outcome of a scenario, no error of the program
-    """Base of everything by which a scenario ends other than by passing.
+    """Base of all endings of a test case other than passing.
 
-    The message is the reason, in one line. ``drawn`` is the example that led to it, or None if
-    none was drawn. ``is_costly`` if to repeat it takes so long that no simpler example is looked
-    for. ``steps`` and ``records`` show what led to it, secrets masked. ``details`` is what the
-    process of the client said, secrets masked.
+    The message is the reason, in one line. ``drawn`` is the example of the test case, or None.
+    ``is_costly`` is True if a repetition takes so long that no simpler example is searched for.
+    ``steps`` and ``records`` show what happened before, secrets masked. ``details`` is the output
+    of the client's process, secrets masked.
     """
 
     drawn: Any = None
@@ -40,7 +40,7 @@ class ScenarioEnded(Exception):  # noqa: N818 - an outcome of a scenario, no err
         super().__init__(reason)
 
     def finding_on(self, clause_id: str, verdict: Verdict) -> Finding:
-        """Return what the report says of a clause whose scenario ended like this."""
+        """Return the finding for a clause whose test case ended like this."""
         return Finding(
             clause_id,
             verdict,
@@ -53,15 +53,15 @@ class ScenarioEnded(Exception):  # noqa: N818 - an outcome of a scenario, no err
 
 
 class ResourcesExhausted(Exception):  # noqa: N818 - an event
-    """The judging process ran out of something; what the client did meanwhile says nothing."""
+    """The judging process ran out of a resource, so the client's behavior proves nothing."""
 
 
 class ClientCrashed(ScenarioEnded):
-    """The client, or what drives it, died."""
+    """The client, or its driver, died."""
 
 
 class DriverFailed(ScenarioEnded):
-    """What drives the client broke the protocol, which says nothing of the client."""
+    """The driver broke the protocol, which proves nothing about the client."""
 
     is_costly = True
 
@@ -69,8 +69,7 @@ class DriverFailed(ScenarioEnded):
 class NotTested(ScenarioEnded):
     """The clause could not be judged.
 
-    ``reason`` says why; ``blocked_by`` is the clause whose breach is in the way, if it is a
-    breach.
+    ``reason`` says why. ``blocked_by`` is the clause whose breach prevents the judgement, or None.
     """
 
     def __init__(self, reason: str = "", *, blocked_by: Clause | None = None) -> None:
@@ -83,4 +82,4 @@ class NotTested(ScenarioEnded):
 
 
 class NotApplicable(ScenarioEnded):
-    """The client declares that it lacks what the clause is about."""
+    """The client declares that it lacks the feature that the clause covers."""

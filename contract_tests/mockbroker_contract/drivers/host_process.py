@@ -1,8 +1,8 @@
-"""The host of a Python client, as the judging process sees it: started, asked, ended.
+"""The host process of a Python client, seen from the judging process.
 
-No thread waits for the host: who asks it something reads, until the answer is there, whatever
-comes from the host and its launcher. That is twice as fast as a reading thread that passes lines
-on, and a launcher may have to be forked from a process that should have no threads.
+No thread waits for the host: the thread that sends a request reads from host and launcher until the
+answer is there. That is twice as fast as a reading thread that passes lines on. A launcher may also
+have to be forked from this process, which should then have no threads.
 """
 
 from __future__ import annotations
@@ -34,21 +34,23 @@ from mockbroker_contract.drivers.own_folders import OWN_FOLDERS
 from mockbroker_contract.drivers.sandbox import Sandbox
 from mockbroker_contract.timing.shared_clock import SharedClock
 
-__all__ = ["HostError", "HostProcess", "SpoiltHostError"]
+__all__ = ["HostBrokenByClientError", "HostError", "HostProcess"]
 
 _PIECE = 65_536
 _LONGEST_LINE = 16_000_000
 _KEPT_OUTPUT = 4_000_000
 _COMMAND_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.2
-_SETTLED, _COMPUTED, _COMPUTED_AGAIN = 1.0, 10.0, 4.0
-"""Seconds after which the processor time of a host that does not answer is looked at: first, for
-the second time, and that for a client that has hung before."""
-_BUSY_SHARE = 0.25  # on a machine that other programs use as well
+_FIRST_LOOK, _SECOND_LOOK, _SECOND_LOOK_AFTER_HANG = 1.0, 10.0, 4.0
+"""Seconds until the processor time of a silent host is first read, and read again.
+
+The third value replaces the second after a client has hung once.
+"""
+_BUSY_SHARE = 0.25  # low, because other programs on the machine use the processor as well
 _ENDING_SECONDS = 5.0
 _STDERR = 2
 _LEAVING_SECONDS = 2.0
-_LONGEST_SOCKET_PATH = 100  # of 108 bytes in sockaddr_un, and 104 on macOS
+_LONGEST_SOCKET_PATH = 100  # sockaddr_un has 108 bytes, and 104 on macOS
 
 _LAUNCH = (
     "import sys; "
@@ -60,43 +62,45 @@ _LAUNCH = (
     "sys.path[:] = path; "
     "main(int(sys.argv[1]), sys.argv[4])"
 )
-"""Finds our own packages first, and looks last where the user works: a json.py there must not hide
-Python's."""
+"""Program that imports the kit first and the user's folder last.
+
+A json.py in the user's folder must not hide Python's own.
+"""
 
 
 class HostError(Exception):
-    """The host, or what starts it, failed: an error of the kit, which says nothing of a client.
+    """Failure of the host or its launcher: an error of the kit, not of a client.
 
-    The message says what failed, and has a traceback where there is one.
+    The message says what failed, and has a traceback if there is one.
     """
 
 
-class SpoiltHostError(HostError):
-    """A host failed in which the client's own code has run, which may be why.
+class HostBrokenByClientError(HostError):
+    """Failure of a host that has run the client's code, which may be the cause.
 
     The message is one line that says what failed, and where.
     """
 
 
 class HostProcess:
-    """A host in a sandbox, under a launcher that starts and ends it; `close` ends everything.
+    """Host in a sandbox, under a launcher that starts and ends it; `close` ends everything.
 
-    ``source`` is the name of a target, which the host imports, or a factory of this process. A
-    factory cannot be named in another process, so its launcher is forked from this one: at once,
-    for a process is best forked while it has one thread.
+    ``source`` is the name of a target, which the host imports, or a factory object of this process.
+    Another process cannot import such an object, so its launcher is forked from this one. The fork
+    happens at once, because forking is safest while the process has one thread.
 
-    Safe to use from many threads, which take turns.
+    Safe to use from many threads, one at a time.
     """
 
     def __init__(self, source: str | ClientFactory, sandbox: Sandbox, clock_start: int) -> None:
         self.clock = SharedClock.create(sandbox.outside / "clock", clock_start)
         self.output = Output(self._is_debugged)
-        """What the client, and all that it started, wrote on standard output and error."""
+        """Output and error output of the client and of the processes that it started."""
         self._source = source
         self._sandbox = sandbox
         self._numbers = itertools.count(1)
         self._turn = threading.RLock()
-        self._computed_seconds = _COMPUTED
+        self._second_look_seconds = _SECOND_LOOK
         self._launcher = _Launcher(source, sandbox, self.output)
 
     def _is_debugged(self) -> bool:
@@ -105,52 +109,54 @@ class HostProcess:
     # -- the host ------------------------------------------------------------------------------
 
     def start(self, environment: dict[str, str]) -> None:
-        """Start a host. Raises HostError if the launcher, started again if need be, does not."""
+        """Start a host. Raises HostError if the launcher fails twice."""
         with self._turn:
             self._sandbox.restore()
             self._command("start", environment)
 
     def kill(self) -> None:
-        """End the host and everything that the client has started."""
+        """End the host and every process that the client has started."""
         with self._turn:
             self._command("kill")
 
     def _command(self, what: str, environment: dict[str, str] | None = None) -> None:
-        if self._launcher.obeys(what, environment):
+        if self._launcher.execute(what, environment):
             return
-        # A client may have stopped or killed it: it is the parent of the client's process.
+        # A client may stop or kill the launcher, which is the parent of the client's process.
         self._launcher.end()
         self._launcher = _Launcher(self._source, self._sandbox, self.output)
-        if not self._launcher.obeys(what, environment):
+        if not self._launcher.execute(what, environment):
             raise HostError("the launcher of the client's host does not answer")
 
     def close(self) -> None:
-        """Let the host end by itself, and end whatever does not."""
+        """Let the host exit, and end every process that does not."""
         with self._turn:
             if self._launcher.host:
                 with contextlib.suppress(ProgramDied, ProgramSilent, HostError):
                     self.exchange("bye", _LEAVING_SECONDS)
-                    self._launcher.wait_for_end(_LEAVING_SECONDS)  # its exit handlers run
+                    # the host's exit handlers run now
+                    self._launcher.wait_for_end(_LEAVING_SECONDS)
             self._launcher.close()
 
     @property
     def has_ended(self) -> bool:
-        """Whether the host has ended by itself, as far as that was noticed."""
+        """Whether the host has ended by itself, as far as `pump` has seen."""
         return bool(self._launcher.ending)
 
     # -- asking --------------------------------------------------------------------------------
 
     def exchange(self, op: str, deadline: float, /, **members: Any) -> dict[str, Any]:
-        """The host's answer, if it comes within ``deadline`` seconds of real time.
+        """Return the host's answer, if it comes within ``deadline`` seconds of real time.
 
-        Raises ProgramDied, ProgramSilent, SpoiltHostError, or HostError if the host itself failed.
+        Raises ProgramDied, ProgramSilent, HostBrokenByClientError, or HostError if the host
+        itself failed.
         """
         with self._turn:
             number = next(self._numbers)
             request = json.dumps({"id": number, "op": op, **members}).encode() + b"\n"
             answer = self._answer(request, number, op, deadline)
-        if "broken" in answer:
-            raise SpoiltHostError(f"{answer['broken']}, when asked to {op}")
+        if "broken_by_client" in answer:
+            raise HostBrokenByClientError(f"{answer['broken_by_client']}, when asked to {op}")
         if "broken" in answer:
             raise HostError(f"the client's host failed at {op}:\n{answer['broken']}")
         return answer
@@ -158,7 +164,7 @@ class HostProcess:
     def _answer(self, request: bytes, number: int, op: str, deadline: float) -> dict[str, Any]:
         launcher = self._launcher
         launcher.send(request)
-        patience = _Patience(launcher.host, deadline, self._computed_seconds)
+        patience = _Patience(launcher.host, deadline, self._second_look_seconds)
         while not launcher.lines and not launcher.ending and not launcher.is_cut_off:
             if patience.is_over() and not self.clock.is_debugged:
                 break
@@ -167,7 +173,7 @@ class HostProcess:
             return self._read_answer(launcher.lines.popleft(), number, op)
         if launcher.ending:
             raise ProgramDied(f"{op} ended the program ({launcher.ending})", launcher.ending)
-        self._computed_seconds = _COMPUTED_AGAIN
+        self._second_look_seconds = _SECOND_LOOK_AFTER_HANG
         raise ProgramSilent(f"no answer to {op} within {deadline:g} s")
 
     def _read_answer(self, line: bytes, number: int, op: str) -> dict[str, Any]:
@@ -177,49 +183,49 @@ class HostProcess:
             answer = None
         if isinstance(answer, dict) and answer.get("id") == number:
             return answer
-        # The host writes nothing else: a descriptor that the client did not open.
+        # The host never writes such a line: the client wrote to a descriptor that it did not open.
         self.kill()
         raise ProgramDied(f"{op} wrote into the connection of the client's host")
 
     def cut_off(self) -> None:
-        """Take what is asked now for something that never ends; from any thread."""
+        """Count the current request as one that is never answered; safe from any thread."""
         self._launcher.cut_off()
 
 
 class _Patience:
-    """How long to wait for a host: for its deadline, or less if it computes without end.
+    """Time limit for a host: its deadline, or less if it uses the processor without end.
 
-    A deadline may be long because a client may wait for the broker; one that keeps the processor
-    busy for seconds waits for nothing.
+    A deadline may be long because a client may wait for the broker. A client that uses the
+    processor for seconds waits for nothing.
     """
 
     def __init__(self, pid: int, deadline: float, computed: float) -> None:
         self._pid = pid
-        self._computed = computed
+        self._second_look = computed
         self._began = real_seconds()
         self._until = self._began + deadline
         self._used_before: float | None = None
 
     def next_look(self) -> float:
-        """After how many seconds to look again, at the latest."""
+        """Return the seconds until the next check is due."""
         now = real_seconds()
-        moments = (self._until, *(self._began + each for each in (_SETTLED, self._computed)))
+        moments = (self._until, *(self._began + each for each in (_FIRST_LOOK, self._second_look)))
         return min((each - now for each in moments if each > now), default=_LOOK_AGAIN_SECONDS)
 
     def is_over(self) -> bool:
-        """Whether nothing more is to be expected."""
+        """Return whether the wait should end."""
         waited = real_seconds() - self._began
-        if self._used_before is None and waited >= _SETTLED:
+        if self._used_before is None and waited >= _FIRST_LOOK:
             self._used_before = _processor_seconds(self._pid)
-        elif self._used_before is not None and waited >= self._computed:
+        elif self._used_before is not None and waited >= self._second_look:
             used = _processor_seconds(self._pid) - self._used_before
-            if used >= _BUSY_SHARE * (waited - _SETTLED):
+            if used >= _BUSY_SHARE * (waited - _FIRST_LOOK):
                 return True
         return real_seconds() >= self._until
 
 
 def _processor_seconds(pid: int) -> float:
-    """How much processor time a process has used; 0 where that is unknown."""
+    """Return the processor time of a process in seconds; 0 if it is unknown."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
         user, system = fields.rpartition(")")[2].split()[11:13]
@@ -228,38 +234,38 @@ def _processor_seconds(pid: int) -> float:
 
 
 class Output:
-    """The latest of what was written, found again by position."""
+    """Latest part of a stream of output, addressed by byte position."""
 
     def __init__(self, is_debugged: Callable[[], bool]) -> None:
         self._is_debugged = is_debugged
         self._kept = bytearray()
         self.position = 0
-        """How many bytes have come so far."""
+        """Number of bytes received so far."""
         self.show: Callable[[bytes], None] = lambda _: None
-        """Called with each piece as it is read."""
+        """Callback for each piece as it is read."""
 
     def add(self, piece: bytes) -> None:
-        """Keep a piece."""
+        """Store a piece and pass it on."""
         self.position += len(piece)
         self._kept += piece
         del self._kept[:-_KEPT_OUTPUT]
         if self._is_debugged():
-            os.write(_STDERR, piece)  # as it is: a human talks to the debugger
+            os.write(_STDERR, piece)  # unchanged, because the user reads the debugger's prompt
         else:
             self.show(piece)
 
     def since(self, position: int) -> str:
-        """What came after that many bytes, the latest 4 MB at most."""
+        """Return the output after that position, the latest 4 MB at most."""
         wanted = max(self.position - position, 0)
         kept = bytes(self._kept)
         return kept[len(kept) - min(wanted, len(kept)) :].decode("utf-8", "replace")
 
 
 class _Launcher:
-    """A launcher, and the connections to it and to its host.
+    """Launcher, and the connections to it and to its host.
 
-    ``lines`` are answers that were read; ``host`` is the process id of the host that runs, or 0;
-    ``ending`` says how a host ended that was not told to. `pump` brings them up to date.
+    ``lines`` are answers that were read; ``host`` is the process id of the running host, or 0;
+    ``ending`` says how a host ended without a command. `pump` updates them.
     """
 
     def __init__(self, source: str | ClientFactory, sandbox: Sandbox, output: Output) -> None:
@@ -280,10 +286,14 @@ class _Launcher:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(self._path))
         self._listener.listen()
+        # Its closing ends the launcher, also when this process is killed.
         self._control, theirs = socket.socketpair()
+        # cut_off() writes to this pair, so that select() in another thread returns at once.
         self._woken, self._waker = socket.socketpair()
+        # A full buffer has the same effect as one more byte, so cut_off() need not wait.
         self._waker.settimeout(0)
         self._output_end, output_theirs = os.pipe()
+        # _read_output() reads until the pipe is empty.
         os.set_blocking(self._output_end, False)
         self._popen: subprocess.Popen[bytes] | None = None
         try:
@@ -321,16 +331,17 @@ class _Launcher:
         from mockbroker_contract.drivers.host.launcher import run_launcher  # noqa: PLC0415 - only for a factory
 
         for stream in (sys.stdout, sys.stderr):
-            # Or the child would write it once more. The user may have closed or removed it.
+            # The child would write buffered text a second time. The user may have closed the
+            # stream.
             with contextlib.suppress(AttributeError, OSError, ValueError):
                 stream.flush()
         with warnings.catch_warnings():
-            # Python 3.12 warns where there are threads. The child uses nothing of theirs.
+            # Python 3.12 warns if there are threads. The child uses nothing that they may hold.
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
             os.setsid()
-            # Or the launcher would hold open what it waits to see closed.
+            # The launcher ends when these are closed, so it must not hold copies of them.
             for ours in (self._control, self._listener, self._woken, self._waker):
                 ours.close()
             os.close(self._output_end)
@@ -341,8 +352,8 @@ class _Launcher:
 
     # -- commands ------------------------------------------------------------------------------
 
-    def obeys(self, what: str, environment: dict[str, str] | None = None) -> bool:
-        """Have the host started or killed; whether the launcher did it in time."""
+    def execute(self, what: str, environment: dict[str, str] | None = None) -> bool:
+        """Have the host started or killed; return whether the launcher did it in time."""
         self._forget_host()
         command: dict[str, Any] = {what: True}
         if what == "start":
@@ -374,19 +385,19 @@ class _Launcher:
         }
 
     def cut_off(self) -> None:
-        """Have who waits for the host wait no longer; from any thread."""
+        """Stop waiting for the host; safe from any thread."""
         self.is_cut_off = True
         with contextlib.suppress(OSError):
             self._waker.send(b"!")
 
     def wait_for_end(self, seconds: float) -> None:
-        """Wait until the host has ended by itself, for so many seconds of real time at most."""
+        """Wait until the host has ended by itself, at most that many seconds of real time."""
         until = real_seconds() + seconds
         while not self.ending and real_seconds() < until:
             self.pump(_LOOK_AGAIN_SECONDS)
 
     def close(self) -> None:
-        """Close the control socket, at which the launcher ends all below it and then itself."""
+        """Close the control socket; the launcher then ends its children and itself."""
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
         until = real_seconds() + _ENDING_SECONDS
@@ -395,7 +406,7 @@ class _Launcher:
         self._kill_and_release()
 
     def end(self) -> None:
-        """End a launcher that does not obey, and all that it would have ended."""
+        """End a launcher that does not respond, and the processes that it would have ended."""
         if self.host:
             with contextlib.suppress(OSError):
                 os.killpg(self.host, signal.SIGKILL)
@@ -405,7 +416,7 @@ class _Launcher:
         with contextlib.suppress(OSError):
             os.kill(self._pid, signal.SIGKILL)
         if self._status():
-            # It was killed, and has ended nothing of what the client has started.
+            # The launcher was killed before it ended the processes of the client.
             end_users_of(self._sandbox.own)
         self._release()
 
@@ -428,22 +439,23 @@ class _Launcher:
     # -- reading and writing -------------------------------------------------------------------
 
     def send(self, request: bytes) -> None:
-        """Send a request to the host, or keep it until the host is connected."""
+        """Send a request to the host, or store it until the host is connected."""
         self.lines.clear()
-        self.is_cut_off = False  # what it was meant for was answered in the same moment
+        # an earlier cut_off() may have come just after its request was answered
+        self.is_cut_off = False
         self._sent += 1
         self._last_request = request
         if self._current is None:
             self._unsent = request
         else:
-            with contextlib.suppress(OSError):  # it connects again, or its end is reported
+            with contextlib.suppress(OSError):  # the host connects again, or pump() sees its end
                 self._current.sendall(request)
 
     def pump(self, seconds: float) -> None:
-        """Read what has come, or comes within so many seconds of real time."""
+        """Read available data, and wait for it at most that many seconds of real time."""
         ready = [key.fileobj for key, _ in self._selector.select(seconds)]
-        # What was written before an answer is there when the answer is, and an answer that came
-        # before the end of the host is there when its end is told.
+        # Output is read before answers, because the client wrote it before the answer. The control
+        # socket comes last, so that an answer is read before the end of the host.
         if self._output_end in ready:
             self._read_output()
         for source in sorted(ready, key=lambda each: each is self._control):
@@ -460,7 +472,8 @@ class _Launcher:
         with contextlib.suppress(BlockingIOError):
             while piece := os.read(self._output_end, _PIECE):
                 self._output.add(piece)
-            self._selector.unregister(self._output_end)  # its writers have ended
+            # every process that could write has closed it
+            self._selector.unregister(self._output_end)
 
     def _read_lines(self, source: socket.socket) -> None:
         try:
@@ -482,15 +495,16 @@ class _Launcher:
         elif (lines_read := self._lines_read_by(line)) is not None:
             self._current, unsent = source, self._unsent
             if not unsent and 0 <= lines_read < self._sent:
-                unsent = self._last_request  # it was lost with the last connection
+                unsent = self._last_request  # the request was lost with the last connection
             self._unsent = b""
             with contextlib.suppress(OSError):
                 source.sendall(unsent)
 
     def _lines_read_by(self, greeting: bytes) -> int | None:
-        """How many requests our host has read so far; None for another's greeting."""
+        """Return how many requests the host has read; None if the greeting has another secret."""
         try:
             members = json.loads(greeting)
+            # Any process of this user can connect to the socket; the secret identifies the host.
             is_ours = hmac.compare_digest(str(members["secret"]), self._secret)
             return int(members["read"]) if is_ours else None
         except (ValueError, KeyError, TypeError):
@@ -502,8 +516,9 @@ class _Launcher:
             self._notes.append("started")
         elif "killed" in note:
             self._notes.append("killed")
+        # The report may be about an earlier host.
         elif note["ended"] == self.host:
-            self.host, self.ending = 0, _how(int(note["status"]))
+            self.host, self.ending = 0, _status_text(int(note["status"]))
 
     def _lose(self, source: socket.socket) -> None:
         self._selector.unregister(source)
@@ -516,5 +531,5 @@ class _Launcher:
             self.ending = self.ending or "its launcher was killed"
 
 
-def _how(status: int) -> str:
+def _status_text(status: int) -> str:
     return f"signal {-status}" if status < 0 else f"exit status {status}"

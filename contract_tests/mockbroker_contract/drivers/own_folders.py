@@ -1,4 +1,4 @@
-"""The folders from which a process of ours imports the kit."""
+"""The folders from which a child process imports the kit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program that drives clients: a process group, spoken to in JSON lines, and bounded."""
+"""A driver program: a process group that speaks JSON lines, with limits on its output."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ _LONGEST_LINE = 1_000_000
 _KEPT_STDERR = 64_000
 _PIECE = 65_536
 _ENDING_SECONDS = 2.0
-_TELLING_SECONDS = 1.0
+_REPORT_SECONDS = 1.0
 _STARTING_SECONDS = 30.0
 
 
 _SUPERVISE = (
     "import sys; "
-    "sys.path[:] = filter(None, sys.path); "  # a json.py where the user works is not Python's
+    # a json.py in the user's folder must not hide Python's own
+    "sys.path[:] = filter(None, sys.path); "
     "import json; "
     "sys.path[:] = json.loads(sys.argv[2]); "
     "from mockbroker_contract.drivers.guarded_program import main; "
@@ -42,10 +43,10 @@ _SUPERVISE = (
 
 
 class Program(Conversation):
-    """A running program under a supervisor. One request at a time; safe to use from many threads.
+    """Running program under a supervisor. Safe to use from many threads, one request at a time.
 
-    It lives in the sandbox's folders, where ``environment`` says so as well. Raises OSError if it
-    cannot be started.
+    It runs in the sandbox's folders, which ``environment`` names. Raises OSError if it cannot be
+    started.
     """
 
     def __init__(
@@ -72,27 +73,27 @@ class Program(Conversation):
             "root": str(sandbox.outside),
         }
         self._control.sendall(json.dumps(order).encode() + b"\n")
-        self._noted: dict[str, Any] = {}
-        begun = self._note(_STARTING_SECONDS)
-        if "started" not in begun:
+        self._last_report: dict[str, Any] = {}
+        report = self._next_report(_STARTING_SECONDS)
+        if "started" not in report:
             self._let_go()
-            number = int(begun.get("failed", errno.EIO))
+            number = int(report.get("failed", errno.EIO))
             raise OSError(number, os.strerror(number))
         self._stderr = bytearray()
         self.show: Callable[[bytes], None] = lambda _: None
-        """Called with each piece of stderr, in the reading thread."""
+        """Callback for each piece of stderr, called in the reading thread."""
         self._written = 0
         self.last_exchange: tuple[str, str] = ("", "")
-        """The last request and what was answered, as they were on the wire."""
+        """The last request and its answer, as they were sent."""
         self._reader = threading.Thread(target=self._read, name="driver output", daemon=True)
         self._reader.start()
 
     # -- speaking ------------------------------------------------------------------------------
 
     def exchange(self, op: str, deadline: float, /, **members: Any) -> Reply:
-        """The answer to a request, if it comes within ``deadline`` seconds of real time.
+        """Return the answer to a request, if it comes within ``deadline`` seconds of real time.
 
-        Raises ProtocolError for what is no answer, ProgramDied, or ProgramSilent.
+        Raises ProtocolError for an invalid answer, ProgramDied, or ProgramSilent.
         """
         with self.turn:
             number = next(self.numbers)
@@ -108,7 +109,7 @@ class Program(Conversation):
             return read_reply(answer, number, op)
 
     def send(self, line: bytes, op: str) -> None:
-        """Send a request. Raises ProtocolError if something was said before it; ProgramDied."""
+        """Send a request. Raises ProgramDied, or ProtocolError for output before the request."""
         early = self.early_line()
         if early is not None:
             text = early.decode("utf-8", "replace").strip()
@@ -126,23 +127,24 @@ class Program(Conversation):
             raise ProgramDied(self.how_it_ended(op)) from None
 
     def how_it_ended(self, op: str) -> str:
-        """In words, how the program ended when it was asked for that."""
-        ended = self._note(_TELLING_SECONDS)
+        """Return, in words, how the program ended during that operation."""
+        ended = self._next_report(_REPORT_SECONDS)
         if "status" in ended:
             status = int(ended["status"])
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
             return f"the program ended ({how}) when asked to {op}"
         return f"the program closed its output when asked to {op}"
 
-    def _note(self, seconds: float) -> dict[str, Any]:
-        """What the supervisor tells within so many seconds; empty if it does not."""
+    def _next_report(self, seconds: float) -> dict[str, Any]:
+        """Return the supervisor's next report within that many seconds, or else the last one."""
         self._control.settimeout(seconds)
         line = b""
         with contextlib.suppress(OSError):
+            # One byte at a time, so that the next report stays in the socket.
             while not line.endswith(b"\n") and (piece := self._control.recv(1)):
                 line += piece
-        self._noted = json.loads(line) if line.endswith(b"\n") else self._noted
-        return self._noted
+        self._last_report = json.loads(line) if line.endswith(b"\n") else self._last_report
+        return self._last_report
 
     # -- listening -----------------------------------------------------------------------------
 
@@ -153,18 +155,19 @@ class Program(Conversation):
         rest = b""
         with selectors.DefaultSelector() as selector:
             for pipe in (stdout, stderr):
+                # stderr is also read when only stdout is ready.
                 os.set_blocking(pipe.fileno(), False)
                 selector.register(pipe, selectors.EVENT_READ)
             while selector.get_map():
                 ready = [key.fileobj for key, _ in selector.select()]
-                # What was said before an answer is there when the answer is.
+                # stderr is read first, so that output before an answer is there with the answer.
                 for pipe in sorted((stdout, stderr), key=lambda pipe: pipe is stdout):
                     if pipe not in ready and pipe is not stderr:
                         continue
                     piece = _piece_of(pipe)
                     if piece == b"" and pipe in selector.get_map():
                         selector.unregister(pipe)
-                        if pipe is stdout:  # no answer comes any more, whatever is still said
+                        if pipe is stdout:  # no answer can come any more, even if stderr continues
                             self._put_end(rest)
                     elif piece and pipe is stderr:
                         self._keep(piece)
@@ -183,6 +186,7 @@ class Program(Conversation):
         for line in lines:
             if line.strip():
                 self.put(line)
+        # exchange() rejects the line; waiting for its end could use all memory.
         if len(rest) > _LONGEST_LINE:
             self.put(rest)
             return b""
@@ -196,27 +200,27 @@ class Program(Conversation):
 
     @property
     def stderr_position(self) -> int:
-        """How many bytes of stderr have come so far."""
+        """Number of bytes of stderr received so far."""
         return self._written
 
     def stderr_since(self, position: int = 0) -> str:
-        """What came on stderr after that many bytes, the latest 64 kB at most."""
+        """Return the stderr output after that position, the latest 64 kB at most."""
         wanted = max(self._written - position, 0)
         kept = bytes(self._stderr)
         return kept[len(kept) - min(wanted, len(kept)) :].decode("utf-8", "replace")
 
     # -- ending --------------------------------------------------------------------------------
 
-    def say_goodbye(self) -> str:
-        """Ask it to end, then end it. In words, what it did instead of ending; empty if it did."""
+    def shut_down(self) -> str:
+        """End the program; return in words what it did instead of exiting, empty if it exited."""
         problem = ""
         try:
             self.exchange("bye", _ENDING_SECONDS)
         except (ProtocolError, ProgramSilent) as error:
             problem = str(error)
         except ProgramDied:
-            pass  # it may end without a word
-        ended = self._note(_ENDING_SECONDS)
+            pass  # it may exit before it answers
+        ended = self._next_report(_ENDING_SECONDS)
         if "status" not in ended:
             problem = problem or f"the program still ran {_ENDING_SECONDS:g} s after bye"
         elif ended["left"]:
@@ -225,13 +229,13 @@ class Program(Conversation):
         return problem
 
     def kill(self) -> None:
-        """End the program and everything that it has started."""
+        """End the program and every process that it has started."""
         self._let_go()
         self._reader.join(_ENDING_SECONDS)
 
     def _let_go(self) -> None:
         """Have the supervisor end the program and itself."""
-        with contextlib.suppress(OSError):  # it has ended already
+        with contextlib.suppress(OSError):  # the supervisor has already ended
             self._control.sendall(b"end\n")
         self._control.close()
         if self._process.stdin is not None:
@@ -239,21 +243,21 @@ class Program(Conversation):
                 self._process.stdin.close()
         try:
             self._process.wait(_STARTING_SECONDS)
-        except subprocess.TimeoutExpired:  # a program may have stopped it
+        except subprocess.TimeoutExpired:  # the program may have stopped the supervisor
             self._process.kill()
             self._process.wait()
         if self._process.returncode:
-            # It was killed, and has ended nothing of what the program has started.
+            # The supervisor was killed before it ended the processes of the program.
             end_users_of(self._sandbox.own)
 
 
 def _absolute(word: str) -> str:
-    """A word of a command as it reads in another working directory, if it names a file here."""
+    """Return a word of a command, as an absolute path if it names a file here."""
     return str(Path(word).absolute()) if Path(word).exists() else word
 
 
 def _piece_of(pipe: IO[bytes]) -> bytes | None:
-    """The next piece; empty at the end, None if there is nothing now."""
+    """Return the next piece; empty at the end, None if there is none yet."""
     try:
         return os.read(pipe.fileno(), _PIECE)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Driving a client in any language, by a program that speaks the driver protocol."""
+"""Driver of a client in any language, through a program that speaks the driver protocol."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from mockbroker.model.client import ClientConfig
 from mockbroker.report.next_steps import LOOK_AT_THE_DRIVER
+from mockbroker_contract.drivers.client_output import ClientOutputPrinter
 from mockbroker_contract.drivers.conversation import ProgramDied, ProgramSilent
 from mockbroker_contract.drivers.driver import GET_TOKEN, REQUEST, Answer, Raised, Returned
 from mockbroker_contract.drivers.failures import (
@@ -30,7 +31,6 @@ from mockbroker_contract.drivers.protocol import (
     config_members,
 )
 from mockbroker_contract.drivers.sandbox import Sandbox
-from mockbroker_contract.drivers.shown_output import ShownOutput
 from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.timing.faked_clock import FakedClock, faked_clocks
 from mockbroker_contract.timing.run_time import MovedTime, RealTime, RunTime
@@ -39,7 +39,7 @@ __all__ = ["ProgramClients", "in_words", "introduction_of"]
 
 _HELLO_SECONDS = 30.0
 _SHORT_SECONDS = 2.0
-_MOST_STARTS = 25
+_MAX_STARTS = 25
 _QUOTED_STDERR = 2000
 _LIVES_ELSEWHERE = (
     "it runs in an empty folder of its own; --copy PATH puts a copy of what it reads there"
@@ -47,7 +47,7 @@ _LIVES_ELSEWHERE = (
 
 
 class ProgramClients:
-    """The clients that a program drives. It is started when it is needed, and again if it fails."""
+    """Clients that a program drives. It is started on demand, and again after a failure."""
 
     maker = "the driver's open"
     remedy = LOOK_AT_THE_DRIVER
@@ -61,47 +61,47 @@ class ProgramClients:
         self._program: Program | None = None
         self._clock: FakedClock | None = None
         self._sandbox: Sandbox | None = None
-        self._shown: ShownOutput | None = None
+        self._printer: ClientOutputPrinter | None = None
         self._deaths = 0
         self.close_hangs = False
-        """Whether the program did not answer when a client was closed; then none is any more."""
+        """Whether the program did not answer a close; then no further client is closed."""
         self.failures: list[str] = []
-        """How the program broke the protocol so far."""
+        """The protocol errors of the program so far."""
 
-    def live_in(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
-        """Have the program live in these folders; called once, before anything else."""
+    def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
+        """Run the program in this sandbox; called once, before any other method."""
         self._sandbox = sandbox
-        self._shown = ShownOutput() if shows_output else None
+        self._printer = ClientOutputPrinter() if shows_output else None
 
     @property
     def limits(self) -> Sequence[str]:
-        """What the kernel cannot guard."""
+        """Guarantees that the kernel does not give here."""
         return () if has_landlock() else (UNGUARDED_PROGRAM,)
 
     @property
     def sandbox(self) -> Sandbox:
-        """The folders in which the program lives."""
-        assert self._sandbox is not None, "live_in() comes first"
+        """The folders in which the program runs."""
+        assert self._sandbox is not None, "use_sandbox() comes first"
         return self._sandbox
 
     @property
     def description(self) -> Mapping[str, Any]:
-        """What the program said of itself; it is started if it has not been asked yet."""
+        """The program's answer to hello; the program is started if necessary."""
         return dataclasses.asdict(self._introduced())
 
     def times(self) -> Sequence[RunTime]:
-        """That of a program that moves its own; one that libfaketime may fake; the real one."""
-        real = RealTime(partial(self._live_by, None))
+        """Return the kinds of time: the program's own or that of libfaketime, then real time."""
+        real = RealTime(partial(self._use_clock, None))
         if "clock" in self._introduced().capabilities:
-            return [MovedTime("driver", self._advance, partial(self._live_by, None)), real]
+            return [MovedTime("driver", self._advance, partial(self._use_clock, None)), real]
         faked = [
-            MovedTime("libfaketime", clock.advance, partial(self._live_by, clock))
+            MovedTime("libfaketime", clock.advance, partial(self._use_clock, clock))
             for clock in faked_clocks(self.sandbox.outside)
         ]
         return [*faked, real]
 
-    def _live_by(self, clock: FakedClock | None) -> None:
-        """Have the program see that clock; it starts anew if it has seen another one."""
+    def _use_clock(self, clock: FakedClock | None) -> None:
+        """Use that clock for the program; end the program if it runs with another clock."""
         if clock is not self._clock:
             self._end()
             self._clock = clock
@@ -115,11 +115,11 @@ class ProgramClients:
     def driver(
         self, config: ClientConfig, deadline: float, trusted: str | None = None
     ) -> ProgramDriver:
-        """What drives a new client; an operation may take ``deadline`` seconds of real time."""
+        """Return the driver of a new client; ``deadline`` is in real seconds per operation."""
         return ProgramDriver(self, next(self._names), config, deadline, trusted)
 
     def can_be_used_at_once(self, operation: str) -> bool:
-        """Whether many operations of that kind can begin at one moment."""
+        """Return whether many operations of that kind can run concurrently."""
         return operation == GET_TOKEN and "burst" in self._introduced().capabilities
 
     def _advance(self, seconds: float) -> None:
@@ -129,10 +129,10 @@ class ProgramClients:
                 self.ask(self._program, "advance", _SHORT_SECONDS, seconds=seconds)
 
     def running(self, trusted: str | None = None) -> Program:
-        """The program, started if it is not running, or was started for another trusted CA.
+        """Return the program; start it, or start it again for another trusted CA.
 
-        Raises TargetError if it cannot be started or does not introduce itself; DriverFailed if
-        it once could.
+        Raises TargetError if it cannot be started or gives no valid answer to hello. Raises
+        DriverFailed if an earlier start succeeded.
         """
         if self._program is not None and self._trusted != trusted:
             self._end()
@@ -143,14 +143,14 @@ class ProgramClients:
 
     def _started(self) -> Program:
         times = len(self.failures) + self._deaths
-        if times >= _MOST_STARTS:
+        if times >= _MAX_STARTS:
             raise DriverFailed(f"the driver failed {times} times and is not started again")
         try:
             clock = {} if self._clock is None else self._clock.environment
             environment = {**self.sandbox.environment(self._trusted), **clock}
             program = Program(self._argv, self.sandbox, environment)
-            if self._shown is not None:
-                program.show = self._shown.add
+            if self._printer is not None:
+                program.show = self._printer.add
         except OSError as error:
             raise TargetError(
                 f"{self._argv[0]!r} cannot be started: {error.strerror}; name a program and its "
@@ -161,21 +161,22 @@ class ProgramClients:
             if self._moved and "clock" in self._hello.capabilities:
                 program.exchange("advance", _SHORT_SECONDS, seconds=self._moved)
         except (ProtocolError, ProgramDied, ProgramSilent) as error:
-            told, details = in_words(program, str(error)), last_words_of(program)
+            problem, details = in_words(program, str(error)), last_words_of(program)
             program.kill()
             if self._hello is not None:
                 raise self._failed(error, details) from None
             raise TargetError(
-                f"the driver does not introduce itself: {told}\n{_LIVES_ELSEWHERE}\n"
+                f"the driver does not introduce itself: {problem}\n{_LIVES_ELSEWHERE}\n"
                 f"{LOOK_AT_THE_DRIVER}"
             ) from None
         return program
 
     def ask(self, program: Program, op: str, deadline: float, **members: Any) -> Reply:
-        """What the program answers.
+        """Return the program's answer.
 
         Raises ProgramSilent, DriverFailed if the program broke the protocol, ClientCrashed if it
-        died, NotApplicable if it does not support the operation. In the first three it is ended.
+        died; these three end the program. Raises NotApplicable if it does not support the
+        operation.
         """
         try:
             reply = program.exchange(op, deadline, **members)
@@ -200,7 +201,7 @@ class ProgramClients:
         return crash
 
     def is_running(self, program: Program) -> bool:
-        """Whether that is the program that runs now."""
+        """Return whether that program is still the running one."""
         return self._program is program
 
     def _end(self) -> None:
@@ -209,14 +210,14 @@ class ProgramClients:
             self._program = None
 
     def close(self) -> None:
-        """Let the program say goodbye, and end it."""
+        """Have the program exit, and end it."""
         if self._program is not None:
-            self._program.say_goodbye()
+            self._program.shut_down()
             self._program = None
 
 
 def introduction_of(program: Program) -> Hello:
-    """What a program says of itself. Raises ProtocolError, ProgramDied or ProgramSilent."""
+    """Return the answer to hello. Raises ProtocolError, ProgramDied or ProgramSilent."""
     reply = program.exchange("hello", _HELLO_SECONDS, protocol=PROTOCOL)
     if not isinstance(reply.value, Hello):
         raise ProtocolError(f"hello was answered with {reply.error or 'unsupported'}")
@@ -224,12 +225,12 @@ def introduction_of(program: Program) -> Hello:
 
 
 def in_words(program: Program, what: str) -> str:
-    """What went wrong, and what the program was asked and said last."""
+    """Return the error, followed by the last request and answer of the program."""
     return f"{what}\n{last_words_of(program)}"
 
 
 def last_words_of(program: Program) -> str:
-    """Return what the program was asked and said last, and what it wrote on stderr."""
+    """Return the last request and answer of the program, and its stderr."""
     asked, answered = program.last_exchange
     stderr = program.stderr_since()[-_QUOTED_STDERR:].strip()
     said = [f"  stderr: {line}" for line in stderr.splitlines()]
@@ -237,7 +238,7 @@ def last_words_of(program: Program) -> str:
 
 
 class ProgramDriver:
-    """One client in the program, by its name there."""
+    """One client in the program, identified by a name."""
 
     leaves_something_running = True
 
@@ -268,7 +269,7 @@ class ProgramDriver:
         return Answer(value=tuple(name for name in (GET_TOKEN, REQUEST) if name in offered))
 
     def get_token(self) -> Answer:
-        """Ask the client for a token."""
+        """Have the client get a token."""
         return self._answer("get_token")
 
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:
@@ -285,7 +286,7 @@ class ProgramDriver:
         return answer if answer.value is None else Answer(value=Returned(answer.value))
 
     def get_tokens_at_once(self, count: int) -> list[Answer]:
-        """Ask the client for a token, that many times at one moment."""
+        """Have the client get a token ``count`` times concurrently."""
         answer = self._answer("burst", count=count)
         if answer.error is not None or answer.hung:
             return [answer] * count
@@ -296,20 +297,20 @@ class ProgramDriver:
         return [Answer(value=token) for token in answer.value]
 
     def requests_at_once(self, method: str, url: str, count: int) -> list[Answer]:
-        """Not in the protocol."""
+        """Raise NotApplicable, because the protocol has no such operation."""
         raise NotApplicable(f"the protocol cannot ask for {count} times {method} {url} at once")
 
     def watch(self) -> None:
-        """Nothing: what the program writes is kept in any case."""
+        """Do nothing: stderr is always kept."""
 
     def exposed(self) -> list[tuple[str, str]] | None:
-        """What the program has written on stderr since the client was made."""
+        """Return the stderr output since the client was made."""
         if self._program is None:
             return []
         return [("its standard error", self._program.stderr_since(self._stderr_before))]
 
     def cut_off(self) -> None:
-        """Take the operation that is running now for one that never ends; from any thread."""
+        """Count the current operation as one that never ends; safe from any thread."""
         if self._program is not None:
             self._program.cut_off()
 

@@ -1,7 +1,7 @@
-"""The JSON lines that a program speaks which drives a client: written, read and checked.
+"""The JSON lines of a driver program: written, read and checked.
 
-Each message is one line of JSON in UTF-8. A request has ``id`` and ``op``; its answer has the
-same ``id`` and exactly one of ``ok``, ``err`` and ``unsupported``.
+Each message is one line of JSON in UTF-8. A request has ``id`` and ``op``; its answer has the same
+``id`` and exactly one of ``ok``, ``err`` and ``unsupported``.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _LONGEST_QUOTE = 200
 
 
 class ProtocolError(Exception):
-    """The program broke the protocol; the message says how, and what was expected."""
+    """Breach of the protocol by the program; the message says what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """How a program introduces itself."""
+    """Answer of a program to hello."""
 
     name: str
     version: str
@@ -56,7 +56,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: the value of ``ok``, what ``err`` tells, or that the operation is unsupported."""
+    """Answer: the value of ``ok``, the error of ``err``, or that the operation is unsupported."""
 
     value: Any = None
     error: Raised | None = None
@@ -64,12 +64,12 @@ class Reply:
 
 
 def request_line(number: int, op: str, members: Mapping[str, Any]) -> bytes:
-    """A request as it goes to the program."""
+    """Return a request as the line that is sent to the program."""
     return json.dumps({"id": number, "op": op, **members}).encode() + b"\n"
 
 
 def config_members(config: ClientConfig) -> dict[str, Any]:
-    """What a client is given, as the operation ``open`` says it."""
+    """Return the client's configuration as members of the operation ``open``."""
     return dataclasses.asdict(config)
 
 
@@ -94,7 +94,7 @@ def read_reply(line: bytes, number: int, op: str) -> Reply:
 
 
 def read_hello(value: Any) -> Hello:
-    """Return how a program introduces itself. Raises ProtocolError if something is missing."""
+    """Return the answer to hello. Raises ProtocolError if something is missing."""
     hello = _read(value, _Hello, "hello", "ok", JSON)
     capabilities = set(hello.capabilities)
     if not {"get_token", "request"} & capabilities:
@@ -105,11 +105,11 @@ def read_hello(value: Any) -> Hello:
 
 
 def _message(line: bytes) -> dict[str, Any]:
-    # Not msgspec's decoder: it refuses strings that Python writes and that a client may return,
+    # Not msgspec's decoder: it rejects strings that Python writes and that a client may return,
     # such as lone surrogates.
     try:
         message = json.loads(line)
-    except (ValueError, RecursionError):  # the latter for what is nested too deeply
+    except (ValueError, RecursionError):  # RecursionError for values that are nested too deeply
         raise ProtocolError(
             f"stdout has {_quoted(line.decode('utf-8', 'replace').strip())}, which is no JSON; "
             "stdout is for answers only, one to a line, and anything else belongs on stderr"
@@ -126,7 +126,7 @@ class _Hello(msgspec.Struct):
 
 
 class _Token(msgspec.Struct):
-    access_token: Any  # a client may return anything for a token: a clause judges that
+    access_token: Any  # a client may return any value as a token: a clause judges that
 
 
 class _Tokens(msgspec.Struct):
@@ -154,7 +154,7 @@ def _read(value: Any, kind: type[_Read], op: str, outcome: str, wording: Wording
 
 
 def _value(value: Any, op: str) -> Any:
-    """Return what ``ok`` says; that of other operations is not looked at."""
+    """Return the value of ``ok``, read by the type of the operation; other values unchanged."""
     if op == "hello":
         return read_hello(value)
     if op == "get_token":

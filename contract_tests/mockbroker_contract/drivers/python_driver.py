@@ -1,4 +1,4 @@
-"""Driving a Python client in a process of its own, the host, with deadlines."""
+"""Driver of a Python client in a separate process, the host, with deadlines."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 
 from mockbroker.broker.clock import real_seconds
 from mockbroker.model.client import ClientConfig, ClientFactory
+from mockbroker_contract.drivers.client_output import ClientOutputPrinter
 from mockbroker_contract.drivers.conversation import ProgramDied, ProgramSilent
 from mockbroker_contract.drivers.driver import GET_TOKEN, REQUEST, Answer, Raised, Returned
 from mockbroker_contract.drivers.failures import ClientCrashed, NotTested
-from mockbroker_contract.drivers.host_process import HostProcess, SpoiltHostError
+from mockbroker_contract.drivers.host_process import HostBrokenByClientError, HostProcess
 from mockbroker_contract.drivers.protocol import config_members
 from mockbroker_contract.drivers.sandbox import Sandbox
-from mockbroker_contract.drivers.shown_output import ShownOutput
 from mockbroker_contract.drivers.target import TargetError, absolute_target
 from mockbroker_contract.timing.run_time import START_SECONDS, RealTime, RunTime, VirtualTime
 
@@ -28,7 +28,7 @@ _HELLO_SECONDS = 30.0
 _SHORT_SECONDS = 20.0
 _CLOSING_SECONDS = 2.0
 _PROMPT_CLOSING_SECONDS, _ALL_CLOSING_SECONDS = 0.2, 5.0
-"""Closing a client may take so long, and all clients that take longer may take so much more."""
+"""Seconds for closing a client, and additional seconds for all slow closes together."""
 _BRIEF_SECONDS = 2.0
 _FORKED = (
     "the factory is an object of the test run, so the client's process is forked from it: it has "
@@ -40,11 +40,11 @@ _ENDED_FOR_ANOTHER = "the client's process was ended, because another client in 
 
 
 class HostBroken(ClientCrashed):
-    """The client did something to its process by which the host fails."""
+    """Ending caused by a client that made its host process unusable."""
 
 
 class PythonClients:
-    """The clients that a factory makes, in a host that is started again when one has ended it.
+    """Clients of a factory, in a host that is started again after a client has ended it.
 
     ``source`` is the name of a target (``package.module:factory`` or ``path/to/file.py:factory``)
     or the factory itself; see `HostProcess` for the difference.
@@ -65,33 +65,33 @@ class PythonClients:
         self._zone: str | None = None
         self._names = map("c{}".format, itertools.count(1))
         self.turn = threading.RLock()
-        """Held while the host is started or asked: scenarios that wait are played by threads."""
+        """Lock held while the host is started or asked: test cases that wait run in threads."""
         self._short_seconds = _SHORT_SECONDS
         self.closing_seconds = _ALL_CLOSING_SECONDS
-        """The seconds that are left for slow closes; without any, clients are no longer closed."""
+        """Seconds left for slow closes; without any left, clients are no longer closed."""
 
-    def live_in(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
-        """Have the clients live in these folders; called once, before anything else."""
+    def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
+        """Run the clients in this sandbox; called once, before any other method."""
         self._sandbox = sandbox
         self._host = HostProcess(self._source, sandbox, START_SECONDS)
         if shows_output:
-            self._host.output.show = ShownOutput().add
+            self._host.output.show = ClientOutputPrinter().add
 
     @property
     def limits(self) -> Sequence[str]:
-        """What does not hold for a factory of the test run, or under this kernel."""
-        told = tuple(self._description.get("limits", ()))
-        return told if isinstance(self._source, str) else (_FORKED, *told)
+        """Guarantees that do not hold for a forked factory, or under this kernel."""
+        limits = tuple(self._description.get("limits", ()))
+        return limits if isinstance(self._source, str) else (_FORKED, *limits)
 
     @property
     def host(self) -> HostProcess:
-        """The process in which the clients live."""
-        assert self._host is not None, "live_in() comes first"
+        """The process in which the clients run."""
+        assert self._host is not None, "use_sandbox() comes first"
         return self._host
 
     @property
     def description(self) -> Mapping[str, Any]:
-        """What is known of the clients by themselves: what makes them, and of which version.
+        """Facts about the clients: the factory's name and its version.
 
         Raises TargetError if there is no usable factory.
         """
@@ -100,8 +100,8 @@ class PythonClients:
         return self._description
 
     def running(self) -> HostProcess:
-        """The host, started if it is not running. Raises TargetError for an unusable target."""
-        assert self._sandbox is not None, "live_in() comes first"
+        """Return the host, started if necessary. Raises TargetError for an unusable target."""
+        assert self._sandbox is not None, "use_sandbox() comes first"
         with self.turn:
             if not self._is_running or self.host.has_ended:
                 self._is_running = False
@@ -109,7 +109,7 @@ class PythonClients:
                 self._description = self._introduced()
                 self._is_running = True
                 if self._clock != "real":
-                    self.ask("live_by", clock=self._clock)
+                    self.ask("set_clock", clock=self._clock)
                 if self._zone is not None:
                     self.ask("zone", name=self._zone)
         return self.host
@@ -119,9 +119,10 @@ class PythonClients:
             reply = self.host.exchange("hello", _HELLO_SECONDS)
         except ProgramDied as died:
             raise TargetError(
-                f"{self._name} cannot be imported: it ended the program ({died.how}){self._said()}"
+                f"{self._name} cannot be imported: it ended the program ({died.how})"
+                f"{self._output_tail()}"
             ) from None
-        except SpoiltHostError as error:
+        except HostBrokenByClientError as error:
             self.end()
             raise TargetError(f"{self._name} cannot be imported: {_BROKE}{error}") from None
         except ProgramSilent:
@@ -134,54 +135,52 @@ class PythonClients:
             raise TargetError(reply["unusable"])
         return dict(reply["ok"])
 
-    def _said(self) -> str:
+    def _output_tail(self) -> str:
         lines = self.host.output.since(0).splitlines()[-5:]
         return "".join(f"\n  output: {line}" for line in lines)
 
     def times(self) -> Sequence[RunTime]:
-        """The clock that is shared with the host, and the machine's."""
-        virtual = VirtualTime(
-            self.host.clock, partial(self._live_by, "virtual"), self._live_in_zone
-        )
-        return [virtual, RealTime(partial(self._live_by, "real"))]
+        """Return the clock that is shared with the host, and the machine's."""
+        virtual = VirtualTime(self.host.clock, partial(self._use_clock, "virtual"), self._set_zone)
+        return [virtual, RealTime(partial(self._use_clock, "real"))]
 
-    def _live_by(self, clock: str) -> None:
+    def _use_clock(self, clock: str) -> None:
         if self._clock != clock:
             self._clock = clock
-            self._tell("live_by", clock=clock)
+            self._send_setting("set_clock", clock=clock)
 
-    def _live_in_zone(self, name: str | None) -> None:
+    def _set_zone(self, name: str | None) -> None:
         self._zone = name
-        self._tell("zone", name=name)
+        self._send_setting("zone", name=name)
 
-    def _tell(self, op: str, **members: Any) -> None:
-        """Tell a host that runs; one that is started later is told then."""
+    def _send_setting(self, op: str, **members: Any) -> None:
+        """Send a setting to a running host; `running` sends it to a host that starts later."""
         if self._is_running and not self.host.has_ended:
-            with contextlib.suppress(ProgramSilent, ClientCrashed):  # the host has ended by now
+            with contextlib.suppress(ProgramSilent, ClientCrashed):  # the host has ended meanwhile
                 self.ask(op, **members)
 
     def driver(
         self, config: ClientConfig, deadline: float, trusted: str | None = None
     ) -> PythonDriver:
-        """What drives a new client; an operation may take ``deadline`` seconds of real time."""
+        """Return the driver of a new client; ``deadline`` is in real seconds per operation."""
         return PythonDriver(self, next(self._names), config, deadline, Sandbox.trust(trusted))
 
     def can_be_used_at_once(self, operation: str) -> bool:
-        """Whether many operations of that kind can begin at one moment; threads can."""
+        """Return whether many operations of that kind can run concurrently."""
         return operation in (GET_TOKEN, REQUEST)
 
     def ask(self, op: str, deadline: float | None = None, **members: Any) -> dict[str, Any]:
-        """What the host answers; None is the deadline for what does not use the client.
+        """Return the host's answer; the deadline is None for operations that do not use the client.
 
-        Raises ProgramSilent, which ends the host, ClientCrashed if it ended by itself or is ended
-        because it cannot go on, TargetError if what the factory made cannot be used.
+        Raises ProgramSilent and ends the host. Raises ClientCrashed if the host ended or is
+        unusable. Raises TargetError if the factory's result cannot be used.
         """
         try:
             with self.turn:
                 reply = self._asked(op, deadline, **members)
         except ProgramDied as died:
             raise _costly(ClientCrashed(str(died))) from None
-        except SpoiltHostError as error:
+        except HostBrokenByClientError as error:
             raise _costly(HostBroken(f"{_BROKE}{error}")) from None
         if "unusable" in reply:
             raise TargetError(reply["unusable"])
@@ -192,11 +191,11 @@ class PythonClients:
         try:
             return self.host.exchange(op, seconds, **members)
         except ProgramSilent:
-            if deadline is None:  # the client stops its process, and may do so again
+            if deadline is None:  # the client stopped its process, and may do so again
                 self._short_seconds = _BRIEF_SECONDS
             self.end()
             raise
-        except SpoiltHostError:
+        except HostBrokenByClientError:
             self.end()
             raise
         except ProgramDied:
@@ -204,22 +203,22 @@ class PythonClients:
             raise
 
     def is_running(self, generation: object) -> bool:
-        """Whether the host that had that description still runs."""
+        """Return whether the host with that description still runs."""
         return self._is_running and self._description is generation
 
     def end(self) -> None:
-        """End the host, and everything that its clients have started."""
+        """End the host, and every process that its clients have started."""
         self._is_running = False
         self.host.kill()
 
     def close(self) -> None:
-        """End whatever the clients live in."""
+        """End the process of the clients."""
         if self._host is not None:
             self._host.close()
 
 
 class PythonDriver:
-    """One client in the host, by its name there."""
+    """One client in the host, identified by a name."""
 
     def __init__(
         self,
@@ -246,11 +245,12 @@ class PythonDriver:
         with self._clients.turn:
             try:
                 answer = self._opened()
-            except HostBroken:  # by clients before this one, it may be
+            # an earlier client may have broken it, so the operation gets a second, fresh host
+            except HostBroken:
                 answer = self._opened()
         if answer.error is not None or answer.hung:
             return answer
-        with self._sense("open"):
+        with self._reading_answer("open"):
             return Answer(value=tuple(answer.value["capabilities"]))
 
     def _opened(self) -> Answer:
@@ -263,9 +263,9 @@ class PythonDriver:
         )
 
     def get_token(self) -> Answer:
-        """Ask the client for a token."""
+        """Have the client get a token."""
         answer = self._answer("get_token")
-        with self._sense("get_token"):
+        with self._reading_answer("get_token"):
             return _token_in(answer)
 
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:
@@ -275,15 +275,15 @@ class PythonDriver:
         body = None if raw is None else base64.b64encode(raw).decode()
         headers = kwargs.get("headers")
         answer = self._answer("request", method=method, url=url, headers=headers, body=body)
-        with self._sense("request"):
+        with self._reading_answer("request"):
             return _status_in(answer)
 
     def get_tokens_at_once(self, count: int) -> list[Answer]:
-        """Ask the client for a token, that many times at one moment."""
+        """Have the client get a token ``count`` times concurrently."""
         return self._burst(GET_TOKEN, count)
 
     def requests_at_once(self, method: str, url: str, count: int) -> list[Answer]:
-        """Have the client make a signed call, that many times at one moment."""
+        """Have the client make ``count`` signed calls concurrently."""
         return self._burst(REQUEST, count, method=method, url=url)
 
     def _burst(self, operation: str, count: int, **call: str) -> list[Answer]:
@@ -291,46 +291,46 @@ class PythonDriver:
         if answer.hung:
             return [answer] * count
         read = _token_in if operation == GET_TOKEN else _status_in
-        with self._sense("burst"):
+        with self._reading_answer("burst"):
             return [read(_answer_in(each)) for each in answer.value["answers"]]
 
     @property
     def leaves_something_running(self) -> bool:
-        """Whether the client goes on with something although nobody uses it."""
+        """Whether the client has a thread or task running between uses."""
         answer = self._answer("busy", is_use=False)
-        with self._sense("busy"):
+        with self._reading_answer("busy"):
             return answer.hung or bool(answer.value["busy"])
 
     def watch(self) -> None:
-        """Keep what the client lets others see, from when it is made."""
+        """Record what the client makes visible from its creation on."""
         self._is_watched = True
 
     def exposed(self) -> list[tuple[str, str]] | None:
-        """What was seen since it was asked for last; None if the client's repr does not return."""
+        """Return new visible texts; None if the client's repr does not return in time."""
         answer = self._answer("exposed")
         if answer.hung:
             return None
         output = self._clients.host.output
         written, self._seen_output = output.since(self._seen_output), output.position
-        with self._sense("exposed"):
+        with self._reading_answer("exposed"):
             return [("output", written), *((str(w), str(t)) for w, t in answer.value["texts"])]
 
     def cut_off(self) -> None:
-        """Take the operation that is running now for one that never ends; from any thread."""
+        """Count the current operation as one that never ends; safe from any thread."""
         self._clients.host.cut_off()
 
     def close(self) -> None:
         """Close the client, unless its host has ended."""
         if not self._clients.is_running(self._generation):
             return
-        politely = self._clients.closing_seconds > 0
+        calls_close = self._clients.closing_seconds > 0
         began = real_seconds()
         try:
-            self._clients.ask("close", _CLOSING_SECONDS, client=self._name, politely=politely)
+            self._clients.ask("close", _CLOSING_SECONDS, client=self._name, calls_close=calls_close)
         except ProgramSilent:
             self._clients.closing_seconds = 0
         except ClientCrashed:
-            pass  # it was about to end; the next client gets a fresh host
+            pass  # the host was ending; the next client gets a new host
         took = real_seconds() - began
         self._clients.closing_seconds -= max(0.0, took - _PROMPT_CLOSING_SECONDS)
 
@@ -343,12 +343,12 @@ class PythonDriver:
                 reply = self._clients.ask(op, deadline, client=self._name, **members)
             except ProgramSilent:
                 return Answer(hung=True)
-        with self._sense(op):
+        with self._reading_answer(op):
             return _answer_in(reply)
 
     @contextlib.contextmanager
-    def _sense(self, op: str) -> Iterator[None]:
-        """Around the reading of an answer, which the client can have changed as it likes."""
+    def _reading_answer(self, op: str) -> Iterator[None]:
+        """Raise HostBroken if an answer that the client may have changed has an invalid shape."""
         try:
             yield
         except (AttributeError, KeyError, TypeError, ValueError):

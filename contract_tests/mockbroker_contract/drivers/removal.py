@@ -1,4 +1,4 @@
-"""Removing folders that a client has filled, however deep they are."""
+"""Removal of folders that a client has filled, at any depth."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["remove_tree"]
 
 
 def remove_tree(root: Path) -> None:
-    """Remove a folder and all that is in it, and follow no links; what cannot be removed stays.
+    """Remove a folder and its contents without following links; skip what cannot be removed.
 
-    Not by `shutil.rmtree`, which calls itself for each level and fails at a thousand. Here the
-    folders in a folder move up to the root, so that no path is longer than two names.
+    `shutil.rmtree` calls itself for each level and fails at a thousand. Here the folders in a
+    folder move up to the root, so that no path is longer than two names.
     """
     names = map("{}.removed".format, itertools.count())
     with contextlib.suppress(OSError):
         while folders := [each for each in root.iterdir() if _is_folder(each)]:
-            # A list, for each of them is to be tried.
+            # A list, because every one of them must be tried.
             if not any([_dissolve(each, root, names) for each in folders]):  # noqa: C419
                 return
         for each in root.iterdir():
@@ -32,7 +32,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _dissolve(folder: Path, root: Path, names: Iterator[str]) -> bool:
-    """Remove a folder and move those in it to the root; whether that worked."""
+    """Remove a folder and move its subfolders to the root; return whether that worked."""
     try:
         folder.chmod(0o700)  # a client may have locked it
         for each in folder.iterdir():

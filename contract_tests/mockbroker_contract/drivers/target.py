@@ -1,4 +1,4 @@
-"""Finding the client under test by the name that a user typed."""
+"""Lookup of the client under test by the name that a user typed."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ DEFAULT_FACTORY = "make_client"
 
 
 class TargetError(Exception):
-    """The target names no usable client; the message is one sentence that says why."""
+    """Invalid target; the message is one sentence that says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A client factory and the words by which the user named it."""
+    """Client factory and the name that the user typed for it."""
 
     factory: ClientFactory
     name: str
@@ -42,7 +42,7 @@ class Target:
 
 
 def check_target(text: str) -> None:
-    """Raise TargetError if the text names no target, as far as that shows without importing it."""
+    """Raise TargetError if the string is not a target, without importing anything."""
     place, _ = _split(text)
     if place.endswith(".py"):
         if not _is_file(Path(place)):
@@ -59,11 +59,11 @@ def _is_file(path: Path) -> bool:
 
 
 def load_target(text: str) -> Target:
-    """The factory named ``package.module:factory`` or ``path/to/file.py:factory``.
+    """Return the factory named ``package.module:factory`` or ``path/to/file.py:factory``.
 
-    Without a factory's name, ``make_client`` is taken. A file is imported under the name that its
-    folder gives it, so that other processes of the client can import it as well. Raises
-    TargetError if the module or file cannot be imported, or has no such callable.
+    The default factory is ``make_client``. A file is imported under the name that its folder gives
+    it. So other processes of the client can import it as well. Raises TargetError if the module or
+    file cannot be imported, or has no such callable.
     """
     check_target(text)
     place, factory_name = _split(text)
@@ -85,13 +85,13 @@ def load_target(text: str) -> Target:
 
 
 def absolute_target(text: str) -> str:
-    """The same target for a process with another working directory. Raises TargetError."""
+    """Return the target for use in another working directory. Raises TargetError."""
     place, factory_name = _split(text)
     return f"{Path(place).resolve()}:{factory_name}" if place.endswith(".py") else text
 
 
 def file_of_target(text: str) -> str:
-    """The file that a target names; empty if it names a module, or none. Raises TargetError."""
+    """Return the file that a target names; empty if it names a module. Raises TargetError."""
     place, _ = _split(text) if text else ("", "")
     return place if place.endswith(".py") else ""
 
@@ -121,7 +121,7 @@ def _load_file(path: Path) -> ModuleType:
 
 
 def _importable(path: Path) -> tuple[Path, str]:
-    """The folder to look in and the dotted name to import the file by."""
+    """Return the folder to import from, and the dotted name of the file."""
     folder, name = path.parent, path.stem
     while (folder / "__init__.py").is_file():
         folder, name = folder.parent, f"{folder.name}.{name}"
@@ -129,7 +129,7 @@ def _importable(path: Path) -> tuple[Path, str]:
 
 
 def _is_free(name: str, path: Path) -> bool:
-    """Whether that name leads to the file, and not to another module that is found before it."""
+    """Return whether that name leads to the file, not to a module found before it."""
     if not all(part.isidentifier() for part in name.split(".")):
         return False
     try:
@@ -159,7 +159,7 @@ def _run(load: Callable[[], Loaded], name: str) -> Loaded:
         return load()
     except TargetError:
         raise
-    except BaseException as error:  # a target may even call sys.exit while it is imported
+    except BaseException as error:  # a target may even call sys.exit during its import
         said = bounded_text(partial(str, error))
-        told = ": ".join(filter(None, (name_of_class(type(error)), said)))
-        raise TargetError(f"{name} cannot be imported: {told}") from error
+        problem = ": ".join(filter(None, (name_of_class(type(error)), said)))
+        raise TargetError(f"{name} cannot be imported: {problem}") from error

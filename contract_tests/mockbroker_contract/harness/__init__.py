@@ -1,1 +1,1 @@
-"""The run: client sessions, scenarios, exploration, shrinking, and replay."""
+"""The contract run: client sessions, scenarios, exploration, shrinking, and replay."""

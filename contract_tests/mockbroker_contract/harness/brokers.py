@@ -1,4 +1,4 @@
-"""The brokers of a run: where they are, what they issued, and until when it is valid."""
+"""The brokers of a run: their URLs, their tokens, and the expiry of these tokens."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from mockbroker_contract.timing.run_time import RealTime, RunTime
 __all__ = ["CENTURY_SECONDS", "Brokers"]
 
 CENTURY_SECONDS = 3.2e9
-"""A token that lives for longer cannot be made to expire: calendars end too soon."""
+"""A token with a longer lifetime cannot be made to expire: calendars end too soon."""
 
 
 class Brokers:
-    """Lenient brokers whose clock is the run's, each with a URL of its own.
+    """Lenient brokers that use the run's clock, each with its own URL.
 
-    Most are on one server; some are of another origin, or speak TLS. While no client session is
-    open, time passes until nothing issued so far is valid any more: what a client keeps by mistake
-    beyond its own life then changes no other test case. Safe to use from several threads.
+    Most are on one server; some have another origin, or speak TLS. While no client session is open,
+    time passes until every issued token has expired. A token that a client wrongly keeps after its
+    session then changes no other test case. Safe to use from several threads.
     """
 
     def __init__(self, profile: Profile, folder: Path) -> None:
@@ -45,7 +45,7 @@ class Brokers:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Start the servers that every run needs. Raises OSError if there is no port."""
+        """Start the servers that every run needs. Raises OSError if no port is available."""
         self._here.start()
         self._elsewhere.start()
 
@@ -67,7 +67,7 @@ class Brokers:
         server: Server | None = None,
         prefix: str = "",
     ) -> Broker:
-        """Return a new broker; ``server`` and ``prefix`` say where it is, if that matters."""
+        """Return a new broker, by default on the first server with a new path prefix."""
         server = server or self._here
         broker = Broker(
             profile=self._profile,
@@ -82,13 +82,13 @@ class Brokers:
         self._mounted[broker] = (server, prefix)
         return broker
 
-    def beside(self, broker: Broker) -> Broker:
+    def copy_at_another_origin(self, broker: Broker) -> Broker:
         """Return a new broker at the same path of another origin, with the same credentials."""
         _, prefix = self._mounted[broker]
         return self.new(broker.credentials, server=self._elsewhere, prefix=prefix)
 
     @contextlib.contextmanager
-    def of_another_origin(self, credentials: Credentials) -> Iterator[Broker]:
+    def at_another_origin(self, credentials: Credentials) -> Iterator[Broker]:
         """Provide a broker of another origin than the others."""
         yield from self._until_retired(self.new(credentials, server=self._elsewhere))
 
@@ -104,27 +104,27 @@ class Brokers:
             self.retire(broker)
 
     def retire(self, broker: Broker) -> None:
-        """Take a broker off its URL; a client that still asks there gets a 404."""
+        """Unmount a broker; a client that still sends requests there gets a 404."""
         server, prefix = self._mounted.pop(broker)
         server.unmount(prefix)
         self._issued.add(broker)
         self._let_tokens_expire()
 
     def issued_by_another(self, token: str) -> bool:
-        """Whether another broker of the run, retired or not, issued that token."""
+        """Return whether another broker of the run, retired or not, issued that token."""
         return token in self._issued.values or any(
             broker.token_values is None and token in broker.token_issued_values
             for broker in tuple(self._mounted)
         )
 
     def session_opened(self) -> bool:
-        """Count one more open client session; whether it is the only one."""
+        """Count one more open client session; return whether it is the only one."""
         with self._lock:
             self._open_sessions += 1
             return self._open_sessions == 1
 
     def session_closed(self) -> None:
-        """Count one open client session less."""
+        """Count one open client session less; expire all tokens after the last one."""
         with self._lock:
             self._open_sessions -= 1
         self._let_tokens_expire()

@@ -1,4 +1,4 @@
-"""How much real time one contract run may take."""
+"""Budget of real time for one contract run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["Budget", "OutOfTime"]
 class OutOfTime(BaseException):
     """The budget was used up before a clause could be judged.
 
-    It derives from BaseException so that Hypothesis takes it for no failing example, and so that
-    no handler for what a client raises catches it.
+    It derives from BaseException so that Hypothesis does not count it as a failing example.
+    Handlers for a client's exceptions do not catch it either.
     """
 
 
 class Budget:
-    """Seconds of real time for one run, counted from when the budget is made; 0 is no limit.
+    """Seconds of real time for one run, counted from construction; 0 means unlimited.
 
-    An example that has begun is never interrupted: it has deadlines of its own. The budget is
-    looked at before a clause begins and between its examples. Safe to use from several threads.
+    A running test case is never interrupted, because it has deadlines of its own. The budget is
+    checked before each clause and between its test cases. Safe to use from several threads.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -30,7 +30,7 @@ class Budget:
 
     @property
     def is_spent(self) -> bool:
-        """Whether all of it is used up."""
+        """Whether the budget is used up."""
         return real_seconds() >= self._ends_at
 
     def require(self) -> None:

@@ -1,4 +1,4 @@
-"""The session on which a scenario plays: one broker, one client, time, and the trace of it all."""
+"""Client session: one broker, one client, time, and the trace of all events."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ __all__ = ["ClientSession"]
 Ended = TypeVar("Ended", bound=ScenarioEnded)
 
 _LONGEST_WAIT = 3.0
-"""Seconds of real time that pass in one step, at the most."""
-_MOST_REQUESTS = 50
+"""Longest wait in one step, in seconds of real time."""
+_MAX_REQUESTS = 50
 _BACKGROUND_SECONDS = 0.03
 _SHORTEST_PAUSE = 0.1
 VEHICLE = "/vehicle/1111111111111111?region=uk"
@@ -66,7 +66,7 @@ VEHICLE = "/vehicle/1111111111111111?region=uk"
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """When an action began: how many exchanges there were, the run's time and the real time."""
+    """Start of an action: exchanges so far, the run's time, and the real time."""
 
     use: int
     seen: int
@@ -75,17 +75,17 @@ class _Moment:
 
 
 class ClientSession:
-    """One client before a broker of its own, on a prefix that nobody used before.
+    """One client with its own broker, on a path prefix that no other client has used.
 
-    The broker is lenient, so that one defect does not paint every clause red. When the context
-    ends the trace is judged: a breach of ``clause`` raises ContractBreached, any other goes
-    to its own clause; ``elsewhere`` names those that are judged otherwise.
+    The broker is lenient, so that one defect does not fail every clause. When the context ends, the
+    trace is judged. A breach of ``clause`` raises ContractBreached; any other breach is noted for
+    its own clause. ``elsewhere`` names clauses that are judged in another way.
 
-    The broker is a new one, a ``broker`` that others use as well, or one like a ``neighbour`` at
-    the same path of another origin. ``config`` changes what the client is told; ``deadline`` is
-    how many seconds of real time one use may take, the run's unless given. The client's
-    environment says to trust the CA file ``trusted``, if there is one. Clients that share a
-    ``recorder`` have a ``name`` in its steps.
+    The broker is a new one, a shared ``broker``, or a copy of ``neighbour`` at the same path of
+    another origin. ``config`` overrides the client's configuration. ``deadline`` is the limit of
+    one use in seconds of real time, by default the run's. The client's environment names the CA
+    file ``trusted``, if there is one. Clients that share a ``recorder`` have a ``name`` in its
+    steps.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class ClientSession:
         self._client: Driver | None = None
         self._trusted = trusted
         self.exposure: Exposure | None = None
-        """What the client lets others see, if it is watched."""
+        """Texts that the client makes visible, if it is watched."""
         self.is_delayed = False
         """Whether a use failed after the client's timeout: a busy machine may be the cause."""
         self._scope = scope
@@ -123,7 +123,7 @@ class ClientSession:
         self._deadline = run.hangs.deadline(self._wanted_deadline)
         self.credentials = credentials
         if neighbour is not None:
-            self.broker = run.brokers.beside(neighbour)
+            self.broker = run.brokers.copy_at_another_origin(neighbour)
         else:
             self.broker = broker or run.brokers.new(credentials, expires_in, scope)
         self._owns_broker = broker is None
@@ -136,11 +136,11 @@ class ClientSession:
     # -- what happens --------------------------------------------------------------------------
 
     def record(self, step: Step) -> None:
-        """Record that something happened."""
+        """Record a step."""
         self.recorder.add(step)
 
     def advance(self, seconds: float) -> None:
-        """Let that many seconds pass. Raises NotTested if that took too long in real time."""
+        """Let that many seconds pass. Raises NotTested if that takes too long in real time."""
         if not self.can_pass(seconds):
             raise NotTested(
                 f"the client's clock could not be moved, and {seconds:g} s are too long to wait"
@@ -150,57 +150,58 @@ class ClientSession:
             self._run.time.advance(seconds)
 
     def now(self) -> float:
-        """The time of the story, in Unix seconds."""
+        """Return the run's time, in Unix seconds."""
         return self._run.time.now()
 
     def can_pass(self, seconds: float) -> bool:
-        """Whether that many seconds can pass without anybody waiting for long."""
+        """Return whether that many seconds can pass without a long wait in real time."""
         return self._run.time.is_virtual or seconds <= _LONGEST_WAIT
 
     def issue_with(self, expires_in: float) -> None:
-        """Have tokens issued with that lifetime, in seconds, from now on."""
+        """Issue tokens with that lifetime, in seconds, from now on."""
         if expires_in != self.broker.expires_in:
             self.broker.expires_in = expires_in
             self.record(LifetimeChanged(expires_in=expires_in))
 
     @property
     def trace(self) -> Trace:
-        """Everything seen so far."""
+        """The exchanges and uses so far."""
         return Trace(tuple(self.broker.journal), tuple(self._uses))
 
     @property
     def has_broken_request(self) -> bool:
-        """Whether a request so far breaks the clause of this session by itself."""
+        """Whether a request so far breaks this session's clause by itself."""
         broken = (b.clause_id for e in self.trace.exchanges for b in e.breaches)
         return self._clause_id in broken
 
     # -- using the client ----------------------------------------------------------------------
 
     def make(self) -> None:
-        """Make the client, if it is not made yet, as a use of its own.
+        """Make the client, if it is not made yet, and record that as a use.
 
-        One that asks for a token as soon as it is made has had an attempt by then, and makes
-        another one when it is used: nobody is to count them together.
+        A client that requests a token at its creation has had one attempt then. It makes another
+        one at its first use. The two must not be counted together.
         """
         if self._client is not None:
             return
         began, made = self._begin(), ClientMade(client=self._name)
-        with self._limits(made, began), self._asked() as asked:
+        with self._limits(made, began), self._token_requested() as requested:
             answer = self._open()
-            if self._goes_on:  # what a thread of the client asks for is no part of its first use
-                asked.wait(_BACKGROUND_SECONDS)
+            # A background thread's request must not count for the first use.
+            if self._has_background_work:
+                requested.wait(_BACKGROUND_SECONDS)
         self._must_have_returned(made, answer, began)
         error = answer.error
         if error is not None:
-            self._ended(made, began, RaisedError(error=self.masked(error)))
+            self._record_action(made, began, RaisedError(error=self.masked(error)))
         elif self.broker.journal.total > began.seen:
-            self._ended(made, began)
+            self._record_action(made, began)
 
     def use(self, operation: str = "", path: str = VEHICLE) -> Outcome:
-        """Use the client once: ``get_token``, or a signed GET; by default whatever it offers."""
+        """Use the client once: ``get_token``, or a signed GET; by default what it offers first."""
         if (operation or self._run.capabilities[0]) == GET_TOKEN:
             used = ClientUsed(client=self._name, operation=GET_TOKEN)
-            return self._play(used, lambda client: client.get_token())
+            return self._perform(used, lambda client: client.get_token())
         return self.call("GET", self.broker.api_url + path)
 
     def call(self, method: str, url: str, **kwargs: Any) -> Outcome:
@@ -208,12 +209,12 @@ class ClientSession:
         used = ClientUsed(
             client=self._name, operation=REQUEST, method=method, target=self.recorder.target(url)
         )
-        return self._play(used, lambda client: client.request(method, url, **kwargs))
+        return self._perform(used, lambda client: client.request(method, url, **kwargs))
 
     def use_well(self, operation: str = "") -> Outcome:
-        """Use the client where nothing stands in its way.
+        """Use the client while no fault is scripted.
 
-        Raises NotTested if it does not obtain a valid token all the same.
+        Raises NotTested if it does not obtain a valid token.
         """
         outcome = self.use(operation)
         self._needs_token(outcome)
@@ -226,50 +227,50 @@ class ClientSession:
             raise NotTested(f"the client {outcome.in_words}")
 
     def use_replaces(self, token: AccessToken | None, operation: str = "") -> bool:
-        """Use the client; whether it has another token now, or fetches one in the background.
+        """Use the client; return whether it replaced the token, also in the background.
 
-        Raises NotTested if it neither has a token nor asks for one.
+        Raises NotTested if it neither has a token nor requests one.
         """
-        with self._asked() as asked:
+        with self._token_requested() as requested:
             outcome = self.use(operation)
-            if asked.is_set():
+            if requested.is_set():
                 return True
             self._needs_token(outcome)
             if outcome.token != token:
                 return True
-            return self._goes_on and asked.wait(_BACKGROUND_SECONDS)
+            return self._has_background_work and requested.wait(_BACKGROUND_SECONDS)
 
     @contextlib.contextmanager
-    def _asked(self) -> Iterator[threading.Event]:
-        """An event that is set once a token is asked for while the context lasts."""
-        asked = threading.Event()
+    def _token_requested(self) -> Iterator[threading.Event]:
+        """Provide an event that is set at the first token request in the context."""
+        requested = threading.Event()
         end = self.broker.journal.subscribe(
-            lambda exchange: asked.set() if exchange.endpoint is Endpoint.TOKEN else None
+            lambda exchange: requested.set() if exchange.endpoint is Endpoint.TOKEN else None
         )
         try:
-            yield asked
+            yield requested
         finally:
             end()
 
     @property
-    def _goes_on(self) -> bool:
+    def _has_background_work(self) -> bool:
         return self._client is not None and self._client.leaves_something_running
 
     def use_at_once(self, operation: str, count: int) -> list[Outcome]:
-        """Use the client that many times at one moment, by threads or tasks."""
+        """Use the client ``count`` times concurrently, in threads or tasks."""
         began = self._begin()
         used = ClientUsedAtOnce(client=self._name, operation=operation, count=count)
         with self._driver_failures_recorded(used, began):
             answer = self._open() if self._client is None else Answer()
             answers = [answer] * count if self._client is None else self._at_once(operation, count)
         exchanges = self._exchanges_since(began)
-        self._notice_delay(answers, began)
+        self._note_delay(answers, began)
         if any(one.hung for one in answers):
             self._hang(used, began)
         outcomes = [outcome_of(operation, one, exchanges, self.broker) for one in answers]
         good = sum(outcome.is_good for outcome in outcomes)
         self._record_use(began, outcomes[0])
-        self._ended(structs.replace(used, good=good), began)
+        self._record_action(structs.replace(used, good=good), began)
         for outcome in outcomes:
             self._must_be_of_this_broker(outcome)
         return outcomes
@@ -288,14 +289,14 @@ class ClientSession:
     def _exchanges_since(self, began: _Moment) -> tuple[Exchange, ...]:
         return tuple(self.broker.journal.since(began.seen))
 
-    def _play(self, action: ClientUsed, act: Callable[[Driver], Answer]) -> Outcome:
+    def _perform(self, action: ClientUsed, act: Callable[[Driver], Answer]) -> Outcome:
         began = self._begin()
         with self._limits(action, began):
             answer = self._open() if self._client is None else Answer()
             if self._client is not None:
                 answer = act(self._client)
         exchanges = self._exchanges_since(began)
-        is_delayed = self._notice_delay([answer], began)
+        is_delayed = self._note_delay([answer], began)
         self._must_have_returned(action, answer, began)
         outcome = outcome_of(action.operation, answer, exchanges, self.broker)
         outcome = replace(outcome, is_delayed=is_delayed)
@@ -307,17 +308,19 @@ class ClientSession:
             status=outcome.status,
             waited_seconds=round(waited, 3) if self._shows_pause(waited) else 0.0,
         )
-        ending = outcome.had if error is None else RaisedError(error=self.masked(error))
-        self._ended(done, began, ending)
+        ending = outcome.result if error is None else RaisedError(error=self.masked(error))
+        self._record_action(done, began, ending)
         self._must_be_of_this_broker(outcome)
         return outcome
 
     def _shows_pause(self, seconds: float) -> bool:
-        """Whether a pause says something of the client, and not of a busy machine."""
+        """Return whether a pause is the client's doing, and not that of a busy machine."""
         return self._run.time.is_virtual and seconds > _SHORTEST_PAUSE
 
-    def _ended(self, action: Action, began: _Moment, outcome: UseOutcome | None = None) -> None:
-        """Record an action with what came of it."""
+    def _record_action(
+        self, action: Action, began: _Moment, outcome: UseOutcome | None = None
+    ) -> None:
+        """Record an action with its outcome."""
         since = began.at if self._run.time.is_virtual else None
         self.record(
             structs.replace(
@@ -333,20 +336,20 @@ class ClientSession:
             self._hang(action, began)
         if answer.error is not None and answer.error.is_exit:
             ending = ProgramEnded(error=self.masked(answer.error))
-            self._ended(action, began, ending)
+            self._record_action(action, began, ending)
             raise self._with_evidence(
                 ClientCrashed(f"{action_text(action)} {outcome_text(ending)}")
             )
 
     def _with_evidence(self, ended: Ended) -> Ended:
-        ended.reason, ended.details = self.recorder.hidden((ended.reason, ended.details))
+        ended.reason, ended.details = self.recorder.masked((ended.reason, ended.details))
         ended.steps, ended.records = self.recorder.steps(), self.recorder.records()
         return ended
 
-    def _notice_delay(self, answers: Iterable[Answer], began: _Moment) -> bool:
-        """Whether a use failed after the client's timeout: a busy machine may be the cause."""
-        is_late = real_seconds() - began.real >= self.config.timeout
-        is_delayed = is_late and any(answer.error is not None for answer in answers)
+    def _note_delay(self, answers: Iterable[Answer], began: _Moment) -> bool:
+        """Return whether a use failed after the client's timeout, perhaps by a busy machine."""
+        is_past_timeout = real_seconds() - began.real >= self.config.timeout
+        is_delayed = is_past_timeout and any(answer.error is not None for answer in answers)
         self.is_delayed |= is_delayed
         return is_delayed
 
@@ -356,7 +359,7 @@ class ClientSession:
             yield
 
     def _bounded_requests(self, seen: int) -> _RequestLimit:
-        return _RequestLimit(self.broker, seen + _MOST_REQUESTS, self._cut_off)
+        return _RequestLimit(self.broker, seen + _MAX_REQUESTS, self._cut_off)
 
     def _cut_off(self) -> None:
         if self._client is not None:
@@ -364,7 +367,7 @@ class ClientSession:
 
     def _hang(self, action: Action, began: _Moment) -> NoReturn:
         exchanges = self._exchanges_since(began)
-        is_flood = len(exchanges) >= _MOST_REQUESTS
+        is_flood = len(exchanges) >= _MAX_REQUESTS
         ending: NeverReturned | SentTooManyRequests = SentTooManyRequests(requests=len(exchanges))
         if not is_flood:
             waited = min(self._deadline, round(real_seconds() - began.real, 1))
@@ -377,16 +380,16 @@ class ClientSession:
             brief = NotTested(f"{reason}; {self._run.hangs.before}")
             brief.is_costly = True
             raise brief
-        self._ended(action, began, ending)
+        self._record_action(action, began, ending)
         raise self._with_evidence(ClientHung(reason, exchanges, is_flood=is_flood))
 
     @contextlib.contextmanager
     def _driver_failures_recorded(self, action: Action, began: _Moment) -> Iterator[None]:
-        """Record it if the driver dies or fails, and attach the steps to what it raises."""
+        """Record a death or failure of the driver, and attach the steps to the exception."""
         try:
             yield
         except (ClientCrashed, DriverFailed) as ended:
-            self._ended(action, began, DriverEnded(reason=ended.reason))
+            self._record_action(action, began, DriverEnded(reason=ended.reason))
             self._with_evidence(ended)
             raise
 
@@ -405,7 +408,7 @@ class ClientSession:
         )
 
     def _must_be_of_this_broker(self, outcome: Outcome) -> None:
-        """A token of another story would make nonsense of this one."""
+        """Raise if the client presented a token of another broker: this case is then invalid."""
         if clauses.cache.ISOLATION in self._elsewhere:
             return
         presented = outcome.presented or ""
@@ -426,9 +429,9 @@ class ClientSession:
         )
 
     def _open(self) -> Answer:
-        """Make the client; one that fetches a token at once may well raise here.
+        """Make the client; one that requests a token at once may raise here.
 
-        Raises NotTested if the client has hung too often to be used any more.
+        Raises NotTested if the client has hung too often to be used again.
         """
         if self._run.hangs.too_many:
             raise NotTested(self._run.hangs.too_many)
@@ -443,12 +446,12 @@ class ClientSession:
         return answer
 
     def watch(self) -> Exposure:
-        """Keep what the client lets others see, from when it is made."""
+        """Record what the client makes visible from its creation on."""
         self.exposure = Exposure()
         return self.exposure
 
     def look(self) -> None:
-        """Take over what was seen so far. Raises ClientHung if the client's repr hangs."""
+        """Fetch the texts visible so far. Raises ClientHung if the client's repr hangs."""
         if self._client is None or self.exposure is None:
             return
         began = self._begin()
@@ -460,8 +463,8 @@ class ClientSession:
 
     @property
     def config(self) -> ClientConfig:
-        """What the client is given."""
-        told = {
+        """The client's configuration."""
+        settings = {
             "token_url": self.broker.token_url,
             "api_base_url": self.broker.api_url,
             "client_id": self.credentials.client_id,
@@ -469,10 +472,10 @@ class ClientSession:
             "timeout": self._run.settings.client_timeout,
             "scope": self._scope,
         }
-        return ClientConfig(**{**told, **self._changes})
+        return ClientConfig(**{**settings, **self._changes})
 
     def control(self) -> ClientSession:
-        """Return a session like this one before anything was changed, for a benign control."""
+        """Return a session with the same settings and without faults, as a control."""
         return ClientSession(
             self._run,
             self._clause,
@@ -485,7 +488,7 @@ class ClientSession:
     # -- judging -------------------------------------------------------------------------------
 
     def breach(self, what: str, expected: str, exchanges: Iterable[Exchange] = ()) -> NoReturn:
-        """Raise ContractBreached for the scenario's own clause."""
+        """Raise ContractBreached for this session's clause."""
         self.breach_of(self._clause, what, expected, exchanges)
 
     def breach_of(
@@ -496,11 +499,11 @@ class ClientSession:
         self._fail([Breach(clause.id, what, expected, exchanges=numbers)])
 
     def masked(self, error: Raised) -> str:
-        """Return an error as text that may be printed: its type, and its message masked."""
+        """Return an error as printable text: its type, and its message masked."""
         return self.recorder.error(error)
 
     def __enter__(self) -> ClientSession:
-        # The client before this one may have removed its folders.
+        # The previous client may have removed its folders.
         if self._run.brokers.session_opened():
             self._run.sandbox.restore()
         return self
@@ -545,13 +548,13 @@ class ClientSession:
 
     def _without_secrets(self, breach: Breach) -> Breach:
         texts = (breach.what, breach.expected, breach.hint)
-        what, expected, hint = self.recorder.hidden(texts)
+        what, expected, hint = self.recorder.masked(texts)
         return replace(breach, what=what, expected=expected, hint=hint)
 
 
 @dataclass
 class _RequestLimit:
-    """Cuts a client off that makes more requests in one use than any sound one."""
+    """Limit that stops a client after too many requests in one use."""
 
     broker: Broker
     limit: int
@@ -564,5 +567,6 @@ class _RequestLimit:
         self._end()
 
     def _count(self, _: Exchange) -> None:
+        # A thread of the server calls this; cut_off() is safe from any thread.
         if self.broker.journal.total >= self.limit:
             self.cut_off()

@@ -1,4 +1,4 @@
-"""Measured: by which conventions a client authenticates."""
+"""Measured conventions: the client authentication methods that a client uses."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from mockbroker_contract.harness.run import ContractRun
 
 __all__ = ["authentication_conventions", "basic_encoding_of", "client_authentication_of"]
 
-_TELLING = Credentials("client id", "p w+/=%~")
+_PROBE_CREDENTIALS = Credentials("client id", "p w+/=%~")
 
 
 def authentication_conventions(run: ContractRun) -> dict[str, Any]:
-    """How the client encodes credentials, and where it puts them; empty if it never asked."""
+    """Return how and where the client sends credentials; empty without a token request."""
     elsewhere = [clauses.basic.CREDENTIALS]
     with ClientSession(
-        run, clauses.response.DOCUMENTED, credentials=_TELLING, elsewhere=elsewhere
+        run, clauses.response.DOCUMENTED, credentials=_PROBE_CREDENTIALS, elsewhere=elsewhere
     ) as session:
         session.use()
         requests = [exchange.request for exchange in session.trace.token_requests]
     if not requests:
         return {}
     facts = {
-        "basic_encoding": basic_encoding_of(requests[0], _TELLING),
+        "basic_encoding": basic_encoding_of(requests[0], _PROBE_CREDENTIALS),
         "client_authentication": client_authentication_of(requests[0]),
     }
     return {name: fact for name, fact in facts.items() if fact}
 
 
 def client_authentication_of(request: Request) -> str:
-    """``basic``, ``post`` or ``both``, by where the credentials are; empty if nowhere."""
+    """Return ``basic``, ``post`` or ``both``, by the place of the credentials; empty if none."""
     in_header = request.headers.get("Authorization") is not None
     in_body = b"client_secret" in request.body
     return {(True, False): "basic", (False, True): "post", (True, True): "both"}.get(
@@ -45,7 +45,7 @@ def client_authentication_of(request: Request) -> str:
 
 
 def basic_encoding_of(request: Request, credentials: Credentials) -> str:
-    """``raw``, ``form`` or ``percent``, by what the Basic credentials decode to; or empty."""
+    """Return ``raw``, ``form`` or ``percent``, by the decoded Basic credentials; or empty."""
     encoded = (request.headers.get("Authorization") or "").partition(" ")[2]
     try:
         decoded = base64.b64decode(encoded, validate=True).decode("utf-8")

@@ -1,4 +1,4 @@
-"""What a driver has to do, tried step by step before any clause is judged."""
+"""Checks of a driver's operations, step by step, before any clause is judged."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _LIFETIME = 3600
 
 @dataclass(frozen=True, slots=True)
 class DriverCheck:
-    """What was tried, and in words what was wrong.
+    """Step that was checked, and the problem found, in words.
 
-    ``is_skipped`` if nothing is: the driver does not offer it, or the client may be what is odd.
-    Texts have secrets and tokens masked.
+    ``is_skipped`` is True if the driver does not offer the operation, or if the client may be the
+    cause. Secrets and tokens in the strings are masked.
     """
 
     what: str
@@ -51,26 +51,26 @@ class DriverCheck:
 
 
 class _Wrong(Exception):  # noqa: N818 - a finding
-    """What was answered is well-formed, and not what the broker saw."""
+    """A well-formed answer that contradicts what the broker received."""
 
 
-class _Odd(Exception):  # noqa: N818 - a finding
-    """What was answered may be what the client did; then it is for a check to judge."""
+class _Inconclusive(Exception):  # noqa: N818 - a finding
+    """An unexpected answer that the client may have caused, so that the driver is not at fault."""
 
 
 def check_driver(argv: Sequence[str], copies: Sequence[str] = ()) -> Iterator[DriverCheck]:
-    """Try what a driver has to do, in order; once the program has failed, name what is left.
+    """Check a driver's operations in order; after a failure, yield the rest as skipped.
 
-    It finds copies of the files and folders that ``copies`` names where it lives. Raises OSError
-    if the program cannot be started, TargetError if something cannot be copied.
+    The driver's folder has copies of the files and folders that ``copies`` names. Raises OSError if
+    the program cannot be started, TargetError if something cannot be copied.
     """
-    # What the client does wrong is not the driver's fault, so the broker does not mind it.
+    # The broker is lenient, because a client's mistakes are not the driver's fault.
     with (
         Broker(credentials=_CREDENTIALS, strict=False).running() as broker,
         contextlib.closing(Sandbox(copies)) as sandbox,
     ):
         program = Program(argv, sandbox, sandbox.environment())
-        trial = _Trial(program, broker)
+        trial = _DriverTrial(program, broker)
         try:
             yield from trial.run()
         finally:
@@ -89,8 +89,8 @@ def _what_moves_its_time(argv: Sequence[str], copies: Sequence[str]) -> DriverCh
     return DriverCheck(what, waits, is_skipped=True)
 
 
-class _Trial:
-    """One program before one broker."""
+class _DriverTrial:
+    """One program that is checked with one broker."""
 
     def __init__(self, program: Program, broker: Broker) -> None:
         self._program = program
@@ -122,7 +122,7 @@ class _Trial:
             ("burst", f"burst returns {_AT_ONCE} tokens", self._burst),
             ("clock", "advance moves the clock: a token expires", self._advance),
             ("", "a refusal is an err of the client's, not of the driver's", self._refusal),
-            ("", "an answer that cannot be read is an err too", self._nonsense),
+            ("", "an answer that cannot be read is an err too", self._malformed_answer),
             ("", "an operation that nobody knows is unsupported", self._unknown),
             ("", "close ends a client, and others go on", self._close),
         ]
@@ -138,8 +138,8 @@ class _Trial:
             return DriverCheck(what, "not tried: the program has failed", is_skipped=True)
         try:
             step()
-        except _Odd as odd:
-            return DriverCheck(what, str(odd), is_skipped=True)
+        except _Inconclusive as inconclusive:
+            return DriverCheck(what, str(inconclusive), is_skipped=True)
         except (ProtocolError, ProgramDied, ProgramSilent) as error:
             self._is_over = True
             return DriverCheck(what, self._in_words(error))
@@ -148,8 +148,8 @@ class _Trial:
         return DriverCheck(what)
 
     def _in_words(self, error: Exception) -> str:
-        told = in_words(self._program, str(error))
-        return mask(told, self._broker.registered, self._broker.token_issued_values)
+        problem = in_words(self._program, str(error))
+        return mask(problem, self._broker.registered, self._broker.token_issued_values)
 
     # -- the steps -----------------------------------------------------------------------------
 
@@ -188,7 +188,7 @@ class _Trial:
             )
 
     def _burst(self) -> None:
-        tokens = self._asked("burst", self._opened(), count=_AT_ONCE).value
+        tokens = self._accepted_reply("burst", self._opened(), count=_AT_ONCE).value
         if len(tokens) != _AT_ONCE:
             raise _Wrong(f"burst was answered with {len(tokens)} tokens; expected {_AT_ONCE}")
         for token in tokens:
@@ -197,7 +197,7 @@ class _Trial:
     def _advance(self) -> None:
         name = self._opened()
         before = self._use(name)
-        self._say("advance", seconds=float(_LIFETIME + 1))
+        self._exchange("advance", seconds=float(_LIFETIME + 1))
         self._broker.clock.advance(_LIFETIME + 1)
         if self._use(name) == before:
             raise _Wrong(
@@ -213,7 +213,7 @@ class _Trial:
             '{"kind": "oauth", "code": "invalid_client", "message": text}',
         )
 
-    def _nonsense(self) -> None:
+    def _malformed_answer(self) -> None:
         self._broker.script(Fault.invalid_json())
         self._must_fail(
             "the broker answered with half of the JSON", '{"kind": "malformed", "message": text}'
@@ -221,13 +221,13 @@ class _Trial:
 
     def _must_fail(self, why: str, expected: str) -> None:
         has_tokens = GET_TOKEN in self._offered
-        said = self._said(GET_TOKEN if has_tokens else REQUEST, self._opened())
-        if said.error is not None:
+        reply = self._reply_to(GET_TOKEN if has_tokens else REQUEST, self._opened())
+        if reply.error is not None:
             return
-        told = f"{why}, and the answer to that is no err; expected {expected}"
-        if not has_tokens or not said.value:
-            raise _Odd(f"{told}, unless the client itself saw no failure in it")
-        raise _Wrong(told)
+        problem = f"{why}, and the answer to that is no err; expected {expected}"
+        if not has_tokens or not reply.value:
+            raise _Inconclusive(f"{problem}, unless the client itself saw no failure in it")
+        raise _Wrong(problem)
 
     def _unknown(self) -> None:
         if not self._program.exchange("fly", _DEADLINE_SECONDS).is_unsupported:
@@ -239,7 +239,7 @@ class _Trial:
         self._use(other)
 
     def _bye(self) -> None:
-        problem = self._program.say_goodbye()
+        problem = self._program.shut_down()
         if problem:
             raise _Wrong(problem)
 
@@ -254,18 +254,18 @@ class _Trial:
             client_id=credentials.client_id,
             client_secret=credentials.client_secret,
         )
-        self._asked("open", name, config=config_members(config))
+        self._accepted_reply("open", name, config=config_members(config))
         return name
 
     def _use(self, name: str) -> str | None:
-        """A token that the client uses now."""
+        """Return the token that the client uses now."""
         if GET_TOKEN in self._offered:
             return self._token_of(name)
         self._call(name, "GET", f"{self._broker.api_url}/vehicle/1", 200)
         return self._broker.api_calls[-1].request.headers.get("Authorization")
 
     def _token_of(self, name: str) -> str:
-        token = self._asked("get_token", name).value
+        token = self._accepted_reply("get_token", name).value
         self._must_be_valid(token, "get_token")
         return str(token)
 
@@ -276,29 +276,29 @@ class _Trial:
 
     def _call(self, name: str, method: str, url: str, status: int | None, **how: Any) -> None:
         seen = len(self._broker.api_calls)
-        said = self._said("request", name, method=method, url=url, **how)
-        if said.error is not None:
-            raise _Wrong(f"the call was answered with {said.error}; expected a status")
+        reply = self._reply_to("request", name, method=method, url=url, **how)
+        if reply.error is not None:
+            raise _Wrong(f"the call was answered with {reply.error}; expected a status")
         if len(self._broker.api_calls) == seen:
             raise _Wrong("request was answered, and the API saw no call")
         response = self._broker.api_calls[-1].response
         answered = response.status if response else None
-        if said.value != answered or (status is not None and said.value != status):
-            raise _Wrong(f"request says status {said.value}; the API answered {answered}")
+        if reply.value != answered or (status is not None and reply.value != status):
+            raise _Wrong(f"request says status {reply.value}; the API answered {answered}")
 
-    def _said(self, op: str, name: str, **members: Any) -> Reply:
+    def _reply_to(self, op: str, name: str, **members: Any) -> Reply:
         if op == "request":
             url = f"{self._broker.api_url}/vehicle/1"
             members = {"method": "GET", "url": url, "headers": {}, "body": None, **members}
-        return self._say(op, client=name, **members)
+        return self._exchange(op, client=name, **members)
 
-    def _asked(self, op: str, name: str, **members: Any) -> Reply:
-        reply = self._said(op, name, **members)
+    def _accepted_reply(self, op: str, name: str, **members: Any) -> Reply:
+        reply = self._reply_to(op, name, **members)
         if reply.error is not None:
             raise _Wrong(f"{op} was answered with {reply.error}; the broker refuses nothing here")
         return reply
 
-    def _say(self, op: str, **members: Any) -> Reply:
+    def _exchange(self, op: str, **members: Any) -> Reply:
         reply = self._program.exchange(op, _DEADLINE_SECONDS, **members)
         if reply.is_unsupported and op in (*CAPABILITIES, "open", "advance"):
             raise _Wrong(f"{op} is unsupported, although hello says {list(self._offered)}")

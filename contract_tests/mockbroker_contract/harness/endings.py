@@ -1,4 +1,4 @@
-"""How a scenario ends, other than by passing."""
+"""Endings of a test case other than passing: a breach and a hang."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ __all__ = ["ClientHung", "ContractBreached"]
 
 
 class ContractBreached(ScenarioEnded):
-    """The client broke the scenario's own clause.
+    """The client broke the test case's own clause.
 
-    ``steps`` are what happened; ``records`` the latest exchanges, secrets masked. ``is_delayed`` if
-    a use of the client failed after its timeout: a busy machine may be the cause.
+    ``steps`` are the recorded steps; ``records`` the latest exchanges, secrets masked.
+    ``is_delayed`` is True if a use of the client failed after its timeout: a busy machine may be
+    the cause.
     """
 
     is_delayed = False
@@ -35,18 +36,18 @@ class ContractBreached(ScenarioEnded):
 
     @property
     def clause_id(self) -> str:
-        """The clause that was broken."""
+        """The id of the clause that was broken."""
         return self.breaches[0].clause_id
 
     def finding(self, verdict: Verdict) -> Finding:
-        """Return what the report says of the clause that was broken."""
+        """Return the report's finding on the clause that was broken."""
         return self.finding_on(self.clause_id, verdict)
 
 
 class ClientHung(ScenarioEnded):
     """The client did not return, or sent requests without end, and was stopped.
 
-    ``exchanges`` are those that were seen meanwhile; ``is_flood`` if there were too many of them.
+    ``exchanges`` came during that use; ``is_flood`` is True if there were too many of them.
     """
 
     is_costly = True

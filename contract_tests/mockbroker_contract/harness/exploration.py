@@ -1,4 +1,4 @@
-"""Trying the test cases of a clause: those that are chosen, and those that Hypothesis draws."""
+"""Exploration of a clause: test cases that are chosen, and those that Hypothesis draws."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mockbroker_contract.harness.brokers import Brokers
 from mockbroker_contract.harness.budget import Budget
 from mockbroker_contract.harness.endings import ContractBreached
 from mockbroker_contract.harness.findings import Findings
-from mockbroker_contract.harness.replay import Replays, fitting, remembering, samples_of
+from mockbroker_contract.harness.replay import Replays, attach_example, fitting, samples_of
 from mockbroker_contract.harness.settings import RunSettings
 from mockbroker_contract.harness.shrinking import ShrinkLimit
 from mockbroker_contract.harness.situation import Situation
@@ -28,7 +28,7 @@ Drawn = TypeVar("Drawn")
 
 @dataclass(frozen=True, slots=True)
 class Explorer:
-    """Tries test cases within the settings and the budget of a run."""
+    """Explorer that tries test cases within the settings and the budget of a run."""
 
     settings: RunSettings
     budget: Budget
@@ -37,7 +37,7 @@ class Explorer:
     findings: Findings
 
     def try_each(self, cases: Iterable[Drawn], case_of: Callable[[Drawn], Situation]) -> None:
-        """Try a few cases. Raises NotTested if none met its situation."""
+        """Try a few cases. Raises NotTested if none met the precondition."""
         attempts = _Attempts(self, case_of)
         for case in cases:
             attempts(case)
@@ -46,11 +46,12 @@ class Explorer:
     def try_side_by_side(
         self, cases: Sequence[Drawn], case_of: Callable[[Drawn], Situation]
     ) -> None:
-        """Try a few cases at the same time, in threads: for cases that only wait.
+        """Try a few cases concurrently, in threads: for cases that only wait.
 
-        Raises what the first of them raised; NotTested if none met its situation.
+        Raises the first case's exception. Raises NotTested if none met the precondition.
         """
         attempts = _Attempts(self, case_of)
+        # Each case waits in real time, so together they take as long as the longest.
         with ThreadPoolExecutor(len(cases)) as pool:
             tried = [pool.submit(attempts, case) for case in cases]
         for each in tried:
@@ -68,17 +69,17 @@ class Explorer:
     ) -> None:
         """Try the ``first`` examples and those that Hypothesis draws.
 
-        Before them all comes the example that is kept of a known failure of ``clause_id``.
-        Raises what was raised for the simplest failing example; NotTested if no example met the
-        situation that the clause is about.
+        The stored example of a known failure of ``clause_id`` comes before them. Raises the
+        exception of the simplest failing example. Raises NotTested if no example met the
+        precondition of the clause.
         """
-        attempts = _Attempts(self, remembering(case_of))
+        attempts = _Attempts(self, attach_example(case_of))
 
         def try_again(plain: object) -> None:
             samples = [*first, *samples_of(strategy)]
             attempts(fitting(plain, samples, operations))
 
-        self.replays.play(clause_id, try_again)
+        self.replays.try_example(clause_id, try_again)
         for drawn in first:
             attempts(drawn)
         limit = self.shrink_limit()
@@ -89,7 +90,7 @@ class Explorer:
         attempts.need_one_that_met()
 
     def hypothesis_settings(self) -> hypothesis.settings:
-        """Return how Hypothesis explores: as many examples as the user asks for."""
+        """Return Hypothesis's settings, with as many examples as the user asks for."""
         return hypothesis.settings(
             max_examples=self.settings.examples,
             deadline=None,
@@ -99,10 +100,10 @@ class Explorer:
         )
 
     def seed_for(self, clause_id: str) -> int:
-        """Return the seed of the examples of a clause: that of the user, or always the same.
+        """Return the seed of a clause's examples: the user's, or a constant.
 
-        Hypothesis could derandomize instead. Its draws would then depend on the source of the test,
-        so that any change of the kit could find, or miss, what needs luck to be found.
+        Hypothesis could derandomize instead. Its draws would then depend on the source of the test.
+        Any change of the kit could then change the verdict on a rare failure.
         """
         return zlib.crc32(clause_id.encode()) if self.settings.seed is None else self.settings.seed
 
@@ -112,7 +113,7 @@ class Explorer:
 
 
 class _Attempts(Generic[Drawn]):
-    """Tries a case again and again, and remembers whether one ever met its situation."""
+    """Repeated attempts of a case, with the fact whether one met its precondition."""
 
     def __init__(self, explorer: Explorer, case_of: Callable[[Drawn], Situation]) -> None:
         self._explorer = explorer
@@ -135,7 +136,7 @@ class _Attempts(Generic[Drawn]):
             self._is_met |= situation is Situation.MET
 
     def _try_with_resources(self, drawn: Drawn) -> Situation:
-        """Try a case; how it ended counts only if this process had all that it needed."""
+        """Try a case; discard a failure if this process had too few resources."""
         try:
             return self._try_fairly(drawn)
         except ScenarioEnded:
@@ -143,7 +144,7 @@ class _Attempts(Generic[Drawn]):
             raise
 
     def _try_fairly(self, drawn: Drawn) -> Situation:
-        """Repeat a case that a busy machine may have broken; what recurs is the client's doing."""
+        """Try a case; repeat it once if a busy machine may have caused the failure."""
         try:
             return self._case_of(drawn)
         except ContractBreached as breached:

@@ -1,4 +1,4 @@
-"""What a run has found out so far: breaches of clauses, and measured facts."""
+"""Findings of a run so far: breaches of clauses, and measured facts."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ class Findings:
 
     def __init__(self, fail_on: Level) -> None:
         self._fail_on = fail_on
-        self._noted: dict[str, Finding] = {}
+        self._breaches: dict[str, Finding] = {}
         self._facts: dict[str, Any] = {}
         self.examples: dict[str, Any] = {}
-        """The drawn example that led to a noted breach, by clause id, where it is known."""
+        """The drawn example that led to a noted breach, by clause id, if there is one."""
         self.broken: set[str] = set()
-        """The ids of the clauses of which this process has seen a breach so far."""
+        """The ids of the clauses of which this process has seen a breach."""
 
     def note(self, breached: ContractBreached) -> None:
-        """Keep the first breach of each clause that is not the one being judged."""
+        """Store the first breach of each clause that is not the one being judged."""
         clause_id = breached.clause_id
         self.broken.add(clause_id)
-        if clause_id not in self._noted:
+        if clause_id not in self._breaches:
             if breached.drawn is not None:
                 self.examples[clause_id] = breached.drawn
-            self._noted[clause_id] = breached.finding(self.verdict_on_breach(clause_id))
+            self._breaches[clause_id] = breached.finding(self.verdict_on_breach(clause_id))
 
     def take(self) -> list[Finding]:
         """Return the breaches noted since the last call."""
-        noted = list(self._noted.values())
-        self._noted.clear()
-        return noted
+        breaches = list(self._breaches.values())
+        self._breaches.clear()
+        return breaches
 
     def verdict_on_breach(self, clause_id: str) -> Verdict:
         """Return ``failed``, or ``advice`` for a level below the one that fails the run."""
@@ -51,7 +51,7 @@ class Findings:
         return Verdict.FAILED if is_binding else Verdict.ADVICE
 
     def learn(self, **facts: Any) -> None:
-        """Keep measured facts about the client for the report."""
+        """Store measured facts about the client for the report."""
         self._facts.update(facts)
 
     @property

@@ -1,4 +1,4 @@
-"""Measured: how long before expiry a client refreshes."""
+"""Measured leeway: how long before expiry a client refreshes its token."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.run import ContractRun
 
 __all__ = [
-    "TELLING_AGE",
-    "TELLING_LIFETIME",
+    "PROBE_AGE",
+    "PROBE_LIFETIME",
     "Leeway",
     "judge_kind",
     "leeway_at_once",
@@ -28,9 +28,12 @@ _LIFETIME = 3600
 _REPEATS = 3
 _CONFIRMATIONS = 3
 
-TELLING_LIFETIME, TELLING_AGE = 1400, 1.5
-"""Seconds: no sound leeway reaches this lifetime, and who reads it as milliseconds takes the token
-for expired at this age. Short enough to be waited for."""
+PROBE_LIFETIME, PROBE_AGE = 1400, 1.5
+"""Seconds: every sound leeway is below this lifetime, which milliseconds would make expire.
+
+A client that reads the lifetime as milliseconds treats the token as expired at this age. The age is
+short enough to wait for in real time.
+"""
 
 _SAME = 1.5
 _STEADY = [clauses.refresh.HONOURS_EXPIRES_IN, clauses.refresh.NOT_TOO_EAGER]
@@ -38,11 +41,11 @@ _STEADY = [clauses.refresh.HONOURS_EXPIRES_IN, clauses.refresh.NOT_TOO_EAGER]
 
 @dataclass(frozen=True, slots=True)
 class Leeway:
-    """How long before expiry a client refreshes, in seconds: the range measured, and its kind.
+    """Time before expiry at which a client refreshes, in seconds: the range, and its kind.
 
-    ``at_once`` is the longest lifetime of a token that is not even used twice. It is as long as
-    a fixed leeway, 0 for a proportional one or none, and less for one that is capped; None for a
-    client that fails where the lifetime is short.
+    ``at_once`` is the longest lifetime of a token that is not used twice. It equals a fixed leeway,
+    is 0 for a proportional one or none, and is less for one that is capped. It is None for a client
+    that fails with short lifetimes.
     """
 
     shortest: float
@@ -51,17 +54,17 @@ class Leeway:
     at_once: float | None = None
 
     def facts(self) -> dict[str, Any]:
-        """The leeway as the report shows it."""
+        """Return the leeway as the report shows it."""
         facts = {"leeway_seconds": [self.shortest, self.longest], "leeway_kind": self.kind}
         return facts if self.at_once is None else {**facts, "leeway_at_once_seconds": self.at_once}
 
 
 def measure(run: ContractRun) -> Leeway | None:
-    """The leeway of fresh clients; None if they keep no token, or their clock cannot tell.
+    """Measure the leeway of new clients; None without a cache, or if no clock can show it.
 
-    Both ways are taken: without a clock, and by the virtual one. The first alone is fooled by
-    whatever refetches at once, so it counts only for clients that keep a token; where no clock
-    can be moved, also only for those that still keep one when a little real time has passed.
+    Two methods are combined: without a clock, and by the virtual clock. The first alone is wrong
+    for every client that refetches at once, so it counts only for clients that keep a token. Where
+    no clock can be moved, the client must also keep a token while a little real time passes.
     """
     if not _keeps_tokens(run):
         return None
@@ -75,16 +78,16 @@ def measure(run: ContractRun) -> Leeway | None:
 
 
 def _keeps_tokens(run: ContractRun) -> bool:
-    with _session(run, TELLING_LIFETIME) as session:
-        kept = _settled_token(session)
-        session.advance(0 if run.time.is_virtual else TELLING_AGE)
+    with _session(run, PROBE_LIFETIME) as session:
+        kept = _second_token(session)
+        session.advance(0 if run.time.is_virtual else PROBE_AGE)
         return session.use().token == kept
 
 
 def judge_kind(repeated: Sequence[float], doubled: float) -> Leeway:
-    """What kind of leeway shows these values at a lifetime of 3600 s, and that at 7200 s.
+    """Return the leeway of these values at a lifetime of 3600 s, and of that at 7200 s.
 
-    A jittered one differs from client to client, a proportional one grows with the lifetime.
+    A jittered leeway differs from client to client; a proportional one grows with the lifetime.
     """
     low, high = min(repeated), max(repeated)
     if high < 1 and doubled < 1:
@@ -99,16 +102,16 @@ def judge_kind(repeated: Sequence[float], doubled: float) -> Leeway:
 
 
 def leeway_by_clock(run: ContractRun, lifetime: int, guess: float | None = None) -> float:
-    """How many seconds before expiry a fresh client has a new token; 0 if only after.
+    """Return how many seconds before expiry a new client has a new token; 0 if after.
 
-    A client that keeps no token at all has the whole lifetime. A ``guess`` that is right is
-    confirmed, which takes fewer clients than to search; several times, for one that jitters may
-    agree by chance.
+    The value for a client that keeps no token is the whole lifetime. A correct ``guess`` is
+    confirmed, which takes fewer clients than a search. It is confirmed several times, because a
+    jittered leeway may agree by chance.
     """
 
     def refreshed(age: int) -> bool:
         with _session(run, lifetime) as session:
-            kept = _settled_token(session)
+            kept = _second_token(session)
             session.advance(age)
             return session.use_replaces(kept)
 
@@ -121,16 +124,16 @@ def leeway_by_clock(run: ContractRun, lifetime: int, guess: float | None = None)
 
 
 def leeway_at_once(run: ContractRun) -> float | None:
-    """The longest lifetime, in seconds, that a fresh client takes for no lifetime at all.
+    """Return the longest lifetime, in seconds, that a new client treats as expired.
 
-    It needs no clock, so it works for any client. Fooled by clients that never cache, read
-    milliseconds, jitter, or have their threshold the wrong way round; 0 for proportional ones.
-    None if the client cannot be used with some lifetime.
+    It needs no clock, so it works for any client. The value is meaningless for clients that never
+    cache, read milliseconds, jitter, or compare in the wrong direction; it is 0 for proportional
+    leeways. None if the client cannot be used with some lifetime.
     """
 
     def kept(lifetime: int) -> bool:
         with _session(run, lifetime) as session:
-            return _settled_token(session) == session.use().token
+            return _second_token(session) == session.use().token
 
     try:
         return float(bisect.bisect_left(range(1, _LIFETIME), 1, key=kept))
@@ -144,6 +147,6 @@ def _session(run: ContractRun, lifetime: float) -> ClientSession:
     )
 
 
-def _settled_token(session: ClientSession) -> AccessToken | None:
-    session.use_well()  # some clients fetch once more than needed at their first use
+def _second_token(session: ClientSession) -> AccessToken | None:
+    session.use_well()  # some clients send one token request too many at their first use
     return session.use_well().token

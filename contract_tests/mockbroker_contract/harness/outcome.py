@@ -1,4 +1,4 @@
-"""What one use of the client under test led to."""
+"""Outcome of one use of the client under test."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ __all__ = ["Outcome", "outcome_of"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one use of the client led to.
+    """Outcome of one use of the client.
 
-    ``token`` is the token that ``get_token`` returned or that the last call of this use
-    presented, if the broker knows it; ``presented`` is that token's text, or None. ``returned``
-    is what ``request`` came back with, ``error`` what the client raised. ``exchanges`` are those
-    that came during this use. ``is_delayed`` if it failed after the client's timeout: a busy
-    machine may be the cause.
+    ``token`` is the token that ``get_token`` returned or that the last call of this use presented,
+    if the broker knows it; ``presented`` is that token's text, or None. ``returned`` is the result
+    of ``request``, ``error`` the client's exception. ``exchanges`` are those of this use.
+    ``is_delayed`` is True if it failed after the client's timeout: a busy machine may be the cause.
     """
 
     operation: str
@@ -36,22 +35,22 @@ class Outcome:
 
     @property
     def status(self) -> int | None:
-        """The HTTP status that ``request`` came back with, if it says one."""
+        """The HTTP status that ``request`` returned, or None."""
         return None if self.returned is None else self.returned.status
 
     @property
     def token_requests(self) -> tuple[Exchange, ...]:
-        """The requests to the token endpoint that came during this use."""
+        """The requests to the token endpoint during this use."""
         return tuple(e for e in self.exchanges if e.endpoint is Endpoint.TOKEN)
 
     @property
     def api_calls(self) -> tuple[Exchange, ...]:
-        """The calls of the API that came during this use."""
+        """The calls of the API during this use."""
         return tuple(e for e in self.exchanges if e.endpoint is Endpoint.API)
 
     @property
-    def asked_first(self) -> bool:
-        """Whether a token was asked for before one was presented."""
+    def requested_first(self) -> bool:
+        """Whether a token was requested before one was presented."""
         return bool(self.exchanges) and self.exchanges[0].endpoint is Endpoint.TOKEN
 
     @property
@@ -60,24 +59,24 @@ class Outcome:
         return any(exchange.token is not None for exchange in self.token_requests)
 
     @property
-    def is_late(self) -> bool:
-        """Whether a token was presented that had expired, other than one fetched in this use."""
+    def is_after_expiry(self) -> bool:
+        """Whether an expired token was presented, other than one fetched in this use."""
         fetched = {exchange.token for exchange in self.token_requests}
         return self.token_state is TokenState.EXPIRED and self.token not in fetched
 
     @property
     def is_good(self) -> bool:
-        """Whether the client came by a token that was valid, or fetched in this use."""
-        return self.error is None and self.token is not None and not self.is_late
+        """Whether the client obtained a token that was valid, or fetched in this use."""
+        return self.error is None and self.token is not None and not self.is_after_expiry
 
     @property
     def in_words(self) -> str:
-        """What the client came back with, an error aside."""
-        return outcome_text(self.had)
+        """The client's result in words, except for an error."""
+        return outcome_text(self.result)
 
     @property
-    def had(self) -> GotToken | GotNoToken:
-        """What the client had, an error aside, as a value."""
+    def result(self) -> GotToken | GotNoToken:
+        """The client's result as a value, except for an error."""
         if self.token is not None and self.token_state is not None:
             is_fetched = self.token in {exchange.token for exchange in self.token_requests}
             return GotToken(
@@ -102,7 +101,7 @@ class Outcome:
 def outcome_of(
     operation: str, answer: Answer, exchanges: tuple[Exchange, ...], broker: Broker
 ) -> Outcome:
-    """What an answer of the client, and the exchanges that came meanwhile, amount to."""
+    """Return the outcome of a client's answer and of the exchanges during it."""
     if operation == GET_TOKEN:
         value = answer.value
         if not isinstance(value, str):

@@ -1,7 +1,7 @@
-"""An ordinary use of the client, before any clause is judged.
+"""Preflight: an ordinary use of the client, before any clause is judged.
 
-It shows what the client offers, whether it works at all, and whether it lives by the clock that
-scenarios move.
+It shows what the client offers, whether it works at all, and whether it follows the clock that test
+cases move.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ __all__ = ["checked_run"]
 _CREDENTIALS = Credentials("rehearsal", "rehearsal-s3cret")
 _LONG_LIFETIME = 3600
 _SHORT_LIFETIME = 1
-_SURELY_LATE = 1.5
-"""Seconds after which also who counts in whole seconds, and rounds down, has seen an expiry."""
+_AFTER_EXPIRY_SECONDS = 1.5
+"""Seconds after which even a client that rounds down to whole seconds has seen an expiry."""
 _BRIEF_SECONDS = 5.0
-"""How long a use may take that only tells which clock the client has."""
+"""Deadline in seconds for uses that only show which clock the client has."""
 
 
 @contextlib.contextmanager
 def checked_run(clients: DriverSource, settings: RunSettings) -> Iterator[ContractRun]:
-    """A contract run whose client was used as anyone would, so that it is known what it offers.
+    """Provide a contract run whose preflight has shown what the client offers.
 
-    Raises TargetError if no client can be made, or what is made cannot be used.
+    Raises TargetError if no client can be made, or the object cannot be used as a client.
     """
     with one_processor(), contextlib.closing(ContractRun(clients, settings)) as run:
         run.preflight = _preflight(run)
-        run.hangs = Hangs()  # what hung so far has no verdict of its own
+        run.hangs = Hangs()  # hangs in the preflight count for no clause
         if run.time.kind != "virtual":
             run.findings.learn(clock=run.time.kind)
         yield run
@@ -56,30 +56,30 @@ def _preflight(run: ContractRun) -> PreflightResult:
         run.capabilities = _capabilities(run)
         obstacle = _what_blocks(run)
     if obstacle is not None:
-        return obstacle if not _works_by(real, run) else PreflightResult(clock_seen=False)
+        return obstacle if not _works_in_real_time(real, run) else PreflightResult(clock_seen=False)
     keeps: bool | None = False
     for run.time in movable:
         with run.time.frozen():
-            keeps = _surely(partial(_keeps_token, run))
-            follows = keeps and _surely(partial(_refreshes_after, run, _LONG_LIFETIME))
-            if follows or follows is None:  # what hangs or crashes tells nothing of its clock
+            keeps = _repeated_after_hang(partial(_keeps_token, run))
+            follows = keeps and _repeated_after_hang(partial(_refreshes_after, run, _LONG_LIFETIME))
+            if follows or follows is None:  # a hang or crash shows nothing about the client's clock
                 return PreflightResult()
     run.time = real
     with run.time.frozen():
         if keeps:
-            follows = _surely(partial(_refreshes_after, run, _SHORT_LIFETIME))
+            follows = _repeated_after_hang(partial(_refreshes_after, run, _SHORT_LIFETIME))
         else:
-            follows = _surely(partial(_keeps_token, run))
+            follows = _repeated_after_hang(partial(_keeps_token, run))
     if follows or not movable:
         return PreflightResult(clock_seen=False)
     run.time = movable[0]
     return PreflightResult()
 
 
-def _works_by(real: RunTime, run: ContractRun) -> bool:
-    """Whether the client works by the machine's own clock; the run has that one if it does.
+def _works_in_real_time(real: RunTime, run: ContractRun) -> bool:
+    """Return whether the client works with real time; set it as the run's time then.
 
-    Some do not bear that their time is moved: they wait for it to pass, or move it themselves.
+    Some clients fail when their time is moved: they wait for it to pass, or move it themselves.
     """
     moved, run.time = run.time, real
     if moved.kind == "virtual":
@@ -90,16 +90,16 @@ def _works_by(real: RunTime, run: ContractRun) -> bool:
     return False
 
 
-def _surely(ask: Callable[[], bool | None]) -> bool | None:
-    """The answer, asked for once more of a client that hung or crashed: in a fresh process."""
+def _repeated_after_hang(ask: Callable[[], bool | None]) -> bool | None:
+    """Return the answer; ask a client that hung or crashed again, in a new process."""
     answer = ask()
     return ask() if answer is None else answer
 
 
 def _keeps_token(run: ContractRun) -> bool | None:
-    """Whether a token is used twice at once; by a clock that means nothing to it, it may not be.
+    """Return whether a token is used twice in a row; None if the client hung or crashed.
 
-    None if the client hung or crashed.
+    A client may keep no token because the clock's time makes no sense to it.
     """
     try:
         with _session(run, deadline=_BRIEF_SECONDS) as session:
@@ -122,7 +122,7 @@ def _what_blocks(run: ContractRun) -> PreflightResult | None:
 
 
 def _what_blocks_use(run: ContractRun, operation: str) -> tuple[PreflightResult | None, bool]:
-    """What stands in the way of a use, or None; and whether the use was delayed."""
+    """Return the obstacle to a use, or None; and whether the use was delayed."""
     with _session(run) as session:
         try:
             session.use_well(operation)
@@ -141,8 +141,8 @@ def _capabilities(run: ContractRun) -> tuple[str, ...]:
         try:
             answer = client.open()
         except (ClientCrashed, DriverFailed) as end:
-            told = mask(f"{end}\n{end.details}".strip(), session.broker.registered, ())
-            raise TargetError(f"no client could be made: {told}\n{run.clients.remedy}") from None
+            problem = mask(f"{end}\n{end.details}".strip(), session.broker.registered, ())
+            raise TargetError(f"no client could be made: {problem}\n{run.clients.remedy}") from None
         client.close()
     maker = run.clients.maker
     if answer.hung:
@@ -156,7 +156,7 @@ def _capabilities(run: ContractRun) -> tuple[str, ...]:
 
 
 def _where_files_are(error: Raised) -> str:
-    """A hint, if the error is about a file that the client did not find."""
+    """Return a hint, if the error is about a file that the client did not find."""
     if not {"FileNotFoundError", "PermissionError"} & set(error.bases):
         return ""
     return (
@@ -179,14 +179,14 @@ def _session(
 
 
 def _refreshes_after(run: ContractRun, lifetime: float) -> bool | None:
-    """Whether the client has a new token once that lifetime, in seconds, has passed.
+    """Return whether the client replaces its token after that lifetime, in seconds.
 
-    None if the client hung or crashed.
+    Returns None if the client hung or crashed.
     """
     try:
         with _session(run, lifetime, deadline=_BRIEF_SECONDS) as session:
             first = session.use_well()
-            session.advance(lifetime + _SURELY_LATE)
+            session.advance(lifetime + _AFTER_EXPIRY_SECONDS)
             return session.use().token != first.token
     except (ClientHung, ClientCrashed):
         return None

@@ -1,4 +1,4 @@
-"""Recording what happens to a client as steps, with everything secret masked."""
+"""Recorder of the steps of a test case, with every secret masked."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ T = TypeVar("T")
 _MAX_ERROR = 500
 _MAX_EXCHANGES = 12
 _MIN_SECRET = 8
-"""Shorter secrets are in ordinary text by chance; a reproduction is not masked for them."""
+"""Shorter secrets occur in ordinary text by chance; steps are not masked for them."""
 _FOLD = r"(?:\s|\\n)+"
 _BASE64 = r"[A-Za-z0-9+/=_-]"
 _FOLDED_BASE64 = re.compile(rf"(?<!{_BASE64})(?:{_BASE64}{{60,}}{_FOLD})+{_BASE64}+")
-"""Base64 with line breaks in it, which may be credentials that masking would not recognise."""
+"""Base64 with line breaks in it, which may be credentials that masking would not match."""
 
 
 class Recorder:
-    """The steps that lead to a finding, in order.
+    """Steps that lead to a finding, in order.
 
-    Client sessions before one broker may share a recorder.
+    Client sessions with one broker may share a recorder.
     """
 
     def __init__(self, broker: Broker) -> None:
@@ -52,7 +52,7 @@ class Recorder:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing has happened yet."""
+        """Whether no step is recorded yet."""
         return not self._steps
 
     def issued(self, began_at: float | None) -> tuple[IssuedToken, ...]:
@@ -74,37 +74,38 @@ class Recorder:
         )
 
     def target(self, url: str) -> str:
-        """Return the target of a request to that URL, without the path that the broker is at."""
+        """Return the target of a request to that URL, without the broker's path prefix."""
         parts = urlsplit(url)
         query = f"?{parts.query}" if parts.query else ""
         return parts.path.removeprefix(self._prefix) + query
 
     def steps(self) -> tuple[Step, ...]:
         """Return the steps so far, masked."""
-        return self.hidden(tuple(self._steps))
+        return self.masked(tuple(self._steps))
 
     def records(self) -> tuple[ExchangeRecord, ...]:
         """Return the latest exchanges, masked."""
         latest = tuple(self._broker.journal)[-_MAX_EXCHANGES:]
         return records_of(latest, self._mask(), prefix=self._prefix)
 
-    def hidden(self, value: T) -> T:
+    def masked(self, value: T) -> T:
         """Return a value with the secrets and tokens in its strings masked."""
         return with_texts(value, self._mask())
 
     def error(self, error: Raised) -> str:
-        """Return an error as one line that may be printed: its type, and its message masked."""
+        """Return an error as one printable line: its type, and its message masked."""
         message = " ".join(error.message.split())
         text = f"{error.name}: {message}" if message else error.name
         text = _FOLDED_BASE64.sub("<masked>", text)
-        text = re.sub(rf"\b{self._port}\b", "PORT", text)  # the same text in every run
+        # the port differs from run to run; the report must not
+        text = re.sub(rf"\b{self._port}\b", "PORT", text)
         return mask(text, self._broker.registered, self._broker.token_issued_values)[:_MAX_ERROR]
 
     def _mask(self) -> Callable[[str], str]:
         registered = self._broker.registered
         known = tuple(pair for pair in registered if len(pair.client_secret) >= _MIN_SECRET)
         tokens = index_of([t for t in self._broker.token_issued_values if len(t) >= _MIN_SECRET])
-        # Most strings of a step are words of ours, and shorter than anything that is masked.
+        # Most strings of a step are the kit's own, and shorter than any secret that is masked.
         return lambda text: mask(text, known, tokens) if len(text) >= _MIN_SECRET else text
 
 
@@ -120,7 +121,7 @@ def reached_step(broker: Broker, request: Request, carried: str) -> OtherOriginR
 
 
 def fault_step(fault: Fault, endpoint: str = "token", *, times: int | None = None) -> FaultScripted:
-    """Return the step that says that an endpoint plays the fault; ``times`` None is for good."""
+    """Return the step that scripts the fault for an endpoint; ``times`` None has no end."""
     headers = {name.lower(): value for name, value in fault.headers}
     return FaultScripted(
         endpoint=endpoint,

@@ -1,4 +1,4 @@
-"""Test cases that are kept as plain data, played again before any other."""
+"""Replay of test cases that are stored as plain data, before any other case."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from mockbroker_contract.isolation.draws import without_constants_of_modules
 
 __all__ = [
     "Replays",
+    "attach_example",
     "fits",
     "fitting",
-    "remembering",
     "samples_of",
 ]
 
 Drawn = TypeVar("Drawn")
-Played = TypeVar("Played")
+CaseResult = TypeVar("CaseResult")
 _ENOUGH_SAMPLES = 20
 
 
-def remembering(play: Callable[[Drawn], Played]) -> Callable[[Drawn], Played]:
-    """The same play, whose ends carry the example that led to them."""
+def attach_example(run_case: Callable[[Drawn], CaseResult]) -> Callable[[Drawn], CaseResult]:
+    """Wrap a test case so that its exceptions carry the example that led to them."""
 
-    def play_and_remember(drawn: Drawn) -> Played:
+    def run_and_attach(drawn: Drawn) -> CaseResult:
         try:
-            return play(drawn)
+            return run_case(drawn)
         except ScenarioEnded as ended:
             ended.drawn = drawn
             raise
 
-    return play_and_remember
+    return run_and_attach
 
 
 def samples_of(strategy: st.SearchStrategy[Drawn]) -> list[Drawn]:
-    """A few examples that the strategy draws, always the same."""
+    """Return a few examples of the strategy, the same in every run."""
     drawn: list[Drawn] = []
     settings = hypothesis.settings(
         max_examples=_ENOUGH_SAMPLES,
@@ -60,9 +60,9 @@ def samples_of(strategy: st.SearchStrategy[Drawn]) -> list[Drawn]:
 
 
 def fits(example: Any, samples: Sequence[Any], operations: Collection[str]) -> bool:
-    """Whether the example has the shape that the samples have.
+    """Return whether the example has the shape of the samples.
 
-    Where they name nothing but operations that the client offers, it must name one of those.
+    If the samples contain only operations that the client offers, the example must be one of those.
     """
     alike = [sample for sample in samples if type(sample) is type(example)]
     if isinstance(example, tuple):
@@ -82,7 +82,7 @@ def fits(example: Any, samples: Sequence[Any], operations: Collection[str]) -> b
 
 
 def fitting(plain: object, samples: Sequence[Any], operations: Collection[str]) -> Any:
-    """The example, if it has the shape of the samples; see `fits`. Raises ExampleError if not."""
+    """Return the example. Raises ExampleError if it does not have the shape of the samples."""
     example = from_plain(plain)
     if not fits(example, samples, operations):
         raise ExampleError("its scenario now draws others")
@@ -90,20 +90,20 @@ def fitting(plain: object, samples: Sequence[Any], operations: Collection[str]) 
 
 
 class Replays:
-    """Plain examples, one for a clause, each of which is played before any other.
+    """Plain examples, one for a clause, each of which is tried before any other.
 
-    ``outcomes`` says of each clause whose turn came why its example was not played; nothing if it
-    was. One that no scenario can play any more is left alone: the clause is judged without it.
+    ``outcomes`` has, for each clause so far, why its example was not tried; empty if it was. An
+    outdated example that no scenario can use is skipped: the clause is judged without it.
     """
 
     def __init__(self, examples: Mapping[str, Any]) -> None:
         self.examples = examples
         self.outcomes: dict[str, str] = {}
 
-    def play(self, clause_id: str, attempt: Callable[[Any], None]) -> None:
-        """Attempt the example of that clause, if there is one.
+    def try_example(self, clause_id: str, attempt: Callable[[Any], None]) -> None:
+        """Try the example of that clause, if there is one.
 
-        The attempt takes it plain, and raises ExampleError if it can do nothing with it.
+        ``attempt`` takes the plain example, and raises ExampleError if it cannot use it.
         """
         if clause_id not in self.examples:
             return

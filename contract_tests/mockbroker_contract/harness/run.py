@@ -1,4 +1,4 @@
-"""One contract run: the client under test, the brokers, time, and what was found so far."""
+"""One contract run: the client under test, the brokers, time, and the findings so far."""
 
 from __future__ import annotations
 
@@ -25,17 +25,16 @@ from mockbroker_contract.timing.run_time import RunTime, VirtualTime
 __all__ = ["OWN_SCENARIO_ONLY", "ContractRun", "PreflightResult"]
 
 OWN_SCENARIO_ONLY = frozenset({clauses.cache.REUSE.id, clauses.signing.BEARER.id})
-"""Clauses whose breach counts in their own scenario only: the same traffic can also have another
-cause."""
+"""Clauses whose breach counts in their own scenario only: other causes are possible elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightResult:
-    """What an ordinary use of the client showed, before any clause was judged.
+    """Result of an ordinary use of the client, before any clause was judged.
 
-    ``blocked`` says why the client cannot be judged, or is empty; ``hung`` is True if that is
-    because it did not return, or ended the program. ``clock_seen`` is False if the client keeps
-    time by a clock that a test case cannot move.
+    ``blocked`` says why the client cannot be judged, or is empty. ``hung`` is True if the reason is
+    that it did not return, or ended the program. ``clock_seen`` is False if the client uses a clock
+    that a test case cannot move.
     """
 
     blocked: str = ""
@@ -44,7 +43,7 @@ class PreflightResult:
 
 
 class ContractRun:
-    """Everything that the test cases of one run share; `checked_run` makes one."""
+    """State that the test cases of one run share; `checked_run` makes one."""
 
     def __init__(self, clients: DriverSource, settings: RunSettings) -> None:
         self.clients = clients
@@ -57,27 +56,27 @@ class ContractRun:
         self.shared = SharedCases()
         self.hangs = Hangs()
         self.use_numbers = itertools.count(1)
-        """A number for each use of any client, so that clients of one broker are told apart."""
+        """A number for each use of any client, which separates the clients of one broker."""
         self.capabilities: tuple[str, ...] = ()
-        """Which operations the client offers; known once the preflight has begun."""
+        """The operations that the client offers; empty before the preflight."""
         self.preflight = PreflightResult()
         try:
-            # Before any thread is started: a host may have to be forked.
-            clients.live_in(self.sandbox, shows_output=settings.shows_output)
+            # Before any thread is started, because a host may have to be forked.
+            clients.use_sandbox(self.sandbox, shows_output=settings.shows_output)
             self.brokers.start()
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Stop the servers, and remove what the client left."""
+        """Stop the servers, end the clients, and remove their folders."""
         self.clients.close()
         self.brokers.close()
         self.sandbox.close()
 
     @property
     def explorer(self) -> Explorer:
-        """What tries test cases within the settings and the budget of this run."""
+        """The explorer with the settings and the budget of this run."""
         return Explorer(self.settings, self.budget, self.replays, self.brokers, self.findings)
 
     def needs(self, operation: str) -> None:
@@ -86,7 +85,7 @@ class ContractRun:
             raise NotApplicable(f"the client offers no {operation}")
 
     def needs_many_at_once(self) -> None:
-        """Raise NotApplicable if no operation of the client can begin many times at once."""
+        """Raise NotApplicable if no operation of the client can run concurrently."""
         if not any(map(self.clients.can_be_used_at_once, self.capabilities)):
             raise NotApplicable("the driver offers no burst")
 
@@ -101,7 +100,7 @@ class ContractRun:
             self.needs_working_client()
 
     def note(self, breached: ContractBreached) -> None:
-        """Keep a breach of another clause than the one that is being judged, if it counts."""
+        """Store a breach of a clause other than the one being judged, if it counts."""
         clause_id = breached.clause_id
         if clause_id in OWN_SCENARIO_ONLY and not self.preflight.blocked:
             self.findings.broken.add(clause_id)
@@ -110,7 +109,7 @@ class ContractRun:
 
     @property
     def time(self) -> RunTime:
-        """The time that test cases move, and brokers keep."""
+        """The time that test cases move, and that brokers use."""
         return self.brokers.time
 
     @time.setter
@@ -127,5 +126,5 @@ class ContractRun:
 
     @property
     def zoned_time(self) -> VirtualTime | None:
-        """The run's time, if local time can be set back and forth with it."""
+        """The run's time, if it can change the client's local time zone."""
         return self.time if isinstance(self.time, VirtualTime) else None

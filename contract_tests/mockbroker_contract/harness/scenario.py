@@ -1,4 +1,4 @@
-"""One clause's scenario: how it is explored and judged."""
+"""Scenario of one clause: how it is explored and judged."""
 
 from __future__ import annotations
 
@@ -28,51 +28,51 @@ Drawn = TypeVar("Drawn")
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A clause being judged in a run."""
+    """A clause that is judged in a run."""
 
     run: ContractRun
     clause: Clause
 
     def session(self, **options: Any) -> ClientSession:
-        """A session that judges this clause; see ClientSession for the options."""
+        """Return a session that judges this clause; see ClientSession for the options."""
         return ClientSession(self.run, self.clause, **options)
 
     def operations(self) -> st.SearchStrategy[str]:
-        """Any operation that the client offers."""
+        """Return a strategy for the operations that the client offers."""
         return st.sampled_from(self.run.capabilities)
 
     def for_all(
         self,
         strategy: st.SearchStrategy[Drawn],
-        play: Callable[[Drawn], Situation],
+        case_of: Callable[[Drawn], Situation],
         *,
         first: Sequence[Drawn] = (),
     ) -> None:
-        """Play for the ``first`` examples and all those that Hypothesis draws."""
+        """Run the case for the ``first`` examples and those that Hypothesis draws."""
         self.run.needs_working_client()
-        self._try_all(strategy, play, first)
+        self._try_all(strategy, case_of, first)
 
     def for_each(
         self,
         cases: Iterable[Drawn],
-        play: Callable[[Drawn, str], Situation],
+        case_of: Callable[[Drawn, str], Situation],
         *,
         operations: Sequence[str] = (),
     ) -> None:
-        """Play each of a few cases through each of the operations, by default all that it offers.
+        """Run each case with each of the operations, by default all that the client offers.
 
-        Raises NotTested if no case met the situation of the clause.
+        Raises NotTested if no case met the precondition of the clause.
         """
         self.run.needs_working_client()
         chosen = operations or self.run.capabilities
-        self.run.explorer.try_each(itertools.product(cases, chosen), lambda c: play(*c))
+        self.run.explorer.try_each(itertools.product(cases, chosen), lambda c: case_of(*c))
 
     def needs_control(self) -> None:
-        """Raise NotTested unless the client succeeds where nothing stands in its way.
+        """Raise NotTested unless the client succeeds while no fault is scripted.
 
-        A clause that asks for an error means nothing for a client that always fails. Two new
-        clients in a row must each get a token, so that one that fails at every second use of the
-        process is found out as well.
+        A clause that expects an error proves nothing for a client that always fails. Two new
+        clients in a row must each get a token. This also excludes a client that fails at every
+        second use of the process.
         """
         for operation in self.run.capabilities * 2:
             with self.session(
@@ -81,21 +81,21 @@ class Scenario:
                 session.use_well(operation)
 
     def for_each_in_time(
-        self, cases: Iterable[Drawn], play: Callable[[Drawn, str], Situation]
+        self, cases: Iterable[Drawn], case_of: Callable[[Drawn, str], Situation]
     ) -> None:
-        """The same for plays that let time pass: those that have to wait for it do so together."""
+        """Run the cases as `for_each` does; in real time, wait for all of them concurrently."""
         if self.run.time.is_virtual:
-            self.for_each(cases, play)
+            self.for_each(cases, case_of)
             return
         self.run.needs_working_client()
         both = list(itertools.product(cases, self.run.capabilities))
-        self.run.explorer.try_side_by_side(both, lambda c: play(*c))
+        self.run.explorer.try_side_by_side(both, lambda c: case_of(*c))
 
-    def blocked_if_late_anyway(self, operation: str, lifetime: float, after: float = 0) -> None:
-        """The control of stories in which a client is late: the same where nothing goes wrong.
+    def needs_expiry_control(self, operation: str, lifetime: float, after: float = 0) -> None:
+        """Run the control for a late use: the same lifetime without a fault.
 
-        Raises NotTested if it presents an expired token even then, ``after`` seconds too late.
-        Where time has to be waited for, the token lives for a second.
+        Raises NotTested if the client presents an expired token even then, ``after`` seconds after
+        its expiry. In real time the token's lifetime is one second.
         """
         honours = clauses.refresh.HONOURS_EXPIRES_IN
         if not self.run.time.is_virtual:
@@ -107,13 +107,13 @@ class Scenario:
         ) as session:
             session.use_well(operation)
             session.advance(lifetime + after)
-            if session.use(operation).is_late:
+            if session.use(operation).is_after_expiry:
                 raise NotTested("late even when all is well", blocked_by=honours)
 
     def share(self, explore: Callable[[Scenario], None]) -> None:
-        """Explore what other clauses explore as well.
+        """Explore cases that other clauses explore as well.
 
-        Every clause is judged on the way, so what was explored once is not explored again for a
+        Every clause is judged during an exploration. So a shared exploration is not repeated for a
         clause that was not broken meanwhile.
         """
         run = self.run
@@ -131,9 +131,9 @@ class Scenario:
         *,
         must_answer: str = "",
     ) -> None:
-        """Have tokens fetched, let them expire, have them fetched again; judge the requests.
+        """Have tokens requested, expire them, have new ones requested; judge the requests.
 
-        A client that raises is in breach if ``must_answer`` says what was expected of it.
+        If ``must_answer`` states an expectation, a client that raises is in breach of the clause.
         """
         self.run.needs_returning_client()
         drawn = st.tuples(
@@ -143,12 +143,12 @@ class Scenario:
         )
         chosen = [(pair, 3599, op) for pair in first for op in self.run.capabilities]
 
-        def play(example: tuple[Credentials, int, str]) -> Situation:
+        def case_of(example: tuple[Credentials, int, str]) -> Situation:
             pair, lifetime, operation = example
             with self.session(credentials=pair, expires_in=lifetime) as session:
                 outcome = session.use(operation)
-                is_told = must_answer and not self.run.preflight.blocked
-                if outcome.error is not None and is_told and not outcome.is_issued:
+                must_not_raise = must_answer and not self.run.preflight.blocked
+                if outcome.error is not None and must_not_raise and not outcome.is_issued:
                     session.breach(
                         f"the client raised {session.masked(outcome.error)}", must_answer
                     )
@@ -162,19 +162,19 @@ class Scenario:
                 self.run.shared.note_authentication(session.trace, profile)
                 return Situation.MET
 
-        self._try_all(drawn, play, chosen)
+        self._try_all(drawn, case_of, chosen)
         self.run.needs_working_client()
         self._needs_its_situation()
 
     def _try_all(
         self,
         strategy: st.SearchStrategy[Drawn],
-        play: Callable[[Drawn], Situation],
+        case_of: Callable[[Drawn], Situation],
         first: Sequence[Drawn],
     ) -> None:
         self.run.explorer.try_all(
             strategy,
-            play,
+            case_of,
             first=first,
             clause_id=self.clause.id,
             operations=self.run.capabilities,
@@ -195,14 +195,14 @@ class Scenario:
                 f"the client authenticates {' and '.join(places)}, which profile {profile.name} "
                 "accepts"
             )
-        if self.clause not in self.run.shared.shown and self.clause.precondition is not None:
+        if self.clause not in self.run.shared.clauses_met and self.clause.precondition is not None:
             culprits = sorted(self.run.findings.broken & {c.id for c in ON_AUTHENTICATION})
             blocked_by = clause_named(culprits[0]) if culprits else None
             raise NotTested(self.clause.precondition.lack, blocked_by=blocked_by)
 
 
 def scenario_of(run: ContractRun, clause: Clause) -> Scenario:
-    """Return the scenario of a clause. Raises NotApplicable if the profile has no such thing."""
+    """Return the scenario of a clause. Raises NotApplicable if the profile excludes it."""
     why_not = clause.applies_to(run.settings.profile)
     if why_not:
         raise NotApplicable(why_not)

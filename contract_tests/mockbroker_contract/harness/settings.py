@@ -1,4 +1,4 @@
-"""What a user may choose for a contract run."""
+"""Settings of a contract run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ __all__ = ["RunSettings"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """What a user may choose.
+    """Settings that a user may choose.
 
-    ``seed`` draws other examples than those that are drawn every time. ``deadline`` is how many
-    seconds of real time one operation of the client may take before it is stopped;
-    ``client_timeout`` is the timeout, in seconds, that clients are told to use; ``patience`` is
-    how many seconds of real time a client may wait for a broker that never answers. ``shrinks``
-    is how many more test cases are tried to find a simpler one once one has failed. ``copies``
-    are paths of files and folders that the client reads; it sees copies of them. ``replays``
-    has plain examples, by clause id, that are tried before any other. ``budget`` is how many
-    seconds of real time the whole run may take; 0 is no limit. If ``shows_output``, what the
-    client writes is printed on standard error.
+    ``seed`` draws other examples than the default ones. ``deadline`` is how many seconds of real
+    time one operation of the client may take before it is stopped. ``client_timeout`` is the
+    timeout, in seconds, in the configuration of clients. ``patience`` is how many seconds of real
+    time a client may wait for a broker that never answers.
+
+    ``shrinks`` is how many more test cases are tried to find a simpler one once one has failed.
+    ``copies`` are paths of files and folders that the client reads; it sees copies of them.
+    ``replays`` has plain examples, by clause id, that are tried before any other. ``budget`` is how
+    many seconds of real time the whole run may take; 0 means unlimited. If ``shows_output``, the
+    client's output is printed on standard error.
     """
 
     profile: Profile = AUTOGRAB
@@ -43,5 +44,5 @@ class RunSettings:
 
     @property
     def patient_deadline(self) -> float:
-        """Seconds of real time that one operation may take where the broker fails or is slow."""
+        """Limit in seconds of real time for one operation while the broker fails or is slow."""
         return 2 * self.patience

@@ -1,4 +1,4 @@
-"""Test cases of one clause that other clauses need as well."""
+"""Test cases of one clause that other clauses use as well."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ __all__ = ["ON_AUTHENTICATION", "SharedCases"]
 ON_AUTHENTICATION = frozenset(
     clause for clause in PASSIVE_CLAUSES if clause.chapter in {method.chapter for method in METHODS}
 )
-"""The clauses on client authentication: which credentials a request has decides what it shows."""
+"""The clauses on client authentication: they depend on the credentials in a request."""
 
 
 class SharedCases:
-    """What test cases have shown that more than one clause is judged by.
+    """Results of test cases by which more than one clause is judged.
 
-    All passive clauses are judged in every test case, so that what was explored once without a
-    breach of a clause need not be explored again for it.
+    All passive clauses are judged in every test case. So cases that were explored without a breach
+    of a clause need not be explored again for it.
     """
 
     def __init__(self) -> None:
         self.explored: set[Hashable] = set()
         """The explorations that ended without a breach of the clause that they were for."""
         self.results: dict[Hashable, Any] = {}
-        """What came of costly cases, by what they were."""
-        self.shown: set[Clause] = set()
+        """Results of slow cases, by what the cases were."""
+        self.clauses_met: set[Clause] = set()
         """The clauses on client authentication whose precondition a token request has met."""
         self.chapters: set[str] = set()
         """The chapters of the client authentication methods that the client has used."""
 
     def note_authentication(self, trace: Trace, profile: Profile) -> None:
-        """Remember which clauses on client authentication the trace shows."""
+        """Record which clauses on client authentication the trace shows."""
         for exchange in trace.token_requests:
             self.chapters.add(method_in(TokenRequest.of(exchange.request), profile).chapter)
-        for clause in ON_AUTHENTICATION - self.shown:
+        for clause in ON_AUTHENTICATION - self.clauses_met:
             if clause.precondition is not None and clause.precondition.is_met(trace):
-                self.shown.add(clause)
+                self.clauses_met.add(clause)

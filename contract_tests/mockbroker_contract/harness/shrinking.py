@@ -1,4 +1,4 @@
-"""How long a simpler example is looked for once one has failed."""
+"""Limit on the search for a simpler example after a failure."""
 
 from __future__ import annotations
 
@@ -19,65 +19,66 @@ __all__ = ["ShrinkLimit"]
 Drawn = TypeVar("Drawn")
 
 
-class _Enough(BaseException):
-    """Not an Exception, so that Hypothesis lets it through."""
+class _LimitReached(BaseException):
+    """End of the search; not an Exception, so that Hypothesis does not catch it."""
 
 
 class ShrinkLimit:
-    """Ends the search for a simpler example after so many more plays.
+    """Limit that ends the search for a simpler example after so many more attempts.
 
-    Plays are counted, not seconds, so that a slow machine tells the same story; only the budget of
-    the whole run ends it earlier. A client that hung is not played again: that would take for ever.
+    Attempts are counted, not seconds, so that the result does not depend on the machine's speed.
+    Only the budget of the whole run ends the search earlier. A client that hung is not tried again,
+    because each attempt would take a whole deadline.
     """
 
-    def __init__(self, most_plays: int, budget: Budget) -> None:
-        self._left = most_plays
+    def __init__(self, max_attempts: int, budget: Budget) -> None:
+        self._left = max_attempts
         self._budget = budget
         self._is_reached = False
         self._simplest: ScenarioEnded | None = None
 
-    def begin_play(self) -> None:
-        """To be called at the beginning of each play; ends the search if it was long enough."""
+    def count_attempt(self) -> None:
+        """Count an attempt, at its beginning; end the search once the limit is reached."""
         self._budget.require()
         if self._simplest is not None:
             if not self._left:
                 self._is_reached = True
-                raise _Enough
+                raise _LimitReached
             self._left -= 1
 
-    def keep(self, ended: ScenarioEnded, *, is_enough: bool = False) -> None:
-        """Keep how a play failed; each is simpler than those before, as Hypothesis goes."""
+    def keep(self, ended: ScenarioEnded, *, is_final: bool = False) -> None:
+        """Store a failure; Hypothesis makes each one simpler than those before."""
         self._simplest = ended
-        if is_enough or ended.is_costly:
+        if is_final or ended.is_costly:
             self._left = 0
 
-    def limited(self, play: Callable[[Drawn], None]) -> Callable[[Drawn], None]:
-        """The same play, counted and kept."""
+    def limited(self, run_case: Callable[[Drawn], None]) -> Callable[[Drawn], None]:
+        """Wrap a test case so that its attempts are counted and its failures stored."""
 
-        def play_within_limit(drawn: Drawn) -> None:
-            self.begin_play()
+        def run_within_limit(drawn: Drawn) -> None:
+            self.count_attempt()
             try:
-                play(drawn)
+                run_case(drawn)
             except ScenarioEnded as ended:
                 self.keep(ended)
                 raise
 
-        return play_within_limit
+        return run_within_limit
 
     @contextlib.contextmanager
     def in_force(self) -> Iterator[None]:
-        """Around all plays. Raises how the simplest of those that failed ended.
+        """Apply the limit to all attempts in the context; raise the simplest failure.
 
-        What a client did once counts, even if the same story does not end like that again. Raises
-        OutOfTime if the budget was used up before any play failed.
+        A failure counts even if a repetition of the same steps passes. Raises OutOfTime if the
+        budget was used up before any attempt failed.
         """
         try:
             with without_constants_of_modules():
                 yield
-        except (_Enough, OutOfTime, hypothesis.errors.Flaky) as end:
+        except (_LimitReached, OutOfTime, hypothesis.errors.Flaky) as end:
             if self._simplest is None:
                 raise
-            # Hypothesis calls a play flaky that the limit ended before anything was drawn.
+            # Hypothesis reports Flaky for an attempt that the limit ended before the first draw.
             is_cut_short = self._is_reached or isinstance(end, OutOfTime)
             if not is_cut_short and isinstance(self._simplest, ContractBreached):
                 self._simplest.steps += (NotRepeated(),)

@@ -1,4 +1,4 @@
-"""Whether a test case brought about the situation that its clause is about."""
+"""Result of a test case: whether the precondition of its clause was met."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = ["Situation"]
 
 
 class Situation(enum.Enum):
-    """What a test case says of itself when it ends without a breach.
+    """Result of a test case that ends without a breach.
 
-    ``MET``: the broker saw the situation that the clause is about, and the client coped with it.
-    ``UNMET``: it did not come to that, and the case counts for nothing. A clause passes only if
-    at least one of its cases says ``MET``.
+    ``MET``: the broker saw the situation that the clause is about, and the client handled it.
+    ``UNMET``: the situation did not occur, and the case counts for nothing. A clause passes only if
+    at least one of its cases returns ``MET``.
     """
 
     MET = "met"

@@ -1,8 +1,8 @@
-"""The life of a few clients before one broker, as a Hypothesis state machine with a model.
+"""Hypothesis state machine for a few clients of one broker, with a model.
 
-The model is small: whether the broker is well, which secret of a client is the current one, and
-which tokens are valid (the broker knows). From that follows what each use of a client must come
-to; whatever else it comes to is a breach of the clause that says so.
+The model is small: the broker's outage, the current secret of each client, and the valid tokens
+(which the broker knows). It predicts the result of each use of a client. Any other result is a
+breach of the clause that requires the predicted one.
 """
 
 from __future__ import annotations
@@ -37,66 +37,66 @@ from mockbroker_contract.harness.shrinking import ShrinkLimit
 from mockbroker_contract.harness.strategies import lifetimes, time_steps
 
 __all__ = [
-    "Life",
-    "LifeOfClients",
-    "is_life",
-    "life_before",
-    "life_of",
-    "relive",
+    "ClientStateMachine",
+    "Steps",
+    "is_step_list",
+    "replay_steps",
+    "state_machine_for",
+    "steps_from",
     "without_idle_steps",
 ]
 
-_FOR_EVER = 1000
+_UNLIMITED = 1000
 _LONGEST_LEEWAY = 600
 _OUTAGES = {"answers 503": Fault.status(503), "resets connections": Fault.reset()}
-_SOME_SECONDS = 5
+_SECONDS_BEFORE_REVOCATION = 5
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
 _OUTLASTED = clauses.refresh.OUTAGE_AFTER_EXPIRY
-_MOST_CLIENTS = 3
-_NUMBERS = st.integers(0, _MOST_CLIENTS - 1)
+_MAX_CLIENTS = 3
+_NUMBERS = st.integers(0, _MAX_CLIENTS - 1)
 _WAYS = st.integers(0, 1)
 _THEN = st.integers(0, 2)
 
 
-Life = tuple[tuple[Any, ...], ...]
+Steps = tuple[tuple[Any, ...], ...]
 """Steps of the state machine, each a rule's name and its values."""
 
 _Rule = Callable[..., None]
 _STEPS: dict[str, dict[str, type]] = {}
-"""What can happen, and the values that say how: their names and types."""
+"""The rules, and the names and types of their values."""
 
 
-def _remembered(happens: _Rule) -> _Rule:
-    """The same, noted down by name and values, so that it can happen again."""
+def _recorded(happens: _Rule) -> _Rule:
+    """Record each call of a rule by name and values, so that it can be replayed."""
     kinds = {name: kind for name, kind in get_type_hints(happens).items() if name != "return"}
     _STEPS[happens.__name__] = kinds
 
     @functools.wraps(happens)
-    def happens_and_is_noted(self: LifeOfClients, **values: Any) -> None:
+    def happens_and_is_recorded(self: ClientStateMachine, **values: Any) -> None:
         self.steps.append((happens.__name__, *(values[name] for name in kinds)))
         happens(self, **values)
 
-    return happens_and_is_noted
+    return happens_and_is_recorded
 
 
 @dataclass
 class _Client:
-    """A client on the session, and what the model knows of it."""
+    """Client of the state machine, and the model's knowledge of it."""
 
     name: str
     session: ClientSession
     secret_is_current: bool = True
     was_refused: bool = False
     has_failed: bool = False
-    """Whether it has asked in vain since it had its token."""
+    """Whether a token request has failed since the client got its token."""
     token: AccessToken | None = None
 
 
-class LifeOfClients(RuleBasedStateMachine):
-    """Calls, time, revocation, outages, lifetimes and secrets, in any order.
+class ClientStateMachine(RuleBasedStateMachine):
+    """State machine of calls, time, revocation, outages, lifetimes and secrets.
 
-    `life_before` makes the class for one run. Breaches of clauses in ``ignored`` are passed
-    over, so that others are found behind them.
+    `state_machine_for` makes the class for one run. Breaches of clauses in ``ignored`` are skipped,
+    so that breaches of other clauses are found after them.
     """
 
     run: ContractRun
@@ -106,7 +106,7 @@ class LifeOfClients(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.steps: list[tuple[Any, ...]] = []
-        """What has happened so far."""
+        """The steps so far."""
         self._outage = ""
         self._slow = 0
         self._slow_tokens: dict[AccessToken, int] = {}
@@ -116,10 +116,10 @@ class LifeOfClients(RuleBasedStateMachine):
     # -- what happens --------------------------------------------------------------------------
 
     @initialize(lifetime=lifetimes())
-    @_remembered
+    @_recorded
     def begin(self, lifetime: int) -> None:
-        """The first client comes."""
-        self.limit.begin_play()
+        """Start the broker and add the first client."""
+        self.limit.count_attempt()
         first = Credentials("life-client-a", "life-s3cret-a")
         lifetime = lifetime if self.run.time.is_virtual else 3600
         self._broker = self.run.brokers.new(first, lifetime)
@@ -144,16 +144,16 @@ class LifeOfClients(RuleBasedStateMachine):
         self._clients.append(_Client(name, session))
 
     @rule(number=_NUMBERS, way=_WAYS)
-    @_remembered
+    @_recorded
     def use(self, number: int, way: int) -> None:
-        """A client is used; the model says what must come of it."""
+        """Use a client; the model predicts the result."""
         self._use(number, self._operation(way))
 
     @precondition(lambda self: self.run.time.is_virtual)
     @rule(number=_NUMBERS, lifetime=lifetimes(), way=_WAYS)
-    @_remembered
+    @_recorded
     def expire_and_use(self, number: int, lifetime: int, way: int) -> None:
-        """What was issued expires, and the next token lives longer or shorter."""
+        """Let all tokens expire, change the lifetime of the next token, and use a client."""
         self._clients[0].session.advance(self._broker.expires_in + 1)
         self._clients[0].session.issue_with(lifetime)
         self._use(number, self._operation(way))
@@ -172,7 +172,7 @@ class LifeOfClients(RuleBasedStateMachine):
         except ClientHung as hang:
             broken = self._what_the_hang_breaks(client, hang)
             broken.drawn = tuple(self.steps)
-            self.limit.keep(broken, is_enough=True)
+            self.limit.keep(broken, is_final=True)
             raise broken from None
         except ScenarioEnded as ended:
             ended.drawn = tuple(self.steps)
@@ -205,24 +205,24 @@ class LifeOfClients(RuleBasedStateMachine):
 
     @precondition(lambda self: self.run.time.is_virtual)
     @rule(seconds=time_steps(), number=_NUMBERS, then=_THEN)
-    @_remembered
+    @_recorded
     def pass_time(self, seconds: int, number: int, then: int) -> None:
-        """Time passes."""
+        """Let time pass."""
         self._clients[0].session.advance(seconds)
         self._perhaps_use(number, then)
 
     @precondition(lambda self: self.run.time.is_virtual)
     @rule(lifetime=lifetimes(), number=_NUMBERS, then=_THEN)
-    @_remembered
+    @_recorded
     def change_lifetime(self, lifetime: int, number: int, then: int) -> None:
-        """Tokens live longer or shorter from now on."""
+        """Change the lifetime of the tokens issued from now on."""
         self._clients[0].session.issue_with(lifetime)
         self._perhaps_use(number, then)
 
     @rule(what=st.sampled_from(["", *_OUTAGES]), number=_NUMBERS, then=_THEN)
-    @_remembered
+    @_recorded
     def change_health(self, what: str, number: int, then: int) -> None:
-        """The token endpoint breaks down, or is well again."""
+        """Begin or end an outage of the token endpoint."""
         if what != self._outage:
             self._recorder.add(fault_step(_OUTAGES[what]) if what else FaultsCleared())
         self._outage = what
@@ -230,37 +230,39 @@ class LifeOfClients(RuleBasedStateMachine):
 
     @precondition(lambda self: self.run.time.moves_during_use)
     @rule(seconds=st.integers(1, 10), number=_NUMBERS, then=_THEN)
-    @_remembered
+    @_recorded
     def be_slow(self, seconds: int, number: int, then: int) -> None:
-        """The next token takes a while to arrive, by the clock."""
+        """Delay the next token response, by the run's clock."""
         self._recorder.add(fault_step(Fault.latency(seconds), times=1))
         self._slow = seconds
         self._perhaps_use(number, then)
 
     @rule(number=_NUMBERS, then=_THEN)
-    @_remembered
+    @_recorded
     def revoke(self, number: int, then: int) -> None:
-        """Every token becomes worthless, some seconds after the last one came."""
-        self._clients[0].session.advance(_SOME_SECONDS if self.run.time.is_virtual else 0)
+        """Revoke every token, some seconds after the last one was issued."""
+        self._clients[0].session.advance(
+            _SECONDS_BEFORE_REVOCATION if self.run.time.is_virtual else 0
+        )
         self._broker.revoke_tokens()
         self._recorder.add(TokensRevoked())
         self._perhaps_use(number, then)
 
-    @precondition(lambda self: len(self._clients) < _MOST_CLIENTS)
+    @precondition(lambda self: len(self._clients) < _MAX_CLIENTS)
     @rule()
-    @_remembered
+    @_recorded
     def add_client(self) -> None:
-        """Another client comes, with credentials of its own."""
+        """Add another client, with credentials of its own."""
         name = "abc"[len(self._clients)]
         credentials = Credentials(f"life-client-{name}", f"life-s3cret-{name}")
         self._broker.register(credentials.client_id, credentials.client_secret)
         self._enter(credentials)
 
-    @precondition(lambda self: len(self._clients) < _MOST_CLIENTS)
+    @precondition(lambda self: len(self._clients) < _MAX_CLIENTS)
     @rule(number=_NUMBERS)
-    @_remembered
+    @_recorded
     def rotate_secret(self, number: int) -> None:
-        """A client's secret is replaced; a client that has the new one comes beside the old."""
+        """Replace a client's secret, and add a client with the new one beside the old."""
         client = self._clients[number % len(self._clients)]
         client_id = client.session.credentials.client_id
         for other in self._clients:
@@ -277,9 +279,10 @@ class LifeOfClients(RuleBasedStateMachine):
 
     def _script_for(self, client: _Client) -> None:
         if self._outage:
-            self._broker.script(_OUTAGES[self._outage].times(_FOR_EVER))
+            self._broker.script(_OUTAGES[self._outage].times(_UNLIMITED))
         elif not client.secret_is_current:
-            self._broker.strict = True  # for who asks in the background has a right secret
+            # strict, not scripted: a background request of another client has a current secret
+            self._broker.strict = True
         elif self._slow:
             self._broker.script(Fault.latency(self._slow))
 
@@ -292,33 +295,39 @@ class LifeOfClients(RuleBasedStateMachine):
                 self._slow = 0
 
     def _judge(self, client: _Client, outcome: Outcome, *, is_slow: bool) -> None:
-        if outcome.is_late:
-            self._judge_late(client, outcome)
+        if outcome.is_after_expiry:
+            self._judge_expired_use(client, outcome)
         elif self._is_refused(client):
             self._judge_refused(client, outcome)
-        elif not (is_slow and outcome.error):  # a client may have waited for long enough
+        # with a delay the client may have reached its timeout
+        elif not (is_slow and outcome.error):
             self._judge_well(client, outcome)
         for breach in judge_trace(client.session.trace):
             if breach.clause_id not in self._judged_otherwise():
                 self._breach(client, clause_named(breach.clause_id), breach.what, breach.expected)
 
     def _judged_otherwise(self) -> set[str]:
-        """Expiry is told above, and more closely; a rotated secret is no mistake of the client."""
+        """Return the ids of clauses that the passive judges must not report here.
+
+        `_judge_expired_use` judges expiry, and knows more of the cause. Rejected credentials are no
+        mistake of a client whose secret was rotated.
+        """
         rotated = not all(client.secret_is_current for client in self._clients)
         credentials = (clauses.basic.CREDENTIALS, clauses.post.CREDENTIALS) if rotated else ()
         return {clause.id for clause in (_HONOURS, *credentials)}
 
-    def _judge_late(self, client: _Client, outcome: Outcome) -> None:
+    def _judge_expired_use(self, client: _Client, outcome: Outcome) -> None:
         assert outcome.token is not None
         if _HONOURS.id in self.ignored:
-            return  # who is late when all is well is late in all else
+            return  # such a client presents expired tokens in every other situation as well
         now = client.session.now()
-        late, what = now - outcome.token.expires_at, late_use(outcome.token, now).what
-        if self._is_refused(client) and outcome.asked_first:
+        seconds_after_expiry = now - outcome.token.expires_at
+        what = late_use(outcome.token, now).what
+        if self._is_refused(client) and outcome.requested_first:
             self._breach(client, self._clause_of_refusal(), what, "an error")
         elif client.has_failed:
             self._breach(client, _OUTLASTED, what, "another attempt, or an error")
-        elif late < self._slow_tokens.get(outcome.token, 0):
+        elif seconds_after_expiry < self._slow_tokens.get(outcome.token, 0):
             self._breach(
                 client, clauses.refresh.LATENCY, what, "a lifetime counted from the request"
             )
@@ -340,8 +349,8 @@ class LifeOfClients(RuleBasedStateMachine):
                 self._breach(client, clauses.signing.REVOKED, what, "a new token and one more try")
         elif not outcome.is_good:
             error = outcome.error
-            came = f"raised {client.session.masked(error)}" if error else outcome.in_words
-            what = f"nothing stood in its way, and the client {came}"
+            result = f"raised {client.session.masked(error)}" if error else outcome.in_words
+            what = f"nothing stood in its way, and the client {result}"
             self._breach(client, self._clause_of_failure(client), what, "a valid token")
 
     def _clause_of_failure(self, client: _Client) -> Clause:
@@ -356,23 +365,23 @@ class LifeOfClients(RuleBasedStateMachine):
             client.session.breach_of(clause, what, expected)
 
     def teardown(self) -> None:
-        """Everybody leaves."""
+        """Close all client sessions."""
         self._exits.close()
 
 
-def life_before(
+def state_machine_for(
     run: ContractRun, limit: ShrinkLimit, ignored: Collection[str]
-) -> type[LifeOfClients]:
-    """The state machine for the client of one run, which passes over some clauses."""
+) -> type[ClientStateMachine]:
+    """Return the state machine for one run, which ignores some clauses."""
     settings = {"run": run, "limit": limit, "ignored": frozenset(ignored)}
-    return type("LifeOfClients", (LifeOfClients,), settings)
+    return type("ClientStateMachine", (ClientStateMachine,), settings)
 
 
 _NEED_A_CLOCK = {"expire_and_use", "pass_time", "change_lifetime"}
 
 
-def is_life(plain: object) -> bool:
-    """Whether a plain example is the steps of a state machine, and none of another scenario."""
+def is_step_list(plain: object) -> bool:
+    """Return whether a plain example consists of steps of this state machine."""
     return (
         isinstance(plain, list)
         and bool(plain)
@@ -381,24 +390,24 @@ def is_life(plain: object) -> bool:
     )
 
 
-def life_of(plain: object, run: ContractRun) -> Life:
-    """The steps that a plain example tells. Raises ExampleError if they cannot happen here."""
-    life: Life = from_plain(plain)
-    for name, *values in life:
+def steps_from(plain: object, run: ContractRun) -> Steps:
+    """Return the steps of a plain example. Raises ExampleError if they cannot happen here."""
+    steps: Steps = from_plain(plain)
+    for name, *values in steps:
         if list(map(type, values)) != list(_STEPS[name].values()):
             raise ExampleError(f"{name!r} takes other values")
         if name in _NEED_A_CLOCK and not run.time.is_virtual:
             raise ExampleError("the client's clock cannot be moved")
         if name == "be_slow" and not run.time.moves_during_use:
             raise ExampleError("the client's clock cannot be moved while the client is used")
-    return life
+    return steps
 
 
-def relive(run: ContractRun, life: Life, ignored: Collection[str] = ()) -> None:
-    """Let the same happen again. Raises what the state machine raises for a breach."""
-    machine = life_before(run, run.explorer.shrink_limit(), ignored)()
+def replay_steps(run: ContractRun, steps: Steps, ignored: Collection[str] = ()) -> None:
+    """Run the steps again. Raises the state machine's exception for a breach."""
+    machine = state_machine_for(run, run.explorer.shrink_limit(), ignored)()
     try:
-        for name, *values in life:
+        for name, *values in steps:
             getattr(machine, name)(**dict(zip(_STEPS[name], values, strict=True)))
     finally:
         machine.teardown()
@@ -407,18 +416,18 @@ def relive(run: ContractRun, life: Life, ignored: Collection[str] = ()) -> None:
 def without_idle_steps(
     run: ContractRun, breached: ContractBreached, ignored: Collection[str]
 ) -> ContractBreached:
-    """The same breach without the steps that it does without, which are tried one by one.
+    """Return the breach without unnecessary steps, which are removed one by one.
 
-    The breach counts as it is once the budget of the run is used up.
+    The search ends once the budget of the run is used up.
     """
-    life = breached.drawn
-    for number in range(len(life) - 2, 0, -1):
-        shorter = (*life[:number], *life[number + 1 :])
+    steps = breached.drawn
+    for number in range(len(steps) - 2, 0, -1):
+        shorter = (*steps[:number], *steps[number + 1 :])
         try:
-            relive(run, shorter, ignored)
+            replay_steps(run, shorter, ignored)
         except ContractBreached as again:
             if again.clause_id == breached.clause_id:
-                breached, life = again, shorter
+                breached, steps = again, shorter
         except ScenarioEnded:
             pass
         except OutOfTime:

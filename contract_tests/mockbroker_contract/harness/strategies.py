@@ -1,4 +1,4 @@
-"""What differs from one example to the next: credentials, tokens, lifetimes, steps of time."""
+"""Strategies for examples: credentials, tokens, lifetimes, steps of time."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ LONG_LIFETIMES = (3600, 86400, 2592000, 10**12)
 """Seconds. The third overflows a 32-bit count of milliseconds, the last most calendars."""
 
 _BYTES = 256
-_TELLING_CHARACTERS = _WORD + ' "\\/{}[]:,\n\t\x00é€漢😀\u2028'
+_EDGE_CHARACTERS = _WORD + ' "\\/{}[]:,\n\t\x00é€漢😀\u2028'
 
-_TELLING_LIFETIMES = (3599, 3600, 86400, 600, 300, 299, 120, 61, 60, 59, 31, 30, 29, 5, 2, 1, 0)
+_EDGE_LIFETIMES = (3599, 3600, 86400, 600, 300, 299, 120, 61, 60, 59, 31, 30, 29, 5, 2, 1, 0)
 
 
 def text_of(
     characters: str, *, min_size: int = 0, max_size: int | None = None
 ) -> st.SearchStrategy[str]:
-    """Text of these characters, 256 at most.
+    """Return strings of these characters, 256 at most.
 
-    It is made of bytes: before it draws its first text, Hypothesis makes a table of all of
-    Unicode, which takes as long as the examples of several clauses.
+    They are made of bytes: before Hypothesis draws its first string, it makes a table of all of
+    Unicode. That takes as long as the examples of several clauses.
     """
     assert len(characters) <= _BYTES
     return st.binary(min_size=min_size, max_size=max_size).map(
@@ -54,27 +54,27 @@ def text_of(
 
 
 def plain_credentials() -> st.SearchStrategy[Credentials]:
-    """Letters and digits only: nothing that any encoding could spoil."""
+    """Return credentials of letters and digits, which every encoding leaves unchanged."""
     word = text_of(_WORD, min_size=6, max_size=16)
     return st.builds(Credentials, word.map("id-".__add__), word.map("s3cret-".__add__))
 
 
 def ascii_credentials() -> st.SearchStrategy[Credentials]:
-    """Any printable ASCII; a colon in the secret only (RFC 7617, 2)."""
+    """Return credentials of printable ASCII; a colon in the secret only (RFC 7617, 2)."""
     client_id = text_of(_PRINTABLE.replace(":", ""), min_size=4, max_size=24)
     client_secret = text_of(_PRINTABLE, min_size=6, max_size=24)
     return st.builds(Credentials, client_id, client_secret)
 
 
 def line_wrapping_credentials() -> st.SearchStrategy[Credentials]:
-    """Pairs whose Base64 is long, padded, and rich in the characters 62 and 63."""
+    """Return credentials whose Base64 is long, padded, and rich in characters 62 and 63."""
     client_id = text_of(_WORD, min_size=4, max_size=8)
     client_secret = text_of("~?>}|{=", min_size=6, max_size=90)
     return st.builds(Credentials, client_id, client_secret)
 
 
 def non_ascii_credentials() -> st.SearchStrategy[Credentials]:
-    """Pairs in which at least the secret leaves ASCII; some of it is in Latin-1, some is not."""
+    """Return credentials whose secret has non-ASCII characters, in Latin-1 and beyond."""
     beyond = st.sampled_from("éüñßøÆ€漢字אжΩ😀")
     client_id = text_of(_WORD + "éü漢", min_size=4, max_size=8)
     secret = st.builds("{}{}{}".format, text_of(_WORD, min_size=4), beyond, text_of("aé€漢"))
@@ -82,7 +82,7 @@ def non_ascii_credentials() -> st.SearchStrategy[Credentials]:
 
 
 def b64tokens() -> st.SearchStrategy[str]:
-    """Any b64token of 1 to 4096 characters (RFC 6750, 2.1)."""
+    """Return b64tokens of 1 to 4096 characters (RFC 6750, 2.1)."""
     short = text_of(B64TOKEN_ALPHABET, min_size=1, max_size=40)
     long = st.builds(
         lambda text, size: (text * size)[:size],
@@ -94,29 +94,29 @@ def b64tokens() -> st.SearchStrategy[str]:
 
 
 def unreserved_tokens() -> st.SearchStrategy[str]:
-    """Tokens that no encoding changes: how one is carried is another question."""
+    """Return tokens that no encoding changes, for clauses that are not about encoding."""
     return text_of(_WORD + "-._", min_size=1, max_size=40)
 
 
 def lifetimes() -> st.SearchStrategy[int]:
-    """Lifetimes in seconds, mostly those at which clients change their behaviour."""
-    return st.one_of(st.sampled_from(_TELLING_LIFETIMES), st.integers(0, 7200))
+    """Return lifetimes in seconds, mostly those at which clients change their behavior."""
+    return st.one_of(st.sampled_from(_EDGE_LIFETIMES), st.integers(0, 7200))
 
 
 def time_steps() -> st.SearchStrategy[int]:
-    """Seconds that pass between two uses, mostly about as long as lifetimes are."""
-    return st.one_of(st.sampled_from((0, 1, *_TELLING_LIFETIMES)), st.integers(0, 7200))
+    """Return seconds between two uses, mostly about as long as the lifetimes."""
+    return st.one_of(st.sampled_from((0, 1, *_EDGE_LIFETIMES)), st.integers(0, 7200))
 
 
 def mixed_case(word: str) -> st.SearchStrategy[str]:
-    """The word with each letter in either case."""
+    """Return the word with each letter in either case."""
     letters = [st.sampled_from((letter.lower(), letter.upper())) for letter in word]
     return st.tuples(*letters).map("".join)
 
 
 def json_values() -> st.SearchStrategy[object]:
-    """Any JSON value, small."""
-    words = text_of(_TELLING_CHARACTERS, max_size=6)
+    """Return small JSON values of any type."""
+    words = text_of(_EDGE_CHARACTERS, max_size=6)
     leaves = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), words)
     return st.recursive(
         leaves,

@@ -1,4 +1,4 @@
-"""How long a client waited between requests, by the story's clock and by the machine's."""
+"""Pauses of a client between token requests, by the run's clock and by the machine's."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ __all__ = ["token_request_gaps"]
 def token_request_gaps(session: ClientSession) -> Iterator[list[float]]:
     """Collect the seconds between token requests while the context lasts.
 
-    A client may wait by a clock that the story moves or by one that it does not; whichever time
-    passed counts.
+    A client may wait by the run's clock or by real time; the larger of the two pauses counts.
     """
     gaps: list[float] = []
     moments: list[tuple[float, float]] = []

@@ -1,4 +1,4 @@
-"""Examples that depend on nothing but their strategy."""
+"""Examples that depend only on their strategy."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from hypothesis.internal.conjecture import providers
 __all__ = ["without_constants_of_modules"]
 
 _permitted: dict[Any, Any] = {}
-"""Which of Hypothesis' own constants a strategy may draw, kept apart from those of others."""
+"""Hypothesis's own constants that a strategy may draw, separate from those of modules."""
 
 
 @contextlib.contextmanager
 def without_constants_of_modules() -> Iterator[None]:
-    """Have Hypothesis draw no constants from the source of whatever is imported.
+    """Prevent Hypothesis from drawing constants of imported modules.
 
-    It would otherwise mix in those of every module outside of site-packages: a verdict would
-    depend on how the kit is installed and on what else the client imports, and each run would
-    begin by parsing all of them. Hypothesis has no public switch for it. A release that does not
-    have what is replaced here either draws no such constants, or fails our tests.
+    Hypothesis would otherwise include those of every module outside of site-packages. A verdict
+    would then depend on how the kit is installed and on what else the client imports. Each run
+    would begin with parsing all of these modules. Hypothesis has no public switch for it. A release
+    without the functions that are replaced here either draws no such constants, or fails the
+    project's tests.
     """
     with contextlib.ExitStack() as replaced:
         if hasattr(providers, "_get_local_constants"):

@@ -1,4 +1,4 @@
-"""Keeping a run on one processor, where its threads hand over to each other soonest."""
+"""Restriction of a run to one processor, where its threads switch fastest."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 __all__ = ["one_processor"]
 
-_PROCESSOR = 36  # field 39 of proc_pid_stat(5), counted from behind the name
+_PROCESSOR = 36  # field 39 of proc_pid_stat(5), counted from after the name
 
 
 @contextlib.contextmanager
 def one_processor() -> Iterator[None]:
-    """Keep the caller, and the threads begun while the context lasts, on one processor.
+    """Run the caller, and the threads started in the context, on one processor.
 
-    Client and broker take turns; if the other one is asleep on another processor, to wake it up
-    takes longer than its turn. It is the processor on which the caller runs, which was not busy
-    with another run; workers of pytest-xdist get different ones. Where a platform cannot do it,
-    nothing happens.
+    Client and broker alternate. If each has its own processor, waking the other one takes longer
+    than its work. The processor is the one on which the caller runs, because it was not busy with
+    another run. Workers of pytest-xdist get different ones. Nothing changes on a platform without
+    this feature.
     """
     if not hasattr(os, "sched_setaffinity"):
         yield

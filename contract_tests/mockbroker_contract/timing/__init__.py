@@ -1,1 +1,1 @@
-"""The clock that a scenario moves: virtual, faked for a program, or real."""
+"""The clock that a test case moves: virtual, faked for a program, or real."""

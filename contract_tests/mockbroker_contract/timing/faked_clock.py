@@ -1,6 +1,6 @@
-"""Moving the clock of a program that cannot do it itself, by libfaketime where that is installed.
+"""Clock of a program that cannot move it itself, by libfaketime where it is installed.
 
-Whether a program sees it is never taken for granted: it is tried before any clause is judged.
+The preflight checks whether a program follows the clock, before any clause is judged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PLACES = (
 
 
 class FakedClock:
-    """A clock that programs see which are started in its environment."""
+    """Clock that is seen by programs started in its environment."""
 
     def __init__(self, library: Path, file: Path, *, is_monotonic_faked: bool) -> None:
         self._file = file
@@ -32,6 +32,7 @@ class FakedClock:
         self.environment: Mapping[str, str] = {
             preload: str(library),
             "FAKETIME_TIMESTAMP_FILE": str(file),
+            # Without it libfaketime reads the file only every 10 s.
             "FAKETIME_NO_CACHE": "1",
             **flat,
             **left_alone,
@@ -39,17 +40,19 @@ class FakedClock:
         self.advance(0)
 
     def advance(self, seconds: float) -> None:
-        """Move the clock on by so many seconds."""
+        """Move the clock forward by that many seconds."""
         self._moved += seconds
+        # Replaced in one step, because the program may read the file at any moment.
         written = self._file.with_suffix(".new")
         written.write_text(f"+{self._moved:.3f}\n", encoding="ascii")
         written.replace(self._file)
 
 
 def faked_clocks(folder: Path) -> Iterator[FakedClock]:
-    """The clocks that can be tried here, if any; they keep what they need in the folder.
+    """Yield the clocks that this machine supports; their files are in the folder.
 
-    Some runtimes live by the monotonic clock and must see it move; others stop if it is touched.
+    Some runtimes measure time by the monotonic clock and must see it move. Others stop if it is
+    faked.
     """
     library = find_libfaketime()
     if library is not None:
@@ -58,6 +61,6 @@ def faked_clocks(folder: Path) -> Iterator[FakedClock]:
 
 
 def find_libfaketime() -> Path | None:
-    """Where the library is, if it is in one of its usual places."""
+    """Return the path of the library, if it is in one of its usual places."""
     found = (path for place in _PLACES for path in Path("/").glob(place.lstrip("/")))
     return next(found, None)

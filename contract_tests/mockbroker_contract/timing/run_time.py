@@ -1,4 +1,4 @@
-"""Time as a scenario sees it: virtual, moved by the scenario, or real and waited for."""
+"""Time as a test case sees it: virtual and moved, or real and waited for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["START_SECONDS", "MovedTime", "RealTime", "RunTime", "VirtualTime"]
 
 _START = datetime.datetime(2031, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc)
 START_SECONDS = int(_START.timestamp())
-"""When virtual time begins, in Unix seconds."""
+"""Start of virtual time, in Unix seconds."""
 
 _LAST_MOMENT = datetime.datetime(9000, 1, 1, tzinfo=datetime.timezone.utc).timestamp()
 _LONGEST_LEAP = 86400.0
@@ -25,40 +25,40 @@ _CLOCKS_GO_BACK_HOUR_UTC = 7
 
 
 class RunTime(Protocol):
-    """What a session needs of time; a broker takes it as its clock."""
+    """Time of a session; a broker uses it as its clock."""
 
     @property
     def kind(self) -> str:
-        """In a word, for the report: ``virtual``, ``driver``, ``libfaketime`` or ``real``."""
+        """One word for the report: ``virtual``, ``driver``, ``libfaketime`` or ``real``."""
 
     @property
     def is_virtual(self) -> bool:
-        """Whether it can be moved, so that nobody waits for it to pass."""
+        """Whether the time can be moved, so that it passes without waiting."""
 
     @property
     def moves_during_use(self) -> bool:
-        """Whether it can be moved while the client is being used."""
+        """Whether the time can be moved while the client is being used."""
 
     def frozen(self) -> AbstractContextManager[object]:
-        """Around everything that lives by this time."""
+        """Apply this time to the client; return the context in which it is valid."""
 
     def now(self) -> float:
-        """Unix seconds."""
+        """Return the time in Unix seconds."""
 
     def advance(self, seconds: float) -> None:
         """Let that many seconds pass."""
 
     def advance_to(self, moment: float) -> None:
-        """Let it be that moment, in Unix seconds, if that is yet to come and nobody must wait."""
+        """Move on to that moment, in Unix seconds, if it is later and needs no waiting."""
 
 
 class VirtualTime:
-    """Time that stands still until a scenario moves it, or the client sleeps.
+    """Time that changes only when a test case moves it, or when the client sleeps.
 
-    Client and broker read the same clock, in memory that the client's host shares, so verdicts
-    do not depend on the machine's speed. The servers' own timers and the event loops go on in
-    real time. ``begin`` has the client live by it; ``live_in_zone`` changes the client's local
-    time zone, None being UTC.
+    Client and broker read the same clock, in memory that the client's host shares. So verdicts do
+    not depend on the machine's speed. The servers' own timers and the event loops use real time.
+    ``begin`` switches the client to this clock; ``set_zone`` changes the client's local time zone,
+    None for UTC.
     """
 
     kind = "virtual"
@@ -68,28 +68,29 @@ class VirtualTime:
         self,
         clock: SharedClock,
         begin: Callable[[], None],
-        live_in_zone: Callable[[str | None], None],
+        set_zone: Callable[[str | None], None],
     ) -> None:
         self._clock = clock
         self._begin = begin
-        self._live_in_zone = live_in_zone
+        self._set_zone = set_zone
         self._lock = threading.Lock()
 
     def frozen(self) -> AbstractContextManager[object]:
-        """From now on the client lives by it."""
+        """Switch the client to the virtual clock."""
         self._begin()
         return contextlib.nullcontext()
 
     def now(self) -> float:
-        """Unix seconds by the virtual clock."""
+        """Return the virtual time in Unix seconds."""
         return self._clock.now()
 
     def advance(self, seconds: float) -> None:
-        """Move the clock by that many seconds."""
+        """Move the clock forward by that many seconds."""
         self._clock.advance(seconds)
 
     def advance_to(self, moment: float) -> None:
-        """Move the clock on to a moment in Unix seconds, unless it is past or beyond calendars."""
+        """Move on to a moment in Unix seconds, unless it is past or beyond calendars."""
+        # Sessions in several threads may end at once; only one of them may move the clock.
         with self._lock:
             now = self._clock.now()
             if now < moment < _LAST_MOMENT:
@@ -97,23 +98,24 @@ class VirtualTime:
 
     @contextlib.contextmanager
     def before_the_clocks_go_back(self, seconds: float) -> Iterator[None]:
-        """Be in Chicago so many seconds before the clocks go back in autumn.
+        """Set Chicago's time, that many seconds before the clocks go back in autumn.
 
-        There local time is hours behind UTC, and an hour of it comes twice. Where the platform
-        cannot change its time zone, local time stays UTC.
+        There local time is hours behind UTC, and one hour of it occurs twice. Local time stays UTC
+        if the platform cannot change its time zone.
         """
-        self._live_in_zone(_CHICAGO)
+        self._set_zone(_CHICAGO)
         try:
             self.advance_to(_clocks_go_back_after(self.now() + seconds) - seconds)
             yield
         finally:
-            self._live_in_zone(None)
+            self._set_zone(None)
 
 
 class MovedTime:
-    """The machine's time, and by how much that of the program which drives the client was moved.
+    """The machine's time plus the seconds by which a driver program's clock was moved.
 
-    ``move`` moves the program's time on by so many seconds; ``begin`` has the program live by it.
+    ``move`` moves the program's clock forward by that many seconds; ``begin`` switches the program
+    to this clock.
     """
 
     is_virtual = True
@@ -126,32 +128,32 @@ class MovedTime:
         self._moved = 0.0
 
     def frozen(self) -> AbstractContextManager[object]:
-        """From now on the program lives by it; it goes on."""
+        """Switch the program to the moved clock, which keeps running."""
         self._begin()
         return contextlib.nullcontext()
 
     def now(self) -> float:
-        """Unix seconds by the program's clock."""
+        """Return the program's time in Unix seconds."""
         return time.time() + self._moved
 
     def advance(self, seconds: float) -> None:
-        """Move the program's clock by that many seconds."""
+        """Move the program's clock forward by that many seconds."""
         self._moved += seconds
         self._move(seconds)
 
     def advance_to(self, moment: float) -> None:
-        """Move the clock on to a moment in Unix seconds, unless it is past, or far away.
+        """Move on to a moment in Unix seconds, unless it is past, or far away.
 
-        A program's certificates, unlike a story's, may expire.
+        A large move could expire the certificates that the program verifies.
         """
         if self.now() < moment < self.now() + _LONGEST_LEAP:
             self.advance(moment - self.now())
 
 
 class RealTime:
-    """Time as it is, for clients whose clock cannot be moved: to advance is to wait.
+    """Real time, for clients whose clock cannot be moved: advancing means waiting.
 
-    ``begin`` has the client live by it.
+    ``begin`` switches the client to the machine's clock.
     """
 
     kind = "real"
@@ -161,12 +163,12 @@ class RealTime:
         self._begin = begin
 
     def frozen(self) -> AbstractContextManager[object]:
-        """From now on the client lives by it; it goes on."""
+        """Switch the client to the machine's clock, which keeps running."""
         self._begin()
         return contextlib.nullcontext()
 
     def now(self) -> float:
-        """Unix seconds by the machine's clock."""
+        """Return the machine's time in Unix seconds."""
         return time.time()
 
     def advance(self, seconds: float) -> None:
@@ -174,11 +176,11 @@ class RealTime:
         time.sleep(seconds)
 
     def advance_to(self, moment: float) -> None:
-        """Nothing: to wait for it might take for ever."""
+        """Do nothing, because waiting for that moment could take years."""
 
 
 def _clocks_go_back_after(moment: float) -> float:
-    """The first time, in Unix seconds, that the clocks go back in Chicago after a moment."""
+    """Return the first time after a moment that the clocks go back in Chicago."""
     year = datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).year
     return next(t for t in map(_clocks_go_back_in, (year, year + 1)) if t > moment)
 

@@ -14,12 +14,12 @@ _JUDGE, _HOST, _DEBUGGER = range(3)
 
 
 class SharedClock:
-    """A count of microseconds since 1970 that two processes add to, each in a cell of its own.
+    """Count of microseconds since 1970, the sum of one cell per process.
 
-    The time is the sum of both cells. Each cell has one writer, and an aligned cell of 8 bytes is
-    written at once, so no lock is needed across processes. (Children that a client forks share
-    its cell: if two of them sleep at the same moment, one of the two additions may be lost.)
-    The memory stays mapped when a client closes every descriptor. Safe to use from many threads.
+    Each cell has one writer, and the processor writes an aligned cell of 8 bytes at once. So no
+    lock is needed across processes. Children that a client forks share its cell. If two of them
+    sleep at the same moment, one of the two additions may be lost. The memory stays mapped when a
+    client closes every descriptor. Safe to use from many threads.
     """
 
     def __init__(self, path: Path, *, is_host: bool) -> None:
@@ -31,7 +31,7 @@ class SharedClock:
 
     @classmethod
     def create(cls, path: Path, start: int) -> SharedClock:
-        """Make the file at that path, and the clock that starts at so many Unix seconds."""
+        """Create the file, and return the clock that starts at that time in Unix seconds."""
         path.write_bytes(bytes(_BYTES))
         clock = cls(path, is_host=False)
         clock.advance(start)
@@ -39,11 +39,11 @@ class SharedClock:
 
     @property
     def microseconds(self) -> int:
-        """The time since 1970, exactly."""
+        """The exact time in microseconds since 1970."""
         return self._cells[_JUDGE] + self._cells[_HOST]
 
     def now(self) -> float:
-        """The time in Unix seconds, rounded as freezegun rounds it for the client."""
+        """Return the time in Unix seconds, rounded as freezegun rounds it for the client."""
         seconds, rest = divmod(self.microseconds, _MICROSECONDS)
         return seconds + rest / _MICROSECONDS
 
@@ -54,7 +54,7 @@ class SharedClock:
 
     @property
     def is_debugged(self) -> bool:
-        """Whether the client has entered a debugger, in which a human takes as long as he likes."""
+        """Whether the client has entered a debugger, so that deadlines must wait for the user."""
         return bool(self._cells[_DEBUGGER])
 
     @is_debugged.setter

@@ -14,13 +14,13 @@ from tests.mutants.workshop import Encoder, Sender, breaks
 
 @breaks(clauses.basic.SCHEME)
 class SignsWithBearer(Encoder):
-    def basic(self) -> str:
+    def _basic(self) -> str:
         return "Bearer " + self.encoded()
 
 
 @breaks(clauses.basic.SCHEME)
 class ForgetsTheScheme(Encoder):
-    def basic(self) -> str:
+    def _basic(self) -> str:
         return self.encoded()
 
 
@@ -34,21 +34,21 @@ class ForgetsTheScheme(Encoder):
     ],
 )
 class SendsCredentialsInTheBodyOnly(TokenManager):
-    def token_headers(self) -> dict[str, str]:
+    def _token_headers(self) -> dict[str, str]:
         return {"Accept": "application/json"}
 
-    def token_parameters(self) -> dict[str, str]:
+    def _token_parameters(self) -> dict[str, str]:
         pair = {"client_id": self._client_id, "client_secret": self._client_secret}
-        return {**super().token_parameters(), **pair}
+        return {**super()._token_parameters(), **pair}
 
 
 @breaks(clauses.basic.SCHEME)
 class RefetchesWithoutCredentials(TokenManager):
     fetched = 0
 
-    def token_headers(self) -> dict[str, str]:
+    def _token_headers(self) -> dict[str, str]:
         self.fetched += 1
-        return super().token_headers() if self.fetched == 1 else {"Accept": "*/*"}
+        return super()._token_headers() if self.fetched == 1 else {"Accept": "*/*"}
 
 
 @breaks(clauses.basic.BASE64)
@@ -118,9 +118,9 @@ class RefusesNonAscii(Encoder):
 
 @breaks(clauses.basic.ONLY)
 class SendsTheSecretInTheBodyToo(TokenManager):
-    def token_parameters(self) -> dict[str, str]:
+    def _token_parameters(self) -> dict[str, str]:
         pair = {"client_id": self._client_id, "client_secret": self._client_secret}
-        return {**super().token_parameters(), **pair}
+        return {**super()._token_parameters(), **pair}
 
 
 @breaks(clauses.basic.ONLY, clauses.secrecy.SECRET)  # the HTTP library logs the URL
@@ -128,7 +128,7 @@ class SendsTheSecretInTheUrlToo(Sender):
     def body(self) -> Any:
         pair = {"client_id": self._client_id, "client_secret": self._client_secret}
         self.url_suffix = "?" + urlencode(pair)
-        return self.token_parameters()
+        return self._token_parameters()
 
 
 @breaks(clauses.basic.CREDENTIALS, profile=RFC6749)

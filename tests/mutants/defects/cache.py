@@ -17,22 +17,22 @@ from tests.mutants.workshop import breaks
 class NeverReuses(TokenManager):
     def get_token(self) -> str:
         with self._lock:
-            return self.fetch_token().value
+            return self._fetch_token().value
 
 
 @breaks(clauses.cache.REUSE)
 class OverflowsAtThirtyDays(TokenManager):
-    def time_until_refresh(self, lifetime: float) -> float:
-        milliseconds = super().time_until_refresh(lifetime) * 1000
+    def _time_until_refresh(self, lifetime: float) -> float:
+        milliseconds = super()._time_until_refresh(lifetime) * 1000
         return milliseconds / 1000 if milliseconds < 2**31 else 0.0
 
 
 @breaks(clauses.cache.REUSE)
 class FailsForALongLifetime(TokenManager):
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         if lifetime > 1e11:
             raise OverflowError("date value out of range")
-        return super().time_until_refresh(lifetime)
+        return super()._time_until_refresh(lifetime)
 
 
 class SharedCache(TokenManager):
@@ -131,7 +131,7 @@ class LocalTime(TokenManager):
                 self._token = None
             if self._token is None:
                 asked_at = self.now_for_issue()
-                self._token = self.fetch_token()
+                self._token = self._fetch_token()
                 life = self._token.refresh_at - self._token.expires_at + self.lifetime
                 try:
                     self.replaced_at = asked_at + datetime.timedelta(seconds=life)
@@ -139,8 +139,8 @@ class LocalTime(TokenManager):
                     self.replaced_at = datetime.datetime.max  # noqa: DTZ901
             return self._token.value
 
-    def lifetime_of(self, members: dict[str, Any]) -> float:
-        self.lifetime = super().lifetime_of(members)
+    def _lifetime_of(self, members: dict[str, Any]) -> float:
+        self.lifetime = super()._lifetime_of(members)
         return self.lifetime
 
 
@@ -199,6 +199,6 @@ class LocksTooLate(TokenManager):
         self._lock = NoLock()  # type: ignore[assignment]
         self._sending = threading.Lock()
 
-    def fetch_token(self) -> AccessToken:
+    def _fetch_token(self) -> AccessToken:
         with self._sending:
-            return super().fetch_token()
+            return super()._fetch_token()

@@ -24,8 +24,8 @@ class Lenient(TokenManager):
         if value:
             super().discard(value)
 
-    def read_token(self, response: requests.Response, asked_at: float) -> AccessToken:
-        return NOTHING if self.overlooks(response) else super().read_token(response, asked_at)
+    def _read_token(self, response: requests.Response, asked_at: float) -> AccessToken:
+        return NOTHING if self.overlooks(response) else super()._read_token(response, asked_at)
 
 
 @breaks(clauses.errors.INVALID_CLIENT)
@@ -74,9 +74,9 @@ class Retrying(TokenManager):
     def pause(self, response: requests.Response) -> None:
         """Before asking again."""
 
-    def send_token_request(self) -> requests.Response:
+    def _send_token_request(self) -> requests.Response:
         for attempt in range(1, self.most + 1):
-            response = super().send_token_request()
+            response = super()._send_token_request()
             if attempt == self.most or not self.asks_again(response):
                 break
             self.pause(response)
@@ -109,16 +109,16 @@ class TriesTheBodyWhenUnauthorized(Retrying):
     def pause(self, response: requests.Response) -> None:
         self.in_body = True
 
-    def send_token_request(self) -> requests.Response:
+    def _send_token_request(self) -> requests.Response:
         self.in_body = False
-        return super().send_token_request()
+        return super()._send_token_request()
 
-    def token_headers(self) -> dict[str, str]:
-        return {"Accept": "application/json"} if self.in_body else super().token_headers()
+    def _token_headers(self) -> dict[str, str]:
+        return {"Accept": "application/json"} if self.in_body else super()._token_headers()
 
-    def token_parameters(self) -> dict[str, str]:
+    def _token_parameters(self) -> dict[str, str]:
         pair = {"client_id": self._client_id, "client_secret": self._client_secret}
-        return {**super().token_parameters(), **(pair if self.in_body else {})}
+        return {**super()._token_parameters(), **(pair if self.in_body else {})}
 
 
 class Patient(Retrying):
@@ -164,12 +164,12 @@ class Deaf(TokenManager):
 
     word = ""
 
-    def fetch_token(self) -> AccessToken:
+    def _fetch_token(self) -> AccessToken:
         try:
             response = self._session.post(
                 self._token_url,
-                data=self.token_parameters(),
-                headers=self.token_headers(),
+                data=self._token_parameters(),
+                headers=self._token_headers(),
                 timeout=self._timeout,
                 verify=self._verify,
                 allow_redirects=False,
@@ -178,9 +178,9 @@ class Deaf(TokenManager):
             if self.word in str(error):
                 return NOTHING
             raise TokenError(type(error).__name__) from None
-        return self.read_token(response, time.time())
+        return self._read_token(response, time.time())
 
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime - 30
 
 
@@ -210,11 +210,11 @@ class ReadsMillisecondsForATimeout(TokenManager):
 class RemembersARefusal(TokenManager):
     refusal: TokenError | None = None
 
-    def fetch_token(self) -> AccessToken:
+    def _fetch_token(self) -> AccessToken:
         if self.refusal is not None:
             raise self.refusal
         try:
-            return super().fetch_token()
+            return super()._fetch_token()
         except TokenError as error:
             if "status 4" in str(error):
                 self.refusal = error
@@ -225,11 +225,11 @@ class RemembersARefusal(TokenManager):
 class RestsAfterAnAnswerThatIsNoJson(TokenManager):
     rests_until = 0.0
 
-    def fetch_token(self) -> AccessToken:
+    def _fetch_token(self) -> AccessToken:
         if time.time() < self.rests_until:
             raise TokenError("resting")
         try:
-            return super().fetch_token()
+            return super()._fetch_token()
         except TokenError as error:
             if "not JSON" in str(error):
                 self.rests_until = time.time() + 60
@@ -238,16 +238,16 @@ class RestsAfterAnAnswerThatIsNoJson(TokenManager):
 
 @breaks(clauses.errors.CAUSE)
 class SaysOnlyThatItFailed(TokenManager):
-    def fetch_token(self) -> AccessToken:
+    def _fetch_token(self) -> AccessToken:
         try:
-            return super().fetch_token()
+            return super()._fetch_token()
         except TokenError:
             raise TokenError("no token") from None
 
 
 @breaks(clauses.errors.CAUSE)
 class CallsEveryRefusalInvalidClient(TokenManager):
-    def read_token(self, response: requests.Response, asked_at: float) -> AccessToken:
+    def _read_token(self, response: requests.Response, asked_at: float) -> AccessToken:
         if response.status_code != 200:
             raise TokenError("refused", "invalid_client")
-        return super().read_token(response, asked_at)
+        return super()._read_token(response, asked_at)

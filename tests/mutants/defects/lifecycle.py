@@ -24,8 +24,8 @@ class CannotLoseATokenTwice(TokenManager):
 class TakesNoShorterLifetimeThanBefore(TokenManager):
     longest = 0.0
 
-    def lifetime_of(self, members: dict[str, Any]) -> float:
-        lifetime = super().lifetime_of(members)
+    def _lifetime_of(self, members: dict[str, Any]) -> float:
+        lifetime = super()._lifetime_of(members)
         if 600 < lifetime < self.longest:
             raise TokenError("the broker's clock must be wrong")
         self.longest = max(self.longest, lifetime)
@@ -36,8 +36,8 @@ class TakesNoShorterLifetimeThanBefore(TokenManager):
 class TiresAfterFiveTokens(TokenManager):
     fetched = 0
 
-    def lifetime_of(self, members: dict[str, Any]) -> float:
-        lifetime = super().lifetime_of(members)
+    def _lifetime_of(self, members: dict[str, Any]) -> float:
+        lifetime = super()._lifetime_of(members)
         self.fetched += 1
         if self.fetched > 5 and lifetime > 600:
             raise TokenError("enough tokens for today")

@@ -16,14 +16,14 @@ POST = Profile(name="post", client_authentication=("post",))
 class Poster(Sender):
     """A token manager that authenticates in the body."""
 
-    def token_headers(self) -> dict[str, str]:
+    def _token_headers(self) -> dict[str, str]:
         return {"Accept": "application/json"}
 
     def credentials(self) -> dict[str, str]:
         return {"client_id": self._client_id, "client_secret": self._client_secret}
 
-    def token_parameters(self) -> dict[str, str]:
-        return {**super().token_parameters(), **self.credentials()}
+    def _token_parameters(self) -> dict[str, str]:
+        return {**super()._token_parameters(), **self.credentials()}
 
 
 @breaks(clauses.post.CREDENTIALS, profile=POST)
@@ -35,10 +35,10 @@ class EncodesTheSecretTwice(Poster):
 @breaks(clauses.post.CREDENTIALS, profile=POST)
 class WritesTheFormByHand(Poster):
     def body(self) -> Any:
-        return "&".join(f"{name}={value}" for name, value in self.token_parameters().items())
+        return "&".join(f"{name}={value}" for name, value in self._token_parameters().items())
 
-    def token_headers(self) -> dict[str, str]:
-        return {**super().token_headers(), "Content-Type": "application/x-www-form-urlencoded"}
+    def _token_headers(self) -> dict[str, str]:
+        return {**super()._token_headers(), "Content-Type": "application/x-www-form-urlencoded"}
 
 
 @breaks(clauses.post.CREDENTIALS, blocks=[clauses.post.ONLY], profile=POST)
@@ -54,12 +54,12 @@ class SendsTheIdOnly(Poster):
 
 @breaks(clauses.post.ONLY, profile=POST)
 class SendsBasicToo(Poster):
-    def token_headers(self) -> dict[str, str]:
-        return {**super().token_headers(), "Authorization": self.basic()}
+    def _token_headers(self) -> dict[str, str]:
+        return {**super()._token_headers(), "Authorization": self._basic()}
 
 
 @breaks(clauses.post.ONLY, clauses.secrecy.SECRET, profile=POST)  # the HTTP library logs the URL
 class SendsThePostedSecretInTheUrlToo(Poster):
     def body(self) -> Any:
         self.url_suffix = "?" + urlencode(self.credentials())
-        return self.token_parameters()
+        return self._token_parameters()

@@ -23,13 +23,13 @@ from tests.mutants.workshop import MakesDo, OwnClock, Sender, breaks
     clauses.refresh.RECOVERS,
 )
 class NeverRefreshes(TokenManager):
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         return 1e12
 
 
 @breaks(clauses.refresh.HONOURS_EXPIRES_IN, clauses.refresh.AHEAD, clauses.refresh.LATENCY)
 class AddsTheLeeway(TokenManager):
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime + 30
 
 
@@ -59,25 +59,25 @@ class ServesAStaleTokenWhileItRenews(TokenManager):
 
 @breaks(clauses.refresh.HONOURS_EXPIRES_IN)
 class KnowsOnlyOneLifetime(TokenManager):
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         return 3300.0
 
 
 @breaks(clauses.refresh.HONOURS_EXPIRES_IN, shown_by=[clauses.refresh.SHORT_LIVED])
 class TakesZeroForNoExpiry(TokenManager):
-    def time_until_refresh(self, lifetime: float) -> float:
-        return super().time_until_refresh(lifetime) if lifetime else 1e9
+    def _time_until_refresh(self, lifetime: float) -> float:
+        return super()._time_until_refresh(lifetime) if lifetime else 1e9
 
 
 @breaks(clauses.refresh.AHEAD)
 class HasNoLeeway(TokenManager):
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime
 
 
 @breaks(clauses.refresh.NOT_TOO_EAGER)
 class ReadsMilliseconds(TokenManager):
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime / 1000 - 0.001
 
 
@@ -88,29 +88,29 @@ class ReadsMilliseconds(TokenManager):
     clauses.refresh.OUTAGE_WHILE_VALID,
 )
 class ReadsMillisecondsByItsOwnClock(OwnClock):
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime / 1000
 
 
 @breaks(clauses.refresh.NOT_TOO_EAGER)
 class RefreshesAfterAFifth(TokenManager):
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime / 5
 
 
 @breaks(clauses.refresh.SHORT_LIVED)
 class RaisesForShortLifetimes(TokenManager):
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         if lifetime <= 30:
             raise TokenError("the token is about to expire")
-        return super().time_until_refresh(lifetime)
+        return super()._time_until_refresh(lifetime)
 
 
 @breaks(clauses.refresh.SHORT_LIVED)
 class FetchesUntilItIsLongEnough(TokenManager):
-    def fetch_token(self) -> AccessToken:
+    def _fetch_token(self) -> AccessToken:
         for _ in range(3):
-            token = super().fetch_token()
+            token = super()._fetch_token()
             if token.refresh_at > time.time():
                 break
         return token
@@ -118,19 +118,19 @@ class FetchesUntilItIsLongEnough(TokenManager):
 
 @breaks(clauses.refresh.SHORT_LIVED)
 class KeepsTheOldExpiryForZero(TokenManager):
-    def lifetime_of(self, members: dict[str, Any]) -> float:
+    def _lifetime_of(self, members: dict[str, Any]) -> float:
         if self._token is not None and not members.get("expires_in", 1):
             raise TokenError("the token has expired")
-        return super().lifetime_of(members)
+        return super()._lifetime_of(members)
 
 
 @breaks(clauses.refresh.LATENCY)
 class CountsFromArrival(TokenManager):
-    def fetch_token(self) -> AccessToken:
-        response = self.send_token_request()
-        return self.read_token(response, time.time())
+    def _fetch_token(self) -> AccessToken:
+        response = self._send_token_request()
+        return self._read_token(response, time.time())
 
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime - 1
 
 
@@ -138,23 +138,23 @@ class CountsFromArrival(TokenManager):
 class UsesTheRefreshToken(Sender):
     refresh_token = ""
 
-    def token_of(self, members: dict[str, Any]) -> str:
+    def _token_of(self, members: dict[str, Any]) -> str:
         self.refresh_token = members.get("refresh_token", "")
-        return super().token_of(members)
+        return super()._token_of(members)
 
-    def token_parameters(self) -> dict[str, str]:
+    def _token_parameters(self) -> dict[str, str]:
         if self.refresh_token:
             return {"grant_type": "refresh_token", "refresh_token": self.refresh_token}
-        return super().token_parameters()
+        return super()._token_parameters()
 
 
 @breaks(clauses.refresh.LATENCY)
 class HasLessLeewayThanItTakes(TokenManager):
-    def fetch_token(self) -> AccessToken:
-        response = self.send_token_request()
-        return self.read_token(response, time.time())
+    def _fetch_token(self) -> AccessToken:
+        response = self._send_token_request()
+        return self._read_token(response, time.time())
 
-    def time_until_refresh(self, lifetime: float) -> float:
+    def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime - 5
 
 
@@ -172,14 +172,14 @@ class IsHoursBehindItself(LocalTime):
 @breaks(clauses.refresh.OUTAGE_WHILE_VALID)
 class FailsAlthoughItsTokenIsGood(TokenManager):
     def _refreshed(self) -> AccessToken:
-        return self.fetch_token()
+        return self._fetch_token()
 
 
 @breaks(clauses.refresh.OUTAGE_WHILE_VALID)
 class LetsGoOfItsTokenTooSoon(TokenManager):
-    def fetch_token(self) -> AccessToken:
+    def _fetch_token(self) -> AccessToken:
         self._token = None
-        return super().fetch_token()
+        return super()._fetch_token()
 
 
 def is_outage(error: TokenError) -> bool:
@@ -222,7 +222,7 @@ class MakesDoWithAnExpiredTokenAtA429(MakesDo):
 class HoldsOnAtTheInstantOfExpiry(TokenManager):
     def _refreshed(self) -> AccessToken:
         try:
-            return self.fetch_token()
+            return self._fetch_token()
         except TokenError:
             if self._token is not None and time.time() <= self._token.expires_at:
                 return self._token
@@ -246,11 +246,11 @@ class Breaker(TokenManager):
     rest_seconds = 60.0
     rests_until = 0.0
 
-    def fetch_token(self) -> AccessToken:
+    def _fetch_token(self) -> AccessToken:
         if time.time() < self.rests_until:
             raise TokenError("the circuit is open")
         try:
-            return super().fetch_token()
+            return super()._fetch_token()
         except TokenError as error:
             if self._token is not None and is_outage(error):
                 self.rests_until = time.time() + self.rest_seconds
@@ -266,9 +266,9 @@ class RestsForAMinute(Breaker):
 class RestsAfterSixFailures(Breaker):
     failures = 0
 
-    def fetch_token(self) -> AccessToken:
+    def _fetch_token(self) -> AccessToken:
         try:
-            token = super().fetch_token()
+            token = super()._fetch_token()
         except TokenError:
             self.failures += 1
             if self.failures < 6:

@@ -16,7 +16,7 @@ class AsksByGet(Sender):
     method = "GET"
 
     def body(self) -> Any:
-        self.url_suffix = "?" + urlencode(self.token_parameters())
+        self.url_suffix = "?" + urlencode(self._token_parameters())
         return None
 
 
@@ -37,29 +37,29 @@ class AddsASlash(Sender):
 
 @breaks(clauses.request.CONTENT_TYPE)
 class SaysJson(TokenManager):
-    def token_headers(self) -> dict[str, str]:
-        return {**super().token_headers(), "Content-Type": "application/json"}
+    def _token_headers(self) -> dict[str, str]:
+        return {**super()._token_headers(), "Content-Type": "application/json"}
 
 
 @breaks(clauses.request.CONTENT_TYPE)
 class SaysNoContentType(Sender):
     def body(self) -> Any:
-        return urlencode(self.token_parameters()).encode()
+        return urlencode(self._token_parameters()).encode()
 
 
 @breaks(clauses.request.GRANT_TYPE)
 class SendsJsonAsForm(Sender):
     def body(self) -> Any:
-        return json.dumps(self.token_parameters())
+        return json.dumps(self._token_parameters())
 
-    def token_headers(self) -> dict[str, str]:
+    def _token_headers(self) -> dict[str, str]:
         form = "application/x-www-form-urlencoded"
-        return {**super().token_headers(), "Content-Type": form}
+        return {**super()._token_headers(), "Content-Type": form}
 
 
 @breaks(clauses.request.GRANT_TYPE)
 class AsksForAnotherGrant(TokenManager):
-    def token_parameters(self) -> dict[str, str]:
+    def _token_parameters(self) -> dict[str, str]:
         return {"grant_type": "client_credential"}
 
 
@@ -71,23 +71,23 @@ class SendsTheGrantTwice(Sender):
 
 @breaks(clauses.request.NO_EXTRA_PARAMETERS)
 class SendsAnAudience(TokenManager):
-    def token_parameters(self) -> dict[str, str]:
-        return {**super().token_parameters(), "audience": "api"}
+    def _token_parameters(self) -> dict[str, str]:
+        return {**super()._token_parameters(), "audience": "api"}
 
 
 @breaks(clauses.request.NO_EXTRA_PARAMETERS)
 class SendsTheClientId(TokenManager):
-    def token_parameters(self) -> dict[str, str]:
-        return {**super().token_parameters(), "client_id": self._client_id}
+    def _token_parameters(self) -> dict[str, str]:
+        return {**super()._token_parameters(), "client_id": self._client_id}
 
 
 @breaks(clauses.request.ACCEPT)
 class AcceptsOnlyXml(TokenManager):
-    def token_headers(self) -> dict[str, str]:
-        return {**super().token_headers(), "Accept": "application/xml"}
+    def _token_headers(self) -> dict[str, str]:
+        return {**super()._token_headers(), "Accept": "application/xml"}
 
 
 @breaks(clauses.request.ACCEPT)
 class RulesJsonOutByWeight(TokenManager):
-    def token_headers(self) -> dict[str, str]:
-        return {**super().token_headers(), "Accept": "text/plain, application/json;q=0"}
+    def _token_headers(self) -> dict[str, str]:
+        return {**super()._token_headers(), "Accept": "text/plain, application/json;q=0"}

@@ -24,26 +24,26 @@ class ShowsTheSecretInItsRepr(TokenManager):
 
 @breaks(clauses.secrecy.SECRET)
 class LogsItsHeaders(TokenManager):
-    def token_headers(self) -> dict[str, str]:
-        headers = super().token_headers()
+    def _token_headers(self) -> dict[str, str]:
+        headers = super()._token_headers()
         log.debug("asking with %s", headers)
         return headers
 
 
 @breaks(clauses.secrecy.SECRET)
 class ComplainsWithTheSecret(TokenManager):
-    def send_token_request(self) -> requests.Response:
+    def _send_token_request(self) -> requests.Response:
         try:
-            return super().send_token_request()
+            return super()._send_token_request()
         except TokenError as error:
             raise TokenError(f"{error}, as {self._client_id}:{self._client_secret}") from None
 
 
 @breaks(clauses.secrecy.SECRET)
 class TellsOfATimeoutWithTheSecret(TokenManager):
-    def send_token_request(self) -> requests.Response:
+    def _send_token_request(self) -> requests.Response:
         try:
-            return super().send_token_request()
+            return super()._send_token_request()
         except TokenError as error:
             if "Timeout" not in str(error):
                 raise
@@ -52,31 +52,31 @@ class TellsOfATimeoutWithTheSecret(TokenManager):
 
 @breaks(clauses.secrecy.SECRET)
 class PrintsTheSecret(TokenManager):
-    def basic(self) -> str:
+    def _basic(self) -> str:
         print("credentials:", self._client_id, self._client_secret)  # noqa: T201 - the defect
-        return super().basic()
+        return super()._basic()
 
 
 @breaks(clauses.secrecy.SECRET)
 class WarnsWithTheSecret(TokenManager):
-    def fetch_token(self) -> AccessToken:
+    def _fetch_token(self) -> AccessToken:
         warnings.warn(f"{self._client_secret!r} is not rotated yet", UserWarning, stacklevel=1)
-        return super().fetch_token()
+        return super()._fetch_token()
 
 
 @breaks(clauses.secrecy.TOKEN)
 class LogsTheToken(TokenManager):
-    def token_of(self, members: dict[str, Any]) -> str:
-        token = super().token_of(members)
+    def _token_of(self, members: dict[str, Any]) -> str:
+        token = super()._token_of(members)
         log.info("fetched %s", token)
         return token
 
 
 @breaks(clauses.secrecy.TOKEN)
 class ComplainsWithTheAnswer(TokenManager):
-    def lifetime_of(self, members: dict[str, Any]) -> float:
+    def _lifetime_of(self, members: dict[str, Any]) -> float:
         try:
-            return super().lifetime_of(members)
+            return super()._lifetime_of(members)
         except TokenError as error:
             raise TokenError(f"{error}: {members}") from None
 
@@ -92,13 +92,13 @@ class Follower(TokenManager):
 
     statuses: tuple[int, ...] = ()
 
-    def send_token_request(self) -> requests.Response:
-        response = super().send_token_request()
+    def _send_token_request(self) -> requests.Response:
+        response = super()._send_token_request()
         if response.status_code not in self.statuses:
             return response
         home, self._token_url = self._token_url, response.headers["Location"]
         try:
-            return super().send_token_request()
+            return super()._send_token_request()
         finally:
             self._token_url = home
 
@@ -121,8 +121,8 @@ class Filing(TokenManager):
     def path(self) -> Path:
         raise NotImplementedError
 
-    def fetch_token(self) -> AccessToken:
-        token = super().fetch_token()
+    def _fetch_token(self) -> AccessToken:
+        token = super()._fetch_token()
         path = self.path()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

@@ -48,7 +48,7 @@ class PutsARenewedTokenIntoTheUrlToo(Signer):
 @breaks(clauses.signing.NO_CREDENTIALS)
 class SendsTheCredentialsToTheApi(Signer):
     def spoil(self, request: requests.PreparedRequest, token: str) -> None:
-        request.headers["X-Client"] = self.tokens.basic()
+        request.headers["X-Client"] = self.tokens._basic()
 
 
 @breaks(clauses.signing.PRESERVES_REQUEST)
@@ -72,18 +72,18 @@ class UnquotesThePath(Signer):
 
 @breaks(clauses.refresh.HONOURS_EXPIRES_IN, shown_by=[clauses.signing.REVOKED])
 class KeepsTheExpiryOfARefusedToken(ApiClient):
-    def is_token_refused(self, response: requests.Response) -> bool:
+    def _is_token_refused(self, response: requests.Response) -> bool:
         before = self.tokens._token
-        is_refused = super().is_token_refused(response)
+        is_refused = super()._is_token_refused(response)
         if is_refused and before is not None:
-            token = self.tokens.fetch_token()
+            token = self.tokens._fetch_token()
             self.tokens._token = replace(before, value=token.value)
         return is_refused
 
 
 @breaks(clauses.signing.REVOKED)
 class NeverTriesAgain(ApiClient):
-    def is_token_refused(self, response: requests.Response) -> bool:
+    def _is_token_refused(self, response: requests.Response) -> bool:
         return False
 
 
@@ -91,8 +91,8 @@ class NeverTriesAgain(ApiClient):
 class TriesAgainWithTheSameToken(ApiClient):
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         token = self.get_token()
-        response = self.send(method, url, token, **kwargs)
-        return self.send(method, url, token, **kwargs) if response.status_code == 401 else response
+        response = self._send(method, url, token, **kwargs)
+        return self._send(method, url, token, **kwargs) if response.status_code == 401 else response
 
 
 @breaks(clauses.signing.NO_RETRY_STORM)
@@ -100,7 +100,7 @@ class TriesFiveTimes(ApiClient):
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         for _ in range(5):
             token = self.get_token()
-            response = self.send(method, url, token, **kwargs)
+            response = self._send(method, url, token, **kwargs)
             if response.status_code != 401:
                 break
             self.tokens.discard(token)
@@ -109,20 +109,20 @@ class TriesFiveTimes(ApiClient):
 
 @breaks(clauses.signing.FORBIDDEN)
 class RefreshesWhenForbidden(ApiClient):
-    def is_token_refused(self, response: requests.Response) -> bool:
+    def _is_token_refused(self, response: requests.Response) -> bool:
         return response.status_code in (401, 403)
 
 
 @breaks(clauses.signing.FORBIDDEN)
 class RefreshesOnServerErrors(ApiClient):
-    def is_token_refused(self, response: requests.Response) -> bool:
+    def _is_token_refused(self, response: requests.Response) -> bool:
         return response.status_code == 401 or response.status_code >= 500
 
 
 @breaks(clauses.signing.FORBIDDEN)
 class ForgetsItsTokenWhenForbidden(ApiClient):
-    def send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
-        response = super().send(method, url, token, **kwargs)
+    def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        response = super()._send(method, url, token, **kwargs)
         if response.status_code == 403:
             self.tokens.discard(token)
         return response
@@ -130,17 +130,17 @@ class ForgetsItsTokenWhenForbidden(ApiClient):
 
 @breaks(clauses.signing.CROSS_ORIGIN)
 class CarriesTheTokenAnywhere(ApiClient):
-    def send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
-        response = super().send(method, url, token, allow_redirects=False, **kwargs)
+    def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        response = super()._send(method, url, token, allow_redirects=False, **kwargs)
         if response.is_redirect:
-            return super().send(method, response.headers["Location"], token)
+            return super()._send(method, response.headers["Location"], token)
         return response
 
 
 @breaks(clauses.signing.CROSS_ORIGIN)
 class ShowsTheTokenInARefererOnRedirect(ApiClient):
-    def send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
-        response = super().send(method, url, token, allow_redirects=False, **kwargs)
+    def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        response = super()._send(method, url, token, allow_redirects=False, **kwargs)
         if response.is_redirect:
             headers = {"X-Forwarded-Authorization": f"Bearer {token}"}
             return requests.get(response.headers["Location"], headers=headers, timeout=5)
@@ -155,11 +155,11 @@ class SendsTheSecretAsAnApiKey(Signer):
 
 @breaks(clauses.signing.NO_RETRY_STORM)
 class FetchesAgainAndAgainBeforeACall(ApiClient):
-    def is_token_refused(self, response: requests.Response) -> bool:
+    def _is_token_refused(self, response: requests.Response) -> bool:
         if response.status_code == 401:
             for _ in range(2):
-                self.tokens.fetch_token()
-        return super().is_token_refused(response)
+                self.tokens._fetch_token()
+        return super()._is_token_refused(response)
 
 
 @breaks(
@@ -174,7 +174,7 @@ class FetchesAgainAndAgainBeforeACall(ApiClient):
 )
 class DeadlocksWhenItsTokenIsRefused(ApiClient):
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
-        response = self.send(method, url, self.get_token(), **kwargs)
+        response = self._send(method, url, self.get_token(), **kwargs)
         if response.status_code == 401:
             with self.tokens._lock:
                 return self.request(method, url, **kwargs)

@@ -18,10 +18,10 @@ class TrustsAnybody(TokenManager):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "verify": False})
 
-    def send_token_request(self) -> requests.Response:
+    def _send_token_request(self) -> requests.Response:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return super().send_token_request()
+            return super()._send_token_request()
 
 
 class AnyName(HTTPAdapter):

@@ -20,13 +20,15 @@ _HIGHEST_FOR_SELECT = 1024  # FD_SETSIZE
 
 
 class Channel:
-    """Reads requests and writes answers, one JSON value a line, over a Unix socket.
+    """Channel that reads requests and writes answers, one JSON value a line, on a Unix socket.
 
-    A client may close every descriptor it finds, and open others that get the same numbers. So
-    each access compares the descriptor with the one that was opened, and connects again to
-    ``path`` if it is another. The first line on each connection has the ``secret`` that the
-    judging process expects, and how many requests were read so far: one that was lost with the
-    connection is sent again.
+    A client may close every descriptor it finds, and open others that get the same numbers. So each
+    access compares the descriptor's device and inode with those of the opened socket. If they
+    differ, the channel connects to ``path`` again.
+
+    The first line on each connection is a greeting: the ``secret`` that the judging process
+    expects, and how many requests were read so far. The judging process then repeats a request that
+    was lost with the connection.
     """
 
     def __init__(self, path: str, secret: str) -> None:
@@ -57,14 +59,14 @@ class Channel:
             self._connect()
 
     def read_line(self) -> bytes | None:
-        """The next line, waited for; None when the judging process has ended the conversation."""
+        """Wait for the next line; return None once the judging process has closed its end."""
         while b"\n" not in self._rest:
             self._ensure_connected()
-            # Looked up anew each time: where a client has patched it, its green threads go on
-            # while the host waits.
+            # Looked up each time: if a client has patched select, its green threads run while the
+            # host waits.
             select.select([self._descriptor], [], [])
             if self._identity_now() != self._identity:
-                continue  # closed while the host waited, by a thread of the client
+                continue  # a thread of the client closed it while the host waited
             piece = _read(self._descriptor, _PIECE)
             if not piece:
                 return None
@@ -90,15 +92,16 @@ class Channel:
 
 
 def _out_of_the_way(descriptor: int) -> int:
-    """The same connection by a high number.
+    """Move the connection to a high descriptor number.
 
-    Objects of the client may still hold the numbers of descriptors that were closed under them,
-    and write to them or close them: these are low numbers, which the system gives out first.
+    Objects of the client may still hold the numbers of descriptors that were closed under them.
+    They may write to these numbers or close them. The numbers are low, because the system assigns
+    the lowest free number.
     """
     limit = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], _HIGHEST_FOR_SELECT)
     try:
         high = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, limit * 3 // 4)
-    except (OSError, ValueError, OverflowError):  # there is no such number left
+    except (OSError, ValueError, OverflowError):  # the limit allows no such number
         return descriptor
     _close(descriptor)
     return high

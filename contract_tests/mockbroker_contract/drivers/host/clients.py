@@ -1,4 +1,4 @@
-"""One client under test: made by its factory and used, synchronous or not."""
+"""One client under test: made by its factory and used, synchronous or asynchronous."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ _EAGER_SWITCHING_SECONDS = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of an operation: a value of the client's, or what it raised."""
+    """Result of an operation: a return value of the client, or its exception."""
 
     value: Any = None
     error: BaseException | None = None
 
 
 def capabilities_of(client: Any) -> tuple[str, ...]:
-    """Which of ``get_token`` and ``request`` a client offers; a bare callable is a get_token.
+    """Return which of ``get_token`` and ``request`` a client offers.
 
-    Raises TargetError if it offers neither, or raises when it is asked for one.
+    A bare callable counts as get_token. Raises TargetError if the client offers neither, or raises
+    when the attributes are read.
     """
     kind = name_of_class(type(client))
     try:
@@ -63,24 +64,24 @@ def capabilities_of(client: Any) -> tuple[str, ...]:
 
 
 class HostedClient:
-    """A client and the event loop in which it lives, if it needs one.
+    """Client and its event loop, if it needs one.
 
     Operations run in the calling thread, which is the host's main thread: a client may handle
     signals, and patch the process for green threads.
     """
 
     _has_missed_trio: ClassVar = False
-    """Whether a client of this process turned out to be written for trio; all are of one kind."""
+    """Whether a client of this process needed trio; all clients come from one factory."""
 
     def __init__(self, factory: ClientFactory, config: ClientConfig, clock: HostClock) -> None:
         self._factory = factory
         self._config = config
         self._clock = clock
-        self._strangers = {*threading.enumerate()}
-        self._ours: set[threading.Thread] = set()
+        self._threads_before = {*threading.enumerate()}
+        self._burst_threads: set[threading.Thread] = set()
         self._chosen_loop: Loop | None = None
         self.subject: Any = None
-        """What the factory made, once it has."""
+        """The factory's result, or None before `open`."""
 
     def open(self) -> Result:
         """Make the client."""
@@ -89,7 +90,7 @@ class HostedClient:
         return result
 
     def get_token(self) -> Result:
-        """Ask the client for a token."""
+        """Have the client get a token."""
         return self.run(self._get_token)
 
     def request(self, method: str, url: str, **options: Any) -> Result:
@@ -97,7 +98,7 @@ class HostedClient:
         return self.run(lambda: self.subject.request(method, url, **options))
 
     def burst(self, operation: str, count: int, **call: str) -> list[Result]:
-        """Have that operation begin many times at one moment, in threads or tasks."""
+        """Run that operation ``count`` times concurrently, in threads or tasks."""
         act = self._get_token
         if operation == "request":
             act = partial(self.subject.request, call["method"], call["url"])
@@ -111,22 +112,22 @@ class HostedClient:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a thread or a task is at work, or waits, that the client has begun."""
+        """Whether a thread or task of the client still exists."""
         loop = self._chosen_loop
-        begun = {*threading.enumerate()} - self._strangers - self._ours
-        return bool(begun - {loop and loop.thread}) or (loop is not None and loop.is_busy)
+        remaining = {*threading.enumerate()} - self._threads_before - self._burst_threads
+        return bool(remaining - {loop and loop.thread}) or (loop is not None and loop.is_busy)
 
     def _loop(self, awaited: Any) -> Loop:
-        """The event loop for what the client wants to have awaited first, and for all after it."""
+        """Return the event loop, chosen by the first awaitable of the client."""
         if self._chosen_loop is None:
-            told_by = (self._factory, type(self.subject), awaited)
-            is_for_trio = HostedClient._has_missed_trio or is_written_for_trio(*told_by)
+            hints = (self._factory, type(self.subject), awaited)
+            is_for_trio = HostedClient._has_missed_trio or is_written_for_trio(*hints)
             kind = TrioLoop if is_for_trio else AsyncioLoop
             self._chosen_loop = kind(self._clock)
         return self._chosen_loop
 
     def run(self, operation: Callable[[], Any]) -> Result:
-        """What comes of an operation; an awaitable is awaited."""
+        """Run an operation, await an awaitable result, and return the outcome."""
         with self._operating():
             try:
                 value = operation()
@@ -137,7 +138,7 @@ class HostedClient:
             return Result(value)
 
     def _awaited(self, value: Any, operation: Callable[[], Any]) -> Any:
-        """What an awaitable comes to; one that misses trio is made again, and awaited there."""
+        """Await a value; if it turns out to need trio, repeat the operation in a trio loop."""
         is_first = self._chosen_loop is None
         loop = self._loop(value)
         try:
@@ -158,13 +159,15 @@ class HostedClient:
             yield
         finally:
             self._clock.operating.discard(ident)
-            sys.setrecursionlimit(depth)  # or what the host does next might be too deep
+            # a low limit of the client would make the host itself fail
+            sys.setrecursionlimit(depth)
 
     def _at_once(self, operation: Callable[[], Any], count: int) -> list[Result]:
         if _is_coroutine_function(operation):
             return self._gathered([operation] * count, operation)
-        # Looked up at each use: where a client has patched them, these are its green threads.
+        # Looked up at each use: if a client has patched them, these are its green threads.
         results = [Result()] * count
+        # The barrier makes the uses overlap, although threads start one after the other.
         start = threading.Barrier(count)
 
         def run(number: int) -> None:
@@ -176,16 +179,16 @@ class HostedClient:
                 results[number] = Result(error=error)
 
         threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(count)]
-        self._ours.update(threads)
+        self._burst_threads.update(threads)
         try:
             for thread in threads:
                 thread.start()
-        except RuntimeError as error:  # the client has used up the threads or the memory
+        except RuntimeError as error:  # the client has used up threads or memory
             start.abort()
             return [Result(error=error)] * count
         for thread in threads:
             thread.join()
-        self._ours.difference_update(threads)
+        self._burst_threads.difference_update(threads)
         awaitables = [each.value for each in results if _is_awaitable(each.value)]
         if awaitables:
             return self._gathered([partial(_identity, each) for each in awaitables], awaitables[0])
@@ -202,19 +205,22 @@ class HostedClient:
 
     def _close(self) -> Any:
         for name in ("close", "aclose"):
-            close = getattr(self.subject, name, None)  # which may be a property that raises
+            close = getattr(self.subject, name, None)  # the attribute may be a property that raises
             if callable(close):
                 return close()
         return None
 
-    def leave(self) -> None:
+    def end_loop(self) -> None:
         """End the event loop, if there is one."""
         if self._chosen_loop is not None:
             self._chosen_loop.close()
 
 
 def _is_awaitable(value: Any) -> bool:
-    """As `inspect.isawaitable` says it, but of the class that the value has, not that it claims."""
+    """Return what `inspect.isawaitable` returns, by the value's real type.
+
+    A client's object may claim another type in ``__class__``.
+    """
     kind = type(value)
     if kind is GeneratorType:
         return bool(value.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE)
@@ -234,7 +240,7 @@ def _identity(awaitable: Any) -> Any:
 
 @contextlib.contextmanager
 def _eager_switching() -> Iterator[None]:
-    """Let threads take turns so often that what can come between two steps does."""
+    """Make threads switch so often that races between two statements become likely."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(_EAGER_SWITCHING_SECONDS)
     try:

@@ -1,4 +1,4 @@
-"""The client's time: the shared clock in the place of the machine's, by freezegun."""
+"""The client's time: the shared clock replaces the machine's clock, by freezegun."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _REAL_SLEEP = time.sleep
 _REAL_LOCALTIME = time.localtime
 _REAL_DATETIME = datetime.datetime
 _EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - freezegun's own times are naive
-_NAP_SECONDS = 0.01
+_PAUSE_SECONDS = 0.01
 _LONGEST_SLEEP = 1e9
 
-# What measures timeouts of its own sees real time: frozen time would make them endless. Event
-# loops and pools wait for sockets and processes, which are real.
+# Modules that measure their own timeouts see real time: frozen time would make the timeouts
+# endless. Event loops and pools wait for sockets and processes, which are real.
 _REAL_TIME_MODULES = [
     *DEFAULT_IGNORE_LIST,
     "anyio",
@@ -43,9 +43,9 @@ _REAL_TIME_MODULES = [
 
 
 class HostClock:
-    """Has this process live by the shared clock, or by the machine's.
+    """Switch of this process between the shared clock and the machine's clock.
 
-    ``operating`` holds the ids of the threads in which the client is being used: when one of them
+    ``operating`` has the ids of the threads in which the client is being used: when one of them
     sleeps, the shared clock moves at once. Other threads of the client sleep in real time.
     """
 
@@ -53,11 +53,11 @@ class HostClock:
         self._shared = shared
         self._freezer: Any = None
         self._in_zone = False
-        self._nap: Any = _REAL_SLEEP
+        self._original_sleep: Any = _REAL_SLEEP
         self.operating: set[int] = set()
 
     def freeze(self) -> None:
-        """Live by the shared clock from now on. What is imported later does so as well."""
+        """Use the shared clock from now on, also in modules that are imported later."""
         if self._freezer is not None:
             return
         freezer = freezegun.freeze_time(self._time(), ignore=_REAL_TIME_MODULES, real_asyncio=True)
@@ -65,16 +65,18 @@ class HostClock:
         # gives real time to any client thread, since every thread starts inside `threading`.
         freezegun.api.call_stack_inspection_limit = 1
         freezer.start()
+        # freezegun calls the last factory at each reading of the time, so that the shared clock is
+        # read.
         freezegun.api.freeze_factories[-1] = self._time  # type: ignore[call-overload]
         self._freezer = freezer
         self._replace_sleep()
 
     def thaw(self) -> None:
-        """Live by the machine's clock from now on."""
+        """Use the machine's clock from now on."""
         if self._freezer is not None:
             self._freezer.stop()
             self._freezer = None
-            _replace_in_modules([self._sleep], self._nap)
+            _replace_in_modules([self._sleep], self._original_sleep)
 
     def _time(self) -> datetime.datetime:
         if self._in_zone and freezegun.api.tz_offsets:
@@ -85,21 +87,22 @@ class HostClock:
     # -- sleep ---------------------------------------------------------------------------------
 
     def _replace_sleep(self) -> None:
-        # A client that patches time.sleep (gevent) naps by its own, so that its threads go on.
-        self._nap = time.sleep
-        _replace_in_modules([_REAL_SLEEP, self._nap], self._sleep)
+        # A client may patch time.sleep (gevent): its own sleep lets its green threads run.
+        self._original_sleep = time.sleep
+        _replace_in_modules([_REAL_SLEEP, self._original_sleep], self._sleep)
         time.sleep = self._sleep  # type: ignore[assignment]
 
     def _sleep(self, seconds: float, /) -> None:
-        """Move the clock instead of waiting; a loop of short naps still takes turns with others."""
+        """Move the clock instead of waiting; sleep briefly so that other threads can run."""
         if not self._moves_clock(seconds):
-            self._nap(seconds)
+            self._original_sleep(seconds)
             return
-        self._nap(min(seconds, _NAP_SECONDS))
-        if seconds > _NAP_SECONDS:
+        self._original_sleep(min(seconds, _PAUSE_SECONDS))
+        if seconds > _PAUSE_SECONDS:
             self._shared.advance(seconds)
 
     def _moves_clock(self, seconds: Any) -> bool:
+        # Modules that see real time must also sleep in real time, so the caller of sleep() counts.
         caller = str(sys._getframe(2).f_globals.get("__name__", ""))  # noqa: SLF001 - documented for this use
         return (
             threading.get_ident() in self.operating
@@ -111,7 +114,7 @@ class HostClock:
     # -- time zone -----------------------------------------------------------------------------
 
     def set_zone(self, name: str | None) -> None:
-        """Change the local time zone, as the variable TZ names it; None restores UTC's offset."""
+        """Change the local time zone, as the variable TZ names it; None restores UTC."""
         if name is None:
             os.environ.pop("TZ", None)
         else:
@@ -133,7 +136,7 @@ _ORIGINAL: dict[str, Any] = {}
 
 
 def _now(_: type, tz: datetime.tzinfo | None = None) -> datetime.datetime:
-    # freezegun adds the local offset to `datetime.now(tz)` as well, which has none.
+    # freezegun adds the local offset to `datetime.now(tz)` as well, which must not have it.
     fake: Any = freezegun.api.FakeDatetime
     utc = _ORIGINAL["now"].__func__(fake) - fake._tz_offset()  # noqa: SLF001 - where the offset is kept
     if tz is None:
@@ -143,6 +146,8 @@ def _now(_: type, tz: datetime.tzinfo | None = None) -> datetime.datetime:
 
 
 def _replace_in_modules(olds: list[Any], new: Any) -> None:
+    # `from time import sleep` binds the function in the importing module, where a replacement of
+    # time.sleep has no effect.
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", {})
         name = str(names.get("__name__", ""))

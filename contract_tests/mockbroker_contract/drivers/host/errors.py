@@ -1,4 +1,4 @@
-"""What a client raised, as plain values: strings, bounded, whatever the client's classes do."""
+"""Exceptions of a client as plain values: bounded strings, whatever the classes do."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ __all__ = ["bounded_text", "chain_of", "name_of_class", "plain_error"]
 _LONGEST_CHAIN = 10
 _LONGEST_TEXT = 10_000
 _LONGEST_REMARK = 2_000
-_MOST_TEXTS = 100
+_MAX_TEXTS = 100
 _MOVES_TIME = "time-machine cannot start when freezegun is active"
-_CANNOT_BE_SHOWN = "(its text cannot be shown)"
+_UNPRINTABLE = "(its text cannot be shown)"
 
 
-def bounded_text(say: Callable[[], Any], *, otherwise: str = "", most: int = _LONGEST_TEXT) -> str:
-    """What the function returns, as an exact str of bounded length; ``otherwise`` if it fails."""
+def bounded_text(say: Callable[[], Any], *, otherwise: str = "", limit: int = _LONGEST_TEXT) -> str:
+    """Return the function's result as an exact, bounded str; ``otherwise`` if it fails."""
     try:
-        # A subclass of str may lie about itself: str's own method gives the characters, and
-        # raises TypeError for what is not a str.
-        return str.__str__(say())[:most]
+        # A subclass of str may override its methods: str's own method returns the characters, and
+        # raises TypeError for other types.
+        return str.__str__(say())[:limit]
     except BaseException:  # noqa: BLE001 - the client's own classes may be broken, or exit
         return otherwise
 
 
 def name_of_class(kind: type) -> str:
-    """The class's own name, which a metaclass cannot change."""
+    """Return the class's own name, which a metaclass cannot change."""
     return str(type.__dict__["__name__"].__get__(kind))
 
 
 def chain_of(error: BaseException) -> Iterator[BaseException]:
-    """An exception and those that led to it, as a traceback would show them; ten at most."""
+    """Yield an exception and its causes in the order of a traceback; ten at most."""
     following: BaseException | None = error
     for _ in range(_LONGEST_CHAIN):
         if not isinstance(following, BaseException):
@@ -48,19 +48,20 @@ def chain_of(error: BaseException) -> Iterator[BaseException]:
 
 
 def plain_error(error: BaseException) -> dict[str, Any]:
-    """The exception as the members of `mockbroker_contract.drivers.driver.Raised`."""
+    """Return the exception as the members of `mockbroker_contract.drivers.driver.Raised`."""
     kind = type(error)
     return {
         "name": name_of_class(kind),
-        "message": bounded_text(lambda: str(error), otherwise=_CANNOT_BE_SHOWN) + _lack(error),
+        "message": bounded_text(lambda: str(error), otherwise=_UNPRINTABLE)
+        + _missing_resource(error),
         "bases": [name_of_class(base) for base in kind.__mro__][:_LONGEST_CHAIN],
-        "texts": list(_texts_of(error))[:_MOST_TEXTS],
+        "texts": list(_texts_of(error))[:_MAX_TEXTS],
         "is_exit": isinstance(error, (SystemExit, KeyboardInterrupt)),
     }
 
 
-def _lack(error: BaseException) -> str:
-    """In words, what the client's process lacks, if that is what led to the error."""
+def _missing_resource(error: BaseException) -> str:
+    """Return, in words, the resource that the process lacked, if that caused the error."""
     for each in chain_of(error):
         if isinstance(each, OSError) and each.errno in (errno.EMFILE, errno.ENFILE):
             return f" (the client's process has {_open_descriptors()} descriptors open)"
@@ -76,17 +77,17 @@ def _lack(error: BaseException) -> str:
 
 
 def _open_descriptors() -> str:
-    # To list the folder takes a descriptor, of which there is none left; the limit is known.
+    # Listing the folder of descriptors needs a free descriptor; the limit needs none.
     return str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def _texts_of(error: BaseException) -> Iterator[str]:
-    """What an exception and those that led to it say, in words, attributes and notes."""
+    """Yield the strings of an exception and its causes: messages, attributes and notes."""
     for each in chain_of(error):
         for text in (str, repr):
-            yield bounded_text(lambda each=each, text=text: text(each), most=_LONGEST_REMARK)  # type: ignore[misc]
+            yield bounded_text(lambda each=each, text=text: text(each), limit=_LONGEST_REMARK)  # type: ignore[misc]
         for value in _attributes_of(each):
-            yield bounded_text(lambda value=value: str(value), most=_LONGEST_REMARK)  # type: ignore[misc]
+            yield bounded_text(lambda value=value: str(value), limit=_LONGEST_REMARK)  # type: ignore[misc]
 
 
 def _attributes_of(error: BaseException) -> list[Any]:

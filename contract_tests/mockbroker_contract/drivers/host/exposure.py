@@ -1,6 +1,6 @@
-"""What a client lets others see: log records, warnings, its repr, the exceptions it raises.
+"""Texts that a client makes visible: log records, warnings, its repr, its exceptions.
 
-What it writes to its output is seen by the judging process, which reads the other end.
+The judging process reads the client's output itself.
 """
 
 from __future__ import annotations
@@ -16,48 +16,49 @@ from mockbroker_contract.drivers.host.errors import bounded_text, chain_of, name
 
 __all__ = ["Exposure"]
 
-_MOST_CHARACTERS = 2_000_000
+_MAX_CHARACTERS = 2_000_000
 
 
 class Exposure:
-    """Texts that could be seen, each with where: bounded, so that a flood does no harm."""
+    """Visible texts, each with its place; bounded, so that a flood uses no memory."""
 
     def __init__(self) -> None:
         self._texts: list[tuple[str, str]] = []
         self._characters = 0
 
     def add(self, where: str, text: str) -> None:
-        """Keep a text, unless there is too much already."""
-        if text and self._characters < _MOST_CHARACTERS:
+        """Store a text, unless the limit is reached."""
+        if text and self._characters < _MAX_CHARACTERS:
             self._texts.append((where, text))
             self._characters += len(text)
 
     def take(self) -> list[tuple[str, str]]:
-        """The texts, which are forgotten here."""
+        """Return the texts, and remove them here."""
         taken, self._texts, self._characters = self._texts, [], 0
         return taken
 
     def add_exception(self, error: BaseException) -> None:
-        """Keep what an exception, and those that led to it, would print."""
+        """Store what a traceback of an exception and of its causes would show."""
         for each in chain_of(error):
             where = f"the {name_of_class(type(each))} that led to an exception"
-            told = _said(partial(_last_lines, each))
-            self.add("an exception" if each is error else where, told)
-        self.add("an exception", _said(lambda: "".join(traceback.format_exception(error))))
-        self.add("an exception's repr", _said(lambda: repr(error)))
+            text = _bounded(partial(_last_lines, each))
+            self.add("an exception" if each is error else where, text)
+        self.add("an exception", _bounded(lambda: "".join(traceback.format_exception(error))))
+        self.add("an exception's repr", _bounded(lambda: repr(error)))
 
     def add_reprs(self, client: Any) -> None:
-        """Keep the repr of a client, and of the objects of which it is made.
+        """Store the repr of a client and of the objects in its attributes.
 
-        Values that it keeps, such as texts, containers and records, are its memory, not its face.
+        Plain values in attributes, such as strings, containers and records, are the client's
+        memory. They do not become visible by themselves.
         """
         for subject in (client, *_parts_of(client)):
             where = f"the repr of {name_of_class(type(subject))}"
-            self.add(where, _said(partial(repr, subject)))
+            self.add(where, _bounded(partial(repr, subject)))
 
     def listen(self) -> Callable[[], None]:
-        """Keep log records of every level, and warnings; call what is returned to stop."""
-        root, handler = logging.getLogger(), _LogEar(self)
+        """Record log records of every level, and warnings; return a function that stops it."""
+        root, handler = logging.getLogger(), _LogRecorder(self)
         level, disabled = root.level, root.manager.disable
         root.addHandler(handler)
         root.setLevel(1)
@@ -65,7 +66,7 @@ class Exposure:
         caught = warnings.catch_warnings()
         caught.__enter__()
         warnings.simplefilter("always")
-        warnings.showwarning = _warning_heard(self)
+        warnings.showwarning = _warning_recorder(self)
 
         def stop() -> None:
             caught.__exit__(None, None, None)
@@ -76,8 +77,8 @@ class Exposure:
         return stop
 
 
-def _said(text: Callable[[], str]) -> str:
-    return bounded_text(text, most=_MOST_CHARACTERS)
+def _bounded(text: Callable[[], str]) -> str:
+    return bounded_text(text, limit=_MAX_CHARACTERS)
 
 
 def _last_lines(error: BaseException) -> str:
@@ -88,28 +89,28 @@ def _parts_of(client: Any) -> list[Any]:
     try:
         owner = getattr(client, "__self__", client)
         parts = list(getattr(owner, "__dict__", {}).values())
-        shown = [part for part in parts if _has_a_face(part)]
+        visible = [part for part in parts if _has_own_repr(part)]
     except Exception:  # noqa: BLE001 - the client's own classes may be broken
         return []
-    return [owner, *shown] if owner is not client else shown
+    return [owner, *visible] if owner is not client else visible
 
 
-def _has_a_face(part: Any) -> bool:
-    """Whether the object has behaviour of its own and a repr of its own."""
+def _has_own_repr(part: Any) -> bool:
+    """Return whether the object's class defines behavior and its own repr."""
     kind: Any = type(part)
     if kind.__module__ in {"builtins", "logging"} or isinstance(part, (tuple, dict, list, type)):
         return False
     return not hasattr(kind, "__dataclass_fields__") and kind.__repr__ is not object.__repr__
 
 
-def _warning_heard(exposure: Exposure) -> Callable[..., None]:
+def _warning_recorder(exposure: Exposure) -> Callable[..., None]:
     def show(message: object, *_: object, **__: object) -> None:
-        exposure.add("a warning", _said(lambda: str(message)))
+        exposure.add("a warning", _bounded(lambda: str(message)))
 
     return show
 
 
-class _LogEar(logging.Handler):
+class _LogRecorder(logging.Handler):
     def __init__(self, exposure: Exposure) -> None:
         super().__init__(level=1)
         self._exposure = exposure
@@ -117,4 +118,4 @@ class _LogEar(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         where = f"a log record of {record.name}, level {record.levelname}"
-        self._exposure.add(where, _said(lambda: self.format(record)))
+        self._exposure.add(where, _bounded(lambda: self.format(record)))

@@ -1,10 +1,11 @@
-"""Keeping the client's writes in the folders that are its own, whatever it opens.
+"""Guard of the client's writes: only its own folders are writable.
 
-Two guards, one in the kernel and one in Python. Landlock (Linux 5.13) binds the process and every
-child, in any language, and lasts until they end. Where the kernel has no Landlock, Python's audit
-hook refuses what Python code opens; programs that the client starts are then not bound. The hook
-is installed in any case: it also covers changes of modes, owners and times, which Landlock leaves
-alone, and it notes what was refused.
+There are two guards, one in the kernel and one in Python. Landlock (Linux 5.13) binds the process
+and every child, in any language, until they end. Where the kernel has no Landlock, Python's audit
+hook rejects what Python code opens; programs that the client starts are then not bound.
+
+The hook is installed in any case. It also covers changes of modes, owners and times, which Landlock
+does not restrict, and it records what was rejected.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_FLAG, _PATH_BENEATH = 1, 1
 _NO_NEW_PRIVILEGES = 38  # prctl(2)
 _WRITE_FILE, _REFER, _TRUNCATE = 1 << 1, 1 << 13, 1 << 14
-_CHANGE_FOLDER = sum(1 << bit for bit in range(4, 13))  # remove, and make of every kind
+# remove entries, and make entries of every kind
+_CHANGE_FOLDER = sum(1 << bit for bit in range(4, 13))
 _REFER_SINCE, _TRUNCATE_SINCE = 2, 3
 
 
@@ -62,7 +64,7 @@ class _PathBeneath(ctypes.Structure):
 
 
 def has_landlock() -> bool:
-    """Whether the kernel can keep a process and its children from writing where they must not."""
+    """Return whether the kernel can restrict the writes of a process and its children."""
     return _landlock_version() > 0
 
 
@@ -77,8 +79,8 @@ def _landlock_version() -> int:
 def restrict_writes(folders: Iterable[Path]) -> bool:
     """Forbid this process and its children to write outside of these folders, by Landlock.
 
-    Devices without contents, such as /dev/null, stay writable, and so does shared memory.
-    Returns False, and changes nothing, where the kernel has no Landlock.
+    Devices without contents, such as /dev/null, stay writable, and so does shared memory. Returns
+    False, and changes nothing, where the kernel has no Landlock.
     """
     version = _landlock_version()
     if version < 1:
@@ -117,8 +119,8 @@ def _allow(libc: Any, ruleset: int, place: Path, handled: int) -> None:
             os.close(descriptor)
 
 
-# By event of https://docs.python.org/3/library/audit_events.html: where among its arguments the
-# path is that is written to, and the folder's descriptor to which it is relative.
+# For each event of https://docs.python.org/3/library/audit_events.html: the indexes of the written
+# path and of the folder's descriptor to which it is relative.
 _WRITES: dict[str, Sequence[tuple[int, int | None]]] = {
     "os.chflags": [(0, None)],
     "os.chmod": [(0, 2)],
@@ -135,17 +137,17 @@ _WRITES: dict[str, Sequence[tuple[int, int | None]]] = {
     "os.utime": [(0, 3)],
 }
 _WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_MOST_NOTES = 20
+_MAX_REFUSED = 20
 _KNOWS_PATHS = hasattr(os, "O_PATH") and os.path.isdir("/proc/self/fd")  # noqa: PTH112
-_open, _readlink, _close = os.open, os.readlink, os.close  # which a client may replace
+_open, _readlink, _close = os.open, os.readlink, os.close  # a client may replace them
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class WriteGuard:
-    """An audit hook that refuses writes outside of some folders; it cannot be removed again.
+    """Audit hook that rejects writes outside of some folders; it cannot be removed again.
 
-    ``may_also_write`` says of a path elsewhere whether it is written by a tool of the user's
-    that measures the client, such as coverage. ``refused`` has the paths that were refused.
+    ``may_also_write`` returns whether a path elsewhere belongs to a tool of the user that measures
+    the client, such as coverage. ``refused`` has the rejected paths.
     """
 
     def __init__(
@@ -157,10 +159,10 @@ class WriteGuard:
         self.refused: list[str] = []
 
     def install(self) -> None:
-        """Refuse from now on, in this process and in those that are forked from it."""
-        sys.addaudithook(self._hear)
+        """Reject writes from now on, in this process and in those that are forked from it."""
+        sys.addaudithook(self._on_event)
 
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, _, flags = arguments
             if isinstance(flags, int) and flags & _WRITING_FLAGS and not isinstance(path, int):
@@ -174,12 +176,12 @@ class WriteGuard:
         try:
             place = _place_of(path, folder)
         except (OSError, TypeError, ValueError):
-            return  # it fails by itself
+            return  # the operation fails by itself
         if any(place == each or place.startswith(f"{each}/") for each in self._allowed):
             return
         if self._may_also_write(place):
             return
-        if len(self.refused) < _MOST_NOTES and place not in self.refused:
+        if len(self.refused) < _MAX_REFUSED and place not in self.refused:
             self.refused.append(place)
         raise PermissionError(
             errno.EACCES, "a client that is checked may only write in folders of its own", place
@@ -187,7 +189,7 @@ class WriteGuard:
 
 
 def _place_of(path: Any, folder: Any) -> str:
-    """Where a path leads: its folder's real path, and its name there."""
+    """Return the real path of the path's folder, with the path's last name."""
     if isinstance(path, int):
         return os.path.realpath(f"/proc/self/fd/{path}")
     text = os.fsdecode(path)
@@ -201,11 +203,11 @@ def _place_of(path: Any, folder: Any) -> str:
 
 
 def _real_folder(folder: str) -> str:
-    """The folder's real path, as the kernel knows it.
+    """Return the folder's real path, as the kernel knows it.
 
-    `os.path.realpath` asks for each folder on the way by its whole path, which takes forever in a
-    thousand folders below each other. Raises OSError where the kernel does not say the path,
-    because it has more than 4096 bytes: no path names such a file either.
+    `os.path.realpath` looks up each folder on the way by its whole path, which takes minutes for a
+    thousand nested folders. Raises OSError if the kernel does not return the path, because it has
+    more than 4096 bytes. No path can name such a file either.
     """
     if not _KNOWS_PATHS:
         return os.path.realpath(folder)
@@ -220,6 +222,6 @@ def _real_folder(folder: str) -> str:
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise
-        return os.path.realpath(folder)  # in a root directory of its own
+        return os.path.realpath(folder)  # the folder is outside of the process's root directory
     finally:
         _close(descriptor)

@@ -1,9 +1,9 @@
-"""Starts the host in which the client lives, and ends it with everything that it has started.
+"""Launcher of the host in which the client runs; ends the host and all of its processes.
 
 The launcher is a small process between the judging process and the host. It runs no code of the
-client's, has one thread, and forks a fresh host in milliseconds, so that a host that hung or
-crashed is replaced at once. It adopts what the client leaves behind, kills it, and removes the
-client's folders if the judging process is gone.
+client, has one thread, and forks a new host in milliseconds. So a host that hung or crashed is
+replaced at once. It adopts the client's orphaned processes and kills them. It removes the client's
+folders if the judging process has ended.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ _RESET = (*_IGNORED, "SIGCHLD", "SIGPIPE", "SIGXFSZ", "SIGALRM", "SIGUSR1", "SIG
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a host needs: where the judging process listens, the clock, folders, environment.
+    """Settings of a host: socket of the judging process, clock, folders, environment.
 
-    The client may write in ``own``, and begins in ``work`` below it. ``root`` is removed with all
-    that is in it when the judging process ends without a word.
+    The client may write in ``own``, and starts in ``work`` below it. ``root`` is removed with its
+    contents when the judging process ends unexpectedly.
     """
 
     socket: str
@@ -70,20 +70,22 @@ class Start:
 
 
 def main(control: int, target: str) -> NoReturn:
-    """Run the launcher in a process of its own, which `HostProcess` starts."""
+    """Run the launcher in a separate process, which `HostProcess` starts."""
     run_launcher(socket.socket(fileno=control), lambda: load_target(target).factory)
 
 
 def run_launcher(
     control: socket.socket, load: Callable[[], ClientFactory], *, is_forked: bool = False
 ) -> NoReturn:
-    """Start and end hosts as ``control`` asks for it, until that is closed; then end.
+    """Start and end hosts on command until ``control`` is closed; then exit.
 
-    ``is_forked`` if this process was forked from the judging one, whose exit handlers are not ours.
+    ``is_forked`` is True if this process was forked from the judging one, whose exit handlers must
+    not run here.
     """
     become_subreaper()
-    be_signalled_when_parent_ends(signal.SIGCONT)  # a client may have stopped us
-    for name in _IGNORED:  # a terminal's Ctrl-C is for the judging process, which then ends us
+    be_signalled_when_parent_ends(signal.SIGCONT)  # a client may have stopped this process
+    # a terminal sends Ctrl-C to every process; the judging process then ends this one
+    for name in _IGNORED:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     if is_forked:
         atexit._clear()  # noqa: SLF001 - there is no public way
@@ -91,11 +93,12 @@ def run_launcher(
     try:
         _Launcher(control, load).run()
     finally:
+        # A forked launcher has copies of the buffers and exit handlers of the judging process.
         os._exit(0)
 
 
 def _restore_streams_and_hooks() -> None:
-    """Undo what a test runner has changed of the process that this one was forked from."""
+    """Undo a test runner's changes of the process from which this one was forked."""
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - it stays open
     sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
@@ -116,6 +119,8 @@ class _Launcher:
         woken, waker = os.pipe()
         for end in (woken, waker):
             os.set_blocking(end, False)
+        # Python writes to the wakeup descriptor only for signals with a handler. With it select()
+        # returns as soon as a child ends.
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         rest = b""
@@ -130,30 +135,31 @@ class _Launcher:
                     break
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
-                    self._obey(json.loads(line))
+                    self._execute(json.loads(line))
         end_descendants(grace_seconds=0)
-        if self._root:  # the judging process removes it, if it has the time
+        if self._root:  # the judging process removes it if it ended normally
             remove_tree(Path(self._root))
 
-    def _obey(self, command: dict[str, Any]) -> None:
+    def _execute(self, command: dict[str, Any]) -> None:
         if self._host:
             self._host = 0
             end_descendants(grace_seconds=0)
         if "start" not in command:
-            self._tell(killed=True)
+            self._report(killed=True)
             return
         start = Start(**command["start"])
         self._root = start.root
         self._host = os.fork()
         if self._host == 0:
             try:
+                # The host must neither hold the control socket open nor write to the wakeup pipe.
                 self._control.close()
                 signal.set_wakeup_fd(-1)
                 _run_host(start, self._load)
-            except BaseException:  # noqa: BLE001 - a child must not go on as the launcher
+            except BaseException:  # noqa: BLE001 - a child must not continue as the launcher
                 traceback.print_exc()
             os._exit(_BROKEN)
-        self._tell(started=self._host)
+        self._report(started=self._host)
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -162,23 +168,23 @@ class _Launcher:
                 if pid == self._host:
                     self._host = 0
                     end_descendants(grace_seconds=0)
-                    self._tell(ended=pid, status=os.waitstatus_to_exitcode(status))
+                    self._report(ended=pid, status=os.waitstatus_to_exitcode(status))
 
-    def _tell(self, **members: Any) -> None:
-        with contextlib.suppress(OSError):  # the next recv finds out
+    def _report(self, **members: Any) -> None:
+        with contextlib.suppress(OSError):  # the next recv in run() sees the closed socket
             self._control.sendall(json.dumps(members).encode() + b"\n")
 
 
 def _run_host(start: Start, load: Callable[[], ClientFactory]) -> NoReturn:
-    """Become the host: live in the client's folders, guarded, and answer what is asked."""
-    os.setsid()  # a client may signal its whole process group, which must not be the launcher's
+    """Turn this process into the host: enter the folders, install the guard, answer requests."""
+    os.setsid()  # a client may signal its process group, which must not include the launcher
     be_signalled_when_parent_ends()
     for name in _RESET:
         signal.signal(getattr(signal, name), signal.SIG_DFL)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # as every Python program has it
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # Python's default at start
     os.environ.clear()
     os.environ.update(start.environment)
-    warnings.simplefilter("ignore")  # a user's "-W error" would make errors of them
+    warnings.simplefilter("ignore")  # a user's "-W error" would turn warnings into exceptions
     sys.dont_write_bytecode = True
     _bound_resources()
     os.umask(UMASK)
@@ -186,35 +192,35 @@ def _run_host(start: Start, load: Callable[[], ClientFactory]) -> NoReturn:
     clock = SharedClock(Path(start.clock), is_host=True)
     channel = Channel(start.socket, start.secret)
     limits = _guard(Path(start.own))
-    with contextlib.suppress(OSError):  # the judging process is gone
+    with contextlib.suppress(OSError):  # the judging process has ended
         Session(channel, load, clock, Path(start.work), limits).serve()
     channel.close()
-    with contextlib.suppress(BaseException):  # what a client registers may fail
+    with contextlib.suppress(BaseException):  # exit handlers of the client may fail
         atexit._run_exitfuncs()  # noqa: SLF001 - os._exit runs none
     os._exit(0)
 
 
 def _bound_resources() -> None:
-    """Have a client that takes too much fail before the machine does."""
+    """Limit resources, so that a client that takes too much fails before the machine does."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     bound = _LARGEST_FILE if hard == resource.RLIM_INFINITY else min(_LARGEST_FILE, hard)
     resource.setrlimit(resource.RLIMIT_FSIZE, (bound, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    with contextlib.suppress(OSError):  # where memory runs out, Linux ends this process first
+    with contextlib.suppress(OSError):  # if memory runs out, Linux ends this process first
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _guard(own: Path) -> list[str]:
-    """Keep the client's writes in its own folders; in sentences, where that does not hold."""
+    """Guard the client's writes; return in sentences which guarantees do not hold."""
     prefix = _coverage_files()
     WriteGuard([own], lambda path: bool(prefix) and path.startswith(prefix)).install()
-    if prefix:  # coverage writes beside the project, and Landlock knows folders only
+    if prefix:  # coverage writes files beside the project, and Landlock allows whole folders only
         return [UNGUARDED_FOR_COVERAGE]
     return [] if restrict_writes([own]) else [UNGUARDED_CHILDREN]
 
 
 def _coverage_files() -> str:
-    """How the paths begin that coverage writes, if it measures this process; empty if not."""
+    """Return the prefix of coverage's data files; empty if coverage is not measuring."""
     coverage = sys.modules.get("coverage")
     if coverage is None:
         return ""

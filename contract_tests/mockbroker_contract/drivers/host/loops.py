@@ -1,7 +1,7 @@
-"""Event loops for clients with ``async def``: asyncio's, whatever its policy makes, or trio's.
+"""Event loops for asynchronous clients: asyncio's, of any policy, or trio's.
 
-A loop lives in a thread of its own and runs between operations too, so that what a client does in
-the background goes on. It is made only for a client that needs one.
+A loop has its own thread and also runs between operations, so that the client's background tasks
+continue. It is made only for a client that needs one.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ _STOP_SECONDS = 2.0
 _MISSED = ("must be called from async context", "Task got bad yield: <class 'trio.")
 
 Outcome = tuple[Any, "BaseException | None"]
-"""A value and None, or None and what was raised."""
+"""A value and None, or None and an exception."""
 
 
 class Loop(ABC):
-    """Runs awaitables for a caller in another thread."""
+    """Event loop that runs awaitables for a caller in another thread."""
 
     def __init__(self, clock: HostClock) -> None:
         self._clock = clock
         self.thread: threading.Thread | None = None
-        """The loop's thread, once there is one."""
+        """The loop's thread, or None before the first use."""
 
     @property
     @abstractmethod
     def is_busy(self) -> bool:
-        """Whether the loop has a task that goes on."""
+        """Whether the loop has an unfinished task."""
 
     @abstractmethod
     def gather(self, operations: Sequence[Callable[[], Any]]) -> list[Outcome]:
-        """What comes of awaitables that are made and begun at one moment, as tasks."""
+        """Run awaitables concurrently as tasks, and return their outcomes."""
 
     @abstractmethod
     def close(self) -> None:
         """End the loop and its thread."""
 
     def wait_for(self, awaitable: Awaitable[Any]) -> Any:
-        """What the awaitable comes to. Raises what it raises."""
+        """Return the awaitable's result. Raises its exception."""
         [(value, error)] = self.gather([lambda: awaitable])
         if error is not None:
             raise error
@@ -68,7 +68,7 @@ class Loop(ABC):
 
 
 class AsyncioLoop(Loop):
-    """A loop of asyncio's, or of what has replaced its policy, such as uvloop."""
+    """Loop of asyncio, or of a replaced policy such as uvloop."""
 
     def __init__(self, clock: HostClock) -> None:
         super().__init__(clock)
@@ -76,11 +76,11 @@ class AsyncioLoop(Loop):
 
     @property
     def is_busy(self) -> bool:
-        """Whether the loop has a task that goes on."""
+        """Whether the loop has an unfinished task."""
         return self._loop is not None and bool(asyncio.all_tasks(self._loop))
 
     def gather(self, operations: Sequence[Callable[[], Any]]) -> list[Outcome]:
-        """What comes of awaitables that are made and begun at one moment, as tasks."""
+        """Run awaitables concurrently as tasks, and return their outcomes."""
 
         async def gather() -> list[Outcome]:
             return list(await asyncio.gather(*map(_outcome, operations)))
@@ -96,10 +96,12 @@ class AsyncioLoop(Loop):
     def _run(self) -> None:
         loop = self._loop
         assert loop is not None
+        # A background task of the client may raise it.
         with contextlib.suppress(SystemExit):
             loop.run_forever()
         for task in asyncio.all_tasks(loop):
             task.cancel()
+        # One turn of the loop lets the tasks handle their cancellation.
         loop.run_until_complete(asyncio.sleep(0))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
@@ -112,7 +114,7 @@ class AsyncioLoop(Loop):
 
 
 class TrioLoop(Loop):
-    """A run of trio's."""
+    """Run of trio."""
 
     def __init__(self, clock: HostClock) -> None:
         super().__init__(clock)
@@ -122,11 +124,11 @@ class TrioLoop(Loop):
 
     @property
     def is_busy(self) -> bool:
-        """Not known: a client's nursery is closed by the operation that opened it."""
+        """False: the operation that opened a nursery of the client also closes it."""
         return False
 
     def gather(self, operations: Sequence[Callable[[], Any]]) -> list[Outcome]:
-        """What comes of awaitables that are made and begun at one moment, as tasks."""
+        """Run awaitables concurrently as tasks, and return their outcomes."""
         import trio  # noqa: PLC0415 - the client has it, the kit needs it for nothing else
 
         outcomes: list[Outcome] = [(None, None)] * len(operations)
@@ -163,7 +165,7 @@ class TrioLoop(Loop):
 
 
 async def _outcome(operation: Callable[[], Any]) -> Outcome:
-    """What an awaitable comes to: an exit must not end the loop's thread."""
+    """Return the outcome of an awaitable: an exit must not end the loop's thread."""
     try:
         return await operation(), None
     except BaseException as error:  # noqa: BLE001 - whatever a client raises is its answer
@@ -171,10 +173,10 @@ async def _outcome(operation: Callable[[], Any]) -> Outcome:
 
 
 def is_written_for_trio(*objects: Any) -> bool:
-    """Whether the first module, of those of some objects, that uses one framework uses trio.
+    """Return whether the first object whose module uses one framework uses trio.
 
-    Told by the names in the modules of functions, classes and coroutines. A module that uses both
-    trio and asyncio, or neither, tells nothing.
+    The names in the modules of functions, classes and coroutines are compared. A module that uses
+    both trio and asyncio, or neither, decides nothing.
     """
     trio = sys.modules.get("trio")
     for each in objects if trio is not None else ():
@@ -186,13 +188,13 @@ def is_written_for_trio(*objects: Any) -> bool:
 
 
 def misses_trio(error: RuntimeError) -> bool:
-    """Whether that is how trio says that it was used in a loop of another framework."""
+    """Return whether trio raises this error when another framework's loop runs it."""
     said = bounded_text(lambda: str(error))
     return "trio" in sys.modules and any(words in said for words in _MISSED)
 
 
 def _names_beside(found: Any) -> dict[str, Any]:
-    """What is in the module of a function, a class or a running coroutine."""
+    """Return the names in the module of a function, a class or a running coroutine."""
     try:
         if type(found) is CoroutineType and found.cr_frame is not None:
             return dict(found.cr_frame.f_globals)

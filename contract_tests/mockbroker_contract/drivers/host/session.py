@@ -12,7 +12,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
-from json import dumps, loads  # by name, as below: a client may replace them in their module
+
+# imported by name, as below: a client may replace them in their module
+from json import dumps, loads
 from pathlib import Path
 from traceback import format_exception, walk_tb
 from typing import Any
@@ -29,9 +31,9 @@ from mockbroker_contract.timing.shared_clock import SharedClock
 __all__ = ["UMASK", "Session"]
 
 UMASK = 0o022
-"""With which a client begins: what it does not protect, others can read."""
+"""Umask at a client's start: files that the client does not protect are readable by others."""
 
-# A client may patch these, and tests like to; which process this is must stay clear.
+# A client or its tests may patch these; the identity of this process must stay correct.
 _getpid, _exit = os.getpid, os._exit
 
 _OWN_FOLDER = str(Path(__file__).parent)
@@ -41,12 +43,11 @@ _STATUS_ATTRIBUTES = ("status_code", "status", "code")
 
 
 class Session:
-    """Answers requests until the judging process says bye, or is gone.
+    """Session that answers requests until the judging process sends bye, or has ended.
 
-    ``load`` finds the factory. It is called once, when the judging process says hello. What a
-    client changes of the process (environment, umask, working directory, default timeout of
-    sockets, recursion limit) is undone before the next client is made. ``limits`` are sentences
-    for the report.
+    ``load`` returns the factory. It is called once, on hello. A client may change the process:
+    environment, umask, working directory, default timeout of sockets, recursion limit. These
+    changes are undone before the next client is made. ``limits`` are sentences for the report.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Session:
         self._factory: ClientFactory | None = None
         self._clients: dict[str, HostedClient] = {}
         self._kept: list[HostedClient] = []
-        """Clients that are not closed, for it takes too long, and whose __del__ may as well."""
+        """Clients that are not closed, because closing takes too long; kept, as __del__ may too."""
         self._has_run_client_code = False
         self._exposure: Exposure | None = None
         self._stop_listening: Callable[[], None] = lambda: None
@@ -74,7 +75,7 @@ class Session:
         self._process = _getpid()
         self._operations: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "hello": self._hello,
-            "live_by": self._live_by,
+            "set_clock": self._use_clock,
             "zone": self._zone,
             "open": self._open,
             "get_token": self._get_token,
@@ -98,25 +99,25 @@ class Session:
                 outcome = self._operations[request["op"]](request)
             except TargetError as error:
                 outcome = {"unusable": str(error)}
-            except BaseException as error:  # noqa: BLE001 - which the judging process tells
+            except BaseException as error:  # noqa: BLE001 - the judging process reports it
                 outcome = self._failed(error)
             if _getpid() != self._process:
-                # The client forked, and its child came back from the operation: only the parent
-                # has an answer to give.
+                # The client forked, and its child returned from the operation: only the parent may
+                # answer.
                 _exit(0)
             self._answer(request, outcome)
 
     def _failed(self, error: BaseException) -> dict[str, Any]:
-        """The host is spoilt if the client's code has run in it, which may have done that."""
+        """Return an error of the host; blame the client if the client's code has run here."""
         if self._has_run_client_code:
             raised = plain_error(error)
-            told = ": ".join(filter(None, (raised["name"], raised["message"])))
-            return {"spoilt": f"{told} ({_place_of(error)})"}
+            text = ": ".join(filter(None, (raised["name"], raised["message"])))
+            return {"broken_by_client": f"{text} ({_place_of(error)})"}
         return {"broken": "".join(format_exception(error))}
 
     def _answer(self, request: dict[str, Any], outcome: dict[str, Any]) -> None:
         for stream in (sys.stdout, sys.stderr):
-            # Not the flush of a class of the client's own, which might never return.
+            # Not the flush of a client's own class, which might never return.
             if type(stream) is io.TextIOWrapper:
                 with contextlib.suppress(BaseException):  # a client may have closed it
                     stream.flush()
@@ -124,7 +125,7 @@ class Session:
         self._channel.write_line(dumps({"id": request["id"], **outcome}).encode())
 
     def _watch_for_debuggers(self) -> None:
-        """Have deadlines wait for a human once the client has entered a debugger."""
+        """Suspend deadlines for the user once the client has entered a debugger."""
         import bdb  # noqa: PLC0415 - as late as the module that it patches is needed
 
         set_trace = bdb.Bdb.set_trace
@@ -141,7 +142,7 @@ class Session:
         self._has_run_client_code = True
         if self._factory is None:
             self._factory = self._load()
-            # What a module sets when it is imported belongs to every client that it makes.
+            # The variables that a module sets at its import apply to every client that it makes.
             self._environment = dict(os.environ)
         module, name = _name_of(self._factory)
         return {
@@ -152,7 +153,7 @@ class Session:
             }
         }
 
-    def _live_by(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _use_clock(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["clock"] == "virtual":
             self._clock.freeze()
         else:
@@ -173,13 +174,14 @@ class Session:
         client = HostedClient(self._factory, ClientConfig(**request["config"]), self._clock)
         result = client.open()
         if result.error is not None:
-            client.leave()
+            client.end_loop()
             return self._failure(result.error)
         self._clients[request["client"]] = client
         return {"ok": {"capabilities": capabilities_of(client.subject)}}
 
     def _restore_process(self) -> None:
-        if dict(os.environ) != self._environment:  # each variable that is set is a call of putenv
+        # compared first, because setting a variable is a call of putenv
+        if dict(os.environ) != self._environment:
             os.environ.clear()
             os.environ.update(self._environment)
         socket.setdefaulttimeout(None)
@@ -209,7 +211,7 @@ class Session:
         if result.error is not None:
             return self._failure(result.error)
         is_text = issubclass(type(result.value), str)
-        token = bounded_text(lambda: result.value, most=_LONGEST_TOKEN)
+        token = bounded_text(lambda: result.value, limit=_LONGEST_TOKEN)
         return {"ok": {"access_token": token if is_text else None}}
 
     def _status(self, result: Result) -> dict[str, Any]:
@@ -228,11 +230,11 @@ class Session:
     def _close(self, request: dict[str, Any]) -> dict[str, Any]:
         client = self._clients.pop(request["client"], None)
         if client is not None:
-            if request["politely"]:
+            if request["calls_close"]:
                 client.close()
             else:
                 self._kept.append(client)
-            client.leave()
+            client.end_loop()
         self._stop_listening()
         self._exposure, self._stop_listening = None, lambda: None
         return {"ok": {}}
@@ -246,7 +248,7 @@ class Session:
         return {"ok": {}}
 
     def _exposed(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What was seen since it was asked for last."""
+        """Return the texts that became visible since the last call."""
         exposure = self._exposure or Exposure()
         client = self._clients.get(request["client"])
         if client is not None:
@@ -255,7 +257,7 @@ class Session:
 
 
 def _status_of(response: Any) -> int | None:
-    """The HTTP status of what a client returned: an int, or something that has one."""
+    """Return the HTTP status of a client's response: an int, or an object with a status."""
     found = (response, *(_attribute(response, name) for name in _STATUS_ATTRIBUTES))
     return next((int(each) for each in found if _is_status(each)), None)
 
@@ -268,13 +270,13 @@ def _attribute(response: Any, name: str) -> Any:
 
 
 def _is_status(found: Any) -> bool:
-    # By type(), for a class may lie about what its instances are; subclasses may lie about more.
+    # By type(), because a class may lie about its instances; subclasses may override more.
     is_number = type(found) is int or issubclass(type(found), IntEnum)
     return is_number and 0 <= found <= _HIGHEST_STATUS
 
 
 def _place_of(error: BaseException) -> str:
-    """The place in the host's own code where it failed."""
+    """Return the line of the host's own code that failed."""
     places = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
     own = [place for place in places if place[0].startswith(_OWN_FOLDER)]
     file, line = (own or places)[-1]
@@ -282,7 +284,7 @@ def _place_of(error: BaseException) -> str:
 
 
 def _name_of(factory: Any) -> tuple[str, str]:
-    """The module and the name of a factory; those of its class if it has none, or they fail."""
+    """Return module and name of a factory, or those of its class if it has none."""
     try:
         return str(factory.__module__), str(factory.__qualname__)
     except Exception:  # noqa: BLE001 - the client's own classes may be broken
@@ -291,10 +293,10 @@ def _name_of(factory: Any) -> tuple[str, str]:
 
 
 def _version_of(module: str) -> str:
-    """The version of the package that a module is of, as installed or as it says; or nothing."""
+    """Return the version of the module's package, installed or declared; empty if neither."""
     package = module.partition(".")[0]
     try:
         return importlib.metadata.version(package)
     except Exception:  # noqa: BLE001 - not installed, or broken metadata
-        told = getattr(sys.modules.get(package), "__version__", "")
-        return bounded_text(lambda: told)
+        declared = getattr(sys.modules.get(package), "__version__", "")
+        return bounded_text(lambda: declared)

@@ -1,4 +1,4 @@
-"""Printing what a client writes: marked as the client's, escaped, and bounded."""
+"""Printing of a client's output: prefixed, escaped, and bounded."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from codecs import getincrementaldecoder
 
 from mockbroker.model.escaping import printable
 
-__all__ = ["ShownOutput"]
+__all__ = ["ClientOutputPrinter"]
 
-_MOST_CHARACTERS = 1_000_000
+_MAX_CHARACTERS = 1_000_000
 
 
-class ShownOutput:
-    """Prints whole lines on standard error, each behind a mark.
+class ClientOutputPrinter:
+    """Printer of whole lines on standard error, each with a prefix.
 
-    The mark tells them from our own, and keeps what looks like a command of a CI service
+    The prefix distinguishes them from the kit's own lines. It also keeps commands of a CI service
     (``::error``) from the beginning of a line.
     """
 
     def __init__(self) -> None:
         self._decoder = getincrementaldecoder("utf-8")("replace")
         self._rest = ""
-        self._left = _MOST_CHARACTERS
+        self._left = _MAX_CHARACTERS
 
     def add(self, piece: bytes) -> None:
-        """Take over a piece of output; print the lines that it completes."""
+        """Append a piece of output; print the lines that it completes."""
         *lines, self._rest = (self._rest + self._decoder.decode(piece)).split("\n")
         for line in lines:
             self._print(line)
-        if len(self._rest) > _MOST_CHARACTERS:
+        if len(self._rest) > _MAX_CHARACTERS:
             self._print(self._rest)
             self._rest = ""
 
