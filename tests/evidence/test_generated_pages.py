@@ -130,3 +130,8 @@ def test_pages_that_did_not_change_are_left_as_they_are(tmp_path):
     before = {page: page.stat().st_mtime_ns for page in pages}
     write_clause_pages(tmp_path)
     assert {page: page.stat().st_mtime_ns for page in pages} == before
+
+
+def test_the_start_page_counts_the_clauses():
+    start = (Path(__file__).parents[2] / "docs" / "index.md").read_text(encoding="utf-8")
+    assert f"[{len(CATALOGUE)} clauses](clauses/index.md)" in start
