@@ -46,7 +46,7 @@ def row_of(path: Path, clause_id: str) -> dict[str, object]:
 
 def standings(path: Path) -> dict[str, str]:
     rows = json.loads(path.read_text(encoding="utf-8"))["clauses"]
-    return {row["id"]: row["known"]["standing"] for row in rows if "known" in row}
+    return {row["id"]: row["known"]["standing"] for row in rows if row["known"]}
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
