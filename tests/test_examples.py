@@ -39,7 +39,7 @@ def load(client: str) -> Target:
 def test_readme_tells_the_verdicts(client):
     factory = load(client).factory
     verdicts = verdicts_on(factory, patience=PATIENCE)
-    found = {name: verdict.value for name, (verdict, _) in verdicts.items()}
+    found = {clause.id: verdict.value for clause, (verdict, _) in verdicts.items()}
     assert found == told()[client]
 
 
