@@ -101,7 +101,8 @@ def _find_problem(
 def _fits(value: object, kind: Any) -> bool:
     try:
         msgspec.convert(value, kind)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):
+        # Half a surrogate pair is a str, but msgspec reads numbers and dates from its UTF-8.
         return False
     return True
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mockbroker.model.type_words import CONFIDENTIAL_JSON, TOML
@@ -181,6 +181,7 @@ _VALUES = st.one_of(_SCALARS, st.lists(_SCALARS, max_size=3), st.dictionaries(_K
 
 
 @pytest.mark.parametrize("wording", [TOML, CONFIDENTIAL_JSON])
+@example({"name": "", "doors": "\ud800"})
 @given(st.dictionaries(_KEYS, _VALUES))
 def test_any_value_is_made_or_an_error_of_one_line(wording, value):
     try:
