@@ -6,10 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.environments import environment_with, environment_with_wheel, run
 
 ROOT = Path(__file__).parents[1]
+
+# A busy machine is not a reason for a property to fail. Everything else stays as Hypothesis has it.
+settings.register_profile(
+    "tests", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
