@@ -34,7 +34,6 @@ _CHECKED = tuple(f"contract_{option.key}" for option in (CLIENT, EXEC, KNOWN))
 _KIT = "mockbroker_contract"
 _CLIENT_OPTIONS = tuple(Surface.PYTEST.spell(option) for option in (CLIENT, EXEC))
 _SUCCESS_STATUSES = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-_LONGEST_CLAUSE = "lifecycle"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -100,9 +99,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for item, warning in itertools.product(clauses, _LEFT_BY_CLIENTS):
                 item.add_marker(pytest.mark.filterwarnings(f"ignore::pytest.{warning}"))
         _deselect(config, items, _unwanted(config, clauses))
-        # the longest clause goes first, so that no worker starts it last
         if hasattr(config, "workerinput"):
-            items.sort(key=lambda item: clause_id_of(item) != _LONGEST_CLAUSE)
+            from mockbroker.contract.clauses.lifecycle import (  # noqa: PLC0415 - only if used
+                LIFECYCLE,
+            )
+
+            # The longest clause goes first, so that no worker starts it last.
+            items.sort(key=lambda item: clause_id_of(item) != LIFECYCLE.id)
 
 
 def _unwanted(config: pytest.Config, clauses: list[pytest.Item]) -> list[pytest.Item]:

@@ -47,11 +47,11 @@ def test_what_breaks_no_rule_changes_no_verdict(fault, tmp_path):
 
 FAULTS = {
     "says another id": "has id",
-    "prints junk": "which is no JSON",
+    "prints junk": "which is not JSON",
     "floods stdout": "more than 1000000 bytes in one line",
     "answers twice": "stdout had a line before",
     "fails itself": "the driver failed at request",
-    "nests deeply": "which is no JSON",
+    "nests deeply": "which is not JSON",
     "says nothing useful": "the answer to request: ok: expected an object, got a string",
 }
 

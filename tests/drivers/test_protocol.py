@@ -101,8 +101,8 @@ def test_a_malformed_answer_is_an_error_that_says_what_was_expected(op, outcome,
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b"fetching a token...", 'stdout has "fetching a token...", which is no JSON; stdout is'),
-        (b"[" * 200_000, "which is no JSON"),
+        (b"fetching a token...", 'stdout has "fetching a token...", which is not JSON; stdout is'),
+        (b"[" * 200_000, "which is not JSON"),
         (b"[1]", "stdout has [1]; expected a JSON object"),
         (b'{"id": 4, "ok": {}}', "the answer to open has id 4; expected 3"),
         (b"{}", "the answer to open has id null; expected 3"),

@@ -111,7 +111,7 @@ def _message(line: bytes) -> dict[str, Any]:
         message = json.loads(line)
     except (ValueError, RecursionError):  # RecursionError for values that are nested too deeply
         raise ProtocolError(
-            f"stdout has {_quoted(line.decode('utf-8', 'replace').strip())}, which is no JSON; "
+            f"stdout has {_quoted(line.decode('utf-8', 'replace').strip())}, which is not JSON; "
             "stdout is for answers only, one to a line, and anything else belongs on stderr"
         ) from None
     if not isinstance(message, dict):

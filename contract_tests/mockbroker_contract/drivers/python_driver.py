@@ -68,7 +68,7 @@ class PythonClients:
         """Lock held while the host is started or asked: test cases that wait run in threads."""
         self._short_seconds = _SHORT_SECONDS
         self.closing_seconds = _ALL_CLOSING_SECONDS
-        """Seconds left for slow closes; without any left, clients are no longer closed."""
+        """Seconds left for slow closes; at 0, the driver closes no more clients."""
 
     def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
         """Run the clients in this sandbox; called once, before any other method."""

@@ -224,7 +224,7 @@ class _DriverTrial:
         reply = self._reply_to(GET_TOKEN if has_tokens else REQUEST, self._opened())
         if reply.error is not None:
             return
-        problem = f"{why}, and the answer to that is no err; expected {expected}"
+        problem = f"{why}, and the driver did not answer err; expected {expected}"
         if not has_tokens or not reply.value:
             raise _Inconclusive(f"{problem}, unless the client itself saw no failure in it")
         raise _Wrong(problem)
