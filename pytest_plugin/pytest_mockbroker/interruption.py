@@ -16,6 +16,15 @@ from mockbroker.processes.signals import ENDING_SIGNALS, is_ignored_for_good
 __all__ = ["Interruption"]
 
 
+class _Interrupted(KeyboardInterrupt):
+    """Raised in the main thread by the first signal.
+
+    Not KeyboardInterrupt itself: Python remembers one that leaves a string given to exec(), as
+    dataclasses and namedtuples use it, even if it is caught later, and then ends the process by
+    SIGINT in place of its exit status. It compares by identity, so that a subclass is not meant.
+    """
+
+
 class Interruption:
     """Handler of SIGINT, SIGTERM and SIGHUP; restores the previous handlers at exit.
 
@@ -71,4 +80,4 @@ class Interruption:
             # Other code may catch the KeyboardInterrupt; pytest checks this flag between tests.
             self._session.shouldstop = "interrupted by a signal"
         if not self._is_ending:
-            raise KeyboardInterrupt
+            raise _Interrupted

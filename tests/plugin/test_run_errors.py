@@ -392,6 +392,23 @@ def test_a_second_signal_ends_the_process_at_once():
 
 # The exit status
 
+CAUGHT_IN_EXEC = """
+    import contextlib, signal, sys
+    from pytest_mockbroker.interruption import Interruption
+
+    with Interruption(), contextlib.suppress(KeyboardInterrupt):
+        # Dataclasses and namedtuples are made by exec() of a string.
+        exec("signal.raise_signal(signal.SIGTERM)")
+    sys.exit(2)
+"""
+
+
+def test_a_signal_within_generated_code_leaves_the_exit_status(pytester):
+    pytester.makepyfile(interrupted=CAUGHT_IN_EXEC)
+    done = pytester.run(sys.executable, "-m", "interrupted")
+    assert done.ret == 2
+
+
 LEAVES_HOOKS = """
     import atexit, os, threading
     from examples.model_client import make_client as model
