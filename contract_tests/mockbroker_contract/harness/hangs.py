@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["Hangs"]
+from dataclasses import dataclass
+
+__all__ = ["Deadline", "Hangs"]
 
 _FULL = 3
 """Number of hangs with the full deadline, each of which is a verdict."""
 _BRIEF = 10
 """Number of further hangs with a short deadline; then the client is not used again."""
 _BRIEF_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """Limit of one use, in seconds of real time; ``is_brief`` if it is shorter than wanted."""
+
+    seconds: float
+    is_brief: bool = False
 
 
 class Hangs:
@@ -29,9 +39,11 @@ class Hangs:
         self._clauses.append(clause_id)
         self._brief += is_brief
 
-    def deadline(self, wanted: float) -> float:
-        """Return the current deadline in seconds of real time, at most the one wanted."""
-        return wanted if len(self._clauses) < _FULL else min(wanted, _BRIEF_SECONDS)
+    def deadline(self, wanted: float) -> Deadline:
+        """Return the current deadline; ``wanted`` is in seconds of real time, and the most."""
+        if len(self._clauses) < _FULL or wanted <= _BRIEF_SECONDS:
+            return Deadline(wanted)
+        return Deadline(_BRIEF_SECONDS, is_brief=True)
 
     @property
     def too_many(self) -> str:
