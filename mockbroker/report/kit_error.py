@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mockbroker.report.finding import Finding, Verdict
@@ -20,12 +19,3 @@ class KitError:
     def finding(self, clause_id: str) -> Finding:
         """Return the verdict on the clause that was being judged."""
         return Finding(clause_id, Verdict.ERROR, self.reason, details=self.traceback)
-
-    def to_json(self) -> dict[str, str]:
-        """Return the error as values for JSON, for another process."""
-        return {"reason": self.reason, "traceback": self.traceback}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, str]) -> KitError:
-        """Return the error from the values of `to_json`."""
-        return cls(values["reason"], values["traceback"])

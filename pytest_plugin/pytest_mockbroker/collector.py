@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Generator, Iterator
-from datetime import datetime, timezone
-from pathlib import Path
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from mockbroker.broker.clock import real_seconds
-from mockbroker.broker.conformance import is_binding
-from mockbroker.cli.options import CLIENT, EXEC, ONLY, PROFILE
 from mockbroker.model.escaping import printable, printable_lines
 from mockbroker.report.annotations import annotations_of, are_wanted
-from mockbroker.report.finding import Finding, Verdict
+from mockbroker.report.finding import Verdict
 from mockbroker.report.formats import OutputError, write_outputs
 from mockbroker.report.kit_error import KitError
-from mockbroker.report.known_failures import Standing
-from mockbroker.report.report import (
-    STOPPED_EARLY,
-    ClientDescription,
-    Report,
-    RunFacts,
-    build_report,
-)
-from mockbroker.report.terminal import encodable, finding_lines, plain, render, width_of
-from mockbroker_contract.drivers.failures import (
-    ClientCrashed,
-    DriverFailed,
-    NotApplicable,
-    NotTested,
-    ScenarioEnded,
-)
-from mockbroker_contract.drivers.target import TargetError
-from mockbroker_contract.harness.budget import OutOfTime
-from mockbroker_contract.harness.endings import ClientHung, ContractBreached
-from pytest_mockbroker.kit_failures import KitFailed, kit_error_from
+from mockbroker.report.report import STOPPED_EARLY, Report
+from mockbroker.report.terminal import encodable, plain, render, width_of
+from pytest_mockbroker.gathered_results import GatheredResults
+from pytest_mockbroker.item_judge import ItemJudge
+from pytest_mockbroker.item_results import ItemResult
+from pytest_mockbroker.kit_failures import kit_error_from
+from pytest_mockbroker.markers import clause_id_of
 from pytest_mockbroker.settings import (
     check_arguments,
     fail_on,
@@ -53,11 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["VerdictCollector", "most_severe"]
 
-_PROPERTY = "contract_findings"
-_CLIENT = "contract_client"
-_ERROR = "contract_error"
-_UNUSABLE = "contract_client_unusable"
-_FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
 _LETTERS = {
     Verdict.ADVICE: "a",
     Verdict.NOT_APPLICABLE: "-",
@@ -68,9 +43,6 @@ _LETTERS = {
     Verdict.ERROR: "E",
 }
 _GRAVEST_FIRST = (2, 3, 4, 5, 1, 0)
-_SKIPPED = (pytest.skip.Exception, pytest.xfail.Exception)
-_EXPECTED = (*_SKIPPED, ScenarioEnded, OutOfTime, TargetError, pytest.exit.Exception)
-"""The exceptions by which a clause test may end; any other exception is an error of the kit."""
 
 
 def most_severe(*statuses: int) -> int:
@@ -84,171 +56,96 @@ def most_severe(*statuses: int) -> int:
 
 
 class VerdictCollector:
-    """Collector that turns the findings of items into a report on the client."""
+    """Plugin that has items judged, and turns their results into a report on the client."""
 
     NAME = "contract-verdicts"
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._created = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
-        self._began = real_seconds()
-        self._own: list[Finding] = []
-        self._noted: list[Finding] = []
-        self._selected: set[str] = set()
+        known = known_failures(config)
+        self._judge = ItemJudge(known, fail_on(config))
+        self._results = GatheredResults(known)
         self._was_deselected = False
-        self._errors: dict[KitError, None] = {}
-        self._client: dict[str, Any] = {}
-        self._driver_failures: dict[str, None] = {}
-        self._known = known_failures(config)
-        self.examples: dict[str, Any] = {}
-        """The examples that led to a finding, by clause id; only those that this process tried."""
-        self._interrupted = False
-        self._unreached = ""
         self._is_unusable = False
         self.trouble = ""
         """The error in writing or printing the report, in one line; empty if there was none."""
-        self.run: ContractRun | None = None
+
+    def judge_with(self, run: ContractRun) -> None:
+        """Judge the items of this process from now on by what that run finds."""
+        self._judge.run = run
+
+    @property
+    def examples(self) -> dict[str, Any]:
+        """The examples that led to a finding, by clause id; only those that this process tried."""
+        return self._judge.examples
+
+    # -- in the process that runs the items ----------------------------------------------------
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Record that the user deselected clauses, because a report on none of them is valid."""
-        self._was_deselected |= any(map(_clause_of, items))
+        self._was_deselected |= any(map(clause_id_of, items))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Record the clauses that are to be judged."""
-        self._selected |= {clause_id for item in session.items if (clause_id := _clause_of(item))}
+        self._results.select(filter(None, map(clause_id_of, session.items)))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Separate errors of the kit from verdicts."""
-        with _kit_errors_raised(item):
+        with self._judge.kit_errors_raised(item):
             return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Separate errors of the kit from verdicts; begin no clause once the budget is used up."""
-        with _kit_errors_raised(item):
-            if _clause_of(item) and self.run is not None:
-                self.run.budget.require()
+        with self._judge.kit_errors_raised(item):
+            if clause_id_of(item):
+                self._judge.require_time()
             return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Judge the item: give its report the verdict's outcome, and the findings to carry."""
+        """Judge the item: give its report the verdict's outcome, and the result to carry."""
         report = yield
-        clause_id = _clause_of(item)
-        error = call.excinfo.value if call.excinfo else None
-        if isinstance(error, TargetError):
-            report.longrepr = printable_lines(str(error))
-            report.user_properties.append((_UNUSABLE, report.longrepr))
-        elif not clause_id:
-            return report
-        elif call.when == "teardown":
-            if error is not None:
-                self._attach_error(report, error)
-        elif call.when == "call" or error is not None:
-            self._judge(report, clause_id, error)
-        # pytest shows captured output of the client beside a failure.
-        report.sections = [
-            (printable(name), printable_lines(text)) for name, text in report.sections
-        ]
+        result = self._judge.judge(item, call, report)
+        if result is not None:
+            # A controller of pytest-xdist collects nothing, so that the workers say what is due.
+            msgspec.structs.replace(result, selected=self._results.selected).attach_to(report)
         return report
 
-    def _judge(
-        self, report: pytest.TestReport, clause_id: str, error: BaseException | None
-    ) -> None:
-        findings, client = [self._finding(clause_id, error)], {}
-        try:
-            if self.run is not None:
-                findings += self.run.findings.take()
-                self.examples = self.run.findings.examples | self.examples
-                client = _facts_of(self.run)
-        except Exception as failed:  # noqa: BLE001 - it may come from the client's factory
-            findings = [kit_error_from(failed).finding(clause_id)]
-        findings = [msgspec.structs.replace(each, found_in=clause_id) for each in findings]
-        finding = self._as_known(findings[0])
-        if not isinstance(error, _SKIPPED):  # pytest reports the error by itself
-            _set_outcome(report, finding, is_fatal=self._is_fatal(finding))
-        client["selected"] = sorted(self._selected)
-        payload = msgspec.json.encode(findings).decode()
-        report.user_properties += [(_PROPERTY, payload), (_CLIENT, json.dumps(client))]
-
-    def _finding(self, clause_id: str, error: BaseException | None) -> Finding:
-        if error is None:
-            return Finding(clause_id, Verdict.PASSED)
-        if isinstance(error, ScenarioEnded) and error.drawn is not None:
-            self.examples[clause_id] = error.drawn
-        if isinstance(error, ContractBreached) and self.run is not None:
-            return error.finding(self.run.findings.verdict_on_breach(clause_id))
-        for kind, verdict in _OUTCOMES.items():
-            if isinstance(error, kind):
-                return error.finding_on(clause_id, verdict)
-        if isinstance(error, OutOfTime):
-            return Finding(clause_id, Verdict.NOT_TESTED, str(error))
-        if isinstance(error, _SKIPPED):
-            return Finding(clause_id, Verdict.NOT_TESTED, f"skipped: {error.msg}")
-        return _kit_error_in(error).finding(clause_id)
-
-    def _attach_error(self, report: pytest.TestReport, error: BaseException) -> None:
-        kit_error = kit_error_from(error, "after a clause had been judged")
-        report.longrepr = f"{kit_error.reason}\n{kit_error.traceback}"
-        report.user_properties.append((_ERROR, json.dumps(kit_error.to_json())))
-
-    def _as_known(self, own: Finding) -> Finding:
-        """Return the finding as known if it is listed; passing ones are only known at the end."""
-        listing = self._known.listing(own)
-        known = listing is not None and listing.standing is not Standing.STALE
-        return listing.finding if listing and known else own
-
-    def _is_fatal(self, finding: Finding) -> bool:
-        if finding.verdict is Verdict.ERROR:
-            return True
-        return finding.verdict in _FATAL and is_binding(finding.clause_id, fail_on(self._config))
+    # -- in the process that reports the run ---------------------------------------------------
 
     def receive(self, report: pytest.TestReport) -> None:
-        """Record the findings that a report carries.
+        """Record the result that a report carries.
 
         Ends the session with exit status 4 if the client is unusable.
         """
-        brought = dict(report.user_properties)
-        if _UNUSABLE in brought:
+        result = ItemResult.carried_by(report)
+        if result is None:
+            return
+        if result.unusable:
             self._is_unusable = True
-            pytest.exit(str(brought[_UNUSABLE]), returncode=pytest.ExitCode.USAGE_ERROR)
-        if _ERROR in brought:
-            self._errors[KitError.from_json(json.loads(str(brought[_ERROR])))] = None
-        if _PROPERTY in brought:
-            own, *noted = _findings_in(brought[_PROPERTY])
-            self._own.append(own)
-            self._noted += noted
-            self._learn_of_client(json.loads(str(brought[_CLIENT])))
-
-    def _learn_of_client(self, client: dict[str, Any]) -> None:
-        self._selected |= set(client.pop("selected"))
-        if client:
-            gathered = {
-                name: {**self._client.get(name, {}), **client[name]}
-                for name in ("measured", "replays")
-            }
-            self._client = {**client, **gathered}
-            self._driver_failures |= dict.fromkeys(client["driver_failures"])
+            pytest.exit(result.unusable, returncode=pytest.ExitCode.USAGE_ERROR)
+        self._results.add(result)
 
     def receive_uncollected(self, report: pytest.CollectReport) -> None:
         """Record that tests of the kit could not be collected."""
         reason = f"the kit failed: cannot collect {printable(report.nodeid)}"
-        self._errors[KitError(reason, printable_lines(report.longreprtext))] = None
+        self._results.add_error(KitError(reason, printable_lines(report.longreprtext)))
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Record an error that ends the session."""
-        self._errors[kit_error_from(excinfo.value, "it ended the run")] = None
+        self._results.add_error(kit_error_from(excinfo.value, "it ended the run"))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """Return the name of a verdict that pytest has no word for."""
-        text = dict(report.user_properties).get(_PROPERTY)
-        if report.when != "call" or text is None:
+        result = ItemResult.carried_by(report) if report.when == "call" else None
+        if result is None or not result.findings:
             return None
-        verdict = self._as_known(_findings_in(text)[0]).verdict
+        verdict = self._judge.as_known(result.findings[0]).verdict
         if verdict not in _LETTERS:
             return None
         return verdict.value, _LETTERS[verdict], verdict.value.upper()
@@ -259,48 +156,15 @@ class VerdictCollector:
         asked_for = self._config.option
         if self._is_unusable or asked_for.collectonly or getattr(asked_for, "setuponly", False):
             return False
-        return bool(self._selected or self._own or self._errors or self._was_deselected)
+        return self._was_deselected or not self._results.is_empty
 
     @property
     def report(self) -> Report:
-        """The findings of the run so far."""
-        values = values_of(self._config)
-        named, command = values[CLIENT], values[EXEC]
-        target = named or command or self._client.get("name", "")
-        by_pytest = self._config.pluginmanager.has_plugin("terminalreporter")
-        return build_report(
-            (*self._own, *self._noted),
-            profile=values[PROFILE],
-            client=ClientDescription(
-                target=target,
-                name=self._client.get("name", "") if command else _name_in(target),
-                version=self._client.get("version", ""),
-                capabilities=tuple(self._client.get("capabilities", ())),
-            ),
-            measured=self._client.get("measured", {}),
-            fail_on=fail_on(self._config),
-            selected=self._selected,
-            unreached=self._unreached,
-            interrupted=self._interrupted,
-            errors=self._errors,
-            known=self._known,
-            replays=self._client.get("replays", {}),
-            driver_failures=self._driver_failures,
-            out_of_time=self._client.get("out_of_time", False),
-            limits=self._client.get("limits", ()),
-            options="--contract-" if by_pytest else "--",
-            run=self._facts_of_run(),
-        )
-
-    def _facts_of_run(self) -> RunFacts:
-        drawn = self._client.get("drawn", {})
-        return RunFacts(
-            created=self._created,
-            duration_seconds=real_seconds() - self._began,
-            examples=drawn.get("examples"),
-            seed=drawn.get("seed"),
-            only=str(values_of(self._config)[ONLY]),
+        """The report on the results so far."""
+        return self._results.report(
+            values_of(self._config),
             check_arguments=check_arguments(self._config),
+            is_by_pytest=self._config.pluginmanager.has_plugin("terminalreporter"),
         )
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -317,7 +181,7 @@ class VerdictCollector:
         except KeyboardInterrupt:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
         except Exception as error:  # noqa: BLE001 - the report must be written in any case
-            self._errors[kit_error_from(error, "after the last clause")] = None
+            self._results.add_error(kit_error_from(error, "after the last clause"))
         was_cut_off = session.exitstatus == pytest.ExitCode.INTERNAL_ERROR
         self._conclude(session)
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
@@ -326,11 +190,11 @@ class VerdictCollector:
         return result
 
     def _conclude(self, session: pytest.Session) -> None:
-        if self.run is not None:  # findings on other clauses by a clause test that was interrupted
-            self._noted += self.run.findings.take()
-        self._interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+        # Findings on other clauses by a clause test that was interrupted.
+        self._results.note(self._judge.take_findings())
+        self._results.is_interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
         if session.shouldfail or session.shouldstop:
-            self._unreached = STOPPED_EARLY
+            self._results.unreached = STOPPED_EARLY
         report, statuses = self.report, [int(session.exitstatus)]
         try:
             write_outputs(report, output_files(self._config))
@@ -353,73 +217,3 @@ class VerdictCollector:
             terminalreporter.write_line(plain(line.text, encoding), **markup)
         for annotation in annotations_of(self.report) if are_wanted() else ():
             terminalreporter.write_line(encodable(annotation, encoding))
-
-
-_OUTCOMES: dict[type[ScenarioEnded], Verdict] = {
-    NotTested: Verdict.NOT_TESTED,
-    NotApplicable: Verdict.NOT_APPLICABLE,
-    DriverFailed: Verdict.NOT_TESTED,
-    ClientHung: Verdict.HANG,
-    ClientCrashed: Verdict.CRASH,
-}
-
-
-def _findings_in(payload: object) -> list[Finding]:
-    return msgspec.json.decode(str(payload), type=list[Finding])
-
-
-def _name_in(target: str) -> str:
-    module, _, factory = target.rpartition(":")
-    return Path(module or factory).stem
-
-
-def _clause_of(item: pytest.Item) -> str:
-    marker = item.get_closest_marker("contract_clause")
-    return str(marker.args[0].id) if marker else ""
-
-
-@contextlib.contextmanager
-def _kit_errors_raised(item: pytest.Item) -> Iterator[None]:
-    """Raise KitFailed instead of an exception that a clause test must not raise."""
-    try:
-        yield
-    except (*_EXPECTED, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        if not _clause_of(item):
-            raise
-        raise KitFailed(kit_error_from(error)) from None
-
-
-def _kit_error_in(error: BaseException) -> KitError:
-    return error.error if isinstance(error, KitFailed) else kit_error_from(error)
-
-
-def _facts_of(run: ContractRun) -> dict[str, Any]:
-    itself = run.clients.description
-    return {
-        "name": itself["name"],
-        "version": itself["version"],
-        "capabilities": itself.get("capabilities", run.capabilities),
-        "driver_failures": list(run.clients.failures),
-        "measured": run.findings.measured,
-        "clock_seen": run.preflight.clock_seen,
-        "replays": run.replays.outcomes,
-        "out_of_time": run.budget.is_spent,
-        "limits": list(run.clients.limits),
-        "drawn": {"examples": run.settings.examples, "seed": run.settings.seed},
-    }
-
-
-def _set_outcome(report: pytest.TestReport, finding: Finding, *, is_fatal: bool) -> None:
-    """Set the outcome that the verdict means, and replace the traceback by the finding."""
-    if is_fatal:
-        report.outcome = "failed"
-        report.longrepr = "\n".join(printable(line.text) for line in finding_lines(finding))
-    elif report.when == "setup":  # a passed setup phase is followed by the call phase, which counts
-        report.outcome = "skipped"
-        path, line, _ = report.location
-        report.longrepr = (path, line or 0, finding.reason)
-    else:
-        report.outcome = "passed"
-        report.longrepr = None

@@ -269,5 +269,5 @@ def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
     program = program_from_options(config)
     clients = program or PythonClients(_factory_of_session(request))
     with checked_run(clients, run_settings(config)) as run:
-        collector_of(config).run = run
+        collector_of(config).judge_with(run)
         yield run
