@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import threading
 import time
@@ -96,7 +97,8 @@ def test_the_end_removes_what_the_start_has_added():
     freezer.start()
     freezegun.api.freeze_factories[-1] = lambda: LATE  # type: ignore[call-overload]
     during = len(freezegun.api.freeze_factories), len(freezegun.api.tz_offsets)
-    freezer.stop()
+    with contextlib.suppress(ValueError, IndexError):
+        freezer.stop()
     after = len(freezegun.api.freeze_factories), len(freezegun.api.tz_offsets)
     assert during == (before[0] + 1, before[1] + 1), broken("adds one factory and one offset")
     assert after == before, broken("removes a factory that was replaced")

@@ -71,10 +71,13 @@ def test_only_without_the_patch_are_constants_of_modules_drawn(tmp_path):
         capture_output=True,
         text=True,
         timeout=120,
-        check=True,
+        check=False,
     )
+    assert done.returncode == 0, broken(f"draws with both names replaced:\n{done.stderr}")
     patched, unpatched, patched_later, unpatched_later = json.loads(done.stdout)
-    assert unpatched, broken("draws constants of modules, so that the module is not needed")
+    assert unpatched, broken(
+        "draws constants of modules without the patch, or caches them in providers.CONSTANTS_CACHE"
+    )
     assert unpatched_later == unpatched, "the patch changes what the user's own tests draw"
     assert not patched, broken("takes constants of modules from providers._get_local_constants")
     assert not patched_later, broken("caches permitted constants in providers.CONSTANTS_CACHE")

@@ -14,9 +14,11 @@ from typing import Any
 import freezegun.api
 import pytest
 
+from mockbroker_contract.drivers.host.clock import HostClock
 from mockbroker_contract.isolation.frozen_time import FrozenTime
 from mockbroker_contract.isolation.sleep import MovingSleep
 from mockbroker_contract.isolation.time_zone import UTC, TimeZone
+from mockbroker_contract.timing.shared_clock import SharedClock
 
 START = 1_920_000_000  # 2030-11-04, soon after the clocks went back in Chicago
 SUMMER = 1_910_000_000
@@ -120,6 +122,24 @@ def test_the_time_zone_of_the_start_is_restored(monkeypatch, original):
     assert (os.environ["TZ"], time.timezone) == ("XYZ3", 3 * 3600)
     zone.restore()
     assert (os.environ.get("TZ"), time.tzname) == (original, before)
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize("machine", ["", "IST-5:30", "PST8"])
+def test_a_frozen_host_is_in_utc_wherever_the_machine_is(monkeypatch, tmp_path, machine):
+    monkeypatch.setenv("TZ", machine)
+    time.tzset()
+    before = time.tzname
+    clock = HostClock(SharedClock.create(tmp_path / "clock", START))
+    clock.freeze()
+    for name in (None, NY, None):
+        clock.set_zone(name)
+        assert datetime.datetime.now().timestamp() == START
+        assert time.mktime(datetime.datetime.now().timetuple()) == START
+    assert os.environ["TZ"] == UTC
+    clock.thaw()
+    assert (os.environ["TZ"], time.tzname) == (machine, before)
     monkeypatch.undo()
     time.tzset()
 

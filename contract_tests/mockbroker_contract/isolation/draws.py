@@ -35,7 +35,7 @@ def without_constants_of_modules() -> Iterator[None]:
     depend on the installation, which is better than no check; the project's tests fail.
     """
     with contextlib.ExitStack() as replaced:
-        if hasattr(providers, "_get_local_constants"):
+        if hasattr(providers, "_get_local_constants") and hasattr(providers, "CONSTANTS_CACHE"):
             from hypothesis.internal.constants_ast import Constants  # noqa: PLC0415 - as new
 
             nothing = Constants()
