@@ -1,21 +1,25 @@
-"""What the kit changes process-wide, each with its reason. A user's pytest process keeps all of it.
+"""What the kit changes process-wide, each with its reason.
+
+Nothing stays changed in a user's pytest process; what Hypothesis draws from is the only change
+there, and only while it draws for a clause.
 
 In the host, the process in which a Python client lives:
 
 - `frozen_time`: freezegun, which then reads the clock that the judging process moves, and applies
   the offset of the local time zone at that time;
 - `sleep`: time.sleep, which moves that clock instead of waiting;
-- `time_zone`: the variable TZ and the C library's zone, because a client may use local time;
+- `time_zone`: the variable TZ and the C library's zone: UTC while time is frozen, since freezegun's
+  local times are, or the zone in which a test case looks at a client that uses local time;
 - `process_state`: environment, umask, working directory and defaults that a client may have
   changed, restored before the next client is made;
 - `records`: logging and warnings, while a test case looks for secrets in them;
 - `debugger`: bdb's entry point, so that a deadline waits for a user who debugs a client;
 - `thread_switching`: the interval at which threads switch, so that a burst shows races.
 
-In the judging process, while Hypothesis draws the examples of a clause, and only then:
+In the judging process, while Hypothesis draws the examples of a clause:
 
-- `draws`: where Hypothesis takes constants from. This is the only change that a user's pytest
-  process sees. Its own tests do not run at that time, and its caches are not touched.
+- `draws`: where Hypothesis takes constants from, so that the verdict does not depend on the modules
+  that are imported. The user's own tests do not run at that time, and their cache is not touched.
 
 In the process of `mockbroker check`, which runs nothing of the user's:
 
