@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +12,8 @@ from mockbroker.cli.options import Values
 from mockbroker.cli.printing import print_error, print_report
 from mockbroker.cli.progress import progress_display
 from mockbroker_contract import clauses
+from mockbroker_contract.isolation.one_processor import one_processor
+from mockbroker_contract.isolation.own_pytest import without_user_settings
 from pytest_mockbroker.collector import VerdictCollector
 from pytest_mockbroker.interruption import Interruption
 from pytest_mockbroker.markers import clause_id_of
@@ -38,30 +36,10 @@ def run_clauses(run: ClauseRun) -> int:
     arguments += ["--continue-on-collection-errors"]
     # This plugin would collect garbage for a second at the end.
     arguments += ["-p", "no:unraisableexception"]
-    with _isolated():
+    # This process runs nothing but the check, so that its affinity may change. The hosts of the
+    # clients inherit it.
+    with without_user_settings(), one_processor():
         return int(pytest.main(arguments, plugins=[run]))
-
-
-@contextmanager
-def _isolated() -> Iterator[None]:
-    """Load no plugins or options of the user, and write nothing to the user's folder."""
-    before, unraisable = dict(os.environ), sys.unraisablehook
-    sys.unraisablehook = _discard  # an error in a client's __del__ is not a verdict
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
-        os.environ.pop(name, None)
-    with tempfile.TemporaryDirectory(prefix="mockbroker-", ignore_cleanup_errors=True) as storage:
-        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = storage
-        try:
-            yield
-        finally:
-            sys.unraisablehook = unraisable
-            os.environ.clear()
-            os.environ.update(before)
-
-
-def _discard(_: object) -> None:
-    """Replace a hook that prints."""
 
 
 class ClauseRun:

@@ -33,5 +33,5 @@ def clauses_in(zone: str, folder: Path) -> list[dict[str, object]]:
 @pytest.mark.whole_proof
 def test_the_verdict_does_not_depend_on_the_zone(tmp_path):
     first, *others = (clauses_in(zone, tmp_path) for zone in ZONES)
-    assert {row["verdict"] for row in first} == {"passed"}
+    assert {row["verdict"] for row in first} == {"passed", "not-applicable"}
     assert all(other == first for other in others)

@@ -21,7 +21,6 @@ from mockbroker_contract.harness.endings import ClientHung
 from mockbroker_contract.harness.hangs import Hangs
 from mockbroker_contract.harness.run import ContractRun, PreflightResult
 from mockbroker_contract.harness.settings import RunSettings
-from mockbroker_contract.isolation.one_processor import one_processor
 from mockbroker_contract.timing.run_time import RunTime
 
 __all__ = ["checked_run"]
@@ -41,7 +40,7 @@ def checked_run(clients: DriverSource, settings: RunSettings) -> Iterator[Contra
 
     Raises TargetError if no client can be made, or the object cannot be used as a client.
     """
-    with one_processor(), contextlib.closing(ContractRun(clients, settings)) as run:
+    with contextlib.closing(ContractRun(clients, settings)) as run:
         run.preflight = _preflight(run)
         run.hangs = Hangs()  # hangs in the preflight count for no clause
         if run.time.kind != "virtual":

@@ -1,4 +1,7 @@
-"""Restriction of a run to one processor, where its threads switch fastest."""
+"""Restriction of `mockbroker check` to one processor, where its threads switch fastest.
+
+Only for a process that is entirely the kit's: a user's pytest process keeps its CPU affinity.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,9 @@ def one_processor() -> Iterator[None]:
     """Run the caller, and the threads started in the context, on one processor.
 
     Client and broker alternate. If each has its own processor, waking the other one takes longer
-    than its work. The processor is the one on which the caller runs, because it was not busy with
-    another run. Workers of pytest-xdist get different ones. Nothing changes on a platform without
+    than its work. The hosts of the clients are started in the context and inherit the affinity. The
+    processor is the one on which the caller runs, because it was not busy with another run. Checks
+    that workers of pytest-xdist start get different ones. Nothing changes on a platform without
     this feature.
     """
     if not hasattr(os, "sched_setaffinity"):

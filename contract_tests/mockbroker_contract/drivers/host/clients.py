@@ -23,11 +23,11 @@ from mockbroker_contract.drivers.host.loops import (
     misses_trio,
 )
 from mockbroker_contract.drivers.target import TargetError
+from mockbroker_contract.isolation.thread_switching import eager_switching
 
 __all__ = ["HostedClient", "Result", "capabilities_of"]
 
 _OPERATIONS = ("get_token", "request")
-_EAGER_SWITCHING_SECONDS = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class HostedClient:
         act = self._get_token
         if operation == "request":
             act = partial(self.subject.request, call["method"], call["url"])
-        with _eager_switching():
+        with eager_switching():
             return self._at_once(act, count)
 
     @property
@@ -236,14 +236,3 @@ def _is_coroutine_function(operation: Any) -> bool:
 
 def _identity(awaitable: Any) -> Any:
     return awaitable
-
-
-@contextlib.contextmanager
-def _eager_switching() -> Iterator[None]:
-    """Make threads switch so often that races between two statements become likely."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_EAGER_SWITCHING_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)

@@ -5,14 +5,15 @@ The judging process reads the client's output itself.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import traceback
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from mockbroker_contract.drivers.host.errors import bounded_text, chain_of, name_of_class
+from mockbroker_contract.isolation.records import all_records
 
 __all__ = ["Exposure"]
 
@@ -58,23 +59,9 @@ class Exposure:
 
     def listen(self) -> Callable[[], None]:
         """Record log records of every level, and warnings; return a function that stops it."""
-        root, handler = logging.getLogger(), _LogRecorder(self)
-        level, disabled = root.level, root.manager.disable
-        root.addHandler(handler)
-        root.setLevel(1)
-        logging.disable(logging.NOTSET)
-        caught = warnings.catch_warnings()
-        caught.__enter__()
-        warnings.simplefilter("always")
-        warnings.showwarning = _warning_recorder(self)
-
-        def stop() -> None:
-            caught.__exit__(None, None, None)
-            root.removeHandler(handler)
-            root.setLevel(level)
-            logging.disable(disabled)
-
-        return stop
+        listening = contextlib.ExitStack()
+        listening.enter_context(all_records(_LogRecorder(self), _warning_recorder(self)))
+        return listening.close
 
 
 def _bounded(text: Callable[[], str]) -> str:

@@ -38,9 +38,10 @@ from mockbroker_contract.drivers.host.guard import (
     WriteGuard,
     restrict_writes,
 )
-from mockbroker_contract.drivers.host.session import UMASK, Session
+from mockbroker_contract.drivers.host.session import Session
 from mockbroker_contract.drivers.removal import remove_tree
 from mockbroker_contract.drivers.target import load_target
+from mockbroker_contract.isolation.process_state import UMASK
 from mockbroker_contract.timing.shared_clock import SharedClock
 
 __all__ = ["Start", "main", "run_launcher"]

@@ -7,9 +7,7 @@ import contextlib
 import importlib.metadata
 import io
 import os
-import socket
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 
@@ -26,12 +24,12 @@ from mockbroker_contract.drivers.host.clock import HostClock
 from mockbroker_contract.drivers.host.errors import bounded_text, name_of_class, plain_error
 from mockbroker_contract.drivers.host.exposure import Exposure
 from mockbroker_contract.drivers.target import TargetError
+from mockbroker_contract.isolation import time_zone
+from mockbroker_contract.isolation.debugger import report_debugger
+from mockbroker_contract.isolation.process_state import ProcessState
 from mockbroker_contract.timing.shared_clock import SharedClock
 
-__all__ = ["UMASK", "Session"]
-
-UMASK = 0o022
-"""Umask at a client's start: files that the client does not protect are readable by others."""
+__all__ = ["Session"]
 
 # A client or its tests may patch these; the identity of this process must stay correct.
 _getpid, _exit = os.getpid, os._exit
@@ -62,7 +60,7 @@ class Session:
         self._load = load
         self._shared = clock
         self._clock = HostClock(clock)
-        self._work = work
+        self._state = ProcessState(work)
         self._limits = list(limits)
         self._factory: ClientFactory | None = None
         self._clients: dict[str, HostedClient] = {}
@@ -71,7 +69,6 @@ class Session:
         self._has_run_client_code = False
         self._exposure: Exposure | None = None
         self._stop_listening: Callable[[], None] = lambda: None
-        self._environment = dict(os.environ)
         self._process = _getpid()
         self._operations: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "hello": self._hello,
@@ -89,7 +86,7 @@ class Session:
 
     def serve(self) -> None:
         """Answer each request; return when there are no more."""
-        self._watch_for_debuggers()
+        report_debugger(self._suspend_deadlines)
         while (line := self._channel.read_line()) is not None:
             request = loads(line)
             if request["op"] == "bye":
@@ -124,17 +121,9 @@ class Session:
         self._shared.is_debugged = False
         self._channel.write_line(dumps({"id": request["id"], **outcome}).encode())
 
-    def _watch_for_debuggers(self) -> None:
-        """Suspend deadlines for the user once the client has entered a debugger."""
-        import bdb  # noqa: PLC0415 - as late as the module that it patches is needed
-
-        set_trace = bdb.Bdb.set_trace
-
-        def set_trace_and_say_so(*arguments: Any, **options: Any) -> None:
-            self._shared.is_debugged = True
-            set_trace(*arguments, **options)
-
-        bdb.Bdb.set_trace = set_trace_and_say_so  # type: ignore[method-assign]
+    def _suspend_deadlines(self) -> None:
+        """Suspend deadlines while the user debugs the client, until the operation ends."""
+        self._shared.is_debugged = True
 
     # -- the host ------------------------------------------------------------------------------
 
@@ -143,7 +132,7 @@ class Session:
         if self._factory is None:
             self._factory = self._load()
             # The variables that a module sets at its import apply to every client that it makes.
-            self._environment = dict(os.environ)
+            self._state.save_environment()
         module, name = _name_of(self._factory)
         return {
             "ok": {
@@ -158,10 +147,12 @@ class Session:
             self._clock.freeze()
         else:
             self._clock.thaw()
+        self._state.save_variable(time_zone.VARIABLE)
         return {"ok": {}}
 
     def _zone(self, request: dict[str, Any]) -> dict[str, Any]:
         self._clock.set_zone(request["name"])
+        self._state.save_variable(time_zone.VARIABLE)
         return {"ok": {}}
 
     # -- clients -------------------------------------------------------------------------------
@@ -169,7 +160,7 @@ class Session:
     def _open(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self._factory is not None
         if not self._clients:
-            self._restore_process()
+            self._state.restore()
         os.environ.update(request["environment"])
         client = HostedClient(self._factory, ClientConfig(**request["config"]), self._clock)
         result = client.open()
@@ -178,16 +169,6 @@ class Session:
             return self._failure(result.error)
         self._clients[request["client"]] = client
         return {"ok": {"capabilities": capabilities_of(client.subject)}}
-
-    def _restore_process(self) -> None:
-        # compared first, because setting a variable is a call of putenv
-        if dict(os.environ) != self._environment:
-            os.environ.clear()
-            os.environ.update(self._environment)
-        socket.setdefaulttimeout(None)
-        os.umask(UMASK)
-        os.chdir(self._work)
-        tempfile.tempdir = None
 
     def _get_token(self, request: dict[str, Any]) -> dict[str, Any]:
         return self._token(self._clients[request["client"]].get_token())

@@ -1,0 +1,39 @@
+"""The pytest session of `mockbroker check`, which the user's pytest settings must not change."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+__all__ = ["without_user_settings"]
+
+_SETTINGS_OF_USER = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
+
+
+@contextlib.contextmanager
+def without_user_settings() -> Iterator[None]:
+    """Make a pytest session in this process load no plugins and no options of the user.
+
+    pytest reads these only from the environment. Hypothesis writes to a temporary folder instead of
+    the user's, and reads the folder's name from the environment too.
+    """
+    before, unraisable = dict(os.environ), sys.unraisablehook
+    sys.unraisablehook = _discard  # an error in a client's __del__ is not a verdict
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    for name in _SETTINGS_OF_USER:
+        os.environ.pop(name, None)
+    with tempfile.TemporaryDirectory(prefix="mockbroker-", ignore_cleanup_errors=True) as storage:
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = storage
+        try:
+            yield
+        finally:
+            sys.unraisablehook = unraisable
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def _discard(_: object) -> None:
+    """Replace a hook that prints."""
