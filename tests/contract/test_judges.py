@@ -21,7 +21,7 @@ from mockbroker.model.masking import mask
 from mockbroker.model.messages import Headers, Request, Response
 from mockbroker.model.profile import AUTOGRAB, RFC6749, Profile
 from mockbroker.model.token_request import TokenRequest
-from tests.spec.test_hints import FORM, GRANT, ID, KNOWN, RIGHT, SECRET, TOKEN, b64, parsed, raw
+from tests.contract.test_hints import FORM, GRANT, ID, KNOWN, RIGHT, SECRET, TOKEN, b64, parsed, raw
 
 PATH = AUTOGRAB.token_path
 LINE = f"POST {PATH} HTTP/1.1"

@@ -11,7 +11,7 @@ import mockbroker
 from mockbroker.contract.catalogue import CATALOGUE, CHAPTERS, clause_named
 from mockbroker.contract.clause import Level
 from mockbroker.contract.judging import PASSIVE_CLAUSES, TRACE_CLAUSES
-from tests.spec import test_judges
+from tests.contract import test_judges
 
 
 def test_clauses_are_unique_and_grouped_by_chapter():

@@ -15,8 +15,8 @@ from mockbroker.model.credentials import Credentials
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
 from mockbroker.model.messages import Headers
 from mockbroker.model.profile import AUTOGRAB, Profile
-from tests.spec.test_hints import GRANT, ID, SECRET, b64, parsed, raw
-from tests.spec.test_judges import LINE, called, exchange, fetched, refused, token
+from tests.contract.test_hints import GRANT, ID, SECRET, b64, parsed, raw
+from tests.contract.test_judges import LINE, called, exchange, fetched, refused, token
 
 UMLAUT = Credentials("shop", "pässwörd")
 FIRST, SECOND = token(1, 0, expires_in=60), token(2, 60, expires_in=60)
