@@ -13,7 +13,11 @@ from mockbroker.broker.clock import real_seconds
 
 __all__ = ["Conversation", "ProgramDied", "ProgramSilent"]
 
+# A request has one answer, so the queue normally holds one line. The bound keeps a program that
+# writes without end from filling the memory of the judging process.
 _MAX_LINES = 1000
+# While the user is in a debugger the deadline has passed, so that no time is left to wait. The
+# queue is then checked at this interval.
 _LOOK_AGAIN_SECONDS = 0.2
 
 
@@ -30,17 +34,25 @@ class ProgramSilent(Exception):  # noqa: N818 - an event
 
 
 class _CutOff:
-    """Marker in the queue of lines: the current request counts as unanswered."""
+    """Marker in the queue of lines: the current request counts as unanswered.
+
+    It travels through the queue because the waiting thread blocks there, and no other means would
+    wake it before its deadline.
+    """
 
 
 class Conversation(ABC):
     """Requests and the lines that answer them. Safe to use from many threads, one at a time.
 
     ``is_paused`` returns whether the user is in a debugger; deadlines are then suspended.
+
+    The deadlines are in real seconds even if the client's clock is virtual: a program that hangs
+    does so in real time.
     """
 
     def __init__(self, is_paused: Callable[[], bool] = lambda: False) -> None:
         self.numbers = itertools.count(1)
+        # Reentrant, because a caller may hold the turn over several requests that belong together.
         self.turn = threading.RLock()
         self._is_paused = is_paused
         self._lines: queue.Queue[bytes | _CutOff | None] = queue.Queue(_MAX_LINES)
@@ -54,7 +66,11 @@ class Conversation(ABC):
         """Return, in words, how the program ended during that operation."""
 
     def put(self, line: bytes | None) -> None:
-        """Queue a line, or None after the last one; called by the reading thread."""
+        """Queue a line, or None after the last one; called by the reading thread.
+
+        Never blocks: the reading thread must go on to empty the pipe, or the program would block at
+        its next write.
+        """
         # a program that fills the queue has already broken the protocol
         with contextlib.suppress(queue.Full):
             self._lines.put_nowait(line)
@@ -95,6 +111,7 @@ class Conversation(ABC):
     def cut_off(self) -> None:
         """Count the current request as one that is never answered; safe from any thread."""
         with contextlib.suppress(queue.Full):
+            # With a full queue the request fails in any case: the program broke the protocol.
             self._lines.put_nowait(_CutOff())
 
     def forget_lines(self) -> None:

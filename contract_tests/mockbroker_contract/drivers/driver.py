@@ -1,4 +1,9 @@
-"""The protocol by which the harness drives a client in any language."""
+"""The protocol by which the harness drives a client in any language.
+
+Two implementations exist: one for Python clients in a host process, one for programs that speak
+JSON lines. The harness knows only the protocol classes here. So every clause judges both kinds by
+the same steps.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +44,10 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """Return value of ``request``: the HTTP status, or None if it has none."""
+    """Return value of ``request``: the HTTP status, or None if it has none.
+
+    A status of None is no failure by itself: a client may return parsed data instead of a response.
+    """
 
     status: int | None
     is_none: bool = False
@@ -47,7 +55,11 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Result of an operation: a value, an exception, or nothing within the deadline."""
+    """Result of an operation: a value, an exception, or nothing within the deadline.
+
+    ``value`` is None for an operation that raised or hung. ``hung`` means that the deadline passed,
+    or that the harness stopped the use; the client's process is then no longer usable.
+    """
 
     value: Any = None
     error: Raised | None = None
@@ -55,7 +67,15 @@ class Answer:
 
 
 class Driver(Protocol):
-    """One client, made and used. Its exceptions are never raised here: answers contain them."""
+    """One client, made and used. Its exceptions are never raised here: answers contain them.
+
+    Operations block until the client's answer or the deadline of the driver, which is in real
+    seconds. They may be called from any thread; a driver serializes what its process cannot do
+    concurrently.
+
+    All operations may raise ClientCrashed, if the client's process died, and DriverFailed, if the
+    driver broke its protocol.
+    """
 
     def open(self) -> Answer:
         """Make the client. The answer's value is the tuple of operations that it offers."""
@@ -90,7 +110,12 @@ class Driver(Protocol):
 
 
 class DriverSource(Protocol):
-    """Source of the clients of a run."""
+    """Source of the clients of a run.
+
+    It owns the process in which the clients live, and restarts it after a client has ended it. One
+    source serves the whole run, because starting a process for each test case would take most of
+    the time.
+    """
 
     @property
     def description(self) -> Mapping[str, Any]:

@@ -37,9 +37,14 @@ from mockbroker_contract.timing.run_time import MovedTime, RealTime, RunTime
 
 __all__ = ["ProgramClients", "in_words", "introduction_of"]
 
+# The start of a program includes that of its runtime, such as a JVM. Moving a clock or closing a
+# client includes nothing that takes long.
 _HELLO_SECONDS = 30.0
 _SHORT_SECONDS = 2.0
+# A program that dies at every test case would otherwise be started hundreds of times. After so many
+# deaths the verdicts can no longer change.
 _MAX_STARTS = 25
+# A page of a terminal: the last traceback fits, the report stays readable.
 _QUOTED_STDERR = 2000
 _LIVES_ELSEWHERE = (
     "it runs in an empty folder of its own; --copy PATH puts a copy of what it reads there"
@@ -47,7 +52,11 @@ _LIVES_ELSEWHERE = (
 
 
 class ProgramClients:
-    """Clients that a program drives. It is started on demand, and again after a failure."""
+    """Clients that a program drives. It is started on demand, and again after a failure.
+
+    All clients live in one process, as they would in an application. A process for each client
+    would hide state that is shared between them, which `cache.isolation` is about.
+    """
 
     maker = "the driver's open"
     remedy = LOOK_AT_THE_DRIVER
@@ -102,6 +111,7 @@ class ProgramClients:
 
     def _use_clock(self, clock: FakedClock | None) -> None:
         """Use that clock for the program; end the program if it runs with another clock."""
+        # libfaketime is loaded when a process starts, so another clock needs another process.
         if clock is not self._clock:
             self._end()
             self._clock = clock
@@ -123,8 +133,11 @@ class ProgramClients:
         return operation == GET_TOKEN and "burst" in self._introduced().capabilities
 
     def _advance(self, seconds: float) -> None:
+        # Kept, because a program that is started again begins with the machine's time.
         self._moved += seconds
         if self._program is not None:
+            # The program was ended then. Its successor is advanced by all of `_moved` when it
+            # starts.
             with contextlib.suppress(ProgramSilent):
                 self.ask(self._program, "advance", _SHORT_SECONDS, seconds=seconds)
 
@@ -134,6 +147,7 @@ class ProgramClients:
         Raises TargetError if it cannot be started or gives no valid answer to hello. Raises
         DriverFailed if an earlier start succeeded.
         """
+        # Many TLS libraries read the variables for the CA only when the process starts.
         if self._program is not None and self._trusted != trusted:
             self._end()
         if self._program is None:
@@ -142,6 +156,7 @@ class ProgramClients:
         return self._program
 
     def _started(self) -> Program:
+        # Hangs are not counted here: `harness.hangs` limits them.
         times = len(self.failures) + self._deaths
         if times >= _MAX_STARTS:
             raise DriverFailed(f"the driver failed {times} times and is not started again")
@@ -163,6 +178,9 @@ class ProgramClients:
         except (ProtocolError, ProgramDied, ProgramSilent) as error:
             problem, details = in_words(program, str(error)), last_words_of(program)
             program.kill()
+            # It has introduced itself before, so the command is right and the failure belongs to
+            # the test case. Otherwise the whole run cannot begin, which is a mistake in the
+            # command.
             if self._hello is not None:
                 raise self._failed(error, details) from None
             raise TargetError(
@@ -177,6 +195,9 @@ class ProgramClients:
         Raises ProgramSilent, DriverFailed if the program broke the protocol, ClientCrashed if it
         died; these three end the program. Raises NotApplicable if it does not support the
         operation.
+
+        Ending the program after a failure is necessary: a late answer would be taken for that of
+        the next request.
         """
         try:
             reply = program.exchange(op, deadline, **members)
@@ -238,8 +259,14 @@ def last_words_of(program: Program) -> str:
 
 
 class ProgramDriver:
-    """One client in the program, identified by a name."""
+    """One client in the program, identified by a name.
 
+    Its stderr cannot be assigned to one client, because all clients share the process. So it counts
+    from the creation of this client on.
+    """
+
+    # Unknown for a foreign process. True is the safe assumption: the harness then waits briefly for
+    # a refresh in the background before it concludes that there was none.
     leaves_something_running = True
 
     def __init__(
@@ -290,6 +317,7 @@ class ProgramDriver:
         answer = self._answer("burst", count=count)
         if answer.error is not None or answer.hung:
             return [answer] * count
+        # Fewer tokens would let a client pass that serves only some of its callers.
         if len(answer.value) != count:
             raise DriverFailed(
                 f"burst was answered with {len(answer.value)} tokens; expected {count}"
@@ -325,6 +353,7 @@ class ProgramDriver:
     def _answer(self, op: str, *, seconds: float | None = None, **members: Any) -> Answer:
         program = self._program
         if program is None or not self._clients.is_running(program):
+            # The client is lost with its process, through no fault of its own.
             raise NotTested("the program was ended, for another client in it hung")
         deadline = self._deadline if seconds is None else seconds
         try:

@@ -24,8 +24,11 @@ from mockbroker_contract.timing.run_time import START_SECONDS, RealTime, RunTime
 
 __all__ = ["PythonClients", "PythonDriver"]
 
+# Hello includes the import of the user's module, and of all that it imports.
 _HELLO_SECONDS = 30.0
+# These operations take milliseconds. The rest is for a machine that is busy with other things.
 _SHORT_SECONDS = 20.0
+# Long enough for a client that ends a connection in order, and short because no clause judges it.
 _CLOSING_SECONDS = 2.0
 _PROMPT_CLOSING_SECONDS, _ALL_CLOSING_SECONDS = 0.2, 5.0
 """Seconds for closing a client, and additional seconds for all slow closes together."""
@@ -48,6 +51,11 @@ class PythonClients:
 
     ``source`` is the name of a target (``package.module:factory`` or ``path/to/file.py:factory``)
     or the factory itself; see `HostProcess` for the difference.
+
+    Clients of several test cases live in one host, one after another and side by side, as in an
+    application. A process for each would hide state that they share.
+
+    Safe to use from several threads.
     """
 
     maker = "the factory"
@@ -106,8 +114,11 @@ class PythonClients:
             if not self._is_running or self.host.has_ended:
                 self._is_running = False
                 self.host.start(self._sandbox.environment())
+                # Made new for each host: its identity is the generation by which `is_running`
+                # recognizes a host.
                 self._description = self._introduced()
                 self._is_running = True
+                # A new host begins with the machine's clock and time zone.
                 if self._clock != "real":
                     self.ask("set_clock", clock=self._clock)
                 if self._zone is not None:
@@ -174,11 +185,16 @@ class PythonClients:
 
         Raises ProgramSilent and ends the host. Raises ClientCrashed if the host ended or is
         unusable. Raises TargetError if the factory's result cannot be used.
+
+        A host that does not answer in time is ended, because its late answer would be taken for
+        that of the next request.
         """
         try:
             with self.turn:
                 reply = self._asked(op, deadline, **members)
         except ProgramDied as died:
+            # Costly, because Hypothesis would otherwise try to simplify the example, with a new
+            # host for each attempt.
             raise _costly(ClientCrashed(str(died))) from None
         except HostBrokenByClientError as error:
             raise _costly(HostBroken(f"{_BROKE}{error}")) from None
@@ -192,6 +208,8 @@ class PythonClients:
             return self.host.exchange(op, seconds, **members)
         except ProgramSilent:
             if deadline is None:  # the client stopped its process, and may do so again
+                # A client that stops its process would otherwise cost the full time at every test
+                # case.
                 self._short_seconds = _BRIEF_SECONDS
             self.end()
             raise
@@ -204,6 +222,7 @@ class PythonClients:
 
     def is_running(self, generation: object) -> bool:
         """Return whether the host with that description still runs."""
+        # A client belongs to the host in which it was made. A new host does not know it.
         return self._is_running and self._description is generation
 
     def end(self) -> None:
@@ -271,6 +290,7 @@ class PythonDriver:
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:
         """Have the client make a signed call, with ``headers`` and ``data`` as `requests` has."""
         data = kwargs.get("data")
+        # Base64, because a body may be any bytes and the channel carries JSON.
         raw = data.encode() if isinstance(data, str) else data
         body = None if raw is None else base64.b64encode(raw).decode()
         headers = kwargs.get("headers")
@@ -297,6 +317,7 @@ class PythonDriver:
     @property
     def leaves_something_running(self) -> bool:
         """Whether the client has a thread or task running between uses."""
+        # A host that does not answer is busy in any case.
         answer = self._answer("busy", is_use=False)
         with self._reading_answer("busy"):
             return answer.hung or bool(answer.value["busy"])
@@ -311,6 +332,7 @@ class PythonDriver:
         if answer.hung:
             return None
         output = self._clients.host.output
+        # Read after the answer: the host has flushed its streams before it answered.
         written, self._seen_output = output.since(self._seen_output), output.position
         with self._reading_answer("exposed"):
             return [("output", written), *((str(w), str(t)) for w, t in answer.value["texts"])]
@@ -323,6 +345,8 @@ class PythonDriver:
         """Close the client, unless its host has ended."""
         if not self._clients.is_running(self._generation):
             return
+        # Closing is a courtesy that no clause judges. A client that closes slowly must not add
+        # minutes to a run, so only slow closes count, and a prompt one is called to the end.
         calls_close = self._clients.closing_seconds > 0
         began = real_seconds()
         try:
@@ -365,6 +389,7 @@ def _costly(crash: ClientCrashed) -> ClientCrashed:
 def _answer_in(reply: Mapping[str, Any]) -> Answer:
     if "err" not in reply:
         return Answer(value=reply["ok"])
+    # JSON has no tuples, which `Raised` declares.
     error = {**reply["err"], **{name: tuple(reply["err"][name]) for name in ("bases", "texts")}}
     return Answer(error=Raised(**error))
 

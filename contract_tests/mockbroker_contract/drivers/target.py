@@ -29,7 +29,11 @@ DEFAULT_FACTORY = "make_client"
 
 
 class TargetError(Exception):
-    """Invalid target; the message is one sentence that says why."""
+    """Invalid target; the message is one sentence that says why.
+
+    It is a mistake in what the user typed or named. The run ends with exit status 4, and the client
+    gets no verdict.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,7 @@ def file_of_target(text: str) -> str:
 
 def _split(text: str) -> tuple[str, str]:
     place, colon, factory_name = text.rpartition(":")
+    # A colon after one letter and before a slash belongs to a drive of Windows, not to a factory.
     if text and (not colon or (len(place) == 1 and factory_name[:1] in "\\/")):
         return text, DEFAULT_FACTORY
     if not place or not factory_name:
@@ -110,9 +115,12 @@ def _split(text: str) -> tuple[str, str]:
 
 def _load_file(path: Path) -> ModuleType:
     root, name = _importable(path.resolve())
+    # First, so that the client's own imports find the modules beside its file before any other.
     sys.path[:0] = [str(root)]
 
     def load() -> ModuleType:
+        # A file named like an installed module, such as requests.py, would import that module
+        # instead.
         if _is_free(name, path.resolve()):
             return importlib.import_module(name)
         return _load_by_path(path.resolve())
@@ -123,6 +131,7 @@ def _load_file(path: Path) -> ModuleType:
 def _importable(path: Path) -> tuple[Path, str]:
     """Return the folder to import from, and the dotted name of the file."""
     folder, name = path.parent, path.stem
+    # The file belongs to a package. Its relative imports work only under the full dotted name.
     while (folder / "__init__.py").is_file():
         folder, name = folder.parent, f"{folder.name}.{name}"
     return folder, name
@@ -133,6 +142,7 @@ def _is_free(name: str, path: Path) -> bool:
     if not all(part.isidentifier() for part in name.split(".")):
         return False
     try:
+        # It imports the parent packages, which may fail in any way that importlib reports.
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
         return False
@@ -145,6 +155,8 @@ def _load_by_path(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise TargetError(f"{str(path)!r} is not a Python file that can be imported")
     module = importlib.util.module_from_spec(spec)
+    # Registered before it runs, as importlib does: dataclasses and pickle look their module up
+    # there.
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module

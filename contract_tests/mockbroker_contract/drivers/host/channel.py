@@ -29,6 +29,9 @@ class Channel:
     The first line on each connection is a greeting: the ``secret`` that the judging process
     expects, and how many requests were read so far. The judging process then repeats a request that
     was lost with the connection.
+
+    Not safe for several threads: the host's main thread is the only user. Waiting has no deadline,
+    because the judging process kills a host that is too late.
     """
 
     def __init__(self, path: str, secret: str) -> None:
@@ -43,6 +46,8 @@ class Channel:
         connection.connect(self._path)
         self._descriptor = _out_of_the_way(connection.detach())
         self._identity = self._identity_now()
+        # Half a line is lost with its connection; the judging process sends the whole request
+        # again.
         self._rest = b""
         greeting = {"secret": self._secret, "read": self._lines_read}
         self._send(json.dumps(greeting).encode() + b"\n")
@@ -55,6 +60,7 @@ class Channel:
         return status.st_dev, status.st_ino
 
     def _ensure_connected(self) -> None:
+        # The number alone proves nothing: after a close(), the next open() gets the same number.
         if self._identity_now() != self._identity:
             self._connect()
 
@@ -63,7 +69,7 @@ class Channel:
         while b"\n" not in self._rest:
             self._ensure_connected()
             # Looked up each time: if a client has patched select, its green threads run while the
-            # host waits.
+            # host waits. They could not run during a blocking read().
             select.select([self._descriptor], [], [])
             if self._identity_now() != self._identity:
                 continue  # a thread of the client closed it while the host waited
@@ -83,6 +89,7 @@ class Channel:
     def _send(self, data: bytes) -> None:
         left = memoryview(data)
         while left:
+            # write() may take a part only, for instance if a signal interrupts it.
             left = left[_write(self._descriptor, left) :]
 
     def close(self) -> None:

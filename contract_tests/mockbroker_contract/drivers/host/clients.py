@@ -27,6 +27,8 @@ from mockbroker_contract.drivers.target import TargetError
 __all__ = ["HostedClient", "Result", "capabilities_of"]
 
 _OPERATIONS = ("get_token", "request")
+# The default is 5 ms, in which a thread passes the check and the assignment of a token without a
+# switch.
 _EAGER_SWITCHING_SECONDS = 1e-5
 
 
@@ -43,6 +45,9 @@ def capabilities_of(client: Any) -> tuple[str, ...]:
 
     A bare callable counts as get_token. Raises TargetError if the client offers neither, or raises
     when the attributes are read.
+
+    Attributes are looked up, not classes: a client may be a module, a partial, or an object with
+    ``__getattr__``.
     """
     kind = name_of_class(type(client))
     try:
@@ -77,6 +82,7 @@ class HostedClient:
         self._factory = factory
         self._config = config
         self._clock = clock
+        # Threads of other clients, and of the host, are not this client's background work.
         self._threads_before = {*threading.enumerate()}
         self._burst_threads: set[threading.Thread] = set()
         self._chosen_loop: Loop | None = None
@@ -130,6 +136,8 @@ class HostedClient:
         """Run an operation, await an awaitable result, and return the outcome."""
         with self._operating():
             try:
+                # Called in this thread even for an async client, because it may do work before its
+                # first await.
                 value = operation()
                 if _is_awaitable(value):
                     value = self._awaited(value, operation)
@@ -139,6 +147,7 @@ class HostedClient:
 
     def _awaited(self, value: Any, operation: Callable[[], Any]) -> Any:
         """Await a value; if it turns out to need trio, repeat the operation in a trio loop."""
+        # A client that has worked in this loop is not written for trio: its error is its own.
         is_first = self._chosen_loop is None
         loop = self._loop(value)
         try:
@@ -149,11 +158,13 @@ class HostedClient:
         loop.close()
         HostedClient._has_missed_trio = True
         self._chosen_loop = TrioLoop(self._clock)
+        # The operation is called again, because a coroutine cannot be awaited twice.
         return self._chosen_loop.wait_for(operation())
 
     @contextlib.contextmanager
     def _operating(self) -> Iterator[None]:
         ident, depth = threading.get_ident(), sys.getrecursionlimit()
+        # Only while it is in use may the client's sleep move the clock; see `HostClock`.
         self._clock.operating.add(ident)
         try:
             yield
@@ -178,17 +189,23 @@ class HostedClient:
             except BaseException as error:  # noqa: BLE001 - as above
                 results[number] = Result(error=error)
 
+        # Daemons, so that a use that never returns cannot keep the host from exiting.
         threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(count)]
         self._burst_threads.update(threads)
         try:
             for thread in threads:
                 thread.start()
         except RuntimeError as error:  # the client has used up threads or memory
+            # Threads that have started wait at the barrier for those that have not.
             start.abort()
             return [Result(error=error)] * count
         for thread in threads:
+            # Without a timeout: the judging process has the deadline, and ends this process after
+            # it.
             thread.join()
         self._burst_threads.difference_update(threads)
+        # A function that is no coroutine function may still return an awaitable. Then only the
+        # awaiting is concurrent.
         awaitables = [each.value for each in results if _is_awaitable(each.value)]
         if awaitables:
             return self._gathered([partial(_identity, each) for each in awaitables], awaitables[0])
@@ -204,6 +221,7 @@ class HostedClient:
         return self.run(self._close)
 
     def _close(self) -> Any:
+        # httpx names its asynchronous close `aclose`.
         for name in ("close", "aclose"):
             close = getattr(self.subject, name, None)  # the attribute may be a property that raises
             if callable(close):

@@ -10,16 +10,23 @@ from typing import Any
 
 __all__ = ["bounded_text", "chain_of", "name_of_class", "plain_error"]
 
+# A chain may be endless, because a client can make an exception its own cause.
 _LONGEST_CHAIN = 10
+# Errors of HTTP libraries may quote a whole body, and each text is searched for secrets.
 _LONGEST_TEXT = 10_000
 _LONGEST_REMARK = 2_000
 _MAX_TEXTS = 100
+# The message by which time-machine refuses to start beside freezegun.
 _MOVES_TIME = "time-machine cannot start when freezegun is active"
 _UNPRINTABLE = "(its text cannot be shown)"
 
 
 def bounded_text(say: Callable[[], Any], *, otherwise: str = "", limit: int = _LONGEST_TEXT) -> str:
-    """Return the function's result as an exact, bounded str; ``otherwise`` if it fails."""
+    """Return the function's result as an exact, bounded str; ``otherwise`` if it fails.
+
+    Only exact strings leave this function, so the caller can slice, join and encode them without
+    running code of the client.
+    """
     try:
         # A subclass of str may override its methods: str's own method returns the characters, and
         # raises TypeError for other types.
@@ -48,7 +55,11 @@ def chain_of(error: BaseException) -> Iterator[BaseException]:
 
 
 def plain_error(error: BaseException) -> dict[str, Any]:
-    """Return the exception as the members of `mockbroker_contract.drivers.driver.Raised`."""
+    """Return the exception as the members of `mockbroker_contract.drivers.driver.Raised`.
+
+    Everything that the judging process may need is taken at once: the exception itself never leaves
+    this process.
+    """
     kind = type(error)
     return {
         "name": name_of_class(kind),

@@ -16,11 +16,15 @@ from mockbroker_contract.drivers.host.errors import bounded_text, chain_of, name
 
 __all__ = ["Exposure"]
 
+# A client at level DEBUG may log whole bodies at each request.
 _MAX_CHARACTERS = 2_000_000
 
 
 class Exposure:
-    """Visible texts, each with its place; bounded, so that a flood uses no memory."""
+    """Visible texts, each with its place; bounded, so that a flood uses no memory.
+
+    It may be added to from threads of the client, through logging: appending to a list is atomic.
+    """
 
     def __init__(self) -> None:
         self._texts: list[tuple[str, str]] = []
@@ -61,10 +65,15 @@ class Exposure:
         root, handler = logging.getLogger(), _LogRecorder(self)
         level, disabled = root.level, root.manager.disable
         root.addHandler(handler)
+        # 1, because level 0 (NOTSET) is the root logger's word for no level at all.
         root.setLevel(1)
+        # The client may have switched logging off for the whole process.
         logging.disable(logging.NOTSET)
+        # Entered by hand, because recording lasts over several requests of the judging process.
         caught = warnings.catch_warnings()
         caught.__enter__()
+        # By default Python shows a warning once for each place, and the first client would use it
+        # up.
         warnings.simplefilter("always")
         warnings.showwarning = _warning_recorder(self)
 
@@ -87,6 +96,7 @@ def _last_lines(error: BaseException) -> str:
 
 def _parts_of(client: Any) -> list[Any]:
     try:
+        # A client may be a bound method; its object is what would be printed.
         owner = getattr(client, "__self__", client)
         parts = list(getattr(owner, "__dict__", {}).values())
         visible = [part for part in parts if _has_own_repr(part)]

@@ -40,6 +40,8 @@ UNGUARDED_PROGRAM = (
     "this system has no Landlock, so nothing keeps the driver from writing outside of its folders"
 )
 
+# Devices have no contents to protect. Without /dev/shm no lock of multiprocessing could be made,
+# and without ptmx and pts no terminal.
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm")
 _SYSTEM_PLACES = (*(f"/dev/{name}" for name in _DEVICES), "/proc")
 
@@ -58,7 +60,9 @@ class _Ruleset(ctypes.Structure):
 
 
 class _PathBeneath(ctypes.Structure):
+    # The kernel's struct is packed: without this ctypes would add four bytes at its end.
     _pack_ = 1
+    # Python 3.14 deprecates _pack_ without a layout; "ms" is what it has always implied.
     _layout_ = "ms"
     _fields_ = [("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32)]
 
@@ -86,7 +90,10 @@ def restrict_writes(folders: Iterable[Path]) -> bool:
     if version < 1:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
+    # Rights that are not handled stay allowed everywhere. Reading is not handled, because clients
+    # import from anywhere.
     handled = _WRITE_FILE | _CHANGE_FOLDER
+    # Without this right a rename between two folders is refused, even between the client's own.
     handled |= _REFER if version >= _REFER_SINCE else 0
     handled |= _TRUNCATE if version >= _TRUNCATE_SINCE else 0
     attributes = _Ruleset(handled)
@@ -101,6 +108,8 @@ def restrict_writes(folders: Iterable[Path]) -> bool:
     try:
         for place in (*folders, *map(Path, _SYSTEM_PLACES)):
             _allow(libc, ruleset, place, handled)
+        # landlock_restrict_self(2) requires it of processes without privileges: a set-uid program
+        # must not be restricted by its caller.
         if libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) != 0:
             return False
         return bool(libc.syscall(_RESTRICT_SELF, ruleset, ctypes.c_uint32(0)) == 0)
@@ -110,8 +119,10 @@ def restrict_writes(folders: Iterable[Path]) -> bool:
 
 def _allow(libc: Any, ruleset: int, place: Path, handled: int) -> None:
     with contextlib.suppress(OSError):  # a container may lack the device
+        # O_PATH needs no permission to read the place.
         descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
         try:
+            # The kernel rejects a rule that grants rights on folders for a file.
             allowed = handled if place.is_dir() else handled & (_WRITE_FILE | _TRUNCATE)
             rule = _PathBeneath(allowed, descriptor)
             libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), ctypes.c_uint32(0))
@@ -160,11 +171,14 @@ class WriteGuard:
 
     def install(self) -> None:
         """Reject writes from now on, in this process and in those that are forked from it."""
+        # PEP 578: an audit hook stays for the life of the process, which is why it runs in the host
+        # only.
         sys.addaudithook(self._on_event)
 
     def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, _, flags = arguments
+            # A descriptor as the path was opened before, and was judged then.
             if isinstance(flags, int) and flags & _WRITING_FLAGS and not isinstance(path, int):
                 self._judge(path, None)
         elif event in _WRITES:
@@ -181,8 +195,10 @@ class WriteGuard:
             return
         if self._may_also_write(place):
             return
+        # A client may try the same file at each use, for thousands of uses.
         if len(self.refused) < _MAX_REFUSED and place not in self.refused:
             self.refused.append(place)
+        # EACCES, as Landlock returns it: a client meets the same error from either guard.
         raise PermissionError(
             errno.EACCES, "a client that is checked may only write in folders of its own", place
         )
@@ -192,6 +208,8 @@ def _place_of(path: Any, folder: Any) -> str:
     """Return the real path of the path's folder, with the path's last name."""
     if isinstance(path, int):
         return os.path.realpath(f"/proc/self/fd/{path}")
+    # bytes, str and path objects alike; anything else raises TypeError, as the operation itself
+    # will.
     text = os.fsdecode(path)
     if isinstance(folder, int) and folder >= 0 and not os.path.isabs(text):  # noqa: PTH117 - no Path is made
         text = f"/proc/self/fd/{folder}/{text}"
@@ -199,6 +217,7 @@ def _place_of(path: Any, folder: Any) -> str:
     if name in ("", ".", ".."):
         return _real_folder(text)
     real = os.path.join(_real_folder(parent), name)  # noqa: PTH118
+    # open() follows a link at the end of a path, so the file that it leads to is judged.
     return os.path.realpath(real) if os.path.islink(real) else real  # noqa: PTH114
 
 

@@ -46,9 +46,12 @@ from mockbroker_contract.timing.shared_clock import SharedClock
 __all__ = ["Start", "main", "run_launcher"]
 
 _PIECE = 65_536
+# A client that writes without end fails here, long before the disk is full.
 _LARGEST_FILE = 1024**3
 _BROKEN = 70  # EX_SOFTWARE of sysexits.h
 _IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
+# Signals that this launcher ignores, that Python itself handles, or that a forked test run may have
+# changed.
 _RESET = (*_IGNORED, "SIGCHLD", "SIGPIPE", "SIGXFSZ", "SIGALRM", "SIGUSR1", "SIGUSR2")
 
 
@@ -81,6 +84,9 @@ def run_launcher(
 
     ``is_forked`` is True if this process was forked from the judging one, whose exit handlers must
     not run here.
+
+    SIGCHLD and the control socket wake it; it polls nothing. Everything below it is killed without
+    a grace period, because a client had its chance when its host was told to exit.
     """
     become_subreaper()
     be_signalled_when_parent_ends(signal.SIGCONT)  # a client may have stopped this process
@@ -88,6 +94,7 @@ def run_launcher(
     for name in _IGNORED:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     if is_forked:
+        # They belong to the test run: they would remove its temporary files and write its coverage.
         atexit._clear()  # noqa: SLF001 - there is no public way
         _restore_streams_and_hooks()
     try:
@@ -128,6 +135,7 @@ class _Launcher:
             ready, _, _ = select.select([self._control.fileno(), woken], [], [])
             if woken in ready:
                 os.read(woken, _PIECE)
+                # Orphans of the client are reaped as well, or they would remain as zombies.
                 self._reap()
             if self._control.fileno() in ready:
                 piece = self._control.recv(_PIECE)
@@ -176,19 +184,27 @@ class _Launcher:
 
 
 def _run_host(start: Start, load: Callable[[], ClientFactory]) -> NoReturn:
-    """Turn this process into the host: enter the folders, install the guard, answer requests."""
+    """Turn this process into the host: enter the folders, install the guard, answer requests.
+
+    The guard comes last, because it also forbids this process to open the clock for writing. No
+    code of the client runs here before it.
+    """
     os.setsid()  # a client may signal its process group, which must not include the launcher
     be_signalled_when_parent_ends()
     for name in _RESET:
         signal.signal(getattr(signal, name), signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # Python's default at start
+    # Not passed to exec, because a forked host has the environment of the test run already.
     os.environ.clear()
     os.environ.update(start.environment)
     warnings.simplefilter("ignore")  # a user's "-W error" would turn warnings into exceptions
+    # The variable PYTHONDONTWRITEBYTECODE is read at the start of an interpreter only, and this
+    # process was forked.
     sys.dont_write_bytecode = True
     _bound_resources()
     os.umask(UMASK)
     os.chdir(start.work)
+    # Opened before the guard is in force, as the files lie outside of the client's folders.
     clock = SharedClock(Path(start.clock), is_host=True)
     channel = Channel(start.socket, start.secret)
     limits = _guard(Path(start.own))
@@ -205,6 +221,7 @@ def _bound_resources() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     bound = _LARGEST_FILE if hard == resource.RLIM_INFINITY else min(_LARGEST_FILE, hard)
     resource.setrlimit(resource.RLIMIT_FSIZE, (bound, hard))
+    # A core dump would have secrets and tokens in it, and is large.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     with contextlib.suppress(OSError):  # if memory runs out, Linux ends this process first
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
@@ -224,5 +241,7 @@ def _coverage_files() -> str:
     coverage = sys.modules.get("coverage")
     if coverage is None:
         return ""
+    # The client's coverage is measured if it was started with the interpreter, by a .pth file, or
+    # before the fork.
     current = coverage.Coverage.current()
     return str(Path(current.get_data().base_filename()).absolute()) if current else ""

@@ -28,7 +28,11 @@ Outcome = tuple[Any, "BaseException | None"]
 
 
 class Loop(ABC):
-    """Event loop that runs awaitables for a caller in another thread."""
+    """Event loop that runs awaitables for a caller in another thread.
+
+    ``wait_for`` and ``gather`` block the calling thread and have no deadline of their own: the
+    judging process ends a host that is too late. One caller at a time.
+    """
 
     def __init__(self, clock: HostClock) -> None:
         self._clock = clock
@@ -57,12 +61,15 @@ class Loop(ABC):
 
     def _start(self, run: Callable[[], None]) -> None:
         def run_and_operate() -> None:
+            # Coroutines run in this thread, so their sleep() must move the clock as that of a
+            # synchronous client does.
             self._clock.operating.add(threading.get_ident())
             try:
                 run()
             finally:
                 self._clock.operating.discard(threading.get_ident())
 
+        # A daemon: a task of the client that blocks the loop must not keep the host from exiting.
         self.thread = threading.Thread(target=run_and_operate, name="loop", daemon=True)
         self.thread.start()
 
@@ -83,12 +90,15 @@ class AsyncioLoop(Loop):
         """Run awaitables concurrently as tasks, and return their outcomes."""
 
         async def gather() -> list[Outcome]:
+            # `_outcome` never raises, so one failing operation does not end the wait for the
+            # others.
             return list(await asyncio.gather(*map(_outcome, operations)))
 
         return asyncio.run_coroutine_threadsafe(gather(), self._running()).result()
 
     def _running(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
+            # By the policy in force, so a client that has installed uvloop gets its loop.
             self._loop = asyncio.new_event_loop()
             self._start(self._run)
         return self._loop
@@ -109,6 +119,7 @@ class AsyncioLoop(Loop):
     def close(self) -> None:
         """End the loop and its thread."""
         if self._loop is not None and self.thread is not None:
+            # No other method of a loop may be called from another thread.
             self._loop.call_soon_threadsafe(self._loop.stop)
             self.thread.join(_STOP_SECONDS)
 
@@ -144,6 +155,7 @@ class TrioLoop(Loop):
         if self._token is None:
             self._start(self._run)
             self._is_ready.wait()
+        # The token, because this thread was not started by trio.
         trio.from_thread.run(gather, trio_token=self._token)
         return outcomes
 

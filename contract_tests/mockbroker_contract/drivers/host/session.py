@@ -37,8 +37,10 @@ UMASK = 0o022
 _getpid, _exit = os.getpid, os._exit
 
 _OWN_FOLDER = str(Path(__file__).parent)
+# A client may return any string as a token, and a gigabyte of it would be copied several times.
 _LONGEST_TOKEN = 1_000_000
 _HIGHEST_STATUS = 999
+# requests and httpx, aiohttp, urllib: each names the status in its own way.
 _STATUS_ATTRIBUTES = ("status_code", "status", "code")
 
 
@@ -48,6 +50,9 @@ class Session:
     ``load`` returns the factory. It is called once, on hello. A client may change the process:
     environment, umask, working directory, default timeout of sockets, recursion limit. These
     changes are undone before the next client is made. ``limits`` are sentences for the report.
+
+    It runs in the host's main thread, where the client's signal handlers and green threads work as
+    in a program of the user. Not safe for several threads.
     """
 
     def __init__(
@@ -92,6 +97,8 @@ class Session:
         self._watch_for_debuggers()
         while (line := self._channel.read_line()) is not None:
             request = loads(line)
+            # The answer comes before the end, so that exit handlers of the client do not count as
+            # its time.
             if request["op"] == "bye":
                 self._answer(request, {"ok": {}})
                 return
@@ -118,9 +125,11 @@ class Session:
     def _answer(self, request: dict[str, Any], outcome: dict[str, Any]) -> None:
         for stream in (sys.stdout, sys.stderr):
             # Not the flush of a client's own class, which might never return.
+            # Flushed before the answer: the judging process reads the pipe when it has the answer.
             if type(stream) is io.TextIOWrapper:
                 with contextlib.suppress(BaseException):  # a client may have closed it
                     stream.flush()
+        # The user has left the debugger when an answer is sent; deadlines count again.
         self._shared.is_debugged = False
         self._channel.write_line(dumps({"id": request["id"], **outcome}).encode())
 
@@ -168,12 +177,14 @@ class Session:
 
     def _open(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self._factory is not None
+        # Only while no client is alive: what one of them has changed may be what it relies on.
         if not self._clients:
             self._restore_process()
         os.environ.update(request["environment"])
         client = HostedClient(self._factory, ClientConfig(**request["config"]), self._clock)
         result = client.open()
         if result.error is not None:
+            # The loop of a client that could not be made would keep its thread.
             client.end_loop()
             return self._failure(result.error)
         self._clients[request["client"]] = client
@@ -187,6 +198,7 @@ class Session:
         socket.setdefaulttimeout(None)
         os.umask(UMASK)
         os.chdir(self._work)
+        # `tempfile` remembers a folder that the client may have removed; None makes it look again.
         tempfile.tempdir = None
 
     def _get_token(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -211,6 +223,7 @@ class Session:
         if result.error is not None:
             return self._failure(result.error)
         is_text = issubclass(type(result.value), str)
+        # An exact copy: a subclass of str could change what is compared and encoded.
         token = bounded_text(lambda: result.value, limit=_LONGEST_TOKEN)
         return {"ok": {"access_token": token if is_text else None}}
 
@@ -278,6 +291,8 @@ def _is_status(found: Any) -> bool:
 def _place_of(error: BaseException) -> str:
     """Return the line of the host's own code that failed."""
     places = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    # The last frame of the host's own code shows which operation failed; those after it belong to a
+    # library or to the client.
     own = [place for place in places if place[0].startswith(_OWN_FOLDER)]
     file, line = (own or places)[-1]
     return f"{Path(file).name}, line {line}"
