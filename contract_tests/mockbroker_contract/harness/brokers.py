@@ -30,12 +30,16 @@ class Brokers:
     Most are on one server; some have another origin, or speak TLS. While no client session is open,
     time passes until every issued token has expired. A token that a client wrongly keeps after its
     session then changes no other test case. Safe to use from several threads.
+
+    It owns its servers, and `close` stops them.
     """
 
     def __init__(self, profile: Profile, folder: Path) -> None:
         self.time: RunTime = RealTime()
         """The run's time, which is the clock of new brokers."""
         self._profile = profile
+        # Another port is another origin (RFC 6454, 4), so two servers on this machine suffice for
+        # redirects.
         self._here, self._elsewhere = Server(), Server()
         self._with_tls = _TlsServers(folder)
         self._prefixes = itertools.count(1)
@@ -73,10 +77,13 @@ class Brokers:
             profile=self._profile,
             credentials=credentials,
             expires_in=expires_in,
+            # Lenient, so that a mistake in a request breaks its own clause only, and the case goes
+            # on.
             strict=False,
             clock=self.time,
         )
         broker.scope = scope
+        # Never reused: a client that caches by URL would find the token of an earlier case.
         prefix = prefix or f"/x{next(self._prefixes)}"
         server.mount(broker, prefix)
         self._mounted[broker] = (server, prefix)
@@ -114,6 +121,7 @@ class Brokers:
         """Return whether another broker of the run, retired or not, issued that token."""
         return token in self._issued.values or any(
             broker.token_values is None and token in broker.token_issued_values
+            # A copy, because another session may mount its broker meanwhile.
             for broker in tuple(self._mounted)
         )
 
@@ -131,10 +139,15 @@ class Brokers:
 
     def _let_tokens_expire(self) -> None:
         if not self._open_sessions:
+            # Not while a session is open: its case decides how much time passes.
             self.time.advance_to(self._issued.last_expiry)
 
     def needs_resources(self) -> None:
-        """Raise ResourcesExhausted if a server could not take a connection since the last call."""
+        """Raise ResourcesExhausted if a server could not take a connection since the last call.
+
+        Called after a failed case only: a client whose connection was not accepted fails through no
+        fault of its own.
+        """
         shortages = sum(server.shortages for server in self._servers)
         new, self._shortages = shortages - self._shortages, shortages
         if new:
@@ -146,7 +159,10 @@ class Brokers:
 
 @dataclass
 class _TlsServers:
-    """Servers that speak TLS, one for each set of names in their certificate."""
+    """Servers that speak TLS, one for each set of names in their certificate.
+
+    They start at first use: a key and a certificate take long to make, and one clause needs them.
+    """
 
     folder: Path
     by_names: dict[tuple[str, ...], Server] = field(default_factory=dict)
@@ -174,7 +190,9 @@ class _IssuedTokens:
         for exchange in broker.token_requests:
             if exchange.token is None:
                 continue
+            # A longer one would take the clock beyond every calendar, for all cases that follow.
             if exchange.token.expires_in < CENTURY_SECONDS:
                 self.last_expiry = max(self.last_expiry, exchange.token.expires_at)
+            # Values that a case has chosen may occur in several cases, so they identify no broker.
             if broker.token_values is None:
                 self.values.add(exchange.token.value)

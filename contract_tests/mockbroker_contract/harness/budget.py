@@ -26,6 +26,7 @@ class Budget:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        # A monotonic clock: a change of the machine's time must not end a run.
         self._ends_at = real_seconds() + seconds if seconds else math.inf
 
     @property

@@ -1,4 +1,8 @@
-"""Checks of a driver's operations, step by step, before any clause is judged."""
+"""Checks of a driver's operations, step by step, before any clause is judged.
+
+They need a client that works. A problem is blamed on the driver only if no behavior of the client
+could explain it.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +36,7 @@ __all__ = ["DriverCheck", "check_driver"]
 
 _CREDENTIALS = Credentials("driverclient", "drivers3cret")
 _REFUSAL = Fault.status(401, body={"error": "invalid_client"})
+# As long as a run allows for one operation by default.
 _DEADLINE_SECONDS = 10.0
 _AT_ONCE = 8
 _LIFETIME = 3600
@@ -63,18 +68,23 @@ def check_driver(argv: Sequence[str], copies: Sequence[str] = ()) -> Iterator[Dr
 
     The driver's folder has copies of the files and folders that ``copies`` names. Raises OSError if
     the program cannot be started, TargetError if something cannot be copied.
+
+    The generator owns the program and the sandbox; both end when it is exhausted or closed.
     """
     # The broker is lenient, because a client's mistakes are not the driver's fault.
     with (
         Broker(credentials=_CREDENTIALS, strict=False).running() as broker,
         contextlib.closing(Sandbox(copies)) as sandbox,
     ):
+        # The program directly, without `ProgramClients`: that restarts a program after a failure,
+        # which would hide what is checked here.
         program = Program(argv, sandbox, sandbox.environment())
         trial = _DriverTrial(program, broker)
         try:
             yield from trial.run()
         finally:
             program.kill()
+    # After the checks, because this starts the program again, under each clock in turn.
     if trial.wants_a_clock:
         yield _what_moves_its_time(argv, copies)
 
@@ -110,6 +120,8 @@ class _DriverTrial:
         if first.problem:
             return
         steps: list[tuple[str, str, Callable[[], None]]] = [
+            # From the simplest operation to those that need it, so that the first problem shown is
+            # the cause.
             ("", "open makes a client from a config", self._open),
             (GET_TOKEN, "get_token returns the token that the broker issued", self._get_token),
             (
@@ -141,6 +153,8 @@ class _DriverTrial:
         except _Inconclusive as inconclusive:
             return DriverCheck(what, str(inconclusive), is_skipped=True)
         except (ProtocolError, ProgramDied, ProgramSilent) as error:
+            # The conversation is out of step, or the program has ended: later answers would prove
+            # nothing.
             self._is_over = True
             return DriverCheck(what, self._in_words(error))
         except _Wrong as wrong:
@@ -167,6 +181,7 @@ class _DriverTrial:
         other = Credentials("otherclient", "others3cret")
         self._broker.register(other.client_id, other.client_secret)
         one, two = self._opened(), self._opened(other)
+        # A driver that keeps one client for all would make every clause on isolation fail.
         if self._token_of(one) == self._token_of(two):
             raise _Wrong("two clients with two client_ids got one token")
 
@@ -177,6 +192,7 @@ class _DriverTrial:
     def _request_with_body(self) -> None:
         url = f"{self._broker.api_url}/vehicle"
         headers = {"Content-Type": "application/json", "X-Trace": "a, b"}
+        # Not ASCII, so that a driver shows whether it encodes the text of the protocol as UTF-8.
         body = '{"plate": "ä-1"}'
         self._call(self._opened(), "POST", url, None, headers=headers, body=body)
         request = self._broker.api_calls[-1].request
@@ -198,6 +214,7 @@ class _DriverTrial:
         name = self._opened()
         before = self._use(name)
         self._exchange("advance", seconds=float(_LIFETIME + 1))
+        # Both clocks, because the broker must also regard the token as expired.
         self._broker.clock.advance(_LIFETIME + 1)
         if self._use(name) == before:
             raise _Wrong(
@@ -225,6 +242,7 @@ class _DriverTrial:
         if reply.error is not None:
             return
         problem = f"{why}, and the driver did not answer err; expected {expected}"
+        # A status in place of an error may be what this client's request() returns by design.
         if not has_tokens or not reply.value:
             raise _Inconclusive(f"{problem}, unless the client itself saw no failure in it")
         raise _Wrong(problem)
@@ -262,6 +280,7 @@ class _DriverTrial:
         if GET_TOKEN in self._offered:
             return self._token_of(name)
         self._call(name, "GET", f"{self._broker.api_url}/vehicle/1", 200)
+        # Where the client returns no token, the API has seen it.
         return self._broker.api_calls[-1].request.headers.get("Authorization")
 
     def _token_of(self, name: str) -> str:

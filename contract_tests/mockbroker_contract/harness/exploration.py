@@ -28,7 +28,10 @@ Drawn = TypeVar("Drawn")
 
 @dataclass(frozen=True, slots=True)
 class Explorer:
-    """Explorer that tries test cases within the settings and the budget of a run."""
+    """Explorer that tries test cases within the settings and the budget of a run.
+
+    It has no state: what is found goes to ``findings``. Safe to use from several threads.
+    """
 
     settings: RunSettings
     budget: Budget
@@ -79,6 +82,7 @@ class Explorer:
             samples = [*first, *samples_of(strategy)]
             attempts(fitting(plain, samples, operations))
 
+        # First, because a known failure that still fails needs no search.
         self.replays.try_example(clause_id, try_again)
         for drawn in first:
             attempts(drawn)
@@ -93,9 +97,15 @@ class Explorer:
         """Return Hypothesis's settings, with as many examples as the user asks for."""
         return hypothesis.settings(
             max_examples=self.settings.examples,
+            # Hypothesis limits an example to milliseconds by default; a client has deadlines of its
+            # own here.
             deadline=None,
+            # A verdict must not depend on what an earlier run has found.
             database=None,
+            # Several failures would come as an ExceptionGroup; a clause has one finding.
             report_multiple_bugs=False,
+            # They are about slow or large draws; here the client takes the time, and not the
+            # strategy.
             suppress_health_check=list(hypothesis.HealthCheck),
         )
 
@@ -126,8 +136,11 @@ class _Attempts(Generic[Drawn]):
         try:
             situation = self._try_with_resources(drawn)
         except NotTested as obstacle:
+            # Each further case would take a deadline as well, and come to the same result.
             if obstacle.is_costly:
                 raise
+            # The first one is reported: the later cases often fail by the same cause, with fewer
+            # details.
             self._obstacle = self._obstacle or obstacle
         except ContractBreached as breached:
             self._explorer.findings.broken.add(breached.clause_id)
@@ -140,6 +153,7 @@ class _Attempts(Generic[Drawn]):
         try:
             return self._try_fairly(drawn)
         except ScenarioEnded:
+            # Asked before the failure is raised, because then it is no failure of the client.
             self._explorer.brokers.needs_resources()
             raise
 
@@ -148,6 +162,7 @@ class _Attempts(Generic[Drawn]):
         try:
             return self._case_of(drawn)
         except ContractBreached as breached:
+            # Once only: a client that is slow by itself fails again.
             if not breached.is_delayed:
                 raise
             return self._case_of(drawn)

@@ -18,6 +18,8 @@ class Findings:
     """Breaches that test cases of other clauses showed, and facts about the client.
 
     ``fail_on`` is the lowest level whose breach fails the run.
+
+    The first breach of a clause is kept, because a report has one finding for each clause.
     """
 
     def __init__(self, fail_on: Level) -> None:
@@ -39,7 +41,11 @@ class Findings:
             self._breaches[clause_id] = breached.finding(self.verdict_on_breach(clause_id))
 
     def take(self) -> list[Finding]:
-        """Return the breaches noted since the last call."""
+        """Return the breaches noted since the last call.
+
+        Each finding is handed out once, because under pytest-xdist a report carries it to another
+        process.
+        """
         breaches = list(self._breaches.values())
         self._breaches.clear()
         return breaches
@@ -47,6 +53,7 @@ class Findings:
     def verdict_on_breach(self, clause_id: str) -> Verdict:
         """Return ``failed``, or ``advice`` for a level below the one that fails the run."""
         level = clause_named(clause_id).level
+        # The levels are defined from the strictest to the weakest.
         is_binding = _LEVELS.index(level) <= _LEVELS.index(self._fail_on)
         return Verdict.FAILED if is_binding else Verdict.ADVICE
 

@@ -8,6 +8,7 @@ _FULL = 3
 """Number of hangs with the full deadline, each of which is a verdict."""
 _BRIEF = 10
 """Number of further hangs with a short deadline; then the client is not used again."""
+# Far more than a working client needs for a use, even on a busy machine.
 _BRIEF_SECONDS = 2.0
 
 

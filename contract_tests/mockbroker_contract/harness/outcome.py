@@ -22,6 +22,9 @@ class Outcome:
     if the broker knows it; ``presented`` is that token's text, or None. ``returned`` is the result
     of ``request``, ``error`` the client's exception. ``exchanges`` are those of this use.
     ``is_delayed`` is True if it failed after the client's timeout: a busy machine may be the cause.
+
+    The broker decides what the token was worth, never the client: a client that returns an expired
+    token believes that it is valid.
     """
 
     operation: str
@@ -60,7 +63,11 @@ class Outcome:
 
     @property
     def is_after_expiry(self) -> bool:
-        """Whether an expired token was presented, other than one fetched in this use."""
+        """Whether an expired token was presented, other than one fetched in this use.
+
+        A token that was fetched in the use itself does not count: with a lifetime of 0 it has
+        expired when it arrives, and no client could do better.
+        """
         fetched = {exchange.token for exchange in self.token_requests}
         return self.token_state is TokenState.EXPIRED and self.token not in fetched
 
@@ -104,6 +111,7 @@ def outcome_of(
     """Return the outcome of a client's answer and of the exchanges during it."""
     if operation == GET_TOKEN:
         value = answer.value
+        # None after an error. No other value can be a token, so the client has presented none.
         if not isinstance(value, str):
             return Outcome(operation, exchanges, error=answer.error)
         token, state = broker.find_token(value)
@@ -112,6 +120,7 @@ def outcome_of(
     calls = [e for e in exchanges if e.endpoint is Endpoint.API]
     if not calls:
         return Outcome(operation, exchanges, returned=returned, error=answer.error)
+    # A client may repeat a call after a 401, and its last attempt is what it stands by.
     last = calls[-1]
     presented = last.request.headers.get("Authorization")
     return Outcome(

@@ -1,4 +1,8 @@
-"""Replay of test cases that are stored as plain data, before any other case."""
+"""Replay of test cases that are stored as plain data, before any other case.
+
+A stored example is data of a file that a user may have edited, from a run of another version. So
+its shape is checked before a test case sees it.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,7 @@ __all__ = [
 
 Drawn = TypeVar("Drawn")
 CaseResult = TypeVar("CaseResult")
+# Enough to see every kind of value that a strategy draws; fewer than a user would notice.
 _ENOUGH_SAMPLES = 20
 
 
@@ -45,6 +50,7 @@ def samples_of(strategy: st.SearchStrategy[Drawn]) -> list[Drawn]:
     settings = hypothesis.settings(
         max_examples=_ENOUGH_SAMPLES,
         phases=[hypothesis.Phase.generate],
+        # The shape is compared only, so the same samples in every run are best.
         derandomize=True,
         deadline=None,
         database=None,
@@ -76,6 +82,7 @@ def fits(example: Any, samples: Sequence[Any], operations: Collection[str]) -> b
         return bool(alike) and (
             not inside or all(fits(part, inside, operations) for part in example)
         )
+    # A client that has lost an operation since then cannot be used by it.
     if isinstance(example, str) and alike and set(alike) <= set(operations):
         return example in operations
     return bool(alike)
@@ -109,10 +116,13 @@ class Replays:
             return
         try:
             attempt(self.examples[clause_id])
+        # These are verdicts, and not a mismatch: the example was tried.
         except (ScenarioEnded, TargetError):
             self.outcomes[clause_id] = ""
             raise
         except ExampleError as error:
+            # Not overwritten: the lifecycle and the clause itself may both have looked at the
+            # example.
             self.outcomes.setdefault(clause_id, str(error))
         except Exception as error:  # noqa: BLE001 - whatever an outdated example leads to
             why = f"its scenario cannot play it any more ({type(error).__name__})"

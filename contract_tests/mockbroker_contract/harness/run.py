@@ -43,7 +43,11 @@ class PreflightResult:
 
 
 class ContractRun:
-    """State that the test cases of one run share; `checked_run` makes one."""
+    """State that the test cases of one run share; `checked_run` makes one.
+
+    One object for the whole session, so that a clause may use what another one has found out. It
+    owns the client's process, the servers and the folders; `close` releases them in this order.
+    """
 
     def __init__(self, clients: DriverSource, settings: RunSettings) -> None:
         self.clients = clients
@@ -70,6 +74,7 @@ class ContractRun:
 
     def close(self) -> None:
         """Stop the servers, end the clients, and remove their folders."""
+        # First, because a client may still send requests while it is closed.
         self.clients.close()
         self.brokers.close()
         self.sandbox.close()
@@ -100,7 +105,12 @@ class ContractRun:
             self.needs_working_client()
 
     def note(self, breached: ContractBreached) -> None:
-        """Store a breach of a clause other than the one being judged, if it counts."""
+        """Store a breach of a clause other than the one being judged, if it counts.
+
+        Breaches count in any scenario, because the broker records them in each. The clauses of
+        ``OWN_SCENARIO_ONLY`` count here only if no ordinary use succeeds, as their own scenario is
+        then not reached.
+        """
         clause_id = breached.clause_id
         if clause_id in OWN_SCENARIO_ONLY and not self.preflight.blocked:
             self.findings.broken.add(clause_id)

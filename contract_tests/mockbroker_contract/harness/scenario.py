@@ -28,7 +28,11 @@ Drawn = TypeVar("Drawn")
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A clause that is judged in a run."""
+    """A clause that is judged in a run.
+
+    It connects three parts that know nothing of one another: the clause, the run with its client,
+    and the exploration of examples.
+    """
 
     run: ContractRun
     clause: Clause
@@ -117,11 +121,15 @@ class Scenario:
         clause that was not broken meanwhile.
         """
         run = self.run
+        # A replayed example must be tried in the clause's own exploration, whatever was explored
+        # before.
         is_judged = explore in run.shared.explored and self.clause.id not in OWN_SCENARIO_ONLY
         if is_judged and self.clause.id not in run.findings.broken | run.replays.examples.keys():
             self._needs_its_situation()
             return
         explore(self)
+        # Only if it did not raise: an exploration that ended early has not judged the other
+        # clauses.
         run.shared.explored.add(explore)
 
     def judge_token_requests(
@@ -138,6 +146,7 @@ class Scenario:
         self.run.needs_returning_client()
         drawn = st.tuples(
             plain_credentials() if credentials is None else credentials,
+            # A short lifetime could be the reason why a client raises, and not the credentials.
             st.just(3599) if must_answer else lifetimes(),
             self.operations(),
         )
@@ -147,13 +156,18 @@ class Scenario:
             pair, lifetime, operation = example
             with self.session(credentials=pair, expires_in=lifetime) as session:
                 outcome = session.use(operation)
+                # A client that does not even work with ordinary credentials breaks
+                # `response.documented` instead.
                 must_not_raise = must_answer and not self.run.preflight.blocked
                 if outcome.error is not None and must_not_raise and not outcome.is_issued:
                     session.breach(
                         f"the client raised {session.masked(outcome.error)}", must_answer
                     )
+                # The broken request is the proof. Going on could end in an error that hides it.
                 if session.has_broken_request:
                     return Situation.MET
+                # The second request counts as well: some clients build a refresh in another place
+                # than the first request.
                 session.advance(lifetime + 1 if self.run.time.is_virtual else 0)
                 session.use(operation)
                 if not session.trace.token_requests:
@@ -196,6 +210,8 @@ class Scenario:
                 "accepts"
             )
         if self.clause not in self.run.shared.clauses_met and self.clause.precondition is not None:
+            # The clause is blocked by a breach of the same chapter if there is one, such as
+            # credentials in the wrong place.
             culprits = sorted(self.run.findings.broken & {c.id for c in ON_AUTHENTICATION})
             blocked_by = clause_named(culprits[0]) if culprits else None
             raise NotTested(self.clause.precondition.lack, blocked_by=blocked_by)

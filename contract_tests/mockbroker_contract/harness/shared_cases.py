@@ -25,6 +25,8 @@ class SharedCases:
 
     All passive clauses are judged in every test case. So cases that were explored without a breach
     of a clause need not be explored again for it.
+
+    It belongs to one process: under pytest-xdist each worker explores what its clauses need.
     """
 
     def __init__(self) -> None:

@@ -3,6 +3,9 @@
 The model is small: the broker's outage, the current secret of each client, and the valid tokens
 (which the broker knows). It predicts the result of each use of a client. Any other result is a
 breach of the clause that requires the predicted one.
+
+Hypothesis chooses the steps. A breach is reproduced by running its recorded steps again, without
+Hypothesis. So the steps of a known failure can be stored in a file of the user.
 """
 
 from __future__ import annotations
@@ -46,15 +49,23 @@ __all__ = [
     "without_idle_steps",
 ]
 
+# More than one use can lead to: a use is stopped after 50 requests.
 _UNLIMITED = 1000
+# Seconds. Sound clients refresh up to this long before expiry, so shorter lifetimes are a case of
+# their own.
 _LONGEST_LEEWAY = 600
+# One that is answered and one that is not: clients handle the two in different code.
 _OUTAGES = {"answers 503": Fault.status(503), "resets connections": Fault.reset()}
 _SECONDS_BEFORE_REVOCATION = 5
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
 _OUTLASTED = clauses.refresh.OUTAGE_AFTER_EXPIRY
+# Enough for two credentials and a rotated secret; more would make examples longer.
 _MAX_CLIENTS = 3
 _NUMBERS = st.integers(0, _MAX_CLIENTS - 1)
+# Numbers in place of operations, because rules are declared before a client's operations are known.
 _WAYS = st.integers(0, 1)
+# Nothing, or a use by either operation. A change that is followed by its use at once makes examples
+# shorter, and defects likelier to be found.
 _THEN = st.integers(0, 2)
 
 
@@ -111,6 +122,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         self._slow = 0
         self._slow_tokens: dict[AccessToken, int] = {}
         self._clients: list[_Client] = []
+        # Sessions must be closed in the reverse order, and also when a rule has raised.
         self._exits = contextlib.ExitStack()
 
     # -- what happens --------------------------------------------------------------------------
@@ -121,6 +133,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         """Start the broker and add the first client."""
         self.limit.count_attempt()
         first = Credentials("life-client-a", "life-s3cret-a")
+        # In real time no token can expire here, so its lifetime is one that never does.
         lifetime = lifetime if self.run.time.is_virtual else 3600
         self._broker = self.run.brokers.new(first, lifetime)
         self._exits.callback(self.run.brokers.retire, self._broker)
@@ -135,6 +148,8 @@ class ClientStateMachine(RuleBasedStateMachine):
             clauses.lifecycle.LIFECYCLE,
             credentials=credentials,
             broker=self._broker,
+            # The trace of a shared broker has the requests of all clients; `_judge` judges it after
+            # each use.
             elsewhere=PASSIVE_CLAUSES,
             deadline=self.run.settings.patient_deadline,
             recorder=self._recorder,
@@ -154,6 +169,7 @@ class ClientStateMachine(RuleBasedStateMachine):
     @_recorded
     def expire_and_use(self, number: int, lifetime: int, way: int) -> None:
         """Let all tokens expire, change the lifetime of the next token, and use a client."""
+        # Any session can move the clock: all of them share it.
         self._clients[0].session.advance(self._broker.expires_in + 1)
         self._clients[0].session.issue_with(lifetime)
         self._use(number, self._operation(way))
@@ -172,6 +188,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         except ClientHung as hang:
             broken = self._what_the_hang_breaks(client, hang)
             broken.drawn = tuple(self.steps)
+            # Final, because every attempt to simplify it would hang as well.
             self.limit.keep(broken, is_final=True)
             raise broken from None
         except ScenarioEnded as ended:
@@ -182,9 +199,13 @@ class ClientStateMachine(RuleBasedStateMachine):
     def _use_one(self, client: _Client, operation: str) -> None:
         self._script_for(client)
         if self._is_refused(client):
+            # A client that fetches a token when it is made has one attempt then, which must not
+            # count for the use.
             client.session.make()
         is_slow = bool(self._slow)
         outcome = client.session.use(operation)
+        # Faults are scripted for one use at a time, because which of them applies depends on the
+        # client that is used.
         self._broker.clear_scripts()
         self._broker.strict = False
         self._learn(client, outcome)
@@ -325,6 +346,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         what = late_use(outcome.token, now).what
         if self._is_refused(client) and outcome.requested_first:
             self._breach(client, self._clause_of_refusal(), what, "an error")
+        # A failed request before this use means an outage that has outlasted the token.
         elif client.has_failed:
             self._breach(client, _OUTLASTED, what, "another attempt, or an error")
         elif seconds_after_expiry < self._slow_tokens.get(outcome.token, 0):
@@ -354,6 +376,7 @@ class ClientStateMachine(RuleBasedStateMachine):
             self._breach(client, self._clause_of_failure(client), what, "a valid token")
 
     def _clause_of_failure(self, client: _Client) -> Clause:
+        # What follows a refusal is judged as the recovery from it, before any other explanation.
         if client.was_refused:
             return clauses.refresh.RECOVERS
         if self._broker.expires_in <= _LONGEST_LEEWAY:
@@ -374,6 +397,7 @@ def state_machine_for(
 ) -> type[ClientStateMachine]:
     """Return the state machine for one run, which ignores some clauses."""
     settings = {"run": run, "limit": limit, "ignored": frozenset(ignored)}
+    # A class for each run, because Hypothesis makes the instances and passes them no arguments.
     return type("ClientStateMachine", (ClientStateMachine,), settings)
 
 
@@ -404,7 +428,10 @@ def steps_from(plain: object, run: ContractRun) -> Steps:
 
 
 def replay_steps(run: ContractRun, steps: Steps, ignored: Collection[str] = ()) -> None:
-    """Run the steps again. Raises the state machine's exception for a breach."""
+    """Run the steps again. Raises the state machine's exception for a breach.
+
+    Rules are called directly: their preconditions, which guide Hypothesis, are not checked.
+    """
     machine = state_machine_for(run, run.explorer.shrink_limit(), ignored)()
     try:
         for name, *values in steps:
@@ -421,6 +448,8 @@ def without_idle_steps(
     The search ends once the budget of the run is used up.
     """
     steps = breached.drawn
+    # From the end, and neither the first step, which starts the broker, nor the last, which shows
+    # the breach.
     for number in range(len(steps) - 2, 0, -1):
         shorter = (*steps[:number], *steps[number + 1 :])
         try:
@@ -428,6 +457,7 @@ def without_idle_steps(
         except ContractBreached as again:
             if again.clause_id == breached.clause_id:
                 breached, steps = again, shorter
+        # The shorter sequence ends in another way, so the step was needed.
         except ScenarioEnded:
             pass
         except OutOfTime:

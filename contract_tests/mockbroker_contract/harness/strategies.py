@@ -1,4 +1,8 @@
-"""Strategies for examples: credentials, tokens, lifetimes, steps of time."""
+"""Strategies for examples: credentials, tokens, lifetimes, steps of time.
+
+Every strategy prefers values at which real clients have failed. Random values find what no list
+contains.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +38,12 @@ LONG_LIFETIMES = (3600, 86400, 2592000, 10**12)
 """Seconds. The third overflows a 32-bit count of milliseconds, the last most calendars."""
 
 _BYTES = 256
+# JSON's own syntax, an escape, a null byte, one to four bytes of UTF-8, and a line separator that
+# JSON allows unescaped and JavaScript once did not.
 _EDGE_CHARACTERS = _WORD + ' "\\/{}[]:,\n\t\x00é€漢😀\u2028'
 
+# The usual leeways of 30, 60, 120 and 300 s, most with their neighbours; and the shortest
+# lifetimes.
 _EDGE_LIFETIMES = (3599, 3600, 86400, 600, 300, 299, 120, 61, 60, 59, 31, 30, 29, 5, 2, 1, 0)
 
 
@@ -61,6 +69,7 @@ def plain_credentials() -> st.SearchStrategy[Credentials]:
 
 def ascii_credentials() -> st.SearchStrategy[Credentials]:
     """Return credentials of printable ASCII; a colon in the secret only (RFC 7617, 2)."""
+    # The first colon ends the user-id, so a client id cannot have one.
     client_id = text_of(_PRINTABLE.replace(":", ""), min_size=4, max_size=24)
     client_secret = text_of(_PRINTABLE, min_size=6, max_size=24)
     return st.builds(Credentials, client_id, client_secret)
@@ -69,12 +78,16 @@ def ascii_credentials() -> st.SearchStrategy[Credentials]:
 def line_wrapping_credentials() -> st.SearchStrategy[Credentials]:
     """Return credentials whose Base64 is long, padded, and rich in characters 62 and 63."""
     client_id = text_of(_WORD, min_size=4, max_size=8)
+    # Up to 90 bytes: encoders that wrap lines insert a break after 57, which are 76 characters (RFC
+    # 2045, 6.8).
     client_secret = text_of("~?>}|{=", min_size=6, max_size=90)
     return st.builds(Credentials, client_id, client_secret)
 
 
 def non_ascii_credentials() -> st.SearchStrategy[Credentials]:
     """Return credentials whose secret has non-ASCII characters, in Latin-1 and beyond."""
+    # Characters of Latin-1 and others: a client that encodes as Latin-1 is wrong for the first, and
+    # raises for the others.
     beyond = st.sampled_from("éüñßøÆ€漢字אжΩ😀")
     client_id = text_of(_WORD + "éü漢", min_size=4, max_size=8)
     secret = st.builds("{}{}{}".format, text_of(_WORD, min_size=4), beyond, text_of("aé€漢"))
@@ -87,6 +100,8 @@ def b64tokens() -> st.SearchStrategy[str]:
     long = st.builds(
         lambda text, size: (text * size)[:size],
         text_of(B64TOKEN_ALPHABET, min_size=7, max_size=30),
+        # 4096 is the longest token of the contract; the others are usual limits of buffers and
+        # columns.
         st.sampled_from([256, 1024, 4095, 4096]),
     )
     padded = st.builds("{}{}".format, short, st.sampled_from(["", "=", "=="]))

@@ -24,6 +24,7 @@ def token_request_gaps(session: ClientSession) -> Iterator[list[float]]:
     def note(exchange: Exchange) -> None:
         if exchange.endpoint is not Endpoint.TOKEN:
             return
+        # Both clocks at once: the virtual one stands still while a client waits on an event.
         moments.append((exchange.received_at, real_seconds()))
         if len(moments) > 1:
             before, now = moments[-2:]

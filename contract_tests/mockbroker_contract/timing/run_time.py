@@ -14,18 +14,25 @@ from mockbroker_contract.timing.shared_clock import SharedClock
 
 __all__ = ["START_SECONDS", "MovedTime", "RealTime", "RunTime", "VirtualTime"]
 
+# A fixed date, so that two reports of one client are equal.
 _START = datetime.datetime(2031, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc)
 START_SECONDS = int(_START.timestamp())
 """Start of virtual time, in Unix seconds."""
 
+# Python's dates end with the year 9999, and a client adds lifetimes to the time that it sees.
 _LAST_MOMENT = datetime.datetime(9000, 1, 1, tzinfo=datetime.timezone.utc).timestamp()
 _LONGEST_LEAP = 86400.0
+# The rule in full, as POSIX defines TZ: a machine without time zone data understands it as well.
 _CHICAGO = "CST6CDT,M3.2.0,M11.1.0"
+# 2 o'clock in summer time there, which is 5 hours behind UTC.
 _CLOCKS_GO_BACK_HOUR_UTC = 7
 
 
 class RunTime(Protocol):
-    """Time of a session; a broker uses it as its clock."""
+    """Time of a session; a broker uses it as its clock.
+
+    ``advance`` may block in real time.
+    """
 
     @property
     def kind(self) -> str:
@@ -108,6 +115,7 @@ class VirtualTime:
             self.advance_to(_clocks_go_back_after(self.now() + seconds) - seconds)
             yield
         finally:
+            # Later cases must not depend on the order in which clauses are judged.
             self._set_zone(None)
 
 
@@ -138,6 +146,8 @@ class MovedTime:
 
     def advance(self, seconds: float) -> None:
         """Move the program's clock forward by that many seconds."""
+        # Counted here as well, because the broker must expire tokens by the same time as the
+        # client.
         self._moved += seconds
         self._move(seconds)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 __all__ = ["SharedClock"]
 
 _BYTES = 64
+# Integers, as freezegun's dates have no finer unit: sums of floats would differ between the two
+# processes.
 _MICROSECONDS = 10**6
 _JUDGE, _HOST, _DEBUGGER = range(3)
 
@@ -48,7 +50,11 @@ class SharedClock:
         return seconds + rest / _MICROSECONDS
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward by that many seconds."""
+        """Move the clock forward by that many seconds.
+
+        Only the cell of this process changes, so the other process needs no lock.
+        """
+        # The lock is for threads of this process: += reads and writes in two steps.
         with self._lock:
             self._cells[self._own] += round(seconds * _MICROSECONDS)
 
