@@ -1,4 +1,8 @@
-"""The `mockbroker check` command: the contract run without any of the user's pytest settings."""
+"""The `mockbroker check` command: the contract run without any of the user's pytest settings.
+
+The clauses are pytest tests, so the command runs a pytest session of its own. The user's settings
+and plugins are kept out of it: a verdict must not depend on them.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +41,7 @@ from pytest_mockbroker.settings import problem_with
 
 __all__ = ["check"]
 
+# Only a run to the end says which known failures are still there.
 _JUDGED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
 
@@ -58,6 +63,7 @@ def check(context: click.Context, /, values: Values) -> None:
     """
     if not values[CLIENT] and not values[EXEC]:
         raise click.UsageError("which client? Name a TARGET, or a program: --exec COMMAND")
+    # Before anything slow: a Ctrl-C during an import leaves a report as well.
     with Interruption() as interruption:
         status = _checked(values, interruption)
     context.exit(status)
@@ -71,13 +77,16 @@ def _checked(values: Values, interruption: Interruption) -> int:
     listed = _listed(values)
     run = ClauseRun(values, examples_of(listed), interruption)
     try:
+        # The command's start has kept them back until a handler was there.
         release_signals()
         status = run_clauses(run)
+    # pytest handles those in its session; this one came before or after it.
     except KeyboardInterrupt:
         status = int(pytest.ExitCode.INTERRUPTED)
     if run.stopped_by:
         raise click.UsageError(run.stopped_by)
     status = most_severe(status, *run.statuses)
+    # pytest ended before it collected any clause, so its status is not a verdict.
     if run.collector is None:
         status = _status_without_report(status, values)
     if written := values[WRITE_KNOWN]:
@@ -134,6 +143,8 @@ def _write_known(
     """Update the known-failures file, print the changes, and return the exit status.
 
     A run that was interrupted, or in which the kit failed, changes nothing.
+
+    Comments and the order of entries in the user's file stay as they are.
     """
     from mockbroker.report.known_text import updated_text  # noqa: PLC0415 - tomlkit only if used
 
@@ -143,6 +154,8 @@ def _write_known(
     entries = known_failures_of(collector.report, before, collector.examples)
     try:
         text = path.read_bytes().decode() if path.is_file() else ""
+        # A file of the user keeps its line ends, or a version control system shows every line as
+        # changed.
         line_end = "\r\n" if "\r\n" in text else "\n"
         changed = updated_text(text.replace("\r\n", "\n"), entries)
         path.write_text(changed, encoding="utf-8", newline=line_end)

@@ -1,4 +1,7 @@
-"""The pytest session in which `mockbroker check` judges the clauses."""
+"""The pytest session in which `mockbroker check` judges the clauses.
+
+Not safe for several threads: environment and hooks of the process change while the session lasts.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,11 @@ __all__ = ["ClauseRun", "run_clauses"]
 def run_clauses(run: ClauseRun) -> int:
     """Run the clauses in a pytest session of their own; return its exit status."""
     here, folder = Path(__file__).parent, Path(clauses.__file__).parent
+    # --confcutdir and -c keep conftest.py files and settings above the kit's folder out, such as
+    # those of a project whose virtual environment the kit is installed in.
     arguments = [str(folder), "--confcutdir", str(folder), "-c", str(here / "check.ini")]
     arguments += ["-p", "pytest_mockbroker.plugin", "-p", "no:cacheprovider", "-p", "no:terminal"]
+    # These plugins are about the process in which tests run; the client runs in another one.
     arguments += ["-p", "no:faulthandler", "-p", "no:logging", "-p", "no:warnings"]
     # pytest must not capture: clients write to a pipe of the kit, and a debugger needs the
     # terminal.
@@ -47,15 +53,18 @@ def _isolated() -> Iterator[None]:
     """Load no plugins or options of the user, and write nothing to the user's folder."""
     before, unraisable = dict(os.environ), sys.unraisablehook
     sys.unraisablehook = _discard  # an error in a client's __del__ is not a verdict
+    # Installed plugins could change the order of clauses, repeat them, or run them in parallel.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         os.environ.pop(name, None)
     with tempfile.TemporaryDirectory(prefix="mockbroker-", ignore_cleanup_errors=True) as storage:
+        # By default Hypothesis makes the folder .hypothesis where the user is.
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = storage
         try:
             yield
         finally:
             sys.unraisablehook = unraisable
+            # Restored, because a test may call the command in its own process.
             os.environ.clear()
             os.environ.update(before)
 
@@ -86,13 +95,20 @@ class ClauseRun:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Give the session the settings of the command."""
+        """Give the session the settings of the command.
+
+        First, because the plugin's own hook checks the settings that are given here.
+        """
         self._config = config
         config.stash[OPTION_VALUES] = self._values
         config.stash[REPLAYS] = self._replays
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Let a signal stop the session from now on."""
+        """Let a signal stop the session from now on.
+
+        Not earlier: before the session exists there is nothing to stop, and the exception itself
+        ends pytest.
+        """
         self._interruption.stop(session)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -116,7 +132,10 @@ class ClauseRun:
                 self._display.note(line)
 
     def pytest_internalerror(self, excrepr: object) -> bool:
-        """Print an error of pytest itself that no report shows."""
+        """Print an error of pytest itself that no report shows.
+
+        Returns True, which keeps pytest from printing it a second time.
+        """
         if self._found_collector() is None:  # the report shows it otherwise
             for line in str(excrepr).splitlines():
                 print_error(line)
@@ -124,7 +143,12 @@ class ClauseRun:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self) -> Generator[None, object, object]:
-        """Print the report, even if another hook fails at the end of the session."""
+        """Print the report, even if another hook fails at the end of the session.
+
+        First of the wrappers, so that it surrounds the collector's own, which writes the report's
+        files.
+        """
+        # From here a signal must not tear the report apart, as the run is over.
         self._interruption.end()
         try:
             return (yield)

@@ -1,4 +1,8 @@
-"""Verdicts on clauses: collected from the items of a run, printed and written at its end."""
+"""Verdicts on clauses: collected from the items of a run, printed and written at its end.
+
+Under pytest-xdist the clauses are judged in workers and reported by the controller. Findings travel
+there as JSON in the ``user_properties`` of pytest's reports, which xdist passes on.
+"""
 
 from __future__ import annotations
 
@@ -53,11 +57,14 @@ if TYPE_CHECKING:
 
 __all__ = ["VerdictCollector", "most_severe"]
 
+# Prefixed, because user_properties are shared with the user's own plugins and end up in JUnit
+# files.
 _PROPERTY = "contract_findings"
 _CLIENT = "contract_client"
 _ERROR = "contract_error"
 _UNUSABLE = "contract_client_unusable"
 _FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
+# One letter each for pytest's progress line; passed and failed have pytest's own.
 _LETTERS = {
     Verdict.ADVICE: "a",
     Verdict.NOT_APPLICABLE: "-",
@@ -67,6 +74,8 @@ _LETTERS = {
     Verdict.CRASH: "C",
     Verdict.ERROR: "E",
 }
+# An interrupted run is incomplete, and a failure of the kit makes verdicts doubtful; both precede a
+# verdict on the client.
 _GRAVEST_FIRST = (2, 3, 4, 5, 1, 0)
 _SKIPPED = (pytest.skip.Exception, pytest.xfail.Exception)
 _EXPECTED = (*_SKIPPED, ScenarioEnded, OutOfTime, TargetError, pytest.exit.Exception)
@@ -84,7 +93,12 @@ def most_severe(*statuses: int) -> int:
 
 
 class VerdictCollector:
-    """Collector that turns the findings of items into a report on the client."""
+    """Collector that turns the findings of items into a report on the client.
+
+    It is registered with the first clause that is collected, so that other test runs never see its
+    hooks. In a worker of pytest-xdist it judges; in the controller, which collects no items, it
+    gathers and reports.
+    """
 
     NAME = "contract-verdicts"
 
@@ -135,7 +149,11 @@ class VerdictCollector:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Judge the item: give its report the verdict's outcome, and the findings to carry."""
+        """Judge the item: give its report the verdict's outcome, and the findings to carry.
+
+        A wrapper, because the report must be complete before its outcome is replaced. The traceback
+        is replaced too: it would show the kit's code, and values that may be secret.
+        """
         report = yield
         clause_id = _clause_of(item)
         error = call.excinfo.value if call.excinfo else None
@@ -150,6 +168,8 @@ class VerdictCollector:
         elif call.when == "call" or error is not None:
             self._judge(report, clause_id, error)
         # pytest shows captured output of the client beside a failure.
+        # Escaped, because output of a client may have control characters of a terminal or commands
+        # of a CI service.
         report.sections = [
             (printable(name), printable_lines(text)) for name, text in report.sections
         ]
@@ -164,12 +184,14 @@ class VerdictCollector:
                 findings += self.run.findings.take()
                 self.examples = self.run.findings.examples | self.examples
                 client = _facts_of(self.run)
+        # Facts come from the client's process, which may be in any state.
         except Exception as failed:  # noqa: BLE001 - it may come from the client's factory
             findings = [kit_error_from(failed).finding(clause_id)]
         findings = [msgspec.structs.replace(each, found_in=clause_id) for each in findings]
         finding = self._as_known(findings[0])
         if not isinstance(error, _SKIPPED):  # pytest reports the error by itself
             _set_outcome(report, finding, is_fatal=self._is_fatal(finding))
+        # The controller has collected nothing itself.
         client["selected"] = sorted(self._selected)
         payload = msgspec.json.encode(findings).decode()
         report.user_properties += [(_PROPERTY, payload), (_CLIENT, json.dumps(client))]
@@ -177,6 +199,7 @@ class VerdictCollector:
     def _finding(self, clause_id: str, error: BaseException | None) -> Finding:
         if error is None:
             return Finding(clause_id, Verdict.PASSED)
+        # Kept for --write-known, which stores the example with the entry.
         if isinstance(error, ScenarioEnded) and error.drawn is not None:
             self.examples[clause_id] = error.drawn
         if isinstance(error, ContractBreached) and self.run is not None:
@@ -210,10 +233,13 @@ class VerdictCollector:
         """Record the findings that a report carries.
 
         Ends the session with exit status 4 if the client is unusable.
+
+        Called in the process that reports the run, for each phase of each test.
         """
         brought = dict(report.user_properties)
         if _UNUSABLE in brought:
             self._is_unusable = True
+            # Not raised in the worker: there pytest.exit ends one worker, and the others go on.
             pytest.exit(str(brought[_UNUSABLE]), returncode=pytest.ExitCode.USAGE_ERROR)
         if _ERROR in brought:
             self._errors[KitError.from_json(json.loads(str(brought[_ERROR])))] = None
@@ -244,7 +270,10 @@ class VerdictCollector:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """Return the name of a verdict that pytest has no word for."""
+        """Return the name of a verdict that pytest has no word for.
+
+        First, because pytest's own answer would be "passed" for advice and known failures.
+        """
         text = dict(report.user_properties).get(_PROPERTY)
         if report.when != "call" or text is None:
             return None
@@ -308,7 +337,10 @@ class VerdictCollector:
         """Set the exit status by the report unless a more severe error occurred; write files.
 
         This hook runs after the others of the session's end, whether or not they failed.
+
+        The innermost wrapper, so that the terminal reporter has not printed its summary yet.
         """
+        # A worker of pytest-xdist has part of the findings only.
         if hasattr(self._config, "workerinput") or not self.has_report:
             return (yield)
         result: object = None
@@ -318,6 +350,7 @@ class VerdictCollector:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
         except Exception as error:  # noqa: BLE001 - the report must be written in any case
             self._errors[kit_error_from(error, "after the last clause")] = None
+        # Read before the report sets the status.
         was_cut_off = session.exitstatus == pytest.ExitCode.INTERNAL_ERROR
         self._conclude(session)
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
@@ -386,8 +419,10 @@ def _kit_errors_raised(item: pytest.Item) -> Iterator[None]:
     except (*_EXPECTED, KeyboardInterrupt):
         raise
     except BaseException as error:
+        # Exceptions of other tests in the same session stay as they are.
         if not _clause_of(item):
             raise
+        # "from None", or pytest would format the original as the context.
         raise KitFailed(kit_error_from(error)) from None
 
 

@@ -1,4 +1,7 @@
-"""The `mockbroker driver-test` command: checks a driver before any clause is judged."""
+"""The `mockbroker driver-test` command: checks a driver before any clause is judged.
+
+The command needs no pytest session: its checks are steps of one conversation, and not clauses.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,7 @@ def driver_test(context: click.Context, /, values: Values) -> None:
         argv = argv_of(command)
         print_line(Line(f"The driver protocol · {command}", "bold"))
         print_line(Line())
+        # Printed one by one, because a step may take as long as its deadline.
         results = [_printed(checked) for checked in check_driver(argv, values[COPY])]
     except (TargetError, OSError) as error:
         raise click.UsageError(str(error)) from error

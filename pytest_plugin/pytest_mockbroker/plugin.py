@@ -29,10 +29,13 @@ _MARKERS = (
     "auth_broker(expires_in, profile, strict, tls): settings of the fixture for this test",
     f"{CLAUSE_MARKER}(clause): the clause of the contract that this test judges",
 )
+# Failures in threads and finalizers, which pytest reports at whatever test runs then. Under "-W
+# error" they would fail a clause.
 _LEFT_BY_CLIENTS = ("PytestUnraisableExceptionWarning", "PytestUnhandledThreadExceptionWarning")
 _CHECKED = tuple(f"contract_{option.key}" for option in (CLIENT, EXEC, KNOWN))
 _KIT = "mockbroker_contract"
 _CLIENT_OPTIONS = tuple(Surface.PYTEST.spell(option) for option in (CLIENT, EXEC))
+# A run that already failed keeps its own status.
 _SUCCESS_STATUSES = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
@@ -43,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         spelling, setting = Surface.PYTEST.spell(option), Surface.INI.spell(option)
         text = option.help_with_default
         if option.is_flag:
+            # None and not False, so that a flag that was not given leaves the ini setting in force.
             group.addoption(spelling, action="store_true", default=None, help=text)
             parser.addini(setting, text, type="bool", default=False)
         elif option.is_repeatable:
@@ -62,9 +66,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
+    # In a worker of pytest-xdist the reports go to the controller, whose receiver gets them.
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_VerdictReceiver(config), "contract-verdict-receiver")
     given = [config.getoption(name) for name in _CHECKED]
+    # The controller of pytest-xdist collects nothing, so this is its only occasion to reject a
+    # setting with one message.
     in_workers = config.getoption("dist", "no") != "no"
     if any(given) or (in_workers and any(map(config.getini, _CHECKED))):
         _check_settings(config)
@@ -90,7 +97,10 @@ def collector_of(config: pytest.Config) -> VerdictCollector:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Register the collector of verdicts once a clause has been collected."""
+    """Register the collector of verdicts once a clause has been collected.
+
+    First, so that other plugins see only the clauses that remain.
+    """
     clauses = [item for item in items if item.get_closest_marker(CLAUSE_MARKER)]
     if clauses:
         _check_settings(config)
@@ -105,6 +115,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             )
 
             # The longest clause goes first, so that no worker starts it last.
+            # A stable sort: the other clauses keep the order of the catalogue.
             items.sort(key=lambda item: clause_id_of(item) != LIFECYCLE.id)
 
 
@@ -129,6 +140,9 @@ class _VerdictReceiver:
     """Plugin that passes verdicts on to the process that reports the run.
 
     Under xdist that is the controller, which learns of clauses only from their reports.
+
+    It is registered at every start, and imports the collector only when a report comes that belongs
+    to the contract.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -140,6 +154,8 @@ class _VerdictReceiver:
             collector_of(self._config).receive(report)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        # A path of an installed package lies outside of the root folder; joining keeps an absolute
+        # one.
         path = self._config.rootpath / report.fspath
         if report.failed and _KIT in path.parts:
             collector_of(self._config).receive_uncollected(report)
@@ -178,7 +194,11 @@ class _VerdictReceiver:
 
 @pytest.fixture
 def auth_broker(request: pytest.FixtureRequest, _auth_broker_session: Any) -> Iterator[Broker]:
-    """Provide a running auth-broker, clean for each test; see `mockbroker.Broker`."""
+    """Provide a running auth-broker, clean for each test; see `mockbroker.Broker`.
+
+    Function scope. The server is the session's, so the URL is the same for all tests without a
+    special marker. Assertions, faults and recorded requests are the test's own.
+    """
     with _auth_broker_session.for_test(request.node) as broker:
         yield broker
 
@@ -195,7 +215,11 @@ def _auth_broker_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the traffic of a failed test that used ``auth_broker``."""
+    """Show the traffic of a failed test that used ``auth_broker``.
+
+    A wrapper, because only the finished report says that the test failed. The fixture's value is
+    still there after the call phase.
+    """
     report = yield
     found = getattr(item, "funcargs", {}).get("auth_broker")
     if found is not None and report.failed:
@@ -228,11 +252,13 @@ def _factory_of_session(request: pytest.FixtureRequest) -> ClientFactory | str:
         found: ClientFactory | str = request.getfixturevalue("contract_client_factory")
     except TargetError:
         raise
+    # A fixture of the user may raise anything; pytest.fail() raises a BaseException.
     except (Exception, pytest.fail.Exception) as error:
         raise TargetError(
             f"the fixture contract_client_factory failed: {_in_words(error)}"
         ) from error
     # eventlet's green threads never run while a server of the kit waits in a real thread.
+    # Looked up and not imported: eventlet is the user's choice.
     patcher = sys.modules.get("eventlet.patcher")
     if patcher is not None and patcher.is_monkey_patched("thread"):
         raise TargetError(
@@ -260,7 +286,11 @@ def _in_words(error: BaseException) -> str:
 
 @pytest.fixture(scope="session")
 def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
-    """Provide the contract run that all clauses share."""
+    """Provide the contract run that all clauses share.
+
+    Session scope, because starting the client's process and the servers takes longer than most
+    clauses. Under pytest-xdist each worker has its own.
+    """
     from mockbroker_contract.drivers.python_driver import PythonClients  # noqa: PLC0415 - only if used
     from mockbroker_contract.harness.preflight import checked_run  # noqa: PLC0415 - only if used
     from pytest_mockbroker.settings import program_from_options, run_settings  # noqa: PLC0415

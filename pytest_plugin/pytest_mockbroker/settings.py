@@ -92,6 +92,7 @@ def _given(config: pytest.Config, option: Option[Any]) -> tuple[Sequence[str], S
         raw = config.getini(f"contract_{option.key}")
     except (TypeError, ValueError, pytest.UsageError) as error:  # such as a malformed Boolean
         raise OptionError(f"{Surface.INI.spell(option)}: {error}") from None
+    # As pytest does with its own paths: a run from a folder below the root has the same settings.
     folder = config.inipath.parent if config.inipath is not None else Path.cwd()
     texts = [str(folder / text) if option.is_path(text) else text for text in _texts(raw)]
     return (texts, Surface.INI) if texts else None
@@ -120,6 +121,8 @@ def problem_with(values: Values) -> str:
     """Return why a run with these options cannot begin, in one sentence; empty if it can.
 
     The sentence may quote what a target raised; control characters in it are escaped.
+
+    Nothing is imported or started, so that a typo is reported before a slow start.
     """
     target, command = values[CLIENT], values[EXEC]
     try:
@@ -159,6 +162,8 @@ def known_failures(config: pytest.Config) -> KnownFailures:
             entries = read_known_failures(file) if file else {}
         except ConfigError as error:
             raise pytest.UsageError(f"{values.spelled(KNOWN)}: {error}") from error
+        # The user's date, once for the session: an entry must not expire in the middle of a run at
+        # midnight.
         today = datetime.now(tz=timezone.utc).astimezone().date()
         config.stash[_KNOWN] = KnownFailures(str(file or ""), today, entries)
     return config.stash[_KNOWN]
@@ -167,6 +172,8 @@ def known_failures(config: pytest.Config) -> KnownFailures:
 def argv_of(command: str) -> list[str]:
     """Return a command as a list of words. Raises TargetError if it cannot be run."""
     try:
+        # No shell: its expansions would differ from machine to machine, and quoting is enough for
+        # file names.
         argv = shlex.split(command)
     except ValueError as error:
         raise TargetError(f"the command {command!r} cannot be read: {error}") from None
@@ -200,6 +207,7 @@ def run_settings(config: pytest.Config) -> RunSettings:
     values = values_of(config)
     others = config.stash.get(REPLAYS, None) or {}
     seed = values[SEED]
+    # Drawn here and shown in the report, so that a user can repeat what --explore has found.
     if seed is None and values[EXPLORE]:
         seed = secrets.randbelow(2**32)
     return RunSettings(
@@ -211,12 +219,16 @@ def run_settings(config: pytest.Config) -> RunSettings:
         target=values[CLIENT] or values[EXEC],
         copies=values[COPY],
         shows_output=values[SHOW_OUTPUT],
+        # An entry of the file that the user names precedes the example of the command.
         replays={**others, **known_failures(config).replays},
     )
 
 
 def check_arguments(config: pytest.Config) -> tuple[str, ...]:
-    """Return the arguments of `mockbroker check` for the same client; empty if it has no name."""
+    """Return the arguments of `mockbroker check` for the same client; empty if it has no name.
+
+    They are for the command that a report shows to reproduce a finding.
+    """
     values = values_of(config)
     client, command = values[CLIENT], values[EXEC]
     named = ("--exec", command) if command else (client,) if client else ()
