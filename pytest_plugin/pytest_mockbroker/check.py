@@ -62,7 +62,7 @@ def check(context: click.Context, /, values: Values) -> None:
     was tested.
     """
     if not values[CLIENT] and not values[EXEC]:
-        raise click.UsageError("which client? Name a TARGET, or a program: --exec COMMAND")
+        raise click.UsageError("no client is named; pass a TARGET, or a program: --exec COMMAND")
     # Before anything slow: a Ctrl-C during an import leaves a report as well.
     with Interruption() as interruption:
         status = _checked(values, interruption)
@@ -97,7 +97,7 @@ def _checked(values: Values, interruption: Interruption) -> int:
 def _status_without_report(status: int, values: Values) -> int:
     """Return the exit status of a run that pytest ended before it collected any clause."""
     if status in _JUDGED:
-        print_error("the kit came to no verdict on any clause")
+        print_error("the run judged no clause")
         return int(pytest.ExitCode.INTERNAL_ERROR)
     if status == pytest.ExitCode.INTERRUPTED:
         _report_nothing(values)

@@ -24,13 +24,13 @@ _FAILED = 1
 @with_options((EXEC, COPY))
 @click.pass_context
 def driver_test(context: click.Context, /, values: Values) -> None:
-    """Try what a driver has to do, and say what it does wrong.
+    """Check a driver program step by step, and report each problem.
 
-    The exit status is 0 if nothing is, and 1 if something is.
+    Exit status: 0 without a problem, 1 with one, 4 if the program cannot be started.
     """
     command = values[EXEC]
     if not command:
-        raise click.UsageError("which driver? Name its command: --exec COMMAND")
+        raise click.UsageError("no driver is named; pass its command: --exec COMMAND")
     try:
         argv = argv_of(command)
         print_line(Line(f"The driver protocol · {command}", "bold"))
@@ -42,7 +42,7 @@ def driver_test(context: click.Context, /, values: Values) -> None:
     wrong = sum(bool(checked.problem) and not checked.is_skipped for checked in results)
     print_line(Line())
     if wrong:
-        print_line(Line(f"  ✗ {wrong} of {len(results)} steps went wrong", "red"))
+        print_line(Line(f"  ✗ {wrong} of {len(results)} steps failed", "red"))
         context.exit(_FAILED)
     print_line(Line("  ✓ the driver is ready: mockbroker check --exec …", "green"))
 

@@ -262,7 +262,7 @@ def _factory_of_session(request: pytest.FixtureRequest) -> ClientFactory | str:
     patcher = sys.modules.get("eventlet.patcher")
     if patcher is not None and patcher.is_monkey_patched("thread"):
         raise TargetError(
-            "eventlet has patched this test run, in which no broker can run then; patch in the "
+            "eventlet has patched this test run, so that no broker can run in it; patch in the "
             "client's module instead, or run `mockbroker check TARGET`"
         )
     if isinstance(found, str) or callable(found):

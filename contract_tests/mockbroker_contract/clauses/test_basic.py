@@ -25,8 +25,12 @@ def test_scheme(scenario: Scenario) -> None:
 @pytest.mark.contract_clause(clauses.basic.BASE64)
 def test_base64(scenario: Scenario) -> None:
     """Check that Base64 is standard for credentials of every length and alphabet."""
-    telling = [Credentials("id", "?>~" * 30), Credentials("client", "~~~"), Credentials("c", "~")]
-    scenario.judge_token_requests(line_wrapping_credentials(), telling)
+    boundary_cases = [
+        Credentials("id", "?>~" * 30),
+        Credentials("client", "~~~"),
+        Credentials("c", "~"),
+    ]
+    scenario.judge_token_requests(line_wrapping_credentials(), boundary_cases)
 
     def run_case(length: int, operation: str) -> Situation:
         with scenario.session(credentials=Credentials("client", "short")) as session:
@@ -37,7 +41,7 @@ def test_base64(scenario: Scenario) -> None:
                 session.breach(
                     f"with a secret of {length} letters the client raised "
                     f"{session.masked(outcome.error)}",
-                    "it to be sent, as a short one is",
+                    "the secret to be sent, as a short one is",
                 )
             return Situation.met_if(session.trace.token_requests)
 
@@ -49,22 +53,26 @@ def test_credentials(scenario: Scenario) -> None:
     """Check that every pair of printable ASCII credentials arrives as it was configured."""
     scenario.run.needs_returning_client()
     scenario.run.findings.learn(**authentication_conventions(scenario.run))
-    telling = [
+    boundary_cases = [
         Credentials("client id", "p w+/=%&~*"),
         Credentials("client", "with:colons:"),
         Credentials("%41", "100%25 \"quoted\" 'x' \\ "),
     ]
     scenario.judge_token_requests(
-        ascii_credentials(), telling, must_answer="every printable ASCII character to be accepted"
+        ascii_credentials(),
+        boundary_cases,
+        must_answer="every printable ASCII character to be accepted",
     )
 
 
 @pytest.mark.contract_clause(clauses.basic.UTF8)
 def test_utf8(scenario: Scenario) -> None:
     """Check that credentials beyond ASCII are encoded as UTF-8."""
-    telling = [Credentials("client", "pässword"), Credentials("client", "密码-s3cret")]
+    boundary_cases = [Credentials("client", "pässword"), Credentials("client", "密码-s3cret")]
     scenario.judge_token_requests(
-        non_ascii_credentials(), telling, must_answer="non-ASCII credentials to go out as UTF-8"
+        non_ascii_credentials(),
+        boundary_cases,
+        must_answer="non-ASCII credentials to be sent as UTF-8",
     )
 
 

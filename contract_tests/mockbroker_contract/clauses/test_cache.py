@@ -266,7 +266,9 @@ def test_thread_safe(scenario: Scenario) -> None:
         _must_all_be_valid(scenario, session, outcomes[0])
         after = session.use(outcomes[0].operation)
         if not after.is_good:
-            session.breach(f"after {len(outcomes)} uses at once the client {after.in_words}", "it")
+            session.breach(
+                f"after {len(outcomes)} uses at once the client {after.in_words}", "a token"
+            )
 
     scenario.for_each(_MOMENTS, lambda moment, op: _burst(scenario, moment, op, judge))
 

@@ -70,13 +70,15 @@ def _fail(session: ClientSession, fault: Fault) -> None:
 
 def _must_raise(session: ClientSession, outcome: Outcome, what: str) -> None:
     if not session.trace.token_requests:
-        raise NotTested("the client never asked the broker for a token")
+        raise NotTested("the client sent no token request")
     _must_report_error(session, outcome, what)
 
 
 def _must_report_error(session: ClientSession, outcome: Outcome, what: str) -> None:
     if outcome.api_calls:
-        session.breach(f"{what}, and a call went out all the same", "an error", outcome.exchanges)
+        session.breach(
+            f"{what}, and the client still called the API", "an error", outcome.exchanges
+        )
     if outcome.error is None:
         result = outcome.in_words if outcome.operation == GET_TOKEN else "answered the caller"
         ending = f"went on with {result}" if outcome.token is not None else result
@@ -107,7 +109,7 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
             session.make()
             outcome = session.use(operation)
             if has_token and not outcome.token_requests:
-                raise NotTested("the client never asked again", blocked_by=_HONOURS)
+                raise NotTested("the client requested no new token", blocked_by=_HONOURS)
             if outcome.is_after_expiry:
                 scenario.needs_expiry_control(operation, session.broker.expires_in, after=1)
             _must_raise(session, outcome, f"the token endpoint answered with {fault.describe()}")
@@ -138,7 +140,7 @@ def test_no_hammering(scenario: Scenario) -> None:
                 session.make()
                 session.use(operation)
             if not session.trace.token_requests:
-                raise NotTested("the client never asked the broker for a token")
+                raise NotTested("the client sent no token request")
             return Situation.MET
 
     faults = [_refusal(400, "invalid_scope"), _refusal(401, "invalid_client"), _html(403)]
@@ -205,11 +207,11 @@ def test_retry_after(scenario: Scenario) -> None:
             with contextlib.suppress(ClientHung), token_request_gaps(session) as gaps:
                 session.use(operation)
             if not session.trace.token_requests:
-                raise NotTested("the client never asked the broker for a token")
+                raise NotTested("the client sent no token request")
             if gaps and gaps[0] < seconds - 1:
                 soon = f"after {gaps[0]:.1f} s" if gaps[0] >= _IMMEDIATE_SECONDS else "at once"
                 session.breach(
-                    f"the client asked again {soon}",
+                    f"the client sent another token request {soon}",
                     f"at least {seconds} s, as Retry-After says, or an error to the caller",
                     session.trace.token_requests,
                 )
@@ -285,7 +287,7 @@ def test_timeout(scenario: Scenario) -> None:
                     session.trace.token_requests,
                 )
             if not session.trace.token_requests:
-                raise NotTested("the client never asked the broker for a token")
+                raise NotTested("the client sent no token request")
             scenario.run.findings.learn(timeout_seconds=round(real_seconds() - began, 1))
             return Situation.MET
 
@@ -310,7 +312,7 @@ def test_not_cached(scenario: Scenario) -> None:
     def run_case(what: Any, operation: str) -> Situation:
         with _failing(scenario, _FAILURES[what]) as session:
             if _outcome_unless_flood(session, operation).error is None:
-                raise NotTested(f"the client did not tell of {what}")
+                raise NotTested(f"the client reported no error after {what}")
             session.broker.clear_scripts()
             session.record(FaultsCleared())
             outcome = session.use(operation)
@@ -332,7 +334,7 @@ def _outcome_unless_flood(session: ClientSession, operation: str) -> Outcome:
     except ClientHung as hang:
         if not hang.is_flood:
             raise
-        raise NotTested("the client asks the broker without end") from None
+        raise NotTested("the client sends requests without end") from None
 
 
 def _outcome_text(session: ClientSession, outcome: Outcome) -> str:

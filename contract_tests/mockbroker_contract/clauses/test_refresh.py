@@ -221,9 +221,9 @@ def test_latency(scenario: Scenario) -> None:
             outcome = session.use(operation)
             if outcome.is_after_expiry:
                 session.breach(
-                    f"a token that took {delay} s to arrive was used at the end of its life as if "
+                    f"a token that took {delay} s to arrive was used after its expiry, as if "
                     "it had been issued when it arrived",
-                    "its lifetime counted from before the request was sent, or leeway enough",
+                    "a lifetime counted from before the request was sent, or enough leeway",
                     outcome.api_calls,
                 )
             return Situation.met_if(outcome.is_good)
@@ -252,7 +252,7 @@ def test_same_grant(scenario: Scenario) -> None:
             session.advance(2 * lifetime if scenario.run.time.is_virtual else 1.5)
             session.use(operation)
             if len(session.trace.token_requests) < 2:  # noqa: PLR2004 - the first and the next
-                raise NotTested("the client never asked again", blocked_by=_HONOURS)
+                raise NotTested("the client requested no new token", blocked_by=_HONOURS)
             return Situation.MET
 
     scenario.for_each_in_time(["r3fresh", ""], run_case)
@@ -287,7 +287,7 @@ def _use_in_outage(session: ClientSession, operation: str) -> Outcome:
     except ClientHung as hang:
         if not hang.is_flood:
             raise
-        raise NotTested("in an outage the client asks the broker without end") from None
+        raise NotTested("in an outage the client sends requests without end") from None
 
 
 def _session_before_expiry(scenario: Scenario) -> ClientSession:
@@ -321,7 +321,7 @@ def test_outage_while_valid(scenario: Scenario) -> None:
             first = session.use_well(operation)
             if session.use_well(operation).token != first.token:
                 raise NotTested(
-                    "the client keeps no token to go on with", blocked_by=clauses.cache.REUSE
+                    "the client keeps no token to continue with", blocked_by=clauses.cache.REUSE
                 )
             _outage(session, what)
             judged = False
@@ -356,7 +356,9 @@ def _must_use_valid_token(session: ClientSession, outcome: Outcome, first: Outco
             outcome.exchanges,
         )
     if outcome.token is None:
-        session.breach(f"with {left:g} s left to its token the client {outcome.in_words}", "it")
+        session.breach(
+            f"with {left:g} s left to its token the client {outcome.in_words}", "that token"
+        )
     return True
 
 
@@ -382,7 +384,7 @@ def _case_of_expired_token(
         _outage(session, what)
         outcome = _use_in_outage(session, operation)
         if not outcome.token_requests:
-            raise NotTested("the client never asked again", blocked_by=_HONOURS)
+            raise NotTested("the client requested no new token", blocked_by=_HONOURS)
         if outcome.is_after_expiry:
             scenario.needs_expiry_control(operation, session.broker.expires_in, after=1)
             session.breach(
@@ -411,7 +413,7 @@ def _case_of_long_outage(scenario: Scenario, what: str, operation: str) -> Situa
         if outcome.is_after_expiry:
             scenario.needs_expiry_control(operation, _LIFETIME, after=_SECONDS_LATE)
             session.breach(
-                "the outage outlasted the token, and the client went on using it",
+                "the outage outlasted the token, and the client still used it",
                 "an error: there was no valid token",
                 outcome.exchanges,
             )
@@ -427,7 +429,7 @@ def test_recovers(scenario: Scenario) -> None:
             _let_it_expire(session, operation)
             _outage(session, what)
             if not _use_in_outage(session, operation).token_requests:
-                raise NotTested("the client never asked again", blocked_by=_HONOURS)
+                raise NotTested("the client requested no new token", blocked_by=_HONOURS)
             for _ in range(_MORE_USES if scenario.run.time.is_virtual else 2):
                 session.use(operation)
             session.broker.clear_scripts()

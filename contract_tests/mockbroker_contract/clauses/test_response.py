@@ -57,7 +57,7 @@ def _must_use_the_token(session: ClientSession, outcome: Outcome, what: str) -> 
     if outcome.error is not None:
         session.breach(f"with {what}, the client raised {session.masked(outcome.error)}", "a token")
     if outcome.token is None:
-        session.breach(f"with {what}, the client did not use the token it was given", "that token")
+        session.breach(f"with {what}, the client did not use the issued token", "that token")
 
 
 @pytest.mark.contract_clause(clauses.response.DOCUMENTED)
@@ -67,11 +67,11 @@ def test_documented(scenario: Scenario) -> None:
         with scenario.session(credentials=_CREDENTIALS) as session:
             outcome = session.use(operation)
             if not session.trace.token_requests:
-                raise NotTested(f"{operation} never asked the broker for a token")
+                raise NotTested(f"{operation} sent no token request")
             broken = sorted({b.clause_id for b in judge_trace(session.trace)} & _OTHER_BREACHES)
             if broken and not outcome.is_good:
                 raise NotTested("the token cannot be used", blocked_by=clause_named(broken[0]))
-            _must_use_the_token(session, outcome, "the documented answer")
+            _must_use_the_token(session, outcome, "the documented token response")
 
 
 @pytest.mark.contract_clause(clauses.response.OPAQUE_TOKEN)
@@ -212,14 +212,15 @@ def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: s
     with _session(scenario, answer, changed) as session:
         outcome = session.use(operation)
         if not session.trace.token_requests:
-            raise NotTested("the client never asked the broker for a token")
+            raise NotTested("the client sent no token request")
         if outcome.api_calls:
-            signed = "signed" if outcome.presented is not None else "unsigned"
-            manner = f"a call went out {signed}"
-            session.breach(f"the answer {what}, and {manner}", "an error", outcome.api_calls)
+            call = "a signed call" if outcome.presented is not None else "an unsigned call"
+            happened = f"the token response {what}, and the client sent {call}"
+            session.breach(happened, "an error", outcome.api_calls)
         if outcome.error is None:
             returned = "a token" if operation == GET_TOKEN and outcome.presented else "no token"
-            session.breach(f"the answer {what}, and the client returned {returned}", "an error")
+            happened = f"the token response {what}, and the client returned {returned}"
+            session.breach(happened, "an error")
         return Situation.MET
 
 
@@ -294,7 +295,7 @@ def _reads_or_reports(session: ClientSession, operation: str, lifetime: int, for
         if session.use(operation).token == outcome.token:
             session.breach(
                 f"with {form}, the token was still used {lifetime + 1} s after it was issued",
-                "the lifetime to be understood, or refused in words",
+                "the lifetime to be read, or an error that names expires_in",
             )
 
 

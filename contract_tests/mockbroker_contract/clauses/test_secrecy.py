@@ -98,7 +98,7 @@ def _must_not_show(
     if not where:
         return
     try:
-        session.breach_of(clause, f"{what} is shown in {where}", "that it is shown nowhere")
+        session.breach_of(clause, f"{what} is shown in {where}", "no output to show it")
     except ContractBreached as breached:
         if clause is scenario.clause:
             raise
@@ -133,7 +133,7 @@ def test_redirect(scenario: Scenario) -> None:
             with contextlib.suppress(ClientHung):
                 session.use(operation)
             if not session.trace.token_requests:
-                raise NotTested("the client never asked the broker for a token")
+                raise NotTested("the client sent no token request")
             taken = [e.request for e in other_broker.journal if _carries_secret(e.request)]
             if taken:
                 session.record(reached_step(other_broker, taken[0], "credentials"))

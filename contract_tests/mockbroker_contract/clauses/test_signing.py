@@ -233,7 +233,7 @@ def _token_after_revocation(session: ClientSession, lost: AccessToken | None) ->
     outcome = _called(session)
     if outcome.token == lost or outcome.status == _UNAUTHORIZED:
         session.breach(
-            "the API answered 401 invalid_token and the call was given up",
+            "the API answered 401 invalid_token and the client gave up the call",
             "a new token and one more try",
             outcome.api_calls,
         )
@@ -331,7 +331,7 @@ def test_cross_origin(scenario: Scenario) -> None:
             if taken:
                 session.record(reached_step(other_broker, taken[0], "token"))
                 session.breach(
-                    "the token went along to another origin",
+                    "the client sent the token to another origin",
                     "the call without it, or none",
                     outcome.api_calls,
                 )

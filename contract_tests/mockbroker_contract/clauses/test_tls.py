@@ -17,7 +17,7 @@ from mockbroker_contract.harness.situation import Situation
 _CREDENTIALS = Credentials("tls-client", "tls-s3cret")
 _LOOPBACK = "127.0.0.1"
 _OTHER_HOST = "auth-broker.example"
-_UNKNOWN = "no authority that the client knows has signed"
+_UNKNOWN = "is signed by an unknown authority"
 
 
 @pytest.mark.contract_clause(clauses.tls.VERIFY)
@@ -53,7 +53,7 @@ def _session(scenario: Scenario, broker: Broker, *, trusted: bool) -> ClientSess
 def _must_refuse(session: ClientSession, outcome: Outcome, reason: str) -> None:
     if outcome.exchanges:
         session.breach(
-            f"the client went on, although the broker's certificate {reason}",
+            f"the client sent a request, although the broker's certificate {reason}",
             "no request, and an error",
             outcome.exchanges,
         )

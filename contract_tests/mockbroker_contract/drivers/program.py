@@ -135,7 +135,7 @@ class Program(Conversation):
             text = early.decode("utf-8", "replace").strip()
             self.last_exchange = (self.last_exchange[0], text)
             raise ProtocolError(
-                f"stdout had a line before {op} was asked; an answer is one line, and anything "
+                f"stdout had a line before {op} was requested; an answer is one line, and anything "
                 "else belongs on stderr"
             )
         stdin = self._process.stdin

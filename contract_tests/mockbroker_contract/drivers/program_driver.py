@@ -184,7 +184,7 @@ class ProgramClients:
             if self._hello is not None:
                 raise self._failed(error, details) from None
             raise TargetError(
-                f"the driver does not introduce itself: {problem}\n{_LIVES_ELSEWHERE}\n"
+                f"the driver gave no valid answer to hello: {problem}\n{_LIVES_ELSEWHERE}\n"
                 f"{LOOK_AT_THE_DRIVER}"
             ) from None
         return program
@@ -306,7 +306,7 @@ class ProgramDriver:
             text = body.decode() if isinstance(body, bytes) else body
         except UnicodeDecodeError:
             return Answer(
-                error=Raised("TypeError", "the protocol carries text; these bytes are not UTF-8")
+                error=Raised("TypeError", "the protocol carries strings; the body is not UTF-8")
             )
         headers = kwargs.get("headers") or {}
         answer = self._answer("request", method=method, url=url, headers=headers, body=text)
@@ -354,7 +354,7 @@ class ProgramDriver:
         program = self._program
         if program is None or not self._clients.is_running(program):
             # The client is lost with its process, through no fault of its own.
-            raise NotTested("the program was ended, for another client in it hung")
+            raise NotTested("the program was ended, because another client in it hung")
         deadline = self._deadline if seconds is None else seconds
         try:
             reply = self._clients.ask(program, op, deadline, client=self._name, **members)

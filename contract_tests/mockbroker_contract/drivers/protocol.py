@@ -111,9 +111,9 @@ def read_hello(value: Any) -> Hello:
     hello = _read(value, _Hello, "hello", "ok", JSON)
     capabilities = set(hello.capabilities)
     if not {"get_token", "request"} & capabilities:
-        raise ProtocolError("hello says neither get_token nor request; at least one is needed")
+        raise ProtocolError("hello names neither get_token nor request; name at least one")
     if "burst" in capabilities and "get_token" not in capabilities:
-        raise ProtocolError("hello says burst without get_token, of which it is many at once")
+        raise ProtocolError("hello names burst without get_token; burst needs get_token")
     # In the kit's own order, so that reports of two drivers can be compared.
     return Hello(hello.name, hello.version, tuple(c for c in CAPABILITIES if c in capabilities))
 

@@ -38,7 +38,7 @@ _FORKED = (
     "what the run had imported and opened by then, and that may have read the user's own settings; "
     "threads that the run had started do not run there"
 )
-_BROKE = "the client broke the process it lives in: "
+_BROKE = "the client broke its own process: "
 _ENDED_FOR_ANOTHER = "the client's process was ended, because another client in it hung"
 
 
@@ -377,7 +377,7 @@ class PythonDriver:
             yield
         except (AttributeError, KeyError, TypeError, ValueError):
             self._clients.end()
-            broken = HostBroken(f"{_BROKE}its answer to {op} makes no sense")
+            broken = HostBroken(f"{_BROKE}its answer to {op} has an invalid shape")
             raise _costly(broken) from None
 
 

@@ -152,7 +152,7 @@ class Brokers:
         new, self._shortages = shortages - self._shortages, shortages
         if new:
             raise ResourcesExhausted(
-                f"the broker could not take {new} connections of the client: this process has no "
+                f"the broker could not accept {new} connections of the client: this process has no "
                 "more file descriptors or memory"
             )
 

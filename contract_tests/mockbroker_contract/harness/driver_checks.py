@@ -95,7 +95,7 @@ def _what_moves_its_time(argv: Sequence[str], copies: Sequence[str]) -> DriverCh
         if run.time.is_virtual:
             return DriverCheck(f"a check moves the time of the client by {run.time.kind}")
     what = "a check moves the time of the client"
-    waits = "nothing can: tokens will live for seconds, and what takes longer is not-tested"
+    waits = "nothing can: only tokens that expire within seconds are tested"
     return DriverCheck(what, waits, is_skipped=True)
 
 
@@ -126,24 +126,24 @@ class _DriverTrial:
             (GET_TOKEN, "get_token returns the token that the broker issued", self._get_token),
             (
                 GET_TOKEN,
-                "get_token keeps what client it is: two have two tokens",
+                "get_token distinguishes clients: two clients get two tokens",
                 self._two_clients,
             ),
-            (REQUEST, "request makes a signed call and says its status", self._request),
+            (REQUEST, "request makes a signed call and returns its status", self._request),
             (REQUEST, "request passes method, headers and body on", self._request_with_body),
             ("burst", f"burst returns {_AT_ONCE} tokens", self._burst),
             ("clock", "advance moves the clock: a token expires", self._advance),
-            ("", "a refusal is an err of the client's, not of the driver's", self._refusal),
-            ("", "an answer that cannot be read is an err too", self._malformed_answer),
-            ("", "an operation that nobody knows is unsupported", self._unknown),
-            ("", "close ends a client, and others go on", self._close),
+            ("", "a refusal is answered with err, as the client's own error", self._refusal),
+            ("", "a malformed token response is answered with err", self._malformed_answer),
+            ("", "an unknown operation is unsupported", self._unknown),
+            ("", "close ends one client and no other", self._close),
         ]
         for capability, what, step in steps:
             if capability and capability not in self._offered:
                 yield DriverCheck(what, f"{capability} is not offered", is_skipped=True)
                 continue
             yield self._tried(what, step)
-        yield self._tried("bye ends the program and all that it has begun", self._bye)
+        yield self._tried("bye ends the program and every process that it started", self._bye)
 
     def _tried(self, what: str, step: Callable[[], None]) -> DriverCheck:
         if self._is_over:
@@ -249,7 +249,7 @@ class _DriverTrial:
 
     def _unknown(self) -> None:
         if not self._program.exchange("fly", _DEADLINE_SECONDS).is_unsupported:
-            raise _Wrong('an operation that nobody knows was not answered {"unsupported": true}')
+            raise _Wrong('an unknown operation was not answered {"unsupported": true}')
 
     def _close(self) -> None:
         name, other = self._opened(), self._opened()
@@ -291,7 +291,7 @@ class _DriverTrial:
     def _must_be_valid(self, token: Any, op: str) -> None:
         _, state = self._broker.find_token(str(token))
         if state is not TokenState.VALID:
-            raise _Wrong(f"{op} was answered with a text that is no valid token of the broker")
+            raise _Wrong(f"{op} was answered with a string that is not a valid token of the broker")
 
     def _call(self, name: str, method: str, url: str, status: int | None, **how: Any) -> None:
         seen = len(self._broker.api_calls)

@@ -125,7 +125,7 @@ class Replays:
             # example.
             self.outcomes.setdefault(clause_id, str(error))
         except Exception as error:  # noqa: BLE001 - whatever an outdated example leads to
-            why = f"its scenario cannot play it any more ({type(error).__name__})"
+            why = f"its scenario cannot run it any more ({type(error).__name__})"
             self.outcomes.setdefault(clause_id, why)
         else:
             self.outcomes[clause_id] = ""

@@ -112,7 +112,9 @@ class Scenario:
             session.use_well(operation)
             session.advance(lifetime + after)
             if session.use(operation).is_after_expiry:
-                raise NotTested("late even when all is well", blocked_by=honours)
+                raise NotTested(
+                    "the client presents an expired token even without a fault", blocked_by=honours
+                )
 
     def share(self, explore: Callable[[Scenario], None]) -> None:
         """Explore cases that other clauses explore as well.
@@ -171,7 +173,7 @@ class Scenario:
                 session.advance(lifetime + 1 if self.run.time.is_virtual else 0)
                 session.use(operation)
                 if not session.trace.token_requests:
-                    raise NotTested("the client never asked for a token")
+                    raise NotTested("the client sent no token request")
                 profile = self.run.settings.profile
                 self.run.shared.note_authentication(session.trace, profile)
                 return Situation.MET

@@ -220,7 +220,9 @@ class ClientStateMachine(RuleBasedStateMachine):
         is_answered = self._outage == "answers 503"
         clause = clauses.errors.SERVER_ERROR if is_answered else clauses.errors.TRANSPORT
         try:
-            client.session.breach_of(clause, "the client asked without end", "an error in the end")
+            client.session.breach_of(
+                clause, "the client sent requests without end", "an error in the end"
+            )
         except ContractBreached as breached:
             return breached
 
@@ -358,7 +360,7 @@ class ClientStateMachine(RuleBasedStateMachine):
 
     def _judge_refused(self, client: _Client, outcome: Outcome) -> None:
         if outcome.error is None and outcome.token is None and outcome.token_requests:
-            what = f"no token could be had, and the client {outcome.in_words}"
+            what = f"the broker issued no token, and the client {outcome.in_words}"
             self._breach(client, self._clause_of_refusal(), what, "an error")
 
     def _clause_of_refusal(self) -> Clause:
@@ -367,12 +369,12 @@ class ClientStateMachine(RuleBasedStateMachine):
     def _judge_well(self, client: _Client, outcome: Outcome) -> None:
         if outcome.token_state is TokenState.REVOKED and not (outcome.error and outcome.is_issued):
             if outcome.operation == REQUEST:
-                what = "a call was given up for a revoked token"
+                what = "the client gave up a call because its token was revoked"
                 self._breach(client, clauses.signing.REVOKED, what, "a new token and one more try")
         elif not outcome.is_good:
             error = outcome.error
             result = f"raised {client.session.masked(error)}" if error else outcome.in_words
-            what = f"nothing stood in its way, and the client {result}"
+            what = f"the broker would have issued a token, and the client {result}"
             self._breach(client, self._clause_of_failure(client), what, "a valid token")
 
     def _clause_of_failure(self, client: _Client) -> Clause:

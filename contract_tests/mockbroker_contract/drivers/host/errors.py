@@ -83,7 +83,7 @@ def _missing_resource(error: BaseException) -> str:
         if isinstance(each, MemoryError):
             return " (the client's process has no more memory)"
         if _MOVES_TIME in bounded_text(lambda each=each: str(each)):  # type: ignore[misc]
-            return " (the check moves the client's time by freezegun; move it by that there)"
+            return " (the check moves the time by freezegun; use freezegun in the client, too)"
     return ""
 
 

@@ -200,7 +200,7 @@ class WriteGuard:
             self.refused.append(place)
         # EACCES, as Landlock returns it: a client meets the same error from either guard.
         raise PermissionError(
-            errno.EACCES, "a client that is checked may only write in folders of its own", place
+            errno.EACCES, "a client under test may write only in its own folders", place
         )
 
 
