@@ -25,6 +25,8 @@ def test_scheme(scenario: Scenario) -> None:
 @pytest.mark.contract_clause(clauses.basic.BASE64)
 def test_base64(scenario: Scenario) -> None:
     """Check that Base64 is standard for credentials of every length and alphabet."""
+    # "?>~" has characters 62 and 63 of the alphabet, where URL-safe Base64 differs (RFC 4648, 4 and
+    # 5). The short ones need padding; the long one is wrapped by encoders of MIME.
     boundary_cases = [
         Credentials("id", "?>~" * 30),
         Credentials("client", "~~~"),
@@ -33,6 +35,7 @@ def test_base64(scenario: Scenario) -> None:
     scenario.judge_token_requests(line_wrapping_credentials(), boundary_cases)
 
     def run_case(length: int, operation: str) -> Situation:
+        # The control: the same client works with a short secret, so the length is the cause.
         with scenario.session(credentials=Credentials("client", "short")) as session:
             session.use_well(operation)
         with scenario.session(credentials=Credentials("client", "long" * (length // 4))) as session:
@@ -52,7 +55,10 @@ def test_base64(scenario: Scenario) -> None:
 def test_credentials(scenario: Scenario) -> None:
     """Check that every pair of printable ASCII credentials arrives as it was configured."""
     scenario.run.needs_returning_client()
+    # Measured before the clause is judged, because a breach ends the test.
     scenario.run.findings.learn(**authentication_conventions(scenario.run))
+    # What URL encoding would change, what a client could split at, and what a shell or a parser
+    # would expand. RFC 7617, 2: only the first colon separates.
     boundary_cases = [
         Credentials("client id", "p w+/=%&~*"),
         Credentials("client", "with:colons:"),
@@ -68,6 +74,7 @@ def test_credentials(scenario: Scenario) -> None:
 @pytest.mark.contract_clause(clauses.basic.UTF8)
 def test_utf8(scenario: Scenario) -> None:
     """Check that credentials beyond ASCII are encoded as UTF-8."""
+    # One that Latin-1 could encode differently, and one that it cannot encode (RFC 7617, 2.1).
     boundary_cases = [Credentials("client", "pässword"), Credentials("client", "密码-s3cret")]
     scenario.judge_token_requests(
         non_ascii_credentials(),

@@ -28,6 +28,7 @@ from mockbroker_contract.harness.strategies import LONG_LIFETIMES, plain_credent
 
 _CREDENTIALS = Credentials("cache-client", "cache-s3cret")
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
+# More than two, because a client may store a token at its second use only.
 _USES = 4
 
 
@@ -35,6 +36,7 @@ _USES = 4
 def test_reuse(scenario: Scenario) -> None:
     """Check that successive calls share one token while it is valid."""
     scenario.run.needs_working_client()
+    # Asked before, because a token that outlives the run would be found by every later client.
     shares = _shares_with_others(scenario)
 
     def run_case(drawn: tuple[Credentials, int, int, str]) -> Situation:
@@ -58,9 +60,13 @@ def test_reuse(scenario: Scenario) -> None:
         scenario.operations(),
     )
     scenario.for_all(drawn, run_case, first=first)
+    # Providers such as older Azure endpoints send the lifetime as a string. A client that computes
+    # with the string may drop the token too soon.
     scenario.for_each(["3600", "2592000"], lambda text, op: _reuse_with_text(scenario, text, op))
     zoned = scenario.run.zoned_time
     if zoned is not None:
+        # A day before, so that only the difference to UTC counts. A client that mixes local time
+        # and UTC may take a new token for expired.
         with zoned.before_the_clocks_go_back(86400):
             scenario.for_each([3599], lambda life, op: _reuse_in_zone(scenario, life, op))
 
@@ -136,12 +142,14 @@ def test_isolation(scenario: Scenario) -> None:
         plain_credentials(),
         plain_credentials(),
         scenario.operations(),
+        # The case is about one difference, so the drawn pairs must differ in both parts.
     ).filter(
         lambda e: e[1].client_id != e[2].client_id and e[1].client_secret != e[2].client_secret
     )
     scenario.for_all(drawn, run_case, first=first)
 
 
+# What a cache key has left out in real clients, one at a time.
 _DIFFERENCES = ("client_id", "case of client_id", "secret", "scope", "broker", "host")
 
 
@@ -176,10 +184,13 @@ def _judge_isolation(
     second_use = second.use(operation)
     if second_use.presented is None:
         raise NotTested("the second client presented no token")
+    # All calls, and not the last one only: a client may repeat a call with its own token after a
+    # 401.
     borrowed = {e.request.headers.get("Authorization") for e in second_use.api_calls} | {
         second_use.presented
     }
     if any(first_use.token and first_use.token.value in (text or "") for text in borrowed):
+        # A client that sends no scope gets the same token for each, and cannot confuse them.
         if difference == "scope" and not _asks_for_scope(first):
             return Situation.UNMET
         second.breach(
@@ -200,6 +211,7 @@ def _asks_for_scope(session: ClientSession) -> bool:
     return any(b"scope=" in e.request.body for e in session.trace.token_requests)
 
 
+# Enough uses for a race, and few enough to start within milliseconds.
 _AT_ONCE = 8
 _SLOW_FIRST = (0.06, 0.01, 0.04, 0.02, 0.05, 0.015, 0.03, 0.025)
 """Delays in seconds of concurrent token responses: later responses overtake earlier ones."""
@@ -216,6 +228,7 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Si
     """
     if not scenario.run.clients.can_be_used_at_once(operation):
         return Situation.UNMET
+    # In real time the token has to expire while the test waits.
     lifetime = 3599 if scenario.run.time.is_virtual else 1
     with (
         scenario.session(
@@ -229,7 +242,10 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Si
             session.use_well(operation)
             # The token must have expired, so that all uses need a new one at the same moment.
             session.advance(max(2 * lifetime, 1.5) if scenario.run.time.is_virtual else 1.5)
+        # The new token must not expire during the burst, whatever the machine does meanwhile.
         session.issue_with(3599)
+        # Without a delay the first answer would be there before the second use has begun, and no
+        # race could occur.
         session.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))
         session.record(AnswersDelayed(delays_seconds=_SLOW_FIRST))
         outcomes = session.use_at_once(operation, _AT_ONCE)
@@ -263,7 +279,9 @@ def test_thread_safe(scenario: Scenario) -> None:
                     "a valid token for every one of them",
                     outcome.exchanges,
                 )
+        # The outcomes share their exchanges, so the first one has the calls of all.
         _must_all_be_valid(scenario, session, outcomes[0])
+        # A race may leave a broken state behind, which only the next use shows.
         after = session.use(outcomes[0].operation)
         if not after.is_good:
             session.breach(
@@ -310,6 +328,7 @@ def test_single_flight(scenario: Scenario) -> None:
     def run_case(moment: str, operation: str) -> Situation:
         if not _keeps_tokens(scenario, operation):
             raise NotTested("the client keeps no token to share", blocked_by=clauses.cache.REUSE)
+        # The burst was judged for `cache.thread-safe` already; another one would wait again.
         if earlier := scenario.run.shared.results.get((_burst, moment, operation)):
             judge(*earlier)
             return Situation.met_if(earlier[1][0].token_requests)

@@ -28,9 +28,13 @@ from mockbroker_contract.harness.timeline import token_request_gaps
 
 _CREDENTIALS = Credentials("errors-client", "errors-s3cret")
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
+# More than any use can send, as a use is stopped after 50 requests.
 _UNLIMITED = 1000
+# Retries are allowed up to the limit of the clause.
 _MAX_ATTEMPTS = 5
+# Seconds. The clause waits for it in real time, and a local broker answers within milliseconds.
 _SHORT_TIMEOUT = 0.2
+# Longer than any client waits; the broker ends the answer when the case is over.
 _STALLED_SECONDS = 3600.0
 _IMMEDIATE_SECONDS = 0.5
 
@@ -46,12 +50,14 @@ _CODES = (
 
 
 def _refusal(status: int, code: str) -> Fault:
+    # RFC 6749, 5.2: a 401 must have the header if the client used the Authorization header.
     headers = {"WWW-Authenticate": 'Basic realm="auth-broker"'} if status == 401 else {}  # noqa: PLR2004
     body = {"error": code, "error_description": "made up by the scenario"}
     return Fault.status(status, body=body, headers=headers)
 
 
 def _html(status: int) -> Fault:
+    # What a proxy or a load balancer answers in place of the broker.
     page = "<html><body><h1>Something is wrong</h1></body></html>"
     return Fault.status(status, body=page, headers={"Content-Type": "text/html"})
 
@@ -75,6 +81,8 @@ def _must_raise(session: ClientSession, outcome: Outcome, what: str) -> None:
 
 
 def _must_report_error(session: ClientSession, outcome: Outcome, what: str) -> None:
+    # Before the error: a client that calls the API without a token and then raises has still sent
+    # it.
     if outcome.api_calls:
         session.breach(
             f"{what}, and the client still called the API", "an error", outcome.exchanges
@@ -108,9 +116,11 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
             _fail(session, fault)
             session.make()
             outcome = session.use(operation)
+            # A client that still uses its expired token never meets the refusal.
             if has_token and not outcome.token_requests:
                 raise NotTested("the client requested no new token", blocked_by=_HONOURS)
             if outcome.is_after_expiry:
+                # The control: an expired token without a refusal is a breach of another clause.
                 scenario.needs_expiry_control(operation, session.broker.expires_in, after=1)
             _must_raise(session, outcome, f"the token endpoint answered with {fault.describe()}")
             return Situation.MET
@@ -126,6 +136,8 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
 def test_bad_request(scenario: Scenario) -> None:
     """Check that the client reports a 400, with any error code and with a malformed body."""
     refusals = [_refusal(400, code) for code in _CODES]
+    # Error codes, and two bodies that are not JSON: a client that parses every body may raise the
+    # wrong error, but it must raise.
     faults = [*refusals, _html(400), Fault.status(400, body=b"")]
     _refuse(scenario, faults, at_expiry=refusals[0])
 
@@ -136,6 +148,7 @@ def test_no_hammering(scenario: Scenario) -> None:
 
     def run_case(fault: Fault, operation: str) -> Situation:
         with _failing(scenario, fault) as session:
+            # A client that repeats without end is stopped; its requests are judged then.
             with contextlib.suppress(ClientHung):
                 session.make()
                 session.use(operation)
@@ -143,6 +156,7 @@ def test_no_hammering(scenario: Scenario) -> None:
                 raise NotTested("the client sent no token request")
             return Situation.MET
 
+    # Final answers: the same request would be rejected again.
     faults = [_refusal(400, "invalid_scope"), _refusal(401, "invalid_client"), _html(403)]
     scenario.for_each(faults, run_case)
     scenario.needs_control()
@@ -201,6 +215,7 @@ def test_retry_after(scenario: Scenario) -> None:
         ) as session:
             value = _http_date(session.now() + seconds) if as_date else seconds
             fault = Fault.status(status, retry_after=value)
+            # Twice, so that a client that retries once too early meets it again.
             session.broker.script(fault.times(2))
             session.record(fault_step(fault, times=2))
             session.make()
@@ -208,6 +223,8 @@ def test_retry_after(scenario: Scenario) -> None:
                 session.use(operation)
             if not session.trace.token_requests:
                 raise NotTested("the client sent no token request")
+            # A second less is allowed, because an HTTP date has full seconds only (RFC 9110,
+            # 5.6.7).
             if gaps and gaps[0] < seconds - 1:
                 soon = f"after {gaps[0]:.1f} s" if gaps[0] >= _IMMEDIATE_SECONDS else "at once"
                 session.breach(
@@ -228,6 +245,8 @@ def _http_date(moment: float) -> str:
 @pytest.mark.contract_clause(clauses.errors.TRANSPORT)
 def test_transport(scenario: Scenario) -> None:
     """Check that the client reports refused connections and incomplete responses."""
+    # A reset comes without an answer; a cut answer has a status and half of its body. HTTP
+    # libraries raise different errors for them.
     faults = {"was reset": Fault.reset(), "was cut short": Fault.cut_short()}
 
     def run_case(what: Any, operation: str) -> Situation:
@@ -244,6 +263,7 @@ def test_transport(scenario: Scenario) -> None:
 
 def _case_of_refused_connection(scenario: Scenario, operation: str) -> Situation:
     with (
+        # The port stays taken, so that no other program can listen on it meanwhile.
         _closed_port() as origin,
         scenario.session(
             credentials=_CREDENTIALS,
@@ -278,6 +298,8 @@ def test_timeout(scenario: Scenario) -> None:
             session.record(TimeoutConfigured(seconds=timeout))
             try:
                 session.make()
+                # From the use on: a client that fetches a token when it is made has waited once
+                # already.
                 began = real_seconds()
                 session.use(operation)
             except ClientHung:
@@ -313,6 +335,8 @@ def test_not_cached(scenario: Scenario) -> None:
         with _failing(scenario, _FAILURES[what]) as session:
             if _outcome_unless_flood(session, operation).error is None:
                 raise NotTested(f"the client reported no error after {what}")
+            # No time passes between failure and recovery, so only a remembered failure can be the
+            # cause.
             session.broker.clear_scripts()
             session.record(FaultsCleared())
             outcome = session.use(operation)

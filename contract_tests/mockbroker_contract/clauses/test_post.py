@@ -13,6 +13,8 @@ from mockbroker_contract.harness.strategies import ascii_credentials
 @pytest.mark.contract_clause(clauses.post.CREDENTIALS)
 def test_credentials(scenario: Scenario) -> None:
     """Check that every pair of printable ASCII credentials arrives as it was configured."""
+    # Characters that form encoding must escape, and a secret that would become a second parameter
+    # without it.
     boundary_cases = [
         Credentials("client id", "p w+/=%&~*"),
         Credentials("a=b&c", "100%25 \"quoted\" 'x' \\ "),

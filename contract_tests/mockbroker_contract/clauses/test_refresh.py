@@ -38,6 +38,7 @@ _CLOCK_NOT_MOVED = "the client's clock could not be moved"
 def test_honours_expires_in(scenario: Scenario) -> None:
     """Check that no expired token is presented, for any lifetime and any passage of time."""
     if not scenario.run.time.is_virtual:
+        # The shortest lifetimes: each is waited for in real time.
         lives = [1, 2]
         scenario.for_each_in_time(
             lives, lambda life, op: _case_of_lifetimes(scenario, [(life, life)], op)
@@ -50,6 +51,8 @@ def test_honours_expires_in(scenario: Scenario) -> None:
     first = [
         (steps, operation)
         for steps in (
+            # After the expiry, at the very second of it, and with a short life after a long one: a
+            # client may keep the first lifetime.
             [(3599, 3600)],
             [(3599, 3599)],
             [(3599, 3600), (60, 61)],
@@ -62,6 +65,7 @@ def test_honours_expires_in(scenario: Scenario) -> None:
     if zoned is None:
         return
     # A client that computes the expiry in local time is wrong by an hour here.
+    # Half a lifetime before, so that the clocks go back while the token is valid.
     with zoned.before_the_clocks_go_back(_LIFETIME / 2):
         scenario.for_each([_LIFETIME], lambda life, op: _case_of_time_zone(scenario, life, op))
 
@@ -83,6 +87,7 @@ def _case_of_lifetimes(
             session.use_well(operation)
             session.advance(seconds)
             outcome = session.use(operation)
+        # One more expiry: a client may miscount only after several lifetimes.
         if len(steps) > 1 and session.can_pass(7200):
             session.advance(steps[-1][0])
             outcome = session.use(operation)
@@ -106,6 +111,8 @@ def test_ahead(scenario: Scenario) -> None:
             if leeway is None:
                 raise NotTested(f"{_CLOCK_NOT_MOVED}, and without one no leeway shows")
             return Situation.MET  # measuring the leeway has already judged it
+        # The control: a client that never refreshes breaks `refresh.honours-expires-in`, not this
+        # clause.
         scenario.needs_expiry_control(operation, lifetime, after=1)
         with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
             first = session.use_well(operation)
@@ -128,6 +135,7 @@ def test_not_too_eager(scenario: Scenario) -> None:
         ages, operation = drawn
         with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
             session.use_well(operation)
+            # The second token, because some clients replace the first one at their second use.
             kept, passed = session.use_well(operation), 0.0
             if session.use_well(operation).token != kept.token:
                 return Situation.MET  # the client keeps no token at all: cache.reuse judges that
@@ -147,6 +155,7 @@ def test_not_too_eager(scenario: Scenario) -> None:
             [[PROBE_AGE]], lambda ages, operation: run_case((ages, operation), PROBE_LIFETIME)
         )
         return
+    # Up to half of the lifetime, because a sound leeway may be proportional.
     ages = st.lists(st.integers(1, _LIFETIME // 2), min_size=1, max_size=4)
     first = [([1, 600, _LIFETIME // 2], op) for op in scenario.run.capabilities]
     scenario.for_all(st.tuples(ages, scenario.operations()), run_case, first=first)
@@ -167,6 +176,8 @@ def test_short_lived(scenario: Scenario) -> None:
             for _ in range(uses):
                 _must_answer(session, session.use(operation), lifetime)
             fetched = session.trace.token_requests[known:]
+            # One more is allowed: a client may fetch a token when it is made, and again at its
+            # first use.
             if len(fetched) > uses + 1:
                 session.breach(
                     f"{uses} calls with a lifetime of {lifetime} s led to {len(fetched)} token "
@@ -176,6 +187,7 @@ def test_short_lived(scenario: Scenario) -> None:
                 )
             return Situation.met_if(fetched)
 
+    # The usual leeways, at which a client regards a new token as expired at once, and 0.
     short = (0, 1, 5, 30, 60, 300, 600)
     after_long_ones = (0, 1, 30) if scenario.run.time.is_virtual else ()
     first = [
@@ -206,6 +218,7 @@ def test_latency(scenario: Scenario) -> None:
     time = scenario.run.time
     if not time.is_virtual:
         raise NotTested(_CLOCK_NOT_MOVED)
+    # A latency moves the virtual clock during the request; a delay takes real time.
     slow = Fault.latency if time.moves_during_use else Fault.delay
 
     def run_case(drawn: tuple[int, float, str]) -> Situation:
@@ -217,6 +230,8 @@ def test_latency(scenario: Scenario) -> None:
             session.broker.script(slow(delay).times(50))
             session.record(fault_step(slow(delay)))
             session.use_well(operation)
+            # The token was issued before the answer was delayed, so it expires at this moment for
+            # the broker.
             session.advance(lifetime - delay)
             outcome = session.use(operation)
             if outcome.is_after_expiry:
@@ -255,6 +270,8 @@ def test_same_grant(scenario: Scenario) -> None:
                 raise NotTested("the client requested no new token", blocked_by=_HONOURS)
             return Situation.MET
 
+    # With and without a refresh token: RFC 6749, 4.4.3 says that none should be included, and some
+    # brokers include one.
     scenario.for_each_in_time(["r3fresh", ""], run_case)
 
 
@@ -268,6 +285,7 @@ _REFUSALS: dict[str, Fault] = {
 }
 """Failures that no other clause covers and that also leave a client without a token."""
 _UNLIMITED = 1000
+# Less than the usual leeways before expiry, so that a refresh is due, and as clearly after it.
 _SECONDS_LEFT, _SECONDS_LATE = 9, 11
 _MORE_USES = 6
 """Uses in an outage; a client that stops retrying after some failures has stopped by then."""
@@ -341,11 +359,14 @@ def _lifetime_and_pauses(scenario: Scenario) -> tuple[float, list[float]]:
     leeway = leeway_at_once(scenario.run)
     if leeway is None:
         raise NotTested(f"{_CLOCK_NOT_MOVED}, and it does not work with short lifetimes")
+    # The shortest lifetime at which the client keeps its token, and a pause that is short enough
+    # for real time.
     return leeway + 3, [1.2]
 
 
 def _must_use_valid_token(session: ClientSession, outcome: Outcome, first: Outcome) -> bool:
     """Judge a use in an outage; return whether the first token was still valid."""
+    # By the broker's own record: the client's view of the expiry is what is judged.
     if first.token is None or session.now() >= first.token.expires_at:
         return False  # the client retried for so long that the token has expired meanwhile
     left = round(first.token.expires_at - session.now(), 1)
@@ -366,11 +387,13 @@ def _must_use_valid_token(session: ClientSession, outcome: Outcome, first: Outco
 def test_outage_after_expiry(scenario: Scenario) -> None:
     """Check that the client reports an error when it cannot obtain a valid token."""
     time = scenario.run.time
+    # Twice the lifetime, so that no leeway or rounding can make the token count as valid.
     cases = [partial(_case_of_expired_token, scenario, what, 2.0) for what in _OUTAGES]
     if time.is_virtual:
         cases += [partial(_case_of_expired_token, scenario, what, 2.0) for what in _REFUSALS]
         cases += [partial(_case_of_long_outage, scenario, what) for what in _OUTAGES]
     if time.moves_during_use:
+        # Exactly at the expiry: a client that compares with <= still uses the token then.
         cases += [partial(_case_of_expired_token, scenario, what, 1.0) for what in _OUTAGES]
     scenario.for_each_in_time(cases, lambda case, operation: case(operation))
 
@@ -430,6 +453,7 @@ def test_recovers(scenario: Scenario) -> None:
             _outage(session, what)
             if not _use_in_outage(session, operation).token_requests:
                 raise NotTested("the client requested no new token", blocked_by=_HONOURS)
+            # An open circuit breaker, or a counter of failures, shows only after several of them.
             for _ in range(_MORE_USES if scenario.run.time.is_virtual else 2):
                 session.use(operation)
             session.broker.clear_scripts()

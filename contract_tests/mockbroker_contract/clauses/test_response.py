@@ -37,6 +37,7 @@ _OTHER_BREACHES = {
 }
 """Breaches that are possible although the client read the token correctly."""
 
+# Members that Microsoft's endpoints add, and forms that a strict reader may reject.
 _KNOWN_EXTRAS = {
     "ext_expires_in": 3599,
     "not_before": 1700000000,
@@ -63,11 +64,14 @@ def _must_use_the_token(session: ClientSession, outcome: Outcome, what: str) -> 
 @pytest.mark.contract_clause(clauses.response.DOCUMENTED)
 def test_documented(scenario: Scenario) -> None:
     """Check that the token response of the provider's documentation yields a usable token."""
+    # No exploration: this clause blocks all others, so the plainest use decides.
     for operation in scenario.run.capabilities:
         with scenario.session(credentials=_CREDENTIALS) as session:
             outcome = session.use(operation)
             if not session.trace.token_requests:
                 raise NotTested(f"{operation} sent no token request")
+            # A breach of another clause explains why the token did not arrive as issued, so it is
+            # reported as the cause.
             broken = sorted({b.clause_id for b in judge_trace(session.trace)} & _OTHER_BREACHES)
             if broken and not outcome.is_good:
                 raise NotTested("the token cannot be used", blocked_by=clause_named(broken[0]))
@@ -81,6 +85,7 @@ def test_opaque_token(scenario: Scenario) -> None:
     def run_case(drawn: tuple[str, str]) -> Situation:
         value, operation = drawn
         with scenario.session(credentials=_CREDENTIALS) as session:
+            # A fixed value: the case is about one token, and the client has no earlier one.
             session.broker.token_values = lambda: value
             session.record(TokenLengthChosen(characters=len(value)))
             outcome = session.use(operation)
@@ -97,12 +102,15 @@ def test_opaque_token(scenario: Scenario) -> None:
     scenario.for_all(st.tuples(b64tokens(), scenario.operations()), run_case, first=first)
 
 
+# The shortest and the longest, every special character, and what a parser could take for a number,
+# a scheme or nothing.
 _EDGE_TOKENS = ("a", "-._~+/x==", "0", "Bearer", "null", "a" * 4096)
 
 
 @pytest.mark.contract_clause(clauses.response.UNKNOWN_MEMBERS)
 def test_unknown_members(scenario: Scenario) -> None:
     """Check that the client ignores unknown members of a token response."""
+    # Prefixed, so that no drawn name is one that a client knows.
     names = text_of("abcdefghijklmnopqrstuvwxyz_", max_size=8).map("x_".__add__)
     extras = st.dictionaries(names, json_values(), min_size=1, max_size=4)
 
@@ -147,7 +155,9 @@ _FORMS: dict[str, Callable[[Members], bytes]] = {
     "every character escaped as \\uXXXX": _escaped,
     "the solidus escaped": _solidus_escaped,
 }
+# With characters that JSON may escape. Several, because a client may request more than one token.
 _TOKENS_TO_WRITE = ("t/o-k.e~n+1/", "t/o-k.e~n+2/", "t/o-k.e~n+3/", "t/o-k.e~n+4/")
+# RFC 9110, 8.3.1: type and subtype are case-insensitive.
 _MEDIA_TYPES = ("application/json", "application/json; charset=UTF-8", "Application/JSON")
 
 
@@ -157,6 +167,7 @@ def test_json_forms(scenario: Scenario) -> None:
     cases = [(form, media) for form in _FORMS for media in _MEDIA_TYPES]
 
     @functools.cache
+    # The control, once for each operation: the same tokens in the documented form.
     def takes_such_tokens(operation: str) -> bool:
         with _session(scenario, TokenAnswer(), AnswerChanged()) as control:
             control.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
@@ -200,6 +211,7 @@ def test_token_type_case(scenario: Scenario) -> None:
                 )
             return Situation.MET
 
+    # RFC 6749, 5.1: the value is case-insensitive.
     first = [(t, op) for t in ("BEARER", "Bearer", "bearer") for op in scenario.run.capabilities]
     drawn = st.tuples(mixed_case("bearer"), scenario.operations())
     scenario.for_all(drawn, run_case, first=first)
@@ -232,6 +244,8 @@ def test_token_type_unknown(scenario: Scenario) -> None:
         answer = TokenAnswer(members={"token_type": token_type})
         return _must_raise(scenario, answer, operation, f"says token_type={json.dumps(token_type)}")
 
+    # The example of RFC 6749, 7.1; DPoP (RFC 9449); the type of token exchange (RFC 8693, 2.2.1);
+    # and one that a comparison of prefixes accepts.
     scenario.for_each(["mac", "DPoP", "N_A", "bearertoken"], run_case)
     scenario.needs_control()
 
@@ -244,6 +258,7 @@ def test_expires_in_missing(scenario: Scenario) -> None:
         with scenario.session(
             credentials=_CREDENTIALS, elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN]
         ) as session:
+            # A client may keep the lifetime of the token before, which has expired.
             if comes_later:
                 session.use_well(operation)
                 session.advance(3600)
@@ -281,6 +296,8 @@ def _reads_or_reports(session: ClientSession, operation: str, lifetime: int, for
     outcome = session.use(operation)
     if outcome.error is not None:
         said = str(outcome.error).lower()
+        # Refusing is allowed if the message helps: "missing" would be wrong, as the member is
+        # there.
         if "expires" not in said or "missing" in said:
             session.breach(
                 f"with {form}, the client raised {session.masked(outcome.error)}",
@@ -288,6 +305,7 @@ def _reads_or_reports(session: ClientSession, operation: str, lifetime: int, for
             )
         return
     _must_use_the_token(session, outcome, form)
+    # Only where the clock moves, and only if the client observes the same lifetime as a number.
     if session.can_pass(lifetime + 1) and _is_replaced_in_time(
         session.control(), operation, lifetime
     ):
@@ -337,4 +355,5 @@ def test_invalid(scenario: Scenario) -> None:
         return _must_raise(scenario, _INVALID[what], operation, what)
 
     scenario.for_each(_INVALID, run_case)
+    # The control: a client that always raises would pass.
     scenario.needs_control()

@@ -24,8 +24,10 @@ from mockbroker_contract.harness.recorder import fault_step, reached_step
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
 
+# Long and random enough never to occur by chance, with characters that each encoding changes.
 _CREDENTIALS = Credentials("secrecy-client", "s3cret/7Qx+Lw2=pTz9~Vb4")
 _UNLIMITED = 1000
+# A cache of tokens is small. The rest of a large file is not read.
 _BIGGEST_FILE = 4_000_000
 _MAX_FILES = 1000
 
@@ -64,6 +66,8 @@ _SECRETS: dict[Clause, tuple[str, Callable[[Broker], Iterable[str]]]] = {
 
 def _judge_exposure(scenario: Scenario) -> None:
     """Search all visible output for secret and tokens; note breaches of the other clause."""
+    # Shared by the cases: a client that hangs after one fault would cost a deadline for each of
+    # them.
     hung: list[str] = []
 
     def run_case(fault_name: str, operation: str) -> Situation:
@@ -83,6 +87,7 @@ def _judge_exposure(scenario: Scenario) -> None:
             session.look()
             if fault_name and not _returns_after_fault(session, fault_name, operation):
                 hung.append(fault_name)
+            # The clause's own breach is last, because raising it ends the case.
             for clause in sorted(_SECRETS, key=lambda each: each is scenario.clause):
                 _must_not_show(scenario, session, exposure, clause)
             return Situation.MET
@@ -134,6 +139,8 @@ def test_redirect(scenario: Scenario) -> None:
                 session.use(operation)
             if not session.trace.token_requests:
                 raise NotTested("the client sent no token request")
+            # The other origin is a broker too, so the client succeeds there, and no error hides the
+            # request.
             taken = [e.request for e in other_broker.journal if _carries_secret(e.request)]
             if taken:
                 session.record(reached_step(other_broker, taken[0], "credentials"))
@@ -144,6 +151,8 @@ def test_redirect(scenario: Scenario) -> None:
                 )
             return Situation.MET
 
+    # 307 and 308 keep method and body, so credentials in the body go along by default (RFC 9700,
+    # 4.12).
     scenario.for_each([301, 302, 303, 307, 308], run_case)
     scenario.needs_control()
 
@@ -182,6 +191,7 @@ def _readable_files(folders: Iterable[Path]) -> Iterator[tuple[Path, int]]:
     """Return the files that other users can reach and read, with their modes."""
     for folder in folders:
         for entry in _entries(folder):
+            # A link of the client may lead to files of the user, which are not the client's.
             if entry.is_symlink() or not entry.exists():
                 continue
             mode = stat.S_IMODE(entry.stat().st_mode)

@@ -25,9 +25,11 @@ from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import text_of, unreserved_tokens
 
+# Characters of Base64 in the secret, so that an encoded form is found as well.
 _CREDENTIALS = Credentials("signing-client", "signing-s3cret/+=")
 _MAX_ATTEMPTS = 2
 _UNAUTHORIZED = 401
+# More than any use can send, as a use is stopped after 50 requests.
 _UNLIMITED = 200
 _SECONDS_BEFORE_REVOCATION = 5
 _SHORTER = 600
@@ -53,11 +55,14 @@ def _judge_signed_calls(scenario: Scenario) -> None:
 
     def run_case(value: str) -> Situation:
         with scenario.session(credentials=_CREDENTIALS) as session:
+            # Capitalized, because a client that copies the type from the answer breaks another
+            # clause.
             session.broker.token_answer = TokenAnswer(members={"token_type": "Bearer"})
             session.broker.token_values = iter(
                 [value, *(f"{n}.{value}" for n in range(9))]
             ).__next__
             _called(session)
+            # A second token, because a session may keep the header of the first one.
             session.advance(3600 if steps else 0)
             _called(session, path="/vehicle/2?region=au")
             return Situation.MET
@@ -104,8 +109,11 @@ def test_preserves_request(scenario: Scenario) -> None:
 
     first = [
         ("POST", "/vehicle?region=uk", {"X-Trace": "a, b;c"}, b'{"a": 1}'),
+        # A repeated name, both encodings of a space and a plus, and an empty value; and a header
+        # that libraries set by themselves.
         ("GET", "/vehicle/1?a=1&a=2&b=x%20y%2Bz&c=", {"Accept": "text/csv"}, b""),
         ("DELETE", "/vehicle/1", {"X-Request-Id": "r-1"}, b""),
+        # An encoded slash is data (RFC 3986, 2.2): decoding it would name another resource.
         ("GET", "/vehicle/ab%2Fcd%20e", {}, b""),
     ]
     scenario.for_all(_requests(), run_case, first=first)
@@ -189,6 +197,7 @@ def _differences(
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
+    # As pairs, because "+" and "%20" are the same in a query of a form.
     pairs = urllib.parse.parse_qsl(query, keep_blank_values=True)
     return [pair for pair in pairs if pair[0] != "access_token"]  # signing.header-only judges that
 
@@ -208,6 +217,7 @@ def test_revoked(scenario: Scenario) -> None:
             lost = session.use_well(REQUEST).token
             for _ in range(_REVOCATIONS):
                 lost = _token_after_revocation(session, lost)
+            # A client may compute the expiry from the first lifetime that it has seen.
             if session.can_pass(_SHORTER):
                 session.issue_with(_SHORTER)
                 _revoke(session)
@@ -251,10 +261,13 @@ def test_no_retry_storm(scenario: Scenario) -> None:
         with scenario.session(credentials=_CREDENTIALS) as session:
             for _ in range(uses_before):
                 session.use_well(REQUEST)
+            # RFC 6750, 3.1: invalid_token is the code at which a client may request a new one.
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             fault = Fault.status(401, headers=challenge)
             session.broker.api_script(fault.times(_UNLIMITED))
             session.record(fault_step(fault, "api"))
+            # Every call is rejected, whatever token it has: only the client itself can end the
+            # loop.
             _must_stop(session, _called(session))
             return Situation.MET
 
@@ -270,6 +283,7 @@ def _must_stop(session: ClientSession, outcome: Outcome) -> None:
             f"at most {_MAX_ATTEMPTS} of each",
             outcome.exchanges[:6],
         )
+    # A client that gives up silently leaves its caller with an answer that looks good.
     if outcome.error is None and not _caller_sees_status(outcome):
         result = "nothing" if outcome.status is None else f"status {outcome.status}"
         session.breach(
@@ -297,6 +311,7 @@ def test_forbidden(scenario: Scenario) -> None:
             session.broker.api_script(Fault.status(status))
             session.record(fault_step(Fault.status(status), "api", times=1))
             outcome = _called(session)
+            # No token was kept, so that a new one is not fetched because of the error.
             if outcome.api_calls[0].token != first.token:
                 return Situation.MET  # a client that keeps no token requests one for every call
             for later, when in ((outcome, ""), (_called(session), " for the next call")):
@@ -322,6 +337,7 @@ def test_cross_origin(scenario: Scenario) -> None:
             scenario.session(credentials=_CREDENTIALS) as session,
         ):
             session.use_well(REQUEST)
+            # Another port of this machine is another origin (RFC 6454, 4).
             location = other_broker.api_url + "/vehicle/1"
             session.broker.api_script(Fault.redirect(location, status))
             session.record(fault_step(Fault.redirect(location, status), "api", times=1))

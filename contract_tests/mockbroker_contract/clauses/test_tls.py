@@ -15,6 +15,7 @@ from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
 
 _CREDENTIALS = Credentials("tls-client", "tls-s3cret")
+# The address in the URL: a certificate has to name it (RFC 9110, 4.3.4 and 4.3.5).
 _LOOPBACK = "127.0.0.1"
 _OTHER_HOST = "auth-broker.example"
 _UNKNOWN = "is signed by an unknown authority"
@@ -27,9 +28,13 @@ def test_verify(scenario: Scenario) -> None:
     def run_case(reason: str, operation: str) -> Situation:
         with (
             scenario.run.brokers.with_tls(_CREDENTIALS, _LOOPBACK) as broker,
+            # The control comes first. A client that fails at every TLS connection proves nothing
+            # about certificates.
             _session(scenario, broker, trusted=True) as control,
         ):
             _must_work_with_ca(control, operation)
+        # Two reasons, as libraries check them apart: the signature, and the name. For the second
+        # the CA is trusted.
         unknown = reason == _UNKNOWN
         name = _LOOPBACK if unknown else _OTHER_HOST
         with (
@@ -51,6 +56,7 @@ def _session(scenario: Scenario, broker: Broker, *, trusted: bool) -> ClientSess
 
 
 def _must_refuse(session: ClientSession, outcome: Outcome, reason: str) -> None:
+    # The broker sees a request only if the client accepted the certificate.
     if outcome.exchanges:
         session.breach(
             f"the client sent a request, although the broker's certificate {reason}",
