@@ -151,8 +151,8 @@ def test_redirect(scenario: Scenario) -> None:
                 )
             return Situation.MET
 
-    # 307 and 308 keep method and body, so credentials in the body go along by default (RFC 9700,
-    # 4.12).
+    # 307 and 308 keep method and body, so HTTP libraries send credentials in the body again (RFC
+    # 9700, 4.12).
     scenario.for_each([301, 302, 303, 307, 308], run_case)
     scenario.needs_control()
 

@@ -46,7 +46,7 @@ class Raised:
 class Returned:
     """Return value of ``request``: the HTTP status, or None if it has none.
 
-    A status of None is no failure by itself: a client may return parsed data instead of a response.
+    A status of None is not a failure: a client may return parsed data instead of a response.
     """
 
     status: int | None

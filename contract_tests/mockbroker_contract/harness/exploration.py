@@ -153,7 +153,7 @@ class _Attempts(Generic[Drawn]):
         try:
             return self._try_fairly(drawn)
         except ScenarioEnded:
-            # Asked before the failure is raised, because then it is no failure of the client.
+            # Asked before the failure is raised: the client is not its cause then.
             self._explorer.brokers.needs_resources()
             raise
 

@@ -204,8 +204,7 @@ class HostedClient:
             # it.
             thread.join()
         self._burst_threads.difference_update(threads)
-        # A function that is no coroutine function may still return an awaitable. Then only the
-        # awaiting is concurrent.
+        # A plain function may return an awaitable as well. Then only the awaiting is concurrent.
         awaitables = [each.value for each in results if _is_awaitable(each.value)]
         if awaitables:
             return self._gathered([partial(_identity, each) for each in awaitables], awaitables[0])

@@ -86,7 +86,7 @@ def run_launcher(
     not run here.
 
     SIGCHLD and the control socket wake it; it polls nothing. Everything below it is killed without
-    a grace period, because a client had its chance when its host was told to exit.
+    a grace period: a host exits by itself on the request bye.
     """
     become_subreaper()
     be_signalled_when_parent_ends(signal.SIGCONT)  # a client may have stopped this process
