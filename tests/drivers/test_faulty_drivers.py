@@ -124,7 +124,7 @@ def test_a_driver_without_fault_is_ready():
     assert "✓ bye ends the program and every process that it started" in told
     assert "- advance moves the clock: a token expires (clock is not offered)" in told
     moved = "✓ a check moves the time of the client by libfaketime"
-    waits = "- a check moves the time of the client (nothing can: tokens will live for seconds"
+    waits = "- a check moves the time of the client (nothing can: only tokens that expire"
     assert (waits if find_libfaketime() is None else moved) in told
 
 

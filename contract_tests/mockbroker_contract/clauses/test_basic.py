@@ -18,13 +18,21 @@ from mockbroker_contract.harness.strategies import (
 
 @pytest.mark.contract_clause(clauses.basic.SCHEME)
 def test_scheme(scenario: Scenario) -> None:
-    """Check that every token request has one Authorization header with scheme Basic."""
+    """Check that every token request has one Authorization header with scheme Basic.
+
+    Passive: the requests of any exploration show it. One that every clause on requests shares is
+    enough.
+    """
     scenario.share(Scenario.judge_token_requests)
 
 
 @pytest.mark.contract_clause(clauses.basic.BASE64)
 def test_base64(scenario: Scenario) -> None:
-    """Check that Base64 is standard for credentials of every length and alphabet."""
+    """Check that Base64 is standard for credentials of every length and alphabet.
+
+    Two parts: credentials whose encoding shows each deviation, then a long secret beside a short
+    one. Only a client that works with the short one is judged by the long one.
+    """
     # "?>~" has characters 62 and 63 of the alphabet, where URL-safe Base64 differs (RFC 4648, 4 and
     # 5). The short ones need padding; the long one is wrapped by encoders of MIME.
     boundary_cases = [
@@ -53,7 +61,11 @@ def test_base64(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.basic.CREDENTIALS)
 def test_credentials(scenario: Scenario) -> None:
-    """Check that every pair of printable ASCII credentials arrives as it was configured."""
+    """Check that every pair of printable ASCII credentials arrives as it was configured.
+
+    The client authentication that the client was seen to use is reported as a measured fact,
+    whether or not the clause passes.
+    """
     scenario.run.needs_returning_client()
     # Measured before the clause is judged, because a breach ends the test.
     scenario.run.findings.learn(**authentication_conventions(scenario.run))
@@ -73,7 +85,11 @@ def test_credentials(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.basic.UTF8)
 def test_utf8(scenario: Scenario) -> None:
-    """Check that credentials beyond ASCII are encoded as UTF-8."""
+    """Check that credentials beyond ASCII are encoded as UTF-8.
+
+    RFC 7617, 2.1, recommends UTF-8, and a profile has no other encoding. Raising an error instead
+    of sending the credentials is a breach too.
+    """
     # One that Latin-1 could encode differently, and one that it cannot encode (RFC 7617, 2.1).
     boundary_cases = [Credentials("client", "pässword"), Credentials("client", "密码-s3cret")]
     scenario.judge_token_requests(
@@ -85,5 +101,8 @@ def test_utf8(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.basic.ONLY)
 def test_only(scenario: Scenario) -> None:
-    """Check that the credentials are in the Authorization header and nowhere else."""
+    """Check that the credentials are in the Authorization header and nowhere else.
+
+    Passive. The broker searches header, body and URL of each token request for the secret.
+    """
     scenario.share(Scenario.judge_token_requests)

@@ -34,7 +34,12 @@ _USES = 4
 
 @pytest.mark.contract_clause(clauses.cache.REUSE)
 def test_reuse(scenario: Scenario) -> None:
-    """Check that successive calls share one token while it is valid."""
+    """Check that successive calls share one token while it is valid.
+
+    Three more forms of a lifetime follow the explored ones: as a string, as Azure's older endpoints
+    send it, and in a time zone behind UTC, where a client that mixes local time and UTC fails. A
+    client that cannot be distinguished from its neighbour is not given a lifetime of centuries.
+    """
     scenario.run.needs_working_client()
     # Asked before, because a token that outlives the run would be found by every later client.
     shares = _shares_with_others(scenario)
@@ -72,7 +77,11 @@ def test_reuse(scenario: Scenario) -> None:
 
 
 def _shares_with_others(scenario: Scenario) -> bool:
-    """Return whether a client presents a token that another broker issued to another client."""
+    """Return whether a client presents a token that another broker issued to another client.
+
+    Asked before the test cases: a client with a cache that all clients share would find the token
+    of an earlier case.
+    """
     with scenario.session(credentials=_CREDENTIALS) as one:
         one.use_well()
         with scenario.session(credentials=Credentials("cache-other", "other-s3cret")) as other:
@@ -84,12 +93,17 @@ def _shares_with_others(scenario: Scenario) -> bool:
 
 
 def _reuse_in_zone(scenario: Scenario, lifetime: int, operation: str) -> Situation:
+    """Judge the reuse of one token while local time is Chicago's."""
     with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
         session.record(TimeZoneSet(zone="Chicago"))
         return _one_token(session, _USES, operation)
 
 
 def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> Situation:
+    """Judge the reuse of one token whose lifetime came as a string.
+
+    A client that rejects strings passes: `response.expires-in-forms` judges that.
+    """
     with scenario.session(credentials=_CREDENTIALS, expires_in=int(lifetime)) as session:
         session.broker.token_answer = TokenAnswer(members={"expires_in": lifetime})
         session.record(AnswerChanged(members={"expires_in": lifetime}))
@@ -99,6 +113,7 @@ def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> Situa
 
 
 def _one_token(session: ClientSession, uses: int, operation: str) -> Situation:
+    """Use the client several times at one moment; all uses must have the same token."""
     outcomes = [_used(session, session.use(operation)) for _ in range(uses)]
     tokens = {outcome.token for outcome in outcomes}
     if len(tokens) > 1:
@@ -112,6 +127,10 @@ def _one_token(session: ClientSession, uses: int, operation: str) -> Situation:
 
 
 def _used(session: ClientSession, outcome: Outcome) -> Outcome:
+    """Return the outcome if a token was used.
+
+    An exception breaches the clause; a use without a token is not judged.
+    """
     if outcome.error is not None:
         session.breach(
             f"with expires_in={session.broker.expires_in:g} the client raised "
@@ -125,7 +144,12 @@ def _used(session: ClientSession, outcome: Outcome) -> Outcome:
 
 @pytest.mark.contract_clause(clauses.cache.ISOLATION)
 def test_isolation(scenario: Scenario) -> None:
-    """Check that clients side by side in one process never present one another's tokens."""
+    """Check that clients side by side in one process never present one another's tokens.
+
+    Each case has two live clients that differ in one setting: id, its case, secret, scope, broker
+    or host. The second one must present a token of its own. A client that presents none is not
+    judged.
+    """
 
     def run_case(drawn: tuple[str, Credentials, Credentials, str]) -> Situation:
         difference, one, other, operation = drawn
@@ -160,7 +184,10 @@ def _scope(difference: str, scope: str) -> str:
 def _neighbour(
     scenario: Scenario, session: ClientSession, difference: str, other: Credentials
 ) -> ClientSession:
-    """Return a second client session that differs from the first in exactly one setting."""
+    """Return a second client session that differs from the first in exactly one setting.
+
+    The first session owns the broker, unless the difference is the broker or the host.
+    """
     own = session.credentials
     if difference == "broker":
         return scenario.session(credentials=own)
@@ -178,6 +205,7 @@ def _neighbour(
 def _judge_isolation(
     first: ClientSession, second: ClientSession, operation: str, difference: str
 ) -> Situation:
+    """Use both clients in turn, and look for the token of the first in all that the second sent."""
     first_use = first.use_well(operation)
     _switch_to(first.broker, second, difference)
     second.record(OtherClientAdded(difference=difference))
@@ -201,6 +229,7 @@ def _judge_isolation(
 
 
 def _switch_to(broker: Broker, second: ClientSession, difference: str) -> None:
+    """Change the broker so that it accepts the second client as well."""
     if difference in {"client_id", "case of client_id", "secret"}:
         broker.register(second.credentials.client_id, second.credentials.client_secret)
     if difference == "scope":
@@ -225,6 +254,9 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Si
 
     The outcomes are cached because the broker delays its responses in real time. Another clause can
     then judge the same outcomes.
+
+    ``moment`` is ``cold``, when the client has no token, or ``at refresh``, when its token has
+    expired. ``judge`` raises the breach. Returns UNMET if the driver cannot run uses concurrently.
     """
     if not scenario.run.clients.can_be_used_at_once(operation):
         return Situation.UNMET
@@ -259,7 +291,11 @@ _MOMENTS = ("cold", "at refresh")
 
 @pytest.mark.contract_clause(clauses.cache.THREAD_SAFE)
 def test_thread_safe(scenario: Scenario) -> None:
-    """Check that each of many concurrent uses gets a valid token."""
+    """Check that each of many concurrent uses gets a valid token.
+
+    Judged by each outcome of the burst, by the tokens of all its calls, and by one use after it.
+    The control for an expired token is the same lifetime without concurrency.
+    """
     scenario.run.needs_many_at_once()
 
     def judge(session: ClientSession, outcomes: list[Outcome]) -> None:
@@ -292,6 +328,7 @@ def test_thread_safe(scenario: Scenario) -> None:
 
 
 def _must_all_be_valid(scenario: Scenario, session: ClientSession, outcome: Outcome) -> None:
+    """Raise the breach of the clause if a call of the burst had an invalid token."""
     fetched = {exchange.token for exchange in outcome.token_requests}
     for call in outcome.api_calls:
         if call.token_state is not TokenState.VALID and call.token not in fetched:
@@ -308,7 +345,11 @@ def _must_all_be_valid(scenario: Scenario, session: ClientSession, outcome: Outc
 
 @pytest.mark.contract_clause(clauses.cache.SINGLE_FLIGHT)
 def test_single_flight(scenario: Scenario) -> None:
-    """Check that many concurrent uses lead to one token request."""
+    """Check that many concurrent uses lead to one token request.
+
+    The largest number of token requests is reported, passed or not. A client that keeps no token
+    has nothing to share and is not judged.
+    """
     scenario.run.needs_many_at_once()
     counts: list[int] = []
 

@@ -50,6 +50,7 @@ _CODES = (
 
 
 def _refusal(status: int, code: str) -> Fault:
+    """Return an error response of RFC 6749, 5.2, with the challenge that a 401 must have."""
     # RFC 6749, 5.2: a 401 must have the header if the client used the Authorization header.
     headers = {"WWW-Authenticate": 'Basic realm="auth-broker"'} if status == 401 else {}  # noqa: PLR2004
     body = {"error": code, "error_description": "made up by the scenario"}
@@ -57,12 +58,14 @@ def _refusal(status: int, code: str) -> Fault:
 
 
 def _html(status: int) -> Fault:
+    """Return an error response whose body is a web page."""
     # What a proxy or a load balancer answers in place of the broker.
     page = "<html><body><h1>Something is wrong</h1></body></html>"
     return Fault.status(status, body=page, headers={"Content-Type": "text/html"})
 
 
 def _failing(scenario: Scenario, fault: Fault, **options: Any) -> ClientSession:
+    """Return a session in which every token request gets that fault."""
     deadline = scenario.run.settings.patient_deadline
     session = scenario.session(credentials=_CREDENTIALS, deadline=deadline, **options)
     _fail(session, fault)
@@ -70,17 +73,23 @@ def _failing(scenario: Scenario, fault: Fault, **options: Any) -> ClientSession:
 
 
 def _fail(session: ClientSession, fault: Fault) -> None:
+    """Have every token request from now on fail like this, and record it as a step."""
     session.broker.script(fault.times(_UNLIMITED))
     session.record(fault_step(fault))
 
 
 def _must_raise(session: ClientSession, outcome: Outcome, what: str) -> None:
+    """Judge a use without a token; NotTested if the client sent no token request at all."""
     if not session.trace.token_requests:
         raise NotTested("the client sent no token request")
     _must_report_error(session, outcome, what)
 
 
 def _must_report_error(session: ClientSession, outcome: Outcome, what: str) -> None:
+    """Raise the breach of the clause unless the use raised.
+
+    A call of the API is a breach as well, because there was no token to sign it with.
+    """
     # Before the error: a client that calls the API without a token and then raises has still sent
     # it.
     if outcome.api_calls:
@@ -95,13 +104,20 @@ def _must_report_error(session: ClientSession, outcome: Outcome, what: str) -> N
 
 @pytest.mark.contract_clause(clauses.errors.INVALID_CLIENT)
 def test_invalid_client(scenario: Scenario) -> None:
-    """Check that the client reports a 401 of the token endpoint to its caller."""
+    """Check that the client reports a 401 of the token endpoint to its caller.
+
+    With the error of RFC 6749, 5.2, and with a page in its place. A control without a fault
+    follows: a client that raises at every use would pass otherwise.
+    """
     refusal = _refusal(401, "invalid_client")
     _refuse(scenario, [refusal, _html(401)], at_expiry=refusal)
 
 
 def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) -> None:
-    """Reject requests of a new client and of one with an expired token; both must raise."""
+    """Reject requests of a new client and of one with an expired token; both must raise.
+
+    The second kind is tried with a clock that moves only. ``at_expiry`` is its fault.
+    """
 
     def run_case(case: tuple[Fault, bool], operation: str) -> Situation:
         fault, has_token = case
@@ -134,7 +150,11 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
 
 @pytest.mark.contract_clause(clauses.errors.BAD_REQUEST)
 def test_bad_request(scenario: Scenario) -> None:
-    """Check that the client reports a 400, with any error code and with a malformed body."""
+    """Check that the client reports a 400, with any error code and with a malformed body.
+
+    Every error code of RFC 6749, 5.2, then a web page, then an empty body: reading the body must
+    not be needed to notice the status.
+    """
     refusals = [_refusal(400, code) for code in _CODES]
     # Error codes, and two bodies that are not JSON: a client that parses every body may raise the
     # wrong error, but it must raise.
@@ -144,7 +164,11 @@ def test_bad_request(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.errors.NO_HAMMERING)
 def test_no_hammering(scenario: Scenario) -> None:
-    """Check that the client does not send another request after a final error response."""
+    """Check that the client does not send another request after a final error response.
+
+    Passive: the number of requests in the use decides. A client that repeats without end is
+    stopped, and judged by what it sent.
+    """
 
     def run_case(fault: Fault, operation: str) -> Situation:
         with _failing(scenario, fault) as session:
@@ -164,7 +188,11 @@ def test_no_hammering(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.errors.SERVER_ERROR)
 def test_server_error(scenario: Scenario) -> None:
-    """Check that the client limits its retries and then reports the server error."""
+    """Check that the client limits its retries and then reports the server error.
+
+    At most five attempts in one use, with any 5xx. How many there were with 503 is reported as a
+    measured fact.
+    """
     attempts: dict[int, int] = {}
 
     def run_case(status: int, operation: str) -> Situation:
@@ -187,6 +215,10 @@ def test_server_error(scenario: Scenario) -> None:
 
 
 def _outcome_or_breach(session: ClientSession, operation: str) -> Outcome:
+    """Use the client; raise the breach of the clause if it floods the broker.
+
+    Any other hang stays a hang.
+    """
     try:
         session.make()
         return session.use(operation)
@@ -206,7 +238,11 @@ def _too_many(session: ClientSession, made: int, exchanges: Sequence[Exchange]) 
 
 @pytest.mark.contract_clause(clauses.errors.RETRY_AFTER)
 def test_retry_after(scenario: Scenario) -> None:
-    """Check that a client that retries within one call observes ``Retry-After``."""
+    """Check that a client that retries within one call observes ``Retry-After``.
+
+    Seconds and a date, with 503 and 429. A pause counts by the run's clock or by real time,
+    whichever is longer. A client that does not retry at all passes.
+    """
 
     def run_case(case: tuple[int, int, bool], operation: str) -> Situation:
         status, seconds, as_date = case
@@ -244,7 +280,11 @@ def _http_date(moment: float) -> str:
 
 @pytest.mark.contract_clause(clauses.errors.TRANSPORT)
 def test_transport(scenario: Scenario) -> None:
-    """Check that the client reports refused connections and incomplete responses."""
+    """Check that the client reports refused connections and incomplete responses.
+
+    A reset, a cut response and a closed port. All three reach the client as errors of its HTTP
+    library, which it must not turn into an answer.
+    """
     # A reset comes without an answer; a cut answer has a status and half of its body. HTTP
     # libraries raise different errors for them.
     faults = {"was reset": Fault.reset(), "was cut short": Fault.cut_short()}
@@ -287,7 +327,12 @@ def _closed_port() -> Iterator[str]:
 
 @pytest.mark.contract_clause(clauses.errors.TIMEOUT)
 def test_timeout(scenario: Scenario) -> None:
-    """Check that the client times out when the broker accepts a request and never answers."""
+    """Check that the client times out when the broker accepts a request and never answers.
+
+    The client is configured with a timeout of 0.2 s and stopped after the run's ``patience``. The
+    time that it took is reported, and not judged: a client may use a longer timeout than the
+    configured one.
+    """
     patience = scenario.run.settings.patience
 
     def run_case(timeout: float, operation: str) -> Situation:
@@ -329,7 +374,11 @@ _FAILURES: dict[str, Fault] = {
 
 @pytest.mark.contract_clause(clauses.errors.NOT_CACHED)
 def test_not_cached(scenario: Scenario) -> None:
-    """Check that the client succeeds at its first use after the broker works again."""
+    """Check that the client succeeds at its first use after the broker works again.
+
+    No time passes between the failure and the recovery. A client that reported no error in the
+    failure is not judged.
+    """
 
     def run_case(what: Any, operation: str) -> Situation:
         with _failing(scenario, _FAILURES[what]) as session:
@@ -352,6 +401,7 @@ def test_not_cached(scenario: Scenario) -> None:
 
 
 def _outcome_unless_flood(session: ClientSession, operation: str) -> Outcome:
+    """Use the client; raise NotTested if it floods the broker, which other clauses judge."""
     try:
         session.make()
         return session.use(operation)
@@ -369,7 +419,10 @@ def _outcome_text(session: ClientSession, outcome: Outcome) -> str:
 
 @pytest.mark.contract_clause(clauses.errors.CAUSE)
 def test_cause(scenario: Scenario) -> None:
-    """Check that the client's exception names the error code of the token response."""
+    """Check that the client's exception names the error code of the token response.
+
+    Each text of the exception and of its causes counts: message, attributes and notes.
+    """
 
     def run_case(refusal: tuple[int, str], operation: str) -> Situation:
         status, code = refusal

@@ -48,7 +48,11 @@ def test_lifecycle(scenario: Scenario) -> None:
 
 
 def _replay_known_failures(scenario: Scenario) -> None:
-    """Replay the examples of known failures that are sequences of this state machine."""
+    """Replay the examples of known failures that are sequences of this state machine.
+
+    A breach of another clause is noted, so that it is found again although Hypothesis might not
+    find it.
+    """
     run = scenario.run
     for clause_id, plain in run.replays.examples.items():
         if not is_step_list(plain):
@@ -64,6 +68,10 @@ def _replay_known_failures(scenario: Scenario) -> None:
 
 
 def _first_breach(run: ContractRun, ignored: set[str]) -> ContractBreached | None:
+    """Return the first breach of a clause that is not ignored; None if there is none.
+
+    Its steps are as few as the search for a simpler sequence has made them.
+    """
     try:
         _run_state_machine(run, ignored)
     except ContractBreached as breached:
@@ -73,6 +81,7 @@ def _first_breach(run: ContractRun, ignored: set[str]) -> ContractBreached | Non
 
 
 def _run_state_machine(run: ContractRun, ignored: set[str]) -> None:
+    """Run the state machine with the settings of the run. Raises ContractBreached."""
     limit = run.explorer.shrink_limit()
     machine = state_machine_for(run, limit, ignored)
     machine = hypothesis.seed(run.explorer.seed_for(clauses.lifecycle.LIFECYCLE.id))(machine)

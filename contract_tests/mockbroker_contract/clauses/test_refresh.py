@@ -36,7 +36,12 @@ _CLOCK_NOT_MOVED = "the client's clock could not be moved"
 
 @pytest.mark.contract_clause(clauses.refresh.HONOURS_EXPIRES_IN)
 def test_honours_expires_in(scenario: Scenario) -> None:
-    """Check that no expired token is presented, for any lifetime and any passage of time."""
+    """Check that no expired token is presented, for any lifetime and any passage of time.
+
+    Passive: the broker knows when each token expires. The cases change lifetimes and let time pass;
+    the last one has a change of local time. In real time only lifetimes of one and two seconds are
+    tried.
+    """
     if not scenario.run.time.is_virtual:
         # The shortest lifetimes: each is waited for in real time.
         lives = [1, 2]
@@ -71,6 +76,7 @@ def test_honours_expires_in(scenario: Scenario) -> None:
 
 
 def _case_of_time_zone(scenario: Scenario, lifetime: int, operation: str) -> Situation:
+    """Use a token in Chicago before and after the clocks go back, and after its expiry."""
     with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
         session.record(TimeZoneSet(zone="Chicago", clock_goes_back=True))
         session.use_well(operation)
@@ -81,6 +87,10 @@ def _case_of_time_zone(scenario: Scenario, lifetime: int, operation: str) -> Sit
 def _case_of_lifetimes(
     scenario: Scenario, steps: list[tuple[int, int]], operation: str
 ) -> Situation:
+    """Let a token of each lifetime age by the given seconds.
+
+    The client is used before and after each; whether a use was late, the broker records.
+    """
     with scenario.session(credentials=_CREDENTIALS, expires_in=steps[0][0]) as session:
         for lifetime, seconds in steps:
             session.issue_with(lifetime)
@@ -97,7 +107,11 @@ def _case_of_lifetimes(
 
 @pytest.mark.contract_clause(clauses.refresh.AHEAD)
 def test_ahead(scenario: Scenario) -> None:
-    """Check that the client replaces a token one second before it expires."""
+    """Check that the client replaces a token one second before it expires.
+
+    The leeway is measured first and reported. Where the clock runs on during a request, half a
+    second before expiry is judged, because the response time would shorten a leeway of exactly one.
+    """
     scenario.run.needs_working_client()
     leeway = measure(scenario.run)
     if leeway is not None:
@@ -129,7 +143,11 @@ def test_ahead(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.refresh.NOT_TOO_EAGER)
 def test_not_too_eager(scenario: Scenario) -> None:
-    """Check that the client does not replace a token in the first half of its lifetime."""
+    """Check that the client does not replace a token in the first half of its lifetime.
+
+    A client that keeps no token passes: `cache.reuse` judges that. In real time one age of 1.5 s is
+    judged, which shows clients that read the lifetime as milliseconds.
+    """
 
     def run_case(drawn: tuple[Sequence[float], str], lifetime: int = _LIFETIME) -> Situation:
         ages, operation = drawn
@@ -163,7 +181,11 @@ def test_not_too_eager(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.refresh.SHORT_LIVED)
 def test_short_lived(scenario: Scenario) -> None:
-    """Check that tokens with a lifetime below the leeway work, with one request for each call."""
+    """Check that tokens with a lifetime below the leeway work, with one request for each call.
+
+    Every lifetime up to 700 s, 0 among them: a client whose leeway is longer must neither fail nor
+    request tokens in a loop.
+    """
 
     def run_case(drawn: tuple[int, int, int, str]) -> Situation:
         before, lifetime, uses, operation = drawn
@@ -201,6 +223,7 @@ def test_short_lived(scenario: Scenario) -> None:
 
 
 def _must_answer(session: ClientSession, outcome: Outcome, lifetime: int) -> None:
+    """Raise the breach of the clause if the use failed, or used no token."""
     if outcome.error is not None:
         session.breach(
             f"with a lifetime of {lifetime} s the client raised {session.masked(outcome.error)}",
@@ -214,7 +237,12 @@ def _must_answer(session: ClientSession, outcome: Outcome, lifetime: int) -> Non
 
 @pytest.mark.contract_clause(clauses.refresh.LATENCY)
 def test_latency(scenario: Scenario) -> None:
-    """Check that a slow token response does not make the client present an expired token."""
+    """Check that a slow token response does not make the client present an expired token.
+
+    A token is issued before its response is delayed. A client that counts the lifetime from the
+    response uses the token too long by that delay. The control is the same lifetime without a
+    delay.
+    """
     time = scenario.run.time
     if not time.is_virtual:
         raise NotTested(_CLOCK_NOT_MOVED)
@@ -255,7 +283,11 @@ def test_latency(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.refresh.SAME_GRANT)
 def test_same_grant(scenario: Scenario) -> None:
-    """Check that the client refreshes by the client credentials grant, not a refresh token."""
+    """Check that the client refreshes by the client credentials grant, not a refresh token.
+
+    RFC 6749, 4.4.3: a response to this grant should have no refresh token. A client that is given
+    one must request its next token by the same grant.
+    """
 
     def run_case(refresh_token: str, operation: str) -> Situation:
         lifetime = _LIFETIME if scenario.run.time.is_virtual else 1
@@ -294,12 +326,17 @@ _AGES_LEFT = (1790, 590, 299, 240, 119, 59, 29, 9, 4, 2)
 
 
 def _outage(session: ClientSession, what: str) -> None:
+    """Begin that outage of the token endpoint, and record it as a step."""
     fault = (_OUTAGES | _REFUSALS)[what]
     session.broker.script(fault.times(_UNLIMITED))
     session.record(fault_step(fault))
 
 
 def _use_in_outage(session: ClientSession, operation: str) -> Outcome:
+    """Use the client while the broker fails.
+
+    Raises NotTested if the client floods the broker, which `errors.server-error` judges.
+    """
     try:
         return session.use(operation)
     except ClientHung as hang:
@@ -320,13 +357,18 @@ def _session_before_expiry(scenario: Scenario) -> ClientSession:
 
 
 def _let_it_expire(session: ClientSession, operation: str, lifetimes: float = 2) -> None:
+    """Fetch a token, and let that multiple of its lifetime pass; in real time, 1.5 s."""
     session.use_well(operation)
     session.advance(lifetimes * session.broker.expires_in if session.can_pass(_LIFETIME) else 1.5)
 
 
 @pytest.mark.contract_clause(clauses.refresh.OUTAGE_WHILE_VALID)
 def test_outage_while_valid(scenario: Scenario) -> None:
-    """Check that an outage of the broker causes no error while a token is still valid."""
+    """Check that an outage of the broker causes no error while a token is still valid.
+
+    The outage begins while the token is valid and a refresh is not due; then the client is used at
+    ages within every usual leeway. A client that keeps no token is not judged.
+    """
 
     def run_case(what: str, operation: str) -> Situation:
         lifetime, pauses = _lifetime_and_pauses(scenario)
@@ -385,7 +427,11 @@ def _must_use_valid_token(session: ClientSession, outcome: Outcome, first: Outco
 
 @pytest.mark.contract_clause(clauses.refresh.OUTAGE_AFTER_EXPIRY)
 def test_outage_after_expiry(scenario: Scenario) -> None:
-    """Check that the client reports an error when it cannot obtain a valid token."""
+    """Check that the client reports an error when it cannot obtain a valid token.
+
+    An outage that begins after the expiry, one that begins before and lasts longer, and one at the
+    very moment. The control for each is the same lifetime without an outage.
+    """
     time = scenario.run.time
     # Twice the lifetime, so that no leeway or rounding can make the token count as valid.
     cases = [partial(_case_of_expired_token, scenario, what, 2.0) for what in _OUTAGES]
@@ -445,7 +491,11 @@ def _case_of_long_outage(scenario: Scenario, what: str, operation: str) -> Situa
 
 @pytest.mark.contract_clause(clauses.refresh.RECOVERS)
 def test_recovers(scenario: Scenario) -> None:
-    """Check that the client succeeds at its first use after an outage."""
+    """Check that the client succeeds at its first use after an outage.
+
+    The client is used several times in the outage, so that a circuit breaker opens or a counter of
+    failures is full. Its first use afterwards must succeed.
+    """
 
     def run_case(what: str, operation: str) -> Situation:
         with _session_before_expiry(scenario) as session:

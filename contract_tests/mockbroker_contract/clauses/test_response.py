@@ -48,6 +48,7 @@ _KNOWN_EXTRAS = {
 
 
 def _session(scenario: Scenario, answer: TokenAnswer, changed: AnswerChanged) -> ClientSession:
+    """Return a session whose broker answers like this, with the step that says so."""
     session = scenario.session(credentials=_CREDENTIALS)
     session.broker.token_answer = answer
     session.record(changed)
@@ -55,6 +56,7 @@ def _session(scenario: Scenario, answer: TokenAnswer, changed: AnswerChanged) ->
 
 
 def _must_use_the_token(session: ClientSession, outcome: Outcome, what: str) -> None:
+    """Raise the breach of the clause unless the use had the issued token."""
     if outcome.error is not None:
         session.breach(f"with {what}, the client raised {session.masked(outcome.error)}", "a token")
     if outcome.token is None:
@@ -63,7 +65,11 @@ def _must_use_the_token(session: ClientSession, outcome: Outcome, what: str) -> 
 
 @pytest.mark.contract_clause(clauses.response.DOCUMENTED)
 def test_documented(scenario: Scenario) -> None:
-    """Check that the token response of the provider's documentation yields a usable token."""
+    """Check that the token response of the provider's documentation yields a usable token.
+
+    The precondition of nearly all other clauses: if it is broken, they are not-tested. A breach of
+    a clause on signing explains a token that arrived changed, and is named as the cause.
+    """
     # No exploration: this clause blocks all others, so the plainest use decides.
     for operation in scenario.run.capabilities:
         with scenario.session(credentials=_CREDENTIALS) as session:
@@ -80,7 +86,11 @@ def test_documented(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.response.OPAQUE_TOKEN)
 def test_opaque_token(scenario: Scenario) -> None:
-    """Check that any b64token arrives at the API byte for byte."""
+    """Check that any b64token arrives at the API byte for byte.
+
+    The token is compared after the last space of what the API received, so that the scheme does not
+    matter here.
+    """
 
     def run_case(drawn: tuple[str, str]) -> Situation:
         value, operation = drawn
@@ -109,7 +119,10 @@ _EDGE_TOKENS = ("a", "-._~+/x==", "0", "Bearer", "null", "a" * 4096)
 
 @pytest.mark.contract_clause(clauses.response.UNKNOWN_MEMBERS)
 def test_unknown_members(scenario: Scenario) -> None:
-    """Check that the client ignores unknown members of a token response."""
+    """Check that the client ignores unknown members of a token response.
+
+    RFC 6749, 5.1: the client must ignore unrecognized value names in the response.
+    """
     # Prefixed, so that no drawn name is one that a client knows.
     names = text_of("abcdefghijklmnopqrstuvwxyz_", max_size=8).map("x_".__add__)
     extras = st.dictionaries(names, json_values(), min_size=1, max_size=4)
@@ -163,7 +176,12 @@ _MEDIA_TYPES = ("application/json", "application/json; charset=UTF-8", "Applicat
 
 @pytest.mark.contract_clause(clauses.response.JSON_FORMS)
 def test_json_forms(scenario: Scenario) -> None:
-    """Check that the client reads every valid serialization of one JSON object."""
+    """Check that the client reads every valid serialization of one JSON object.
+
+    White space, order, escapes and media types (RFC 8259, 2 and 7; RFC 9110, 8.3.1). The control
+    has the same tokens in the documented form, because a client may not cope with their characters
+    at all.
+    """
     cases = [(form, media) for form in _FORMS for media in _MEDIA_TYPES]
 
     @functools.cache
@@ -191,7 +209,11 @@ def test_json_forms(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.response.TOKEN_TYPE_CASE)
 def test_token_type_case(scenario: Scenario) -> None:
-    """Check that ``token_type`` is case-insensitive and a signed call has scheme ``Bearer``."""
+    """Check that ``token_type`` is case-insensitive and a signed call has scheme ``Bearer``.
+
+    RFC 6749, 5.1, makes the value case-insensitive. A client that copies it as the scheme is judged
+    only if that shows: ``bearer`` is judged by `signing.bearer`.
+    """
 
     def run_case(drawn: tuple[str, str]) -> Situation:
         token_type, operation = drawn
@@ -218,6 +240,10 @@ def test_token_type_case(scenario: Scenario) -> None:
 
 
 def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: str) -> Situation:
+    """Judge a use whose token response is unusable.
+
+    It must raise, and must not call the API. Returns MET, or raises the breach.
+    """
     changed = AnswerChanged(members=dict(answer.members), omitted=answer.omit)
     if not answer.members and not answer.omit:
         changed = AnswerChanged(body=what)
@@ -238,7 +264,10 @@ def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: s
 
 @pytest.mark.contract_clause(clauses.response.TOKEN_TYPE_UNKNOWN)
 def test_token_type_unknown(scenario: Scenario) -> None:
-    """Check that the client does not use a token of an unknown type."""
+    """Check that the client does not use a token of an unknown type.
+
+    RFC 6749, 7.1: the client must not use an access token if it does not understand the token type.
+    """
 
     def run_case(token_type: object, operation: str) -> Situation:
         answer = TokenAnswer(members={"token_type": token_type})
@@ -252,7 +281,10 @@ def test_token_type_unknown(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.response.EXPIRES_IN_MISSING)
 def test_expires_in_missing(scenario: Scenario) -> None:
-    """Check that the client accepts a token response without ``expires_in``."""
+    """Check that the client accepts a token response without ``expires_in``.
+
+    Also after a token with a lifetime, which a client may carry over to the next one.
+    """
 
     def run_case(comes_later: bool, operation: str) -> Situation:  # noqa: FBT001 - one of the cases
         with scenario.session(
@@ -273,7 +305,11 @@ def test_expires_in_missing(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.response.EXPIRES_IN_FORMS)
 def test_expires_in_forms(scenario: Scenario) -> None:
-    """Check that the client reads ``"3599"`` and ``3599.0``, or raises an error that names them."""
+    """Check that the client reads ``"3599"`` and ``3599.0``, or raises an error that names them.
+
+    A client passes if it raises an error that names the member, without calling it missing. If it
+    accepts the form, it must also observe the lifetime.
+    """
 
     def run_case(case: tuple[object, int], operation: str) -> Situation:
         expires_in, lifetime = case
@@ -349,7 +385,11 @@ _INVALID: dict[str, TokenAnswer] = {
 
 @pytest.mark.contract_clause(clauses.response.INVALID)
 def test_invalid(scenario: Scenario) -> None:
-    """Check that a 200 without a usable token is an error, and that no call is signed with it."""
+    """Check that a 200 without a usable token is an error, and that no call is signed with it.
+
+    From a body that is not JSON to an ``access_token`` of another type. The control has a valid
+    response.
+    """
 
     def run_case(what: Any, operation: str) -> Situation:
         return _must_raise(scenario, _INVALID[what], operation, what)

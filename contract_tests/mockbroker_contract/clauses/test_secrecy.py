@@ -48,13 +48,20 @@ _FAULTS: dict[str, Fault] = {
 
 @pytest.mark.contract_clause(clauses.secrecy.SECRET)
 def test_secret(scenario: Scenario) -> None:
-    """Check that the client secret is visible nowhere, in success and in failure."""
+    """Check that the client secret is visible nowhere, in success and in failure.
+
+    Searched for: the secret itself and the forms that encoding gives it. Where: output, logs at
+    every level, warnings, exceptions, and the repr of the client and of its parts.
+    """
     scenario.share(_judge_exposure)
 
 
 @pytest.mark.contract_clause(clauses.secrecy.TOKEN)
 def test_token(scenario: Scenario) -> None:
-    """Check that no access token is visible anywhere, in success and in failure."""
+    """Check that no access token is visible anywhere, in success and in failure.
+
+    Searched in the same places as the secret, in the same test cases.
+    """
     scenario.share(_judge_exposure)
 
 
@@ -65,7 +72,11 @@ _SECRETS: dict[Clause, tuple[str, Callable[[Broker], Iterable[str]]]] = {
 
 
 def _judge_exposure(scenario: Scenario) -> None:
-    """Search all visible output for secret and tokens; note breaches of the other clause."""
+    """Search all visible output for secret and tokens; note breaches of the other clause.
+
+    Each case is one fault, after an ordinary use. The failure is where most clients show something:
+    HTTP libraries put requests into their exceptions.
+    """
     # Shared by the cases: a client that hangs after one fault would cost a deadline for each of
     # them.
     hung: list[str] = []
@@ -98,6 +109,7 @@ def _judge_exposure(scenario: Scenario) -> None:
 def _must_not_show(
     scenario: Scenario, session: ClientSession, exposure: Exposure, clause: Clause
 ) -> None:
+    """Raise or note the breach of that clause if a secret of its kind is visible."""
     what, secrets = _SECRETS[clause]
     where = exposure.first_with(secrets(session.broker))
     if not where:
@@ -111,6 +123,7 @@ def _must_not_show(
 
 
 def _returns_after_fault(session: ClientSession, fault_name: str, operation: str) -> bool:
+    """Use the client after the expiry of its token, with that fault; return whether it returned."""
     session.advance(session.broker.expires_in + 1)
     session.broker.script(_FAULTS[fault_name].times(_UNLIMITED))
     session.record(fault_step(_FAULTS[fault_name]))
@@ -124,7 +137,11 @@ def _returns_after_fault(session: ClientSession, fault_name: str, operation: str
 
 @pytest.mark.contract_clause(clauses.secrecy.REDIRECT)
 def test_redirect(scenario: Scenario) -> None:
-    """Check that the client sends no credentials to another origin after a redirect."""
+    """Check that the client sends no credentials to another origin after a redirect.
+
+    The other origin is a second broker with the same credentials. So the client ends well if it
+    sends them there, and no error hides the request. Every status of a redirect is tried.
+    """
 
     def run_case(status: int, operation: str) -> Situation:
         with (
@@ -165,7 +182,11 @@ def _carries_secret(request: Request) -> bool:
 
 @pytest.mark.contract_clause(clauses.secrecy.FILES)
 def test_files(scenario: Scenario) -> None:
-    """Check that other users cannot read the client's files, under umask 022."""
+    """Check that other users cannot read the client's files, under umask 022.
+
+    The client's folders are searched for files that group or others can read. Folders that others
+    cannot enter protect what they contain.
+    """
 
     def run_case(uses: int, operation: str) -> Situation:
         with scenario.session(credentials=_CREDENTIALS) as session:

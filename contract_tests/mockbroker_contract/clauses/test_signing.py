@@ -37,11 +37,13 @@ _REVOCATIONS = 2
 
 
 def _without_call(session: ClientSession, outcome: Outcome) -> NotTested:
+    """Return the reason why a use without a call of the API proves nothing."""
     error = f": it raised {session.masked(outcome.error)}" if outcome.error is not None else ""
     return NotTested(f"the client made no call to the API{error}")
 
 
 def _called(session: ClientSession, **kwargs: Any) -> Outcome:
+    """Use the client for a signed call. Raises NotTested if none reached the API."""
     outcome = session.use(REQUEST, **kwargs)
     if not outcome.api_calls:
         raise _without_call(session, outcome)
@@ -49,7 +51,10 @@ def _called(session: ClientSession, **kwargs: Any) -> Outcome:
 
 
 def _judge_signed_calls(scenario: Scenario) -> None:
-    """Make signed calls with a first and a second token, and judge them."""
+    """Make signed calls with a first and a second token, and judge them.
+
+    Two calls to different paths, an hour apart, so that the second one has another token.
+    """
     scenario.run.needs(REQUEST)
     steps = scenario.run.time.is_virtual
 
@@ -74,25 +79,39 @@ def _judge_signed_calls(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.signing.BEARER)
 def test_bearer(scenario: Scenario) -> None:
-    """Check the one Authorization header: Bearer, a space, and the token as issued."""
+    """Check the one Authorization header: Bearer, a space, and the token as issued.
+
+    RFC 6750, 2.1. Judged in its own cases only: elsewhere a token may be changed for another
+    reason.
+    """
     scenario.share(_judge_signed_calls)
 
 
 @pytest.mark.contract_clause(clauses.signing.HEADER_ONLY)
 def test_header_only(scenario: Scenario) -> None:
-    """Check that the token is in the Authorization header and nowhere else."""
+    """Check that the token is in the Authorization header and nowhere else.
+
+    RFC 6750, 2.3 and 5.3: a URL ends up in logs, histories and Referer headers.
+    """
     scenario.share(_judge_signed_calls)
 
 
 @pytest.mark.contract_clause(clauses.signing.NO_CREDENTIALS)
 def test_no_credentials(scenario: Scenario) -> None:
-    """Check that the API never receives the client's credentials."""
+    """Check that the API never receives the client's credentials.
+
+    Passive. A client that keeps its credentials on the session would send them to the API as well.
+    """
     scenario.share(_judge_signed_calls)
 
 
 @pytest.mark.contract_clause(clauses.signing.PRESERVES_REQUEST)
 def test_preserves_request(scenario: Scenario) -> None:
-    """Check that method, path, query, body and the caller's headers arrive unchanged."""
+    """Check that method, path, query, body and the caller's headers arrive unchanged.
+
+    Queries are compared as pairs, because libraries may encode a space in two ways. A call that is
+    repeated after a 401 must be the same call; a client that has consumed its body fails there.
+    """
     scenario.run.needs(REQUEST)
 
     def run_case(drawn: tuple[str, str, dict[str, str], bytes]) -> Situation:
@@ -140,6 +159,7 @@ def _case_of_repeated_call(
 
 
 def _requests() -> st.SearchStrategy[tuple[str, str, dict[str, str], bytes]]:
+    """Bodies are arbitrary bytes; whether a method has one is decided by the case."""
     word = text_of(string.ascii_letters + string.digits + "-_", min_size=1, max_size=8)
     query = st.lists(st.tuples(word, word), max_size=3).map(urllib.parse.urlencode)
     path = st.builds("/vehicle/{}?{}".format, word, query).map(lambda text: text.rstrip("?"))
@@ -151,6 +171,10 @@ def _requests() -> st.SearchStrategy[tuple[str, str, dict[str, str], bytes]]:
 
 
 def _options(headers: dict[str, str], body: bytes) -> dict[str, Any]:
+    """Return the keyword arguments of a call, as `requests` has them.
+
+    A body gets a content type, or libraries would choose different ones.
+    """
     options: dict[str, Any] = {"headers": headers}
     if body:
         headers = {"Content-Type": "application/octet-stream", **headers}
@@ -172,6 +196,10 @@ def _cannot_take(outcome: Outcome, options: dict[str, Any]) -> bool:
 def _must_be_preserved(
     session: ClientSession, outcome: Outcome, method: str, url: str, options: dict[str, Any]
 ) -> None:
+    """Raise the breach of the clause for the first difference.
+
+    Compared are the call that the case made and the last one that the API received.
+    """
     if not outcome.api_calls:
         raise _without_call(session, outcome)
     request = outcome.api_calls[-1].request
@@ -239,6 +267,10 @@ def _revoke(session: ClientSession) -> None:
 
 
 def _token_after_revocation(session: ClientSession, lost: AccessToken | None) -> AccessToken | None:
+    """Revoke all tokens, make a call, and return its token.
+
+    Raises the breach of the clause if the client gave up the call.
+    """
     _revoke(session)
     outcome = _called(session)
     if outcome.token == lost or outcome.status == _UNAUTHORIZED:
@@ -254,7 +286,11 @@ def _token_after_revocation(session: ClientSession, lost: AccessToken | None) ->
 
 @pytest.mark.contract_clause(clauses.signing.NO_RETRY_STORM)
 def test_no_retry_storm(scenario: Scenario) -> None:
-    """Check that the client stops and reports the error when every call is rejected."""
+    """Check that the client stops and reports the error when every call is rejected.
+
+    Before the first use, and after a good one: a client may treat its first token differently. At
+    most two calls and two token requests are allowed.
+    """
     scenario.run.needs(REQUEST)
 
     def run_case(uses_before: int, _operation: str) -> Situation:
@@ -276,6 +312,10 @@ def test_no_retry_storm(scenario: Scenario) -> None:
 
 
 def _must_stop(session: ClientSession, outcome: Outcome) -> None:
+    """Raise the breach of the clause if the client repeated too often.
+
+    A client that hides the error from its caller breaches it as well.
+    """
     calls, fetched = len(outcome.api_calls), len(outcome.token_requests)
     if calls > _MAX_ATTEMPTS or fetched > _MAX_ATTEMPTS:
         session.breach(
@@ -302,7 +342,11 @@ def _caller_sees_status(outcome: Outcome) -> bool:
 
 @pytest.mark.contract_clause(clauses.signing.FORBIDDEN)
 def test_forbidden(scenario: Scenario) -> None:
-    """Check that the client requests no new token after an error that one cannot fix."""
+    """Check that the client requests no new token after an error that one cannot fix.
+
+    403, 429, 500 and 503, each once. The next call must not request a token either, as a client may
+    discard it for later.
+    """
     scenario.run.needs(REQUEST)
 
     def run_case(status: int, _operation: str) -> Situation:
@@ -328,7 +372,11 @@ def test_forbidden(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.signing.CROSS_ORIGIN)
 def test_cross_origin(scenario: Scenario) -> None:
-    """Check that the client sends no token to another origin after a redirect."""
+    """Check that the client sends no token to another origin after a redirect.
+
+    Judged by what the other origin received. RFC 9110, 15.4, has Authorization among the header
+    fields to remove when a client follows a redirect.
+    """
     scenario.run.needs(REQUEST)
 
     def run_case(status: int, _operation: str) -> Situation:

@@ -32,7 +32,10 @@ class ClientOutputPrinter:
         self._left = _MAX_CHARACTERS
 
     def add(self, piece: bytes) -> None:
-        """Append a piece of output; print the lines that it completes."""
+        """Append a piece of output; print the lines that it completes.
+
+        A line is printed when it is complete, so that lines of the kit never end up inside it.
+        """
         *lines, self._rest = (self._rest + self._decoder.decode(piece)).split("\n")
         for line in lines:
             self._print(line)

@@ -22,7 +22,10 @@ _LOOK_AGAIN_SECONDS = 0.2
 
 
 class ProgramDied(Exception):  # noqa: N818 - an event
-    """The program ended unexpectedly; ``how`` is its exit status or signal, in words."""
+    """The program ended unexpectedly; ``how`` is its exit status or signal, in words.
+
+    It says nothing about the cause: the client, the driver or the user may have ended it.
+    """
 
     def __init__(self, message: str, how: str = "") -> None:
         self.how = how
@@ -30,7 +33,10 @@ class ProgramDied(Exception):  # noqa: N818 - an event
 
 
 class ProgramSilent(Exception):  # noqa: N818 - an event
-    """The program did not answer in time."""
+    """The program did not answer in time.
+
+    The caller must end the program, or its late answer would be read as that to the next request.
+    """
 
 
 class _CutOff:
@@ -76,7 +82,10 @@ class Conversation(ABC):
             self._lines.put_nowait(line)
 
     def early_line(self) -> bytes | None:
-        """Return a line that was written before any request, or None."""
+        """Return a line that was written before any request, or None.
+
+        Such a line would otherwise be taken for the answer to the next request.
+        """
         with contextlib.suppress(queue.Empty):
             line = self._lines.get_nowait()
             if line is None:
@@ -109,7 +118,10 @@ class Conversation(ABC):
         raise ProgramSilent(f"no answer to {op} within {deadline:g} s")
 
     def cut_off(self) -> None:
-        """Count the current request as one that is never answered; safe from any thread."""
+        """Count the current request as one that is never answered; safe from any thread.
+
+        The program is not touched: the caller ends it once `next_line` has raised ProgramSilent.
+        """
         with contextlib.suppress(queue.Full):
             # With a full queue the request fails in any case: the program broke the protocol.
             self._lines.put_nowait(_CutOff())

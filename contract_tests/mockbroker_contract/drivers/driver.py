@@ -78,16 +78,32 @@ class Driver(Protocol):
     """
 
     def open(self) -> Answer:
-        """Make the client. The answer's value is the tuple of operations that it offers."""
+        """Make the client. The answer's value is the tuple of operations that it offers.
+
+        An error in the answer is what the client's factory raised. Raises TargetError if the result
+        is not a client.
+        """
 
     def get_token(self) -> Answer:
-        """Have the client get a token; the answer's value is a string."""
+        """Have the client get a token; the answer's value is a string.
+
+        A value of None without an error means that the client returned something other than a
+        string.
+        """
 
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:
-        """Have the client make a signed call; the answer's value is a `Returned`."""
+        """Have the client make a signed call; the answer's value is a `Returned`.
+
+        ``kwargs`` are those of `requests.request` that a test case uses: ``headers``, a dict of
+        strings, and ``data``, bytes or a string.
+        """
 
     def get_tokens_at_once(self, count: int) -> list[Answer]:
-        """Have the client get a token ``count`` times concurrently."""
+        """Have the client get a token ``count`` times concurrently.
+
+        The list has ``count`` answers in no particular order. If the driver itself did not answer,
+        all are the same hung answer.
+        """
 
     def requests_at_once(self, method: str, url: str, count: int) -> list[Answer]:
         """Have the client make ``count`` signed calls concurrently; see `request`."""
@@ -97,16 +113,28 @@ class Driver(Protocol):
         """Whether the client may still have a thread or task running between uses."""
 
     def watch(self) -> None:
-        """Record what the client makes visible; called before `open`."""
+        """Record what the client makes visible; called before `open`.
+
+        Visible are output, log records of every level, warnings, exceptions, and the client's repr.
+        """
 
     def exposed(self) -> list[tuple[str, str]] | None:
-        """Return new visible texts, each with its place; None if reading them timed out."""
+        """Return new visible texts, each with its place; None if reading them timed out.
+
+        The texts are not masked: they are searched for secrets, and never stored.
+        """
 
     def cut_off(self) -> None:
-        """Count the current operation as one that never ends; safe from any thread."""
+        """Count the current operation as one that never ends; safe from any thread.
+
+        The waiting operation then returns a hung answer.
+        """
 
     def close(self) -> None:
-        """Close the client, if it can be closed."""
+        """Close the client, if it can be closed.
+
+        Errors are ignored, because no clause is about them. Has no effect if the process has ended.
+        """
 
 
 class DriverSource(Protocol):
@@ -147,13 +175,24 @@ class DriverSource(Protocol):
         """Return the driver of a new client; ``deadline`` is in real seconds per operation.
 
         Its environment names the CA file ``trusted``.
+
+        Nothing is sent to the client's process before `Driver.open`.
         """
 
     def times(self) -> Sequence[RunTime]:
-        """Return the kinds of time for these clients, the best first, real time last."""
+        """Return the kinds of time for these clients, the best first, real time last.
+
+        Which of them the client follows is for the preflight to find out.
+        """
 
     def can_be_used_at_once(self, operation: str) -> bool:
-        """Return whether many operations of that kind can run concurrently."""
+        """Return whether many operations of that kind can run concurrently.
+
+        False means that a clause on concurrency does not apply to the operation.
+        """
 
     def close(self) -> None:
-        """End the process of the clients."""
+        """End the process of the clients.
+
+        The sandbox stays: it belongs to the run.
+        """

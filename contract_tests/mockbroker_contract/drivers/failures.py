@@ -44,7 +44,10 @@ class ScenarioEnded(Exception):  # noqa: N818 - an outcome of a scenario, no err
         super().__init__(reason)
 
     def finding_on(self, clause_id: str, verdict: Verdict) -> Finding:
-        """Return the finding for a clause whose test case ended like this."""
+        """Return the finding for a clause whose test case ended like this.
+
+        Its steps and exchanges are those recorded so far, secrets masked.
+        """
         return Finding(
             clause_id,
             verdict,
@@ -72,7 +75,10 @@ class ClientCrashed(ScenarioEnded):
 
 
 class DriverFailed(ScenarioEnded):
-    """The driver broke the protocol, which proves nothing about the client."""
+    """The driver broke the protocol, which proves nothing about the client.
+
+    Costly, because the program is started again after it, which may take seconds.
+    """
 
     is_costly = True
 

@@ -84,6 +84,7 @@ def main(control: int) -> NoReturn:
 
 
 def _first_line(speaker: socket.socket) -> bytes:
+    """Read the order; exit if the judging process has ended before it."""
     line = b""
     while not line.endswith(b"\n"):
         piece = speaker.recv(_PIECE)
@@ -94,6 +95,7 @@ def _first_line(speaker: socket.socket) -> bytes:
 
 
 def _started(speaker: socket.socket, order: dict[str, Any]) -> int:
+    """Start the program, report the result, and return its process id; exit if it did not start."""
     # The trick of `subprocess`: pipes of Python are close-on-exec (PEP 446). So an empty read means
     # that exec() succeeded, and any data is the errno of its failure.
     reading, writing = os.pipe()  # closed by a successful exec
@@ -113,6 +115,7 @@ def _started(speaker: socket.socket, order: dict[str, Any]) -> int:
 
 
 def _execute(order: dict[str, Any], failure: int) -> NoReturn:
+    """Become the program, in a child of the supervisor; write the errno if that fails."""
     os.setsid()  # a program may signal its process group, which must not include the supervisor
     be_signalled_when_parent_ends()
     # exec() keeps ignored signals ignored, and Python itself ignores SIGPIPE and SIGXFSZ.
@@ -130,6 +133,7 @@ def _execute(order: dict[str, Any], failure: int) -> NoReturn:
 
 
 def _reap(speaker: socket.socket, program: int) -> None:
+    """Collect ended children; if the program is one of them, end the others, report, and exit."""
     with contextlib.suppress(ChildProcessError):
         # Signals of the same kind merge, so one SIGCHLD may stand for several children. Orphans
         # that this process has adopted are reaped here as well, or they would remain as zombies.
@@ -145,5 +149,6 @@ def _reap(speaker: socket.socket, program: int) -> None:
 
 
 def _report(speaker: socket.socket, **members: Any) -> None:
+    """Send one line to the judging process, if it is still there."""
     with contextlib.suppress(OSError):  # the judging process has ended
         speaker.sendall(json.dumps(members).encode() + b"\n")

@@ -118,14 +118,22 @@ class HostProcess:
     # -- the host ------------------------------------------------------------------------------
 
     def start(self, environment: dict[str, str]) -> None:
-        """Start a host. Raises HostError if the launcher fails twice."""
+        """Start a host. Raises HostError if the launcher fails twice.
+
+        A host that runs already is ended first. Not ready yet when this returns: the first request
+        waits until the host is connected.
+        """
         with self._turn:
             # An earlier client may have removed the folders in which the host starts.
             self._sandbox.restore()
             self._command("start", environment)
 
     def kill(self) -> None:
-        """End the host and every process that the client has started."""
+        """End the host and every process that the client has started.
+
+        There is no grace period, and exit handlers do not run. The launcher stays and can start
+        another host.
+        """
         with self._turn:
             self._command("kill")
 
@@ -139,7 +147,10 @@ class HostProcess:
             raise HostError("the launcher of the client's host does not answer")
 
     def close(self) -> None:
-        """Let the host exit, and end every process that does not."""
+        """Let the host exit, and end every process that does not.
+
+        At most about ten seconds of real time. The object cannot be used afterwards.
+        """
         with self._turn:
             if self._launcher.host:
                 with contextlib.suppress(ProgramDied, ProgramSilent, HostError):
@@ -202,7 +213,10 @@ class HostProcess:
         raise ProgramDied(f"{op} wrote into the connection of the client's host")
 
     def cut_off(self) -> None:
-        """Count the current request as one that is never answered; safe from any thread."""
+        """Count the current request as one that is never answered; safe from any thread.
+
+        The host is not touched: the waiting caller gets ProgramSilent and ends it.
+        """
         self._launcher.cut_off()
 
 
@@ -278,7 +292,11 @@ class Output:
             self.show(piece)
 
     def since(self, position: int) -> str:
-        """Return the output after that position, the latest 4 MB at most."""
+        """Return the output after that position, the latest 4 MB at most.
+
+        Bytes that are not UTF-8 are replaced. The result is empty for a position that has not been
+        reached.
+        """
         wanted = max(self.position - position, 0)
         kept = bytes(self._kept)
         return kept[len(kept) - min(wanted, len(kept)) :].decode("utf-8", "replace")
@@ -335,6 +353,7 @@ class _Launcher:
             self._selector.register(each, selectors.EVENT_READ)
 
     def _path_for_socket(self) -> Path:
+        """Return a path for the socket, in a short folder if that of the sandbox is too long."""
         path = self._sandbox.outside / f"host-{secrets.token_hex(4)}.socket"
         if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
             self._short_folder = tempfile.TemporaryDirectory(prefix="mb-", dir="/tmp")
@@ -342,6 +361,10 @@ class _Launcher:
         return path
 
     def _spawned(self, control: socket.socket, output: int, target: str) -> int:
+        """Start the launcher as a new interpreter, and return its process id.
+
+        For a target that another process can import.
+        """
         here = str(Path.cwd())
         path = [here, *(entry or here for entry in sys.path)]
         arguments = [str(control.fileno()), json.dumps(path), json.dumps(OWN_FOLDERS), target]
@@ -356,6 +379,10 @@ class _Launcher:
         return self._popen.pid
 
     def _forked(self, control: socket.socket, output: int, factory: ClientFactory) -> int:
+        """Fork the launcher from this process, and return its process id.
+
+        For a factory object, which exists in this process only.
+        """
         from mockbroker_contract.drivers.host.launcher import run_launcher  # noqa: PLC0415 - only for a factory
 
         for stream in (sys.stdout, sys.stderr):
@@ -456,6 +483,11 @@ class _Launcher:
         self._release()
 
     def _status(self) -> int:
+        """Wait for the launcher's end, and return its exit status.
+
+        It is negative for a signal, and 0 if another part of the test run has already waited for
+        it.
+        """
         if self._popen is not None:
             return self._popen.wait()
         with contextlib.suppress(ChildProcessError):
@@ -463,6 +495,7 @@ class _Launcher:
         return 0
 
     def _release(self) -> None:
+        """Close every descriptor and remove the socket's file."""
         self._selector.close()
         for each in (*self._texts, self._control, self._listener, self._woken, self._waker):
             each.close()
@@ -474,7 +507,10 @@ class _Launcher:
     # -- reading and writing -------------------------------------------------------------------
 
     def send(self, request: bytes) -> None:
-        """Send a request to the host, or store it until the host is connected."""
+        """Send a request to the host, or store it until the host is connected.
+
+        A request that is lost with its connection is sent again when the host is connected again.
+        """
         # A line that is there before the request is not its answer.
         self.lines.clear()
         # an earlier cut_off() may have come just after its request was answered
@@ -488,7 +524,11 @@ class _Launcher:
                 self._current.sendall(request)
 
     def pump(self, seconds: float) -> None:
-        """Read available data, and wait for it at most that many seconds of real time."""
+        """Read available data, and wait for it at most that many seconds of real time.
+
+        It returns when something was read, or after that time. Output goes to ``output``, answers
+        to ``lines``, reports to the attributes.
+        """
         ready = [key.fileobj for key, _ in self._selector.select(seconds)]
         # Output is read before answers, because the client wrote it before the answer. The control
         # socket comes last, so that an answer is read before the end of the host.
@@ -524,6 +564,10 @@ class _Launcher:
             self._take_line(source, line)
 
     def _take_line(self, source: socket.socket, line: bytes) -> None:
+        """Take a line of the launcher, of the host, or of a new connection.
+
+        A new connection becomes the host's only by a greeting with the secret.
+        """
         if source is self._control:
             # Trusted: no code of the client runs in the launcher.
             self._take_note(json.loads(line))
@@ -548,6 +592,7 @@ class _Launcher:
             return None
 
     def _take_note(self, note: dict[str, Any]) -> None:
+        """Take a report of the launcher about a host."""
         if "started" in note:
             self.host = int(note["started"])
             self._notes.append("started")
@@ -558,6 +603,10 @@ class _Launcher:
             self.host, self.ending = 0, _status_text(int(note["status"]))
 
     def _lose(self, source: socket.socket) -> None:
+        """Forget a connection that has ended.
+
+        Without the control connection the launcher counts as dead.
+        """
         self._selector.unregister(source)
         del self._texts[source]
         source.close()

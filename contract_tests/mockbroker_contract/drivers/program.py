@@ -150,7 +150,11 @@ class Program(Conversation):
             raise ProgramDied(self.how_it_ended(op)) from None
 
     def how_it_ended(self, op: str) -> str:
-        """Return, in words, how the program ended during that operation."""
+        """Return, in words, how the program ended during that operation.
+
+        Waits up to a second for the supervisor's report, because the end of a pipe may arrive
+        first.
+        """
         ended = self._next_report(_REPORT_SECONDS)
         if "status" in ended:
             status = int(ended["status"])
@@ -176,6 +180,7 @@ class Program(Conversation):
     # -- listening -----------------------------------------------------------------------------
 
     def _read(self) -> None:
+        """Read both pipes until they end; runs in a thread of its own."""
         stdout, stderr = self._process.stdout, self._process.stderr
         assert stdout is not None
         assert stderr is not None
@@ -204,11 +209,13 @@ class Program(Conversation):
         stderr.close()
 
     def _put_end(self, rest: bytes) -> None:
+        """Queue the rest and the end: an answer without a line break is an answer."""
         if rest:
             self.put(rest)
         self.put(None)
 
     def _take_lines(self, text: bytes) -> bytes:
+        """Queue complete lines, except blank ones, and return the rest."""
         *lines, rest = text.split(b"\n")
         for line in lines:
             if line.strip():
@@ -220,6 +227,7 @@ class Program(Conversation):
         return rest
 
     def _keep(self, piece: bytes) -> None:
+        """Store a piece of stderr, of which the latest 64 kB are kept."""
         self._written += len(piece)
         self._stderr += piece
         del self._stderr[:-_KEPT_STDERR]
@@ -239,7 +247,11 @@ class Program(Conversation):
     # -- ending --------------------------------------------------------------------------------
 
     def shut_down(self) -> str:
-        """End the program; return in words what it did instead of exiting, empty if it exited."""
+        """End the program; return in words what it did instead of exiting, empty if it exited.
+
+        It takes at most some seconds of real time. The program is killed in any case, with all
+        processes that it started.
+        """
         problem = ""
         try:
             self.exchange("bye", _ENDING_SECONDS)
@@ -258,7 +270,10 @@ class Program(Conversation):
         return problem
 
     def kill(self) -> None:
-        """End the program and every process that it has started."""
+        """End the program and every process that it has started.
+
+        No exit handlers of the program run. May be called again, and after `shut_down`.
+        """
         self._let_go()
         self._reader.join(_ENDING_SECONDS)
 

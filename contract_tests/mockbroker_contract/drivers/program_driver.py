@@ -99,7 +99,10 @@ class ProgramClients:
         return dataclasses.asdict(self._introduced())
 
     def times(self) -> Sequence[RunTime]:
-        """Return the kinds of time: the program's own or that of libfaketime, then real time."""
+        """Return the kinds of time: the program's own or that of libfaketime, then real time.
+
+        The program's own clock is preferred, because its driver knows which clock the client reads.
+        """
         real = RealTime(partial(self._use_clock, None))
         if "clock" in self._introduced().capabilities:
             return [MovedTime("driver", self._advance, partial(self._use_clock, None)), real]
@@ -125,14 +128,21 @@ class ProgramClients:
     def driver(
         self, config: ClientConfig, deadline: float, trusted: str | None = None
     ) -> ProgramDriver:
-        """Return the driver of a new client; ``deadline`` is in real seconds per operation."""
+        """Return the driver of a new client; ``deadline`` is in real seconds per operation.
+
+        The client is made later, by `ProgramDriver.open`.
+        """
         return ProgramDriver(self, next(self._names), config, deadline, trusted)
 
     def can_be_used_at_once(self, operation: str) -> bool:
-        """Return whether many operations of that kind can run concurrently."""
+        """Return whether many operations of that kind can run concurrently.
+
+        The protocol has a burst of get_token only.
+        """
         return operation == GET_TOKEN and "burst" in self._introduced().capabilities
 
     def _advance(self, seconds: float) -> None:
+        """Move the program's clock by that many seconds, now or when it is started again."""
         # Kept, because a program that is started again begins with the machine's time.
         self._moved += seconds
         if self._program is not None:
@@ -156,6 +166,7 @@ class ProgramClients:
         return self._program
 
     def _started(self) -> Program:
+        """Start the program and have it introduce itself; see `running` for the exceptions."""
         # Hangs are not counted here: `harness.hangs` limits them.
         times = len(self.failures) + self._deaths
         if times >= _MAX_STARTS:
@@ -213,6 +224,7 @@ class ProgramClients:
         return reply
 
     def _failed(self, error: Exception, details: str) -> DriverFailed | ClientCrashed:
+        """Count a failure, and return the ending of the test case that it means."""
         if not isinstance(error, ProgramDied):
             self.failures.append(str(error))
             return DriverFailed(str(error), details=details)
@@ -231,14 +243,20 @@ class ProgramClients:
             self._program = None
 
     def close(self) -> None:
-        """Have the program exit, and end it."""
+        """Have the program exit, and end it.
+
+        Processes that it leaves behind are killed.
+        """
         if self._program is not None:
             self._program.shut_down()
             self._program = None
 
 
 def introduction_of(program: Program) -> Hello:
-    """Return the answer to hello. Raises ProtocolError, ProgramDied or ProgramSilent."""
+    """Return the answer to hello. Raises ProtocolError, ProgramDied or ProgramSilent.
+
+    The program has 30 s of real time for it, as its runtime may start slowly.
+    """
     reply = program.exchange("hello", _HELLO_SECONDS, protocol=PROTOCOL)
     if not isinstance(reply.value, Hello):
         raise ProtocolError(f"hello was answered with {reply.error or 'unsupported'}")
@@ -251,7 +269,10 @@ def in_words(program: Program, what: str) -> str:
 
 
 def last_words_of(program: Program) -> str:
-    """Return the last request and answer of the program, and its stderr."""
+    """Return the last request and answer of the program, and its stderr.
+
+    The text is not masked: callers mask what they show.
+    """
     asked, answered = program.last_exchange
     stderr = program.stderr_since()[-_QUOTED_STDERR:].strip()
     said = [f"  stderr: {line}" for line in stderr.splitlines()]
@@ -351,6 +372,10 @@ class ProgramDriver:
             clients.close_hangs = self._answer("close", seconds=_SHORT_SECONDS).hung
 
     def _answer(self, op: str, *, seconds: float | None = None, **members: Any) -> Answer:
+        """Return the program's answer about this client; hung if it did not come in time.
+
+        Raises NotTested if another client has ended the program meanwhile.
+        """
         program = self._program
         if program is None or not self._clients.is_running(program):
             # The client is lost with its process, through no fault of its own.

@@ -64,7 +64,10 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Answer: the value of ``ok``, the error of ``err``, or that the operation is unsupported."""
+    """Answer: the value of ``ok``, the error of ``err``, or that the operation is unsupported.
+
+    ``value`` is plain: a token, a list of tokens, a status, or a `Hello`, by the operation.
+    """
 
     value: Any = None
     error: Raised | None = None
@@ -72,7 +75,10 @@ class Reply:
 
 
 def request_line(number: int, op: str, members: Mapping[str, Any]) -> bytes:
-    """Return a request as the line that is sent to the program."""
+    """Return a request as the line that is sent to the program.
+
+    JSON escapes every character beyond ASCII, so the line has no line break inside.
+    """
     return json.dumps({"id": number, "op": op, **members}).encode() + b"\n"
 
 
@@ -119,6 +125,10 @@ def read_hello(value: Any) -> Hello:
 
 
 def _message(line: bytes) -> dict[str, Any]:
+    """Return a line as a JSON object.
+
+    Raises ProtocolError otherwise; its message quotes the line.
+    """
     # Not msgspec's decoder: it rejects strings that Python writes and that a client may return,
     # such as lone surrogates.
     try:
@@ -161,6 +171,7 @@ _Read = TypeVar("_Read")
 
 
 def _read(value: Any, kind: type[_Read], op: str, outcome: str, wording: Wording) -> _Read:
+    """Return a value as that type. Raises ProtocolError with the place of what is wrong."""
     try:
         return read(value, kind, f"the answer to {op}", keys=(outcome,), wording=wording)
     except ReadingError as error:
@@ -182,6 +193,7 @@ def _value(value: Any, op: str) -> Any:
 
 
 def _client_error(value: Any, op: str) -> Raised:
+    """Return an error of the client. Raises ProtocolError if the driver reports one of its own."""
     error = _read(value, _Error, op, "err", JSON)
     texts = tuple(filter(None, (error.kind, error.code, error.message)))
     # The driver itself says that it failed. Its author must fix that, and the client is not judged.

@@ -126,6 +126,10 @@ class PythonClients:
         return self.host
 
     def _introduced(self) -> dict[str, Any]:
+        """Return what the host says of the factory.
+
+        Raises TargetError if the factory cannot be used.
+        """
         try:
             reply = self.host.exchange("hello", _HELLO_SECONDS)
         except ProgramDied as died:
@@ -151,7 +155,11 @@ class PythonClients:
         return "".join(f"\n  output: {line}" for line in lines)
 
     def times(self) -> Sequence[RunTime]:
-        """Return the clock that is shared with the host, and the machine's."""
+        """Return the clock that is shared with the host, and the machine's.
+
+        The virtual clock is preferred: time passes without waiting, and does not depend on the
+        machine's speed.
+        """
         virtual = VirtualTime(self.host.clock, partial(self._use_clock, "virtual"), self._set_zone)
         return [virtual, RealTime(partial(self._use_clock, "real"))]
 
@@ -173,11 +181,18 @@ class PythonClients:
     def driver(
         self, config: ClientConfig, deadline: float, trusted: str | None = None
     ) -> PythonDriver:
-        """Return the driver of a new client; ``deadline`` is in real seconds per operation."""
+        """Return the driver of a new client; ``deadline`` is in real seconds per operation.
+
+        The client is made later, by `PythonDriver.open`.
+        """
         return PythonDriver(self, next(self._names), config, deadline, Sandbox.trust(trusted))
 
     def can_be_used_at_once(self, operation: str) -> bool:
-        """Return whether many operations of that kind can run concurrently."""
+        """Return whether many operations of that kind can run concurrently.
+
+        Any client can be called from many threads, or awaited in many tasks; whether it works is
+        judged.
+        """
         return operation in (GET_TOKEN, REQUEST)
 
     def ask(self, op: str, deadline: float | None = None, **members: Any) -> dict[str, Any]:
@@ -203,6 +218,7 @@ class PythonClients:
         return reply
 
     def _asked(self, op: str, deadline: float | None, **members: Any) -> dict[str, Any]:
+        """Send a request, and end the host if it did not answer or is broken."""
         seconds = self._short_seconds if deadline is None else deadline
         try:
             return self.host.exchange(op, seconds, **members)
@@ -226,18 +242,28 @@ class PythonClients:
         return self._is_running and self._description is generation
 
     def end(self) -> None:
-        """End the host, and every process that its clients have started."""
+        """End the host, and every process that its clients have started.
+
+        Other clients in it are lost as well: their next use raises NotTested.
+        """
         self._is_running = False
         self.host.kill()
 
     def close(self) -> None:
-        """End the process of the clients."""
+        """End the process of the clients.
+
+        The host may run its exit handlers for two seconds.
+        """
         if self._host is not None:
             self._host.close()
 
 
 class PythonDriver:
-    """One client in the host, identified by a name."""
+    """One client in the host, identified by a name.
+
+    Operations are sent to the host that had the client made. If that host has ended they raise
+    NotTested, because the client ended with it.
+    """
 
     def __init__(
         self,
@@ -273,6 +299,7 @@ class PythonDriver:
             return Answer(value=tuple(answer.value["capabilities"]))
 
     def _opened(self) -> Answer:
+        """Make the client in the running host, and remember which host that is."""
         self._seen_output = self._clients.running().output.position
         self._generation = self._clients.description
         if self._is_watched:
@@ -307,6 +334,7 @@ class PythonDriver:
         return self._burst(REQUEST, count, method=method, url=url)
 
     def _burst(self, operation: str, count: int, **call: str) -> list[Answer]:
+        """Use the client many times at once in the host; one request for all of them."""
         answer = self._answer("burst", count=count, operation=operation, call=call)
         if answer.hung:
             return [answer] * count
@@ -342,7 +370,11 @@ class PythonDriver:
         self._clients.host.cut_off()
 
     def close(self) -> None:
-        """Close the client, unless its host has ended."""
+        """Close the client, unless its host has ended.
+
+        A slow close uses up time that all clients share; without any left, the host keeps the
+        client unclosed.
+        """
         if not self._clients.is_running(self._generation):
             return
         # Closing is a courtesy that no clause judges. A client that closes slowly must not add
@@ -359,6 +391,7 @@ class PythonDriver:
         self._clients.closing_seconds -= max(0.0, took - _PROMPT_CLOSING_SECONDS)
 
     def _answer(self, op: str, *, is_use: bool = True, **members: Any) -> Answer:
+        """Return the host's answer about this client; hung if it did not come in time."""
         deadline = self._deadline if is_use else None
         with self._clients.turn:
             if not self._clients.is_running(self._generation):

@@ -75,7 +75,11 @@ class Sandbox:
         return self.folders[0]
 
     def restore(self) -> None:
-        """Create folders again that a client has removed, replaced or locked."""
+        """Create folders again that a client has removed, replaced or locked.
+
+        Existing contents stay. What cannot be created is left as it is: the client's failure then
+        shows it.
+        """
         for folder in (self.own, *self.folders):
             with contextlib.suppress(OSError):
                 # Never follow a link of the client: the kit may write where the guard forbids it to
@@ -117,7 +121,10 @@ class Sandbox:
         return {} if trusted is None else dict.fromkeys(CA_VARIABLES, trusted)
 
     def close(self) -> None:
-        """Remove the folders."""
+        """Remove the folders.
+
+        May be called twice. What a client has made unremovable is left behind.
+        """
         # the launcher may have begun the removal, which moves folders into this one
         remove_tree(self.outside)
         self._storage.cleanup()
@@ -125,6 +132,7 @@ class Sandbox:
     # -- copies --------------------------------------------------------------------------------
 
     def _copy(self, given: Path) -> None:
+        """Copy what the user named. Raises TargetError if it does not exist or cannot be read."""
         source = given.expanduser()
         if not source.exists():
             raise TargetError(f"there is no {str(given)!r} to copy for the client; check --copy")

@@ -46,7 +46,11 @@ class Target:
 
 
 def check_target(text: str) -> None:
-    """Raise TargetError if the string is not a target, without importing anything."""
+    """Raise TargetError if the string is not a target, without importing anything.
+
+    It is for a quick error at the start: whether the factory exists is seen only in the client's
+    process.
+    """
     place, _ = _split(text)
     if place.endswith(".py"):
         if not _is_file(Path(place)):
@@ -68,6 +72,9 @@ def load_target(text: str) -> Target:
     The default factory is ``make_client``. A file is imported under the name that its folder gives
     it. So other processes of the client can import it as well. Raises TargetError if the module or
     file cannot be imported, or has no such callable.
+
+    Called in the client's process, as importing runs code of the user. ``sys.path`` is changed for
+    a file.
     """
     check_target(text)
     place, factory_name = _split(text)
@@ -89,7 +96,10 @@ def load_target(text: str) -> Target:
 
 
 def absolute_target(text: str) -> str:
-    """Return the target for use in another working directory. Raises TargetError."""
+    """Return the target for use in another working directory. Raises TargetError.
+
+    A module's name is returned unchanged: it is found by ``sys.path`` from any directory.
+    """
     place, factory_name = _split(text)
     return f"{Path(place).resolve()}:{factory_name}" if place.endswith(".py") else text
 
@@ -114,6 +124,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _load_file(path: Path) -> ModuleType:
+    """Import a file by its name, or by its path if another module has that name."""
     root, name = _importable(path.resolve())
     # First, so that the client's own imports find the modules beside its file before any other.
     sys.path[:0] = [str(root)]
@@ -150,6 +161,7 @@ def _is_free(name: str, path: Path) -> bool:
 
 
 def _load_by_path(path: Path) -> ModuleType:
+    """Import a file under a name that no other module has."""
     name = f"contract_target_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -167,6 +179,7 @@ def _load_module(name: str) -> ModuleType:
 
 
 def _run(load: Callable[[], Loaded], name: str) -> Loaded:
+    """Return what the function returns. Raises TargetError for any exception, exits included."""
     try:
         return load()
     except TargetError:
