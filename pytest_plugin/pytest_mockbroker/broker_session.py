@@ -63,6 +63,9 @@ class BrokerSession:
         """Return the broker for one test, with the settings of its marker.
 
         Raises pytest.UsageError if the marker has an invalid setting.
+
+        ``profile`` and ``tls`` need a broker of their own, which takes the place of the session's
+        for that test.
         """
         settings = _settings_of(item)
         if settings.keys() & {"profile", "tls"}:
@@ -85,6 +88,7 @@ class BrokerSession:
 
     @contextlib.contextmanager
     def _special(self, item: pytest.Item, settings: dict[str, Any]) -> Iterator[Broker]:
+        """Provide a broker that one test has for itself, with a profile or TLS of its own."""
         server = self._tls_server if settings.pop("tls", False) else self._server
         with _marker_errors(item):
             name = settings.pop("profile", "autograb")
@@ -97,6 +101,7 @@ class BrokerSession:
 
 @contextlib.contextmanager
 def _marker_errors(item: pytest.Item) -> Iterator[None]:
+    """Raise pytest.UsageError, which names the test, for a value that a broker rejects."""
     try:
         yield
     except (ConfigError, TypeError, ValueError) as error:
@@ -120,6 +125,10 @@ def _mounted(server: Server, broker: Broker) -> Iterator[None]:
 
 
 def _settings_of(item: pytest.Item) -> dict[str, Any]:
+    """Return the settings of the test's closest marker.
+
+    Raises pytest.UsageError for an unknown setting.
+    """
     marker = item.get_closest_marker("auth_broker")
     if marker is None:
         return {}

@@ -84,6 +84,7 @@ def _checked(values: Values, interruption: Interruption) -> int:
     except KeyboardInterrupt:
         status = int(pytest.ExitCode.INTERRUPTED)
     if run.stopped_by:
+        # A hook called pytest.exit(), which the plugin does for a client that cannot be used.
         raise click.UsageError(run.stopped_by)
     status = most_severe(status, *run.statuses)
     # pytest ended before it collected any clause, so its status is not a verdict.
@@ -129,6 +130,7 @@ def _listed(values: Values) -> dict[str, KnownFailure]:
     problem = problem_with_output(str(written)) if written else ""
     if problem:
         raise click.UsageError(f"{values.spelled(WRITE_KNOWN)} {written}: {problem}")
+    # The file that is written is read as well, so that its entries keep their reasons and dates.
     files = [*([known] if known else ()), *([written] if written and written.is_file() else ())]
     try:
         tables = [read_known_failures(file) for file in files]

@@ -28,7 +28,11 @@ __all__ = ["ClauseRun", "run_clauses"]
 
 
 def run_clauses(run: ClauseRun) -> int:
-    """Run the clauses in a pytest session of their own; return its exit status."""
+    """Run the clauses in a pytest session of their own; return its exit status.
+
+    The session runs in this process, so ``run`` gets its hooks directly. Must be called in the main
+    thread for signals to end it in order.
+    """
     here, folder = Path(__file__).parent, Path(clauses.__file__).parent
     # --confcutdir and -c keep conftest.py files and settings above the kit's folder out, such as
     # those of a project whose virtual environment the kit is installed in.
@@ -77,6 +81,8 @@ class ClauseRun:
     """Plugin of that session: passes the settings in, and prints the report at the end.
 
     ``replays`` are plain examples to try first, by clause id.
+
+    It exists for one session. `statuses`, `stopped_by` and `collector` are valid after it.
     """
 
     def __init__(self, values: Values, replays: dict[str, Any], interruption: Interruption) -> None:
@@ -112,7 +118,10 @@ class ClauseRun:
         self._interruption.stop(session)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Record the clauses to judge, by node id."""
+        """Record the clauses to judge, by node id.
+
+        The order is that of the run, and gives each clause its number in the progress display.
+        """
         self._items = {item.nodeid: clause_id_of(item) for item in session.items}
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -121,12 +130,19 @@ class ClauseRun:
         self._display.begin(number, len(self._items), self._items[nodeid])
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Record the message of `pytest.exit`."""
+        """Record the message of `pytest.exit`.
+
+        pytest raises it for Ctrl-C and for `pytest.exit` alike; only the latter has a message to
+        show.
+        """
         if isinstance(excinfo.value, pytest.exit.Exception):
             self.stopped_by = excinfo.value.msg
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Show the first lines of a failure, long before the report."""
+        """Show the first lines of a failure, long before the report.
+
+        A check takes minutes, and its report comes at the end.
+        """
         if report.failed:
             for line in report.longreprtext.splitlines()[:2]:
                 self._display.note(line)
@@ -157,10 +173,12 @@ class ClauseRun:
             self._print_report()
 
     def _found_collector(self) -> VerdictCollector | None:
+        """Return the collector, if it has anything to report."""
         found = self._config and self._config.pluginmanager.get_plugin(VerdictCollector.NAME)
         return found if isinstance(found, VerdictCollector) and found.has_report else None
 
     def _print_report(self) -> None:
+        """Print the report; an output that is closed changes the exit status only."""
         collector = self.collector = self._found_collector()
         if collector is None:
             return

@@ -87,6 +87,8 @@ def most_severe(*statuses: int) -> int:
 
     The order is: interrupted, the kit failed, driver or usage, nothing tested, something failed. A
     status that is not pytest's comes from another plugin, and precedes them all.
+
+    Several parts of a run have a status of their own: pytest, the report, the writing of files.
     """
     foreign = [status for status in statuses if status not in _GRAVEST_FIRST]
     return foreign[0] if foreign else min(statuses, key=_GRAVEST_FIRST.index)
@@ -110,6 +112,7 @@ class VerdictCollector:
         self._noted: list[Finding] = []
         self._selected: set[str] = set()
         self._was_deselected = False
+        # A dict as an ordered set: several workers may report the same error.
         self._errors: dict[KitError, None] = {}
         self._client: dict[str, Any] = {}
         self._driver_failures: dict[str, None] = {}
@@ -133,13 +136,20 @@ class VerdictCollector:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Separate errors of the kit from verdicts."""
+        """Separate errors of the kit from verdicts.
+
+        The client's process is started in the setup of the first clause, where most errors of the
+        kit occur.
+        """
         with _kit_errors_raised(item):
             return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Separate errors of the kit from verdicts; begin no clause once the budget is used up."""
+        """Separate errors of the kit from verdicts; begin no clause once the budget is used up.
+
+        An exhausted budget makes the clause not-tested, so every clause has its row in the report.
+        """
         with _kit_errors_raised(item):
             if _clause_of(item) and self.run is not None:
                 self.run.budget.require()
@@ -178,6 +188,10 @@ class VerdictCollector:
     def _judge(
         self, report: pytest.TestReport, clause_id: str, error: BaseException | None
     ) -> None:
+        """Replace the outcome of pytest's report by the verdict, and attach the findings.
+
+        Findings on other clauses, which the run noted meanwhile, travel with it.
+        """
         findings, client = [self._finding(clause_id, error)], {}
         try:
             if self.run is not None:
@@ -187,16 +201,20 @@ class VerdictCollector:
         # Facts come from the client's process, which may be in any state.
         except Exception as failed:  # noqa: BLE001 - it may come from the client's factory
             findings = [kit_error_from(failed).finding(clause_id)]
+        # A reader of the report can then repeat the case that showed the breach.
         findings = [msgspec.structs.replace(each, found_in=clause_id) for each in findings]
         finding = self._as_known(findings[0])
         if not isinstance(error, _SKIPPED):  # pytest reports the error by itself
             _set_outcome(report, finding, is_fatal=self._is_fatal(finding))
         # The controller has collected nothing itself.
         client["selected"] = sorted(self._selected)
+        # A string, because execnet, which connects workers of pytest-xdist, transfers plain values
+        # only.
         payload = msgspec.json.encode(findings).decode()
         report.user_properties += [(_PROPERTY, payload), (_CLIENT, json.dumps(client))]
 
     def _finding(self, clause_id: str, error: BaseException | None) -> Finding:
+        """Return the finding that the end of a clause test means."""
         if error is None:
             return Finding(clause_id, Verdict.PASSED)
         # Kept for --write-known, which stores the example with the entry.
@@ -214,6 +232,7 @@ class VerdictCollector:
         return _kit_error_in(error).finding(clause_id)
 
     def _attach_error(self, report: pytest.TestReport, error: BaseException) -> None:
+        """Attach an error in a teardown, which comes after the verdict and changes it no more."""
         kit_error = kit_error_from(error, "after a clause had been judged")
         report.longrepr = f"{kit_error.reason}\n{kit_error.traceback}"
         report.user_properties.append((_ERROR, json.dumps(kit_error.to_json())))
@@ -225,6 +244,7 @@ class VerdictCollector:
         return listing.finding if listing and known else own
 
     def _is_fatal(self, finding: Finding) -> bool:
+        """Return whether the finding fails the test, by its verdict and the level of its clause."""
         if finding.verdict is Verdict.ERROR:
             return True
         return finding.verdict in _FATAL and is_binding(finding.clause_id, fail_on(self._config))
@@ -250,6 +270,10 @@ class VerdictCollector:
             self._learn_of_client(json.loads(str(brought[_CLIENT])))
 
     def _learn_of_client(self, client: dict[str, Any]) -> None:
+        """Merge the facts about the client that a report carries.
+
+        Workers of pytest-xdist judge different clauses, so each measures other facts.
+        """
         self._selected |= set(client.pop("selected"))
         if client:
             gathered = {
@@ -260,7 +284,10 @@ class VerdictCollector:
             self._driver_failures |= dict.fromkeys(client["driver_failures"])
 
     def receive_uncollected(self, report: pytest.CollectReport) -> None:
-        """Record that tests of the kit could not be collected."""
+        """Record that tests of the kit could not be collected.
+
+        Without it, a broken module would silently leave its clauses out of the report.
+        """
         reason = f"the kit failed: cannot collect {printable(report.nodeid)}"
         self._errors[KitError(reason, printable_lines(report.longreprtext))] = None
 
@@ -284,7 +311,10 @@ class VerdictCollector:
 
     @property
     def has_report(self) -> bool:
-        """Whether there is anything to report."""
+        """Whether there is anything to report.
+
+        False for runs that only list tests, and for a client that could not be made.
+        """
         asked_for = self._config.option
         if self._is_unusable or asked_for.collectonly or getattr(asked_for, "setuponly", False):
             return False
@@ -292,10 +322,16 @@ class VerdictCollector:
 
     @property
     def report(self) -> Report:
-        """The findings of the run so far."""
+        """The findings of the run so far.
+
+        Built at each call from what has arrived so far, so it is valid after an interruption as
+        well.
+        """
         values = values_of(self._config)
         named, command = values[CLIENT], values[EXEC]
         target = named or command or self._client.get("name", "")
+        # `mockbroker check` runs without the terminal reporter. The report names options as its
+        # reader types them.
         by_pytest = self._config.pluginmanager.has_plugin("terminalreporter")
         return build_report(
             (*self._own, *self._noted),
@@ -322,6 +358,7 @@ class VerdictCollector:
         )
 
     def _facts_of_run(self) -> RunFacts:
+        """Return the facts about the run that are not findings."""
         drawn = self._client.get("drawn", {})
         return RunFacts(
             created=self._created,
@@ -359,9 +396,12 @@ class VerdictCollector:
         return result
 
     def _conclude(self, session: pytest.Session) -> None:
+        """Build the report, write its files, and set the session's exit status."""
         if self.run is not None:  # findings on other clauses by a clause test that was interrupted
             self._noted += self.run.findings.take()
         self._interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+        # By --maxfail or a signal: clauses without a finding were not reached, which differs from
+        # not tested.
         if session.shouldfail or session.shouldstop:
             self._unreached = STOPPED_EARLY
         report, statuses = self.report, [int(session.exitstatus)]
@@ -370,6 +410,7 @@ class VerdictCollector:
         except OutputError as error:
             statuses.append(pytest.ExitCode.INTERNAL_ERROR)
             self.trouble = str(error)
+        # pytest itself counts advice and known failures as passed, and knows nothing of files.
         session.exitstatus = most_severe(*statuses, report.exit_status)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -382,7 +423,10 @@ class VerdictCollector:
         if self.trouble:
             terminalreporter.write_line(plain(self.trouble, encoding), red=True)
         for line in render(self.report, width):
+            # pytest's terminal writer calls this style "light".
             markup = {"faint": {"light": True}, "": {}}.get(line.style, {line.style: True})
+            # A CI log may have an encoding without the report's symbols; writing them would end the
+            # run with an error.
             terminalreporter.write_line(plain(line.text, encoding), **markup)
         for annotation in annotations_of(self.report) if are_wanted() else ():
             terminalreporter.write_line(encodable(annotation, encoding))
@@ -398,6 +442,7 @@ _OUTCOMES: dict[type[ScenarioEnded], Verdict] = {
 
 
 def _findings_in(payload: object) -> list[Finding]:
+    """Return the findings that a report carries; the first is the test's own."""
     return msgspec.json.decode(str(payload), type=list[Finding])
 
 
@@ -431,6 +476,7 @@ def _kit_error_in(error: BaseException) -> KitError:
 
 
 def _facts_of(run: ContractRun) -> dict[str, Any]:
+    """Return the facts about the client and the run so far, as JSON values."""
     itself = run.clients.description
     return {
         "name": itself["name"],

@@ -44,11 +44,17 @@ class Interruption:
         self._is_ending = False
 
     def stop(self, session: pytest.Session) -> None:
-        """Let the signal stop this session from now on, even if code catches the exception."""
+        """Let the signal stop this session from now on, even if code catches the exception.
+
+        pytest ends the session after the running test, and still reports what was judged.
+        """
         self._session = session
 
     def end(self) -> None:
-        """Ignore the first signal from now on, because the run is at its end."""
+        """Ignore the first signal from now on, because the run is at its end.
+
+        The second signal still ends the process.
+        """
         self._is_ending = True
 
     def __enter__(self) -> Interruption:
@@ -69,7 +75,7 @@ class Interruption:
             signal.signal(number, handler)
 
     def _handle(self, number: int) -> None:
-        # nohup and shells with "&" ignore signals on purpose.
+        # nohup starts programs with SIGHUP ignored, which must stay so.
         if is_ignored_for_good(number):
             return
         before: Callable[[int, FrameType | None], Any] | int | None = signal.getsignal(number)

@@ -67,6 +67,7 @@ def kit_error_from(error: BaseException, where: str = "") -> KitError:
 
 def _remedy(error: BaseException) -> str:
     """Return what to do about an error that reports exhausted resources of this process."""
+    # From the arguments: a subclass may define errno in another way.
     number = error.args[0] if type(error) is OSError and error.args else None
     if number in {errno.EMFILE, errno.ENFILE} or type(error) is ResourcesExhausted:
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -85,6 +86,7 @@ def _remedy(error: BaseException) -> str:
 
 
 def _chain_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and its causes; five at most, because a chain may be endless."""
     following: BaseException | None = error
     for _ in range(_LONGEST_CHAIN):
         if following is None:
@@ -100,12 +102,16 @@ def _field(error: BaseException, name: str) -> Any:
 
 
 def _described(error: BaseException) -> str:
+    """Return the traceback of one exception as text, without running code of its objects."""
+    # Source lines only. The values of variables are not shown, as their repr may be the client's
+    # code.
     frames = traceback.extract_tb(_field(error, "__traceback__"), -_MAX_FRAMES)
     lines = [line.rstrip("\n") for line in frames.format()]
     return "\n".join(["Traceback (most recent call last):", *lines, _last_line(error)])
 
 
 def _last_line(error: BaseException) -> str:
+    """Return the name of an exception's class and its arguments."""
     name, words = _name_of(error), ", ".join(_words(_field(error, "args")))
     return f"{name}: {words[:_LONGEST_TEXT]}" if words else name
 

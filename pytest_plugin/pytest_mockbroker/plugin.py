@@ -40,7 +40,10 @@ _SUCCESS_STATUSES = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the ``--contract-*`` options and the same as ini settings."""
+    """Add the ``--contract-*`` options and the same as ini settings.
+
+    Both come from one table with those of the command, so that names and help agree.
+    """
     group = parser.getgroup("contract", "the contract of token clients (mockbroker)")
     for option in PYTEST_OPTIONS:
         spelling, setting = Surface.PYTEST.spell(option), Surface.INI.spell(option)
@@ -84,7 +87,11 @@ def _check_settings(config: pytest.Config) -> None:
 
 
 def collector_of(config: pytest.Config) -> VerdictCollector:
-    """Return the collector of verdicts, which is registered with the first clause."""
+    """Return the collector of verdicts, which is registered with the first clause.
+
+    Imports the collector and the kit, which takes a noticeable time: call it only for runs with
+    clauses.
+    """
     from pytest_mockbroker.collector import VerdictCollector  # noqa: PLC0415 - only if used
 
     found = config.pluginmanager.get_plugin(VerdictCollector.NAME)
@@ -120,6 +127,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _unwanted(config: pytest.Config, clauses: list[pytest.Item]) -> list[pytest.Item]:
+    """Return the clause tests that the option --contract-only leaves out."""
     from mockbroker.contract.catalogue import CATALOGUE  # noqa: PLC0415 - only if used
     from pytest_mockbroker.settings import values_of  # noqa: PLC0415 - only if used
 
@@ -131,6 +139,7 @@ def _unwanted(config: pytest.Config, clauses: list[pytest.Item]) -> list[pytest.
 
 
 def _deselect(config: pytest.Config, items: list[pytest.Item], unwanted: list[pytest.Item]) -> None:
+    """Deselect tests, and report them to pytest as such."""
     if unwanted:
         config.hook.pytest_deselected(items=unwanted)
         items[:] = [item for item in items if item not in unwanted]
@@ -150,10 +159,12 @@ class _VerdictReceiver:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Pass on a report that carries findings. First, so that the terminal shows the verdict."""
         if any(name.startswith("contract_") for name, _ in report.user_properties):
             collector_of(self._config).receive(report)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Pass on that a module of the kit could not be collected."""
         # A path of an installed package lies outside of the root folder; joining keeps an absolute
         # one.
         path = self._config.rootpath / report.fspath
@@ -178,6 +189,8 @@ class _VerdictReceiver:
     @property
     def _option_given(self) -> str:
         """The option that named the client on pytest's command line, not in an ini file."""
+        # As typed, without addopts and PYTEST_ADDOPTS: those apply to every run of a project, also
+        # to runs without clauses. An argument may be a Path.
         given = {arg.partition("=")[0] for arg in map(str, self._config.invocation_params.args)}
         return next((name for name in _CLIENT_OPTIONS if name in given), "")
 
@@ -221,6 +234,7 @@ def pytest_runtest_makereport(
     still there after the call phase.
     """
     report = yield
+    # Items of other plugins, such as doctests, may have no fixtures.
     found = getattr(item, "funcargs", {}).get("auth_broker")
     if found is not None and report.failed:
         from mockbroker.fake_broker import Broker  # noqa: PLC0415 - only if used
@@ -237,6 +251,8 @@ def contract_client_factory(pytestconfig: pytest.Config) -> ClientFactory | str:
 
     Override it in a conftest.py. A name is imported in the client's own process. A factory
     object of this process reaches the client's process by fork.
+
+    Session scope. Raises TargetError if the options name no client.
     """
     from pytest_mockbroker.settings import target_from_options  # noqa: PLC0415 - only if used
 
@@ -279,6 +295,7 @@ def _in_words(error: BaseException) -> str:
         return f"fixture {error.argname!r} not found"
     if isinstance(error, pytest.fail.Exception):  # such as a fixture scope that does not fit
         return str(error)
+    # As the last line of a traceback, which a user knows how to read.
     message = "".join(traceback.format_exception_only(type(error), error)).strip()
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{message} ({Path(last.filename).name}, line {last.lineno})"
@@ -299,5 +316,6 @@ def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
     program = program_from_options(config)
     clients = program or PythonClients(_factory_of_session(request))
     with checked_run(clients, run_settings(config)) as run:
+        # The collector asks the run for findings on other clauses, also after an interruption.
         collector_of(config).run = run
         yield run

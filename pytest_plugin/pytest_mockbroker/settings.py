@@ -89,6 +89,7 @@ def _given(config: pytest.Config, option: Option[Any]) -> tuple[Sequence[str], S
     if raw is not None:
         return _texts(raw), Surface.PYTEST
     try:
+        # pytest converts the value here, and raises different exceptions for a malformed one.
         raw = config.getini(f"contract_{option.key}")
     except (TypeError, ValueError, pytest.UsageError) as error:  # such as a malformed Boolean
         raise OptionError(f"{Surface.INI.spell(option)}: {error}") from None
@@ -105,12 +106,18 @@ def _texts(raw: object) -> list[str]:
 
 
 def fail_on(config: pytest.Config) -> Level:
-    """Return the lowest level whose breach fails the run."""
+    """Return the lowest level whose breach fails the run.
+
+    Breaches of weaker levels are advice.
+    """
     return values_of(config)[FAIL_ON]
 
 
 def check_settings(config: pytest.Config) -> None:
-    """Raise pytest.UsageError if a setting is invalid or the target names no client factory."""
+    """Raise pytest.UsageError if a setting is invalid or the target names no client factory.
+
+    Called at the start where possible, so that a typo costs no time.
+    """
     problem = problem_with(values_of(config))
     if problem:
         raise pytest.UsageError(problem)
@@ -146,7 +153,10 @@ def problem_with(values: Values) -> str:
 
 
 def output_files(config: pytest.Config) -> dict[str, str]:
-    """Return the files to which the report is to be written, by the name of the format."""
+    """Return the files to which the report is to be written, by the name of the format.
+
+    Empty if no file is asked for. The report is printed in any case.
+    """
     return values_of(config).files()
 
 
@@ -170,7 +180,10 @@ def known_failures(config: pytest.Config) -> KnownFailures:
 
 
 def argv_of(command: str) -> list[str]:
-    """Return a command as a list of words. Raises TargetError if it cannot be run."""
+    """Return a command as a list of words. Raises TargetError if it cannot be run.
+
+    The program is looked up in PATH, as the shell would.
+    """
     try:
         # No shell: its expansions would differ from machine to machine, and quoting is enough for
         # file names.
@@ -186,13 +199,19 @@ def argv_of(command: str) -> list[str]:
 
 
 def program_from_options(config: pytest.Config) -> ProgramClients | None:
-    """Return the clients of the program that the options name, if they name one."""
+    """Return the clients of the program that the options name, if they name one.
+
+    The program is not started here.
+    """
     command = values_of(config)[EXEC]
     return ProgramClients(argv_of(command)) if command else None
 
 
 def target_from_options(config: pytest.Config) -> str:
-    """Return the target that the options name. Raises TargetError if they name none."""
+    """Return the target that the options name. Raises TargetError if they name none.
+
+    The target is not imported here: that happens in the client's own process.
+    """
     target = values_of(config)[CLIENT]
     if not target:
         raise TargetError(
@@ -203,7 +222,10 @@ def target_from_options(config: pytest.Config) -> str:
 
 
 def run_settings(config: pytest.Config) -> RunSettings:
-    """Return the settings of a contract run."""
+    """Return the settings of a contract run.
+
+    With --explore and without a seed, each call draws another seed.
+    """
     values = values_of(config)
     others = config.stash.get(REPLAYS, None) or {}
     seed = values[SEED]

@@ -240,6 +240,7 @@ class _Patience:
     def next_look(self) -> float:
         """Return the seconds until the next check is due."""
         now = real_seconds()
+        # The wait ends at the next of these, so that no look is late and none is made between them.
         moments = (self._until, *(self._began + each for each in (_FIRST_LOOK, self._second_look)))
         return min((each - now for each in moments if each > now), default=_LOOK_AGAIN_SECONDS)
 
@@ -366,6 +367,7 @@ class _Launcher:
         For a target that another process can import.
         """
         here = str(Path.cwd())
+        # An empty entry means the working directory, which is another one in the child.
         path = [here, *(entry or here for entry in sys.path)]
         arguments = [str(control.fileno()), json.dumps(path), json.dumps(OWN_FOLDERS), target]
         self._popen = subprocess.Popen(  # noqa: S603 - our own program

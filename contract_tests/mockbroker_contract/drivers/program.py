@@ -116,6 +116,8 @@ class Program(Conversation):
         with self.turn:
             number = next(self.numbers)
             line = request_line(number, op, members)
+            # Kept for the report of a driver that breaks the protocol: its author must see both
+            # lines.
             self.last_exchange = (line.decode().strip(), "(nothing)")
             self.send(line, op)
             answer = self.next_line(op, deadline)
@@ -168,6 +170,7 @@ class Program(Conversation):
         A report that is not read yet stays in the socket for the next call. The last one is
         repeated, because the status of an ended program may be asked for several times.
         """
+        # A supervisor that was stopped or killed sends no report.
         self._control.settimeout(seconds)
         line = b""
         with contextlib.suppress(OSError):

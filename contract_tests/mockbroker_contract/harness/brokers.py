@@ -49,7 +49,10 @@ class Brokers:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Start the servers that every run needs. Raises OSError if no port is available."""
+        """Start the servers that every run needs. Raises OSError if no port is available.
+
+        Each has a thread that accepts connections, so a client's host must be forked before.
+        """
         self._here.start()
         self._elsewhere.start()
 
@@ -71,7 +74,11 @@ class Brokers:
         server: Server | None = None,
         prefix: str = "",
     ) -> Broker:
-        """Return a new broker, by default on the first server with a new path prefix."""
+        """Return a new broker, by default on the first server with a new path prefix.
+
+        ``expires_in`` is in seconds. The caller retires the broker. ``scope`` is what its tokens
+        have.
+        """
         server = server or self._here
         broker = Broker(
             profile=self._profile,
@@ -90,7 +97,10 @@ class Brokers:
         return broker
 
     def copy_at_another_origin(self, broker: Broker) -> Broker:
-        """Return a new broker at the same path of another origin, with the same credentials."""
+        """Return a new broker at the same path of another origin, with the same credentials.
+
+        It distinguishes clients that cache by path from those that cache by URL.
+        """
         _, prefix = self._mounted[broker]
         return self.new(broker.credentials, server=self._elsewhere, prefix=prefix)
 
@@ -101,7 +111,10 @@ class Brokers:
 
     @contextlib.contextmanager
     def with_tls(self, credentials: Credentials, *names: str) -> Iterator[Broker]:
-        """Provide a broker that speaks TLS, with a certificate for these names by a new CA."""
+        """Provide a broker that speaks TLS, with a certificate for these names by a new CA.
+
+        The names are DNS names or addresses. The broker's ``ca_file`` has the CA.
+        """
         yield from self._until_retired(self.new(credentials, server=self._with_tls.server(*names)))
 
     def _until_retired(self, broker: Broker) -> Iterator[Broker]:
@@ -111,14 +124,20 @@ class Brokers:
             self.retire(broker)
 
     def retire(self, broker: Broker) -> None:
-        """Unmount a broker; a client that still sends requests there gets a 404."""
+        """Unmount a broker; a client that still sends requests there gets a 404.
+
+        Its tokens are remembered, so that a client that still presents one is noticed.
+        """
         server, prefix = self._mounted.pop(broker)
         server.unmount(prefix)
         self._issued.add(broker)
         self._let_tokens_expire()
 
     def issued_by_another(self, token: str) -> bool:
-        """Return whether another broker of the run, retired or not, issued that token."""
+        """Return whether another broker of the run, retired or not, issued that token.
+
+        Values that a test case chose are not counted, because several cases may choose the same.
+        """
         return token in self._issued.values or any(
             broker.token_values is None and token in broker.token_issued_values
             # A copy, because another session may mount its broker meanwhile.
@@ -126,7 +145,10 @@ class Brokers:
         )
 
     def session_opened(self) -> bool:
-        """Count one more open client session; return whether it is the only one."""
+        """Count one more open client session; return whether it is the only one.
+
+        The first one may find folders and clocks as an earlier client left them.
+        """
         with self._lock:
             self._open_sessions += 1
             return self._open_sessions == 1

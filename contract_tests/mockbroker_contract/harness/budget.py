@@ -35,6 +35,9 @@ class Budget:
         return real_seconds() >= self._ends_at
 
     def require(self) -> None:
-        """Raise OutOfTime once the budget is used up."""
+        """Raise OutOfTime once the budget is used up.
+
+        Called in threads of side-by-side cases as well.
+        """
         if self.is_spent:
             raise OutOfTime(f"out of time (budget of {self._seconds:g} s); raise --budget")

@@ -20,7 +20,10 @@ _PROBE_CREDENTIALS = Credentials("client id", "p w+/=%~")
 
 
 def authentication_conventions(run: ContractRun) -> dict[str, Any]:
-    """Return how and where the client sends credentials; empty without a token request."""
+    """Return how and where the client sends credentials; empty without a token request.
+
+    A client session of its own is used, in which a breach of `basic.credentials` is not noted.
+    """
     # A wrong encoding is measured here; the clause's own cases judge it.
     elsewhere = [clauses.basic.CREDENTIALS]
     with ClientSession(
@@ -51,7 +54,10 @@ def client_authentication_of(request: Request) -> str:
 
 
 def basic_encoding_of(request: Request, credentials: Credentials) -> str:
-    """Return ``raw``, ``form`` or ``percent``, by the decoded Basic credentials; or empty."""
+    """Return ``raw``, ``form`` or ``percent``, by the decoded Basic credentials; or empty.
+
+    Standard Base64 and UTF-8 are required; other forms are judged by clauses of their own.
+    """
     encoded = (request.headers.get("Authorization") or "").partition(" ")[2]
     try:
         decoded = base64.b64decode(encoded, validate=True).decode("utf-8")

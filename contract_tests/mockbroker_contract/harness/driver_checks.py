@@ -90,6 +90,7 @@ def check_driver(argv: Sequence[str], copies: Sequence[str] = ()) -> Iterator[Dr
 
 
 def _what_moves_its_time(argv: Sequence[str], copies: Sequence[str]) -> DriverCheck:
+    """Return by what a check would move the time of the driver's client."""
     settings = RunSettings(copies=tuple(copies))
     with checked_run(ProgramClients(argv), settings) as run:
         if run.time.is_virtual:
@@ -146,6 +147,7 @@ class _DriverTrial:
         yield self._tried("bye ends the program and every process that it started", self._bye)
 
     def _tried(self, what: str, step: Callable[[], None]) -> DriverCheck:
+        """Run a step and return its result; a broken conversation ends the trial."""
         if self._is_over:
             return DriverCheck(what, "not tried: the program has failed", is_skipped=True)
         try:
@@ -237,6 +239,7 @@ class _DriverTrial:
         )
 
     def _must_fail(self, why: str, expected: str) -> None:
+        """Have a client fetch a token from a broker that fails; the driver must answer with err."""
         has_tokens = GET_TOKEN in self._offered
         reply = self._reply_to(GET_TOKEN if has_tokens else REQUEST, self._opened())
         if reply.error is not None:
@@ -264,6 +267,7 @@ class _DriverTrial:
     # -- what they have in common --------------------------------------------------------------
 
     def _opened(self, credentials: Credentials = _CREDENTIALS) -> str:
+        """Have a client made by the driver, and return its name."""
         self._broker.expires_in = _LIFETIME
         name = next(self._names)
         config = ClientConfig(
@@ -289,11 +293,13 @@ class _DriverTrial:
         return str(token)
 
     def _must_be_valid(self, token: Any, op: str) -> None:
+        """Raise _Wrong unless the broker issued that token and it is valid."""
         _, state = self._broker.find_token(str(token))
         if state is not TokenState.VALID:
             raise _Wrong(f"{op} was answered with a string that is not a valid token of the broker")
 
     def _call(self, name: str, method: str, url: str, status: int | None, **how: Any) -> None:
+        """Have a client call the API, and compare the status with what the API answered."""
         seen = len(self._broker.api_calls)
         reply = self._reply_to("request", name, method=method, url=url, **how)
         if reply.error is not None:
@@ -306,18 +312,21 @@ class _DriverTrial:
             raise _Wrong(f"request says status {reply.value}; the API answered {answered}")
 
     def _reply_to(self, op: str, name: str, **members: Any) -> Reply:
+        """Return the driver's answer, by default to a GET of the API."""
         if op == "request":
             url = f"{self._broker.api_url}/vehicle/1"
             members = {"method": "GET", "url": url, "headers": {}, "body": None, **members}
         return self._exchange(op, client=name, **members)
 
     def _accepted_reply(self, op: str, name: str, **members: Any) -> Reply:
+        """Return the driver's answer. Raises _Wrong if it is an err."""
         reply = self._reply_to(op, name, **members)
         if reply.error is not None:
             raise _Wrong(f"{op} was answered with {reply.error}; the broker refuses nothing here")
         return reply
 
     def _exchange(self, op: str, **members: Any) -> Reply:
+        """Return the driver's answer. Raises _Wrong if an offered operation is unsupported."""
         reply = self._program.exchange(op, _DEADLINE_SECONDS, **members)
         if reply.is_unsupported and op in (*CAPABILITIES, "open", "advance"):
             raise _Wrong(f"{op} is unsupported, although hello says {list(self._offered)}")

@@ -18,6 +18,8 @@ class ContractBreached(ScenarioEnded):
     ``steps`` are the recorded steps; ``records`` the latest exchanges, secrets masked.
     ``is_delayed`` is True if a use of the client failed after its timeout: a busy machine may be
     the cause.
+
+    Several breaches of one clause may be in one: the first decides the message.
     """
 
     is_delayed = False

@@ -40,7 +40,11 @@ class Explorer:
     findings: Findings
 
     def try_each(self, cases: Iterable[Drawn], case_of: Callable[[Drawn], Situation]) -> None:
-        """Try a few cases. Raises NotTested if none met the precondition."""
+        """Try a few cases. Raises NotTested if none met the precondition.
+
+        Stops at the first failure, whose exception is raised. Cases are not simplified: they are
+        chosen to be simple.
+        """
         attempts = _Attempts(self, case_of)
         for case in cases:
             attempts(case)
@@ -52,10 +56,13 @@ class Explorer:
         """Try a few cases concurrently, in threads: for cases that only wait.
 
         Raises the first case's exception. Raises NotTested if none met the precondition.
+
+        All cases are run to their end, so the report has the breaches that each noted.
         """
         attempts = _Attempts(self, case_of)
         # Each case waits in real time, so together they take as long as the longest.
         with ThreadPoolExecutor(len(cases)) as pool:
+            # All are started at once, so that each waits beside the others.
             tried = [pool.submit(attempts, case) for case in cases]
         for each in tried:
             each.result()
@@ -123,7 +130,10 @@ class Explorer:
 
 
 class _Attempts(Generic[Drawn]):
-    """Repeated attempts of a case, with the fact whether one met its precondition."""
+    """Repeated attempts of a case, with the fact whether one met its precondition.
+
+    Safe to use from several threads: its two flags change in one direction only.
+    """
 
     def __init__(self, explorer: Explorer, case_of: Callable[[Drawn], Situation]) -> None:
         self._explorer = explorer
@@ -143,9 +153,12 @@ class _Attempts(Generic[Drawn]):
             # details.
             self._obstacle = self._obstacle or obstacle
         except ContractBreached as breached:
+            # Known at once, because a shared exploration asks which clauses were broken.
             self._explorer.findings.broken.add(breached.clause_id)
             raise
         else:
+            # One case is enough: others may lack the situation, for instance where the client keeps
+            # no token.
             self._is_met |= situation is Situation.MET
 
     def _try_with_resources(self, drawn: Drawn) -> Situation:
@@ -168,5 +181,6 @@ class _Attempts(Generic[Drawn]):
             return self._case_of(drawn)
 
     def need_one_that_met(self) -> None:
+        """Raise the first obstacle, or NotTested, unless a case met its precondition."""
         if not self._is_met:
             raise self._obstacle or NotTested("no test case met the situation of the clause")

@@ -26,7 +26,10 @@ class Hangs:
         self._brief = 0
 
     def add(self, clause_id: str, *, is_brief: bool) -> None:
-        """Count a hang in the scenario of that clause, with a short or the full deadline."""
+        """Count a hang in the scenario of that clause, with a short or the full deadline.
+
+        A flood of requests is not a hang: it ends by itself at the limit of requests.
+        """
         self._clauses.append(clause_id)
         self._brief += is_brief
 

@@ -84,6 +84,7 @@ def measure(run: ContractRun) -> Leeway | None:
 
 
 def _keeps_tokens(run: ContractRun) -> bool:
+    """Return whether a new client uses a fresh token again."""
     with _session(run, PROBE_LIFETIME) as session:
         kept = _second_token(session)
         session.advance(0 if run.time.is_virtual else PROBE_AGE)
@@ -151,11 +152,13 @@ def leeway_at_once(run: ContractRun) -> float | None:
 
 
 def _session(run: ContractRun, lifetime: float) -> ClientSession:
+    """Return a session whose tokens have that lifetime, in seconds."""
     return ClientSession(
         run, clauses.refresh.AHEAD, credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=_STEADY
     )
 
 
 def _second_token(session: ClientSession) -> AccessToken | None:
+    """Use the client twice, and return the token of the second use."""
     session.use_well()  # some clients send one token request too many at their first use
     return session.use_well().token

@@ -38,7 +38,10 @@ class Outcome:
 
     @property
     def status(self) -> int | None:
-        """The HTTP status that ``request`` returned, or None."""
+        """The HTTP status that ``request`` returned, or None.
+
+        None as well if the client's response has no status that the driver finds.
+        """
         return None if self.returned is None else self.returned.status
 
     @property
@@ -53,7 +56,10 @@ class Outcome:
 
     @property
     def requested_first(self) -> bool:
-        """Whether a token was requested before one was presented."""
+        """Whether a token was requested before one was presented.
+
+        A challenge-driven client, which calls the API unsigned first, is not among them.
+        """
         return bool(self.exchanges) and self.exchanges[0].endpoint is Endpoint.TOKEN
 
     @property
@@ -73,7 +79,10 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether the client obtained a token that was valid, or fetched in this use."""
+        """Whether the client obtained a token that was valid, or fetched in this use.
+
+        A token that expired on its way counts: the client could not do better.
+        """
         return self.error is None and self.token is not None and not self.is_after_expiry
 
     @property
@@ -93,6 +102,7 @@ class Outcome:
 
     @property
     def _instead(self) -> NothingUsable:
+        """Return what the client had in place of a token that the broker knows."""
         is_returned = self.operation == GET_TOKEN
         if self.presented == "":
             return NothingUsable.EMPTY_STRING
@@ -108,12 +118,16 @@ class Outcome:
 def outcome_of(
     operation: str, answer: Answer, exchanges: tuple[Exchange, ...], broker: Broker
 ) -> Outcome:
-    """Return the outcome of a client's answer and of the exchanges during it."""
+    """Return the outcome of a client's answer and of the exchanges during it.
+
+    For ``request`` the last call of the API decides. The broker finds the token by its exact text.
+    """
     if operation == GET_TOKEN:
         value = answer.value
         # None after an error. No other value can be a token, so the client has presented none.
         if not isinstance(value, str):
             return Outcome(operation, exchanges, error=answer.error)
+        # The broker's record, by the exact text: a token that was changed on its way is unknown.
         token, state = broker.find_token(value)
         return Outcome(operation, exchanges, value, token, state)
     returned: Returned | None = answer.value

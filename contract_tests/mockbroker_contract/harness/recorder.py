@@ -42,6 +42,8 @@ class Recorder:
     """Steps that lead to a finding, in order.
 
     Client sessions with one broker may share a recorder.
+
+    Not safe for several threads. Steps are kept unmasked inside, and leave it masked only.
     """
 
     def __init__(self, broker: Broker) -> None:
@@ -54,7 +56,10 @@ class Recorder:
         self._prefix = url.path.removesuffix(broker.profile.token_path)
 
     def add(self, step: Step) -> None:
-        """Add a step."""
+        """Add a step.
+
+        The step may have secrets in its strings.
+        """
         self._steps.append(step)
 
     @property
@@ -81,7 +86,10 @@ class Recorder:
         )
 
     def target(self, url: str) -> str:
-        """Return the target of a request to that URL, without the broker's path prefix."""
+        """Return the target of a request to that URL, without the broker's path prefix.
+
+        Prefixes differ from case to case; a report must not.
+        """
         parts = urlsplit(url)
         query = f"?{parts.query}" if parts.query else ""
         return parts.path.removeprefix(self._prefix) + query
@@ -91,12 +99,18 @@ class Recorder:
         return self.masked(tuple(self._steps))
 
     def records(self) -> tuple[ExchangeRecord, ...]:
-        """Return the latest exchanges, masked."""
+        """Return the latest exchanges, masked.
+
+        At most twelve: the report shows what led to the breach, and not the whole case.
+        """
         latest = tuple(self._broker.journal)[-_MAX_EXCHANGES:]
         return records_of(latest, self._mask(), prefix=self._prefix)
 
     def masked(self, value: T) -> T:
-        """Return a value with the secrets and tokens in its strings masked."""
+        """Return a value with the secrets and tokens in its strings masked.
+
+        Strings are looked for at any depth of the value, whose type stays the same.
+        """
         return with_texts(value, self._mask())
 
     def error(self, error: Raised) -> str:

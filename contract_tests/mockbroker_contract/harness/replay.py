@@ -32,7 +32,10 @@ _ENOUGH_SAMPLES = 20
 
 
 def attach_example(run_case: Callable[[Drawn], CaseResult]) -> Callable[[Drawn], CaseResult]:
-    """Wrap a test case so that its exceptions carry the example that led to them."""
+    """Wrap a test case so that its exceptions carry the example that led to them.
+
+    The exception is changed, not replaced, so that its traceback and steps stay.
+    """
 
     def run_and_attach(drawn: Drawn) -> CaseResult:
         try:
@@ -45,7 +48,10 @@ def attach_example(run_case: Callable[[Drawn], CaseResult]) -> Callable[[Drawn],
 
 
 def samples_of(strategy: st.SearchStrategy[Drawn]) -> list[Drawn]:
-    """Return a few examples of the strategy, the same in every run."""
+    """Return a few examples of the strategy, the same in every run.
+
+    About twenty. They are drawn only if there is an example to compare.
+    """
     drawn: list[Drawn] = []
     settings = hypothesis.settings(
         max_examples=_ENOUGH_SAMPLES,
@@ -73,11 +79,14 @@ def fits(example: Any, samples: Sequence[Any], operations: Collection[str]) -> b
     alike = [sample for sample in samples if type(sample) is type(example)]
     if isinstance(example, tuple):
         alike = [sample for sample in alike if len(sample) == len(example)]
+        # Each part is compared with the same part of all samples, as a tuple has a type for each
+        # place.
         columns = zip(*alike, strict=True)
         return bool(alike) and all(
             fits(part, column, operations) for part, column in zip(example, columns, strict=True)
         )
     if isinstance(example, list):
+        # A list may have any length, so the parts of all samples together show what it may contain.
         inside = [part for sample in alike for part in sample]
         return bool(alike) and (
             not inside or all(fits(part, inside, operations) for part in example)
@@ -89,7 +98,10 @@ def fits(example: Any, samples: Sequence[Any], operations: Collection[str]) -> b
 
 
 def fitting(plain: object, samples: Sequence[Any], operations: Collection[str]) -> Any:
-    """Return the example. Raises ExampleError if it does not have the shape of the samples."""
+    """Return the example. Raises ExampleError if it does not have the shape of the samples.
+
+    ``plain`` is JSON data of a known-failures file or a report.
+    """
     example = from_plain(plain)
     if not fits(example, samples, operations):
         raise ExampleError("its scenario now draws others")

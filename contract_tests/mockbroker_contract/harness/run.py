@@ -73,7 +73,10 @@ class ContractRun:
             raise
 
     def close(self) -> None:
-        """Stop the servers, end the clients, and remove their folders."""
+        """Stop the servers, end the clients, and remove their folders.
+
+        Safe to call after a failed start.
+        """
         # First, because a client may still send requests while it is closed.
         self.clients.close()
         self.brokers.close()
@@ -85,7 +88,10 @@ class ContractRun:
         return Explorer(self.settings, self.budget, self.replays, self.brokers, self.findings)
 
     def needs(self, operation: str) -> None:
-        """Raise NotApplicable if the client lacks that operation."""
+        """Raise NotApplicable if the client lacks that operation.
+
+        For clauses on signed calls, which a client of tokens only does not make.
+        """
         if operation not in self.capabilities:
             raise NotApplicable(f"the client offers no {operation}")
 
@@ -95,12 +101,19 @@ class ContractRun:
             raise NotApplicable("the driver offers no burst")
 
     def needs_working_client(self) -> None:
-        """Raise NotTested if not even an ordinary use of the client succeeds."""
+        """Raise NotTested if not even an ordinary use of the client succeeds.
+
+        Every clause with a precondition of its own calls it first, so that one defect is reported
+        once.
+        """
         if self.preflight.blocked:
             raise NotTested(self.preflight.blocked, blocked_by=clauses.response.DOCUMENTED)
 
     def needs_returning_client(self) -> None:
-        """Raise NotTested if the client does not return from an ordinary use."""
+        """Raise NotTested if the client does not return from an ordinary use.
+
+        For clauses on token requests, which a client that always raises can still break or keep.
+        """
         if self.preflight.hung:
             self.needs_working_client()
 
@@ -127,7 +140,10 @@ class ContractRun:
         self.brokers.time = time
 
     def possible_times(self) -> Sequence[RunTime]:
-        """Return the kinds of time that the clients may follow, the best first, real time last."""
+        """Return the kinds of time that the clients may follow, the best first, real time last.
+
+        Each call returns new objects.
+        """
         return self.clients.times()
 
     def frozen_time(self) -> AbstractContextManager[object]:

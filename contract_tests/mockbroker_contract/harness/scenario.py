@@ -38,7 +38,10 @@ class Scenario:
     clause: Clause
 
     def session(self, **options: Any) -> ClientSession:
-        """Return a session that judges this clause; see ClientSession for the options."""
+        """Return a session that judges this clause; see ClientSession for the options.
+
+        Use it as a context manager: the breaches are judged when the context ends.
+        """
         return ClientSession(self.run, self.clause, **options)
 
     def operations(self) -> st.SearchStrategy[str]:
@@ -52,7 +55,11 @@ class Scenario:
         *,
         first: Sequence[Drawn] = (),
     ) -> None:
-        """Run the case for the ``first`` examples and those that Hypothesis draws."""
+        """Run the case for the ``first`` examples and those that Hypothesis draws.
+
+        Raises the ending of the simplest failing example. Raises NotTested if no example met the
+        precondition of the clause, or if the client does not work at all.
+        """
         self.run.needs_working_client()
         self._try_all(strategy, case_of, first)
 
@@ -87,7 +94,10 @@ class Scenario:
     def for_each_in_time(
         self, cases: Iterable[Drawn], case_of: Callable[[Drawn, str], Situation]
     ) -> None:
-        """Run the cases as `for_each` does; in real time, wait for all of them concurrently."""
+        """Run the cases as `for_each` does; in real time, wait for all of them concurrently.
+
+        The cases must only wait, because they run in threads then.
+        """
         if self.run.time.is_virtual:
             self.for_each(cases, case_of)
             return
@@ -220,7 +230,10 @@ class Scenario:
 
 
 def scenario_of(run: ContractRun, clause: Clause) -> Scenario:
-    """Return the scenario of a clause. Raises NotApplicable if the profile excludes it."""
+    """Return the scenario of a clause. Raises NotApplicable if the profile excludes it.
+
+    A clause that does not apply is never tried, so no exchange of the client can break it.
+    """
     why_not = clause.applies_to(run.settings.profile)
     if why_not:
         raise NotApplicable(why_not)

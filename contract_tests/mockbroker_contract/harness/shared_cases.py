@@ -40,7 +40,11 @@ class SharedCases:
         """The chapters of the client authentication methods that the client has used."""
 
     def note_authentication(self, trace: Trace, profile: Profile) -> None:
-        """Record which clauses on client authentication the trace shows."""
+        """Record which clauses on client authentication the trace shows.
+
+        Called after each case on token requests. The trace may have several requests, with
+        different methods.
+        """
         for exchange in trace.token_requests:
             self.chapters.add(method_in(TokenRequest.of(exchange.request), profile).chapter)
         for clause in ON_AUTHENTICATION - self.clauses_met:

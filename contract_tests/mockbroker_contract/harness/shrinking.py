@@ -41,7 +41,10 @@ class ShrinkLimit:
         self._simplest: ScenarioEnded | None = None
 
     def count_attempt(self) -> None:
-        """Count an attempt, at its beginning; end the search once the limit is reached."""
+        """Count an attempt, at its beginning; end the search once the limit is reached.
+
+        Raises OutOfTime if the run's budget is used up.
+        """
         # Between attempts only: an attempt that is interrupted would leave the client's process in
         # use.
         self._budget.require()
@@ -53,7 +56,10 @@ class ShrinkLimit:
             self._left -= 1
 
     def keep(self, ended: ScenarioEnded, *, is_final: bool = False) -> None:
-        """Store a failure; Hypothesis makes each one simpler than those before."""
+        """Store a failure; Hypothesis makes each one simpler than those before.
+
+        Hypothesis simplifies from one failure to the next, so the last one is the simplest.
+        """
         self._simplest = ended
         if is_final or ended.is_costly:
             # The next attempt ends the search; ending it here would lose the failure that is just

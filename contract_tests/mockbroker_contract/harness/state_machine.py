@@ -142,6 +142,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         self._enter(first)
 
     def _enter(self, credentials: Credentials) -> None:
+        """Add a client with these credentials; it is made at its first use."""
         name = "abc"[len(self._clients)]
         session = ClientSession(
             self.run,
@@ -182,6 +183,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         return self.run.capabilities[way % len(self.run.capabilities)]
 
     def _use(self, number: int, operation: str) -> None:
+        """Use a client; a failure gets the steps so far and is stored before it is raised."""
         client = self._clients[number % len(self._clients)]
         try:
             self._use_one(client, operation)
@@ -197,6 +199,7 @@ class ClientStateMachine(RuleBasedStateMachine):
             raise
 
     def _use_one(self, client: _Client, operation: str) -> None:
+        """Script what the model knows for this client, use it, and compare the result."""
         self._script_for(client)
         if self._is_refused(client):
             # A client that fetches a token when it is made has one attempt then, which must not
@@ -215,6 +218,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         client.was_refused = outcome.error is not None and self._is_refused(client)
 
     def _what_the_hang_breaks(self, client: _Client, hang: ClientHung) -> ScenarioEnded:
+        """Return the breach that a flood in an outage means; any other hang unchanged."""
         if not self._outage or not hang.is_flood:
             return hang
         is_answered = self._outage == "answers 503"
@@ -298,9 +302,11 @@ class ClientStateMachine(RuleBasedStateMachine):
     # -- the model -----------------------------------------------------------------------------
 
     def _is_refused(self, client: _Client) -> bool:
+        """Return whether the broker would reject a token request of this client now."""
         return bool(self._outage) or not client.secret_is_current
 
     def _script_for(self, client: _Client) -> None:
+        """Have the broker answer this client as the model says."""
         if self._outage:
             self._broker.script(_OUTAGES[self._outage].times(_UNLIMITED))
         elif not client.secret_is_current:
@@ -310,6 +316,7 @@ class ClientStateMachine(RuleBasedStateMachine):
             self._broker.script(Fault.latency(self._slow))
 
     def _learn(self, client: _Client, outcome: Outcome) -> None:
+        """Update the model with the tokens that this use fetched."""
         for exchange in outcome.token_requests:
             if exchange.token is not None:
                 client.token = exchange.token
@@ -318,6 +325,7 @@ class ClientStateMachine(RuleBasedStateMachine):
                 self._slow = 0
 
     def _judge(self, client: _Client, outcome: Outcome, *, is_slow: bool) -> None:
+        """Raise the breach of the clause that predicted another result."""
         if outcome.is_after_expiry:
             self._judge_expired_use(client, outcome)
         elif self._is_refused(client):
@@ -359,6 +367,7 @@ class ClientStateMachine(RuleBasedStateMachine):
             self._breach(client, _HONOURS, what, "a new token")
 
     def _judge_refused(self, client: _Client, outcome: Outcome) -> None:
+        """Raise a breach if no token could be fetched, and the client raised nothing."""
         if outcome.error is None and outcome.token is None and outcome.token_requests:
             what = f"the broker issued no token, and the client {outcome.in_words}"
             self._breach(client, self._clause_of_refusal(), what, "an error")
@@ -367,6 +376,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         return _OUTLASTED if self._outage else clauses.errors.INVALID_CLIENT
 
     def _judge_well(self, client: _Client, outcome: Outcome) -> None:
+        """Raise a breach if the use should have succeeded and did not."""
         if outcome.token_state is TokenState.REVOKED and not (outcome.error and outcome.is_issued):
             if outcome.operation == REQUEST:
                 what = "the client gave up a call because its token was revoked"
@@ -378,6 +388,7 @@ class ClientStateMachine(RuleBasedStateMachine):
             self._breach(client, self._clause_of_failure(client), what, "a valid token")
 
     def _clause_of_failure(self, client: _Client) -> Clause:
+        """Return the clause that a failure without a cause breaks, by what came before it."""
         # What follows a refusal is judged as the recovery from it, before any other explanation.
         if client.was_refused:
             return clauses.refresh.RECOVERS
@@ -386,6 +397,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         return clauses.lifecycle.LIFECYCLE
 
     def _breach(self, client: _Client, clause: Clause, what: str, expected: str) -> None:
+        """Raise the breach, unless the clause is ignored."""
         if clause.id not in self.ignored:
             client.session.breach_of(clause, what, expected)
 
@@ -397,7 +409,10 @@ class ClientStateMachine(RuleBasedStateMachine):
 def state_machine_for(
     run: ContractRun, limit: ShrinkLimit, ignored: Collection[str]
 ) -> type[ClientStateMachine]:
-    """Return the state machine for one run, which ignores some clauses."""
+    """Return the state machine for one run, which ignores some clauses.
+
+    ``limit`` bounds the search for a simpler sequence. ``ignored`` has clause ids.
+    """
     settings = {"run": run, "limit": limit, "ignored": frozenset(ignored)}
     # A class for each run, because Hypothesis makes the instances and passes them no arguments.
     return type("ClientStateMachine", (ClientStateMachine,), settings)
@@ -407,7 +422,10 @@ _NEED_A_CLOCK = {"expire_and_use", "pass_time", "change_lifetime"}
 
 
 def is_step_list(plain: object) -> bool:
-    """Return whether a plain example consists of steps of this state machine."""
+    """Return whether a plain example consists of steps of this state machine.
+
+    Examples of other scenarios are tuples of drawn values.
+    """
     return (
         isinstance(plain, list)
         and bool(plain)
@@ -417,7 +435,10 @@ def is_step_list(plain: object) -> bool:
 
 
 def steps_from(plain: object, run: ContractRun) -> Steps:
-    """Return the steps of a plain example. Raises ExampleError if they cannot happen here."""
+    """Return the steps of a plain example. Raises ExampleError if they cannot happen here.
+
+    The types of the values are compared; a step list of another version may have others.
+    """
     steps: Steps = from_plain(plain)
     for name, *values in steps:
         if list(map(type, values)) != list(_STEPS[name].values()):

@@ -62,7 +62,10 @@ def text_of(
 
 
 def plain_credentials() -> st.SearchStrategy[Credentials]:
-    """Return credentials of letters and digits, which every encoding leaves unchanged."""
+    """Return credentials of letters and digits, which every encoding leaves unchanged.
+
+    For clauses that are not about credentials: a client with a wrong encoding passes them.
+    """
     word = text_of(_WORD, min_size=6, max_size=16)
     return st.builds(Credentials, word.map("id-".__add__), word.map("s3cret-".__add__))
 
@@ -95,7 +98,10 @@ def non_ascii_credentials() -> st.SearchStrategy[Credentials]:
 
 
 def b64tokens() -> st.SearchStrategy[str]:
-    """Return b64tokens of 1 to 4096 characters (RFC 6750, 2.1)."""
+    """Return b64tokens of 1 to 4096 characters (RFC 6750, 2.1).
+
+    Long ones repeat a short text, which Hypothesis can simplify and which takes few bytes to draw.
+    """
     short = text_of(B64TOKEN_ALPHABET, min_size=1, max_size=40)
     long = st.builds(
         lambda text, size: (text * size)[:size],
@@ -114,7 +120,10 @@ def unreserved_tokens() -> st.SearchStrategy[str]:
 
 
 def lifetimes() -> st.SearchStrategy[int]:
-    """Return lifetimes in seconds, mostly those at which clients change their behavior."""
+    """Return lifetimes in seconds, mostly those at which clients change their behavior.
+
+    From 0 to 7200. Longer ones have strategies of their own where they matter.
+    """
     return st.one_of(st.sampled_from(_EDGE_LIFETIMES), st.integers(0, 7200))
 
 
@@ -130,7 +139,10 @@ def mixed_case(word: str) -> st.SearchStrategy[str]:
 
 
 def json_values() -> st.SearchStrategy[object]:
-    """Return small JSON values of any type."""
+    """Return small JSON values of any type.
+
+    At most four leaves: their nesting matters, and not their size.
+    """
     words = text_of(_EDGE_CHARACTERS, max_size=6)
     leaves = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), words)
     return st.recursive(

@@ -75,6 +75,9 @@ def faked_clocks(folder: Path) -> Iterator[FakedClock]:
 
 
 def find_libfaketime() -> Path | None:
-    """Return the path of the library, if it is in one of its usual places."""
+    """Return the path of the library, if it is in one of its usual places.
+
+    None means that it is not installed: the client is then checked in real time.
+    """
     found = (path for place in _PLACES for path in Path("/").glob(place.lstrip("/")))
     return next(found, None)

@@ -83,7 +83,10 @@ class VirtualTime:
         self._lock = threading.Lock()
 
     def frozen(self) -> AbstractContextManager[object]:
-        """Switch the client to the virtual clock."""
+        """Switch the client to the virtual clock.
+
+        The context ends nothing: the client keeps this clock until another one is set.
+        """
         self._begin()
         return contextlib.nullcontext()
 
@@ -92,7 +95,11 @@ class VirtualTime:
         return self._clock.now()
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward by that many seconds."""
+        """Move the clock forward by that many seconds.
+
+        The client sees it at its next reading of the clock. Its timers and event loops run in real
+        time and do not fire.
+        """
         self._clock.advance(seconds)
 
     def advance_to(self, moment: float) -> None:
@@ -145,7 +152,10 @@ class MovedTime:
         return time.time() + self._moved
 
     def advance(self, seconds: float) -> None:
-        """Move the program's clock forward by that many seconds."""
+        """Move the program's clock forward by that many seconds.
+
+        Sends a request to the driver program, or writes the file of libfaketime.
+        """
         # Counted here as well, because the broker must expire tokens by the same time as the
         # client.
         self._moved += seconds
@@ -182,7 +192,10 @@ class RealTime:
         return time.time()
 
     def advance(self, seconds: float) -> None:
-        """Wait for that many seconds."""
+        """Wait for that many seconds.
+
+        Blocks the calling thread. Callers keep it to a few seconds.
+        """
         time.sleep(seconds)
 
     def advance_to(self, moment: float) -> None:
@@ -196,6 +209,7 @@ def _clocks_go_back_after(moment: float) -> float:
 
 
 def _clocks_go_back_in(year: int) -> float:
+    """Return when the clocks go back in Chicago in that year: the first Sunday of November."""
     november = datetime.datetime(
         year, 11, 1, _CLOCKS_GO_BACK_HOUR_UTC, tzinfo=datetime.timezone.utc
     )

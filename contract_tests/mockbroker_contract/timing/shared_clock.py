@@ -33,7 +33,10 @@ class SharedClock:
 
     @classmethod
     def create(cls, path: Path, start: int) -> SharedClock:
-        """Create the file, and return the clock that starts at that time in Unix seconds."""
+        """Create the file, and return the clock that starts at that time in Unix seconds.
+
+        The file has to stay as long as a host may be started: each host maps it again.
+        """
         path.write_bytes(bytes(_BYTES))
         clock = cls(path, is_host=False)
         clock.advance(start)
@@ -45,7 +48,10 @@ class SharedClock:
         return self._cells[_JUDGE] + self._cells[_HOST]
 
     def now(self) -> float:
-        """Return the time in Unix seconds, rounded as freezegun rounds it for the client."""
+        """Return the time in Unix seconds, rounded as freezegun rounds it for the client.
+
+        Both processes must get the same float, or a token would expire in one and not in the other.
+        """
         seconds, rest = divmod(self.microseconds, _MICROSECONDS)
         return seconds + rest / _MICROSECONDS
 

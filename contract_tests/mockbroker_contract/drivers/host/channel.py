@@ -65,7 +65,11 @@ class Channel:
             self._connect()
 
     def read_line(self) -> bytes | None:
-        """Wait for the next line; return None once the judging process has closed its end."""
+        """Wait for the next line; return None once the judging process has closed its end.
+
+        Blocks without a deadline. Reconnects as often as needed; raises OSError if the judging
+        process no longer listens.
+        """
         while b"\n" not in self._rest:
             self._ensure_connected()
             # Looked up each time: if a client has patched select, its green threads run while the
@@ -82,7 +86,10 @@ class Channel:
         return line
 
     def write_line(self, line: bytes) -> None:
-        """Send a line. Raises OSError if the judging process has closed the connection."""
+        """Send a line. Raises OSError if the judging process has closed the connection.
+
+        Returns when the line is in the socket's buffer, not when it was read.
+        """
         self._ensure_connected()
         self._send(line + b"\n")
 
@@ -93,7 +100,10 @@ class Channel:
             left = left[_write(self._descriptor, left) :]
 
     def close(self) -> None:
-        """Close the descriptor, if it is still the channel's own."""
+        """Close the descriptor, if it is still the channel's own.
+
+        A descriptor with that number that belongs to the client stays open.
+        """
         if self._identity_now() == self._identity:
             _close(self._descriptor)
 

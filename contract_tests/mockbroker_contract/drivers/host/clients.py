@@ -34,7 +34,11 @@ _EAGER_SWITCHING_SECONDS = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Result of an operation: a return value of the client, or its exception."""
+    """Result of an operation: a return value of the client, or its exception.
+
+    The objects are the client's own. They stay in this process and are turned into plain values
+    before they are sent.
+    """
 
     value: Any = None
     error: BaseException | None = None
@@ -90,21 +94,34 @@ class HostedClient:
         """The factory's result, or None before `open`."""
 
     def open(self) -> Result:
-        """Make the client."""
+        """Make the client.
+
+        The factory may be asynchronous; its result is then awaited.
+        """
         result = self.run(partial(self._factory, self._config))
         self.subject = result.value
         return result
 
     def get_token(self) -> Result:
-        """Have the client get a token."""
+        """Have the client get a token.
+
+        A client that is a bare callable is called.
+        """
         return self.run(self._get_token)
 
     def request(self, method: str, url: str, **options: Any) -> Result:
-        """Have the client make a signed call."""
+        """Have the client make a signed call.
+
+        ``options`` are keyword arguments of the client's method, only those that the test case
+        uses.
+        """
         return self.run(lambda: self.subject.request(method, url, **options))
 
     def burst(self, operation: str, count: int, **call: str) -> list[Result]:
-        """Run that operation ``count`` times concurrently, in threads or tasks."""
+        """Run that operation ``count`` times concurrently, in threads or tasks.
+
+        Blocks until all of them have ended.
+        """
         act = self._get_token
         if operation == "request":
             act = partial(self.subject.request, call["method"], call["url"])
@@ -118,7 +135,11 @@ class HostedClient:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a thread or task of the client still exists."""
+        """Whether a thread or task of the client still exists.
+
+        Threads of a burst are not the client's own. Tasks count as far as the event loop knows
+        them.
+        """
         loop = self._chosen_loop
         remaining = {*threading.enumerate()} - self._threads_before - self._burst_threads
         return bool(remaining - {loop and loop.thread}) or (loop is not None and loop.is_busy)
@@ -133,7 +154,10 @@ class HostedClient:
         return self._chosen_loop
 
     def run(self, operation: Callable[[], Any]) -> Result:
-        """Run an operation, await an awaitable result, and return the outcome."""
+        """Run an operation, await an awaitable result, and return the outcome.
+
+        Any exception is an answer of the client, exits included. The recursion limit is restored.
+        """
         with self._operating():
             try:
                 # Called in this thread even for an async client, because it may do work before its
@@ -211,12 +235,16 @@ class HostedClient:
         return results
 
     def _gathered(self, operations: Sequence[Callable[[], Any]], awaited: Any) -> list[Result]:
+        """Run awaitables as tasks of the client's loop, and return their results in order."""
         with self._operating():
             outcomes = self._loop(awaited).gather(operations)
         return [Result(value, error) for value, error in outcomes]
 
     def close(self) -> Result:
-        """Close the client if it can be closed."""
+        """Close the client if it can be closed.
+
+        A client without ``close`` or ``aclose`` is left as it is.
+        """
         return self.run(self._close)
 
     def _close(self) -> Any:
@@ -228,7 +256,10 @@ class HostedClient:
         return None
 
     def end_loop(self) -> None:
-        """End the event loop, if there is one."""
+        """End the event loop, if there is one.
+
+        Pending tasks of the client are cancelled; its thread is given two seconds of real time.
+        """
         if self._chosen_loop is not None:
             self._chosen_loop.close()
 

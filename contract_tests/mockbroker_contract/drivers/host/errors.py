@@ -36,12 +36,18 @@ def bounded_text(say: Callable[[], Any], *, otherwise: str = "", limit: int = _L
 
 
 def name_of_class(kind: type) -> str:
-    """Return the class's own name, which a metaclass cannot change."""
+    """Return the class's own name, which a metaclass cannot change.
+
+    It is read through the descriptor of `type` itself.
+    """
     return str(type.__dict__["__name__"].__get__(kind))
 
 
 def chain_of(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and its causes in the order of a traceback; ten at most."""
+    """Yield an exception and its causes in the order of a traceback; ten at most.
+
+    A cause hides the context, as in a traceback.
+    """
     following: BaseException | None = error
     for _ in range(_LONGEST_CHAIN):
         if not isinstance(following, BaseException):
@@ -102,6 +108,7 @@ def _texts_of(error: BaseException) -> Iterator[str]:
 
 
 def _attributes_of(error: BaseException) -> list[Any]:
+    """Return the strings and integers among an exception's attributes, and its notes (PEP 678)."""
     try:
         attributes = [v for v in vars(error).values() if isinstance(v, (str, int))]
         notes = getattr(error, "__notes__", ())

@@ -31,18 +31,27 @@ class Exposure:
         self._characters = 0
 
     def add(self, where: str, text: str) -> None:
-        """Store a text, unless the limit is reached."""
+        """Store a text, unless the limit is reached.
+
+        Not an error if the limit is reached: what was stored so far is searched.
+        """
         if text and self._characters < _MAX_CHARACTERS:
             self._texts.append((where, text))
             self._characters += len(text)
 
     def take(self) -> list[tuple[str, str]]:
-        """Return the texts, and remove them here."""
+        """Return the texts, and remove them here.
+
+        So each text is sent once, however often the judging process asks.
+        """
         taken, self._texts, self._characters = self._texts, [], 0
         return taken
 
     def add_exception(self, error: BaseException) -> None:
-        """Store what a traceback of an exception and of its causes would show."""
+        """Store what a traceback of an exception and of its causes would show.
+
+        ``__str__`` and ``__repr__`` may be the client's own, so each is called with a guard.
+        """
         for each in chain_of(error):
             where = f"the {name_of_class(type(each))} that led to an exception"
             text = _bounded(partial(_last_lines, each))
@@ -61,7 +70,10 @@ class Exposure:
             self.add(where, _bounded(partial(repr, subject)))
 
     def listen(self) -> Callable[[], None]:
-        """Record log records of every level, and warnings; return a function that stops it."""
+        """Record log records of every level, and warnings; return a function that stops it.
+
+        Process-wide while it lasts. The returned function restores levels, handlers and filters.
+        """
         root, handler = logging.getLogger(), _LogRecorder(self)
         level, disabled = root.level, root.manager.disable
         root.addHandler(handler)
@@ -91,10 +103,12 @@ def _bounded(text: Callable[[], str]) -> str:
 
 
 def _last_lines(error: BaseException) -> str:
+    """Return what a traceback shows of one exception, without its causes."""
     return "".join(traceback.format_exception_only(error))
 
 
 def _parts_of(client: Any) -> list[Any]:
+    """Return the objects in a client's attributes that have a repr of their own."""
     try:
         # A client may be a bound method; its object is what would be printed.
         owner = getattr(client, "__self__", client)

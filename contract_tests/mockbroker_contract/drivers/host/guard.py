@@ -68,11 +68,15 @@ class _PathBeneath(ctypes.Structure):
 
 
 def has_landlock() -> bool:
-    """Return whether the kernel can restrict the writes of a process and its children."""
+    """Return whether the kernel can restrict the writes of a process and its children.
+
+    It needs no privileges, but a container's seccomp profile may forbid the system calls.
+    """
     return _landlock_version() > 0
 
 
 def _landlock_version() -> int:
+    """Return the version of Landlock's interface; 0 or less if the kernel has none."""
     if not sys.platform.startswith("linux"):
         return 0
     libc = ctypes.CDLL(None, use_errno=True)
@@ -85,6 +89,9 @@ def restrict_writes(folders: Iterable[Path]) -> bool:
 
     Devices without contents, such as /dev/null, stay writable, and so does shared memory. Returns
     False, and changes nothing, where the kernel has no Landlock.
+
+    It cannot be undone, and binds threads that are started later. Other threads that exist already
+    are not bound, so call it while there is one.
     """
     version = _landlock_version()
     if version < 1:
@@ -118,6 +125,7 @@ def restrict_writes(folders: Iterable[Path]) -> bool:
 
 
 def _allow(libc: Any, ruleset: int, place: Path, handled: int) -> None:
+    """Add a place to the ruleset, with all rights on folders and with writing on files."""
     with contextlib.suppress(OSError):  # a container may lack the device
         # O_PATH needs no permission to read the place.
         descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
@@ -159,6 +167,9 @@ class WriteGuard:
 
     ``may_also_write`` returns whether a path elsewhere belongs to a tool of the user that measures
     the client, such as coverage. ``refused`` has the rejected paths.
+
+    It runs at every audited event of the process, its own included. So it must be fast, and opens
+    nothing for writing.
     """
 
     def __init__(
@@ -170,7 +181,10 @@ class WriteGuard:
         self.refused: list[str] = []
 
     def install(self) -> None:
-        """Reject writes from now on, in this process and in those that are forked from it."""
+        """Reject writes from now on, in this process and in those that are forked from it.
+
+        Raises nothing: a hook of the user may veto it, which Python then ignores.
+        """
         # PEP 578: an audit hook stays for the life of the process, which is why it runs in the host
         # only.
         sys.addaudithook(self._on_event)
@@ -187,6 +201,7 @@ class WriteGuard:
                 self._judge(arguments[path_index], folder)
 
     def _judge(self, path: Any, folder: Any) -> None:
+        """Raise PermissionError if the path is outside of the allowed places."""
         try:
             place = _place_of(path, folder)
         except (OSError, TypeError, ValueError):

@@ -61,6 +61,8 @@ class Start:
 
     The client may write in ``own``, and starts in ``work`` below it. ``root`` is removed with its
     contents when the judging process ends unexpectedly.
+
+    Sent as JSON with each command to start a host; the launcher keeps nothing of it but ``root``.
     """
 
     socket: str
@@ -73,7 +75,10 @@ class Start:
 
 
 def main(control: int, target: str) -> NoReturn:
-    """Run the launcher in a separate process, which `HostProcess` starts."""
+    """Run the launcher in a separate process, which `HostProcess` starts.
+
+    ``control`` is the number of an inherited descriptor. Never returns.
+    """
     run_launcher(socket.socket(fileno=control), lambda: load_target(target).factory)
 
 
@@ -116,6 +121,8 @@ def _restore_streams_and_hooks() -> None:
 
 
 class _Launcher:
+    """Loop of the launcher: commands on a socket, and the ends of its children."""
+
     def __init__(self, control: socket.socket, load: Callable[[], ClientFactory]) -> None:
         self._control = control
         self._load = load
@@ -123,6 +130,7 @@ class _Launcher:
         self._root = ""
 
     def run(self) -> None:
+        """Execute commands until the judging process closes its end; then end everything."""
         woken, waker = os.pipe()
         for end in (woken, waker):
             os.set_blocking(end, False)
@@ -149,6 +157,7 @@ class _Launcher:
             remove_tree(Path(self._root))
 
     def _execute(self, command: dict[str, Any]) -> None:
+        """End the running host; start another one if the command says so; report which."""
         if self._host:
             self._host = 0
             end_descendants(grace_seconds=0)
@@ -170,6 +179,7 @@ class _Launcher:
         self._report(started=self._host)
 
     def _reap(self) -> None:
+        """Collect ended children; if the host is one of them, end the others and report."""
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 pid, status = ended
@@ -179,6 +189,7 @@ class _Launcher:
                     self._report(ended=pid, status=os.waitstatus_to_exitcode(status))
 
     def _report(self, **members: Any) -> None:
+        """Send one line to the judging process, if it is still there."""
         with contextlib.suppress(OSError):  # the next recv in run() sees the closed socket
             self._control.sendall(json.dumps(members).encode() + b"\n")
 

@@ -46,11 +46,17 @@ class Loop(ABC):
 
     @abstractmethod
     def gather(self, operations: Sequence[Callable[[], Any]]) -> list[Outcome]:
-        """Run awaitables concurrently as tasks, and return their outcomes."""
+        """Run awaitables concurrently as tasks, and return their outcomes.
+
+        The outcomes have the order of the operations. No operation's exception ends the others.
+        """
 
     @abstractmethod
     def close(self) -> None:
-        """End the loop and its thread."""
+        """End the loop and its thread.
+
+        Returns after two seconds even if a task blocks the loop; its thread is a daemon.
+        """
 
     def wait_for(self, awaitable: Awaitable[Any]) -> Any:
         """Return the awaitable's result. Raises its exception."""
@@ -75,7 +81,11 @@ class Loop(ABC):
 
 
 class AsyncioLoop(Loop):
-    """Loop of asyncio, or of a replaced policy such as uvloop."""
+    """Loop of asyncio, or of a replaced policy such as uvloop.
+
+    Its thread is started at the first use. `close` cancels pending tasks and closes asynchronous
+    generators.
+    """
 
     def __init__(self, clock: HostClock) -> None:
         super().__init__(clock)
@@ -97,6 +107,7 @@ class AsyncioLoop(Loop):
         return asyncio.run_coroutine_threadsafe(gather(), self._running()).result()
 
     def _running(self) -> asyncio.AbstractEventLoop:
+        """Return the loop, started if necessary."""
         if self._loop is None:
             # By the policy in force, so a client that has installed uvloop gets its loop.
             self._loop = asyncio.new_event_loop()
@@ -104,6 +115,7 @@ class AsyncioLoop(Loop):
         return self._loop
 
     def _run(self) -> None:
+        """Run the loop in its thread until `close`, then end its tasks."""
         loop = self._loop
         assert loop is not None
         # A background task of the client may raise it.
@@ -125,7 +137,10 @@ class AsyncioLoop(Loop):
 
 
 class TrioLoop(Loop):
-    """Run of trio."""
+    """Run of trio.
+
+    One trio run that waits in its own thread; operations enter it from outside with its token.
+    """
 
     def __init__(self, clock: HostClock) -> None:
         super().__init__(clock)
@@ -160,6 +175,7 @@ class TrioLoop(Loop):
         return outcomes
 
     def _run(self) -> None:
+        """Run trio in its thread until `close`."""
         import trio  # noqa: PLC0415 - as above
 
         async def stay() -> None:
@@ -189,6 +205,8 @@ def is_written_for_trio(*objects: Any) -> bool:
 
     The names in the modules of functions, classes and coroutines are compared. A module that uses
     both trio and asyncio, or neither, decides nothing.
+
+    Trio is never imported for this: a client that uses it has done so.
     """
     trio = sys.modules.get("trio")
     for each in objects if trio is not None else ():

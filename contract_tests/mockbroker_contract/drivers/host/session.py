@@ -93,7 +93,11 @@ class Session:
         }
 
     def serve(self) -> None:
-        """Answer each request; return when there are no more."""
+        """Answer each request; return when there are no more.
+
+        Never raises an exception of the client. Raises OSError if the connection cannot be
+        restored.
+        """
         self._watch_for_debuggers()
         while (line := self._channel.read_line()) is not None:
             request = loads(line)
@@ -176,6 +180,7 @@ class Session:
     # -- clients -------------------------------------------------------------------------------
 
     def _open(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Make a client. An error of the factory is an answer, and no client is stored."""
         assert self._factory is not None
         # Only while no client is alive: what one of them has changed may be what it relies on.
         if not self._clients:
@@ -191,6 +196,7 @@ class Session:
         return {"ok": {"capabilities": capabilities_of(client.subject)}}
 
     def _restore_process(self) -> None:
+        """Undo what earlier clients have changed of the process, for the next one."""
         # compared first, because setting a variable is a call of putenv
         if dict(os.environ) != self._environment:
             os.environ.clear()
@@ -214,12 +220,14 @@ class Session:
         return self._status(client.request(request["method"], request["url"], **options))
 
     def _burst(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Use a client many times at once; one answer has all results."""
         client = self._clients[request["client"]]
         results = client.burst(request["operation"], request["count"], **request["call"])
         read = self._token if request["operation"] == "get_token" else self._status
         return {"ok": {"answers": [read(result) for result in results]}}
 
     def _token(self, result: Result) -> dict[str, Any]:
+        """Return the token as an exact string; None if the client returned anything else."""
         if result.error is not None:
             return self._failure(result.error)
         is_text = issubclass(type(result.value), str)
@@ -228,11 +236,16 @@ class Session:
         return {"ok": {"access_token": token if is_text else None}}
 
     def _status(self, result: Result) -> dict[str, Any]:
+        """Return the HTTP status of the client's response, and whether the response was None."""
         if result.error is not None:
             return self._failure(result.error)
         return {"ok": {"status": _status_of(result.value), "is_none": result.value is None}}
 
     def _failure(self, error: BaseException) -> dict[str, Any]:
+        """Return an exception of the client as plain values.
+
+        While texts are recorded, those of the exception are recorded as well.
+        """
         if self._exposure is not None:
             self._exposure.add_exception(error)
         return {"err": plain_error(error)}
@@ -241,6 +254,7 @@ class Session:
         return {"ok": {"busy": self._clients[request["client"]].is_busy}}
 
     def _close(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Close a client if asked to, end its loop, and stop recording."""
         client = self._clients.pop(request["client"], None)
         if client is not None:
             if request["calls_close"]:
