@@ -34,8 +34,8 @@ def run_clauses(run: ClauseRun) -> int:
     thread for signals to end it in order.
     """
     here, folder = Path(__file__).parent, Path(clauses.__file__).parent
-    # --confcutdir and -c keep conftest.py files and settings above the kit's folder out, such as
-    # those of a project whose virtual environment the kit is installed in.
+    # --confcutdir and -c keep conftest.py files and settings above the kit's folder out. A virtual
+    # environment may be in a project that has both.
     arguments = [str(folder), "--confcutdir", str(folder), "-c", str(here / "check.ini")]
     arguments += ["-p", "pytest_mockbroker.plugin", "-p", "no:cacheprovider", "-p", "no:terminal"]
     # These plugins are about the process in which tests run; the client runs in another one.

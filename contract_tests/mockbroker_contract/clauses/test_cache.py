@@ -36,9 +36,9 @@ _USES = 4
 def test_reuse(scenario: Scenario) -> None:
     """Check that successive calls share one token while it is valid.
 
-    Three more forms of a lifetime follow the explored ones: as a string, as Azure's older endpoints
-    send it, and in a time zone behind UTC, where a client that mixes local time and UTC fails. A
-    client that cannot be distinguished from its neighbour is not given a lifetime of centuries.
+    Two more forms follow the explored ones. One is a lifetime as a string, as older Azure endpoints
+    send it. The other is a time zone behind UTC, where a client that mixes local time and UTC
+    fails. A client whose tokens its neighbours find is not given a lifetime of centuries.
     """
     scenario.run.needs_working_client()
     # Asked before, because a token that outlives the run would be found by every later client.

@@ -110,7 +110,7 @@ def test_ahead(scenario: Scenario) -> None:
     """Check that the client replaces a token one second before it expires.
 
     The leeway is measured first and reported. Where the clock runs on during a request, half a
-    second before expiry is judged, because the response time would shorten a leeway of exactly one.
+    second before expiry is judged. The response time would shorten a leeway of exactly one second.
     """
     scenario.run.needs_working_client()
     leeway = measure(scenario.run)

@@ -260,8 +260,8 @@ def _processor_seconds(pid: int) -> float:
     """Return the processor time of a process in seconds; 0 if it is unknown."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-        # The name of the program is in parentheses and may have spaces and parentheses itself
-        # (proc_pid_stat(5)), so the fields are counted from the last one.
+        # The name of the program may have spaces and parentheses itself (proc_pid_stat(5)). So the
+        # fields are counted from the last parenthesis.
         user, system = fields.rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
     return 0.0
@@ -270,8 +270,8 @@ def _processor_seconds(pid: int) -> float:
 class Output:
     """Latest part of a stream of output, addressed by byte position.
 
-    Positions count from the start of the process, so that a caller can ask for what came after its
-    own call, although only the latest part is kept. Only the thread that pumps may add.
+    Positions count from the start of the process, so a caller can ask for what came after its own
+    call. Only the latest part is kept. Only the thread that pumps may add.
     """
 
     def __init__(self, is_debugged: Callable[[], bool]) -> None:

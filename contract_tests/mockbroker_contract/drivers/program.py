@@ -101,8 +101,8 @@ class Program(Conversation):
         self._written = 0
         self.last_exchange: tuple[str, str] = ("", "")
         """The last request and its answer, as they were sent."""
-        # A thread reads all the time. If the pipes were read only during requests, a program that
-        # logs between them would block as soon as a pipe is full.
+        # A thread reads all the time. Otherwise a program that logs between requests would block as
+        # soon as a pipe is full.
         self._reader = threading.Thread(target=self._read, name="driver output", daemon=True)
         self._reader.start()
 

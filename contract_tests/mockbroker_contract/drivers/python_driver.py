@@ -201,8 +201,8 @@ class PythonClients:
         Raises ProgramSilent and ends the host. Raises ClientCrashed if the host ended or is
         unusable. Raises TargetError if the factory's result cannot be used.
 
-        A host that does not answer in time is ended, because its late answer would be taken for
-        that of the next request.
+        A host that does not answer in time is ended: its late answer would be taken for the next
+        one.
         """
         try:
             with self.turn:
@@ -377,8 +377,8 @@ class PythonDriver:
         """
         if not self._clients.is_running(self._generation):
             return
-        # Closing is a courtesy that no clause judges. A client that closes slowly must not add
-        # minutes to a run, so only slow closes count, and a prompt one is called to the end.
+        # No clause judges closing, and a client that closes slowly must not add minutes to a run.
+        # So only slow closes count; a prompt one is called to the end.
         calls_close = self._clients.closing_seconds > 0
         began = real_seconds()
         try:

@@ -15,7 +15,7 @@ from mockbroker_contract.drivers.target import TargetError
 __all__ = ["CA_VARIABLES", "Sandbox"]
 
 # A client reads some files of settings. More than this means that a whole project or a home was
-# named by mistake, whose copy would take minutes at each run.
+# named by mistake.
 _MAX_COPIED_BYTES = 64 * 1024 * 1024
 _MAX_COPIED_FILES = 10_000
 # Folders of tools: large, and never read by a client as its settings.

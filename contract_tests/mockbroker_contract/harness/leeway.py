@@ -40,8 +40,8 @@ short enough to wait for in real time.
 
 # Seconds. Rounding to full seconds on both sides of a comparison may add up to one.
 _SAME = 1.5
-# A measurement uses clients at every age of a token, so it would show breaches of these two that
-# their own cases judge better.
+# A measurement uses tokens of every age, so it would show breaches of these two. Their own cases
+# judge them better.
 _STEADY = [clauses.refresh.HONOURS_EXPIRES_IN, clauses.refresh.NOT_TOO_EAGER]
 
 

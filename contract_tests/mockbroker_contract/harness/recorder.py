@@ -120,8 +120,8 @@ class Recorder:
         # Some libraries quote the whole header, whose line breaks hide the secret from an exact
         # search.
         text = _FOLDED_BASE64.sub("<masked>", text)
-        # the port differs from run to run; the report must not
-        # Reports of two runs can then be compared line by line.
+        # The port differs from run to run. Without it, reports of two runs can be compared line by
+        # line.
         text = re.sub(rf"\b{self._port}\b", "PORT", text)
         return mask(text, self._broker.registered, self._broker.token_issued_values)[:_MAX_ERROR]
 

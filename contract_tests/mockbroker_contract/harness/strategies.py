@@ -38,8 +38,8 @@ LONG_LIFETIMES = (3600, 86400, 2592000, 10**12)
 """Seconds. The third overflows a 32-bit count of milliseconds, the last most calendars."""
 
 _BYTES = 256
-# JSON's own syntax, an escape, a null byte, one to four bytes of UTF-8, and a line separator that
-# JSON allows unescaped and JavaScript once did not.
+# JSON's own syntax, an escape, a null byte, and one to four bytes of UTF-8. JSON allows the last
+# one unescaped, which JavaScript did not always.
 _EDGE_CHARACTERS = _WORD + ' "\\/{}[]:,\n\t\x00é€漢😀\u2028'
 
 # The usual leeways of 30, 60, 120 and 300 s, most with their neighbours; and the shortest

@@ -51,8 +51,8 @@ class Session:
     environment, umask, working directory, default timeout of sockets, recursion limit. These
     changes are undone before the next client is made. ``limits`` are sentences for the report.
 
-    It runs in the host's main thread, where the client's signal handlers and green threads work as
-    in a program of the user. Not safe for several threads.
+    It runs in the host's main thread, where signal handlers and green threads work as in any
+    program. Not safe for several threads.
     """
 
     def __init__(
