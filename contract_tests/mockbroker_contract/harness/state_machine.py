@@ -325,7 +325,7 @@ class ClientStateMachine(RuleBasedStateMachine):
                 self._slow = 0
 
     def _judge(self, client: _Client, outcome: Outcome, *, is_slow: bool) -> None:
-        """Raise the breach of the clause that predicted another result."""
+        """Raise the breach of the clause that requires another result."""
         if outcome.is_after_expiry:
             self._judge_expired_use(client, outcome)
         elif self._is_refused(client):
