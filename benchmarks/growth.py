@@ -2,7 +2,7 @@
 
 Run it with `python benchmarks/growth.py [TOKENS ...]`. The broker is asked without a network, so
 that nothing but its own work is in the figures; each is the median of 200 requests. With a journal
-file, each exchange is also written as a line of JSON and told as a line for a terminal.
+file, each exchange is also written as a line of JSON and printed as a line for a terminal.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def costs(broker: Broker) -> Iterator[float]:
 
 @contextmanager
 def journal_file(broker: Broker) -> Iterator[None]:
-    """Write and tell what comes, as `mockbroker serve --journal` does."""
+    """Write and print each exchange, as `mockbroker serve --journal` does."""
     with tempfile.TemporaryDirectory() as directory:
         file = JournalFile(Path(directory) / "journal.jsonl", broker.masked)
 

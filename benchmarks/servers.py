@@ -54,7 +54,7 @@ def message(*, keep: bool) -> bytes:
 def exchange(sock: socket.socket, request: bytes) -> bool:
     """Send a request, read its whole answer, and say whether the server keeps the connection.
 
-    Raises RuntimeError if the answer is no success.
+    Raises RuntimeError if the status is not 200.
     """
     sock.sendall(request)
     data = sock.recv(65536)

@@ -77,8 +77,8 @@ class AsyncTokenManager:
         try:
             return await self._fetch()
         except TokenError:
-            # An outage while the token is still good is no reason to fail the caller. The attempt
-            # may have taken long: only now does the clock tell.
+            # A valid token outlasts an outage, so the caller need not fail. The attempt may have
+            # taken long, so the clock is read again.
             if self._token is not None and time.time() < self._token.expires_at:
                 return self._token
             raise
@@ -181,7 +181,7 @@ def _lifetime(expires_in: object) -> float:
     except (TypeError, ValueError):
         lifetime = math.nan
     if isinstance(expires_in, bool) or not math.isfinite(lifetime):
-        raise TokenError("the auth-broker's expires_in is no number of seconds")
+        raise TokenError("the auth-broker's expires_in is not a number of seconds")
     return lifetime
 
 
@@ -191,7 +191,7 @@ def _json_object(response: httpx.Response) -> dict[str, Any]:
     except ValueError:
         raise TokenError("the auth-broker's answer is not JSON") from None
     if not isinstance(members, dict):
-        raise TokenError("the auth-broker's answer is no JSON object")
+        raise TokenError("the auth-broker's answer is not a JSON object")
     return members
 
 

@@ -18,24 +18,20 @@ PLAIN = (
     "mockbroker/model",
     "mockbroker/processes",
     "mockbroker/server",
-    "evidence/pages",
-    "evidence/released_bugs",
-    "docs/index.md",
-    "docs/in-tests.md",
-    "docs/offline.md",
-    "docs/judging.md",
-    "docs/drivers.md",
-    "docs/ci.md",
-    "docs/comparison.md",
-    "docs/benchmarks.md",
-    "docs/reliability.md",
+    "evidence",
+    "contract_tests",
+    "pytest_plugin",
+    "examples",
+    "benchmarks",
+    "docs",
 )
 """What has been worded plainly; grow this list, never shorten it."""
 
 FILES = sorted(
     path
     for name in PLAIN
-    for path in ([ROOT / name] if (ROOT / name).is_file() else (ROOT / name).rglob("*.py"))
+    for path in ([ROOT / name] if (ROOT / name).is_file() else (ROOT / name).rglob("*"))
+    if path.suffix in {".py", ".md"} and "_build" not in path.parts
 )
 BANNED = (
     r"nobody",

@@ -29,5 +29,5 @@ SpotifyClientCredentials.OAUTH_TOKEN_URL = f"http://127.0.0.1:{server.server_por
 manager = SpotifyClientCredentials("app", "s3cret", cache_handler=MemoryCacheHandler())
 manager.get_access_token(as_dict=False)
 encoded = base64.b64encode(b"app:s3cret").decode()
-told = [line.partition(" with ")[2] for line in records if encoded in line]
-print("the debug log has", told, "which is", base64.b64decode(encoded))
+quoted = [line.partition(" with ")[2] for line in records if encoded in line]
+print("the debug log has", quoted, "which is", base64.b64decode(encoded))

@@ -1,4 +1,4 @@
-"""Recipes for tests of an application: with the fixture `auth_broker`, nobody waits."""
+"""Recipes for tests of an application: with the fixture `auth_broker`, no test waits."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from authlib.integrations.httpx_client import OAuth2Client
 
 @functools.cache
 def _trust(ca_file: str | None) -> ssl.SSLContext:
-    """Whom to trust, read once: the system's authorities take longer to load than a token."""
+    """Trusted authorities, read once: the system's authorities take longer to load than a token."""
     return ssl.create_default_context(cafile=ca_file)
 
 

@@ -1,6 +1,6 @@
 """requests-oauthlib as its documentation shows it for the backend application flow.
 
-The library refuses plain http unless told otherwise; a local broker has no TLS.
+The library refuses plain http by default; a local broker has no TLS.
 """
 
 from __future__ import annotations

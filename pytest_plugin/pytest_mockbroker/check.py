@@ -1,4 +1,8 @@
-"""The `mockbroker check` command: the contract run without any of the user's pytest settings."""
+"""The `mockbroker check` command: the contract run without any of the user's pytest settings.
+
+The clauses are pytest tests, so the command runs a pytest session of its own. The user's settings
+and plugins are kept out of it: a verdict must not depend on them.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +41,7 @@ from pytest_mockbroker.settings import problem_with
 
 __all__ = ["check"]
 
+# Only a run to the end says which known failures are still there.
 _JUDGED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
 
@@ -57,7 +62,8 @@ def check(context: click.Context, /, values: Values) -> None:
     was tested.
     """
     if not values[CLIENT] and not values[EXEC]:
-        raise click.UsageError("which client? Name a TARGET, or a program: --exec COMMAND")
+        raise click.UsageError("no client is named; pass a TARGET, or a program: --exec COMMAND")
+    # Before anything slow: a Ctrl-C during an import leaves a report as well.
     with Interruption() as interruption:
         status = _checked(values, interruption)
     context.exit(status)
@@ -71,13 +77,17 @@ def _checked(values: Values, interruption: Interruption) -> int:
     listed = _listed(values)
     run = ClauseRun(values, examples_of(listed), interruption)
     try:
+        # The command's start has kept them back until a handler was there.
         release_signals()
         status = run_clauses(run)
+    # pytest handles those in its session; this one came before or after it.
     except KeyboardInterrupt:
         status = int(pytest.ExitCode.INTERRUPTED)
     if run.stopped_by:
+        # A hook called pytest.exit(), which the plugin does for a client that cannot be used.
         raise click.UsageError(run.stopped_by)
     status = most_severe(status, *run.statuses)
+    # pytest ended before it collected any clause, so its status is not a verdict.
     if run.collector is None:
         status = _status_without_report(status, values)
     if written := values[WRITE_KNOWN]:
@@ -88,7 +98,7 @@ def _checked(values: Values, interruption: Interruption) -> int:
 def _status_without_report(status: int, values: Values) -> int:
     """Return the exit status of a run that pytest ended before it collected any clause."""
     if status in _JUDGED:
-        print_error("the kit came to no verdict on any clause")
+        print_error("the run judged no clause")
         return int(pytest.ExitCode.INTERNAL_ERROR)
     if status == pytest.ExitCode.INTERRUPTED:
         _report_nothing(values)
@@ -120,6 +130,7 @@ def _listed(values: Values) -> dict[str, KnownFailure]:
     problem = problem_with_output(str(written)) if written else ""
     if problem:
         raise click.UsageError(f"{values.spelled(WRITE_KNOWN)} {written}: {problem}")
+    # The file that is written is read as well, so that its entries keep their reasons and dates.
     files = [*([known] if known else ()), *([written] if written and written.is_file() else ())]
     try:
         tables = [read_known_failures(file) for file in files]
@@ -134,6 +145,8 @@ def _write_known(
     """Update the known-failures file, print the changes, and return the exit status.
 
     A run that was interrupted, or in which the kit failed, changes nothing.
+
+    Comments and the order of entries in the user's file stay as they are.
     """
     from mockbroker.report.known_text import updated_text  # noqa: PLC0415 - tomlkit only if used
 
@@ -143,6 +156,8 @@ def _write_known(
     entries = known_failures_of(collector.report, before, collector.examples)
     try:
         text = path.read_bytes().decode() if path.is_file() else ""
+        # A file of the user keeps its line ends, or a version control system shows every line as
+        # changed.
         line_end = "\r\n" if "\r\n" in text else "\n"
         changed = updated_text(text.replace("\r\n", "\n"), entries)
         path.write_text(changed, encoding="utf-8", newline=line_end)

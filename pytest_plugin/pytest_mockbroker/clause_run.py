@@ -1,4 +1,7 @@
-"""The pytest session in which `mockbroker check` judges the clauses."""
+"""The pytest session in which `mockbroker check` judges the clauses.
+
+Not safe for several threads: environment and hooks of the process change while the session lasts.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,17 @@ __all__ = ["ClauseRun", "run_clauses"]
 
 
 def run_clauses(run: ClauseRun) -> int:
-    """Run the clauses in a pytest session of their own; return its exit status."""
+    """Run the clauses in a pytest session of their own; return its exit status.
+
+    The session runs in this process, so ``run`` gets its hooks directly. Must be called in the main
+    thread for signals to end it in order.
+    """
     here, folder = Path(__file__).parent, Path(clauses.__file__).parent
+    # --confcutdir and -c keep conftest.py files and settings above the kit's folder out. A virtual
+    # environment may be in a project that has both.
     arguments = [str(folder), "--confcutdir", str(folder), "-c", str(here / "check.ini")]
     arguments += ["-p", "pytest_mockbroker.plugin", "-p", "no:cacheprovider", "-p", "no:terminal"]
+    # These plugins are about the process in which tests run; the client runs in another one.
     arguments += ["-p", "no:faulthandler", "-p", "no:logging", "-p", "no:warnings"]
     # pytest must not capture: clients write to a pipe of the kit, and a debugger needs the
     # terminal.
@@ -46,6 +56,8 @@ class ClauseRun:
     """Plugin of that session: passes the settings in, and prints the report at the end.
 
     ``replays`` are plain examples to try first, by clause id.
+
+    It exists for one session. `statuses`, `stopped_by` and `collector` are valid after it.
     """
 
     def __init__(self, values: Values, replays: dict[str, Any], interruption: Interruption) -> None:
@@ -64,17 +76,27 @@ class ClauseRun:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Give the session the settings of the command."""
+        """Give the session the settings of the command.
+
+        First, because the plugin's own hook checks the settings that are given here.
+        """
         self._config = config
         config.stash[OPTION_VALUES] = self._values
         config.stash[REPLAYS] = self._replays
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Let a signal stop the session from now on."""
+        """Let a signal stop the session from now on.
+
+        Not earlier: before the session exists there is nothing to stop, and the exception itself
+        ends pytest.
+        """
         self._interruption.stop(session)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Record the clauses to judge, by node id."""
+        """Record the clauses to judge, by node id.
+
+        The order is that of the run, and gives each clause its number in the progress display.
+        """
         self._items = {item.nodeid: clause_id_of(item) for item in session.items}
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -83,18 +105,28 @@ class ClauseRun:
         self._display.begin(number, len(self._items), self._items[nodeid])
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Record the message of `pytest.exit`."""
+        """Record the message of `pytest.exit`.
+
+        pytest raises it for Ctrl-C and for `pytest.exit` alike; only the latter has a message to
+        show.
+        """
         if isinstance(excinfo.value, pytest.exit.Exception):
             self.stopped_by = excinfo.value.msg
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Show the first lines of a failure, long before the report."""
+        """Show the first lines of a failure, long before the report.
+
+        A check takes minutes, and its report comes at the end.
+        """
         if report.failed:
             for line in report.longreprtext.splitlines()[:2]:
                 self._display.note(line)
 
     def pytest_internalerror(self, excrepr: object) -> bool:
-        """Print an error of pytest itself that no report shows."""
+        """Print an error of pytest itself that no report shows.
+
+        Returns True, which keeps pytest from printing it a second time.
+        """
         if self._found_collector() is None:  # the report shows it otherwise
             for line in str(excrepr).splitlines():
                 print_error(line)
@@ -102,7 +134,12 @@ class ClauseRun:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self) -> Generator[None, object, object]:
-        """Print the report, even if another hook fails at the end of the session."""
+        """Print the report, even if another hook fails at the end of the session.
+
+        First of the wrappers, so that it surrounds the collector's own, which writes the report's
+        files.
+        """
+        # From here a signal must not tear the report apart, as the run is over.
         self._interruption.end()
         try:
             return (yield)
@@ -111,10 +148,12 @@ class ClauseRun:
             self._print_report()
 
     def _found_collector(self) -> VerdictCollector | None:
+        """Return the collector, if it has anything to report."""
         found = self._config and self._config.pluginmanager.get_plugin(VerdictCollector.NAME)
         return found if isinstance(found, VerdictCollector) and found.has_report else None
 
     def _print_report(self) -> None:
+        """Print the report; an output that is closed changes the exit status only."""
         collector = self.collector = self._found_collector()
         if collector is None:
             return

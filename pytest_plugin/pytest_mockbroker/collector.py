@@ -1,4 +1,7 @@
-"""Verdicts on clauses: collected from the items of a run, printed and written at its end."""
+"""Verdicts on clauses: collected from the items of a run, printed and written at its end.
+
+Under pytest-xdist the clauses are judged in workers and reported by the controller.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VerdictCollector", "most_severe"]
 
+# One letter each for pytest's progress line; passed and failed have pytest's own.
 _LETTERS = {
     Verdict.ADVICE: "a",
     Verdict.NOT_APPLICABLE: "-",
@@ -42,6 +46,8 @@ _LETTERS = {
     Verdict.CRASH: "C",
     Verdict.ERROR: "E",
 }
+# An interrupted run is incomplete, and a failure of the kit makes verdicts doubtful; both precede a
+# verdict on the client.
 _GRAVEST_FIRST = (2, 3, 4, 5, 1, 0)
 
 
@@ -50,13 +56,20 @@ def most_severe(*statuses: int) -> int:
 
     The order is: interrupted, the kit failed, driver or usage, nothing tested, something failed. A
     status that is not pytest's comes from another plugin, and precedes them all.
+
+    Several parts of a run have a status of their own: pytest, the report, the writing of files.
     """
     foreign = [status for status in statuses if status not in _GRAVEST_FIRST]
     return foreign[0] if foreign else min(statuses, key=_GRAVEST_FIRST.index)
 
 
 class VerdictCollector:
-    """Plugin that has items judged, and turns their results into a report on the client."""
+    """Plugin that has items judged, and turns their results into a report on the client.
+
+    It is registered with the first clause that is collected, so that other test runs never see its
+    hooks. In a worker of pytest-xdist it judges; in the controller, which collects no items, it
+    gathers and reports.
+    """
 
     NAME = "contract-verdicts"
 
@@ -91,13 +104,20 @@ class VerdictCollector:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Separate errors of the kit from verdicts."""
+        """Separate errors of the kit from verdicts.
+
+        The client's process is started in the setup of the first clause, where most errors of the
+        kit occur.
+        """
         with self._judge.kit_errors_raised(item):
             return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Separate errors of the kit from verdicts; begin no clause once the budget is used up."""
+        """Separate errors of the kit from verdicts; begin no clause once the budget is used up.
+
+        An exhausted budget makes the clause not-tested, so every clause has its row in the report.
+        """
         with self._judge.kit_errors_raised(item):
             if clause_id_of(item):
                 self._judge.require_time()
@@ -107,7 +127,10 @@ class VerdictCollector:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Judge the item: give its report the verdict's outcome, and the result to carry."""
+        """Judge the item: give its report the verdict's outcome, and the result to carry.
+
+        A wrapper, because the report must be complete before its outcome is replaced.
+        """
         report = yield
         result = self._judge.judge(item, call, report)
         if result is not None:
@@ -120,18 +143,23 @@ class VerdictCollector:
     def receive(self, report: pytest.TestReport) -> None:
         """Record the result that a report carries.
 
-        Ends the session with exit status 4 if the client is unusable.
+        Ends the session with exit status 4 if the client is unusable. Called in the process that
+        reports the run, for each phase of each test.
         """
         result = ItemResult.carried_by(report)
         if result is None:
             return
         if result.unusable:
             self._is_unusable = True
+            # Not raised in the worker: there pytest.exit ends one worker, and the others go on.
             pytest.exit(result.unusable, returncode=pytest.ExitCode.USAGE_ERROR)
         self._results.add(result)
 
     def receive_uncollected(self, report: pytest.CollectReport) -> None:
-        """Record that tests of the kit could not be collected."""
+        """Record that tests of the kit could not be collected.
+
+        Without it, a broken module would silently leave its clauses out of the report.
+        """
         reason = f"the kit failed: cannot collect {printable(report.nodeid)}"
         self._results.add_error(KitError(reason, printable_lines(report.longreprtext)))
 
@@ -141,7 +169,10 @@ class VerdictCollector:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """Return the name of a verdict that pytest has no word for."""
+        """Return the name of a verdict that pytest has no word for.
+
+        First, because pytest's own answer would be "passed" for advice and known failures.
+        """
         result = ItemResult.carried_by(report) if report.when == "call" else None
         if result is None or not result.findings:
             return None
@@ -152,7 +183,10 @@ class VerdictCollector:
 
     @property
     def has_report(self) -> bool:
-        """Whether there is anything to report."""
+        """Whether there is anything to report.
+
+        False for runs that only list tests, and for a client that could not be made.
+        """
         asked_for = self._config.option
         if self._is_unusable or asked_for.collectonly or getattr(asked_for, "setuponly", False):
             return False
@@ -160,10 +194,12 @@ class VerdictCollector:
 
     @property
     def report(self) -> Report:
-        """The report on the results so far."""
+        """The report on the results so far, also after an interruption."""
         return self._results.report(
             values_of(self._config),
             check_arguments=check_arguments(self._config),
+            # `mockbroker check` runs without the terminal reporter. The report names options as
+            # its reader types them.
             is_by_pytest=self._config.pluginmanager.has_plugin("terminalreporter"),
         )
 
@@ -173,6 +209,7 @@ class VerdictCollector:
 
         This hook runs after the others of the session's end, whether or not they failed.
         """
+        # A worker of pytest-xdist has part of the findings only.
         if hasattr(self._config, "workerinput") or not self.has_report:
             return (yield)
         result: object = None
@@ -182,6 +219,7 @@ class VerdictCollector:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
         except Exception as error:  # noqa: BLE001 - the report must be written in any case
             self._results.add_error(kit_error_from(error, "after the last clause"))
+        # Read before the report sets the status.
         was_cut_off = session.exitstatus == pytest.ExitCode.INTERNAL_ERROR
         self._conclude(session)
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
@@ -190,9 +228,12 @@ class VerdictCollector:
         return result
 
     def _conclude(self, session: pytest.Session) -> None:
+        """Build the report, write its files, and set the session's exit status."""
         # Findings on other clauses by a clause test that was interrupted.
         self._results.note(self._judge.take_findings())
         self._results.is_interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+        # By --maxfail or a signal: clauses without a finding were not reached, which differs from
+        # not tested.
         if session.shouldfail or session.shouldstop:
             self._results.unreached = STOPPED_EARLY
         report, statuses = self.report, [int(session.exitstatus)]
@@ -201,6 +242,7 @@ class VerdictCollector:
         except OutputError as error:
             statuses.append(pytest.ExitCode.INTERNAL_ERROR)
             self.trouble = str(error)
+        # pytest itself counts advice and known failures as passed, and knows nothing of files.
         session.exitstatus = most_severe(*statuses, report.exit_status)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -213,7 +255,10 @@ class VerdictCollector:
         if self.trouble:
             terminalreporter.write_line(plain(self.trouble, encoding), red=True)
         for line in render(self.report, width):
+            # pytest's terminal writer calls this style "light".
             markup = {"faint": {"light": True}, "": {}}.get(line.style, {line.style: True})
+            # A CI log may have an encoding without the report's symbols; writing them would end the
+            # run with an error.
             terminalreporter.write_line(plain(line.text, encoding), **markup)
         for annotation in annotations_of(self.report) if are_wanted() else ():
             terminalreporter.write_line(encodable(annotation, encoding))

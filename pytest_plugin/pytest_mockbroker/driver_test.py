@@ -1,4 +1,7 @@
-"""The `mockbroker driver-test` command: checks a driver before any clause is judged."""
+"""The `mockbroker driver-test` command: checks a driver before any clause is judged.
+
+The command needs no pytest session: its checks are steps of one conversation, and not clauses.
+"""
 
 from __future__ import annotations
 
@@ -21,24 +24,25 @@ _FAILED = 1
 @with_options((EXEC, COPY))
 @click.pass_context
 def driver_test(context: click.Context, /, values: Values) -> None:
-    """Try what a driver has to do, and say what it does wrong.
+    """Check a driver program step by step, and report each problem.
 
-    The exit status is 0 if nothing is, and 1 if something is.
+    Exit status: 0 without a problem, 1 with one, 4 if the program cannot be started.
     """
     command = values[EXEC]
     if not command:
-        raise click.UsageError("which driver? Name its command: --exec COMMAND")
+        raise click.UsageError("no driver is named; pass its command: --exec COMMAND")
     try:
         argv = argv_of(command)
         print_line(Line(f"The driver protocol · {command}", "bold"))
         print_line(Line())
+        # Printed one by one, because a step may take as long as its deadline.
         results = [_printed(checked) for checked in check_driver(argv, values[COPY])]
     except (TargetError, OSError) as error:
         raise click.UsageError(str(error)) from error
     wrong = sum(bool(checked.problem) and not checked.is_skipped for checked in results)
     print_line(Line())
     if wrong:
-        print_line(Line(f"  ✗ {wrong} of {len(results)} steps went wrong", "red"))
+        print_line(Line(f"  ✗ {wrong} of {len(results)} steps failed", "red"))
         context.exit(_FAILED)
     print_line(Line("  ✓ the driver is ready: mockbroker check --exec …", "green"))
 

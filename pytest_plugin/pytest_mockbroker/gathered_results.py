@@ -29,7 +29,7 @@ class GatheredResults:
         self._own: list[Finding] = []
         self._noted: list[Finding] = []
         self._selected: set[str] = set()
-        # Dictionaries, because their keys are unique and keep their order.
+        # Dictionaries as ordered sets: several workers may report the same error.
         self._errors: dict[KitError, None] = {}
         self._driver_failures: dict[str, None] = {}
         self._client = ClientFacts()
@@ -72,7 +72,8 @@ class GatheredResults:
         self._errors[error] = None
 
     def _learn(self, client: ClientFacts) -> None:
-        # Every worker measures, and replays, only what its own items need.
+        """Merge facts on the client with those that other items brought."""
+        # Workers of pytest-xdist judge different clauses, so each measures other facts.
         self._client = msgspec.structs.replace(
             client,
             measured={**self._client.measured, **client.measured},

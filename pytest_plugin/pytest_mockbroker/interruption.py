@@ -32,6 +32,9 @@ class Interruption:
     end: then the report is complete and being printed. The second signal ends the process at once,
     with exit status 2. Outside the main thread nothing is handled, because Python sets signal
     handlers only in the main thread.
+
+    Use it as a context manager, in the main thread. The handlers run between two bytecodes of the
+    main thread, so they need no lock.
     """
 
     def __init__(self) -> None:
@@ -41,11 +44,17 @@ class Interruption:
         self._is_ending = False
 
     def stop(self, session: pytest.Session) -> None:
-        """Let the signal stop this session from now on, even if code catches the exception."""
+        """Let the signal stop this session from now on, even if code catches the exception.
+
+        pytest ends the session after the running test, and still reports what was judged.
+        """
         self._session = session
 
     def end(self) -> None:
-        """Ignore the first signal from now on, because the run is at its end."""
+        """Ignore the first signal from now on, because the run is at its end.
+
+        The second signal still ends the process.
+        """
         self._is_ending = True
 
     def __enter__(self) -> Interruption:
@@ -61,9 +70,12 @@ class Interruption:
         traceback: TracebackType | None,
     ) -> None:
         for number, handler in self._before.items():
+            # A test may call the command in its own process, whose handlers are then in force
+            # again.
             signal.signal(number, handler)
 
     def _handle(self, number: int) -> None:
+        # nohup starts programs with SIGHUP ignored, which must stay so.
         if is_ignored_for_good(number):
             return
         before: Callable[[int, FrameType | None], Any] | int | None = signal.getsignal(number)
@@ -75,6 +87,7 @@ class Interruption:
         if self._was_signalled:
             # Not sys.exit(), which code that hangs or catches exceptions could prevent.
             os._exit(pytest.ExitCode.INTERRUPTED)
+        # Set before anything is raised, so that a second signal always ends the process.
         self._was_signalled = True
         if self._session is not None:
             # Other code may catch the KeyboardInterrupt; pytest checks this flag between tests.

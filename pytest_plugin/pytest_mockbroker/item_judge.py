@@ -69,8 +69,10 @@ class ItemJudge:
         except (*_EXPECTED, KeyboardInterrupt):
             raise
         except BaseException as error:
+            # Exceptions of other tests in the same session stay as they are.
             if not clause_id_of(item):
                 raise
+            # "from None", or pytest would format the original as the context.
             raise KitFailed(kit_error_from(error)) from None
 
     def require_time(self) -> None:
@@ -87,14 +89,15 @@ class ItemJudge:
     ) -> ItemResult | None:
         """Return the result of a phase of the item, or None; give its report that outcome.
 
-        The report keeps no object of the client: pytest would print it.
+        The traceback is replaced: it would show the kit's code, and values that may be secret.
         """
         clause_id = clause_id_of(item)
         error = call.excinfo.value if call.excinfo else None
         is_unusable = isinstance(error, TargetError)
         if not clause_id and not is_unusable:
             return None
-        # pytest shows captured output of the client beside a failure.
+        # pytest shows captured output of the client beside a failure. Escaped, because the output
+        # may have control characters of a terminal or commands of a CI service.
         report.sections = [
             (printable(name), printable_lines(text)) for name, text in report.sections
         ]
@@ -108,6 +111,7 @@ class ItemJudge:
         return None
 
     def _judge_teardown(self, report: pytest.TestReport, error: BaseException) -> ItemResult:
+        """Attach an error in a teardown, which comes after the verdict and changes it no more."""
         kit_error = kit_error_from(error, "after a clause had been judged")
         report.longrepr = f"{kit_error.reason}\n{kit_error.traceback}"
         return ItemResult(error=kit_error)
@@ -115,14 +119,20 @@ class ItemJudge:
     def _judge_clause(
         self, report: pytest.TestReport, clause_id: str, error: BaseException | None
     ) -> ItemResult:
+        """Replace the outcome of pytest's report by the verdict.
+
+        Findings on other clauses, which the run noted meanwhile, travel with it.
+        """
         findings, client = [self._finding(clause_id, error)], None
         try:
             if self.run is not None:
                 findings += self.take_findings()
                 self.examples = self.run.findings.examples | self.examples
                 client = client_facts_of(self.run)
+        # Facts come from the client's process, which may be in any state.
         except Exception as failed:  # noqa: BLE001 - it may come from the client's factory
             findings = [kit_error_from(failed).finding(clause_id)]
+        # A reader of the report can then repeat the case that showed the breach.
         findings = [msgspec.structs.replace(each, found_in=clause_id) for each in findings]
         finding = self.as_known(findings[0])
         if not isinstance(error, _SKIPPED):  # pytest reports the error by itself
@@ -130,8 +140,10 @@ class ItemJudge:
         return ItemResult(findings=tuple(findings), client=client)
 
     def _finding(self, clause_id: str, error: BaseException | None) -> Finding:
+        """Return the finding that the end of a clause test means."""
         if error is None:
             return Finding(clause_id, Verdict.PASSED)
+        # Kept for --write-known, which stores the example with the entry.
         if isinstance(error, ScenarioEnded) and error.drawn is not None:
             self.examples[clause_id] = error.drawn
         if isinstance(error, ContractBreached) and self.run is not None:
@@ -152,6 +164,7 @@ class ItemJudge:
         return listing.finding if listing and known else own
 
     def _is_fatal(self, finding: Finding) -> bool:
+        """Return whether the finding fails the test, by its verdict and the level of its clause."""
         if finding.verdict is Verdict.ERROR:
             return True
         return finding.verdict in _FATAL and is_binding(finding.clause_id, self._fail_on)

@@ -1,4 +1,7 @@
-"""Results of items, as they travel to the process that reports the run."""
+"""Results of items, as they travel to the process that reports the run.
+
+They travel as JSON in the ``user_properties`` of pytest's reports, which pytest-xdist passes on.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientFacts", "ItemResult", "client_facts_of"]
 
+# Prefixed, because user_properties are shared with the user's own plugins and end up in JUnit
+# files.
 _PROPERTY = "contract_result"
 
 
@@ -50,7 +55,11 @@ class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
     unusable: str = ""
 
     def attach_to(self, report: pytest.TestReport) -> None:
-        """Have a test report carry the result; pytest-xdist passes strings on unchanged."""
+        """Have a test report carry the result.
+
+        As a string, because execnet, which connects workers of pytest-xdist, transfers plain values
+        only.
+        """
         report.user_properties.append((_PROPERTY, msgspec.json.encode(self).decode()))
 
     @classmethod

@@ -1,4 +1,8 @@
-"""Errors of the kit itself: safe to print, and separate from errors of the client."""
+"""Errors of the kit itself: safe to print, and separate from errors of the client.
+
+The exceptions may refer to objects of the client's factory, which is code of the user in this
+process. So no method of these objects is called here, and no attribute is looked up on them.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,11 @@ from mockbroker_contract.harness.client_session import ClientSession
 
 __all__ = ["KitFailed", "kit_error_from"]
 
+# A recursion has a thousand frames; the last ones show where it failed.
 _MAX_FRAMES = 30
 _LONGEST_CHAIN = 5
 _LONGEST_TEXT = 500
+# Python refuses to convert integers of more than 4300 digits, and a report needs no long ones.
 _MAX_DIGITS = 30
 
 
@@ -42,10 +48,14 @@ def kit_error_from(error: BaseException, where: str = "") -> KitError:
     """Describe an exception without running any code of the objects that it refers to.
 
     ``where`` says what the kit was doing if it was not judging a clause.
+
+    The result is safe to print: control characters are escaped, and secrets found in the frames are
+    masked.
     """
     chain = list(_chain_of(error))
     secrets = _Secrets()
     for each in chain:
+        # Messages may quote a token or a secret, which are found in the variables of the frames.
         secrets.collect(_field(each, "__traceback__"))
     text = "\n".join(_described(each) for each in reversed(chain))
     reason = printable(secrets.masked(_last_line(error)))
@@ -57,6 +67,7 @@ def kit_error_from(error: BaseException, where: str = "") -> KitError:
 
 def _remedy(error: BaseException) -> str:
     """Return what to do about an error that reports exhausted resources of this process."""
+    # From the arguments: a subclass may define errno in another way.
     number = error.args[0] if type(error) is OSError and error.args else None
     if number in {errno.EMFILE, errno.ENFILE} or type(error) is ResourcesExhausted:
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -75,6 +86,7 @@ def _remedy(error: BaseException) -> str:
 
 
 def _chain_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and its causes; five at most, because a chain may be endless."""
     following: BaseException | None = error
     for _ in range(_LONGEST_CHAIN):
         if following is None:
@@ -90,12 +102,16 @@ def _field(error: BaseException, name: str) -> Any:
 
 
 def _described(error: BaseException) -> str:
+    """Return the traceback of one exception as text, without running code of its objects."""
+    # Source lines only. The values of variables are not shown, as their repr may be the client's
+    # code.
     frames = traceback.extract_tb(_field(error, "__traceback__"), -_MAX_FRAMES)
     lines = [line.rstrip("\n") for line in frames.format()]
     return "\n".join(["Traceback (most recent call last):", *lines, _last_line(error)])
 
 
 def _last_line(error: BaseException) -> str:
+    """Return the name of an exception's class and its arguments."""
     name, words = _name_of(error), ", ".join(_words(_field(error, "args")))
     return f"{name}: {words[:_LONGEST_TEXT]}" if words else name
 
@@ -103,6 +119,7 @@ def _last_line(error: BaseException) -> str:
 def _words(values: Iterable[object]) -> Iterator[str]:
     """Yield the values as strings if that runs only Python's own code."""
     for value in values:
+        # type() and not isinstance(): the latter asks the object for its __class__.
         if issubclass(type(value), str):
             yield str.__str__(value)
         elif type(value) in {int, float, bool, type(None)} and _is_short(value):
@@ -132,6 +149,7 @@ class _Secrets:
 
     def collect(self, frames: TracebackType | None) -> None:
         while frames is not None:
+            # A list, because f_locals is a view of a running frame since Python 3.13.
             for value in list(frames.tb_frame.f_locals.values()):
                 self._add(value)
                 if type(value) in {tuple, list}:

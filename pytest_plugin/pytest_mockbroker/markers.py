@@ -10,6 +10,9 @@ CLAUSE_MARKER = "contract_clause"
 
 
 def clause_id_of(item: pytest.Item) -> str:
-    """Return the id of the clause that a test judges; empty if it judges none."""
+    """Return the id of the clause that a test judges; empty if it judges none.
+
+    The closest marker counts, so that a class of tests may have one for all.
+    """
     marker = item.get_closest_marker(CLAUSE_MARKER)
     return str(marker.args[0].id) if marker else ""

@@ -29,20 +29,27 @@ _MARKERS = (
     "auth_broker(expires_in, profile, strict, tls): settings of the fixture for this test",
     f"{CLAUSE_MARKER}(clause): the clause of the contract that this test judges",
 )
+# Failures in threads and finalizers, which pytest reports at whatever test runs then. Under "-W
+# error" they would fail a clause.
 _LEFT_BY_CLIENTS = ("PytestUnraisableExceptionWarning", "PytestUnhandledThreadExceptionWarning")
 _CHECKED = tuple(f"contract_{option.key}" for option in (CLIENT, EXEC, KNOWN))
 _KIT = "mockbroker_contract"
 _CLIENT_OPTIONS = tuple(Surface.PYTEST.spell(option) for option in (CLIENT, EXEC))
+# A run that already failed keeps its own status.
 _SUCCESS_STATUSES = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the ``--contract-*`` options and the same as ini settings."""
+    """Add the ``--contract-*`` options and the same as ini settings.
+
+    Both come from one table with those of the command, so that names and help agree.
+    """
     group = parser.getgroup("contract", "the contract of token clients (mockbroker)")
     for option in PYTEST_OPTIONS:
         spelling, setting = Surface.PYTEST.spell(option), Surface.INI.spell(option)
         text = option.help_with_default
         if option.is_flag:
+            # None and not False, so that a flag that was not given leaves the ini setting in force.
             group.addoption(spelling, action="store_true", default=None, help=text)
             parser.addini(setting, text, type="bool", default=False)
         elif option.is_repeatable:
@@ -62,9 +69,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
+    # In a worker of pytest-xdist the reports go to the controller, whose receiver gets them.
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_VerdictReceiver(config), "contract-verdict-receiver")
     given = [config.getoption(name) for name in _CHECKED]
+    # The controller of pytest-xdist collects nothing, so this is its only occasion to reject a
+    # setting with one message.
     in_workers = config.getoption("dist", "no") != "no"
     if any(given) or (in_workers and any(map(config.getini, _CHECKED))):
         _check_settings(config)
@@ -77,7 +87,11 @@ def _check_settings(config: pytest.Config) -> None:
 
 
 def collector_of(config: pytest.Config) -> VerdictCollector:
-    """Return the collector of verdicts, which is registered with the first clause."""
+    """Return the collector of verdicts, which is registered with the first clause.
+
+    Imports the collector and the kit, which takes a noticeable time: call it only for runs with
+    clauses.
+    """
     from pytest_mockbroker.collector import VerdictCollector  # noqa: PLC0415 - only if used
 
     found = config.pluginmanager.get_plugin(VerdictCollector.NAME)
@@ -90,7 +104,10 @@ def collector_of(config: pytest.Config) -> VerdictCollector:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Register the collector of verdicts once a clause has been collected."""
+    """Register the collector of verdicts once a clause has been collected.
+
+    First, so that other plugins see only the clauses that remain.
+    """
     clauses = [item for item in items if item.get_closest_marker(CLAUSE_MARKER)]
     if clauses:
         _check_settings(config)
@@ -105,10 +122,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             )
 
             # The longest clause goes first, so that no worker starts it last.
+            # A stable sort: the other clauses keep the order of the catalogue.
             items.sort(key=lambda item: clause_id_of(item) != LIFECYCLE.id)
 
 
 def _unwanted(config: pytest.Config, clauses: list[pytest.Item]) -> list[pytest.Item]:
+    """Return the clause tests that the option --contract-only leaves out."""
     from mockbroker.contract.catalogue import CATALOGUE  # noqa: PLC0415 - only if used
     from pytest_mockbroker.settings import values_of  # noqa: PLC0415 - only if used
 
@@ -120,6 +139,7 @@ def _unwanted(config: pytest.Config, clauses: list[pytest.Item]) -> list[pytest.
 
 
 def _deselect(config: pytest.Config, items: list[pytest.Item], unwanted: list[pytest.Item]) -> None:
+    """Deselect tests, and report them to pytest as such."""
     if unwanted:
         config.hook.pytest_deselected(items=unwanted)
         items[:] = [item for item in items if item not in unwanted]
@@ -129,6 +149,9 @@ class _VerdictReceiver:
     """Plugin that passes verdicts on to the process that reports the run.
 
     Under xdist that is the controller, which learns of clauses only from their reports.
+
+    It is registered at every start, and imports the collector only when a report comes that belongs
+    to the contract.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -136,10 +159,14 @@ class _VerdictReceiver:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Pass on a report that carries findings. First, so that the terminal shows the verdict."""
         if any(name.startswith("contract_") for name, _ in report.user_properties):
             collector_of(self._config).receive(report)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Pass on that a module of the kit could not be collected."""
+        # A path of an installed package lies outside of the root folder; joining keeps an absolute
+        # one.
         path = self._config.rootpath / report.fspath
         if report.failed and _KIT in path.parts:
             collector_of(self._config).receive_uncollected(report)
@@ -162,6 +189,8 @@ class _VerdictReceiver:
     @property
     def _option_given(self) -> str:
         """The option that named the client on pytest's command line, not in an ini file."""
+        # As typed, without addopts and PYTEST_ADDOPTS: those apply to every run of a project, also
+        # to runs without clauses. An argument may be a Path.
         given = {arg.partition("=")[0] for arg in map(str, self._config.invocation_params.args)}
         return next((name for name in _CLIENT_OPTIONS if name in given), "")
 
@@ -178,7 +207,11 @@ class _VerdictReceiver:
 
 @pytest.fixture
 def auth_broker(request: pytest.FixtureRequest, _auth_broker_session: Any) -> Iterator[Broker]:
-    """Provide a running auth-broker, clean for each test; see `mockbroker.Broker`."""
+    """Provide a running auth-broker, clean for each test; see `mockbroker.Broker`.
+
+    Function scope. The server is the session's, so the URL is the same for all tests without a
+    special marker. Assertions, faults and recorded requests are the test's own.
+    """
     with _auth_broker_session.for_test(request.node) as broker:
         yield broker
 
@@ -195,8 +228,13 @@ def _auth_broker_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the traffic of a failed test that used ``auth_broker``."""
+    """Show the traffic of a failed test that used ``auth_broker``.
+
+    A wrapper, because only the finished report says that the test failed. The fixture's value is
+    still there after the call phase.
+    """
     report = yield
+    # Items of other plugins, such as doctests, may have no fixtures.
     found = getattr(item, "funcargs", {}).get("auth_broker")
     if found is not None and report.failed:
         from mockbroker.fake_broker import Broker  # noqa: PLC0415 - only if used
@@ -213,6 +251,8 @@ def contract_client_factory(pytestconfig: pytest.Config) -> ClientFactory | str:
 
     Override it in a conftest.py. A name is imported in the client's own process. A factory
     object of this process reaches the client's process by fork.
+
+    Session scope. Raises TargetError if the options name no client.
     """
     from pytest_mockbroker.settings import target_from_options  # noqa: PLC0415 - only if used
 
@@ -228,15 +268,17 @@ def _factory_of_session(request: pytest.FixtureRequest) -> ClientFactory | str:
         found: ClientFactory | str = request.getfixturevalue("contract_client_factory")
     except TargetError:
         raise
+    # A fixture of the user may raise anything; pytest.fail() raises a BaseException.
     except (Exception, pytest.fail.Exception) as error:
         raise TargetError(
             f"the fixture contract_client_factory failed: {_in_words(error)}"
         ) from error
     # eventlet's green threads never run while a server of the kit waits in a real thread.
+    # Looked up and not imported: eventlet is the user's choice.
     patcher = sys.modules.get("eventlet.patcher")
     if patcher is not None and patcher.is_monkey_patched("thread"):
         raise TargetError(
-            "eventlet has patched this test run, in which no broker can run then; patch in the "
+            "eventlet has patched this test run, so that no broker can run in it; patch in the "
             "client's module instead, or run `mockbroker check TARGET`"
         )
     if isinstance(found, str) or callable(found):
@@ -253,6 +295,7 @@ def _in_words(error: BaseException) -> str:
         return f"fixture {error.argname!r} not found"
     if isinstance(error, pytest.fail.Exception):  # such as a fixture scope that does not fit
         return str(error)
+    # As the last line of a traceback, which a user knows how to read.
     message = "".join(traceback.format_exception_only(type(error), error)).strip()
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{message} ({Path(last.filename).name}, line {last.lineno})"
@@ -260,7 +303,11 @@ def _in_words(error: BaseException) -> str:
 
 @pytest.fixture(scope="session")
 def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
-    """Provide the contract run that all clauses share."""
+    """Provide the contract run that all clauses share.
+
+    Session scope, because starting the client's process and the servers takes longer than most
+    clauses. Under pytest-xdist each worker has its own.
+    """
     from mockbroker_contract.drivers.python_driver import PythonClients  # noqa: PLC0415 - only if used
     from mockbroker_contract.harness.preflight import checked_run  # noqa: PLC0415 - only if used
     from pytest_mockbroker.settings import program_from_options, run_settings  # noqa: PLC0415
@@ -269,5 +316,6 @@ def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
     program = program_from_options(config)
     clients = program or PythonClients(_factory_of_session(request))
     with checked_run(clients, run_settings(config)) as run:
+        # The collector asks the run for findings on other clauses, also after an interruption.
         collector_of(config).judge_with(run)
         yield run

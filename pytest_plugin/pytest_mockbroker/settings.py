@@ -89,9 +89,11 @@ def _given(config: pytest.Config, option: Option[Any]) -> tuple[Sequence[str], S
     if raw is not None:
         return _texts(raw), Surface.PYTEST
     try:
+        # pytest converts the value here, and raises different exceptions for a malformed one.
         raw = config.getini(f"contract_{option.key}")
     except (TypeError, ValueError, pytest.UsageError) as error:  # such as a malformed Boolean
         raise OptionError(f"{Surface.INI.spell(option)}: {error}") from None
+    # As pytest does with its own paths: a run from a folder below the root has the same settings.
     folder = config.inipath.parent if config.inipath is not None else Path.cwd()
     texts = [str(folder / text) if option.is_path(text) else text for text in _texts(raw)]
     return (texts, Surface.INI) if texts else None
@@ -104,12 +106,18 @@ def _texts(raw: object) -> list[str]:
 
 
 def fail_on(config: pytest.Config) -> Level:
-    """Return the lowest level whose breach fails the run."""
+    """Return the lowest level whose breach fails the run.
+
+    Breaches of weaker levels are advice.
+    """
     return values_of(config)[FAIL_ON]
 
 
 def check_settings(config: pytest.Config) -> None:
-    """Raise pytest.UsageError if a setting is invalid or the target names no client factory."""
+    """Raise pytest.UsageError if a setting is invalid or the target names no client factory.
+
+    Called at the start where possible, so that a typo costs no time.
+    """
     problem = problem_with(values_of(config))
     if problem:
         raise pytest.UsageError(problem)
@@ -120,6 +128,8 @@ def problem_with(values: Values) -> str:
     """Return why a run with these options cannot begin, in one sentence; empty if it can.
 
     The sentence may quote what a target raised; control characters in it are escaped.
+
+    Nothing is imported or started, so that a typo is reported before a slow start.
     """
     target, command = values[CLIENT], values[EXEC]
     try:
@@ -143,7 +153,10 @@ def problem_with(values: Values) -> str:
 
 
 def output_files(config: pytest.Config) -> dict[str, str]:
-    """Return the files to which the report is to be written, by the name of the format."""
+    """Return the files to which the report is to be written, by the name of the format.
+
+    Empty if no file is asked for. The report is printed in any case.
+    """
     return values_of(config).files()
 
 
@@ -159,14 +172,21 @@ def known_failures(config: pytest.Config) -> KnownFailures:
             entries = read_known_failures(file) if file else {}
         except ConfigError as error:
             raise pytest.UsageError(f"{values.spelled(KNOWN)}: {error}") from error
+        # The user's date, once for the session: an entry must not expire in the middle of a run at
+        # midnight.
         today = datetime.now(tz=timezone.utc).astimezone().date()
         config.stash[_KNOWN] = KnownFailures(str(file or ""), today, entries)
     return config.stash[_KNOWN]
 
 
 def argv_of(command: str) -> list[str]:
-    """Return a command as a list of words. Raises TargetError if it cannot be run."""
+    """Return a command as a list of words. Raises TargetError if it cannot be run.
+
+    The program is looked up in PATH, as the shell would.
+    """
     try:
+        # No shell: its expansions would differ from machine to machine, and quoting is enough for
+        # file names.
         argv = shlex.split(command)
     except ValueError as error:
         raise TargetError(f"the command {command!r} cannot be read: {error}") from None
@@ -179,13 +199,19 @@ def argv_of(command: str) -> list[str]:
 
 
 def program_from_options(config: pytest.Config) -> ProgramClients | None:
-    """Return the clients of the program that the options name, if they name one."""
+    """Return the clients of the program that the options name, if they name one.
+
+    The program is not started here.
+    """
     command = values_of(config)[EXEC]
     return ProgramClients(argv_of(command)) if command else None
 
 
 def target_from_options(config: pytest.Config) -> str:
-    """Return the target that the options name. Raises TargetError if they name none."""
+    """Return the target that the options name. Raises TargetError if they name none.
+
+    The target is not imported here: that happens in the client's own process.
+    """
     target = values_of(config)[CLIENT]
     if not target:
         raise TargetError(
@@ -196,10 +222,14 @@ def target_from_options(config: pytest.Config) -> str:
 
 
 def run_settings(config: pytest.Config) -> RunSettings:
-    """Return the settings of a contract run."""
+    """Return the settings of a contract run.
+
+    With --explore and without a seed, each call draws another seed.
+    """
     values = values_of(config)
     others = config.stash.get(REPLAYS, None) or {}
     seed = values[SEED]
+    # Drawn here and shown in the report, so that a user can repeat what --explore has found.
     if seed is None and values[EXPLORE]:
         seed = secrets.randbelow(2**32)
     return RunSettings(
@@ -211,12 +241,16 @@ def run_settings(config: pytest.Config) -> RunSettings:
         target=values[CLIENT] or values[EXEC],
         copies=values[COPY],
         shows_output=values[SHOW_OUTPUT],
+        # An entry of the file that the user names precedes the example of the command.
         replays={**others, **known_failures(config).replays},
     )
 
 
 def check_arguments(config: pytest.Config) -> tuple[str, ...]:
-    """Return the arguments of `mockbroker check` for the same client; empty if it has no name."""
+    """Return the arguments of `mockbroker check` for the same client; empty if it has no name.
+
+    They are for the command that a report shows to reproduce a finding.
+    """
     values = values_of(config)
     client, command = values[CLIENT], values[EXEC]
     named = ("--exec", command) if command else (client,) if client else ()

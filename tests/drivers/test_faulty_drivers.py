@@ -121,10 +121,10 @@ def driver_test(fault: str) -> tuple[int, str]:
 def test_a_driver_without_fault_is_ready():
     status, told = driver_test("none")
     assert status == 0
-    assert "✓ bye ends the program and all that it has begun" in told
+    assert "✓ bye ends the program and every process that it started" in told
     assert "- advance moves the clock: a token expires (clock is not offered)" in told
     moved = "✓ a check moves the time of the client by libfaketime"
-    waits = "- a check moves the time of the client (nothing can: tokens will live for seconds"
+    waits = "- a check moves the time of the client (nothing can: only tokens that expire"
     assert (waits if find_libfaketime() is None else moved) in told
 
 
@@ -158,7 +158,7 @@ def test_a_driver_that_makes_no_client_cannot_be_used(fault, words):
     [
         *FAULTS.items(),
         ("dies", "stderr: panic: out of cheese"),
-        ("lets exceptions through", "✗ an answer that cannot be read is an err too"),
+        ("lets exceptions through", "✗ a malformed token response is answered with err"),
         ("hangs at bye", "✗ bye ends the program"),
         ("leaves a child", "left other processes running after bye"),
         ("knows no clients", "two clients with two client_ids got one token"),

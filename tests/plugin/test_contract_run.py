@@ -279,7 +279,7 @@ def test_a_wrong_target_is_one_sentence(contract, check, pytester, target, messa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "which client? Name a TARGET, or a program: --exec COMMAND"),
+        ((), "no client is named; pass a TARGET, or a program: --exec COMMAND"),
         (
             (MODEL, "--only", "nonsense"),
             "--only 'nonsense' is not the id, chapter or level of",

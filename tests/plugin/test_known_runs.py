@@ -252,7 +252,7 @@ def test_an_example_that_is_kept_is_played_first_and_its_secret_stays_out_of_sig
         (TRAP.replace("3599", "1999-12-31"), "'date' is no part of an example"),
         (
             TRAP.replace("3599", str(-(10**400))),
-            "its scenario cannot play it any more (ValueError)",
+            "its scenario cannot run it any more (ValueError)",
         ),
     ],
 )

@@ -177,7 +177,7 @@ def test_so_does_pytest_and_the_ini_file_gives_the_path_from_its_folder(
 def test_a_driver_test_needs_a_driver():
     done = run("driver-test")
     assert (done.returncode, done.stdout) == (4, "")
-    assert done.stderr == "mockbroker: which driver? Name its command: --exec COMMAND\n"
+    assert done.stderr == "mockbroker: no driver is named; pass its command: --exec COMMAND\n"
 
 
 def test_clauses_takes_several_patterns():

@@ -143,4 +143,4 @@ def test_an_example_that_the_scenario_trips_over_is_left_alone():
 
     replays = Replays({CLAUSE: ["x", 3]})
     played(replays, attempt)
-    assert replays.outcomes == {CLAUSE: "its scenario cannot play it any more (KeyError)"}
+    assert replays.outcomes == {CLAUSE: "its scenario cannot run it any more (KeyError)"}

@@ -12,6 +12,10 @@ from mockbroker_contract.harness.scenario import Scenario, scenario_of
 
 @pytest.fixture(scope="module", autouse=True)
 def _frozen_time(contract: ContractRun) -> Iterator[None]:
+    """Apply the run's time to the client while a chapter is judged.
+
+    Module scope, because a switch of the clock is a request to the client's process.
+    """
     with contract.frozen_time():
         yield
 

@@ -28,13 +28,20 @@ from mockbroker_contract.harness.strategies import LONG_LIFETIMES, plain_credent
 
 _CREDENTIALS = Credentials("cache-client", "cache-s3cret")
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
+# More than two, because a client may store a token at its second use only.
 _USES = 4
 
 
 @pytest.mark.contract_clause(clauses.cache.REUSE)
 def test_reuse(scenario: Scenario) -> None:
-    """Check that successive calls share one token while it is valid."""
+    """Check that successive calls share one token while it is valid.
+
+    Two more forms follow the explored ones. One is a lifetime as a string, as older Azure endpoints
+    send it. The other is a time zone behind UTC, where a client that mixes local time and UTC
+    fails. A client whose tokens its neighbours find is not given a lifetime of centuries.
+    """
     scenario.run.needs_working_client()
+    # Asked before, because a token that outlives the run would be found by every later client.
     shares = _shares_with_others(scenario)
 
     def run_case(drawn: tuple[Credentials, int, int, str]) -> Situation:
@@ -58,15 +65,23 @@ def test_reuse(scenario: Scenario) -> None:
         scenario.operations(),
     )
     scenario.for_all(drawn, run_case, first=first)
+    # Providers such as older Azure endpoints send the lifetime as a string. A client that computes
+    # with the string may drop the token too soon.
     scenario.for_each(["3600", "2592000"], lambda text, op: _reuse_with_text(scenario, text, op))
     zoned = scenario.run.zoned_time
     if zoned is not None:
+        # A day before, so that only the difference to UTC counts. A client that mixes local time
+        # and UTC may take a new token for expired.
         with zoned.before_the_clocks_go_back(86400):
             scenario.for_each([3599], lambda life, op: _reuse_in_zone(scenario, life, op))
 
 
 def _shares_with_others(scenario: Scenario) -> bool:
-    """Return whether a client presents a token that another broker issued to another client."""
+    """Return whether a client presents a token that another broker issued to another client.
+
+    Asked before the test cases: a client with a cache that all clients share would find the token
+    of an earlier case.
+    """
     with scenario.session(credentials=_CREDENTIALS) as one:
         one.use_well()
         with scenario.session(credentials=Credentials("cache-other", "other-s3cret")) as other:
@@ -78,12 +93,17 @@ def _shares_with_others(scenario: Scenario) -> bool:
 
 
 def _reuse_in_zone(scenario: Scenario, lifetime: int, operation: str) -> Situation:
+    """Judge the reuse of one token while local time is Chicago's."""
     with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
         session.record(TimeZoneSet(zone="Chicago"))
         return _one_token(session, _USES, operation)
 
 
 def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> Situation:
+    """Judge the reuse of one token whose lifetime came as a string.
+
+    A client that rejects strings passes: `response.expires-in-forms` judges that.
+    """
     with scenario.session(credentials=_CREDENTIALS, expires_in=int(lifetime)) as session:
         session.broker.token_answer = TokenAnswer(members={"expires_in": lifetime})
         session.record(AnswerChanged(members={"expires_in": lifetime}))
@@ -93,6 +113,7 @@ def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> Situa
 
 
 def _one_token(session: ClientSession, uses: int, operation: str) -> Situation:
+    """Use the client several times at one moment; all uses must have the same token."""
     outcomes = [_used(session, session.use(operation)) for _ in range(uses)]
     tokens = {outcome.token for outcome in outcomes}
     if len(tokens) > 1:
@@ -106,6 +127,10 @@ def _one_token(session: ClientSession, uses: int, operation: str) -> Situation:
 
 
 def _used(session: ClientSession, outcome: Outcome) -> Outcome:
+    """Return the outcome if a token was used.
+
+    An exception breaches the clause; a use without a token is not judged.
+    """
     if outcome.error is not None:
         session.breach(
             f"with expires_in={session.broker.expires_in:g} the client raised "
@@ -119,7 +144,12 @@ def _used(session: ClientSession, outcome: Outcome) -> Outcome:
 
 @pytest.mark.contract_clause(clauses.cache.ISOLATION)
 def test_isolation(scenario: Scenario) -> None:
-    """Check that clients side by side in one process never present one another's tokens."""
+    """Check that clients side by side in one process never present one another's tokens.
+
+    Each case has two live clients that differ in one setting: id, its case, secret, scope, broker
+    or host. The second one must present a token of its own. A client that presents none is not
+    judged.
+    """
 
     def run_case(drawn: tuple[str, Credentials, Credentials, str]) -> Situation:
         difference, one, other, operation = drawn
@@ -136,12 +166,14 @@ def test_isolation(scenario: Scenario) -> None:
         plain_credentials(),
         plain_credentials(),
         scenario.operations(),
+        # The case is about one difference, so the drawn pairs must differ in both parts.
     ).filter(
         lambda e: e[1].client_id != e[2].client_id and e[1].client_secret != e[2].client_secret
     )
     scenario.for_all(drawn, run_case, first=first)
 
 
+# What a cache key has left out in real clients, one at a time.
 _DIFFERENCES = ("client_id", "case of client_id", "secret", "scope", "broker", "host")
 
 
@@ -152,7 +184,10 @@ def _scope(difference: str, scope: str) -> str:
 def _neighbour(
     scenario: Scenario, session: ClientSession, difference: str, other: Credentials
 ) -> ClientSession:
-    """Return a second client session that differs from the first in exactly one setting."""
+    """Return a second client session that differs from the first in exactly one setting.
+
+    The first session owns the broker, unless the difference is the broker or the host.
+    """
     own = session.credentials
     if difference == "broker":
         return scenario.session(credentials=own)
@@ -170,16 +205,20 @@ def _neighbour(
 def _judge_isolation(
     first: ClientSession, second: ClientSession, operation: str, difference: str
 ) -> Situation:
+    """Use both clients in turn, and look for the token of the first in all that the second sent."""
     first_use = first.use_well(operation)
     _switch_to(first.broker, second, difference)
     second.record(OtherClientAdded(difference=difference))
     second_use = second.use(operation)
     if second_use.presented is None:
         raise NotTested("the second client presented no token")
+    # All calls, and not the last one only: a client may repeat a call with its own token after a
+    # 401.
     borrowed = {e.request.headers.get("Authorization") for e in second_use.api_calls} | {
         second_use.presented
     }
     if any(first_use.token and first_use.token.value in (text or "") for text in borrowed):
+        # A client that sends no scope gets the same token for each, and cannot confuse them.
         if difference == "scope" and not _asks_for_scope(first):
             return Situation.UNMET
         second.breach(
@@ -190,6 +229,7 @@ def _judge_isolation(
 
 
 def _switch_to(broker: Broker, second: ClientSession, difference: str) -> None:
+    """Change the broker so that it accepts the second client as well."""
     if difference in {"client_id", "case of client_id", "secret"}:
         broker.register(second.credentials.client_id, second.credentials.client_secret)
     if difference == "scope":
@@ -200,6 +240,7 @@ def _asks_for_scope(session: ClientSession) -> bool:
     return any(b"scope=" in e.request.body for e in session.trace.token_requests)
 
 
+# Enough uses for a race, and few enough to start within milliseconds.
 _AT_ONCE = 8
 _SLOW_FIRST = (0.06, 0.01, 0.04, 0.02, 0.05, 0.015, 0.03, 0.025)
 """Delays in seconds of concurrent token responses: later responses overtake earlier ones."""
@@ -213,9 +254,13 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Si
 
     The outcomes are cached because the broker delays its responses in real time. Another clause can
     then judge the same outcomes.
+
+    ``moment`` is ``cold``, when the client has no token, or ``at refresh``, when its token has
+    expired. ``judge`` raises the breach. Returns UNMET if the driver cannot run uses concurrently.
     """
     if not scenario.run.clients.can_be_used_at_once(operation):
         return Situation.UNMET
+    # In real time the token has to expire while the test waits.
     lifetime = 3599 if scenario.run.time.is_virtual else 1
     with (
         scenario.session(
@@ -229,7 +274,10 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Si
             session.use_well(operation)
             # The token must have expired, so that all uses need a new one at the same moment.
             session.advance(max(2 * lifetime, 1.5) if scenario.run.time.is_virtual else 1.5)
+        # The new token must not expire during the burst, whatever the machine does meanwhile.
         session.issue_with(3599)
+        # Without a delay the first answer would be there before the second use has begun, and no
+        # race could occur.
         session.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))
         session.record(AnswersDelayed(delays_seconds=_SLOW_FIRST))
         outcomes = session.use_at_once(operation, _AT_ONCE)
@@ -243,7 +291,11 @@ _MOMENTS = ("cold", "at refresh")
 
 @pytest.mark.contract_clause(clauses.cache.THREAD_SAFE)
 def test_thread_safe(scenario: Scenario) -> None:
-    """Check that each of many concurrent uses gets a valid token."""
+    """Check that each of many concurrent uses gets a valid token.
+
+    Judged by each outcome of the burst, by the tokens of all its calls, and by one use after it.
+    The control for an expired token is the same lifetime without concurrency.
+    """
     scenario.run.needs_many_at_once()
 
     def judge(session: ClientSession, outcomes: list[Outcome]) -> None:
@@ -263,15 +315,20 @@ def test_thread_safe(scenario: Scenario) -> None:
                     "a valid token for every one of them",
                     outcome.exchanges,
                 )
+        # The outcomes share their exchanges, so the first one has the calls of all.
         _must_all_be_valid(scenario, session, outcomes[0])
+        # A race may leave a broken state behind, which only the next use shows.
         after = session.use(outcomes[0].operation)
         if not after.is_good:
-            session.breach(f"after {len(outcomes)} uses at once the client {after.in_words}", "it")
+            session.breach(
+                f"after {len(outcomes)} uses at once the client {after.in_words}", "a token"
+            )
 
     scenario.for_each(_MOMENTS, lambda moment, op: _burst(scenario, moment, op, judge))
 
 
 def _must_all_be_valid(scenario: Scenario, session: ClientSession, outcome: Outcome) -> None:
+    """Raise the breach of the clause if a call of the burst had an invalid token."""
     fetched = {exchange.token for exchange in outcome.token_requests}
     for call in outcome.api_calls:
         if call.token_state is not TokenState.VALID and call.token not in fetched:
@@ -288,7 +345,11 @@ def _must_all_be_valid(scenario: Scenario, session: ClientSession, outcome: Outc
 
 @pytest.mark.contract_clause(clauses.cache.SINGLE_FLIGHT)
 def test_single_flight(scenario: Scenario) -> None:
-    """Check that many concurrent uses lead to one token request."""
+    """Check that many concurrent uses lead to one token request.
+
+    The largest number of token requests is reported, passed or not. A client that keeps no token
+    has nothing to share and is not judged.
+    """
     scenario.run.needs_many_at_once()
     counts: list[int] = []
 
@@ -308,6 +369,7 @@ def test_single_flight(scenario: Scenario) -> None:
     def run_case(moment: str, operation: str) -> Situation:
         if not _keeps_tokens(scenario, operation):
             raise NotTested("the client keeps no token to share", blocked_by=clauses.cache.REUSE)
+        # The burst was judged for `cache.thread-safe` already; another one would wait again.
         if earlier := scenario.run.shared.results.get((_burst, moment, operation)):
             judge(*earlier)
             return Situation.met_if(earlier[1][0].token_requests)

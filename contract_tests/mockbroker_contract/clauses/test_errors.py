@@ -28,9 +28,13 @@ from mockbroker_contract.harness.timeline import token_request_gaps
 
 _CREDENTIALS = Credentials("errors-client", "errors-s3cret")
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
+# More than any use can send, as a use is stopped after 50 requests.
 _UNLIMITED = 1000
+# Retries are allowed up to the limit of the clause.
 _MAX_ATTEMPTS = 5
+# Seconds. The clause waits for it in real time, and a local broker answers within milliseconds.
 _SHORT_TIMEOUT = 0.2
+# Longer than any client waits; the broker ends the answer when the case is over.
 _STALLED_SECONDS = 3600.0
 _IMMEDIATE_SECONDS = 0.5
 
@@ -46,17 +50,22 @@ _CODES = (
 
 
 def _refusal(status: int, code: str) -> Fault:
+    """Return an error response of RFC 6749, 5.2, with the challenge that a 401 must have."""
+    # RFC 6749, 5.2: a 401 must have the header if the client used the Authorization header.
     headers = {"WWW-Authenticate": 'Basic realm="auth-broker"'} if status == 401 else {}  # noqa: PLR2004
     body = {"error": code, "error_description": "made up by the scenario"}
     return Fault.status(status, body=body, headers=headers)
 
 
 def _html(status: int) -> Fault:
+    """Return an error response whose body is a web page."""
+    # What a proxy or a load balancer answers in place of the broker.
     page = "<html><body><h1>Something is wrong</h1></body></html>"
     return Fault.status(status, body=page, headers={"Content-Type": "text/html"})
 
 
 def _failing(scenario: Scenario, fault: Fault, **options: Any) -> ClientSession:
+    """Return a session in which every token request gets that fault."""
     deadline = scenario.run.settings.patient_deadline
     session = scenario.session(credentials=_CREDENTIALS, deadline=deadline, **options)
     _fail(session, fault)
@@ -64,19 +73,29 @@ def _failing(scenario: Scenario, fault: Fault, **options: Any) -> ClientSession:
 
 
 def _fail(session: ClientSession, fault: Fault) -> None:
+    """Have every token request from now on fail like this, and record it as a step."""
     session.broker.script(fault.times(_UNLIMITED))
     session.record(fault_step(fault))
 
 
 def _must_raise(session: ClientSession, outcome: Outcome, what: str) -> None:
+    """Judge a use without a token; NotTested if the client sent no token request at all."""
     if not session.trace.token_requests:
-        raise NotTested("the client never asked the broker for a token")
+        raise NotTested("the client sent no token request")
     _must_report_error(session, outcome, what)
 
 
 def _must_report_error(session: ClientSession, outcome: Outcome, what: str) -> None:
+    """Raise the breach of the clause unless the use raised.
+
+    A call of the API is a breach as well, because there was no token to sign it with.
+    """
+    # Before the error: a client that calls the API without a token and then raises has still sent
+    # it.
     if outcome.api_calls:
-        session.breach(f"{what}, and a call went out all the same", "an error", outcome.exchanges)
+        session.breach(
+            f"{what}, and the client still called the API", "an error", outcome.exchanges
+        )
     if outcome.error is None:
         result = outcome.in_words if outcome.operation == GET_TOKEN else "answered the caller"
         ending = f"went on with {result}" if outcome.token is not None else result
@@ -85,13 +104,20 @@ def _must_report_error(session: ClientSession, outcome: Outcome, what: str) -> N
 
 @pytest.mark.contract_clause(clauses.errors.INVALID_CLIENT)
 def test_invalid_client(scenario: Scenario) -> None:
-    """Check that the client reports a 401 of the token endpoint to its caller."""
+    """Check that the client reports a 401 of the token endpoint to its caller.
+
+    With the error of RFC 6749, 5.2, and with a page in its place. A control without a fault
+    follows: a client that raises at every use would pass otherwise.
+    """
     refusal = _refusal(401, "invalid_client")
     _refuse(scenario, [refusal, _html(401)], at_expiry=refusal)
 
 
 def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) -> None:
-    """Reject requests of a new client and of one with an expired token; both must raise."""
+    """Reject requests of a new client and of one with an expired token; both must raise.
+
+    The second kind is tried with a clock that moves only. ``at_expiry`` is its fault.
+    """
 
     def run_case(case: tuple[Fault, bool], operation: str) -> Situation:
         fault, has_token = case
@@ -106,9 +132,11 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
             _fail(session, fault)
             session.make()
             outcome = session.use(operation)
+            # A client that still uses its expired token never meets the refusal.
             if has_token and not outcome.token_requests:
-                raise NotTested("the client never asked again", blocked_by=_HONOURS)
+                raise NotTested("the client requested no new token", blocked_by=_HONOURS)
             if outcome.is_after_expiry:
+                # The control: an expired token without a refusal is a breach of another clause.
                 scenario.needs_expiry_control(operation, session.broker.expires_in, after=1)
             _must_raise(session, outcome, f"the token endpoint answered with {fault.describe()}")
             return Situation.MET
@@ -122,25 +150,37 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
 
 @pytest.mark.contract_clause(clauses.errors.BAD_REQUEST)
 def test_bad_request(scenario: Scenario) -> None:
-    """Check that the client reports a 400, with any error code and with a malformed body."""
+    """Check that the client reports a 400, with any error code and with a malformed body.
+
+    Every error code of RFC 6749, 5.2, then a web page, then an empty body: reading the body must
+    not be needed to notice the status.
+    """
     refusals = [_refusal(400, code) for code in _CODES]
+    # Error codes, and two bodies that are not JSON: a client that parses every body may raise the
+    # wrong error, but it must raise.
     faults = [*refusals, _html(400), Fault.status(400, body=b"")]
     _refuse(scenario, faults, at_expiry=refusals[0])
 
 
 @pytest.mark.contract_clause(clauses.errors.NO_HAMMERING)
 def test_no_hammering(scenario: Scenario) -> None:
-    """Check that the client does not send another request after a final error response."""
+    """Check that the client does not send another request after a final error response.
+
+    Passive: the number of requests in the use decides. A client that repeats without end is
+    stopped, and judged by what it sent.
+    """
 
     def run_case(fault: Fault, operation: str) -> Situation:
         with _failing(scenario, fault) as session:
+            # A client that repeats without end is stopped; its requests are judged then.
             with contextlib.suppress(ClientHung):
                 session.make()
                 session.use(operation)
             if not session.trace.token_requests:
-                raise NotTested("the client never asked the broker for a token")
+                raise NotTested("the client sent no token request")
             return Situation.MET
 
+    # Final answers: the same request would be rejected again.
     faults = [_refusal(400, "invalid_scope"), _refusal(401, "invalid_client"), _html(403)]
     scenario.for_each(faults, run_case)
     scenario.needs_control()
@@ -148,7 +188,11 @@ def test_no_hammering(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.errors.SERVER_ERROR)
 def test_server_error(scenario: Scenario) -> None:
-    """Check that the client limits its retries and then reports the server error."""
+    """Check that the client limits its retries and then reports the server error.
+
+    At most five attempts in one use, with any 5xx. How many there were with 503 is reported as a
+    measured fact.
+    """
     attempts: dict[int, int] = {}
 
     def run_case(status: int, operation: str) -> Situation:
@@ -171,6 +215,10 @@ def test_server_error(scenario: Scenario) -> None:
 
 
 def _outcome_or_breach(session: ClientSession, operation: str) -> Outcome:
+    """Use the client; raise the breach of the clause if it floods the broker.
+
+    Any other hang stays a hang.
+    """
     try:
         session.make()
         return session.use(operation)
@@ -190,7 +238,11 @@ def _too_many(session: ClientSession, made: int, exchanges: Sequence[Exchange]) 
 
 @pytest.mark.contract_clause(clauses.errors.RETRY_AFTER)
 def test_retry_after(scenario: Scenario) -> None:
-    """Check that a client that retries within one call observes ``Retry-After``."""
+    """Check that a client that retries within one call observes ``Retry-After``.
+
+    Seconds and a date, with 503 and 429. A pause counts by the run's clock or by real time,
+    whichever is longer. A client that does not retry at all passes.
+    """
 
     def run_case(case: tuple[int, int, bool], operation: str) -> Situation:
         status, seconds, as_date = case
@@ -199,17 +251,20 @@ def test_retry_after(scenario: Scenario) -> None:
         ) as session:
             value = _http_date(session.now() + seconds) if as_date else seconds
             fault = Fault.status(status, retry_after=value)
+            # Twice, so that a client that retries once too early meets it again.
             session.broker.script(fault.times(2))
             session.record(fault_step(fault, times=2))
             session.make()
             with contextlib.suppress(ClientHung), token_request_gaps(session) as gaps:
                 session.use(operation)
             if not session.trace.token_requests:
-                raise NotTested("the client never asked the broker for a token")
+                raise NotTested("the client sent no token request")
+            # A second less is allowed, because an HTTP date has full seconds only (RFC 9110,
+            # 5.6.7).
             if gaps and gaps[0] < seconds - 1:
                 soon = f"after {gaps[0]:.1f} s" if gaps[0] >= _IMMEDIATE_SECONDS else "at once"
                 session.breach(
-                    f"the client asked again {soon}",
+                    f"the client sent another token request {soon}",
                     f"at least {seconds} s, as Retry-After says, or an error to the caller",
                     session.trace.token_requests,
                 )
@@ -225,7 +280,13 @@ def _http_date(moment: float) -> str:
 
 @pytest.mark.contract_clause(clauses.errors.TRANSPORT)
 def test_transport(scenario: Scenario) -> None:
-    """Check that the client reports refused connections and incomplete responses."""
+    """Check that the client reports refused connections and incomplete responses.
+
+    A reset, a cut response and a closed port. All three reach the client as errors of its HTTP
+    library, which it must not turn into an answer.
+    """
+    # A reset comes without an answer; a cut answer has a status and half of its body. HTTP
+    # libraries raise different errors for them.
     faults = {"was reset": Fault.reset(), "was cut short": Fault.cut_short()}
 
     def run_case(what: Any, operation: str) -> Situation:
@@ -242,6 +303,7 @@ def test_transport(scenario: Scenario) -> None:
 
 def _case_of_refused_connection(scenario: Scenario, operation: str) -> Situation:
     with (
+        # The port stays taken, so that no other program can listen on it meanwhile.
         _closed_port() as origin,
         scenario.session(
             credentials=_CREDENTIALS,
@@ -265,7 +327,12 @@ def _closed_port() -> Iterator[str]:
 
 @pytest.mark.contract_clause(clauses.errors.TIMEOUT)
 def test_timeout(scenario: Scenario) -> None:
-    """Check that the client times out when the broker accepts a request and never answers."""
+    """Check that the client times out when the broker accepts a request and never answers.
+
+    The client is configured with a timeout of 0.2 s and stopped after the run's ``patience``. The
+    time that it took is reported, and not judged: a client may use a longer timeout than the
+    configured one.
+    """
     patience = scenario.run.settings.patience
 
     def run_case(timeout: float, operation: str) -> Situation:
@@ -276,6 +343,8 @@ def test_timeout(scenario: Scenario) -> None:
             session.record(TimeoutConfigured(seconds=timeout))
             try:
                 session.make()
+                # From the use on: a client that fetches a token when it is made has waited once
+                # already.
                 began = real_seconds()
                 session.use(operation)
             except ClientHung:
@@ -285,7 +354,7 @@ def test_timeout(scenario: Scenario) -> None:
                     session.trace.token_requests,
                 )
             if not session.trace.token_requests:
-                raise NotTested("the client never asked the broker for a token")
+                raise NotTested("the client sent no token request")
             scenario.run.findings.learn(timeout_seconds=round(real_seconds() - began, 1))
             return Situation.MET
 
@@ -305,12 +374,18 @@ _FAILURES: dict[str, Fault] = {
 
 @pytest.mark.contract_clause(clauses.errors.NOT_CACHED)
 def test_not_cached(scenario: Scenario) -> None:
-    """Check that the client succeeds at its first use after the broker works again."""
+    """Check that the client succeeds at its first use after the broker works again.
+
+    No time passes between the failure and the recovery. A client that reported no error in the
+    failure is not judged.
+    """
 
     def run_case(what: Any, operation: str) -> Situation:
         with _failing(scenario, _FAILURES[what]) as session:
             if _outcome_unless_flood(session, operation).error is None:
-                raise NotTested(f"the client did not tell of {what}")
+                raise NotTested(f"the client reported no error after {what}")
+            # No time passes between failure and recovery, so only a remembered failure can be the
+            # cause.
             session.broker.clear_scripts()
             session.record(FaultsCleared())
             outcome = session.use(operation)
@@ -326,13 +401,14 @@ def test_not_cached(scenario: Scenario) -> None:
 
 
 def _outcome_unless_flood(session: ClientSession, operation: str) -> Outcome:
+    """Use the client; raise NotTested if it floods the broker, which other clauses judge."""
     try:
         session.make()
         return session.use(operation)
     except ClientHung as hang:
         if not hang.is_flood:
             raise
-        raise NotTested("the client asks the broker without end") from None
+        raise NotTested("the client sends requests without end") from None
 
 
 def _outcome_text(session: ClientSession, outcome: Outcome) -> str:
@@ -343,7 +419,10 @@ def _outcome_text(session: ClientSession, outcome: Outcome) -> str:
 
 @pytest.mark.contract_clause(clauses.errors.CAUSE)
 def test_cause(scenario: Scenario) -> None:
-    """Check that the client's exception names the error code of the token response."""
+    """Check that the client's exception names the error code of the token response.
+
+    Each text of the exception and of its causes counts: message, attributes and notes.
+    """
 
     def run_case(refusal: tuple[int, str], operation: str) -> Situation:
         status, code = refusal

@@ -19,7 +19,9 @@ from mockbroker_contract.harness.state_machine import (
     without_idle_steps,
 )
 
+# Enough for an outage, an expiry and a recovery; longer sequences take longer to simplify.
 _STEPS = 14
+# A client with more defects has enough to fix; the next run shows the others.
 _MAX_BREACHES = 6
 
 
@@ -33,6 +35,7 @@ def test_lifecycle(scenario: Scenario) -> None:
     run = scenario.run
     run.needs_working_client()
     _replay_known_failures(scenario)
+    # A clause that is broken already would end every sequence before it shows anything new.
     ignored = set(OWN_SCENARIO_ONLY | run.findings.broken)
     for _ in range(_MAX_BREACHES):
         breached = _first_breach(run, ignored)
@@ -45,7 +48,11 @@ def test_lifecycle(scenario: Scenario) -> None:
 
 
 def _replay_known_failures(scenario: Scenario) -> None:
-    """Replay the examples of known failures that are sequences of this state machine."""
+    """Replay the examples of known failures that are sequences of this state machine.
+
+    A breach of another clause is noted, so that it is found again although Hypothesis might not
+    find it.
+    """
     run = scenario.run
     for clause_id, plain in run.replays.examples.items():
         if not is_step_list(plain):
@@ -61,18 +68,26 @@ def _replay_known_failures(scenario: Scenario) -> None:
 
 
 def _first_breach(run: ContractRun, ignored: set[str]) -> ContractBreached | None:
+    """Return the first breach of a clause that is not ignored; None if there is none.
+
+    Its steps are as few as the search for a simpler sequence has made them.
+    """
     try:
         _run_state_machine(run, ignored)
     except ContractBreached as breached:
+        # Hypothesis removes steps too, but its limit of attempts may have been reached.
         return without_idle_steps(run, breached, ignored) if run.settings.shrinks else breached
     return None
 
 
 def _run_state_machine(run: ContractRun, ignored: set[str]) -> None:
+    """Run the state machine with the settings of the run. Raises ContractBreached."""
     limit = run.explorer.shrink_limit()
     machine = state_machine_for(run, limit, ignored)
     machine = hypothesis.seed(run.explorer.seed_for(clauses.lifecycle.LIFECYCLE.id))(machine)
     settings = hypothesis.settings(run.explorer.hypothesis_settings(), stateful_step_count=_STEPS)
+    # Hypothesis prints the steps of a failing example as Python code of the kit, which means
+    # nothing to a user.
     with with_reporter(_discard), limit.in_force():
         run_state_machine_as_test(machine, settings=settings)
 

@@ -12,7 +12,13 @@ from mockbroker_contract.harness.strategies import ascii_credentials
 
 @pytest.mark.contract_clause(clauses.post.CREDENTIALS)
 def test_credentials(scenario: Scenario) -> None:
-    """Check that every pair of printable ASCII credentials arrives as it was configured."""
+    """Check that every pair of printable ASCII credentials arrives as it was configured.
+
+    The same as in chapter ``basic``, for profiles whose clients authenticate in the body (RFC 6749,
+    2.3.1).
+    """
+    # Characters that form encoding must escape, and a secret that would become a second parameter
+    # without it.
     boundary_cases = [
         Credentials("client id", "p w+/=%&~*"),
         Credentials("a=b&c", "100%25 \"quoted\" 'x' \\ "),
@@ -27,5 +33,8 @@ def test_credentials(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.post.ONLY)
 def test_only(scenario: Scenario) -> None:
-    """Check that the credentials are in the body and nowhere else."""
+    """Check that the credentials are in the body and nowhere else.
+
+    Passive. A header beside the body would send the secret a second time.
+    """
     scenario.share(Scenario.judge_token_requests)

@@ -1,4 +1,7 @@
-"""Chapter ``request``: the form of a token request."""
+"""Chapter ``request``: the form of a token request.
+
+These clauses are passive: judged from the requests alone. One exploration serves all of them.
+"""
 
 from __future__ import annotations
 

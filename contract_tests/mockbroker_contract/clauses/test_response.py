@@ -37,6 +37,7 @@ _OTHER_BREACHES = {
 }
 """Breaches that are possible although the client read the token correctly."""
 
+# Members that Microsoft's endpoints add, and forms that a strict reader may reject.
 _KNOWN_EXTRAS = {
     "ext_expires_in": 3599,
     "not_before": 1700000000,
@@ -47,6 +48,7 @@ _KNOWN_EXTRAS = {
 
 
 def _session(scenario: Scenario, answer: TokenAnswer, changed: AnswerChanged) -> ClientSession:
+    """Return a session whose broker answers like this, with the step that says so."""
     session = scenario.session(credentials=_CREDENTIALS)
     session.broker.token_answer = answer
     session.record(changed)
@@ -54,33 +56,46 @@ def _session(scenario: Scenario, answer: TokenAnswer, changed: AnswerChanged) ->
 
 
 def _must_use_the_token(session: ClientSession, outcome: Outcome, what: str) -> None:
+    """Raise the breach of the clause unless the use had the issued token."""
     if outcome.error is not None:
         session.breach(f"with {what}, the client raised {session.masked(outcome.error)}", "a token")
     if outcome.token is None:
-        session.breach(f"with {what}, the client did not use the token it was given", "that token")
+        session.breach(f"with {what}, the client did not use the issued token", "that token")
 
 
 @pytest.mark.contract_clause(clauses.response.DOCUMENTED)
 def test_documented(scenario: Scenario) -> None:
-    """Check that the token response of the provider's documentation yields a usable token."""
+    """Check that the token response of the provider's documentation yields a usable token.
+
+    The precondition of nearly all other clauses: if it is broken, they are not-tested. A breach of
+    a clause on signing explains a token that arrived changed, and is named as the cause.
+    """
+    # No exploration: this clause blocks all others, so the plainest use decides.
     for operation in scenario.run.capabilities:
         with scenario.session(credentials=_CREDENTIALS) as session:
             outcome = session.use(operation)
             if not session.trace.token_requests:
-                raise NotTested(f"{operation} never asked the broker for a token")
+                raise NotTested(f"{operation} sent no token request")
+            # A breach of another clause explains why the token did not arrive as issued, so it is
+            # reported as the cause.
             broken = sorted({b.clause_id for b in judge_trace(session.trace)} & _OTHER_BREACHES)
             if broken and not outcome.is_good:
                 raise NotTested("the token cannot be used", blocked_by=clause_named(broken[0]))
-            _must_use_the_token(session, outcome, "the documented answer")
+            _must_use_the_token(session, outcome, "the documented token response")
 
 
 @pytest.mark.contract_clause(clauses.response.OPAQUE_TOKEN)
 def test_opaque_token(scenario: Scenario) -> None:
-    """Check that any b64token arrives at the API byte for byte."""
+    """Check that any b64token arrives at the API byte for byte.
+
+    The token is compared after the last space of what the API received, so that the scheme does not
+    matter here.
+    """
 
     def run_case(drawn: tuple[str, str]) -> Situation:
         value, operation = drawn
         with scenario.session(credentials=_CREDENTIALS) as session:
+            # A fixed value: the case is about one token, and the client has no earlier one.
             session.broker.token_values = lambda: value
             session.record(TokenLengthChosen(characters=len(value)))
             outcome = session.use(operation)
@@ -97,12 +112,18 @@ def test_opaque_token(scenario: Scenario) -> None:
     scenario.for_all(st.tuples(b64tokens(), scenario.operations()), run_case, first=first)
 
 
+# The shortest and the longest, every special character, and what a parser could take for a number,
+# a scheme or nothing.
 _EDGE_TOKENS = ("a", "-._~+/x==", "0", "Bearer", "null", "a" * 4096)
 
 
 @pytest.mark.contract_clause(clauses.response.UNKNOWN_MEMBERS)
 def test_unknown_members(scenario: Scenario) -> None:
-    """Check that the client ignores unknown members of a token response."""
+    """Check that the client ignores unknown members of a token response.
+
+    RFC 6749, 5.1: the client must ignore unrecognized value names in the response.
+    """
+    # Prefixed, so that no drawn name is one that a client knows.
     names = text_of("abcdefghijklmnopqrstuvwxyz_", max_size=8).map("x_".__add__)
     extras = st.dictionaries(names, json_values(), min_size=1, max_size=4)
 
@@ -147,16 +168,24 @@ _FORMS: dict[str, Callable[[Members], bytes]] = {
     "every character escaped as \\uXXXX": _escaped,
     "the solidus escaped": _solidus_escaped,
 }
+# With characters that JSON may escape. Several, because a client may request more than one token.
 _TOKENS_TO_WRITE = ("t/o-k.e~n+1/", "t/o-k.e~n+2/", "t/o-k.e~n+3/", "t/o-k.e~n+4/")
+# RFC 9110, 8.3.1: type and subtype are case-insensitive.
 _MEDIA_TYPES = ("application/json", "application/json; charset=UTF-8", "Application/JSON")
 
 
 @pytest.mark.contract_clause(clauses.response.JSON_FORMS)
 def test_json_forms(scenario: Scenario) -> None:
-    """Check that the client reads every valid serialization of one JSON object."""
+    """Check that the client reads every valid serialization of one JSON object.
+
+    White space, order, escapes and media types (RFC 8259, 2 and 7; RFC 9110, 8.3.1). The control
+    has the same tokens in the documented form, because a client may not cope with their characters
+    at all.
+    """
     cases = [(form, media) for form in _FORMS for media in _MEDIA_TYPES]
 
     @functools.cache
+    # The control, once for each operation: the same tokens in the documented form.
     def takes_such_tokens(operation: str) -> bool:
         with _session(scenario, TokenAnswer(), AnswerChanged()) as control:
             control.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
@@ -180,7 +209,11 @@ def test_json_forms(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.response.TOKEN_TYPE_CASE)
 def test_token_type_case(scenario: Scenario) -> None:
-    """Check that ``token_type`` is case-insensitive and a signed call has scheme ``Bearer``."""
+    """Check that ``token_type`` is case-insensitive and a signed call has scheme ``Bearer``.
+
+    RFC 6749, 5.1, makes the value case-insensitive. A client that copies it as the scheme is judged
+    only if that shows: ``bearer`` is judged by `signing.bearer`.
+    """
 
     def run_case(drawn: tuple[str, str]) -> Situation:
         token_type, operation = drawn
@@ -200,49 +233,64 @@ def test_token_type_case(scenario: Scenario) -> None:
                 )
             return Situation.MET
 
+    # RFC 6749, 5.1: the value is case-insensitive.
     first = [(t, op) for t in ("BEARER", "Bearer", "bearer") for op in scenario.run.capabilities]
     drawn = st.tuples(mixed_case("bearer"), scenario.operations())
     scenario.for_all(drawn, run_case, first=first)
 
 
 def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: str) -> Situation:
+    """Judge a use whose token response is unusable.
+
+    It must raise, and must not call the API. Returns MET, or raises the breach.
+    """
     changed = AnswerChanged(members=dict(answer.members), omitted=answer.omit)
     if not answer.members and not answer.omit:
         changed = AnswerChanged(body=what)
     with _session(scenario, answer, changed) as session:
         outcome = session.use(operation)
         if not session.trace.token_requests:
-            raise NotTested("the client never asked the broker for a token")
+            raise NotTested("the client sent no token request")
         if outcome.api_calls:
-            signed = "signed" if outcome.presented is not None else "unsigned"
-            manner = f"a call went out {signed}"
-            session.breach(f"the answer {what}, and {manner}", "an error", outcome.api_calls)
+            call = "a signed call" if outcome.presented is not None else "an unsigned call"
+            happened = f"the token response {what}, and the client sent {call}"
+            session.breach(happened, "an error", outcome.api_calls)
         if outcome.error is None:
             returned = "a token" if operation == GET_TOKEN and outcome.presented else "no token"
-            session.breach(f"the answer {what}, and the client returned {returned}", "an error")
+            happened = f"the token response {what}, and the client returned {returned}"
+            session.breach(happened, "an error")
         return Situation.MET
 
 
 @pytest.mark.contract_clause(clauses.response.TOKEN_TYPE_UNKNOWN)
 def test_token_type_unknown(scenario: Scenario) -> None:
-    """Check that the client does not use a token of an unknown type."""
+    """Check that the client does not use a token of an unknown type.
+
+    RFC 6749, 7.1: the client must not use an access token if it does not understand the token type.
+    """
 
     def run_case(token_type: object, operation: str) -> Situation:
         answer = TokenAnswer(members={"token_type": token_type})
         return _must_raise(scenario, answer, operation, f"says token_type={json.dumps(token_type)}")
 
+    # The example of RFC 6749, 7.1; DPoP (RFC 9449); the type of token exchange (RFC 8693, 2.2.1);
+    # and one that a comparison of prefixes accepts.
     scenario.for_each(["mac", "DPoP", "N_A", "bearertoken"], run_case)
     scenario.needs_control()
 
 
 @pytest.mark.contract_clause(clauses.response.EXPIRES_IN_MISSING)
 def test_expires_in_missing(scenario: Scenario) -> None:
-    """Check that the client accepts a token response without ``expires_in``."""
+    """Check that the client accepts a token response without ``expires_in``.
+
+    Also after a token with a lifetime, which a client may carry over to the next one.
+    """
 
     def run_case(comes_later: bool, operation: str) -> Situation:  # noqa: FBT001 - one of the cases
         with scenario.session(
             credentials=_CREDENTIALS, elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN]
         ) as session:
+            # A client may keep the lifetime of the token before, which has expired.
             if comes_later:
                 session.use_well(operation)
                 session.advance(3600)
@@ -257,7 +305,11 @@ def test_expires_in_missing(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.response.EXPIRES_IN_FORMS)
 def test_expires_in_forms(scenario: Scenario) -> None:
-    """Check that the client reads ``"3599"`` and ``3599.0``, or raises an error that names them."""
+    """Check that the client reads ``"3599"`` and ``3599.0``, or raises an error that names them.
+
+    A client passes if it raises an error that names the member, without calling it missing. If it
+    accepts the form, it must also observe the lifetime.
+    """
 
     def run_case(case: tuple[object, int], operation: str) -> Situation:
         expires_in, lifetime = case
@@ -280,6 +332,8 @@ def _reads_or_reports(session: ClientSession, operation: str, lifetime: int, for
     outcome = session.use(operation)
     if outcome.error is not None:
         said = str(outcome.error).lower()
+        # Refusing is allowed if the message helps: "missing" would be wrong, as the member is
+        # there.
         if "expires" not in said or "missing" in said:
             session.breach(
                 f"with {form}, the client raised {session.masked(outcome.error)}",
@@ -287,6 +341,7 @@ def _reads_or_reports(session: ClientSession, operation: str, lifetime: int, for
             )
         return
     _must_use_the_token(session, outcome, form)
+    # Only where the clock moves, and only if the client observes the same lifetime as a number.
     if session.can_pass(lifetime + 1) and _is_replaced_in_time(
         session.control(), operation, lifetime
     ):
@@ -294,7 +349,7 @@ def _reads_or_reports(session: ClientSession, operation: str, lifetime: int, for
         if session.use(operation).token == outcome.token:
             session.breach(
                 f"with {form}, the token was still used {lifetime + 1} s after it was issued",
-                "the lifetime to be understood, or refused in words",
+                "the lifetime to be read, or an error that names expires_in",
             )
 
 
@@ -330,10 +385,15 @@ _INVALID: dict[str, TokenAnswer] = {
 
 @pytest.mark.contract_clause(clauses.response.INVALID)
 def test_invalid(scenario: Scenario) -> None:
-    """Check that a 200 without a usable token is an error, and that no call is signed with it."""
+    """Check that a 200 without a usable token is an error, and that no call is signed with it.
+
+    From a body that is not JSON to an ``access_token`` of another type. The control has a valid
+    response.
+    """
 
     def run_case(what: Any, operation: str) -> Situation:
         return _must_raise(scenario, _INVALID[what], operation, what)
 
     scenario.for_each(_INVALID, run_case)
+    # The control: a client that always raises would pass.
     scenario.needs_control()

@@ -24,8 +24,10 @@ from mockbroker_contract.harness.recorder import fault_step, reached_step
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
 
+# Long and random enough never to occur by chance, with characters that each encoding changes.
 _CREDENTIALS = Credentials("secrecy-client", "s3cret/7Qx+Lw2=pTz9~Vb4")
 _UNLIMITED = 1000
+# A cache of tokens is small. The rest of a large file is not read.
 _BIGGEST_FILE = 4_000_000
 _MAX_FILES = 1000
 
@@ -46,13 +48,20 @@ _FAULTS: dict[str, Fault] = {
 
 @pytest.mark.contract_clause(clauses.secrecy.SECRET)
 def test_secret(scenario: Scenario) -> None:
-    """Check that the client secret is visible nowhere, in success and in failure."""
+    """Check that the client secret is visible nowhere, in success and in failure.
+
+    Searched for: the secret itself and the forms that encoding gives it. Where: output, logs at
+    every level, warnings, exceptions, and the repr of the client and of its parts.
+    """
     scenario.share(_judge_exposure)
 
 
 @pytest.mark.contract_clause(clauses.secrecy.TOKEN)
 def test_token(scenario: Scenario) -> None:
-    """Check that no access token is visible anywhere, in success and in failure."""
+    """Check that no access token is visible anywhere, in success and in failure.
+
+    Searched in the same places as the secret, in the same test cases.
+    """
     scenario.share(_judge_exposure)
 
 
@@ -63,7 +72,13 @@ _SECRETS: dict[Clause, tuple[str, Callable[[Broker], Iterable[str]]]] = {
 
 
 def _judge_exposure(scenario: Scenario) -> None:
-    """Search all visible output for secret and tokens; note breaches of the other clause."""
+    """Search all visible output for secret and tokens; note breaches of the other clause.
+
+    Each case is one fault, after an ordinary use. The failure is where most clients show something:
+    HTTP libraries put requests into their exceptions.
+    """
+    # Shared by the cases: a client that hangs after one fault would cost a deadline for each of
+    # them.
     hung: list[str] = []
 
     def run_case(fault_name: str, operation: str) -> Situation:
@@ -83,6 +98,7 @@ def _judge_exposure(scenario: Scenario) -> None:
             session.look()
             if fault_name and not _returns_after_fault(session, fault_name, operation):
                 hung.append(fault_name)
+            # The clause's own breach is last, because raising it ends the case.
             for clause in sorted(_SECRETS, key=lambda each: each is scenario.clause):
                 _must_not_show(scenario, session, exposure, clause)
             return Situation.MET
@@ -93,12 +109,13 @@ def _judge_exposure(scenario: Scenario) -> None:
 def _must_not_show(
     scenario: Scenario, session: ClientSession, exposure: Exposure, clause: Clause
 ) -> None:
+    """Raise or note the breach of that clause if a secret of its kind is visible."""
     what, secrets = _SECRETS[clause]
     where = exposure.first_with(secrets(session.broker))
     if not where:
         return
     try:
-        session.breach_of(clause, f"{what} is shown in {where}", "that it is shown nowhere")
+        session.breach_of(clause, f"{what} is shown in {where}", "no output to show it")
     except ContractBreached as breached:
         if clause is scenario.clause:
             raise
@@ -106,6 +123,7 @@ def _must_not_show(
 
 
 def _returns_after_fault(session: ClientSession, fault_name: str, operation: str) -> bool:
+    """Use the client after the expiry of its token, with that fault; return whether it returned."""
     session.advance(session.broker.expires_in + 1)
     session.broker.script(_FAULTS[fault_name].times(_UNLIMITED))
     session.record(fault_step(_FAULTS[fault_name]))
@@ -119,7 +137,11 @@ def _returns_after_fault(session: ClientSession, fault_name: str, operation: str
 
 @pytest.mark.contract_clause(clauses.secrecy.REDIRECT)
 def test_redirect(scenario: Scenario) -> None:
-    """Check that the client sends no credentials to another origin after a redirect."""
+    """Check that the client sends no credentials to another origin after a redirect.
+
+    The other origin is a second broker with the same credentials. So the client ends well if it
+    sends them there, and no error hides the request. Every status of a redirect is tried.
+    """
 
     def run_case(status: int, operation: str) -> Situation:
         with (
@@ -133,7 +155,9 @@ def test_redirect(scenario: Scenario) -> None:
             with contextlib.suppress(ClientHung):
                 session.use(operation)
             if not session.trace.token_requests:
-                raise NotTested("the client never asked the broker for a token")
+                raise NotTested("the client sent no token request")
+            # The other origin is a broker too, so the client succeeds there, and no error hides the
+            # request.
             taken = [e.request for e in other_broker.journal if _carries_secret(e.request)]
             if taken:
                 session.record(reached_step(other_broker, taken[0], "credentials"))
@@ -144,6 +168,8 @@ def test_redirect(scenario: Scenario) -> None:
                 )
             return Situation.MET
 
+    # 307 and 308 keep method and body, so HTTP libraries send credentials in the body again (RFC
+    # 9700, 4.12).
     scenario.for_each([301, 302, 303, 307, 308], run_case)
     scenario.needs_control()
 
@@ -156,7 +182,11 @@ def _carries_secret(request: Request) -> bool:
 
 @pytest.mark.contract_clause(clauses.secrecy.FILES)
 def test_files(scenario: Scenario) -> None:
-    """Check that other users cannot read the client's files, under umask 022."""
+    """Check that other users cannot read the client's files, under umask 022.
+
+    The client's folders are searched for files that group or others can read. Folders that others
+    cannot enter protect what they contain.
+    """
 
     def run_case(uses: int, operation: str) -> Situation:
         with scenario.session(credentials=_CREDENTIALS) as session:
@@ -182,6 +212,7 @@ def _readable_files(folders: Iterable[Path]) -> Iterator[tuple[Path, int]]:
     """Return the files that other users can reach and read, with their modes."""
     for folder in folders:
         for entry in _entries(folder):
+            # A link of the client may lead to files of the user, which are not the client's.
             if entry.is_symlink() or not entry.exists():
                 continue
             mode = stat.S_IMODE(entry.stat().st_mode)

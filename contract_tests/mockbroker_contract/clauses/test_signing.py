@@ -25,9 +25,11 @@ from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import text_of, unreserved_tokens
 
+# Characters of Base64 in the secret, so that an encoded form is found as well.
 _CREDENTIALS = Credentials("signing-client", "signing-s3cret/+=")
 _MAX_ATTEMPTS = 2
 _UNAUTHORIZED = 401
+# More than any use can send, as a use is stopped after 50 requests.
 _UNLIMITED = 200
 _SECONDS_BEFORE_REVOCATION = 5
 _SHORTER = 600
@@ -35,11 +37,13 @@ _REVOCATIONS = 2
 
 
 def _without_call(session: ClientSession, outcome: Outcome) -> NotTested:
+    """Return the reason why a use without a call of the API proves nothing."""
     error = f": it raised {session.masked(outcome.error)}" if outcome.error is not None else ""
     return NotTested(f"the client made no call to the API{error}")
 
 
 def _called(session: ClientSession, **kwargs: Any) -> Outcome:
+    """Use the client for a signed call. Raises NotTested if none reached the API."""
     outcome = session.use(REQUEST, **kwargs)
     if not outcome.api_calls:
         raise _without_call(session, outcome)
@@ -47,17 +51,23 @@ def _called(session: ClientSession, **kwargs: Any) -> Outcome:
 
 
 def _judge_signed_calls(scenario: Scenario) -> None:
-    """Make signed calls with a first and a second token, and judge them."""
+    """Make signed calls with a first and a second token, and judge them.
+
+    Two calls to different paths, an hour apart, so that the second one has another token.
+    """
     scenario.run.needs(REQUEST)
     steps = scenario.run.time.is_virtual
 
     def run_case(value: str) -> Situation:
         with scenario.session(credentials=_CREDENTIALS) as session:
+            # Capitalized, because a client that copies the type from the answer breaks another
+            # clause.
             session.broker.token_answer = TokenAnswer(members={"token_type": "Bearer"})
             session.broker.token_values = iter(
                 [value, *(f"{n}.{value}" for n in range(9))]
             ).__next__
             _called(session)
+            # A second token, because a session may keep the header of the first one.
             session.advance(3600 if steps else 0)
             _called(session, path="/vehicle/2?region=au")
             return Situation.MET
@@ -69,25 +79,39 @@ def _judge_signed_calls(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.signing.BEARER)
 def test_bearer(scenario: Scenario) -> None:
-    """Check the one Authorization header: Bearer, a space, and the token as issued."""
+    """Check the one Authorization header: Bearer, a space, and the token as issued.
+
+    RFC 6750, 2.1. Judged in its own cases only: elsewhere a token may be changed for another
+    reason.
+    """
     scenario.share(_judge_signed_calls)
 
 
 @pytest.mark.contract_clause(clauses.signing.HEADER_ONLY)
 def test_header_only(scenario: Scenario) -> None:
-    """Check that the token is in the Authorization header and nowhere else."""
+    """Check that the token is in the Authorization header and nowhere else.
+
+    RFC 6750, 2.3 and 5.3: a URL ends up in logs, histories and Referer headers.
+    """
     scenario.share(_judge_signed_calls)
 
 
 @pytest.mark.contract_clause(clauses.signing.NO_CREDENTIALS)
 def test_no_credentials(scenario: Scenario) -> None:
-    """Check that the API never receives the client's credentials."""
+    """Check that the API never receives the client's credentials.
+
+    Passive. A client that keeps its credentials on the session would send them to the API as well.
+    """
     scenario.share(_judge_signed_calls)
 
 
 @pytest.mark.contract_clause(clauses.signing.PRESERVES_REQUEST)
 def test_preserves_request(scenario: Scenario) -> None:
-    """Check that method, path, query, body and the caller's headers arrive unchanged."""
+    """Check that method, path, query, body and the caller's headers arrive unchanged.
+
+    Queries are compared as pairs, because libraries may encode a space in two ways. A call that is
+    repeated after a 401 must be the same call; a client that has consumed its body fails there.
+    """
     scenario.run.needs(REQUEST)
 
     def run_case(drawn: tuple[str, str, dict[str, str], bytes]) -> Situation:
@@ -104,8 +128,11 @@ def test_preserves_request(scenario: Scenario) -> None:
 
     first = [
         ("POST", "/vehicle?region=uk", {"X-Trace": "a, b;c"}, b'{"a": 1}'),
+        # A repeated name, both encodings of a space and a plus, and an empty value; and a header
+        # that libraries set by themselves.
         ("GET", "/vehicle/1?a=1&a=2&b=x%20y%2Bz&c=", {"Accept": "text/csv"}, b""),
         ("DELETE", "/vehicle/1", {"X-Request-Id": "r-1"}, b""),
+        # An encoded slash is data (RFC 3986, 2.2): decoding it would name another resource.
         ("GET", "/vehicle/ab%2Fcd%20e", {}, b""),
     ]
     scenario.for_all(_requests(), run_case, first=first)
@@ -132,6 +159,7 @@ def _case_of_repeated_call(
 
 
 def _requests() -> st.SearchStrategy[tuple[str, str, dict[str, str], bytes]]:
+    """Bodies are arbitrary bytes; whether a method has one is decided by the case."""
     word = text_of(string.ascii_letters + string.digits + "-_", min_size=1, max_size=8)
     query = st.lists(st.tuples(word, word), max_size=3).map(urllib.parse.urlencode)
     path = st.builds("/vehicle/{}?{}".format, word, query).map(lambda text: text.rstrip("?"))
@@ -143,6 +171,10 @@ def _requests() -> st.SearchStrategy[tuple[str, str, dict[str, str], bytes]]:
 
 
 def _options(headers: dict[str, str], body: bytes) -> dict[str, Any]:
+    """Return the keyword arguments of a call, as `requests` has them.
+
+    A body gets a content type, or libraries would choose different ones.
+    """
     options: dict[str, Any] = {"headers": headers}
     if body:
         headers = {"Content-Type": "application/octet-stream", **headers}
@@ -164,6 +196,10 @@ def _cannot_take(outcome: Outcome, options: dict[str, Any]) -> bool:
 def _must_be_preserved(
     session: ClientSession, outcome: Outcome, method: str, url: str, options: dict[str, Any]
 ) -> None:
+    """Raise the breach of the clause for the first difference.
+
+    Compared are the call that the case made and the last one that the API received.
+    """
     if not outcome.api_calls:
         raise _without_call(session, outcome)
     request = outcome.api_calls[-1].request
@@ -189,6 +225,7 @@ def _differences(
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
+    # As pairs, because "+" and "%20" are the same in a query of a form.
     pairs = urllib.parse.parse_qsl(query, keep_blank_values=True)
     return [pair for pair in pairs if pair[0] != "access_token"]  # signing.header-only judges that
 
@@ -208,6 +245,7 @@ def test_revoked(scenario: Scenario) -> None:
             lost = session.use_well(REQUEST).token
             for _ in range(_REVOCATIONS):
                 lost = _token_after_revocation(session, lost)
+            # A client may compute the expiry from the first lifetime that it has seen.
             if session.can_pass(_SHORTER):
                 session.issue_with(_SHORTER)
                 _revoke(session)
@@ -229,11 +267,15 @@ def _revoke(session: ClientSession) -> None:
 
 
 def _token_after_revocation(session: ClientSession, lost: AccessToken | None) -> AccessToken | None:
+    """Revoke all tokens, make a call, and return its token.
+
+    Raises the breach of the clause if the client gave up the call.
+    """
     _revoke(session)
     outcome = _called(session)
     if outcome.token == lost or outcome.status == _UNAUTHORIZED:
         session.breach(
-            "the API answered 401 invalid_token and the call was given up",
+            "the API answered 401 invalid_token and the client gave up the call",
             "a new token and one more try",
             outcome.api_calls,
         )
@@ -244,17 +286,24 @@ def _token_after_revocation(session: ClientSession, lost: AccessToken | None) ->
 
 @pytest.mark.contract_clause(clauses.signing.NO_RETRY_STORM)
 def test_no_retry_storm(scenario: Scenario) -> None:
-    """Check that the client stops and reports the error when every call is rejected."""
+    """Check that the client stops and reports the error when every call is rejected.
+
+    Before the first use, and after a good one: a client may treat its first token differently. At
+    most two calls and two token requests are allowed.
+    """
     scenario.run.needs(REQUEST)
 
     def run_case(uses_before: int, _operation: str) -> Situation:
         with scenario.session(credentials=_CREDENTIALS) as session:
             for _ in range(uses_before):
                 session.use_well(REQUEST)
+            # RFC 6750, 3.1: invalid_token is the code at which a client may request a new one.
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             fault = Fault.status(401, headers=challenge)
             session.broker.api_script(fault.times(_UNLIMITED))
             session.record(fault_step(fault, "api"))
+            # Every call is rejected, whatever token it has: only the client itself can end the
+            # loop.
             _must_stop(session, _called(session))
             return Situation.MET
 
@@ -263,6 +312,10 @@ def test_no_retry_storm(scenario: Scenario) -> None:
 
 
 def _must_stop(session: ClientSession, outcome: Outcome) -> None:
+    """Raise the breach of the clause if the client repeated too often.
+
+    A client that hides the error from its caller breaches it as well.
+    """
     calls, fetched = len(outcome.api_calls), len(outcome.token_requests)
     if calls > _MAX_ATTEMPTS or fetched > _MAX_ATTEMPTS:
         session.breach(
@@ -270,6 +323,7 @@ def _must_stop(session: ClientSession, outcome: Outcome) -> None:
             f"at most {_MAX_ATTEMPTS} of each",
             outcome.exchanges[:6],
         )
+    # A client that gives up silently leaves its caller with an answer that looks good.
     if outcome.error is None and not _caller_sees_status(outcome):
         result = "nothing" if outcome.status is None else f"status {outcome.status}"
         session.breach(
@@ -288,7 +342,11 @@ def _caller_sees_status(outcome: Outcome) -> bool:
 
 @pytest.mark.contract_clause(clauses.signing.FORBIDDEN)
 def test_forbidden(scenario: Scenario) -> None:
-    """Check that the client requests no new token after an error that one cannot fix."""
+    """Check that the client requests no new token after an error that one cannot fix.
+
+    403, 429, 500 and 503, each once. The next call must not request a token either, as a client may
+    discard it for later.
+    """
     scenario.run.needs(REQUEST)
 
     def run_case(status: int, _operation: str) -> Situation:
@@ -297,6 +355,7 @@ def test_forbidden(scenario: Scenario) -> None:
             session.broker.api_script(Fault.status(status))
             session.record(fault_step(Fault.status(status), "api", times=1))
             outcome = _called(session)
+            # No token was kept, so that a new one is not fetched because of the error.
             if outcome.api_calls[0].token != first.token:
                 return Situation.MET  # a client that keeps no token requests one for every call
             for later, when in ((outcome, ""), (_called(session), " for the next call")):
@@ -313,7 +372,11 @@ def test_forbidden(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.signing.CROSS_ORIGIN)
 def test_cross_origin(scenario: Scenario) -> None:
-    """Check that the client sends no token to another origin after a redirect."""
+    """Check that the client sends no token to another origin after a redirect.
+
+    Judged by what the other origin received. RFC 9110, 15.4, has Authorization among the header
+    fields to remove when a client follows a redirect.
+    """
     scenario.run.needs(REQUEST)
 
     def run_case(status: int, _operation: str) -> Situation:
@@ -322,6 +385,7 @@ def test_cross_origin(scenario: Scenario) -> None:
             scenario.session(credentials=_CREDENTIALS) as session,
         ):
             session.use_well(REQUEST)
+            # Another port of this machine is another origin (RFC 6454, 4).
             location = other_broker.api_url + "/vehicle/1"
             session.broker.api_script(Fault.redirect(location, status))
             session.record(fault_step(Fault.redirect(location, status), "api", times=1))
@@ -331,7 +395,7 @@ def test_cross_origin(scenario: Scenario) -> None:
             if taken:
                 session.record(reached_step(other_broker, taken[0], "token"))
                 session.breach(
-                    "the token went along to another origin",
+                    "the client sent the token to another origin",
                     "the call without it, or none",
                     outcome.api_calls,
                 )

@@ -15,21 +15,30 @@ from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
 
 _CREDENTIALS = Credentials("tls-client", "tls-s3cret")
+# The address in the URL: a certificate has to name it (RFC 9110, 4.3.4 and 4.3.5).
 _LOOPBACK = "127.0.0.1"
 _OTHER_HOST = "auth-broker.example"
-_UNKNOWN = "no authority that the client knows has signed"
+_UNKNOWN = "is signed by an unknown authority"
 
 
 @pytest.mark.contract_clause(clauses.tls.VERIFY)
 def test_verify(scenario: Scenario) -> None:
-    """Check that a broker with an untrusted certificate gets no credentials."""
+    """Check that a broker with an untrusted certificate gets no credentials.
+
+    An unknown authority, and a known one whose certificate names another host. The control is the
+    same client and a certificate that it has every reason to trust.
+    """
 
     def run_case(reason: str, operation: str) -> Situation:
         with (
             scenario.run.brokers.with_tls(_CREDENTIALS, _LOOPBACK) as broker,
+            # The control comes first. A client that fails at every TLS connection proves nothing
+            # about certificates.
             _session(scenario, broker, trusted=True) as control,
         ):
             _must_work_with_ca(control, operation)
+        # Two reasons, as libraries check them apart: the signature, and the name. For the second
+        # the CA is trusted.
         unknown = reason == _UNKNOWN
         name = _LOOPBACK if unknown else _OTHER_HOST
         with (
@@ -44,6 +53,7 @@ def test_verify(scenario: Scenario) -> None:
 
 
 def _session(scenario: Scenario, broker: Broker, *, trusted: bool) -> ClientSession:
+    """Return a session with that broker; with ``trusted``, the client is given the broker's CA."""
     ca_file = broker.ca_file if trusted else None
     return scenario.session(
         credentials=_CREDENTIALS, broker=broker, config={"ca_file": ca_file}, trusted=ca_file
@@ -51,9 +61,11 @@ def _session(scenario: Scenario, broker: Broker, *, trusted: bool) -> ClientSess
 
 
 def _must_refuse(session: ClientSession, outcome: Outcome, reason: str) -> None:
+    """Raise the breach of the clause if a request arrived, or if the client raised nothing."""
+    # The broker sees a request only if the client accepted the certificate.
     if outcome.exchanges:
         session.breach(
-            f"the client went on, although the broker's certificate {reason}",
+            f"the client sent a request, although the broker's certificate {reason}",
             "no request, and an error",
             outcome.exchanges,
         )
@@ -62,7 +74,11 @@ def _must_refuse(session: ClientSession, outcome: Outcome, reason: str) -> None:
 
 
 def _must_work_with_ca(control: ClientSession, operation: str) -> None:
-    """Check as a control that the same client works once every usual setting names the CA."""
+    """Check as a control that the same client works once every usual setting names the CA.
+
+    The CA is given in the configuration and in the usual environment variables, as clients differ
+    in what they read. Raises NotTested otherwise.
+    """
     try:
         control.use_well(operation)
     except NotTested as obstacle:

@@ -1,4 +1,9 @@
-"""The protocol by which the harness drives a client in any language."""
+"""The protocol by which the harness drives a client in any language.
+
+Two implementations exist: one for Python clients in a host process, one for programs that speak
+JSON lines. The harness knows only the protocol classes here. So every clause judges both kinds by
+the same steps.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +44,10 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """Return value of ``request``: the HTTP status, or None if it has none."""
+    """Return value of ``request``: the HTTP status, or None if it has none.
+
+    A status of None is not a failure: a client may return parsed data instead of a response.
+    """
 
     status: int | None
     is_none: bool = False
@@ -47,7 +55,11 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Result of an operation: a value, an exception, or nothing within the deadline."""
+    """Result of an operation: a value, an exception, or nothing within the deadline.
+
+    ``value`` is None for an operation that raised or hung. ``hung`` means that the deadline passed,
+    or that the harness stopped the use; the client's process is then no longer usable.
+    """
 
     value: Any = None
     error: Raised | None = None
@@ -55,19 +67,43 @@ class Answer:
 
 
 class Driver(Protocol):
-    """One client, made and used. Its exceptions are never raised here: answers contain them."""
+    """One client, made and used. Its exceptions are never raised here: answers contain them.
+
+    Operations block until the client's answer or the deadline of the driver, which is in real
+    seconds. They may be called from any thread; a driver serializes what its process cannot do
+    concurrently.
+
+    All operations may raise ClientCrashed, if the client's process died, and DriverFailed, if the
+    driver broke its protocol.
+    """
 
     def open(self) -> Answer:
-        """Make the client. The answer's value is the tuple of operations that it offers."""
+        """Make the client. The answer's value is the tuple of operations that it offers.
+
+        An error in the answer is what the client's factory raised. Raises TargetError if the result
+        is not a client.
+        """
 
     def get_token(self) -> Answer:
-        """Have the client get a token; the answer's value is a string."""
+        """Have the client get a token; the answer's value is a string.
+
+        A value of None without an error means that the client returned something other than a
+        string.
+        """
 
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:
-        """Have the client make a signed call; the answer's value is a `Returned`."""
+        """Have the client make a signed call; the answer's value is a `Returned`.
+
+        ``kwargs`` are those of `requests.request` that a test case uses: ``headers``, a dict of
+        strings, and ``data``, bytes or a string.
+        """
 
     def get_tokens_at_once(self, count: int) -> list[Answer]:
-        """Have the client get a token ``count`` times concurrently."""
+        """Have the client get a token ``count`` times concurrently.
+
+        The list has ``count`` answers in no particular order. If the driver itself did not answer,
+        all are the same hung answer.
+        """
 
     def requests_at_once(self, method: str, url: str, count: int) -> list[Answer]:
         """Have the client make ``count`` signed calls concurrently; see `request`."""
@@ -77,20 +113,37 @@ class Driver(Protocol):
         """Whether the client may still have a thread or task running between uses."""
 
     def watch(self) -> None:
-        """Record what the client makes visible; called before `open`."""
+        """Record what the client makes visible; called before `open`.
+
+        Visible are output, log records of every level, warnings, exceptions, and the client's repr.
+        """
 
     def exposed(self) -> list[tuple[str, str]] | None:
-        """Return new visible texts, each with its place; None if reading them timed out."""
+        """Return new visible texts, each with its place; None if reading them timed out.
+
+        The texts are not masked: they are searched for secrets, and never stored.
+        """
 
     def cut_off(self) -> None:
-        """Count the current operation as one that never ends; safe from any thread."""
+        """Count the current operation as one that never ends; safe from any thread.
+
+        The waiting operation then returns a hung answer.
+        """
 
     def close(self) -> None:
-        """Close the client, if it can be closed."""
+        """Close the client, if it can be closed.
+
+        Errors are ignored, because no clause is about them. Has no effect if the process has ended.
+        """
 
 
 class DriverSource(Protocol):
-    """Source of the clients of a run."""
+    """Source of the clients of a run.
+
+    It owns the process in which the clients live, and restarts it after a client has ended it. One
+    source serves the whole run, because starting a process for each test case would take most of
+    the time.
+    """
 
     @property
     def description(self) -> Mapping[str, Any]:
@@ -122,13 +175,24 @@ class DriverSource(Protocol):
         """Return the driver of a new client; ``deadline`` is in real seconds per operation.
 
         Its environment names the CA file ``trusted``.
+
+        Nothing is sent to the client's process before `Driver.open`.
         """
 
     def times(self) -> Sequence[RunTime]:
-        """Return the kinds of time for these clients, the best first, real time last."""
+        """Return the kinds of time for these clients, the best first, real time last.
+
+        Which of them the client follows is for the preflight to find out.
+        """
 
     def can_be_used_at_once(self, operation: str) -> bool:
-        """Return whether many operations of that kind can run concurrently."""
+        """Return whether many operations of that kind can run concurrently.
+
+        False means that a clause on concurrency does not apply to the operation.
+        """
 
     def close(self) -> None:
-        """End the process of the clients."""
+        """End the process of the clients.
+
+        The sandbox stays: it belongs to the run.
+        """

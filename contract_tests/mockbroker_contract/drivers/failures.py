@@ -1,4 +1,8 @@
-"""Endings of a test case when the client, or its driver, cannot continue."""
+"""Endings of a test case when the client, or its driver, cannot continue.
+
+They are exceptions, because they leave a test case from any depth. The collector of verdicts turns
+each into one finding.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +44,10 @@ class ScenarioEnded(Exception):  # noqa: N818 - an outcome of a scenario, no err
         super().__init__(reason)
 
     def finding_on(self, clause_id: str, verdict: Verdict) -> Finding:
-        """Return the finding for a clause whose test case ended like this."""
+        """Return the finding for a clause whose test case ended like this.
+
+        Its steps and exchanges are those recorded so far, secrets masked.
+        """
         return Finding(
             clause_id,
             verdict,
@@ -53,15 +60,25 @@ class ScenarioEnded(Exception):  # noqa: N818 - an outcome of a scenario, no err
 
 
 class ResourcesExhausted(Exception):  # noqa: N818 - an event
-    """The judging process ran out of a resource, so the client's behavior proves nothing."""
+    """The judging process ran out of a resource, so the client's behavior proves nothing.
+
+    It is not a ScenarioEnded: the clause gets the verdict ``error``, because the kit itself failed.
+    """
 
 
 class ClientCrashed(ScenarioEnded):
-    """The client, or its driver, died."""
+    """The client, or its driver, died.
+
+    A crash counts against the clause of the test case, because the steps that led to it are the
+    case's own.
+    """
 
 
 class DriverFailed(ScenarioEnded):
-    """The driver broke the protocol, which proves nothing about the client."""
+    """The driver broke the protocol, which proves nothing about the client.
+
+    Costly, because the program is started again after it, which may take seconds.
+    """
 
     is_costly = True
 
@@ -82,4 +99,8 @@ class NotTested(ScenarioEnded):
 
 
 class NotApplicable(ScenarioEnded):
-    """The client declares that it lacks the feature that the clause covers."""
+    """The client declares that it lacks the feature that the clause covers.
+
+    The verdict differs from ``not-tested``: nothing that the user could fix would make the clause
+    testable.
+    """

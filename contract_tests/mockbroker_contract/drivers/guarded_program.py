@@ -27,8 +27,12 @@ from mockbroker_contract.drivers.removal import remove_tree
 
 __all__ = ["main"]
 
+# The usual capacity of a pipe on Linux (pipe(7)): one read can empty a full one.
 _PIECE = 65_536
+# The exit status by which shells report a command that exists and cannot be executed.
 _CANNOT_EXECUTE = 126
+# Signals from a terminal, or to a whole process group. They are meant for the judging process,
+# which ends the supervisor in order and gets the program's last words.
 _IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
 
 
@@ -41,6 +45,9 @@ def main(control: int) -> NoReturn:
 
     Reports in JSON lines that the program is ``started`` or why it ``failed`` (an errno). Reports
     after its end its ``status`` and how many processes were ``left``.
+
+    The sockets and pipes that connect the three processes are arranged so that the end of any
+    process closes one of them. So no process polls, and none remains if another is killed.
     """
     speaker = socket.socket(fileno=control)
     order = json.loads(_first_line(speaker))
@@ -51,6 +58,7 @@ def main(control: int) -> NoReturn:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     woken, waker = os.pipe()
     for end in (woken, waker):
+        # set_wakeup_fd() accepts only a descriptor that does not block.
         os.set_blocking(end, False)
     # Python writes to the wakeup descriptor only for signals with a handler. With it select()
     # returns as soon as a child ends.
@@ -63,6 +71,8 @@ def main(control: int) -> NoReturn:
     while True:
         ready, _, _ = select.select([speaker.fileno(), woken], [], [])
         if speaker.fileno() in ready:
+            # Data is the order to end; no data means that the judging process has ended without an
+            # order.
             is_orphan = not speaker.recv(_PIECE)
             end_descendants(grace_seconds=0)
             if is_orphan:  # otherwise the judging process would remove it
@@ -74,6 +84,7 @@ def main(control: int) -> NoReturn:
 
 
 def _first_line(speaker: socket.socket) -> bytes:
+    """Read the order; exit if the judging process has ended before it."""
     line = b""
     while not line.endswith(b"\n"):
         piece = speaker.recv(_PIECE)
@@ -84,6 +95,9 @@ def _first_line(speaker: socket.socket) -> bytes:
 
 
 def _started(speaker: socket.socket, order: dict[str, Any]) -> int:
+    """Start the program, report the result, and return its process id; exit if it did not start."""
+    # The trick of `subprocess`: pipes of Python are close-on-exec (PEP 446). So an empty read means
+    # that exec() succeeded, and any data is the errno of its failure.
     reading, writing = os.pipe()  # closed by a successful exec
     pid = os.fork()
     if pid == 0:
@@ -101,6 +115,7 @@ def _started(speaker: socket.socket, order: dict[str, Any]) -> int:
 
 
 def _execute(order: dict[str, Any], failure: int) -> NoReturn:
+    """Become the program, in a child of the supervisor; write the errno if that fails."""
     os.setsid()  # a program may signal its process group, which must not include the supervisor
     be_signalled_when_parent_ends()
     # exec() keeps ignored signals ignored, and Python itself ignores SIGPIPE and SIGXFSZ.
@@ -108,6 +123,8 @@ def _execute(order: dict[str, Any], failure: int) -> NoReturn:
         signal.signal(getattr(signal, name), signal.SIG_DFL)
     try:
         os.chdir(order["folder"])
+        # Landlock survives exec(), so it binds the program and all that it starts. It is applied in
+        # the child only: the supervisor must be able to remove the folders.
         restrict_writes([Path(order["own"])])
         os.execvpe(order["argv"][0], order["argv"], order["environment"])  # noqa: S606 - the user's own command, without a shell
     except OSError as error:
@@ -116,10 +133,15 @@ def _execute(order: dict[str, Any], failure: int) -> NoReturn:
 
 
 def _reap(speaker: socket.socket, program: int) -> None:
+    """Collect ended children; if the program is one of them, end the others, report, and exit."""
     with contextlib.suppress(ChildProcessError):
+        # Signals of the same kind merge, so one SIGCHLD may stand for several children. Orphans
+        # that this process has adopted are reaped here as well, or they would remain as zombies.
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             pid, status = ended
             if pid == program:
+                # Counted before they are killed: the driver check reports a program that leaves
+                # processes behind.
                 left = len(descendants(os.getpid()))
                 end_descendants(grace_seconds=0)
                 _report(speaker, status=os.waitstatus_to_exitcode(status), left=left)
@@ -127,5 +149,6 @@ def _reap(speaker: socket.socket, program: int) -> None:
 
 
 def _report(speaker: socket.socket, **members: Any) -> None:
+    """Send one line to the judging process, if it is still there."""
     with contextlib.suppress(OSError):  # the judging process has ended
         speaker.sendall(json.dumps(members).encode() + b"\n")

@@ -36,10 +36,16 @@ from mockbroker_contract.timing.shared_clock import SharedClock
 
 __all__ = ["HostBrokenByClientError", "HostError", "HostProcess"]
 
+# The usual capacity of a pipe on Linux (pipe(7)).
 _PIECE = 65_536
+# The largest answer has two million characters of visible texts; JSON escapes most others than
+# ASCII in six bytes.
 _LONGEST_LINE = 16_000_000
+# A client that prints without end must not fill the memory of the judging process.
 _KEPT_OUTPUT = 4_000_000
+# A launcher forks in milliseconds. One that needs this long was stopped or killed by the client.
 _COMMAND_SECONDS = 10.0
+# Seconds between two looks at a condition that no descriptor reports, such as a debugger.
 _LOOK_AGAIN_SECONDS = 0.2
 _FIRST_LOOK, _SECOND_LOOK, _SECOND_LOOK_AFTER_HANG = 1.0, 10.0, 4.0
 """Seconds until the processor time of a silent host is first read, and read again.
@@ -90,6 +96,9 @@ class HostProcess:
     happens at once, because forking is safest while the process has one thread.
 
     Safe to use from many threads, one at a time.
+
+    It owns the launcher and its sockets. A client that stops or kills the launcher costs one
+    restart.
     """
 
     def __init__(self, source: str | ClientFactory, sandbox: Sandbox, clock_start: int) -> None:
@@ -109,13 +118,22 @@ class HostProcess:
     # -- the host ------------------------------------------------------------------------------
 
     def start(self, environment: dict[str, str]) -> None:
-        """Start a host. Raises HostError if the launcher fails twice."""
+        """Start a host. Raises HostError if the launcher fails twice.
+
+        A host that runs already is ended first. Not ready yet when this returns: the first request
+        waits until the host is connected.
+        """
         with self._turn:
+            # An earlier client may have removed the folders in which the host starts.
             self._sandbox.restore()
             self._command("start", environment)
 
     def kill(self) -> None:
-        """End the host and every process that the client has started."""
+        """End the host and every process that the client has started.
+
+        There is no grace period, and exit handlers do not run. The launcher stays and can start
+        another host.
+        """
         with self._turn:
             self._command("kill")
 
@@ -129,7 +147,10 @@ class HostProcess:
             raise HostError("the launcher of the client's host does not answer")
 
     def close(self) -> None:
-        """Let the host exit, and end every process that does not."""
+        """Let the host exit, and end every process that does not.
+
+        At most about ten seconds of real time. The object cannot be used afterwards.
+        """
         with self._turn:
             if self._launcher.host:
                 with contextlib.suppress(ProgramDied, ProgramSilent, HostError):
@@ -154,6 +175,8 @@ class HostProcess:
         with self._turn:
             number = next(self._numbers)
             request = json.dumps({"id": number, "op": op, **members}).encode() + b"\n"
+            # One request at a time: the host answers in its main thread, and two readers would take
+            # each other's lines.
             answer = self._answer(request, number, op, deadline)
         if "broken_by_client" in answer:
             raise HostBrokenByClientError(f"{answer['broken_by_client']}, when asked to {op}")
@@ -169,10 +192,12 @@ class HostProcess:
             if patience.is_over() and not self.clock.is_debugged:
                 break
             launcher.pump(patience.next_look())
+        # An answer that came before the end of the host counts: a client may answer and then exit.
         if launcher.lines:
             return self._read_answer(launcher.lines.popleft(), number, op)
         if launcher.ending:
             raise ProgramDied(f"{op} ended the program ({launcher.ending})", launcher.ending)
+        # A client that has hung once probably hangs again, so the next hang is recognized earlier.
         self._second_look_seconds = _SECOND_LOOK_AFTER_HANG
         raise ProgramSilent(f"no answer to {op} within {deadline:g} s")
 
@@ -188,7 +213,10 @@ class HostProcess:
         raise ProgramDied(f"{op} wrote into the connection of the client's host")
 
     def cut_off(self) -> None:
-        """Count the current request as one that is never answered; safe from any thread."""
+        """Count the current request as one that is never answered; safe from any thread.
+
+        The host is not touched: the waiting caller gets ProgramSilent and ends it.
+        """
         self._launcher.cut_off()
 
 
@@ -197,6 +225,9 @@ class _Patience:
 
     A deadline may be long because a client may wait for the broker. A client that uses the
     processor for seconds waits for nothing.
+
+    Processor time is read when the host should have answered, and again when it is clear that it
+    computes. A prompt answer costs no look into /proc.
     """
 
     def __init__(self, pid: int, deadline: float, computed: float) -> None:
@@ -209,6 +240,7 @@ class _Patience:
     def next_look(self) -> float:
         """Return the seconds until the next check is due."""
         now = real_seconds()
+        # The wait ends at the next of these, so that no look is late and none is made between them.
         moments = (self._until, *(self._began + each for each in (_FIRST_LOOK, self._second_look)))
         return min((each - now for each in moments if each > now), default=_LOOK_AGAIN_SECONDS)
 
@@ -228,13 +260,19 @@ def _processor_seconds(pid: int) -> float:
     """Return the processor time of a process in seconds; 0 if it is unknown."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        # The name of the program may have spaces and parentheses itself (proc_pid_stat(5)). So the
+        # fields are counted from the last parenthesis.
         user, system = fields.rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
     return 0.0
 
 
 class Output:
-    """Latest part of a stream of output, addressed by byte position."""
+    """Latest part of a stream of output, addressed by byte position.
+
+    Positions count from the start of the process, so a caller can ask for what came after its own
+    call. Only the latest part is kept. Only the thread that pumps may add.
+    """
 
     def __init__(self, is_debugged: Callable[[], bool]) -> None:
         self._is_debugged = is_debugged
@@ -255,7 +293,11 @@ class Output:
             self.show(piece)
 
     def since(self, position: int) -> str:
-        """Return the output after that position, the latest 4 MB at most."""
+        """Return the output after that position, the latest 4 MB at most.
+
+        Bytes that are not UTF-8 are replaced. The result is empty for a position that has not been
+        reached.
+        """
         wanted = max(self.position - position, 0)
         kept = bytes(self._kept)
         return kept[len(kept) - min(wanted, len(kept)) :].decode("utf-8", "replace")
@@ -266,6 +308,8 @@ class _Launcher:
 
     ``lines`` are answers that were read; ``host`` is the process id of the running host, or 0;
     ``ending`` says how a host ended without a command. `pump` updates them.
+
+    Not safe for several threads, except `cut_off`: `HostProcess` serializes all calls.
     """
 
     def __init__(self, source: str | ClientFactory, sandbox: Sandbox, output: Output) -> None:
@@ -283,6 +327,8 @@ class _Launcher:
         self._current: socket.socket | None = None
         self._short_folder: tempfile.TemporaryDirectory[str] | None = None
         self._path = self._path_for_socket()
+        # A listener, not one connected pair: a client may close every descriptor of its process,
+        # and the host then connects again.
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(self._path))
         self._listener.listen()
@@ -308,6 +354,7 @@ class _Launcher:
             self._selector.register(each, selectors.EVENT_READ)
 
     def _path_for_socket(self) -> Path:
+        """Return a path for the socket, in a short folder if that of the sandbox is too long."""
         path = self._sandbox.outside / f"host-{secrets.token_hex(4)}.socket"
         if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
             self._short_folder = tempfile.TemporaryDirectory(prefix="mb-", dir="/tmp")
@@ -315,19 +362,29 @@ class _Launcher:
         return path
 
     def _spawned(self, control: socket.socket, output: int, target: str) -> int:
+        """Start the launcher as a new interpreter, and return its process id.
+
+        For a target that another process can import.
+        """
         here = str(Path.cwd())
+        # An empty entry means the working directory, which is another one in the child.
         path = [here, *(entry or here for entry in sys.path)]
         arguments = [str(control.fileno()), json.dumps(path), json.dumps(OWN_FOLDERS), target]
         self._popen = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-c", _LAUNCH, *arguments],
             stdout=output,
             stderr=output,
+            # The descriptor keeps its number in the child, so the argument above names it.
             pass_fds=[control.fileno()],
             start_new_session=True,
         )
         return self._popen.pid
 
     def _forked(self, control: socket.socket, output: int, factory: ClientFactory) -> int:
+        """Fork the launcher from this process, and return its process id.
+
+        For a factory object, which exists in this process only.
+        """
         from mockbroker_contract.drivers.host.launcher import run_launcher  # noqa: PLC0415 - only for a factory
 
         for stream in (sys.stdout, sys.stderr):
@@ -340,6 +397,7 @@ class _Launcher:
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
+            # A Ctrl-C in the terminal must reach the judging process only.
             os.setsid()
             # The launcher ends when these are closed, so it must not hold copies of them.
             for ours in (self._control, self._listener, self._woken, self._waker):
@@ -347,6 +405,7 @@ class _Launcher:
             os.close(self._output_end)
             for descriptor in (1, 2):
                 os.dup2(output, descriptor)
+            # It never returns, so the child never continues in the code of the user's test run.
             run_launcher(control, lambda: factory, is_forked=True)
         return pid
 
@@ -354,6 +413,7 @@ class _Launcher:
 
     def execute(self, what: str, environment: dict[str, str] | None = None) -> bool:
         """Have the host started or killed; return whether the launcher did it in time."""
+        # A command also ends a running host: nothing of that host may be taken for the next one's.
         self._forget_host()
         command: dict[str, Any] = {what: True}
         if what == "start":
@@ -373,6 +433,7 @@ class _Launcher:
         self.host, self.ending, self._sent, self._unsent = 0, "", 0, b""
 
     def _start(self, environment: dict[str, str]) -> dict[str, Any]:
+        # A new secret for each host: the process of an earlier client may still try to connect.
         self._secret = secrets.token_hex()
         return {
             "socket": str(self._path),
@@ -409,18 +470,26 @@ class _Launcher:
         """End a launcher that does not respond, and the processes that it would have ended."""
         if self.host:
             with contextlib.suppress(OSError):
+                # The host called setsid(), so its process id is that of its group.
                 os.killpg(self.host, signal.SIGKILL)
         self._kill_and_release()
 
     def _kill_and_release(self) -> None:
         with contextlib.suppress(OSError):
             os.kill(self._pid, signal.SIGKILL)
+        # A launcher that ended in order is a zombie here, which the signal does not change. So the
+        # status says whether it has ended the client's processes.
         if self._status():
             # The launcher was killed before it ended the processes of the client.
             end_users_of(self._sandbox.own)
         self._release()
 
     def _status(self) -> int:
+        """Wait for the launcher's end, and return its exit status.
+
+        It is negative for a signal, and 0 if another part of the test run has already waited for
+        it.
+        """
         if self._popen is not None:
             return self._popen.wait()
         with contextlib.suppress(ChildProcessError):
@@ -428,6 +497,7 @@ class _Launcher:
         return 0
 
     def _release(self) -> None:
+        """Close every descriptor and remove the socket's file."""
         self._selector.close()
         for each in (*self._texts, self._control, self._listener, self._woken, self._waker):
             each.close()
@@ -439,7 +509,11 @@ class _Launcher:
     # -- reading and writing -------------------------------------------------------------------
 
     def send(self, request: bytes) -> None:
-        """Send a request to the host, or store it until the host is connected."""
+        """Send a request to the host, or store it until the host is connected.
+
+        A request that is lost with its connection is sent again when the host is connected again.
+        """
+        # A line that is there before the request is not its answer.
         self.lines.clear()
         # an earlier cut_off() may have come just after its request was answered
         self.is_cut_off = False
@@ -452,7 +526,11 @@ class _Launcher:
                 self._current.sendall(request)
 
     def pump(self, seconds: float) -> None:
-        """Read available data, and wait for it at most that many seconds of real time."""
+        """Read available data, and wait for it at most that many seconds of real time.
+
+        It returns when something was read, or after that time. Output goes to ``output``, answers
+        to ``lines``, reports to the attributes.
+        """
         ready = [key.fileobj for key, _ in self._selector.select(seconds)]
         # Output is read before answers, because the client wrote it before the answer. The control
         # socket comes last, so that an answer is read before the end of the host.
@@ -488,7 +566,12 @@ class _Launcher:
             self._take_line(source, line)
 
     def _take_line(self, source: socket.socket, line: bytes) -> None:
+        """Take a line of the launcher, of the host, or of a new connection.
+
+        A new connection becomes the host's only by a greeting with the secret.
+        """
         if source is self._control:
+            # Trusted: no code of the client runs in the launcher.
             self._take_note(json.loads(line))
         elif source is self._current:
             self.lines.append(line)
@@ -511,6 +594,7 @@ class _Launcher:
             return None
 
     def _take_note(self, note: dict[str, Any]) -> None:
+        """Take a report of the launcher about a host."""
         if "started" in note:
             self.host = int(note["started"])
             self._notes.append("started")
@@ -521,11 +605,17 @@ class _Launcher:
             self.host, self.ending = 0, _status_text(int(note["status"]))
 
     def _lose(self, source: socket.socket) -> None:
+        """Forget a connection that has ended.
+
+        Without the control connection the launcher counts as dead.
+        """
         self._selector.unregister(source)
         del self._texts[source]
         source.close()
         if source is self._current:
             self._current = None
+        # The control socket closes only when the launcher has ended. The client cannot reach this
+        # descriptor, but it can kill the process.
         if source is self._control:
             self._is_gone = True
             self.ending = self.ending or "its launcher was killed"

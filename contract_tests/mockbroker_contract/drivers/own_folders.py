@@ -11,6 +11,8 @@ __all__ = ["OWN_FOLDERS"]
 
 OWN_FOLDERS = tuple(
     dict.fromkeys(
+        # Resolved, because the child has another working directory, and a relative entry of
+        # sys.path would lead elsewhere there.
         str(Path(package.__file__).resolve().parents[1])
         for package in (mockbroker, mockbroker_contract)
         if package.__file__

@@ -23,11 +23,16 @@ from mockbroker_contract.drivers.sandbox import Sandbox
 
 __all__ = ["Program"]
 
+# Tokens have at most some kilobytes. A megabyte allows for a burst of many, and a line without end
+# does not fill the memory.
 _LONGEST_LINE = 1_000_000
+# Enough for the last tracebacks; a verbose program may write gigabytes in a run.
 _KEPT_STDERR = 64_000
 _PIECE = 65_536
 _ENDING_SECONDS = 2.0
 _REPORT_SECONDS = 1.0
+# Starting is generous, because an interpreter on a busy CI machine may need seconds. Ending is
+# short, because the program is killed afterwards in any case.
 _STARTING_SECONDS = 30.0
 
 
@@ -47,6 +52,9 @@ class Program(Conversation):
 
     It runs in the sandbox's folders, which ``environment`` names. Raises OSError if it cannot be
     started.
+
+    The supervisor is a process of its own for two reasons. Adopting orphans changes a process for
+    good, and cleaning up must survive the death of the judging process.
     """
 
     def __init__(
@@ -55,6 +63,8 @@ class Program(Conversation):
         super().__init__()
         self._sandbox = sandbox
         self._control, theirs = socket.socketpair()
+        # The kit's folders come first, and the empty entry is dropped. It means the working
+        # directory, which belongs to the user and may have modules of any name.
         ours = [*OWN_FOLDERS, *filter(None, sys.path)]
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
@@ -63,9 +73,13 @@ class Program(Conversation):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=[theirs.fileno()],
+                # A Ctrl-C in the terminal goes to the foreground process group; the judging process
+                # alone handles it.
                 start_new_session=True,
             )
         order = {
+            # The program starts in the sandbox, where relative paths of the user's command lead
+            # nowhere.
             "argv": [_absolute(word) for word in argv],
             "environment": dict(environment),
             "folder": str(sandbox.work),
@@ -78,6 +92,8 @@ class Program(Conversation):
         if "started" not in report:
             self._let_go()
             number = int(report.get("failed", errno.EIO))
+            # Raised as `subprocess` would raise it, so that callers need not know of the
+            # supervisor.
             raise OSError(number, os.strerror(number))
         self._stderr = bytearray()
         self.show: Callable[[bytes], None] = lambda _: None
@@ -85,6 +101,8 @@ class Program(Conversation):
         self._written = 0
         self.last_exchange: tuple[str, str] = ("", "")
         """The last request and its answer, as they were sent."""
+        # A thread reads all the time. Otherwise a program that logs between requests would block as
+        # soon as a pipe is full.
         self._reader = threading.Thread(target=self._read, name="driver output", daemon=True)
         self._reader.start()
 
@@ -98,9 +116,13 @@ class Program(Conversation):
         with self.turn:
             number = next(self.numbers)
             line = request_line(number, op, members)
+            # Kept for the report of a driver that breaks the protocol: its author must see both
+            # lines.
             self.last_exchange = (line.decode().strip(), "(nothing)")
             self.send(line, op)
             answer = self.next_line(op, deadline)
+            # Checked here and not in the reading thread, because only here is the request known
+            # that the message must name.
             if len(answer) > _LONGEST_LINE:
                 raise ProtocolError(
                     f"the answer to {op} has more than {_LONGEST_LINE} bytes in one line"
@@ -115,7 +137,7 @@ class Program(Conversation):
             text = early.decode("utf-8", "replace").strip()
             self.last_exchange = (self.last_exchange[0], text)
             raise ProtocolError(
-                f"stdout had a line before {op} was asked; an answer is one line, and anything "
+                f"stdout had a line before {op} was requested; an answer is one line, and anything "
                 "else belongs on stderr"
             )
         stdin = self._process.stdin
@@ -123,11 +145,18 @@ class Program(Conversation):
         try:
             stdin.write(line)
             stdin.flush()
+        # OSError: the pipe has no reader. ValueError: another thread has closed the pipe.
         except (OSError, ValueError):
+            # A program that reads no more has usually ended; its exit status says more than "broken
+            # pipe".
             raise ProgramDied(self.how_it_ended(op)) from None
 
     def how_it_ended(self, op: str) -> str:
-        """Return, in words, how the program ended during that operation."""
+        """Return, in words, how the program ended during that operation.
+
+        Waits up to a second for the supervisor's report, because the end of a pipe may arrive
+        first.
+        """
         ended = self._next_report(_REPORT_SECONDS)
         if "status" in ended:
             status = int(ended["status"])
@@ -136,7 +165,12 @@ class Program(Conversation):
         return f"the program closed its output when asked to {op}"
 
     def _next_report(self, seconds: float) -> dict[str, Any]:
-        """Return the supervisor's next report within that many seconds, or else the last one."""
+        """Return the supervisor's next report within that many seconds, or else the last one.
+
+        A report that is not read yet stays in the socket for the next call. The last one is
+        repeated, because the status of an ended program may be asked for several times.
+        """
+        # A supervisor that was stopped or killed sends no report.
         self._control.settimeout(seconds)
         line = b""
         with contextlib.suppress(OSError):
@@ -149,6 +183,7 @@ class Program(Conversation):
     # -- listening -----------------------------------------------------------------------------
 
     def _read(self) -> None:
+        """Read both pipes until they end; runs in a thread of its own."""
         stdout, stderr = self._process.stdout, self._process.stderr
         assert stdout is not None
         assert stderr is not None
@@ -177,11 +212,13 @@ class Program(Conversation):
         stderr.close()
 
     def _put_end(self, rest: bytes) -> None:
+        """Queue the rest and the end: an answer without a line break is an answer."""
         if rest:
             self.put(rest)
         self.put(None)
 
     def _take_lines(self, text: bytes) -> bytes:
+        """Queue complete lines, except blank ones, and return the rest."""
         *lines, rest = text.split(b"\n")
         for line in lines:
             if line.strip():
@@ -193,6 +230,7 @@ class Program(Conversation):
         return rest
 
     def _keep(self, piece: bytes) -> None:
+        """Store a piece of stderr, of which the latest 64 kB are kept."""
         self._written += len(piece)
         self._stderr += piece
         del self._stderr[:-_KEPT_STDERR]
@@ -212,7 +250,11 @@ class Program(Conversation):
     # -- ending --------------------------------------------------------------------------------
 
     def shut_down(self) -> str:
-        """End the program; return in words what it did instead of exiting, empty if it exited."""
+        """End the program; return in words what it did instead of exiting, empty if it exited.
+
+        It takes at most some seconds of real time. The program is killed in any case, with all
+        processes that it started.
+        """
         problem = ""
         try:
             self.exchange("bye", _ENDING_SECONDS)
@@ -221,6 +263,8 @@ class Program(Conversation):
         except ProgramDied:
             pass  # it may exit before it answers
         ended = self._next_report(_ENDING_SECONDS)
+        # Asked of the supervisor, not of the pipes: a program may close its output and continue to
+        # run.
         if "status" not in ended:
             problem = problem or f"the program still ran {_ENDING_SECONDS:g} s after bye"
         elif ended["left"]:
@@ -229,13 +273,18 @@ class Program(Conversation):
         return problem
 
     def kill(self) -> None:
-        """End the program and every process that it has started."""
+        """End the program and every process that it has started.
+
+        No exit handlers of the program run. May be called again, and after `shut_down`.
+        """
         self._let_go()
         self._reader.join(_ENDING_SECONDS)
 
     def _let_go(self) -> None:
         """Have the supervisor end the program and itself."""
         with contextlib.suppress(OSError):  # the supervisor has already ended
+            # The supervisor kills everything with SIGKILL. A graceful signal would give a hung
+            # client the choice to ignore it.
             self._control.sendall(b"end\n")
         self._control.close()
         if self._process.stdin is not None:
@@ -253,6 +302,7 @@ class Program(Conversation):
 
 def _absolute(word: str) -> str:
     """Return a word of a command, as an absolute path if it names a file here."""
+    # A word that names no file here may be found through PATH, or is an option; it stays unchanged.
     return str(Path(word).absolute()) if Path(word).exists() else word
 
 
@@ -262,5 +312,6 @@ def _piece_of(pipe: IO[bytes]) -> bytes | None:
         return os.read(pipe.fileno(), _PIECE)
     except BlockingIOError:
         return None
+    # The reader of a program that has closed its output, or whose pipe kill() has closed.
     except (OSError, ValueError):
         return b""

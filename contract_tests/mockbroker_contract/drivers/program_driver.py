@@ -37,9 +37,14 @@ from mockbroker_contract.timing.run_time import MovedTime, RealTime, RunTime
 
 __all__ = ["ProgramClients", "in_words", "introduction_of"]
 
+# The start of a program includes that of its runtime, such as a JVM. Moving a clock or closing a
+# client includes nothing that takes long.
 _HELLO_SECONDS = 30.0
 _SHORT_SECONDS = 2.0
+# A program that dies at every test case would otherwise be started hundreds of times. After so many
+# deaths the verdicts can no longer change.
 _MAX_STARTS = 25
+# A page of a terminal: the last traceback fits, the report stays readable.
 _QUOTED_STDERR = 2000
 _LIVES_ELSEWHERE = (
     "it runs in an empty folder of its own; --copy PATH puts a copy of what it reads there"
@@ -47,7 +52,11 @@ _LIVES_ELSEWHERE = (
 
 
 class ProgramClients:
-    """Clients that a program drives. It is started on demand, and again after a failure."""
+    """Clients that a program drives. It is started on demand, and again after a failure.
+
+    All clients live in one process, as they would in an application. A process for each client
+    would hide state that is shared between them, which `cache.isolation` is about.
+    """
 
     maker = "the driver's open"
     remedy = LOOK_AT_THE_DRIVER
@@ -90,7 +99,10 @@ class ProgramClients:
         return dataclasses.asdict(self._introduced())
 
     def times(self) -> Sequence[RunTime]:
-        """Return the kinds of time: the program's own or that of libfaketime, then real time."""
+        """Return the kinds of time: the program's own or that of libfaketime, then real time.
+
+        The program's own clock is preferred, because its driver knows which clock the client reads.
+        """
         real = RealTime(partial(self._use_clock, None))
         if "clock" in self._introduced().capabilities:
             return [MovedTime("driver", self._advance, partial(self._use_clock, None)), real]
@@ -102,6 +114,7 @@ class ProgramClients:
 
     def _use_clock(self, clock: FakedClock | None) -> None:
         """Use that clock for the program; end the program if it runs with another clock."""
+        # libfaketime is loaded when a process starts, so another clock needs another process.
         if clock is not self._clock:
             self._end()
             self._clock = clock
@@ -115,16 +128,26 @@ class ProgramClients:
     def driver(
         self, config: ClientConfig, deadline: float, trusted: str | None = None
     ) -> ProgramDriver:
-        """Return the driver of a new client; ``deadline`` is in real seconds per operation."""
+        """Return the driver of a new client; ``deadline`` is in real seconds per operation.
+
+        The client is made later, by `ProgramDriver.open`.
+        """
         return ProgramDriver(self, next(self._names), config, deadline, trusted)
 
     def can_be_used_at_once(self, operation: str) -> bool:
-        """Return whether many operations of that kind can run concurrently."""
+        """Return whether many operations of that kind can run concurrently.
+
+        The protocol has a burst of get_token only.
+        """
         return operation == GET_TOKEN and "burst" in self._introduced().capabilities
 
     def _advance(self, seconds: float) -> None:
+        """Move the program's clock by that many seconds, now or when it is started again."""
+        # Kept, because a program that is started again begins with the machine's time.
         self._moved += seconds
         if self._program is not None:
+            # The program was ended then. Its successor is advanced by all of `_moved` when it
+            # starts.
             with contextlib.suppress(ProgramSilent):
                 self.ask(self._program, "advance", _SHORT_SECONDS, seconds=seconds)
 
@@ -134,6 +157,7 @@ class ProgramClients:
         Raises TargetError if it cannot be started or gives no valid answer to hello. Raises
         DriverFailed if an earlier start succeeded.
         """
+        # Many TLS libraries read the variables for the CA only when the process starts.
         if self._program is not None and self._trusted != trusted:
             self._end()
         if self._program is None:
@@ -142,6 +166,8 @@ class ProgramClients:
         return self._program
 
     def _started(self) -> Program:
+        """Start the program and have it introduce itself; see `running` for the exceptions."""
+        # Hangs are not counted here: `harness.hangs` limits them.
         times = len(self.failures) + self._deaths
         if times >= _MAX_STARTS:
             raise DriverFailed(f"the driver failed {times} times and is not started again")
@@ -163,10 +189,13 @@ class ProgramClients:
         except (ProtocolError, ProgramDied, ProgramSilent) as error:
             problem, details = in_words(program, str(error)), last_words_of(program)
             program.kill()
+            # It has introduced itself before, so the command is right and the failure belongs to
+            # the test case. Otherwise the whole run cannot begin, which is a mistake in the
+            # command.
             if self._hello is not None:
                 raise self._failed(error, details) from None
             raise TargetError(
-                f"the driver does not introduce itself: {problem}\n{_LIVES_ELSEWHERE}\n"
+                f"the driver gave no valid answer to hello: {problem}\n{_LIVES_ELSEWHERE}\n"
                 f"{LOOK_AT_THE_DRIVER}"
             ) from None
         return program
@@ -177,6 +206,9 @@ class ProgramClients:
         Raises ProgramSilent, DriverFailed if the program broke the protocol, ClientCrashed if it
         died; these three end the program. Raises NotApplicable if it does not support the
         operation.
+
+        Ending the program after a failure is necessary: a late answer would be taken for that of
+        the next request.
         """
         try:
             reply = program.exchange(op, deadline, **members)
@@ -192,6 +224,7 @@ class ProgramClients:
         return reply
 
     def _failed(self, error: Exception, details: str) -> DriverFailed | ClientCrashed:
+        """Count a failure, and return the ending of the test case that it means."""
         if not isinstance(error, ProgramDied):
             self.failures.append(str(error))
             return DriverFailed(str(error), details=details)
@@ -210,14 +243,20 @@ class ProgramClients:
             self._program = None
 
     def close(self) -> None:
-        """Have the program exit, and end it."""
+        """Have the program exit, and end it.
+
+        Processes that it leaves behind are killed.
+        """
         if self._program is not None:
             self._program.shut_down()
             self._program = None
 
 
 def introduction_of(program: Program) -> Hello:
-    """Return the answer to hello. Raises ProtocolError, ProgramDied or ProgramSilent."""
+    """Return the answer to hello. Raises ProtocolError, ProgramDied or ProgramSilent.
+
+    The program has 30 s of real time for it, as its runtime may start slowly.
+    """
     reply = program.exchange("hello", _HELLO_SECONDS, protocol=PROTOCOL)
     if not isinstance(reply.value, Hello):
         raise ProtocolError(f"hello was answered with {reply.error or 'unsupported'}")
@@ -230,7 +269,10 @@ def in_words(program: Program, what: str) -> str:
 
 
 def last_words_of(program: Program) -> str:
-    """Return the last request and answer of the program, and its stderr."""
+    """Return the last request and answer of the program, and its stderr.
+
+    The text is not masked: callers mask what they show.
+    """
     asked, answered = program.last_exchange
     stderr = program.stderr_since()[-_QUOTED_STDERR:].strip()
     said = [f"  stderr: {line}" for line in stderr.splitlines()]
@@ -238,8 +280,14 @@ def last_words_of(program: Program) -> str:
 
 
 class ProgramDriver:
-    """One client in the program, identified by a name."""
+    """One client in the program, identified by a name.
 
+    Its stderr cannot be assigned to one client, because all clients share the process. So it counts
+    from the creation of this client on.
+    """
+
+    # Unknown for a foreign process. True is the safe assumption: the harness then waits briefly for
+    # a refresh in the background before it concludes that there was none.
     leaves_something_running = True
 
     def __init__(
@@ -279,7 +327,7 @@ class ProgramDriver:
             text = body.decode() if isinstance(body, bytes) else body
         except UnicodeDecodeError:
             return Answer(
-                error=Raised("TypeError", "the protocol carries text; these bytes are not UTF-8")
+                error=Raised("TypeError", "the protocol carries strings; the body is not UTF-8")
             )
         headers = kwargs.get("headers") or {}
         answer = self._answer("request", method=method, url=url, headers=headers, body=text)
@@ -290,6 +338,7 @@ class ProgramDriver:
         answer = self._answer("burst", count=count)
         if answer.error is not None or answer.hung:
             return [answer] * count
+        # Fewer tokens would let a client pass that serves only some of its callers.
         if len(answer.value) != count:
             raise DriverFailed(
                 f"burst was answered with {len(answer.value)} tokens; expected {count}"
@@ -323,9 +372,14 @@ class ProgramDriver:
             clients.close_hangs = self._answer("close", seconds=_SHORT_SECONDS).hung
 
     def _answer(self, op: str, *, seconds: float | None = None, **members: Any) -> Answer:
+        """Return the program's answer about this client; hung if it did not come in time.
+
+        Raises NotTested if another client has ended the program meanwhile.
+        """
         program = self._program
         if program is None or not self._clients.is_running(program):
-            raise NotTested("the program was ended, for another client in it hung")
+            # The client is lost with its process, through no fault of its own.
+            raise NotTested("the program was ended, because another client in it hung")
         deadline = self._deadline if seconds is None else seconds
         try:
             reply = self._clients.ask(program, op, deadline, client=self._name, **members)

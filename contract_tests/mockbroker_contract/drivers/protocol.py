@@ -2,6 +2,9 @@
 
 Each message is one line of JSON in UTF-8. A request has ``id`` and ``op``; its answer has the same
 ``id`` and exactly one of ``ok``, ``err`` and ``unsupported``.
+
+Values are checked strictly and completely, because drivers are written by users in any language. A
+message that names the wrong member saves them a debugger session.
 """
 
 from __future__ import annotations
@@ -32,17 +35,22 @@ __all__ = [
     "request_line",
 ]
 
+# Raised only for changes that break existing drivers; capabilities can be added without it.
 PROTOCOL = 1
 Capability = Literal["get_token", "request", "burst", "clock"]
 CAPABILITIES: tuple[Capability, ...] = get_args(Capability)
 ErrorKind = Literal["oauth", "http", "malformed", "transport", "timeout", "config", "internal"]
 ERROR_KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 _OUTCOMES = ("ok", "err", "unsupported")
+# Two lines of a terminal: enough to recognize a stray log line, and no flood if it was a dump.
 _LONGEST_QUOTE = 200
 
 
 class ProtocolError(Exception):
-    """Breach of the protocol by the program; the message says what was expected."""
+    """Breach of the protocol by the program; the message says what was expected.
+
+    It never counts against the client: the run reports a failure of the driver.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,10 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Answer: the value of ``ok``, the error of ``err``, or that the operation is unsupported."""
+    """Answer: the value of ``ok``, the error of ``err``, or that the operation is unsupported.
+
+    ``value`` is plain: a token, a list of tokens, a status, or a `Hello`, by the operation.
+    """
 
     value: Any = None
     error: Raised | None = None
@@ -64,7 +75,10 @@ class Reply:
 
 
 def request_line(number: int, op: str, members: Mapping[str, Any]) -> bytes:
-    """Return a request as the line that is sent to the program."""
+    """Return a request as the line that is sent to the program.
+
+    JSON escapes every character beyond ASCII, so the line has no line break inside.
+    """
     return json.dumps({"id": number, "op": op, **members}).encode() + b"\n"
 
 
@@ -76,6 +90,8 @@ def config_members(config: ClientConfig) -> dict[str, Any]:
 def read_reply(line: bytes, number: int, op: str) -> Reply:
     """Return the answer to a request. Raises ProtocolError if the line is not a valid answer."""
     message = _message(line)
+    # Requests are strictly sequential, so another id means that the driver answers twice, or
+    # answers for another client.
     if message.get("id") != number:
         raise ProtocolError(
             f"the answer to {op} has id {_quoted(message.get('id'))}; expected {number}"
@@ -94,17 +110,25 @@ def read_reply(line: bytes, number: int, op: str) -> Reply:
 
 
 def read_hello(value: Any) -> Hello:
-    """Return the answer to hello. Raises ProtocolError if something is missing."""
+    """Return the answer to hello. Raises ProtocolError if something is missing.
+
+    Unknown capabilities are errors: a typo would otherwise silently leave clauses untested.
+    """
     hello = _read(value, _Hello, "hello", "ok", JSON)
     capabilities = set(hello.capabilities)
     if not {"get_token", "request"} & capabilities:
-        raise ProtocolError("hello says neither get_token nor request; at least one is needed")
+        raise ProtocolError("hello names neither get_token nor request; name at least one")
     if "burst" in capabilities and "get_token" not in capabilities:
-        raise ProtocolError("hello says burst without get_token, of which it is many at once")
+        raise ProtocolError("hello names burst without get_token; burst needs get_token")
+    # In the kit's own order, so that reports of two drivers can be compared.
     return Hello(hello.name, hello.version, tuple(c for c in CAPABILITIES if c in capabilities))
 
 
 def _message(line: bytes) -> dict[str, Any]:
+    """Return a line as a JSON object.
+
+    Raises ProtocolError otherwise; its message quotes the line.
+    """
     # Not msgspec's decoder: it rejects strings that Python writes and that a client may return,
     # such as lone surrogates.
     try:
@@ -147,6 +171,7 @@ _Read = TypeVar("_Read")
 
 
 def _read(value: Any, kind: type[_Read], op: str, outcome: str, wording: Wording) -> _Read:
+    """Return a value as that type. Raises ProtocolError with the place of what is wrong."""
     try:
         return read(value, kind, f"the answer to {op}", keys=(outcome,), wording=wording)
     except ReadingError as error:
@@ -158,6 +183,7 @@ def _value(value: Any, op: str) -> Any:
     if op == "hello":
         return read_hello(value)
     if op == "get_token":
+        # Confidential: the error message must not quote the value, which may be a token.
         return _read(value, _Token, op, "ok", CONFIDENTIAL_JSON).access_token
     if op == "burst":
         return _read(value, _Tokens, op, "ok", CONFIDENTIAL_JSON).access_tokens
@@ -167,8 +193,10 @@ def _value(value: Any, op: str) -> Any:
 
 
 def _client_error(value: Any, op: str) -> Raised:
+    """Return an error of the client. Raises ProtocolError if the driver reports one of its own."""
     error = _read(value, _Error, op, "err", JSON)
     texts = tuple(filter(None, (error.kind, error.code, error.message)))
+    # The driver itself says that it failed. Its author must fix that, and the client is not judged.
     if error.kind == "internal":
         raise ProtocolError(f"the driver failed at {op}: {' '.join(texts[1:])}")
     return Raised("ClientError", ": ".join(texts), texts=texts)

@@ -24,8 +24,11 @@ from mockbroker_contract.timing.run_time import START_SECONDS, RealTime, RunTime
 
 __all__ = ["PythonClients", "PythonDriver"]
 
+# Hello includes the import of the user's module, and of all that it imports.
 _HELLO_SECONDS = 30.0
+# These operations take milliseconds. The rest is for a machine that is busy with other things.
 _SHORT_SECONDS = 20.0
+# Long enough for a client that ends a connection in order, and short because no clause judges it.
 _CLOSING_SECONDS = 2.0
 _PROMPT_CLOSING_SECONDS, _ALL_CLOSING_SECONDS = 0.2, 5.0
 """Seconds for closing a client, and additional seconds for all slow closes together."""
@@ -35,7 +38,7 @@ _FORKED = (
     "what the run had imported and opened by then, and that may have read the user's own settings; "
     "threads that the run had started do not run there"
 )
-_BROKE = "the client broke the process it lives in: "
+_BROKE = "the client broke its own process: "
 _ENDED_FOR_ANOTHER = "the client's process was ended, because another client in it hung"
 
 
@@ -48,6 +51,11 @@ class PythonClients:
 
     ``source`` is the name of a target (``package.module:factory`` or ``path/to/file.py:factory``)
     or the factory itself; see `HostProcess` for the difference.
+
+    Clients of several test cases live in one host, one after another and side by side, as in an
+    application. A process for each would hide state that they share.
+
+    Safe to use from several threads.
     """
 
     maker = "the factory"
@@ -106,8 +114,11 @@ class PythonClients:
             if not self._is_running or self.host.has_ended:
                 self._is_running = False
                 self.host.start(self._sandbox.environment())
+                # Made new for each host: its identity is the generation by which `is_running`
+                # recognizes a host.
                 self._description = self._introduced()
                 self._is_running = True
+                # A new host begins with the machine's clock and time zone.
                 if self._clock != "real":
                     self.ask("set_clock", clock=self._clock)
                 if self._zone is not None:
@@ -115,6 +126,10 @@ class PythonClients:
         return self.host
 
     def _introduced(self) -> dict[str, Any]:
+        """Return what the host says of the factory.
+
+        Raises TargetError if the factory cannot be used.
+        """
         try:
             reply = self.host.exchange("hello", _HELLO_SECONDS)
         except ProgramDied as died:
@@ -140,7 +155,11 @@ class PythonClients:
         return "".join(f"\n  output: {line}" for line in lines)
 
     def times(self) -> Sequence[RunTime]:
-        """Return the clock that is shared with the host, and the machine's."""
+        """Return the clock that is shared with the host, and the machine's.
+
+        The virtual clock is preferred: time passes without waiting, and does not depend on the
+        machine's speed.
+        """
         virtual = VirtualTime(self.host.clock, partial(self._use_clock, "virtual"), self._set_zone)
         return [virtual, RealTime(partial(self._use_clock, "real"))]
 
@@ -162,11 +181,18 @@ class PythonClients:
     def driver(
         self, config: ClientConfig, deadline: float, trusted: str | None = None
     ) -> PythonDriver:
-        """Return the driver of a new client; ``deadline`` is in real seconds per operation."""
+        """Return the driver of a new client; ``deadline`` is in real seconds per operation.
+
+        The client is made later, by `PythonDriver.open`.
+        """
         return PythonDriver(self, next(self._names), config, deadline, Sandbox.trust(trusted))
 
     def can_be_used_at_once(self, operation: str) -> bool:
-        """Return whether many operations of that kind can run concurrently."""
+        """Return whether many operations of that kind can run concurrently.
+
+        Any client can be called from many threads, or awaited in many tasks; whether it works is
+        judged.
+        """
         return operation in (GET_TOKEN, REQUEST)
 
     def ask(self, op: str, deadline: float | None = None, **members: Any) -> dict[str, Any]:
@@ -174,11 +200,16 @@ class PythonClients:
 
         Raises ProgramSilent and ends the host. Raises ClientCrashed if the host ended or is
         unusable. Raises TargetError if the factory's result cannot be used.
+
+        A host that does not answer in time is ended: its late answer would be taken for the next
+        one.
         """
         try:
             with self.turn:
                 reply = self._asked(op, deadline, **members)
         except ProgramDied as died:
+            # Costly, because Hypothesis would otherwise try to simplify the example, with a new
+            # host for each attempt.
             raise _costly(ClientCrashed(str(died))) from None
         except HostBrokenByClientError as error:
             raise _costly(HostBroken(f"{_BROKE}{error}")) from None
@@ -187,11 +218,14 @@ class PythonClients:
         return reply
 
     def _asked(self, op: str, deadline: float | None, **members: Any) -> dict[str, Any]:
+        """Send a request, and end the host if it did not answer or is broken."""
         seconds = self._short_seconds if deadline is None else deadline
         try:
             return self.host.exchange(op, seconds, **members)
         except ProgramSilent:
             if deadline is None:  # the client stopped its process, and may do so again
+                # A client that stops its process would otherwise cost the full time at every test
+                # case.
                 self._short_seconds = _BRIEF_SECONDS
             self.end()
             raise
@@ -204,21 +238,32 @@ class PythonClients:
 
     def is_running(self, generation: object) -> bool:
         """Return whether the host with that description still runs."""
+        # A client belongs to the host in which it was made. A new host does not know it.
         return self._is_running and self._description is generation
 
     def end(self) -> None:
-        """End the host, and every process that its clients have started."""
+        """End the host, and every process that its clients have started.
+
+        Other clients in it are lost as well: their next use raises NotTested.
+        """
         self._is_running = False
         self.host.kill()
 
     def close(self) -> None:
-        """End the process of the clients."""
+        """End the process of the clients.
+
+        The host may run its exit handlers for two seconds.
+        """
         if self._host is not None:
             self._host.close()
 
 
 class PythonDriver:
-    """One client in the host, identified by a name."""
+    """One client in the host, identified by a name.
+
+    Operations are sent to the host that had the client made. If that host has ended they raise
+    NotTested, because the client ended with it.
+    """
 
     def __init__(
         self,
@@ -254,6 +299,7 @@ class PythonDriver:
             return Answer(value=tuple(answer.value["capabilities"]))
 
     def _opened(self) -> Answer:
+        """Make the client in the running host, and remember which host that is."""
         self._seen_output = self._clients.running().output.position
         self._generation = self._clients.description
         if self._is_watched:
@@ -271,6 +317,7 @@ class PythonDriver:
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:
         """Have the client make a signed call, with ``headers`` and ``data`` as `requests` has."""
         data = kwargs.get("data")
+        # Base64, because a body may be any bytes and the channel carries JSON.
         raw = data.encode() if isinstance(data, str) else data
         body = None if raw is None else base64.b64encode(raw).decode()
         headers = kwargs.get("headers")
@@ -287,6 +334,7 @@ class PythonDriver:
         return self._burst(REQUEST, count, method=method, url=url)
 
     def _burst(self, operation: str, count: int, **call: str) -> list[Answer]:
+        """Use the client many times at once in the host; one request for all of them."""
         answer = self._answer("burst", count=count, operation=operation, call=call)
         if answer.hung:
             return [answer] * count
@@ -297,6 +345,7 @@ class PythonDriver:
     @property
     def leaves_something_running(self) -> bool:
         """Whether the client has a thread or task running between uses."""
+        # A host that does not answer is busy in any case.
         answer = self._answer("busy", is_use=False)
         with self._reading_answer("busy"):
             return answer.hung or bool(answer.value["busy"])
@@ -311,6 +360,7 @@ class PythonDriver:
         if answer.hung:
             return None
         output = self._clients.host.output
+        # Read after the answer: the host has flushed its streams before it answered.
         written, self._seen_output = output.since(self._seen_output), output.position
         with self._reading_answer("exposed"):
             return [("output", written), *((str(w), str(t)) for w, t in answer.value["texts"])]
@@ -320,9 +370,15 @@ class PythonDriver:
         self._clients.host.cut_off()
 
     def close(self) -> None:
-        """Close the client, unless its host has ended."""
+        """Close the client, unless its host has ended.
+
+        A slow close uses up time that all clients share; without any left, the host keeps the
+        client unclosed.
+        """
         if not self._clients.is_running(self._generation):
             return
+        # No clause judges closing, and a client that closes slowly must not add minutes to a run.
+        # So only slow closes count; a prompt one is called to the end.
         calls_close = self._clients.closing_seconds > 0
         began = real_seconds()
         try:
@@ -335,6 +391,7 @@ class PythonDriver:
         self._clients.closing_seconds -= max(0.0, took - _PROMPT_CLOSING_SECONDS)
 
     def _answer(self, op: str, *, is_use: bool = True, **members: Any) -> Answer:
+        """Return the host's answer about this client; hung if it did not come in time."""
         deadline = self._deadline if is_use else None
         with self._clients.turn:
             if not self._clients.is_running(self._generation):
@@ -353,7 +410,7 @@ class PythonDriver:
             yield
         except (AttributeError, KeyError, TypeError, ValueError):
             self._clients.end()
-            broken = HostBroken(f"{_BROKE}its answer to {op} makes no sense")
+            broken = HostBroken(f"{_BROKE}its answer to {op} has an invalid shape")
             raise _costly(broken) from None
 
 
@@ -365,6 +422,7 @@ def _costly(crash: ClientCrashed) -> ClientCrashed:
 def _answer_in(reply: Mapping[str, Any]) -> Answer:
     if "err" not in reply:
         return Answer(value=reply["ok"])
+    # JSON has no tuples, which `Raised` declares.
     error = {**reply["err"], **{name: tuple(reply["err"][name]) for name in ("bases", "texts")}}
     return Answer(error=Raised(**error))
 

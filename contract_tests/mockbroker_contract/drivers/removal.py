@@ -15,6 +15,9 @@ def remove_tree(root: Path) -> None:
 
     `shutil.rmtree` calls itself for each level and fails at a thousand. Here the folders in a
     folder move up to the root, so that no path is longer than two names.
+
+    Errors are suppressed, because the folder is temporary and a client may have changed anything in
+    it. Not safe while a process of the client still runs.
     """
     names = map("{}.removed".format, itertools.count())
     with contextlib.suppress(OSError):
@@ -40,6 +43,7 @@ def _dissolve(folder: Path, root: Path, names: Iterator[str]) -> bool:
                 each.chmod(0o700)  # a folder that cannot be written cannot be moved either
                 each.rename(root / next(names))
             else:
+                # Files and links; of a link the link itself is removed, never its target.
                 each.unlink()
         folder.rmdir()
     except OSError:

@@ -14,13 +14,18 @@ from mockbroker_contract.drivers.target import TargetError
 
 __all__ = ["CA_VARIABLES", "Sandbox"]
 
+# A client reads some files of settings. More than this means that a whole project or a home was
+# named by mistake.
 _MAX_COPIED_BYTES = 64 * 1024 * 1024
 _MAX_COPIED_FILES = 10_000
+# Folders of tools: large, and never read by a client as its settings.
 _NOT_COPIED = frozenset({".git", ".hg", ".svn", ".tox", ".nox", ".venv", "venv", "__pycache__"})
 
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 """The variables that name a CA file to the common TLS libraries; some read them at start only."""
 
+# They would lead the client to files of the user: another CA, a start-up script, other credentials.
+# requests sends those of a netrc file by itself.
 _UNSET = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PYTHONSTARTUP", "NETRC")
 _UNSET_PREFIX = "XDG_"
 """Prefix of variables that name folders; without them programs use the client's HOME."""
@@ -35,16 +40,22 @@ class Sandbox:
     They contain no files of the user except copies of ``copies``: files and folders. Each copy is
     at its own path below the working directory, or below HOME for originals in the user's home.
     Raises TargetError for a path that cannot be copied.
+
+    It owns the folders, and `close` removes them. The environment of the judging process is never
+    changed: `environment` returns a copy for the child.
     """
 
     def __init__(self, copies: Sequence[str] = ()) -> None:
         # Resolved, because the write guard compares real paths.
+        # /tmp itself is often a link, on macOS always.
         base = Path(tempfile.gettempdir()).resolve()
         self._storage = tempfile.TemporaryDirectory(
             prefix="client-", dir=base, ignore_cleanup_errors=True
         )
         root = self.outside = Path(self._storage.name)
         """Folder beside those of the client, for files of the run itself."""
+        # `tempfile` makes it private. The clause `secrecy.files` asks what others could read. The
+        # mode of a client's file must decide that, not the mode of a folder above it.
         root.chmod(0o755)
         self.own = root / "client"
         """Folder that contains the client's folders, and in which it may write."""
@@ -64,7 +75,11 @@ class Sandbox:
         return self.folders[0]
 
     def restore(self) -> None:
-        """Create folders again that a client has removed, replaced or locked."""
+        """Create folders again that a client has removed, replaced or locked.
+
+        Existing contents stay. What cannot be created is left as it is: the client's failure then
+        shows it.
+        """
         for folder in (self.own, *self.folders):
             with contextlib.suppress(OSError):
                 # Never follow a link of the client: the kit may write where the guard forbids it to
@@ -86,11 +101,15 @@ class Sandbox:
             if name not in _UNSET and not name.startswith(_UNSET_PREFIX)
         }
         own = {
+            # Token caches and configurations of the user must neither decide a verdict nor be
+            # overwritten.
             "HOME": home,
             "TMPDIR": temporary,
+            # Both spellings, because curl and Python's urllib prefer the lower-case one.
             "NO_PROXY": _NO_PROXY,
             "no_proxy": _NO_PROXY,
             "PYTHONDONTWRITEBYTECODE": "1",  # no __pycache__ beside the user's modules
+            # Shells and Go's os.Getwd trust it, and it would name the user's directory.
             "PWD": str(self.work),
         }
         return {**kept, **own, **self.trust(trusted)}
@@ -98,10 +117,14 @@ class Sandbox:
     @staticmethod
     def trust(trusted: str | None) -> dict[str, str]:
         """Return the variables that name a CA file to the common TLS libraries."""
+        # All at once, because the kit cannot know which TLS library a client uses.
         return {} if trusted is None else dict.fromkeys(CA_VARIABLES, trusted)
 
     def close(self) -> None:
-        """Remove the folders."""
+        """Remove the folders.
+
+        May be called twice. What a client has made unremovable is left behind.
+        """
         # the launcher may have begun the removal, which moves folders into this one
         remove_tree(self.outside)
         self._storage.cleanup()
@@ -109,6 +132,7 @@ class Sandbox:
     # -- copies --------------------------------------------------------------------------------
 
     def _copy(self, given: Path) -> None:
+        """Copy what the user named. Raises TargetError if it does not exist or cannot be read."""
         source = given.expanduser()
         if not source.exists():
             raise TargetError(f"there is no {str(given)!r} to copy for the client; check --copy")
@@ -167,6 +191,8 @@ def _files_in(source: Path) -> Iterator[Path]:
         yield source
         return
     for folder, names, files in os.walk(source):
+        # Changed in place, as os.walk requires for leaving folders out. Sorted, so that the limit
+        # is exceeded at the same file in each run.
         names[:] = sorted(name for name in names if name not in _NOT_COPIED)
         links = [name for name in names if (Path(folder) / name).is_symlink()]
         yield from (Path(folder) / name for name in (*files, *links))

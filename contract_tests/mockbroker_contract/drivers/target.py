@@ -29,7 +29,11 @@ DEFAULT_FACTORY = "make_client"
 
 
 class TargetError(Exception):
-    """Invalid target; the message is one sentence that says why."""
+    """Invalid target; the message is one sentence that says why.
+
+    It is a mistake in what the user typed or named. The run ends with exit status 4, and the client
+    gets no verdict.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,11 @@ class Target:
 
 
 def check_target(text: str) -> None:
-    """Raise TargetError if the string is not a target, without importing anything."""
+    """Raise TargetError if the string is not a target, without importing anything.
+
+    It is for a quick error at the start: whether the factory exists is seen only in the client's
+    process.
+    """
     place, _ = _split(text)
     if place.endswith(".py"):
         if not _is_file(Path(place)):
@@ -64,6 +72,9 @@ def load_target(text: str) -> Target:
     The default factory is ``make_client``. A file is imported under the name that its folder gives
     it. So other processes of the client can import it as well. Raises TargetError if the module or
     file cannot be imported, or has no such callable.
+
+    Called in the client's process, as importing runs code of the user. ``sys.path`` is changed for
+    a file.
     """
     check_target(text)
     place, factory_name = _split(text)
@@ -85,7 +96,10 @@ def load_target(text: str) -> Target:
 
 
 def absolute_target(text: str) -> str:
-    """Return the target for use in another working directory. Raises TargetError."""
+    """Return the target for use in another working directory. Raises TargetError.
+
+    A module's name is returned unchanged: it is found by ``sys.path`` from any directory.
+    """
     place, factory_name = _split(text)
     return f"{Path(place).resolve()}:{factory_name}" if place.endswith(".py") else text
 
@@ -98,6 +112,7 @@ def file_of_target(text: str) -> str:
 
 def _split(text: str) -> tuple[str, str]:
     place, colon, factory_name = text.rpartition(":")
+    # A colon after one letter and before a slash belongs to a drive of Windows, not to a factory.
     if text and (not colon or (len(place) == 1 and factory_name[:1] in "\\/")):
         return text, DEFAULT_FACTORY
     if not place or not factory_name:
@@ -109,10 +124,14 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _load_file(path: Path) -> ModuleType:
+    """Import a file by its name, or by its path if another module has that name."""
     root, name = _importable(path.resolve())
+    # First, so that the client's own imports find the modules beside its file before any other.
     sys.path[:0] = [str(root)]
 
     def load() -> ModuleType:
+        # A file named like an installed module, such as requests.py, would import that module
+        # instead.
         if _is_free(name, path.resolve()):
             return importlib.import_module(name)
         return _load_by_path(path.resolve())
@@ -123,6 +142,7 @@ def _load_file(path: Path) -> ModuleType:
 def _importable(path: Path) -> tuple[Path, str]:
     """Return the folder to import from, and the dotted name of the file."""
     folder, name = path.parent, path.stem
+    # The file belongs to a package. Its relative imports work only under the full dotted name.
     while (folder / "__init__.py").is_file():
         folder, name = folder.parent, f"{folder.name}.{name}"
     return folder, name
@@ -133,6 +153,7 @@ def _is_free(name: str, path: Path) -> bool:
     if not all(part.isidentifier() for part in name.split(".")):
         return False
     try:
+        # It imports the parent packages, which may fail in any way that importlib reports.
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
         return False
@@ -140,11 +161,14 @@ def _is_free(name: str, path: Path) -> bool:
 
 
 def _load_by_path(path: Path) -> ModuleType:
+    """Import a file under a name that no other module has."""
     name = f"contract_target_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise TargetError(f"{str(path)!r} is not a Python file that can be imported")
     module = importlib.util.module_from_spec(spec)
+    # Registered before it runs, as importlib does: dataclasses and pickle look their module up
+    # there.
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
@@ -155,6 +179,7 @@ def _load_module(name: str) -> ModuleType:
 
 
 def _run(load: Callable[[], Loaded], name: str) -> Loaded:
+    """Return what the function returns. Raises TargetError for any exception, exits included."""
     try:
         return load()
     except TargetError:

@@ -30,12 +30,16 @@ class Brokers:
     Most are on one server; some have another origin, or speak TLS. While no client session is open,
     time passes until every issued token has expired. A token that a client wrongly keeps after its
     session then changes no other test case. Safe to use from several threads.
+
+    It owns its servers, and `close` stops them.
     """
 
     def __init__(self, profile: Profile, folder: Path) -> None:
         self.time: RunTime = RealTime()
         """The run's time, which is the clock of new brokers."""
         self._profile = profile
+        # Another port is another origin (RFC 6454, 4), so two servers on this machine suffice for
+        # redirects.
         self._here, self._elsewhere = Server(), Server()
         self._with_tls = _TlsServers(folder)
         self._prefixes = itertools.count(1)
@@ -45,7 +49,10 @@ class Brokers:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Start the servers that every run needs. Raises OSError if no port is available."""
+        """Start the servers that every run needs. Raises OSError if no port is available.
+
+        Each has a thread that accepts connections, so a client's host must be forked before.
+        """
         self._here.start()
         self._elsewhere.start()
 
@@ -67,23 +74,33 @@ class Brokers:
         server: Server | None = None,
         prefix: str = "",
     ) -> Broker:
-        """Return a new broker, by default on the first server with a new path prefix."""
+        """Return a new broker, by default on the first server with a new path prefix.
+
+        ``expires_in`` is in seconds. The caller retires the broker. ``scope`` is what its tokens
+        have.
+        """
         server = server or self._here
         broker = Broker(
             profile=self._profile,
             credentials=credentials,
             expires_in=expires_in,
+            # Lenient, so that a mistake in a request breaks its own clause only, and the case goes
+            # on.
             strict=False,
             clock=self.time,
         )
         broker.scope = scope
+        # Never reused: a client that caches by URL would find the token of an earlier case.
         prefix = prefix or f"/x{next(self._prefixes)}"
         server.mount(broker, prefix)
         self._mounted[broker] = (server, prefix)
         return broker
 
     def copy_at_another_origin(self, broker: Broker) -> Broker:
-        """Return a new broker at the same path of another origin, with the same credentials."""
+        """Return a new broker at the same path of another origin, with the same credentials.
+
+        It distinguishes clients that cache by path from those that cache by URL.
+        """
         _, prefix = self._mounted[broker]
         return self.new(broker.credentials, server=self._elsewhere, prefix=prefix)
 
@@ -94,7 +111,10 @@ class Brokers:
 
     @contextlib.contextmanager
     def with_tls(self, credentials: Credentials, *names: str) -> Iterator[Broker]:
-        """Provide a broker that speaks TLS, with a certificate for these names by a new CA."""
+        """Provide a broker that speaks TLS, with a certificate for these names by a new CA.
+
+        The names are DNS names or addresses. The broker's ``ca_file`` has the CA.
+        """
         yield from self._until_retired(self.new(credentials, server=self._with_tls.server(*names)))
 
     def _until_retired(self, broker: Broker) -> Iterator[Broker]:
@@ -104,21 +124,31 @@ class Brokers:
             self.retire(broker)
 
     def retire(self, broker: Broker) -> None:
-        """Unmount a broker; a client that still sends requests there gets a 404."""
+        """Unmount a broker; a client that still sends requests there gets a 404.
+
+        Its tokens are remembered, so that a client that still presents one is noticed.
+        """
         server, prefix = self._mounted.pop(broker)
         server.unmount(prefix)
         self._issued.add(broker)
         self._let_tokens_expire()
 
     def issued_by_another(self, token: str) -> bool:
-        """Return whether another broker of the run, retired or not, issued that token."""
+        """Return whether another broker of the run, retired or not, issued that token.
+
+        Values that a test case chose are not counted, because several cases may choose the same.
+        """
         return token in self._issued.values or any(
             broker.token_values is None and token in broker.token_issued_values
+            # A copy, because another session may mount its broker meanwhile.
             for broker in tuple(self._mounted)
         )
 
     def session_opened(self) -> bool:
-        """Count one more open client session; return whether it is the only one."""
+        """Count one more open client session; return whether it is the only one.
+
+        The first one may find folders and clocks as an earlier client left them.
+        """
         with self._lock:
             self._open_sessions += 1
             return self._open_sessions == 1
@@ -131,22 +161,30 @@ class Brokers:
 
     def _let_tokens_expire(self) -> None:
         if not self._open_sessions:
+            # Not while a session is open: its case decides how much time passes.
             self.time.advance_to(self._issued.last_expiry)
 
     def needs_resources(self) -> None:
-        """Raise ResourcesExhausted if a server could not take a connection since the last call."""
+        """Raise ResourcesExhausted if a server could not take a connection since the last call.
+
+        Called after a failed case only: a client whose connection was not accepted fails through no
+        fault of its own.
+        """
         shortages = sum(server.shortages for server in self._servers)
         new, self._shortages = shortages - self._shortages, shortages
         if new:
             raise ResourcesExhausted(
-                f"the broker could not take {new} connections of the client: this process has no "
+                f"the broker could not accept {new} connections of the client: this process has no "
                 "more file descriptors or memory"
             )
 
 
 @dataclass
 class _TlsServers:
-    """Servers that speak TLS, one for each set of names in their certificate."""
+    """Servers that speak TLS, one for each set of names in their certificate.
+
+    They start at first use: a key and a certificate take long to make, and one clause needs them.
+    """
 
     folder: Path
     by_names: dict[tuple[str, ...], Server] = field(default_factory=dict)
@@ -174,7 +212,9 @@ class _IssuedTokens:
         for exchange in broker.token_requests:
             if exchange.token is None:
                 continue
+            # A longer one would take the clock beyond every calendar, for all cases that follow.
             if exchange.token.expires_in < CENTURY_SECONDS:
                 self.last_expiry = max(self.last_expiry, exchange.token.expires_at)
+            # Values that a case has chosen may occur in several cases, so they identify no broker.
             if broker.token_values is None:
                 self.values.add(exchange.token.value)

@@ -26,6 +26,7 @@ class Budget:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        # A monotonic clock: a change of the machine's time must not end a run.
         self._ends_at = real_seconds() + seconds if seconds else math.inf
 
     @property
@@ -34,6 +35,9 @@ class Budget:
         return real_seconds() >= self._ends_at
 
     def require(self) -> None:
-        """Raise OutOfTime once the budget is used up."""
+        """Raise OutOfTime once the budget is used up.
+
+        Called in threads of side-by-side cases as well.
+        """
         if self.is_spent:
             raise OutOfTime(f"out of time (budget of {self._seconds:g} s); raise --budget")

@@ -15,11 +15,16 @@ from mockbroker_contract.harness.run import ContractRun
 
 __all__ = ["authentication_conventions", "basic_encoding_of", "client_authentication_of"]
 
+# A space, a plus and a percent sign, which each of the three encodings writes differently.
 _PROBE_CREDENTIALS = Credentials("client id", "p w+/=%~")
 
 
 def authentication_conventions(run: ContractRun) -> dict[str, Any]:
-    """Return how and where the client sends credentials; empty without a token request."""
+    """Return how and where the client sends credentials; empty without a token request.
+
+    A client session of its own is used, in which a breach of `basic.credentials` is not noted.
+    """
+    # A wrong encoding is measured here; the clause's own cases judge it.
     elsewhere = [clauses.basic.CREDENTIALS]
     with ClientSession(
         run, clauses.response.DOCUMENTED, credentials=_PROBE_CREDENTIALS, elsewhere=elsewhere
@@ -36,7 +41,11 @@ def authentication_conventions(run: ContractRun) -> dict[str, Any]:
 
 
 def client_authentication_of(request: Request) -> str:
-    """Return ``basic``, ``post`` or ``both``, by the place of the credentials; empty if none."""
+    """Return ``basic``, ``post`` or ``both``, by the place of the credentials; empty if none.
+
+    The place decides, not the profile: the fact is shown for clients that use the wrong one as
+    well.
+    """
     in_header = request.headers.get("Authorization") is not None
     in_body = b"client_secret" in request.body
     return {(True, False): "basic", (False, True): "post", (True, True): "both"}.get(
@@ -45,7 +54,10 @@ def client_authentication_of(request: Request) -> str:
 
 
 def basic_encoding_of(request: Request, credentials: Credentials) -> str:
-    """Return ``raw``, ``form`` or ``percent``, by the decoded Basic credentials; or empty."""
+    """Return ``raw``, ``form`` or ``percent``, by the decoded Basic credentials; or empty.
+
+    Standard Base64 and UTF-8 are required; other forms are judged by clauses of their own.
+    """
     encoded = (request.headers.get("Authorization") or "").partition(" ")[2]
     try:
         decoded = base64.b64decode(encoded, validate=True).decode("utf-8")
@@ -54,6 +66,8 @@ def basic_encoding_of(request: Request, credentials: Credentials) -> str:
     if decoded == f"{credentials.client_id}:{credentials.client_secret}":
         return "raw"
     pair = (credentials.client_id, credentials.client_secret)
+    # Form encoding (RFC 6749, 2.3.1 and appendix B) and percent-encoding differ for a space only:
+    # "+" or "%20".
     if tuple(map(urllib.parse.unquote_plus, decoded.split(":"))) != pair:
         return ""
     return "form" if "+" in decoded else "percent"

@@ -18,6 +18,8 @@ class ContractBreached(ScenarioEnded):
     ``steps`` are the recorded steps; ``records`` the latest exchanges, secrets masked.
     ``is_delayed`` is True if a use of the client failed after its timeout: a busy machine may be
     the cause.
+
+    Several breaches of one clause may be in one: the first decides the message.
     """
 
     is_delayed = False
@@ -32,6 +34,7 @@ class ContractBreached(ScenarioEnded):
         self.breaches, self.steps, self.records = breaches, steps, records
 
     def __str__(self) -> str:
+        # The same mistake in several requests of a case is one line.
         return "\n".join(dict.fromkeys(map(str, self.breaches)))
 
     @property
@@ -48,8 +51,11 @@ class ClientHung(ScenarioEnded):
     """The client did not return, or sent requests without end, and was stopped.
 
     ``exchanges`` came during that use; ``is_flood`` is True if there were too many of them.
+
+    A hang is a verdict of its own. Breaches of other clauses in the requests before it still count.
     """
 
+    # Each attempt to simplify it would take a whole deadline.
     is_costly = True
 
     def __init__(

@@ -28,7 +28,10 @@ Drawn = TypeVar("Drawn")
 
 @dataclass(frozen=True, slots=True)
 class Explorer:
-    """Explorer that tries test cases within the settings and the budget of a run."""
+    """Explorer that tries test cases within the settings and the budget of a run.
+
+    It has no state: what is found goes to ``findings``. Safe to use from several threads.
+    """
 
     settings: RunSettings
     budget: Budget
@@ -37,7 +40,11 @@ class Explorer:
     findings: Findings
 
     def try_each(self, cases: Iterable[Drawn], case_of: Callable[[Drawn], Situation]) -> None:
-        """Try a few cases. Raises NotTested if none met the precondition."""
+        """Try a few cases. Raises NotTested if none met the precondition.
+
+        Stops at the first failure, whose exception is raised. Cases are not simplified: they are
+        chosen to be simple.
+        """
         attempts = _Attempts(self, case_of)
         for case in cases:
             attempts(case)
@@ -49,10 +56,13 @@ class Explorer:
         """Try a few cases concurrently, in threads: for cases that only wait.
 
         Raises the first case's exception. Raises NotTested if none met the precondition.
+
+        All cases are run to their end, so the report has the breaches that each noted.
         """
         attempts = _Attempts(self, case_of)
         # Each case waits in real time, so together they take as long as the longest.
         with ThreadPoolExecutor(len(cases)) as pool:
+            # All are started at once, so that each waits beside the others.
             tried = [pool.submit(attempts, case) for case in cases]
         for each in tried:
             each.result()
@@ -79,6 +89,7 @@ class Explorer:
             samples = [*first, *samples_of(strategy)]
             attempts(fitting(plain, samples, operations))
 
+        # First, because a known failure that still fails needs no search.
         self.replays.try_example(clause_id, try_again)
         for drawn in first:
             attempts(drawn)
@@ -93,9 +104,15 @@ class Explorer:
         """Return Hypothesis's settings, with as many examples as the user asks for."""
         return hypothesis.settings(
             max_examples=self.settings.examples,
+            # Hypothesis limits an example to milliseconds by default; a client has deadlines of its
+            # own here.
             deadline=None,
+            # A verdict must not depend on what an earlier run has found.
             database=None,
+            # Several failures would come as an ExceptionGroup; a clause has one finding.
             report_multiple_bugs=False,
+            # They are about slow or large draws; here the client takes the time, and not the
+            # strategy.
             suppress_health_check=list(hypothesis.HealthCheck),
         )
 
@@ -113,7 +130,10 @@ class Explorer:
 
 
 class _Attempts(Generic[Drawn]):
-    """Repeated attempts of a case, with the fact whether one met its precondition."""
+    """Repeated attempts of a case, with the fact whether one met its precondition.
+
+    Safe to use from several threads: its two flags change in one direction only.
+    """
 
     def __init__(self, explorer: Explorer, case_of: Callable[[Drawn], Situation]) -> None:
         self._explorer = explorer
@@ -126,13 +146,19 @@ class _Attempts(Generic[Drawn]):
         try:
             situation = self._try_with_resources(drawn)
         except NotTested as obstacle:
+            # Each further case would take a deadline as well, and come to the same result.
             if obstacle.is_costly:
                 raise
+            # The first one is reported: the later cases often fail by the same cause, with fewer
+            # details.
             self._obstacle = self._obstacle or obstacle
         except ContractBreached as breached:
+            # Known at once, because a shared exploration asks which clauses were broken.
             self._explorer.findings.broken.add(breached.clause_id)
             raise
         else:
+            # One case is enough: others may lack the situation, for instance where the client keeps
+            # no token.
             self._is_met |= situation is Situation.MET
 
     def _try_with_resources(self, drawn: Drawn) -> Situation:
@@ -140,6 +166,7 @@ class _Attempts(Generic[Drawn]):
         try:
             return self._try_fairly(drawn)
         except ScenarioEnded:
+            # Asked before the failure is raised: the client is not its cause then.
             self._explorer.brokers.needs_resources()
             raise
 
@@ -148,10 +175,12 @@ class _Attempts(Generic[Drawn]):
         try:
             return self._case_of(drawn)
         except ContractBreached as breached:
+            # Once only: a client that is slow by itself fails again.
             if not breached.is_delayed:
                 raise
             return self._case_of(drawn)
 
     def need_one_that_met(self) -> None:
+        """Raise the first obstacle, or NotTested, unless a case met its precondition."""
         if not self._is_met:
             raise self._obstacle or NotTested("no test case met the situation of the clause")

@@ -18,6 +18,8 @@ class Findings:
     """Breaches that test cases of other clauses showed, and facts about the client.
 
     ``fail_on`` is the lowest level whose breach fails the run.
+
+    The first breach of a clause is kept, because a report has one finding for each clause.
     """
 
     def __init__(self, fail_on: Level) -> None:
@@ -30,28 +32,43 @@ class Findings:
         """The ids of the clauses of which this process has seen a breach."""
 
     def note(self, breached: ContractBreached) -> None:
-        """Store the first breach of each clause that is not the one being judged."""
+        """Store the first breach of each clause that is not the one being judged.
+
+        Later ones are dropped: a report has one finding for each clause.
+        """
         clause_id = breached.clause_id
         self.broken.add(clause_id)
         if clause_id not in self._breaches:
+            # For --write-known, which stores the example so that a later run tries it first.
             if breached.drawn is not None:
                 self.examples[clause_id] = breached.drawn
             self._breaches[clause_id] = breached.finding(self.verdict_on_breach(clause_id))
 
     def take(self) -> list[Finding]:
-        """Return the breaches noted since the last call."""
+        """Return the breaches noted since the last call.
+
+        Each finding is handed out once, because under pytest-xdist a report carries it to another
+        process.
+        """
         breaches = list(self._breaches.values())
         self._breaches.clear()
         return breaches
 
     def verdict_on_breach(self, clause_id: str) -> Verdict:
-        """Return ``failed``, or ``advice`` for a level below the one that fails the run."""
+        """Return ``failed``, or ``advice`` for a level below the one that fails the run.
+
+        Whether the failure is a known one is decided by the report.
+        """
         level = clause_named(clause_id).level
+        # The levels are defined from the strictest to the weakest.
         is_binding = _LEVELS.index(level) <= _LEVELS.index(self._fail_on)
         return Verdict.FAILED if is_binding else Verdict.ADVICE
 
     def learn(self, **facts: Any) -> None:
-        """Store measured facts about the client for the report."""
+        """Store measured facts about the client for the report.
+
+        Later values replace earlier ones of the same name. Values must be JSON.
+        """
         self._facts.update(facts)
 
     @property

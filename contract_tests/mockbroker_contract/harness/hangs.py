@@ -10,6 +10,7 @@ _FULL = 3
 """Number of hangs with the full deadline, each of which is a verdict."""
 _BRIEF = 10
 """Number of further hangs with a short deadline; then the client is not used again."""
+# Far more than a working client needs for a use, even on a busy machine.
 _BRIEF_SECONDS = 2.0
 
 
@@ -35,7 +36,10 @@ class Hangs:
         self._brief = 0
 
     def add(self, clause_id: str, *, is_brief: bool) -> None:
-        """Count a hang in the scenario of that clause, with a short or the full deadline."""
+        """Count a hang in the scenario of that clause, with a short or the full deadline.
+
+        A flood of requests is not a hang: it ends by itself at the limit of requests.
+        """
         self._clauses.append(clause_id)
         self._brief += is_brief
 

@@ -24,8 +24,11 @@ __all__ = [
 ]
 
 _CREDENTIALS = Credentials("leeway-client", "leeway-s3cret")
+# A common lifetime, and large enough for every usual leeway. A search by halves takes 12 clients.
 _LIFETIME = 3600
+# Each measurement has a new client, because a jittered leeway may be drawn once for each.
 _REPEATS = 3
+# Two equal draws of a jitter are not rare. Three more are, so hardly any jitter passes for fixed.
 _CONFIRMATIONS = 3
 
 PROBE_LIFETIME, PROBE_AGE = 1400, 1.5
@@ -35,7 +38,10 @@ A client that reads the lifetime as milliseconds treats the token as expired at 
 short enough to wait for in real time.
 """
 
+# Seconds. Rounding to full seconds on both sides of a comparison may add up to one.
 _SAME = 1.5
+# A measurement uses tokens of every age, so it would show breaches of these two. Their own cases
+# judge them better.
 _STEADY = [clauses.refresh.HONOURS_EXPIRES_IN, clauses.refresh.NOT_TOO_EAGER]
 
 
@@ -78,6 +84,7 @@ def measure(run: ContractRun) -> Leeway | None:
 
 
 def _keeps_tokens(run: ContractRun) -> bool:
+    """Return whether a new client uses a fresh token again."""
     with _session(run, PROBE_LIFETIME) as session:
         kept = _second_token(session)
         session.advance(0 if run.time.is_virtual else PROBE_AGE)
@@ -90,6 +97,7 @@ def judge_kind(repeated: Sequence[float], doubled: float) -> Leeway:
     A jittered leeway differs from client to client; a proportional one grows with the lifetime.
     """
     low, high = min(repeated), max(repeated)
+    # Less than the step of the search: the client waits until the token has expired.
     if high < 1 and doubled < 1:
         return Leeway(0.0, 0.0, "none")
     if high - low > _SAME:
@@ -120,6 +128,8 @@ def leeway_by_clock(run: ContractRun, lifetime: int, guess: float | None = None)
 
     if guess is not None and all(confirmed(int(lifetime - guess)) for _ in range(_CONFIRMATIONS)):
         return guess
+    # A token that is refreshed at one age is refreshed at every later age, so halving finds the
+    # first such age.
     return float(lifetime - bisect.bisect_left(range(lifetime), 1, key=refreshed))
 
 
@@ -142,11 +152,13 @@ def leeway_at_once(run: ContractRun) -> float | None:
 
 
 def _session(run: ContractRun, lifetime: float) -> ClientSession:
+    """Return a session whose tokens have that lifetime, in seconds."""
     return ClientSession(
         run, clauses.refresh.AHEAD, credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=_STEADY
     )
 
 
 def _second_token(session: ClientSession) -> AccessToken | None:
+    """Use the client twice, and return the token of the second use."""
     session.use_well()  # some clients send one token request too many at their first use
     return session.use_well().token

@@ -22,6 +22,9 @@ class Outcome:
     if the broker knows it; ``presented`` is that token's text, or None. ``returned`` is the result
     of ``request``, ``error`` the client's exception. ``exchanges`` are those of this use.
     ``is_delayed`` is True if it failed after the client's timeout: a busy machine may be the cause.
+
+    The broker decides what the token was worth, never the client: a client that returns an expired
+    token believes that it is valid.
     """
 
     operation: str
@@ -35,7 +38,10 @@ class Outcome:
 
     @property
     def status(self) -> int | None:
-        """The HTTP status that ``request`` returned, or None."""
+        """The HTTP status that ``request`` returned, or None.
+
+        None as well if the client's response has no status that the driver finds.
+        """
         return None if self.returned is None else self.returned.status
 
     @property
@@ -50,7 +56,10 @@ class Outcome:
 
     @property
     def requested_first(self) -> bool:
-        """Whether a token was requested before one was presented."""
+        """Whether a token was requested before one was presented.
+
+        A challenge-driven client, which calls the API unsigned first, is not among them.
+        """
         return bool(self.exchanges) and self.exchanges[0].endpoint is Endpoint.TOKEN
 
     @property
@@ -60,13 +69,20 @@ class Outcome:
 
     @property
     def is_after_expiry(self) -> bool:
-        """Whether an expired token was presented, other than one fetched in this use."""
+        """Whether an expired token was presented, other than one fetched in this use.
+
+        A token that was fetched in the use itself does not count: with a lifetime of 0 it has
+        expired when it arrives, and no client could do better.
+        """
         fetched = {exchange.token for exchange in self.token_requests}
         return self.token_state is TokenState.EXPIRED and self.token not in fetched
 
     @property
     def is_good(self) -> bool:
-        """Whether the client obtained a token that was valid, or fetched in this use."""
+        """Whether the client obtained a token that was valid, or fetched in this use.
+
+        A token that expired on its way counts: the client could not do better.
+        """
         return self.error is None and self.token is not None and not self.is_after_expiry
 
     @property
@@ -86,6 +102,7 @@ class Outcome:
 
     @property
     def _instead(self) -> NothingUsable:
+        """Return what the client had in place of a token that the broker knows."""
         is_returned = self.operation == GET_TOKEN
         if self.presented == "":
             return NothingUsable.EMPTY_STRING
@@ -101,17 +118,23 @@ class Outcome:
 def outcome_of(
     operation: str, answer: Answer, exchanges: tuple[Exchange, ...], broker: Broker
 ) -> Outcome:
-    """Return the outcome of a client's answer and of the exchanges during it."""
+    """Return the outcome of a client's answer and of the exchanges during it.
+
+    For ``request`` the last call of the API decides. The broker finds the token by its exact text.
+    """
     if operation == GET_TOKEN:
         value = answer.value
+        # None after an error. No other value can be a token, so the client has presented none.
         if not isinstance(value, str):
             return Outcome(operation, exchanges, error=answer.error)
+        # The broker's record, by the exact text: a token that was changed on its way is unknown.
         token, state = broker.find_token(value)
         return Outcome(operation, exchanges, value, token, state)
     returned: Returned | None = answer.value
     calls = [e for e in exchanges if e.endpoint is Endpoint.API]
     if not calls:
         return Outcome(operation, exchanges, returned=returned, error=answer.error)
+    # A client may repeat a call after a 401, and its last attempt is what it stands by.
     last = calls[-1]
     presented = last.request.headers.get("Authorization")
     return Outcome(

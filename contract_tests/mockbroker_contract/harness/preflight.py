@@ -25,7 +25,7 @@ from mockbroker_contract.timing.run_time import RunTime
 
 __all__ = ["checked_run"]
 
-_CREDENTIALS = Credentials("rehearsal", "rehearsal-s3cret")
+_CREDENTIALS = Credentials("preflight", "preflight-s3cret")
 _LONG_LIFETIME = 3600
 _SHORT_LIFETIME = 1
 _AFTER_EXPIRY_SECONDS = 1.5

@@ -1,4 +1,8 @@
-"""Recorder of the steps of a test case, with every secret masked."""
+"""Recorder of the steps of a test case, with every secret masked.
+
+Masking happens when steps leave the recorder. Only then is every secret and token of the case
+known.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,9 @@ __all__ = ["Recorder", "fault_step", "reached_step"]
 
 T = TypeVar("T")
 
+# Some exceptions quote a whole body; the first lines say what went wrong.
 _MAX_ERROR = 500
+# The latest, because a breach is in the last use. A flood would fill the report otherwise.
 _MAX_EXCHANGES = 12
 _MIN_SECRET = 8
 """Shorter secrets occur in ordinary text by chance; steps are not masked for them."""
@@ -36,18 +42,24 @@ class Recorder:
     """Steps that lead to a finding, in order.
 
     Client sessions with one broker may share a recorder.
+
+    Not safe for several threads. Steps are kept unmasked inside, and leave it masked only.
     """
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._steps: list[Step] = []
+        # A shared broker may have served other sessions before.
         self._exchanges_reported = broker.journal.total
         url = urlsplit(broker.token_url)
         self._port = url.port
         self._prefix = url.path.removesuffix(broker.profile.token_path)
 
     def add(self, step: Step) -> None:
-        """Add a step."""
+        """Add a step.
+
+        The step may have secrets in its strings.
+        """
         self._steps.append(step)
 
     @property
@@ -74,7 +86,10 @@ class Recorder:
         )
 
     def target(self, url: str) -> str:
-        """Return the target of a request to that URL, without the broker's path prefix."""
+        """Return the target of a request to that URL, without the broker's path prefix.
+
+        Prefixes differ from case to case; a report must not.
+        """
         parts = urlsplit(url)
         query = f"?{parts.query}" if parts.query else ""
         return parts.path.removeprefix(self._prefix) + query
@@ -84,26 +99,36 @@ class Recorder:
         return self.masked(tuple(self._steps))
 
     def records(self) -> tuple[ExchangeRecord, ...]:
-        """Return the latest exchanges, masked."""
+        """Return the latest exchanges, masked.
+
+        At most twelve: the report shows what led to the breach, and not the whole case.
+        """
         latest = tuple(self._broker.journal)[-_MAX_EXCHANGES:]
         return records_of(latest, self._mask(), prefix=self._prefix)
 
     def masked(self, value: T) -> T:
-        """Return a value with the secrets and tokens in its strings masked."""
+        """Return a value with the secrets and tokens in its strings masked.
+
+        Strings are looked for at any depth of the value, whose type stays the same.
+        """
         return with_texts(value, self._mask())
 
     def error(self, error: Raised) -> str:
         """Return an error as one printable line: its type, and its message masked."""
         message = " ".join(error.message.split())
         text = f"{error.name}: {message}" if message else error.name
+        # Some libraries quote the whole header, whose line breaks hide the secret from an exact
+        # search.
         text = _FOLDED_BASE64.sub("<masked>", text)
-        # the port differs from run to run; the report must not
+        # The port differs from run to run. Without it, reports of two runs can be compared line by
+        # line.
         text = re.sub(rf"\b{self._port}\b", "PORT", text)
         return mask(text, self._broker.registered, self._broker.token_issued_values)[:_MAX_ERROR]
 
     def _mask(self) -> Callable[[str], str]:
         registered = self._broker.registered
         known = tuple(pair for pair in registered if len(pair.client_secret) >= _MIN_SECRET)
+        # Built once for all strings of a step: a broker may have issued thousands of tokens.
         tokens = index_of([t for t in self._broker.token_issued_values if len(t) >= _MIN_SECRET])
         # Most strings of a step are the kit's own, and shorter than any secret that is masked.
         return lambda text: mask(text, known, tokens) if len(text) >= _MIN_SECRET else text

@@ -1,4 +1,8 @@
-"""Replay of test cases that are stored as plain data, before any other case."""
+"""Replay of test cases that are stored as plain data, before any other case.
+
+A stored example is data of a file that a user may have edited, from a run of another version. So
+its shape is checked before a test case sees it.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +27,15 @@ __all__ = [
 
 Drawn = TypeVar("Drawn")
 CaseResult = TypeVar("CaseResult")
+# Enough to see every kind of value that a strategy draws; fewer than a user would notice.
 _ENOUGH_SAMPLES = 20
 
 
 def attach_example(run_case: Callable[[Drawn], CaseResult]) -> Callable[[Drawn], CaseResult]:
-    """Wrap a test case so that its exceptions carry the example that led to them."""
+    """Wrap a test case so that its exceptions carry the example that led to them.
+
+    The exception is changed, not replaced, so that its traceback and steps stay.
+    """
 
     def run_and_attach(drawn: Drawn) -> CaseResult:
         try:
@@ -40,11 +48,15 @@ def attach_example(run_case: Callable[[Drawn], CaseResult]) -> Callable[[Drawn],
 
 
 def samples_of(strategy: st.SearchStrategy[Drawn]) -> list[Drawn]:
-    """Return a few examples of the strategy, the same in every run."""
+    """Return a few examples of the strategy, the same in every run.
+
+    About twenty. They are drawn only if there is an example to compare.
+    """
     drawn: list[Drawn] = []
     settings = hypothesis.settings(
         max_examples=_ENOUGH_SAMPLES,
         phases=[hypothesis.Phase.generate],
+        # The shape is compared only, so the same samples in every run are best.
         derandomize=True,
         deadline=None,
         database=None,
@@ -67,22 +79,29 @@ def fits(example: Any, samples: Sequence[Any], operations: Collection[str]) -> b
     alike = [sample for sample in samples if type(sample) is type(example)]
     if isinstance(example, tuple):
         alike = [sample for sample in alike if len(sample) == len(example)]
+        # Each part is compared with the same part of all samples, as a tuple has a type for each
+        # place.
         columns = zip(*alike, strict=True)
         return bool(alike) and all(
             fits(part, column, operations) for part, column in zip(example, columns, strict=True)
         )
     if isinstance(example, list):
+        # A list may have any length, so the parts of all samples together show what it may contain.
         inside = [part for sample in alike for part in sample]
         return bool(alike) and (
             not inside or all(fits(part, inside, operations) for part in example)
         )
+    # A client that has lost an operation since then cannot be used by it.
     if isinstance(example, str) and alike and set(alike) <= set(operations):
         return example in operations
     return bool(alike)
 
 
 def fitting(plain: object, samples: Sequence[Any], operations: Collection[str]) -> Any:
-    """Return the example. Raises ExampleError if it does not have the shape of the samples."""
+    """Return the example. Raises ExampleError if it does not have the shape of the samples.
+
+    ``plain`` is JSON data of a known-failures file or a report.
+    """
     example = from_plain(plain)
     if not fits(example, samples, operations):
         raise ExampleError("its scenario now draws others")
@@ -109,13 +128,16 @@ class Replays:
             return
         try:
             attempt(self.examples[clause_id])
+        # These are verdicts, and not a mismatch: the example was tried.
         except (ScenarioEnded, TargetError):
             self.outcomes[clause_id] = ""
             raise
         except ExampleError as error:
+            # Not overwritten: the lifecycle and the clause itself may both have looked at the
+            # example.
             self.outcomes.setdefault(clause_id, str(error))
         except Exception as error:  # noqa: BLE001 - whatever an outdated example leads to
-            why = f"its scenario cannot play it any more ({type(error).__name__})"
+            why = f"its scenario cannot run it any more ({type(error).__name__})"
             self.outcomes.setdefault(clause_id, why)
         else:
             self.outcomes[clause_id] = ""

@@ -43,7 +43,11 @@ class PreflightResult:
 
 
 class ContractRun:
-    """State that the test cases of one run share; `checked_run` makes one."""
+    """State that the test cases of one run share; `checked_run` makes one.
+
+    One object for the whole session, so that a clause may use what another one has found out. It
+    owns the client's process, the servers and the folders; `close` releases them in this order.
+    """
 
     def __init__(self, clients: DriverSource, settings: RunSettings) -> None:
         self.clients = clients
@@ -69,7 +73,11 @@ class ContractRun:
             raise
 
     def close(self) -> None:
-        """Stop the servers, end the clients, and remove their folders."""
+        """Stop the servers, end the clients, and remove their folders.
+
+        Safe to call after a failed start.
+        """
+        # First, because a client may still send requests while it is closed.
         self.clients.close()
         self.brokers.close()
         self.sandbox.close()
@@ -80,7 +88,10 @@ class ContractRun:
         return Explorer(self.settings, self.budget, self.replays, self.brokers, self.findings)
 
     def needs(self, operation: str) -> None:
-        """Raise NotApplicable if the client lacks that operation."""
+        """Raise NotApplicable if the client lacks that operation.
+
+        For clauses on signed calls, which a client of tokens only does not make.
+        """
         if operation not in self.capabilities:
             raise NotApplicable(f"the client offers no {operation}")
 
@@ -90,17 +101,29 @@ class ContractRun:
             raise NotApplicable("the driver offers no burst")
 
     def needs_working_client(self) -> None:
-        """Raise NotTested if not even an ordinary use of the client succeeds."""
+        """Raise NotTested if not even an ordinary use of the client succeeds.
+
+        Every clause with a precondition of its own calls it first, so that one defect is reported
+        once.
+        """
         if self.preflight.blocked:
             raise NotTested(self.preflight.blocked, blocked_by=clauses.response.DOCUMENTED)
 
     def needs_returning_client(self) -> None:
-        """Raise NotTested if the client does not return from an ordinary use."""
+        """Raise NotTested if the client does not return from an ordinary use.
+
+        For clauses on token requests, which a client that always raises can still break or keep.
+        """
         if self.preflight.hung:
             self.needs_working_client()
 
     def note(self, breached: ContractBreached) -> None:
-        """Store a breach of a clause other than the one being judged, if it counts."""
+        """Store a breach of a clause other than the one being judged, if it counts.
+
+        Breaches count in any scenario, because the broker records them in each. The clauses of
+        ``OWN_SCENARIO_ONLY`` count here only if no ordinary use succeeds, as their own scenario is
+        then not reached.
+        """
         clause_id = breached.clause_id
         if clause_id in OWN_SCENARIO_ONLY and not self.preflight.blocked:
             self.findings.broken.add(clause_id)
@@ -117,7 +140,10 @@ class ContractRun:
         self.brokers.time = time
 
     def possible_times(self) -> Sequence[RunTime]:
-        """Return the kinds of time that the clients may follow, the best first, real time last."""
+        """Return the kinds of time that the clients may follow, the best first, real time last.
+
+        Each call returns new objects.
+        """
         return self.clients.times()
 
     def frozen_time(self) -> AbstractContextManager[object]:

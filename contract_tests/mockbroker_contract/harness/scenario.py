@@ -28,13 +28,20 @@ Drawn = TypeVar("Drawn")
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A clause that is judged in a run."""
+    """A clause that is judged in a run.
+
+    It connects three parts that know nothing of one another: the clause, the run with its client,
+    and the exploration of examples.
+    """
 
     run: ContractRun
     clause: Clause
 
     def session(self, **options: Any) -> ClientSession:
-        """Return a session that judges this clause; see ClientSession for the options."""
+        """Return a session that judges this clause; see ClientSession for the options.
+
+        Use it as a context manager: the breaches are judged when the context ends.
+        """
         return ClientSession(self.run, self.clause, **options)
 
     def operations(self) -> st.SearchStrategy[str]:
@@ -48,7 +55,11 @@ class Scenario:
         *,
         first: Sequence[Drawn] = (),
     ) -> None:
-        """Run the case for the ``first`` examples and those that Hypothesis draws."""
+        """Run the case for the ``first`` examples and those that Hypothesis draws.
+
+        Raises the ending of the simplest failing example. Raises NotTested if no example met the
+        precondition of the clause, or if the client does not work at all.
+        """
         self.run.needs_working_client()
         self._try_all(strategy, case_of, first)
 
@@ -83,7 +94,10 @@ class Scenario:
     def for_each_in_time(
         self, cases: Iterable[Drawn], case_of: Callable[[Drawn, str], Situation]
     ) -> None:
-        """Run the cases as `for_each` does; in real time, wait for all of them concurrently."""
+        """Run the cases as `for_each` does; in real time, wait for all of them concurrently.
+
+        The cases must only wait, because they run in threads then.
+        """
         if self.run.time.is_virtual:
             self.for_each(cases, case_of)
             return
@@ -108,7 +122,9 @@ class Scenario:
             session.use_well(operation)
             session.advance(lifetime + after)
             if session.use(operation).is_after_expiry:
-                raise NotTested("late even when all is well", blocked_by=honours)
+                raise NotTested(
+                    "the client presents an expired token even without a fault", blocked_by=honours
+                )
 
     def share(self, explore: Callable[[Scenario], None]) -> None:
         """Explore cases that other clauses explore as well.
@@ -117,11 +133,15 @@ class Scenario:
         clause that was not broken meanwhile.
         """
         run = self.run
+        # A replayed example must be tried in the clause's own exploration, whatever was explored
+        # before.
         is_judged = explore in run.shared.explored and self.clause.id not in OWN_SCENARIO_ONLY
         if is_judged and self.clause.id not in run.findings.broken | run.replays.examples.keys():
             self._needs_its_situation()
             return
         explore(self)
+        # Only if it did not raise: an exploration that ended early has not judged the other
+        # clauses.
         run.shared.explored.add(explore)
 
     def judge_token_requests(
@@ -138,6 +158,7 @@ class Scenario:
         self.run.needs_returning_client()
         drawn = st.tuples(
             plain_credentials() if credentials is None else credentials,
+            # A short lifetime could be the reason why a client raises, and not the credentials.
             st.just(3599) if must_answer else lifetimes(),
             self.operations(),
         )
@@ -147,17 +168,22 @@ class Scenario:
             pair, lifetime, operation = example
             with self.session(credentials=pair, expires_in=lifetime) as session:
                 outcome = session.use(operation)
+                # A client that does not even work with ordinary credentials breaks
+                # `response.documented` instead.
                 must_not_raise = must_answer and not self.run.preflight.blocked
                 if outcome.error is not None and must_not_raise and not outcome.is_issued:
                     session.breach(
                         f"the client raised {session.masked(outcome.error)}", must_answer
                     )
+                # The broken request is the proof. Going on could end in an error that hides it.
                 if session.has_broken_request:
                     return Situation.MET
+                # The second request counts as well: some clients build a refresh in another place
+                # than the first request.
                 session.advance(lifetime + 1 if self.run.time.is_virtual else 0)
                 session.use(operation)
                 if not session.trace.token_requests:
-                    raise NotTested("the client never asked for a token")
+                    raise NotTested("the client sent no token request")
                 profile = self.run.settings.profile
                 self.run.shared.note_authentication(session.trace, profile)
                 return Situation.MET
@@ -196,13 +222,18 @@ class Scenario:
                 "accepts"
             )
         if self.clause not in self.run.shared.clauses_met and self.clause.precondition is not None:
+            # The clause is blocked by a breach of the same chapter if there is one, such as
+            # credentials in the wrong place.
             culprits = sorted(self.run.findings.broken & {c.id for c in ON_AUTHENTICATION})
             blocked_by = clause_named(culprits[0]) if culprits else None
             raise NotTested(self.clause.precondition.lack, blocked_by=blocked_by)
 
 
 def scenario_of(run: ContractRun, clause: Clause) -> Scenario:
-    """Return the scenario of a clause. Raises NotApplicable if the profile excludes it."""
+    """Return the scenario of a clause. Raises NotApplicable if the profile excludes it.
+
+    A clause that does not apply is never tried, so no exchange of the client can break it.
+    """
     why_not = clause.applies_to(run.settings.profile)
     if why_not:
         raise NotApplicable(why_not)

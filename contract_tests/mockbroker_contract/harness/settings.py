@@ -26,15 +26,21 @@ class RunSettings:
     ``replays`` has plain examples, by clause id, that are tried before any other. ``budget`` is how
     many seconds of real time the whole run may take; 0 means unlimited. If ``shows_output``, the
     client's output is printed on standard error.
+
+    A run needs no option: with the defaults it gives the same verdicts each time.
     """
 
     profile: Profile = AUTOGRAB
+    # Three times Hypothesis's default: an example takes milliseconds, because the virtual clock
+    # needs no waiting.
     examples: int = 300
     seed: int | None = None
     fail_on: Level = Level.MUST
     target: str = ""
     deadline: float = 10.0
     client_timeout: float = 5.0
+    # Longer than a timeout of 30 s, a usual default, which a client may have in place of the
+    # configured one.
     patience: float = 31.0
     shrinks: int = 100
     copies: tuple[str, ...] = ()

@@ -25,6 +25,8 @@ class SharedCases:
 
     All passive clauses are judged in every test case. So cases that were explored without a breach
     of a clause need not be explored again for it.
+
+    It belongs to one process: under pytest-xdist each worker explores what its clauses need.
     """
 
     def __init__(self) -> None:
@@ -38,7 +40,11 @@ class SharedCases:
         """The chapters of the client authentication methods that the client has used."""
 
     def note_authentication(self, trace: Trace, profile: Profile) -> None:
-        """Record which clauses on client authentication the trace shows."""
+        """Record which clauses on client authentication the trace shows.
+
+        Called after each case on token requests. The trace may have several requests, with
+        different methods.
+        """
         for exchange in trace.token_requests:
             self.chapters.add(method_in(TokenRequest.of(exchange.request), profile).chapter)
         for clause in ON_AUTHENTICATION - self.clauses_met:

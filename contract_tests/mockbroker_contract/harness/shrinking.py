@@ -29,6 +29,9 @@ class ShrinkLimit:
     Attempts are counted, not seconds, so that the result does not depend on the machine's speed.
     Only the budget of the whole run ends the search earlier. A client that hung is not tried again,
     because each attempt would take a whole deadline.
+
+    One limit is for one exploration. Not safe for several threads, as Hypothesis runs one attempt
+    at a time.
     """
 
     def __init__(self, max_attempts: int, budget: Budget) -> None:
@@ -38,8 +41,14 @@ class ShrinkLimit:
         self._simplest: ScenarioEnded | None = None
 
     def count_attempt(self) -> None:
-        """Count an attempt, at its beginning; end the search once the limit is reached."""
+        """Count an attempt, at its beginning; end the search once the limit is reached.
+
+        Raises OutOfTime if the run's budget is used up.
+        """
+        # Between attempts only: an attempt that is interrupted would leave the client's process in
+        # use.
         self._budget.require()
+        # Attempts before the first failure are examples, which Hypothesis limits by itself.
         if self._simplest is not None:
             if not self._left:
                 self._is_reached = True
@@ -47,9 +56,14 @@ class ShrinkLimit:
             self._left -= 1
 
     def keep(self, ended: ScenarioEnded, *, is_final: bool = False) -> None:
-        """Store a failure; Hypothesis makes each one simpler than those before."""
+        """Store a failure; Hypothesis makes each one simpler than those before.
+
+        Hypothesis simplifies from one failure to the next, so the last one is the simplest.
+        """
         self._simplest = ended
         if is_final or ended.is_costly:
+            # The next attempt ends the search; ending it here would lose the failure that is just
+            # raised.
             self._left = 0
 
     def limited(self, run_case: Callable[[Drawn], None]) -> Callable[[Drawn], None]:
@@ -75,6 +89,8 @@ class ShrinkLimit:
         try:
             with without_constants_of_modules():
                 yield
+        # Flaky: a repetition of the failing example passed. A failure that occurs sometimes is a
+        # failure.
         except (_LimitReached, OutOfTime, hypothesis.errors.Flaky) as end:
             if self._simplest is None:
                 raise

@@ -3,6 +3,9 @@
 The model is small: the broker's outage, the current secret of each client, and the valid tokens
 (which the broker knows). It predicts the result of each use of a client. Any other result is a
 breach of the clause that requires the predicted one.
+
+Hypothesis chooses the steps. A breach is reproduced by running its recorded steps again, without
+Hypothesis. So the steps of a known failure can be stored in a file of the user.
 """
 
 from __future__ import annotations
@@ -46,15 +49,23 @@ __all__ = [
     "without_idle_steps",
 ]
 
+# More than one use can lead to: a use is stopped after 50 requests.
 _UNLIMITED = 1000
+# Seconds. Sound clients refresh up to this long before expiry, so shorter lifetimes are a case of
+# their own.
 _LONGEST_LEEWAY = 600
+# One that is answered and one that is not: clients handle the two in different code.
 _OUTAGES = {"answers 503": Fault.status(503), "resets connections": Fault.reset()}
 _SECONDS_BEFORE_REVOCATION = 5
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
 _OUTLASTED = clauses.refresh.OUTAGE_AFTER_EXPIRY
+# Enough for two credentials and a rotated secret; more would make examples longer.
 _MAX_CLIENTS = 3
 _NUMBERS = st.integers(0, _MAX_CLIENTS - 1)
+# Numbers in place of operations, because rules are declared before a client's operations are known.
 _WAYS = st.integers(0, 1)
+# Nothing, or a use by either operation. A change that is followed by its use at once makes examples
+# shorter, and defects likelier to be found.
 _THEN = st.integers(0, 2)
 
 
@@ -111,6 +122,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         self._slow = 0
         self._slow_tokens: dict[AccessToken, int] = {}
         self._clients: list[_Client] = []
+        # Sessions must be closed in the reverse order, and also when a rule has raised.
         self._exits = contextlib.ExitStack()
 
     # -- what happens --------------------------------------------------------------------------
@@ -121,6 +133,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         """Start the broker and add the first client."""
         self.limit.count_attempt()
         first = Credentials("life-client-a", "life-s3cret-a")
+        # In real time no token can expire here, so its lifetime is one that never does.
         lifetime = lifetime if self.run.time.is_virtual else 3600
         self._broker = self.run.brokers.new(first, lifetime)
         self._exits.callback(self.run.brokers.retire, self._broker)
@@ -129,12 +142,15 @@ class ClientStateMachine(RuleBasedStateMachine):
         self._enter(first)
 
     def _enter(self, credentials: Credentials) -> None:
+        """Add a client with these credentials; it is made at its first use."""
         name = "abc"[len(self._clients)]
         session = ClientSession(
             self.run,
             clauses.lifecycle.LIFECYCLE,
             credentials=credentials,
             broker=self._broker,
+            # The trace of a shared broker has the requests of all clients; `_judge` judges it after
+            # each use.
             elsewhere=PASSIVE_CLAUSES,
             deadline=self.run.settings.patient_deadline,
             recorder=self._recorder,
@@ -154,6 +170,7 @@ class ClientStateMachine(RuleBasedStateMachine):
     @_recorded
     def expire_and_use(self, number: int, lifetime: int, way: int) -> None:
         """Let all tokens expire, change the lifetime of the next token, and use a client."""
+        # Any session can move the clock: all of them share it.
         self._clients[0].session.advance(self._broker.expires_in + 1)
         self._clients[0].session.issue_with(lifetime)
         self._use(number, self._operation(way))
@@ -166,12 +183,14 @@ class ClientStateMachine(RuleBasedStateMachine):
         return self.run.capabilities[way % len(self.run.capabilities)]
 
     def _use(self, number: int, operation: str) -> None:
+        """Use a client; a failure gets the steps so far and is stored before it is raised."""
         client = self._clients[number % len(self._clients)]
         try:
             self._use_one(client, operation)
         except ClientHung as hang:
             broken = self._what_the_hang_breaks(client, hang)
             broken.drawn = tuple(self.steps)
+            # Final, because every attempt to simplify it would hang as well.
             self.limit.keep(broken, is_final=True)
             raise broken from None
         except ScenarioEnded as ended:
@@ -180,11 +199,16 @@ class ClientStateMachine(RuleBasedStateMachine):
             raise
 
     def _use_one(self, client: _Client, operation: str) -> None:
+        """Script what the model knows for this client, use it, and compare the result."""
         self._script_for(client)
         if self._is_refused(client):
+            # A client that fetches a token when it is made has one attempt then, which must not
+            # count for the use.
             client.session.make()
         is_slow = bool(self._slow)
         outcome = client.session.use(operation)
+        # Faults are scripted for one use at a time, because which of them applies depends on the
+        # client that is used.
         self._broker.clear_scripts()
         self._broker.strict = False
         self._learn(client, outcome)
@@ -194,12 +218,15 @@ class ClientStateMachine(RuleBasedStateMachine):
         client.was_refused = outcome.error is not None and self._is_refused(client)
 
     def _what_the_hang_breaks(self, client: _Client, hang: ClientHung) -> ScenarioEnded:
+        """Return the breach that a flood in an outage means; any other hang unchanged."""
         if not self._outage or not hang.is_flood:
             return hang
         is_answered = self._outage == "answers 503"
         clause = clauses.errors.SERVER_ERROR if is_answered else clauses.errors.TRANSPORT
         try:
-            client.session.breach_of(clause, "the client asked without end", "an error in the end")
+            client.session.breach_of(
+                clause, "the client sent requests without end", "an error in the end"
+            )
         except ContractBreached as breached:
             return breached
 
@@ -275,9 +302,11 @@ class ClientStateMachine(RuleBasedStateMachine):
     # -- the model -----------------------------------------------------------------------------
 
     def _is_refused(self, client: _Client) -> bool:
+        """Return whether the broker would reject a token request of this client now."""
         return bool(self._outage) or not client.secret_is_current
 
     def _script_for(self, client: _Client) -> None:
+        """Have the broker answer this client as the model says."""
         if self._outage:
             self._broker.script(_OUTAGES[self._outage].times(_UNLIMITED))
         elif not client.secret_is_current:
@@ -287,6 +316,7 @@ class ClientStateMachine(RuleBasedStateMachine):
             self._broker.script(Fault.latency(self._slow))
 
     def _learn(self, client: _Client, outcome: Outcome) -> None:
+        """Update the model with the tokens that this use fetched."""
         for exchange in outcome.token_requests:
             if exchange.token is not None:
                 client.token = exchange.token
@@ -295,6 +325,7 @@ class ClientStateMachine(RuleBasedStateMachine):
                 self._slow = 0
 
     def _judge(self, client: _Client, outcome: Outcome, *, is_slow: bool) -> None:
+        """Raise the breach of the clause that requires another result."""
         if outcome.is_after_expiry:
             self._judge_expired_use(client, outcome)
         elif self._is_refused(client):
@@ -325,6 +356,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         what = late_use(outcome.token, now).what
         if self._is_refused(client) and outcome.requested_first:
             self._breach(client, self._clause_of_refusal(), what, "an error")
+        # A failed request before this use means an outage that has outlasted the token.
         elif client.has_failed:
             self._breach(client, _OUTLASTED, what, "another attempt, or an error")
         elif seconds_after_expiry < self._slow_tokens.get(outcome.token, 0):
@@ -335,25 +367,29 @@ class ClientStateMachine(RuleBasedStateMachine):
             self._breach(client, _HONOURS, what, "a new token")
 
     def _judge_refused(self, client: _Client, outcome: Outcome) -> None:
+        """Raise a breach if no token could be fetched, and the client raised nothing."""
         if outcome.error is None and outcome.token is None and outcome.token_requests:
-            what = f"no token could be had, and the client {outcome.in_words}"
+            what = f"the broker issued no token, and the client {outcome.in_words}"
             self._breach(client, self._clause_of_refusal(), what, "an error")
 
     def _clause_of_refusal(self) -> Clause:
         return _OUTLASTED if self._outage else clauses.errors.INVALID_CLIENT
 
     def _judge_well(self, client: _Client, outcome: Outcome) -> None:
+        """Raise a breach if the use should have succeeded and did not."""
         if outcome.token_state is TokenState.REVOKED and not (outcome.error and outcome.is_issued):
             if outcome.operation == REQUEST:
-                what = "a call was given up for a revoked token"
+                what = "the client gave up a call because its token was revoked"
                 self._breach(client, clauses.signing.REVOKED, what, "a new token and one more try")
         elif not outcome.is_good:
             error = outcome.error
             result = f"raised {client.session.masked(error)}" if error else outcome.in_words
-            what = f"nothing stood in its way, and the client {result}"
+            what = f"the broker would have issued a token, and the client {result}"
             self._breach(client, self._clause_of_failure(client), what, "a valid token")
 
     def _clause_of_failure(self, client: _Client) -> Clause:
+        """Return the clause that a failure without a cause breaks, by what came before it."""
+        # What follows a refusal is judged as the recovery from it, before any other explanation.
         if client.was_refused:
             return clauses.refresh.RECOVERS
         if self._broker.expires_in <= _LONGEST_LEEWAY:
@@ -361,6 +397,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         return clauses.lifecycle.LIFECYCLE
 
     def _breach(self, client: _Client, clause: Clause, what: str, expected: str) -> None:
+        """Raise the breach, unless the clause is ignored."""
         if clause.id not in self.ignored:
             client.session.breach_of(clause, what, expected)
 
@@ -372,8 +409,12 @@ class ClientStateMachine(RuleBasedStateMachine):
 def state_machine_for(
     run: ContractRun, limit: ShrinkLimit, ignored: Collection[str]
 ) -> type[ClientStateMachine]:
-    """Return the state machine for one run, which ignores some clauses."""
+    """Return the state machine for one run, which ignores some clauses.
+
+    ``limit`` bounds the search for a simpler sequence. ``ignored`` has clause ids.
+    """
     settings = {"run": run, "limit": limit, "ignored": frozenset(ignored)}
+    # A class for each run, because Hypothesis makes the instances and passes them no arguments.
     return type("ClientStateMachine", (ClientStateMachine,), settings)
 
 
@@ -381,7 +422,10 @@ _NEED_A_CLOCK = {"expire_and_use", "pass_time", "change_lifetime"}
 
 
 def is_step_list(plain: object) -> bool:
-    """Return whether a plain example consists of steps of this state machine."""
+    """Return whether a plain example consists of steps of this state machine.
+
+    Examples of other scenarios are tuples of drawn values.
+    """
     return (
         isinstance(plain, list)
         and bool(plain)
@@ -391,7 +435,10 @@ def is_step_list(plain: object) -> bool:
 
 
 def steps_from(plain: object, run: ContractRun) -> Steps:
-    """Return the steps of a plain example. Raises ExampleError if they cannot happen here."""
+    """Return the steps of a plain example. Raises ExampleError if they cannot happen here.
+
+    The types of the values are compared; a step list of another version may have others.
+    """
     steps: Steps = from_plain(plain)
     for name, *values in steps:
         if list(map(type, values)) != list(_STEPS[name].values()):
@@ -404,7 +451,10 @@ def steps_from(plain: object, run: ContractRun) -> Steps:
 
 
 def replay_steps(run: ContractRun, steps: Steps, ignored: Collection[str] = ()) -> None:
-    """Run the steps again. Raises the state machine's exception for a breach."""
+    """Run the steps again. Raises the state machine's exception for a breach.
+
+    Rules are called directly: their preconditions, which guide Hypothesis, are not checked.
+    """
     machine = state_machine_for(run, run.explorer.shrink_limit(), ignored)()
     try:
         for name, *values in steps:
@@ -421,6 +471,8 @@ def without_idle_steps(
     The search ends once the budget of the run is used up.
     """
     steps = breached.drawn
+    # From the end, and neither the first step, which starts the broker, nor the last, which shows
+    # the breach.
     for number in range(len(steps) - 2, 0, -1):
         shorter = (*steps[:number], *steps[number + 1 :])
         try:
@@ -428,6 +480,7 @@ def without_idle_steps(
         except ContractBreached as again:
             if again.clause_id == breached.clause_id:
                 breached, steps = again, shorter
+        # The shorter sequence ends in another way, so the step was needed.
         except ScenarioEnded:
             pass
         except OutOfTime:

@@ -1,4 +1,8 @@
-"""Strategies for examples: credentials, tokens, lifetimes, steps of time."""
+"""Strategies for examples: credentials, tokens, lifetimes, steps of time.
+
+Every strategy prefers values at which real clients have failed. Random values find what no list
+contains.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +38,12 @@ LONG_LIFETIMES = (3600, 86400, 2592000, 10**12)
 """Seconds. The third overflows a 32-bit count of milliseconds, the last most calendars."""
 
 _BYTES = 256
+# JSON's own syntax, an escape, a null byte, and one to four bytes of UTF-8. JSON allows the last
+# one unescaped, which JavaScript did not always.
 _EDGE_CHARACTERS = _WORD + ' "\\/{}[]:,\n\t\x00é€漢😀\u2028'
 
+# The usual leeways of 30, 60, 120 and 300 s, most with their neighbours; and the shortest
+# lifetimes.
 _EDGE_LIFETIMES = (3599, 3600, 86400, 600, 300, 299, 120, 61, 60, 59, 31, 30, 29, 5, 2, 1, 0)
 
 
@@ -54,13 +62,17 @@ def text_of(
 
 
 def plain_credentials() -> st.SearchStrategy[Credentials]:
-    """Return credentials of letters and digits, which every encoding leaves unchanged."""
+    """Return credentials of letters and digits, which every encoding leaves unchanged.
+
+    For clauses that are not about credentials: a client with a wrong encoding passes them.
+    """
     word = text_of(_WORD, min_size=6, max_size=16)
     return st.builds(Credentials, word.map("id-".__add__), word.map("s3cret-".__add__))
 
 
 def ascii_credentials() -> st.SearchStrategy[Credentials]:
     """Return credentials of printable ASCII; a colon in the secret only (RFC 7617, 2)."""
+    # The first colon ends the user-id, so a client id cannot have one.
     client_id = text_of(_PRINTABLE.replace(":", ""), min_size=4, max_size=24)
     client_secret = text_of(_PRINTABLE, min_size=6, max_size=24)
     return st.builds(Credentials, client_id, client_secret)
@@ -69,12 +81,16 @@ def ascii_credentials() -> st.SearchStrategy[Credentials]:
 def line_wrapping_credentials() -> st.SearchStrategy[Credentials]:
     """Return credentials whose Base64 is long, padded, and rich in characters 62 and 63."""
     client_id = text_of(_WORD, min_size=4, max_size=8)
+    # Up to 90 bytes: encoders that wrap lines insert a break after 57, which are 76 characters (RFC
+    # 2045, 6.8).
     client_secret = text_of("~?>}|{=", min_size=6, max_size=90)
     return st.builds(Credentials, client_id, client_secret)
 
 
 def non_ascii_credentials() -> st.SearchStrategy[Credentials]:
     """Return credentials whose secret has non-ASCII characters, in Latin-1 and beyond."""
+    # Characters of Latin-1 and others: a client that encodes as Latin-1 is wrong for the first, and
+    # raises for the others.
     beyond = st.sampled_from("éüñßøÆ€漢字אжΩ😀")
     client_id = text_of(_WORD + "éü漢", min_size=4, max_size=8)
     secret = st.builds("{}{}{}".format, text_of(_WORD, min_size=4), beyond, text_of("aé€漢"))
@@ -82,11 +98,16 @@ def non_ascii_credentials() -> st.SearchStrategy[Credentials]:
 
 
 def b64tokens() -> st.SearchStrategy[str]:
-    """Return b64tokens of 1 to 4096 characters (RFC 6750, 2.1)."""
+    """Return b64tokens of 1 to 4096 characters (RFC 6750, 2.1).
+
+    Long ones repeat a short text, which Hypothesis can simplify and which takes few bytes to draw.
+    """
     short = text_of(B64TOKEN_ALPHABET, min_size=1, max_size=40)
     long = st.builds(
         lambda text, size: (text * size)[:size],
         text_of(B64TOKEN_ALPHABET, min_size=7, max_size=30),
+        # 4096 is the longest token of the contract; the others are usual limits of buffers and
+        # columns.
         st.sampled_from([256, 1024, 4095, 4096]),
     )
     padded = st.builds("{}{}".format, short, st.sampled_from(["", "=", "=="]))
@@ -99,7 +120,10 @@ def unreserved_tokens() -> st.SearchStrategy[str]:
 
 
 def lifetimes() -> st.SearchStrategy[int]:
-    """Return lifetimes in seconds, mostly those at which clients change their behavior."""
+    """Return lifetimes in seconds, mostly those at which clients change their behavior.
+
+    From 0 to 7200. Longer ones have strategies of their own where they matter.
+    """
     return st.one_of(st.sampled_from(_EDGE_LIFETIMES), st.integers(0, 7200))
 
 
@@ -115,7 +139,10 @@ def mixed_case(word: str) -> st.SearchStrategy[str]:
 
 
 def json_values() -> st.SearchStrategy[object]:
-    """Return small JSON values of any type."""
+    """Return small JSON values of any type.
+
+    At most four leaves: their nesting matters, and not their size.
+    """
     words = text_of(_EDGE_CHARACTERS, max_size=6)
     leaves = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), words)
     return st.recursive(

@@ -17,6 +17,9 @@ def token_request_gaps(session: ClientSession) -> Iterator[list[float]]:
     """Collect the seconds between token requests while the context lasts.
 
     A client may wait by the run's clock or by real time; the larger of the two pauses counts.
+
+    Requests are noted as the broker receives them, in threads of the server. The list is complete
+    when the context ends.
     """
     gaps: list[float] = []
     moments: list[tuple[float, float]] = []
@@ -24,6 +27,7 @@ def token_request_gaps(session: ClientSession) -> Iterator[list[float]]:
     def note(exchange: Exchange) -> None:
         if exchange.endpoint is not Endpoint.TOKEN:
             return
+        # Both clocks at once: the virtual one stands still while a client waits on an event.
         moments.append((exchange.received_at, real_seconds()))
         if len(moments) > 1:
             before, now = moments[-2:]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 __all__ = ["FakedClock", "faked_clocks", "find_libfaketime"]
 
+# Debian's and Fedora's packages, a build from source, and Homebrew on both kinds of Mac. The MT
+# library is safe in programs with threads; the plain one is not.
 _PLACES = (
     "/usr/lib/*/faketime/libfaketimeMT.so.1",
     "/usr/lib*/faketime/libfaketimeMT.so.1",
@@ -21,13 +23,21 @@ _PLACES = (
 
 
 class FakedClock:
-    """Clock that is seen by programs started in its environment."""
+    """Clock that is seen by programs started in its environment.
+
+    The program's clock runs on, with a difference to the machine's. libfaketime reads that
+    difference from a file, so it can change while the program runs.
+
+    Not safe for several threads.
+    """
 
     def __init__(self, library: Path, file: Path, *, is_monotonic_faked: bool) -> None:
         self._file = file
         self._moved = 0.0
         preload = "DYLD_INSERT_LIBRARIES" if sys.platform == "darwin" else "LD_PRELOAD"
         flat = {"DYLD_FORCE_FLAT_NAMESPACE": "1"} if sys.platform == "darwin" else {}
+        # Some runtimes wait on the monotonic clock, and a wait that ends by a faked one may never
+        # end.
         left_alone = {} if is_monotonic_faked else {"FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         self.environment: Mapping[str, str] = {
             preload: str(library),
@@ -40,7 +50,11 @@ class FakedClock:
         self.advance(0)
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward by that many seconds."""
+        """Move the clock forward by that many seconds.
+
+        The program sees the new time at its next reading of the clock. A timer that it has already
+        set is not moved.
+        """
         self._moved += seconds
         # Replaced in one step, because the program may read the file at any moment.
         written = self._file.with_suffix(".new")
@@ -61,6 +75,9 @@ def faked_clocks(folder: Path) -> Iterator[FakedClock]:
 
 
 def find_libfaketime() -> Path | None:
-    """Return the path of the library, if it is in one of its usual places."""
+    """Return the path of the library, if it is in one of its usual places.
+
+    None means that it is not installed: the client is then checked in real time.
+    """
     found = (path for place in _PLACES for path in Path("/").glob(place.lstrip("/")))
     return next(found, None)

@@ -14,18 +14,25 @@ from mockbroker_contract.timing.shared_clock import SharedClock
 
 __all__ = ["START_SECONDS", "MovedTime", "RealTime", "RunTime", "VirtualTime"]
 
+# A fixed date, so that two reports of one client are equal.
 _START = datetime.datetime(2031, 3, 4, 5, 6, 7, tzinfo=datetime.timezone.utc)
 START_SECONDS = int(_START.timestamp())
 """Start of virtual time, in Unix seconds."""
 
+# Python's dates end with the year 9999, and a client adds lifetimes to the time that it sees.
 _LAST_MOMENT = datetime.datetime(9000, 1, 1, tzinfo=datetime.timezone.utc).timestamp()
 _LONGEST_LEAP = 86400.0
+# The rule in full, as POSIX defines TZ: a machine without time zone data understands it as well.
 _CHICAGO = "CST6CDT,M3.2.0,M11.1.0"
+# 2 o'clock in summer time there, which is 5 hours behind UTC.
 _CLOCKS_GO_BACK_HOUR_UTC = 7
 
 
 class RunTime(Protocol):
-    """Time of a session; a broker uses it as its clock."""
+    """Time of a session; a broker uses it as its clock.
+
+    ``advance`` may block in real time.
+    """
 
     @property
     def kind(self) -> str:
@@ -76,7 +83,10 @@ class VirtualTime:
         self._lock = threading.Lock()
 
     def frozen(self) -> AbstractContextManager[object]:
-        """Switch the client to the virtual clock."""
+        """Switch the client to the virtual clock.
+
+        The context ends nothing: the client keeps this clock until another one is set.
+        """
         self._begin()
         return contextlib.nullcontext()
 
@@ -85,7 +95,11 @@ class VirtualTime:
         return self._clock.now()
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward by that many seconds."""
+        """Move the clock forward by that many seconds.
+
+        The client sees it at its next reading of the clock. Its timers and event loops run in real
+        time and do not fire.
+        """
         self._clock.advance(seconds)
 
     def advance_to(self, moment: float) -> None:
@@ -108,6 +122,7 @@ class VirtualTime:
             self.advance_to(_clocks_go_back_after(self.now() + seconds) - seconds)
             yield
         finally:
+            # Later cases must not depend on the order in which clauses are judged.
             self._set_zone(None)
 
 
@@ -137,7 +152,12 @@ class MovedTime:
         return time.time() + self._moved
 
     def advance(self, seconds: float) -> None:
-        """Move the program's clock forward by that many seconds."""
+        """Move the program's clock forward by that many seconds.
+
+        Sends a request to the driver program, or writes the file of libfaketime.
+        """
+        # Counted here as well, because the broker must expire tokens by the same time as the
+        # client.
         self._moved += seconds
         self._move(seconds)
 
@@ -172,7 +192,10 @@ class RealTime:
         return time.time()
 
     def advance(self, seconds: float) -> None:
-        """Wait for that many seconds."""
+        """Wait for that many seconds.
+
+        Blocks the calling thread. Callers keep it to a few seconds.
+        """
         time.sleep(seconds)
 
     def advance_to(self, moment: float) -> None:
@@ -186,6 +209,7 @@ def _clocks_go_back_after(moment: float) -> float:
 
 
 def _clocks_go_back_in(year: int) -> float:
+    """Return when the clocks go back in Chicago in that year: the first Sunday of November."""
     november = datetime.datetime(
         year, 11, 1, _CLOCKS_GO_BACK_HOUR_UTC, tzinfo=datetime.timezone.utc
     )

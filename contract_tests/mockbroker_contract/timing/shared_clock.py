@@ -9,6 +9,8 @@ from pathlib import Path
 __all__ = ["SharedClock"]
 
 _BYTES = 64
+# Integers, as freezegun's dates have no finer unit: sums of floats would differ between the two
+# processes.
 _MICROSECONDS = 10**6
 _JUDGE, _HOST, _DEBUGGER = range(3)
 
@@ -31,7 +33,10 @@ class SharedClock:
 
     @classmethod
     def create(cls, path: Path, start: int) -> SharedClock:
-        """Create the file, and return the clock that starts at that time in Unix seconds."""
+        """Create the file, and return the clock that starts at that time in Unix seconds.
+
+        The file has to stay as long as a host may be started: each host maps it again.
+        """
         path.write_bytes(bytes(_BYTES))
         clock = cls(path, is_host=False)
         clock.advance(start)
@@ -43,12 +48,19 @@ class SharedClock:
         return self._cells[_JUDGE] + self._cells[_HOST]
 
     def now(self) -> float:
-        """Return the time in Unix seconds, rounded as freezegun rounds it for the client."""
+        """Return the time in Unix seconds, rounded as freezegun rounds it for the client.
+
+        Both processes must get the same float, or a token would expire in one and not in the other.
+        """
         seconds, rest = divmod(self.microseconds, _MICROSECONDS)
         return seconds + rest / _MICROSECONDS
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward by that many seconds."""
+        """Move the clock forward by that many seconds.
+
+        Only the cell of this process changes, so the other process needs no lock.
+        """
+        # The lock is for threads of this process: += reads and writes in two steps.
         with self._lock:
             self._cells[self._own] += round(seconds * _MICROSECONDS)
 

@@ -128,8 +128,8 @@ func (c client) burst(count int) ([]string, error) {
 	return tokens, nil
 }
 
-// told is the err that an error of the library comes to.
-func told(err error) object {
+// errorOf returns the member err of an answer for an error of the library.
+func errorOf(err error) object {
 	kind, code := "malformed", ""
 	var refused *oauth2.RetrieveError
 	var network net.Error
@@ -194,7 +194,7 @@ func main() {
 		said := object{"id": r.ID}
 		switch ok, err := answer(r); {
 		case err != nil:
-			said["err"] = told(err)
+			said["err"] = errorOf(err)
 		case ok == nil:
 			said["unsupported"] = true
 		default:

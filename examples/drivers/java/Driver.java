@@ -114,7 +114,7 @@ public class Driver {
 
   static final Map<String, Client> CLIENTS = new HashMap<>();
 
-  static JsonObject told(Throwable error) {
+  static JsonObject errorOf(Throwable error) {
     String kind = "malformed", code = "";
     if (error instanceof TokenResponseException) {
       var details = ((TokenResponseException) error).getDetails();
@@ -195,7 +195,7 @@ public class Driver {
         if (ok == null) said.addProperty("unsupported", true);
         else said.add("ok", ok);
       } catch (Throwable error) {
-        said.add("err", told(error));
+        said.add("err", errorOf(error));
       }
       out.println(gson.toJson(said));
       if (asked.get("op").getAsString().equals("bye")) break;

@@ -15,7 +15,7 @@ globalThis.Date = class extends RealDate {
 };
 
 /** The err that an exception comes to; a library's own error code stands in `code` or `error`. */
-function told(error) {
+function errorOf(error) {
   const cause = error.cause?.message ? ` (${error.cause.message})` : "";
   const code = error.data?.payload?.error ?? error.error ?? error.oauth2Code ?? "";
   const refused = error.status ?? error.output?.statusCode ?? error.httpCode;
@@ -50,7 +50,7 @@ export async function drive(name, version, open) {
       try {
         answer.ok = (await operations[op](asked)) ?? {};
       } catch (error) {
-        answer.err = told(error);
+        answer.err = errorOf(error);
       }
     }
     process.stdout.write(JSON.stringify(answer) + "\n");

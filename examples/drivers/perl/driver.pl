@@ -1,5 +1,5 @@
 # Drives Perl's LWP::Authen::OAuth2 in JSON lines; see docs/drivers.md. The library knows other
-# grants; the class Provider tells it, as its documentation has it, what this one asks with.
+# grants; the class Provider defines the parameters of this one, as its documentation describes.
 
 use strict;
 use warnings;
@@ -71,7 +71,7 @@ sub call {
     return $answer->code + 0;
 }
 
-sub told {
+sub error_of {
     my ($error) = @_;
     my ($kind, $code) = ('malformed', '');
     if    ($error =~ /^OAuth2 error: (\S+)/)                { ($kind, $code) = ('oauth', $1) }
@@ -100,7 +100,7 @@ while (my $line = <STDIN>) {
     my $said  = { unsupported => JSON::PP::true };
     if (my $operation = $operations{ $asked->{op} }) {
         my $ok = eval { $operation->($asked) };
-        $said = $ok ? { ok => $ok } : { err => told($@) };
+        $said = $ok ? { ok => $ok } : { err => error_of($@) };
     }
     print $json->encode({ id => $asked->{id}, %$said }), "\n";
     last if $asked->{op} eq 'bye';

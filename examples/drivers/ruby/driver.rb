@@ -38,7 +38,7 @@ class Client
   end
 end
 
-def told(error)
+def error_of(error)
   case error
   when OAuth2::Error
     { kind: error.code ? "oauth" : "malformed", code: error.code.to_s, message: error.message }
@@ -74,7 +74,7 @@ $stdin.each_line do |line|
     begin
       answer[:ok] = operations[asked["op"]].call(asked)
     rescue StandardError => error
-      answer[:err] = told(error)
+      answer[:err] = error_of(error)
     end
   else
     answer[:unsupported] = true

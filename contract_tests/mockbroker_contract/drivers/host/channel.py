@@ -29,6 +29,9 @@ class Channel:
     The first line on each connection is a greeting: the ``secret`` that the judging process
     expects, and how many requests were read so far. The judging process then repeats a request that
     was lost with the connection.
+
+    Not safe for several threads: the host's main thread is the only user. Waiting has no deadline,
+    because the judging process kills a host that is too late.
     """
 
     def __init__(self, path: str, secret: str) -> None:
@@ -43,6 +46,8 @@ class Channel:
         connection.connect(self._path)
         self._descriptor = _out_of_the_way(connection.detach())
         self._identity = self._identity_now()
+        # Half a line is lost with its connection; the judging process sends the whole request
+        # again.
         self._rest = b""
         greeting = {"secret": self._secret, "read": self._lines_read}
         self._send(json.dumps(greeting).encode() + b"\n")
@@ -55,15 +60,20 @@ class Channel:
         return status.st_dev, status.st_ino
 
     def _ensure_connected(self) -> None:
+        # The number alone proves nothing: after a close(), the next open() gets the same number.
         if self._identity_now() != self._identity:
             self._connect()
 
     def read_line(self) -> bytes | None:
-        """Wait for the next line; return None once the judging process has closed its end."""
+        """Wait for the next line; return None once the judging process has closed its end.
+
+        Blocks without a deadline. Reconnects as often as needed; raises OSError if the judging
+        process no longer listens.
+        """
         while b"\n" not in self._rest:
             self._ensure_connected()
             # Looked up each time: if a client has patched select, its green threads run while the
-            # host waits.
+            # host waits. They could not run during a blocking read().
             select.select([self._descriptor], [], [])
             if self._identity_now() != self._identity:
                 continue  # a thread of the client closed it while the host waited
@@ -76,17 +86,24 @@ class Channel:
         return line
 
     def write_line(self, line: bytes) -> None:
-        """Send a line. Raises OSError if the judging process has closed the connection."""
+        """Send a line. Raises OSError if the judging process has closed the connection.
+
+        Returns when the line is in the socket's buffer, not when it was read.
+        """
         self._ensure_connected()
         self._send(line + b"\n")
 
     def _send(self, data: bytes) -> None:
         left = memoryview(data)
         while left:
+            # write() may take a part only, for instance if a signal interrupts it.
             left = left[_write(self._descriptor, left) :]
 
     def close(self) -> None:
-        """Close the descriptor, if it is still the channel's own."""
+        """Close the descriptor, if it is still the channel's own.
+
+        A descriptor with that number that belongs to the client stays open.
+        """
         if self._identity_now() == self._identity:
             _close(self._descriptor)
 

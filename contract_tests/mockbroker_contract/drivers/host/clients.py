@@ -32,7 +32,11 @@ _OPERATIONS = ("get_token", "request")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Result of an operation: a return value of the client, or its exception."""
+    """Result of an operation: a return value of the client, or its exception.
+
+    The objects are the client's own. They stay in this process and are turned into plain values
+    before they are sent.
+    """
 
     value: Any = None
     error: BaseException | None = None
@@ -43,6 +47,9 @@ def capabilities_of(client: Any) -> tuple[str, ...]:
 
     A bare callable counts as get_token. Raises TargetError if the client offers neither, or raises
     when the attributes are read.
+
+    Attributes are looked up, not classes: a client may be a module, a partial, or an object with
+    ``__getattr__``.
     """
     kind = name_of_class(type(client))
     try:
@@ -77,6 +84,7 @@ class HostedClient:
         self._factory = factory
         self._config = config
         self._clock = clock
+        # Threads of other clients, and of the host, are not this client's background work.
         self._threads_before = {*threading.enumerate()}
         self._burst_threads: set[threading.Thread] = set()
         self._chosen_loop: Loop | None = None
@@ -84,21 +92,34 @@ class HostedClient:
         """The factory's result, or None before `open`."""
 
     def open(self) -> Result:
-        """Make the client."""
+        """Make the client.
+
+        The factory may be asynchronous; its result is then awaited.
+        """
         result = self.run(partial(self._factory, self._config))
         self.subject = result.value
         return result
 
     def get_token(self) -> Result:
-        """Have the client get a token."""
+        """Have the client get a token.
+
+        A client that is a bare callable is called.
+        """
         return self.run(self._get_token)
 
     def request(self, method: str, url: str, **options: Any) -> Result:
-        """Have the client make a signed call."""
+        """Have the client make a signed call.
+
+        ``options`` are keyword arguments of the client's method, only those that the test case
+        uses.
+        """
         return self.run(lambda: self.subject.request(method, url, **options))
 
     def burst(self, operation: str, count: int, **call: str) -> list[Result]:
-        """Run that operation ``count`` times concurrently, in threads or tasks."""
+        """Run that operation ``count`` times concurrently, in threads or tasks.
+
+        Blocks until all of them have ended.
+        """
         act = self._get_token
         if operation == "request":
             act = partial(self.subject.request, call["method"], call["url"])
@@ -112,7 +133,11 @@ class HostedClient:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a thread or task of the client still exists."""
+        """Whether a thread or task of the client still exists.
+
+        Threads of a burst are not the client's own. Tasks count as far as the event loop knows
+        them.
+        """
         loop = self._chosen_loop
         remaining = {*threading.enumerate()} - self._threads_before - self._burst_threads
         return bool(remaining - {loop and loop.thread}) or (loop is not None and loop.is_busy)
@@ -127,9 +152,14 @@ class HostedClient:
         return self._chosen_loop
 
     def run(self, operation: Callable[[], Any]) -> Result:
-        """Run an operation, await an awaitable result, and return the outcome."""
+        """Run an operation, await an awaitable result, and return the outcome.
+
+        Any exception is an answer of the client, exits included. The recursion limit is restored.
+        """
         with self._operating():
             try:
+                # Called in this thread even for an async client, because it may do work before its
+                # first await.
                 value = operation()
                 if _is_awaitable(value):
                     value = self._awaited(value, operation)
@@ -139,6 +169,7 @@ class HostedClient:
 
     def _awaited(self, value: Any, operation: Callable[[], Any]) -> Any:
         """Await a value; if it turns out to need trio, repeat the operation in a trio loop."""
+        # A client that has worked in this loop is not written for trio: its error is its own.
         is_first = self._chosen_loop is None
         loop = self._loop(value)
         try:
@@ -149,11 +180,13 @@ class HostedClient:
         loop.close()
         HostedClient._has_missed_trio = True
         self._chosen_loop = TrioLoop(self._clock)
+        # The operation is called again, because a coroutine cannot be awaited twice.
         return self._chosen_loop.wait_for(operation())
 
     @contextlib.contextmanager
     def _operating(self) -> Iterator[None]:
         ident, depth = threading.get_ident(), sys.getrecursionlimit()
+        # Only while it is in use may the client's sleep move the clock; see `HostClock`.
         self._clock.operating.add(ident)
         try:
             yield
@@ -178,32 +211,42 @@ class HostedClient:
             except BaseException as error:  # noqa: BLE001 - as above
                 results[number] = Result(error=error)
 
+        # Daemons, so that a use that never returns cannot keep the host from exiting.
         threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(count)]
         self._burst_threads.update(threads)
         try:
             for thread in threads:
                 thread.start()
         except RuntimeError as error:  # the client has used up threads or memory
+            # Threads that have started wait at the barrier for those that have not.
             start.abort()
             return [Result(error=error)] * count
         for thread in threads:
+            # Without a timeout: the judging process has the deadline, and ends this process after
+            # it.
             thread.join()
         self._burst_threads.difference_update(threads)
+        # A plain function may return an awaitable as well. Then only the awaiting is concurrent.
         awaitables = [each.value for each in results if _is_awaitable(each.value)]
         if awaitables:
             return self._gathered([partial(_identity, each) for each in awaitables], awaitables[0])
         return results
 
     def _gathered(self, operations: Sequence[Callable[[], Any]], awaited: Any) -> list[Result]:
+        """Run awaitables as tasks of the client's loop, and return their results in order."""
         with self._operating():
             outcomes = self._loop(awaited).gather(operations)
         return [Result(value, error) for value, error in outcomes]
 
     def close(self) -> Result:
-        """Close the client if it can be closed."""
+        """Close the client if it can be closed.
+
+        A client without ``close`` or ``aclose`` is left as it is.
+        """
         return self.run(self._close)
 
     def _close(self) -> Any:
+        # httpx names its asynchronous close `aclose`.
         for name in ("close", "aclose"):
             close = getattr(self.subject, name, None)  # the attribute may be a property that raises
             if callable(close):
@@ -211,7 +254,10 @@ class HostedClient:
         return None
 
     def end_loop(self) -> None:
-        """End the event loop, if there is one."""
+        """End the event loop, if there is one.
+
+        Pending tasks of the client are cancelled; its thread is given two seconds of real time.
+        """
         if self._chosen_loop is not None:
             self._chosen_loop.close()
 

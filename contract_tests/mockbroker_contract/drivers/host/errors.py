@@ -10,16 +10,23 @@ from typing import Any
 
 __all__ = ["bounded_text", "chain_of", "name_of_class", "plain_error"]
 
+# A chain may be endless, because a client can make an exception its own cause.
 _LONGEST_CHAIN = 10
+# Errors of HTTP libraries may quote a whole body, and each text is searched for secrets.
 _LONGEST_TEXT = 10_000
 _LONGEST_REMARK = 2_000
 _MAX_TEXTS = 100
+# The message by which time-machine refuses to start beside freezegun.
 _MOVES_TIME = "time-machine cannot start when freezegun is active"
 _UNPRINTABLE = "(its text cannot be shown)"
 
 
 def bounded_text(say: Callable[[], Any], *, otherwise: str = "", limit: int = _LONGEST_TEXT) -> str:
-    """Return the function's result as an exact, bounded str; ``otherwise`` if it fails."""
+    """Return the function's result as an exact, bounded str; ``otherwise`` if it fails.
+
+    Only exact strings leave this function, so the caller can slice, join and encode them without
+    running code of the client.
+    """
     try:
         # A subclass of str may override its methods: str's own method returns the characters, and
         # raises TypeError for other types.
@@ -29,12 +36,18 @@ def bounded_text(say: Callable[[], Any], *, otherwise: str = "", limit: int = _L
 
 
 def name_of_class(kind: type) -> str:
-    """Return the class's own name, which a metaclass cannot change."""
+    """Return the class's own name, which a metaclass cannot change.
+
+    It is read through the descriptor of `type` itself.
+    """
     return str(type.__dict__["__name__"].__get__(kind))
 
 
 def chain_of(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and its causes in the order of a traceback; ten at most."""
+    """Yield an exception and its causes in the order of a traceback; ten at most.
+
+    A cause hides the context, as in a traceback.
+    """
     following: BaseException | None = error
     for _ in range(_LONGEST_CHAIN):
         if not isinstance(following, BaseException):
@@ -48,7 +61,11 @@ def chain_of(error: BaseException) -> Iterator[BaseException]:
 
 
 def plain_error(error: BaseException) -> dict[str, Any]:
-    """Return the exception as the members of `mockbroker_contract.drivers.driver.Raised`."""
+    """Return the exception as the members of `mockbroker_contract.drivers.driver.Raised`.
+
+    Everything that the judging process may need is taken at once: the exception itself never leaves
+    this process.
+    """
     kind = type(error)
     return {
         "name": name_of_class(kind),
@@ -72,7 +89,7 @@ def _missing_resource(error: BaseException) -> str:
         if isinstance(each, MemoryError):
             return " (the client's process has no more memory)"
         if _MOVES_TIME in bounded_text(lambda each=each: str(each)):  # type: ignore[misc]
-            return " (the check moves the client's time by freezegun; move it by that there)"
+            return " (the check moves the time by freezegun; use freezegun in the client, too)"
     return ""
 
 
@@ -91,6 +108,7 @@ def _texts_of(error: BaseException) -> Iterator[str]:
 
 
 def _attributes_of(error: BaseException) -> list[Any]:
+    """Return the strings and integers among an exception's attributes, and its notes (PEP 678)."""
     try:
         attributes = [v for v in vars(error).values() if isinstance(v, (str, int))]
         notes = getattr(error, "__notes__", ())

@@ -17,29 +17,42 @@ from mockbroker_contract.isolation.records import all_records
 
 __all__ = ["Exposure"]
 
+# A client at level DEBUG may log whole bodies at each request.
 _MAX_CHARACTERS = 2_000_000
 
 
 class Exposure:
-    """Visible texts, each with its place; bounded, so that a flood uses no memory."""
+    """Visible texts, each with its place; bounded, so that a flood uses no memory.
+
+    It may be added to from threads of the client, through logging: appending to a list is atomic.
+    """
 
     def __init__(self) -> None:
         self._texts: list[tuple[str, str]] = []
         self._characters = 0
 
     def add(self, where: str, text: str) -> None:
-        """Store a text, unless the limit is reached."""
+        """Store a text, unless the limit is reached.
+
+        Not an error if the limit is reached: what was stored so far is searched.
+        """
         if text and self._characters < _MAX_CHARACTERS:
             self._texts.append((where, text))
             self._characters += len(text)
 
     def take(self) -> list[tuple[str, str]]:
-        """Return the texts, and remove them here."""
+        """Return the texts, and remove them here.
+
+        So each text is sent once, however often the judging process asks.
+        """
         taken, self._texts, self._characters = self._texts, [], 0
         return taken
 
     def add_exception(self, error: BaseException) -> None:
-        """Store what a traceback of an exception and of its causes would show."""
+        """Store what a traceback of an exception and of its causes would show.
+
+        ``__str__`` and ``__repr__`` may be the client's own, so each is called with a guard.
+        """
         for each in chain_of(error):
             where = f"the {name_of_class(type(each))} that led to an exception"
             text = _bounded(partial(_last_lines, each))
@@ -58,7 +71,10 @@ class Exposure:
             self.add(where, _bounded(partial(repr, subject)))
 
     def listen(self) -> Callable[[], None]:
-        """Record log records of every level, and warnings; return a function that stops it."""
+        """Record log records of every level, and warnings; return a function that stops it.
+
+        Process-wide while it lasts. The returned function restores levels, handlers and filters.
+        """
         listening = contextlib.ExitStack()
         listening.enter_context(all_records(_LogRecorder(self), _warning_recorder(self)))
         return listening.close
@@ -69,11 +85,14 @@ def _bounded(text: Callable[[], str]) -> str:
 
 
 def _last_lines(error: BaseException) -> str:
+    """Return what a traceback shows of one exception, without its causes."""
     return "".join(traceback.format_exception_only(error))
 
 
 def _parts_of(client: Any) -> list[Any]:
+    """Return the objects in a client's attributes that have a repr of their own."""
     try:
+        # A client may be a bound method; its object is what would be printed.
         owner = getattr(client, "__self__", client)
         parts = list(getattr(owner, "__dict__", {}).values())
         visible = [part for part in parts if _has_own_repr(part)]

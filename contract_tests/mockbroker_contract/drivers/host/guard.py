@@ -40,6 +40,8 @@ UNGUARDED_PROGRAM = (
     "this system has no Landlock, so nothing keeps the driver from writing outside of its folders"
 )
 
+# Devices have no contents to protect. Without /dev/shm no lock of multiprocessing could be made,
+# and without ptmx and pts no terminal.
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm")
 _SYSTEM_PLACES = (*(f"/dev/{name}" for name in _DEVICES), "/proc")
 
@@ -58,17 +60,23 @@ class _Ruleset(ctypes.Structure):
 
 
 class _PathBeneath(ctypes.Structure):
+    # The kernel's struct is packed: without this ctypes would add four bytes at its end.
     _pack_ = 1
+    # Python 3.14 deprecates _pack_ without a layout; "ms" is what it has always implied.
     _layout_ = "ms"
     _fields_ = [("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32)]
 
 
 def has_landlock() -> bool:
-    """Return whether the kernel can restrict the writes of a process and its children."""
+    """Return whether the kernel can restrict the writes of a process and its children.
+
+    It needs no privileges, but a container's seccomp profile may forbid the system calls.
+    """
     return _landlock_version() > 0
 
 
 def _landlock_version() -> int:
+    """Return the version of Landlock's interface; 0 or less if the kernel has none."""
     if not sys.platform.startswith("linux"):
         return 0
     libc = ctypes.CDLL(None, use_errno=True)
@@ -81,12 +89,18 @@ def restrict_writes(folders: Iterable[Path]) -> bool:
 
     Devices without contents, such as /dev/null, stay writable, and so does shared memory. Returns
     False, and changes nothing, where the kernel has no Landlock.
+
+    It cannot be undone, and binds threads that are started later. Other threads that exist already
+    are not bound, so call it while there is one.
     """
     version = _landlock_version()
     if version < 1:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
+    # Rights that are not handled stay allowed everywhere. Reading is not handled, because clients
+    # import from anywhere.
     handled = _WRITE_FILE | _CHANGE_FOLDER
+    # Without this right a rename between two folders is refused, even between the client's own.
     handled |= _REFER if version >= _REFER_SINCE else 0
     handled |= _TRUNCATE if version >= _TRUNCATE_SINCE else 0
     attributes = _Ruleset(handled)
@@ -101,6 +115,8 @@ def restrict_writes(folders: Iterable[Path]) -> bool:
     try:
         for place in (*folders, *map(Path, _SYSTEM_PLACES)):
             _allow(libc, ruleset, place, handled)
+        # landlock_restrict_self(2) requires it of processes without privileges: a set-uid program
+        # must not be restricted by its caller.
         if libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) != 0:
             return False
         return bool(libc.syscall(_RESTRICT_SELF, ruleset, ctypes.c_uint32(0)) == 0)
@@ -109,9 +125,12 @@ def restrict_writes(folders: Iterable[Path]) -> bool:
 
 
 def _allow(libc: Any, ruleset: int, place: Path, handled: int) -> None:
+    """Add a place to the ruleset, with all rights on folders and with writing on files."""
     with contextlib.suppress(OSError):  # a container may lack the device
+        # O_PATH needs no permission to read the place.
         descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
         try:
+            # The kernel rejects a rule that grants rights on folders for a file.
             allowed = handled if place.is_dir() else handled & (_WRITE_FILE | _TRUNCATE)
             rule = _PathBeneath(allowed, descriptor)
             libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), ctypes.c_uint32(0))
@@ -148,6 +167,9 @@ class WriteGuard:
 
     ``may_also_write`` returns whether a path elsewhere belongs to a tool of the user that measures
     the client, such as coverage. ``refused`` has the rejected paths.
+
+    It runs at every audited event of the process, its own included. So it must be fast, and opens
+    nothing for writing.
     """
 
     def __init__(
@@ -159,12 +181,18 @@ class WriteGuard:
         self.refused: list[str] = []
 
     def install(self) -> None:
-        """Reject writes from now on, in this process and in those that are forked from it."""
+        """Reject writes from now on, in this process and in those that are forked from it.
+
+        Raises nothing: a hook of the user may veto it, which Python then ignores.
+        """
+        # PEP 578: an audit hook stays for the life of the process, which is why it runs in the host
+        # only.
         sys.addaudithook(self._on_event)
 
     def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, _, flags = arguments
+            # A descriptor as the path was opened before, and was judged then.
             if isinstance(flags, int) and flags & _WRITING_FLAGS and not isinstance(path, int):
                 self._judge(path, None)
         elif event in _WRITES:
@@ -173,6 +201,7 @@ class WriteGuard:
                 self._judge(arguments[path_index], folder)
 
     def _judge(self, path: Any, folder: Any) -> None:
+        """Raise PermissionError if the path is outside of the allowed places."""
         try:
             place = _place_of(path, folder)
         except (OSError, TypeError, ValueError):
@@ -181,10 +210,12 @@ class WriteGuard:
             return
         if self._may_also_write(place):
             return
+        # A client may try the same file at each use, for thousands of uses.
         if len(self.refused) < _MAX_REFUSED and place not in self.refused:
             self.refused.append(place)
+        # EACCES, as Landlock returns it: a client meets the same error from either guard.
         raise PermissionError(
-            errno.EACCES, "a client that is checked may only write in folders of its own", place
+            errno.EACCES, "a client under test may write only in its own folders", place
         )
 
 
@@ -192,6 +223,8 @@ def _place_of(path: Any, folder: Any) -> str:
     """Return the real path of the path's folder, with the path's last name."""
     if isinstance(path, int):
         return os.path.realpath(f"/proc/self/fd/{path}")
+    # bytes, str and path objects alike; anything else raises TypeError, as the operation itself
+    # will.
     text = os.fsdecode(path)
     if isinstance(folder, int) and folder >= 0 and not os.path.isabs(text):  # noqa: PTH117 - no Path is made
         text = f"/proc/self/fd/{folder}/{text}"
@@ -199,6 +232,7 @@ def _place_of(path: Any, folder: Any) -> str:
     if name in ("", ".", ".."):
         return _real_folder(text)
     real = os.path.join(_real_folder(parent), name)  # noqa: PTH118
+    # open() follows a link at the end of a path, so the file that it leads to is judged.
     return os.path.realpath(real) if os.path.islink(real) else real  # noqa: PTH114
 
 

@@ -47,9 +47,12 @@ from mockbroker_contract.timing.shared_clock import SharedClock
 __all__ = ["Start", "main", "run_launcher"]
 
 _PIECE = 65_536
+# A client that writes without end fails here, long before the disk is full.
 _LARGEST_FILE = 1024**3
 _BROKEN = 70  # EX_SOFTWARE of sysexits.h
 _IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
+# Signals that this launcher ignores, that Python itself handles, or that a forked test run may have
+# changed.
 _RESET = (*_IGNORED, "SIGCHLD", "SIGPIPE", "SIGXFSZ", "SIGALRM", "SIGUSR1", "SIGUSR2")
 
 
@@ -59,6 +62,8 @@ class Start:
 
     The client may write in ``own``, and starts in ``work`` below it. ``root`` is removed with its
     contents when the judging process ends unexpectedly.
+
+    Sent as JSON with each command to start a host; the launcher keeps nothing of it but ``root``.
     """
 
     socket: str
@@ -71,7 +76,10 @@ class Start:
 
 
 def main(control: int, target: str) -> NoReturn:
-    """Run the launcher in a separate process, which `HostProcess` starts."""
+    """Run the launcher in a separate process, which `HostProcess` starts.
+
+    ``control`` is the number of an inherited descriptor. Never returns.
+    """
     run_launcher(socket.socket(fileno=control), lambda: load_target(target).factory)
 
 
@@ -82,6 +90,9 @@ def run_launcher(
 
     ``is_forked`` is True if this process was forked from the judging one, whose exit handlers must
     not run here.
+
+    SIGCHLD and the control socket wake it; it polls nothing. Everything below it is killed without
+    a grace period: a host exits by itself on the request bye.
     """
     become_subreaper()
     be_signalled_when_parent_ends(signal.SIGCONT)  # a client may have stopped this process
@@ -89,6 +100,7 @@ def run_launcher(
     for name in _IGNORED:
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     if is_forked:
+        # They belong to the test run: they would remove its temporary files and write its coverage.
         atexit._clear()  # noqa: SLF001 - there is no public way
         _restore_streams_and_hooks()
     try:
@@ -110,6 +122,8 @@ def _restore_streams_and_hooks() -> None:
 
 
 class _Launcher:
+    """Loop of the launcher: commands on a socket, and the ends of its children."""
+
     def __init__(self, control: socket.socket, load: Callable[[], ClientFactory]) -> None:
         self._control = control
         self._load = load
@@ -117,6 +131,7 @@ class _Launcher:
         self._root = ""
 
     def run(self) -> None:
+        """Execute commands until the judging process closes its end; then end everything."""
         woken, waker = os.pipe()
         for end in (woken, waker):
             os.set_blocking(end, False)
@@ -129,6 +144,7 @@ class _Launcher:
             ready, _, _ = select.select([self._control.fileno(), woken], [], [])
             if woken in ready:
                 os.read(woken, _PIECE)
+                # Orphans of the client are reaped as well, or they would remain as zombies.
                 self._reap()
             if self._control.fileno() in ready:
                 piece = self._control.recv(_PIECE)
@@ -142,6 +158,7 @@ class _Launcher:
             remove_tree(Path(self._root))
 
     def _execute(self, command: dict[str, Any]) -> None:
+        """End the running host; start another one if the command says so; report which."""
         if self._host:
             self._host = 0
             end_descendants(grace_seconds=0)
@@ -163,6 +180,7 @@ class _Launcher:
         self._report(started=self._host)
 
     def _reap(self) -> None:
+        """Collect ended children; if the host is one of them, end the others and report."""
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 pid, status = ended
@@ -172,24 +190,33 @@ class _Launcher:
                     self._report(ended=pid, status=os.waitstatus_to_exitcode(status))
 
     def _report(self, **members: Any) -> None:
+        """Send one line to the judging process, if it is still there."""
         with contextlib.suppress(OSError):  # the next recv in run() sees the closed socket
             self._control.sendall(json.dumps(members).encode() + b"\n")
 
 
 def _run_host(start: Start, load: Callable[[], ClientFactory]) -> NoReturn:
-    """Turn this process into the host: enter the folders, install the guard, answer requests."""
+    """Turn this process into the host: enter the folders, install the guard, answer requests.
+
+    The guard comes last, because it also forbids this process to open the clock for writing. No
+    code of the client runs here before it.
+    """
     os.setsid()  # a client may signal its process group, which must not include the launcher
     be_signalled_when_parent_ends()
     for name in _RESET:
         signal.signal(getattr(signal, name), signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # Python's default at start
+    # Not passed to exec, because a forked host has the environment of the test run already.
     os.environ.clear()
     os.environ.update(start.environment)
     warnings.simplefilter("ignore")  # a user's "-W error" would turn warnings into exceptions
+    # The variable PYTHONDONTWRITEBYTECODE is read at the start of an interpreter only, and this
+    # process was forked.
     sys.dont_write_bytecode = True
     _bound_resources()
     os.umask(UMASK)
     os.chdir(start.work)
+    # Opened before the guard is in force, as the files lie outside of the client's folders.
     clock = SharedClock(Path(start.clock), is_host=True)
     channel = Channel(start.socket, start.secret)
     limits = _guard(Path(start.own))
@@ -206,6 +233,7 @@ def _bound_resources() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     bound = _LARGEST_FILE if hard == resource.RLIM_INFINITY else min(_LARGEST_FILE, hard)
     resource.setrlimit(resource.RLIMIT_FSIZE, (bound, hard))
+    # A core dump would have secrets and tokens in it, and is large.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     with contextlib.suppress(OSError):  # if memory runs out, Linux ends this process first
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
@@ -225,5 +253,7 @@ def _coverage_files() -> str:
     coverage = sys.modules.get("coverage")
     if coverage is None:
         return ""
+    # The client's coverage is measured if it was started with the interpreter, by a .pth file, or
+    # before the fork.
     current = coverage.Coverage.current()
     return str(Path(current.get_data().base_filename()).absolute()) if current else ""

@@ -28,7 +28,11 @@ Outcome = tuple[Any, "BaseException | None"]
 
 
 class Loop(ABC):
-    """Event loop that runs awaitables for a caller in another thread."""
+    """Event loop that runs awaitables for a caller in another thread.
+
+    ``wait_for`` and ``gather`` block the calling thread and have no deadline of their own: the
+    judging process ends a host that is too late. One caller at a time.
+    """
 
     def __init__(self, clock: HostClock) -> None:
         self._clock = clock
@@ -42,11 +46,17 @@ class Loop(ABC):
 
     @abstractmethod
     def gather(self, operations: Sequence[Callable[[], Any]]) -> list[Outcome]:
-        """Run awaitables concurrently as tasks, and return their outcomes."""
+        """Run awaitables concurrently as tasks, and return their outcomes.
+
+        The outcomes have the order of the operations. No operation's exception ends the others.
+        """
 
     @abstractmethod
     def close(self) -> None:
-        """End the loop and its thread."""
+        """End the loop and its thread.
+
+        Returns after two seconds even if a task blocks the loop; its thread is a daemon.
+        """
 
     def wait_for(self, awaitable: Awaitable[Any]) -> Any:
         """Return the awaitable's result. Raises its exception."""
@@ -57,18 +67,25 @@ class Loop(ABC):
 
     def _start(self, run: Callable[[], None]) -> None:
         def run_and_operate() -> None:
+            # Coroutines run in this thread, so their sleep() must move the clock as that of a
+            # synchronous client does.
             self._clock.operating.add(threading.get_ident())
             try:
                 run()
             finally:
                 self._clock.operating.discard(threading.get_ident())
 
+        # A daemon: a task of the client that blocks the loop must not keep the host from exiting.
         self.thread = threading.Thread(target=run_and_operate, name="loop", daemon=True)
         self.thread.start()
 
 
 class AsyncioLoop(Loop):
-    """Loop of asyncio, or of a replaced policy such as uvloop."""
+    """Loop of asyncio, or of a replaced policy such as uvloop.
+
+    Its thread is started at the first use. `close` cancels pending tasks and closes asynchronous
+    generators.
+    """
 
     def __init__(self, clock: HostClock) -> None:
         super().__init__(clock)
@@ -83,17 +100,22 @@ class AsyncioLoop(Loop):
         """Run awaitables concurrently as tasks, and return their outcomes."""
 
         async def gather() -> list[Outcome]:
+            # `_outcome` never raises, so one failing operation does not end the wait for the
+            # others.
             return list(await asyncio.gather(*map(_outcome, operations)))
 
         return asyncio.run_coroutine_threadsafe(gather(), self._running()).result()
 
     def _running(self) -> asyncio.AbstractEventLoop:
+        """Return the loop, started if necessary."""
         if self._loop is None:
+            # By the policy in force, so a client that has installed uvloop gets its loop.
             self._loop = asyncio.new_event_loop()
             self._start(self._run)
         return self._loop
 
     def _run(self) -> None:
+        """Run the loop in its thread until `close`, then end its tasks."""
         loop = self._loop
         assert loop is not None
         # A background task of the client may raise it.
@@ -109,12 +131,16 @@ class AsyncioLoop(Loop):
     def close(self) -> None:
         """End the loop and its thread."""
         if self._loop is not None and self.thread is not None:
+            # No other method of a loop may be called from another thread.
             self._loop.call_soon_threadsafe(self._loop.stop)
             self.thread.join(_STOP_SECONDS)
 
 
 class TrioLoop(Loop):
-    """Run of trio."""
+    """Run of trio.
+
+    One trio run that waits in its own thread; operations enter it from outside with its token.
+    """
 
     def __init__(self, clock: HostClock) -> None:
         super().__init__(clock)
@@ -144,10 +170,12 @@ class TrioLoop(Loop):
         if self._token is None:
             self._start(self._run)
             self._is_ready.wait()
+        # The token, because this thread was not started by trio.
         trio.from_thread.run(gather, trio_token=self._token)
         return outcomes
 
     def _run(self) -> None:
+        """Run trio in its thread until `close`."""
         import trio  # noqa: PLC0415 - as above
 
         async def stay() -> None:
@@ -177,6 +205,8 @@ def is_written_for_trio(*objects: Any) -> bool:
 
     The names in the modules of functions, classes and coroutines are compared. A module that uses
     both trio and asyncio, or neither, decides nothing.
+
+    Trio is never imported for this: a client that uses it has done so.
     """
     trio = sys.modules.get("trio")
     for each in objects if trio is not None else ():

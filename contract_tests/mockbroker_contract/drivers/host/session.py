@@ -35,8 +35,10 @@ __all__ = ["Session"]
 _getpid, _exit = os.getpid, os._exit
 
 _OWN_FOLDER = str(Path(__file__).parent)
+# A client may return any string as a token, and a gigabyte of it would be copied several times.
 _LONGEST_TOKEN = 1_000_000
 _HIGHEST_STATUS = 999
+# requests and httpx, aiohttp, urllib: each names the status in its own way.
 _STATUS_ATTRIBUTES = ("status_code", "status", "code")
 
 
@@ -46,6 +48,9 @@ class Session:
     ``load`` returns the factory. It is called once, on hello. A client may change the process:
     environment, umask, working directory, default timeout of sockets, recursion limit. These
     changes are undone before the next client is made. ``limits`` are sentences for the report.
+
+    It runs in the host's main thread, where signal handlers and green threads work as in any
+    program. Not safe for several threads.
     """
 
     def __init__(
@@ -85,10 +90,16 @@ class Session:
         }
 
     def serve(self) -> None:
-        """Answer each request; return when there are no more."""
+        """Answer each request; return when there are no more.
+
+        Never raises an exception of the client. Raises OSError if the connection cannot be
+        restored.
+        """
         report_debugger(self._suspend_deadlines)
         while (line := self._channel.read_line()) is not None:
             request = loads(line)
+            # The answer comes before the end, so that exit handlers of the client do not count as
+            # its time.
             if request["op"] == "bye":
                 self._answer(request, {"ok": {}})
                 return
@@ -115,9 +126,11 @@ class Session:
     def _answer(self, request: dict[str, Any], outcome: dict[str, Any]) -> None:
         for stream in (sys.stdout, sys.stderr):
             # Not the flush of a client's own class, which might never return.
+            # Flushed before the answer: the judging process reads the pipe when it has the answer.
             if type(stream) is io.TextIOWrapper:
                 with contextlib.suppress(BaseException):  # a client may have closed it
                     stream.flush()
+        # The user has left the debugger when an answer is sent; deadlines count again.
         self._shared.is_debugged = False
         self._channel.write_line(dumps({"id": request["id"], **outcome}).encode())
 
@@ -158,13 +171,16 @@ class Session:
     # -- clients -------------------------------------------------------------------------------
 
     def _open(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Make a client. An error of the factory is an answer, and no client is stored."""
         assert self._factory is not None
+        # Only while no client is alive: what one of them has changed may be what it relies on.
         if not self._clients:
             self._state.restore()
         os.environ.update(request["environment"])
         client = HostedClient(self._factory, ClientConfig(**request["config"]), self._clock)
         result = client.open()
         if result.error is not None:
+            # The loop of a client that could not be made would keep its thread.
             client.end_loop()
             return self._failure(result.error)
         self._clients[request["client"]] = client
@@ -183,24 +199,32 @@ class Session:
         return self._status(client.request(request["method"], request["url"], **options))
 
     def _burst(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Use a client many times at once; one answer has all results."""
         client = self._clients[request["client"]]
         results = client.burst(request["operation"], request["count"], **request["call"])
         read = self._token if request["operation"] == "get_token" else self._status
         return {"ok": {"answers": [read(result) for result in results]}}
 
     def _token(self, result: Result) -> dict[str, Any]:
+        """Return the token as an exact string; None if the client returned anything else."""
         if result.error is not None:
             return self._failure(result.error)
         is_text = issubclass(type(result.value), str)
+        # An exact copy: a subclass of str could change what is compared and encoded.
         token = bounded_text(lambda: result.value, limit=_LONGEST_TOKEN)
         return {"ok": {"access_token": token if is_text else None}}
 
     def _status(self, result: Result) -> dict[str, Any]:
+        """Return the HTTP status of the client's response, and whether the response was None."""
         if result.error is not None:
             return self._failure(result.error)
         return {"ok": {"status": _status_of(result.value), "is_none": result.value is None}}
 
     def _failure(self, error: BaseException) -> dict[str, Any]:
+        """Return an exception of the client as plain values.
+
+        While texts are recorded, those of the exception are recorded as well.
+        """
         if self._exposure is not None:
             self._exposure.add_exception(error)
         return {"err": plain_error(error)}
@@ -209,6 +233,7 @@ class Session:
         return {"ok": {"busy": self._clients[request["client"]].is_busy}}
 
     def _close(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Close a client if asked to, end its loop, and stop recording."""
         client = self._clients.pop(request["client"], None)
         if client is not None:
             if request["calls_close"]:
@@ -259,6 +284,8 @@ def _is_status(found: Any) -> bool:
 def _place_of(error: BaseException) -> str:
     """Return the line of the host's own code that failed."""
     places = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    # The last frame of the host's own code shows which operation failed; those after it belong to a
+    # library or to the client.
     own = [place for place in places if place[0].startswith(_OWN_FOLDER)]
     file, line = (own or places)[-1]
     return f"{Path(file).name}, line {line}"
