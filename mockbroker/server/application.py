@@ -20,6 +20,8 @@ REQUEST_KEY, ORIGIN_KEY, REPLY_KEY = "mockbroker.request", "mockbroker.origin", 
 application sets the reply, which says how the server sends the response."""
 
 BODY_LIMIT_BYTES = 1024 * 1024
+"""The longest body: a token request has some hundred bytes, a call to an API seldom more than this.
+The journal keeps bodies, so the limit also bounds the memory of an exchange."""
 
 
 class Mounts(MutableMapping[str, Mountable]):
@@ -36,6 +38,7 @@ class Mounts(MutableMapping[str, Mountable]):
         """Return the broker with the longest prefix of the path, or None."""
         with self._lock:
             # A prefix of one segment needs no search, however many brokers are mounted.
+            # A check mounts one broker for each test case, at a prefix of one segment.
             first = "/" + path.lstrip("/").partition("/")[0]
             broker = self._brokers.get(first)
             if broker is not None:
@@ -59,6 +62,7 @@ class Mounts(MutableMapping[str, Mountable]):
 
     def __iter__(self) -> Iterator[str]:
         with self._lock:
+            # A copy, so that brokers may be mounted while a caller iterates.
             return iter(tuple(self._brokers))
 
     def __len__(self) -> int:
@@ -71,6 +75,8 @@ def create_app(mounts: Mounts) -> flask.Flask:
     app = flask.Flask("mockbroker", static_folder=None)
     app.url_map.merge_slashes = False  # a redirect would hide what the client asked for
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT_BYTES
+    # A `before_request` function runs for any method and path. As views, the brokers would not see
+    # what Flask answers by itself: 404, 405, OPTIONS and redirects.
     app.before_request(lambda: _answer_for_broker(mounts))
     app.register_error_handler(HTTPException, _http_error_response)
     app.register_error_handler(Exception, _internal_error_response)
@@ -79,6 +85,8 @@ def create_app(mounts: Mounts) -> flask.Flask:
 
 def _answer_for_broker(mounts: Mounts) -> flask.Response:
     environ = flask.request.environ
+    # The server's own request is preferred: a WSGI environment loses what clauses judge, such as
+    # repeated fields, their order, and the encoding of the path.
     request = environ.get(REQUEST_KEY) or _rebuild(environ)
     broker = mounts.resolve(request.path)
     if broker is None:
@@ -116,5 +124,6 @@ def _http_error_response(error: Exception) -> flask.Response:
 
 
 def _internal_error_response(error: Exception) -> flask.Response:
+    # The response has the exception's type only. Its message may quote a secret of the request.
     flask.current_app.logger.error("the broker itself failed", exc_info=error)
     return _json_error(500, f"the broker itself failed ({type(error).__name__}); its log says more")

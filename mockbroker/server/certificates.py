@@ -33,6 +33,8 @@ class ThrowAwayAuthority:
     def __init__(self, directory: Path) -> None:
         import trustme  # noqa: PLC0415 - slow to import, and most brokers speak plain HTTP
 
+        # A new authority for each broker, whose key is never written to a file: to trust its
+        # certificate in a test cannot become a risk later.
         self._authority = trustme.CA()
         self.ca_file = str(directory / "ca.pem")
         self._authority.cert_pem.write_to_path(self.ca_file)

@@ -31,10 +31,13 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 SEND_LIMIT_SECONDS = 30.0
+"""How long one send may wait for a peer that does not read."""
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 16 * 1024 * 1024
+"""How long, and how much, the server discards after a response; see `Connection._linger`."""
 DRIP_PIECES = 20
 BODILESS = {204, 304}
+"""Statuses whose responses have no body (RFC 9110, 15.3.5 and 15.4.5)."""
 ABORT = struct.pack("ii", 1, 0)
 """SO_LINGER on and 0 s: closing sends RST."""
 
@@ -77,6 +80,8 @@ class Connection:
             return False
         self._on_phase(Phase.ANSWERING)
         self._deliver(request, self._ask_app(request))
+        # h11 decides on persistence (RFC 9112, 9.3): both sides are DONE unless a field said close,
+        # or the peer speaks HTTP/1.0.
         parser = self._reader.parser
         if parser.our_state is h11.DONE and parser.their_state is h11.DONE:
             return True
@@ -88,12 +93,16 @@ class Connection:
 
     def _ask_app(self, request: Request) -> Reply:
         environ = self._environ(request)
+        # PEP 3333 lets an application call start_response again after an error, so the last call
+        # counts.
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(
             status: str, headers: list[tuple[str, str]], _exc_info: object = None
         ) -> Callable[[bytes], object]:
             started.append((status, headers))
+            # PEP 3333 demands a `write` callable. Flask does not use it, so what it writes is
+            # discarded.
             return io.BytesIO().write
 
         result: Iterable[bytes] = self._app(environ, start_response)
@@ -101,6 +110,8 @@ class Connection:
         if hasattr(result, "close"):
             result.close()
         status, headers = started[-1]
+        # The response that Flask made is sent, not the broker's: Flask adds fields and handles
+        # errors. Only the way to send it (delay, fault) comes from the broker's reply.
         response = Response(int(status[:3]), Headers.of(headers), body)
         reply: Reply = environ.get(REPLY_KEY) or Reply(response=response)
         return replace(reply, response=response)
@@ -111,6 +122,7 @@ class Connection:
         return {
             "REQUEST_METHOD": request.method,
             "SCRIPT_NAME": "",
+            # PEP 3333: strings of the environment hold bytes, decoded as Latin-1.
             "PATH_INFO": unquote_to_bytes(request.path).decode("latin-1"),
             "QUERY_STRING": request.query,
             "REQUEST_URI": request.target,
@@ -119,6 +131,8 @@ class Connection:
             "SERVER_PROTOCOL": "HTTP/1.1",
             "HTTP_HOST": request.headers.get("Host") or authority,
             "CONTENT_TYPE": request.headers.get("Content-Type") or "",
+            # The body is complete and no longer chunked, so its length replaces the client's
+            # framing.
             "CONTENT_LENGTH": str(len(request.body)),
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": scheme,
@@ -135,6 +149,7 @@ class Connection:
 
     def _deliver(self, request: Request, reply: Reply) -> None:
         self._sock.settimeout(SEND_LIMIT_SECONDS)
+        # Waiting on the event instead of sleeping lets a reset or a stop end the wait at once.
         if reply.delay_seconds:
             reply.released.wait(reply.delay_seconds)
         if reply.manner is Manner.STALL:
@@ -149,8 +164,11 @@ class Connection:
         response = reply.response
         has_body = method != "HEAD" and response.status not in BODILESS
         body = response.body if has_body else b""
+        # h11 adds the framing that the response lacks: Content-Length is Flask's, and Connection:
+        # close is sent where the client asked for it.
         data = parser.send(_head(response)) or b""
         if reply.manner is Manner.CUT_SHORT:
+            # The head announces the whole length, so the client can see that the body was cut.
             self._sock.sendall(data + body[: len(body) // 2])
             raise ConnectionAbortedError
         data += parser.send(h11.Data(data=body)) or b"" if body else b""
@@ -160,6 +178,7 @@ class Connection:
         else:
             # From here on only the peer can delay the connection.
             self._on_phase(Phase.SENDING)
+            # Head and body go out in one call: with TCP_NODELAY, two calls would be two packets.
             self._sock.sendall(data)
 
     def _drip(self, data: bytes, reply: Reply) -> None:
@@ -175,17 +194,23 @@ class Connection:
         description = error_description(str(refused))
         members = {"error": "invalid_request", "error_description": description}
         fields = (*NO_STORE, *refused.headers, ("Connection", "close"))
+        # An OAuth error body (RFC 6749, 5.2), because the request may have been meant for the token
+        # endpoint, and clients show its description.
         response = json_response(refused.status, members, *fields)
         length = ("Content-Length", str(len(response.body)))
         response = replace(response, headers=Headers((*response.headers, length)))
         method = "HEAD" if self._reader.is_head_request else "POST"
         self._sock.settimeout(SEND_LIMIT_SECONDS)
+        # RFC 9110, 9.3.2: a response to HEAD has no content. A client would read it as the start of
+        # the next response.
         self._write(_parser_after(method), method, Reply(response=response))
         self._linger()
 
     def _has_unread(self) -> bool:
         if self._reader.has_unread:
             return True
+        # Bytes may have reached the kernel that the reader has not received. Closing then sends
+        # RST, too.
         self._sock.settimeout(0)
         try:
             return bool(self._sock.recv(1))
@@ -197,8 +222,11 @@ class Connection:
 
         Closing a socket with unread bytes sends RST, and the peer could lose the response.
         """
+        # RFC 9112, 9.6: "To avoid the TCP reset problem, servers typically close a connection in
+        # stages. First, the server performs a half-close by closing only the write side".
         self._sock.shutdown(socket.SHUT_WR)
         until, unread = real_seconds() + LINGER_SECONDS, LINGER_BYTES
+        # Both bounds are needed: a fast peer could send for 2 s without end, a slow one forever.
         while unread > 0 and (remaining := until - real_seconds()) > 0:
             self._sock.settimeout(remaining)
             data = self._sock.recv(65536)
