@@ -17,7 +17,11 @@ __all__ = ["Arrival", "Outcome", "exchange_of", "faulty_reply"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A request, and what the broker was set to when the request arrived."""
+    """A request, and the broker's state when the request arrived.
+
+    ``received_at`` is in Unix seconds by the broker's clock. ``fault`` was taken from the script
+    for this answer. Every wait of the answer ends when ``released`` is set.
+    """
 
     endpoint: Endpoint
     request: Request
@@ -39,7 +43,11 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The answer of an endpoint, and what it found, before a fault changes the answer."""
+    """The answer of an endpoint, and what it found, before a fault changes the answer.
+
+    ``credentials`` are those of the client that most likely sent the request. ``token`` is the
+    token issued or presented, and ``token_state`` the state of a presented one.
+    """
 
     response: Response
     breaches: tuple[Breach, ...] = ()
@@ -76,7 +84,9 @@ def exchange_of(
         received_at=arrival.received_at,
         answered_at=answered_at,
         request=arrival.request,
+        # A journal says what the client got. A reset or cut answer is none that it could use.
         response=reply.response if reply.arrives else None,
+        # Judges of a single request do not know its number: the journal gives it under its lock.
         breaches=tuple(replace(b, exchanges=(number,)) for b in outcome.breaches),
         credentials=outcome.credentials,
         token=outcome.token,

@@ -1,4 +1,4 @@
-"""Observed traffic: how much there was and which clauses it breaks."""
+"""Observed traffic: its counts and the clauses that it breaks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from mockbroker.model.exchange import Endpoint, Exchange, Trace
 __all__ = ["Tally", "breaches_at", "is_binding"]
 
 BINDING = (Level.MUST, Level.SHOULD, Level.MAY, Level.PRACTICE)
+"""The levels from the most to the least binding: the words of RFC 2119, then mere experience."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How much was seen; ``tokens`` are those issued."""
+    """Counts of exchanges; ``tokens`` are those issued."""
 
     token_requests: int = 0
     api_calls: int = 0

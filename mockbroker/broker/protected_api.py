@@ -1,4 +1,8 @@
-"""The protected API: it judges a call and its token, then refuses it or answers plausibly."""
+"""The protected API: it judges a call and its token, then rejects it or answers plausibly.
+
+It stands for the provider's resource server (RFC 6750). The clauses of the contract decide what is
+wrong with a call; the token's state decides whether it may pass.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +49,7 @@ class ProtectedApi:
         self._secrets = KnownSecrets(clients, tokens)
 
     def respond(self, arrival: Arrival) -> Outcome:
-        """Judge a call to the API and the token that it presents, then refuse or answer it."""
+        """Judge a call to the API and the token that it presents, then reject or answer it."""
         judged = self._judge(arrival)
         if not arrival.needs_answer:
             return judged
@@ -54,6 +58,8 @@ class ProtectedApi:
 
     def _judge(self, arrival: Arrival) -> Outcome:
         request, now = arrival.request, arrival.received_at
+        # The state at arrival, not at the end: with a delayed answer the token may expire in
+        # between, which is not the client's fault.
         token, state = _presented_token(request, self._tokens, now)
         expectation = ApiExpectation(self._tokens.index, self._clients.registered)
         return Outcome(
@@ -81,10 +87,12 @@ class ProtectedApi:
 def _presented_token(
     request: Request, tokens: TokenStore, now: float
 ) -> tuple[AccessToken | None, TokenState]:
-    """The token that a call presents, however badly, and its state at ``now`` (Unix seconds).
+    """Return the token that a call presents, even in a wrong form, and its state.
 
-    Whether it presents it well is for the judge of ``signing.bearer`` to say.
+    ``now`` is in Unix seconds. The clause ``signing.bearer`` judges the form.
     """
+    # Clauses on expiry and reuse need to know which token was meant, even if the scheme is missing
+    # or the value is damaged. Otherwise one defect would hide all others.
     authorizations = request.headers.get_all("Authorization")
     presented = [value.partition(" ")[2] for value in authorizations]
     token = _exact(presented, tokens) or _anywhere(request, authorizations, tokens)
@@ -103,18 +111,25 @@ def _exact(presented: Sequence[str], tokens: TokenStore) -> AccessToken | None:
 def _anywhere(
     request: Request, authorizations: Sequence[str], tokens: TokenStore
 ) -> AccessToken | None:
-    """The longest token that stands in the call; a very short one would stand everywhere."""
+    """Return the longest token that occurs in the call; a very short one occurs by chance."""
+    # The header may be the token alone, without a scheme. The index does not search for very short
+    # tokens, so those are looked up first.
     whole = _exact(authorizations, tokens)
     if whole is not None:
         return whole
     expectation = ApiExpectation(tokens.index)
+    # RFC 6750, 2.2 and 2.3, also know tokens in the body and in the query. Latin-1 decodes any
+    # byte.
     places = (*authorizations, request.target, request.body[:LOOKED_AT_BYTES].decode("latin-1"))
     found = [value for place in places for value in expectation.tokens_in(place)]
     return tokens.find(max(found, key=len)) if found else None
 
 
 def _is_agreed(path: str, agreed_paths: Sequence[str]) -> bool:
-    """Whether a path below the API's prefix belongs to an agreed endpoint, given by prefixes."""
+    """Return whether a path below the API's prefix begins with an agreed prefix.
+
+    A prefix ends at a slash: /vehicle does not cover /vehicles.
+    """
     return any(
         path == agreed.rstrip("/") or path.startswith(agreed.rstrip("/") + "/")
         for agreed in agreed_paths
@@ -122,7 +137,10 @@ def _is_agreed(path: str, agreed_paths: Sequence[str]) -> bool:
 
 
 def _forbidden(path: str) -> Response:
-    """The answer to a call outside the agreed endpoints."""
+    """Return the answer to a call outside the agreed endpoints.
+
+    RFC 6750, 3.1: insufficient_scope goes with status 403. A new token would not help the client.
+    """
     return json_response(
         403,
         {"error": True, "message": f"{path} is not among the endpoints agreed for this client"},
@@ -131,9 +149,9 @@ def _forbidden(path: str) -> Response:
 
 
 def _sample_answer(request: Request, path: str, mask: Mask) -> Response:
-    """A plausible success for a call to a path below the API's prefix.
+    """Return a plausible success for a call to a path below the API's prefix.
 
-    What it repeats of the call goes through ``mask``.
+    ``mask`` is applied to each part of the call that the answer repeats.
     """
     parts = [part for part in path.split("/") if part]
     if parts[:1] == ["vehicle"]:

@@ -1,4 +1,4 @@
-"""The way of a request through a broker: find its endpoint, answer, play the fault, record."""
+"""The way of a request through a broker: find its endpoint, answer, apply the fault, record."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class EndpointHandler(Protocol):
 
     @property
     def kind(self) -> Endpoint:
-        """Which endpoint it is."""
+        """The endpoint's name in the journal."""
         ...
 
     @property
@@ -35,7 +35,10 @@ class EndpointHandler(Protocol):
         ...
 
     def respond(self, arrival: Arrival) -> Outcome:
-        """Judge a request and answer it; a fault may replace the answer afterwards."""
+        """Judge a request and answer it; a fault may replace the answer afterwards.
+
+        Called from many threads at once.
+        """
         ...
 
 
@@ -63,6 +66,8 @@ class RequestHandler:
     def handle(self, request: Request, origin: str) -> Reply:
         """Answer a request that came to ``origin``, and record the exchange."""
         endpoint = self._endpoint_at(request.path)
+        # Everything that may change while the request is answered is read once, here. The fault is
+        # taken now, so that of several requests at once each gets the fault of its turn.
         arrival = Arrival(
             endpoint=endpoint.kind,
             request=request,
@@ -81,12 +86,13 @@ class RequestHandler:
         return self._elsewhere
 
     def _finish(self, arrival: Arrival, outcome: Outcome) -> Reply:
-        """Make the reply of what the endpoint answered, play the fault, and record both."""
+        """Make the reply from the endpoint's outcome, apply the fault, and record both."""
         reply = Reply(
             response=dated(outcome.response, arrival.received_at), released=arrival.released
         )
         if arrival.fault is not None:
             if arrival.fault.latency_seconds:
+                # After the token was issued: its lifetime runs while the response is on its way.
                 self._settings.clock.advance(arrival.fault.latency_seconds)
             reply = faulty_reply(reply, arrival.fault)
         # The clock and the use are read here: under the journal's lock either could block.
@@ -98,12 +104,14 @@ class RequestHandler:
             answered_at=self._settings.clock.now(),
             use=self._settings.current_use,
         )
+        # Before the server sends the reply: once a client has its response, the test can find the
+        # exchange in the journal.
         self._journal.record(make_exchange)
         return reply
 
 
 class _Elsewhere:
-    """Answers requests to any other path: it says where the endpoints are."""
+    """The answer to requests for any other path: 404, with the paths of the endpoints."""
 
     kind = Endpoint.ELSEWHERE
 
@@ -114,8 +122,8 @@ class _Elsewhere:
 
     def respond(self, arrival: Arrival) -> Outcome:
         message = (
-            f"nothing at {self._mask(shown(arrival.request.path))}: "
-            f"tokens are at {self._mounting.token_path}, "
+            f"unknown path {self._mask(shown(arrival.request.path))}; "
+            f"the token endpoint is {self._mounting.token_path}, "
             f"the API is below {self._mounting.api_path}/"
         )
         return Outcome(response=json_response(404, {"error": True, "message": message}))

@@ -1,4 +1,7 @@
-"""The token endpoint: it judges a token request, then refuses it or issues a token."""
+"""The token endpoint (RFC 6749, 3.2): it judges a token request, then rejects it or issues a token.
+
+The clauses of the contract decide what is wrong with a request. This module holds no rule itself.
+"""
 
 from __future__ import annotations
 
@@ -46,14 +49,16 @@ class TokenEndpoint:
         self._secrets = KnownSecrets(clients, tokens)
 
     def respond(self, arrival: Arrival) -> Outcome:
-        """Judge a token request, then refuse it or issue a token."""
+        """Judge a token request, then reject it or issue a token."""
         judged = self._judge(arrival)
+        # A scripted status replaces the answer, but the request is judged all the same: a client
+        # must send valid requests during an outage, too. No token is issued that it never gets.
         if not arrival.needs_answer:
             return judged
         refusal = self._refusal(arrival.request, judged)
         if refusal is not None:
             return replace(judged, response=refusal)
-        # A lenient broker answers also if it recognizes no client.
+        # A lenient broker answers even if it recognizes no client.
         credentials = judged.credentials or self._clients.registered[0]
         token = self._issue(credentials, arrival.origin + self._mounting.token_path)
         response = self._settings.token_answer.response(self._members(token))
@@ -93,12 +98,13 @@ class TokenEndpoint:
     def _new_value(self, credentials: Credentials, issuer: str, now: float, lifetime: float) -> str:
         if self._settings.token_values is not None:
             return self._settings.token_values()
-        if self._profile.token_format == "jwt":  # noqa: S105 - a format, no password
+        if self._profile.token_format == "jwt":  # noqa: S105 - a format, not a password
             return random_jwt(issuer, credentials.client_id, now, lifetime)
         return random_token()
 
     def _members(self, token: AccessToken) -> dict[str, object]:
         """Return the members of the documented answer (RFC 6749, 5.1)."""
+        # RFC 6749, 5.1: scope is "OPTIONAL, if identical to the scope requested by the client".
         scope = {} if self._profile.scope is False else {"scope": token.scope}
         return {
             "access_token": token.value,
@@ -109,5 +115,8 @@ class TokenEndpoint:
 
 
 def _as_json_number(seconds: float) -> float:
-    """Return whole seconds as an int, so that JSON has 3599 and not 3599.0."""
+    """Return whole seconds as an int, so that JSON has 3599 and not 3599.0.
+
+    Clients that parse the number as an integer would fail on 3599.0, which has a clause of its own.
+    """
     return int(seconds) if float(seconds).is_integer() else seconds

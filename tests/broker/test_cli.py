@@ -150,7 +150,7 @@ def test_a_taken_port_is_one_clear_sentence():
         (("serve", "--journal", "/nowhere/x.jsonl"), "No such file"),
         (("serve", "--expires-in", "-1"), "-1"),
         (("serve", "--config", "/nowhere/x.toml"), "cannot read"),
-        (("serve", "--profile", "nope"), "no profile 'nope'"),
+        (("serve", "--profile", "nope"), "unknown profile 'nope'"),
         (("serve", "--host", "no.such.host.invalid", "--port", "0"), "cannot listen"),
         (("nonsense",), "nonsense"),
         (("explain",), "nothing to explain"),

@@ -293,7 +293,7 @@ def test_a_wrong_target_is_one_sentence(contract, check, pytester, target, messa
         ((MODEL, "--budget", "nan"), "--budget must be a number of seconds >= 0"),
         ((MODEL, "--fail-on", "shall"), "--fail-on must be one of must, should, may, practice"),
         ((MODEL, "--config", "gone.toml"), "cannot read gone.toml: No such file or directory"),
-        ((MODEL, "--profile", "acme"), "there is no profile 'acme'; known are autograb, rfc6749"),
+        ((MODEL, "--profile", "acme"), "unknown profile 'acme'; known are autograb, rfc6749"),
         ((MODEL, "--json", "no/such/folder/x.json"), "there is no such folder"),
         ((MODEL, "--json", "."), "--json .: this is a folder; name a file"),
         ((MODEL, "--bogus"), "No such option"),
@@ -319,7 +319,7 @@ def test_a_wrong_option_is_one_sentence(check, arguments, message):
             ("--contract-client", MODEL, "--contract-fail-on", "x"),
             "--contract-fail-on must be one of must, should, may, practice, not 'x'",
         ),
-        (("--contract-client", MODEL, "--contract-profile", "x"), "there is no profile 'x'"),
+        (("--contract-client", MODEL, "--contract-profile", "x"), "unknown profile 'x'"),
         (
             ("--contract-client", MODEL, "--contract-only", "x-y"),
             "--contract-only 'x-y' is not the id, chapter or level of a clause",
