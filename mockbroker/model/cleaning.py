@@ -25,6 +25,8 @@ def with_texts(value: T, change: Callable[[str], str]) -> T:
 def _changed(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, msgspec.Struct):
         fields = {name: getattr(value, name) for name in value.__struct_fields__}
+        # Unchanged structs are returned as they are: most strings have nothing to mask or to
+        # escape.
         new = {name: _changed(field, change) for name, field in fields.items()}
         return msgspec.structs.replace(value, **new) if new != fields else value
     if isinstance(value, (list, tuple)):

@@ -27,6 +27,7 @@ class ClientConfig:
     scope: str = ""
 
 
+# A client may be synchronous or asynchronous, so the kit awaits whatever is awaitable.
 MaybeAwaitable = Union[Any, Awaitable[Any]]
 ClientFactory = Callable[[ClientConfig], Any]
-"""Makes the client under test; may be ``async def``."""
+"""A function that makes the client under test from its configuration; may be ``async def``."""

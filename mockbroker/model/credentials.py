@@ -18,11 +18,17 @@ class Credentials:
 
 
 def same_text(a: str | bytes, b: str | bytes) -> bool:
-    """Return whether two strings are equal, in a time that does not depend on their content."""
+    """Return whether two strings are equal, in a time that does not depend on their content.
+
+    A fake broker guards no real secret. But it compares as a real one must (CWE-208), because
+    readers copy what they see, and scanners report a plain comparison of secrets.
+    """
     return hmac.compare_digest(_octets(a), _octets(b))
 
 
 def _octets(text: str | bytes) -> bytes:
+    # compare_digest accepts no other strings than ASCII. Lone surrogates come from JSON escapes and
+    # from command line arguments that are not UTF-8.
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
 
 

@@ -12,15 +12,19 @@ from mockbroker.model.messages import Request, Response
 __all__ = ["Endpoint", "Exchange", "Trace", "Use"]
 
 
-# The objects of an exchange without their strings; each header has two strings and a tuple.
+# The objects of an exchange without their strings; each header has two strings and a tuple. An
+# estimate is enough: it keeps the journal's memory within a small factor of its limit.
 _OBJECTS_BYTES = 4096
 _NO_RESPONSE = Response(0)
 
 
 class Endpoint(str, enum.Enum):
-    """The part of the broker that a request reached."""
+    """The part of the broker that a request reached.
 
-    TOKEN = "token"  # noqa: S105 - an endpoint, no password
+    The values are part of the JSON report's schema.
+    """
+
+    TOKEN = "token"  # noqa: S105 - an endpoint, not a password
     API = "api"
     ELSEWHERE = "elsewhere"
 

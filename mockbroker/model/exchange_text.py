@@ -13,7 +13,9 @@ from mockbroker.model.messages import Request
 __all__ = ["answer_text", "curl", "describe", "exchange_text", "request_text"]
 
 _MAX_BODY = 200
+"""How many characters of a body a curl command shows; a token request has about 30."""
 _MAX_WORD = 2000
+"""How many characters of any other word of a command are shown."""
 
 
 def describe(exchange: Exchange) -> str:

@@ -31,6 +31,7 @@ class Headers:
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Return every value of the named field; names compare without case."""
+        # RFC 9110, 5.1: field names compare without case.
         wanted = name.lower()
         return tuple(value for field_name, value in self.fields if field_name.lower() == wanted)
 
@@ -41,7 +42,11 @@ class Headers:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """A received request; ``target`` is the raw request target, path and query undecoded."""
+    """A received request; ``target`` is the raw request target, path and query undecoded.
+
+    The body has no transfer coding any more. The repr leaves out what may be secret: the query,
+    the header values and the body.
+    """
 
     method: str
     target: str
@@ -64,7 +69,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Response:
-    """A response as it was sent."""
+    """A response as it was sent. The repr has the status only: the body may hold a token."""
 
     status: int
     headers: Headers = field(default_factory=Headers)

@@ -25,6 +25,7 @@ __all__ = [
     "shortened",
 ]
 
+# A message stays one readable line, even if a whole file stands where a string should be.
 LONGEST_TEXT = 200
 """How many characters of a value, or of a list of names, a message shows."""
 
@@ -55,6 +56,7 @@ class Wording:
 
     def of_value(self, value: object) -> str:
         """Return a value as JSON and TOML write it, or the noun for its type."""
+        # Before numbers: in Python bool is a subclass of int.
         if self.shows_values and isinstance(value, bool):
             return "true" if value else "false"
         if self.shows_values and isinstance(value, (str, int, float)):

@@ -201,11 +201,13 @@ def _wrong_key(
     known = [key for key in declared if key not in given]
     others = [key for key in value if key not in {*known, tag_field}]
     if others and _forbids_unknown(kind):
+        # In TOML a wrong table name is a common mistake, and "key" would mislead.
         is_table = isinstance(value[others[0]], Mapping) and wording is TOML
         what = f"unknown {'table' if is_table else 'key'} {others[0]!r}"
         return shortened(what) + did_you_mean(others[0], known)
     for key in known:
         if declared[key].is_required and key not in value:
+            # The unknown keys are shown because one of them is probably the missing one, misspelt.
             return f"{key} is missing" + (f"; found {listed(others)}" if others else "")
     return ""
 

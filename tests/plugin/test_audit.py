@@ -213,7 +213,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("--nonsense",), "--nonsense"),
         (("--port", "99999"), "99999"),
         (("--client", "nocolon"), "ID:SECRET"),
-        (("--profile", "nope"), "no profile 'nope'"),
+        (("--profile", "nope"), "unknown profile 'nope'"),
         (("--host", "no.such.host.invalid", "--port", "0"), "cannot listen"),
         (("--fail-on", "never"), "never"),
         (("--json", "/nowhere/at/all.json"), "no such folder"),
