@@ -40,8 +40,11 @@ def _command(level: str, title: str, text: str) -> str:
 
 
 def _data(text: str) -> str:
+    # GitHub's own escapes. A raw line break would end the command in the middle of the message, and
+    # the next line could be a command of its own.
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
+    # Both characters separate the properties of a command.
     return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -10,7 +10,10 @@ __all__ = ["badge_of"]
 _LABEL = "token client"
 _GREEN, _RED, _GREY = "#1a7f37", "#b3261e", "#57606a"
 _CHARACTER, _PADDING = 6.6, 10
-"""Pixels: the approximate width of a character of 11 px, and the space beside the words."""
+"""Pixels: the approximate width of a character of 11 px, and the space on each side of the words.
+
+A picture cannot measure its own font, so the width is an estimate for Verdana.
+"""
 
 
 def badge_of(report: Report) -> str:
@@ -45,6 +48,7 @@ def _message(report: Report) -> tuple[str, str]:
         return "not tested", _GREY
     if conclusion is Conclusion.CONFORMS:
         return f"conforms · {passed} passed", _GREEN
+    # Not green: a badge outlives the run, and a partial run says nothing about the other clauses.
     return f"partial · {passed} passed", _GREY
 
 

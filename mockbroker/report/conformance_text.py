@@ -41,6 +41,7 @@ def breaches_text(trace: Trace, breaches: Sequence[Breach], profile: Profile) ->
             *exchange_lines(records, with_times=True),
             "",
             "; ".join(filter(None, (f"seen: {Tally.of(trace.exchanges)}", forgotten_text(trace)))),
+            # A broken clause was tested, whether or not its precondition was met.
             *_by_reason(unmet_preconditions(met | broken, profile)),
         ]
     )

@@ -35,6 +35,7 @@ SCHEMA: Literal[2] = 2
 _MAX_HEADLINES = 5
 
 
+# Unknown fields are errors: a report by another version is rejected, not read in part.
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of the parts of a document."""
 
@@ -220,6 +221,7 @@ def _headline(row: Row) -> str:
 def _summary(report: Report) -> Summary:
     def counts(belongs: Callable[[Row], bool]) -> dict[str, int]:
         verdicts = [row.verdict for row in report.rows if belongs(row)]
+        # Each verdict has its number, even 0, so that a consumer needs no default.
         return {verdict.value: verdicts.count(verdict) for verdict in Verdict}
 
     return Summary(
@@ -249,15 +251,18 @@ def read_document(file: Path) -> ReportDocument:
         value: Union[dict[str, Any], Any] = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ReportFileError(f"cannot read {file}: {error.strerror}") from None
+    # json.loads raises RecursionError for deeply nested arrays.
     except (ValueError, RecursionError):
         raise ReportFileError(
             f"{file} is not valid JSON; `mockbroker check --json FILE` writes reports"
         ) from None
+    # Before the typed reading, whose message would name a single field that is different.
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         raise ReportFileError(
             f"{file} is not a report by schema {SCHEMA}; write it again with this version"
         )
     try:
+        # A report may come from another machine, and `compare` prints its strings to a terminal.
         plain = with_texts(value, printable_lines)
         return read(plain, ReportDocument, str(file), wording=JSON)
     except ReadingError as error:

@@ -58,6 +58,7 @@ class Finding(msgspec.Struct, frozen=True):
     found_in: str = ""
 
     def __post_init__(self) -> None:
+        # Here, once, and not in each format: a new format cannot forget it.
         for name in ("reason", "steps", "exchanges", "command", "details"):
             text = with_texts(getattr(self, name), printable_lines)
             msgspec.structs.force_setattr(self, name, text)

@@ -38,6 +38,7 @@ _NOTE = 16
 _BAR_WIDTH, _BAR_ROW = 520, 26
 _OTHER_LEEWAY = "leeway_at_once_seconds"
 """A second measurement of the leeway, which the page leaves out."""
+# The rest is folded: a report of a sound client would otherwise be seventy open sections.
 _OPEN_VERDICTS = ("error", "failed", "advice", "hang", "crash", "known", "stale")
 """The verdicts whose details the page shows unfolded."""
 
@@ -82,7 +83,11 @@ class _Message:
 
 @dataclass(frozen=True, slots=True)
 class _Bar:
-    """The lifetime of a token as a bar: its label, and its place in pixels."""
+    """The lifetime of a token as a bar: its label, and its place in pixels.
+
+    ``goes_on`` if the token outlives the diagram. A mark is a use: its x, whether it was late, and
+    the token's state.
+    """
 
     label: str
     life: TokenLife
@@ -124,6 +129,7 @@ class _Client:
     @property
     def sections(self) -> tuple[tuple[str, tuple[_Detail, ...]], ...]:
         """The clauses with a problem, and the others, each with a title."""
+        # Sorting is stable: within each half the order is that of the catalogue.
         problems = tuple(sorted((d for d in self.details if d.is_open), key=_is_mild))
         others = tuple(detail for detail in self.details if not detail.is_open)
         titles = ("Not as it should be", "The others" if problems else "Every clause")
@@ -139,7 +145,9 @@ def html_of(reports: Sequence[ReportDocument]) -> str:
     clients = tuple(_client(number, report) for number, report in enumerate(reports, 1))
     environment = Environment(
         loader=PackageLoader("mockbroker.report"),
+        # Every string of a report comes from a client, so none may be taken for HTML.
         autoescape=True,
+        # A misspelt name in the template is an error in a test, not an empty place on the page.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -230,6 +238,7 @@ def _bars(timeline: Timeline) -> tuple[_Bar, ...]:
     """Return the lifetimes of the tokens as bars; empty if no time passes in the timeline."""
     if not timeline.seconds:
         return ()
+    # Five per cent more than the duration, so that a mark at the end is not cut.
     scale = _BAR_WIDTH / (timeline.seconds * 1.05)
 
     def bar(number: int, life: TokenLife) -> _Bar:

@@ -21,6 +21,7 @@ _ELEMENTS = {
     Verdict.NOT_APPLICABLE: "skipped",
     Verdict.KNOWN: "skipped",
 }
+# These fail a run at any level: a stale entry is the user's to remove, an error is the kit's.
 _AT_ANY_LEVEL = (Verdict.STALE, Verdict.ERROR)
 
 
@@ -31,6 +32,8 @@ def junit_xml_of(report: Report) -> str:
     passes; ``system-out`` describes it. A problem of the run itself is an error in a case of its
     own. Otherwise a CI server would show a partial report as complete.
     """
+    # The time of a single clause is unknown, because clauses share test cases. The attribute is
+    # there for readers that expect it.
     suite = ET.Element("testsuite", name=f"contract: {report.client.target}", time="0")
     properties = ET.SubElement(suite, "properties")
     _add_properties(

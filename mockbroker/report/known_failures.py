@@ -80,7 +80,7 @@ class Listing:
             reason = f"{failure.in_words}; found ({found.verdict.value}): {found.in_words}"
             return replace(found, verdict=Verdict.KNOWN, reason=reason)
         if self.standing is Standing.STALE:
-            reason = f"listed as known ({failure.reason}) and it passes: remove its entry"
+            reason = f"listed as known ({failure.reason}), but it passes; remove its entry"
             return replace(found, verdict=Verdict.STALE, reason=reason)
         if self.standing is Standing.EXPIRED:
             past = f"the known failure expired on {failure.expires}: {failure.in_words}"
@@ -94,8 +94,8 @@ class Listing:
         """The message for an entry without a reason: what to write, and where."""
         name, clause_id = Path(self.file).name, self.failure.clause_id
         return (
-            f"{name} gives no reason why {clause_id} may fail; "
-            f"replace {self.failure.reason!r} in {name} by one"
+            f"{name} has no reason why {clause_id} may fail; "
+            f"replace {self.failure.reason!r} in {name} with a reason"
         )
 
 
@@ -121,12 +121,15 @@ class KnownFailures:
         return Listing(failure, standing, found, self.file, note)
 
     def _standing(self, failure: KnownFailure, verdict: Verdict) -> Standing:
+        # A pass comes first: the entry must go, whether or not it has expired or has a reason.
         if verdict is Verdict.PASSED:
             return Standing.STALE
         if verdict not in BREACHES:
             return Standing.UNMATCHED
         if not failure.is_explained:
             return Standing.NO_REASON
+        # The date is the last day on which the failure is accepted, so that day itself still
+        # counts.
         expired = failure.expires is not None and failure.expires < self.today
         return Standing.EXPIRED if expired else Standing.KNOWN
 

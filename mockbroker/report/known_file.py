@@ -31,7 +31,7 @@ _DATE = msgspec.Meta(description="a date such as 2030-12-31")
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
-    """A table ``[[known]]``. ``found`` is for readers of the file; a run ignores it."""
+    """A table ``[[known]]``. ``found`` is for people who read the file; a run ignores it."""
 
     clause: str
     reason: str
@@ -98,6 +98,7 @@ def known_failures_of(
             entry = listed or KnownFailure(clause_id=row.clause.id, reason=TODO)
             words = f"{found.verdict.value}: {found.in_words}"
             entries.append((_with_example(entry, examples), words))
+        # A clause that was not judged this time, as in a run with --only, keeps its entry.
         elif listed is not None and found.verdict is not Verdict.PASSED:
             entries.append((listed, ""))
     return entries
@@ -105,6 +106,7 @@ def known_failures_of(
 
 def _with_example(entry: KnownFailure, examples: Mapping[str, Any]) -> KnownFailure:
     """Return the entry with the example of this run, if the file can hold that."""
+    # Without an example the entry still works: the run then draws its own test cases.
     try:
         return replace(entry, example=to_plain(examples[entry.clause_id]))
     except (KeyError, ExampleError):

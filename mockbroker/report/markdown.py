@@ -24,6 +24,8 @@ _MARKS = {
 }
 
 
+# What Markdown or GitHub would read as markup. A string from a client could break the table, or
+# insert links, images and references to issues.
 _SPECIAL = re.compile(r"[\\|`*_\[\]~$#!]")
 _CONCLUSIONS = {
     Conclusion.INTERRUPTED: "❔",
@@ -98,5 +100,6 @@ def _evidence(row: Row, reproduce: str) -> Iterator[str]:
 
 def _cell(text: str) -> str:
     """Escape a string for a cell of a Markdown table."""
+    # A cell ends at the line break.
     one_line = html.escape(" ".join(text.split()), quote=False)
     return _SPECIAL.sub(r"\\\g<0>", one_line)

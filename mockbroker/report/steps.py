@@ -54,6 +54,7 @@ __all__ = [
 
 
 def _kebab_case(name: str) -> str:
+    # The names of the classes are the tags in JSON, so renaming a class changes the schema.
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
@@ -83,7 +84,7 @@ class NothingUsable(str, enum.Enum):
     OTHER_VALUE_PRESENTED = "other-value-presented"
     NOTHING_RETURNED = "nothing-returned"
     NO_CALL = "no-call"
-    CALL_WITHOUT_TOKEN = "call-without-token"  # noqa: S105 - no password
+    CALL_WITHOUT_TOKEN = "call-without-token"  # noqa: S105 - not a password
 
 
 class GotNoToken(_Outcome, frozen=True, kw_only=True):

@@ -62,6 +62,7 @@ def timeline_of(steps: Iterable[Step]) -> Timeline:
             for token in step.issued:
                 issued.setdefault(token.token, (now + token.after_seconds, token.expires_in))
         if isinstance(step, ClientUsed):
+            # A token is issued some seconds into the step and presented at its end.
             now += step.waited_seconds
             if isinstance(step.outcome, GotToken):
                 use = TokenUse(now, step.outcome.state)

@@ -45,6 +45,7 @@ def step_lines(steps: Iterable[s.Step]) -> list[str]:
 
 def step_text(step: s.Step) -> str:
     """Return the step as one line."""
+    # A table instead of a method on each step: steps stay values, and all English stands here.
     make: Callable[[Any], str] = _STEPS[type(step)]
     return make(step)
 

@@ -216,7 +216,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("--profile", "nope"), "unknown profile 'nope'"),
         (("--host", "no.such.host.invalid", "--port", "0"), "cannot listen"),
         (("--fail-on", "never"), "never"),
-        (("--json", "/nowhere/at/all.json"), "no such folder"),
+        (("--json", "/nowhere/at/all.json"), "the folder does not exist"),
         (("--json", str(ROOT)), "this is a folder"),
     ],
 )
