@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["audit", "report_on"]
 
-NOT_PASSIVE = "not observable from traffic alone; `mockbroker check` plays scenarios"
+NOT_PASSIVE = "not observable from traffic alone; `mockbroker check` runs scenarios for it"
 _SHOWN_BY_COMMAND = {
     clauses.basic.ONLY,
     clauses.post.ONLY,
@@ -84,24 +84,28 @@ def audit(
     variables: tuple[str, ...],
     command: tuple[str, ...],
 ) -> None:
-    """Run the broker for an app as it is; on Ctrl-C, judge what was seen.
+    """Run the broker for an unchanged app; judge its traffic on Ctrl-C.
 
-    It serves as `mockbroker serve` does. Press Enter, or send it SIGUSR1, for the verdict so far.
-    With a COMMAND it runs that, tells it of the broker by environment variables, and judges when
-    it ends; the port is a free one unless chosen, and Enter is for the COMMAND.
+    The broker serves as `mockbroker serve` does. Press Enter, or send SIGUSR1, for the verdict so
+    far. With a COMMAND, audit runs it with the broker's URLs and credentials in environment
+    variables, and judges when it ends. The port is then a free one by default, and Enter goes to
+    the COMMAND.
     Exit status: that of a COMMAND that fails; else 0 no violation seen, 1 a violation, 3 a report
     could not be written, 5 nothing was tested.
     """
     from mockbroker.broker.observation import Observation  # noqa: PLC0415 - Flask only if served
 
+    # First, so that a signal while the broker is made still leads to a report.
     signals = StopSignals()
     files = {values.spelled(OUTPUTS[name]): file for name, file in values.files().items()}
     problem = problem_with_outputs(files, {"the journal": str(settings.journal or "")})
     if problem:
         raise click.UsageError(problem)
     if variables and not command:
-        raise click.UsageError("--env is for a COMMAND to run, after --; there is none")
+        raise click.UsageError("--env needs a COMMAND; write one after --")
     if command and context.get_parameter_source("port") is click.core.ParameterSource.DEFAULT:
+        # A COMMAND gets the port by its environment, so it need not be fixed. Two audits at once,
+        # as in a CI job, then do not compete for one.
         settings = replace(settings, port=0)
     created = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
     began = real_seconds()
@@ -123,6 +127,8 @@ def audit(
     except OutputError as error:
         click.echo(f"mockbroker: {error}", err=True)
         context.exit(failure or _REPORT_NOT_WRITTEN_STATUS)
+    # The app's own failure comes first: a test suite that failed may have sent little traffic, and
+    # "no violation seen" would hide that.
     context.exit(failure or final.exit_status)
 
 
@@ -135,7 +141,7 @@ def _serve(
 ) -> int:
     """Serve until a signal arrives or the app ends; return the app's exit status.
 
-    The status is that of a shell. It is 0 without an app, and if a signal ended the audit.
+    The status is as a shell reports it. It is 0 without an app, and if a signal ended the audit.
     """
     from mockbroker.cli.observed_app import (  # noqa: PLC0415 - Flask only if served
         AppError,
@@ -174,6 +180,7 @@ def report_on(
     unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.is_passive} | {**observed.never_reached}
     unknown = unseen.keys() | observed.inapplicable.keys()
     seen = [clause.id for clause in CATALOGUE if clause.id not in unknown]
+    # Silence counts as a pass only for clauses whose situation was seen.
     findings = [_finding(name, observed.breaches.get(name), fail_on) for name in seen]
     findings += [
         Finding(name, Verdict.NOT_APPLICABLE, reason)

@@ -16,7 +16,7 @@ Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def click_option(option: Option[Any]) -> Decorator:
-    """Give a command one option of the table; the command gets its value."""
+    """Return a decorator that adds one option of the table; the command gets its value."""
 
     def read(_context: click.Context, _parameter: click.Parameter, raw: Any) -> Any:
         texts = _texts(raw)
@@ -29,7 +29,10 @@ def click_option(option: Option[Any]) -> Decorator:
 
 
 def with_options(options: Sequence[Option[Any]]) -> Callable[[Callable[..., None]], Any]:
-    """Give a command these options of the table; the command gets them as one ``values``."""
+    """Return a decorator that adds options of the table; the command gets them as ``values``.
+
+    One value instead of many parameters: a new option changes the table only.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
@@ -42,6 +45,7 @@ def with_options(options: Sequence[Option[Any]]) -> Callable[[Callable[..., None
                 raise click.UsageError(str(error)) from error
             command(*arguments, values=values, **raw)
 
+        # Decorators apply from the last to the first; --help must show the order of the table.
         for option in reversed(options):
             _declared(option)(wrapper)
         return wrapper

@@ -41,11 +41,11 @@ class ReportError(click.ClickException):
     metavar="REPORT.json...",
     type=click.Path(path_type=Path, dir_okay=False),
 )
-@click.option("--html", "page", default="", metavar="FILE", help="Write a page of them all.")
+@click.option("--html", "page", default="", metavar="FILE", help="Write the table as an HTML page.")
 def compare(files: tuple[Path, ...], page: str) -> None:
-    """Show what several reports say, a column for each.
+    """Compare several reports in a table with a column for each.
 
-    They are what `mockbroker check --json` writes, or `mockbroker audit --json`.
+    `mockbroker check --json` and `mockbroker audit --json` write the reports.
     """
     read = {f"report {number}": str(file) for number, file in enumerate(files, 1)}
     problem = problem_with_outputs({"--html": page}, read)
@@ -53,9 +53,11 @@ def compare(files: tuple[Path, ...], page: str) -> None:
         raise click.UsageError(problem)
     reports = [_read(file) for file in files]
     clauses = [[row.id for row in report.clauses] for report in reports]
+    # Reports of different versions cannot stand in one table: a clause may have changed its
+    # meaning, or be missing.
     for file, ids in zip(files, clauses, strict=True):
         if ids != clauses[0]:
-            raise ReportError(f"{file} has other clauses than {files[0]}; write it again")
+            raise ReportError(f"{file} has other clauses than {files[0]}; write both again")
     for line in _table(reports):
         print_line(line)
     if page:

@@ -28,6 +28,7 @@ LONGEST_TARGET = 1000
 
 def banner(broker: Broker) -> str:
     """Return the URLs of the broker, its clients, and a curl command that requests a token."""
+    # The secrets are printed in clear here and nowhere else: random ones cannot be known otherwise.
     kind = "strict" if broker.strict else "lenient"
     lines = [
         f"mockbroker, profile {broker.profile.name}, {kind}; stop it with Ctrl-C",
@@ -53,6 +54,7 @@ def _curl(broker: Broker) -> str:
 
 def exchange_lines(exchange: Exchange, mask: Mask) -> str:
     """Return the exchange as coloured lines for a terminal, masked by ``mask``."""
+    # Masked as a whole at the end, so that no part can be forgotten.
     return mask("\n".join([_headline(exchange, mask), *_remarks(exchange)]))
 
 
@@ -62,6 +64,7 @@ def refusal_line(received_at: float, why: str) -> str:
 
 
 def _moment(seconds: float) -> str:
+    # Local time, which a person can compare with a clock; the journal file has UTC.
     return datetime.fromtimestamp(seconds).astimezone().strftime("%H:%M:%S")
 
 

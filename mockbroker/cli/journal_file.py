@@ -32,11 +32,15 @@ _MAX_BODY = 16 * 1024
 """How many characters of a body are written."""
 _MAX_VALUE = 4 * 1024
 """How many characters of a target, and of the value of a header field, are written."""
+# Masked as a whole: their values may be credentials of other systems, which no mask knows.
 _CREDENTIALS_FIELDS = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
 
 
 def exchange_as_json(exchange: Exchange, mask: Mask) -> dict[str, Any]:
-    """Return the exchange as values for JSON. Times are ISO 8601 in UTC, by the broker's clock."""
+    """Return the exchange as values for JSON. Times are ISO 8601 in UTC, by the broker's clock.
+
+    ``response`` is null if the client got no complete response.
+    """
     token = exchange.token
     return {
         "number": exchange.number,
@@ -124,6 +128,8 @@ class JournalFile:
 
     def __init__(self, path: Path, mask: Mask) -> None:
         unfinished = _is_unfinished(path)
+        # Unbuffered: a line is in the file before the client has its response, and a kill loses
+        # none.
         self._file = os.fdopen(_open(path), "ab", buffering=0)
         self._mask = mask
         self._lock = threading.Lock()
@@ -149,6 +155,8 @@ class JournalFile:
         self._append({"received_at": _iso(received_at), "refused": why})
 
     def _append(self, row: dict[str, Any]) -> None:
+        # ASCII only, so that any tool can read the file, whatever its locale is. Made before the
+        # lock is taken, because masking a large body takes a while.
         line = json.dumps(row).encode()
         with self._lock:
             self._write_all(line + b"\n")
@@ -163,6 +171,8 @@ class JournalFile:
 
 
 def _open(path: Path) -> int:
+    # O_APPEND: several processes may write to one journal, and the kernel puts each line at the
+    # end. The mode is set on creation, because a chmod afterwards would leave a moment in between.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
     no_link = getattr(os, "O_NOFOLLOW", 0)
     try:

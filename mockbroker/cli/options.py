@@ -155,7 +155,7 @@ def _given(texts: Sequence[str]) -> bool:
 
 def _integer(lowest: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        # int() would accept "1_0", " 1 " and digits of any script as well.
+        # int() would also accept "1_0", " 1 " and digits of other scripts.
         digits = text.isascii() and text.isdigit()
         try:
             value = int(text) if digits else lowest - 1
@@ -172,6 +172,7 @@ def _seconds(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
+        # NaN fails both conditions below, so that all invalid values get one message.
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"must be a number of seconds >= 0 (0 means no limit), not {text!r}")
@@ -199,6 +200,7 @@ def clauses_selected_by(texts: Iterable[str]) -> Selection:
 
 
 def _is_file_target(text: str) -> bool:
+    # A target such as package.module:factory is not relative to any folder.
     return ".py" in text
 
 
@@ -231,6 +233,7 @@ PROFILE: Option[str] = Option(
     name="profile",
     metavar="NAME",
     default="autograb",
+    # An ini file may have an empty setting, which means the default.
     read=_last(lambda text: text or "autograb"),
     help="Profile of the provider.",
 )
@@ -269,7 +272,7 @@ EXPLORE: Option[bool] = Option(
     name="explore",
     default=False,
     read=_given,
-    help="Draw random examples. The report says how to repeat a failure.",
+    help="Draw random examples. The report shows how to repeat a failure.",
 )
 SEED: Option[int | None] = Option(
     name="seed",
@@ -345,4 +348,4 @@ CHECK_OPTIONS: tuple[Option[Any], ...] = (*PYTEST_OPTIONS, WRITE_KNOWN)
 """The options of `mockbroker check`."""
 
 AUDIT_OPTIONS: tuple[Option[Any], ...] = (FAIL_ON, *OUTPUTS.values())
-"""The options of `mockbroker audit` beside those of `mockbroker serve`."""
+"""The options that `mockbroker audit` has in addition to those of `mockbroker serve`."""

@@ -1,4 +1,8 @@
-"""Parsing of a pasted request: a raw HTTP message, or a curl command."""
+"""Parsing of a pasted request: a raw HTTP message, or a curl command.
+
+The input comes from logs, tickets and editors. Therefore it is read leniently where a paste is
+often damaged, and strictly where a guess could hide the mistake that the user is looking for.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,7 @@ WITH_VALUE = {
     "-u": "user", "--user": "user", "--url": "url", "-A": "agent", "--user-agent": "agent",
     "--oauth2-bearer": "bearer", "-F": "form", "--form": "form", "--form-string": "form",
 }  # fmt: skip
+# These do not change what clauses judge: connections, output, cookies and the referrer.
 IGNORED_WITH_VALUE = {
     "-o", "--output", "-m", "--max-time", "--connect-timeout", "--cacert", "-w", "--write-out",
     "--retry", "-x", "--proxy", "-c", "--cookie-jar", "-b", "--cookie", "-e", "--referer",
@@ -36,7 +41,9 @@ FLAGS = {
     "--retry-connrefused", "--remote-name", "-n", "--netrc", "--location-trusted",
 }  # fmt: skip
 SETTING_FLAGS = {"-G": "in_query", "--get": "in_query", "-I": "is_head", "--head": "is_head"}
+# curl chooses a random boundary; a fixed one makes the output the same each time.
 BOUNDARY = "------------------------mockbroker"
+# Bounded: Python refuses to convert integers of thousands of digits, with another error.
 _LENGTH = re.compile(r"[0-9]{1,18}")
 
 
@@ -55,7 +62,7 @@ def parse_raw(text: bytes) -> Request:
     parts = lines[0].split(" ")
     if len(parts) not in {2, 3} or not parts[0].isalpha() or "://" in parts[0]:
         raise UnreadableRequestError(
-            f"{lines[0][:60]!r} is no request line; begin with something like "
+            f"{lines[0][:60]!r} is not a valid request line; begin with something like "
             "'POST /request-token HTTP/1.1', or paste a curl command"
         )
     declared = Headers.of(_header(line) for line in lines[1:] if line)
@@ -68,13 +75,17 @@ def _cut(body: bytes, headers: Headers) -> bytes:
     if _LENGTH.fullmatch(length):
         return body[: int(length)]
     if length.isdigit():
-        raise UnreadableRequestError(f"Content-Length {length[:20]!r} is no number of bytes")
+        raise UnreadableRequestError(
+            f"Content-Length {length[:20]!r} is invalid; expected a number of bytes"
+        )
     return body.removesuffix(b"\n")
 
 
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     if not colon:
+        # Cut, because the line may hold a secret, as a line of the body does after a missing blank
+        # line.
         raise UnreadableRequestError(f"header line {name[:20]!r}... has no colon")
     return name, value.strip(" \t")
 
@@ -83,7 +94,7 @@ def _target(url: str) -> str:
     try:
         parts = urlsplit(url if "://" in url or url.startswith("/") else f"http://{url}")
     except ValueError as error:
-        raise UnreadableRequestError(f"the URL cannot be read: {error}") from error
+        raise UnreadableRequestError(f"the URL is malformed: {error}") from error
     path = parts.path or "/"
     return f"{path}?{parts.query}" if parts.query else path
 
@@ -106,12 +117,14 @@ def parse_curl(text: str) -> Request:
     """Return the request that a curl command would send.
 
     Raises UnreadableRequestError if the command has no URL, an open quote, a body in a file, or
-    an option that is not understood.
+    an unknown option.
     """
     try:
+        # Copied curl commands have a backslash at each line end. shlex knows no line continuation:
+        # it would keep the line break as a character.
         words = shlex.split(text.replace("\\\r\n", " ").replace("\\\n", " "))
     except ValueError as error:
-        raise UnreadableRequestError(f"the curl command cannot be read: {error}") from error
+        raise UnreadableRequestError(f"the curl command is malformed: {error}") from error
     command = _Command()
     arguments = deque(words[1:])
     while arguments:
@@ -151,7 +164,7 @@ def _take(command: _Command, word: str, arguments: deque[str]) -> None:
         command.url = word
     elif word not in FLAGS:
         raise UnreadableRequestError(
-            f"curl's option {word.partition('=')[0]} is not understood here; leave it out, or "
+            f"unknown curl option {word.partition('=')[0]}; leave it out, or "
             "paste the raw HTTP request"
         )
 
@@ -188,8 +201,8 @@ def _set_data(command: _Command, kind: str, value: str) -> None:
 def _refuse_file(value: str, signs: str) -> None:
     if value and value[0] in signs:
         raise UnreadableRequestError(
-            "the body is in a file, which cannot be read from here; write what it holds into the "
-            "command"
+            "the body is in a file, which mockbroker does not read; write the content of the file "
+            "into the command"
         )
 
 
@@ -204,6 +217,7 @@ def _request(command: _Command) -> Request:
     if command.in_query and data:
         target, data = f"{target}{'&' if '?' in target else '?'}{data}", ""
         command.defaults.pop("Content-Type", None)
+    # A header of the user's own replaces curl's; an empty one removes it, as in curl.
     named = {name.lower() for name, _ in command.headers}
     defaults = [(n, v) for n, v in command.defaults.items() if n.lower() not in named]
     method = command.method or _method(command)

@@ -23,6 +23,8 @@ def print_report(report: Report) -> None:
     Raises OSError if writing fails, except when the reader of the output is gone.
     """
     width = width_of(shutil.get_terminal_size((100, 24)).columns)
+    # One write, so that a line of another thread or process cannot stand in the middle of the
+    # report.
     echo_or_raise("\n".join(map(_styled, render(report, width))))
     for line in annotations_of(report) if are_wanted() else ():
         echo_or_raise(encodable(line, sys.stdout.encoding))

@@ -35,6 +35,7 @@ class Position:
     def left_seconds(self) -> float | None:
         """The estimated time for the rest, in seconds; None before the first clause is done."""
         done = self.number - 1
+        # Linear, because the times of the single clauses for this client are not known in advance.
         return self.elapsed_seconds / done * (self.total - done) if done else None
 
     def __str__(self) -> str:
@@ -68,6 +69,7 @@ class Display(Protocol):
 
 def progress_display() -> Display:
     """Return the display that suits standard error."""
+    # Editors and some CI servers show a terminal that cannot move the cursor.
     is_simple = os.environ.get("TERM") in ("dumb", "unknown")
     return _LiveLine() if sys.stderr.isatty() and not is_simple else _LogLines()
 
@@ -85,6 +87,7 @@ class _LogLines:
         self._thread = threading.Thread(target=self._log, name="mockbroker-progress", daemon=True)
 
     def begin(self, number: int, total: int, clause_id: str) -> None:
+        # One tuple, replaced as a whole: the thread that logs never sees a half of it.
         self._current = (number, total, clause_id)
         if not (self._thread.is_alive() or self._ended.is_set()):
             self._thread.start()
@@ -98,6 +101,7 @@ class _LogLines:
             self._thread.join()
 
     def _log(self) -> None:
+        # An event instead of a sleep, so that the end of a run need not wait for the interval.
         while not self._ended.wait(LOG_INTERVAL_SECONDS):
             print_error(str(Position(*self._current, real_seconds() - self._began_at)))
 
@@ -163,10 +167,14 @@ def _rich_progress(total: int) -> Progress:
         TextColumn("left", markup=False),
         TextColumn("{task.description}", markup=False),
         console=VisibleCursorConsole(file=sys.stderr),
+        # No thread of rich redraws the line; see `_LiveLine`.
         auto_refresh=False,
         transient=True,
+        # rich would otherwise replace sys.stdout for the whole process, the client's output
+        # included.
         redirect_stdout=False,
         redirect_stderr=False,
+        # The client's clock may be frozen or moved, and the elapsed time must not be.
         get_time=real_seconds,
     )
     progress.add_task("", total=total, number=1)

@@ -70,7 +70,7 @@ def _clients(
     ids = [credentials.client_id for credentials in clients]
     duplicate = next((each for each in ids if ids.count(each) > 1), None)
     if duplicate is not None:
-        raise click.BadParameter(f"the client id {duplicate!r} is given twice; which secret is it?")
+        raise click.BadParameter(f"client id {duplicate!r} is given twice; keep one of them")
     return clients
 
 
@@ -123,21 +123,21 @@ _OPTIONS = (
     ),
     profile_option,
     click.option(
-        "--lenient", is_flag=True, help="Note what is wrong with a request, and answer it."
+        "--lenient", is_flag=True, help="Log what is wrong with a request, but answer it."
     ),
-    click.option("--tls", is_flag=True, help="Speak HTTPS, with a certificate made on the spot."),
+    click.option("--tls", is_flag=True, help="Speak HTTPS, with a temporary certificate."),
     click.option(
         "--journal",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE.jsonl",
-        help="Append each request and its answer, secrets masked, as a line of JSON.",
+        help="Append each request and its answer as a line of JSON, secrets masked.",
     ),
     config_option,
 )
 
 
 def serve_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `mockbroker serve`; it gets them as one ``settings``."""
+    """Add the options of `mockbroker serve` to a command, which gets them as ``settings``."""
 
     @functools.wraps(command)
     def wrapper(**options: Any) -> None:
@@ -157,13 +157,15 @@ def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
     """
     broker = _make_broker(settings)
     with contextlib.ExitStack() as stack:
+        # The journal file is opened before the port: a wrong path must not leave a server behind,
+        # even for a moment.
         log = _Log(broker, stack.enter_context(_journal_file(settings.journal, broker)))
         certificate = stack.enter_context(_certificate(settings.host)) if settings.tls else None
         server = _listen(settings.host, settings.port, certificate, log.refused)
         if not server.is_on_loopback:
             _warn(
-                f"--host {settings.host} is no loopback address: anyone who reaches this machine "
-                "can get tokens from this broker"
+                f"--host {settings.host} is not a loopback address: any host that reaches this "
+                "machine can get tokens from this broker"
             )
         server.mount(broker)
         broker.journal.subscribe(log.answered)
@@ -194,6 +196,7 @@ class StopSignals:
             stop()
 
     def _receive(self, number: int, _frame: object) -> None:
+        # No lock and no print here: the handler may interrupt code that holds the same lock.
         self.received = self.received or number
         if self._stop is not None:
             self._stop()
@@ -257,7 +260,7 @@ class _Log:
                 write(self._file)
             except OSError as error:
                 self._file = None
-                _warn(f"the journal ends here: {error.strerror}")
+                _warn(f"cannot write to the journal ({error.strerror}); it ends here")
         echo(lines)
 
 
@@ -273,7 +276,7 @@ def _journal_file(
     except OSError as error:
         raise click.ClickException(f"--journal {path}: {error.strerror}") from error
     if file.shared_mode:
-        _warn(f"--journal {path} can be read by others (mode {file.shared_mode:04o}): chmod 600 it")
+        _warn(f"other users can read --journal {path} (mode {file.shared_mode:04o}); run chmod 600")
     return contextlib.closing(file)
 
 
@@ -319,7 +322,7 @@ def _listen(
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {host}, port {port}: {error.strerror or error}; "
-            "choose another with --host or --port (--port 0 takes a free one)"
+            "choose another address with --host or --port (--port 0 takes a free port)"
         ) from error
 
 
@@ -331,6 +334,7 @@ def replace_closed_streams() -> None:
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
+            # POSIX gives out the lowest free descriptor, so this is usually the closed one itself.
             null = os.open(os.devnull, os.O_RDWR)
             if null != number:
                 os.dup2(null, number)
@@ -353,7 +357,7 @@ def echo(text: str, *, err: bool = False) -> None:
 
     Ignores errors of the stream, such as a full disk or a reader that is gone.
     """
-    with contextlib.suppress(OSError):  # the broker goes on without its log
+    with contextlib.suppress(OSError):  # the broker continues without its log
         echo_or_raise(text, err=err)
 
 

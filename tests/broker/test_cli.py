@@ -115,7 +115,9 @@ def test_a_journal_file_that_cannot_be_written_any_more_is_told_once():
             assert requests.get(token_url(banner), timeout=5).status_code == 405
         process.terminate()
         _, errors = process.communicate(timeout=10)
-    assert errors == "mockbroker: the journal ends here: No space left on device\n"
+    assert errors == (
+        "mockbroker: cannot write to the journal (No space left on device); it ends here\n"
+    )
 
 
 def test_a_client_that_does_not_trust_the_certificate_is_told_of():
@@ -153,7 +155,7 @@ def test_a_taken_port_is_one_clear_sentence():
         (("serve", "--profile", "nope"), "unknown profile 'nope'"),
         (("serve", "--host", "no.such.host.invalid", "--port", "0"), "cannot listen"),
         (("nonsense",), "nonsense"),
-        (("explain",), "nothing to explain"),
+        (("explain",), "stdin is empty"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_status_4(arguments, words):
@@ -341,7 +343,7 @@ def test_a_journal_file_that_others_may_read_keeps_its_mode_and_is_told_of(tmp_p
         process.terminate()
         errors = process.communicate(timeout=10)[1]
     assert errors == (
-        f"mockbroker: --journal {file} can be read by others (mode 0640): chmod 600 it\n"
+        f"mockbroker: other users can read --journal {file} (mode 0640); run chmod 600\n"
     )
     assert file.stat().st_mode & 0o777 == 0o640
 

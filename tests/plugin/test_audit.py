@@ -310,9 +310,9 @@ def test_an_app_with_a_defect_does_not_conform():
     ("arguments", "message"),
     [
         (("--", "/no/such/program"), "'/no/such/program' cannot be started"),
-        (("--env", "A={tokens}", "--", "true"), "what can be filled in is {token_url}"),
+        (("--env", "A={tokens}", "--", "true"), "unknown placeholder; known are {token_url}"),
         (("--env", "nothing", "--", "true"), "write it as NAME=TEXT"),
-        (("--env", "A={token_url}"), "--env is for a COMMAND to run"),
+        (("--env", "A={token_url}"), "--env needs a COMMAND; write one after --"),
     ],
 )
 def test_a_wrong_way_to_run_an_app_is_one_sentence(arguments, message):
