@@ -30,15 +30,16 @@ CHAPTERS: tuple[str, ...] = tuple(dict.fromkeys(clause.chapter for clause in CAT
 CATALOGUE_VERSION: str = hashlib.sha256(
     "\n".join(f"{c.id}\t{c.level.value}\t{c.title}" for c in CATALOGUE).encode()
 ).hexdigest()[:8]
-"""A digest of every clause's id, level and title: what a stored verdict was reached with."""
+"""A digest of every clause's id, level and title. A stored verdict names the version by which it
+was reached, so that a test can find verdicts on clauses that have changed since."""
 
 _BY_ID = {clause.id: clause for clause in CATALOGUE}
 
 
 def clause_named(clause_id: str) -> Clause:
-    """Return the clause with that id, as a report or a user's file names it.
+    """Return the clause with that id, which comes from a report or a user's file.
 
-    Raises KeyError, naming the id, if the catalogue has none.
+    Raises KeyError, with the id, if it is unknown. Code names clauses by their objects instead.
     """
     try:
         return _BY_ID[clause_id]

@@ -1,6 +1,7 @@
-"""From what is wrong to the likely mistake: the vendor's troubleshooting list, made specific.
+"""Hints: from a wrong request to the likely mistake in the client.
 
-A hint speaks to the author of the client. It never holds a secret or a token.
+They make the vendor's troubleshooting list specific. A hint addresses the author of the client. It
+never holds a secret or a token.
 """
 
 from __future__ import annotations
@@ -80,11 +81,11 @@ def _no_form(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 _REQUEST_HINTS: tuple[Hint, ...] = (_literal_braces, _json_body, _grant_in_query, _no_form)
-"""What to look for outside of the client authentication, the more specific first."""
+"""The hints for anything but the client authentication, the more specific first."""
 
 
 def hint_for_api_call(request: Request, expected: ApiExpectation) -> str:
-    """Return the likely mistake behind an API call that is refused, or an empty string."""
+    """Return the likely mistake behind a rejected API call, or an empty string."""
     values = request.headers.get_all("Authorization")
     if not values:
         return _missing_bearer(request)

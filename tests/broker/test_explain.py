@@ -44,9 +44,9 @@ def test_a_form_of_parts_is_no_urlencoded_form():
         ("--data-urlencode a@body.txt", "in a file"),
         ("--json @body.json", "in a file"),
         ("-F a=@body.txt", "in a file"),
-        ("--upload-file x", "option --upload-file is not understood"),
-        ("-sT x", "option -T is not understood"),
-        ("--proto=https", "option --proto is not understood"),
+        ("--upload-file x", "unknown curl option --upload-file"),
+        ("-sT x", "unknown curl option -T"),
+        ("--proto=https", "unknown curl option --proto"),
         ("http://[::1", "the URL is malformed"),
     ],
 )

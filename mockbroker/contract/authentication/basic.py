@@ -35,23 +35,26 @@ class Basic(AuthenticationMethod):
     encoding: BasicEncoding
 
     def is_accepted_by(self, profile: Profile) -> bool:
-        """Whether the profile takes Basic in this encoding."""
+        """Return whether the profile uses Basic in this encoding."""
         return super().is_accepted_by(profile) and profile.basic_encoding == self.encoding
 
     def is_used_in(self, request: TokenRequest) -> bool:
-        """Whether there is an Authorization header, whatever its scheme is."""
+        """Return whether there is an Authorization header.
+
+        A wrong scheme counts: the clause basic.scheme is the one to name that mistake.
+        """
         return bool(request.authorizations)
 
     def shows_credentials(self, request: TokenRequest) -> bool:
-        """Whether what follows the scheme is Base64 of some kind."""
+        """Return whether the string after the scheme is Base64 of some kind."""
         return request.decoded is not None
 
     def presents(self, request: TokenRequest, credentials: Credentials) -> bool:
-        """Whether the header decodes to these credentials."""
+        """Return whether the header decodes to these credentials."""
         return carries(request.decoded, credentials, self.encoding)
 
     def claimed(self, request: TokenRequest) -> Credentials | None:
-        """Read the header as Base64 of any kind, or as plain text."""
+        """Return the pair in the header, read as Base64 of any kind or as plain text."""
         authorization = request.authorization
         if authorization is None:
             return None
@@ -66,7 +69,7 @@ class Basic(AuthenticationMethod):
         return Credentials(*pair) if pair[0] else None
 
     def client_ids_in(self, request: TokenRequest) -> frozenset[str]:
-        """Read the part before the colon in the charsets that clients use."""
+        """Return the part before the colon, decoded by each charset that clients use."""
         decoded = request.decoded
         if decoded is None:
             return frozenset()
@@ -74,17 +77,17 @@ class Basic(AuthenticationMethod):
         return frozenset(text.partition(":")[0].strip() for text in texts)
 
     def headers(self, credentials: Credentials) -> Mapping[str, str]:
-        """Make the Authorization header."""
+        """Return the Authorization header."""
         encoded = base64.b64encode(basic_payload(credentials, self.encoding)).decode()
         return {"Authorization": f"Basic {encoded}"}
 
     def parameters(self, credentials: Credentials) -> Mapping[str, str]:
-        """Make nothing: the body holds no credentials."""
+        """Return no parameters: the body holds no credentials."""
         del credentials
         return {}
 
     def curl_options(self, credentials: Credentials) -> tuple[str, ...]:
-        """Make curl's ``-u``, which encodes to Base64 and nothing else."""
+        """Return curl's ``-u``, which encodes the pair to Base64 without form-urlencoding it."""
         pair = (credentials.client_id, credentials.client_secret)
         if self.encoding == "form":
             pair = (urllib.parse.quote_plus(pair[0]), urllib.parse.quote_plus(pair[1]))
@@ -96,13 +99,15 @@ def _encoded(request: TokenRequest) -> str:
 
 
 def _pair(request: TokenRequest) -> tuple[str, str]:
-    """The id and the secret that the header decodes to."""
+    """Return the id and the secret to which the header decodes."""
+    # At the first colon. RFC 7617, 2: a user-id that contains a colon is invalid, a password may
+    # have colons.
     client_id, _, secret = (request.decoded or b"").decode("utf-8", "replace").partition(":")
     return client_id, secret
 
 
 def _is_payload(octets: bytes | None, expected: TokenExpectation) -> bool:
-    """Whether these are the octets that Basic encodes for a registered client."""
+    """Return whether these are the octets that Basic encodes for a registered client."""
     payloads = (basic_payload(c, expected.profile.basic_encoding) for c in expected.credentials)
     return octets is not None and any(same_text(octets, payload) for payload in payloads)
 
@@ -218,7 +223,7 @@ def _swapped(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _surrounded(request: TokenRequest, expected: TokenExpectation) -> str:
-    """White space or quotes around the id or the secret."""
+    """Recognize white space or quotes around the id or the secret."""
     causes = {
         None: "there is white space around the id or the secret: was it copied with it?",
         "\"'": "the id or the secret has quotes around it: were they copied from a .env file?",
@@ -287,6 +292,9 @@ def _sent_twice(request: TokenRequest, _: TokenExpectation) -> str:
     return ""
 
 
+# The order matters: the first hint that fits is shown. Mistakes of the whole header come before
+# those of the Base64 text, and those before mistakes of the decoded pair. A hint may rely on the
+# earlier ones: `_unknown_client` fits whenever no other mistake explains the credentials.
 _HINTS: tuple[Hint, ...] = (
     _no_header,
     _wrong_scheme,

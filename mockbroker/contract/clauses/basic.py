@@ -1,4 +1,7 @@
-"""Chapter ``basic``: how the client authenticates by HTTP Basic at the token endpoint."""
+"""Chapter ``basic``: client authentication by HTTP Basic at the token endpoint (RFC 7617).
+
+As in chapter ``request``, each mistake is named by one clause only.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def _applies_to(profile: Profile) -> str:
 
 
 def _basic_in(request: TokenRequest, expected: TokenExpectation) -> Basic | None:
-    """The variant of Basic by which the request is judged, or None."""
+    """Return the variant of Basic by which the request is judged, or None."""
     method = method_in(request, expected.profile)
     return method if isinstance(method, Basic) else None
 
@@ -89,6 +92,7 @@ def _what_base64(encoded: str) -> str:
 
 
 def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    # Credentials that are not Base64 break basic.base64, those in another charset basic.utf8.
     basic = _basic_in(request, expected)
     if basic is None or request.decoded is None or _charset_is_wrong(request, expected):
         return
@@ -104,13 +108,14 @@ def _judge_utf8(request: TokenRequest, expected: TokenExpectation) -> Iterator[F
 
 
 def _charset_is_wrong(request: TokenRequest, expected: TokenExpectation) -> bool:
-    """Whether nothing is wrong with the credentials but how characters beyond ASCII are encoded."""
+    """Return whether the only mistake in the credentials is their charset."""
     basic, decoded = _basic_in(request, expected), request.decoded
     if basic is None or decoded is None:
         return False
     if any(basic.presents(request, pair) for pair in expected.credentials):
         return False
     meant = recognise(request, expected)
+    # With a single client there is no doubt which one was meant, even if the id is unreadable.
     if meant is None and len(expected.credentials) == 1:
         meant = expected.credentials[0]
     return meant is not None and _is_in_another_charset(decoded, meant)
@@ -125,6 +130,7 @@ def _is_in_another_charset(decoded: bytes, meant: Credentials) -> bool:
         same_text(decoded, spelling.encode(charset, errors))
         for spelling in spellings
         for charset in ("latin-1", "cp1252", "ascii", "utf-16", "utf-16-le", "utf-8", "utf-8-sig")
+        # HTTP libraries use each of these ways for characters that a charset lacks.
         for errors in ("replace", "ignore", "backslashreplace", "xmlcharrefreplace")
     )
 

@@ -1,4 +1,4 @@
-"""Chapter ``cache``: one token for many calls, and each client its own."""
+"""Chapter ``cache``: one token for many calls, and separate tokens for separate clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from mockbroker.model.exchange import Exchange, Trace
 __all__ = ["CLAUSES", "ISOLATION", "REUSE", "SINGLE_FLIGHT", "THREAD_SAFE"]
 
 _LONG_LIFETIME_SECONDS = 600
+"""Shorter lifetimes prove no waste: sound clients have a leeway of up to 600 s."""
 _WASTED_TOKENS = 3
+"""How many wasted tokens in a row count. One or two may have another reason, such as a restart."""
 _WASTED_OBSERVED_TOKENS = 10
 """In traffic merely observed, each worker of an app may have fetched a token and made one call."""
 _UNAUTHORIZED = 401
@@ -57,7 +59,7 @@ def _judge_reuse(trace: Trace) -> Iterator[Flaw]:
 
 
 def _reuses_a_token(trace: Trace) -> bool:
-    """Whether some token was carried by two calls while it was valid."""
+    """Return whether two calls carried the same valid token."""
     return any(token and _is_reused(made) for token, made in _calls_by_token(trace).items())
 
 
@@ -75,13 +77,14 @@ def _is_reused(calls: Sequence[Exchange]) -> bool:
 def _by_client(trace: Trace) -> dict[tuple[Credentials, bytes], list[Exchange]]:
     grouped: dict[tuple[Credentials, bytes], list[Exchange]] = defaultdict(list)
     for exchange in trace.token_requests:
+        # A scripted fault may have damaged the response, and then the client needed another token.
         if exchange.token is not None and exchange.fault is None:
             grouped[exchange.token.credentials, exchange.request.body].append(exchange)
     return grouped
 
 
 def _is_waste(exchange: Exchange, wasted: Sequence[Exchange], calls: _Calls) -> bool:
-    """Whether the previous token was used once by now, is still fresh, and was never refused.
+    """Return whether the previous token was used once by now, is still fresh, and never rejected.
 
     A token that was not used yet belongs to another caller: side by side, each caller fetches a
     token before its call.

@@ -1,4 +1,4 @@
-"""Chapter ``errors``: what the client makes of refusals, failures and silence."""
+"""Chapter ``errors``: the client's reaction to rejections, failures and timeouts."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ __all__ = [
     "TRANSPORT",
 ]
 
+# RFC 6749, 5.2 uses 400 and 401. 403 is not from the RFC, but many gateways send it.
 _FINAL_STATUSES = frozenset({400, 401, 403})
 _SAME_MOMENT_SECONDS = 1.0
+"""How close two requests of an observed app must be to count as a repetition."""
 _REPEATS = 2
 _OBSERVED_REPEATS = 10
 """In traffic merely observed, each worker of an app may have asked once."""
@@ -68,9 +70,9 @@ def _is_repeat(before: Exchange, now: Exchange) -> bool:
 
 
 def _stands_alone(trace: Trace) -> bool:
-    """Whether some refusal was final and no request like it came within a second of it.
+    """Return whether some rejection was final, without a similar request within a second of it.
 
-    Requests that come closer may be one caller's or several'.
+    Closer requests may come from one caller or from several, so they show nothing.
     """
     latest: dict[object, Exchange] = {}
     crowded: set[int] = set()

@@ -1,4 +1,7 @@
-"""Chapter ``post``: how the client authenticates in the body of the token request."""
+"""Chapter ``post``: client authentication in the body of the token request (RFC 6749, 2.3.1).
+
+As in chapter ``request``, each mistake is named by one clause only.
+"""
 
 from __future__ import annotations
 

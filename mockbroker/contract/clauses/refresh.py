@@ -1,4 +1,4 @@
-"""Chapter ``refresh``: a new token in time, neither late nor all the time, by the same grant."""
+"""Chapter ``refresh``: replacing a token in time, not too often, and by the same grant."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _SAME_MOMENT_SECONDS = 1.0
+"""How long after its expiry an observed app may still use a token: a call takes time to arrive."""
 _LAST_PART = 0.1
 """How much of a token's lifetime is left, as a fraction, when it nears its expiry."""
 
@@ -73,7 +74,9 @@ def _is_excused(call: Exchange, trace: Trace) -> bool:
     ):
         return True
     if any(c.token == call.token and c.number < call.number for c in trace.api_calls):
-        return False  # it was used before
+        # The client has used the token before, so it had it in its cache and could check the
+        # expiry. Only the first use of a token that arrived too late is excused.
+        return False
     if call.token is None or call.token.expires_in <= 0:
         return True
     issued = [e for e in trace.token_requests if e.token == call.token]
@@ -85,9 +88,9 @@ def _fetched_in(use: int, token: AccessToken | None, trace: Trace) -> bool:
 
 
 def _outlives_a_token(trace: Trace) -> bool:
-    """Whether a client went on when its token had expired, or replaced one that was near expiry.
+    """Return whether a client outlived its token, or replaced it shortly before its expiry.
 
-    Only then could it have presented an expired one.
+    Only such a client could have presented an expired token.
     """
     first: dict[Credentials, AccessToken] = {}
     for exchange in trace.exchanges:
@@ -102,7 +105,10 @@ def _outlives_a_token(trace: Trace) -> bool:
 
 
 def _shows_care(exchange: Exchange, old: AccessToken) -> bool:
-    """Whether the client asks for a token late in the old one's life, or calls well after it."""
+    """Return whether the client requests a token late in the old one's lifetime, or calls after it.
+
+    Such a call counts only with a valid token.
+    """
     if exchange.endpoint is Endpoint.TOKEN:
         return exchange.received_at >= old.expires_at - _LAST_PART * old.expires_in
     return exchange.token_state is TokenState.VALID and exchange.received_at >= old.expires_at

@@ -1,4 +1,8 @@
-"""Chapter ``request``: how the client requests a token."""
+"""Chapter ``request``: the form of the token request (RFC 6749, 4.4.2).
+
+Each mistake is named by one clause only. The judges therefore return early where another clause
+already names the mistake: a client with one defect should see one breach.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +40,7 @@ __all__ = [
 _FORM = "application/x-www-form-urlencoded"
 _CREDENTIAL_NAMES = frozenset({"client_id", "client_secret"})
 _LISTED_NAMES = 10
+"""How many parameter names a message lists; a body of another format may split into thousands."""
 _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
 
@@ -137,13 +142,15 @@ def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -
 
 
 def _is_extra(name: str, value: str, expected: TokenExpectation) -> bool:
+    # RFC 6749, 3.2: "Parameters sent without a value MUST be treated as if they were omitted from
+    # the request."
     if name == "scope":
         return value not in ("", expected.scope)
     return name != "grant_type"
 
 
 def _listed(names: Collection[str]) -> str:
-    """The first names in alphabetical order, and how many more there are."""
+    """Return the first names in alphabetical order, and how many more there are."""
     first, rest = sorted(names)[:_LISTED_NAMES], len(set(names)) - _LISTED_NAMES
     return ", ".join(map(shown, first)) + (f" and {rest} more" if rest > 0 else "")
 
@@ -156,7 +163,10 @@ def _judge_accept(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
 
 
 def _accepts_json(accept: str) -> bool:
-    """Whether the ranges admit application/json; the most specific one that fits decides."""
+    """Return whether the ranges include application/json (RFC 9110, 12.5.1).
+
+    "The most specific reference has precedence", so application/json;q=0 excludes it from */*.
+    """
     quality: dict[str, float] = {}
     for part in accept.split(","):
         name, *parameters = [piece.strip().lower() for piece in part.split(";")]

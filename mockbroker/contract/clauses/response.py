@@ -1,4 +1,7 @@
-"""Chapter ``response``: what the client makes of the token endpoint's answers."""
+"""Chapter ``response``: how the client reads the token response (RFC 6749, 5.1).
+
+Traffic alone does not show it, so these clauses have no judge; scenarios provoke and judge them.
+"""
 
 from __future__ import annotations
 

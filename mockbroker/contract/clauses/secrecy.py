@@ -1,4 +1,7 @@
-"""Chapter ``secrecy``: where the secret and the tokens can be seen."""
+"""Chapter ``secrecy``: places where the secret and the tokens must not appear.
+
+Traffic alone does not show them, so these clauses have no judge; scenarios look for the values.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chapter ``signing``: calls of the protected API."""
+"""Chapter ``signing``: calls to the protected API with a token (RFC 6750)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ __all__ = [
 _ONE_BEARER = "one Authorization header: Bearer, one space, the token as provided"
 _WORDS_FOR_NO_TOKEN = frozenset({"None", "null", "undefined", "nil", "true", "false"})
 
-# Shorter ones occur by chance in what has nothing to do with them.
+# Shorter values occur by chance in URLs and bodies.
 _MIN_TOKEN_LENGTH = 12
 _MIN_SECRET_LENGTH = 6
 
@@ -61,6 +61,8 @@ def _what_is_wrong(value: str, expected: ApiExpectation) -> str:
     authorization = read_authorization(value)
     if not authorization.scheme:
         return "the Authorization header names no scheme"
+    # Compared with its case, although schemes have none (RFC 9110, 11.1): RFC 6750, 2.1 writes
+    # "Bearer", and many gateways compare literally.
     if authorization.scheme != "Bearer":
         return f"the scheme is {scheme_name(authorization.scheme)!r}"
     token = authorization.rest
@@ -101,6 +103,7 @@ def _judge_no_credentials(request: Request, expected: ApiExpectation) -> Iterato
     for pair in expected.credentials:
         basic = f"{pair.client_id}:{pair.client_secret}".encode("utf-8", "surrogatepass")
         alone = pair.client_secret.encode("utf-8", "surrogatepass")
+        # The pair is searched for at any length: id and secret together do not occur by chance.
         has_pair = base64.b64encode(basic).decode() in everything
         forms = (pair.client_secret, base64.b64encode(alone).decode())
         is_long = len(pair.client_secret) >= _MIN_SECRET_LENGTH

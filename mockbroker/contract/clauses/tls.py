@@ -1,4 +1,4 @@
-"""Chapter ``tls``: which brokers the client trusts."""
+"""Chapter ``tls``: verification of the broker's certificate by the client."""
 
 from __future__ import annotations
 
