@@ -26,7 +26,7 @@ releases below `.tox`, checks them all and writes this page. On a machine with t
 about an hour the first time, and half an hour afterwards.
 `tox -e released-bugs -- NAME` checks one.
 
-## Told apart
+## Releases compared
 
 Each row has a bug that users reported against a release, and a release without the bug. The check
 does not know the bug. The first release breaks the clause; the second passes it, or breaks it in

@@ -71,7 +71,7 @@ class Mounting:
         return requested_path if is_alias else self.token_path
 
     def is_token_path(self, requested_path: str) -> bool:
-        """Return whether the client means the token endpoint, however badly it spells the path."""
+        """Return whether the client means the token endpoint, even by a misspelt path."""
         path = requested_path.removeprefix(self.prefix)
         if path in {self._profile.token_path, *self._profile.token_path_aliases}:
             return True

@@ -179,7 +179,7 @@ def _trace(exchanges: Iterable[Exchange]) -> Trace:
 def _evidence(breach: Breach, exchanges: Sequence[Exchange], masked: Mask) -> Evidence:
     shown = [e for e in exchanges if e.number in breach.exchanges]
     tokens = {e.token for e in shown if e.token is not None}
-    # A call with an expired token is understood only beside the response that issued the token.
+    # A call with an expired token makes sense only with the response that issued the token.
     related = [e for e in exchanges if e in shown or _issued(e) in tokens]
     asked = [e for e in shown if e.endpoint is Endpoint.TOKEN]
     return Evidence(

@@ -120,7 +120,7 @@ def _status() -> int:
         return USAGE_ERROR
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    # Status 3 tells a CI server that mockbroker failed and said nothing about the client. Python's
+    # Status 3 means that mockbroker failed and has no verdict on the client. Python's
     # own status for an exception is 1, which means that the client does not conform.
     except Exception:  # noqa: BLE001 - see above
         click.echo(printable_lines(traceback.format_exc()), err=True)

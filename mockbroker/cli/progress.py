@@ -117,7 +117,7 @@ class _LiveLine:
         self._progress: Progress | None = None
 
     def begin(self, number: int, total: int, clause_id: str) -> None:
-        with contextlib.suppress(OSError):  # the terminal is gone; the check goes on
+        with contextlib.suppress(OSError):  # the terminal is gone; the check continues
             if self._progress is None:
                 self._progress = _rich_progress(total)
                 self._progress.start()

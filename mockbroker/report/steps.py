@@ -77,7 +77,7 @@ class GotToken(_Outcome, frozen=True, kw_only=True):
 
 
 class NothingUsable(str, enum.Enum):
-    """The things that a client can have instead of a token of the broker."""
+    """What a client can have instead of a token of the broker."""
 
     EMPTY_STRING = "empty-string"
     OTHER_VALUE_RETURNED = "other-value-returned"

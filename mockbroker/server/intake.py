@@ -57,7 +57,7 @@ _UNREADABLE = {
 _BodyEvent = Union[h11.Data, h11.EndOfMessage]
 
 
-class Refused(Exception):  # noqa: N818 - how a bad request ends; never leaves the package
+class Refused(Exception):  # noqa: N818 - how an invalid request ends; never leaves the package
     """A request that the server rejects itself; the message quotes nothing of the request.
 
     ``status`` and ``headers`` are those of the response that reports it.

@@ -75,7 +75,7 @@ def test_every_requirement_of_a_library_is_pinned(name):
 
 
 def test_the_page_tells_every_pair_apart():
-    rows = table(PAGE.read_text(encoding="utf-8"), "Told apart")
+    rows = table(PAGE.read_text(encoding="utf-8"), "Releases compared")
     shown = {re.match(r"\[([a-z0-9-]+)\]", row[0])[1]: row for row in rows}
     assert set(shown) == set(PAIRS)
     for name, (link, what, clause, buggy, fixed) in shown.items():
@@ -114,7 +114,7 @@ def test_the_bug_and_another_breach_of_its_clause_are_a_difference(make_case):
         result("2.0", cache_reuse="advice"),
     )
     assert not one.shows_no_difference
-    assert table(page([one]), "Told apart")[0][3:] == [
+    assert table(page([one]), "Releases compared")[0][3:] == [
         "Acme 1.0: advice",
         "Acme 2.0: advice, in another way",
     ]
@@ -148,7 +148,7 @@ def test_a_page_shows_pairs_newest_releases_and_glue(make_case):
     newest = result("3.0", signing_revoked="advice", response_invalid="failed")
     buggy = result("1.0", cache_reuse="advice", shows_bug=True)
     text = page([checked(case, buggy, result("2.0"), newest)])
-    assert table(text, "Told apart") == [
+    assert table(text, "Releases compared") == [
         [
             "[acme](https://acme.example/1)",
             "Forgets.",
