@@ -20,6 +20,7 @@ from mockbroker.model.token_request import TokenRequest
 
 __all__ = ["hint_for_api_call", "hint_for_token_request"]
 
+# The vendor's page shows the body as `{ grant_type: client_credentials }`, and clients send it so.
 _LITERAL = re.compile(rb"\{\s*['\"]?grant_type['\"]?\s*[:=]\s*['\"]?\w+['\"]?\s*\}")
 _FORM = "application/x-www-form-urlencoded"
 
@@ -129,6 +130,7 @@ def _token_of_call(authorization: Authorization, expected: ApiExpectation) -> st
     token = authorization.rest
     if token in expected.token_values:
         return ""
+    # The names of "no value" in Python, JSON and Java, JavaScript, and Go and Ruby.
     if token in {"None", "null", "undefined", "nil"}:
         return f"the token is the word {token!r}: the answer's access_token was not found"
     if token.lower().startswith("bearer "):

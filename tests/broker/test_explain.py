@@ -60,7 +60,10 @@ def test_a_command_that_cannot_be_read_is_told_why(command, message):
     [
         ("POST http://[ HTTP/1.1\r\n\r\n", "the URL is malformed"),
         ("POST / HTTP/1.1\r\nContent-Length: ²\r\n\r\n", "expected a number of bytes"),
-        ("POST / HTTP/1.1\r\nContent-Length: " + "9" * 5000 + "\r\n\r\n", "expected a number of bytes"),
+        (
+            "POST / HTTP/1.1\r\nContent-Length: " + "9" * 5000 + "\r\n\r\n",
+            "expected a number of bytes",
+        ),
     ],
 )
 def test_a_message_that_cannot_be_read_is_told_why(raw, message):

@@ -61,5 +61,6 @@ def recognise(request: TokenRequest, expected: TokenExpectation) -> Credentials 
         for pair in expected.credentials:
             if method.presents(request, pair):
                 return pair
+    # Only if no credentials match: an id alone may be a guess, a secret hardly.
     named = frozenset().union(*(method.client_ids_in(request) for method in METHODS))
     return next((pair for pair in expected.credentials if pair.client_id in named), None)

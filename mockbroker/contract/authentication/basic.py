@@ -73,6 +73,7 @@ class Basic(AuthenticationMethod):
         decoded = request.decoded
         if decoded is None:
             return frozenset()
+        # The id is usually ASCII, and the same in both; a secret in Latin-1 must not hide it.
         texts = (decoded.decode(charset, "replace") for charset in ("utf-8", "latin-1"))
         return frozenset(text.partition(":")[0].strip() for text in texts)
 
@@ -152,6 +153,7 @@ def _wrong_scheme(request: TokenRequest, expected: TokenExpectation) -> str:
 
 def _not_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
     encoded = _encoded(request)
+    # Header values arrive decoded as Latin-1. A pasted request may hold other characters.
     octets = (encoded.encode(charset, "replace") for charset in ("latin-1", "utf-8"))
     if ":" in encoded or any(_is_payload(each, expected) for each in octets):
         return "the credentials are not encoded: Basic takes Base64 of client_id:client_secret"
@@ -216,6 +218,8 @@ def _no_colon(request: TokenRequest, _: TokenExpectation) -> str:
 
 def _swapped(request: TokenRequest, expected: TokenExpectation) -> str:
     client_id, secret = _pair(request)
+    # The client_id is public, so a plain lookup is enough; only secrets are compared in constant
+    # time.
     known = _client_named(secret, expected)
     if known and same_text(known.client_secret, client_id):
         return "id and secret are swapped: encode client_id:client_secret"
@@ -272,6 +276,8 @@ def _another_secret(request: TokenRequest, expected: TokenExpectation) -> str:
     if known is None or same_text(known.client_secret, secret):
         return ""
     if any(same_text(pair.client_secret, secret) for pair in expected.credentials):
+        # The id is quoted, the secret never; it is cut, because a client may send anything as its
+        # id.
         return f"the secret belongs to another client than {client_id[:60]!r}"
     if not secret:
         return "the secret is empty: is the variable that holds it set?"

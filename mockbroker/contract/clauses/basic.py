@@ -163,6 +163,7 @@ _CREDENTIALS_SEEN = token_request_seen(
     _shows_credentials,
 )
 
+# RFC 9110, 5.3: a sender MUST NOT repeat a field that is not a list, and Authorization is not one.
 SCHEME = Clause(
     id="basic.scheme",
     level=Level.MUST,
@@ -177,6 +178,8 @@ SCHEME = Clause(
     judge=TokenRequestJudge(_judge_scheme),
     precondition=ANY_TOKEN_REQUEST,
 )
+# RFC 7617, 2 refers to RFC 4648, 4, the standard alphabet. RFC 4648, 3.1 and 3.2: "MUST NOT add
+# line feeds" and "MUST include appropriate pad characters".
 BASE64 = Clause(
     id="basic.base64",
     level=Level.MUST,
@@ -193,6 +196,9 @@ BASE64 = Clause(
         "no token request with Authorization was seen", _has_authorization
     ),
 )
+# RFC 6749, 2.3.1: "The client identifier is encoded using the "application/x-www-form-urlencoded"
+# encoding algorithm per Appendix B, and the encoded value is used as the username". The vendor and
+# many other providers leave that step out, so the profile decides.
 CREDENTIALS = Clause(
     id="basic.credentials",
     level=Level.MUST,
@@ -208,6 +214,8 @@ CREDENTIALS = Clause(
     judge=TokenRequestJudge(_judge_credentials),
     precondition=_CREDENTIALS_SEEN,
 )
+# A SHOULD: RFC 7617, 2.1 lets servers ask for UTF-8 by the charset parameter, but "This information
+# is purely advisory."
 UTF8 = Clause(
     id="basic.utf8",
     level=Level.SHOULD,
@@ -222,6 +230,8 @@ UTF8 = Clause(
     judge=TokenRequestJudge(_judge_utf8),
     precondition=token_request_seen("no credentials beyond ASCII were seen", _needs_utf8),
 )
+# RFC 6749, 2.3.1: the parameters "can only be transmitted in the request-body and MUST NOT be
+# included in the request URI."
 ONLY = Clause(
     id="basic.only",
     level=Level.MUST,

@@ -107,6 +107,8 @@ def _is_fresh(token: AccessToken, now: float) -> bool:
     return token.expires_in >= _LONG_LIFETIME_SECONDS and left > token.expires_in / 2
 
 
+# The vendor says that a valid token "can be stored and used for subsequent calls". That is an
+# advice, and a client without a cache works: hence SHOULD.
 REUSE = Clause(
     id="cache.reuse",
     level=Level.SHOULD,
@@ -133,6 +135,7 @@ ISOLATION = Clause(
     fix="Key the cache by token URL, client id, secret and scope, or keep it in the instance. "
     "Never keep it in a class or module attribute, or in a file with a fixed name.",
 )
+# The vendor asks that the system "always has a valid OAuth token available", with threads as well.
 THREAD_SAFE = Clause(
     id="cache.thread-safe",
     level=Level.MUST,
@@ -144,6 +147,7 @@ THREAD_SAFE = Clause(
     fix="Hold one lock while the token is looked up and replaced, and replace token and expiry "
     "together. The other threads wait; they do not fail.",
 )
+# No document asks for it, and several requests at once break nothing: hence PRACTICE.
 SINGLE_FLIGHT = Clause(
     id="cache.single-flight",
     level=Level.PRACTICE,

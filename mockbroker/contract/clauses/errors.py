@@ -48,6 +48,7 @@ def _judge_hammering(trace: Trace) -> Iterator[Flaw]:
     series: list[Exchange] = []
     for exchange in trace.exchanges:
         if exchange.endpoint is not Endpoint.TOKEN or not _is_final(exchange):
+            # A final rejection by the API, or a token response of any other kind, ends a series.
             series = [] if _is_final(exchange) or exchange.endpoint is Endpoint.TOKEN else series
             continue
         series = [*series, exchange] if series and _is_repeat(series[-1], exchange) else [exchange]
@@ -89,6 +90,8 @@ def _is_final(exchange: Exchange) -> bool:
     return exchange.response is not None and exchange.response.status in _FINAL_STATUSES
 
 
+# RFC 6749, 5.2, on invalid_client: "Client authentication failed (e.g., unknown client, no client
+# authentication included, or unsupported authentication method)."
 INVALID_CLIENT = Clause(
     id="errors.invalid-client",
     level=Level.MUST,
@@ -119,6 +122,7 @@ NO_HAMMERING = Clause(
     judge=TraceJudge(_judge_hammering),
     precondition=Precondition("no final refusal was seen on its own", _stands_alone),
 )
+# The number is a choice: sound clients make up to 5 attempts, loops without an end many more.
 SERVER_ERROR = Clause(
     id="errors.server-error",
     level=Level.MUST,
@@ -129,6 +133,8 @@ SERVER_ERROR = Clause(
     "thread.",
     fix="Give up after a few attempts (5 at most) and raise.",
 )
+# RFC 9110, 10.2.3: "Servers send the "Retry-After" header field to indicate how long the user agent
+# ought to wait before making a follow-up request." An "ought", hence SHOULD.
 RETRY_AFTER = Clause(
     id="errors.retry-after",
     level=Level.SHOULD,
@@ -165,6 +171,7 @@ NOT_CACHED = Clause(
     why="A failure that the client remembers makes a short outage a long one.",
     fix="Store successful answers only, and reset unfinished state when a request fails.",
 )
+# No document asks for it: hence PRACTICE. RFC 6749, 5.2 defines the codes that it is about.
 CAUSE = Clause(
     id="errors.cause",
     level=Level.PRACTICE,

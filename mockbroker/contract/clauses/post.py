@@ -66,6 +66,8 @@ def _shows_credentials(exchange: Exchange) -> bool:
     return _BODY.shows_credentials(TokenRequest.of(exchange.request))
 
 
+# RFC 6749, 2.3.1: "Alternatively, the authorization server MAY support including the client
+# credentials in the request-body".
 CREDENTIALS = Clause(
     id="post.credentials",
     level=Level.MUST,
@@ -81,6 +83,8 @@ CREDENTIALS = Clause(
     judge=TokenRequestJudge(_judge_credentials),
     precondition=ANY_TOKEN_REQUEST,
 )
+# RFC 6749, 2.3.1: the parameters "can only be transmitted in the request-body and MUST NOT be
+# included in the request URI."
 ONLY = Clause(
     id="post.only",
     level=Level.MUST,

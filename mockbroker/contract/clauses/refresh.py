@@ -130,6 +130,8 @@ def _asks_twice(trace: Trace) -> bool:
     return len(asked) > len(set(asked))
 
 
+# RFC 6749, 5.1: expires_in is "The lifetime in seconds of the access token". The vendor asks for a
+# valid token at all times.
 HONOURS_EXPIRES_IN = Clause(
     id="refresh.honours-expires-in",
     level=Level.MUST,
@@ -143,6 +145,8 @@ HONOURS_EXPIRES_IN = Clause(
     judge=TraceJudge(_judge_expiry),
     precondition=Precondition("no client was seen to outlast a token", _outlives_a_token),
 )
+# The vendor recommends to "refresh pre-emptively". A client that refreshes after expiry and retries
+# on 401 works as well: hence SHOULD.
 AHEAD = Clause(
     id="refresh.ahead",
     level=Level.SHOULD,
@@ -153,6 +157,7 @@ AHEAD = Clause(
     "hour, and rarely while you are looking.",
     fix="Refresh some seconds before the expiry (10 to 60 is usual), not only after it.",
 )
+# Half a lifetime is far beyond any sound leeway; the usual ones take seconds to minutes.
 NOT_TOO_EAGER = Clause(
     id="refresh.not-too-eager",
     level=Level.SHOULD,
@@ -198,6 +203,7 @@ SAME_GRANT = Clause(
     judge=TraceJudge(_judge_grant),
     precondition=Precondition("no client asked for a second token", _asks_twice),
 )
+# No document asks for it: hence PRACTICE.
 OUTAGE_WHILE_VALID = Clause(
     id="refresh.outage-while-valid",
     level=Level.PRACTICE,

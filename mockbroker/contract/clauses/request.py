@@ -41,6 +41,7 @@ _FORM = "application/x-www-form-urlencoded"
 _CREDENTIAL_NAMES = frozenset({"client_id", "client_secret"})
 _LISTED_NAMES = 10
 """How many parameter names a message lists; a body of another format may split into thousands."""
+# RFC 9110, 9.3.1: content in a GET request "has no generally defined semantics".
 _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
 
@@ -75,6 +76,7 @@ def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Fl
     if request.message.path != expected.token_path:
         what = f"the request went to {shown(request.message.path)}"
         yield Flaw(what, f"{expected.token_path}, as configured")
+    # Credentials in the URL are a breach of basic.only or post.only.
     names = request.names_in_query - _CREDENTIAL_NAMES
     if not request.values("grant_type"):
         names -= {"grant_type"}  # then request.grant-type names it
@@ -200,6 +202,8 @@ METHOD = Clause(
     judge=TokenRequestJudge(_judge_method),
     precondition=ANY_TOKEN_REQUEST,
 )
+# RFC 6749, 3.2: "The endpoint URI MAY include an "application/x-www-form-urlencoded" formatted
+# query component, which MUST be retained when adding additional query parameters."
 URL = Clause(
     id="request.url",
     level=Level.MUST,
@@ -213,6 +217,8 @@ URL = Clause(
     judge=TokenRequestJudge(_judge_url),
     precondition=_BODY_SEEN,
 )
+# RFC 6749, 4.4.2: the client adds its parameters "using the "application/x-www-form-urlencoded"
+# format … in the HTTP request entity-body".
 CONTENT_TYPE = Clause(
     id="request.content-type",
     level=Level.MUST,
@@ -226,6 +232,7 @@ CONTENT_TYPE = Clause(
     judge=TokenRequestJudge(_judge_content_type),
     precondition=_BODY_SEEN,
 )
+# RFC 6749, 4.4.2: "grant_type REQUIRED. Value MUST be set to "client_credentials"."
 GRANT_TYPE = Clause(
     id="request.grant-type",
     level=Level.MUST,
@@ -238,6 +245,8 @@ GRANT_TYPE = Clause(
     judge=TokenRequestJudge(_judge_grant_type),
     precondition=_BODY_SEEN,
 )
+# A SHOULD only: RFC 6749, 3.2, says that the authorization server "MUST ignore unrecognized request
+# parameters". But brokers differ, and the vendor documents one parameter.
 NO_EXTRA_PARAMETERS = Clause(
     id="request.no-extra-parameters",
     level=Level.SHOULD,
@@ -251,6 +260,8 @@ NO_EXTRA_PARAMETERS = Clause(
     judge=TokenRequestJudge(_judge_extra_parameters),
     precondition=token_request_seen("no token request with a grant_type was seen", _has_form),
 )
+# RFC 9110, 12.5.1: "A request without any Accept header field implies that the user agent will
+# accept any media type in response." So a missing header is no flaw.
 ACCEPT = Clause(
     id="request.accept",
     level=Level.SHOULD,

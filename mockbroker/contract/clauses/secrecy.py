@@ -19,6 +19,7 @@ SECRET = Clause(
     fix="Leave the secret out of repr, messages and log records. Do not put the request's headers "
     "or body into exceptions.",
 )
+# PRACTICE, where the secret is a SHOULD: a token expires soon, a secret often never.
 TOKEN = Clause(
     id="secrecy.token",
     level=Level.PRACTICE,
@@ -28,6 +29,8 @@ TOKEN = Clause(
     why="Anyone who reads a token can use it until it expires.",
     fix="Leave the token out of repr, messages and log records, also where they quote an answer.",
 )
+# RFC 9700, 4.12 describes the leak: with 307 a client repeats the POST, and its body, at the other
+# origin.
 REDIRECT = Clause(
     id="secrecy.redirect",
     level=Level.MUST,

@@ -66,6 +66,7 @@ def _what_is_wrong(value: str, expected: ApiExpectation) -> str:
     if authorization.scheme != "Bearer":
         return f"the scheme is {scheme_name(authorization.scheme)!r}"
     token = authorization.rest
+    # An exact token is right in any form: a test may set token values that are not a b64token.
     if token in expected.token_values:
         return ""
     if token in _WORDS_FOR_NO_TOKEN:
@@ -92,6 +93,8 @@ def _judge_header_only(request: Request, expected: ApiExpectation) -> Iterator[F
 def _has_token(text: str, expected: ApiExpectation) -> bool:
     if not text:
         return False
+    # A client that builds a URL encodes the token in it; some tokens have characters that this
+    # changes.
     texts = {text, unquoted(text)}
     return any(expected.tokens_in(each, _MIN_TOKEN_LENGTH) for each in texts)
 
@@ -118,6 +121,8 @@ _SIGNED_CALL_SEEN = Precondition(
     lambda trace: any(call.token is not None for call in trace.api_calls),
 )
 
+# RFC 6750, 2.1: credentials = "Bearer" 1*SP b64token. The grammar allows several spaces; the
+# vendor's example has one, and gateways that split at the first space fail on two.
 BEARER = Clause(
     id="signing.bearer",
     level=Level.MUST,
@@ -130,6 +135,8 @@ BEARER = Clause(
     judge=ApiCallJudge(_judge_bearer),
     precondition=_SIGNED_CALL_SEEN,
 )
+# RFC 6750, 2: "Clients MUST NOT use more than one method to transmit the token in each request."
+# RFC 6750, 5.3: "Don't pass bearer tokens in page URLs".
 HEADER_ONLY = Clause(
     id="signing.header-only",
     level=Level.MUST,
@@ -165,6 +172,8 @@ PRESERVES_REQUEST = Clause(
     fix="Add the Authorization header to the caller's request and leave the rest as it is, also "
     "when the call is repeated after a 401.",
 )
+# RFC 6750, 3.1, on invalid_token: "The client MAY request a new access token and retry the
+# protected resource request." A MAY for the client, which experience makes a PRACTICE.
 REVOKED = Clause(
     id="signing.revoked",
     level=Level.PRACTICE,
@@ -185,6 +194,7 @@ NO_RETRY_STORM = Clause(
     "into load on two services, and may block its caller.",
     fix="Repeat the call once at most, then give the 401 to the caller.",
 )
+# RFC 6750, 3.1: only invalid_token says that another token may help.
 FORBIDDEN = Clause(
     id="signing.forbidden",
     level=Level.SHOULD,
@@ -195,6 +205,7 @@ FORBIDDEN = Clause(
     "to a service that has too much.",
     fix="Fetch a new token after 401 only.",
 )
+# RFC 9110, 15.4 names Authorization among the fields to remove before a redirect is followed.
 CROSS_ORIGIN = Clause(
     id="signing.cross-origin",
     level=Level.MUST,

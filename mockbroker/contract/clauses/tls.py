@@ -6,6 +6,8 @@ from mockbroker.contract.clause import Clause, Impact, Level, rfc
 
 __all__ = ["CLAUSES", "VERIFY"]
 
+# RFC 6750, 5.3: "The client MUST validate the TLS certificate chain when making requests to
+# protected resources." RFC 6749, 10.9 says the same of the authorization server.
 VERIFY = Clause(
     id="tls.verify",
     level=Level.MUST,
