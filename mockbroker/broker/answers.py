@@ -117,6 +117,11 @@ def apply_fault(response: Response, fault: Fault) -> Response:
 
 
 def _with_status(default: Response, fault: Fault) -> Response:
+    """Return the response with the fault's status, header fields and body.
+
+    The fault's fields replace those of the default response that have the same name. Without a body
+    of the fault, the default body for the status stays.
+    """
     named = {name.lower() for name, _ in fault.headers}
     kept = tuple(pair for pair in default.headers if pair[0].lower() not in named)
     status = fault.status_code or default.status
@@ -143,6 +148,7 @@ def _with_content_type(response: Response, media_type: str) -> Response:
 
 
 def _change_members(body: bytes, fault: Fault) -> bytes:
+    """Return the JSON object with the fault's changes; return any other body as it is."""
     try:
         members = json.loads(body)
     except ValueError:

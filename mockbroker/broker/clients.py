@@ -56,6 +56,7 @@ def _random_credentials() -> Credentials:
 
 
 def _checked(credentials: Credentials) -> Credentials:
+    """Return the credentials. Raises TypeError and ValueError as `ClientRegistry` does."""
     named = {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
     for name, value in named.items():
         # Checked although it is typed: a test often passes `os.environ.get(...)`, which may be

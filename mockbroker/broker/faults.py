@@ -168,6 +168,7 @@ class Fault:
         return replace(self, **dict(other._set_fields()))
 
     def _set_fields(self) -> list[tuple[str, Any]]:
+        """Return the fields that differ from those of an empty fault, with their values."""
         default = Fault()
         named = [(f.name, getattr(self, f.name)) for f in fields(self)]
         return [(name, value) for name, value in named if value != getattr(default, name)]
@@ -211,6 +212,7 @@ def _pairs(headers: HeaderFields) -> tuple[tuple[str, str], ...]:
 
 
 def _check_field(name: object, value: object) -> None:
+    """Raise TypeError or ValueError if the server could not send the header field."""
     if not isinstance(name, str) or not isinstance(value, str):
         raise TypeError(
             f"a header field must be two strings, not {name!r} and a {type(value).__name__}"
@@ -229,6 +231,7 @@ def _check_field(name: object, value: object) -> None:
 
 
 def _check_body(body: object) -> None:
+    """Raise TypeError if the body is of a wrong type, or its members are not valid JSON."""
     if isinstance(body, Mapping):
         _check_members(body)
     elif not (body is None or isinstance(body, (bytes, str))):
@@ -239,6 +242,7 @@ def _check_body(body: object) -> None:
 
 
 def _check_members(members: Mapping[str, object]) -> None:
+    """Raise TypeError if the members are not valid JSON in UTF-8."""
     try:
         # Encoded as well: half a surrogate pair passes `dumps` but not UTF-8.
         json.dumps(members, ensure_ascii=False).encode()
@@ -247,6 +251,7 @@ def _check_members(members: Mapping[str, object]) -> None:
 
 
 def _duration(seconds: float) -> float:
+    """Return the seconds. Raises ValueError unless they are finite and not negative."""
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"a duration must be a finite number of seconds >= 0, not {seconds}")
     return seconds

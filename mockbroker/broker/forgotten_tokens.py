@@ -41,6 +41,7 @@ class ForgottenValues:
 
 
 def _places(value: str) -> Iterator[tuple[int, int]]:
+    """Yield the byte and the bit of each hash of a value."""
     # A cryptographic hash although nothing secret depends on it: its bits are independent, which
     # the rates above assume, and a client cannot choose tokens that collide.
     digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=_POSITIONS.size)

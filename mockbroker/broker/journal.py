@@ -64,6 +64,7 @@ class Journal(Sequence[Exchange]):
         return exchange
 
     def _append(self, exchange: Exchange) -> None:
+        """Append an exchange, and drop the oldest ones beyond either limit; needs the lock."""
         self._exchanges.append(exchange)
         self._bytes += exchange.size_bytes
         while len(self._exchanges) > self.size or (
@@ -164,6 +165,7 @@ class Journal(Sequence[Exchange]):
 
 
 def _call(subscriber: Subscriber, exchange: Exchange) -> None:
+    """Call a subscriber; log its exception."""
     try:
         subscriber(exchange)
     # A mistake in a test's own subscriber must not look like a failure of the broker: the client

@@ -84,6 +84,7 @@ def _lines(pattern: Pattern, exchanges: Sequence[Exchange]) -> Iterator[str]:
 
 
 def _names_of(exchange: Exchange) -> set[str]:
+    """Return each URL by which a pattern may name the exchange: with origin, with query."""
     request = exchange.request
     # Both with and without the query, so that a pattern without a query fits any query.
     relative = {request.path, request.target}
@@ -91,6 +92,7 @@ def _names_of(exchange: Exchange) -> set[str]:
 
 
 def _header_difference(name: str, wanted: str, found: str | None) -> str:
+    """Describe a missing or different header field, without a value that may be secret."""
     if found is None:
         return f"{name} is missing"
     if name.lower() not in HARMLESS:

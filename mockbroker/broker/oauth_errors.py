@@ -97,6 +97,7 @@ def _unsupported_grant(request: Request) -> Response | None:
 
 
 def _names_another_grant(request: Request) -> bool:
+    """Return whether the form has exactly one grant_type, with another value."""
     parameters = body_parameters(request)
     grants = [value for name, value in parameters if name == "grant_type" and value]
     # Quotes around the value are a mistake in its encoding, not another grant.
@@ -106,6 +107,11 @@ def _names_another_grant(request: Request) -> bool:
 def _oauth_error(
     status: int, code: str, text: str, hint: str, *headers: tuple[str, str]
 ) -> Response:
+    """Return an error response of the token endpoint (RFC 6749, 5.2).
+
+    ``hint`` is a member of its own, because the RFC limits the characters of error_description. The
+    RFC allows additional members: clients ignore those that they do not know.
+    """
     members = {"error": code, "error_description": error_description(text)}
     if hint:
         members["hint"] = hint
@@ -160,6 +166,7 @@ def api_refusal(state: TokenState, breaches: Sequence[Breach]) -> Response | Non
 
 
 def _bearer_error(status: int, code: str, text: str, hint: str) -> Response:
+    """Return an error response of the API in the vendor's form, with the challenge of RFC 6750."""
     members = _api_error(text)
     if hint:
         members["hint"] = hint
@@ -167,6 +174,7 @@ def _bearer_error(status: int, code: str, text: str, hint: str) -> Response:
 
 
 def _bearer_challenge(code: str, text: str) -> tuple[str, str]:
+    """Return the WWW-Authenticate field of an error (RFC 6750, 3); ``code`` may be empty."""
     # RFC 6750, 3.1: if the request lacks any authentication information, "the resource server
     # SHOULD NOT include an error code or other error information".
     if not code:

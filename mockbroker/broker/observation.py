@@ -177,6 +177,11 @@ def _trace(exchanges: Iterable[Exchange]) -> Trace:
 
 
 def _evidence(breach: Breach, exchanges: Sequence[Exchange], masked: Mask) -> Evidence:
+    """Return the evidence for the first breach of a clause.
+
+    ``exchanges`` are those from which the breach was judged. The record keeps the ones that show
+    it, and the token responses that issued their tokens.
+    """
     shown = [e for e in exchanges if e.number in breach.exchanges]
     tokens = {e.token for e in shown if e.token is not None}
     # A call with an expired token makes sense only with the response that issued the token.

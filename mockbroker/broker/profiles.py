@@ -100,6 +100,7 @@ def load_profiles(path: Path) -> dict[str, Profile]:
 
 
 def _require_known_methods(profile: Profile, path: Path) -> None:
+    """Raise ConfigError if the profile names an unknown client authentication method."""
     known = tuple(dict.fromkeys(method.name for method in METHODS))
     for name in profile.authentication_methods:
         if name not in known:

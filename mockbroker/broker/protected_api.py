@@ -57,6 +57,7 @@ class ProtectedApi:
         return replace(judged, response=response)
 
     def _judge(self, arrival: Arrival) -> Outcome:
+        """Judge the call by the clauses, and look up the token that it presents."""
         request, now = arrival.request, arrival.received_at
         # The state at arrival, not at the end: with a delayed answer the token may expire in
         # between, which is not the client's fault.
@@ -71,6 +72,7 @@ class ProtectedApi:
         )
 
     def _refusal(self, judged: Outcome) -> Response | None:
+        """Return the error response for the call; None if the broker answers it."""
         state = judged.token_state or TokenState.MISSING
         if self._settings.strict:
             return api_refusal(state, self._secrets.masked_breaches(judged.breaches))
@@ -78,6 +80,7 @@ class ProtectedApi:
         return api_refusal(TokenState.VALID if state is TokenState.EXPIRED else state, ())
 
     def _answer(self, request: Request) -> Response:
+        """Answer an accepted call: 403 outside the agreed endpoints, else a sample."""
         path = self._mounting.path_below_api(request.path)
         if not _is_agreed(path, self._settings.agreed_paths):
             return _forbidden(self._secrets.masked(shown(request.path)))

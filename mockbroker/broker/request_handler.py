@@ -79,6 +79,7 @@ class RequestHandler:
         return self._finish(arrival, endpoint.respond(arrival))
 
     def _endpoint_at(self, path: str) -> EndpointHandler:
+        """Return the endpoint for a path. The token endpoint may lie below the API's prefix."""
         if self._mounting.is_token_path(path):
             return self._token_endpoint
         if self._mounting.is_api_path(path):

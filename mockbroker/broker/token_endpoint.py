@@ -65,6 +65,7 @@ class TokenEndpoint:
         return replace(judged, response=response, credentials=credentials, token=token)
 
     def _judge(self, arrival: Arrival) -> Outcome:
+        """Judge the request by the clauses, and recognize the client that sent it."""
         request = TokenRequest.of(arrival.request)
         expectation = TokenExpectation(
             self._profile,
@@ -84,6 +85,7 @@ class TokenEndpoint:
         return token_refusal(request, self._secrets.masked_breaches(judged.breaches))
 
     def _issue(self, credentials: Credentials, issuer: str) -> AccessToken:
+        """Issue a token to a client, with the present settings."""
         now = self._settings.clock.now()
         lifetime = self._settings.expires_in
         return self._tokens.issue(
@@ -96,6 +98,7 @@ class TokenEndpoint:
         )
 
     def _new_value(self, credentials: Credentials, issuer: str, now: float, lifetime: float) -> str:
+        """Return the value of a new token: the test's own, a JWT, or an opaque string."""
         if self._settings.token_values is not None:
             return self._settings.token_values()
         if self._profile.token_format == "jwt":  # noqa: S105 - a format, not a password

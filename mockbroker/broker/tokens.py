@@ -96,6 +96,7 @@ class TokenStore:
             return token
 
     def _most_expendable(self, now: float) -> AccessToken:
+        """Return the oldest dead token among the first of each lifetime, or else the oldest."""
         # The cost grows with the number of different lifetimes, of which a test has a few.
         firsts = [next(iter(queue.values())) for queue in self._queues.values()]
         dead = [t for t in firsts if self._is_revoked(t) or now >= t.expires_at]
@@ -106,6 +107,7 @@ class TokenStore:
         self._forgotten.add(token.value)
 
     def _drop(self, token: AccessToken) -> None:
+        """Remove a token from the index and its queue; needs the lock."""
         self._tokens.discard(token.value)
         queue = self._queues[token.expires_in]
         del queue[token.value]

@@ -201,6 +201,7 @@ def report_on(
 
 
 def _finding(clause_id: str, evidence: Evidence | None, fail_on: Level) -> Finding:
+    """Return the finding on a clause whose situation was seen."""
     if evidence is None:
         return Finding(clause_id, Verdict.PASSED)
     return Finding(
@@ -245,12 +246,14 @@ def _printed_on_request(report: Callable[[], Report], *, by_enter: bool) -> Iter
 
 
 def _ask_by_signal(ask: _Ask) -> Iterator[str]:
+    """Ask for a report at each SIGUSR1; yield how to send it. Windows has no such signal."""
     if hasattr(signal, "SIGUSR1"):
         signal.signal(signal.SIGUSR1, lambda _number, _frame: ask())
         yield f"send SIGUSR1 (kill -USR1 {os.getpid()})"
 
 
 def _ask_by_enter(ask: _Ask) -> Iterator[str]:
+    """Ask for a report at each line from the terminal; yield how to ask. Needs a terminal."""
     if sys.stdin is None or not sys.stdin.isatty():
         return
     if hasattr(signal, "SIGTTIN"):  # otherwise reading would stop a program in the background

@@ -54,6 +54,7 @@ def with_options(options: Sequence[Option[Any]]) -> Callable[[Callable[..., None
 
 
 def _declared(option: Option[Any], **settings: Any) -> Decorator:
+    """Return click's decorator for an option of the table, without a reader by default."""
     if option.argument:
         return click.argument(option.key, metavar=f"[{option.argument}]", default="", **settings)
     if option.is_flag:

@@ -110,6 +110,7 @@ def main() -> NoReturn:
 
 
 def _status() -> int:
+    """Run the command and return its exit status; print the message of an error."""
     try:
         status = cli.main(prog_name="mockbroker", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -188,6 +189,7 @@ def clauses(patterns: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 -
 
 
 def _print_clause(entry: Clause, *, with_guidance: bool) -> None:
+    """Print a clause with its level and sources; ``with_guidance`` adds why and fix."""
     echo(f"  {entry.level.value:<8} {entry.id}: {entry.title}")
     if entry.sources:
         echo(" " * 11 + "; ".join(str(source) for source in entry.sources))
@@ -198,7 +200,7 @@ def _print_clause(entry: Clause, *, with_guidance: bool) -> None:
 
 
 def _clause_row(entry: Clause) -> dict[str, object]:
-
+    """Return a clause as values for JSON."""
     return {
         "id": entry.id,
         "level": entry.level.value,

@@ -75,6 +75,10 @@ def _read(file: Path) -> ReportDocument:
 
 
 def _table(reports: Sequence[ReportDocument]) -> Iterator[Line]:
+    """Yield the conclusions, then a line for each clause with a column for each report.
+
+    A clause on which the reports differ is bold.
+    """
     for number, report in enumerate(reports, 1):
         client, conclusion = report.client, report.conclusion.value
         name = client.name or client.target

@@ -45,6 +45,7 @@ def banner(broker: Broker) -> str:
 
 
 def _curl(broker: Broker) -> str:
+    """Return a curl command that requests a token from the broker with TLS verification on."""
     method = accepted_methods(broker.profile)[0]
     options = list(method.curl_options(broker.credentials))
     if broker.ca_file:
@@ -69,6 +70,7 @@ def _moment(seconds: float) -> str:
 
 
 def _headline(exchange: Exchange, mask: Mask) -> str:
+    """Return the time, the request, its status and the facts about it, in one line."""
     moment = _moment(exchange.received_at)
     target = mask_to_length(exchange.request.target, mask, LONGEST_TARGET)
     request = f"{method_name(exchange.request.method)} {target}"
@@ -84,6 +86,7 @@ def _status(exchange: Exchange) -> str:
 
 
 def _facts(exchange: Exchange) -> Iterator[str]:
+    """Yield the client, the token and its state, the fault, and "ok" if nothing is wrong."""
     if exchange.credentials is not None:
         yield printable(exchange.credentials.client_id)
     if exchange.token is not None:
@@ -102,6 +105,7 @@ def _is_ok(exchange: Exchange) -> bool:
 
 
 def _remarks(exchange: Exchange) -> Iterator[str]:
+    """Yield a line for each breach, and each hint once: breaches often share one."""
     for breach in exchange.breaches:
         yield INDENT + _breach_line(breach)
     for hint in dict.fromkeys(b.hint for b in exchange.breaches if b.hint):
@@ -109,6 +113,7 @@ def _remarks(exchange: Exchange) -> Iterator[str]:
 
 
 def _breach_line(breach: Breach) -> str:
+    """Return a breach as a line, in red if a strict broker rejects the request for it."""
     level = clause_named(breach.clause_id).level.value
     text = f"{level} {breach.clause_id}: {breach.what}; expected {breach.expected}"
     return click.style(printable(text), fg="red" if is_refused(breach) else "yellow")

@@ -55,6 +55,7 @@ def explain_request(
 
 
 def _is_api_call(request: Request, profile: Profile) -> bool:
+    """Return whether the request is a call to the API, as opposed to a token request."""
     if (request.path + "/").startswith(profile.api_prefix + "/"):
         return True
     # A pasted request often has another path than the profile's. Either sign of a token request is
@@ -66,6 +67,7 @@ def _is_api_call(request: Request, profile: Profile) -> bool:
 def _explain_token_request(
     request: Request, profile: Profile, known: tuple[Credentials, ...]
 ) -> list[str]:
+    """Explain a token request. Any path is accepted: the configured URL is not known here."""
     expectation = TokenExpectation(profile, request.path, known)
     parts = TokenRequest.of(request)
     breaches = judge_token_request(parts, expectation)
@@ -74,6 +76,7 @@ def _explain_token_request(
 
 
 def _explain_api_call(request: Request, known: tuple[Credentials, ...]) -> list[str]:
+    """Explain a call to the API, with its token masked."""
     authorization = request.headers.get("Authorization") or ""
     token = authorization.partition(" ")[2].strip(" \"'")
     # The token in the call counts as issued: only its form can be judged here.
@@ -85,6 +88,7 @@ def _explain_api_call(request: Request, known: tuple[Credentials, ...]) -> list[
 
 
 def _verdict(breaches: Sequence[Breach], hint: str) -> list[str]:
+    """Return the breaches, their sources and the hints as lines."""
     if not breaches:
         return ["The request breaks no clause."]
     lines = []

@@ -67,6 +67,10 @@ def exchange_as_json(exchange: Exchange, mask: Mask) -> dict[str, Any]:
 
 
 def _iso(seconds: float) -> str | float | None:
+    """Return the time as ISO 8601, or the number if datetime cannot represent it.
+
+    JSON has neither NaN nor Infinity, so those become null.
+    """
     try:
         return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
     except (OverflowError, ValueError, OSError):  # outside the range of datetime
@@ -95,6 +99,7 @@ def _headers(headers: Headers, mask: Mask) -> list[list[str]]:
 
 
 def _masked_value(name: str, value: str, mask: Mask) -> str:
+    """Return the value of a header field, masked; of credentials only the scheme remains."""
     if name.lower() not in _CREDENTIALS_FIELDS:
         return mask_to_length(value, mask, _MAX_VALUE)
     scheme = (
@@ -155,6 +160,7 @@ class JournalFile:
         self._append({"received_at": _iso(received_at), "refused": why})
 
     def _append(self, row: dict[str, Any]) -> None:
+        """Write an object as one line, under the lock."""
         # ASCII only, so that any tool can read the file, whatever its locale is. Made before the
         # lock is taken, because masking a large body takes a while.
         line = json.dumps(row).encode()
@@ -171,6 +177,11 @@ class JournalFile:
 
 
 def _open(path: Path) -> int:
+    """Open a file for appending; return its descriptor.
+
+    Raises OSError for a symbolic link to a file. Links to devices and pipes are followed:
+    /dev/stdout is one.
+    """
     # O_APPEND: several processes may write to one journal, and the kernel puts each line at the
     # end. The mode is set on creation, because a chmod afterwards would leave a moment in between.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)

@@ -44,6 +44,7 @@ def app_environment(broker: Broker, settings: Sequence[str]) -> dict[str, str]:
 
 
 def _filled_in(setting: str, facts: Mapping[str, str]) -> tuple[str, str]:
+    """Return the name and the value of one ``--env`` setting. Raises AppError if it is invalid."""
     name, equals, text = setting.partition("=")
     if not name or not equals:
         raise AppError(f"--env {setting!r} is not valid; write it as NAME=TEXT")

@@ -154,6 +154,8 @@ def _given(texts: Sequence[str]) -> bool:
 
 
 def _integer(lowest: int) -> Callable[[str], int]:
+    """Return a reader of integers that are ``lowest`` or more."""
+
     def read(text: str) -> int:
         # int() would also accept "1_0", " 1 " and digits of other scripts.
         digits = text.isascii() and text.isdigit()
@@ -169,6 +171,7 @@ def _integer(lowest: int) -> Callable[[str], int]:
 
 
 def _seconds(text: str) -> float:
+    """Read a finite number of seconds >= 0."""
     try:
         value = float(text)
     except ValueError:
@@ -180,6 +183,7 @@ def _seconds(text: str) -> float:
 
 
 def _level(text: str) -> Level:
+    """Read a level in any case."""
     try:
         return Level(text.upper())
     except ValueError:

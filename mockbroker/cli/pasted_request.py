@@ -91,6 +91,7 @@ def _header(line: str) -> tuple[str, str]:
 
 
 def _target(url: str) -> str:
+    """Return the request target of a URL or a path: without scheme, host and fragment."""
     try:
         parts = urlsplit(url if "://" in url or url.startswith("/") else f"http://{url}")
     except ValueError as error:
@@ -152,6 +153,7 @@ def _has_value(option: str) -> bool:
 
 
 def _take(command: _Command, word: str, arguments: deque[str]) -> None:
+    """Apply one word of the command, which may take the next word as its value."""
     if _has_value(word):
         if not arguments:
             raise UnreadableRequestError(f"curl's option {word} has no value")
@@ -170,6 +172,7 @@ def _take(command: _Command, word: str, arguments: deque[str]) -> None:
 
 
 def _set(command: _Command, kind: str, value: str) -> None:
+    """Apply an option with a value; ``kind`` is its entry in `WITH_VALUE`."""
     if kind in {"method", "url"}:
         setattr(command, kind, value)
     elif kind == "header":
@@ -190,6 +193,7 @@ def _set(command: _Command, kind: str, value: str) -> None:
 
 
 def _set_data(command: _Command, kind: str, value: str) -> None:
+    """Add a part of the body. curl reads a value that begins with @ from a file."""
     if kind == "urlencode":
         _refuse_file("@" if "@" in value and "=" not in value else "", "@")
     elif kind != "raw":
@@ -199,6 +203,10 @@ def _set_data(command: _Command, kind: str, value: str) -> None:
 
 
 def _refuse_file(value: str, signs: str) -> None:
+    """Raise UnreadableRequestError if a value names a file.
+
+    Reading it would be wrong: the command may come from another machine.
+    """
     if value and value[0] in signs:
         raise UnreadableRequestError(
             "the body is in a file, which mockbroker does not read; write the content of the file "
@@ -212,6 +220,7 @@ def _urlencode(value: str) -> str:
 
 
 def _request(command: _Command) -> Request:
+    """Return the request of a whole command, with the header fields that curl adds."""
     data = _multipart(command.form) if command.form else "&".join(command.data)
     target = _target(command.url)
     if command.in_query and data:
@@ -226,12 +235,14 @@ def _request(command: _Command) -> Request:
 
 
 def _method(command: _Command) -> str:
+    """Return the method that curl chooses without -X."""
     if command.is_head:
         return "HEAD"
     return "POST" if (command.data or command.form) and not command.in_query else "GET"
 
 
 def _multipart(fields: list[str]) -> str:
+    """Return the fields as multipart/form-data. Only its form matters, not its content."""
     parts = (field.partition("=") for field in fields)
     disposition = "Content-Disposition: form-data; name"
     texts = [f'--{BOUNDARY}\r\n{disposition}="{n}"\r\n\r\n{v}\r\n' for n, _, v in parts]

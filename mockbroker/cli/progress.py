@@ -143,6 +143,7 @@ class _LiveLine:
 
 
 def _rich_progress(total: int) -> Progress:
+    """Return the progress bar, which imports rich."""
     from rich.console import Console  # noqa: PLC0415 - rich only on a terminal
     from rich.progress import (  # noqa: PLC0415 - rich only on a terminal
         BarColumn,

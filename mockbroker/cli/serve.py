@@ -66,6 +66,7 @@ class ServeSettings:
 def _clients(
     _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[Credentials, ...]:
+    """Read the values of ``--client``. Raises click.BadParameter if an id occurs twice."""
     clients = tuple(_client(text) for text in texts)
     ids = [credentials.client_id for credentials in clients]
     duplicate = next((each for each in ids if ids.count(each) > 1), None)
@@ -75,6 +76,7 @@ def _clients(
 
 
 def _client(text: str) -> Credentials:
+    """Read one ``ID:SECRET``, split at the first colon. Raises click.BadParameter."""
     from mockbroker.model.credentials import Credentials  # noqa: PLC0415 - only when needed
 
     client_id, colon, secret = _as_utf8(text).partition(":")
@@ -101,6 +103,7 @@ def _as_utf8(text: str) -> str:
 def _lifetime(
     _context: click.Context, _parameter: click.Parameter, seconds: float | None
 ) -> float | None:
+    """Check the value of ``--expires-in``. Raises click.BadParameter."""
     from mockbroker.model.profile import lifetime_problem  # noqa: PLC0415 - only when needed
 
     problem = "" if seconds is None else lifetime_problem(seconds)
@@ -267,6 +270,7 @@ class _Log:
 def _journal_file(
     path: Path | None, broker: Broker
 ) -> contextlib.AbstractContextManager[JournalFile | None]:
+    """Return a context manager that opens the journal file, or None without a path."""
     from mockbroker.cli.journal_file import JournalFile  # noqa: PLC0415 - only when needed
 
     if path is None:
@@ -281,6 +285,7 @@ def _journal_file(
 
 
 def _make_broker(settings: ServeSettings) -> Broker:
+    """Make the broker with its profile and clients. Raises click.ClickException."""
     from mockbroker.fake_broker import Broker  # noqa: PLC0415 - only when needed
 
     broker = Broker(
@@ -306,6 +311,7 @@ def find_profile(name: str, config: Path | None) -> Profile:
 
 @contextlib.contextmanager
 def _certificate(host: str) -> Iterator[ServerCertificate]:
+    """Yield a certificate whose CA file exists as long as the block runs."""
     from mockbroker.server.certificates import throw_away_certificate  # noqa: PLC0415 - when needed
 
     with tempfile.TemporaryDirectory(prefix="mockbroker-") as directory:
@@ -315,6 +321,7 @@ def _certificate(host: str) -> Iterator[ServerCertificate]:
 def _listen(
     host: str, port: int, certificate: ServerCertificate | None, on_refused: Callable[[str], None]
 ) -> Server:
+    """Make a server. Raises click.ClickException if the address cannot be used."""
     from mockbroker.server.listener import Server  # noqa: PLC0415 - Flask only if served
 
     try:

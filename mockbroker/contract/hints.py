@@ -40,6 +40,7 @@ def hint_for_token_request(
 
 
 def _literal_braces(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize the body in the notation of the vendor's page."""
     body = request.message.body[:LOOKED_AT_BYTES].strip()
     is_literal = _LITERAL.fullmatch(body) and request.json is None
     return (
@@ -53,6 +54,7 @@ def _literal_braces(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _json_body(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize a body or a media type of JSON."""
     declared = media_type(request.message.headers.get("Content-Type") or "")
     is_json = request.json is not None
     if is_json and declared == _FORM:
@@ -71,6 +73,7 @@ def _grant_in_query(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _no_form(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize another method, another media type, or a missing grant_type."""
     if request.message.method != "POST":
         return f"use POST to request a token, not {method_name(request.message.method)}"
     declared = request.message.headers.get_all("Content-Type")
@@ -97,6 +100,7 @@ def hint_for_api_call(request: Request, expected: ApiExpectation) -> str:
 
 
 def _missing_bearer(request: Request) -> str:
+    """Recognize where a call without an Authorization header has its token or key."""
     if any(name == "access_token" for name, _ in query_parameters(request)):
         return "the token is in the query of the URL; send Authorization: Bearer <token>"
     if request.headers.get("X-Api-Key") is not None:
@@ -105,6 +109,7 @@ def _missing_bearer(request: Request) -> str:
 
 
 def _scheme_of_call(authorization: Authorization, expected: ApiExpectation) -> str:
+    """Recognize a missing scheme, and the schemes for other purposes; empty for Bearer."""
     if not authorization.scheme:
         if authorization.rest in expected.token_values:
             return "the scheme is missing: write `Bearer ` before the token"
@@ -127,6 +132,7 @@ def _scheme_of_call(authorization: Authorization, expected: ApiExpectation) -> s
 
 
 def _token_of_call(authorization: Authorization, expected: ApiExpectation) -> str:
+    """Recognize what was sent in place of the token; empty if the token was issued."""
     token = authorization.rest
     if token in expected.token_values:
         return ""
@@ -143,6 +149,7 @@ def _token_of_call(authorization: Authorization, expected: ApiExpectation) -> st
 
 
 def _decoded_token(token: str, expected: ApiExpectation) -> str:
+    """Recognize a token that was encoded or damaged, and credentials in its place."""
     decoded = (decode_leniently(token) or b"").decode("utf-8", "replace")
     if decoded in expected.token_values:
         return "the token was encoded in Base64; send it as provided"

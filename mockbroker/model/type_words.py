@@ -79,6 +79,7 @@ def mismatch(value: object, kind: Any, wording: Wording) -> str:
 
 
 def _expected(kind: Any, wording: Wording) -> str:
+    """Return the expected type in words: its description, its choices, or its noun."""
     if get_origin(kind) is Annotated:  # prefer the description of the constraint
         described = (getattr(each, "description", None) for each in get_args(kind)[1:])
         return next(filter(None, described), None) or _expected(bare(kind), wording)

@@ -165,6 +165,7 @@ def _fields_of(kind: Any) -> Mapping[str, _Field] | None:
 
 @lru_cache(maxsize=64)  # evaluating the annotations of a class takes a tenth of a millisecond
 def _declared(kind: Any) -> Mapping[str, _Field]:
+    """Return the fields of a class by their keys in a file."""
     if issubclass(kind, msgspec.Struct):
         return {f.encode_name: _Field(f.type, f.required) for f in msgspec.structs.fields(kind)}
     hints = get_type_hints(kind, include_extras=True)

@@ -158,6 +158,7 @@ class ValueIndex(Mapping[str, T]):
                 yield match
 
     def _match_at(self, start: int, text: str, folded: str) -> Match | None:
+        """Return the longest match at a place: an exact one, or one in another case or cut."""
         lengths = self._long.longest_first + self._short.longest_first
         # Exact matches first: two values may differ in case only.
         for length in lengths:

@@ -101,6 +101,7 @@ class SupervisedProgram:
         threading.Thread(target=target, name="mockbroker-supervisor", daemon=True).start()
 
     def _listen(self) -> None:
+        """Wait for the reports on the program's end and on that of its descendants."""
         self.exit_status.set_result(self._next_report().get("exit", -signal.SIGKILL))
         report = self._next_report()
         self._close()
@@ -191,6 +192,7 @@ class _Running:
                 signal.set_wakeup_fd(-1)
 
     def _wait(self, selector: selectors.BaseSelector, woken: socket.socket) -> bool:
+        """Wait for the program's end, a request or a signal; return whether the parent ended."""
         self.reap()  # children that ended before SIGCHLD had a handler
         while not self._is_over:
             ready = [key.fileobj for key, _ in selector.select()]
@@ -202,6 +204,7 @@ class _Running:
         return False
 
     def _received_end_request(self) -> bool:
+        """Return whether the socket has a request; False means that the other end was closed."""
         try:
             return bool(self._control.recv(len(_END_REQUEST)))
         except ConnectionResetError:  # our parent ended and had not read every report

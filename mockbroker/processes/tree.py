@@ -168,6 +168,7 @@ def end_users_of(folder: Path) -> None:
 
 
 def _uses(pid: int, folder: Path) -> bool:
+    """Return whether a process works in the folder or names it in its environment."""
     mark = os.fsencode(folder)
     with contextlib.suppress(OSError):  # it has ended, or belongs to another user
         if os.fsencode(Path(f"/proc/{pid}/cwd").readlink()).startswith(mark):
@@ -184,6 +185,10 @@ def _reap_none() -> None:
 
 
 def _end(root: int, grace_seconds: float, reap: Callable[[], None]) -> Ending:
+    """End a tree: SIGTERM, a grace period, then SIGKILL until no process is left.
+
+    ``reap`` is called while the processes end. Zombies would otherwise stay in the table.
+    """
     tree = _Tree(root)
     if grace_seconds > 0:
         for process in tree.alive():
@@ -293,6 +298,7 @@ def _send(process: Process, number: int) -> None:
 
 
 def _is_same(process: Process) -> bool:
+    """Return whether the pid still belongs to the process. Unknown systems count as yes."""
     if sys.platform != "linux":
         return True
     now = _process_of(process.pid)
@@ -337,6 +343,7 @@ def _own_ancestry() -> set[int]:
 
 
 def _table() -> list[Process]:
+    """Return the process table; empty on Windows."""
     if sys.platform == "linux":
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - faster
         rows = map(_process_of, sorted(pids, reverse=True))  # new processes tend to end first

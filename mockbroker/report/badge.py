@@ -35,6 +35,7 @@ aria-label="{_LABEL}: {words}">
 
 
 def _message(report: Report) -> tuple[str, str]:
+    """Return the words of the badge and its colour."""
     conclusion, passed = report.conclusion, report.count(Verdict.PASSED)
     if conclusion is Conclusion.INTERRUPTED:
         return "interrupted", _GREY

@@ -180,6 +180,7 @@ def document_of(report: Report) -> ReportDocument:
 
 
 def _clause_row(report: Report, row: Row) -> ClauseRow:
+    """Return the row of a clause, with an empty string or tuple where there is nothing."""
     clause, finding = row.clause, row.finding
     return ClauseRow(
         id=clause.id,
@@ -219,6 +220,8 @@ def _headline(row: Row) -> str:
 
 
 def _summary(report: Report) -> Summary:
+    """Return the counts of each verdict, by level and by impact."""
+
     def counts(belongs: Callable[[Row], bool]) -> dict[str, int]:
         verdicts = [row.verdict for row in report.rows if belongs(row)]
         # Each verdict has its number, even 0, so that a consumer needs no default.

@@ -164,6 +164,7 @@ def html_of(reports: Sequence[ReportDocument]) -> str:
 
 
 def _client(number: int, report: ReportDocument) -> _Client:
+    """Return one report as the template shows it."""
     described = report.client
     verdicts = [row.verdict.value for row in report.clauses]
     counts = [(v, symbol, verdicts.count(v)) for v, symbol in _SYMBOLS.items() if v in verdicts]
@@ -179,6 +180,7 @@ def _client(number: int, report: ReportDocument) -> _Client:
 
 
 def _fact(name: str, value: Any) -> tuple[str, str]:
+    """Return a measured value as its name in words and its value with unit."""
     words, unit = name.removesuffix("_seconds"), " s" if name.endswith("_seconds") else ""
     ends = value if isinstance(value, list) else [value]
     numbers = dict.fromkeys(f"{end:g}" if isinstance(end, float) else str(end) for end in ends)
@@ -207,6 +209,7 @@ def _facts_of_all(clients: Sequence[_Client]) -> list[tuple[str, list[str]]]:
 
 
 def _detail(number: int, row: ClauseRow) -> _Detail:
+    """Return the details of a clause, with the positions of its diagrams."""
     messages, height = _placed(row.exchanges)
     timeline = timeline_of(row.steps)
     has_times = any(exchange.at_seconds for exchange in row.exchanges)

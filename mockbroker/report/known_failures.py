@@ -121,6 +121,7 @@ class KnownFailures:
         return Listing(failure, standing, found, self.file, note)
 
     def _standing(self, failure: KnownFailure, verdict: Verdict) -> Standing:
+        """Return the state of a listed failure for a verdict."""
         # A pass comes first: the entry must go, whether or not it has expired or has a reason.
         if verdict is Verdict.PASSED:
             return Standing.STALE
@@ -149,6 +150,7 @@ def examples_of(entries: Mapping[str, KnownFailure]) -> dict[str, Any]:
 
 
 def _note(failure: KnownFailure, standing: Standing, replays: Mapping[str, str]) -> str:
+    """Return why the example of an entry was ignored; empty if it was used or not needed."""
     if failure.example is None or standing is Standing.UNMATCHED:
         return ""
     why = replays.get(failure.clause_id, "no scenario drew examples for it")

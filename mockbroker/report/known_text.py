@@ -74,6 +74,7 @@ def updated_text(text: str, entries: Sequence[tuple[KnownFailure, str]]) -> str:
 
 
 def _pieces(text: str) -> list[_Piece]:
+    """Split the text into entries, each with the comments that belong to it."""
     lines = re.findall(r".*\n|.+", text)
     starts = [n for n, line in enumerate(lines) if _ENTRY_BEGINS.match(line)]
     pieces, begin, header = [], 0, -1
@@ -105,6 +106,7 @@ def _piece(lines: list[str], header: int) -> _Piece:
 
 
 def _is_complete(lines: list[str]) -> bool:
+    """Return whether the lines are valid TOML by themselves."""
     try:
         tomlkit.parse("".join(lines))
     except TOMLKitError:

@@ -43,6 +43,7 @@ def markdown_of(report: Report) -> str:
 
 
 def _lines(report: Report) -> Iterator[str]:
+    """Yield the lines: the conclusion, the table of problems, and their evidence."""
     mark = _CONCLUSIONS.get(report.conclusion, "✅")
     yield f"### Token client contract: {mark} {report.conclusion.value}"
     yield ""
@@ -85,6 +86,7 @@ def _is_problem(row: Row) -> bool:
 
 
 def _evidence(row: Row, reproduce: str) -> Iterator[str]:
+    """Yield the folded evidence for one row."""
     finding = row.finding
     sources = "; ".join(str(source) for source in row.clause.sources)
     text = "\n".join(evidence_lines(finding, command=f"$ {reproduce}" if reproduce else ""))

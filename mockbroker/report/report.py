@@ -350,12 +350,14 @@ def _more_severe(one: Finding | None, other: Finding) -> Finding:
 
 
 def _severity(finding: Finding) -> int:
+    """Return the rank of a finding: errors of the kit, then breaches, then the others."""
     if finding.verdict is Verdict.ERROR:
         return 2
     return 1 if finding.verdict in BREACHES else 0
 
 
 def _row(clause: Clause, finding: Finding | None, reasons: Mapping[str, str]) -> Row:
+    """Return the row of a clause; ``reasons`` says why a clause has no finding."""
     if finding is not None:
         return Row(clause, finding, was_run=True)
     reason = reasons.get(clause.id, NOT_SELECTED)

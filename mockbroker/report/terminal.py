@@ -101,6 +101,7 @@ def render(report: Report, width: int) -> Iterator[Line]:
 
 
 def _table(rows: Iterable[Row], width: int) -> Iterator[Line]:
+    """Yield the verdicts by chapter, and the clauses that were not run at the end."""
     not_run: list[Row] = []
     for chapter, members in groupby(rows, key=lambda row: row.clause.chapter):
         run: list[Row] = []
@@ -115,6 +116,7 @@ def _table(rows: Iterable[Row], width: int) -> Iterator[Line]:
 
 
 def _row(row: Row, width: int) -> Iterator[Line]:
+    """Yield the lines of one verdict."""
     mark, style = _MARKS[row.verdict]
     name = row.clause.id.partition(".")[2] or row.clause.id
     words = row.clause.title
@@ -136,6 +138,7 @@ def _wrap(text: str, width: int) -> list[str]:
 
 
 def _not_run(rows: Iterable[Row], width: int) -> Iterator[Line]:
+    """Yield the clauses that were not run, under each reason."""
     # By reason, not by clause: a run of one clause leaves out all others for the same reason.
     for reason, members in groupby(
         sorted(rows, key=lambda row: row.finding.in_words), key=lambda row: row.finding.in_words
@@ -258,6 +261,7 @@ def _limits(limits: Iterable[str], width: int) -> Iterator[Line]:
 
 
 def _fact(name: str, value: Any) -> str:
+    """Return a measured value as text; empty for one that the report leaves out."""
     if name == "leeway_at_once_seconds":
         return ""  # a second measurement of leeway_seconds
     if name == "leeway_seconds":
@@ -274,6 +278,7 @@ _BECAUSE = {
 
 
 def _verdict(report: Report, width: int) -> Iterator[Line]:
+    """Yield the conclusion, the counts, the causes and the next step."""
     mark, words, style = _headline(report)
     counts = ", ".join(
         f"{report.count(verdict)} {verdict.value}" for verdict in Verdict if report.count(verdict)
@@ -351,6 +356,7 @@ def _causes(report: Report) -> Iterator[str]:
 
 
 def _next_steps(report: Report) -> Iterator[str]:
+    """Yield the next step for the user; nothing if there is none."""
     # One step only, and the most urgent: errors of the kit or the driver may be the cause of every
     # other problem of the run.
     first = report.failures[0].clause.id if report.failures else ""

@@ -66,6 +66,7 @@ def action_text(action: s.Action) -> str:
 
 
 def _verb(action: s.Action) -> str:
+    """Return what the client does, without its outcome."""
     if isinstance(action, s.ClientMade):
         return "the client is made"
     if isinstance(action, s.ReprTaken):
@@ -113,6 +114,7 @@ _MANNERS = {
 
 
 def _fault_scripted(step: s.FaultScripted) -> str:
+    """Return a fault as one sentence about its endpoint."""
     parts = [
         f"takes {step.delay_seconds + step.latency_seconds:g} s to answer"
         if step.delay_seconds or step.latency_seconds
@@ -129,6 +131,7 @@ def _fault_scripted(step: s.FaultScripted) -> str:
 
 
 def _status_answered(step: s.FaultScripted) -> str:
+    """Return the status that a fault sends, with its body and Retry-After; may be empty."""
     if step.status is None:
         return ""
     if step.redirects:
@@ -158,6 +161,7 @@ def _answers_delayed(step: s.AnswersDelayed) -> str:
 
 
 def _answer_changed(step: s.AnswerChanged) -> str:
+    """Return the changes of the token response as a sentence."""
     if step.body:
         return f"the answer {step.body}"
     parts = [

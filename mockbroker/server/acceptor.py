@@ -82,6 +82,7 @@ class Acceptor:
         self._resources.close()
 
     def _accept(self) -> None:
+        """Accept one connection; recover if the system cannot accept it."""
         try:
             # The reserve is opened before each accept. A shortage then shows here or in accept, and
             # either way the loop can free a descriptor for the waiting connection.
@@ -145,6 +146,7 @@ class _Reserve:
 
 
 def _remedy(error: OSError) -> str:
+    """Return what the server does about an error, and what the user can do."""
     if error.errno == errno.EMFILE:
         return "the idlest are closed to make room; `ulimit -n` raises the limit of descriptors"
     if error.errno in SHORTAGES:

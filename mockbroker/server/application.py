@@ -84,6 +84,7 @@ def create_app(mounts: Mounts) -> flask.Flask:
 
 
 def _answer_for_broker(mounts: Mounts) -> flask.Response:
+    """Pass the request to the broker at its path, and the broker's reply to the server."""
     environ = flask.request.environ
     # The server's own request is preferred: a WSGI environment loses what clauses judge, such as
     # repeated fields, their order, and the encoding of the path.

@@ -141,6 +141,7 @@ class RequestReader:
                 return False
 
     def _parse(self) -> Request:
+        """Parse the complete head with h11, then read the body."""
         self.parser.receive_data(bytes(self._head))
         head = self.parser.next_event()
         if not isinstance(head, h11.Request):  # pragma: no cover - the head was complete
@@ -170,6 +171,7 @@ class RequestReader:
     # The body
 
     def _read_plain(self, named: dict[bytes, bytes]) -> bytes:
+        """Read a body whose length the head states; empty without a length (RFC 9112, 6.3)."""
         # h11 gets at most `length` bytes. What follows belongs to the next request, whose head is
         # checked before h11 sees it.
         length, body = int(named.get(b"content-length", b"0")), bytearray()
@@ -178,6 +180,7 @@ class RequestReader:
         return bytes(body)
 
     def _read_chunked(self) -> bytes:
+        """Read a chunked body. Raises Refused beyond the limits of body and framing."""
         body, given_bytes = bytearray(), 0
         while True:
             event = self.parser.next_event()
@@ -214,6 +217,7 @@ class RequestReader:
     # The socket
 
     def _receive(self) -> bytes:
+        """Return the next bytes; empty at the end of the stream. Raises Refused at the deadline."""
         # Between requests the peer may be idle for long. Once a request has begun, one deadline
         # holds for the whole of it.
         if self._deadline is None and not self._head:
@@ -230,6 +234,7 @@ class RequestReader:
             raise _too_slow() from None
 
     def _await_request(self) -> bytes:
+        """Wait for the first bytes of the next request, which starts the deadline."""
         self._sock.settimeout(IDLE_LIMIT_SECONDS)
         self._on_phase(Phase.IDLE)
         # A timeout is an OSError here: it ends the connection without a response. A 408 to a client

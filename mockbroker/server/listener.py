@@ -158,6 +158,7 @@ class Server:
         self.stop()
 
     def _take(self, sock: socket.socket) -> None:
+        """Pass an accepted connection to the pool, wrapped for TLS if the server uses it."""
         if self._tls is not None:
             try:
                 # The thread of the connection shakes hands: a silent peer must not block this one.
@@ -170,6 +171,7 @@ class Server:
         self._pool.take(sock)
 
     def _serve(self, sock: socket.socket) -> None:
+        """Serve a connection; called in a thread of the pool."""
         # Without it Nagle's algorithm holds the small pieces of a drip back until the peer's
         # delayed acknowledgement, some 40 ms, and so moves the times that a fault promises.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -179,6 +181,7 @@ class Server:
         Connection(sock, self._app, self.origin, on_phase, self._on_refused).serve()
 
     def _handshake(self, sock: ssl.SSLSocket) -> None:
+        """Do the TLS handshake. Raises ssl.SSLError, and reports why, if it fails."""
         self._pool.note_phase(sock, Phase.IDLE)  # the pool may close a silent peer
         sock.settimeout(HANDSHAKE_LIMIT_SECONDS)
         try:
@@ -191,6 +194,7 @@ class Server:
 
 
 def _why_no_tls(error: ssl.SSLError) -> str:
+    """Return why a TLS handshake failed, and what to do about it."""
     reason = error.reason or "no reason given"
     # OpenSSL recognizes an HTTP method where a handshake should begin.
     if reason == "HTTP_REQUEST":
@@ -201,6 +205,7 @@ def _why_no_tls(error: ssl.SSLError) -> str:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on the address. Raises OSError."""
     # The first address only: port 0 would get another port for each address, but the broker has one
     # URL.
     family, kind, proto, _, address = socket.getaddrinfo(

@@ -80,6 +80,7 @@ class ConnectionPool:
         return bool(self._threads)
 
     def _add_thread(self) -> bool:
+        """Start a thread; return whether the system did so. Needs the lock."""
         # Daemons: a test process must be able to end while a client holds its connection open.
         thread = threading.Thread(target=self._work, name="mockbroker-serve", daemon=True)
         try:
@@ -142,6 +143,7 @@ class ConnectionPool:
                 self._silent[sock] = (phase, real_seconds())
 
     def _work(self) -> None:
+        """Serve queued connections until the queue holds None."""
         while (sock := self._queue.get()) is not None:
             self._serve_one(sock)
             self._finish(sock)
@@ -155,6 +157,7 @@ class ConnectionPool:
             _log.exception("a connection failed by a mistake of the broker's own")
 
     def _finish(self, sock: socket.socket) -> None:
+        """Close a connection that has been served, and make its thread available."""
         with self._lock:
             # Closed under the lock: the system reuses a closed descriptor at once, and `make_room`
             # in another thread would shut down the new connection that got it.

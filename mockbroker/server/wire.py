@@ -71,6 +71,7 @@ class Connection:
                 pass
 
     def _serve_one(self) -> bool:
+        """Read and answer one request; return whether another may follow on the connection."""
         try:
             request = self._reader.next_request()
         except Refused as refused:
@@ -92,6 +93,7 @@ class Connection:
     # Asking the app
 
     def _ask_app(self, request: Request) -> Reply:
+        """Call the application for a request, and return its reply."""
         environ = self._environ(request)
         # PEP 3333 lets an application call start_response again after an error, so the last call
         # counts.
@@ -117,6 +119,7 @@ class Connection:
         return replace(reply, response=response)
 
     def _environ(self, request: Request) -> dict[str, Any]:
+        """Return the WSGI environment of a request (PEP 3333)."""
         scheme, _, authority = self._origin.partition("://")
         name, _, port = authority.rpartition(":")
         return {
@@ -148,6 +151,7 @@ class Connection:
     # Answering
 
     def _deliver(self, request: Request, reply: Reply) -> None:
+        """Send a reply: wait for its delay, and apply a fault that has no response."""
         self._sock.settimeout(SEND_LIMIT_SECONDS)
         # Waiting on the event instead of sleeping lets a reset or a stop end the wait at once.
         if reply.delay_seconds:
@@ -161,6 +165,7 @@ class Connection:
         self._write(self._reader.parser, request.method, reply)
 
     def _write(self, parser: h11.Connection, method: str, reply: Reply) -> None:
+        """Send the response, or a part of it, as the reply's manner says."""
         response = reply.response
         has_body = method != "HEAD" and response.status not in BODILESS
         body = response.body if has_body else b""
@@ -182,6 +187,7 @@ class Connection:
             self._sock.sendall(data)
 
     def _drip(self, data: bytes, reply: Reply) -> None:
+        """Send the data in small pieces, spread over the time of the reply."""
         size = max(1, math.ceil(len(data) / DRIP_PIECES))
         for start in range(0, len(data), size):
             if start:
@@ -207,6 +213,7 @@ class Connection:
         self._linger()
 
     def _has_unread(self) -> bool:
+        """Return whether the peer has sent more than was read."""
         if self._reader.has_unread:
             return True
         # Bytes may have reached the kernel that the reader has not received. Closing then sends
@@ -247,6 +254,7 @@ def _parser_after(method: str) -> h11.Connection:
 
 
 def _head(response: Response) -> h11.Response:
+    """Return the head of the response for h11, with the usual reason phrase."""
     fields = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in response.headers]
     return h11.Response(
         status_code=response.status,

@@ -123,6 +123,7 @@ def _client_named(client_id: str, expected: TokenExpectation) -> Credentials | N
 
 
 def _no_header(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize credentials in the body, in the URL, or nowhere."""
     if request.authorizations:
         return ""
     if "body" in request.places_of_secret:
@@ -137,6 +138,7 @@ def _no_header(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _wrong_scheme(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize a missing scheme, and the schemes for other purposes."""
     authorization = request.authorization
     if authorization is None or authorization.is_scheme("Basic"):
         return ""
@@ -152,6 +154,7 @@ def _wrong_scheme(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _not_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize credentials that were not encoded to Base64."""
     encoded = _encoded(request)
     # Header values arrive decoded as Latin-1. A pasted request may hold other characters.
     octets = (encoded.encode(charset, "replace") for charset in ("latin-1", "utf-8"))
@@ -161,6 +164,7 @@ def _not_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _wrapped(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize line breaks in the Base64 text, which long secrets get from MIME encoders."""
     if re.search(r"\s", _encoded(request)) and _is_payload(request.decoded, expected):
         return (
             "the Base64 text is broken into lines: encoders for mail wrap at 76 characters; use "
@@ -170,6 +174,7 @@ def _wrapped(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _line_feed(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize an id or a secret that was read with the line feed at the end of its file."""
     decoded = request.decoded or b""
     if _pair(request)[0].endswith(("\n", "\r")) and b":" in decoded:
         part = "an id"
@@ -184,6 +189,7 @@ def _line_feed(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _url_safe(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize the URL-safe alphabet of Base64."""
     encoded = _encoded(request)
     is_standard = is_standard_base64(encoded) or request.decoded is None
     if is_standard or not re.search(r"[-_]", encoded):
@@ -192,6 +198,7 @@ def _url_safe(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _unpadded(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize right credentials in Base64 without its padding."""
     if _is_right(request, expected) and not is_standard_base64(_encoded(request)):
         return (
             "the Base64 text lost its padding: its length must be a multiple of 4, filled up with ="
@@ -200,6 +207,7 @@ def _unpadded(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _encoded_twice(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize credentials that were encoded to Base64 twice."""
     if request.decoded is None or _is_right(request, expected):
         return ""
     try:
@@ -217,6 +225,7 @@ def _no_colon(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _swapped(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize a pair in which id and secret are swapped."""
     client_id, secret = _pair(request)
     # The client_id is public, so a plain lookup is enough; only secrets are compared in constant
     # time.
@@ -242,6 +251,7 @@ def _surrounded(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _percent_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize form-urlencoding that the profile does not use, or that is missing."""
     if _is_right(request, expected) or request.decoded is None:
         return ""
     is_raw = expected.profile.basic_encoding == "raw"
@@ -263,6 +273,7 @@ def _percent_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _latin_1(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize right credentials in Latin-1, the default of some HTTP libraries."""
     if request.decoded is None or _is_right(request, expected):
         return ""
     if _is_payload(request.decoded.decode("latin-1").encode("utf-8"), expected):
@@ -271,6 +282,7 @@ def _latin_1(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _another_secret(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize a registered client_id with a wrong secret."""
     client_id, secret = _pair(request)
     known = _client_named(client_id, expected)
     if known is None or same_text(known.client_secret, secret):
@@ -293,6 +305,7 @@ def _unknown_client(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _sent_twice(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize credentials in a second place."""
     if request.authorizations and request.places_of_secret:
         return "the credentials are sent twice; send them in the Authorization header only"
     return ""

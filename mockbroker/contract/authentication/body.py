@@ -13,6 +13,7 @@ __all__ = ["Body"]
 
 
 def _not_in_body(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize credentials in the URL, in the header, or nowhere."""
     if "body" in request.places_of_secret:
         return ""
     if "URL" in request.places_of_secret:
@@ -31,6 +32,7 @@ def _no_client_id(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _another_secret(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize an unknown client_id, or a known one with a wrong secret."""
     client_id, secret = _sent(request)
     known = next((c for c in expected.credentials if c.client_id == client_id), None)
     if known is None:
@@ -49,6 +51,7 @@ def _another_secret(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _sent_twice(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize credentials in a second place."""
     if request.authorizations or "URL" in request.places_of_secret:
         return "the credentials are sent twice; send them in the body only"
     return ""

@@ -39,6 +39,7 @@ _ONE_BASIC = "one Authorization header with scheme Basic"
 
 
 def _applies_to(profile: Profile) -> str:
+    """Return why the chapter does not apply to a profile; empty if it does."""
     if any(isinstance(method, Basic) for method in accepted_methods(profile)):
         return ""
     return f"profile {profile.name} authenticates {where_profile_authenticates(profile)}"
@@ -51,6 +52,7 @@ def _basic_in(request: TokenRequest, expected: TokenExpectation) -> Basic | None
 
 
 def _judge_scheme(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find a missing, repeated or other Authorization header."""
     if _basic_in(request, expected) is None:
         return
     count = len(request.authorizations)
@@ -74,6 +76,7 @@ def _what_number(request: TokenRequest, count: int) -> str:
 
 
 def _judge_base64(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find Base64 in another form than RFC 7617 requires."""
     if _basic_in(request, expected) is None or request.authorization is None:
         return
     encoded = request.authorization.rest.lstrip(" ")  # RFC 9110, 11.4: one space or more
@@ -82,6 +85,7 @@ def _judge_base64(request: TokenRequest, expected: TokenExpectation) -> Iterator
 
 
 def _what_base64(encoded: str) -> str:
+    """Return what is wrong with the encoding, in words."""
     if decode_leniently(encoded) is None:
         return "what follows the scheme is not Base64"
     if any(character.isspace() for character in encoded):
@@ -92,6 +96,7 @@ def _what_base64(encoded: str) -> str:
 
 
 def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find credentials that match no registered client."""
     # Credentials that are not Base64 break basic.base64, those in another charset basic.utf8.
     basic = _basic_in(request, expected)
     if basic is None or request.decoded is None or _charset_is_wrong(request, expected):
@@ -102,6 +107,7 @@ def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Ite
 
 
 def _judge_utf8(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find credentials that are right but for their charset."""
     if _charset_is_wrong(request, expected):
         what = "the credentials are not in UTF-8"
         yield Flaw(what, "client_id:client_secret encoded as UTF-8")
@@ -122,6 +128,7 @@ def _charset_is_wrong(request: TokenRequest, expected: TokenExpectation) -> bool
 
 
 def _is_in_another_charset(decoded: bytes, meant: Credentials) -> bool:
+    """Return whether the octets are these credentials in another charset or normal form."""
     text = f"{meant.client_id}:{meant.client_secret}"
     if text.isascii() or same_text(decoded, text.encode("utf-8", "surrogatepass")):
         return False
@@ -136,6 +143,7 @@ def _is_in_another_charset(decoded: bytes, meant: Credentials) -> bool:
 
 
 def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find credentials in a second place."""
     # RFC 6749, 2.3: "The client MUST NOT use more than one authentication method in each request."
     if _basic_in(request, expected) is None or not request.authorizations:
         return
@@ -153,6 +161,7 @@ def _shows_credentials(exchange: Exchange) -> bool:
 
 
 def _needs_utf8(exchange: Exchange) -> bool:
+    """Return whether the client has non-ASCII credentials and presented some."""
     pair = exchange.credentials
     beyond_ascii = pair is not None and not (pair.client_id + pair.client_secret).isascii()
     return beyond_ascii and _shows_credentials(exchange)

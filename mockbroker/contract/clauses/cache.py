@@ -75,6 +75,10 @@ def _is_reused(calls: Sequence[Exchange]) -> bool:
 
 
 def _by_client(trace: Trace) -> dict[tuple[Credentials, bytes], list[Exchange]]:
+    """Return the token requests that issued a token, by client and body.
+
+    The body is part of the key: other scopes or audiences need other tokens.
+    """
     grouped: dict[tuple[Credentials, bytes], list[Exchange]] = defaultdict(list)
     for exchange in trace.token_requests:
         # A scripted fault may have damaged the response, and then the client needed another token.

@@ -63,6 +63,11 @@ def _judge_hammering(trace: Trace) -> Iterator[Flaw]:
 
 
 def _is_repeat(before: Exchange, now: Exchange) -> bool:
+    """Return whether a token request repeats the one before, for no new reason.
+
+    Within a use any second request is a repetition. In observed traffic it must be the same
+    request, soon after.
+    """
     if now.use is not None:
         return before.use == now.use
     if (before.request.body, before.credentials) != (now.request.body, now.credentials):

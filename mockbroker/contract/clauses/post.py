@@ -26,6 +26,7 @@ _BODY = Body()
 
 
 def _applies_to(profile: Profile) -> str:
+    """Return why the chapter does not apply to a profile; empty if it does."""
     if any(isinstance(method, Body) for method in accepted_methods(profile)):
         return ""
     return f"profile {profile.name} authenticates {where_profile_authenticates(profile)}"
@@ -36,6 +37,7 @@ def _is_judged(request: TokenRequest, expected: TokenExpectation) -> bool:
 
 
 def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find credentials that are missing, in another place, or wrong."""
     if not _is_judged(request, expected):
         return
     if any(_BODY.presents(request, pair) for pair in expected.credentials):
@@ -52,6 +54,7 @@ def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Ite
 
 
 def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find credentials in a second place."""
     # RFC 6749, 2.3: "The client MUST NOT use more than one authentication method in each request."
     if not _is_judged(request, expected) or not _BODY.is_used_in(request):
         return

@@ -67,6 +67,11 @@ def late_use(token: AccessToken | None, now: float, exchanges: tuple[int, ...] =
 
 
 def _is_excused(call: Exchange, trace: Trace) -> bool:
+    """Return whether a call with an expired token shows no mistake of the client.
+
+    In a contract run that is a token fetched within the same use. In observed traffic the client
+    may have received the token, or begun its call, before the expiry.
+    """
     if call.use is not None:
         return _fetched_in(call.use, call.token, trace)
     if call.token is not None and 0 < call.received_at - call.token.expires_at < (
@@ -115,6 +120,7 @@ def _shows_care(exchange: Exchange, old: AccessToken) -> bool:
 
 
 def _judge_grant(trace: Trace) -> Iterator[Flaw]:
+    """Find token requests with the grant refresh_token."""
     # RFC 6749, 4.4.3: "A refresh token SHOULD NOT be included."
     for exchange in trace.token_requests:
         if ("grant_type", "refresh_token") in body_parameters(exchange.request):

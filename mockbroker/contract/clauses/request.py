@@ -64,6 +64,7 @@ _BODY_SEEN = token_request_seen("no token request except by GET was seen", _has_
 
 
 def _judge_method(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
+    """Find token requests by another method than POST."""
     # RFC 6749, 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
     method = request.message.method
     if method != "POST":
@@ -71,6 +72,7 @@ def _judge_method(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
 
 
 def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find another path, and a query that the client added."""
     if request.message.method in _METHODS_WITHOUT_BODY:
         return  # its parameters can only be in the query: one mistake, which request.method names
     if request.message.path != expected.token_path:
@@ -85,6 +87,7 @@ def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Fl
 
 
 def _judge_content_type(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
+    """Find a missing, repeated or other media type."""
     if request.message.method in _METHODS_WITHOUT_BODY:
         return
     values = request.message.headers.get_all("Content-Type")
@@ -100,6 +103,7 @@ def _judge_content_type(request: TokenRequest, _: TokenExpectation) -> Iterator[
 
 
 def _judge_grant_type(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
+    """Find a grant_type that is missing, repeated, elsewhere, or another one."""
     # RFC 6749, 3.2: "Request and response parameters MUST NOT be included more than once."
     if request.message.method in _METHODS_WITHOUT_BODY:
         return
@@ -123,6 +127,7 @@ def _what_grant_type(request: TokenRequest, grants: tuple[str, ...]) -> str:
 
 
 def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find parameters of the body that no clause and no configuration asks for."""
     if request.message.method in _METHODS_WITHOUT_BODY or request.json is not None:
         return
     grants = request.values("grant_type")
@@ -158,6 +163,7 @@ def _listed(names: Collection[str]) -> str:
 
 
 def _judge_accept(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
+    """Find an Accept that excludes JSON."""
     values = request.message.headers.get_all("Accept")
     if values and not _accepts_json(",".join(values)):
         what = f"Accept is {quoted(', '.join(values))}"
@@ -180,6 +186,7 @@ def _accepts_json(accept: str) -> bool:
 
 
 def _quality(parameters: list[str]) -> float:
+    """Return the weight of a media range (RFC 9110, 12.4.2); 1 if it is missing or invalid."""
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip() == "q":

@@ -47,6 +47,7 @@ _MIN_SECRET_LENGTH = 6
 
 
 def _judge_bearer(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
+    """Find a missing or repeated header, another scheme, and a damaged token."""
     values = request.headers.get_all("Authorization")
     if len(values) != 1:
         count = f"{len(values)} Authorization headers" if values else "no Authorization header"
@@ -58,6 +59,10 @@ def _judge_bearer(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
 
 
 def _what_is_wrong(value: str, expected: ApiExpectation) -> str:
+    """Return what is wrong with the value of the header, in words; empty if it is right.
+
+    A token that was never issued is not a flaw of its form: the API rejects it for its state.
+    """
     authorization = read_authorization(value)
     if not authorization.scheme:
         return "the Authorization header names no scheme"
@@ -80,6 +85,7 @@ def _what_is_wrong(value: str, expected: ApiExpectation) -> str:
 
 
 def _judge_header_only(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
+    """Find a token in the URL or in the body."""
     named = {
         "URL": any(name == "access_token" for name, _ in query_parameters(request)),
         "body": any(name == "access_token" for name, _ in body_parameters(request)),
@@ -91,6 +97,7 @@ def _judge_header_only(request: Request, expected: ApiExpectation) -> Iterator[F
 
 
 def _has_token(text: str, expected: ApiExpectation) -> bool:
+    """Return whether the string has a token, also percent-encoded."""
     if not text:
         return False
     # A client that builds a URL encodes the token in it; some tokens have characters that this
@@ -100,6 +107,7 @@ def _has_token(text: str, expected: ApiExpectation) -> bool:
 
 
 def _judge_no_credentials(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
+    """Find the client's secret anywhere in the call, raw or in Base64."""
     fields = " ".join(value for _, value in request.headers)
     texts = (fields, request.target, unquoted(request.target))
     everything = "\n".join((*texts, request.body.decode("latin-1")))
