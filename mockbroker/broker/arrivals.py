@@ -91,6 +91,7 @@ def exchange_of(
         credentials=outcome.credentials,
         token=outcome.token,
         token_state=outcome.token_state,
+        # The description only: a fault may hold bodies and header values with secrets.
         fault=arrival.fault.describe() if arrival.fault else None,
         use=use,
     )

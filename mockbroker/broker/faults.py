@@ -97,6 +97,7 @@ class Fault:
         """
         if not 300 <= status <= 399:  # noqa: PLR2004 - the redirects of RFC 9110, 15.4
             raise ValueError(f"the status of a redirect must be from 300 to 399, not {status}")
+        # Without it the endpoint's usual error body would be sent.
         return cls.status(status, body=b"", headers={"Location": location})
 
     @classmethod

@@ -41,6 +41,8 @@ class Journal(Sequence[Exchange]):
         self.size = size
         self.size_bytes = size_bytes
         self.mask = mask
+        # No maxlen: a deque of that length would drop exchanges without their bytes being
+        # subtracted.
         self._exchanges: deque[Exchange] = deque()
         self._bytes = 0
         self._count = 0
@@ -126,6 +128,7 @@ class Journal(Sequence[Exchange]):
         """
         with self._lock:
             wanted = max(0, self._count - number)
+            # [-0:] would be the whole journal.
             return tuple(self._exchanges)[-wanted:] if wanted else ()
 
     def assert_seen(

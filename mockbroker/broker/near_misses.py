@@ -45,6 +45,7 @@ class Pattern:
         if self.url is not None and self.url not in _names_of(exchange):
             yield f"the URL is not {self.url}"
         for name, value in self.headers.items():
+            # Any of several fields of one name may match.
             if value not in request.headers.get_all(name):
                 yield _header_difference(name, value, request.headers.get(name))
         status = response.status if response is not None else None
@@ -74,6 +75,7 @@ def assert_seen(
     shown = fitting or sorted(exchanges, key=lambda e: len(pattern.differences(e)))[:SHOWN]
     title = "they are:" if fitting else "the closest:" if shown else "the broker saw no request"
     text = "\n".join([f"{found}; {title}", *_lines(pattern, shown)])
+    # Both masks: parameters by their names, and values that the broker knows wherever they stand.
     raise AssertionError(mask(mask_parameters(text)))
 
 

@@ -60,6 +60,7 @@ class TokenEndpoint:
             return replace(judged, response=refusal)
         # A lenient broker answers even if it recognizes no client.
         credentials = judged.credentials or self._clients.registered[0]
+        # The issuer is the URL that the client used. One broker may be mounted at several.
         token = self._issue(credentials, arrival.origin + self._mounting.token_path)
         response = self._settings.token_answer.response(self._members(token))
         return replace(judged, response=response, credentials=credentials, token=token)

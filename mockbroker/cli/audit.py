@@ -110,6 +110,7 @@ def audit(
     created = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
     began = real_seconds()
     with listening(settings) as (broker, server):
+        # Before the app starts, so that it misses no exchange.
         observation = Observation(broker.journal, broker.profile)
 
         def report() -> Report:
@@ -117,6 +118,7 @@ def audit(
             facts = RunFacts(created=created, duration_seconds=real_seconds() - began)
             return report_on(observed, broker.profile.name, values[FAIL_ON], command, facts)
 
+        # Enter belongs to the COMMAND if there is one: both would read from the same terminal.
         with _printed_on_request(report, by_enter=not command):
             failure = _serve(command, variables, broker, server, signals)
     final = report()
@@ -158,6 +160,7 @@ def _serve(
     try:
         with running_app(command, app_environment(broker, variables), server.interrupt) as app:
             serve_and_log(broker, server, signals)
+            # The app of an interrupted audit ends by our signal, which is not a failure of its own.
             failure = 0 if signals.received else failure_of(app)
             with ignore_closed_output():
                 end_app(app, command[0], by_ctrl_c=signals.received == signal.SIGINT)
@@ -232,6 +235,7 @@ def _printed_on_request(report: Callable[[], Report], *, by_enter: bool) -> Iter
             with contextlib.suppress(OSError):  # the reader of the output is gone
                 print_report(make())
 
+    # Not a daemon: a verdict that was asked for is printed before the command ends.
     printer = threading.Thread(target=print_requested_reports, name="mockbroker-verdicts")
     printer.start()
     ways = [*_ask_by_signal(ask), *(_ask_by_enter(ask) if by_enter else ())]
@@ -258,6 +262,7 @@ def _ask_by_enter(ask: _Ask) -> Iterator[str]:
         return
     if hasattr(signal, "SIGTTIN"):  # otherwise reading would stop a program in the background
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+    # A daemon: the read may block forever, and nothing can interrupt it.
     lines = threading.Thread(target=_watch_terminal, args=(sys.stdin.fileno(), ask), daemon=True)
     lines.start()
     yield "press Enter"

@@ -104,6 +104,7 @@ def main() -> NoReturn:
 
     A usage error is one sentence and exit status 4.
     """
+    # Before anything is opened, since a new file could take the number of a closed stream.
     replace_closed_streams()
     escape_unencodable_output()
     _leave(_status())
@@ -112,6 +113,7 @@ def main() -> NoReturn:
 def _status() -> int:
     """Run the command and return its exit status; print the message of an error."""
     try:
+        # Not standalone: click would exit by itself, with 1 and 2 where pytest has other meanings.
         status = cli.main(prog_name="mockbroker", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         echo(error.format_message())

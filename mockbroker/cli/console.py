@@ -49,6 +49,7 @@ def _curl(broker: Broker) -> str:
     method = accepted_methods(broker.profile)[0]
     options = list(method.curl_options(broker.credentials))
     if broker.ca_file:
+        # Never -k: a copied command should not teach to switch verification off.
         options = ["--cacert", broker.ca_file, *options]
     return f"curl {shlex.join(options)} -d grant_type=client_credentials {broker.token_url}"
 

@@ -32,6 +32,7 @@ def explain_text(text: bytes, profile: Profile, credentials: Sequence[Credential
         )
     first = text.split(None, 1)[0]
     if first.lower() in {b"curl", b"curl.exe"}:
+        # A curl command is text; a raw request may have any bytes in its body.
         request = parse_curl(text.decode("utf-8", "replace"))
     else:
         request = parse_raw(text)

@@ -145,6 +145,7 @@ class JournalFile:
     def shared_mode(self) -> int:
         """The permissions of the file if its group or other users may read it; otherwise 0."""
         status = os.fstat(self._file.fileno())
+        # A device or a pipe has other permissions, and Windows reports modes that mean nothing.
         is_shared = stat.S_ISREG(status.st_mode) and os.name == "posix" and status.st_mode & 0o044
         return stat.S_IMODE(status.st_mode) if is_shared else 0
 

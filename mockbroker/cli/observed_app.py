@@ -39,6 +39,7 @@ def app_environment(broker: Broker, settings: Sequence[str]) -> dict[str, str]:
         "client_secret": broker.credentials.client_secret,
         "ca_file": broker.ca_file or "",
     }
+    # Without TLS there is no CA file. An empty variable would make some clients fail.
     usual = [f"{name}={{{name.lower()}}}" for name in _USUAL if facts[name.lower()]]
     return dict(_filled_in(setting, facts) for setting in (settings or usual))
 
@@ -69,6 +70,7 @@ def running_app(
             "a COMMAND needs a POSIX system; "
             "run `mockbroker audit` without it, and start your app yourself"
         )
+    # If the supervisor is killed, its children come to this process, which ends them below.
     become_subreaper()
     try:
         app = SupervisedProgram(argv, {**os.environ, **environment}, grace_seconds=GRACE_SECONDS)
@@ -117,6 +119,7 @@ def end_app(app: SupervisedProgram, name: str, *, by_ctrl_c: bool) -> None:
 def _is_in_foreground() -> bool:
     """Return whether our process group is in the foreground of a terminal."""
     try:
+        # /dev/tty, because stdin may be a pipe although Ctrl-C comes from the terminal.
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     except OSError:
         return False

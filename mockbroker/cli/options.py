@@ -60,11 +60,13 @@ class Surface(Enum):
 
     def spell(self, option: Option[Any]) -> str:
         """Return the name of the option as the user writes it in this place."""
+        # `mockbroker check TARGET` has an argument where pytest and the ini file have an option.
         if self is Surface.COMMAND and option.argument:
             return option.argument
         return self.value + (option.key if self is Surface.INI else option.name)
 
 
+# eq=False: options are keys of dicts, and each of them exists once.
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Option(Generic[T_co]):
     """An option: its name, its default, its reader and its help.
@@ -99,6 +101,7 @@ class Option(Generic[T_co]):
         """The help, and the default unless it is empty."""
         if self.is_flag or self.default in (None, "", (), EVERY_CLAUSE):
             return self.help
+        # 300, not 300.0, as a user would write it.
         default = f"{self.default:g}" if isinstance(self.default, float) else self.default
         default = default.value.lower() if isinstance(default, Level) else default
         return f"{self.help} (default: {default})"
@@ -146,6 +149,8 @@ class Values:
 
 def _last(read: Callable[[str], T]) -> Callable[[Sequence[str]], T]:
     """Return a reader that uses the last of several values."""
+    # As with most commands, the last one counts if an option is given twice: a script can add its
+    # own after those of a user.
     return lambda texts: read(texts[-1])
 
 
@@ -160,6 +165,7 @@ def _integer(lowest: int) -> Callable[[str], int]:
         # int() would also accept "1_0", " 1 " and digits of other scripts.
         digits = text.isascii() and text.isdigit()
         try:
+            # A value below the limit stands for every invalid text, so that one message serves all.
             value = int(text) if digits else lowest - 1
         except ValueError:  # Python limits the number of digits that it converts
             value = lowest - 1
@@ -197,6 +203,8 @@ def _file(text: str) -> Path | None:
 
 def clauses_selected_by(texts: Iterable[str]) -> Selection:
     """Return the selection from the catalogue. Raises SelectionError if a pattern has none."""
+    # The catalogue imports every chapter; pytest reads this table in projects that never check a
+    # client.
     from mockbroker.contract.catalogue import CATALOGUE  # noqa: PLC0415 - only if used
     from mockbroker.contract.selection import select  # noqa: PLC0415 - only if used
 
@@ -325,6 +333,7 @@ WRITE_KNOWN: Option[Path | None] = Option(
     help="Write the failures into a TOML file of known failures. Entries that pass are removed; "
     "comments and formatting stay.",
 )
+# From the registry of formats, so that a new format has its options everywhere.
 OUTPUTS: dict[str, Option[Path | None]] = {
     form.name: Option(
         name=form.name,

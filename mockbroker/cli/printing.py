@@ -22,6 +22,7 @@ def print_report(report: Report) -> None:
 
     Raises OSError if writing fails, except when the reader of the output is gone.
     """
+    # 100 columns where no terminal says its width, as in a CI log.
     width = width_of(shutil.get_terminal_size((100, 24)).columns)
     # One write, so that a line of another thread or process cannot stand in the middle of the
     # report.

@@ -68,6 +68,7 @@ def _clients(
 ) -> tuple[Credentials, ...]:
     """Read the values of ``--client``. Raises click.BadParameter if an id occurs twice."""
     clients = tuple(_client(text) for text in texts)
+    # The registry would keep the last secret only, and the user would wonder about the first.
     ids = [credentials.client_id for credentials in clients]
     duplicate = next((each for each in ids if ids.count(each) > 1), None)
     if duplicate is not None:
@@ -79,6 +80,7 @@ def _client(text: str) -> Credentials:
     """Read one ``ID:SECRET``, split at the first colon. Raises click.BadParameter."""
     from mockbroker.model.credentials import Credentials  # noqa: PLC0415 - only when needed
 
+    # RFC 7617, 2: a client_id has no colon, so the first one ends it.
     client_id, colon, secret = _as_utf8(text).partition(":")
     if not client_id or not colon:
         raise click.BadParameter("write it as ID:SECRET (the secret may have colons)")
@@ -94,6 +96,8 @@ def _as_utf8(text: str) -> str:
         text.encode()
     except UnicodeEncodeError:  # Python keeps bytes that the locale cannot decode as surrogates
         try:
+            # In the C locale of a container, arguments beyond ASCII arrive as surrogates. The bytes
+            # are right.
             return os.fsencode(text).decode()
         except UnicodeError:
             raise click.BadParameter("it is not valid UTF-8") from None
@@ -119,6 +123,7 @@ profile_option = click_option(PROFILE)
 config_option = click_option(CONFIG)
 _OPTIONS = (
     click.option("--host", default="127.0.0.1", show_default=True),
+    # A fixed default, unlike in a test: the user copies the URL into the settings of an app.
     click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True),
     client_option,
     click.option(
@@ -147,6 +152,7 @@ def serve_options(command: Callable[..., None]) -> Callable[..., None]:
         given = {field.name: options.pop(field.name) for field in fields(ServeSettings)}
         command(settings=ServeSettings(**given), **options)
 
+    # Decorators apply from the last to the first; --help must show this order.
     for option in reversed(_OPTIONS):
         option(wrapper)
     return wrapper
@@ -165,6 +171,8 @@ def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
         log = _Log(broker, stack.enter_context(_journal_file(settings.journal, broker)))
         certificate = stack.enter_context(_certificate(settings.host)) if settings.tls else None
         server = _listen(settings.host, settings.port, certificate, log.refused)
+        # The broker hands out tokens and prints secrets. On a shared network that must be a
+        # decision.
         if not server.is_on_loopback:
             _warn(
                 f"--host {settings.host} is not a loopback address: any host that reaches this "
@@ -188,12 +196,16 @@ class StopSignals:
         """The first signal that arrived, or None."""
         self._stop: Callable[[], None] | None = None
         for number in ENDING_SIGNALS:
+            # nohup starts programs with SIGHUP ignored, so that they survive the end of the
+            # terminal.
             if not is_ignored_for_good(number):
                 signal.signal(number, self._receive)
         release_signals()
 
     def stop_by(self, stop: Callable[[], None]) -> None:
         """Call ``stop`` when a signal arrives, or now if one has arrived. It must not block."""
+        # Set before `received` is read: a signal between the two steps then stops the server twice,
+        # which does no harm. The other order could miss the signal.
         self._stop = stop
         if self.received is not None:
             stop()
@@ -262,6 +274,8 @@ class _Log:
             try:
                 write(self._file)
             except OSError as error:
+                # One message, then no more attempts: a full disk would otherwise fill the terminal
+                # as well.
                 self._file = None
                 _warn(f"cannot write to the journal ({error.strerror}); it ends here")
         echo(lines)
@@ -314,6 +328,7 @@ def _certificate(host: str) -> Iterator[ServerCertificate]:
     """Yield a certificate whose CA file exists as long as the block runs."""
     from mockbroker.server.certificates import throw_away_certificate  # noqa: PLC0415 - when needed
 
+    # Only the CA certificate is written there. It is public, and clients need it as a file.
     with tempfile.TemporaryDirectory(prefix="mockbroker-") as directory:
         yield throw_away_certificate(Path(directory), host)
 
@@ -346,8 +361,11 @@ def replace_closed_streams() -> None:
             if null != number:
                 os.dup2(null, number)
                 os.close(null)
+            # Python makes descriptors non-inheritable, but a child expects its standard streams.
             os.set_inheritable(number, True)  # noqa: FBT003 - its one argument
             mode = "w" if number else "r"
+            # closefd=False: Python closes its streams at exit, and the descriptor must stay open as
+            # long.
             stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
 
@@ -356,6 +374,8 @@ def escape_unencodable_output() -> None:
     """Escape the characters that stdout and stderr cannot encode, from now on."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not None, and not the stream of a test
+            # A client_id or a path may hold any character, and a UnicodeEncodeError would end the
+            # log.
             stream.reconfigure(errors="backslashreplace")
 
 

@@ -58,6 +58,7 @@ class ApiExpectation:
     def damage_of(self, presented: str) -> TokenDamage | None:
         """Return how a token was damaged before it was presented; None if that is unknown."""
         for match in index_of(self.token_values).find(presented):
+            # A part of a token is not enough: tokens of one issuer often begin alike, as JWTs do.
             if len(match.value) >= _SHORTEST_RECOGNISED and match.is_whole:
                 return TokenDamage.SURROUNDED if match.is_exact else TokenDamage.OTHER_CASE
         return None

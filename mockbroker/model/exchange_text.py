@@ -73,6 +73,7 @@ def curl(request: Request, mask: Mask) -> str:
     url = '"$TOKEN_URL"' + (word(f"?{request.query}") if request.query else "")
     words = ["curl", "-i", "-X", word(method_name(request.method)), url]
     for name, value in request.headers:
+        # Only the fields on which clauses depend. Others may hold secrets that no mask knows.
         if name.lower() in {"content-type", "accept"}:
             words += ["-H", word(f"{name}: {value}")]
     authorization = request.headers.get("Authorization")
@@ -86,5 +87,7 @@ def curl(request: Request, mask: Mask) -> str:
 def _credentials_for_curl(authorization: str) -> list[str]:
     scheme = scheme_name(read_authorization(authorization).scheme)
     if scheme.lower() == "basic":
+        # Variables of the shell instead of the values: the command stands in reports that are
+        # shared.
         return ["-u", '"$CLIENT_ID:$CLIENT_SECRET"']
     return ["-H", shlex.quote(f"Authorization: {scheme} ") + '"$TOKEN"']

@@ -109,6 +109,7 @@ def bare(kind: Any) -> Any:
 
 def is_union(kind: Any) -> bool:
     """Return whether a type is a union, in either spelling."""
+    # `X | Y` and `Union[X, Y]` have different origins before Python 3.14.
     return get_origin(kind) in {Union, types.UnionType}
 
 

@@ -80,6 +80,8 @@ def _find_problem(
     value: object, kind: Any, keys: Keys, given: Collection[str], wording: Wording
 ) -> _Problem | None:
     """Return what is wrong with the innermost invalid part; None if the value is valid."""
+    # The tag decides which type is meant. Without it every field of the other types would be an
+    # error.
     wrong_tag = _wrong_tag(value, kind, keys, wording)
     if wrong_tag is not None:
         return wrong_tag
@@ -168,6 +170,7 @@ def _declared(kind: Any) -> Mapping[str, _Field]:
     """Return the fields of a class by their keys in a file."""
     if issubclass(kind, msgspec.Struct):
         return {f.encode_name: _Field(f.type, f.required) for f in msgspec.structs.fields(kind)}
+    # With the extras, because Annotated holds the constraints and their descriptions.
     hints = get_type_hints(kind, include_extras=True)
     return {
         f.name: _Field(hints[f.name], f.default is MISSING and f.default_factory is MISSING)

@@ -70,6 +70,7 @@ class SupervisedProgram:
                 env=environment,
                 pass_fds=[number],
             )
+        # Before the first report is awaited: a program may stop its supervisor at once.
         self._start_thread(self._continue_when_stopped)
         self._reports = self._control.makefile("r", encoding="utf-8")
         started = self._next_report()
@@ -122,11 +123,13 @@ class SupervisedProgram:
                 self._supervisor.send_signal(signal.SIGCONT)
 
     def _next_report(self) -> dict[str, Any]:
+        # An empty line is the end of the stream: the supervisor was killed before it could report.
         line = self._reports.readline()
         report: dict[str, Any] = json.loads(line) if line else {}
         return report
 
     def _close(self) -> None:
+        # Reaped here, so that no zombie of the supervisor remains.
         self._supervisor.wait()
         self._reports.close()
         self._control.close()
@@ -146,6 +149,8 @@ def supervise(control: int, grace_seconds: float, argv: Sequence[str]) -> None:
         try:
             program = subprocess.Popen(argv)  # noqa: S603 - the user's own command
         except OSError as error:
+            # The number, not the message: OSError chooses its subclass by it, such as
+            # FileNotFoundError.
             _report(control_socket, errno=error.errno)
             return
         with contextlib.suppress(OSError):
@@ -183,6 +188,8 @@ class _Running:
         with woken, wake_up, selectors.DefaultSelector() as selector:
             signal.set_wakeup_fd(wake_up.fileno(), warn_on_full_buffer=False)
             for number in (signal.SIGCHLD, *ENDING_SIGNALS):
+                # A handler that does nothing: the default action would end the supervisor, and an
+                # ignored signal writes no byte to the wake-up descriptor.
                 signal.signal(number, lambda _number, _frame: None)
             selector.register(woken, selectors.EVENT_READ)
             selector.register(self._control, selectors.EVENT_READ)

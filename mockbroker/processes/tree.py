@@ -104,6 +104,7 @@ def _prctl(option: int, value: int) -> bool:
     if sys.platform != "linux":
         return False
     try:
+        # Python has no prctl of its own. The C library is that of the process, glibc or musl.
         return bool(ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0)
     except (OSError, AttributeError):  # a C library without it
         return False
@@ -293,6 +294,8 @@ class _Tree:
 def _send(process: Process, number: int) -> None:
     """Send a signal to a process, unless the system has reused its pid for another one."""
     with contextlib.suppress(OSError):
+        # A signal to a reused pid would hit a program of the user's. The check narrows the gap to
+        # microseconds; closing it would need pidfds, which macOS lacks.
         if _is_same(process):
             os.kill(process.pid, number)
 
@@ -324,6 +327,7 @@ def _members(
     while len(members) != before:
         before = len(members)
         leaders = members.difference(protected)
+        # Repeated until nothing is added: a process may precede its parent in the table.
         members.update(
             each.pid
             for each in table

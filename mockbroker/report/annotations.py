@@ -13,6 +13,7 @@ __all__ = ["annotations_of", "are_wanted"]
 
 def are_wanted() -> bool:
     """Return whether this runs in GitHub Actions."""
+    # GitHub sets it in every job. Elsewhere the commands would be noise in the log.
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 

@@ -98,6 +98,8 @@ def problem_with_output(file: str) -> str:
             return "the folder does not exist; make it first"
         if Path(file).is_dir():
             return "this is a folder; give the name of a file"
+        # Asked, not tried: opening the file for writing would empty an earlier report before the
+        # run.
         if not os.access(file if Path(file).exists() else Path(file).resolve().parent, os.W_OK):
             return "permission denied"
     except OSError as error:  # such as a name that is too long

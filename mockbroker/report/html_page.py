@@ -193,6 +193,7 @@ def _chapters(
     """Return the chapters with their clauses, each with the cells of all clients."""
     rows = [
         (columns[0].clause, [_cell(detail) for detail in columns])
+        # Strict: `compare` has rejected reports with different clauses.
         for columns in zip(*(client.details for client in clients), strict=True)
     ]
     by_chapter = groupby(rows, key=lambda row: row[0].id.partition(".")[0])
@@ -239,6 +240,7 @@ def _placed(exchanges: Iterable[ExchangeRecord]) -> tuple[tuple[_Message, ...], 
 
 def _bars(timeline: Timeline) -> tuple[_Bar, ...]:
     """Return the lifetimes of the tokens as bars; empty if no time passes in the timeline."""
+    # Without any time there is no scale for the bars.
     if not timeline.seconds:
         return ()
     # Five per cent more than the duration, so that a mark at the end is not cut.

@@ -103,6 +103,7 @@ def _add_case(suite: ET.Element, report: Report, row: Row) -> str:
         element = ""
     if element:
         result = ET.SubElement(case, element, message=_message(row))
+        # In JUnit's format, skipped has a message only.
         if element != "skipped":
             result.set("type", row.verdict.value)
             result.text = _details(report, row)

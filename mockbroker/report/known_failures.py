@@ -16,6 +16,7 @@ from mockbroker.report.finding import BREACHES, Finding, Verdict
 
 __all__ = ["NOTHING_KNOWN", "KnownFailure", "KnownFailures", "Listing", "Standing", "examples_of"]
 
+# A list of failures without reasons only hides them, so words such as TODO do not count.
 _PLACEHOLDER = re.compile(r"\W*(todo|fixme|tbd|tbc|xxx|n/?a)(\W|$)", re.IGNORECASE)
 
 

@@ -30,6 +30,7 @@ _CLAUSES = tuple(clause.id for clause in CATALOGUE)
 _DATE = msgspec.Meta(description="a date such as 2030-12-31")
 
 
+# Unknown keys are errors: a misspelt key, such as "expire", would otherwise have no effect.
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     """A table ``[[known]]``. ``found`` is for people who read the file; a run ignores it."""
 

@@ -24,6 +24,7 @@ _NAME = "known"
 _ENTRY_BEGINS = re.compile(rf"""[ \t]*\[\[[ \t]*(["']?){_NAME}\1[ \t]*\]\]""")
 _COMMENT = re.compile(r"[ \t]*#")
 _COMMENT_OR_BLANK = re.compile(r"[ \t]*(#|$)")
+# TOML has \uXXXX up to here and \UXXXXXXXX beyond.
 _LARGEST_SHORT_ESCAPE = 0xFFFF
 _HEADER = """\
 # Known failures: `mockbroker check TARGET --known FILE` expects them, and fails once one passes.
@@ -162,6 +163,7 @@ def _item(value: object) -> Item:
     array = tomlkit.array()
     array.append(value)
     text = array.as_string()[1:-1]
+    # The examples are found by random search and hold any character, and people read this file.
     escaped = "".join(c if c.isprintable() else _escaped(c) for c in text)
     return tomlkit.value(escaped)
 

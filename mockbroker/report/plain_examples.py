@@ -26,6 +26,7 @@ def to_plain(example: object) -> Any:
     # The exact type, not a subclass: an enumeration of strings would come back as a bare string.
     if kind in {str, int, float, bool}:
         return example
+    # Arrays are tuples, because most test cases are tuples of arguments and need no table.
     if isinstance(example, tuple):
         return [to_plain(part) for part in example]
     if isinstance(example, list):

@@ -214,6 +214,7 @@ class Report:
 
     @property
     def _is_out_of_time(self) -> bool:
+        # A budget that ends after the last binding clause has cost nothing.
         return self.out_of_time and bool(self.blocked)
 
     @property

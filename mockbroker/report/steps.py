@@ -58,6 +58,7 @@ def _kebab_case(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
+# Tagged by kind and without unknown fields: `compare` reads them back as the same types.
 class _Outcome(
     msgspec.Struct, frozen=True, tag_field="outcome", tag=_kebab_case, forbid_unknown_fields=True
 ):

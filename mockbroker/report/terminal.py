@@ -180,6 +180,7 @@ def finding_lines(
         ("error" if is_error else "details", finding.details),
         ("traffic", "\n".join(exchange_lines(finding.exchanges, with_times=with_times))),
         ("repeat", reproduce),
+        # An error of the kit is not for the user's client to fix.
         ("fix", "" if is_error else known.fix),
     ):
         yield from _labelled(label, text)
@@ -196,6 +197,7 @@ def _errors(report: Report, width: int) -> Iterator[Line]:
     by_error: dict[KitError, list[Clause]] = {error: [] for error in report.errors}
     for row in report.rows:
         if row.verdict is Verdict.ERROR:
+            # By value: one error often costs several clauses their verdict, and is printed once.
             error = KitError(row.finding.reason, row.finding.details)
             by_error.setdefault(error, []).append(row.clause)
     if not by_error:
@@ -329,6 +331,7 @@ def _headline(report: Report) -> tuple[str, str, str]:
 def _partial_run_note(report: Report) -> str:
     """Return a sentence about the limits of a partial run; empty after a whole run."""
     left_out = report.left_out
+    # Observed traffic has its own headline, which says the same.
     if report.observed or not left_out:
         return ""
     selected = [row for row in report.rows if row.was_selected]

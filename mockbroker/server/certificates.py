@@ -42,6 +42,7 @@ class ThrowAwayAuthority:
     def certificate_for(self, *names: str) -> ServerCertificate:
         """Issue a certificate for these host names and addresses, and for no others."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # Sorted, because the names come from a set, which has no fixed order.
         self._authority.issue_cert(*sorted(names)).configure_cert(context)
         return ServerCertificate(context, self.ca_file)
 
@@ -51,4 +52,5 @@ def throw_away_certificate(directory: Path, host: str = "127.0.0.1") -> ServerCe
 
     The authority's certificate is written to ``ca.pem`` in the directory.
     """
+    # The loopback names are always valid: a client may use localhost for a broker on 127.0.0.1.
     return ThrowAwayAuthority(directory).certificate_for(*({host, *LOOPBACK_NAMES} - WILDCARDS))

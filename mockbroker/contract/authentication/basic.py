@@ -109,6 +109,8 @@ def _pair(request: TokenRequest) -> tuple[str, str]:
 
 def _is_payload(octets: bytes | None, expected: TokenExpectation) -> bool:
     """Return whether these are the octets that Basic encodes for a registered client."""
+    # Byte for byte: `carries` would accept other spellings of the form encoding, which would hide
+    # what this hint is about.
     payloads = (basic_payload(c, expected.profile.basic_encoding) for c in expected.credentials)
     return octets is not None and any(same_text(octets, payload) for payload in payloads)
 
@@ -238,6 +240,7 @@ def _swapped(request: TokenRequest, expected: TokenExpectation) -> str:
 def _surrounded(request: TokenRequest, expected: TokenExpectation) -> str:
     """Recognize white space or quotes around the id or the secret."""
     causes = {
+        # None makes `str.strip` remove white space of any kind.
         None: "there is white space around the id or the secret: was it copied with it?",
         "\"'": "the id or the secret has quotes around it: were they copied from a .env file?",
     }
@@ -261,6 +264,8 @@ def _percent_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
         plain = f"{pair.client_id}:{pair.client_secret}"
         if is_raw and same_text(unquoted_pair, plain):
             return (
+                # Correct by the RFC, but this provider differs: the hint says so, or the user would
+                # doubt the RFC.
                 "the credentials were percent-encoded before Base64 (as RFC 6749, 2.3.1, says); "
                 "this broker takes them as they are"
             )
@@ -276,6 +281,8 @@ def _latin_1(request: TokenRequest, expected: TokenExpectation) -> str:
     """Recognize right credentials in Latin-1, the default of some HTTP libraries."""
     if request.decoded is None or _is_right(request, expected):
         return ""
+    # What the client sent as Latin-1, read as Latin-1 and encoded as UTF-8, is what it should have
+    # sent.
     if _is_payload(request.decoded.decode("latin-1").encode("utf-8"), expected):
         return "the credentials are encoded as Latin-1; encode them as UTF-8 before Base64"
     return ""

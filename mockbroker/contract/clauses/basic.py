@@ -132,6 +132,7 @@ def _is_in_another_charset(decoded: bytes, meant: Credentials) -> bool:
     text = f"{meant.client_id}:{meant.client_secret}"
     if text.isascii() or same_text(decoded, text.encode("utf-8", "surrogatepass")):
         return False
+    # macOS and some input methods decompose accented letters (NFD), and ASCII fallbacks use NFKD.
     spellings = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKD"))]
     return any(
         same_text(decoded, spelling.encode(charset, errors))

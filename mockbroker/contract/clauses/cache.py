@@ -47,6 +47,8 @@ def _judge_reuse(trace: Trace) -> Iterator[Flaw]:
         limit = _WASTED_OBSERVED_TOKENS if is_observed else _WASTED_TOKENS
         wasted: list[Exchange] = []
         for exchange in issued:
+            # A token that was reused ends the series: a client that sometimes fetches one too many
+            # is sound.
             wasted = [*wasted, exchange] if _is_waste(exchange, wasted, calls) else [exchange]
             if len(wasted) == limit:
                 yield Flaw(
@@ -55,6 +57,7 @@ def _judge_reuse(trace: Trace) -> Iterator[Flaw]:
                     "one token for many calls",
                     tuple(exchange.number for exchange in wasted),
                 )
+                # One breach for each client: more of the same would say nothing new.
                 break
 
 

@@ -105,6 +105,7 @@ def _outlives_a_token(trace: Trace) -> bool:
         if client in first and _shows_care(exchange, first[client]):
             return True
         if token and (client not in first or token.expires_at < first[client].expires_at):
+            # The token with the earliest expiry: it is the first that the client has to replace.
             first[client] = token
     return False
 

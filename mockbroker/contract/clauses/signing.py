@@ -108,6 +108,8 @@ def _has_token(text: str, expected: ApiExpectation) -> bool:
 
 def _judge_no_credentials(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
     """Find the client's secret anywhere in the call, raw or in Base64."""
+    # Every field, not only Authorization: sessions carry Basic credentials, cookies or API keys
+    # over.
     fields = " ".join(value for _, value in request.headers)
     texts = (fields, request.target, unquoted(request.target))
     everything = "\n".join((*texts, request.body.decode("latin-1")))
