@@ -1,4 +1,8 @@
-"""The broker that a test uses: settings, journal, assertions, and a server for them."""
+"""The broker that a test uses: settings, journal, assertions, and a server for them.
+
+It composes the parts of `mockbroker.broker` and holds no logic of its own. The pytest fixture, the
+kit and the commands all use it.
+"""
 
 from __future__ import annotations
 

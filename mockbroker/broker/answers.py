@@ -1,4 +1,8 @@
-"""The broker's answers as values: token responses, error bodies, and how they are sent."""
+"""The broker's answers as values: token responses, error bodies, and how they are sent.
+
+A `Reply` is what the server sends. It keeps the response apart from the manner of sending it, since
+a fault may change either.
+"""
 
 from __future__ import annotations
 

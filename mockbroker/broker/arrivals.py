@@ -1,4 +1,8 @@
-"""One request on its way through the broker: the arrival, the outcome, the exchange recorded."""
+"""One request on its way through the broker: the arrival, the outcome, the exchange recorded.
+
+The three values are immutable. Each step of the way makes the next one, so that no step can change
+what an earlier one has seen.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +80,11 @@ def exchange_of(
     answered_at: float,
     use: int | None,
 ) -> Exchange:
-    """Return what the journal records; ``answered_at`` is in Unix seconds by the broker's clock."""
+    """Return what the journal records; ``answered_at`` is in Unix seconds by the broker's clock.
+
+    ``number`` is the exchange's number in the journal. ``use`` is the client's use in which the
+    request arrived, None outside a contract run.
+    """
     return Exchange(
         number=number,
         endpoint=arrival.endpoint,

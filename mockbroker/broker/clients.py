@@ -1,4 +1,7 @@
-"""The clients that may request tokens from a broker."""
+"""The clients that may request tokens from a broker.
+
+Judges compare a request with all of them, because a client may send credentials of another one.
+"""
 
 from __future__ import annotations
 

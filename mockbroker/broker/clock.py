@@ -1,4 +1,8 @@
-"""The broker's clock, which follows the program's time and which tests move; and real time."""
+"""The broker's clock, which follows the program's time and which tests move; and real time.
+
+Two kinds of time meet in a broker. Tokens expire by its clock, so that a test can let hours pass at
+once. Limits of connections and faults use real time, which protects the process itself.
+"""
 
 from __future__ import annotations
 

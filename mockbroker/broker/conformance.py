@@ -1,4 +1,7 @@
-"""Observed traffic: its counts and the clauses that it breaks."""
+"""Observed traffic: its counts and the clauses that it breaks.
+
+A tally grows with each exchange, so that it also counts those that the journal has dropped.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Faults that a test scripts for the next answers of a broker."""
+"""Faults that a test scripts for the next answers of a broker.
+
+A fault is a value that describes an answer. `mockbroker.broker.answers` applies it to a response,
+and `mockbroker.server.wire` to the connection. Mistakes in a fault raise when it is made, in the
+test's own line.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +34,10 @@ HeaderFields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 
 
 class Manner(str, enum.Enum):
-    """How an answer is sent on the connection."""
+    """How an answer is sent on the connection.
+
+    The server implements all of them. Under another WSGI server each answer is sent normally.
+    """
 
     NORMAL = "normal"
     RESET = "reset"

@@ -1,4 +1,8 @@
-"""Which values were forgotten: their fingerprints, in a memory of fixed size."""
+"""Which values were forgotten: their fingerprints, in a memory of fixed size.
+
+Without it, a token beyond the limit would look like an invented one, and the hint would send the
+user in the wrong direction.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The journal: a bounded number of exchanges, and the subscribers that are called with each."""
+"""The journal: a bounded number of exchanges, and the subscribers that are called with each.
+
+Subscribers are for example the log of `mockbroker serve` and the observation of an audit.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Where a broker is mounted: its URLs, and its paths below the server's prefix."""
+"""Where a broker is mounted: its URLs, and its paths below the server's prefix.
+
+A broker does not know its URL before a server mounts it. One server can carry many brokers, each
+below its own prefix, so every path is compared without that prefix.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Profiles by name: those that ship, and those that a user describes in a TOML file."""
+"""Profiles by name: those that ship, and those that a user describes in a TOML file.
+
+The profile is data. Nothing else in the code depends on a provider's name.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Ending the answers that wait: those that are delayed, stalled or dripping."""
+"""Ending the answers that wait: those that are delayed, stalled or dripping.
+
+Delays use real seconds. Without a release, a test that resets its broker would wait for a fault of
+an earlier test.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The way of a request through a broker: find its endpoint, answer, apply the fault, record."""
+"""The way of a request through a broker: find its endpoint, answer, apply the fault, record.
+
+It belongs to no endpoint: faults, time and the journal are the same for all of them.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,11 @@ class RequestHandler:
         self._waiting_answers = waiting_answers
 
     def handle(self, request: Request, origin: str) -> Reply:
-        """Answer a request that came to ``origin``, and record the exchange."""
+        """Answer a request that came to ``origin``, and record the exchange.
+
+        The exchange is in the journal before this returns, and its subscribers have been called.
+        The caller then sends the reply.
+        """
         endpoint = self._endpoint_at(request.path)
         # Everything that may change while the request is answered is read once, here. The fault is
         # taken now, so that of several requests at once each gets the fault of its turn.

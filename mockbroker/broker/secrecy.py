@@ -1,4 +1,8 @@
-"""The secrets and tokens of a broker, and masking them in strings and breaches."""
+"""The secrets and tokens of a broker, and masking them in strings and breaches.
+
+Everything that leaves the broker as text goes through it: logs, journal files, reports, messages of
+assertions, and error responses that quote a request.
+"""
 
 from __future__ import annotations
 

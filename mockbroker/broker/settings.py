@@ -1,4 +1,7 @@
-"""Settings of a broker that a test may change while the broker runs."""
+"""Settings of a broker that a test may change while the broker runs.
+
+The constructor's values are those of the broker; the others change the form of its answers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Access tokens: issue, look up, revoke, expire."""
+"""Access tokens: issue, look up, revoke, expire.
+
+The broker looks tokens up by value, as a real one does for opaque tokens; even a JWT is only a
+value here.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +128,10 @@ class TokenStore:
         return self._tokens.get(value)
 
     def state(self, token: AccessToken, now: float) -> TokenState:
-        """Return the state of a token at a time in Unix seconds."""
+        """Return the state of a token at a time in Unix seconds.
+
+        A token that was dropped, or whose value was issued again, is FORGOTTEN or UNKNOWN.
+        """
         # Identity, not equality: the same value may have been issued again since.
         if self._tokens.get(token.value) is not token:
             return self.state_of_missing(token.value)

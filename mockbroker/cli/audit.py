@@ -1,4 +1,8 @@
-"""`mockbroker audit`: serve an unchanged app, and judge its traffic."""
+"""`mockbroker audit`: serve an unchanged app, and judge its traffic.
+
+Traffic can show breaches, but never their absence. The conclusion therefore never says that the app
+conforms.
+"""
 
 from __future__ import annotations
 

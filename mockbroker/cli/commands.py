@@ -1,4 +1,8 @@
-"""The command line: `mockbroker serve`, `clauses`, `explain`, and commands of other packages."""
+"""The command line: `mockbroker serve`, `clauses`, `explain`, and commands of other packages.
+
+`check` and other commands that need pytest are registered by entry points of their own packages.
+This package imports none of them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`mockbroker compare`: a table of several reports."""
+"""`mockbroker compare`: a table of several reports.
+
+The reports are read as typed values, and all of their strings are made printable first.
+"""
 
 from __future__ import annotations
 

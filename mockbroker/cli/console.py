@@ -1,4 +1,8 @@
-"""The output of `mockbroker serve`: the banner, and the log lines of each request."""
+"""The output of `mockbroker serve`: the banner, and the log lines of each request.
+
+Every line is masked and printable: a target or a client_id may hold a secret, or escape sequences
+for the terminal.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Explaining one request: which clauses it breaks, and what the likely mistake is."""
+"""Explaining one request: which clauses it breaks, and what the likely mistake is.
+
+It uses the judges and the hints of the broker, so that both say the same about a request.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The journal file: a line of JSON for each exchange, with secrets and tokens masked."""
+"""The journal file: a line of JSON for each exchange, with secrets and tokens masked.
+
+Unlike the journal in memory it is never cut, and other programs can read it while the broker runs.
+"""
 
 from __future__ import annotations
 

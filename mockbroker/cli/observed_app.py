@@ -1,4 +1,8 @@
-"""The app that `mockbroker audit` runs: its environment, its start and its end."""
+"""The app that `mockbroker audit` runs: its environment, its start and its end.
+
+The app may be a test suite, a server, or a script that starts others. The audit
+ends all of its processes, as far as the system allows.
+"""
 
 from __future__ import annotations
 

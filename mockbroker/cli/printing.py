@@ -1,4 +1,7 @@
-"""Printing of reports by the commands; under pytest the plugin prints them."""
+"""Printing of reports by the commands; under pytest the plugin prints them.
+
+Reports are lines with named styles until here; colours depend on the stream.
+"""
 
 from __future__ import annotations
 

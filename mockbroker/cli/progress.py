@@ -1,4 +1,7 @@
-"""The progress of a check: a live line on a terminal, a plain line every ten seconds in a log."""
+"""The progress of a check: a live line on a terminal, a plain line every ten seconds in a log.
+
+It is written to stderr, so that stdout has the report only.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ LOG_INTERVAL_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The progress of a run: clause ``number`` of ``total`` is being judged, counted from 1."""
+    """The progress of a run: clause ``number`` of ``total`` is being judged, counted from 1.
+
+    Times are real seconds.
+    """
 
     number: int
     total: int

@@ -1,4 +1,8 @@
-"""Serving a broker in the foreground: the options, the signals and the log."""
+"""Serving a broker in the foreground: the options, the signals and the log.
+
+`mockbroker audit` serves in the same way and shares everything here. Flask is
+imported only once a broker is served, because its import is slow.
+"""
 
 from __future__ import annotations
 
@@ -226,7 +230,10 @@ def announce(broker: Broker) -> None:
 
 
 def serve_and_log(broker: Broker, server: Server, signals: StopSignals) -> None:
-    """Serve until a signal arrives; print how many requests there were."""
+    """Serve until a signal arrives; print how many requests there were.
+
+    A signal that arrived earlier ends it at once.
+    """
     signals.stop_by(server.interrupt)
     server.serve_forever()
     total = broker.journal.total
@@ -314,7 +321,10 @@ def _make_broker(settings: ServeSettings) -> Broker:
 
 
 def find_profile(name: str, config: Path | None) -> Profile:
-    """Return the profile of that name. Raises click.ClickException if it is unknown."""
+    """Return the profile of that name. Raises click.ClickException if it is unknown.
+
+    ``config`` is a TOML file with more profiles, or None.
+    """
     from mockbroker.broker.profiles import ConfigError, profile_named  # noqa: PLC0415 - only when needed
 
     try:
@@ -371,7 +381,10 @@ def replace_closed_streams() -> None:
 
 
 def escape_unencodable_output() -> None:
-    """Escape the characters that stdout and stderr cannot encode, from now on."""
+    """Escape the characters that stdout and stderr cannot encode, from now on.
+
+    Called once at the start of a command. Output must not fail because of a character.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not None, and not the stream of a test
             # A client_id or a path may hold any character, and a UnicodeEncodeError would end the

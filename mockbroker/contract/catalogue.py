@@ -1,4 +1,8 @@
-"""The contract: every clause in order, and lookup by id."""
+"""The contract: every clause in order, and lookup by id.
+
+The order is that of a client's day: it requests a token, authenticates, reads the response, keeps
+the token, refreshes it, signs calls, and meets errors.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The facts that a judge needs in addition to the request."""
+"""The facts that a judge needs in addition to the request.
+
+The broker makes them from its settings. `mockbroker explain` makes them from the request itself,
+because it knows no settings.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Selection of clauses by id, chapter or level, as a user writes it."""
+"""Selection of clauses by id, chapter or level, as a user writes it.
+
+A pattern selects by id, chapter, level or wildcard. An exact rule is easy to predict; unknown
+patterns are errors with suggestions.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reading Authorization headers (RFC 9110, 11.6.2), strictly and leniently."""
+"""Reading Authorization headers (RFC 9110, 11.6.2), strictly and leniently.
+
+Judges need the strict reading, hints and recognition the lenient one.
+"""
 
 from __future__ import annotations
 

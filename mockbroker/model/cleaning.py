@@ -1,4 +1,7 @@
-"""Applying a function to every string in a value that is made of structs and containers."""
+"""Applying a function to every string in a value that is made of structs and containers.
+
+Reports are made printable with it in one step, so that no field can be forgotten.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The client under test: its configuration and its factory."""
+"""The client under test: its configuration and its factory.
+
+Users of the kit write such a factory; docs/judging.md shows examples.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Client credentials and access tokens."""
+"""Client credentials and access tokens.
+
+Secrets and token values are left out of every repr: pytest prints the values of a failing
+assertion, and CI servers keep its output.
+"""
 
 from __future__ import annotations
 

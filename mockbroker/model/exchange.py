@@ -1,4 +1,8 @@
-"""Exchanges between a client and a broker, as values for the judges."""
+"""Exchanges between a client and a broker, as values for the judges.
+
+An exchange keeps both messages as they were, so that any judge can read them later. Masking happens
+when they are printed.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +95,10 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """All that was observed of one client, in order; ``uses`` is empty outside a contract run."""
+    """All that was observed of one client, in order; ``uses`` is empty outside a contract run.
+
+    The exchanges may begin after number 1, if the journal has dropped earlier ones.
+    """
 
     exchanges: tuple[Exchange, ...] = ()
     uses: tuple[Use, ...] = field(default=())

@@ -1,4 +1,7 @@
-"""Records of exchanges for reports: typed, masked, without message bodies."""
+"""Records of exchanges for reports: typed, masked, without message bodies.
+
+An exchange holds whole messages with secrets. A record is what may leave the process.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Exchanges as text: a line for each, and a token request as a curl command."""
+"""Exchanges as text: a line for each, and a token request as a curl command.
+
+The broker's messages and the reports share these lines.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""HTTP messages as values, exactly as they were received or sent."""
+"""HTTP messages as values, exactly as they were received or sent.
+
+Parsed forms lose what clauses judge, such as order, case, repetition and encoding. Therefore the
+raw strings and bytes are kept, and each reader parses them as it needs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Profiles: the differences between providers of client-credentials tokens, as data."""
+"""Profiles: the differences between providers of client-credentials tokens, as data.
+
+A profile may also come from a user's TOML file. The constraints of its fields are declared in their
+types, and `mockbroker.model.typed_reading` words the errors.
+"""
 
 from __future__ import annotations
 

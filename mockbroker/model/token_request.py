@@ -1,4 +1,7 @@
-"""A token request, parsed once for every judge and hint."""
+"""A token request, parsed once for every judge and hint.
+
+A request has a dozen judges and as many hints. Each of them would otherwise decode the same body.
+"""
 
 from __future__ import annotations
 

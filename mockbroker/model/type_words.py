@@ -1,4 +1,7 @@
-"""The wording of types and values, for messages about a value of the wrong type."""
+"""The wording of types and values, for messages about a value of the wrong type.
+
+A message names a type as JSON and TOML do, not as Python does: "a string", not "str".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""An index that finds any of many values in a string, at a cost independent of their number."""
+"""An index that finds any of many values in a string, at a cost independent of their number.
+
+A broker may have issued a hundred thousand tokens, and each string that is logged must be searched
+for all of them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Breaches as workflow commands, which GitHub Actions shows as annotations of a run."""
+"""Breaches as workflow commands, which GitHub Actions shows as annotations of a run.
+
+GitHub shows them on the page of the run, where users see them without opening a log.
+"""
 
 from __future__ import annotations
 

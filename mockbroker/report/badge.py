@@ -1,4 +1,7 @@
-"""The verdict as a badge in SVG, for a README."""
+"""The verdict as a badge in SVG, for a README.
+
+It is written without a library or a web service, so that a CI job can publish it as a file.
+"""
 
 from __future__ import annotations
 

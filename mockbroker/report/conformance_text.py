@@ -1,4 +1,7 @@
-"""The messages of `assert_conforms`: breaches, and the exchanges that show them."""
+"""The messages of `assert_conforms`: breaches, and the exchanges that show them.
+
+The messages stand in the failure of a user's test. So they also name what the test could not show.
+"""
 
 from __future__ import annotations
 

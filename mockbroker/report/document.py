@@ -1,4 +1,8 @@
-"""The types of the JSON report, schema 2: a run writes it, `mockbroker compare` reads it."""
+"""The types of the JSON report, schema 2: a run writes it, `mockbroker compare` reads it.
+
+Other programs read the file, so a renamed field needs a new schema. Unknown fields are errors here,
+so that a report of another schema is noticed.
+"""
 
 from __future__ import annotations
 
@@ -149,7 +153,10 @@ class ReportFileError(Exception):
 
 
 def document_of(report: Report) -> ReportDocument:
-    """Return the report as a document."""
+    """Return the report as a document.
+
+    Each clause of the catalogue has a row, in the catalogue's order, also if it was not run.
+    """
     client, run = report.client, report.run
     return ReportDocument(
         schema=SCHEMA,

@@ -1,4 +1,7 @@
-"""The evidence for a verdict, as plain lines for formats without a layout of their own."""
+"""The evidence for a verdict, as plain lines for formats without a layout of their own.
+
+JUnit XML and Markdown use it.
+"""
 
 from __future__ import annotations
 

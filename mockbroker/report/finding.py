@@ -1,4 +1,7 @@
-"""Verdicts on clauses, and the findings that show them."""
+"""Verdicts on clauses, and the findings that show them.
+
+A finding belongs to one clause. Several of one clause are merged when a report is made.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reports as one self-contained HTML page."""
+"""Reports as one self-contained HTML page.
+
+It needs no network and no script: CI servers keep it as an artifact, and show it in a sandbox.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +144,10 @@ def _is_mild(detail: _Detail) -> bool:
 
 
 def html_of(reports: Sequence[ReportDocument]) -> str:
-    """Return a page with the reports on one client or several."""
+    """Return a page with the reports on one client or several.
+
+    All must have the same clauses in the same order, as `mockbroker compare` makes sure.
+    """
     clients = tuple(_client(number, report) for number, report in enumerate(reports, 1))
     environment = Environment(
         loader=PackageLoader("mockbroker.report"),

@@ -1,4 +1,7 @@
-"""The report as JUnit XML, as CI servers read it: a test case for each clause."""
+"""The report as JUnit XML, as CI servers read it: a test case for each clause.
+
+CI servers differ in what they read; the elements and attributes used are common to all.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Errors of the kit itself, as values for a report."""
+"""Errors of the kit itself, as values for a report.
+
+An error of the kit must never look like a verdict on the client.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Known failures: the entries of a user's list, and their effect on a verdict. Pure values."""
+"""Known failures: the entries of a user's list, and their effect on a verdict. Pure values.
+
+A list lets a team adopt the contract before its client is fixed. It must not rot: an entry fails
+the run once its clause passes, once it has expired, and without a reason.
+"""
 
 from __future__ import annotations
 

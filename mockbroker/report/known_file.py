@@ -1,4 +1,7 @@
-"""The file of known failures: reading it, and the entries that a run writes."""
+"""The file of known failures: reading it, and the entries that a run writes.
+
+`mockbroker.report.known_text` changes the text of the file.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The report as Markdown, for a job summary or a comment on a pull request."""
+"""The report as Markdown, for a job summary or a comment on a pull request.
+
+Every string from a run is escaped. It may come from the client, and GitHub renders it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Reports on a client, made from findings: pure values and functions."""
+"""Reports on a client, made from findings: pure values and functions.
+
+`build_report` merges the findings into rows. Properties of `Report` draw the conclusions, so that
+all formats agree on them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The report as lines for a terminal, with named styles and without control characters."""
+"""The report as lines for a terminal, with named styles and without control characters.
+
+The same lines serve the commands and pytest's summary, which apply the styles themselves.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The timeline of a reproduction: the lifetimes and uses of its tokens, computed from its steps."""
+"""The timeline of a reproduction: the lifetimes and uses of its tokens, computed from its steps.
+
+It is computed from the steps alone, without any text.
+"""
 
 from __future__ import annotations
 

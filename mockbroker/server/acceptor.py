@@ -1,4 +1,8 @@
-"""Accepting connections, even if the process runs out of file descriptors."""
+"""Accepting connections, even if the process runs out of file descriptors.
+
+A broker under attack, or in a test that opens many connections, must continue to answer.
+An ordinary loop would only fail to accept, again and again, and use all processor time.
+"""
 
 from __future__ import annotations
 

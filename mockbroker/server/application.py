@@ -1,4 +1,8 @@
-"""The Flask application: it finds the broker for a path and passes the request on."""
+"""The Flask application: it finds the broker for a path and passes the request on.
+
+Flask is the interface for other WSGI servers as well. `create_app` works under any of them, without
+the faults that need the socket.
+"""
 
 from __future__ import annotations
 

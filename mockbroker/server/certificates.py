@@ -1,4 +1,7 @@
-"""Certificates for a broker that uses TLS, issued by a temporary certificate authority."""
+"""Certificates for a broker that uses TLS, issued by a temporary certificate authority.
+
+A test needs certificates that no machine trusts otherwise, and clients that trust only them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""A bounded pool of threads that serve connections."""
+"""A bounded pool of threads that serve connections.
+
+Threads, not an event loop: faults block, and a broker serves few connections. The pool keeps slow
+and silent peers from taking every thread.
+"""
 
 from __future__ import annotations
 

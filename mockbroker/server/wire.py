@@ -1,4 +1,7 @@
-"""One HTTP connection: it passes requests to the application, and sends replies and faults."""
+"""One HTTP connection: it passes requests to the application, and sends replies and faults.
+
+Faults act here, below HTTP: a reset, a cut or a slow answer is done to the socket.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Client authentication methods, and which of them a profile accepts."""
+"""Client authentication methods, and which of them a profile accepts.
+
+To add a method, write a subclass of `AuthenticationMethod` with its chapter of clauses, and add it
+to `METHODS`.
+"""
 
 from __future__ import annotations
 
@@ -55,6 +59,8 @@ def recognise(request: TokenRequest, expected: TokenExpectation) -> Credentials 
 
     It recognizes a client even from malformed credentials, or by its client_id alone. A lenient
     broker then issues the token to the right client, and the journal names it.
+
+    The accepted methods come first: their credentials are the likeliest.
     """
     accepted = accepted_methods(expected.profile)
     for method in (*accepted, *(method for method in METHODS if method not in accepted)):

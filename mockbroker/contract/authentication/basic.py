@@ -1,4 +1,8 @@
-"""HTTP Basic (RFC 7617), with the credentials as they are or form-urlencoded first."""
+"""HTTP Basic (RFC 7617), with the credentials as they are or form-urlencoded first.
+
+The two variants share everything but the encoding. The hints name the
+mistakes that clients make with Basic.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,10 @@ __all__ = ["Basic", "BasicForm", "BasicRaw"]
 
 
 class Basic(AuthenticationMethod):
-    """HTTP Basic: one Authorization header with Base64 of client_id:client_secret."""
+    """HTTP Basic: one Authorization header with Base64 of client_id:client_secret.
+
+    ``encoding`` says whether id and secret are form-urlencoded before they are joined.
+    """
 
     name = "basic"
     chapter = "basic"

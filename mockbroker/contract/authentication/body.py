@@ -1,4 +1,7 @@
-"""Client credentials in the body of the token request (RFC 6749, 2.3.1)."""
+"""Client credentials in the body of the token request (RFC 6749, 2.3.1).
+
+Providers call it client_secret_post. RFC 6749 does not recommend it, but many offer nothing else.
+"""
 
 from __future__ import annotations
 

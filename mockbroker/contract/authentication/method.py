@@ -1,4 +1,7 @@
-"""The base of client authentication methods: one strategy for everything that depends on them."""
+"""The base of client authentication methods: one strategy for everything that depends on them.
+
+A new method needs one subclass, and one chapter of clauses that judge it.
+"""
 
 from __future__ import annotations
 

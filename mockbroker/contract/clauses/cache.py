@@ -1,4 +1,7 @@
-"""Chapter ``cache``: one token for many calls, and separate tokens for separate clients."""
+"""Chapter ``cache``: one token for many calls, and separate tokens for separate clients.
+
+Judging from traffic needs care: several workers of one app may each keep a token of their own.
+"""
 
 from __future__ import annotations
 

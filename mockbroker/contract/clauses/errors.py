@@ -1,4 +1,7 @@
-"""Chapter ``errors``: the client's reaction to rejections, failures and timeouts."""
+"""Chapter ``errors``: the client's reaction to rejections, failures and timeouts.
+
+Only repeated requests can be judged from traffic. What a client raises is seen in scenarios.
+"""
 
 from __future__ import annotations
 

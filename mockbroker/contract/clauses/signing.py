@@ -1,4 +1,8 @@
-"""Chapter ``signing``: calls to the protected API with a token (RFC 6750)."""
+"""Chapter ``signing``: calls to the protected API with a token (RFC 6750).
+
+The judges look at the form of a call. Whether its token is valid is a question of the token's
+state, which chapter ``refresh`` judges.
+"""
 
 from __future__ import annotations
 
