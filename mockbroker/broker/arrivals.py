@@ -61,7 +61,10 @@ class Outcome:
 
 
 def faulty_reply(reply: Reply, fault: Fault) -> Reply:
-    """Return the reply as the fault changes it."""
+    """Return the reply as the fault changes it.
+
+    The fault's latency has moved the broker's clock before, and is not part of the reply.
+    """
     return replace(
         reply,
         response=apply_fault(reply.response, fault),

@@ -60,5 +60,9 @@ def is_binding(clause_id: str, fail_on: Level) -> bool:
 
 
 def breaches_at(trace: Trace, fail_on: Level) -> tuple[Breach, ...]:
-    """Return the breaches in a trace of clauses at least as binding as ``fail_on``."""
+    """Return the breaches in a trace of clauses at least as binding as ``fail_on``.
+
+    They are in the order of the exchanges: breaches of single messages first, then those that
+    several messages show together.
+    """
     return tuple(b for b in judge_trace(trace) if is_binding(b.clause_id, fail_on))

@@ -267,7 +267,11 @@ def _duration(seconds: float) -> float:
 
 
 class FaultScript:
-    """The faults of the next answers of one endpoint, in order; thread-safe."""
+    """The faults of the next answers of one endpoint, in order; thread-safe.
+
+    One script for each endpoint: a fault for the token endpoint does not wait for a call to the
+    API.
+    """
 
     def __init__(self) -> None:
         self._waiting: deque[Fault] = deque()
@@ -286,7 +290,10 @@ class FaultScript:
             self._waiting.extend(more)
 
     def next(self) -> Fault | None:
-        """Remove and return the fault of the next answer; return None if it is to be normal."""
+        """Remove and return the fault of the next answer; return None if it is to be normal.
+
+        A fault with a count remains for the answers that follow.
+        """
         with self._lock:
             if not self._waiting:
                 return None

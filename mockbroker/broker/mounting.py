@@ -75,7 +75,10 @@ class Mounting:
         return requested_path if is_alias else self.token_path
 
     def is_token_path(self, requested_path: str) -> bool:
-        """Return whether the client means the token endpoint, even by a misspelt path."""
+        """Return whether the client means the token endpoint, even by a misspelt path.
+
+        A path whose last segment is that of the token endpoint counts, in any case.
+        """
         path = requested_path.removeprefix(self.prefix)
         if path in {self._profile.token_path, *self._profile.token_path_aliases}:
             return True

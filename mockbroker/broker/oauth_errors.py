@@ -119,7 +119,10 @@ def _oauth_error(
 
 
 def default_token_error(status: int) -> Response:
-    """Return the token endpoint's response for a status that is scripted without a body."""
+    """Return the token endpoint's response for a status that is scripted without a body.
+
+    It has the headers of a real one: no-store always, and the challenge with 401.
+    """
     # RFC 6749, 5.2 has codes for 400 and 401 only. The codes of 4.1.2.1 serve for 5xx, as many
     # providers use them.
     codes = {UNAUTHORIZED: "invalid_client", UNAVAILABLE: "temporarily_unavailable"}

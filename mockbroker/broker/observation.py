@@ -61,7 +61,11 @@ class Observed:
 
 
 class Observation:
-    """An observer of the exchanges that a journal records from now on; thread-safe."""
+    """An observer of the exchanges that a journal records from now on; thread-safe.
+
+    It judges in the threads that serve requests. The cost of an exchange is constant on average,
+    because a window is judged after half a journal.
+    """
 
     def __init__(self, journal: Journal, profile: Profile) -> None:
         self._journal = journal

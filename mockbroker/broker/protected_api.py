@@ -30,7 +30,10 @@ __all__ = ["ProtectedApi"]
 
 
 class ProtectedApi:
-    """The protected API of one broker; ``script`` holds the faults of its next answers."""
+    """The protected API of one broker; ``script`` holds the faults of its next answers.
+
+    Thread-safe; it keeps no state but the script.
+    """
 
     kind = Endpoint.API
 

@@ -46,7 +46,10 @@ class EndpointHandler(Protocol):
 
 
 class RequestHandler:
-    """Answers requests to any path of one broker and records the exchanges; thread-safe."""
+    """Answers requests to any path of one broker and records the exchanges; thread-safe.
+
+    It passes each request to one endpoint, applies the fault, and records the exchange.
+    """
 
     def __init__(
         self,

@@ -28,7 +28,10 @@ __all__ = ["TokenEndpoint"]
 
 
 class TokenEndpoint:
-    """The token endpoint of one broker; ``script`` holds the faults of its next answers."""
+    """The token endpoint of one broker; ``script`` holds the faults of its next answers.
+
+    Thread-safe; it keeps no state but the script.
+    """
 
     kind = Endpoint.TOKEN
 

@@ -151,7 +151,10 @@ class TokenStore:
             self._revoked_count = self._issued_count
 
     def clear(self) -> None:
-        """Forget every token, also that it was issued, and count from 1 again."""
+        """Forget every token, also that it was issued, and count from 1 again.
+
+        Values issued before are UNKNOWN afterwards, not FORGOTTEN.
+        """
         with self._lock:
             self._tokens = ValueIndex()
             self._queues.clear()

@@ -183,7 +183,11 @@ def report_on(
     command: Sequence[str] = (),
     run: RunFacts | None = None,
 ) -> Report:
-    """Return the report on an observed app; a clause passes only if its situation was seen."""
+    """Return the report on an observed app; a clause passes only if its situation was seen.
+
+    ``command`` is the app's command line, empty for traffic that was only observed. A breach at a
+    level below ``fail_on`` is advice.
+    """
     unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.is_passive} | {**observed.never_reached}
     unknown = unseen.keys() | observed.inapplicable.keys()
     seen = [clause.id for clause in CATALOGUE if clause.id not in unknown]

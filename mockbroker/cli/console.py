@@ -31,7 +31,10 @@ LONGEST_TARGET = 1000
 
 
 def banner(broker: Broker) -> str:
-    """Return the URLs of the broker, its clients, and a curl command that requests a token."""
+    """Return the URLs of the broker, its clients, and a curl command that requests a token.
+
+    The client's first credentials are in the curl command.
+    """
     # The secrets are printed in clear here and nowhere else: random ones cannot be known otherwise.
     kind = "strict" if broker.strict else "lenient"
     lines = [

@@ -45,7 +45,10 @@ def explain_text(text: bytes, profile: Profile, credentials: Sequence[Credential
 def explain_request(
     request: Request, profile: Profile, credentials: Sequence[Credentials] = ()
 ) -> str:
-    """Return what is wrong with a request, as lines of text; see `explain_text`."""
+    """Return what is wrong with a request, as lines of text; see `explain_text`.
+
+    Secrets and tokens in the result are masked: users paste it into tickets.
+    """
     # Otherwise every request without --client would be rejected for unknown credentials, which
     # would hide the mistake in its form.
     known = tuple(credentials) or _claimed(request, profile)

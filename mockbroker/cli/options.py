@@ -52,7 +52,10 @@ class OptionError(ValueError):
 
 
 class Surface(Enum):
-    """A place where a user writes options. The value is the prefix of their names there."""
+    """A place where a user writes options. The value is the prefix of their names there.
+
+    Messages name an option as the user wrote it, so each value remembers its surface.
+    """
 
     COMMAND = "--"
     PYTEST = "--contract-"
@@ -202,7 +205,10 @@ def _file(text: str) -> Path | None:
 
 
 def clauses_selected_by(texts: Iterable[str]) -> Selection:
-    """Return the selection from the catalogue. Raises SelectionError if a pattern has none."""
+    """Return the selection from the catalogue. Raises SelectionError if a pattern has none.
+
+    Commas separate patterns within a string.
+    """
     # The catalogue imports every chapter; pytest reads this table in projects that never check a
     # client.
     from mockbroker.contract.catalogue import CATALOGUE  # noqa: PLC0415 - only if used

@@ -48,7 +48,10 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class UnreadableRequestError(ValueError):
-    """The text is neither an HTTP request nor a curl command; the message says why."""
+    """The text is neither an HTTP request nor a curl command; the message says why.
+
+    The message quotes little of the input, which may hold secrets.
+    """
 
 
 def parse_raw(text: bytes) -> Request:

@@ -61,7 +61,10 @@ def _clock(seconds: float) -> str:
 
 
 class Display(Protocol):
-    """A display of a run's progress. No method raises if the output cannot be written."""
+    """A display of a run's progress. No method raises if the output cannot be written.
+
+    ``begin`` is called for each clause, ``note`` at any time, ``end`` last.
+    """
 
     def begin(self, number: int, total: int, clause_id: str) -> None:
         """Show which clause is judged from now on."""

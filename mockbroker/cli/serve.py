@@ -54,7 +54,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
-    """The options of `mockbroker serve`; ``expires_in`` is in seconds."""
+    """The options of `mockbroker serve`; ``expires_in`` is in seconds.
+
+    ``clients`` are empty for random credentials. ``config`` is a TOML file of profiles, ``journal``
+    the path of the journal file; both may be None.
+    """
 
     host: str
     port: int

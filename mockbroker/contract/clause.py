@@ -66,7 +66,10 @@ class Impact(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The document, and the section of it, from which a clause comes."""
+    """The document, and the section of it, from which a clause comes.
+
+    ``url`` leads to the section, and is empty for documents without a public page.
+    """
 
     document: str
     section: str = ""
@@ -102,21 +105,31 @@ class Flaw:
 
 @dataclass(frozen=True, slots=True)
 class TokenRequestJudge:
-    """A judge of a single token request."""
+    """A judge of a single token request.
+
+    ``flaws`` is called for each token request of a profile to which the clause applies.
+    """
 
     flaws: Callable[[TokenRequest, TokenExpectation], Iterator[Flaw]]
 
 
 @dataclass(frozen=True, slots=True)
 class ApiCallJudge:
-    """A judge of a single call to the protected API."""
+    """A judge of a single call to the protected API.
+
+    ``flaws`` is called for each call, whatever the state of its token is.
+    """
 
     flaws: Callable[[Request, ApiExpectation], Iterator[Flaw]]
 
 
 @dataclass(frozen=True, slots=True)
 class TraceJudge:
-    """A judge of what several messages show together."""
+    """A judge of what several messages show together.
+
+    ``flaws`` is called with a whole trace, or with a window of it in an audit. It must not take the
+    beginning of the trace for that of the client.
+    """
 
     flaws: Callable[[Trace], Iterator[Flaw]]
 

@@ -47,7 +47,11 @@ TRACE_CLAUSES: tuple[Clause, ...] = tuple(
 
 
 def judge_token_request(request: TokenRequest, expected: TokenExpectation) -> tuple[Breach, ...]:
-    """Return the breaches that the token request shows, each with a hint."""
+    """Return the breaches that the token request shows, each with a hint.
+
+    Clauses that do not apply to the profile are left out. The strings may quote the request; mask
+    them before they are shown.
+    """
     hints: dict[str, str] = {}
     breaches: list[Breach] = []
     for clause in PASSIVE_CLAUSES:
@@ -63,7 +67,10 @@ def judge_token_request(request: TokenRequest, expected: TokenExpectation) -> tu
 
 
 def judge_api_call(request: Request, expected: ApiExpectation) -> tuple[Breach, ...]:
-    """Return the breaches that a call to the API shows, each with a hint."""
+    """Return the breaches that a call to the API shows, each with a hint.
+
+    The strings may quote the request; mask them before they are shown.
+    """
     breaches = [
         breach
         for clause in PASSIVE_CLAUSES
@@ -86,7 +93,10 @@ def judge_trace(trace: Trace) -> tuple[Breach, ...]:
 
 
 def judge_together(trace: Trace) -> tuple[Breach, ...]:
-    """Return the breaches that only several messages of a trace show together."""
+    """Return the breaches that only several messages of a trace show together.
+
+    The result depends on the trace only, so a longer trace may show fewer breaches of a clause.
+    """
     return tuple(
         breach
         for clause in TRACE_CLAUSES

@@ -52,7 +52,10 @@ class SelectionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The patterns by which a user selects clauses; without any, every clause is selected."""
+    """The patterns by which a user selects clauses; without any, every clause is selected.
+
+    It is false without patterns, and its string is what the user wrote.
+    """
 
     patterns: tuple[str, ...] = ()
 

@@ -40,7 +40,10 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,20}")
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """The parts of an Authorization header; ``scheme`` is empty if it seems to have none."""
+    """The parts of an Authorization header; ``scheme`` is empty if it seems to have none.
+
+    ``rest`` is everything after the first space, undecoded. Without a scheme it is the whole value.
+    """
 
     scheme: str
     rest: str

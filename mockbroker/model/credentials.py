@@ -15,7 +15,10 @@ __all__ = ["AccessToken", "Credentials", "TokenState", "same_text"]
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A client identifier and its secret (RFC 6749, 2.3.1). The repr leaves the secret out."""
+    """A client identifier and its secret (RFC 6749, 2.3.1). The repr leaves the secret out.
+
+    The model does not check them; `mockbroker.broker.clients` does when a client is registered.
+    """
 
     client_id: str
     client_secret: str = field(repr=False)

@@ -31,7 +31,10 @@ _DECIMALS = 3
 
 
 class BreachRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A breach that a single request shows: the clause and the observation."""
+    """A breach that a single request shows: the clause and the observation.
+
+    ``what`` is masked.
+    """
 
     clause_id: str
     what: str

@@ -27,7 +27,10 @@ def describe(exchange: Exchange) -> str:
 
 
 def exchange_text(record: ExchangeRecord) -> str:
-    """Return one line for the exchange, and one below it for each breach that it shows."""
+    """Return one line for the exchange, and one below it for each breach that it shows.
+
+    Credentials are never part of it, tokens only by their numbers.
+    """
     fault = f" [fault: {record.fault}]" if record.fault else ""
     carried = _authorization(record)
     line = f"#{record.number} {record.method} {record.target} {carried} → {answer_text(record)}"
@@ -42,7 +45,10 @@ def request_text(record: ExchangeRecord) -> str:
 
 
 def answer_text(record: ExchangeRecord) -> str:
-    """Return the answer in a few words: the status, and the token that was issued."""
+    """Return the answer in a few words: the status, and the token that was issued.
+
+    "no complete answer" stands for a reset connection and for a response that was cut.
+    """
     if record.status is None:
         return "no complete answer"
     if record.expires_in is None:

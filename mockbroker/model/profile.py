@@ -73,7 +73,10 @@ class Profile:
 
 
 def lifetime_problem(value: object) -> str:
-    """Return what is wrong with a lifetime in seconds; empty if it is valid."""
+    """Return what is wrong with a lifetime in seconds; empty if it is valid.
+
+    The settings of a broker and the command line share it, so that they accept the same values.
+    """
     # In Python True is an int; as a lifetime of one second it would be a mistake.
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and 0 <= cast("float", value) <= sys.float_info.max:

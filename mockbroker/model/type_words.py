@@ -48,7 +48,10 @@ _NOUNS = {
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How a message names values: the noun for a mapping, and whether it shows values."""
+    """How a message names values: the noun for a mapping, and whether it shows values.
+
+    ``shows_values`` is False where a value may be secret.
+    """
 
     mapping: str
     shows_values: bool

@@ -32,7 +32,10 @@ Keys = tuple[str, ...]
 
 
 class ReadingError(ValueError):
-    """A value does not have the expected type; the message is one sentence that says where."""
+    """A value does not have the expected type; the message is one sentence that says where.
+
+    The sentence has the source, the keys that lead to the value, and what was expected.
+    """
 
 
 def read(

@@ -113,7 +113,10 @@ class ValueIndex(Mapping[str, T]):
         self._short, self._long = _Anchors(_MIN_FOUND_LENGTH), _Anchors(_LONG_ANCHOR_LENGTH)
 
     def put(self, value: str, entry: T) -> None:
-        """Add a value, or replace its entry."""
+        """Add a value, or replace its entry.
+
+        Needs a lock against other changes, not against reading.
+        """
         # The entry comes first and the anchor last, so that a search in another thread never finds
         # an anchor without its entry.
         is_new = value not in self._entries
@@ -125,7 +128,10 @@ class ValueIndex(Mapping[str, T]):
             anchors.add(folded[: anchors.size], len(value))
 
     def discard(self, value: str) -> None:
-        """Remove a value if the index has it."""
+        """Remove a value if the index has it.
+
+        Needs a lock against other changes, not against reading.
+        """
         if value not in self._entries:
             return
         del self._entries[value]
@@ -196,7 +202,10 @@ class ValueIndex(Mapping[str, T]):
 
 
 def index_of(values: Collection[str]) -> ValueIndex[object]:
-    """Return an index of the values; return an existing index as it is."""
+    """Return an index of the values; return an existing index as it is.
+
+    Making an index visits all values, so callers with many values keep one.
+    """
     if isinstance(values, ValueIndex):
         return values
     index: ValueIndex[object] = ValueIndex()

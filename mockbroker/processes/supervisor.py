@@ -180,7 +180,11 @@ class _Running:
                     _report(self._control, exit=os.waitstatus_to_exitcode(ended[1]))
 
     def wait_until_over(self) -> bool:
-        """Wait until the program ends or must be ended; return whether our parent has ended."""
+        """Wait until the program ends or must be ended; return whether our parent has ended.
+
+        It ends in three ways: the program ends, the socket is readable, or a signal asks for the
+        end.
+        """
         # A signal handler cannot wake `select` by itself: Python retries it (PEP 475). The wake-up
         # descriptor makes each signal a byte that `select` sees, whenever the signal arrives.
         woken, wake_up = socket.socketpair()

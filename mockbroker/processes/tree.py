@@ -231,7 +231,10 @@ class _Tree:
         """When each process started, by pid: the system may reuse a pid for an unrelated one."""
 
     def alive(self) -> list[Process]:
-        """Return the processes that have not ended."""
+        """Return the processes that have not ended.
+
+        It also finds processes that were started since the last call.
+        """
         table = _table()
         now = {each.pid: each.started for each in table}
         seen = {
@@ -278,7 +281,10 @@ class _Tree:
                 _send(process, signal.SIGSTOP)
 
     def has_ended(self, seconds: float, reap: Callable[[], None]) -> bool:
-        """Wait until every process has ended, at most so many seconds; return whether all have."""
+        """Wait until every process has ended, at most so many seconds; return whether all have.
+
+        ``reap`` is called before each look at the process table.
+        """
         until, pause = _seconds() + seconds, _MIN_PAUSE_SECONDS
         while True:
             reap()

@@ -20,7 +20,10 @@ A picture cannot measure its own font, so the width is an estimate for Verdana.
 
 
 def badge_of(report: Report) -> str:
-    """Return the conclusion and a count as a self-contained SVG picture."""
+    """Return the conclusion and a count as a self-contained SVG picture.
+
+    It is grey if the run says nothing about the whole contract.
+    """
     words, colour = _message(report)
     left, right = _width(_LABEL), _width(words)
     total = left + right

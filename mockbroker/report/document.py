@@ -68,7 +68,10 @@ class ProfileInfo(_Part, frozen=True, kw_only=True):
 
 
 class ClientInfo(_Part, frozen=True, kw_only=True):
-    """The client that was judged."""
+    """The client that was judged.
+
+    ``target`` is what the user named; name, version and capabilities come from the client's driver.
+    """
 
     name: str
     version: str
@@ -77,14 +80,20 @@ class ClientInfo(_Part, frozen=True, kw_only=True):
 
 
 class ErrorInfo(_Part, frozen=True, kw_only=True):
-    """An error of the kit itself."""
+    """An error of the kit itself.
+
+    ``traceback`` has several lines; secrets in it are masked.
+    """
 
     reason: str
     traceback: str
 
 
 class KnownInfo(_Part, frozen=True, kw_only=True):
-    """The known failure that is listed for a clause, and the verdict of the run."""
+    """The known failure that is listed for a clause, and the verdict of the run.
+
+    ``found`` is the verdict before the entry was considered, ``expires`` a date as in RFC 3339.
+    """
 
     standing: str
     reason: str
@@ -95,7 +104,10 @@ class KnownInfo(_Part, frozen=True, kw_only=True):
 
 
 class Summary(_Part, frozen=True, kw_only=True):
-    """The numbers of clauses with each verdict, by level and by impact."""
+    """The numbers of clauses with each verdict, by level and by impact.
+
+    Each count is there, even if it is 0. Keys are the values of the enumerations.
+    """
 
     by_level: dict[str, dict[str, int]]
     by_impact: dict[str, dict[str, int]]
@@ -127,7 +139,12 @@ class ClauseRow(_Part, frozen=True, kw_only=True):
 
 
 class ReportDocument(_Part, frozen=True, kw_only=True):
-    """The whole report. ``created`` is a date and time by RFC 3339."""
+    """The whole report. ``created`` is a date and time by RFC 3339.
+
+    ``duration_seconds`` is real time. ``conforms`` is true only for ``conclusion`` "conforms".
+    ``partial`` is true if clauses were left out or not reached. ``headline`` has the costliest
+    breaches, a sentence each. ``measured`` has facts such as the leeway in seconds.
+    """
 
     schema: Literal[2]
     tool: Tool

@@ -14,7 +14,10 @@ __all__ = ["evidence_lines"]
 
 
 def evidence_lines(finding: Finding, *, command: str = "") -> Iterator[str]:
-    """Yield the steps, the details from outside them, the exchanges, and a command."""
+    """Yield the steps, the details from outside them, the exchanges, and a command.
+
+    The order is that of reading: what was done, what the program printed, what was sent.
+    """
     yield from (f"  {line}" for line in step_lines(finding.steps))
     yield from filter(None, finding.details.splitlines())
     yield from exchange_lines(finding.exchanges, with_times=False)

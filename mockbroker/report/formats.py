@@ -27,7 +27,10 @@ __all__ = [
 
 
 class OutputError(Exception):
-    """A failure to write reports; the message is one line with each file and the reason."""
+    """A failure to write reports; the message is one line with each file and the reason.
+
+    The other files have been written by then.
+    """
 
 
 @dataclass(frozen=True, slots=True)

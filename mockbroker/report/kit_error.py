@@ -15,7 +15,10 @@ __all__ = ["KitError"]
 
 @dataclass(frozen=True, slots=True)
 class KitError:
-    """An error of the kit: one line, and the traceback as a string. Secrets are masked."""
+    """An error of the kit: one line, and the traceback as a string. Secrets are masked.
+
+    Two errors with the same strings are equal, so that a report shows them once.
+    """
 
     reason: str
     traceback: str = ""

@@ -106,7 +106,10 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class KnownFailures:
-    """The known failures that a file lists, by clause id; ``today`` decides which have expired."""
+    """The known failures that a file lists, by clause id; ``today`` decides which have expired.
+
+    An empty ``file`` and no entries stand for a run without such a list.
+    """
 
     file: str = ""
     today: date = date.min

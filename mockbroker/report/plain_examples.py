@@ -19,7 +19,10 @@ class ExampleError(ValueError):
 
 
 def to_plain(example: object) -> Any:
-    """Convert an example to plain data. Raises ExampleError if a part of it has no such form."""
+    """Convert an example to plain data. Raises ExampleError if a part of it has no such form.
+
+    The result has only types that TOML has, so it can be written and compared.
+    """
     kind = type(example)
     if isinstance(example, str) and not _is_unicode(example):
         raise ExampleError("it has half a surrogate pair")
@@ -48,7 +51,10 @@ def _is_unicode(text: str) -> bool:
 
 
 def from_plain(plain: object) -> Any:
-    """Convert the data of `to_plain` back to an example. Raises ExampleError if it is invalid."""
+    """Convert the data of `to_plain` back to an example. Raises ExampleError if it is invalid.
+
+    The data come from a file that users edit, so nothing about them is taken for granted.
+    """
     if type(plain) in {str, int, float, bool}:
         return plain
     if isinstance(plain, list):

@@ -73,7 +73,10 @@ _EXIT_STATUSES = {
 
 @dataclass(frozen=True, slots=True)
 class ClientDescription:
-    """The client that was judged, and its capabilities; each string is one printable line."""
+    """The client that was judged, and its capabilities; each string is one printable line.
+
+    Name and version are empty if the client does not introduce itself.
+    """
 
     target: str = ""
     name: str = ""
@@ -265,7 +268,10 @@ class Report:
         return _LEVELS.index(clause.level) <= _LEVELS.index(self.fail_on)
 
     def reproduce(self, row: Row) -> str:
-        """Return a command that shows the breach of the row's clause; empty if there is none."""
+        """Return a command that shows the breach of the row's clause; empty if there is none.
+
+        That is a command for the request itself, or a check of the clause whose scenario found it.
+        """
         if row.found.verdict not in BREACHES:
             return ""
         # The scenario that found the breach, not the broken clause: test cases of one clause often

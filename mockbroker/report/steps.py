@@ -89,7 +89,10 @@ class NothingUsable(str, enum.Enum):
 
 
 class GotNoToken(_Outcome, frozen=True, kw_only=True):
-    """The client raised nothing and had no token of the broker."""
+    """The client raised nothing and had no token of the broker.
+
+    ``instead`` says what the client did.
+    """
 
     instead: NothingUsable
 
@@ -138,7 +141,10 @@ UseOutcome = Union[
 
 
 class IssuedToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A token that the broker issued, ``after_seconds`` into the step."""
+    """A token that the broker issued, ``after_seconds`` into the step.
+
+    ``token`` is the token's number, ``expires_in`` its lifetime in seconds.
+    """
 
     token: int
     expires_in: float
@@ -229,7 +235,10 @@ class ClientUsedAtOnce(_Action, frozen=True, kw_only=True):
 
 
 class ReprTaken(_Action, frozen=True, kw_only=True):
-    """The kit takes the repr of the client, and that fails."""
+    """The kit takes the repr of the client, and that fails.
+
+    The repr of a client is searched for its secret.
+    """
 
 
 Action = Union[ClientMade, ClientUsed, ClientUsedAtOnce, ReprTaken]
@@ -237,7 +246,10 @@ Action = Union[ClientMade, ClientUsed, ClientUsedAtOnce, ReprTaken]
 
 
 class OtherClientAdded(_Step, frozen=True, kw_only=True):
-    """A second client starts in the same process; it differs in ``difference`` only."""
+    """A second client starts in the same process; it differs in ``difference`` only.
+
+    It shows whether clients share a cache by mistake.
+    """
 
     difference: str
 
@@ -309,7 +321,10 @@ class SecretRotated(_Step, frozen=True, kw_only=True):
 
 
 class CertificateShown(_Step, frozen=True, kw_only=True):
-    """The broker shows a certificate for ``host``; ``is_trusted`` if the client knows its CA."""
+    """The broker shows a certificate for ``host``; ``is_trusted`` if the client knows its CA.
+
+    A sound client refuses a certificate for another host or by an unknown CA.
+    """
 
     host: str
     is_trusted: bool

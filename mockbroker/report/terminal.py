@@ -51,7 +51,10 @@ _ASCII = str.maketrans({"✓": "+", "✗": "x", "→": ">", "·": "-", "…": ".
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text and the name of its style: a colour, ``bold``, ``faint`` or none."""
+    """A line of text and the name of its style: a colour, ``bold``, ``faint`` or none.
+
+    Styles are names, so that each caller uses its own library for colours.
+    """
 
     text: str = ""
     style: str = ""
@@ -82,7 +85,10 @@ def width_of(columns: int) -> int:
 
 
 def render(report: Report, width: int) -> Iterator[Line]:
-    """Yield the whole report: the table, the evidence, the measurements and the conclusion."""
+    """Yield the whole report: the table, the evidence, the measurements and the conclusion.
+
+    ``width`` is in columns. Lines with evidence may be longer, so that they can be copied.
+    """
     yield Line(
         f"The contract · {report.client.target or 'client'} · profile {report.profile}", "bold"
     )

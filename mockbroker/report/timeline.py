@@ -37,7 +37,10 @@ class TokenUse:
 
 @dataclass(frozen=True, slots=True)
 class TokenLife:
-    """A token: its time of issue and its lifetime, in seconds, and its uses."""
+    """A token: its time of issue and its lifetime, in seconds, and its uses.
+
+    ``issued_at_seconds`` counts from the beginning of the reproduction.
+    """
 
     token: int
     issued_at_seconds: float
@@ -54,7 +57,10 @@ class Timeline:
 
 
 def timeline_of(steps: Iterable[Step]) -> Timeline:
-    """Compute the lifetime and the uses of each token, in the order of issue."""
+    """Compute the lifetime and the uses of each token, in the order of issue.
+
+    Time passes by `TimePassed` steps and by the client's own waits, never by the real duration.
+    """
     now = 0.0
     issued: dict[int, tuple[float, float]] = {}
     uses: dict[int, list[TokenUse]] = {}

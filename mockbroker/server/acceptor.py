@@ -61,7 +61,10 @@ class Acceptor:
             self._resources = stack.pop_all()
 
     def run(self) -> None:
-        """Accept connections until `interrupt` is called."""
+        """Accept connections until `interrupt` is called.
+
+        It also closes silent connections while others wait for a thread.
+        """
         while True:
             # Python runs signal handlers in the main thread, which may be this one. A signal that
             # the kernel delivers to another thread does not interrupt `select`. The timeout lets

@@ -39,7 +39,10 @@ class Mounts(MutableMapping[str, Mountable]):
         self._lock = threading.Lock()
 
     def resolve(self, path: str) -> Mountable | None:
-        """Return the broker with the longest prefix of the path, or None."""
+        """Return the broker with the longest prefix of the path, or None.
+
+        It costs the same for any number of brokers if the path begins with a prefix of one segment.
+        """
         with self._lock:
             # A prefix of one segment needs no search, however many brokers are mounted.
             # A check mounts one broker for each test case, at a prefix of one segment.
@@ -75,7 +78,11 @@ class Mounts(MutableMapping[str, Mountable]):
 
 
 def create_app(mounts: Mounts) -> flask.Flask:
-    """Return the WSGI application that serves the brokers in ``mounts``, later additions too."""
+    """Return the WSGI application that serves the brokers in ``mounts``, later additions too.
+
+    The application is thread-safe. Errors in a broker become responses with status 500, and are
+    logged.
+    """
     app = flask.Flask("mockbroker", static_folder=None)
     app.url_map.merge_slashes = False  # a redirect would hide what the client asked for
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT_BYTES

@@ -30,7 +30,10 @@ _log = logging.getLogger(__name__)
 
 
 class Phase(enum.Enum):
-    """The state of a connection."""
+    """The state of a connection.
+
+    The pool may close a connection in every state but ANSWERING. The values are for people.
+    """
 
     IDLE = "waits for a request, or for the TLS handshake"
     READING = "reads a request"
@@ -65,7 +68,10 @@ class ConnectionPool:
         """Set whenever a connection has ended."""
 
     def take(self, sock: socket.socket) -> None:
-        """Serve a connection that was just accepted, and close it at its end."""
+        """Serve a connection that was just accepted, and close it at its end.
+
+        It never blocks. The connection is closed at once if no thread can ever serve it.
+        """
         with self._lock:
             # Without a single thread no connection would ever be served, so the peer sees the end
             # at once instead of waiting.
@@ -110,7 +116,10 @@ class ConnectionPool:
             return self._waiting_count > len(self._leaving)
 
     def make_room(self, extra: int = 0) -> None:
-        """Close silent connections for those that wait, and ``extra`` more."""
+        """Close silent connections for those that wait, and ``extra`` more.
+
+        Connections that were closed before, and have not ended yet, count as room.
+        """
         with self._lock:
             # A connection that leaves will free its thread; closing another for it would be one too
             # many.
@@ -138,7 +147,10 @@ class ConnectionPool:
         return sorted(silent, key=rank)
 
     def note_phase(self, sock: socket.socket, phase: Phase) -> None:
-        """Record the state in which a connection is from now on."""
+        """Record the state in which a connection is from now on.
+
+        The connection's own thread calls it.
+        """
         with self._lock:
             self._silent.pop(sock, None)
             if phase in _ORDER and sock not in self._leaving:
@@ -177,7 +189,10 @@ class ConnectionPool:
         self.room.set()
 
     def stop(self) -> None:
-        """Close every connection and end every thread; wait at most some seconds for each."""
+        """Close every connection and end every thread; wait at most some seconds for each.
+
+        Callers may be threads of the pool themselves. Later connections are closed at once.
+        """
         with self._lock:
             self._stopping = True
             threads = tuple(self._threads)

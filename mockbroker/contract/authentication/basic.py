@@ -349,7 +349,10 @@ _HINTS: tuple[Hint, ...] = (
 
 
 class BasicRaw(Basic):
-    """Basic with the credentials as they are (RFC 7617, 2)."""
+    """Basic with the credentials as they are (RFC 7617, 2).
+
+    The vendor's way, and the default of a profile.
+    """
 
     encoding = "raw"
     expected = "client_id:client_secret, encoded to Base64 as they are"
@@ -357,7 +360,10 @@ class BasicRaw(Basic):
 
 
 class BasicForm(Basic):
-    """Basic with id and secret form-urlencoded first (RFC 6749, 2.3.1)."""
+    """Basic with id and secret form-urlencoded first (RFC 6749, 2.3.1).
+
+    What the RFC asks for. Credentials without special characters are the same in both variants.
+    """
 
     encoding = "form"
     expected = "client_id:client_secret, each form-urlencoded, then encoded to Base64"

@@ -67,7 +67,10 @@ def _sent(request: TokenRequest) -> tuple[str, str]:
 
 
 class Body(AuthenticationMethod):
-    """client_id and client_secret as parameters of the form."""
+    """client_id and client_secret as parameters of the form.
+
+    If a profile accepts several methods and a request uses several, the order of the profile decides.
+    """
 
     name = "post"
     chapter = "post"
