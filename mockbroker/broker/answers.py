@@ -68,6 +68,7 @@ class Reply:
     manner: Manner = Manner.NORMAL
     delay_seconds: float = 0.0
     spread_seconds: float = 0.0
+    # Not compared: two replies are equal if the client sees no difference.
     released: threading.Event = field(default_factory=threading.Event, compare=False)
 
     @property

@@ -193,6 +193,8 @@ class Fault:
     @property
     def answers_by_itself(self) -> bool:
         """Whether the endpoint does not do its own work: it sends a given status, or nothing."""
+        # Not for CUT_SHORT and DRIP: they need the endpoint's answer to send a part of it, or all
+        # of it.
         return self.status_code is not None or self.manner in {Manner.RESET, Manner.STALL}
 
 

@@ -71,6 +71,7 @@ def profile_named(
 
 
 def _nearest_pyproject(directory: Path) -> Path | None:
+    # The nearest one upwards, as pytest and other tools look for it.
     places = (directory.resolve(), *directory.resolve().parents)
     return next((p / "pyproject.toml" for p in places if (p / "pyproject.toml").is_file()), None)
 

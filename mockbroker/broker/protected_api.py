@@ -100,6 +100,7 @@ def _presented_token(
     # Clauses on expiry and reuse need to know which token was meant, even if the scheme is missing
     # or the value is damaged. Otherwise one defect would hide all others.
     authorizations = request.headers.get_all("Authorization")
+    # Whatever the scheme is: a token under another scheme is still the token that was meant.
     presented = [value.partition(" ")[2] for value in authorizations]
     token = _exact(presented, tokens) or _anywhere(request, authorizations, tokens)
     if token is not None:

@@ -253,6 +253,7 @@ def _printed_on_request(report: Callable[[], Report], *, by_enter: bool) -> Iter
     try:
         yield
     finally:
+        # The printer ends after the reports that were requested before.
         requests.put(None)
         printer.join()
 

@@ -85,6 +85,7 @@ def _explain_token_request(
 def _explain_api_call(request: Request, known: tuple[Credentials, ...]) -> list[str]:
     """Explain a call to the API, with its token masked."""
     authorization = request.headers.get("Authorization") or ""
+    # Stripped of quotes and blanks, so that the judge can say that exactly these are wrong.
     token = authorization.partition(" ")[2].strip(" \"'")
     # The token in the call counts as issued: only its form can be judged here.
     expectation = ApiExpectation(frozenset({token} - {""}), known)

@@ -31,6 +31,7 @@ from mockbroker.model.messages import Headers, Request, Response
 
 __all__ = ["JournalFile", "exchange_as_json"]
 
+# Far more than any sound token request or response; it bounds a line for tools that read it.
 _MAX_BODY = 16 * 1024
 """How many characters of a body are written."""
 _MAX_VALUE = 4 * 1024

@@ -61,8 +61,10 @@ def parse_raw(text: bytes) -> Request:
     the URL or the Content-Length is malformed.
     """
     head, _, body = text.lstrip().replace(b"\r\n", b"\n").partition(b"\n\n")
+    # As the server decodes heads, so that the judges see the same strings.
     lines = head.decode("latin-1").split("\n")
     parts = lines[0].split(" ")
+    # Two parts are enough: people often copy a request line without the version.
     if len(parts) not in {2, 3} or not parts[0].isalpha() or "://" in parts[0]:
         raise UnreadableRequestError(
             f"{lines[0][:60]!r} is not a valid request line; begin with something like "
@@ -96,6 +98,7 @@ def _header(line: str) -> tuple[str, str]:
 def _target(url: str) -> str:
     """Return the request target of a URL or a path: without scheme, host and fragment."""
     try:
+        # curl takes a URL without a scheme for http.
         parts = urlsplit(url if "://" in url or url.startswith("/") else f"http://{url}")
     except ValueError as error:
         raise UnreadableRequestError(f"the URL is malformed: {error}") from error
@@ -233,6 +236,7 @@ def _request(command: _Command) -> Request:
     named = {name.lower() for name, _ in command.headers}
     defaults = [(n, v) for n, v in command.defaults.items() if n.lower() not in named]
     method = command.method or _method(command)
+    # curl sends the bytes of the terminal, usually UTF-8; the model holds bytes as Latin-1.
     sent = [(n, v.encode().decode("latin-1")) for n, v in (*defaults, *command.headers) if v]
     return Request(method, target, Headers.of(sent), data.encode())
 

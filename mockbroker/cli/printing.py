@@ -30,6 +30,7 @@ def print_report(report: Report) -> None:
     # One write, so that a line of another thread or process cannot stand in the middle of the
     # report.
     echo_or_raise("\n".join(map(_styled, render(report, width))))
+    # Not through `plain`, which escapes workflow commands: these are meant to be executed.
     for line in annotations_of(report) if are_wanted() else ():
         echo_or_raise(encodable(line, sys.stdout.encoding))
 

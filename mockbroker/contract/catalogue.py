@@ -13,6 +13,7 @@ from mockbroker.contract.clause import Clause
 
 __all__ = ["CATALOGUE", "CATALOGUE_VERSION", "CHAPTERS", "clause_named"]
 
+# Written out, not collected by a loop over modules: the order is that of every report.
 CATALOGUE: tuple[Clause, ...] = (
     *clauses.request.CLAUSES,
     *clauses.basic.CLAUSES,

@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 
+# A string as well, so that JSON and messages get its value without a conversion.
 class Level(str, enum.Enum):
     """The level of a clause, the most binding first.
 
@@ -82,6 +83,7 @@ class Source:
 def rfc(number: int, section: str = "") -> Source:
     """Return an RFC, or a section of it, as a source."""
     anchor = f"#section-{section}" if section else ""
+    # The RFC Editor's pages are the official ones, and have an anchor for each section.
     return Source(f"RFC {number}", section, f"https://www.rfc-editor.org/rfc/rfc{number}{anchor}")
 
 

@@ -51,6 +51,7 @@ class ApiExpectation:
     ``token_values`` should be a ValueIndex if there may be many: then no judge visits them all.
     """
 
+    # Left out of the repr: the values are tokens.
     token_values: Collection[str] = field(default=(), repr=False)
     credentials: tuple[Credentials, ...] = ()
 

@@ -88,6 +88,7 @@ def judge_trace(trace: Trace) -> tuple[Breach, ...]:
 
     The broker has judged each message on arrival, with the tokens and clients known at that time.
     """
+    # These are not judged again: tokens and clients may have changed since they arrived.
     alone = tuple(breach for exchange in trace.exchanges for breach in exchange.breaches)
     return alone + judge_together(trace)
 

@@ -61,6 +61,7 @@ def _authorization(record: ExchangeRecord) -> str:
         return "(no Authorization)"
     scheme = record.scheme or "(no scheme)"
     if record.endpoint is Endpoint.TOKEN:
+        # Masked as a whole: credentials that match no registered client are unknown to any mask.
         return f"Authorization: {scheme} <masked>"
     return f"Authorization: {scheme} <{_presented(record)}>"
 

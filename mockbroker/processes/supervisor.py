@@ -64,6 +64,8 @@ class SupervisedProgram:
     ) -> None:
         self._control, supervisor_end = socket.socketpair()
         with supervisor_end:
+            # The descriptor is passed on by its number; the parent's own copy is closed at the end
+            # of the block, so that the supervisor's end is seen here, too.
             number = supervisor_end.fileno()
             self._supervisor = subprocess.Popen(  # noqa: S603 - the user's own command
                 [*_PYTHON, _CODE, _ROOT, str(number), str(grace_seconds), *argv],
@@ -99,6 +101,7 @@ class SupervisedProgram:
         return self._ending.result()
 
     def _start_thread(self, target: Callable[[], None]) -> None:
+        # Daemons: a program that never ends must not keep this process from ending.
         threading.Thread(target=target, name="mockbroker-supervisor", daemon=True).start()
 
     def _listen(self) -> None:

@@ -44,8 +44,10 @@ _KILL_SECONDS = 3.0
 _MAX_KILL_SECONDS = 20.0
 """How long newly found processes can extend the killing."""
 _MIN_PAUSE_SECONDS = 0.005
+# A pause grows from 5 ms to this. Most trees end at once; others may take their whole grace.
 _MAX_PAUSE_SECONDS = 0.1
 _STARTTIME = 22 - 7  # proc_pid_stat(5) counts fields from 1; the first six are taken off before
+# "=" after each name leaves the heading out.
 _PS = ("ps", "-A", "-o", "pid=,ppid=,pgid=,stat=,comm=")
 
 

@@ -36,6 +36,8 @@ def annotations_of(report: Report) -> Iterator[str]:
         is_error = row.clause.id in failed or row.verdict is Verdict.ERROR
         title = f"{row.clause.id} ({row.clause.level.value})"
         text = f"{row.verdict.value}: {row.finding.in_words}"
+        # Without a file and a line: the breach is in the client's behaviour, and its place is
+        # unknown.
         yield _command("error" if is_error else "warning", title, text)
 
 

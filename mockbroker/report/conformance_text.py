@@ -32,6 +32,7 @@ def breaches_text(trace: Trace, breaches: Sequence[Breach], profile: Profile) ->
     After them come the counts of all exchanges, and the clauses that the trace could not test.
     """
     numbers = {number for breach in breaches for number in breach.exchanges}
+    # Only these: the journal may hold a thousand exchanges.
     records = records_of(e for e in trace.exchanges if e.number in numbers)
     count = f"{len(breaches)} breach" + ("es" if len(breaches) > 1 else "")
     broken = {breach.clause_id for breach in breaches}

@@ -265,6 +265,7 @@ def _summary(report: Report) -> Summary:
 
 def json_text(document: ReportDocument) -> str:
     """Return the document as indented JSON."""
+    # Not msgspec's own encoder: a report is read by people, and their editors need the indentation.
     plain = msgspec.to_builtins(document)
     return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
 

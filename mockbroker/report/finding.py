@@ -57,6 +57,7 @@ class Finding(msgspec.Struct, frozen=True):
     exchanges: tuple[ExchangeRecord, ...] = ()
     command: str = ""
     details: str = ""
+    # An id, not prose: formats and `compare` use it as a value.
     blocked_by: str | None = None
     found_in: str = ""
 

@@ -189,6 +189,7 @@ def _fact(name: str, value: Any) -> tuple[str, str]:
     """Return a measured value as its name in words and its value with unit."""
     words, unit = name.removesuffix("_seconds"), " s" if name.endswith("_seconds") else ""
     ends = value if isinstance(value, list) else [value]
+    # Equal ends of a range are shown once.
     numbers = dict.fromkeys(f"{end:g}" if isinstance(end, float) else str(end) for end in ends)
     return words.replace("_", " "), f"{' to '.join(numbers)}{unit}"
 
@@ -237,6 +238,7 @@ def _detail(number: int, row: ClauseRow) -> _Detail:
 
 def _placed(exchanges: Iterable[ExchangeRecord]) -> tuple[tuple[_Message, ...], int]:
     """Return the exchanges with their vertical positions, and the height of the diagram."""
+    # Below the names of client and broker, which the template draws at the top.
     y, messages = 44, []
     for exchange in exchanges:
         messages.append(_Message(exchange, y))
@@ -260,6 +262,7 @@ def _bars(timeline: Timeline) -> tuple[_Bar, ...]:
             life=life,
             y=number * _BAR_ROW,
             x=round(x, 1),
+            # A token of a month would otherwise be drawn far beyond the page.
             width=round(min(width, room), 1),
             goes_on=width > room,
             marks=tuple(

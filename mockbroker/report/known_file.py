@@ -97,6 +97,7 @@ def known_failures_of(
     """
     entries = []
     for row in report.rows:
+        # The verdict of the run itself: `row.finding` may already be "known".
         found, listed = row.found, before.get(row.clause.id)
         if found.verdict in BREACHES:
             entry = listed or KnownFailure(clause_id=row.clause.id, reason=TODO)

@@ -48,6 +48,7 @@ def markdown_of(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     """Yield the lines: the conclusion, the table of problems, and their evidence."""
     mark = _CONCLUSIONS.get(report.conclusion, "✅")
+    # A third-level heading: the summary usually stands below headings of the job.
     yield f"### Token client contract: {mark} {report.conclusion.value}"
     yield ""
     if report.is_partial:
@@ -94,6 +95,7 @@ def _evidence(row: Row, reproduce: str) -> Iterator[str]:
     sources = "; ".join(str(source) for source in row.clause.sources)
     text = "\n".join(evidence_lines(finding, command=f"$ {reproduce}" if reproduce else ""))
     yield ""
+    # Folded: the comment on a pull request stays short, and the evidence is at hand.
     yield f"<details><summary><code>{row.clause.id}</code>: a client {row.clause.title}</summary>"
     yield ""
     if sources:

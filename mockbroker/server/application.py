@@ -125,6 +125,7 @@ def _rebuild(environ: Mapping[str, Any]) -> Request:
 
 
 def _json_error(status: int, message: str) -> flask.Response:
+    # The vendor's form of errors, which clients of the broker read anyway.
     response = flask.jsonify({"error": True, "message": message})
     response.status_code = status
     return response

@@ -69,7 +69,7 @@ def _sent(request: TokenRequest) -> tuple[str, str]:
 class Body(AuthenticationMethod):
     """client_id and client_secret as parameters of the form.
 
-    If a profile accepts several methods and a request uses several, the order of the profile decides.
+    If a profile accepts several methods and a request uses several, the profile's order decides.
     """
 
     name = "post"
