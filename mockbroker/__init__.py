@@ -39,6 +39,9 @@ __all__ = [
     "throw_away_certificate",
 ]
 
+# Where each public name is defined. The plugin for pytest imports this package in every run of
+# every project that has it installed. Importing all of these there would cost each run Flask's
+# import.
 _PLACES = {
     "AccessToken": "mockbroker.model.credentials",
     "Broker": "mockbroker.fake_broker",
@@ -64,6 +67,7 @@ def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_PLACES[name]), name)
+    # Python calls `__getattr__` only for names that the module lacks, so the next access is direct.
     globals()[name] = value
     return value
 

@@ -1,4 +1,8 @@
-"""The command ``mockbroker``, also run by ``python -m mockbroker``."""
+"""The command ``mockbroker``, also run by ``python -m mockbroker``.
+
+It imports as little as possible before signals are held back: an import of the commands takes long
+enough for a signal to arrive.
+"""
 
 from __future__ import annotations
 

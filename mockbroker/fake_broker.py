@@ -1,4 +1,8 @@
-"""The broker that a test uses: settings, journal, assertions, and a server for them."""
+"""The broker that a test uses: settings, journal, assertions, and a server for them.
+
+It composes the parts of `mockbroker.broker` and holds no logic of its own. The pytest fixture, the
+kit and the commands all use it.
+"""
 
 from __future__ import annotations
 
@@ -62,6 +66,8 @@ class Broker:
         journal_bytes: int = SIZE_BYTES,
         token_limit: int = TOKEN_LIMIT,
     ) -> None:
+        # The profile never changes: the parts below read it at any time without a lock. The
+        # settings are what a test may change.
         self.profile = profile_named(profile) if isinstance(profile, str) else profile
         lifetime_seconds = self.profile.expires_in if expires_in is None else expires_in
         self._settings = Settings(expires_in=lifetime_seconds, strict=strict, clock=clock)
@@ -70,6 +76,8 @@ class Broker:
         self._mounting = Mounting(self.profile)
         self._waiting_answers = ReleaseSwitch()
         self._secrets = KnownSecrets(self._clients, self._tokens)
+        # The journal prints failing assertions, so it needs the mask. It gets the bound method:
+        # clients and tokens that come later are masked as well.
         self.journal = Journal(journal_size, size_bytes=journal_bytes, mask=self.masked)
         self._token_endpoint = TokenEndpoint(
             self.profile, self._settings, self._clients, self._tokens, self._mounting
@@ -201,6 +209,7 @@ class Broker:
 
         Subscriptions to the journal end. A clock that was passed in keeps its time.
         """
+        # First, so that answers that wait do not outlive the tokens and faults they belong to.
         self.release()
         self.clear_scripts()
         self._tokens.clear()
@@ -273,12 +282,16 @@ class Broker:
         longer holds every exchange.
         """
         __tracebackhide__ = True
+        # One snapshot: the client may send requests while the clauses are judged.
         trace = self.trace()
         if not trace.token_requests:
+            # A test whose client never called the broker would otherwise pass, whatever the client
+            # does.
             raise AssertionError(nothing_seen_text(trace))
         breaches = breaches_at(trace, fail_on)
         if breaches:
             raise AssertionError(self.masked(breaches_text(trace, breaches, self.profile)))
+        # A warning, not an error: what the journal holds conforms, but the rest is not known to.
         forgotten = forgotten_text(trace)
         if forgotten:
             advice = "Broker(journal_size=…, journal_bytes=…) sets how many are remembered"
@@ -296,6 +309,7 @@ class Broker:
         Raises OSError if the address cannot be used.
         """
         # Flask and h11 take longer to import than the rest, and a broker may be mounted elsewhere.
+        # The server does not import this module, so that the imports form no cycle.
         from mockbroker.server.listener import Server  # noqa: PLC0415 - see above
 
         with Server(host, port, tls=tls) as server:

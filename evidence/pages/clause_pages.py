@@ -104,7 +104,7 @@ def _reproduction(found: Reproduction | None) -> Iterator[str]:
 
 
 def _labelled(label: str, texts: Iterable[str]) -> Iterator[str]:
-    """Yield a label and beside it the lines of the strings, wrapped to the width of a page."""
+    """Yield a label, followed by the lines of the strings, wrapped to the width of a page."""
     wrapped = partial(wrap, width=_WIDTH, break_on_hyphens=False, subsequent_indent="    ")
     lines = [part for text in texts for line in text.splitlines() for part in wrapped(line)]
     yield from (f"{'' if number else label:<8} {line}" for number, line in enumerate(lines))

@@ -1,1 +1,4 @@
-"""The fake broker: from a request to a reply, without sockets and without an HTTP framework."""
+"""The fake broker: from a request to a reply, without sockets and without an HTTP framework.
+
+A test can pass requests to it directly. `mockbroker.server` puts it on a socket.
+"""

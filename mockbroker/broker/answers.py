@@ -1,4 +1,8 @@
-"""What the broker answers, as values: token answers, error bodies, and how they are sent."""
+"""The broker's answers as values: token responses, error bodies, and how they are sent.
+
+A `Reply` is what the server sends. It keeps the response apart from the manner of sending it, since
+a fault may change either.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +25,23 @@ __all__ = [
     "render_json",
 ]
 
+# RFC 6749, 5.1: the authorization server MUST include both in any response that contains tokens or
+# credentials. The broker sends them with errors as well, whose descriptions may quote a request.
 NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 JSON = "application/json"
 
 
 def render_json(members: Mapping[str, object]) -> bytes:
-    """The members as a JSON object in UTF-8."""
+    """Return the members as a JSON object in UTF-8."""
     return json.dumps(members, ensure_ascii=False).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenAnswer:
-    """How the token endpoint words a success (RFC 6749, 5.1).
+    """The form of a successful token response (RFC 6749, 5.1).
 
-    ``members`` replace or join the documented ones, ``omit`` leaves some out, ``render`` makes
-    the body of them. None of it changes the lifetime that the broker keeps.
+    ``members`` are added to the documented ones or replace them, ``omit`` leaves some out, and
+    ``render`` makes the body from them. None of it changes the lifetime that the broker enforces.
     """
 
     members: Mapping[str, object] = field(default_factory=dict)
@@ -44,7 +50,7 @@ class TokenAnswer:
     content_type: str = JSON
 
     def response(self, documented: Mapping[str, object]) -> Response:
-        """The answer made of the documented members."""
+        """Return the response made from the documented members."""
         members = {**documented, **self.members}
         body = self.render({name: members[name] for name in members if name not in self.omit})
         return Response(200, Headers((("Content-Type", self.content_type), *NO_STORE)), body)
@@ -52,7 +58,7 @@ class TokenAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A response and how it is to be sent.
+    """A response and how the server sends it.
 
     ``delay_seconds`` of real time pass before it, ``spread_seconds`` while it stalls or drips;
     both end early once ``released`` is set.
@@ -62,24 +68,27 @@ class Reply:
     manner: Manner = Manner.NORMAL
     delay_seconds: float = 0.0
     spread_seconds: float = 0.0
+    # Not compared: two replies are equal if the client sees no difference.
     released: threading.Event = field(default_factory=threading.Event, compare=False)
 
     @property
     def arrives(self) -> bool:
-        """Whether the client gets the whole response, sooner or later."""
+        """Whether the server sends the whole response, at once or slowly."""
         return self.manner in {Manner.NORMAL, Manner.DRIP}
 
 
 def json_response(
     status: int, members: Mapping[str, object], *headers: tuple[str, str]
 ) -> Response:
-    """A response with a JSON object for a body."""
+    """Return a response with a JSON object as its body."""
     fields = (("Content-Type", JSON), *headers)
     return Response(status, Headers(fields), render_json(members))
 
 
 def dated(response: Response, now: float) -> Response:
-    """The response with its Date (RFC 9110, 6.6.1); ``now`` is in Unix seconds."""
+    """Return the response with its Date (RFC 9110, 6.6.1); ``now`` is in Unix seconds."""
+    # By the broker's clock, so that Date and the lifetimes of tokens agree in a test that moves
+    # time.
     return replace(response, headers=Headers((*response.headers, ("Date", _http_date(now)))))
 
 
@@ -88,13 +97,19 @@ def _http_date(moment: float) -> str:
 
 
 def error_description(text: str) -> str:
-    """The text in the character set that RFC 6749, 5.2, allows: no quotes, no backslash."""
+    """Return the string in the characters that RFC 6749, 5.2, allows.
+
+    "Values for the "error_description" parameter MUST NOT include characters outside the set
+    %x20-21 / %x23-5B / %x5D-7E." That leaves out quotes and backslashes.
+    """
     plain = text.replace('"', "'").replace("\\", "/").replace("“", "'").replace("”", "'")
     return "".join(c if " " <= c <= "~" else "?" for c in plain)
 
 
 def apply_fault(response: Response, fault: Fault) -> Response:
-    """The response as the fault leaves it; how it is sent is another matter."""
+    """Return the response as the fault changes it; `Reply` says how it is sent."""
+    # The order matters where faults are combined: a status replaces the body whose members are
+    # changed next, and the JSON is broken after that.
     if fault.status_code is not None:
         response = _with_status(response, fault)
     if fault.changes or fault.omit:
@@ -107,12 +122,19 @@ def apply_fault(response: Response, fault: Fault) -> Response:
 
 
 def _with_status(default: Response, fault: Fault) -> Response:
+    """Return the response with the fault's status, header fields and body.
+
+    The fault's fields replace those of the default response that have the same name. Without a body
+    of the fault, the default body for the status stays.
+    """
     named = {name.lower() for name, _ in fault.headers}
     kept = tuple(pair for pair in default.headers if pair[0].lower() not in named)
     status = fault.status_code or default.status
     response = replace(default, status=status, headers=Headers(kept + fault.headers))
     if fault.body is None:
         return response
+    # A page in place of JSON, as a proxy in front of a broker sends it. Text with the media type of
+    # JSON would be another fault.
     if not isinstance(fault.body, Mapping) and "content-type" not in named:
         response = _with_content_type(response, "text/plain; charset=utf-8" if fault.body else "")
     return replace(response, body=_encode(fault.body))
@@ -131,9 +153,11 @@ def _with_content_type(response: Response, media_type: str) -> Response:
 
 
 def _change_members(body: bytes, fault: Fault) -> bytes:
+    """Return the JSON object with the fault's changes; return any other body as it is."""
     try:
         members = json.loads(body)
     except ValueError:
+        # A body given by the test has no members to change.
         return body
     if not isinstance(members, dict):
         return body

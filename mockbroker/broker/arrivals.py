@@ -1,4 +1,8 @@
-"""One request on its way through the broker: the arrival, the outcome, the exchange recorded."""
+"""One request on its way through the broker: the arrival, the outcome, the exchange recorded.
+
+The three values are immutable. Each step of the way makes the next one, so that no step can change
+what an earlier one has seen.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,11 @@ __all__ = ["Arrival", "Outcome", "exchange_of", "faulty_reply"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """A request, and what the broker was set to when the request arrived."""
+    """A request, and the broker's state when the request arrived.
+
+    ``received_at`` is in Unix seconds by the broker's clock. ``fault`` was taken from the script
+    for this answer. Every wait of the answer ends when ``released`` is set.
+    """
 
     endpoint: Endpoint
     request: Request
@@ -39,7 +47,11 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The answer of an endpoint, and what it found, before a fault changes the answer."""
+    """The answer of an endpoint, and what it found, before a fault changes the answer.
+
+    ``credentials`` are those of the client that most likely sent the request. ``token`` is the
+    token issued or presented, and ``token_state`` the state of a presented one.
+    """
 
     response: Response
     breaches: tuple[Breach, ...] = ()
@@ -49,7 +61,10 @@ class Outcome:
 
 
 def faulty_reply(reply: Reply, fault: Fault) -> Reply:
-    """Return the reply as the fault changes it."""
+    """Return the reply as the fault changes it.
+
+    The fault's latency has moved the broker's clock before, and is not part of the reply.
+    """
     return replace(
         reply,
         response=apply_fault(reply.response, fault),
@@ -68,7 +83,11 @@ def exchange_of(
     answered_at: float,
     use: int | None,
 ) -> Exchange:
-    """Return what the journal records; ``answered_at`` is in Unix seconds by the broker's clock."""
+    """Return what the journal records; ``answered_at`` is in Unix seconds by the broker's clock.
+
+    ``number`` is the exchange's number in the journal. ``use`` is the client's use in which the
+    request arrived, None outside a contract run.
+    """
     return Exchange(
         number=number,
         endpoint=arrival.endpoint,
@@ -76,11 +95,14 @@ def exchange_of(
         received_at=arrival.received_at,
         answered_at=answered_at,
         request=arrival.request,
+        # A journal says what the client got. A reset or cut answer is none that it could use.
         response=reply.response if reply.arrives else None,
+        # Judges of a single request do not know its number: the journal gives it under its lock.
         breaches=tuple(replace(b, exchanges=(number,)) for b in outcome.breaches),
         credentials=outcome.credentials,
         token=outcome.token,
         token_state=outcome.token_state,
+        # The description only: a fault may hold bodies and header values with secrets.
         fault=arrival.fault.describe() if arrival.fault else None,
         use=use,
     )

@@ -1,4 +1,7 @@
-"""The clients that may request tokens from a broker."""
+"""The clients that may request tokens from a broker.
+
+Judges compare a request with all of them, because a client may send credentials of another one.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ __all__ = ["ClientRegistry"]
 
 
 class ClientRegistry:
-    """The registered clients of one broker; safe to use from many threads.
+    """The registered clients of one broker; thread-safe.
 
     ``credentials`` are those of the client that a test uses by default, random if None. Raises
     ValueError if the client_id has a colon, which Basic cannot carry (RFC 7617, 2), and TypeError
@@ -26,6 +29,8 @@ class ClientRegistry:
     def reset(self) -> None:
         """Remove every client but the initial one."""
         self.credentials = self._initial
+        # An immutable tuple, replaced as a whole: requests read it without a lock and see one
+        # state.
         self._registered: tuple[Credentials, ...] = (self._initial,)
 
     @property
@@ -39,6 +44,7 @@ class ClientRegistry:
         Raises ValueError and TypeError as the class does.
         """
         credentials = _checked(Credentials(client_id, client_secret))
+        # Two registrations at once would otherwise each build on the same tuple, and one be lost.
         with self._lock:
             others = tuple(c for c in self._registered if c.client_id != client_id)
             # A lenient broker issues to the first client if it recognizes none.
@@ -48,12 +54,16 @@ class ClientRegistry:
 
 
 def _random_credentials() -> Credentials:
+    # Random for each broker, so that a client with credentials left over from another test fails.
     return Credentials(f"client-{token_hex(4)}", token_hex(16))
 
 
 def _checked(credentials: Credentials) -> Credentials:
+    """Return the credentials. Raises TypeError and ValueError as `ClientRegistry` does."""
     named = {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
     for name, value in named.items():
+        # Checked although it is typed: a test often passes `os.environ.get(...)`, which may be
+        # None, and None would fail much later, when a request is judged.
         if not isinstance(value, str):
             raise TypeError(f"{name} must be a str, not of type {type(value).__name__}")
     if ":" in credentials.client_id:

@@ -1,4 +1,8 @@
-"""The broker's clock, which follows the program's time and which tests move; and real time."""
+"""The broker's clock, which follows the program's time and which tests move; and real time.
+
+Two kinds of time meet in a broker. Tokens expire by its clock, so that a test can let hours pass at
+once. Limits of connections and faults use real time, which protects the process itself.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,13 @@ __all__ = ["Clock", "SupportsClock", "real_seconds"]
 
 
 class SupportsClock(Protocol):
-    """What a broker asks of a clock; `Clock` is the usual one."""
+    """The clock of a broker; `Clock` is the default one.
+
+    The broker calls it from many threads, so an implementation must be thread-safe.
+    """
 
     def now(self) -> float:
-        """The time in Unix seconds."""
+        """Return the time in Unix seconds."""
         ...  # pragma: no cover - a protocol has no body
 
     def advance(self, seconds: float) -> None:
@@ -23,7 +30,7 @@ class SupportsClock(Protocol):
 
 
 class Clock:
-    """`time.time` plus what it was advanced by; safe to use from several threads.
+    """`time.time` plus the seconds by which it was advanced; thread-safe.
 
     It calls `time.time` each time, so that it follows freezegun and time-machine.
     """
@@ -33,7 +40,7 @@ class Clock:
         self._lock = threading.Lock()
 
     def now(self) -> float:
-        """The time in Unix seconds."""
+        """Return the time in Unix seconds."""
         return time.time() + self._offset_seconds
 
     def advance(self, seconds: float) -> None:
@@ -41,6 +48,7 @@ class Clock:
 
         Raises ValueError if the number is negative: a broker's time never goes back.
         """
+        # Written so that NaN is rejected, too: each comparison with NaN is false.
         if not seconds >= 0:
             raise ValueError(f"a clock only moves forward; cannot advance it by {seconds} s")
         with self._lock:
@@ -53,7 +61,11 @@ class Clock:
 
 
 def real_seconds() -> float:
-    """Monotonic seconds that no test can freeze: freezegun leaves clock_gettime alone."""
+    """Return monotonic seconds of real time, even in a test that has frozen time.
+
+    freezegun replaces `time.time`, `time.monotonic` and others, but not `time.clock_gettime`. The
+    server's own time limits need real time: with frozen time no limit would ever be reached.
+    """
     if sys.platform == "win32":  # pragma: no cover - has no clock_gettime
         return time.monotonic()
     return time.clock_gettime(time.CLOCK_MONOTONIC)

@@ -1,4 +1,7 @@
-"""Observed traffic: how much there was and which clauses it breaks."""
+"""Observed traffic: its counts and the clauses that it breaks.
+
+A tally grows with each exchange, so that it also counts those that the journal has dropped.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,12 @@ from mockbroker.model.exchange import Endpoint, Exchange, Trace
 __all__ = ["Tally", "breaches_at", "is_binding"]
 
 BINDING = (Level.MUST, Level.SHOULD, Level.MAY, Level.PRACTICE)
+"""The levels from the most to the least binding: the words of RFC 2119, then mere experience."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How much was seen; ``tokens`` are those issued."""
+    """Counts of exchanges; ``tokens`` are those issued."""
 
     token_requests: int = 0
     api_calls: int = 0
@@ -56,5 +60,9 @@ def is_binding(clause_id: str, fail_on: Level) -> bool:
 
 
 def breaches_at(trace: Trace, fail_on: Level) -> tuple[Breach, ...]:
-    """Return the breaches in a trace of clauses at least as binding as ``fail_on``."""
+    """Return the breaches in a trace of clauses at least as binding as ``fail_on``.
+
+    They are in the order of the exchanges: breaches of single messages first, then those that
+    several messages show together.
+    """
     return tuple(b for b in judge_trace(trace) if is_binding(b.clause_id, fail_on))

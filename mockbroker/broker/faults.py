@@ -1,4 +1,9 @@
-"""Faults that a test scripts for the next answers of a broker."""
+"""Faults that a test scripts for the next answers of a broker.
+
+A fault is a value that describes an answer. `mockbroker.broker.answers` applies it to a response,
+and `mockbroker.server.wire` to the connection. Mistakes in a fault raise when it is made, in the
+test's own line.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +19,14 @@ from typing import Any, Union
 __all__ = ["Body", "Fault", "FaultScript", "Manner"]
 
 Body = Union[bytes, str, Mapping[str, object], None]
-"""A body to answer with: bytes, text sent as UTF-8, members of a JSON object, or the default."""
+"""A body to answer with: bytes, a string sent as UTF-8, members of a JSON object, or the default.
 
+The default, None, is the endpoint's usual body for the status.
+"""
+
+# RFC 9110, 5.1: a field name is a token. RFC 9110, 5.5: a value has no CR, LF or NUL and no
+# whitespace around it. h11 raises for others while it sends, in the thread of the server. Checked
+# here, the mistake is raised in the test that makes it.
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?")
 
@@ -23,7 +34,10 @@ HeaderFields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 
 
 class Manner(str, enum.Enum):
-    """How an answer goes over the wire."""
+    """How an answer is sent on the connection.
+
+    The server implements all of them. Under another WSGI server each answer is sent normally.
+    """
 
     NORMAL = "normal"
     RESET = "reset"
@@ -34,12 +48,12 @@ class Manner(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault of an endpoint, played once or ``count`` times. Make it by the class methods.
+    """One fault of an endpoint, applied once or ``count`` times. Make it by the class methods.
 
     Raises ValueError if a header field cannot be sent, TypeError if a body or a member cannot.
     Faults of different kinds compose: ``Fault.delay(2) & Fault.status(503)`` answers 503 after
-    two seconds. What waits in real time (delay, stall, drip) ends early when the broker is reset
-    or stopped.
+    two seconds. Waits of real time (delay, stall, drip) end early when the broker is reset or
+    stopped.
     """
 
     status_code: int | None = None
@@ -71,21 +85,27 @@ class Fault:
         headers: HeaderFields = (),
         retry_after: float | str | None = None,
     ) -> Fault:
-        """Answer with a status from 200 to 599 and nothing done.
+        """Answer with a status from 200 to 599, without a token or an API result.
 
-        ``retry_after`` is in seconds, or a date as text. Without a body the endpoint's usual
-        error body for that status is sent. Raises ValueError for any other status.
+        ``retry_after`` is in seconds, or a date as a string (RFC 9110, 10.2.3). Without a body the
+        endpoint's usual error body for that status is sent. Raises ValueError for any other status.
         """
+        # An informational status (1xx) is not an answer: the client would wait for the final one.
         if not 200 <= code <= 599:  # noqa: PLR2004 - the final statuses of RFC 9110, 15
-            raise ValueError(f"a fault's status is from 200 to 599, not {code}")
+            raise ValueError(f"the status of a fault must be from 200 to 599, not {code}")
         after = () if retry_after is None else (("Retry-After", str(retry_after)),)
         return cls(status_code=code, body=body, headers=_pairs(headers) + after)
 
     @classmethod
     def redirect(cls, location: str, status: int = 307) -> Fault:
-        """Redirect to a URL. Raises ValueError if the status is not that of a redirect."""
+        """Redirect to a URL. Raises ValueError if the status is not that of a redirect.
+
+        The default, 307, makes a client repeat the method and the body (RFC 9110, 15.4.8). With
+        302 many clients would send GET instead of the token request.
+        """
         if not 300 <= status <= 399:  # noqa: PLR2004 - the redirects of RFC 9110, 15.4
-            raise ValueError(f"a redirect's status is from 300 to 399, not {status}")
+            raise ValueError(f"the status of a redirect must be from 300 to 399, not {status}")
+        # Without it the endpoint's usual error body would be sent.
         return cls.status(status, body=b"", headers={"Location": location})
 
     @classmethod
@@ -95,17 +115,20 @@ class Fault:
 
     @classmethod
     def latency(cls, seconds: float) -> Fault:
-        """Move the broker's clock between issue and answer, without waiting."""
+        """Move the broker's clock by so many seconds between issue and answer, without waiting.
+
+        A part of the token's lifetime has then passed on arrival, as with a slow response.
+        """
         return cls(latency_seconds=_duration(seconds))
 
     @classmethod
     def stall(cls, seconds: float) -> Fault:
-        """Answer nothing for a number of real seconds, then close the connection."""
+        """Send nothing for a number of real seconds, then close the connection."""
         return cls(manner=Manner.STALL, spread_seconds=_duration(seconds))
 
     @classmethod
     def reset(cls) -> Fault:
-        """Reset the connection instead of answering."""
+        """Reset the connection (TCP RST) instead of answering."""
         return cls(manner=Manner.RESET)
 
     @classmethod
@@ -120,47 +143,58 @@ class Fault:
 
     @classmethod
     def invalid_json(cls) -> Fault:
-        """Answer with the first half of the JSON text, as if that were all."""
+        """Answer with the first half of the JSON text, with the Content-Length of that half.
+
+        Unlike `cut_short`, HTTP itself shows no error: only a JSON parser can.
+        """
         return cls(breaks_json=True)
 
     @classmethod
     def members(cls, *, omit: Iterable[str] = (), **changes: object) -> Fault:
         """Change members of the JSON object of the answer, or leave some out.
 
-        Raises TypeError if ``omit`` is one text instead of many.
+        Raises TypeError if ``omit`` is a single string.
         """
+        # A string is an iterable of strings: "scope" would omit the members "s", "c", "o"…
         if isinstance(omit, str):
             raise TypeError(f"omit takes the names of members, such as [{omit!r}], not a str")
         return cls(changes=changes, omit=tuple(omit))
 
     @classmethod
     def content_type(cls, media_type: str) -> Fault:
-        """Answer normally but for the Content-Type; an empty text omits the header."""
+        """Answer normally with another Content-Type; an empty string omits the header."""
         return cls(media_type=media_type)
 
     def times(self, count: int) -> Fault:
-        """The same fault, played for that many answers. Raises ValueError below 1."""
+        """Return the same fault for that many answers. Raises ValueError below 1."""
         if count < 1:
-            raise ValueError(f"a fault is played at least once, not {count} times")
+            raise ValueError(f"the count of a fault must be 1 or more, not {count}")
         return replace(self, count=count)
 
     def __and__(self, other: Fault) -> Fault:
-        """Both faults in one answer; where they disagree, the other one wins."""
+        """Return a fault that has the effects of both; if they conflict, the right one wins."""
+        # What the right fault leaves at its default does not override the left one.
         return replace(self, **dict(other._set_fields()))
 
     def _set_fields(self) -> list[tuple[str, Any]]:
+        """Return the fields that differ from those of an empty fault, with their values."""
         default = Fault()
         named = [(f.name, getattr(self, f.name)) for f in fields(self)]
         return [(name, value) for name, value in named if value != getattr(default, name)]
 
     def describe(self) -> str:
-        """What the fault does, in a few words, without header values or bodies."""
+        """Return what the fault does in a few words, without header values or bodies.
+
+        A test may put secrets into both, and the description stands in logs and reports.
+        """
         parts = [text for text in _descriptions(self) if text]
         return " + ".join(parts) or "no fault"
 
     @property
     def answers_by_itself(self) -> bool:
-        """Whether the endpoint does none of its work: it sends a given status, or nothing."""
+        """Whether the endpoint does not do its own work: it sends a given status, or nothing."""
+        # Not for CUT_SHORT and DRIP: they need the endpoint's answer to send a part of it, or all
+        # of it.
         return self.status_code is not None or self.manner in {Manner.RESET, Manner.STALL}
 
 
@@ -189,64 +223,85 @@ def _pairs(headers: HeaderFields) -> tuple[tuple[str, str], ...]:
 
 
 def _check_field(name: object, value: object) -> None:
+    """Raise TypeError or ValueError if the server could not send the header field."""
     if not isinstance(name, str) or not isinstance(value, str):
-        raise TypeError(f"a header field is two texts, not {name!r} and a {type(value).__name__}")
+        raise TypeError(
+            f"a header field must be two strings, not {name!r} and a {type(value).__name__}"
+        )
     for text, form, what in ((name, _NAME, "name"), (value, _VALUE, f"value of {name!r}")):
         try:
+            # Latin-1, because the server sends each character as one byte.
             fits = form.fullmatch(text.encode("latin-1")) is not None
         except UnicodeEncodeError:
             fits = False
         if not fits:
             raise ValueError(
-                f"{text!r} cannot be sent as the {what} in a header: it is one line of Latin-1 "
-                "with nothing blank around it (RFC 9110, 5)"
+                f"{text!r} is not a valid {what} in a header; expected one line of Latin-1 "
+                "without blanks around it (RFC 9110, 5)"
             )
 
 
 def _check_body(body: object) -> None:
+    """Raise TypeError if the body is of a wrong type, or its members are not valid JSON."""
     if isinstance(body, Mapping):
         _check_members(body)
     elif not (body is None or isinstance(body, (bytes, str))):
         kind = type(body).__name__
-        raise TypeError(f"a body is bytes, a str, the members of a JSON object or None, not {kind}")
+        raise TypeError(
+            f"a body must be bytes, a str, the members of a JSON object or None, not {kind}"
+        )
 
 
 def _check_members(members: Mapping[str, object]) -> None:
+    """Raise TypeError if the members are not valid JSON in UTF-8."""
     try:
+        # Encoded as well: half a surrogate pair passes `dumps` but not UTF-8.
         json.dumps(members, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
-        raise TypeError(f"the members {list(members)} make no JSON object: {error}") from error
+        raise TypeError(f"the members {list(members)} are not valid JSON: {error}") from error
 
 
 def _duration(seconds: float) -> float:
+    """Return the seconds. Raises ValueError unless they are finite and not negative."""
     if not 0 <= seconds < float("inf"):
-        raise ValueError(f"a duration is a finite number of seconds from 0, not {seconds}")
+        raise ValueError(f"a duration must be a finite number of seconds >= 0, not {seconds}")
     return seconds
 
 
 class FaultScript:
-    """The faults of the next answers of one endpoint, in order; safe to use from many threads."""
+    """The faults of the next answers of one endpoint, in order; thread-safe.
+
+    One script for each endpoint: a fault for the token endpoint does not wait for a call to the
+    API.
+    """
 
     def __init__(self) -> None:
         self._waiting: deque[Fault] = deque()
         self._lock = threading.Lock()
 
     def extend(self, faults: Iterable[Fault]) -> None:
-        """Play these after those that wait already. Raises TypeError if one is not a Fault."""
+        """Apply these after those that wait already. Raises TypeError if one is not a Fault."""
+        # All are checked before any is added: a script with a mistake is not applied in part.
         more = tuple(faults)
         for fault in more:
             if not isinstance(fault, Fault):
-                raise TypeError(f"a script takes faults such as Fault.status(503), not {fault!r}")
+                raise TypeError(
+                    f"a script must have faults such as Fault.status(503), not {fault!r}"
+                )
         with self._lock:
             self._waiting.extend(more)
 
     def next(self) -> Fault | None:
-        """Take the fault of the next answer; return None if that answer is to be normal."""
+        """Remove and return the fault of the next answer; return None if it is to be normal.
+
+        A fault with a count remains for the answers that follow.
+        """
         with self._lock:
             if not self._waiting:
                 return None
             fault = self._waiting.popleft()
             if fault.count > 1:
+                # In one step under the lock: of two requests at once, each takes one repetition.
                 self._waiting.appendleft(replace(fault, count=fault.count - 1))
             return fault
 

@@ -1,4 +1,8 @@
-"""Which values were forgotten: their fingerprints, in a memory of fixed size."""
+"""Which values were forgotten: their fingerprints, in a memory of fixed size.
+
+Without it, a token beyond the limit would look like an invented one, and the hint would send the
+user in the wrong direction.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from collections.abc import Iterator
 __all__ = ["ForgottenValues"]
 
 _SIZE_BYTES = 4 * 1024 * 1024
+# Four hash functions in one digest of 16 bytes. More would cost more bits for each value, and the
+# filter would fill up sooner.
 _POSITIONS = struct.Struct("<4L")
 
 
@@ -24,6 +30,7 @@ class ForgottenValues:
 
     def add(self, value: str) -> None:
         """Remember that there was such a value."""
+        # Most brokers of a test never forget a token; 4 MiB for each would be a waste.
         if not self._bits:
             self._bits = bytearray(_SIZE_BYTES)
         for place, bit in _places(value):
@@ -33,11 +40,14 @@ class ForgottenValues:
         return bool(self._bits) and all(self._bits[place] & bit for place, bit in _places(value))
 
     def clear(self) -> None:
-        """Remember nothing any more."""
+        """Forget every value that was added."""
         self._bits = bytearray()
 
 
 def _places(value: str) -> Iterator[tuple[int, int]]:
+    """Yield the byte and the bit of each hash of a value."""
+    # A cryptographic hash although nothing secret depends on it: its bits are independent, which
+    # the rates above assume, and a client cannot choose tokens that collide.
     digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=_POSITIONS.size)
     for number in _POSITIONS.unpack(digest.digest()):
         yield number // 8 % _SIZE_BYTES, 1 << number % 8

@@ -1,4 +1,7 @@
-"""The journal: a bounded number of exchanges, and the subscribers that are called with each."""
+"""The journal: a bounded number of exchanges, and the subscribers that are called with each.
+
+Subscribers are for example the log of `mockbroker serve` and the observation of an audit.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from mockbroker.model.masking import Mask
 __all__ = ["SIZE_BYTES", "Journal", "Subscriber"]
 
 SIZE_BYTES = 64 * 1024 * 1024
-"""How much memory the exchanges of a journal may take by default."""
+"""How much memory the exchanges of a journal may take by default. A thousand exchanges with the
+longest bodies would take 1 GiB."""
 
 _log = logging.getLogger(__name__)
 
@@ -23,23 +27,25 @@ Subscriber = Callable[[Exchange], None]
 
 
 class Journal(Sequence[Exchange]):
-    """The latest exchanges, in order; safe to use from many threads.
+    """The latest exchanges, in order; thread-safe.
 
-    It holds at most ``size`` of them, and so many that they take about ``size_bytes`` of memory,
-    but always the last one. Iterating walks over a snapshot, so that exchanges may come meanwhile.
-    Exchanges are numbered from 1 and keep their numbers when older ones are dropped: to look at
-    what comes from a moment on, note ``total`` and ask for `since` that number. ``mask`` takes
-    secrets out of what a failing assertion says.
+    It holds at most ``size`` exchanges, which take about ``size_bytes`` of memory at most; it
+    always holds the last one. Iteration uses a snapshot, so exchanges may arrive meanwhile.
+    Exchanges are numbered from 1 and keep their numbers when older ones are dropped. To see what
+    arrives from a moment on, store ``total`` and later call `since` with it. ``mask`` replaces
+    secrets in the messages of failed assertions. Raises ValueError if a limit is less than 1.
     """
 
     def __init__(self, size: int = 1000, *, size_bytes: int = SIZE_BYTES, mask: Mask = str) -> None:
         if size < 1:
-            raise ValueError(f"a journal holds at least one exchange, not {size}")
+            raise ValueError(f"the size of a journal must be 1 or more, not {size}")
         if size_bytes < 1:
-            raise ValueError(f"a journal holds at least one byte, not {size_bytes}")
+            raise ValueError(f"the size of a journal in bytes must be 1 or more, not {size_bytes}")
         self.size = size
         self.size_bytes = size_bytes
         self.mask = mask
+        # No maxlen: a deque of that length would drop exchanges without their bytes being
+        # subtracted.
         self._exchanges: deque[Exchange] = deque()
         self._bytes = 0
         self._count = 0
@@ -47,17 +53,23 @@ class Journal(Sequence[Exchange]):
         self._lock = threading.Lock()
 
     def record(self, make: Callable[[int], Exchange]) -> Exchange:
-        """Append the exchange that ``make`` builds for its number, and call the subscribers."""
+        """Append the exchange that ``make`` returns for its number, and call the subscribers.
+
+        ``make`` is called under the journal's lock, so it must not block or call the journal.
+        """
+        # Number and place are given in one step; otherwise #2 could stand before #1.
         with self._lock:
             self._count += 1
             exchange = make(self._count)
             self._append(exchange)
             subscribers = self._subscribers
+        # Outside the lock: a subscriber may read the journal or take its time.
         for subscriber in subscribers:
             _call(subscriber, exchange)
         return exchange
 
     def _append(self, exchange: Exchange) -> None:
+        """Append an exchange, and drop the oldest ones beyond either limit; needs the lock."""
         self._exchanges.append(exchange)
         self._bytes += exchange.size_bytes
         while len(self._exchanges) > self.size or (
@@ -66,9 +78,11 @@ class Journal(Sequence[Exchange]):
             self._bytes -= self._exchanges.popleft().size_bytes
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Call ``subscriber`` with each exchange from now on, in the thread that served it.
+        """Call ``subscriber`` with each exchange from now on.
 
-        Returns a function that ends the subscription.
+        The call is in the thread that serves the request, before the response is sent. It must be
+        thread-safe and short. Its exceptions are logged. Returns a function that ends the
+        subscription.
         """
         with self._lock:
             self._subscribers = (*self._subscribers, subscriber)
@@ -76,45 +90,48 @@ class Journal(Sequence[Exchange]):
 
     def _unsubscribe(self, subscriber: Subscriber) -> None:
         with self._lock:
+            # By identity, and into a new tuple: `record` may be walking the old one in another
+            # thread.
             self._subscribers = tuple(s for s in self._subscribers if s is not subscriber)
 
     def clear(self) -> None:
-        """Forget every exchange and number from 1 again; subscribers stay."""
+        """Remove every exchange and number from 1 again; subscriptions continue."""
         with self._lock:
             self._exchanges.clear()
             self._count = self._bytes = 0
 
     def reset(self) -> None:
-        """Forget every exchange, number from 1 again, and end every subscription."""
+        """Remove every exchange, number from 1 again, and end every subscription."""
         with self._lock:
             self._subscribers = ()
         self.clear()
 
     @property
     def total(self) -> int:
-        """How many exchanges there were, forgotten ones included."""
+        """How many exchanges there were, dropped ones included."""
         with self._lock:
             return self._count
 
     @property
     def dropped(self) -> int:
-        """How many exchanges were forgotten because the journal was full."""
+        """How many exchanges were dropped because the journal was full."""
         with self._lock:
             return self._count - len(self._exchanges)
 
     def snapshot(self) -> tuple[Exchange, ...]:
-        """The exchanges as they are at this moment."""
+        """Return the exchanges as they are at this moment."""
         with self._lock:
             return tuple(self._exchanges)
 
     def since(self, number: int) -> tuple[Exchange, ...]:
-        """The exchanges after the one of that number, as far as the journal still holds them.
+        """Return the exchanges after the one of that number that the journal still holds.
 
-        ``journal.since(before)`` are those that came after ``before = journal.total``, which the
-        difference of two lengths is not once the journal is full.
+        ``journal.since(before)`` are those that arrived after ``before = journal.total``. Lengths
+        would not do: the length stays the same once the journal is full.
         """
         with self._lock:
             wanted = max(0, self._count - number)
+            # [-0:] would be the whole journal.
             return tuple(self._exchanges)[-wanted:] if wanted else ()
 
     def assert_seen(
@@ -126,10 +143,10 @@ class Journal(Sequence[Exchange]):
         status: int | None = None,
         times: int | None = None,
     ) -> None:
-        """Assert that an exchange like this was seen: ``times`` times, or at least once.
+        """Assert that ``times`` exchanges were like this, or at least one by default.
 
         ``url`` is a whole URL or begins with the path; without a query it fits any query.
-        Raises AssertionError with the exchanges that came closest, and what sets them apart.
+        Raises AssertionError with the closest exchanges and their differences.
         """
         __tracebackhide__ = True
         pattern = Pattern(method=method, url=url, headers=headers or {}, status=status)
@@ -154,7 +171,10 @@ class Journal(Sequence[Exchange]):
 
 
 def _call(subscriber: Subscriber, exchange: Exchange) -> None:
+    """Call a subscriber; log its exception."""
     try:
         subscriber(exchange)
-    except Exception:  # noqa: BLE001 - whatever it is, the client must not feel it
-        _log.exception("a subscriber of the journal failed; the request is answered all the same")
+    # A mistake in a test's own subscriber must not look like a failure of the broker: the client
+    # would get 500, and the test would fail for a wrong reason.
+    except Exception:  # noqa: BLE001 - see above
+        _log.exception("a subscriber of the journal failed; the request is answered nevertheless")

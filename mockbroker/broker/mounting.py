@@ -1,4 +1,8 @@
-"""Where a broker is mounted: its URLs, and its paths below the server's prefix."""
+"""Where a broker is mounted: its URLs, and its paths below the server's prefix.
+
+A broker does not know its URL before a server mounts it. One server can carry many brokers, each
+below its own prefix, so every path is compared without that prefix.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ __all__ = ["Mounting"]
 
 
 class Mounting:
-    """The place of one broker on a server; safe to use from many threads.
+    """The place of one broker on a server; thread-safe.
 
     ``ca_file`` is the path of the certificate, in PEM, that clients must trust to reach the broker
     over TLS; None without TLS. ``prefix`` is empty, or begins and does not end with a slash.
@@ -24,14 +28,17 @@ class Mounting:
         self._lock = threading.Lock()
 
     def mount(self, origin: str, prefix: str, ca_file: str | None = None) -> None:
-        """Begin to have URLs: they start with ``origin`` and ``prefix``."""
+        """Record that the broker's URLs start with ``origin`` and ``prefix``."""
         with self._lock:
             self.ca_file = ca_file
+            # Origin and prefix arrive with the mount only: the same broker can be mounted again
+            # elsewhere, and port 0 has no number before the server listens.
             self._base_url, self.prefix = origin + prefix, prefix
 
     def unmount(self) -> None:
-        """Have no URLs any more."""
+        """Record that the broker has no URLs any more."""
         with self._lock:
+            # The prefix stays: a request that is being answered still reads it.
             self._base_url = ""
 
     @property
@@ -68,15 +75,21 @@ class Mounting:
         return requested_path if is_alias else self.token_path
 
     def is_token_path(self, requested_path: str) -> bool:
-        """Return whether the client means the token endpoint, however badly it spells the path."""
+        """Return whether the client means the token endpoint, even by a misspelt path.
+
+        A path whose last segment is that of the token endpoint counts, in any case.
+        """
         path = requested_path.removeprefix(self.prefix)
         if path in {self._profile.token_path, *self._profile.token_path_aliases}:
             return True
+        # A client with a wrong base URL still sends a token request. Judged as one it gets a hint
+        # on the path and an OAuth error; as an unknown path it would get a bare 404.
         return _last_part(path) == _last_part(self._profile.token_path)
 
     def is_api_path(self, requested_path: str) -> bool:
         """Return whether a path is the API's prefix or lies below it."""
         path = requested_path.removeprefix(self.prefix)
+        # With slashes on both sides, so that /v2 does not match /v20/vehicle.
         return (path + "/").startswith(self._profile.api_prefix.rstrip("/") + "/")
 
     def path_below_api(self, requested_path: str) -> str:

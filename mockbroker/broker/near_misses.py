@@ -1,4 +1,8 @@
-"""What a test expects the journal to hold, and which exchanges came closest to it."""
+"""The assertion on a journal, and the exchanges that come closest if it fails.
+
+A bare "not found" would make the user print the journal. The most similar exchanges, each with
+its differences, usually show the mistake at once.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,14 @@ from mockbroker.model.masking import Mask, mask_parameters, method_name
 __all__ = ["Pattern", "assert_seen"]
 
 SHOWN = 3
+"""How many of the closest exchanges a message has."""
 HARMLESS = {"accept", "content-length", "content-type", "host", "user-agent"}
+"""Header fields whose values a message may quote; any other field may hold a credential."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pattern:
-    """What an exchange must be like; whatever is None or empty may be anything.
+    """The properties that an exchange must have; one that is None or empty matches anything.
 
     ``url`` is a whole URL or begins with the path; without a query it fits any query. Names of
     header fields compare without case.
@@ -29,7 +35,7 @@ class Pattern:
     status: int | None = None
 
     def differences(self, exchange: Exchange) -> tuple[str, ...]:
-        """In words, in what an exchange does not fit; no credentials in clear."""
+        """Return how an exchange differs from the pattern, in words without credentials."""
         return tuple(self._differences(exchange))
 
     def _differences(self, exchange: Exchange) -> Iterator[str]:
@@ -37,8 +43,9 @@ class Pattern:
         if self.method is not None and request.method != self.method:
             yield f"the method is {method_name(request.method)}, not {self.method}"
         if self.url is not None and self.url not in _names_of(exchange):
-            yield f"the url is not {self.url}"
+            yield f"the URL is not {self.url}"
         for name, value in self.headers.items():
+            # Any of several fields of one name may match.
             if value not in request.headers.get_all(name):
                 yield _header_difference(name, value, request.headers.get(name))
         status = response.status if response is not None else None
@@ -53,11 +60,12 @@ class Pattern:
 def assert_seen(
     exchanges: Sequence[Exchange], pattern: Pattern, times: int | None, mask: Mask = str
 ) -> None:
-    """Assert that exchanges fit a pattern: so many times, or at least once if that is None.
+    """Assert that ``times`` exchanges fit a pattern, or at least one if that is None.
 
-    ``mask`` takes secrets out of what is said.
-    Raises AssertionError with the exchanges that came closest, and what sets them apart.
+    ``mask`` replaces secrets in the message. Raises AssertionError with the closest exchanges and
+    their differences.
     """
+    # pytest leaves a frame with this variable out of its traceback: the user's own line ends it.
     __tracebackhide__ = True
     fitting = [exchange for exchange in exchanges if not pattern.differences(exchange)]
     if len(fitting) == times or (times is None and fitting):
@@ -67,6 +75,7 @@ def assert_seen(
     shown = fitting or sorted(exchanges, key=lambda e: len(pattern.differences(e)))[:SHOWN]
     title = "they are:" if fitting else "the closest:" if shown else "the broker saw no request"
     text = "\n".join([f"{found}; {title}", *_lines(pattern, shown)])
+    # Both masks: parameters by their names, and values that the broker knows wherever they stand.
     raise AssertionError(mask(mask_parameters(text)))
 
 
@@ -77,14 +86,17 @@ def _lines(pattern: Pattern, exchanges: Sequence[Exchange]) -> Iterator[str]:
 
 
 def _names_of(exchange: Exchange) -> set[str]:
+    """Return each URL by which a pattern may name the exchange: with origin, with query."""
     request = exchange.request
+    # Both with and without the query, so that a pattern without a query fits any query.
     relative = {request.path, request.target}
     return relative | {exchange.origin + name for name in relative}
 
 
 def _header_difference(name: str, wanted: str, found: str | None) -> str:
+    """Describe a missing or different header field, without a value that may be secret."""
     if found is None:
         return f"{name} is missing"
     if name.lower() not in HARMLESS:
-        return f"{name} is another one"
+        return f"{name} has another value"
     return f"{name} is {found!r}, not {wanted!r}"

@@ -1,4 +1,8 @@
-"""How a strict broker words a refusal: from breaches to the errors of the OAuth RFCs."""
+"""The error responses of a strict broker: from breaches to the errors of the OAuth RFCs.
+
+A token request gets an error of RFC 6749, 5.2, a call to the API one of RFC 6750, 3.1. Breaches
+must be masked before they come here: the responses quote them.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +26,17 @@ __all__ = [
     "token_refusal",
 ]
 
+# RFC 7617, 2.1: the charset parameter says that the server expects UTF-8.
 BASIC_CHALLENGE = ("WWW-Authenticate", 'Basic realm="auth-broker", charset="UTF-8"')
 METHOD_NOT_ALLOWED, UNAUTHORIZED, TOO_MANY, SERVER_ERROR, UNAVAILABLE = 405, 401, 429, 500, 503
 
 _AUTHENTICATION_CHAPTERS = frozenset(method.chapter for method in METHODS)
+# RFC 6749, 5.2 names this case under invalid_request: the request "utilizes more than one mechanism
+# for authenticating the client".
 _TWO_METHODS = ({clauses.basic.ONLY.id}, {clauses.post.ONLY.id})
 
+# Separate sentences for one error code: RFC 6750 has invalid_token for all of them, but each has
+# another cause in the client.
 TOKEN_PROBLEMS = {
     TokenState.MISSING: "no bearer token in the Authorization header",
     TokenState.UNKNOWN: "this broker never issued that token",
@@ -38,27 +47,40 @@ TOKEN_PROBLEMS = {
 
 
 def is_refused(breach: Breach) -> bool:
-    """Whether a strict broker refuses because of it: a MUST, or unreadable credentials."""
+    """Return whether a strict broker rejects a request for this breach.
+
+    That is a breach of a MUST, or of any clause on the credentials.
+    """
+    # A real broker rejects credentials that it cannot read, whatever the level of the clause is.
     entry = clause_named(breach.clause_id)
     return entry.level is Level.MUST or entry.chapter in _AUTHENTICATION_CHAPTERS
 
 
 def token_refusal(request: Request, breaches: Sequence[Breach]) -> Response | None:
-    """The error of RFC 6749, 5.2, that fits the breaches; None if they do not matter so much."""
+    """Return the error of RFC 6749, 5.2, for the breaches; None if none of them is serious.
+
+    Of several breaches the first that a real broker would notice decides: method, URL, body, then
+    credentials. The description names them all.
+    """
     grave = [breach for breach in breaches if is_refused(breach)]
     if not grave:
         return _unsupported_grant(request)
     ids = {breach.clause_id for breach in grave}
     text, hint = _reasons(grave), grave[0].hint
     if clauses.request.METHOD.id in ids:
+        # RFC 9110, 15.5.6: "The origin server MUST generate an Allow header field in a 405
+        # response".
         return _oauth_error(METHOD_NOT_ALLOWED, "invalid_request", text, hint, ("Allow", "POST"))
     if clauses.request.URL.id in ids:
+        # The path may be right and only a query added to it, which 404 would hide.
         return _oauth_error(400 if request.query else 404, "invalid_request", text, hint)
     if ids == {clauses.request.GRANT_TYPE.id} and _names_another_grant(request):
         return _oauth_error(400, "unsupported_grant_type", text, hint)
     chapters = {clause_named(clause_id).chapter for clause_id in ids}
     if "request" in chapters or ids in _TWO_METHODS:
         return _oauth_error(400, "invalid_request", text, hint)
+    # RFC 6749, 5.2: if the client used the Authorization header, the server "MUST respond with an
+    # HTTP 401 (Unauthorized) status code and include the WWW-Authenticate response header field".
     return _oauth_error(UNAUTHORIZED, "invalid_client", text, hint, BASIC_CHALLENGE)
 
 
@@ -67,22 +89,29 @@ def _reasons(breaches: Sequence[Breach]) -> str:
 
 
 def _unsupported_grant(request: Request) -> Response | None:
-    """Refuse another grant that is well-formed, such as refresh_token."""
+    """Return the error for another grant that is well-formed, such as refresh_token; or None."""
     if not _names_another_grant(request):
         return None
-    text = "this broker knows no grant but client_credentials"
+    text = "this broker supports the grant client_credentials only"
     return _oauth_error(400, "unsupported_grant_type", text, "")
 
 
 def _names_another_grant(request: Request) -> bool:
+    """Return whether the form has exactly one grant_type, with another value."""
     parameters = body_parameters(request)
     grants = [value for name, value in parameters if name == "grant_type" and value]
+    # Quotes around the value are a mistake in its encoding, not another grant.
     return len(grants) == 1 and grants[0].strip("\"' ") != "client_credentials"
 
 
 def _oauth_error(
     status: int, code: str, text: str, hint: str, *headers: tuple[str, str]
 ) -> Response:
+    """Return an error response of the token endpoint (RFC 6749, 5.2).
+
+    ``hint`` is a member of its own, because the RFC limits the characters of error_description. The
+    RFC allows additional members: clients ignore those that they do not know.
+    """
     members = {"error": code, "error_description": error_description(text)}
     if hint:
         members["hint"] = hint
@@ -90,7 +119,12 @@ def _oauth_error(
 
 
 def default_token_error(status: int) -> Response:
-    """What the token endpoint answers when a status is scripted without a body."""
+    """Return the token endpoint's response for a status that is scripted without a body.
+
+    It has the headers of a real one: no-store always, and the challenge with 401.
+    """
+    # RFC 6749, 5.2 has codes for 400 and 401 only. The codes of 4.1.2.1 serve for 5xx, as many
+    # providers use them.
     codes = {UNAUTHORIZED: "invalid_client", UNAVAILABLE: "temporarily_unavailable"}
     usual = "server_error" if status >= SERVER_ERROR else "invalid_request"
     challenge = (BASIC_CHALLENGE,) if status == UNAUTHORIZED else ()
@@ -99,11 +133,15 @@ def default_token_error(status: int) -> Response:
 
 
 def default_api_error(status: int, now: float) -> Response:
-    """What the API answers when a status is scripted without a body; ``now`` in Unix seconds."""
+    """Return the API's response for a status that is scripted without a body.
+
+    ``now`` is in Unix seconds.
+    """
     headers: tuple[tuple[str, str], ...] = ()
     if status == UNAUTHORIZED:
         headers = (_bearer_challenge("invalid_token", "scripted by the test"),)
     if status == TOO_MANY:
+        # The vendor's own fields; Rate-Limit-Reset is a Unix time in seconds.
         headers = (
             ("Rate-Limit-Remaining", "0"),
             ("Rate-Limit-Total", "1000"),
@@ -113,7 +151,9 @@ def default_api_error(status: int, now: float) -> Response:
 
 
 def api_refusal(state: TokenState, breaches: Sequence[Breach]) -> Response | None:
-    """The error of RFC 6750, 3.1, for the token's state and the breaches; None if all is well."""
+    """Return the error of RFC 6750, 3.1, for the token's state and the breaches; None if valid."""
+    # The state comes first: a client with an expired token must learn that it has to refresh,
+    # whatever else is wrong with its call.
     hint = breaches[0].hint if breaches else ""
     if state is TokenState.MISSING:
         return _bearer_error(UNAUTHORIZED, "", TOKEN_PROBLEMS[state], hint)
@@ -129,6 +169,7 @@ def api_refusal(state: TokenState, breaches: Sequence[Breach]) -> Response | Non
 
 
 def _bearer_error(status: int, code: str, text: str, hint: str) -> Response:
+    """Return an error response of the API in the vendor's form, with the challenge of RFC 6750."""
     members = _api_error(text)
     if hint:
         members["hint"] = hint
@@ -136,7 +177,10 @@ def _bearer_error(status: int, code: str, text: str, hint: str) -> Response:
 
 
 def _bearer_challenge(code: str, text: str) -> tuple[str, str]:
-    if not code:  # RFC 6750, 3.1: no error code for a request without authentication
+    """Return the WWW-Authenticate field of an error (RFC 6750, 3); ``code`` may be empty."""
+    # RFC 6750, 3.1: if the request lacks any authentication information, "the resource server
+    # SHOULD NOT include an error code or other error information".
+    if not code:
         return ("WWW-Authenticate", 'Bearer realm="auth-broker"')
     description = error_description(text)
     return (

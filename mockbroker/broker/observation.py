@@ -1,7 +1,8 @@
-"""An observation: what a journal was given so far, judged, though it forgets.
+"""An observation: verdicts on all exchanges that a journal recorded, even those that it forgot.
 
-What one message shows is noted as it comes. What shows in the course of several is judged in
-windows as long as the journal, each of which begins in the middle of the one before.
+Breaches that a single message shows are recorded when it arrives. Breaches that show in several
+messages are judged in windows as long as the journal. Each window begins in the middle of the one
+before, so that a breach across the end of a window lies within the next one.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ __all__ = ["Evidence", "Observation", "Observed"]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What shows that a clause is broken; all texts have secrets and tokens masked.
+    """Evidence that a clause is broken; each string has secrets and tokens masked.
 
-    ``what`` says it in one line and ``exchanges`` show it, for the first time that
-    it was seen; ``count`` says how often it was. ``curl`` is the token request as a command.
+    ``what`` describes the first breach in one line, and ``exchanges`` show it. ``count`` is the
+    number of breaches. ``curl`` is the token request as a command, empty without one.
     """
 
     what: str
@@ -46,11 +47,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What is known of an app that was observed, for each clause that traffic alone can show.
+    """The verdicts on an observed app, for each clause that traffic alone can show.
 
-    ``breaches`` has the evidence for the clauses that are broken, ``never_reached`` the reason
-    why nothing is known, for those of which it is so, ``inapplicable`` the reason why the profile
-    has no such thing; every other one is kept.
+    ``breaches`` has the evidence for broken clauses. ``never_reached`` has the reason for clauses
+    that could not be judged, and ``inapplicable`` the reason for those that the profile excludes.
+    The app keeps every other clause.
     """
 
     tally: Tally
@@ -60,10 +61,16 @@ class Observed:
 
 
 class Observation:
-    """Observes the exchanges of a journal from now on; safe to use from many threads."""
+    """An observer of the exchanges that a journal records from now on; thread-safe.
+
+    It judges in the threads that serve requests. The cost of an exchange is constant on average,
+    because a window is judged after half a journal.
+    """
 
     def __init__(self, journal: Journal, profile: Profile) -> None:
         self._journal = journal
+        # Half a window, by number and by memory: the journal drops exchanges by either limit, and
+        # none must be dropped before it was in a window.
         self._step = max(1, journal.size // 2)
         self._step_bytes = journal.size_bytes // 2
         self._unjudged_bytes = 0
@@ -72,6 +79,8 @@ class Observation:
         journal.subscribe(self._see)
 
     def _see(self, exchange: Exchange) -> None:
+        # The journal calls subscribers outside its own lock, so exchanges of several threads may
+        # arrive here at once and out of order.
         with self._lock:
             self._judged = self._judged.after(exchange, self._journal.mask)
             self._unjudged_bytes += exchange.size_bytes
@@ -81,9 +90,10 @@ class Observation:
                 self._unjudged_bytes = 0
 
     def so_far(self) -> Observed:
-        """What is known at this moment."""
+        """Return the verdicts up to this moment."""
         with self._lock:
-            # Not kept: what looks wasteful at this moment need not when more is seen.
+            # The result is not stored: a request that seems wasteful now may prove justified by
+            # the exchanges that follow.
             judged = self._judged.after_window(self._window(), self._journal.mask)
         return judged.observed
 
@@ -93,11 +103,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What was judged until now.
+    """The state of an observation, replaced as a whole with each exchange.
 
-    ``last_number`` is that of the last exchange that was judged together with others, ``unjudged``
-    how many the journal had forgotten by then; ``firsts`` has the request by which each client
-    got its first token, so that it is known when that is long forgotten.
+    ``last_number`` is the number of the last exchange that was in a window. ``unjudged`` counts
+    the exchanges that the journal dropped before they were in one. ``firsts`` has the request by
+    which each client got its first token, which the journal may have dropped long ago.
     """
 
     profile: Profile
@@ -110,26 +120,30 @@ class _Judged:
 
     @property
     def observed(self) -> Observed:
-        """What is known by now."""
+        """The verdicts so far."""
         unknown = unmet_preconditions(self.reached | self.evidence.keys(), self.profile)
         if self.unjudged:
             reason = f"{self.unjudged} exchanges came too fast to be judged together"
+            # A clause on several messages may be broken in the gap, so it is not known to be kept.
             unknown |= {c.id: reason for c in TRACE_CLAUSES if c.id not in self.evidence}
         reasons = {clause.id: clause.applies_to(self.profile) for clause in PASSIVE_CLAUSES}
         inapplicable = {name: reason for name, reason in reasons.items() if reason}
         return Observed(self.tally, self.evidence, unknown, inapplicable)
 
     def after(self, exchange: Exchange, masked: Mask) -> _Judged:
-        """With what one message shows."""
+        """Return the state with the breaches that one message shows."""
         evidence = self._evidence_with(exchange.breaches, (exchange,), masked, since=0)
         return replace(self, tally=self.tally.plus(exchange), evidence=evidence)
 
     def after_window(self, window: tuple[Exchange, ...], masked: Mask) -> _Judged:
-        """With what the latest messages show together."""
+        """Return the state with the breaches that the latest messages show together."""
         if not window:
             return self
+        # Preconditions need the first token; breaches are looked for in the window only, because
+        # the trace with the firsts has a gap in which anything may have happened.
         trace = _trace((*self.firsts.values(), *window))
         found, since = judge_together(Trace(window)), self.last_number
+        # A later key replaces an earlier one, so that the first request of each client remains.
         latest_first = reversed(trace.token_requests)
         return replace(
             self,
@@ -147,7 +161,10 @@ class _Judged:
         masked: Mask,
         since: int,
     ) -> Mapping[str, Evidence]:
-        """The evidence and that of the breaches; one that ends by number ``since`` is known."""
+        """Return the evidence with that of the breaches.
+
+        A breach whose last exchange has the number ``since`` or less was in the window before.
+        """
         evidence = dict(self.evidence)
         for breach in breaches:
             known = evidence.get(breach.clause_id)
@@ -164,13 +181,19 @@ def _trace(exchanges: Iterable[Exchange]) -> Trace:
 
 
 def _evidence(breach: Breach, exchanges: Sequence[Exchange], masked: Mask) -> Evidence:
+    """Return the evidence for the first breach of a clause.
+
+    ``exchanges`` are those from which the breach was judged. The record keeps the ones that show
+    it, and the token responses that issued their tokens.
+    """
     shown = [e for e in exchanges if e.number in breach.exchanges]
     tokens = {e.token for e in shown if e.token is not None}
-    story = [e for e in exchanges if e in shown or _issued(e) in tokens]
+    # A call with an expired token makes sense only with the response that issued the token.
+    related = [e for e in exchanges if e in shown or _issued(e) in tokens]
     asked = [e for e in shown if e.endpoint is Endpoint.TOKEN]
     return Evidence(
         what=masked(breach.in_words),
-        exchanges=records_of(story, masked),
+        exchanges=records_of(related, masked),
         curl=curl(asked[0].request, masked) if asked else "",
     )
 

@@ -1,4 +1,7 @@
-"""Profiles by name: those that ship, and those that a user describes in a TOML file."""
+"""Profiles by name: those that ship, and those that a user describes in a TOML file.
+
+The profile is data. Nothing else in the code depends on a provider's name.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,15 @@ __all__ = ["ConfigError", "load_profiles", "profile_named", "read_toml"]
 
 
 class _Tables(msgspec.Struct, forbid_unknown_fields=True):
-    """What a file of profiles holds, and what our table in a pyproject.toml does."""
+    """The tables of a file of profiles, and of ``[tool.mockbroker]`` in a pyproject.toml.
+
+    The profiles stay unparsed here: their own errors then get the place with the profile's name.
+    """
 
     profiles: dict[str, dict[str, Any]] = {}
 
 
+# A pyproject.toml has tables of other tools, so these two classes accept unknown keys.
 class _Tools(msgspec.Struct):
     mockbroker: _Tables = msgspec.field(default_factory=_Tables)
 
@@ -45,31 +52,36 @@ ConfigError.__module__ = "mockbroker"
 def profile_named(
     name: str, *, config: Path | None = None, directory: Path | None = None
 ) -> Profile:
-    """The profile of that name: from the file, the shipped ones, or the nearest pyproject.toml.
+    """Return the profile of that name.
+
+    It comes from the ``config`` file, the shipped profiles, or the nearest pyproject.toml.
 
     ``directory`` is where the search for a pyproject.toml begins; the working directory unless
-    given. Raises ConfigError if there is no such profile, or a file is bad.
+    given. Raises ConfigError if the profile is unknown or a file is invalid.
     """
     known = {**PROFILES, **(load_profiles(config) if config else {})}
     if name not in known:
+        # Read only if the name is still unknown: a mistake in a pyproject.toml must not break a run
+        # with a shipped profile.
         pyproject = _nearest_pyproject(directory or Path.cwd())
         known |= load_profiles(pyproject) if pyproject else {}
     if name not in known:
-        raise ConfigError(f"there is no profile {name!r}{did_you_mean(name, known)}")
+        raise ConfigError(f"unknown profile {name!r}{did_you_mean(name, known)}")
     return known[name]
 
 
 def _nearest_pyproject(directory: Path) -> Path | None:
+    # The nearest one upwards, as pytest and other tools look for it.
     places = (directory.resolve(), *directory.resolve().parents)
     return next((p / "pyproject.toml" for p in places if (p / "pyproject.toml").is_file()), None)
 
 
 def load_profiles(path: Path) -> dict[str, Profile]:
-    """The profiles that a TOML file describes.
+    """Return the profiles that a TOML file describes, by name.
 
     They stand in tables ``[profiles.NAME]``, in a pyproject.toml in
     ``[tool.mockbroker.profiles.NAME]``. Raises ConfigError if the file cannot be read, is not
-    TOML, or describes a profile wrongly.
+    valid TOML, or has an invalid profile.
     """
     document = read_toml(path)
     try:
@@ -85,23 +97,26 @@ def load_profiles(path: Path) -> dict[str, Profile]:
         }
     except ReadingError as error:
         raise ConfigError(str(error)) from error
+    # The model does not know the methods: they belong to the contract, which imports the model.
     for profile in described.values():
         _require_known_methods(profile, path)
     return described
 
 
 def _require_known_methods(profile: Profile, path: Path) -> None:
+    """Raise ConfigError if the profile names an unknown client authentication method."""
     known = tuple(dict.fromkeys(method.name for method in METHODS))
     for name in profile.authentication_methods:
         if name not in known:
             raise ConfigError(
-                f"{path}, profiles.{profile.name}.client_authentication: there is no method "
+                f"{path}, profiles.{profile.name}.client_authentication: unknown method "
                 f"{name!r}{did_you_mean(name, known)}"
             )
 
 
 def _without_shipped(profiles: dict[str, Any], path: Path) -> dict[str, Any]:
     """Return the profiles. Raises ConfigError if one has the name of a profile that ships."""
+    # A redefined built-in profile would give another verdict for the same name on two machines.
     for name in profiles:
         if name in PROFILES:
             raise ConfigError(f"{path}: profile {name!r} is built in; choose another name")
@@ -109,7 +124,10 @@ def _without_shipped(profiles: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """What a TOML file holds. Raises ConfigError if it cannot be read or is not TOML."""
+    """Return the document of a TOML file.
+
+    Raises ConfigError if the file cannot be read or is not valid TOML.
+    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

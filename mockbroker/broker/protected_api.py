@@ -1,4 +1,8 @@
-"""The protected API: it judges a call and its token, then refuses it or answers plausibly."""
+"""The protected API: it judges a call and its token, then rejects it or answers plausibly.
+
+It stands for the provider's resource server (RFC 6750). The clauses of the contract decide what is
+wrong with a call; the token's state decides whether it may pass.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,10 @@ __all__ = ["ProtectedApi"]
 
 
 class ProtectedApi:
-    """The protected API of one broker; ``script`` holds the faults of its next answers."""
+    """The protected API of one broker; ``script`` holds the faults of its next answers.
+
+    Thread-safe; it keeps no state but the script.
+    """
 
     kind = Endpoint.API
 
@@ -45,7 +52,7 @@ class ProtectedApi:
         self._secrets = KnownSecrets(clients, tokens)
 
     def respond(self, arrival: Arrival) -> Outcome:
-        """Judge a call to the API and the token that it presents, then refuse or answer it."""
+        """Judge a call to the API and the token that it presents, then reject or answer it."""
         judged = self._judge(arrival)
         if not arrival.needs_answer:
             return judged
@@ -53,7 +60,10 @@ class ProtectedApi:
         return replace(judged, response=response)
 
     def _judge(self, arrival: Arrival) -> Outcome:
+        """Judge the call by the clauses, and look up the token that it presents."""
         request, now = arrival.request, arrival.received_at
+        # The state at arrival, not at the end: with a delayed answer the token may expire in
+        # between, which is not the client's fault.
         token, state = _presented_token(request, self._tokens, now)
         expectation = ApiExpectation(self._tokens.index, self._clients.registered)
         return Outcome(
@@ -65,6 +75,7 @@ class ProtectedApi:
         )
 
     def _refusal(self, judged: Outcome) -> Response | None:
+        """Return the error response for the call; None if the broker answers it."""
         state = judged.token_state or TokenState.MISSING
         if self._settings.strict:
             return api_refusal(state, self._secrets.masked_breaches(judged.breaches))
@@ -72,6 +83,7 @@ class ProtectedApi:
         return api_refusal(TokenState.VALID if state is TokenState.EXPIRED else state, ())
 
     def _answer(self, request: Request) -> Response:
+        """Answer an accepted call: 403 outside the agreed endpoints, else a sample."""
         path = self._mounting.path_below_api(request.path)
         if not _is_agreed(path, self._settings.agreed_paths):
             return _forbidden(self._secrets.masked(shown(request.path)))
@@ -81,11 +93,14 @@ class ProtectedApi:
 def _presented_token(
     request: Request, tokens: TokenStore, now: float
 ) -> tuple[AccessToken | None, TokenState]:
-    """The token that a call presents, however badly, and its state at ``now`` (Unix seconds).
+    """Return the token that a call presents, even in a wrong form, and its state.
 
-    Whether it presents it well is for the judge of ``signing.bearer`` to say.
+    ``now`` is in Unix seconds. The clause ``signing.bearer`` judges the form.
     """
+    # Clauses on expiry and reuse need to know which token was meant, even if the scheme is missing
+    # or the value is damaged. Otherwise one defect would hide all others.
     authorizations = request.headers.get_all("Authorization")
+    # Whatever the scheme is: a token under another scheme is still the token that was meant.
     presented = [value.partition(" ")[2] for value in authorizations]
     token = _exact(presented, tokens) or _anywhere(request, authorizations, tokens)
     if token is not None:
@@ -103,18 +118,25 @@ def _exact(presented: Sequence[str], tokens: TokenStore) -> AccessToken | None:
 def _anywhere(
     request: Request, authorizations: Sequence[str], tokens: TokenStore
 ) -> AccessToken | None:
-    """The longest token that stands in the call; a very short one would stand everywhere."""
+    """Return the longest token that occurs in the call; a very short one occurs by chance."""
+    # The header may be the token alone, without a scheme. The index does not search for very short
+    # tokens, so those are looked up first.
     whole = _exact(authorizations, tokens)
     if whole is not None:
         return whole
     expectation = ApiExpectation(tokens.index)
+    # RFC 6750, 2.2 and 2.3, also know tokens in the body and in the query. Latin-1 decodes any
+    # byte.
     places = (*authorizations, request.target, request.body[:LOOKED_AT_BYTES].decode("latin-1"))
     found = [value for place in places for value in expectation.tokens_in(place)]
     return tokens.find(max(found, key=len)) if found else None
 
 
 def _is_agreed(path: str, agreed_paths: Sequence[str]) -> bool:
-    """Whether a path below the API's prefix belongs to an agreed endpoint, given by prefixes."""
+    """Return whether a path below the API's prefix begins with an agreed prefix.
+
+    A prefix ends at a slash: /vehicle does not cover /vehicles.
+    """
     return any(
         path == agreed.rstrip("/") or path.startswith(agreed.rstrip("/") + "/")
         for agreed in agreed_paths
@@ -122,7 +144,10 @@ def _is_agreed(path: str, agreed_paths: Sequence[str]) -> bool:
 
 
 def _forbidden(path: str) -> Response:
-    """The answer to a call outside the agreed endpoints."""
+    """Return the answer to a call outside the agreed endpoints.
+
+    RFC 6750, 3.1: insufficient_scope goes with status 403. A new token would not help the client.
+    """
     return json_response(
         403,
         {"error": True, "message": f"{path} is not among the endpoints agreed for this client"},
@@ -131,9 +156,9 @@ def _forbidden(path: str) -> Response:
 
 
 def _sample_answer(request: Request, path: str, mask: Mask) -> Response:
-    """A plausible success for a call to a path below the API's prefix.
+    """Return a plausible success for a call to a path below the API's prefix.
 
-    What it repeats of the call goes through ``mask``.
+    ``mask`` is applied to each part of the call that the answer repeats.
     """
     parts = [part for part in path.split("/") if part]
     if parts[:1] == ["vehicle"]:

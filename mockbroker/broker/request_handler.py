@@ -1,4 +1,7 @@
-"""The way of a request through a broker: find its endpoint, answer, play the fault, record."""
+"""The way of a request through a broker: find its endpoint, answer, apply the fault, record.
+
+It belongs to no endpoint: faults, time and the journal are the same for all of them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ class EndpointHandler(Protocol):
 
     @property
     def kind(self) -> Endpoint:
-        """Which endpoint it is."""
+        """The endpoint's name in the journal."""
         ...
 
     @property
@@ -35,12 +38,18 @@ class EndpointHandler(Protocol):
         ...
 
     def respond(self, arrival: Arrival) -> Outcome:
-        """Judge a request and answer it; a fault may replace the answer afterwards."""
+        """Judge a request and answer it; a fault may replace the answer afterwards.
+
+        Called from many threads at once.
+        """
         ...
 
 
 class RequestHandler:
-    """Answers requests to any path of one broker and records the exchanges; thread-safe."""
+    """Answers requests to any path of one broker and records the exchanges; thread-safe.
+
+    It passes each request to one endpoint, applies the fault, and records the exchange.
+    """
 
     def __init__(
         self,
@@ -61,8 +70,14 @@ class RequestHandler:
         self._waiting_answers = waiting_answers
 
     def handle(self, request: Request, origin: str) -> Reply:
-        """Answer a request that came to ``origin``, and record the exchange."""
+        """Answer a request that came to ``origin``, and record the exchange.
+
+        The exchange is in the journal before this returns, and its subscribers have been called.
+        The caller then sends the reply.
+        """
         endpoint = self._endpoint_at(request.path)
+        # Everything that may change while the request is answered is read once, here. The fault is
+        # taken now, so that of several requests at once each gets the fault of its turn.
         arrival = Arrival(
             endpoint=endpoint.kind,
             request=request,
@@ -74,6 +89,7 @@ class RequestHandler:
         return self._finish(arrival, endpoint.respond(arrival))
 
     def _endpoint_at(self, path: str) -> EndpointHandler:
+        """Return the endpoint for a path. The token endpoint may lie below the API's prefix."""
         if self._mounting.is_token_path(path):
             return self._token_endpoint
         if self._mounting.is_api_path(path):
@@ -81,12 +97,13 @@ class RequestHandler:
         return self._elsewhere
 
     def _finish(self, arrival: Arrival, outcome: Outcome) -> Reply:
-        """Make the reply of what the endpoint answered, play the fault, and record both."""
+        """Make the reply from the endpoint's outcome, apply the fault, and record both."""
         reply = Reply(
             response=dated(outcome.response, arrival.received_at), released=arrival.released
         )
         if arrival.fault is not None:
             if arrival.fault.latency_seconds:
+                # After the token was issued: its lifetime runs while the response is on its way.
                 self._settings.clock.advance(arrival.fault.latency_seconds)
             reply = faulty_reply(reply, arrival.fault)
         # The clock and the use are read here: under the journal's lock either could block.
@@ -98,12 +115,14 @@ class RequestHandler:
             answered_at=self._settings.clock.now(),
             use=self._settings.current_use,
         )
+        # Before the server sends the reply: once a client has its response, the test can find the
+        # exchange in the journal.
         self._journal.record(make_exchange)
         return reply
 
 
 class _Elsewhere:
-    """Answers requests to any other path: it says where the endpoints are."""
+    """The answer to requests for any other path: 404, with the paths of the endpoints."""
 
     kind = Endpoint.ELSEWHERE
 
@@ -114,8 +133,8 @@ class _Elsewhere:
 
     def respond(self, arrival: Arrival) -> Outcome:
         message = (
-            f"nothing at {self._mask(shown(arrival.request.path))}: "
-            f"tokens are at {self._mounting.token_path}, "
+            f"unknown path {self._mask(shown(arrival.request.path))}; "
+            f"the token endpoint is {self._mounting.token_path}, "
             f"the API is below {self._mounting.api_path}/"
         )
         return Outcome(response=json_response(404, {"error": True, "message": message}))

@@ -1,4 +1,7 @@
-"""Settings of a broker that a test may change while the broker runs."""
+"""Settings of a broker that a test may change while the broker runs.
+
+The constructor's values are those of the broker; the others change the form of its answers.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,16 @@ __all__ = ["Settings"]
 
 
 class Settings:
-    """What the endpoints of one broker look up for each request.
+    """The values that the endpoints of one broker read for each request.
 
     ``expires_in`` is in seconds. ``clock`` is the broker's own clock unless one is given. `reset`
-    restores the values given here. Each request reads the settings without a lock: a test that
-    changes them while requests are under way decides nothing about those requests.
+    restores the values given here. Each request reads the settings without a lock. If a test
+    changes a setting while a request is answered, either value may apply to that request.
     """
 
     def __init__(self, *, expires_in: float, strict: bool, clock: SupportsClock | None) -> None:
         self._initial = (expires_in, strict, clock)
+        # Kept even if a clock is given, so that `reset` needs no other code for it.
         self._own_clock = Clock()
         self.reset()
 
@@ -30,6 +34,8 @@ class Settings:
         self._own_clock.reset()
         self.clock: SupportsClock = clock or self._own_clock
         self.scope = ""
+        # What follows has no constructor argument: a test sets it for a single case, and `reset`
+        # undoes it.
         self.token_answer = TokenAnswer()
         self.token_values: Callable[[], str] | None = None
         self.agreed_paths: Sequence[str] = ("/",)

@@ -1,4 +1,7 @@
-"""The token endpoint: it judges a token request, then refuses it or issues a token."""
+"""The token endpoint (RFC 6749, 3.2): it judges a token request, then rejects it or issues a token.
+
+The clauses of the contract decide what is wrong with a request. This module holds no rule itself.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ __all__ = ["TokenEndpoint"]
 
 
 class TokenEndpoint:
-    """The token endpoint of one broker; ``script`` holds the faults of its next answers."""
+    """The token endpoint of one broker; ``script`` holds the faults of its next answers.
+
+    Thread-safe; it keeps no state but the script.
+    """
 
     kind = Endpoint.TOKEN
 
@@ -46,20 +52,24 @@ class TokenEndpoint:
         self._secrets = KnownSecrets(clients, tokens)
 
     def respond(self, arrival: Arrival) -> Outcome:
-        """Judge a token request, then refuse it or issue a token."""
+        """Judge a token request, then reject it or issue a token."""
         judged = self._judge(arrival)
+        # A scripted status replaces the answer, but the request is judged all the same: a client
+        # must send valid requests during an outage, too. No token is issued that it never gets.
         if not arrival.needs_answer:
             return judged
         refusal = self._refusal(arrival.request, judged)
         if refusal is not None:
             return replace(judged, response=refusal)
-        # A lenient broker answers also if it recognizes no client.
+        # A lenient broker answers even if it recognizes no client.
         credentials = judged.credentials or self._clients.registered[0]
+        # The issuer is the URL that the client used. One broker may be mounted at several.
         token = self._issue(credentials, arrival.origin + self._mounting.token_path)
         response = self._settings.token_answer.response(self._members(token))
         return replace(judged, response=response, credentials=credentials, token=token)
 
     def _judge(self, arrival: Arrival) -> Outcome:
+        """Judge the request by the clauses, and recognize the client that sent it."""
         request = TokenRequest.of(arrival.request)
         expectation = TokenExpectation(
             self._profile,
@@ -79,6 +89,7 @@ class TokenEndpoint:
         return token_refusal(request, self._secrets.masked_breaches(judged.breaches))
 
     def _issue(self, credentials: Credentials, issuer: str) -> AccessToken:
+        """Issue a token to a client, with the present settings."""
         now = self._settings.clock.now()
         lifetime = self._settings.expires_in
         return self._tokens.issue(
@@ -91,14 +102,16 @@ class TokenEndpoint:
         )
 
     def _new_value(self, credentials: Credentials, issuer: str, now: float, lifetime: float) -> str:
+        """Return the value of a new token: the test's own, a JWT, or an opaque string."""
         if self._settings.token_values is not None:
             return self._settings.token_values()
-        if self._profile.token_format == "jwt":  # noqa: S105 - a format, no password
+        if self._profile.token_format == "jwt":  # noqa: S105 - a format, not a password
             return random_jwt(issuer, credentials.client_id, now, lifetime)
         return random_token()
 
     def _members(self, token: AccessToken) -> dict[str, object]:
         """Return the members of the documented answer (RFC 6749, 5.1)."""
+        # RFC 6749, 5.1: scope is "OPTIONAL, if identical to the scope requested by the client".
         scope = {} if self._profile.scope is False else {"scope": token.scope}
         return {
             "access_token": token.value,
@@ -109,5 +122,8 @@ class TokenEndpoint:
 
 
 def _as_json_number(seconds: float) -> float:
-    """Return whole seconds as an int, so that JSON has 3599 and not 3599.0."""
+    """Return whole seconds as an int, so that JSON has 3599 and not 3599.0.
+
+    Clients that parse the number as an integer would fail on 3599.0, which has a clause of its own.
+    """
     return int(seconds) if float(seconds).is_integer() else seconds

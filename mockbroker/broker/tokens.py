@@ -1,4 +1,8 @@
-"""Access tokens: issue, look up, revoke, expire."""
+"""Access tokens: issue, look up, revoke, expire.
+
+The broker looks tokens up by value, as a real one does for opaque tokens; even a JWT is only a
+value here.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +20,24 @@ from mockbroker.model.value_index import ValueIndex
 __all__ = ["TOKEN_LIMIT", "TokenStore", "random_jwt", "random_token"]
 
 TOKEN_LIMIT = 100_000
+"""How many tokens a broker remembers by default. A client that never reuses a token would fill the
+memory of a long-running broker."""
 
 
 def random_token() -> str:
-    """An opaque token of 43 random characters of the b64token alphabet (RFC 6750, 2.1)."""
+    """Return an opaque token of 43 random characters of the b64token alphabet (RFC 6750, 2.1)."""
+    # 256 bits. RFC 6749, 10.10: the probability of guessing a token "MUST be less than or equal to
+    # 2^(-128) and SHOULD be less than or equal to 2^(-160)".
     return secrets.token_urlsafe(32)
 
 
 def random_jwt(issuer: str, client_id: str, issued_at: float, expires_in: float) -> str:
-    """A JSON Web Token with the claims that say so (RFC 7519), under a signature of noise.
+    """Return a JSON Web Token with these facts as claims (RFC 7519) and a random signature.
 
-    ``issued_at`` is in Unix seconds, ``expires_in`` in seconds. A client cannot verify it: the
-    broker looks its tokens up.
+    ``issued_at`` is in Unix seconds, ``expires_in`` in seconds. A client cannot verify the
+    signature; the broker itself looks tokens up by their value.
     """
+    # Whole seconds, as most issuers have them: some JWT libraries reject a fraction.
     times = {"iat": int(issued_at), "exp": int(issued_at + expires_in)}
     claims = {"iss": issuer, "sub": client_id, "jti": secrets.token_hex(8), **times}
     parts = ({"alg": "HS256", "typ": "JWT"}, claims)
@@ -37,14 +46,16 @@ def random_jwt(issuer: str, client_id: str, issued_at: float, expires_in: float)
 
 
 def _base64url(data: bytes) -> str:
+    # RFC 7515, 2: base64url "with all trailing '=' characters omitted".
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 class TokenStore:
-    """The tokens of one broker, at most ``limit`` of them; safe to use from many threads.
+    """The tokens of one broker, at most ``limit`` of them; thread-safe.
 
-    Beyond the limit it forgets a token that has expired or was revoked, the one issued first; if
-    none has, the oldest. What it forgot it knows by a fingerprint. No operation walks the tokens.
+    Beyond the limit it forgets the oldest token that has expired or was revoked, or else the
+    oldest token. It recognizes a forgotten token by a fingerprint. No operation visits all tokens.
+    Raises ValueError if the limit is less than 1.
     """
 
     def __init__(self, limit: int = TOKEN_LIMIT) -> None:
@@ -55,6 +66,8 @@ class TokenStore:
         # By lifetime: among tokens of one lifetime, the order of issue is that of expiry. These
         # are OrderedDicts because a dict that is emptied from its front is slow to find its first.
         self._queues: dict[float, OrderedDict[str, AccessToken]] = {}
+        # A client that presents a forgotten token needs other advice than one with an invented
+        # token.
         self._forgotten = ForgottenValues()
         self._revoked_count = self._issued_count = 0
         self._lock = threading.Lock()
@@ -69,7 +82,7 @@ class TokenStore:
         issued_at: float,
         expires_in: float,
     ) -> AccessToken:
-        """Remember a new token; a value issued before now means the new one.
+        """Remember a new token and return it; a value issued before now means the new token.
 
         ``issued_at`` is in Unix seconds, ``expires_in`` in seconds.
         """
@@ -77,6 +90,7 @@ class TokenStore:
             self._issued_count += 1
             number = self._issued_count
             token = AccessToken(value, number, issuer, credentials, scope, issued_at, expires_in)
+            # A test may set `token_values` and issue the same value again, as some providers do.
             if value in self._tokens:
                 self._drop(self._tokens[value])
             elif len(self._tokens) >= self._limit:
@@ -86,6 +100,8 @@ class TokenStore:
             return token
 
     def _most_expendable(self, now: float) -> AccessToken:
+        """Return the oldest dead token among the first of each lifetime, or else the oldest."""
+        # The cost grows with the number of different lifetimes, of which a test has a few.
         firsts = [next(iter(queue.values())) for queue in self._queues.values()]
         dead = [t for t in firsts if self._is_revoked(t) or now >= t.expires_at]
         return min(dead or firsts, key=attrgetter("number"))
@@ -95,6 +111,7 @@ class TokenStore:
         self._forgotten.add(token.value)
 
     def _drop(self, token: AccessToken) -> None:
+        """Remove a token from the index and its queue; needs the lock."""
         self._tokens.discard(token.value)
         queue = self._queues[token.expires_in]
         del queue[token.value]
@@ -102,6 +119,8 @@ class TokenStore:
             del self._queues[token.expires_in]
 
     def _is_revoked(self, token: AccessToken) -> bool:
+        # Revoking moves one number instead of visiting each token: it also holds for tokens that
+        # are issued while it runs.
         return token.number <= self._revoked_count
 
     def find(self, value: str) -> AccessToken | None:
@@ -109,11 +128,17 @@ class TokenStore:
         return self._tokens.get(value)
 
     def state(self, token: AccessToken, now: float) -> TokenState:
-        """Return the state of a token at a time in Unix seconds."""
+        """Return the state of a token at a time in Unix seconds.
+
+        A token that was dropped, or whose value was issued again, is FORGOTTEN or UNKNOWN.
+        """
+        # Identity, not equality: the same value may have been issued again since.
         if self._tokens.get(token.value) is not token:
             return self.state_of_missing(token.value)
         if self._is_revoked(token):
             return TokenState.REVOKED
+        # `<`: a token is invalid from the very moment of its expiry (see `AccessToken`). Clauses
+        # and broker must agree on it.
         return TokenState.VALID if now < token.expires_at else TokenState.EXPIRED
 
     def state_of_missing(self, value: str) -> TokenState:
@@ -126,7 +151,10 @@ class TokenStore:
             self._revoked_count = self._issued_count
 
     def clear(self) -> None:
-        """Forget every token, also that it was issued, and count from 1 again."""
+        """Forget every token, also that it was issued, and count from 1 again.
+
+        Values issued before are UNKNOWN afterwards, not FORGOTTEN.
+        """
         with self._lock:
             self._tokens = ValueIndex()
             self._queues.clear()

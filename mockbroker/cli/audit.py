@@ -1,4 +1,8 @@
-"""`mockbroker audit`: serve an unchanged app, and judge its traffic."""
+"""`mockbroker audit`: serve an unchanged app, and judge its traffic.
+
+Traffic can show breaches, but never their absence. The conclusion therefore never says that the app
+conforms.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = ["audit", "report_on"]
 
-NOT_PASSIVE = "not observable from traffic alone; `mockbroker check` plays scenarios"
+NOT_PASSIVE = "not observable from traffic alone; `mockbroker check` runs scenarios for it"
 _SHOWN_BY_COMMAND = {
     clauses.basic.ONLY,
     clauses.post.ONLY,
@@ -84,28 +88,33 @@ def audit(
     variables: tuple[str, ...],
     command: tuple[str, ...],
 ) -> None:
-    """Run the broker for an app as it is; on Ctrl-C, judge what was seen.
+    """Run the broker for an unchanged app; judge its traffic on Ctrl-C.
 
-    It serves as `mockbroker serve` does. Press Enter, or send it SIGUSR1, for the verdict so far.
-    With a COMMAND it runs that, tells it of the broker by environment variables, and judges when
-    it ends; the port is a free one unless chosen, and Enter is for the COMMAND.
+    The broker serves as `mockbroker serve` does. Press Enter, or send SIGUSR1, for the verdict so
+    far. With a COMMAND, audit runs it with the broker's URLs and credentials in environment
+    variables, and judges when it ends. The port is then a free one by default, and Enter goes to
+    the COMMAND.
     Exit status: that of a COMMAND that fails; else 0 no violation seen, 1 a violation, 3 a report
     could not be written, 5 nothing was tested.
     """
     from mockbroker.broker.observation import Observation  # noqa: PLC0415 - Flask only if served
 
+    # First, so that a signal while the broker is made still leads to a report.
     signals = StopSignals()
     files = {values.spelled(OUTPUTS[name]): file for name, file in values.files().items()}
     problem = problem_with_outputs(files, {"the journal": str(settings.journal or "")})
     if problem:
         raise click.UsageError(problem)
     if variables and not command:
-        raise click.UsageError("--env is for a COMMAND to run, after --; there is none")
+        raise click.UsageError("--env needs a COMMAND; write one after --")
     if command and context.get_parameter_source("port") is click.core.ParameterSource.DEFAULT:
+        # A COMMAND gets the port by its environment, so it need not be fixed. Two audits at once,
+        # as in a CI job, then do not compete for one.
         settings = replace(settings, port=0)
     created = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
     began = real_seconds()
     with listening(settings) as (broker, server):
+        # Before the app starts, so that it misses no exchange.
         observation = Observation(broker.journal, broker.profile)
 
         def report() -> Report:
@@ -113,6 +122,7 @@ def audit(
             facts = RunFacts(created=created, duration_seconds=real_seconds() - began)
             return report_on(observed, broker.profile.name, values[FAIL_ON], command, facts)
 
+        # Enter belongs to the COMMAND if there is one: both would read from the same terminal.
         with _printed_on_request(report, by_enter=not command):
             failure = _serve(command, variables, broker, server, signals)
     final = report()
@@ -123,6 +133,8 @@ def audit(
     except OutputError as error:
         click.echo(f"mockbroker: {error}", err=True)
         context.exit(failure or _REPORT_NOT_WRITTEN_STATUS)
+    # The app's own failure comes first: a test suite that failed may have sent little traffic, and
+    # "no violation seen" would hide that.
     context.exit(failure or final.exit_status)
 
 
@@ -135,7 +147,7 @@ def _serve(
 ) -> int:
     """Serve until a signal arrives or the app ends; return the app's exit status.
 
-    The status is that of a shell. It is 0 without an app, and if a signal ended the audit.
+    The status is as a shell reports it. It is 0 without an app, and if a signal ended the audit.
     """
     from mockbroker.cli.observed_app import (  # noqa: PLC0415 - Flask only if served
         AppError,
@@ -152,6 +164,7 @@ def _serve(
     try:
         with running_app(command, app_environment(broker, variables), server.interrupt) as app:
             serve_and_log(broker, server, signals)
+            # The app of an interrupted audit ends by our signal, which is not a failure of its own.
             failure = 0 if signals.received else failure_of(app)
             with ignore_closed_output():
                 end_app(app, command[0], by_ctrl_c=signals.received == signal.SIGINT)
@@ -170,10 +183,15 @@ def report_on(
     command: Sequence[str] = (),
     run: RunFacts | None = None,
 ) -> Report:
-    """Return the report on an observed app; a clause passes only if its situation was seen."""
+    """Return the report on an observed app; a clause passes only if its situation was seen.
+
+    ``command`` is the app's command line, empty for traffic that was only observed. A breach at a
+    level below ``fail_on`` is advice.
+    """
     unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.is_passive} | {**observed.never_reached}
     unknown = unseen.keys() | observed.inapplicable.keys()
     seen = [clause.id for clause in CATALOGUE if clause.id not in unknown]
+    # Silence counts as a pass only for clauses whose situation was seen.
     findings = [_finding(name, observed.breaches.get(name), fail_on) for name in seen]
     findings += [
         Finding(name, Verdict.NOT_APPLICABLE, reason)
@@ -194,6 +212,7 @@ def report_on(
 
 
 def _finding(clause_id: str, evidence: Evidence | None, fail_on: Level) -> Finding:
+    """Return the finding on a clause whose situation was seen."""
     if evidence is None:
         return Finding(clause_id, Verdict.PASSED)
     return Finding(
@@ -224,6 +243,7 @@ def _printed_on_request(report: Callable[[], Report], *, by_enter: bool) -> Iter
             with contextlib.suppress(OSError):  # the reader of the output is gone
                 print_report(make())
 
+    # Not a daemon: a verdict that was asked for is printed before the command ends.
     printer = threading.Thread(target=print_requested_reports, name="mockbroker-verdicts")
     printer.start()
     ways = [*_ask_by_signal(ask), *(_ask_by_enter(ask) if by_enter else ())]
@@ -233,21 +253,25 @@ def _printed_on_request(report: Callable[[], Report], *, by_enter: bool) -> Iter
     try:
         yield
     finally:
+        # The printer ends after the reports that were requested before.
         requests.put(None)
         printer.join()
 
 
 def _ask_by_signal(ask: _Ask) -> Iterator[str]:
+    """Ask for a report at each SIGUSR1; yield how to send it. Windows has no such signal."""
     if hasattr(signal, "SIGUSR1"):
         signal.signal(signal.SIGUSR1, lambda _number, _frame: ask())
         yield f"send SIGUSR1 (kill -USR1 {os.getpid()})"
 
 
 def _ask_by_enter(ask: _Ask) -> Iterator[str]:
+    """Ask for a report at each line from the terminal; yield how to ask. Needs a terminal."""
     if sys.stdin is None or not sys.stdin.isatty():
         return
     if hasattr(signal, "SIGTTIN"):  # otherwise reading would stop a program in the background
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+    # A daemon: the read may block forever, and nothing can interrupt it.
     lines = threading.Thread(target=_watch_terminal, args=(sys.stdin.fileno(), ask), daemon=True)
     lines.start()
     yield "press Enter"

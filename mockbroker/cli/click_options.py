@@ -1,4 +1,8 @@
-"""click options made from the table of options."""
+"""click options made from the table of options.
+
+click declares and counts the options. The table reads their values, so that the command line,
+pytest and the ini file accept the same strings and print the same messages.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def click_option(option: Option[Any]) -> Decorator:
-    """Give a command one option of the table; the command gets its value."""
+    """Return a decorator that adds one option of the table; the command gets its value."""
 
     def read(_context: click.Context, _parameter: click.Parameter, raw: Any) -> Any:
         texts = _texts(raw)
@@ -29,7 +33,10 @@ def click_option(option: Option[Any]) -> Decorator:
 
 
 def with_options(options: Sequence[Option[Any]]) -> Callable[[Callable[..., None]], Any]:
-    """Give a command these options of the table; the command gets them as one ``values``."""
+    """Return a decorator that adds options of the table; the command gets them as ``values``.
+
+    One value instead of many parameters: a new option changes the table only.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
@@ -42,6 +49,7 @@ def with_options(options: Sequence[Option[Any]]) -> Callable[[Callable[..., None
                 raise click.UsageError(str(error)) from error
             command(*arguments, values=values, **raw)
 
+        # Decorators apply from the last to the first; --help must show the order of the table.
         for option in reversed(options):
             _declared(option)(wrapper)
         return wrapper
@@ -50,6 +58,7 @@ def with_options(options: Sequence[Option[Any]]) -> Callable[[Callable[..., None
 
 
 def _declared(option: Option[Any], **settings: Any) -> Decorator:
+    """Return click's decorator for an option of the table, without a reader by default."""
     if option.argument:
         return click.argument(option.key, metavar=f"[{option.argument}]", default="", **settings)
     if option.is_flag:

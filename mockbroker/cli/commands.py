@@ -1,4 +1,8 @@
-"""The command line: `mockbroker serve`, `clauses`, `explain`, and commands of other packages."""
+"""The command line: `mockbroker serve`, `clauses`, `explain`, and commands of other packages.
+
+`check` and other commands that need pytest are registered by entry points of their own packages.
+This package imports none of them.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +47,11 @@ INTERRUPTED, INTERNAL_ERROR, USAGE_ERROR = 2, 3, 4
 
 
 class CommandWithSignals(click.Command):
-    """A command that sets its own signal handlers and calls `release_signals` afterwards."""
+    """A command that sets its own signal handlers and calls `release_signals` afterwards.
+
+    For every other command the group releases the signals before the command runs, with the
+    default actions of Python.
+    """
 
 
 class _Commands(click.Group):
@@ -53,6 +61,8 @@ class _Commands(click.Group):
         return sorted({*super().list_commands(ctx), *(e.name for e in _registered())})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        # Commands of other packages are looked up last and loaded only when named: loading `check`
+        # imports pytest.
         own = super().get_command(ctx, cmd_name)
         if own is not None:
             return own
@@ -94,17 +104,20 @@ def cli() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line as a program of its own, and end the process.
+    """Run the command line and end the process.
 
     A usage error is one sentence and exit status 4.
     """
+    # Before anything is opened, since a new file could take the number of a closed stream.
     replace_closed_streams()
     escape_unencodable_output()
     _leave(_status())
 
 
 def _status() -> int:
+    """Run the command and return its exit status; print the message of an error."""
     try:
+        # Not standalone: click would exit by itself, with 1 and 2 where pytest has other meanings.
         status = cli.main(prog_name="mockbroker", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         echo(error.format_message())
@@ -114,7 +127,9 @@ def _status() -> int:
         return USAGE_ERROR
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except Exception:  # noqa: BLE001 - an error of ours has an exit status of its own
+    # Status 3 means that mockbroker failed and has no verdict on the client. Python's
+    # own status for an exception is 1, which means that the client does not conform.
+    except Exception:  # noqa: BLE001 - see above
         click.echo(printable_lines(traceback.format_exc()), err=True)
         return INTERNAL_ERROR
     return status if isinstance(status, int) else 0
@@ -122,6 +137,7 @@ def _status() -> int:
 
 def _leave(status: int) -> NoReturn:
     """End the process with that exit status, or 3 if an output stream could not be flushed."""
+    # Flushed here: at its own exit Python would report a failure with status 120 and a traceback.
     were_flushed = [_is_flushed(stream) for stream in (sys.stdout, sys.stderr)]
     sys.exit(status if all(were_flushed) else status or INTERNAL_ERROR)
 
@@ -142,7 +158,7 @@ def _is_flushed(stream: IO[str]) -> bool:
 @cli.command(cls=CommandWithSignals)
 @serve_options
 def serve(settings: ServeSettings) -> None:
-    """Run the broker until Ctrl-C, saying what is wrong with each request."""
+    """Run the broker until Ctrl-C, and log what is wrong with each request."""
     signals = StopSignals()
     with listening(settings) as (broker, server):
         announce(broker)
@@ -156,8 +172,8 @@ def clauses(patterns: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 -
     """Print the clauses of the contract.
 
     A PATTERN is the id of a clause (refresh.ahead), a chapter (refresh), a level (must) or a
-    wildcard ('basic.*'), as with `mockbroker check --only`. The clauses that are selected are
-    printed with the reason for each and with how to fix a client that breaks it.
+    wildcard ('basic.*'), as with `mockbroker check --only`. With a PATTERN, each clause is printed
+    with its reason and with the fix for a client that breaks it.
     """
     from mockbroker.contract.catalogue import CATALOGUE, CHAPTERS  # noqa: PLC0415
     from mockbroker.contract.selection import SelectionError, select  # noqa: PLC0415
@@ -179,6 +195,7 @@ def clauses(patterns: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 -
 
 
 def _print_clause(entry: Clause, *, with_guidance: bool) -> None:
+    """Print a clause with its level and sources; ``with_guidance`` adds why and fix."""
     echo(f"  {entry.level.value:<8} {entry.id}: {entry.title}")
     if entry.sources:
         echo(" " * 11 + "; ".join(str(source) for source in entry.sources))
@@ -189,7 +206,7 @@ def _print_clause(entry: Clause, *, with_guidance: bool) -> None:
 
 
 def _clause_row(entry: Clause) -> dict[str, object]:
-
+    """Return a clause as values for JSON."""
     return {
         "id": entry.id,
         "level": entry.level.value,
@@ -207,7 +224,7 @@ def _clause_row(entry: Clause) -> dict[str, object]:
 @profile_option
 @config_option
 def explain(clients: tuple[Credentials, ...], profile: str, config: Path | None) -> None:
-    """Read a raw HTTP request or a curl command from stdin; say what is wrong with it."""
+    """Explain what is wrong with a raw HTTP request or a curl command from stdin."""
     from mockbroker.cli.explain import UnreadableRequestError, explain_text  # noqa: PLC0415
 
     if sys.stdin.isatty():

@@ -1,4 +1,7 @@
-"""`mockbroker compare`: a table of several reports."""
+"""`mockbroker compare`: a table of several reports.
+
+The reports are read as typed values, and all of their strings are made printable first.
+"""
 
 from __future__ import annotations
 
@@ -41,11 +44,11 @@ class ReportError(click.ClickException):
     metavar="REPORT.json...",
     type=click.Path(path_type=Path, dir_okay=False),
 )
-@click.option("--html", "page", default="", metavar="FILE", help="Write a page of them all.")
+@click.option("--html", "page", default="", metavar="FILE", help="Write the table as an HTML page.")
 def compare(files: tuple[Path, ...], page: str) -> None:
-    """Show what several reports say, a column for each.
+    """Compare several reports in a table with a column for each.
 
-    They are what `mockbroker check --json` writes, or `mockbroker audit --json`.
+    `mockbroker check --json` and `mockbroker audit --json` write the reports.
     """
     read = {f"report {number}": str(file) for number, file in enumerate(files, 1)}
     problem = problem_with_outputs({"--html": page}, read)
@@ -53,9 +56,11 @@ def compare(files: tuple[Path, ...], page: str) -> None:
         raise click.UsageError(problem)
     reports = [_read(file) for file in files]
     clauses = [[row.id for row in report.clauses] for report in reports]
+    # Reports of different versions cannot stand in one table: a clause may have changed its
+    # meaning, or be missing.
     for file, ids in zip(files, clauses, strict=True):
         if ids != clauses[0]:
-            raise ReportError(f"{file} has other clauses than {files[0]}; write it again")
+            raise ReportError(f"{file} has other clauses than {files[0]}; write both again")
     for line in _table(reports):
         print_line(line)
     if page:
@@ -73,6 +78,10 @@ def _read(file: Path) -> ReportDocument:
 
 
 def _table(reports: Sequence[ReportDocument]) -> Iterator[Line]:
+    """Yield the conclusions, then a line for each clause with a column for each report.
+
+    A clause on which the reports differ is bold.
+    """
     for number, report in enumerate(reports, 1):
         client, conclusion = report.client, report.conclusion.value
         name = client.name or client.target

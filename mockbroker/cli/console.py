@@ -1,4 +1,8 @@
-"""The output of `mockbroker serve`: the banner, and the log lines of each request."""
+"""The output of `mockbroker serve`: the banner, and the log lines of each request.
+
+Every line is masked and printable: a target or a client_id may hold a secret, or escape sequences
+for the terminal.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,11 @@ LONGEST_TARGET = 1000
 
 
 def banner(broker: Broker) -> str:
-    """Return the URLs of the broker, its clients, and a curl command that requests a token."""
+    """Return the URLs of the broker, its clients, and a curl command that requests a token.
+
+    The client's first credentials are in the curl command.
+    """
+    # The secrets are printed in clear here and nowhere else: random ones cannot be known otherwise.
     kind = "strict" if broker.strict else "lenient"
     lines = [
         f"mockbroker, profile {broker.profile.name}, {kind}; stop it with Ctrl-C",
@@ -44,15 +52,18 @@ def banner(broker: Broker) -> str:
 
 
 def _curl(broker: Broker) -> str:
+    """Return a curl command that requests a token from the broker with TLS verification on."""
     method = accepted_methods(broker.profile)[0]
     options = list(method.curl_options(broker.credentials))
     if broker.ca_file:
+        # Never -k: a copied command should not teach to switch verification off.
         options = ["--cacert", broker.ca_file, *options]
     return f"curl {shlex.join(options)} -d grant_type=client_credentials {broker.token_url}"
 
 
 def exchange_lines(exchange: Exchange, mask: Mask) -> str:
     """Return the exchange as coloured lines for a terminal, masked by ``mask``."""
+    # Masked as a whole at the end, so that no part can be forgotten.
     return mask("\n".join([_headline(exchange, mask), *_remarks(exchange)]))
 
 
@@ -62,10 +73,12 @@ def refusal_line(received_at: float, why: str) -> str:
 
 
 def _moment(seconds: float) -> str:
+    # Local time, which a person can compare with a clock; the journal file has UTC.
     return datetime.fromtimestamp(seconds).astimezone().strftime("%H:%M:%S")
 
 
 def _headline(exchange: Exchange, mask: Mask) -> str:
+    """Return the time, the request, its status and the facts about it, in one line."""
     moment = _moment(exchange.received_at)
     target = mask_to_length(exchange.request.target, mask, LONGEST_TARGET)
     request = f"{method_name(exchange.request.method)} {target}"
@@ -81,6 +94,7 @@ def _status(exchange: Exchange) -> str:
 
 
 def _facts(exchange: Exchange) -> Iterator[str]:
+    """Yield the client, the token and its state, the fault, and "ok" if nothing is wrong."""
     if exchange.credentials is not None:
         yield printable(exchange.credentials.client_id)
     if exchange.token is not None:
@@ -99,6 +113,7 @@ def _is_ok(exchange: Exchange) -> bool:
 
 
 def _remarks(exchange: Exchange) -> Iterator[str]:
+    """Yield a line for each breach, and each hint once: breaches often share one."""
     for breach in exchange.breaches:
         yield INDENT + _breach_line(breach)
     for hint in dict.fromkeys(b.hint for b in exchange.breaches if b.hint):
@@ -106,6 +121,7 @@ def _remarks(exchange: Exchange) -> Iterator[str]:
 
 
 def _breach_line(breach: Breach) -> str:
+    """Return a breach as a line, in red if a strict broker rejects the request for it."""
     level = clause_named(breach.clause_id).level.value
     text = f"{level} {breach.clause_id}: {breach.what}; expected {breach.expected}"
     return click.style(printable(text), fg="red" if is_refused(breach) else "yellow")

@@ -1,4 +1,7 @@
-"""Explaining one request: which clauses it breaks, and what the likely mistake is."""
+"""Explaining one request: which clauses it breaks, and what the likely mistake is.
+
+It uses the judges and the hints of the broker, so that both say the same about a request.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,12 @@ def explain_text(text: bytes, profile: Profile, credentials: Sequence[Credential
     UnreadableRequestError if the input is neither.
     """
     if not text.strip():
-        raise UnreadableRequestError("there is nothing to explain: stdin is empty")
+        raise UnreadableRequestError(
+            "stdin is empty; pass a raw HTTP request or a curl command to explain"
+        )
     first = text.split(None, 1)[0]
     if first.lower() in {b"curl", b"curl.exe"}:
+        # A curl command is text; a raw request may have any bytes in its body.
         request = parse_curl(text.decode("utf-8", "replace"))
     else:
         request = parse_raw(text)
@@ -39,20 +45,28 @@ def explain_text(text: bytes, profile: Profile, credentials: Sequence[Credential
 def explain_request(
     request: Request, profile: Profile, credentials: Sequence[Credentials] = ()
 ) -> str:
-    """Return what is wrong with a request, as lines of text; see `explain_text`."""
+    """Return what is wrong with a request, as lines of text; see `explain_text`.
+
+    Secrets and tokens in the result are masked: users paste it into tickets.
+    """
+    # Otherwise every request without --client would be rejected for unknown credentials, which
+    # would hide the mistake in its form.
     known = tuple(credentials) or _claimed(request, profile)
     if _is_api_call(request, profile):
         lines = _explain_api_call(request, known)
     else:
         lines = _explain_token_request(request, profile, known)
         if not credentials:
-            lines.append("(Give --client ID:SECRET to have the credentials checked too.)")
+            lines.append("(Add --client ID:SECRET to check the credentials too.)")
     return mask("\n".join(lines), known, ())
 
 
 def _is_api_call(request: Request, profile: Profile) -> bool:
+    """Return whether the request is a call to the API, as opposed to a token request."""
     if (request.path + "/").startswith(profile.api_prefix + "/"):
         return True
+    # A pasted request often has another path than the profile's. Either sign of a token request is
+    # enough: the name of the endpoint or a grant type.
     last = profile.token_path.rpartition("/")[2]
     return last not in request.path and b"grant_type" not in request.body
 
@@ -60,6 +74,7 @@ def _is_api_call(request: Request, profile: Profile) -> bool:
 def _explain_token_request(
     request: Request, profile: Profile, known: tuple[Credentials, ...]
 ) -> list[str]:
+    """Explain a token request. Any path is accepted: the configured URL is not known here."""
     expectation = TokenExpectation(profile, request.path, known)
     parts = TokenRequest.of(request)
     breaches = judge_token_request(parts, expectation)
@@ -68,8 +83,11 @@ def _explain_token_request(
 
 
 def _explain_api_call(request: Request, known: tuple[Credentials, ...]) -> list[str]:
+    """Explain a call to the API, with its token masked."""
     authorization = request.headers.get("Authorization") or ""
+    # Stripped of quotes and blanks, so that the judge can say that exactly these are wrong.
     token = authorization.partition(" ")[2].strip(" \"'")
+    # The token in the call counts as issued: only its form can be judged here.
     expectation = ApiExpectation(frozenset({token} - {""}), known)
     breaches = judge_api_call(request, expectation)
     lines = _verdict(breaches, hint_for_api_call(request, expectation))
@@ -78,13 +96,14 @@ def _explain_api_call(request: Request, known: tuple[Credentials, ...]) -> list[
 
 
 def _verdict(breaches: Sequence[Breach], hint: str) -> list[str]:
+    """Return the breaches, their sources and the hints as lines."""
     if not breaches:
-        return ["Nothing is wrong with it."]
+        return ["The request breaks no clause."]
     lines = []
     for breach in breaches:
         entry = clause_named(breach.clause_id)
         lines.append(f"{entry.level.value} {breach.clause_id}: the client {entry.title}")
-        lines.append(f"    but here: {breach.what}; expected {breach.expected}")
+        lines.append(f"    found: {breach.what}; expected {breach.expected}")
         if entry.sources:
             lines.append(f"    source: {'; '.join(str(s) for s in entry.sources)}")
     hints = dict.fromkeys([hint, *(breach.hint for breach in breaches)])

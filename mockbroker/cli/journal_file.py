@@ -1,4 +1,7 @@
-"""The journal file: a line of JSON for each exchange, with secrets and tokens masked."""
+"""The journal file: a line of JSON for each exchange, with secrets and tokens masked.
+
+Unlike the journal in memory it is never cut, and other programs can read it while the broker runs.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +31,20 @@ from mockbroker.model.messages import Headers, Request, Response
 
 __all__ = ["JournalFile", "exchange_as_json"]
 
+# Far more than any sound token request or response; it bounds a line for tools that read it.
 _MAX_BODY = 16 * 1024
 """How many characters of a body are written."""
 _MAX_VALUE = 4 * 1024
 """How many characters of a target, and of the value of a header field, are written."""
+# Masked as a whole: their values may be credentials of other systems, which no mask knows.
 _CREDENTIALS_FIELDS = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
 
 
 def exchange_as_json(exchange: Exchange, mask: Mask) -> dict[str, Any]:
-    """Return the exchange as values for JSON. Times are ISO 8601 in UTC, by the broker's clock."""
+    """Return the exchange as values for JSON. Times are ISO 8601 in UTC, by the broker's clock.
+
+    ``response`` is null if the client got no complete response.
+    """
     token = exchange.token
     return {
         "number": exchange.number,
@@ -63,6 +71,10 @@ def exchange_as_json(exchange: Exchange, mask: Mask) -> dict[str, Any]:
 
 
 def _iso(seconds: float) -> str | float | None:
+    """Return the time as ISO 8601, or the number if datetime cannot represent it.
+
+    JSON has neither NaN nor Infinity, so those become null.
+    """
     try:
         return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
     except (OverflowError, ValueError, OSError):  # outside the range of datetime
@@ -91,6 +103,7 @@ def _headers(headers: Headers, mask: Mask) -> list[list[str]]:
 
 
 def _masked_value(name: str, value: str, mask: Mask) -> str:
+    """Return the value of a header field, masked; of credentials only the scheme remains."""
     if name.lower() not in _CREDENTIALS_FIELDS:
         return mask_to_length(value, mask, _MAX_VALUE)
     scheme = (
@@ -124,6 +137,8 @@ class JournalFile:
 
     def __init__(self, path: Path, mask: Mask) -> None:
         unfinished = _is_unfinished(path)
+        # Unbuffered: a line is in the file before the client has its response, and a kill loses
+        # none.
         self._file = os.fdopen(_open(path), "ab", buffering=0)
         self._mask = mask
         self._lock = threading.Lock()
@@ -134,6 +149,7 @@ class JournalFile:
     def shared_mode(self) -> int:
         """The permissions of the file if its group or other users may read it; otherwise 0."""
         status = os.fstat(self._file.fileno())
+        # A device or a pipe has other permissions, and Windows reports modes that mean nothing.
         is_shared = stat.S_ISREG(status.st_mode) and os.name == "posix" and status.st_mode & 0o044
         return stat.S_IMODE(status.st_mode) if is_shared else 0
 
@@ -149,6 +165,9 @@ class JournalFile:
         self._append({"received_at": _iso(received_at), "refused": why})
 
     def _append(self, row: dict[str, Any]) -> None:
+        """Write an object as one line, under the lock."""
+        # ASCII only, so that any tool can read the file, whatever its locale is. Made before the
+        # lock is taken, because masking a large body takes a while.
         line = json.dumps(row).encode()
         with self._lock:
             self._write_all(line + b"\n")
@@ -163,6 +182,13 @@ class JournalFile:
 
 
 def _open(path: Path) -> int:
+    """Open a file for appending; return its descriptor.
+
+    Raises OSError for a symbolic link to a file. Links to devices and pipes are followed:
+    /dev/stdout is one.
+    """
+    # O_APPEND: several processes may write to one journal, and the kernel puts each line at the
+    # end. The mode is set on creation, because a chmod afterwards would leave a moment in between.
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
     no_link = getattr(os, "O_NOFOLLOW", 0)
     try:

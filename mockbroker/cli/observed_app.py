@@ -1,4 +1,8 @@
-"""The app that `mockbroker audit` runs: its environment, its start and its end."""
+"""The app that `mockbroker audit` runs: its environment, its start and its end.
+
+The app may be a test suite, a server, or a script that starts others. The audit
+ends all of its processes, as far as the system allows.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from mockbroker.processes.tree import become_subreaper, end_descendants
 __all__ = ["AppError", "app_environment", "end_app", "failure_of", "running_app"]
 
 GRACE_SECONDS = 5.0
+"""How long the app may take to end, after Ctrl-C and again after SIGTERM, before it is killed."""
 
 _USUAL = ("TOKEN_URL", "API_URL", "CLIENT_ID", "CLIENT_SECRET", "CA_FILE")
 
@@ -38,19 +43,21 @@ def app_environment(broker: Broker, settings: Sequence[str]) -> dict[str, str]:
         "client_secret": broker.credentials.client_secret,
         "ca_file": broker.ca_file or "",
     }
+    # Without TLS there is no CA file. An empty variable would make some clients fail.
     usual = [f"{name}={{{name.lower()}}}" for name in _USUAL if facts[name.lower()]]
     return dict(_filled_in(setting, facts) for setting in (settings or usual))
 
 
 def _filled_in(setting: str, facts: Mapping[str, str]) -> tuple[str, str]:
+    """Return the name and the value of one ``--env`` setting. Raises AppError if it is invalid."""
     name, equals, text = setting.partition("=")
     if not name or not equals:
-        raise AppError(f"--env {setting!r}: write it as NAME=TEXT")
+        raise AppError(f"--env {setting!r} is not valid; write it as NAME=TEXT")
     try:
         return name, text.format_map(facts)
     except (KeyError, ValueError, IndexError, AttributeError):
         known = ", ".join(f"{{{each}}}" for each in facts)
-        raise AppError(f"--env {setting!r}: what can be filled in is {known}") from None
+        raise AppError(f"--env {setting!r} has an unknown placeholder; known are {known}") from None
 
 
 @contextlib.contextmanager
@@ -64,15 +71,17 @@ def running_app(
     """
     if sys.platform == "win32":
         raise AppError(
-            "a COMMAND can be run on a POSIX system only; "
-            "run `mockbroker audit` alone, and your app beside it"
+            "a COMMAND needs a POSIX system; "
+            "run `mockbroker audit` without it, and start your app yourself"
         )
+    # If the supervisor is killed, its children come to this process, which ends them below.
     become_subreaper()
     try:
         app = SupervisedProgram(argv, {**os.environ, **environment}, grace_seconds=GRACE_SECONDS)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise AppError(f"{argv[0]!r} cannot be started: {reason}") from None
+    # The callback runs in the supervisor's thread, or here if the app has ended already.
     app.exit_status.add_done_callback(lambda _: when_over())
     try:
         yield app
@@ -89,7 +98,11 @@ def failure_of(app: SupervisedProgram) -> int:
 
 
 def end_app(app: SupervisedProgram, name: str, *, by_ctrl_c: bool) -> None:
-    """End the app and all that it started; print its exit status and the killed processes."""
+    """End the app and all that it started; print its exit status and the killed processes.
+
+    ``by_ctrl_c`` if SIGINT ended the audit. A killed process is named, because a developer who
+    never sees it would not know that the app leaves daemons.
+    """
     if by_ctrl_c and _is_in_foreground():
         # Ctrl-C reached the app as it reached us, so the app may be about to end by itself. A
         # signal from another source reached us alone: waiting would be useless.
@@ -110,6 +123,7 @@ def end_app(app: SupervisedProgram, name: str, *, by_ctrl_c: bool) -> None:
 def _is_in_foreground() -> bool:
     """Return whether our process group is in the foreground of a terminal."""
     try:
+        # /dev/tty, because stdin may be a pipe although Ctrl-C comes from the terminal.
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     except OSError:
         return False

@@ -52,7 +52,10 @@ class OptionError(ValueError):
 
 
 class Surface(Enum):
-    """A place where a user writes options. The value is the prefix of their names there."""
+    """A place where a user writes options. The value is the prefix of their names there.
+
+    Messages name an option as the user wrote it, so each value remembers its surface.
+    """
 
     COMMAND = "--"
     PYTEST = "--contract-"
@@ -60,11 +63,13 @@ class Surface(Enum):
 
     def spell(self, option: Option[Any]) -> str:
         """Return the name of the option as the user writes it in this place."""
+        # `mockbroker check TARGET` has an argument where pytest and the ini file have an option.
         if self is Surface.COMMAND and option.argument:
             return option.argument
         return self.value + (option.key if self is Surface.INI else option.name)
 
 
+# eq=False: options are keys of dicts, and each of them exists once.
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Option(Generic[T_co]):
     """An option: its name, its default, its reader and its help.
@@ -99,6 +104,7 @@ class Option(Generic[T_co]):
         """The help, and the default unless it is empty."""
         if self.is_flag or self.default in (None, "", (), EVERY_CLAUSE):
             return self.help
+        # 300, not 300.0, as a user would write it.
         default = f"{self.default:g}" if isinstance(self.default, float) else self.default
         default = default.value.lower() if isinstance(default, Level) else default
         return f"{self.help} (default: {default})"
@@ -146,6 +152,8 @@ class Values:
 
 def _last(read: Callable[[str], T]) -> Callable[[Sequence[str]], T]:
     """Return a reader that uses the last of several values."""
+    # As with most commands, the last one counts if an option is given twice: a script can add its
+    # own after those of a user.
     return lambda texts: read(texts[-1])
 
 
@@ -154,10 +162,13 @@ def _given(texts: Sequence[str]) -> bool:
 
 
 def _integer(lowest: int) -> Callable[[str], int]:
+    """Return a reader of integers that are ``lowest`` or more."""
+
     def read(text: str) -> int:
-        # int() would accept "1_0", " 1 " and digits of any script as well.
+        # int() would also accept "1_0", " 1 " and digits of other scripts.
         digits = text.isascii() and text.isdigit()
         try:
+            # A value below the limit stands for every invalid text, so that one message serves all.
             value = int(text) if digits else lowest - 1
         except ValueError:  # Python limits the number of digits that it converts
             value = lowest - 1
@@ -169,9 +180,11 @@ def _integer(lowest: int) -> Callable[[str], int]:
 
 
 def _seconds(text: str) -> float:
+    """Read a finite number of seconds >= 0."""
     try:
         value = float(text)
     except ValueError:
+        # NaN fails both conditions below, so that all invalid values get one message.
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"must be a number of seconds >= 0 (0 means no limit), not {text!r}")
@@ -179,6 +192,7 @@ def _seconds(text: str) -> float:
 
 
 def _level(text: str) -> Level:
+    """Read a level in any case."""
     try:
         return Level(text.upper())
     except ValueError:
@@ -191,7 +205,12 @@ def _file(text: str) -> Path | None:
 
 
 def clauses_selected_by(texts: Iterable[str]) -> Selection:
-    """Return the selection from the catalogue. Raises SelectionError if a pattern has none."""
+    """Return the selection from the catalogue. Raises SelectionError if a pattern has none.
+
+    Commas separate patterns within a string.
+    """
+    # The catalogue imports every chapter; pytest reads this table in projects that never check a
+    # client.
     from mockbroker.contract.catalogue import CATALOGUE  # noqa: PLC0415 - only if used
     from mockbroker.contract.selection import select  # noqa: PLC0415 - only if used
 
@@ -199,6 +218,7 @@ def clauses_selected_by(texts: Iterable[str]) -> Selection:
 
 
 def _is_file_target(text: str) -> bool:
+    # A target such as package.module:factory is not relative to any folder.
     return ".py" in text
 
 
@@ -231,6 +251,7 @@ PROFILE: Option[str] = Option(
     name="profile",
     metavar="NAME",
     default="autograb",
+    # An ini file may have an empty setting, which means the default.
     read=_last(lambda text: text or "autograb"),
     help="Profile of the provider.",
 )
@@ -269,7 +290,7 @@ EXPLORE: Option[bool] = Option(
     name="explore",
     default=False,
     read=_given,
-    help="Draw random examples. The report says how to repeat a failure.",
+    help="Draw random examples. The report shows how to repeat a failure.",
 )
 SEED: Option[int | None] = Option(
     name="seed",
@@ -318,6 +339,7 @@ WRITE_KNOWN: Option[Path | None] = Option(
     help="Write the failures into a TOML file of known failures. Entries that pass are removed; "
     "comments and formatting stay.",
 )
+# From the registry of formats, so that a new format has its options everywhere.
 OUTPUTS: dict[str, Option[Path | None]] = {
     form.name: Option(
         name=form.name,
@@ -345,4 +367,4 @@ CHECK_OPTIONS: tuple[Option[Any], ...] = (*PYTEST_OPTIONS, WRITE_KNOWN)
 """The options of `mockbroker check`."""
 
 AUDIT_OPTIONS: tuple[Option[Any], ...] = (FAIL_ON, *OUTPUTS.values())
-"""The options of `mockbroker audit` beside those of `mockbroker serve`."""
+"""The options that `mockbroker audit` has in addition to those of `mockbroker serve`."""

@@ -1,4 +1,8 @@
-"""Parsing of a pasted request: a raw HTTP message, or a curl command."""
+"""Parsing of a pasted request: a raw HTTP message, or a curl command.
+
+The input comes from logs, tickets and editors. Therefore it is read leniently where a paste is
+often damaged, and strictly where a guess could hide the mistake that the user is looking for.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,7 @@ WITH_VALUE = {
     "-u": "user", "--user": "user", "--url": "url", "-A": "agent", "--user-agent": "agent",
     "--oauth2-bearer": "bearer", "-F": "form", "--form": "form", "--form-string": "form",
 }  # fmt: skip
+# These do not change what clauses judge: connections, output, cookies and the referrer.
 IGNORED_WITH_VALUE = {
     "-o", "--output", "-m", "--max-time", "--connect-timeout", "--cacert", "-w", "--write-out",
     "--retry", "-x", "--proxy", "-c", "--cookie-jar", "-b", "--cookie", "-e", "--referer",
@@ -36,12 +41,17 @@ FLAGS = {
     "--retry-connrefused", "--remote-name", "-n", "--netrc", "--location-trusted",
 }  # fmt: skip
 SETTING_FLAGS = {"-G": "in_query", "--get": "in_query", "-I": "is_head", "--head": "is_head"}
+# curl chooses a random boundary; a fixed one makes the output the same each time.
 BOUNDARY = "------------------------mockbroker"
+# Bounded: Python refuses to convert integers of thousands of digits, with another error.
 _LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class UnreadableRequestError(ValueError):
-    """The text is neither an HTTP request nor a curl command; the message says why."""
+    """The text is neither an HTTP request nor a curl command; the message says why.
+
+    The message quotes little of the input, which may hold secrets.
+    """
 
 
 def parse_raw(text: bytes) -> Request:
@@ -51,11 +61,13 @@ def parse_raw(text: bytes) -> Request:
     the URL or the Content-Length is malformed.
     """
     head, _, body = text.lstrip().replace(b"\r\n", b"\n").partition(b"\n\n")
+    # As the server decodes heads, so that the judges see the same strings.
     lines = head.decode("latin-1").split("\n")
     parts = lines[0].split(" ")
+    # Two parts are enough: people often copy a request line without the version.
     if len(parts) not in {2, 3} or not parts[0].isalpha() or "://" in parts[0]:
         raise UnreadableRequestError(
-            f"{lines[0][:60]!r} is no request line; begin with something like "
+            f"{lines[0][:60]!r} is not a valid request line; begin with something like "
             "'POST /request-token HTTP/1.1', or paste a curl command"
         )
     declared = Headers.of(_header(line) for line in lines[1:] if line)
@@ -68,22 +80,28 @@ def _cut(body: bytes, headers: Headers) -> bytes:
     if _LENGTH.fullmatch(length):
         return body[: int(length)]
     if length.isdigit():
-        raise UnreadableRequestError(f"Content-Length {length[:20]!r} is no number of bytes")
+        raise UnreadableRequestError(
+            f"Content-Length {length[:20]!r} is invalid; expected a number of bytes"
+        )
     return body.removesuffix(b"\n")
 
 
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     if not colon:
+        # Cut, because the line may hold a secret, as a line of the body does after a missing blank
+        # line.
         raise UnreadableRequestError(f"header line {name[:20]!r}... has no colon")
     return name, value.strip(" \t")
 
 
 def _target(url: str) -> str:
+    """Return the request target of a URL or a path: without scheme, host and fragment."""
     try:
+        # curl takes a URL without a scheme for http.
         parts = urlsplit(url if "://" in url or url.startswith("/") else f"http://{url}")
     except ValueError as error:
-        raise UnreadableRequestError(f"the URL cannot be read: {error}") from error
+        raise UnreadableRequestError(f"the URL is malformed: {error}") from error
     path = parts.path or "/"
     return f"{path}?{parts.query}" if parts.query else path
 
@@ -106,12 +124,14 @@ def parse_curl(text: str) -> Request:
     """Return the request that a curl command would send.
 
     Raises UnreadableRequestError if the command has no URL, an open quote, a body in a file, or
-    an option that is not understood.
+    an unknown option.
     """
     try:
+        # Copied curl commands have a backslash at each line end. shlex knows no line continuation:
+        # it would keep the line break as a character.
         words = shlex.split(text.replace("\\\r\n", " ").replace("\\\n", " "))
     except ValueError as error:
-        raise UnreadableRequestError(f"the curl command cannot be read: {error}") from error
+        raise UnreadableRequestError(f"the curl command is malformed: {error}") from error
     command = _Command()
     arguments = deque(words[1:])
     while arguments:
@@ -139,6 +159,7 @@ def _has_value(option: str) -> bool:
 
 
 def _take(command: _Command, word: str, arguments: deque[str]) -> None:
+    """Apply one word of the command, which may take the next word as its value."""
     if _has_value(word):
         if not arguments:
             raise UnreadableRequestError(f"curl's option {word} has no value")
@@ -151,12 +172,13 @@ def _take(command: _Command, word: str, arguments: deque[str]) -> None:
         command.url = word
     elif word not in FLAGS:
         raise UnreadableRequestError(
-            f"curl's option {word.partition('=')[0]} is not understood here; leave it out, or "
+            f"unknown curl option {word.partition('=')[0]}; leave it out, or "
             "paste the raw HTTP request"
         )
 
 
 def _set(command: _Command, kind: str, value: str) -> None:
+    """Apply an option with a value; ``kind`` is its entry in `WITH_VALUE`."""
     if kind in {"method", "url"}:
         setattr(command, kind, value)
     elif kind == "header":
@@ -177,6 +199,7 @@ def _set(command: _Command, kind: str, value: str) -> None:
 
 
 def _set_data(command: _Command, kind: str, value: str) -> None:
+    """Add a part of the body. curl reads a value that begins with @ from a file."""
     if kind == "urlencode":
         _refuse_file("@" if "@" in value and "=" not in value else "", "@")
     elif kind != "raw":
@@ -186,10 +209,14 @@ def _set_data(command: _Command, kind: str, value: str) -> None:
 
 
 def _refuse_file(value: str, signs: str) -> None:
+    """Raise UnreadableRequestError if a value names a file.
+
+    Reading it would be wrong: the command may come from another machine.
+    """
     if value and value[0] in signs:
         raise UnreadableRequestError(
-            "the body is in a file, which cannot be read from here; write what it holds into the "
-            "command"
+            "the body is in a file, which mockbroker does not read; write the content of the file "
+            "into the command"
         )
 
 
@@ -199,25 +226,30 @@ def _urlencode(value: str) -> str:
 
 
 def _request(command: _Command) -> Request:
+    """Return the request of a whole command, with the header fields that curl adds."""
     data = _multipart(command.form) if command.form else "&".join(command.data)
     target = _target(command.url)
     if command.in_query and data:
         target, data = f"{target}{'&' if '?' in target else '?'}{data}", ""
         command.defaults.pop("Content-Type", None)
+    # A header of the user's own replaces curl's; an empty one removes it, as in curl.
     named = {name.lower() for name, _ in command.headers}
     defaults = [(n, v) for n, v in command.defaults.items() if n.lower() not in named]
     method = command.method or _method(command)
+    # curl sends the bytes of the terminal, usually UTF-8; the model holds bytes as Latin-1.
     sent = [(n, v.encode().decode("latin-1")) for n, v in (*defaults, *command.headers) if v]
     return Request(method, target, Headers.of(sent), data.encode())
 
 
 def _method(command: _Command) -> str:
+    """Return the method that curl chooses without -X."""
     if command.is_head:
         return "HEAD"
     return "POST" if (command.data or command.form) and not command.in_query else "GET"
 
 
 def _multipart(fields: list[str]) -> str:
+    """Return the fields as multipart/form-data. Only its form matters, not its content."""
     parts = (field.partition("=") for field in fields)
     disposition = "Content-Disposition: form-data; name"
     texts = [f'--{BOUNDARY}\r\n{disposition}="{n}"\r\n\r\n{v}\r\n' for n, _, v in parts]

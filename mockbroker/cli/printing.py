@@ -1,4 +1,7 @@
-"""Printing of reports by the commands; under pytest the plugin prints them."""
+"""Printing of reports by the commands; under pytest the plugin prints them.
+
+Reports are lines with named styles until here; colours depend on the stream.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,12 @@ def print_report(report: Report) -> None:
 
     Raises OSError if writing fails, except when the reader of the output is gone.
     """
+    # 100 columns where no terminal says its width, as in a CI log.
     width = width_of(shutil.get_terminal_size((100, 24)).columns)
+    # One write, so that a line of another thread or process cannot stand in the middle of the
+    # report.
     echo_or_raise("\n".join(map(_styled, render(report, width))))
+    # Not through `plain`, which escapes workflow commands: these are meant to be executed.
     for line in annotations_of(report) if are_wanted() else ():
         echo_or_raise(encodable(line, sys.stdout.encoding))
 

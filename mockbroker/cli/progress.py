@@ -1,4 +1,7 @@
-"""The progress of a check: a live line on a terminal, a plain line every ten seconds in a log."""
+"""The progress of a check: a live line on a terminal, a plain line every ten seconds in a log.
+
+It is written to stderr, so that stdout has the report only.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ LOG_INTERVAL_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The progress of a run: clause ``number`` of ``total`` is being judged, counted from 1."""
+    """The progress of a run: clause ``number`` of ``total`` is being judged, counted from 1.
+
+    Times are real seconds.
+    """
 
     number: int
     total: int
@@ -35,6 +41,7 @@ class Position:
     def left_seconds(self) -> float | None:
         """The estimated time for the rest, in seconds; None before the first clause is done."""
         done = self.number - 1
+        # Linear, because the times of the single clauses for this client are not known in advance.
         return self.elapsed_seconds / done * (self.total - done) if done else None
 
     def __str__(self) -> str:
@@ -54,7 +61,10 @@ def _clock(seconds: float) -> str:
 
 
 class Display(Protocol):
-    """A display of a run's progress. No method raises if the output cannot be written."""
+    """A display of a run's progress. No method raises if the output cannot be written.
+
+    ``begin`` is called for each clause, ``note`` at any time, ``end`` last.
+    """
 
     def begin(self, number: int, total: int, clause_id: str) -> None:
         """Show which clause is judged from now on."""
@@ -68,6 +78,7 @@ class Display(Protocol):
 
 def progress_display() -> Display:
     """Return the display that suits standard error."""
+    # Editors and some CI servers show a terminal that cannot move the cursor.
     is_simple = os.environ.get("TERM") in ("dumb", "unknown")
     return _LiveLine() if sys.stderr.isatty() and not is_simple else _LogLines()
 
@@ -85,6 +96,7 @@ class _LogLines:
         self._thread = threading.Thread(target=self._log, name="mockbroker-progress", daemon=True)
 
     def begin(self, number: int, total: int, clause_id: str) -> None:
+        # One tuple, replaced as a whole: the thread that logs never sees a half of it.
         self._current = (number, total, clause_id)
         if not (self._thread.is_alive() or self._ended.is_set()):
             self._thread.start()
@@ -98,6 +110,7 @@ class _LogLines:
             self._thread.join()
 
     def _log(self) -> None:
+        # An event instead of a sleep, so that the end of a run need not wait for the interval.
         while not self._ended.wait(LOG_INTERVAL_SECONDS):
             print_error(str(Position(*self._current, real_seconds() - self._began_at)))
 
@@ -113,7 +126,7 @@ class _LiveLine:
         self._progress: Progress | None = None
 
     def begin(self, number: int, total: int, clause_id: str) -> None:
-        with contextlib.suppress(OSError):  # the terminal is gone; the check goes on
+        with contextlib.suppress(OSError):  # the terminal is gone; the check continues
             if self._progress is None:
                 self._progress = _rich_progress(total)
                 self._progress.start()
@@ -139,6 +152,7 @@ class _LiveLine:
 
 
 def _rich_progress(total: int) -> Progress:
+    """Return the progress bar, which imports rich."""
     from rich.console import Console  # noqa: PLC0415 - rich only on a terminal
     from rich.progress import (  # noqa: PLC0415 - rich only on a terminal
         BarColumn,
@@ -163,10 +177,14 @@ def _rich_progress(total: int) -> Progress:
         TextColumn("left", markup=False),
         TextColumn("{task.description}", markup=False),
         console=VisibleCursorConsole(file=sys.stderr),
+        # No thread of rich redraws the line; see `_LiveLine`.
         auto_refresh=False,
         transient=True,
+        # rich would otherwise replace sys.stdout for the whole process, the client's output
+        # included.
         redirect_stdout=False,
         redirect_stderr=False,
+        # The client's clock may be frozen or moved, and the elapsed time must not be.
         get_time=real_seconds,
     )
     progress.add_task("", total=total, number=1)

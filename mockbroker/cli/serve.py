@@ -1,4 +1,8 @@
-"""Serving a broker in the foreground: the options, the signals and the log."""
+"""Serving a broker in the foreground: the options, the signals and the log.
+
+`mockbroker audit` serves in the same way and shares everything here. Flask is
+imported only once a broker is served, because its import is slow.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +54,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
-    """The options of `mockbroker serve`; ``expires_in`` is in seconds."""
+    """The options of `mockbroker serve`; ``expires_in`` is in seconds.
+
+    ``clients`` are empty for random credentials. ``config`` is a TOML file of profiles, ``journal``
+    the path of the journal file; both may be None.
+    """
 
     host: str
     port: int
@@ -66,17 +74,21 @@ class ServeSettings:
 def _clients(
     _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[Credentials, ...]:
+    """Read the values of ``--client``. Raises click.BadParameter if an id occurs twice."""
     clients = tuple(_client(text) for text in texts)
+    # The registry would keep the last secret only, and the user would wonder about the first.
     ids = [credentials.client_id for credentials in clients]
     duplicate = next((each for each in ids if ids.count(each) > 1), None)
     if duplicate is not None:
-        raise click.BadParameter(f"the client id {duplicate!r} is given twice; which secret is it?")
+        raise click.BadParameter(f"client id {duplicate!r} is given twice; keep one of them")
     return clients
 
 
 def _client(text: str) -> Credentials:
+    """Read one ``ID:SECRET``, split at the first colon. Raises click.BadParameter."""
     from mockbroker.model.credentials import Credentials  # noqa: PLC0415 - only when needed
 
+    # RFC 7617, 2: a client_id has no colon, so the first one ends it.
     client_id, colon, secret = _as_utf8(text).partition(":")
     if not client_id or not colon:
         raise click.BadParameter("write it as ID:SECRET (the secret may have colons)")
@@ -92,6 +104,8 @@ def _as_utf8(text: str) -> str:
         text.encode()
     except UnicodeEncodeError:  # Python keeps bytes that the locale cannot decode as surrogates
         try:
+            # In the C locale of a container, arguments beyond ASCII arrive as surrogates. The bytes
+            # are right.
             return os.fsencode(text).decode()
         except UnicodeError:
             raise click.BadParameter("it is not valid UTF-8") from None
@@ -101,6 +115,7 @@ def _as_utf8(text: str) -> str:
 def _lifetime(
     _context: click.Context, _parameter: click.Parameter, seconds: float | None
 ) -> float | None:
+    """Check the value of ``--expires-in``. Raises click.BadParameter."""
     from mockbroker.model.profile import lifetime_problem  # noqa: PLC0415 - only when needed
 
     problem = "" if seconds is None else lifetime_problem(seconds)
@@ -116,6 +131,7 @@ profile_option = click_option(PROFILE)
 config_option = click_option(CONFIG)
 _OPTIONS = (
     click.option("--host", default="127.0.0.1", show_default=True),
+    # A fixed default, unlike in a test: the user copies the URL into the settings of an app.
     click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True),
     client_option,
     click.option(
@@ -123,27 +139,28 @@ _OPTIONS = (
     ),
     profile_option,
     click.option(
-        "--lenient", is_flag=True, help="Note what is wrong with a request, and answer it."
+        "--lenient", is_flag=True, help="Log what is wrong with a request, but answer it."
     ),
-    click.option("--tls", is_flag=True, help="Speak HTTPS, with a certificate made on the spot."),
+    click.option("--tls", is_flag=True, help="Speak HTTPS, with a temporary certificate."),
     click.option(
         "--journal",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE.jsonl",
-        help="Append each request and its answer, secrets masked, as a line of JSON.",
+        help="Append each request and its answer as a line of JSON, secrets masked.",
     ),
     config_option,
 )
 
 
 def serve_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `mockbroker serve`; it gets them as one ``settings``."""
+    """Add the options of `mockbroker serve` to a command, which gets them as ``settings``."""
 
     @functools.wraps(command)
     def wrapper(**options: Any) -> None:
         given = {field.name: options.pop(field.name) for field in fields(ServeSettings)}
         command(settings=ServeSettings(**given), **options)
 
+    # Decorators apply from the last to the first; --help must show this order.
     for option in reversed(_OPTIONS):
         option(wrapper)
     return wrapper
@@ -157,13 +174,17 @@ def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
     """
     broker = _make_broker(settings)
     with contextlib.ExitStack() as stack:
+        # The journal file is opened before the port: a wrong path must not leave a server behind,
+        # even for a moment.
         log = _Log(broker, stack.enter_context(_journal_file(settings.journal, broker)))
         certificate = stack.enter_context(_certificate(settings.host)) if settings.tls else None
         server = _listen(settings.host, settings.port, certificate, log.refused)
+        # The broker hands out tokens and prints secrets. On a shared network that must be a
+        # decision.
         if not server.is_on_loopback:
             _warn(
-                f"--host {settings.host} is no loopback address: anyone who reaches this machine "
-                "can get tokens from this broker"
+                f"--host {settings.host} is not a loopback address: any host that reaches this "
+                "machine can get tokens from this broker"
             )
         server.mount(broker)
         broker.journal.subscribe(log.answered)
@@ -183,17 +204,22 @@ class StopSignals:
         """The first signal that arrived, or None."""
         self._stop: Callable[[], None] | None = None
         for number in ENDING_SIGNALS:
+            # nohup starts programs with SIGHUP ignored, so that they survive the end of the
+            # terminal.
             if not is_ignored_for_good(number):
                 signal.signal(number, self._receive)
         release_signals()
 
     def stop_by(self, stop: Callable[[], None]) -> None:
         """Call ``stop`` when a signal arrives, or now if one has arrived. It must not block."""
+        # Set before `received` is read: a signal between the two steps then stops the server twice,
+        # which does no harm. The other order could miss the signal.
         self._stop = stop
         if self.received is not None:
             stop()
 
     def _receive(self, number: int, _frame: object) -> None:
+        # No lock and no print here: the handler may interrupt code that holds the same lock.
         self.received = self.received or number
         if self._stop is not None:
             self._stop()
@@ -208,7 +234,10 @@ def announce(broker: Broker) -> None:
 
 
 def serve_and_log(broker: Broker, server: Server, signals: StopSignals) -> None:
-    """Serve until a signal arrives; print how many requests there were."""
+    """Serve until a signal arrives; print how many requests there were.
+
+    A signal that arrived earlier ends it at once.
+    """
     signals.stop_by(server.interrupt)
     server.serve_forever()
     total = broker.journal.total
@@ -256,14 +285,17 @@ class _Log:
             try:
                 write(self._file)
             except OSError as error:
+                # One message, then no more attempts: a full disk would otherwise fill the terminal
+                # as well.
                 self._file = None
-                _warn(f"the journal ends here: {error.strerror}")
+                _warn(f"cannot write to the journal ({error.strerror}); it ends here")
         echo(lines)
 
 
 def _journal_file(
     path: Path | None, broker: Broker
 ) -> contextlib.AbstractContextManager[JournalFile | None]:
+    """Return a context manager that opens the journal file, or None without a path."""
     from mockbroker.cli.journal_file import JournalFile  # noqa: PLC0415 - only when needed
 
     if path is None:
@@ -273,11 +305,12 @@ def _journal_file(
     except OSError as error:
         raise click.ClickException(f"--journal {path}: {error.strerror}") from error
     if file.shared_mode:
-        _warn(f"--journal {path} can be read by others (mode {file.shared_mode:04o}): chmod 600 it")
+        _warn(f"other users can read --journal {path} (mode {file.shared_mode:04o}); run chmod 600")
     return contextlib.closing(file)
 
 
 def _make_broker(settings: ServeSettings) -> Broker:
+    """Make the broker with its profile and clients. Raises click.ClickException."""
     from mockbroker.fake_broker import Broker  # noqa: PLC0415 - only when needed
 
     broker = Broker(
@@ -292,7 +325,10 @@ def _make_broker(settings: ServeSettings) -> Broker:
 
 
 def find_profile(name: str, config: Path | None) -> Profile:
-    """Return the profile of that name. Raises click.ClickException if it is unknown."""
+    """Return the profile of that name. Raises click.ClickException if it is unknown.
+
+    ``config`` is a TOML file with more profiles, or None.
+    """
     from mockbroker.broker.profiles import ConfigError, profile_named  # noqa: PLC0415 - only when needed
 
     try:
@@ -303,8 +339,10 @@ def find_profile(name: str, config: Path | None) -> Profile:
 
 @contextlib.contextmanager
 def _certificate(host: str) -> Iterator[ServerCertificate]:
+    """Yield a certificate whose CA file exists as long as the block runs."""
     from mockbroker.server.certificates import throw_away_certificate  # noqa: PLC0415 - when needed
 
+    # Only the CA certificate is written there. It is public, and clients need it as a file.
     with tempfile.TemporaryDirectory(prefix="mockbroker-") as directory:
         yield throw_away_certificate(Path(directory), host)
 
@@ -312,6 +350,7 @@ def _certificate(host: str) -> Iterator[ServerCertificate]:
 def _listen(
     host: str, port: int, certificate: ServerCertificate | None, on_refused: Callable[[str], None]
 ) -> Server:
+    """Make a server. Raises click.ClickException if the address cannot be used."""
     from mockbroker.server.listener import Server  # noqa: PLC0415 - Flask only if served
 
     try:
@@ -319,7 +358,7 @@ def _listen(
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {host}, port {port}: {error.strerror or error}; "
-            "choose another with --host or --port (--port 0 takes a free one)"
+            "choose another address with --host or --port (--port 0 takes a free port)"
         ) from error
 
 
@@ -331,20 +370,29 @@ def replace_closed_streams() -> None:
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
+            # POSIX gives out the lowest free descriptor, so this is usually the closed one itself.
             null = os.open(os.devnull, os.O_RDWR)
             if null != number:
                 os.dup2(null, number)
                 os.close(null)
+            # Python makes descriptors non-inheritable, but a child expects its standard streams.
             os.set_inheritable(number, True)  # noqa: FBT003 - its one argument
             mode = "w" if number else "r"
+            # closefd=False: Python closes its streams at exit, and the descriptor must stay open as
+            # long.
             stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
 
 
 def escape_unencodable_output() -> None:
-    """Escape the characters that stdout and stderr cannot encode, from now on."""
+    """Escape the characters that stdout and stderr cannot encode, from now on.
+
+    Called once at the start of a command. Output must not fail because of a character.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not None, and not the stream of a test
+            # A client_id or a path may hold any character, and a UnicodeEncodeError would end the
+            # log.
             stream.reconfigure(errors="backslashreplace")
 
 
@@ -353,7 +401,7 @@ def echo(text: str, *, err: bool = False) -> None:
 
     Ignores errors of the stream, such as a full disk or a reader that is gone.
     """
-    with contextlib.suppress(OSError):  # the broker goes on without its log
+    with contextlib.suppress(OSError):  # the broker continues without its log
         echo_or_raise(text, err=err)
 
 

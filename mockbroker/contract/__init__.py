@@ -1,1 +1,5 @@
-"""The contract: its clauses, what judges them, and hints for requests that break one. Pure."""
+"""The contract: its clauses, what judges them, and hints for requests that break one. Pure.
+
+It knows neither sockets nor pytest: the same judges serve the broker, assertions, audits and
+checks.
+"""

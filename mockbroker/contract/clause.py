@@ -1,4 +1,8 @@
-"""What a clause of the contract is: one record with everything that is known about it."""
+"""The record of a clause: everything about it in one place.
+
+The broker, the kit, reports and the documentation all read these records. A clause that was spread
+over tables by id could be missing in one of them.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +35,12 @@ __all__ = [
 ]
 
 
+# A string as well, so that JSON and messages get its value without a conversion.
 class Level(str, enum.Enum):
-    """How binding a clause is.
+    """The level of a clause, the most binding first.
 
-    The first three are RFC 2119 words and come from a cited sentence. ``PRACTICE`` is what
-    experience asks and no document does; failing it never violates a specification.
+    The first three are RFC 2119 words and come from a cited sentence. ``PRACTICE`` comes from
+    experience alone; breaking such a clause never violates a specification.
     """
 
     MUST = "MUST"
@@ -45,12 +50,12 @@ class Level(str, enum.Enum):
 
 
 class Impact(str, enum.Enum):
-    """What breaking a clause costs in production, the costliest first.
+    """The cost of a breach in production, the costliest first.
 
-    ``SECURITY``: a secret or token where it does not belong, or an impostor believed. ``OUTAGE``:
-    calls fail, or will at the next refresh. ``QUOTA``: more token requests than needed.
-    ``COMPATIBILITY``: the client cannot cope with a legal answer or setting. ``DIAGNOSIS``: it is
-    hard to find out what went wrong.
+    ``SECURITY``: a secret or token leaks, or the client trusts an impostor. ``OUTAGE``: calls fail
+    now or at the next refresh. ``QUOTA``: the client sends more token requests than needed.
+    ``COMPATIBILITY``: the client fails on a legal answer or setting. ``DIAGNOSIS``: the cause of a
+    failure is hard to find.
     """
 
     SECURITY = "security"
@@ -62,7 +67,10 @@ class Impact(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a clause comes from: a document and a section of it."""
+    """The document, and the section of it, from which a clause comes.
+
+    ``url`` leads to the section, and is empty for documents without a public page.
+    """
 
     document: str
     section: str = ""
@@ -75,6 +83,7 @@ class Source:
 def rfc(number: int, section: str = "") -> Source:
     """Return an RFC, or a section of it, as a source."""
     anchor = f"#section-{section}" if section else ""
+    # The RFC Editor's pages are the official ones, and have an anchor for each section.
     return Source(f"RFC {number}", section, f"https://www.rfc-editor.org/rfc/rfc{number}{anchor}")
 
 
@@ -84,10 +93,11 @@ practice = Source("practice of real brokers")
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """What a judge found wrong; the clause that it judges is the one that is broken.
+    """A flaw that a judge found; it breaks the clause of that judge.
 
-    ``what`` says what was observed, ``expected`` what would have been right, ``exchanges`` has the
-    numbers of the exchanges that show it.
+    ``what`` describes the observation and ``expected`` the right behaviour, as ends of a message.
+    ``exchanges`` has the numbers of the exchanges that show the flaw. The strings may quote
+    the request, so the broker masks them before it sends or logs them.
     """
 
     what: str
@@ -97,21 +107,31 @@ class Flaw:
 
 @dataclass(frozen=True, slots=True)
 class TokenRequestJudge:
-    """Judges one token request."""
+    """A judge of a single token request.
+
+    ``flaws`` is called for each token request of a profile to which the clause applies.
+    """
 
     flaws: Callable[[TokenRequest, TokenExpectation], Iterator[Flaw]]
 
 
 @dataclass(frozen=True, slots=True)
 class ApiCallJudge:
-    """Judges one call of the protected API."""
+    """A judge of a single call to the protected API.
+
+    ``flaws`` is called for each call, whatever the state of its token is.
+    """
 
     flaws: Callable[[Request, ApiExpectation], Iterator[Flaw]]
 
 
 @dataclass(frozen=True, slots=True)
 class TraceJudge:
-    """Judges what several messages show together."""
+    """A judge of what several messages show together.
+
+    ``flaws`` is called with a whole trace, or with a window of it in an audit. It must not take the
+    beginning of the trace for that of the client.
+    """
 
     flaws: Callable[[Trace], Iterator[Flaw]]
 
@@ -121,9 +141,9 @@ Judge = Union[TokenRequestJudge, ApiCallJudge, TraceJudge]
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """The situation that observed traffic must show before silence on a clause means anything.
+    """The situation that traffic must show before a clause without a breach counts as kept.
 
-    ``lack`` says what is missing as long as ``is_met`` holds for no trace.
+    ``lack`` says what is missing while ``is_met`` returns False.
     """
 
     lack: str
@@ -137,13 +157,13 @@ def always(_: Profile) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Clause:
-    """One thing that a sound client does.
+    """A rule for clients, and everything that is known about it.
 
-    ``title`` completes the sentence "the client …". ``why`` says what goes wrong in production
-    without it, ``fix`` what to do in the client. ``applies_to`` returns why a profile has no such
-    thing, or an empty string. A clause with a ``judge`` is *passive*: traffic alone shows whether
-    a client breaks it, once the ``precondition`` is met. The others need a scenario. Each clause
-    exists once, so that they compare by identity.
+    ``title`` completes the sentence "the client …". ``why`` describes the failure in production
+    without the rule, ``fix`` the change in the client. ``applies_to`` returns the reason why the
+    rule does not apply to a profile, or an empty string. A clause with a ``judge`` is *passive*:
+    traffic alone shows whether a client breaks it, once the ``precondition`` is met. The others
+    need a scenario. Clauses compare by identity, because each exists once.
     """
 
     id: str
@@ -158,6 +178,7 @@ class Clause:
     precondition: Precondition | None = None
 
     def __post_init__(self) -> None:
+        # A judge without a precondition would let a client pass that never met the situation.
         if (self.judge is None) != (self.precondition is None):
             raise ValueError(f"{self.id}: a judge needs a precondition, and the other way round")
 

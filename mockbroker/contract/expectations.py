@@ -1,4 +1,8 @@
-"""What a judge must know beside the request itself."""
+"""The facts that a judge needs in addition to the request.
+
+The broker makes them from its settings. `mockbroker explain` makes them from the request itself,
+because it knows no settings.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +17,15 @@ from mockbroker.model.value_index import index_of
 __all__ = ["ApiExpectation", "TokenDamage", "TokenExpectation"]
 
 _SHORTEST_RECOGNISED = 8
-"""Shorter tokens are found by chance in what has nothing to do with them."""
+"""The length in characters from which a token is recognized; shorter ones occur by chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenExpectation:
-    """What a token request should be.
+    """The values that a token request should have.
 
-    ``token_path`` is the path of the token URL as the broker hands it out, ``credentials`` are
-    those of every registered client, ``scope`` is what the client was configured with.
+    ``token_path`` is the path of the broker's token URL, ``credentials`` are those of every
+    registered client, and ``scope`` is the scope that the client was configured with.
     """
 
     profile: Profile
@@ -31,7 +35,10 @@ class TokenExpectation:
 
 
 class TokenDamage(enum.Enum):
-    """What sets a text apart from the token that it was made of, as the judge says it."""
+    """The difference between a presented string and the token from which it was made.
+
+    The values are the words of a message.
+    """
 
     SURROUNDED = "the token is surrounded by other characters"
     OTHER_CASE = "upper and lower case of the token were changed"
@@ -39,22 +46,24 @@ class TokenDamage(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ApiExpectation:
-    """What a call of the API may carry: the values of the tokens issued, the clients known.
+    """The values that a call to the API may carry, and the credentials that it must not.
 
-    ``token_values`` is a ValueIndex where there may be many of them: no judge walks it.
+    ``token_values`` should be a ValueIndex if there may be many: then no judge visits them all.
     """
 
+    # Left out of the repr: the values are tokens.
     token_values: Collection[str] = field(default=(), repr=False)
     credentials: tuple[Credentials, ...] = ()
 
     def tokens_in(self, text: str, shortest: int = _SHORTEST_RECOGNISED) -> list[str]:
-        """The tokens, of a length from ``shortest`` on, that stand in the text as they are."""
+        """Return the tokens of ``shortest`` characters or more that the string contains."""
         found = index_of(self.token_values).find(text)
         return [match.value for match in found if match.is_exact and len(match.value) >= shortest]
 
     def damage_of(self, presented: str) -> TokenDamage | None:
-        """What was done to a token so that it became the text presented, if that can be told."""
+        """Return how a token was damaged before it was presented; None if that is unknown."""
         for match in index_of(self.token_values).find(presented):
+            # A part of a token is not enough: tokens of one issuer often begin alike, as JWTs do.
             if len(match.value) >= _SHORTEST_RECOGNISED and match.is_whole:
                 return TokenDamage.SURROUNDED if match.is_exact else TokenDamage.OTHER_CASE
         return None

@@ -1,6 +1,7 @@
-"""From what is wrong to the likely mistake: the vendor's troubleshooting list, made specific.
+"""Hints: from a wrong request to the likely mistake in the client.
 
-A hint speaks to the author of the client. It never holds a secret or a token.
+They make the vendor's troubleshooting list specific. A hint addresses the author of the client. It
+never holds a secret or a token.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from mockbroker.model.token_request import TokenRequest
 
 __all__ = ["hint_for_api_call", "hint_for_token_request"]
 
+# The vendor's page shows the body as `{ grant_type: client_credentials }`, and clients send it so.
 _LITERAL = re.compile(rb"\{\s*['\"]?grant_type['\"]?\s*[:=]\s*['\"]?\w+['\"]?\s*\}")
 _FORM = "application/x-www-form-urlencoded"
 
@@ -38,6 +40,7 @@ def hint_for_token_request(
 
 
 def _literal_braces(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize the body in the notation of the vendor's page."""
     body = request.message.body[:LOOKED_AT_BYTES].strip()
     is_literal = _LITERAL.fullmatch(body) and request.json is None
     return (
@@ -51,6 +54,7 @@ def _literal_braces(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _json_body(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize a body or a media type of JSON."""
     declared = media_type(request.message.headers.get("Content-Type") or "")
     is_json = request.json is not None
     if is_json and declared == _FORM:
@@ -69,6 +73,7 @@ def _grant_in_query(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _no_form(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize another method, another media type, or a missing grant_type."""
     if request.message.method != "POST":
         return f"use POST to request a token, not {method_name(request.message.method)}"
     declared = request.message.headers.get_all("Content-Type")
@@ -80,11 +85,11 @@ def _no_form(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 _REQUEST_HINTS: tuple[Hint, ...] = (_literal_braces, _json_body, _grant_in_query, _no_form)
-"""What to look for outside of the client authentication, the more specific first."""
+"""The hints for anything but the client authentication, the more specific first."""
 
 
 def hint_for_api_call(request: Request, expected: ApiExpectation) -> str:
-    """Return the likely mistake behind an API call that is refused, or an empty string."""
+    """Return the likely mistake behind a rejected API call, or an empty string."""
     values = request.headers.get_all("Authorization")
     if not values:
         return _missing_bearer(request)
@@ -95,6 +100,7 @@ def hint_for_api_call(request: Request, expected: ApiExpectation) -> str:
 
 
 def _missing_bearer(request: Request) -> str:
+    """Recognize where a call without an Authorization header has its token or key."""
     if any(name == "access_token" for name, _ in query_parameters(request)):
         return "the token is in the query of the URL; send Authorization: Bearer <token>"
     if request.headers.get("X-Api-Key") is not None:
@@ -103,6 +109,7 @@ def _missing_bearer(request: Request) -> str:
 
 
 def _scheme_of_call(authorization: Authorization, expected: ApiExpectation) -> str:
+    """Recognize a missing scheme, and the schemes for other purposes; empty for Bearer."""
     if not authorization.scheme:
         if authorization.rest in expected.token_values:
             return "the scheme is missing: write `Bearer ` before the token"
@@ -125,9 +132,11 @@ def _scheme_of_call(authorization: Authorization, expected: ApiExpectation) -> s
 
 
 def _token_of_call(authorization: Authorization, expected: ApiExpectation) -> str:
+    """Recognize what was sent in place of the token; empty if the token was issued."""
     token = authorization.rest
     if token in expected.token_values:
         return ""
+    # The names of "no value" in Python, JSON and Java, JavaScript, and Go and Ruby.
     if token in {"None", "null", "undefined", "nil"}:
         return f"the token is the word {token!r}: the answer's access_token was not found"
     if token.lower().startswith("bearer "):
@@ -140,6 +149,7 @@ def _token_of_call(authorization: Authorization, expected: ApiExpectation) -> st
 
 
 def _decoded_token(token: str, expected: ApiExpectation) -> str:
+    """Recognize a token that was encoded or damaged, and credentials in its place."""
     decoded = (decode_leniently(token) or b"").decode("utf-8", "replace")
     if decoded in expected.token_values:
         return "the token was encoded in Base64; send it as provided"

@@ -1,4 +1,8 @@
-"""Judging what was seen: from messages and traces to the clauses that they break."""
+"""Judging messages and traces: from what was observed to the clauses that it breaks.
+
+Pure functions. The broker rejects requests by them, assertions and audits judge traffic by them,
+and a contract run judges every test case by them.
+"""
 
 from __future__ import annotations
 
@@ -43,13 +47,19 @@ TRACE_CLAUSES: tuple[Clause, ...] = tuple(
 
 
 def judge_token_request(request: TokenRequest, expected: TokenExpectation) -> tuple[Breach, ...]:
-    """Every clause that the token request breaks, each with a hint."""
+    """Return the breaches that the token request shows, each with a hint.
+
+    Clauses that do not apply to the profile are left out. The strings may quote the request; mask
+    them before they are shown.
+    """
     hints: dict[str, str] = {}
     breaches: list[Breach] = []
     for clause in PASSIVE_CLAUSES:
         if not isinstance(clause.judge, TokenRequestJudge) or clause.applies_to(expected.profile):
             continue
         for breach in _breaches(clause, clause.judge.flaws(request, expected)):
+            # Hints are searched for once for each chapter, and only if a clause of it is broken:
+            # most requests are valid, and the broker judges each one.
             if clause.chapter not in hints:
                 hints[clause.chapter] = hint_for_token_request(request, expected, clause.chapter)
             breaches.append(replace(breach, hint=hints[clause.chapter]))
@@ -57,7 +67,10 @@ def judge_token_request(request: TokenRequest, expected: TokenExpectation) -> tu
 
 
 def judge_api_call(request: Request, expected: ApiExpectation) -> tuple[Breach, ...]:
-    """Every clause that the call of the API breaks, each with a hint."""
+    """Return the breaches that a call to the API shows, each with a hint.
+
+    The strings may quote the request; mask them before they are shown.
+    """
     breaches = [
         breach
         for clause in PASSIVE_CLAUSES
@@ -71,13 +84,20 @@ def judge_api_call(request: Request, expected: ApiExpectation) -> tuple[Breach, 
 
 
 def judge_trace(trace: Trace) -> tuple[Breach, ...]:
-    """Every passive clause that the trace breaks: message by message, then as a whole."""
+    """Return the breaches of passive clauses: message by message, then those of the whole trace.
+
+    The broker has judged each message on arrival, with the tokens and clients known at that time.
+    """
+    # These are not judged again: tokens and clients may have changed since they arrived.
     alone = tuple(breach for exchange in trace.exchanges for breach in exchange.breaches)
     return alone + judge_together(trace)
 
 
 def judge_together(trace: Trace) -> tuple[Breach, ...]:
-    """Every passive clause that the messages of a trace break together."""
+    """Return the breaches that only several messages of a trace show together.
+
+    The result depends on the trace only, so a longer trace may show fewer breaches of a clause.
+    """
     return tuple(
         breach
         for clause in TRACE_CLAUSES
@@ -92,7 +112,10 @@ def _breaches(clause: Clause, flaws: Iterable[Flaw]) -> Iterator[Breach]:
 
 
 def met_preconditions(trace: Trace, profile: Profile) -> frozenset[Clause]:
-    """The passive clauses whose precondition the trace meets."""
+    """Return the passive clauses whose precondition the trace meets.
+
+    Only these are known to be kept if no breach was found.
+    """
     return frozenset(
         clause
         for clause in PASSIVE_CLAUSES
@@ -103,14 +126,15 @@ def met_preconditions(trace: Trace, profile: Profile) -> frozenset[Clause]:
 
 
 def unmet_preconditions(met: Collection[str], profile: Profile) -> dict[str, str]:
-    """For each passive clause whose id is not in ``met``, why nothing is known of it.
+    """Return the reason why each passive clause whose id is not in ``met`` was not judged.
 
-    A clause that does not apply to the profile says so instead.
+    Clauses that do not apply to the profile are left out.
     """
     lacks = {}
     for clause in PASSIVE_CLAUSES:
         assert clause.precondition is not None, "a passive clause has a precondition"
         if clause.id not in met and not clause.applies_to(profile):
+            # Without any traffic each clause has the same reason, so that a report names it once.
             lack = clause.precondition.lack if met else ANY_TOKEN_REQUEST.lack
             lacks[clause.id] = f"never reached: {lack}"
     return lacks

@@ -1,4 +1,8 @@
-"""Selection of clauses by id, chapter or level, as a user writes it."""
+"""Selection of clauses by id, chapter or level, as a user writes it.
+
+A pattern selects by id, chapter, level or wildcard. An exact rule is easy to predict; unknown
+patterns are errors with suggestions.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,10 @@ _MAX_SUGGESTIONS = 4
 
 
 class Selectable(Protocol):
-    """What a selection looks at in a clause."""
+    """The properties of a clause by which it is selected.
+
+    A protocol, so that a selection does not depend on the class of clauses.
+    """
 
     @property
     def id(self) -> str:
@@ -25,7 +32,7 @@ class Selectable(Protocol):
 
     @property
     def level(self) -> Level:
-        """How binding the clause is."""
+        """The level of the clause."""
 
 
 class SelectionError(ValueError):
@@ -45,7 +52,10 @@ class SelectionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The patterns by which a user selects clauses; without any, every clause is selected."""
+    """The patterns by which a user selects clauses; without any, every clause is selected.
+
+    It is false without patterns, and its string is what the user wrote.
+    """
 
     patterns: tuple[str, ...] = ()
 
@@ -71,12 +81,15 @@ def select(texts: Iterable[str], clauses: Sequence[Selectable]) -> Selection:
     parts = (part.strip() for text in texts for part in text.split(","))
     patterns = tuple(part for part in parts if part)
     for pattern in patterns:
+        # A pattern without a match is an error: a run of no clauses would pass.
         if not any(_matches(pattern, clause) for clause in clauses):
             raise SelectionError(pattern, _nearest(pattern, clauses))
     return Selection(patterns)
 
 
 def _matches(pattern: str, clause: Selectable) -> bool:
+    # Never by a part of an id: `token` would select unrelated clauses, and another set of them
+    # with each new clause.
     if _WILDCARDS & set(pattern):
         return fnmatchcase(clause.id, pattern)
     return pattern in (clause.id, _chapter(clause.id)) or pattern.upper() == clause.level.value
@@ -87,13 +100,13 @@ def _chapter(clause_id: str) -> str:
 
 
 def _nearest(pattern: str, clauses: Sequence[Selectable]) -> list[str]:
-    """The ids, chapters and levels that the user may have meant, the likeliest first."""
+    """Return the ids, chapters and levels that the user may have meant, the likeliest first."""
     ids = [clause.id for clause in clauses]
     # A dict keeps the order of the catalogue, which a set would not.
     names = dict.fromkeys([*map(_chapter, ids), *ids, *(level.value.lower() for level in Level)])
     wanted = pattern.lower().strip(".*?")
     holding = [name for name in names if wanted and wanted in name]
-    # A name without its chapter is compared as well: `ahed` is near `refresh.ahead` by it only.
+    # Names without their chapters are compared as well: only then is `ahed` near `refresh.ahead`.
     by_last_part = {clause_id.rpartition(".")[2]: clause_id for clause_id in reversed(ids)}
     close = [
         *difflib.get_close_matches(wanted, names),

@@ -1,1 +1,4 @@
-"""Pure values: HTTP messages, credentials, tokens, exchanges, profiles."""
+"""Pure values: HTTP messages, credentials, tokens, exchanges, profiles.
+
+They depend on nothing else in the package. All are immutable, so threads share them freely.
+"""

@@ -1,4 +1,7 @@
-"""Reading Authorization headers (RFC 9110, 11.6.2), strictly and leniently."""
+"""Reading Authorization headers (RFC 9110, 11.6.2), strictly and leniently.
+
+Judges need the strict reading, hints and recognition the lenient one.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +28,22 @@ __all__ = [
 BasicEncoding = Literal["raw", "form"]
 """The encoding of id and secret before Base64: as they are, or each form-urlencoded."""
 
+# RFC 4648, 4: groups of four characters, the last one padded.
 _STANDARD = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+# RFC 6750, 2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+# What form-urlencoding would have encoded: then the client sent the credentials raw.
 _UNENCODED = re.compile(rb"[^A-Za-z0-9\-._~*+%:]|:.*:|%(?![0-9A-Fa-f]{2})")
+# Bounded, because the first word of a header without a scheme may be a secret.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,20}")
 
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """The parts of an Authorization header; ``scheme`` is empty if it seems to have none."""
+    """The parts of an Authorization header; ``scheme`` is empty if it seems to have none.
+
+    ``rest`` is everything after the first space, undecoded. Without a scheme it is the whole value.
+    """
 
     scheme: str
     rest: str
@@ -69,6 +79,7 @@ def decode_leniently(text: str) -> bytes | None:
 
     Return None if it is not Base64 of any kind.
     """
+    # MIME encoders break lines after 76 characters, and some clients escape the breaks on the way.
     compact = re.sub(r"\s|%0[AaDd]|\\n", "", text).rstrip("=")
     standard = compact.replace("-", "+").replace("_", "/")
     try:
@@ -96,5 +107,6 @@ def carries(decoded: bytes | None, credentials: Credentials, encoding: BasicEnco
         return same_text(decoded, basic_payload(credentials, encoding))
     client_id, colon, secret = decoded.decode("utf-8", "replace").partition(":")
     pair = f"{urllib.parse.unquote_plus(client_id)}:{urllib.parse.unquote_plus(secret)}"
+    # Decoding alone would accept raw credentials: unquote_plus leaves unencoded characters alone.
     is_plain = decoded.isascii() and bool(colon) and not _UNENCODED.search(decoded)
     return is_plain and same_text(pair, f"{credentials.client_id}:{credentials.client_secret}")

@@ -1,4 +1,7 @@
-"""Breaches of clauses, as values."""
+"""Breaches of clauses, as values.
+
+A breach names its clause by id, because the model does not import the contract.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Applying a function to every string in a value that is made of structs and containers."""
+"""Applying a function to every string in a value that is made of structs and containers.
+
+Reports are made printable with it in one step, so that no field can be forgotten.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,11 @@ def with_texts(value: T, change: Callable[[str], str]) -> T:
 
 
 def _changed(value: Any, change: Callable[[str], str]) -> Any:
+    """Return the value with its strings changed, as a value of the same type."""
     if isinstance(value, msgspec.Struct):
         fields = {name: getattr(value, name) for name in value.__struct_fields__}
+        # Unchanged structs are returned as they are: most strings have nothing to mask or to
+        # escape.
         new = {name: _changed(field, change) for name, field in fields.items()}
         return msgspec.structs.replace(value, **new) if new != fields else value
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,7 @@
-"""The client under test: its configuration and its factory."""
+"""The client under test: its configuration and its factory.
+
+Users of the kit write such a factory; docs/judging.md shows examples.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ class ClientConfig:
     scope: str = ""
 
 
+# A client may be synchronous or asynchronous, so the kit awaits whatever is awaitable.
 MaybeAwaitable = Union[Any, Awaitable[Any]]
 ClientFactory = Callable[[ClientConfig], Any]
-"""Makes the client under test; may be ``async def``."""
+"""A function that makes the client under test from its configuration; may be ``async def``."""

@@ -1,4 +1,8 @@
-"""Client credentials and access tokens."""
+"""Client credentials and access tokens.
+
+Secrets and token values are left out of every repr: pytest prints the values of a failing
+assertion, and CI servers keep its output.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +15,27 @@ __all__ = ["AccessToken", "Credentials", "TokenState", "same_text"]
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A client identifier and its secret (RFC 6749, 2.3.1). The repr leaves the secret out."""
+    """A client identifier and its secret (RFC 6749, 2.3.1). The repr leaves the secret out.
+
+    The model does not check them; `mockbroker.broker.clients` does when a client is registered.
+    """
 
     client_id: str
     client_secret: str = field(repr=False)
 
 
 def same_text(a: str | bytes, b: str | bytes) -> bool:
-    """Return whether two strings are equal, in a time that does not depend on their content."""
+    """Return whether two strings are equal, in a time that does not depend on their content.
+
+    A fake broker guards no real secret. But it compares as a real one must (CWE-208), because
+    readers copy what they see, and scanners report a plain comparison of secrets.
+    """
     return hmac.compare_digest(_octets(a), _octets(b))
 
 
 def _octets(text: str | bytes) -> bytes:
+    # compare_digest accepts no other strings than ASCII. Lone surrogates come from JSON escapes and
+    # from command line arguments that are not UTF-8.
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
 
 

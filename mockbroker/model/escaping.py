@@ -47,6 +47,7 @@ def _escaped(character: str) -> str:
 
 
 def _escaped_command(found: re.Match[str]) -> str:
+    # One character is enough to break the command, and the rest stays readable.
     if found["hashes"]:
         return r"\x23#"
     return found["colons"].replace("::", r"\x3a:")

@@ -1,4 +1,8 @@
-"""Exchanges between a client and a broker, as values for the judges."""
+"""Exchanges between a client and a broker, as values for the judges.
+
+An exchange keeps both messages as they were, so that any judge can read them later. Masking happens
+when they are printed.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,19 @@ from mockbroker.model.messages import Request, Response
 __all__ = ["Endpoint", "Exchange", "Trace", "Use"]
 
 
-# The objects of an exchange without their strings; each header has two strings and a tuple.
+# The objects of an exchange without their strings; each header has two strings and a tuple. An
+# estimate is enough: it keeps the journal's memory within a small factor of its limit.
 _OBJECTS_BYTES = 4096
 _NO_RESPONSE = Response(0)
 
 
 class Endpoint(str, enum.Enum):
-    """The part of the broker that a request reached."""
+    """The part of the broker that a request reached.
 
-    TOKEN = "token"  # noqa: S105 - an endpoint, no password
+    The values are part of the JSON report's schema.
+    """
+
+    TOKEN = "token"  # noqa: S105 - an endpoint, not a password
     API = "api"
     ELSEWHERE = "elsewhere"
 
@@ -87,7 +95,10 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """All that was observed of one client, in order; ``uses`` is empty outside a contract run."""
+    """All that was observed of one client, in order; ``uses`` is empty outside a contract run.
+
+    The exchanges may begin after number 1, if the journal has dropped earlier ones.
+    """
 
     exchanges: tuple[Exchange, ...] = ()
     uses: tuple[Use, ...] = field(default=())

@@ -1,4 +1,7 @@
-"""Records of exchanges for reports: typed, masked, without message bodies."""
+"""Records of exchanges for reports: typed, masked, without message bodies.
+
+An exchange holds whole messages with secrets. A record is what may leave the process.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,18 @@ from mockbroker.model.masking import (
 __all__ = ["BreachRecord", "ExchangeRecord", "record_of", "records_of"]
 
 _SHOWN_HEADERS = ("accept", "authorization", "content-type")
+"""The fields on which clauses depend; others may hold cookies or keys that no mask knows."""
 _MAX_TEXT = 500
+"""How many characters of a header value a record holds."""
 _DECIMALS = 3
+"""Times are rounded to milliseconds."""
 
 
 class BreachRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A breach that a single request shows: the clause and the observation."""
+    """A breach that a single request shows: the clause and the observation.
+
+    ``what`` is masked.
+    """
 
     clause_id: str
     what: str
@@ -77,6 +86,8 @@ def record_of(
         at_seconds=round(exchange.received_at - first, _DECIMALS),
         endpoint=exchange.endpoint,
         method=mask(method_name(request.method)),
+        # Without the prefix, which is different in each test case: reports of two runs can be
+        # compared.
         target=mask(mask_parameters(request.target.removeprefix(prefix))),
         scheme=None if authorization is None else _scheme(authorization),
         headers=tuple((header_name(n), _masked_value(n, v, mask)) for n, v in headers),
@@ -103,6 +114,7 @@ def _scheme(authorization: str) -> str:
 
 
 def _masked_value(name: str, value: str, mask: Mask) -> str:
+    # Always masked as a whole: credentials that match no registered client are unknown to the mask.
     if name.lower() == "authorization":
         return f"{_scheme(value)} <masked>".lstrip()
     return mask_to_length(value, mask, _MAX_TEXT)

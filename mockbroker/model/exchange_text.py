@@ -1,4 +1,7 @@
-"""Exchanges as text: a line for each, and a token request as a curl command."""
+"""Exchanges as text: a line for each, and a token request as a curl command.
+
+The broker's messages and the reports share these lines.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from mockbroker.model.messages import Request
 __all__ = ["answer_text", "curl", "describe", "exchange_text", "request_text"]
 
 _MAX_BODY = 200
+"""How many characters of a body a curl command shows; a token request has about 30."""
 _MAX_WORD = 2000
+"""How many characters of any other word of a command are shown."""
 
 
 def describe(exchange: Exchange) -> str:
@@ -22,7 +27,10 @@ def describe(exchange: Exchange) -> str:
 
 
 def exchange_text(record: ExchangeRecord) -> str:
-    """Return one line for the exchange, and one below it for each breach that it shows."""
+    """Return one line for the exchange, and one below it for each breach that it shows.
+
+    Credentials are never part of it, tokens only by their numbers.
+    """
     fault = f" [fault: {record.fault}]" if record.fault else ""
     carried = _authorization(record)
     line = f"#{record.number} {record.method} {record.target} {carried} → {answer_text(record)}"
@@ -37,7 +45,10 @@ def request_text(record: ExchangeRecord) -> str:
 
 
 def answer_text(record: ExchangeRecord) -> str:
-    """Return the answer in a few words: the status, and the token that was issued."""
+    """Return the answer in a few words: the status, and the token that was issued.
+
+    "no complete answer" stands for a reset connection and for a response that was cut.
+    """
     if record.status is None:
         return "no complete answer"
     if record.expires_in is None:
@@ -50,6 +61,7 @@ def _authorization(record: ExchangeRecord) -> str:
         return "(no Authorization)"
     scheme = record.scheme or "(no scheme)"
     if record.endpoint is Endpoint.TOKEN:
+        # Masked as a whole: credentials that match no registered client are unknown to any mask.
         return f"Authorization: {scheme} <masked>"
     return f"Authorization: {scheme} <{_presented(record)}>"
 
@@ -71,6 +83,7 @@ def curl(request: Request, mask: Mask) -> str:
     url = '"$TOKEN_URL"' + (word(f"?{request.query}") if request.query else "")
     words = ["curl", "-i", "-X", word(method_name(request.method)), url]
     for name, value in request.headers:
+        # Only the fields on which clauses depend. Others may hold secrets that no mask knows.
         if name.lower() in {"content-type", "accept"}:
             words += ["-H", word(f"{name}: {value}")]
     authorization = request.headers.get("Authorization")
@@ -84,5 +97,7 @@ def curl(request: Request, mask: Mask) -> str:
 def _credentials_for_curl(authorization: str) -> list[str]:
     scheme = scheme_name(read_authorization(authorization).scheme)
     if scheme.lower() == "basic":
+        # Variables of the shell instead of the values: the command stands in reports that are
+        # shared.
         return ["-u", '"$CLIENT_ID:$CLIENT_SECRET"']
     return ["-H", shlex.quote(f"Authorization: {scheme} ") + '"$TOKEN"']

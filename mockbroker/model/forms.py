@@ -50,10 +50,12 @@ def json_object(request: Request) -> dict[str, object] | None:
 
     Too long means longer than `LOOKED_AT_BYTES`.
     """
+    # The first character is checked first, so that no time is spent on parsing a form or a page.
     if len(request.body) > LOOKED_AT_BYTES or not request.body.lstrip().startswith(b"{"):
         return None
     try:
         value = json.loads(request.body)
+    # json.loads recurses for each bracket, so that a body of brackets ends in a RecursionError.
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -65,7 +67,10 @@ def media_type(value: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """Decode percent-encoding as UTF-8; leave invalid escapes as they are."""
+    """Decode percent-encoding as UTF-8; leave invalid escapes as they are.
+
+    Bytes that are not UTF-8 become U+FFFD: a judge must be able to read whatever a client sends.
+    """
     return unquote(text, errors="replace")
 
 
@@ -74,6 +79,7 @@ def unquoted_plus(text: str) -> str:
     return unquote_plus(text, errors="replace")
 
 
+# A few entries suffice: judges and hints read one request in a row. An entry holds up to 64 KiB.
 @lru_cache(maxsize=16)
 def _parameters(text: str) -> Parameters:
     # parse_qsl's own max_num_fields would raise; here the first parameters are wanted.

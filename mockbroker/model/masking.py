@@ -42,8 +42,11 @@ __all__ = [
 Mask = Callable[[str], str]
 """A function that replaces the secrets and tokens in a string."""
 
+# Shorter forms occur in ordinary text by chance; masking them would make a report unreadable.
 _MIN_FORM_LENGTH = 4
 _NAME = r"(?:client(?:_|%5F)secret|(?:access|refresh)(?:_|%5F)token)"
+# By name, because a value may be unknown to the broker: a client may send a secret of another
+# environment by mistake, and that must not be printed either.
 _SECRET_PARAMETER = re.compile(
     rf"({_NAME}(?:=|%3D))[^&\s]+"
     rf"|({_NAME}(?:\"\s*:\s*\"|%22(?:\s|%20|\+)*(?::|%3A)(?:\s|%20|\+)*%22))"
@@ -51,6 +54,8 @@ _SECRET_PARAMETER = re.compile(
     re.IGNORECASE,
 )
 
+# Both numbers bound the cost: each Base64 layer is tried at four alignments, so a third one would
+# multiply it again.
 # How many nested encodings are undone, and how many of them may be Base64 or hexadecimal.
 _MAX_DEPTH = 5
 _MAX_DECODINGS = 2
@@ -95,7 +100,7 @@ class _View:
     encoded: bool = False
 
     def part(self, start: int, end: int) -> _View:
-        """Return a part as a view of its own."""
+        """Return a part as a separate view."""
 
         def place(first: int, last: int) -> tuple[int, int]:
             return self.place(start + first, start + last)
@@ -112,6 +117,8 @@ class _Known:
     tokens: ValueIndex[object]
 
     def indexes(self, view: _View) -> Iterator[tuple[ValueIndex[None] | ValueIndex[object], str]]:
+        # Only decoded Basic credentials have id and secret as one unit. In plain text the client_id
+        # is not secret, and reports need it.
         yield self.pairs if view.encoded else self.secrets, _SECRET
         yield self.tokens, _TOKEN
 
@@ -130,6 +137,8 @@ def mask(text: str, credentials: Iterable[Credentials], token_values: Collection
     """
     secrets, pairs = _indexes_of(tuple(credentials))
     known = _Known(secrets, pairs, index_of(token_values))
+    # All matches are collected first: those of different views overlap, and the first replaced
+    # would shift the places of the others.
     hidden = sorted(_hidden_in(_View(text, lambda start, end: (start, end)), known, _MAX_DEPTH, 0))
     parts, seen = [], 0
     for start, end, name in _merged(hidden):
@@ -144,6 +153,7 @@ def mask_to_length(text: str, mask: Mask, longest: int) -> str:
     A string that was cut ends in an ellipsis. A secret at the cut is masked as well. The cost does
     not grow with the length beyond the cut.
     """
+    # Parameters first: their values then need no search.
     masked = mask(mask_parameters(text[: longest + _MARGIN]))
     if len(text) > longest + _MARGIN:
         # The end of the searched part may cut a secret in two; that secret lies in the margin.
@@ -172,7 +182,7 @@ def shown(text: str) -> str:
 
 
 def _size(text: str) -> str:
-    return f"a text of {len(text)} characters"
+    return f"a string of {len(text)} characters"
 
 
 def method_name(method: str) -> str:
@@ -192,6 +202,7 @@ def scheme_name(scheme: str) -> str:
 
 _SCHEME_NAME = re.compile(r"[A-Za-z]{1,12}(?:-[A-Za-z]{1,9})?|AWS4-HMAC-SHA256|SCRAM-SHA-(?:1|256)")
 
+# Short words of letters: long enough for every registered method, too short for most secrets.
 _METHOD_NAME = re.compile(r"[A-Za-z-]{1,20}")
 # The longest known name is X-Amz-Copy-Source-Server-Side-Encryption-Customer-Key-Md5.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9_-]{1,58}")
@@ -220,8 +231,10 @@ def _hidden_in(view: _View, known: _Known, depth: int, decodings: int) -> Iterat
         for match in index.find(view.text):
             yield (*view.place(match.start, match.end), name)
     shortest = known.shortest_encoded
+    # Decoding is the costly part, and without values it can find nothing.
     if not depth or not shortest:
         return
+    # Noise is left out: undoing escapes in it would cost much and find them by chance.
     part = _readable(view, shortest) if view.encoded else view
     unescaped = _unescaped(part)
     if unescaped is not None:
@@ -242,9 +255,11 @@ def _readable(view: _View, shortest: int) -> _View:
 
 def _joined(parts: Sequence[_View]) -> _View:
     """Join encoded views: a few long views cost much less than many short ones."""
+    # The separator keeps a value from being found across two parts that do not touch.
     starts = [0, *accumulate(len(part.text) + len(_SEPARATOR) for part in parts)]
 
     def place(start: int, end: int) -> tuple[int, int]:
+        # A binary search: there may be thousands of parts, and `place` is called for each match.
         number = bisect_right(starts, start, hi=len(parts)) - 1
         part, first = parts[number], starts[number]
         return part.place(start - first, min(end - first, len(part.text)))
@@ -293,6 +308,7 @@ def _origins(text: str) -> tuple[list[int], list[int]]:
     return starts, ends
 
 
+# Cached: a body of percent signs has the same few escapes thousands of times.
 @lru_cache(maxsize=1024)
 def _plain(escape: str) -> str:
     """Return the characters of an escape: none for a line break, itself if it is invalid."""
@@ -302,6 +318,8 @@ def _plain(escape: str) -> str:
     if first in "\r\n\0":
         return ""
     if first == "%" or (first == "\\" and second in {"u", "x", "U"}):
+        # Percent-encoded bytes become Latin-1 characters here. UTF-8 sequences among them are
+        # undone by the next layer, as UTF-8 that was read as Latin-1.
         number = int(escape.lstrip("%\\uxU"), 16)
         return chr(number) if number <= sys.maxunicode else escape
     if first == "\\":
@@ -342,6 +360,8 @@ class _Run:
         characters, count = ratio
 
         def place(start: int, end: int) -> tuple[int, int]:
+            # Rounded outwards: a character that encodes a part of the secret and a part of its
+            # neighbour is masked as well.
             last = begin - (-end * characters // count)
             first = begin + start * characters // count
             return self.view.place(first, self.padded if last >= self.end else last)
@@ -367,10 +387,13 @@ def _decoded(view: _View, shortest: int) -> Iterator[_View]:
 def _from_base64(text: str) -> bytes:
     """Decode unpadded Base64 of either alphabet, without a last character that is incomplete."""
     standard = text.replace("-", "+").replace("_", "/")
+    # One character carries six bits, too few for an octet; Python raises for it.
     standard = standard[: len(standard) - (len(standard) % 4 == 1)]
     return binascii.a2b_base64(standard + "=" * (-len(standard) % 4))
 
 
+# Each request masks several strings for the same clients, and making the forms of a secret takes
+# longer than a search. The key is the tuple of credentials, so a new secret has a new entry.
 @lru_cache(maxsize=64)
 def _indexes_of(
     credentials: tuple[Credentials, ...],
@@ -393,12 +416,15 @@ def _decoded_forms(secret: str) -> set[str]:
     texts = {secret, *(unicodedata.normalize(form, secret) for form in ("NFC", "NFD"))}
     texts |= {octets.decode("latin-1") for octets in narrow | wide}
     texts |= {octets.decode("utf-8", "replace") for octets in narrow}
+    # A client that drops other characters still sends most of such a secret.
     if _is_mostly_ascii(secret):
         texts |= {
             octets.decode("ascii", "ignore")
             for octets in (*narrow, secret.encode("utf-8", "replace"))
         }
+    # Views have no line breaks (see `_ESCAPED`), so the values must have none either.
     texts |= {re.sub(r"[\r\n\0]+[ \t]*", "", text) for text in texts}
+    # In a form a blank is a plus sign.
     return {text for each in texts for text in (each, each.replace(" ", "+")) if text}
 
 

@@ -1,4 +1,8 @@
-"""HTTP messages as values, exactly as they were received or sent."""
+"""HTTP messages as values, exactly as they were received or sent.
+
+Parsed forms lose what clauses judge, such as order, case, repetition and encoding. Therefore the
+raw strings and bytes are kept, and each reader parses them as it needs.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +35,7 @@ class Headers:
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Return every value of the named field; names compare without case."""
+        # RFC 9110, 5.1: field names compare without case.
         wanted = name.lower()
         return tuple(value for field_name, value in self.fields if field_name.lower() == wanted)
 
@@ -41,7 +46,11 @@ class Headers:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """A received request; ``target`` is the raw request target, path and query undecoded."""
+    """A received request; ``target`` is the raw request target, path and query undecoded.
+
+    The body has no transfer coding any more. The repr leaves out what may be secret: the query,
+    the header values and the body.
+    """
 
     method: str
     target: str
@@ -64,7 +73,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Response:
-    """A response as it was sent."""
+    """A response as it was sent. The repr has the status only: the body may hold a token."""
 
     status: int
     headers: Headers = field(default_factory=Headers)

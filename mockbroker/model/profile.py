@@ -1,4 +1,8 @@
-"""Profiles: the differences between providers of client-credentials tokens, as data."""
+"""Profiles: the differences between providers of client-credentials tokens, as data.
+
+A profile may also come from a user's TOML file. The constraints of its fields are declared in their
+types, and `mockbroker.model.typed_reading` words the errors.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from msgspec import Meta
 __all__ = ["AUTOGRAB", "PROFILES", "RFC6749", "Profile", "lifetime_problem"]
 
 
+# A slash at the end would double when a path of the API is appended.
 _UrlPath = Annotated[
     str,
     Meta(
@@ -18,6 +23,7 @@ _UrlPath = Annotated[
         description="a path that begins with a slash and does not end with one",
     ),
 ]
+# Finite, because JSON has no infinity (RFC 8259, 6).
 _LifetimeSeconds = Annotated[
     float,
     Meta(ge=0, le=sys.float_info.max, description="a finite number of seconds, 0 or more"),
@@ -39,15 +45,15 @@ class Profile:
     """
 
     name: str
-    token_path: _UrlPath = "/auth-broker/request-token"  # noqa: S105 - a path, no password
+    token_path: _UrlPath = "/auth-broker/request-token"  # noqa: S105 - a path, not a password
     token_path_aliases: tuple[_UrlPath, ...] = ()
     client_authentication: Union[str, _Names] = "basic"
     basic_encoding: Literal["raw", "form"] = "raw"
     expires_in: _LifetimeSeconds = 3599
     # True is not a scope: msgspec before 0.22 does not know Literal[False].
     scope: Annotated[Union[str, bool], Meta(description="a string or false")] = ""
-    token_type: _NonEmpty = "bearer"  # noqa: S105 - a type, no password
-    token_format: Literal["opaque", "jwt"] = "opaque"  # noqa: S105 - a format, no password
+    token_type: _NonEmpty = "bearer"  # noqa: S105 - a type, not a password
+    token_format: Literal["opaque", "jwt"] = "opaque"  # noqa: S105 - a format, not a password
     api_prefix: _UrlPath = "/v2"
 
     def __post_init__(self) -> None:
@@ -67,14 +73,21 @@ class Profile:
 
 
 def lifetime_problem(value: object) -> str:
-    """Return what is wrong with a lifetime in seconds; empty if it is valid."""
+    """Return what is wrong with a lifetime in seconds; empty if it is valid.
+
+    The settings of a broker and the command line share it, so that they accept the same values.
+    """
+    # In Python True is an int; as a lifetime of one second it would be a mistake.
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and 0 <= cast("float", value) <= sys.float_info.max:
         return ""
     return f"expires_in must be a finite number of seconds, 0 or more, not {value!r}"
 
 
+# The vendor documents both paths: /auth-broker/request-token is the one in production.
 AUTOGRAB = Profile(name="autograb", token_path_aliases=("/request-token",))
+# RFC 6749, 2.3.1: client_id and secret are form-urlencoded before Basic encodes them. Many
+# providers leave that out, so it is a difference between profiles.
 RFC6749 = Profile(name="rfc6749", token_path="/token", basic_encoding="form", expires_in=3600)  # noqa: S106
 
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in (AUTOGRAB, RFC6749)}

@@ -1,4 +1,7 @@
-"""A token request, parsed once for every judge and hint."""
+"""A token request, parsed once for every judge and hint.
+
+A request has a dozen judges and as many hints. Each of them would otherwise decode the same body.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ __all__ = ["TokenRequest"]
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A request to the token endpoint, valid or not, and its parts.
+    """A request to the token endpoint, valid or not, and its parts (RFC 6749, 4.4.2).
 
     ``authorizations`` has every Authorization header. ``body`` and ``query`` have the parameters
     in order. ``json`` has the members of a body that is a JSON object, or is None.
@@ -31,6 +34,8 @@ class TokenRequest:
         """Parse a request."""
         return cls(
             message,
+            # All of them: several Authorization headers are a breach of their own, which needs the
+            # count.
             tuple(map(read_authorization, message.headers.get_all("Authorization"))),
             body_parameters(message),
             query_parameters(message),

@@ -1,4 +1,7 @@
-"""The wording of types and values, for messages about a value of the wrong type."""
+"""The wording of types and values, for messages about a value of the wrong type.
+
+A message names a type as JSON and TOML do, not as Python does: "a string", not "str".
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ __all__ = [
     "shortened",
 ]
 
+# A message stays one readable line, even if a whole file stands where a string should be.
 LONGEST_TEXT = 200
 """How many characters of a value, or of a list of names, a message shows."""
 
@@ -44,7 +48,10 @@ _NOUNS = {
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How a message names values: the noun for a mapping, and whether it shows values."""
+    """How a message names values: the noun for a mapping, and whether it shows values.
+
+    ``shows_values`` is False where a value may be secret.
+    """
 
     mapping: str
     shows_values: bool
@@ -55,6 +62,7 @@ class Wording:
 
     def of_value(self, value: object) -> str:
         """Return a value as JSON and TOML write it, or the noun for its type."""
+        # Before numbers: in Python bool is a subclass of int.
         if self.shows_values and isinstance(value, bool):
             return "true" if value else "false"
         if self.shows_values and isinstance(value, (str, int, float)):
@@ -77,6 +85,7 @@ def mismatch(value: object, kind: Any, wording: Wording) -> str:
 
 
 def _expected(kind: Any, wording: Wording) -> str:
+    """Return the expected type in words: its description, its choices, or its noun."""
     if get_origin(kind) is Annotated:  # prefer the description of the constraint
         described = (getattr(each, "description", None) for each in get_args(kind)[1:])
         return next(filter(None, described), None) or _expected(bare(kind), wording)
@@ -106,6 +115,7 @@ def bare(kind: Any) -> Any:
 
 def is_union(kind: Any) -> bool:
     """Return whether a type is a union, in either spelling."""
+    # `X | Y` and `Union[X, Y]` have different origins before Python 3.14.
     return get_origin(kind) in {Union, types.UnionType}
 
 

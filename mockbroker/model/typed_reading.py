@@ -32,7 +32,10 @@ Keys = tuple[str, ...]
 
 
 class ReadingError(ValueError):
-    """A value does not have the expected type; the message is one sentence that says where."""
+    """A value does not have the expected type; the message is one sentence that says where.
+
+    The sentence has the source, the keys that lead to the value, and what was expected.
+    """
 
 
 def read(
@@ -80,6 +83,8 @@ def _find_problem(
     value: object, kind: Any, keys: Keys, given: Collection[str], wording: Wording
 ) -> _Problem | None:
     """Return what is wrong with the innermost invalid part; None if the value is valid."""
+    # The tag decides which type is meant. Without it every field of the other types would be an
+    # error.
     wrong_tag = _wrong_tag(value, kind, keys, wording)
     if wrong_tag is not None:
         return wrong_tag
@@ -165,8 +170,10 @@ def _fields_of(kind: Any) -> Mapping[str, _Field] | None:
 
 @lru_cache(maxsize=64)  # evaluating the annotations of a class takes a tenth of a millisecond
 def _declared(kind: Any) -> Mapping[str, _Field]:
+    """Return the fields of a class by their keys in a file."""
     if issubclass(kind, msgspec.Struct):
         return {f.encode_name: _Field(f.type, f.required) for f in msgspec.structs.fields(kind)}
+    # With the extras, because Annotated holds the constraints and their descriptions.
     hints = get_type_hints(kind, include_extras=True)
     return {
         f.name: _Field(hints[f.name], f.default is MISSING and f.default_factory is MISSING)
@@ -201,11 +208,13 @@ def _wrong_key(
     known = [key for key in declared if key not in given]
     others = [key for key in value if key not in {*known, tag_field}]
     if others and _forbids_unknown(kind):
+        # In TOML a wrong table name is a common mistake, and "key" would mislead.
         is_table = isinstance(value[others[0]], Mapping) and wording is TOML
         what = f"unknown {'table' if is_table else 'key'} {others[0]!r}"
         return shortened(what) + did_you_mean(others[0], known)
     for key in known:
         if declared[key].is_required and key not in value:
+            # The unknown keys are shown because one of them is probably the missing one, misspelt.
             return f"{key} is missing" + (f"; found {listed(others)}" if others else "")
     return ""
 

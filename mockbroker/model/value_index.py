@@ -1,4 +1,8 @@
-"""An index that finds any of many values in a string, at a cost independent of their number."""
+"""An index that finds any of many values in a string, at a cost independent of their number.
+
+A broker may have issued a hundred thousand tokens, and each string that is logged must be searched
+for all of them.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,8 @@ _MIN_FOUND_LENGTH = 4
 _MIN_FOLDED_LENGTH = 8
 # From this length on the first three quarters of a value are found as well.
 _MIN_CUT_LENGTH = 24
+# Values of this length or more have anchors of this length: a random token of 43 characters is then
+# looked for at few places. Short values need short anchors, at the cost of more places.
 _LONG_ANCHOR_LENGTH = 16
 
 
@@ -61,6 +67,8 @@ class _Anchors:
         if not self.alphabet.issuperset(anchor):
             self.alphabet |= frozenset(anchor)
             characters = "".join(map(re.escape, sorted(self.alphabet)))
+            # The alphabet only grows. Making it smaller after a removal would need all anchors, and
+            # a larger one costs time, but no match.
             self.runs = re.compile(f"[{characters}]{{{self.size},}}")
 
     def discard(self, anchor: str, length: int) -> None:
@@ -74,6 +82,7 @@ class _Anchors:
         self.lengths[length] += change
         if not self.lengths[length]:
             del self.lengths[length]
+        # Replaced, never changed in place: a search in another thread may be using the tuple.
         if not before or not self.lengths[length]:
             self.longest_first = tuple(sorted(self.lengths, reverse=True))
 
@@ -104,7 +113,12 @@ class ValueIndex(Mapping[str, T]):
         self._short, self._long = _Anchors(_MIN_FOUND_LENGTH), _Anchors(_LONG_ANCHOR_LENGTH)
 
     def put(self, value: str, entry: T) -> None:
-        """Add a value, or replace its entry."""
+        """Add a value, or replace its entry.
+
+        Needs a lock against other changes, not against reading.
+        """
+        # The entry comes first and the anchor last, so that a search in another thread never finds
+        # an anchor without its entry.
         is_new = value not in self._entries
         self._entries[value] = entry
         if is_new and len(value) >= _MIN_FOUND_LENGTH:
@@ -114,7 +128,10 @@ class ValueIndex(Mapping[str, T]):
             anchors.add(folded[: anchors.size], len(value))
 
     def discard(self, value: str) -> None:
-        """Remove a value if the index has it."""
+        """Remove a value if the index has it.
+
+        Needs a lock against other changes, not against reading.
+        """
         if value not in self._entries:
             return
         del self._entries[value]
@@ -151,7 +168,9 @@ class ValueIndex(Mapping[str, T]):
                 yield match
 
     def _match_at(self, start: int, text: str, folded: str) -> Match | None:
+        """Return the longest match at a place: an exact one, or one in another case or cut."""
         lengths = self._long.longest_first + self._short.longest_first
+        # Exact matches first: two values may differ in case only.
         for length in lengths:
             piece = text[start : start + length]
             if piece in self._entries and len(piece) >= _MIN_FOUND_LENGTH:
@@ -159,6 +178,8 @@ class ValueIndex(Mapping[str, T]):
         for length in lengths:
             value = self._keys.get(folded[start : start + _key_length(length)])
             if value is not None:
+                # The key is a part of the value. The match goes on as far as the string agrees, so
+                # that a value that was cut is masked to its end.
                 same = zip(_fold(value), folded[start : start + len(value)], strict=False)
                 count = len(list(takewhile(lambda pair: pair[0] == pair[1], same)))
                 return Match(start, start + count, value, is_exact=False)
@@ -181,7 +202,10 @@ class ValueIndex(Mapping[str, T]):
 
 
 def index_of(values: Collection[str]) -> ValueIndex[object]:
-    """Return an index of the values; return an existing index as it is."""
+    """Return an index of the values; return an existing index as it is.
+
+    Making an index visits all values, so callers with many values keep one.
+    """
     if isinstance(values, ValueIndex):
         return values
     index: ValueIndex[object] = ValueIndex()

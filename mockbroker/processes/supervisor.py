@@ -64,12 +64,15 @@ class SupervisedProgram:
     ) -> None:
         self._control, supervisor_end = socket.socketpair()
         with supervisor_end:
+            # The descriptor is passed on by its number; the parent's own copy is closed at the end
+            # of the block, so that the supervisor's end is seen here, too.
             number = supervisor_end.fileno()
             self._supervisor = subprocess.Popen(  # noqa: S603 - the user's own command
                 [*_PYTHON, _CODE, _ROOT, str(number), str(grace_seconds), *argv],
                 env=environment,
                 pass_fds=[number],
             )
+        # Before the first report is awaited: a program may stop its supervisor at once.
         self._start_thread(self._continue_when_stopped)
         self._reports = self._control.makefile("r", encoding="utf-8")
         started = self._next_report()
@@ -98,9 +101,11 @@ class SupervisedProgram:
         return self._ending.result()
 
     def _start_thread(self, target: Callable[[], None]) -> None:
+        # Daemons: a program that never ends must not keep this process from ending.
         threading.Thread(target=target, name="mockbroker-supervisor", daemon=True).start()
 
     def _listen(self) -> None:
+        """Wait for the reports on the program's end and on that of its descendants."""
         self.exit_status.set_result(self._next_report().get("exit", -signal.SIGKILL))
         report = self._next_report()
         self._close()
@@ -121,11 +126,13 @@ class SupervisedProgram:
                 self._supervisor.send_signal(signal.SIGCONT)
 
     def _next_report(self) -> dict[str, Any]:
+        # An empty line is the end of the stream: the supervisor was killed before it could report.
         line = self._reports.readline()
         report: dict[str, Any] = json.loads(line) if line else {}
         return report
 
     def _close(self) -> None:
+        # Reaped here, so that no zombie of the supervisor remains.
         self._supervisor.wait()
         self._reports.close()
         self._control.close()
@@ -145,6 +152,8 @@ def supervise(control: int, grace_seconds: float, argv: Sequence[str]) -> None:
         try:
             program = subprocess.Popen(argv)  # noqa: S603 - the user's own command
         except OSError as error:
+            # The number, not the message: OSError chooses its subclass by it, such as
+            # FileNotFoundError.
             _report(control_socket, errno=error.errno)
             return
         with contextlib.suppress(OSError):
@@ -174,7 +183,11 @@ class _Running:
                     _report(self._control, exit=os.waitstatus_to_exitcode(ended[1]))
 
     def wait_until_over(self) -> bool:
-        """Wait until the program ends or must be ended; return whether our parent has ended."""
+        """Wait until the program ends or must be ended; return whether our parent has ended.
+
+        It ends in three ways: the program ends, the socket is readable, or a signal asks for the
+        end.
+        """
         # A signal handler cannot wake `select` by itself: Python retries it (PEP 475). The wake-up
         # descriptor makes each signal a byte that `select` sees, whenever the signal arrives.
         woken, wake_up = socket.socketpair()
@@ -182,6 +195,8 @@ class _Running:
         with woken, wake_up, selectors.DefaultSelector() as selector:
             signal.set_wakeup_fd(wake_up.fileno(), warn_on_full_buffer=False)
             for number in (signal.SIGCHLD, *ENDING_SIGNALS):
+                # A handler that does nothing: the default action would end the supervisor, and an
+                # ignored signal writes no byte to the wake-up descriptor.
                 signal.signal(number, lambda _number, _frame: None)
             selector.register(woken, selectors.EVENT_READ)
             selector.register(self._control, selectors.EVENT_READ)
@@ -191,6 +206,7 @@ class _Running:
                 signal.set_wakeup_fd(-1)
 
     def _wait(self, selector: selectors.BaseSelector, woken: socket.socket) -> bool:
+        """Wait for the program's end, a request or a signal; return whether the parent ended."""
         self.reap()  # children that ended before SIGCHLD had a handler
         while not self._is_over:
             ready = [key.fileobj for key, _ in selector.select()]
@@ -202,6 +218,7 @@ class _Running:
         return False
 
     def _received_end_request(self) -> bool:
+        """Return whether the socket has a request; False means that the other end was closed."""
         try:
             return bool(self._control.recv(len(_END_REQUEST)))
         except ConnectionResetError:  # our parent ended and had not read every report

@@ -44,8 +44,10 @@ _KILL_SECONDS = 3.0
 _MAX_KILL_SECONDS = 20.0
 """How long newly found processes can extend the killing."""
 _MIN_PAUSE_SECONDS = 0.005
+# A pause grows from 5 ms to this. Most trees end at once; others may take their whole grace.
 _MAX_PAUSE_SECONDS = 0.1
 _STARTTIME = 22 - 7  # proc_pid_stat(5) counts fields from 1; the first six are taken off before
+# "=" after each name leaves the heading out.
 _PS = ("ps", "-A", "-o", "pid=,ppid=,pgid=,stat=,comm=")
 
 
@@ -104,6 +106,7 @@ def _prctl(option: int, value: int) -> bool:
     if sys.platform != "linux":
         return False
     try:
+        # Python has no prctl of its own. The C library is that of the process, glibc or musl.
         return bool(ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0)
     except (OSError, AttributeError):  # a C library without it
         return False
@@ -168,6 +171,7 @@ def end_users_of(folder: Path) -> None:
 
 
 def _uses(pid: int, folder: Path) -> bool:
+    """Return whether a process works in the folder or names it in its environment."""
     mark = os.fsencode(folder)
     with contextlib.suppress(OSError):  # it has ended, or belongs to another user
         if os.fsencode(Path(f"/proc/{pid}/cwd").readlink()).startswith(mark):
@@ -184,6 +188,10 @@ def _reap_none() -> None:
 
 
 def _end(root: int, grace_seconds: float, reap: Callable[[], None]) -> Ending:
+    """End a tree: SIGTERM, a grace period, then SIGKILL until no process is left.
+
+    ``reap`` is called while the processes end. Zombies would otherwise stay in the table.
+    """
     tree = _Tree(root)
     if grace_seconds > 0:
         for process in tree.alive():
@@ -225,7 +233,10 @@ class _Tree:
         """When each process started, by pid: the system may reuse a pid for an unrelated one."""
 
     def alive(self) -> list[Process]:
-        """Return the processes that have not ended."""
+        """Return the processes that have not ended.
+
+        It also finds processes that were started since the last call.
+        """
         table = _table()
         now = {each.pid: each.started for each in table}
         seen = {
@@ -272,7 +283,10 @@ class _Tree:
                 _send(process, signal.SIGSTOP)
 
     def has_ended(self, seconds: float, reap: Callable[[], None]) -> bool:
-        """Wait until every process has ended, at most so many seconds; return whether all have."""
+        """Wait until every process has ended, at most so many seconds; return whether all have.
+
+        ``reap`` is called before each look at the process table.
+        """
         until, pause = _seconds() + seconds, _MIN_PAUSE_SECONDS
         while True:
             reap()
@@ -288,11 +302,14 @@ class _Tree:
 def _send(process: Process, number: int) -> None:
     """Send a signal to a process, unless the system has reused its pid for another one."""
     with contextlib.suppress(OSError):
+        # A signal to a reused pid would hit a program of the user's. The check narrows the gap to
+        # microseconds; closing it would need pidfds, which macOS lacks.
         if _is_same(process):
             os.kill(process.pid, number)
 
 
 def _is_same(process: Process) -> bool:
+    """Return whether the pid still belongs to the process. Unknown systems count as yes."""
     if sys.platform != "linux":
         return True
     now = _process_of(process.pid)
@@ -318,6 +335,7 @@ def _members(
     while len(members) != before:
         before = len(members)
         leaders = members.difference(protected)
+        # Repeated until nothing is added: a process may precede its parent in the table.
         members.update(
             each.pid
             for each in table
@@ -337,6 +355,7 @@ def _own_ancestry() -> set[int]:
 
 
 def _table() -> list[Process]:
+    """Return the process table; empty on Windows."""
     if sys.platform == "linux":
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - faster
         rows = map(_process_of, sorted(pids, reverse=True))  # new processes tend to end first

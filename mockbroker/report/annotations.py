@@ -1,4 +1,7 @@
-"""Breaches as workflow commands, which GitHub Actions shows as annotations of a run."""
+"""Breaches as workflow commands, which GitHub Actions shows as annotations of a run.
+
+GitHub shows them on the page of the run, where users see them without opening a log.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ __all__ = ["annotations_of", "are_wanted"]
 
 def are_wanted() -> bool:
     """Return whether this runs in GitHub Actions."""
+    # GitHub sets it in every job. Elsewhere the commands would be noise in the log.
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
@@ -32,6 +36,8 @@ def annotations_of(report: Report) -> Iterator[str]:
         is_error = row.clause.id in failed or row.verdict is Verdict.ERROR
         title = f"{row.clause.id} ({row.clause.level.value})"
         text = f"{row.verdict.value}: {row.finding.in_words}"
+        # Without a file and a line: the breach is in the client's behaviour, and its place is
+        # unknown.
         yield _command("error" if is_error else "warning", title, text)
 
 
@@ -40,8 +46,11 @@ def _command(level: str, title: str, text: str) -> str:
 
 
 def _data(text: str) -> str:
+    # GitHub's own escapes. A raw line break would end the command in the middle of the message, and
+    # the next line could be a command of its own.
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
+    # Both characters separate the properties of a command.
     return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,4 +1,7 @@
-"""The verdict as a badge in SVG, for a README."""
+"""The verdict as a badge in SVG, for a README.
+
+It is written without a library or a web service, so that a CI job can publish it as a file.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,17 @@ __all__ = ["badge_of"]
 _LABEL = "token client"
 _GREEN, _RED, _GREY = "#1a7f37", "#b3261e", "#57606a"
 _CHARACTER, _PADDING = 6.6, 10
-"""Pixels: the approximate width of a character of 11 px, and the space beside the words."""
+"""Pixels: the approximate width of a character of 11 px, and the space on each side of the words.
+
+A picture cannot measure its own font, so the width is an estimate for Verdana.
+"""
 
 
 def badge_of(report: Report) -> str:
-    """Return the conclusion and a count as a self-contained SVG picture."""
+    """Return the conclusion and a count as a self-contained SVG picture.
+
+    It is grey if the run says nothing about the whole contract.
+    """
     words, colour = _message(report)
     left, right = _width(_LABEL), _width(words)
     total = left + right
@@ -32,6 +41,7 @@ aria-label="{_LABEL}: {words}">
 
 
 def _message(report: Report) -> tuple[str, str]:
+    """Return the words of the badge and its colour."""
     conclusion, passed = report.conclusion, report.count(Verdict.PASSED)
     if conclusion is Conclusion.INTERRUPTED:
         return "interrupted", _GREY
@@ -45,6 +55,7 @@ def _message(report: Report) -> tuple[str, str]:
         return "not tested", _GREY
     if conclusion is Conclusion.CONFORMS:
         return f"conforms · {passed} passed", _GREEN
+    # Not green: a badge outlives the run, and a partial run says nothing about the other clauses.
     return f"partial · {passed} passed", _GREY
 
 

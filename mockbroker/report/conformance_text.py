@@ -1,4 +1,7 @@
-"""The messages of `assert_conforms`: breaches, and the exchanges that show them."""
+"""The messages of `assert_conforms`: breaches, and the exchanges that show them.
+
+The messages stand in the failure of a user's test. So they also name what the test could not show.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,7 @@ def breaches_text(trace: Trace, breaches: Sequence[Breach], profile: Profile) ->
     After them come the counts of all exchanges, and the clauses that the trace could not test.
     """
     numbers = {number for breach in breaches for number in breach.exchanges}
+    # Only these: the journal may hold a thousand exchanges.
     records = records_of(e for e in trace.exchanges if e.number in numbers)
     count = f"{len(breaches)} breach" + ("es" if len(breaches) > 1 else "")
     broken = {breach.clause_id for breach in breaches}
@@ -41,6 +45,7 @@ def breaches_text(trace: Trace, breaches: Sequence[Breach], profile: Profile) ->
             *exchange_lines(records, with_times=True),
             "",
             "; ".join(filter(None, (f"seen: {Tally.of(trace.exchanges)}", forgotten_text(trace)))),
+            # A broken clause was tested, whether or not its precondition was met.
             *_by_reason(unmet_preconditions(met | broken, profile)),
         ]
     )

@@ -1,4 +1,8 @@
-"""The types of the JSON report, schema 2: a run writes it, `mockbroker compare` reads it."""
+"""The types of the JSON report, schema 2: a run writes it, `mockbroker compare` reads it.
+
+Other programs read the file, so a renamed field needs a new schema. Unknown fields are errors here,
+so that a report of another schema is noticed.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +39,7 @@ SCHEMA: Literal[2] = 2
 _MAX_HEADLINES = 5
 
 
+# Unknown fields are errors: a report by another version is rejected, not read in part.
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of the parts of a document."""
 
@@ -63,7 +68,10 @@ class ProfileInfo(_Part, frozen=True, kw_only=True):
 
 
 class ClientInfo(_Part, frozen=True, kw_only=True):
-    """The client that was judged."""
+    """The client that was judged.
+
+    ``target`` is what the user named; name, version and capabilities come from the client's driver.
+    """
 
     name: str
     version: str
@@ -72,14 +80,20 @@ class ClientInfo(_Part, frozen=True, kw_only=True):
 
 
 class ErrorInfo(_Part, frozen=True, kw_only=True):
-    """An error of the kit itself."""
+    """An error of the kit itself.
+
+    ``traceback`` has several lines; secrets in it are masked.
+    """
 
     reason: str
     traceback: str
 
 
 class KnownInfo(_Part, frozen=True, kw_only=True):
-    """The known failure that is listed for a clause, and the verdict of the run."""
+    """The known failure that is listed for a clause, and the verdict of the run.
+
+    ``found`` is the verdict before the entry was considered, ``expires`` a date as in RFC 3339.
+    """
 
     standing: str
     reason: str
@@ -90,7 +104,10 @@ class KnownInfo(_Part, frozen=True, kw_only=True):
 
 
 class Summary(_Part, frozen=True, kw_only=True):
-    """The numbers of clauses with each verdict, by level and by impact."""
+    """The numbers of clauses with each verdict, by level and by impact.
+
+    Each count is there, even if it is 0. Keys are the values of the enumerations.
+    """
 
     by_level: dict[str, dict[str, int]]
     by_impact: dict[str, dict[str, int]]
@@ -122,7 +139,12 @@ class ClauseRow(_Part, frozen=True, kw_only=True):
 
 
 class ReportDocument(_Part, frozen=True, kw_only=True):
-    """The whole report. ``created`` is a date and time by RFC 3339."""
+    """The whole report. ``created`` is a date and time by RFC 3339.
+
+    ``duration_seconds`` is real time. ``conforms`` is true only for ``conclusion`` "conforms".
+    ``partial`` is true if clauses were left out or not reached. ``headline`` has the costliest
+    breaches, a sentence each. ``measured`` has facts such as the leeway in seconds.
+    """
 
     schema: Literal[2]
     tool: Tool
@@ -148,7 +170,10 @@ class ReportFileError(Exception):
 
 
 def document_of(report: Report) -> ReportDocument:
-    """Return the report as a document."""
+    """Return the report as a document.
+
+    Each clause of the catalogue has a row, in the catalogue's order, also if it was not run.
+    """
     client, run = report.client, report.run
     return ReportDocument(
         schema=SCHEMA,
@@ -179,6 +204,7 @@ def document_of(report: Report) -> ReportDocument:
 
 
 def _clause_row(report: Report, row: Row) -> ClauseRow:
+    """Return the row of a clause, with an empty string or tuple where there is nothing."""
     clause, finding = row.clause, row.finding
     return ClauseRow(
         id=clause.id,
@@ -218,8 +244,11 @@ def _headline(row: Row) -> str:
 
 
 def _summary(report: Report) -> Summary:
+    """Return the counts of each verdict, by level and by impact."""
+
     def counts(belongs: Callable[[Row], bool]) -> dict[str, int]:
         verdicts = [row.verdict for row in report.rows if belongs(row)]
+        # Each verdict has its number, even 0, so that a consumer needs no default.
         return {verdict.value: verdicts.count(verdict) for verdict in Verdict}
 
     return Summary(
@@ -236,6 +265,7 @@ def _summary(report: Report) -> Summary:
 
 def json_text(document: ReportDocument) -> str:
     """Return the document as indented JSON."""
+    # Not msgspec's own encoder: a report is read by people, and their editors need the indentation.
     plain = msgspec.to_builtins(document)
     return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
 
@@ -249,15 +279,18 @@ def read_document(file: Path) -> ReportDocument:
         value: Union[dict[str, Any], Any] = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ReportFileError(f"cannot read {file}: {error.strerror}") from None
+    # json.loads raises RecursionError for deeply nested arrays.
     except (ValueError, RecursionError):
         raise ReportFileError(
             f"{file} is not valid JSON; `mockbroker check --json FILE` writes reports"
         ) from None
+    # Before the typed reading, whose message would name a single field that is different.
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         raise ReportFileError(
             f"{file} is not a report by schema {SCHEMA}; write it again with this version"
         )
     try:
+        # A report may come from another machine, and `compare` prints its strings to a terminal.
         plain = with_texts(value, printable_lines)
         return read(plain, ReportDocument, str(file), wording=JSON)
     except ReadingError as error:

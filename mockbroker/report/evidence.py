@@ -1,4 +1,7 @@
-"""The evidence for a verdict, as plain lines for formats without a layout of their own."""
+"""The evidence for a verdict, as plain lines for formats without a layout of their own.
+
+JUnit XML and Markdown use it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ __all__ = ["evidence_lines"]
 
 
 def evidence_lines(finding: Finding, *, command: str = "") -> Iterator[str]:
-    """Yield the steps, the details from outside them, the exchanges, and a command."""
+    """Yield the steps, the details from outside them, the exchanges, and a command.
+
+    The order is that of reading: what was done, what the program printed, what was sent.
+    """
     yield from (f"  {line}" for line in step_lines(finding.steps))
     yield from filter(None, finding.details.splitlines())
     yield from exchange_lines(finding.exchanges, with_times=False)

@@ -1,4 +1,7 @@
-"""Verdicts on clauses, and the findings that show them."""
+"""Verdicts on clauses, and the findings that show them.
+
+A finding belongs to one clause. Several of one clause are merged when a report is made.
+"""
 
 from __future__ import annotations
 
@@ -54,10 +57,12 @@ class Finding(msgspec.Struct, frozen=True):
     exchanges: tuple[ExchangeRecord, ...] = ()
     command: str = ""
     details: str = ""
+    # An id, not prose: formats and `compare` use it as a value.
     blocked_by: str | None = None
     found_in: str = ""
 
     def __post_init__(self) -> None:
+        # Here, once, and not in each format: a new format cannot forget it.
         for name in ("reason", "steps", "exchanges", "command", "details"):
             text = with_texts(getattr(self, name), printable_lines)
             msgspec.structs.force_setattr(self, name, text)

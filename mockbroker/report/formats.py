@@ -27,7 +27,10 @@ __all__ = [
 
 
 class OutputError(Exception):
-    """A failure to write reports; the message is one line with each file and the reason."""
+    """A failure to write reports; the message is one line with each file and the reason.
+
+    The other files have been written by then.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,17 @@ FORMATS: dict[str, Format] = {
 
 
 def problem_with_output(file: str) -> str:
-    """Return why the file cannot be written; empty if it can."""
+    """Return why the file cannot be written; empty if it can.
+
+    Called before a run: a check takes minutes, and its report must not be lost at the end.
+    """
     try:
         if not Path(file).resolve().parent.is_dir():
-            return "there is no such folder"
+            return "the folder does not exist; make it first"
         if Path(file).is_dir():
-            return "this is a folder; name a file"
+            return "this is a folder; give the name of a file"
+        # Asked, not tried: opening the file for writing would empty an earlier report before the
+        # run.
         if not os.access(file if Path(file).exists() else Path(file).resolve().parent, os.W_OK):
             return "permission denied"
     except OSError as error:  # such as a name that is too long
@@ -108,6 +116,7 @@ def problem_with_outputs(files: Mapping[str, str], read: Mapping[str, str]) -> s
     ``files`` has the files to write, by their option as the user wrote it. ``read`` has the files
     that the run reads, by a description.
     """
+    # Resolved, because two names may lead to one file by a link or by "..".
     taken = {Path(file).resolve(): what for what, file in read.items() if file}
     for option, file in files.items():
         if not file:
@@ -115,7 +124,7 @@ def problem_with_outputs(files: Mapping[str, str], read: Mapping[str, str]) -> s
         problem = problem_with_output(file)
         other = taken.setdefault(Path(file).resolve(), option)
         if not problem and other != option and not _takes_several(file):
-            problem = f"this is {other} as well, which it would overwrite; name another file"
+            problem = f"it would overwrite {other}; give the name of another file"
         if problem:
             return f"{option} {file}: {problem}"
     return ""
@@ -131,6 +140,7 @@ def write_outputs(report: Report, files: Mapping[str, str]) -> None:
 
     Raises OutputError after every other file has been written.
     """
+    # All of them are tried: one full disk or one wrong folder must not cost the other reports.
     problems = [_write(report, name, file) for name, file in files.items() if file]
     if any(problems):
         raise OutputError("; ".join(filter(None, problems)))

@@ -1,4 +1,7 @@
-"""Reports as one self-contained HTML page."""
+"""Reports as one self-contained HTML page.
+
+It needs no network and no script: CI servers keep it as an artifact, and show it in a sandbox.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,7 @@ _NOTE = 16
 _BAR_WIDTH, _BAR_ROW = 520, 26
 _OTHER_LEEWAY = "leeway_at_once_seconds"
 """A second measurement of the leeway, which the page leaves out."""
+# The rest is folded: a report of a sound client would otherwise be seventy open sections.
 _OPEN_VERDICTS = ("error", "failed", "advice", "hang", "crash", "known", "stale")
 """The verdicts whose details the page shows unfolded."""
 
@@ -82,7 +86,11 @@ class _Message:
 
 @dataclass(frozen=True, slots=True)
 class _Bar:
-    """The lifetime of a token as a bar: its label, and its place in pixels."""
+    """The lifetime of a token as a bar: its label, and its place in pixels.
+
+    ``goes_on`` if the token outlives the diagram. A mark is a use: its x, whether it was late, and
+    the token's state.
+    """
 
     label: str
     life: TokenLife
@@ -124,6 +132,7 @@ class _Client:
     @property
     def sections(self) -> tuple[tuple[str, tuple[_Detail, ...]], ...]:
         """The clauses with a problem, and the others, each with a title."""
+        # Sorting is stable: within each half the order is that of the catalogue.
         problems = tuple(sorted((d for d in self.details if d.is_open), key=_is_mild))
         others = tuple(detail for detail in self.details if not detail.is_open)
         titles = ("Not as it should be", "The others" if problems else "Every clause")
@@ -135,11 +144,16 @@ def _is_mild(detail: _Detail) -> bool:
 
 
 def html_of(reports: Sequence[ReportDocument]) -> str:
-    """Return a page with the reports on one client or several."""
+    """Return a page with the reports on one client or several.
+
+    All must have the same clauses in the same order, as `mockbroker compare` makes sure.
+    """
     clients = tuple(_client(number, report) for number, report in enumerate(reports, 1))
     environment = Environment(
         loader=PackageLoader("mockbroker.report"),
+        # Every string of a report comes from a client, so none may be taken for HTML.
         autoescape=True,
+        # A misspelt name in the template is an error in a test, not an empty place on the page.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -156,6 +170,7 @@ def html_of(reports: Sequence[ReportDocument]) -> str:
 
 
 def _client(number: int, report: ReportDocument) -> _Client:
+    """Return one report as the template shows it."""
     described = report.client
     verdicts = [row.verdict.value for row in report.clauses]
     counts = [(v, symbol, verdicts.count(v)) for v, symbol in _SYMBOLS.items() if v in verdicts]
@@ -171,8 +186,10 @@ def _client(number: int, report: ReportDocument) -> _Client:
 
 
 def _fact(name: str, value: Any) -> tuple[str, str]:
+    """Return a measured value as its name in words and its value with unit."""
     words, unit = name.removesuffix("_seconds"), " s" if name.endswith("_seconds") else ""
     ends = value if isinstance(value, list) else [value]
+    # Equal ends of a range are shown once.
     numbers = dict.fromkeys(f"{end:g}" if isinstance(end, float) else str(end) for end in ends)
     return words.replace("_", " "), f"{' to '.join(numbers)}{unit}"
 
@@ -183,6 +200,7 @@ def _chapters(
     """Return the chapters with their clauses, each with the cells of all clients."""
     rows = [
         (columns[0].clause, [_cell(detail) for detail in columns])
+        # Strict: `compare` has rejected reports with different clauses.
         for columns in zip(*(client.details for client in clients), strict=True)
     ]
     by_chapter = groupby(rows, key=lambda row: row[0].id.partition(".")[0])
@@ -199,6 +217,7 @@ def _facts_of_all(clients: Sequence[_Client]) -> list[tuple[str, list[str]]]:
 
 
 def _detail(number: int, row: ClauseRow) -> _Detail:
+    """Return the details of a clause, with the positions of its diagrams."""
     messages, height = _placed(row.exchanges)
     timeline = timeline_of(row.steps)
     has_times = any(exchange.at_seconds for exchange in row.exchanges)
@@ -219,6 +238,7 @@ def _detail(number: int, row: ClauseRow) -> _Detail:
 
 def _placed(exchanges: Iterable[ExchangeRecord]) -> tuple[tuple[_Message, ...], int]:
     """Return the exchanges with their vertical positions, and the height of the diagram."""
+    # Below the names of client and broker, which the template draws at the top.
     y, messages = 44, []
     for exchange in exchanges:
         messages.append(_Message(exchange, y))
@@ -228,8 +248,10 @@ def _placed(exchanges: Iterable[ExchangeRecord]) -> tuple[tuple[_Message, ...], 
 
 def _bars(timeline: Timeline) -> tuple[_Bar, ...]:
     """Return the lifetimes of the tokens as bars; empty if no time passes in the timeline."""
+    # Without any time there is no scale for the bars.
     if not timeline.seconds:
         return ()
+    # Five per cent more than the duration, so that a mark at the end is not cut.
     scale = _BAR_WIDTH / (timeline.seconds * 1.05)
 
     def bar(number: int, life: TokenLife) -> _Bar:
@@ -240,6 +262,7 @@ def _bars(timeline: Timeline) -> tuple[_Bar, ...]:
             life=life,
             y=number * _BAR_ROW,
             x=round(x, 1),
+            # A token of a month would otherwise be drawn far beyond the page.
             width=round(min(width, room), 1),
             goes_on=width > room,
             marks=tuple(

@@ -1,4 +1,7 @@
-"""The report as JUnit XML, as CI servers read it: a test case for each clause."""
+"""The report as JUnit XML, as CI servers read it: a test case for each clause.
+
+CI servers differ in what they read; the elements and attributes used are common to all.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ _ELEMENTS = {
     Verdict.NOT_APPLICABLE: "skipped",
     Verdict.KNOWN: "skipped",
 }
+# These fail a run at any level: a stale entry is the user's to remove, an error is the kit's.
 _AT_ANY_LEVEL = (Verdict.STALE, Verdict.ERROR)
 
 
@@ -31,6 +35,8 @@ def junit_xml_of(report: Report) -> str:
     passes; ``system-out`` describes it. A problem of the run itself is an error in a case of its
     own. Otherwise a CI server would show a partial report as complete.
     """
+    # The time of a single clause is unknown, because clauses share test cases. The attribute is
+    # there for readers that expect it.
     suite = ET.Element("testsuite", name=f"contract: {report.client.target}", time="0")
     properties = ET.SubElement(suite, "properties")
     _add_properties(
@@ -100,6 +106,7 @@ def _add_case(suite: ET.Element, report: Report, row: Row) -> str:
         element = ""
     if element:
         result = ET.SubElement(case, element, message=_message(row))
+        # In JUnit's format, skipped has a message only.
         if element != "skipped":
             result.set("type", row.verdict.value)
             result.text = _details(report, row)

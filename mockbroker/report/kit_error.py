@@ -1,4 +1,7 @@
-"""Errors of the kit itself, as values for a report."""
+"""Errors of the kit itself, as values for a report.
+
+An error of the kit must never look like a verdict on the client.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ __all__ = ["KitError"]
 
 @dataclass(frozen=True, slots=True)
 class KitError:
-    """An error of the kit: one line, and the traceback as a string. Secrets are masked."""
+    """An error of the kit: one line, and the traceback as a string. Secrets are masked.
+
+    Two errors with the same strings are equal, so that a report shows them once.
+    """
 
     reason: str
     traceback: str = ""

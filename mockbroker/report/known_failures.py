@@ -1,4 +1,8 @@
-"""Known failures: the entries of a user's list, and their effect on a verdict. Pure values."""
+"""Known failures: the entries of a user's list, and their effect on a verdict. Pure values.
+
+A list lets a team adopt the contract before its client is fixed. It must not rot: an entry fails
+the run once its clause passes, once it has expired, and without a reason.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from mockbroker.report.finding import BREACHES, Finding, Verdict
 
 __all__ = ["NOTHING_KNOWN", "KnownFailure", "KnownFailures", "Listing", "Standing", "examples_of"]
 
+# A list of failures without reasons only hides them, so words such as TODO do not count.
 _PLACEHOLDER = re.compile(r"\W*(todo|fixme|tbd|tbc|xxx|n/?a)(\W|$)", re.IGNORECASE)
 
 
@@ -80,7 +85,7 @@ class Listing:
             reason = f"{failure.in_words}; found ({found.verdict.value}): {found.in_words}"
             return replace(found, verdict=Verdict.KNOWN, reason=reason)
         if self.standing is Standing.STALE:
-            reason = f"listed as known ({failure.reason}) and it passes: remove its entry"
+            reason = f"listed as known ({failure.reason}), but it passes; remove its entry"
             return replace(found, verdict=Verdict.STALE, reason=reason)
         if self.standing is Standing.EXPIRED:
             past = f"the known failure expired on {failure.expires}: {failure.in_words}"
@@ -94,14 +99,17 @@ class Listing:
         """The message for an entry without a reason: what to write, and where."""
         name, clause_id = Path(self.file).name, self.failure.clause_id
         return (
-            f"{name} gives no reason why {clause_id} may fail; "
-            f"replace {self.failure.reason!r} in {name} by one"
+            f"{name} has no reason why {clause_id} may fail; "
+            f"replace {self.failure.reason!r} in {name} with a reason"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFailures:
-    """The known failures that a file lists, by clause id; ``today`` decides which have expired."""
+    """The known failures that a file lists, by clause id; ``today`` decides which have expired.
+
+    An empty ``file`` and no entries stand for a run without such a list.
+    """
 
     file: str = ""
     today: date = date.min
@@ -121,12 +129,16 @@ class KnownFailures:
         return Listing(failure, standing, found, self.file, note)
 
     def _standing(self, failure: KnownFailure, verdict: Verdict) -> Standing:
+        """Return the state of a listed failure for a verdict."""
+        # A pass comes first: the entry must go, whether or not it has expired or has a reason.
         if verdict is Verdict.PASSED:
             return Standing.STALE
         if verdict not in BREACHES:
             return Standing.UNMATCHED
         if not failure.is_explained:
             return Standing.NO_REASON
+        # The date is the last day on which the failure is accepted, so that day itself still
+        # counts.
         expired = failure.expires is not None and failure.expires < self.today
         return Standing.EXPIRED if expired else Standing.KNOWN
 
@@ -146,6 +158,7 @@ def examples_of(entries: Mapping[str, KnownFailure]) -> dict[str, Any]:
 
 
 def _note(failure: KnownFailure, standing: Standing, replays: Mapping[str, str]) -> str:
+    """Return why the example of an entry was ignored; empty if it was used or not needed."""
     if failure.example is None or standing is Standing.UNMATCHED:
         return ""
     why = replays.get(failure.clause_id, "no scenario drew examples for it")

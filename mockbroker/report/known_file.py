@@ -1,4 +1,7 @@
-"""The file of known failures: reading it, and the entries that a run writes."""
+"""The file of known failures: reading it, and the entries that a run writes.
+
+`mockbroker.report.known_text` changes the text of the file.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,9 @@ _CLAUSES = tuple(clause.id for clause in CATALOGUE)
 _DATE = msgspec.Meta(description="a date such as 2030-12-31")
 
 
+# Unknown keys are errors: a misspelt key, such as "expire", would otherwise have no effect.
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
-    """A table ``[[known]]``. ``found`` is for readers of the file; a run ignores it."""
+    """A table ``[[known]]``. ``found`` is for people who read the file; a run ignores it."""
 
     clause: str
     reason: str
@@ -93,11 +97,13 @@ def known_failures_of(
     """
     entries = []
     for row in report.rows:
+        # The verdict of the run itself: `row.finding` may already be "known".
         found, listed = row.found, before.get(row.clause.id)
         if found.verdict in BREACHES:
             entry = listed or KnownFailure(clause_id=row.clause.id, reason=TODO)
             words = f"{found.verdict.value}: {found.in_words}"
             entries.append((_with_example(entry, examples), words))
+        # A clause that was not judged this time, as in a run with --only, keeps its entry.
         elif listed is not None and found.verdict is not Verdict.PASSED:
             entries.append((listed, ""))
     return entries
@@ -105,6 +111,7 @@ def known_failures_of(
 
 def _with_example(entry: KnownFailure, examples: Mapping[str, Any]) -> KnownFailure:
     """Return the entry with the example of this run, if the file can hold that."""
+    # Without an example the entry still works: the run then draws its own test cases.
     try:
         return replace(entry, example=to_plain(examples[entry.clause_id]))
     except (KeyError, ExampleError):

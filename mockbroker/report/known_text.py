@@ -24,12 +24,13 @@ _NAME = "known"
 _ENTRY_BEGINS = re.compile(rf"""[ \t]*\[\[[ \t]*(["']?){_NAME}\1[ \t]*\]\]""")
 _COMMENT = re.compile(r"[ \t]*#")
 _COMMENT_OR_BLANK = re.compile(r"[ \t]*(#|$)")
+# TOML has \uXXXX up to here and \UXXXXXXXX beyond.
 _LARGEST_SHORT_ESCAPE = 0xFFFF
 _HEADER = """\
 # Known failures: `mockbroker check TARGET --known FILE` expects them, and fails once one passes.
-# Replace each TODO by a reason: an entry without a reason does not count. Optional are `issue`, an
-# id or a URL, and `expires`, the last day on which the failure is accepted, such as
-# expires = 2030-12-31. `example` showed the failure and is played first; `found` says what it was.
+# Replace each TODO with a reason: an entry without a reason does not count. Optional are `issue`,
+# an id or a URL, and `expires`, the last day on which the failure is accepted, such as
+# expires = 2030-12-31. `example` showed the failure and is run first; `found` describes it.
 # `--write-known` updates these two, adds and removes entries, and keeps the rest of the file.
 """
 
@@ -65,6 +66,7 @@ def updated_text(text: str, entries: Sequence[tuple[KnownFailure, str]]) -> str:
             kept.append(piece)
         elif (clause_id := str(table[1]["clause"])) in wanted:
             kept.append(replace(piece, table=_updated(table, *wanted.pop(clause_id))))
+        # The entry goes, but a comment below its table may belong to the file as a whole.
         elif _COMMENT.search(piece.below):
             kept.append(_Piece(below=piece.below))
     before = "".join(map(str, kept)).rstrip()
@@ -73,11 +75,13 @@ def updated_text(text: str, entries: Sequence[tuple[KnownFailure, str]]) -> str:
 
 
 def _pieces(text: str) -> list[_Piece]:
+    """Split the text into entries, each with the comments that belong to it."""
     lines = re.findall(r".*\n|.+", text)
     starts = [n for n, line in enumerate(lines) if _ENTRY_BEGINS.match(line)]
     pieces, begin, header = [], 0, -1
     for start in starts:
         above = start
+        # A comment directly above an entry belongs to it; a blank line ends that.
         while above > begin and above > header + 1 and _COMMENT.match(lines[above - 1]):
             above -= 1
         # A line that looks like a header may be part of a string. Then the lines before it are
@@ -103,6 +107,7 @@ def _piece(lines: list[str], header: int) -> _Piece:
 
 
 def _is_complete(lines: list[str]) -> bool:
+    """Return whether the lines are valid TOML by themselves."""
     try:
         tomlkit.parse("".join(lines))
     except TOMLKitError:
@@ -158,6 +163,7 @@ def _item(value: object) -> Item:
     array = tomlkit.array()
     array.append(value)
     text = array.as_string()[1:-1]
+    # The examples are found by random search and hold any character, and people read this file.
     escaped = "".join(c if c.isprintable() else _escaped(c) for c in text)
     return tomlkit.value(escaped)
 

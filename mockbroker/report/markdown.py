@@ -1,4 +1,7 @@
-"""The report as Markdown, for a job summary or a comment on a pull request."""
+"""The report as Markdown, for a job summary or a comment on a pull request.
+
+Every string from a run is escaped. It may come from the client, and GitHub renders it.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,8 @@ _MARKS = {
 }
 
 
+# What Markdown or GitHub would read as markup. A string from a client could break the table, or
+# insert links, images and references to issues.
 _SPECIAL = re.compile(r"[\\|`*_\[\]~$#!]")
 _CONCLUSIONS = {
     Conclusion.INTERRUPTED: "❔",
@@ -41,7 +46,9 @@ def markdown_of(report: Report) -> str:
 
 
 def _lines(report: Report) -> Iterator[str]:
+    """Yield the lines: the conclusion, the table of problems, and their evidence."""
     mark = _CONCLUSIONS.get(report.conclusion, "✅")
+    # A third-level heading: the summary usually stands below headings of the job.
     yield f"### Token client contract: {mark} {report.conclusion.value}"
     yield ""
     if report.is_partial:
@@ -83,10 +90,12 @@ def _is_problem(row: Row) -> bool:
 
 
 def _evidence(row: Row, reproduce: str) -> Iterator[str]:
+    """Yield the folded evidence for one row."""
     finding = row.finding
     sources = "; ".join(str(source) for source in row.clause.sources)
     text = "\n".join(evidence_lines(finding, command=f"$ {reproduce}" if reproduce else ""))
     yield ""
+    # Folded: the comment on a pull request stays short, and the evidence is at hand.
     yield f"<details><summary><code>{row.clause.id}</code>: a client {row.clause.title}</summary>"
     yield ""
     if sources:
@@ -98,5 +107,6 @@ def _evidence(row: Row, reproduce: str) -> Iterator[str]:
 
 def _cell(text: str) -> str:
     """Escape a string for a cell of a Markdown table."""
+    # A cell ends at the line break.
     one_line = html.escape(" ".join(text.split()), quote=False)
     return _SPECIAL.sub(r"\\\g<0>", one_line)

@@ -4,4 +4,5 @@ from __future__ import annotations
 
 __all__ = ["LOOK_AT_THE_DRIVER"]
 
-LOOK_AT_THE_DRIVER = "`mockbroker driver-test` tells what a driver does wrong"
+LOOK_AT_THE_DRIVER = "run `mockbroker driver-test` to see what the driver does wrong"
+"""Printed by the report, by `mockbroker check` and by pytest."""

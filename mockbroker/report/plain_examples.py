@@ -19,12 +19,17 @@ class ExampleError(ValueError):
 
 
 def to_plain(example: object) -> Any:
-    """Convert an example to plain data. Raises ExampleError if a part of it has no such form."""
+    """Convert an example to plain data. Raises ExampleError if a part of it has no such form.
+
+    The result has only types that TOML has, so it can be written and compared.
+    """
     kind = type(example)
     if isinstance(example, str) and not _is_unicode(example):
         raise ExampleError("it has half a surrogate pair")
+    # The exact type, not a subclass: an enumeration of strings would come back as a bare string.
     if kind in {str, int, float, bool}:
         return example
+    # Arrays are tuples, because most test cases are tuples of arguments and need no table.
     if isinstance(example, tuple):
         return [to_plain(part) for part in example]
     if isinstance(example, list):
@@ -37,34 +42,39 @@ def to_plain(example: object) -> Any:
         return {"bytes": example.hex()}
     if example is None:
         return {"none": True}
-    raise ExampleError(f"{kind.__name__!r} has no form in TOML")
+    raise ExampleError(f"a value of type {kind.__name__!r} cannot be stored as TOML")
 
 
 def _is_unicode(text: str) -> bool:
+    # TOML files are UTF-8, which has no form for half a surrogate pair.
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def from_plain(plain: object) -> Any:
-    """Convert the data of `to_plain` back to an example. Raises ExampleError if it is invalid."""
+    """Convert the data of `to_plain` back to an example. Raises ExampleError if it is invalid.
+
+    The data come from a file that users edit, so nothing about them is taken for granted.
+    """
     if type(plain) in {str, int, float, bool}:
         return plain
     if isinstance(plain, list):
         return tuple(from_plain(part) for part in plain)
     if not isinstance(plain, dict) or len(plain) != 1:
-        raise ExampleError(f"{type(plain).__name__!r} is no part of an example")
+        raise ExampleError(f"{type(plain).__name__!r} is not a valid part of an example")
     [(name, content)] = plain.items()
     if name not in _READERS:
-        raise ExampleError(f"{name!r} names no kind of value; known are {', '.join(_READERS)}")
+        raise ExampleError(f"unknown kind of value {name!r}; known are {', '.join(_READERS)}")
     try:
         return _READERS[name](content)
     except (AttributeError, TypeError, ValueError):
-        raise ExampleError(f"{name!r} holds what it cannot hold") from None
+        # The error's own message would quote the value, which may be a secret.
+        raise ExampleError(f"the value of {name!r} is invalid") from None
 
 
 def _credentials(pair: list[str]) -> Credentials:
     client_id, client_secret = pair
     if not isinstance(client_id, str) or not isinstance(client_secret, str):
-        raise TypeError("credentials are two texts")
+        raise TypeError("credentials must be two strings")
     return Credentials(client_id, client_secret)
 
 

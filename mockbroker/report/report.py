@@ -1,4 +1,8 @@
-"""Reports on a client, made from findings: pure values and functions."""
+"""Reports on a client, made from findings: pure values and functions.
+
+`build_report` merges the findings into rows. Properties of `Report` draw the conclusions, so that
+all formats agree on them.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +26,17 @@ NOT_REACHED = "not reached: the run was interrupted"
 STOPPED_EARLY = "not reached: pytest stopped the run early"
 NO_VERDICT = "the kit reached no verdict"
 
+# The order of the members is their rank: costliest first, most binding first.
 _IMPACTS, _LEVELS = list(Impact), list(Level)
 _FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
 _REACHED = (*BREACHES, Verdict.PASSED, Verdict.KNOWN, Verdict.STALE)
 
 
 class Conclusion(str, enum.Enum):
-    """The conclusion of a run. If several apply, the first of them here counts."""
+    """The conclusion of a run. If several apply, the first of them here counts.
+
+    Problems of the run come before its findings: if the kit failed, no finding is reliable.
+    """
 
     INTERRUPTED = "interrupted, a partial report"
     KIT_FAILED = "the kit failed"
@@ -47,10 +55,12 @@ class Conclusion(str, enum.Enum):
 
     @property
     def exit_status(self) -> int:
-        """What the process should exit with; the numbers are pytest's."""
+        """The exit status of the process; the numbers are pytest's."""
         return _EXIT_STATUSES.get(self, 0)
 
 
+# pytest.ExitCode: 1 tests failed, 2 interrupted, 3 internal error, 4 usage error, 5 no tests. The
+# numbers are written out, because this package does not import pytest.
 _EXIT_STATUSES = {
     Conclusion.INTERRUPTED: 2,
     Conclusion.KIT_FAILED: 3,
@@ -63,7 +73,10 @@ _EXIT_STATUSES = {
 
 @dataclass(frozen=True, slots=True)
 class ClientDescription:
-    """The client that was judged, and its capabilities; each string is one printable line."""
+    """The client that was judged, and its capabilities; each string is one printable line.
+
+    Name and version are empty if the client does not introduce itself.
+    """
 
     target: str = ""
     name: str = ""
@@ -71,6 +84,7 @@ class ClientDescription:
     capabilities: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        # They come from the client or its driver, and every format prints them.
         for name in ("target", "name", "version"):
             object.__setattr__(self, name, printable(getattr(self, name)))
         object.__setattr__(self, "capabilities", tuple(map(printable, self.capabilities)))
@@ -183,6 +197,7 @@ class Report:
             return Conclusion.FAILED
         if self.observed:
             return Conclusion.NO_VIOLATION_SEEN
+        # A partial run never says that a client conforms: a clause that was left out may be broken.
         return Conclusion.NOTHING_FAILED if self.is_partial else Conclusion.CONFORMS
 
     @property
@@ -196,7 +211,7 @@ class Report:
 
     @property
     def exit_status(self) -> int:
-        """What the process should exit with; the numbers are pytest's."""
+        """The exit status of the process; the numbers are pytest's."""
         return self.conclusion.exit_status
 
     @property
@@ -206,6 +221,7 @@ class Report:
 
     @property
     def _is_out_of_time(self) -> bool:
+        # A budget that ends after the last binding clause has cost nothing.
         return self.out_of_time and bool(self.blocked)
 
     @property
@@ -234,6 +250,7 @@ class Report:
         Clauses that a known failure blocks do not count, unless no clause passed.
         """
         known = {r.clause.id for r in self.rows if r.verdict is Verdict.KNOWN}
+        # Otherwise one known failure that blocks the whole contract would make every run succeed.
         excused = known if self.count(Verdict.PASSED) else frozenset[str]()
         return tuple(
             r
@@ -251,9 +268,14 @@ class Report:
         return _LEVELS.index(clause.level) <= _LEVELS.index(self.fail_on)
 
     def reproduce(self, row: Row) -> str:
-        """Return a command that shows the breach of the row's clause; empty if there is none."""
+        """Return a command that shows the breach of the row's clause; empty if there is none.
+
+        That is a command for the request itself, or a check of the clause whose scenario found it.
+        """
         if row.found.verdict not in BREACHES:
             return ""
+        # The scenario that found the breach, not the broken clause: test cases of one clause often
+        # break another one.
         found_in = row.finding.found_in
         return row.finding.command or (self.run.command_for(found_in) if found_in else "")
 
@@ -302,6 +324,7 @@ def build_report(
     if interrupted:
         unreached = unreached or NOT_REACHED
     reasons = {**dict.fromkeys(due, unreached), **(unseen or {})}
+    # A clause that disappears from a report must not look like one that passed.
     if not unreached:
         missing = due - merged.keys()
         merged |= {name: Finding(name, Verdict.ERROR, NO_VERDICT) for name in missing}
@@ -338,12 +361,14 @@ def _more_severe(one: Finding | None, other: Finding) -> Finding:
 
 
 def _severity(finding: Finding) -> int:
+    """Return the rank of a finding: errors of the kit, then breaches, then the others."""
     if finding.verdict is Verdict.ERROR:
         return 2
     return 1 if finding.verdict in BREACHES else 0
 
 
 def _row(clause: Clause, finding: Finding | None, reasons: Mapping[str, str]) -> Row:
+    """Return the row of a clause; ``reasons`` says why a clause has no finding."""
     if finding is not None:
         return Row(clause, finding, was_run=True)
     reason = reasons.get(clause.id, NOT_SELECTED)

@@ -54,9 +54,11 @@ __all__ = [
 
 
 def _kebab_case(name: str) -> str:
+    # The names of the classes are the tags in JSON, so renaming a class changes the schema.
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
+# Tagged by kind and without unknown fields: `compare` reads them back as the same types.
 class _Outcome(
     msgspec.Struct, frozen=True, tag_field="outcome", tag=_kebab_case, forbid_unknown_fields=True
 ):
@@ -76,18 +78,21 @@ class GotToken(_Outcome, frozen=True, kw_only=True):
 
 
 class NothingUsable(str, enum.Enum):
-    """The things that a client can have instead of a token of the broker."""
+    """What a client can have instead of a token of the broker."""
 
     EMPTY_STRING = "empty-string"
     OTHER_VALUE_RETURNED = "other-value-returned"
     OTHER_VALUE_PRESENTED = "other-value-presented"
     NOTHING_RETURNED = "nothing-returned"
     NO_CALL = "no-call"
-    CALL_WITHOUT_TOKEN = "call-without-token"  # noqa: S105 - no password
+    CALL_WITHOUT_TOKEN = "call-without-token"  # noqa: S105 - not a password
 
 
 class GotNoToken(_Outcome, frozen=True, kw_only=True):
-    """The client raised nothing and had no token of the broker."""
+    """The client raised nothing and had no token of the broker.
+
+    ``instead`` says what the client did.
+    """
 
     instead: NothingUsable
 
@@ -136,7 +141,10 @@ UseOutcome = Union[
 
 
 class IssuedToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A token that the broker issued, ``after_seconds`` into the step."""
+    """A token that the broker issued, ``after_seconds`` into the step.
+
+    ``token`` is the token's number, ``expires_in`` its lifetime in seconds.
+    """
 
     token: int
     expires_in: float
@@ -227,7 +235,10 @@ class ClientUsedAtOnce(_Action, frozen=True, kw_only=True):
 
 
 class ReprTaken(_Action, frozen=True, kw_only=True):
-    """The kit takes the repr of the client, and that fails."""
+    """The kit takes the repr of the client, and that fails.
+
+    The repr of a client is searched for its secret.
+    """
 
 
 Action = Union[ClientMade, ClientUsed, ClientUsedAtOnce, ReprTaken]
@@ -235,7 +246,10 @@ Action = Union[ClientMade, ClientUsed, ClientUsedAtOnce, ReprTaken]
 
 
 class OtherClientAdded(_Step, frozen=True, kw_only=True):
-    """A second client starts in the same process; it differs in ``difference`` only."""
+    """A second client starts in the same process; it differs in ``difference`` only.
+
+    It shows whether clients share a cache by mistake.
+    """
 
     difference: str
 
@@ -307,7 +321,10 @@ class SecretRotated(_Step, frozen=True, kw_only=True):
 
 
 class CertificateShown(_Step, frozen=True, kw_only=True):
-    """The broker shows a certificate for ``host``; ``is_trusted`` if the client knows its CA."""
+    """The broker shows a certificate for ``host``; ``is_trusted`` if the client knows its CA.
+
+    A sound client refuses a certificate for another host or by an unknown CA.
+    """
 
     host: str
     is_trusted: bool

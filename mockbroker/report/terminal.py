@@ -1,4 +1,7 @@
-"""The report as lines for a terminal, with named styles and without control characters."""
+"""The report as lines for a terminal, with named styles and without control characters.
+
+The same lines serve the commands and pytest's summary, which apply the styles themselves.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from mockbroker.report.wording import exchange_lines, step_lines
 
 __all__ = ["Line", "encodable", "finding_lines", "plain", "render", "width_of"]
 
+# Logs of CI servers report no width or a very large one; lines beyond 120 columns are hard to read.
 _MIN_WIDTH, _MAX_WIDTH = 80, 120
 _MARKS = {
     Verdict.PASSED: ("✓", "green"),
@@ -41,24 +45,33 @@ _STANDINGS = {
     Standing.NO_REASON: ("✗", "red"),
     Standing.UNMATCHED: ("?", "purple"),
 }
+# Marks with a meaning get an ASCII mark; "?" in their place would look like "not tested".
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "→": ">", "·": "-", "…": "...", "“": '"', "”": '"'})
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text and the name of its style: a colour, ``bold``, ``faint`` or none."""
+    """A line of text and the name of its style: a colour, ``bold``, ``faint`` or none.
+
+    Styles are names, so that each caller uses its own library for colours.
+    """
 
     text: str = ""
     style: str = ""
 
 
 def plain(text: str, encoding: str | None) -> str:
-    """Return the string as one line of printable characters that the encoding has."""
+    """Return the string as one line of printable characters that the encoding has.
+
+    ``encoding`` is that of the stream; None, as of a stream without one, means ASCII.
+    """
     return encodable(printable(text), encoding)
 
 
 def encodable(text: str, encoding: str | None) -> str:
     """Replace the characters that the encoding lacks, unless it has all of them."""
+    # Windows consoles and CI servers still use cp1252 and others. A UnicodeEncodeError would end a
+    # check of some minutes without its report.
     try:
         text.encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -72,11 +85,16 @@ def width_of(columns: int) -> int:
 
 
 def render(report: Report, width: int) -> Iterator[Line]:
-    """Yield the whole report: the table, the evidence, the measurements and the conclusion."""
+    """Yield the whole report: the table, the evidence, the measurements and the conclusion.
+
+    ``width`` is in columns. Lines with evidence may be longer, so that they can be copied.
+    """
     yield Line(
         f"The contract · {report.client.target or 'client'} · profile {report.profile}", "bold"
     )
     yield from _table(report.rows, width)
+    # Reversed, so that the costliest breach stands last: the end of a long output is what a user
+    # sees.
     for row in reversed(report.costliest_first):
         yield Line()
         lines = finding_lines(
@@ -92,6 +110,7 @@ def render(report: Report, width: int) -> Iterator[Line]:
 
 
 def _table(rows: Iterable[Row], width: int) -> Iterator[Line]:
+    """Yield the verdicts by chapter, and the clauses that were not run at the end."""
     not_run: list[Row] = []
     for chapter, members in groupby(rows, key=lambda row: row.clause.chapter):
         run: list[Row] = []
@@ -106,6 +125,7 @@ def _table(rows: Iterable[Row], width: int) -> Iterator[Line]:
 
 
 def _row(row: Row, width: int) -> Iterator[Line]:
+    """Yield the lines of one verdict."""
     mark, style = _MARKS[row.verdict]
     name = row.clause.id.partition(".")[2] or row.clause.id
     words = row.clause.title
@@ -114,6 +134,7 @@ def _row(row: Row, width: int) -> Iterator[Line]:
     head = f"    {mark} {row.clause.level.value:<8}  {name:<22}  "
     room = width - len(head)
     passed = row.verdict is Verdict.PASSED
+    # A clause that passes takes one line. The reason of any other verdict is shown in full.
     lines = [textwrap.shorten(words, room, placeholder=" …")] if passed else _wrap(words, room)
     for text in lines:
         yield Line(head + text, style)
@@ -121,10 +142,13 @@ def _row(row: Row, width: int) -> Iterator[Line]:
 
 
 def _wrap(text: str, width: int) -> list[str]:
+    # Not at hyphens: ids such as refresh.not-too-eager must stay whole to be found and copied.
     return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
 def _not_run(rows: Iterable[Row], width: int) -> Iterator[Line]:
+    """Yield the clauses that were not run, under each reason."""
+    # By reason, not by clause: a run of one clause leaves out all others for the same reason.
     for reason, members in groupby(
         sorted(rows, key=lambda row: row.finding.in_words), key=lambda row: row.finding.in_words
     ):
@@ -165,6 +189,7 @@ def finding_lines(
         ("error" if is_error else "details", finding.details),
         ("traffic", "\n".join(exchange_lines(finding.exchanges, with_times=with_times))),
         ("repeat", reproduce),
+        # An error of the kit is not for the user's client to fix.
         ("fix", "" if is_error else known.fix),
     ):
         yield from _labelled(label, text)
@@ -181,12 +206,13 @@ def _errors(report: Report, width: int) -> Iterator[Line]:
     by_error: dict[KitError, list[Clause]] = {error: [] for error in report.errors}
     for row in report.rows:
         if row.verdict is Verdict.ERROR:
+            # By value: one error often costs several clauses their verdict, and is printed once.
             error = KitError(row.finding.reason, row.finding.details)
             by_error.setdefault(error, []).append(row.clause)
     if not by_error:
         return
     yield Line()
-    yield Line("  ERRORS OF THE KIT: they say nothing about the client", "red")
+    yield Line("  ERRORS OF THE KIT: they are not verdicts on the client", "red")
     for error, clauses in by_error.items():
         yield Line()
         yield from (Line(f"    {line}", "red") for line in _wrap(f"E {error.reason}", width - 4))
@@ -219,13 +245,13 @@ def _known(report: Report, width: int) -> Iterator[Line]:
 
 
 def _advice_on(listing: Listing) -> str:
-    """Return what to do with an entry, or what was found; empty for a known failure."""
+    """Return what to do about an entry, or what was found; empty for a known failure."""
     if listing.standing is Standing.STALE:
         return "passes; remove its entry"
     if listing.standing is Standing.EXPIRED:
-        return f"on {listing.failure.expires}; fix the client, or give another date"
+        return f"on {listing.failure.expires}; fix the client, or set a later date"
     if listing.standing is Standing.NO_REASON:
-        return f"replace {listing.failure.reason!r} by the reason why this may fail"
+        return f"replace {listing.failure.reason!r} with the reason why this failure is accepted"
     if listing.standing is Standing.UNMATCHED:
         return f"{listing.found.verdict.value}, {listing.found.in_words}"
     return ""
@@ -246,6 +272,7 @@ def _limits(limits: Iterable[str], width: int) -> Iterator[Line]:
 
 
 def _fact(name: str, value: Any) -> str:
+    """Return a measured value as text; empty for one that the report leaves out."""
     if name == "leeway_at_once_seconds":
         return ""  # a second measurement of leeway_seconds
     if name == "leeway_seconds":
@@ -257,11 +284,12 @@ def _fact(name: str, value: Any) -> str:
 _BECAUSE = {
     Conclusion.FAILED: "because of",
     Conclusion.INTERRUPTED: "failed or blocked so far:",
-    Conclusion.KIT_FAILED: "failed or blocked beside that:",
+    Conclusion.KIT_FAILED: "also failed or blocked:",
 }
 
 
 def _verdict(report: Report, width: int) -> Iterator[Line]:
+    """Yield the conclusion, the counts, the causes and the next step."""
     mark, words, style = _headline(report)
     counts = ", ".join(
         f"{report.count(verdict)} {verdict.value}" for verdict in Verdict if report.count(verdict)
@@ -312,6 +340,7 @@ def _headline(report: Report) -> tuple[str, str, str]:
 def _partial_run_note(report: Report) -> str:
     """Return a sentence about the limits of a partial run; empty after a whole run."""
     left_out = report.left_out
+    # Observed traffic has its own headline, which says the same.
     if report.observed or not left_out:
         return ""
     selected = [row for row in report.rows if row.was_selected]
@@ -334,10 +363,14 @@ def _causes(report: Report) -> Iterator[str]:
     """
     rows = (*report.failures, *report.blocked)
     named = {row.clause.id for row in rows}
+    # A clause may name itself as its blocker; leaving it out would hide the cause.
     yield from (row.clause.id for row in rows if row.blocker not in named - {row.clause.id})
 
 
 def _next_steps(report: Report) -> Iterator[str]:
+    """Yield the next step for the user; nothing if there is none."""
+    # One step only, and the most urgent: errors of the kit or the driver may be the cause of every
+    # other problem of the run.
     first = report.failures[0].clause.id if report.failures else ""
     if report.conclusion is Conclusion.KIT_FAILED:
         yield "  Next: report the errors above to the authors of mockbroker, with the traceback"

@@ -1,4 +1,7 @@
-"""The timeline of a reproduction: the lifetimes and uses of its tokens, computed from its steps."""
+"""The timeline of a reproduction: the lifetimes and uses of its tokens, computed from its steps.
+
+It is computed from the steps alone, without any text.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ class TokenUse:
 
 @dataclass(frozen=True, slots=True)
 class TokenLife:
-    """A token: its time of issue and its lifetime, in seconds, and its uses."""
+    """A token: its time of issue and its lifetime, in seconds, and its uses.
+
+    ``issued_at_seconds`` counts from the beginning of the reproduction.
+    """
 
     token: int
     issued_at_seconds: float
@@ -51,7 +57,10 @@ class Timeline:
 
 
 def timeline_of(steps: Iterable[Step]) -> Timeline:
-    """Compute the lifetime and the uses of each token, in the order of issue."""
+    """Compute the lifetime and the uses of each token, in the order of issue.
+
+    Time passes by `TimePassed` steps and by the client's own waits, never by the real duration.
+    """
     now = 0.0
     issued: dict[int, tuple[float, float]] = {}
     uses: dict[int, list[TokenUse]] = {}
@@ -62,6 +71,7 @@ def timeline_of(steps: Iterable[Step]) -> Timeline:
             for token in step.issued:
                 issued.setdefault(token.token, (now + token.after_seconds, token.expires_in))
         if isinstance(step, ClientUsed):
+            # A token is issued some seconds into the step and presented at its end.
             now += step.waited_seconds
             if isinstance(step.outcome, GotToken):
                 use = TokenUse(now, step.outcome.state)

@@ -45,6 +45,7 @@ def step_lines(steps: Iterable[s.Step]) -> list[str]:
 
 def step_text(step: s.Step) -> str:
     """Return the step as one line."""
+    # A table instead of a method on each step: steps stay values, and all English stands here.
     make: Callable[[Any], str] = _STEPS[type(step)]
     return make(step)
 
@@ -65,6 +66,7 @@ def action_text(action: s.Action) -> str:
 
 
 def _verb(action: s.Action) -> str:
+    """Return what the client does, without its outcome."""
     if isinstance(action, s.ClientMade):
         return "the client is made"
     if isinstance(action, s.ReprTaken):
@@ -112,6 +114,7 @@ _MANNERS = {
 
 
 def _fault_scripted(step: s.FaultScripted) -> str:
+    """Return a fault as one sentence about its endpoint."""
     parts = [
         f"takes {step.delay_seconds + step.latency_seconds:g} s to answer"
         if step.delay_seconds or step.latency_seconds
@@ -128,6 +131,7 @@ def _fault_scripted(step: s.FaultScripted) -> str:
 
 
 def _status_answered(step: s.FaultScripted) -> str:
+    """Return the status that a fault sends, with its body and Retry-After; may be empty."""
     if step.status is None:
         return ""
     if step.redirects:
@@ -157,6 +161,7 @@ def _answers_delayed(step: s.AnswersDelayed) -> str:
 
 
 def _answer_changed(step: s.AnswerChanged) -> str:
+    """Return the changes of the token response as a sentence."""
     if step.body:
         return f"the answer {step.body}"
     parts = [

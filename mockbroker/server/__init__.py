@@ -1,1 +1,5 @@
-"""The HTTP server: the Flask application, the listener that runs it, and certificates."""
+"""The HTTP server: the Flask application, the listener that runs it, and certificates.
+
+It exists because faults need the socket: an ordinary WSGI server cannot reset a connection, stall,
+or keep a request exactly as it was received.
+"""

@@ -1,4 +1,8 @@
-"""Accepting connections, even if the process runs out of file descriptors."""
+"""Accepting connections, even if the process runs out of file descriptors.
+
+A broker under attack, or in a test that opens many connections, must continue to answer.
+An ordinary loop would only fail to accept, again and again, and use all processor time.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,12 @@ from mockbroker.server.pool import ConnectionPool
 __all__ = ["Acceptor"]
 
 POLL_SECONDS = 1.0
+"""The longest wait of the loop; it bounds the delay of a signal handler (see `Acceptor.run`)."""
 SHORTAGE_POLL_SECONDS = 0.05
+"""How often a loop without descriptors or threads tries again: a connection may end meanwhile."""
 EXTRA_CLOSED = 8
 """How many more connections are closed at a shortage: the process may need descriptors too."""
+# The process or the system has no more descriptors, or no memory for sockets (accept(2)).
 SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _log = logging.getLogger(__name__)
 
@@ -40,8 +47,11 @@ class Acceptor:
         self._logged_errors: set[int | None] = set()
         self.shortages = 0
         """How many connections could not be accepted at first for want of descriptors or memory."""
+        # The stack closes what was opened if a later step fails for want of descriptors. `pop_all`
+        # keeps everything open once all steps have succeeded.
         with contextlib.ExitStack() as stack:
             self._reserve = stack.enter_context(_Reserve())
+            # A socket pair, not a pipe: Windows can `select` on sockets only.
             self._wake_up, self._woken = socket.socketpair()
             stack.callback(self._wake_up.close)
             stack.callback(self._woken.close)
@@ -51,7 +61,10 @@ class Acceptor:
             self._resources = stack.pop_all()
 
     def run(self) -> None:
-        """Accept connections until `interrupt` is called."""
+        """Accept connections until `interrupt` is called.
+
+        It also closes silent connections while others wait for a thread.
+        """
         while True:
             # Python runs signal handlers in the main thread, which may be this one. A signal that
             # the kernel delivers to another thread does not interrupt `select`. The timeout lets
@@ -68,6 +81,7 @@ class Acceptor:
     def interrupt(self) -> None:
         """Make `run` return soon. Takes no lock, so a signal handler may call it."""
         with contextlib.suppress(OSError):
+            # One byte suffices and is never read: the loop ends as soon as it is there.
             self._wake_up.send(b".")
 
     def close(self) -> None:
@@ -75,7 +89,10 @@ class Acceptor:
         self._resources.close()
 
     def _accept(self) -> None:
+        """Accept one connection; recover if the system cannot accept it."""
         try:
+            # The reserve is opened before each accept. A shortage then shows here or in accept, and
+            # either way the loop can free a descriptor for the waiting connection.
             self._reserve.hold()
             self._take(self._listener.accept()[0])
         except (BlockingIOError, ConnectionError):
@@ -94,11 +111,14 @@ class Acceptor:
         if error.errno not in self._logged_errors:
             self._logged_errors.add(error.errno)
             _log.warning("cannot accept connections (%s): %s", error.strerror, _remedy(error))
+        # Cleared before connections are closed: an end that comes in between sets the event again.
         self._pool.room.clear()
         if error.errno in SHORTAGES:
             self.shortages += 1
             self._pool.make_room(EXTRA_CLOSED)
             if self._reserve.release():  # its descriptor serves the waiting connection
+                # Another thread may take the freed descriptor first. The connection then waits for
+                # the next turn of the loop.
                 with contextlib.suppress(OSError, MemoryError):
                     self._take(self._listener.accept()[0])
                 return
@@ -133,6 +153,7 @@ class _Reserve:
 
 
 def _remedy(error: OSError) -> str:
+    """Return what the server does about an error, and what the user can do."""
     if error.errno == errno.EMFILE:
         return "the idlest are closed to make room; `ulimit -n` raises the limit of descriptors"
     if error.errno in SHORTAGES:

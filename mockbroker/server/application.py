@@ -1,4 +1,8 @@
-"""The Flask application: it finds the broker for a path and passes the request on."""
+"""The Flask application: it finds the broker for a path and passes the request on.
+
+Flask is the interface for other WSGI servers as well. `create_app` works under any of them, without
+the faults that need the socket.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,8 @@ REQUEST_KEY, ORIGIN_KEY, REPLY_KEY = "mockbroker.request", "mockbroker.origin", 
 application sets the reply, which says how the server sends the response."""
 
 BODY_LIMIT_BYTES = 1024 * 1024
+"""The longest body: a token request has some hundred bytes, a call to an API seldom more than this.
+The journal keeps bodies, so the limit also bounds the memory of an exchange."""
 
 
 class Mounts(MutableMapping[str, Mountable]):
@@ -33,9 +39,13 @@ class Mounts(MutableMapping[str, Mountable]):
         self._lock = threading.Lock()
 
     def resolve(self, path: str) -> Mountable | None:
-        """Return the broker with the longest prefix of the path, or None."""
+        """Return the broker with the longest prefix of the path, or None.
+
+        It costs the same for any number of brokers if the path begins with a prefix of one segment.
+        """
         with self._lock:
             # A prefix of one segment needs no search, however many brokers are mounted.
+            # A check mounts one broker for each test case, at a prefix of one segment.
             first = "/" + path.lstrip("/").partition("/")[0]
             broker = self._brokers.get(first)
             if broker is not None:
@@ -59,6 +69,7 @@ class Mounts(MutableMapping[str, Mountable]):
 
     def __iter__(self) -> Iterator[str]:
         with self._lock:
+            # A copy, so that brokers may be mounted while a caller iterates.
             return iter(tuple(self._brokers))
 
     def __len__(self) -> int:
@@ -67,10 +78,16 @@ class Mounts(MutableMapping[str, Mountable]):
 
 
 def create_app(mounts: Mounts) -> flask.Flask:
-    """Return the WSGI application that serves the brokers in ``mounts``, later additions too."""
+    """Return the WSGI application that serves the brokers in ``mounts``, later additions too.
+
+    The application is thread-safe. Errors in a broker become responses with status 500, and are
+    logged.
+    """
     app = flask.Flask("mockbroker", static_folder=None)
     app.url_map.merge_slashes = False  # a redirect would hide what the client asked for
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT_BYTES
+    # A `before_request` function runs for any method and path. As views, the brokers would not see
+    # what Flask answers by itself: 404, 405, OPTIONS and redirects.
     app.before_request(lambda: _answer_for_broker(mounts))
     app.register_error_handler(HTTPException, _http_error_response)
     app.register_error_handler(Exception, _internal_error_response)
@@ -78,7 +95,10 @@ def create_app(mounts: Mounts) -> flask.Flask:
 
 
 def _answer_for_broker(mounts: Mounts) -> flask.Response:
+    """Pass the request to the broker at its path, and the broker's reply to the server."""
     environ = flask.request.environ
+    # The server's own request is preferred: a WSGI environment loses what clauses judge, such as
+    # repeated fields, their order, and the encoding of the path.
     request = environ.get(REQUEST_KEY) or _rebuild(environ)
     broker = mounts.resolve(request.path)
     if broker is None:
@@ -105,6 +125,7 @@ def _rebuild(environ: Mapping[str, Any]) -> Request:
 
 
 def _json_error(status: int, message: str) -> flask.Response:
+    # The vendor's form of errors, which clients of the broker read anyway.
     response = flask.jsonify({"error": True, "message": message})
     response.status_code = status
     return response
@@ -116,5 +137,6 @@ def _http_error_response(error: Exception) -> flask.Response:
 
 
 def _internal_error_response(error: Exception) -> flask.Response:
+    # The response has the exception's type only. Its message may quote a secret of the request.
     flask.current_app.logger.error("the broker itself failed", exc_info=error)
     return _json_error(500, f"the broker itself failed ({type(error).__name__}); its log says more")

@@ -1,4 +1,7 @@
-"""Certificates for a broker that uses TLS, issued by a temporary certificate authority."""
+"""Certificates for a broker that uses TLS, issued by a temporary certificate authority.
+
+A test needs certificates that no machine trusts otherwise, and clients that trust only them.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,8 @@ class ThrowAwayAuthority:
     def __init__(self, directory: Path) -> None:
         import trustme  # noqa: PLC0415 - slow to import, and most brokers speak plain HTTP
 
+        # A new authority for each broker, whose key is never written to a file: to trust its
+        # certificate in a test cannot become a risk later.
         self._authority = trustme.CA()
         self.ca_file = str(directory / "ca.pem")
         self._authority.cert_pem.write_to_path(self.ca_file)
@@ -40,6 +45,7 @@ class ThrowAwayAuthority:
     def certificate_for(self, *names: str) -> ServerCertificate:
         """Issue a certificate for these host names and addresses, and for no others."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # Sorted, because the names come from a set, which has no fixed order.
         self._authority.issue_cert(*sorted(names)).configure_cert(context)
         return ServerCertificate(context, self.ca_file)
 
@@ -49,4 +55,5 @@ def throw_away_certificate(directory: Path, host: str = "127.0.0.1") -> ServerCe
 
     The authority's certificate is written to ``ca.pem`` in the directory.
     """
+    # The loopback names are always valid: a client may use localhost for a broker on 127.0.0.1.
     return ThrowAwayAuthority(directory).certificate_for(*({host, *LOOPBACK_NAMES} - WILDCARDS))

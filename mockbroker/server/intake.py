@@ -21,6 +21,8 @@ from mockbroker.server.pool import Phase
 
 __all__ = ["Refused", "RequestReader"]
 
+# Apache's default is 100 fields as well, so clients that work with common servers stay below these
+# limits. docs/reliability.md lists each limit and the status of its refusal.
 HEADER_LIMIT_BYTES = 64 * 1024
 HEADER_LINE_LIMIT = 100
 BLANK_LIMIT = 128
@@ -30,12 +32,19 @@ FRAMING_LIMIT_BYTES = 64 * 1024
 PIECE_BYTES = 256
 """How much of a chunked body h11 gets at a time; it bounds the lines of the framing, too."""
 REQUEST_LIMIT_SECONDS = 30.0
+"""How long a whole request may take. A limit for each receive would let a peer send a byte now and
+then, and hold its thread for hours."""
 IDLE_LIMIT_SECONDS = 120.0
+"""How long a connection may wait for its next request; clients keep idle connections in pools."""
 RECEIVE_BYTES = 64 * 1024
 
+# RFC 9112, 2.2: "a recipient MAY recognize a single LF as a line terminator". h11 does so as well;
+# the two must agree on where a head ends.
 _HEAD_END = re.compile(rb"\n\r?\n")
 _MANY_BLANKS = re.compile(rb"[ \t]{%d}" % (BLANK_LIMIT + 1))
+# Scheme and host compare without case (RFC 9110, 4.2.3); the path that follows does not.
 _ABSOLUTE_FORM = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+# A TLS record of type handshake (22), version 3.x (RFC 8446, 5.1). No HTTP method begins so.
 _TLS_HELLO = b"\x16\x03"
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 # The parser's own messages quote the request, which may hold secrets.
@@ -48,7 +57,7 @@ _UNREADABLE = {
 _BodyEvent = Union[h11.Data, h11.EndOfMessage]
 
 
-class Refused(Exception):  # noqa: N818 - how a bad request ends; never leaves the package
+class Refused(Exception):  # noqa: N818 - how an invalid request ends; never leaves the package
     """A request that the server rejects itself; the message quotes nothing of the request.
 
     ``status`` and ``headers`` are those of the response that reports it.
@@ -100,6 +109,8 @@ class RequestReader:
             return self._parse()
         except h11.RemoteProtocolError as error:
             status = error.error_status_hint
+            # `from None`: h11's exception quotes the request, and a logged traceback would show its
+            # secrets.
             raise Refused(status, _UNREADABLE.get(status, _MALFORMED)) from None
 
     # The head
@@ -114,6 +125,8 @@ class RequestReader:
             self._head += received
             if not searched:
                 _strip_line_ends(self._head)
+            # Searching from the beginning each time would take quadratic time for a head of single
+            # bytes.
             if end := _HEAD_END.search(self._head, searched):
                 self._unread = bytes(self._head[end.end() :])
                 del self._head[end.end() :]
@@ -128,11 +141,15 @@ class RequestReader:
                 return False
 
     def _parse(self) -> Request:
+        """Parse the complete head with h11, then read the body."""
         self.parser.receive_data(bytes(self._head))
         head = self.parser.next_event()
         if not isinstance(head, h11.Request):  # pragma: no cover - the head was complete
             raise Refused(400, _MALFORMED)
+        # The raw items keep order, case and repetitions. Clauses such as basic.scheme judge all
+        # three.
         fields = head.headers.raw_items()
+        # One value for each name suffices here: h11 has rejected contradictory framing fields.
         named = {name.lower(): value for name, value in fields}
         method, target = head.method.decode("latin-1"), head.target.decode("latin-1")
         target = _origin_form(method, target)
@@ -141,6 +158,8 @@ class RequestReader:
             raise Refused(400, "there are both a Transfer-Encoding and a Content-Length")
         if int(named.get(b"content-length", b"0")) > BODY_LIMIT_BYTES:
             raise _too_long()  # before the body arrives
+        # RFC 9110, 10.1.1: a client that sent Expect may wait for 100 before it sends the body.
+        # curl waits one second for large bodies, which would look like a slow client.
         if self.parser.they_are_waiting_for_100_continue:
             go_on = h11.InformationalResponse(status_code=100, headers=[])
             self._sock.sendall(self.parser.send(go_on) or b"")
@@ -152,12 +171,16 @@ class RequestReader:
     # The body
 
     def _read_plain(self, named: dict[bytes, bytes]) -> bytes:
+        """Read a body whose length the head states; empty without a length (RFC 9112, 6.3)."""
+        # h11 gets at most `length` bytes. What follows belongs to the next request, whose head is
+        # checked before h11 sees it.
         length, body = int(named.get(b"content-length", b"0")), bytearray()
         while isinstance(event := self._next_event(length - len(body)), h11.Data):
             body += event.data
         return bytes(body)
 
     def _read_chunked(self) -> bytes:
+        """Read a chunked body. Raises Refused beyond the limits of body and framing."""
         body, given_bytes = bytearray(), 0
         while True:
             event = self.parser.next_event()
@@ -173,6 +196,8 @@ class RequestReader:
                 given_bytes += self._give(PIECE_BYTES)
             if len(body) > BODY_LIMIT_BYTES:
                 raise _too_long()
+            # All that is not body is framing. The piece that h11 has not returned yet is in the
+            # difference as well, so the limit is larger by one piece.
             if given_bytes - len(body) > FRAMING_LIMIT_BYTES + PIECE_BYTES:
                 text = f"the framing of the chunked body is longer than {FRAMING_LIMIT_BYTES} bytes"
                 raise Refused(413, text)
@@ -192,6 +217,9 @@ class RequestReader:
     # The socket
 
     def _receive(self) -> bytes:
+        """Return the next bytes; empty at the end of the stream. Raises Refused at the deadline."""
+        # Between requests the peer may be idle for long. Once a request has begun, one deadline
+        # holds for the whole of it.
         if self._deadline is None and not self._head:
             return self._await_request()
         if self._deadline is None:  # a part of this request arrived together with the last one
@@ -206,8 +234,11 @@ class RequestReader:
             raise _too_slow() from None
 
     def _await_request(self) -> bytes:
+        """Wait for the first bytes of the next request, which starts the deadline."""
         self._sock.settimeout(IDLE_LIMIT_SECONDS)
         self._on_phase(Phase.IDLE)
+        # A timeout is an OSError here: it ends the connection without a response. A 408 to a client
+        # that sends nothing could be read as the response to its next request.
         data = self._sock.recv(RECEIVE_BYTES)
         if data.startswith(_TLS_HELLO):
             raise Refused(400, "this is TLS, and the port speaks plain HTTP: write http://")
@@ -220,6 +251,8 @@ class RequestReader:
 
 
 def _parser() -> h11.Connection:
+    # A new parser for each request, not `start_next_cycle`: h11 would parse bytes that it still has
+    # before this module has checked them.
     return h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_LIMIT_BYTES)
 
 
@@ -242,6 +275,7 @@ def _check_head(head: bytearray) -> None:
 def _origin_form(method: str, target: str) -> str:
     """Return the target without scheme and authority, which a client may send (RFC 9112, 3.2.2)."""
     if method == "CONNECT":
+        # A client sends CONNECT if a proxy variable points to the broker by mistake.
         raise Refused(405, "CONNECT is for proxies, and this is none", ("Allow", _METHODS))
     if absolute := _ABSOLUTE_FORM.match(target):
         target = target[absolute.end() :]

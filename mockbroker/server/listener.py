@@ -27,9 +27,12 @@ from mockbroker.server.wire import Connection
 __all__ = ["Server"]
 
 BACKLOG = 128
+"""Connections that the kernel completes before they are accepted: bursts of clients need it."""
 CONNECTION_LIMIT = 256
+"""Connections, and therefore threads, at a time. Linux usually lets a process open 1024 files."""
 HANDSHAKE_LIMIT_SECONDS = 10.0
 STOP_LIMIT_SECONDS = 5.0
+"""How long `Server.stop` waits for the accepting thread, in seconds."""
 
 
 def _ignore(_: str) -> None:
@@ -58,6 +61,8 @@ class Server:
         self._pool = ConnectionPool(self._serve, CONNECTION_LIMIT)
         self._listener = _listen(host, port)
         try:
+            # The acceptor needs descriptors of its own. Without them the port must become free
+            # again.
             self._acceptor = Acceptor(self._listener, self._take, self._pool)
         except OSError:
             self._listener.close()
@@ -73,7 +78,10 @@ class Server:
     @property
     def is_on_loopback(self) -> bool:
         """Whether only programs on this machine can reach the server."""
+        # The bound address decides, not the given name: /etc/hosts may map a name to anything. A
+        # scope id such as %eth0 is not part of the address.
         address = ipaddress.ip_address(self._listener.getsockname()[0].partition("%")[0])
+        # ::ffff:127.0.0.1 is a loopback address, but older versions of `ipaddress` deny it.
         mapped = getattr(address, "ipv4_mapped", None)
         return bool((mapped or address).is_loopback)
 
@@ -124,12 +132,16 @@ class Server:
                 return
             self._stopped.set()
         self.interrupt()
+        # Unmounting ends stalled and delayed answers. Their threads would otherwise wait for real
+        # seconds, and the pool could not join them.
         for prefix in self.mounts:
+            # Another thread may unmount a broker meanwhile.
             with contextlib.suppress(KeyError):
                 self.unmount(prefix)
         if self._thread is not None:
             self._thread.join(STOP_LIMIT_SECONDS)
         self._listener.close()
+        # After the acceptor has ended, so that no connection enters a pool that is stopped.
         self._pool.stop()
         self._acceptor.close()
 
@@ -146,6 +158,7 @@ class Server:
         self.stop()
 
     def _take(self, sock: socket.socket) -> None:
+        """Pass an accepted connection to the pool, wrapped for TLS if the server uses it."""
         if self._tls is not None:
             try:
                 # The thread of the connection shakes hands: a silent peer must not block this one.
@@ -158,6 +171,9 @@ class Server:
         self._pool.take(sock)
 
     def _serve(self, sock: socket.socket) -> None:
+        """Serve a connection; called in a thread of the pool."""
+        # Without it Nagle's algorithm holds the small pieces of a drip back until the peer's
+        # delayed acknowledgement, some 40 ms, and so moves the times that a fault promises.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if isinstance(sock, ssl.SSLSocket):
             self._handshake(sock)
@@ -165,6 +181,7 @@ class Server:
         Connection(sock, self._app, self.origin, on_phase, self._on_refused).serve()
 
     def _handshake(self, sock: ssl.SSLSocket) -> None:
+        """Do the TLS handshake. Raises ssl.SSLError, and reports why, if it fails."""
         self._pool.note_phase(sock, Phase.IDLE)  # the pool may close a silent peer
         sock.settimeout(HANDSHAKE_LIMIT_SECONDS)
         try:
@@ -177,7 +194,9 @@ class Server:
 
 
 def _why_no_tls(error: ssl.SSLError) -> str:
+    """Return why a TLS handshake failed, and what to do about it."""
     reason = error.reason or "no reason given"
+    # OpenSSL recognizes an HTTP method where a handshake should begin.
     if reason == "HTTP_REQUEST":
         return "the client speaks plain HTTP, and this port speaks TLS: write https://"
     if "UNKNOWN_CA" in reason or "CERTIFICATE" in reason:
@@ -186,15 +205,21 @@ def _why_no_tls(error: ssl.SSLError) -> str:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on the address. Raises OSError."""
+    # The first address only: port 0 would get another port for each address, but the broker has one
+    # URL.
     family, kind, proto, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     listener = socket.socket(family, kind, proto)
     try:
+        # Elsewhere the option lets a restarted server use its port again while old connections are
+        # in TIME_WAIT.
         if sys.platform != "win32":  # there it would let two servers share the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(BACKLOG)
+        # A peer may give its connection up between `select` and `accept`, which would then block.
         listener.setblocking(False)  # noqa: FBT003 - its one argument
     except OSError:
         listener.close()

@@ -1,4 +1,7 @@
-"""The interface between a server and the brokers that are mounted on it."""
+"""The interface between a server and the brokers that are mounted on it.
+
+It keeps the server independent of `Broker`, and lets tests mount simpler objects.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""A bounded pool of threads that serve connections."""
+"""A bounded pool of threads that serve connections.
+
+Threads, not an event loop: faults block, and a broker serves few connections. The pool keeps slow
+and silent peers from taking every thread.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +19,21 @@ from mockbroker.broker.clock import real_seconds
 __all__ = ["ConnectionPool", "Phase"]
 
 STOP_LIMIT_SECONDS = 5.0
+"""How long to wait for each thread at the end; the threads are daemons and cannot hold the process
+up longer."""
 MIN_SILENCE_SECONDS = 0.05
-"""How long a connection must have been silent before the pool may close it."""
+"""How long a connection must have been silent before the pool may close it: the first bytes of a
+sound client arrive within milliseconds of its connection."""
 LONG_SILENCE_SECONDS = 1.0
 """From this time on a silent connection is closed before those that were silent for less."""
 _log = logging.getLogger(__name__)
 
 
 class Phase(enum.Enum):
-    """The state of a connection."""
+    """The state of a connection.
+
+    The pool may close a connection in every state but ANSWERING. The values are for people.
+    """
 
     IDLE = "waits for a request, or for the TLS handshake"
     READING = "reads a request"
@@ -42,14 +52,15 @@ class ConnectionPool:
         self._serve = serve
         self._limit = limit
         self._queue: SimpleQueue[socket.socket | None] = SimpleQueue()
+        # `SimpleQueue.put` never blocks, so a connection can be queued under the lock. The two
+        # counters are kept apart from the queue: its size does not say which threads are idle.
         self._free_count = 0  # idle threads for which no connection is queued
         self._waiting_count = 0  # connections queued beyond the number of threads
         self._threads: set[threading.Thread] = set()
         self._open: dict[socket.socket, None] = {}
         self._silent: dict[socket.socket, tuple[Phase, float]] = {}  # phase, and since when
-        self._leaving: set[socket.socket] = (
-            set()
-        )  # closed to make room; its thread has not ended it
+        # Shut down to make room, while their threads have not noticed it yet.
+        self._leaving: set[socket.socket] = set()
         self._stopping = False
         self._has_warned = False
         self._lock = threading.Lock()
@@ -57,8 +68,13 @@ class ConnectionPool:
         """Set whenever a connection has ended."""
 
     def take(self, sock: socket.socket) -> None:
-        """Serve a connection that was just accepted, and close it at its end."""
+        """Serve a connection that was just accepted, and close it at its end.
+
+        It never blocks. The connection is closed at once if no thread can ever serve it.
+        """
         with self._lock:
+            # Without a single thread no connection would ever be served, so the peer sees the end
+            # at once instead of waiting.
             if self._stopping or not self._find_thread():
                 sock.close()
                 return
@@ -74,6 +90,8 @@ class ConnectionPool:
         return bool(self._threads)
 
     def _add_thread(self) -> bool:
+        """Start a thread; return whether the system did so. Needs the lock."""
+        # Daemons: a test process must be able to end while a client holds its connection open.
         thread = threading.Thread(target=self._work, name="mockbroker-serve", daemon=True)
         try:
             thread.start()
@@ -98,8 +116,13 @@ class ConnectionPool:
             return self._waiting_count > len(self._leaving)
 
     def make_room(self, extra: int = 0) -> None:
-        """Close silent connections for those that wait, and ``extra`` more."""
+        """Close silent connections for those that wait, and ``extra`` more.
+
+        Connections that were closed before, and have not ended yet, count as room.
+        """
         with self._lock:
+            # A connection that leaves will free its thread; closing another for it would be one too
+            # many.
             missing = self._waiting_count + extra - len(self._leaving)
             for sock in self._closable()[: max(0, missing)]:
                 del self._silent[sock]
@@ -124,13 +147,19 @@ class ConnectionPool:
         return sorted(silent, key=rank)
 
     def note_phase(self, sock: socket.socket, phase: Phase) -> None:
-        """Record the state in which a connection is from now on."""
+        """Record the state in which a connection is from now on.
+
+        The connection's own thread calls it.
+        """
         with self._lock:
             self._silent.pop(sock, None)
             if phase in _ORDER and sock not in self._leaving:
+                # ANSWERING is not in the order: a connection that waits for a scripted delay is the
+                # broker's own doing, and closing it would change what the test asked for.
                 self._silent[sock] = (phase, real_seconds())
 
     def _work(self) -> None:
+        """Serve queued connections until the queue holds None."""
         while (sock := self._queue.get()) is not None:
             self._serve_one(sock)
             self._finish(sock)
@@ -144,6 +173,7 @@ class ConnectionPool:
             _log.exception("a connection failed by a mistake of the broker's own")
 
     def _finish(self, sock: socket.socket) -> None:
+        """Close a connection that has been served, and make its thread available."""
         with self._lock:
             # Closed under the lock: the system reuses a closed descriptor at once, and `make_room`
             # in another thread would shut down the new connection that got it.
@@ -155,21 +185,30 @@ class ConnectionPool:
                 self._waiting_count -= 1
             else:
                 self._free_count += 1
+        # Outside the lock: the acceptor wakes up and takes the lock at once.
         self.room.set()
 
     def stop(self) -> None:
-        """Close every connection and end every thread; wait at most some seconds for each."""
+        """Close every connection and end every thread; wait at most some seconds for each.
+
+        Callers may be threads of the pool themselves. Later connections are closed at once.
+        """
         with self._lock:
             self._stopping = True
             threads = tuple(self._threads)
             for sock in self._open:
                 _shut(sock)
+            # One None ends one thread; each thread takes exactly one.
             for _ in threads:
                 self._queue.put(None)
+        # A thread cannot join itself: `stop` may be called by a subscriber of the journal, which
+        # runs in a thread of this pool.
         for thread in set(threads) - {threading.current_thread()}:
             thread.join(STOP_LIMIT_SECONDS)
 
 
+# The states in which a connection waits for its peer, in the order of what closing them costs: an
+# idle client opens another connection, one in the middle of a request loses that request.
 _ORDER = (Phase.IDLE, Phase.READING, Phase.SENDING)
 
 

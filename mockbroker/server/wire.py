@@ -1,4 +1,7 @@
-"""One HTTP connection: it passes requests to the application, and sends replies and faults."""
+"""One HTTP connection: it passes requests to the application, and sends replies and faults.
+
+Faults act here, below HTTP: a reset, a cut or a slow answer is done to the socket.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +34,13 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 SEND_LIMIT_SECONDS = 30.0
+"""How long one send may wait for a peer that does not read."""
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 16 * 1024 * 1024
+"""How long, and how much, the server discards after a response; see `Connection._linger`."""
 DRIP_PIECES = 20
 BODILESS = {204, 304}
+"""Statuses whose responses have no body (RFC 9110, 15.3.5 and 15.4.5)."""
 ABORT = struct.pack("ii", 1, 0)
 """SO_LINGER on and 0 s: closing sends RST."""
 
@@ -68,6 +74,7 @@ class Connection:
                 pass
 
     def _serve_one(self) -> bool:
+        """Read and answer one request; return whether another may follow on the connection."""
         try:
             request = self._reader.next_request()
         except Refused as refused:
@@ -77,6 +84,8 @@ class Connection:
             return False
         self._on_phase(Phase.ANSWERING)
         self._deliver(request, self._ask_app(request))
+        # h11 decides on persistence (RFC 9112, 9.3): both sides are DONE unless a field said close,
+        # or the peer speaks HTTP/1.0.
         parser = self._reader.parser
         if parser.our_state is h11.DONE and parser.their_state is h11.DONE:
             return True
@@ -87,13 +96,18 @@ class Connection:
     # Asking the app
 
     def _ask_app(self, request: Request) -> Reply:
+        """Call the application for a request, and return its reply."""
         environ = self._environ(request)
+        # PEP 3333 lets an application call start_response again after an error, so the last call
+        # counts.
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(
             status: str, headers: list[tuple[str, str]], _exc_info: object = None
         ) -> Callable[[bytes], object]:
             started.append((status, headers))
+            # PEP 3333 demands a `write` callable. Flask does not use it, so what it writes is
+            # discarded.
             return io.BytesIO().write
 
         result: Iterable[bytes] = self._app(environ, start_response)
@@ -101,16 +115,20 @@ class Connection:
         if hasattr(result, "close"):
             result.close()
         status, headers = started[-1]
+        # The response that Flask made is sent, not the broker's: Flask adds fields and handles
+        # errors. Only the way to send it (delay, fault) comes from the broker's reply.
         response = Response(int(status[:3]), Headers.of(headers), body)
         reply: Reply = environ.get(REPLY_KEY) or Reply(response=response)
         return replace(reply, response=response)
 
     def _environ(self, request: Request) -> dict[str, Any]:
+        """Return the WSGI environment of a request (PEP 3333)."""
         scheme, _, authority = self._origin.partition("://")
         name, _, port = authority.rpartition(":")
         return {
             "REQUEST_METHOD": request.method,
             "SCRIPT_NAME": "",
+            # PEP 3333: strings of the environment hold bytes, decoded as Latin-1.
             "PATH_INFO": unquote_to_bytes(request.path).decode("latin-1"),
             "QUERY_STRING": request.query,
             "REQUEST_URI": request.target,
@@ -119,6 +137,8 @@ class Connection:
             "SERVER_PROTOCOL": "HTTP/1.1",
             "HTTP_HOST": request.headers.get("Host") or authority,
             "CONTENT_TYPE": request.headers.get("Content-Type") or "",
+            # The body is complete and no longer chunked, so its length replaces the client's
+            # framing.
             "CONTENT_LENGTH": str(len(request.body)),
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": scheme,
@@ -134,7 +154,9 @@ class Connection:
     # Answering
 
     def _deliver(self, request: Request, reply: Reply) -> None:
+        """Send a reply: wait for its delay, and apply a fault that has no response."""
         self._sock.settimeout(SEND_LIMIT_SECONDS)
+        # Waiting on the event instead of sleeping lets a reset or a stop end the wait at once.
         if reply.delay_seconds:
             reply.released.wait(reply.delay_seconds)
         if reply.manner is Manner.STALL:
@@ -146,11 +168,15 @@ class Connection:
         self._write(self._reader.parser, request.method, reply)
 
     def _write(self, parser: h11.Connection, method: str, reply: Reply) -> None:
+        """Send the response, or a part of it, as the reply's manner says."""
         response = reply.response
         has_body = method != "HEAD" and response.status not in BODILESS
         body = response.body if has_body else b""
+        # h11 adds the framing that the response lacks: Content-Length is Flask's, and Connection:
+        # close is sent where the client asked for it.
         data = parser.send(_head(response)) or b""
         if reply.manner is Manner.CUT_SHORT:
+            # The head announces the whole length, so the client can see that the body was cut.
             self._sock.sendall(data + body[: len(body) // 2])
             raise ConnectionAbortedError
         data += parser.send(h11.Data(data=body)) or b"" if body else b""
@@ -160,9 +186,11 @@ class Connection:
         else:
             # From here on only the peer can delay the connection.
             self._on_phase(Phase.SENDING)
+            # Head and body go out in one call: with TCP_NODELAY, two calls would be two packets.
             self._sock.sendall(data)
 
     def _drip(self, data: bytes, reply: Reply) -> None:
+        """Send the data in small pieces, spread over the time of the reply."""
         size = max(1, math.ceil(len(data) / DRIP_PIECES))
         for start in range(0, len(data), size):
             if start:
@@ -175,17 +203,24 @@ class Connection:
         description = error_description(str(refused))
         members = {"error": "invalid_request", "error_description": description}
         fields = (*NO_STORE, *refused.headers, ("Connection", "close"))
+        # An OAuth error body (RFC 6749, 5.2), because the request may have been meant for the token
+        # endpoint, and clients show its description.
         response = json_response(refused.status, members, *fields)
         length = ("Content-Length", str(len(response.body)))
         response = replace(response, headers=Headers((*response.headers, length)))
         method = "HEAD" if self._reader.is_head_request else "POST"
         self._sock.settimeout(SEND_LIMIT_SECONDS)
+        # RFC 9110, 9.3.2: a response to HEAD has no content. A client would read it as the start of
+        # the next response.
         self._write(_parser_after(method), method, Reply(response=response))
         self._linger()
 
     def _has_unread(self) -> bool:
+        """Return whether the peer has sent more than was read."""
         if self._reader.has_unread:
             return True
+        # Bytes may have reached the kernel that the reader has not received. Closing then sends
+        # RST, too.
         self._sock.settimeout(0)
         try:
             return bool(self._sock.recv(1))
@@ -197,8 +232,11 @@ class Connection:
 
         Closing a socket with unread bytes sends RST, and the peer could lose the response.
         """
+        # RFC 9112, 9.6: "To avoid the TCP reset problem, servers typically close a connection in
+        # stages. First, the server performs a half-close by closing only the write side".
         self._sock.shutdown(socket.SHUT_WR)
         until, unread = real_seconds() + LINGER_SECONDS, LINGER_BYTES
+        # Both bounds are needed: a fast peer could send for 2 s without end, a slow one forever.
         while unread > 0 and (remaining := until - real_seconds()) > 0:
             self._sock.settimeout(remaining)
             data = self._sock.recv(65536)
@@ -219,6 +257,7 @@ def _parser_after(method: str) -> h11.Connection:
 
 
 def _head(response: Response) -> h11.Response:
+    """Return the head of the response for h11, with the usual reason phrase."""
     fields = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in response.headers]
     return h11.Response(
         status_code=response.status,

@@ -115,7 +115,9 @@ def test_a_journal_file_that_cannot_be_written_any_more_is_told_once():
             assert requests.get(token_url(banner), timeout=5).status_code == 405
         process.terminate()
         _, errors = process.communicate(timeout=10)
-    assert errors == "mockbroker: the journal ends here: No space left on device\n"
+    assert errors == (
+        "mockbroker: cannot write to the journal (No space left on device); it ends here\n"
+    )
 
 
 def test_a_client_that_does_not_trust_the_certificate_is_told_of():
@@ -150,10 +152,10 @@ def test_a_taken_port_is_one_clear_sentence():
         (("serve", "--journal", "/nowhere/x.jsonl"), "No such file"),
         (("serve", "--expires-in", "-1"), "-1"),
         (("serve", "--config", "/nowhere/x.toml"), "cannot read"),
-        (("serve", "--profile", "nope"), "no profile 'nope'"),
+        (("serve", "--profile", "nope"), "unknown profile 'nope'"),
         (("serve", "--host", "no.such.host.invalid", "--port", "0"), "cannot listen"),
         (("nonsense",), "nonsense"),
-        (("explain",), "nothing to explain"),
+        (("explain",), "stdin is empty"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_status_4(arguments, words):
@@ -187,7 +189,7 @@ def test_what_names_no_clause_is_told():
 
 def test_explain_finds_nothing_wrong_with_a_good_command():
     curl = "curl -u shop:s3cr:et \\\n -d grant_type=client_credentials http://h/request-token"
-    assert "Nothing is wrong" in run("explain", text=curl).stdout
+    assert "breaks no clause" in run("explain", text=curl).stdout
 
 
 @pytest.mark.parametrize(
@@ -341,7 +343,7 @@ def test_a_journal_file_that_others_may_read_keeps_its_mode_and_is_told_of(tmp_p
         process.terminate()
         errors = process.communicate(timeout=10)[1]
     assert errors == (
-        f"mockbroker: --journal {file} can be read by others (mode 0640): chmod 600 it\n"
+        f"mockbroker: other users can read --journal {file} (mode 0640); run chmod 600\n"
     )
     assert file.stat().st_mode & 0o777 == 0o640
 
@@ -381,7 +383,7 @@ def test_a_host_beyond_loopback_is_warned_of_in_one_line():
         assert requests.get(token_url(banner), timeout=5).status_code == 405
         process.terminate()
         errors = process.communicate(timeout=10)[1]
-    assert "anyone who reaches this machine can get tokens" in errors
+    assert "any host that reaches this machine can get tokens" in errors
     assert errors.count("\n") == 1
 
 

@@ -44,10 +44,10 @@ def test_a_form_of_parts_is_no_urlencoded_form():
         ("--data-urlencode a@body.txt", "in a file"),
         ("--json @body.json", "in a file"),
         ("-F a=@body.txt", "in a file"),
-        ("--upload-file x", "option --upload-file is not understood"),
-        ("-sT x", "option -T is not understood"),
-        ("--proto=https", "option --proto is not understood"),
-        ("http://[::1", "the URL cannot be read"),
+        ("--upload-file x", "unknown curl option --upload-file"),
+        ("-sT x", "unknown curl option -T"),
+        ("--proto=https", "unknown curl option --proto"),
+        ("http://[::1", "the URL is malformed"),
     ],
 )
 def test_a_command_that_cannot_be_read_is_told_why(command, message):
@@ -58,9 +58,12 @@ def test_a_command_that_cannot_be_read_is_told_why(command, message):
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ("POST http://[ HTTP/1.1\r\n\r\n", "the URL cannot be read"),
-        ("POST / HTTP/1.1\r\nContent-Length: ²\r\n\r\n", "is no number of bytes"),
-        ("POST / HTTP/1.1\r\nContent-Length: " + "9" * 5000 + "\r\n\r\n", "is no number of bytes"),
+        ("POST http://[ HTTP/1.1\r\n\r\n", "the URL is malformed"),
+        ("POST / HTTP/1.1\r\nContent-Length: ²\r\n\r\n", "expected a number of bytes"),
+        (
+            "POST / HTTP/1.1\r\nContent-Length: " + "9" * 5000 + "\r\n\r\n",
+            "expected a number of bytes",
+        ),
     ],
 )
 def test_a_message_that_cannot_be_read_is_told_why(raw, message):

@@ -74,7 +74,7 @@ def test_a_subscriber_that_fails_harms_nobody(caplog):
 
 
 def test_it_holds_at_least_one():
-    with pytest.raises(ValueError, match="at least one"):
+    with pytest.raises(ValueError, match="must be 1 or more"):
         Journal(0)
 
 

@@ -38,9 +38,9 @@ def test_the_closest_come_first_with_what_sets_them_apart(used):
     assert "expected at least 1 like this: GET, /v2/vehicles/7, status 404" in text
     assert "0 of 2 fit; the closest:" in text
     assert text.index("#2 GET /v2/vehicles/8") < text.index("#1 POST")
-    assert "- the url is not /v2/vehicles/7" in text
+    assert "- the URL is not /v2/vehicles/7" in text
     assert "- Accept is 'text/html', not 'application/json'" in text
-    assert "- Authorization is another one" in text
+    assert "- Authorization has another value" in text
     assert "- X-Trace is missing" in text
     assert "- the status is 200, not 404" in text
     assert "- the method is POST, not GET" in text
@@ -72,7 +72,7 @@ def test_headers_that_may_hold_a_secret_are_only_said_to_be_others(broker):
     with pytest.raises(AssertionError) as failure:
         broker.journal.assert_seen(headers={"X-Api-Key": "qrstuvwx", "User-Agent": "shop/2"})
     text = str(failure.value)
-    assert "- X-Api-Key is another one" in text
+    assert "- X-Api-Key has another value" in text
     assert "- User-Agent is 'shop/1', not 'shop/2'" in text
     assert not [secret for secret in ("abcdefgh", "ijklmnop", "qrstuvwx") if secret in text]
 
@@ -84,5 +84,5 @@ def test_secrets_and_tokens_are_masked_wherever_they_stand(used):
         used.journal.assert_seen(url=f"/v2/{token}", headers={"Accept": "s3cr:et"})
     text = str(failure.value)
     assert "GET /v2/vehicles/<secret>?a=<token>" in text
-    assert "- the url is not /v2/<token>" in text
+    assert "- the URL is not /v2/<token>" in text
     assert not [secret for secret in ("s3cr:et", token) if secret in text]

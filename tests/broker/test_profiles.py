@@ -36,8 +36,8 @@ def test_a_pyproject_without_our_table_has_no_profiles(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nope", "there is no profile 'nope'; known are autograb, rfc6749"),
-        ("rfc-6749", "there is no profile 'rfc-6749'; did you mean 'rfc6749'?"),
+        ("nope", "unknown profile 'nope'; known are autograb, rfc6749"),
+        ("rfc-6749", "unknown profile 'rfc-6749'; did you mean 'rfc6749'?"),
     ],
 )
 def test_an_unknown_profile_is_an_error_with_the_nearest_name(tmp_path, monkeypatch, name, message):

@@ -213,10 +213,10 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("--nonsense",), "--nonsense"),
         (("--port", "99999"), "99999"),
         (("--client", "nocolon"), "ID:SECRET"),
-        (("--profile", "nope"), "no profile 'nope'"),
+        (("--profile", "nope"), "unknown profile 'nope'"),
         (("--host", "no.such.host.invalid", "--port", "0"), "cannot listen"),
         (("--fail-on", "never"), "never"),
-        (("--json", "/nowhere/at/all.json"), "no such folder"),
+        (("--json", "/nowhere/at/all.json"), "the folder does not exist"),
         (("--json", str(ROOT)), "this is a folder"),
     ],
 )
@@ -310,9 +310,9 @@ def test_an_app_with_a_defect_does_not_conform():
     ("arguments", "message"),
     [
         (("--", "/no/such/program"), "'/no/such/program' cannot be started"),
-        (("--env", "A={tokens}", "--", "true"), "what can be filled in is {token_url}"),
+        (("--env", "A={tokens}", "--", "true"), "unknown placeholder; known are {token_url}"),
         (("--env", "nothing", "--", "true"), "write it as NAME=TEXT"),
-        (("--env", "A={token_url}"), "--env is for a COMMAND to run"),
+        (("--env", "A={token_url}"), "--env needs a COMMAND; write one after --"),
     ],
 )
 def test_a_wrong_way_to_run_an_app_is_one_sentence(arguments, message):

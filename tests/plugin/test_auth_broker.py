@@ -175,7 +175,7 @@ def test_the_marker_finds_the_projects_own_profiles(run, pytester):
     [
         ("lifetime=60", "the auth_broker marker has no setting lifetime; there are expires_in,"),
         ("60", "the auth_broker marker has no setting 60; there are expires_in, profile, strict"),
-        ("profile='acme'", "the auth_broker marker: there is no profile 'acme'; known are"),
+        ("profile='acme'", "the auth_broker marker: unknown profile 'acme'; known are"),
         ("expires_in=-1", "the auth_broker marker: expires_in must be a finite number of seconds"),
         ("tls=True, expires_in='60'", "finite number of seconds, 0 or more, not '60'"),
     ],

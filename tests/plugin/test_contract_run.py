@@ -293,9 +293,9 @@ def test_a_wrong_target_is_one_sentence(contract, check, pytester, target, messa
         ((MODEL, "--budget", "nan"), "--budget must be a number of seconds >= 0"),
         ((MODEL, "--fail-on", "shall"), "--fail-on must be one of must, should, may, practice"),
         ((MODEL, "--config", "gone.toml"), "cannot read gone.toml: No such file or directory"),
-        ((MODEL, "--profile", "acme"), "there is no profile 'acme'; known are autograb, rfc6749"),
-        ((MODEL, "--json", "no/such/folder/x.json"), "there is no such folder"),
-        ((MODEL, "--json", "."), "--json .: this is a folder; name a file"),
+        ((MODEL, "--profile", "acme"), "unknown profile 'acme'; known are autograb, rfc6749"),
+        ((MODEL, "--json", "no/such/folder/x.json"), "the folder does not exist"),
+        ((MODEL, "--json", "."), "--json .: this is a folder; give the name of a file"),
         ((MODEL, "--bogus"), "No such option"),
     ],
 )
@@ -319,12 +319,12 @@ def test_a_wrong_option_is_one_sentence(check, arguments, message):
             ("--contract-client", MODEL, "--contract-fail-on", "x"),
             "--contract-fail-on must be one of must, should, may, practice, not 'x'",
         ),
-        (("--contract-client", MODEL, "--contract-profile", "x"), "there is no profile 'x'"),
+        (("--contract-client", MODEL, "--contract-profile", "x"), "unknown profile 'x'"),
         (
             ("--contract-client", MODEL, "--contract-only", "x-y"),
             "--contract-only 'x-y' is not the id, chapter or level of a clause",
         ),
-        (("--contract-client", MODEL, "--contract-json", "no/x.json"), "there is no such folder"),
+        (("--contract-client", MODEL, "--contract-json", "no/x.json"), "the folder does not exist"),
     ],
 )
 def test_a_wrong_pytest_option_is_one_sentence(contract, arguments, message):

@@ -65,7 +65,7 @@ def test_a_listed_clause_that_passes_is_stale_and_fails_the_run_at_any_level():
     row = row_of(report, SHOULD)
     assert row.verdict is Verdict.STALE
     assert row.finding.reason == (
-        "listed as known (an old library) and it passes: remove its entry"
+        "listed as known (an old library), but it passes; remove its entry"
     )
     assert report.exit_status == 1
     assert "because of refresh.ahead" in told(report)
@@ -107,12 +107,12 @@ def test_an_entry_without_a_reason_excuses_nothing(reason):
     report = report_on(known(reason=reason), (MUST, FAILED, "by GET"), (OTHER, PASSED))
     assert row_of(report).verdict is FAILED
     assert row_of(report).finding.reason == (
-        "by GET; known.toml gives no reason why request.method may fail; "
-        f"replace {reason!r} in known.toml by one"
+        "by GET; known.toml has no reason why request.method may fail; "
+        f"replace {reason!r} in known.toml with a reason"
     )
     assert as_json(report)["clauses"][0]["known"]["standing"] == "no-reason"
     assert report.exit_status == 1
-    assert f"no-reason request.method: replace {reason!r} by" in told(report, 200)
+    assert f"no-reason request.method: replace {reason!r} with" in told(report, 200)
 
 
 @pytest.mark.parametrize("reason", ["ACME-17", "a TODO of theirs", "nath does it", "古い"])
@@ -172,7 +172,7 @@ def test_the_four_are_told_apart_on_the_terminal():
     at = lines.index("  Known failures, by known.toml: 1 known, 1 stale, 1 expired, 1 unmatched")
     assert lines[at + 1 : at + 4] == [
         f"    s stale      {OTHER}: passes; remove its entry; its example was ignored: {OTHERS}",
-        "    ✗ expired    request.accept: on 2030-06-14; fix the client, or give another date",
+        "    ✗ expired    request.accept: on 2030-06-14; fix the client, or set a later date",
         "    ? unmatched  refresh.ahead: not-applicable, no clock",
     ]
     narrow = [line.text for line in render(four_of_them(), 80)]

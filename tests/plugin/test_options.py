@@ -113,7 +113,7 @@ def test_an_option_that_was_given_is_spelled_as_there_and_others_as_by_default()
         ("contract_examples = many", "contract_examples must be an integer >= 1, not 'many'"),
         ("contract_only = token", "contract_only 'token' is not the id, chapter or level of a"),
         ("contract_explore = perhaps", "contract_explore: invalid truth value"),
-        ("contract_json = no/such/a.json", "/no/such/a.json: there is no such folder"),
+        ("contract_json = no/such/a.json", "/no/such/a.json: the folder does not exist"),
         ("contract_config = gone.toml", "gone.toml: No such file or directory"),
     ],
 )

@@ -188,7 +188,8 @@ def test_a_form_that_cannot_be_written_is_told_before_the_run(check, pytester):
     pytester.makepyfile(acme=BY_GET)
     done = check("acme.py", "--junit-xml", "no/such/a.xml")
     assert done.returncode == 4
-    assert done.stderr == "mockbroker: --junit-xml no/such/a.xml: there is no such folder\n"
+    problem = "the folder does not exist; make it first"
+    assert done.stderr == f"mockbroker: --junit-xml no/such/a.xml: {problem}\n"
 
 
 ERRORS = (

@@ -44,10 +44,10 @@ class Colour(str, enum.Enum):
 @pytest.mark.parametrize(
     ("example", "message"),
     [
-        (object(), "'object' has no form in TOML"),
-        ((1, [{3}]), "'set' has no form in TOML"),
-        ({1: 2}, "'dict' has no form in TOML"),
-        (Colour.RED, "'Colour' has no form in TOML"),
+        (object(), "'object' cannot be stored as TOML"),
+        ((1, [{3}]), "'set' cannot be stored as TOML"),
+        ({1: 2}, "'dict' cannot be stored as TOML"),
+        (Colour.RED, "'Colour' cannot be stored as TOML"),
         (Credentials("id", "\ud800"), "half a surrogate pair"),
     ],
 )

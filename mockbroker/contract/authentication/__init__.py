@@ -1,4 +1,8 @@
-"""Client authentication methods, and which of them a profile accepts."""
+"""Client authentication methods, and which of them a profile accepts.
+
+To add a method, write a subclass of `AuthenticationMethod` with its chapter of clauses, and add it
+to `METHODS`.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +26,11 @@ __all__ = [
 ]
 
 METHODS: tuple[AuthenticationMethod, ...] = (BasicRaw(), BasicForm(), Body())
-"""Every method, in the variants that profiles tell apart."""
+"""Every method, in the variants that profiles distinguish."""
 
 
 def accepted_methods(profile: Profile) -> tuple[AuthenticationMethod, ...]:
-    """The methods that a broker of that profile accepts, in the profile's order."""
+    """Return the methods that a broker of that profile accepts, in the profile's order."""
     return tuple(
         method
         for name in profile.authentication_methods
@@ -36,26 +40,33 @@ def accepted_methods(profile: Profile) -> tuple[AuthenticationMethod, ...]:
 
 
 def method_in(request: TokenRequest, profile: Profile) -> AuthenticationMethod:
-    """The accepted method by which a request is judged.
+    """Return the accepted method by which a request is judged.
 
     It is the first that the request tries to use. A request that uses none is judged by the first
-    that the profile names.
+    that the profile names. So each request is judged by the clauses of one method only.
     """
     methods = accepted_methods(profile)
     return next((method for method in methods if method.is_used_in(request)), methods[0])
 
 
 def where_profile_authenticates(profile: Profile) -> str:
-    """Where clients of a profile put their credentials, in words."""
+    """Return where clients of a profile put their credentials, in words."""
     return " or ".join(dict.fromkeys(method.place for method in accepted_methods(profile)))
 
 
 def recognise(request: TokenRequest, expected: TokenExpectation) -> Credentials | None:
-    """The registered client that most likely sent the request, however badly it authenticates."""
+    """Return the registered client that most likely sent the request; None if unknown.
+
+    It recognizes a client even from malformed credentials, or by its client_id alone. A lenient
+    broker then issues the token to the right client, and the journal names it.
+
+    The accepted methods come first: their credentials are the likeliest.
+    """
     accepted = accepted_methods(expected.profile)
     for method in (*accepted, *(method for method in METHODS if method not in accepted)):
         for pair in expected.credentials:
             if method.presents(request, pair):
                 return pair
+    # Only if no credentials match: an id alone may be a guess, a secret hardly.
     named = frozenset().union(*(method.client_ids_in(request) for method in METHODS))
     return next((pair for pair in expected.credentials if pair.client_id in named), None)

@@ -1,4 +1,8 @@
-"""HTTP Basic (RFC 7617), with the credentials as they are or form-urlencoded first."""
+"""HTTP Basic (RFC 7617), with the credentials as they are or form-urlencoded first.
+
+The two variants share everything but the encoding. The hints name the
+mistakes that clients make with Basic.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,10 @@ __all__ = ["Basic", "BasicForm", "BasicRaw"]
 
 
 class Basic(AuthenticationMethod):
-    """HTTP Basic: one Authorization header with Base64 of client_id:client_secret."""
+    """HTTP Basic: one Authorization header with Base64 of client_id:client_secret.
+
+    ``encoding`` says whether id and secret are form-urlencoded before they are joined.
+    """
 
     name = "basic"
     chapter = "basic"
@@ -35,23 +42,26 @@ class Basic(AuthenticationMethod):
     encoding: BasicEncoding
 
     def is_accepted_by(self, profile: Profile) -> bool:
-        """Whether the profile takes Basic in this encoding."""
+        """Return whether the profile uses Basic in this encoding."""
         return super().is_accepted_by(profile) and profile.basic_encoding == self.encoding
 
     def is_used_in(self, request: TokenRequest) -> bool:
-        """Whether there is an Authorization header, whatever its scheme is."""
+        """Return whether there is an Authorization header.
+
+        A wrong scheme counts: the clause basic.scheme is the one to name that mistake.
+        """
         return bool(request.authorizations)
 
     def shows_credentials(self, request: TokenRequest) -> bool:
-        """Whether what follows the scheme is Base64 of some kind."""
+        """Return whether the string after the scheme is Base64 of some kind."""
         return request.decoded is not None
 
     def presents(self, request: TokenRequest, credentials: Credentials) -> bool:
-        """Whether the header decodes to these credentials."""
+        """Return whether the header decodes to these credentials."""
         return carries(request.decoded, credentials, self.encoding)
 
     def claimed(self, request: TokenRequest) -> Credentials | None:
-        """Read the header as Base64 of any kind, or as plain text."""
+        """Return the pair in the header, read as Base64 of any kind or as plain text."""
         authorization = request.authorization
         if authorization is None:
             return None
@@ -66,25 +76,26 @@ class Basic(AuthenticationMethod):
         return Credentials(*pair) if pair[0] else None
 
     def client_ids_in(self, request: TokenRequest) -> frozenset[str]:
-        """Read the part before the colon in the charsets that clients use."""
+        """Return the part before the colon, decoded by each charset that clients use."""
         decoded = request.decoded
         if decoded is None:
             return frozenset()
+        # The id is usually ASCII, and the same in both; a secret in Latin-1 must not hide it.
         texts = (decoded.decode(charset, "replace") for charset in ("utf-8", "latin-1"))
         return frozenset(text.partition(":")[0].strip() for text in texts)
 
     def headers(self, credentials: Credentials) -> Mapping[str, str]:
-        """Make the Authorization header."""
+        """Return the Authorization header."""
         encoded = base64.b64encode(basic_payload(credentials, self.encoding)).decode()
         return {"Authorization": f"Basic {encoded}"}
 
     def parameters(self, credentials: Credentials) -> Mapping[str, str]:
-        """Make nothing: the body holds no credentials."""
+        """Return no parameters: the body holds no credentials."""
         del credentials
         return {}
 
     def curl_options(self, credentials: Credentials) -> tuple[str, ...]:
-        """Make curl's ``-u``, which encodes to Base64 and nothing else."""
+        """Return curl's ``-u``, which encodes the pair to Base64 without form-urlencoding it."""
         pair = (credentials.client_id, credentials.client_secret)
         if self.encoding == "form":
             pair = (urllib.parse.quote_plus(pair[0]), urllib.parse.quote_plus(pair[1]))
@@ -96,13 +107,17 @@ def _encoded(request: TokenRequest) -> str:
 
 
 def _pair(request: TokenRequest) -> tuple[str, str]:
-    """The id and the secret that the header decodes to."""
+    """Return the id and the secret to which the header decodes."""
+    # At the first colon. RFC 7617, 2: a user-id that contains a colon is invalid, a password may
+    # have colons.
     client_id, _, secret = (request.decoded or b"").decode("utf-8", "replace").partition(":")
     return client_id, secret
 
 
 def _is_payload(octets: bytes | None, expected: TokenExpectation) -> bool:
-    """Whether these are the octets that Basic encodes for a registered client."""
+    """Return whether these are the octets that Basic encodes for a registered client."""
+    # Byte for byte: `carries` would accept other spellings of the form encoding, which would hide
+    # what this hint is about.
     payloads = (basic_payload(c, expected.profile.basic_encoding) for c in expected.credentials)
     return octets is not None and any(same_text(octets, payload) for payload in payloads)
 
@@ -117,6 +132,7 @@ def _client_named(client_id: str, expected: TokenExpectation) -> Credentials | N
 
 
 def _no_header(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize credentials in the body, in the URL, or nowhere."""
     if request.authorizations:
         return ""
     if "body" in request.places_of_secret:
@@ -131,6 +147,7 @@ def _no_header(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _wrong_scheme(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize a missing scheme, and the schemes for other purposes."""
     authorization = request.authorization
     if authorization is None or authorization.is_scheme("Basic"):
         return ""
@@ -146,7 +163,9 @@ def _wrong_scheme(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _not_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize credentials that were not encoded to Base64."""
     encoded = _encoded(request)
+    # Header values arrive decoded as Latin-1. A pasted request may hold other characters.
     octets = (encoded.encode(charset, "replace") for charset in ("latin-1", "utf-8"))
     if ":" in encoded or any(_is_payload(each, expected) for each in octets):
         return "the credentials are not encoded: Basic takes Base64 of client_id:client_secret"
@@ -154,6 +173,7 @@ def _not_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _wrapped(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize line breaks in the Base64 text, which long secrets get from MIME encoders."""
     if re.search(r"\s", _encoded(request)) and _is_payload(request.decoded, expected):
         return (
             "the Base64 text is broken into lines: encoders for mail wrap at 76 characters; use "
@@ -163,6 +183,7 @@ def _wrapped(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _line_feed(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize an id or a secret that was read with the line feed at the end of its file."""
     decoded = request.decoded or b""
     if _pair(request)[0].endswith(("\n", "\r")) and b":" in decoded:
         part = "an id"
@@ -177,6 +198,7 @@ def _line_feed(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _url_safe(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize the URL-safe alphabet of Base64."""
     encoded = _encoded(request)
     is_standard = is_standard_base64(encoded) or request.decoded is None
     if is_standard or not re.search(r"[-_]", encoded):
@@ -185,6 +207,7 @@ def _url_safe(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _unpadded(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize right credentials in Base64 without its padding."""
     if _is_right(request, expected) and not is_standard_base64(_encoded(request)):
         return (
             "the Base64 text lost its padding: its length must be a multiple of 4, filled up with ="
@@ -193,6 +216,7 @@ def _unpadded(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _encoded_twice(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize credentials that were encoded to Base64 twice."""
     if request.decoded is None or _is_right(request, expected):
         return ""
     try:
@@ -210,7 +234,10 @@ def _no_colon(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _swapped(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize a pair in which id and secret are swapped."""
     client_id, secret = _pair(request)
+    # The client_id is public, so a plain lookup is enough; only secrets are compared in constant
+    # time.
     known = _client_named(secret, expected)
     if known and same_text(known.client_secret, client_id):
         return "id and secret are swapped: encode client_id:client_secret"
@@ -218,8 +245,9 @@ def _swapped(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _surrounded(request: TokenRequest, expected: TokenExpectation) -> str:
-    """White space or quotes around the id or the secret."""
+    """Recognize white space or quotes around the id or the secret."""
     causes = {
+        # None makes `str.strip` remove white space of any kind.
         None: "there is white space around the id or the secret: was it copied with it?",
         "\"'": "the id or the secret has quotes around it: were they copied from a .env file?",
     }
@@ -233,6 +261,7 @@ def _surrounded(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _percent_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize form-urlencoding that the profile does not use, or that is missing."""
     if _is_right(request, expected) or request.decoded is None:
         return ""
     is_raw = expected.profile.basic_encoding == "raw"
@@ -242,6 +271,8 @@ def _percent_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
         plain = f"{pair.client_id}:{pair.client_secret}"
         if is_raw and same_text(unquoted_pair, plain):
             return (
+                # Correct by the RFC, but this provider differs: the hint says so, or the user would
+                # doubt the RFC.
                 "the credentials were percent-encoded before Base64 (as RFC 6749, 2.3.1, says); "
                 "this broker takes them as they are"
             )
@@ -254,19 +285,25 @@ def _percent_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _latin_1(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize right credentials in Latin-1, the default of some HTTP libraries."""
     if request.decoded is None or _is_right(request, expected):
         return ""
+    # What the client sent as Latin-1, read as Latin-1 and encoded as UTF-8, is what it should have
+    # sent.
     if _is_payload(request.decoded.decode("latin-1").encode("utf-8"), expected):
         return "the credentials are encoded as Latin-1; encode them as UTF-8 before Base64"
     return ""
 
 
 def _another_secret(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize a registered client_id with a wrong secret."""
     client_id, secret = _pair(request)
     known = _client_named(client_id, expected)
     if known is None or same_text(known.client_secret, secret):
         return ""
     if any(same_text(pair.client_secret, secret) for pair in expected.credentials):
+        # The id is quoted, the secret never; it is cut, because a client may send anything as its
+        # id.
         return f"the secret belongs to another client than {client_id[:60]!r}"
     if not secret:
         return "the secret is empty: is the variable that holds it set?"
@@ -282,11 +319,15 @@ def _unknown_client(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _sent_twice(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize credentials in a second place."""
     if request.authorizations and request.places_of_secret:
         return "the credentials are sent twice; send them in the Authorization header only"
     return ""
 
 
+# The order matters: the first hint that fits is shown. Mistakes of the whole header come before
+# those of the Base64 text, and those before mistakes of the decoded pair. A hint may rely on the
+# earlier ones: `_unknown_client` fits whenever no other mistake explains the credentials.
 _HINTS: tuple[Hint, ...] = (
     _no_header,
     _wrong_scheme,
@@ -308,7 +349,10 @@ _HINTS: tuple[Hint, ...] = (
 
 
 class BasicRaw(Basic):
-    """Basic with the credentials as they are (RFC 7617, 2)."""
+    """Basic with the credentials as they are (RFC 7617, 2).
+
+    The vendor's way, and the default of a profile.
+    """
 
     encoding = "raw"
     expected = "client_id:client_secret, encoded to Base64 as they are"
@@ -316,7 +360,10 @@ class BasicRaw(Basic):
 
 
 class BasicForm(Basic):
-    """Basic with id and secret form-urlencoded first (RFC 6749, 2.3.1)."""
+    """Basic with id and secret form-urlencoded first (RFC 6749, 2.3.1).
+
+    What the RFC asks for. Credentials without special characters are the same in both variants.
+    """
 
     encoding = "form"
     expected = "client_id:client_secret, each form-urlencoded, then encoded to Base64"

@@ -1,4 +1,7 @@
-"""Client credentials in the body of the token request (RFC 6749, 2.3.1)."""
+"""Client credentials in the body of the token request (RFC 6749, 2.3.1).
+
+Providers call it client_secret_post. RFC 6749 does not recommend it, but many offer nothing else.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ __all__ = ["Body"]
 
 
 def _not_in_body(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize credentials in the URL, in the header, or nowhere."""
     if "body" in request.places_of_secret:
         return ""
     if "URL" in request.places_of_secret:
@@ -27,10 +31,11 @@ def _not_in_body(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _no_client_id(request: TokenRequest, _: TokenExpectation) -> str:
-    return "" if request.values("client_id") else "the body has no client_id beside client_secret"
+    return "" if request.values("client_id") else "the body has client_secret but no client_id"
 
 
 def _another_secret(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize an unknown client_id, or a known one with a wrong secret."""
     client_id, secret = _sent(request)
     known = next((c for c in expected.credentials if c.client_id == client_id), None)
     if known is None:
@@ -49,18 +54,23 @@ def _another_secret(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _sent_twice(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize credentials in a second place."""
     if request.authorizations or "URL" in request.places_of_secret:
         return "the credentials are sent twice; send them in the body only"
     return ""
 
 
 def _sent(request: TokenRequest) -> tuple[str, str]:
+    # Reversed, so that the first of several parameters of one name remains.
     first = dict(reversed(request.body))
     return first.get("client_id", ""), first.get("client_secret", "")
 
 
 class Body(AuthenticationMethod):
-    """client_id and client_secret as parameters of the form."""
+    """client_id and client_secret as parameters of the form.
+
+    If a profile accepts several methods and a request uses several, the profile's order decides.
+    """
 
     name = "post"
     chapter = "post"
@@ -69,42 +79,45 @@ class Body(AuthenticationMethod):
     hints = (_not_in_body, _no_client_id, _another_secret, _sent_twice)
 
     def is_used_in(self, request: TokenRequest) -> bool:
-        """Whether the body has a client_secret."""
+        """Return whether the body has a client_secret.
+
+        A client_id alone does not count: public clients and other methods send it, too.
+        """
         return "body" in request.places_of_secret
 
     def shows_credentials(self, request: TokenRequest) -> bool:
-        """Whether the form has a client_secret."""
+        """Return whether the form has a client_secret."""
         return bool(request.values("client_secret"))
 
     def presents(self, request: TokenRequest, credentials: Credentials) -> bool:
-        """Whether the form has exactly these credentials, once each."""
+        """Return whether the form has exactly these credentials, once each."""
         ids, secrets = request.values("client_id"), request.values("client_secret")
         if ids != (credentials.client_id,) or len(secrets) != 1:
             return False
         return same_text(secrets[0], credentials.client_secret)
 
     def claimed(self, request: TokenRequest) -> Credentials | None:
-        """Read the first client_id and the first client_secret of the form."""
+        """Return the first client_id and the first client_secret of the form."""
         client_id, secret = _sent(request)
         return Credentials(client_id, secret) if client_id else None
 
     def client_ids_in(self, request: TokenRequest) -> frozenset[str]:
-        """Read client_id wherever it is a parameter."""
+        """Return each client_id that is a parameter of the body or of the query."""
         return frozenset(v for name, v in (*request.body, *request.query) if name == "client_id")
 
     def headers(self, credentials: Credentials) -> Mapping[str, str]:
-        """Make nothing: no header holds credentials."""
+        """Return no header fields: no header holds credentials."""
         del credentials
         return {}
 
     def parameters(self, credentials: Credentials) -> Mapping[str, str]:
-        """Make the two parameters."""
+        """Return the two parameters."""
         return {
             "client_id": credentials.client_id,
             "client_secret": credentials.client_secret,
         }
 
     def curl_options(self, credentials: Credentials) -> tuple[str, ...]:
-        """Make curl's ``--data-urlencode`` for both parameters."""
+        """Return curl's ``--data-urlencode`` for both parameters."""
         pairs = (f"{name}={value}" for name, value in self.parameters(credentials).items())
         return tuple(word for pair in pairs for word in ("--data-urlencode", pair))

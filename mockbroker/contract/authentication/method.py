@@ -1,4 +1,7 @@
-"""What a client authentication method is: one strategy for everything that depends on it."""
+"""The base of client authentication methods: one strategy for everything that depends on them.
+
+A new method needs one subclass, and one chapter of clauses that judge it.
+"""
 
 from __future__ import annotations
 
@@ -14,59 +17,66 @@ from mockbroker.model.token_request import TokenRequest
 __all__ = ["AuthenticationMethod", "Hint"]
 
 Hint = Callable[[TokenRequest, TokenExpectation], str]
-"""Returns the likely mistake in plain words, or an empty string."""
+"""A function that returns the likely mistake in a request, or an empty string."""
 
 
 class AuthenticationMethod(ABC):
-    """How a client authenticates at the token endpoint (RFC 6749, 2.3).
+    """A client authentication method of the token endpoint (RFC 6749, 2.3).
 
-    A method reads a request, recognises credentials, gives hints, and makes requests of its own;
-    the clauses of its ``chapter`` judge those who use it. Instances have no state.
+    It reads requests, recognizes credentials, gives hints, and makes the credentials of examples
+    and curl commands. The clauses of its ``chapter`` judge the clients that use it. Instances have
+    no state, so threads share them.
     """
 
     name: ClassVar[str]
-    """How a profile names the method in ``client_authentication``."""
+    """The method's name in ``client_authentication`` of a profile."""
     chapter: ClassVar[str]
     """The chapter of the contract whose clauses judge the method."""
     place: ClassVar[str]
-    """Where the credentials are: completes the sentence "the client authenticates …"."""
+    """The place of the credentials; it completes the sentence "the client authenticates …"."""
     expected: ClassVar[str]
-    """What a request must have, in words."""
+    """The credentials that a request must have, in words."""
     hints: ClassVar[Sequence[Hint]]
-    """What to look for in a request that is wrong, the more specific first."""
+    """The hints for a wrong request, the more specific first."""
 
     def is_accepted_by(self, profile: Profile) -> bool:
-        """Whether a broker of that profile takes the method, in this variant of it."""
+        """Return whether a broker of that profile accepts this variant of the method."""
         return self.name in profile.authentication_methods
 
     @abstractmethod
     def is_used_in(self, request: TokenRequest) -> bool:
-        """Whether the request tries to use the method, rightly or wrongly."""
+        """Return whether the request tries to use the method, rightly or wrongly."""
 
     @abstractmethod
     def shows_credentials(self, request: TokenRequest) -> bool:
-        """Whether the request has credentials by this method that can be read."""
+        """Return whether the request has readable credentials by this method."""
 
     @abstractmethod
     def presents(self, request: TokenRequest, credentials: Credentials) -> bool:
-        """Whether the request presents exactly these credentials, compared in constant time."""
+        """Return whether the request presents exactly these credentials.
+
+        Implementations compare secrets in constant time (`same_text`).
+        """
 
     @abstractmethod
     def claimed(self, request: TokenRequest) -> Credentials | None:
-        """The credentials that the request seems to mean, read leniently; None if it has none."""
+        """Return the credentials that the request seems to mean; None if it has none.
+
+        They are read leniently, and need not belong to a registered client.
+        """
 
     @abstractmethod
     def client_ids_in(self, request: TokenRequest) -> frozenset[str]:
-        """The client ids that the request may mean, however badly it names them."""
+        """Return the client ids that the request may mean, even from malformed credentials."""
 
     @abstractmethod
     def headers(self, credentials: Credentials) -> Mapping[str, str]:
-        """The header fields by which a client presents the credentials."""
+        """Return the header fields by which a client presents the credentials."""
 
     @abstractmethod
     def parameters(self, credentials: Credentials) -> Mapping[str, str]:
-        """The parameters of the body by which a client presents the credentials."""
+        """Return the parameters of the body by which a client presents the credentials."""
 
     @abstractmethod
     def curl_options(self, credentials: Credentials) -> tuple[str, ...]:
-        """The options of a curl command that presents the credentials, unquoted."""
+        """Return the options of a curl command that presents the credentials, unquoted."""

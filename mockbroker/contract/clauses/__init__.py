@@ -1,4 +1,7 @@
-"""The clauses of the contract, one module per chapter: ``clauses.refresh.AHEAD``."""
+"""The clauses of the contract, one module per chapter: ``clauses.refresh.AHEAD``.
+
+Other code names a clause by its object, so that a misspelt name fails at import.
+"""
 
 from __future__ import annotations
 

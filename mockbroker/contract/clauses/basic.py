@@ -1,4 +1,7 @@
-"""Chapter ``basic``: how the client authenticates by HTTP Basic at the token endpoint."""
+"""Chapter ``basic``: client authentication by HTTP Basic at the token endpoint (RFC 7617).
+
+As in chapter ``request``, each mistake is named by one clause only.
+"""
 
 from __future__ import annotations
 
@@ -36,18 +39,20 @@ _ONE_BASIC = "one Authorization header with scheme Basic"
 
 
 def _applies_to(profile: Profile) -> str:
+    """Return why the chapter does not apply to a profile; empty if it does."""
     if any(isinstance(method, Basic) for method in accepted_methods(profile)):
         return ""
     return f"profile {profile.name} authenticates {where_profile_authenticates(profile)}"
 
 
 def _basic_in(request: TokenRequest, expected: TokenExpectation) -> Basic | None:
-    """The variant of Basic by which the request is judged, or None."""
+    """Return the variant of Basic by which the request is judged, or None."""
     method = method_in(request, expected.profile)
     return method if isinstance(method, Basic) else None
 
 
 def _judge_scheme(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find a missing, repeated or other Authorization header."""
     if _basic_in(request, expected) is None:
         return
     count = len(request.authorizations)
@@ -71,6 +76,7 @@ def _what_number(request: TokenRequest, count: int) -> str:
 
 
 def _judge_base64(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find Base64 in another form than RFC 7617 requires."""
     if _basic_in(request, expected) is None or request.authorization is None:
         return
     encoded = request.authorization.rest.lstrip(" ")  # RFC 9110, 11.4: one space or more
@@ -79,6 +85,7 @@ def _judge_base64(request: TokenRequest, expected: TokenExpectation) -> Iterator
 
 
 def _what_base64(encoded: str) -> str:
+    """Return what is wrong with the encoding, in words."""
     if decode_leniently(encoded) is None:
         return "what follows the scheme is not Base64"
     if any(character.isspace() for character in encoded):
@@ -89,6 +96,8 @@ def _what_base64(encoded: str) -> str:
 
 
 def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find credentials that match no registered client."""
+    # Credentials that are not Base64 break basic.base64, those in another charset basic.utf8.
     basic = _basic_in(request, expected)
     if basic is None or request.decoded is None or _charset_is_wrong(request, expected):
         return
@@ -98,38 +107,44 @@ def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Ite
 
 
 def _judge_utf8(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find credentials that are right but for their charset."""
     if _charset_is_wrong(request, expected):
         what = "the credentials are not in UTF-8"
         yield Flaw(what, "client_id:client_secret encoded as UTF-8")
 
 
 def _charset_is_wrong(request: TokenRequest, expected: TokenExpectation) -> bool:
-    """Whether nothing is wrong with the credentials but how characters beyond ASCII are encoded."""
+    """Return whether the only mistake in the credentials is their charset."""
     basic, decoded = _basic_in(request, expected), request.decoded
     if basic is None or decoded is None:
         return False
     if any(basic.presents(request, pair) for pair in expected.credentials):
         return False
     meant = recognise(request, expected)
+    # With a single client there is no doubt which one was meant, even if the id is unreadable.
     if meant is None and len(expected.credentials) == 1:
         meant = expected.credentials[0]
     return meant is not None and _is_in_another_charset(decoded, meant)
 
 
 def _is_in_another_charset(decoded: bytes, meant: Credentials) -> bool:
+    """Return whether the octets are these credentials in another charset or normal form."""
     text = f"{meant.client_id}:{meant.client_secret}"
     if text.isascii() or same_text(decoded, text.encode("utf-8", "surrogatepass")):
         return False
+    # macOS and some input methods decompose accented letters (NFD), and ASCII fallbacks use NFKD.
     spellings = [text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKD"))]
     return any(
         same_text(decoded, spelling.encode(charset, errors))
         for spelling in spellings
         for charset in ("latin-1", "cp1252", "ascii", "utf-16", "utf-16-le", "utf-8", "utf-8-sig")
+        # HTTP libraries use each of these ways for characters that a charset lacks.
         for errors in ("replace", "ignore", "backslashreplace", "xmlcharrefreplace")
     )
 
 
 def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find credentials in a second place."""
     # RFC 6749, 2.3: "The client MUST NOT use more than one authentication method in each request."
     if _basic_in(request, expected) is None or not request.authorizations:
         return
@@ -147,6 +162,7 @@ def _shows_credentials(exchange: Exchange) -> bool:
 
 
 def _needs_utf8(exchange: Exchange) -> bool:
+    """Return whether the client has non-ASCII credentials and presented some."""
     pair = exchange.credentials
     beyond_ascii = pair is not None and not (pair.client_id + pair.client_secret).isascii()
     return beyond_ascii and _shows_credentials(exchange)
@@ -157,6 +173,7 @@ _CREDENTIALS_SEEN = token_request_seen(
     _shows_credentials,
 )
 
+# RFC 9110, 5.3: a sender MUST NOT repeat a field that is not a list, and Authorization is not one.
 SCHEME = Clause(
     id="basic.scheme",
     level=Level.MUST,
@@ -171,6 +188,8 @@ SCHEME = Clause(
     judge=TokenRequestJudge(_judge_scheme),
     precondition=ANY_TOKEN_REQUEST,
 )
+# RFC 7617, 2 refers to RFC 4648, 4, the standard alphabet. RFC 4648, 3.1 and 3.2: "MUST NOT add
+# line feeds" and "MUST include appropriate pad characters".
 BASE64 = Clause(
     id="basic.base64",
     level=Level.MUST,
@@ -187,6 +206,9 @@ BASE64 = Clause(
         "no token request with Authorization was seen", _has_authorization
     ),
 )
+# RFC 6749, 2.3.1: "The client identifier is encoded using the "application/x-www-form-urlencoded"
+# encoding algorithm per Appendix B, and the encoded value is used as the username". The vendor and
+# many other providers leave that step out, so the profile decides.
 CREDENTIALS = Clause(
     id="basic.credentials",
     level=Level.MUST,
@@ -202,6 +224,8 @@ CREDENTIALS = Clause(
     judge=TokenRequestJudge(_judge_credentials),
     precondition=_CREDENTIALS_SEEN,
 )
+# A SHOULD: RFC 7617, 2.1 lets servers ask for UTF-8 by the charset parameter, but "This information
+# is purely advisory."
 UTF8 = Clause(
     id="basic.utf8",
     level=Level.SHOULD,
@@ -216,6 +240,8 @@ UTF8 = Clause(
     judge=TokenRequestJudge(_judge_utf8),
     precondition=token_request_seen("no credentials beyond ASCII were seen", _needs_utf8),
 )
+# RFC 6749, 2.3.1: the parameters "can only be transmitted in the request-body and MUST NOT be
+# included in the request URI."
 ONLY = Clause(
     id="basic.only",
     level=Level.MUST,

@@ -1,4 +1,7 @@
-"""Chapter ``cache``: one token for many calls, and each client its own."""
+"""Chapter ``cache``: one token for many calls, and separate tokens for separate clients.
+
+Judging from traffic needs care: several workers of one app may each keep a token of their own.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ from mockbroker.model.exchange import Exchange, Trace
 __all__ = ["CLAUSES", "ISOLATION", "REUSE", "SINGLE_FLIGHT", "THREAD_SAFE"]
 
 _LONG_LIFETIME_SECONDS = 600
+"""Shorter lifetimes prove no waste: sound clients have a leeway of up to 600 s."""
 _WASTED_TOKENS = 3
+"""How many wasted tokens in a row count. One or two may have another reason, such as a restart."""
 _WASTED_OBSERVED_TOKENS = 10
 """In traffic merely observed, each worker of an app may have fetched a token and made one call."""
 _UNAUTHORIZED = 401
@@ -45,6 +50,8 @@ def _judge_reuse(trace: Trace) -> Iterator[Flaw]:
         limit = _WASTED_OBSERVED_TOKENS if is_observed else _WASTED_TOKENS
         wasted: list[Exchange] = []
         for exchange in issued:
+            # A token that was reused ends the series: a client that sometimes fetches one too many
+            # is sound.
             wasted = [*wasted, exchange] if _is_waste(exchange, wasted, calls) else [exchange]
             if len(wasted) == limit:
                 yield Flaw(
@@ -53,11 +60,12 @@ def _judge_reuse(trace: Trace) -> Iterator[Flaw]:
                     "one token for many calls",
                     tuple(exchange.number for exchange in wasted),
                 )
+                # One breach for each client: more of the same would say nothing new.
                 break
 
 
 def _reuses_a_token(trace: Trace) -> bool:
-    """Whether some token was carried by two calls while it was valid."""
+    """Return whether two calls carried the same valid token."""
     return any(token and _is_reused(made) for token, made in _calls_by_token(trace).items())
 
 
@@ -73,15 +81,20 @@ def _is_reused(calls: Sequence[Exchange]) -> bool:
 
 
 def _by_client(trace: Trace) -> dict[tuple[Credentials, bytes], list[Exchange]]:
+    """Return the token requests that issued a token, by client and body.
+
+    The body is part of the key: other scopes or audiences need other tokens.
+    """
     grouped: dict[tuple[Credentials, bytes], list[Exchange]] = defaultdict(list)
     for exchange in trace.token_requests:
+        # A scripted fault may have damaged the response, and then the client needed another token.
         if exchange.token is not None and exchange.fault is None:
             grouped[exchange.token.credentials, exchange.request.body].append(exchange)
     return grouped
 
 
 def _is_waste(exchange: Exchange, wasted: Sequence[Exchange], calls: _Calls) -> bool:
-    """Whether the previous token was used once by now, is still fresh, and was never refused.
+    """Return whether the previous token was used once by now, is still fresh, and never rejected.
 
     A token that was not used yet belongs to another caller: side by side, each caller fetches a
     token before its call.
@@ -104,6 +117,8 @@ def _is_fresh(token: AccessToken, now: float) -> bool:
     return token.expires_in >= _LONG_LIFETIME_SECONDS and left > token.expires_in / 2
 
 
+# The vendor says that a valid token "can be stored and used for subsequent calls". That is an
+# advice, and a client without a cache works: hence SHOULD.
 REUSE = Clause(
     id="cache.reuse",
     level=Level.SHOULD,
@@ -130,6 +145,7 @@ ISOLATION = Clause(
     fix="Key the cache by token URL, client id, secret and scope, or keep it in the instance. "
     "Never keep it in a class or module attribute, or in a file with a fixed name.",
 )
+# The vendor asks that the system "always has a valid OAuth token available", with threads as well.
 THREAD_SAFE = Clause(
     id="cache.thread-safe",
     level=Level.MUST,
@@ -141,6 +157,7 @@ THREAD_SAFE = Clause(
     fix="Hold one lock while the token is looked up and replaced, and replace token and expiry "
     "together. The other threads wait; they do not fail.",
 )
+# No document asks for it, and several requests at once break nothing: hence PRACTICE.
 SINGLE_FLIGHT = Clause(
     id="cache.single-flight",
     level=Level.PRACTICE,

@@ -1,4 +1,7 @@
-"""Chapter ``errors``: what the client makes of refusals, failures and silence."""
+"""Chapter ``errors``: the client's reaction to rejections, failures and timeouts.
+
+Only repeated requests can be judged from traffic. What a client raises is seen in scenarios.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,10 @@ __all__ = [
     "TRANSPORT",
 ]
 
+# RFC 6749, 5.2 uses 400 and 401. 403 is not from the RFC, but many gateways send it.
 _FINAL_STATUSES = frozenset({400, 401, 403})
 _SAME_MOMENT_SECONDS = 1.0
+"""How close two requests of an observed app must be to count as a repetition."""
 _REPEATS = 2
 _OBSERVED_REPEATS = 10
 """In traffic merely observed, each worker of an app may have asked once."""
@@ -46,6 +51,7 @@ def _judge_hammering(trace: Trace) -> Iterator[Flaw]:
     series: list[Exchange] = []
     for exchange in trace.exchanges:
         if exchange.endpoint is not Endpoint.TOKEN or not _is_final(exchange):
+            # A final rejection by the API, or a token response of any other kind, ends a series.
             series = [] if _is_final(exchange) or exchange.endpoint is Endpoint.TOKEN else series
             continue
         series = [*series, exchange] if series and _is_repeat(series[-1], exchange) else [exchange]
@@ -60,6 +66,11 @@ def _judge_hammering(trace: Trace) -> Iterator[Flaw]:
 
 
 def _is_repeat(before: Exchange, now: Exchange) -> bool:
+    """Return whether a token request repeats the one before, for no new reason.
+
+    Within a use any second request is a repetition. In observed traffic it must be the same
+    request, soon after.
+    """
     if now.use is not None:
         return before.use == now.use
     if (before.request.body, before.credentials) != (now.request.body, now.credentials):
@@ -68,9 +79,9 @@ def _is_repeat(before: Exchange, now: Exchange) -> bool:
 
 
 def _stands_alone(trace: Trace) -> bool:
-    """Whether some refusal was final and no request like it came within a second of it.
+    """Return whether some rejection was final, without a similar request within a second of it.
 
-    Requests that come closer may be one caller's or several'.
+    Closer requests may come from one caller or from several, so they show nothing.
     """
     latest: dict[object, Exchange] = {}
     crowded: set[int] = set()
@@ -87,6 +98,8 @@ def _is_final(exchange: Exchange) -> bool:
     return exchange.response is not None and exchange.response.status in _FINAL_STATUSES
 
 
+# RFC 6749, 5.2, on invalid_client: "Client authentication failed (e.g., unknown client, no client
+# authentication included, or unsupported authentication method)."
 INVALID_CLIENT = Clause(
     id="errors.invalid-client",
     level=Level.MUST,
@@ -117,6 +130,7 @@ NO_HAMMERING = Clause(
     judge=TraceJudge(_judge_hammering),
     precondition=Precondition("no final refusal was seen on its own", _stands_alone),
 )
+# The number is a choice: sound clients make up to 5 attempts, loops without an end many more.
 SERVER_ERROR = Clause(
     id="errors.server-error",
     level=Level.MUST,
@@ -127,6 +141,8 @@ SERVER_ERROR = Clause(
     "thread.",
     fix="Give up after a few attempts (5 at most) and raise.",
 )
+# RFC 9110, 10.2.3: "Servers send the "Retry-After" header field to indicate how long the user agent
+# ought to wait before making a follow-up request." An "ought", hence SHOULD.
 RETRY_AFTER = Clause(
     id="errors.retry-after",
     level=Level.SHOULD,
@@ -163,6 +179,7 @@ NOT_CACHED = Clause(
     why="A failure that the client remembers makes a short outage a long one.",
     fix="Store successful answers only, and reset unfinished state when a request fails.",
 )
+# No document asks for it: hence PRACTICE. RFC 6749, 5.2 defines the codes that it is about.
 CAUSE = Clause(
     id="errors.cause",
     level=Level.PRACTICE,

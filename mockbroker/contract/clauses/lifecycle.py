@@ -1,4 +1,7 @@
-"""Chapter ``lifecycle``: every clause, over any interleaving of events."""
+"""Chapter ``lifecycle``: every clause, over any interleaving of events.
+
+Its one clause stands for the state machine, which combines the events of the other chapters.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Chapter ``post``: how the client authenticates in the body of the token request."""
+"""Chapter ``post``: client authentication in the body of the token request (RFC 6749, 2.3.1).
+
+As in chapter ``request``, each mistake is named by one clause only.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ _BODY = Body()
 
 
 def _applies_to(profile: Profile) -> str:
+    """Return why the chapter does not apply to a profile; empty if it does."""
     if any(isinstance(method, Body) for method in accepted_methods(profile)):
         return ""
     return f"profile {profile.name} authenticates {where_profile_authenticates(profile)}"
@@ -33,6 +37,7 @@ def _is_judged(request: TokenRequest, expected: TokenExpectation) -> bool:
 
 
 def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find credentials that are missing, in another place, or wrong."""
     if not _is_judged(request, expected):
         return
     if any(_BODY.presents(request, pair) for pair in expected.credentials):
@@ -49,6 +54,7 @@ def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Ite
 
 
 def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find credentials in a second place."""
     # RFC 6749, 2.3: "The client MUST NOT use more than one authentication method in each request."
     if not _is_judged(request, expected) or not _BODY.is_used_in(request):
         return
@@ -63,6 +69,8 @@ def _shows_credentials(exchange: Exchange) -> bool:
     return _BODY.shows_credentials(TokenRequest.of(exchange.request))
 
 
+# RFC 6749, 2.3.1: "Alternatively, the authorization server MAY support including the client
+# credentials in the request-body".
 CREDENTIALS = Clause(
     id="post.credentials",
     level=Level.MUST,
@@ -78,6 +86,8 @@ CREDENTIALS = Clause(
     judge=TokenRequestJudge(_judge_credentials),
     precondition=ANY_TOKEN_REQUEST,
 )
+# RFC 6749, 2.3.1: the parameters "can only be transmitted in the request-body and MUST NOT be
+# included in the request URI."
 ONLY = Clause(
     id="post.only",
     level=Level.MUST,

@@ -1,4 +1,7 @@
-"""Chapter ``refresh``: a new token in time, neither late nor all the time, by the same grant."""
+"""Chapter ``refresh``: replacing a token in time, not too often, and by the same grant.
+
+Sound clients differ in their leeway, from none to ten minutes, so no judge expects a certain one.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,7 @@ __all__ = [
 ]
 
 _SAME_MOMENT_SECONDS = 1.0
+"""How long after its expiry an observed app may still use a token: a call takes time to arrive."""
 _LAST_PART = 0.1
 """How much of a token's lifetime is left, as a fraction, when it nears its expiry."""
 
@@ -66,6 +70,11 @@ def late_use(token: AccessToken | None, now: float, exchanges: tuple[int, ...] =
 
 
 def _is_excused(call: Exchange, trace: Trace) -> bool:
+    """Return whether a call with an expired token shows no mistake of the client.
+
+    In a contract run that is a token fetched within the same use. In observed traffic the client
+    may have received the token, or begun its call, before the expiry.
+    """
     if call.use is not None:
         return _fetched_in(call.use, call.token, trace)
     if call.token is not None and 0 < call.received_at - call.token.expires_at < (
@@ -73,7 +82,9 @@ def _is_excused(call: Exchange, trace: Trace) -> bool:
     ):
         return True
     if any(c.token == call.token and c.number < call.number for c in trace.api_calls):
-        return False  # it was used before
+        # The client has used the token before, so it had it in its cache and could check the
+        # expiry. Only the first use of a token that arrived too late is excused.
+        return False
     if call.token is None or call.token.expires_in <= 0:
         return True
     issued = [e for e in trace.token_requests if e.token == call.token]
@@ -85,9 +96,9 @@ def _fetched_in(use: int, token: AccessToken | None, trace: Trace) -> bool:
 
 
 def _outlives_a_token(trace: Trace) -> bool:
-    """Whether a client went on when its token had expired, or replaced one that was near expiry.
+    """Return whether a client outlived its token, or replaced it shortly before its expiry.
 
-    Only then could it have presented an expired one.
+    Only such a client could have presented an expired token.
     """
     first: dict[Credentials, AccessToken] = {}
     for exchange in trace.exchanges:
@@ -97,18 +108,23 @@ def _outlives_a_token(trace: Trace) -> bool:
         if client in first and _shows_care(exchange, first[client]):
             return True
         if token and (client not in first or token.expires_at < first[client].expires_at):
+            # The token with the earliest expiry: it is the first that the client has to replace.
             first[client] = token
     return False
 
 
 def _shows_care(exchange: Exchange, old: AccessToken) -> bool:
-    """Whether the client asks for a token late in the old one's life, or calls well after it."""
+    """Return whether the client requests a token late in the old one's lifetime, or calls after it.
+
+    Such a call counts only with a valid token.
+    """
     if exchange.endpoint is Endpoint.TOKEN:
         return exchange.received_at >= old.expires_at - _LAST_PART * old.expires_in
     return exchange.token_state is TokenState.VALID and exchange.received_at >= old.expires_at
 
 
 def _judge_grant(trace: Trace) -> Iterator[Flaw]:
+    """Find token requests with the grant refresh_token."""
     # RFC 6749, 4.4.3: "A refresh token SHOULD NOT be included."
     for exchange in trace.token_requests:
         if ("grant_type", "refresh_token") in body_parameters(exchange.request):
@@ -124,6 +140,8 @@ def _asks_twice(trace: Trace) -> bool:
     return len(asked) > len(set(asked))
 
 
+# RFC 6749, 5.1: expires_in is "The lifetime in seconds of the access token". The vendor asks for a
+# valid token at all times.
 HONOURS_EXPIRES_IN = Clause(
     id="refresh.honours-expires-in",
     level=Level.MUST,
@@ -137,6 +155,8 @@ HONOURS_EXPIRES_IN = Clause(
     judge=TraceJudge(_judge_expiry),
     precondition=Precondition("no client was seen to outlast a token", _outlives_a_token),
 )
+# The vendor recommends to "refresh pre-emptively". A client that refreshes after expiry and retries
+# on 401 works as well: hence SHOULD.
 AHEAD = Clause(
     id="refresh.ahead",
     level=Level.SHOULD,
@@ -147,6 +167,7 @@ AHEAD = Clause(
     "hour, and rarely while you are looking.",
     fix="Refresh some seconds before the expiry (10 to 60 is usual), not only after it.",
 )
+# Half a lifetime is far beyond any sound leeway; the usual ones take seconds to minutes.
 NOT_TOO_EAGER = Clause(
     id="refresh.not-too-eager",
     level=Level.SHOULD,
@@ -192,6 +213,7 @@ SAME_GRANT = Clause(
     judge=TraceJudge(_judge_grant),
     precondition=Precondition("no client asked for a second token", _asks_twice),
 )
+# No document asks for it: hence PRACTICE.
 OUTAGE_WHILE_VALID = Clause(
     id="refresh.outage-while-valid",
     level=Level.PRACTICE,

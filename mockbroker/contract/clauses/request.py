@@ -1,4 +1,8 @@
-"""Chapter ``request``: how the client requests a token."""
+"""Chapter ``request``: the form of the token request (RFC 6749, 4.4.2).
+
+Each mistake is named by one clause only. The judges therefore return early where another clause
+already names the mistake: a client with one defect should see one breach.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +40,8 @@ __all__ = [
 _FORM = "application/x-www-form-urlencoded"
 _CREDENTIAL_NAMES = frozenset({"client_id", "client_secret"})
 _LISTED_NAMES = 10
+"""How many parameter names a message lists; a body of another format may split into thousands."""
+# RFC 9110, 9.3.1: content in a GET request "has no generally defined semantics".
 _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
 
@@ -58,6 +64,7 @@ _BODY_SEEN = token_request_seen("no token request except by GET was seen", _has_
 
 
 def _judge_method(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
+    """Find token requests by another method than POST."""
     # RFC 6749, 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
     method = request.message.method
     if method != "POST":
@@ -65,11 +72,13 @@ def _judge_method(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
 
 
 def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find another path, and a query that the client added."""
     if request.message.method in _METHODS_WITHOUT_BODY:
         return  # its parameters can only be in the query: one mistake, which request.method names
     if request.message.path != expected.token_path:
         what = f"the request went to {shown(request.message.path)}"
         yield Flaw(what, f"{expected.token_path}, as configured")
+    # Credentials in the URL are a breach of basic.only or post.only.
     names = request.names_in_query - _CREDENTIAL_NAMES
     if not request.values("grant_type"):
         names -= {"grant_type"}  # then request.grant-type names it
@@ -78,6 +87,7 @@ def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Fl
 
 
 def _judge_content_type(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
+    """Find a missing, repeated or other media type."""
     if request.message.method in _METHODS_WITHOUT_BODY:
         return
     values = request.message.headers.get_all("Content-Type")
@@ -93,6 +103,7 @@ def _judge_content_type(request: TokenRequest, _: TokenExpectation) -> Iterator[
 
 
 def _judge_grant_type(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
+    """Find a grant_type that is missing, repeated, elsewhere, or another one."""
     # RFC 6749, 3.2: "Request and response parameters MUST NOT be included more than once."
     if request.message.method in _METHODS_WITHOUT_BODY:
         return
@@ -116,6 +127,7 @@ def _what_grant_type(request: TokenRequest, grants: tuple[str, ...]) -> str:
 
 
 def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find parameters of the body that no clause and no configuration asks for."""
     if request.message.method in _METHODS_WITHOUT_BODY or request.json is not None:
         return
     grants = request.values("grant_type")
@@ -137,18 +149,21 @@ def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -
 
 
 def _is_extra(name: str, value: str, expected: TokenExpectation) -> bool:
+    # RFC 6749, 3.2: "Parameters sent without a value MUST be treated as if they were omitted from
+    # the request."
     if name == "scope":
         return value not in ("", expected.scope)
     return name != "grant_type"
 
 
 def _listed(names: Collection[str]) -> str:
-    """The first names in alphabetical order, and how many more there are."""
+    """Return the first names in alphabetical order, and how many more there are."""
     first, rest = sorted(names)[:_LISTED_NAMES], len(set(names)) - _LISTED_NAMES
     return ", ".join(map(shown, first)) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _judge_accept(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
+    """Find an Accept that excludes JSON."""
     values = request.message.headers.get_all("Accept")
     if values and not _accepts_json(",".join(values)):
         what = f"Accept is {quoted(', '.join(values))}"
@@ -156,7 +171,10 @@ def _judge_accept(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
 
 
 def _accepts_json(accept: str) -> bool:
-    """Whether the ranges admit application/json; the most specific one that fits decides."""
+    """Return whether the ranges include application/json (RFC 9110, 12.5.1).
+
+    "The most specific reference has precedence", so application/json;q=0 excludes it from */*.
+    """
     quality: dict[str, float] = {}
     for part in accept.split(","):
         name, *parameters = [piece.strip().lower() for piece in part.split(";")]
@@ -168,6 +186,7 @@ def _accepts_json(accept: str) -> bool:
 
 
 def _quality(parameters: list[str]) -> float:
+    """Return the weight of a media range (RFC 9110, 12.4.2); 1 if it is missing or invalid."""
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip() == "q":
@@ -190,6 +209,8 @@ METHOD = Clause(
     judge=TokenRequestJudge(_judge_method),
     precondition=ANY_TOKEN_REQUEST,
 )
+# RFC 6749, 3.2: "The endpoint URI MAY include an "application/x-www-form-urlencoded" formatted
+# query component, which MUST be retained when adding additional query parameters."
 URL = Clause(
     id="request.url",
     level=Level.MUST,
@@ -203,6 +224,8 @@ URL = Clause(
     judge=TokenRequestJudge(_judge_url),
     precondition=_BODY_SEEN,
 )
+# RFC 6749, 4.4.2: the client adds its parameters "using the "application/x-www-form-urlencoded"
+# format … in the HTTP request entity-body".
 CONTENT_TYPE = Clause(
     id="request.content-type",
     level=Level.MUST,
@@ -216,6 +239,7 @@ CONTENT_TYPE = Clause(
     judge=TokenRequestJudge(_judge_content_type),
     precondition=_BODY_SEEN,
 )
+# RFC 6749, 4.4.2: "grant_type REQUIRED. Value MUST be set to "client_credentials"."
 GRANT_TYPE = Clause(
     id="request.grant-type",
     level=Level.MUST,
@@ -228,6 +252,8 @@ GRANT_TYPE = Clause(
     judge=TokenRequestJudge(_judge_grant_type),
     precondition=_BODY_SEEN,
 )
+# A SHOULD only: RFC 6749, 3.2, says that the authorization server "MUST ignore unrecognized request
+# parameters". But brokers differ, and the vendor documents one parameter.
 NO_EXTRA_PARAMETERS = Clause(
     id="request.no-extra-parameters",
     level=Level.SHOULD,
@@ -241,6 +267,8 @@ NO_EXTRA_PARAMETERS = Clause(
     judge=TokenRequestJudge(_judge_extra_parameters),
     precondition=token_request_seen("no token request with a grant_type was seen", _has_form),
 )
+# RFC 9110, 12.5.1: "A request without any Accept header field implies that the user agent will
+# accept any media type in response." So a missing header is right.
 ACCEPT = Clause(
     id="request.accept",
     level=Level.SHOULD,

@@ -1,4 +1,7 @@
-"""Chapter ``response``: what the client makes of the token endpoint's answers."""
+"""Chapter ``response``: how the client reads the token response (RFC 6749, 5.1).
+
+Traffic alone does not show it, so these clauses have no judge; scenarios provoke and judge them.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,8 @@ DOCUMENTED = Clause(
     why="This is what the provider answers when everything works.",
     fix="Read access_token and expires_in from the JSON object and ignore the rest.",
 )
+# RFC 6749, 5.1: "The client should avoid making assumptions about value sizes." RFC 6750, 2.1 has
+# the alphabet of a bearer token, b64token.
 OPAQUE_TOKEN = Clause(
     id="response.opaque-token",
     level=Level.MUST,
@@ -37,6 +42,7 @@ OPAQUE_TOKEN = Clause(
     fix="Keep the string in access_token as it is and write it after Bearer unchanged. Leave room "
     "for 4096 characters.",
 )
+# RFC 6749, 5.1: "The client MUST ignore unrecognized value names in the response."
 UNKNOWN_MEMBERS = Clause(
     id="response.unknown-members",
     level=Level.MUST,
@@ -47,6 +53,7 @@ UNKNOWN_MEMBERS = Clause(
     "it does not recognize.",
     fix="Read the members that you need. Do not unpack the whole object into a strict model.",
 )
+# RFC 6749, 5.1: "The order of parameters does not matter and can vary."
 JSON_FORMS = Clause(
     id="response.json-forms",
     level=Level.MUST,
@@ -57,6 +64,7 @@ JSON_FORMS = Clause(
     "change with any update of the provider's framework.",
     fix="Parse with a JSON library, and compare media types without their parameters.",
 )
+# RFC 6749, 5.1, on token_type: "Value is case insensitive."
 TOKEN_TYPE_CASE = Clause(
     id="response.token-type-case",
     level=Level.MUST,
@@ -67,6 +75,7 @@ TOKEN_TYPE_CASE = Clause(
     "accept only the scheme Bearer.",
     fix="Compare token_type in lower case, and write Bearer yourself when you sign.",
 )
+# RFC 6749, 7.1: "The client MUST NOT use an access token if it does not understand the token type."
 TOKEN_TYPE_UNKNOWN = Clause(
     id="response.token-type-unknown",
     level=Level.MUST,
@@ -77,6 +86,8 @@ TOKEN_TYPE_UNKNOWN = Clause(
     "using a token whose type the client does not understand.",
     fix="Raise unless token_type, in lower case, is bearer.",
 )
+# RFC 6749, 5.1: expires_in is RECOMMENDED. "If omitted, the authorization server SHOULD provide the
+# expiration time via other means or document the default value."
 EXPIRES_IN_MISSING = Clause(
     id="response.expires-in-missing",
     level=Level.SHOULD,
@@ -88,6 +99,8 @@ EXPIRES_IN_MISSING = Clause(
     fix="Assume a default lifetime for an answer without it, or keep the token until the API "
     "refuses it. Do not keep the expiry of the previous token.",
 )
+# A MAY: RFC 6749, 5.1, says "Numerical values are included as JSON numbers", so the broker breaks
+# the RFC, and a client need not read a string.
 EXPIRES_IN_FORMS = Clause(
     id="response.expires-in-forms",
     level=Level.MAY,
@@ -98,6 +111,7 @@ EXPIRES_IN_FORMS = Clause(
     "such a lifetime for none keeps the token forever, or never.",
     fix="Convert with float() or similar, and raise an error that names expires_in if that fails.",
 )
+# RFC 6749, 5.1: access_token is REQUIRED.
 INVALID = Clause(
     id="response.invalid",
     level=Level.MUST,

@@ -1,4 +1,7 @@
-"""Chapter ``secrecy``: where the secret and the tokens can be seen."""
+"""Chapter ``secrecy``: places where the secret and the tokens must not appear.
+
+Traffic alone does not show them, so these clauses have no judge; scenarios look for the values.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ SECRET = Clause(
     fix="Leave the secret out of repr, messages and log records. Do not put the request's headers "
     "or body into exceptions.",
 )
+# PRACTICE, where the secret is a SHOULD: a token expires soon, a secret often never.
 TOKEN = Clause(
     id="secrecy.token",
     level=Level.PRACTICE,
@@ -25,6 +29,8 @@ TOKEN = Clause(
     why="Anyone who reads a token can use it until it expires.",
     fix="Leave the token out of repr, messages and log records, also where they quote an answer.",
 )
+# RFC 9700, 4.12 describes the leak: with 307 a client repeats the POST, and its body, at the other
+# origin.
 REDIRECT = Clause(
     id="secrecy.redirect",
     level=Level.MUST,

@@ -1,4 +1,8 @@
-"""Chapter ``signing``: calls of the protected API."""
+"""Chapter ``signing``: calls to the protected API with a token (RFC 6750).
+
+The judges look at the form of a call. Whether its token is valid is a question of the token's
+state, which chapter ``refresh`` judges.
+"""
 
 from __future__ import annotations
 
@@ -41,12 +45,13 @@ __all__ = [
 _ONE_BEARER = "one Authorization header: Bearer, one space, the token as provided"
 _WORDS_FOR_NO_TOKEN = frozenset({"None", "null", "undefined", "nil", "true", "false"})
 
-# Shorter ones occur by chance in what has nothing to do with them.
+# Shorter values occur by chance in URLs and bodies.
 _MIN_TOKEN_LENGTH = 12
 _MIN_SECRET_LENGTH = 6
 
 
 def _judge_bearer(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
+    """Find a missing or repeated header, another scheme, and a damaged token."""
     values = request.headers.get_all("Authorization")
     if len(values) != 1:
         count = f"{len(values)} Authorization headers" if values else "no Authorization header"
@@ -58,12 +63,19 @@ def _judge_bearer(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
 
 
 def _what_is_wrong(value: str, expected: ApiExpectation) -> str:
+    """Return what is wrong with the value of the header, in words; empty if it is right.
+
+    A token that was never issued is not a flaw of its form: the API rejects it for its state.
+    """
     authorization = read_authorization(value)
     if not authorization.scheme:
         return "the Authorization header names no scheme"
+    # Compared with its case, although schemes have none (RFC 9110, 11.1): RFC 6750, 2.1 writes
+    # "Bearer", and many gateways compare literally.
     if authorization.scheme != "Bearer":
         return f"the scheme is {scheme_name(authorization.scheme)!r}"
     token = authorization.rest
+    # An exact token is right in any form: a test may set token values that are not a b64token.
     if token in expected.token_values:
         return ""
     if token in _WORDS_FOR_NO_TOKEN:
@@ -77,6 +89,7 @@ def _what_is_wrong(value: str, expected: ApiExpectation) -> str:
 
 
 def _judge_header_only(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
+    """Find a token in the URL or in the body."""
     named = {
         "URL": any(name == "access_token" for name, _ in query_parameters(request)),
         "body": any(name == "access_token" for name, _ in body_parameters(request)),
@@ -88,19 +101,26 @@ def _judge_header_only(request: Request, expected: ApiExpectation) -> Iterator[F
 
 
 def _has_token(text: str, expected: ApiExpectation) -> bool:
+    """Return whether the string has a token, also percent-encoded."""
     if not text:
         return False
+    # A client that builds a URL encodes the token in it; some tokens have characters that this
+    # changes.
     texts = {text, unquoted(text)}
     return any(expected.tokens_in(each, _MIN_TOKEN_LENGTH) for each in texts)
 
 
 def _judge_no_credentials(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
+    """Find the client's secret anywhere in the call, raw or in Base64."""
+    # Every field, not only Authorization: sessions carry Basic credentials, cookies or API keys
+    # over.
     fields = " ".join(value for _, value in request.headers)
     texts = (fields, request.target, unquoted(request.target))
     everything = "\n".join((*texts, request.body.decode("latin-1")))
     for pair in expected.credentials:
         basic = f"{pair.client_id}:{pair.client_secret}".encode("utf-8", "surrogatepass")
         alone = pair.client_secret.encode("utf-8", "surrogatepass")
+        # The pair is searched for at any length: id and secret together do not occur by chance.
         has_pair = base64.b64encode(basic).decode() in everything
         forms = (pair.client_secret, base64.b64encode(alone).decode())
         is_long = len(pair.client_secret) >= _MIN_SECRET_LENGTH
@@ -115,6 +135,8 @@ _SIGNED_CALL_SEEN = Precondition(
     lambda trace: any(call.token is not None for call in trace.api_calls),
 )
 
+# RFC 6750, 2.1: credentials = "Bearer" 1*SP b64token. The grammar allows several spaces; the
+# vendor's example has one, and gateways that split at the first space fail on two.
 BEARER = Clause(
     id="signing.bearer",
     level=Level.MUST,
@@ -127,6 +149,8 @@ BEARER = Clause(
     judge=ApiCallJudge(_judge_bearer),
     precondition=_SIGNED_CALL_SEEN,
 )
+# RFC 6750, 2: "Clients MUST NOT use more than one method to transmit the token in each request."
+# RFC 6750, 5.3: "Don't pass bearer tokens in page URLs".
 HEADER_ONLY = Clause(
     id="signing.header-only",
     level=Level.MUST,
@@ -162,6 +186,8 @@ PRESERVES_REQUEST = Clause(
     fix="Add the Authorization header to the caller's request and leave the rest as it is, also "
     "when the call is repeated after a 401.",
 )
+# RFC 6750, 3.1, on invalid_token: "The client MAY request a new access token and retry the
+# protected resource request." A MAY for the client, which experience makes a PRACTICE.
 REVOKED = Clause(
     id="signing.revoked",
     level=Level.PRACTICE,
@@ -182,6 +208,7 @@ NO_RETRY_STORM = Clause(
     "into load on two services, and may block its caller.",
     fix="Repeat the call once at most, then give the 401 to the caller.",
 )
+# RFC 6750, 3.1: only invalid_token says that another token may help.
 FORBIDDEN = Clause(
     id="signing.forbidden",
     level=Level.SHOULD,
@@ -192,6 +219,7 @@ FORBIDDEN = Clause(
     "to a service that has too much.",
     fix="Fetch a new token after 401 only.",
 )
+# RFC 9110, 15.4 names Authorization among the fields to remove before a redirect is followed.
 CROSS_ORIGIN = Clause(
     id="signing.cross-origin",
     level=Level.MUST,

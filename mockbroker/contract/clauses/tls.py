@@ -1,4 +1,4 @@
-"""Chapter ``tls``: which brokers the client trusts."""
+"""Chapter ``tls``: verification of the broker's certificate by the client."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from mockbroker.contract.clause import Clause, Impact, Level, rfc
 
 __all__ = ["CLAUSES", "VERIFY"]
 
+# RFC 6750, 5.3: "The client MUST validate the TLS certificate chain when making requests to
+# protected resources." RFC 6749, 10.9 says the same of the authorization server.
 VERIFY = Clause(
     id="tls.verify",
     level=Level.MUST,
