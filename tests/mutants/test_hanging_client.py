@@ -18,7 +18,7 @@ from tests.mutants.workshop import make
 HUNG, BLOCKED = Verdict.HANG, Verdict.NOT_TESTED
 
 
-class AsksAndWaitsForEver:
+class AsksAndWaitsWithoutEnd:
     def __init__(self, config):
         self.config = config
 
@@ -30,7 +30,7 @@ class AsksAndWaitsForEver:
         threading.Event().wait()
 
 
-class LoopsForEver:
+class LoopsWithoutEnd:
     def __init__(self, config):
         pass
 
@@ -62,7 +62,7 @@ def test_a_hang_ends_also_while_coverage_traces(tmp_path):
 
 
 def test_a_hang_is_a_verdict_on_one_clause_and_blocks_the_others():
-    for client in (AsksAndWaitsForEver, LoopsForEver):
+    for client in (AsksAndWaitsWithoutEnd, LoopsWithoutEnd):
         found = verdicts_on(client, deadline=0.5)
         assert found.pop(clauses.response.DOCUMENTED)[0] is HUNG
         others = {name: verdict for name, (verdict, _) in found.items()}

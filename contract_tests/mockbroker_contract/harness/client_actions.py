@@ -324,7 +324,7 @@ class ClientActions:
         never = NeverReturned(seconds=waited, requests=len(exchanges))
         self._run.hangs.add(self._clause_id, is_brief=self._deadline.is_brief)
         if self._deadline.is_brief:
-            # With a short deadline a slow machine may be the cause, so that this is no verdict.
+            # With a short deadline a slow machine may be the cause, so the clause gets no verdict.
             reason = f"{action_text(action)} {outcome_text(never)}"
             brief = NotTested(f"{reason}; {self._run.hangs.before}")
             brief.is_costly = True

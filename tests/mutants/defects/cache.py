@@ -86,7 +86,7 @@ class SharesByClientId(SharedCache):
 
 
 @breaks(clauses.cache.ISOLATION)
-class SharesWithEverybody(SharedCache):
+class SharesWithEveryClient(SharedCache):
     shared: ClassVar = {}
 
     def key(self) -> Any:

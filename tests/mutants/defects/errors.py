@@ -46,7 +46,7 @@ class KeepsItsTokenWhenRefused(TokenManager):
 
 
 @breaks(clauses.errors.BAD_REQUEST)
-class OverlooksWhatIsNoJson(Lenient):
+class OverlooksWhatIsNotJson(Lenient):
     def overlooks(self, response: requests.Response) -> bool:
         return response.status_code == 400 and not response.text.startswith("{")
 
@@ -140,7 +140,7 @@ class OverlooksA500(Lenient):
 
 
 @breaks(clauses.errors.SERVER_ERROR)
-class AsksForEver(Patient):
+class AsksWithoutEnd(Patient):
     most = 10**9
 
 
@@ -195,7 +195,7 @@ class TakesHalfAnAnswer(Deaf):
 
 
 @breaks(clauses.errors.TIMEOUT)
-class WaitsForEver(TokenManager):
+class WaitsWithoutEnd(TokenManager):
     def __init__(self, *args: Any, timeout: Any = None, **kwargs: Any) -> None:
         super().__init__(*args, timeout=None, **kwargs)  # type: ignore[arg-type]
 
@@ -222,7 +222,7 @@ class RemembersARefusal(TokenManager):
 
 
 @breaks(clauses.errors.NOT_CACHED)
-class RestsAfterAnAnswerThatIsNoJson(TokenManager):
+class RestsAfterAnAnswerThatIsNotJson(TokenManager):
     rests_until = 0.0
 
     def _fetch_token(self) -> AccessToken:

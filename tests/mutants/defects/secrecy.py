@@ -40,7 +40,7 @@ class ComplainsWithTheSecret(TokenManager):
 
 
 @breaks(clauses.secrecy.SECRET)
-class TellsOfATimeoutWithTheSecret(TokenManager):
+class ReportsATimeoutWithTheSecret(TokenManager):
     def _send_token_request(self) -> requests.Response:
         try:
             return super()._send_token_request()

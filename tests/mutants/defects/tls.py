@@ -14,7 +14,7 @@ from tests.mutants.workshop import breaks
 
 
 @breaks(clauses.tls.VERIFY)
-class TrustsAnybody(TokenManager):
+class TrustsEveryCertificate(TokenManager):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "verify": False})
 
