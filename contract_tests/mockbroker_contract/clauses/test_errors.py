@@ -252,7 +252,8 @@ def test_retry_after(scenario: Scenario) -> None:
         ) as session:
             value = _http_date(session.now() + seconds) if as_date else seconds
             fault = Fault.status(status, retry_after=value)
-            # Twice: a client that retries too early would succeed if the second request did.
+            # Twice, because a client that fetches a token when it is made gets the fault once
+            # before the use.
             session.broker.script(fault.times(2))
             session.record(fault_step(fault, times=2))
             session.make()
