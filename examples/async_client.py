@@ -1,4 +1,4 @@
-"""The asynchronous sibling of the model client, on httpx; it can be copied as it stands."""
+"""Asynchronous client of the auth-broker, on httpx, written to be copied into production."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
 
 
 class TokenError(Exception):
-    """No token could be had. ``code`` is the broker's error code, if it gave one."""
+    """Failure to obtain a token; ``code`` is the broker's error code, if it sent one."""
 
     def __init__(self, message: str, code: str = "") -> None:
         self.code = code
@@ -32,7 +32,7 @@ class TokenError(Exception):
 
 @dataclass(frozen=True)
 class AccessToken:
-    """A token and the time, in Unix seconds, from which it should be replaced and is worthless."""
+    """Token, and the times in Unix seconds at which it should be replaced and expires."""
 
     value: str = field(repr=False)
     refresh_at: float
@@ -40,7 +40,7 @@ class AccessToken:
 
 
 class AsyncTokenManager:
-    """Makes sure that there is always a valid token. Safe to use from many tasks."""
+    """Cache that always has a valid token. Safe to use from many tasks."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class AsyncTokenManager:
         self._lock = asyncio.Lock()
 
     async def get_token(self) -> str:
-        """A token that is valid now. Raises TokenError if none can be had."""
+        """Return a token that is valid now. Raises TokenError if the broker issues none."""
         # One task fetches; the others wait for what it got.
         async with self._lock:
             if self._token is None or time.time() >= self._token.refresh_at:
@@ -68,7 +68,7 @@ class AsyncTokenManager:
             return self._token.value
 
     async def discard(self, value: str) -> None:
-        """Forget a token that the API refused, unless another task has replaced it already."""
+        """Discard a token that the API rejected, unless another task has replaced it already."""
         async with self._lock:
             if self._token is not None and self._token.value == value:
                 self._token = None
@@ -103,7 +103,7 @@ class AsyncTokenManager:
 
 
 class AsyncApiClient:
-    """Signs calls of the API. Use it as an asynchronous context manager, or close it."""
+    """Client of the API that signs its calls. Use it as a context manager, or close it."""
 
     def __init__(
         self, http: httpx.AsyncClient, tokens: AsyncTokenManager, api_base_url: str
@@ -113,14 +113,14 @@ class AsyncApiClient:
         self._origin = _origin_of(api_base_url)
 
     async def get_token(self) -> str:
-        """A token that is valid now. Raises TokenError if none can be had."""
+        """Return a token that is valid now. Raises TokenError if the broker issues none."""
         return await self._tokens.get_token()
 
     async def request(self, method: str, url: str, **kwargs: Any) -> httpx.Response:
         """Make a signed call; the arguments are those of `httpx.AsyncClient.request`.
 
         Redirects are not followed unless asked for; httpx drops the token when another origin is
-        next. Raises TokenError if no token can be had, ValueError for a URL not of the API.
+        next. Raises TokenError without a valid token, ValueError for a URL not of the API.
         """
         if _origin_of(url) != self._origin:
             raise ValueError(f"{url!r} is not of {self._origin}: it must not get the token")
@@ -204,7 +204,7 @@ def _error_code(response: httpx.Response) -> str:
 
 
 def make_client(config: Any) -> AsyncApiClient:
-    """The client that the contract run checks."""
+    """Return the client that `mockbroker check` judges."""
     verify = ssl.create_default_context(cafile=config.ca_file) if config.ca_file else True
     http = httpx.AsyncClient(timeout=config.timeout, verify=verify)
     tokens = AsyncTokenManager(

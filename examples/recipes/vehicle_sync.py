@@ -15,7 +15,7 @@ class VehicleSync:
         self._api = ApiClient(TokenManager(token_url, client_id, client_secret), api_url)
 
     def title_of(self, vehicle_id: str) -> str:
-        """The vehicle's title. Raises TokenError if no token can be had."""
+        """Return the vehicle's title. Raises TokenError without a valid token."""
         response = self._api.request("GET", f"{self._api_url}/vehicle/{vehicle_id}")
         response.raise_for_status()
         return str(response.json()["vehicle"]["title"])

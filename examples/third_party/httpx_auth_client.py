@@ -18,7 +18,7 @@ def _trust(ca_file: str | None) -> ssl.SSLContext:
 
 
 def make_client(config: Any) -> httpx.Client:
-    """The client that the contract run checks."""
+    """Return the client that `mockbroker check` judges."""
     verify = _trust(config.ca_file)
     scope = {"scope": config.scope.split()} if config.scope else {}
     auth = OAuth2ClientCredentials(

@@ -10,7 +10,7 @@ from requests_auth import OAuth2ClientCredentials
 
 
 def make_client(config: Any) -> requests.Session:
-    """The client that the contract run checks."""
+    """Return the client that `mockbroker check` judges."""
     scope = {"scope": config.scope.split()} if config.scope else {}
     session = requests.Session()
     session.auth = OAuth2ClientCredentials(

@@ -12,7 +12,7 @@ from requests_oauth2client import ClientSecretBasic, OAuth2Client, OAuth2ClientC
 
 
 def make_client(config: Any) -> requests.Session:
-    """The client that the contract run checks."""
+    """Return the client that `mockbroker check` judges."""
     client = OAuth2Client(
         token_endpoint=config.token_url,
         auth=ClientSecretBasic(config.client_id, config.client_secret),

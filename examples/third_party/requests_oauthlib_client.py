@@ -50,5 +50,5 @@ class Client:
 
 
 def make_client(config: Any) -> Client:
-    """The client that the contract run checks."""
+    """Return the client that `mockbroker check` judges."""
     return Client(config)

@@ -132,7 +132,8 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
             _fail(session, fault)
             session.make()
             outcome = session.use(operation)
-            # A client that still uses its expired token never meets the refusal.
+            # A client that still uses its expired token sends no request that the broker could
+            # reject.
             if has_token and not outcome.token_requests:
                 raise NotTested("the client requested no new token", blocked_by=_HONOURS)
             if outcome.is_after_expiry:
@@ -251,7 +252,8 @@ def test_retry_after(scenario: Scenario) -> None:
         ) as session:
             value = _http_date(session.now() + seconds) if as_date else seconds
             fault = Fault.status(status, retry_after=value)
-            # Twice, so that a client that retries once too early meets it again.
+            # Twice, because a client that fetches a token when it is made gets the fault once
+            # before the use.
             session.broker.script(fault.times(2))
             session.record(fault_step(fault, times=2))
             session.make()

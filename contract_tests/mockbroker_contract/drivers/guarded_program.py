@@ -32,7 +32,7 @@ _PIECE = 65_536
 # The exit status by which shells report a command that exists and cannot be executed.
 _CANNOT_EXECUTE = 126
 # Signals from a terminal, or to a whole process group. They are meant for the judging process,
-# which ends the supervisor in order and gets the program's last words.
+# which ends the supervisor in order.
 _IGNORED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP")
 
 
@@ -49,8 +49,8 @@ def main(control: int) -> NoReturn:
     The sockets and pipes that connect the three processes are arranged so that the end of any
     process closes one of them. So no process polls, and none remains if another is killed.
     """
-    speaker = socket.socket(fileno=control)
-    order = json.loads(_first_line(speaker))
+    connection = socket.socket(fileno=control)
+    order = json.loads(_first_line(connection))
     become_subreaper()
     be_signalled_when_parent_ends(signal.SIGCONT)  # the program may have stopped this process
     # a terminal sends Ctrl-C to every process; the judging process then ends this one
@@ -64,37 +64,37 @@ def main(control: int) -> NoReturn:
     # returns as soon as a child ends.
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
-    pid = _started(speaker, order)
+    pid = _started(connection, order)
     # only the program keeps its streams, so that the judging process sees their end
     for stream in range(3):
         os.close(stream)
     while True:
-        ready, _, _ = select.select([speaker.fileno(), woken], [], [])
-        if speaker.fileno() in ready:
+        ready, _, _ = select.select([connection.fileno(), woken], [], [])
+        if connection.fileno() in ready:
             # Data is the order to end; no data means that the judging process has ended without an
             # order.
-            is_orphan = not speaker.recv(_PIECE)
+            is_orphan = not connection.recv(_PIECE)
             end_descendants(grace_seconds=0)
             if is_orphan:  # otherwise the judging process would remove it
                 remove_tree(Path(order["root"]))
             os._exit(0)
         if woken in ready:
             os.read(woken, _PIECE)
-            _reap(speaker, pid)
+            _reap(connection, pid)
 
 
-def _first_line(speaker: socket.socket) -> bytes:
+def _first_line(connection: socket.socket) -> bytes:
     """Read the order; exit if the judging process has ended before it."""
     line = b""
     while not line.endswith(b"\n"):
-        piece = speaker.recv(_PIECE)
+        piece = connection.recv(_PIECE)
         if not piece:
             os._exit(0)
         line += piece
     return line
 
 
-def _started(speaker: socket.socket, order: dict[str, Any]) -> int:
+def _started(connection: socket.socket, order: dict[str, Any]) -> int:
     """Start the program, report the result, and return its process id; exit if it did not start."""
     # The trick of `subprocess`: pipes of Python are close-on-exec (PEP 446). So an empty read means
     # that exec() succeeded, and any data is the errno of its failure.
@@ -108,9 +108,9 @@ def _started(speaker: socket.socket, order: dict[str, Any]) -> int:
     failure = os.read(reading, _PIECE)
     os.close(reading)
     if failure:
-        _report(speaker, failed=int(failure))
+        _report(connection, failed=int(failure))
         os._exit(0)
-    _report(speaker, started=pid)
+    _report(connection, started=pid)
     return pid
 
 
@@ -132,7 +132,7 @@ def _execute(order: dict[str, Any], failure: int) -> NoReturn:
     os._exit(_CANNOT_EXECUTE)
 
 
-def _reap(speaker: socket.socket, program: int) -> None:
+def _reap(connection: socket.socket, program: int) -> None:
     """Collect ended children; if the program is one of them, end the others, report, and exit."""
     with contextlib.suppress(ChildProcessError):
         # Signals of the same kind merge, so one SIGCHLD may stand for several children. Orphans
@@ -144,11 +144,11 @@ def _reap(speaker: socket.socket, program: int) -> None:
                 # processes behind.
                 left = len(descendants(os.getpid()))
                 end_descendants(grace_seconds=0)
-                _report(speaker, status=os.waitstatus_to_exitcode(status), left=left)
+                _report(connection, status=os.waitstatus_to_exitcode(status), left=left)
                 os._exit(0)
 
 
-def _report(speaker: socket.socket, **members: Any) -> None:
+def _report(connection: socket.socket, **members: Any) -> None:
     """Send one line to the judging process, if it is still there."""
     with contextlib.suppress(OSError):  # the judging process has ended
-        speaker.sendall(json.dumps(members).encode() + b"\n")
+        connection.sendall(json.dumps(members).encode() + b"\n")

@@ -46,7 +46,7 @@ _SHORT_SECONDS = 2.0
 _MAX_STARTS = 25
 # A page of a terminal: the last traceback fits, the report stays readable.
 _QUOTED_STDERR = 2000
-_LIVES_ELSEWHERE = (
+_OWN_FOLDER_HINT = (
     "it runs in an empty folder of its own; --copy PATH puts a copy of what it reads there"
 )
 
@@ -187,7 +187,7 @@ class ProgramClients:
             if self._moved and "clock" in self._hello.capabilities:
                 program.exchange("advance", _SHORT_SECONDS, seconds=self._moved)
         except (ProtocolError, ProgramDied, ProgramSilent) as error:
-            problem, details = in_words(program, str(error)), last_words_of(program)
+            problem, details = in_words(program, str(error)), last_exchange_of(program)
             program.kill()
             # It has introduced itself before, so the command is right and the failure belongs to
             # the test case. Otherwise the whole run cannot begin, which is a mistake in the
@@ -195,7 +195,7 @@ class ProgramClients:
             if self._hello is not None:
                 raise self._failed(error, details) from None
             raise TargetError(
-                f"the driver gave no valid answer to hello: {problem}\n{_LIVES_ELSEWHERE}\n"
+                f"the driver gave no valid answer to hello: {problem}\n{_OWN_FOLDER_HINT}\n"
                 f"{LOOK_AT_THE_DRIVER}"
             ) from None
         return program
@@ -216,7 +216,7 @@ class ProgramClients:
             self._end()
             raise
         except (ProtocolError, ProgramDied) as error:
-            details = last_words_of(program)
+            details = last_exchange_of(program)
             self._end()
             raise self._failed(error, details) from None
         if reply.is_unsupported:
@@ -265,10 +265,10 @@ def introduction_of(program: Program) -> Hello:
 
 def in_words(program: Program, what: str) -> str:
     """Return the error, followed by the last request and answer of the program."""
-    return f"{what}\n{last_words_of(program)}"
+    return f"{what}\n{last_exchange_of(program)}"
 
 
-def last_words_of(program: Program) -> str:
+def last_exchange_of(program: Program) -> str:
     """Return the last request and answer of the program, and its stderr.
 
     The text is not masked: callers mask what they show.

@@ -47,7 +47,7 @@ class Findings:
     def take(self) -> list[Finding]:
         """Return the breaches noted since the last call.
 
-        Each finding is handed out once, because under pytest-xdist a report carries it to another
+        Each finding is returned once, because under pytest-xdist a report carries it to another
         process.
         """
         breaches = list(self._breaches.values())

@@ -134,7 +134,7 @@ def outcome_of(
     calls = [e for e in exchanges if e.endpoint is Endpoint.API]
     if not calls:
         return Outcome(operation, exchanges, returned=returned, error=answer.error)
-    # A client may repeat a call after a 401, and its last attempt is what it stands by.
+    # A client may repeat a call after a 401, so its last attempt decides.
     last = calls[-1]
     presented = last.request.headers.get("Authorization")
     return Outcome(
