@@ -21,7 +21,7 @@ SMALL_CLASSES = sorted(
     [
         *Path(mockbroker.__path__[0], "broker").glob("*.py"),
         Path(inspect.getfile(Broker)),
-        *Path(mockbroker_contract.__path__[0], "harness").glob("*.py"),
+        *Path(mockbroker_contract.__path__[0]).rglob("*.py"),
         *Path(pytest_mockbroker.__path__[0]).glob("*.py"),
     ]
 )

@@ -30,6 +30,7 @@ class Exposure:
     def __init__(self) -> None:
         self._texts: list[tuple[str, str]] = []
         self._characters = 0
+        self._listening = contextlib.ExitStack()
 
     def add(self, where: str, text: str) -> None:
         """Store a text, unless the limit is reached.
@@ -70,14 +71,16 @@ class Exposure:
             where = f"the repr of {name_of_class(type(subject))}"
             self.add(where, _bounded(partial(repr, subject)))
 
-    def listen(self) -> Callable[[], None]:
-        """Record log records of every level, and warnings; return a function that stops it.
+    def listen(self) -> None:
+        """Record log records of every level, and warnings, until `close`.
 
-        Process-wide while it lasts. The returned function restores levels, handlers and filters.
+        Process-wide while it lasts.
         """
-        listening = contextlib.ExitStack()
-        listening.enter_context(all_records(_LogRecorder(self), _warning_recorder(self)))
-        return listening.close
+        self._listening.enter_context(all_records(_LogRecorder(self), _warning_recorder(self)))
+
+    def close(self) -> None:
+        """Stop listening: restore levels, handlers and filters."""
+        self._listening.close()
 
 
 def _bounded(text: Callable[[], str]) -> str:

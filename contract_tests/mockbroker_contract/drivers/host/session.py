@@ -8,7 +8,7 @@ import importlib.metadata
 import io
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 
 # imported by name, as below: a client may replace them in their module
@@ -73,21 +73,7 @@ class Session:
         """Clients that are not closed, because closing takes too long; kept, as __del__ may too."""
         self._has_run_client_code = False
         self._exposure: Exposure | None = None
-        self._stop_listening: Callable[[], None] = lambda: None
         self._process = _getpid()
-        self._operations: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-            "hello": self._hello,
-            "set_clock": self._use_clock,
-            "zone": self._zone,
-            "open": self._open,
-            "get_token": self._get_token,
-            "request": self._request,
-            "burst": self._burst,
-            "busy": self._busy,
-            "watch": self._watch,
-            "exposed": self._exposed,
-            "close": self._close,
-        }
 
     def serve(self) -> None:
         """Answer each request; return when there are no more.
@@ -104,7 +90,7 @@ class Session:
                 self._answer(request, {"ok": {}})
                 return
             try:
-                outcome = self._operations[request["op"]](request)
+                outcome = self._operation(request["op"])(request)
             except TargetError as error:
                 outcome = {"unusable": str(error)}
             except BaseException as error:  # noqa: BLE001 - the judging process reports it
@@ -114,6 +100,21 @@ class Session:
                 # answer.
                 _exit(0)
             self._answer(request, outcome)
+
+    def _operation(self, name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        return {
+            "hello": self._hello,
+            "set_clock": self._use_clock,
+            "zone": self._zone,
+            "open": self._open,
+            "get_token": self._get_token,
+            "request": self._request,
+            "burst": self._burst,
+            "busy": self._busy,
+            "watch": self._watch,
+            "exposed": self._exposed,
+            "close": self._close,
+        }[name]
 
     def _failed(self, error: BaseException) -> dict[str, Any]:
         """Return an error of the host; blame the client if the client's code has run here."""
@@ -241,17 +242,21 @@ class Session:
             else:
                 self._kept.append(client)
             client.end_loop()
-        self._stop_listening()
-        self._exposure, self._stop_listening = None, lambda: None
+        self._stop_watching()
         return {"ok": {}}
 
     # -- what a client shows -------------------------------------------------------------------
 
     def _watch(self, _: dict[str, Any]) -> dict[str, Any]:
-        self._stop_listening()
+        self._stop_watching()
         self._exposure = Exposure()
-        self._stop_listening = self._exposure.listen()
+        self._exposure.listen()
         return {"ok": {}}
+
+    def _stop_watching(self) -> None:
+        if self._exposure is not None:
+            self._exposure.close()
+            self._exposure = None
 
     def _exposed(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the texts that became visible since the last call."""
