@@ -1,7 +1,6 @@
 """Which values were forgotten: their fingerprints, in a memory of fixed size.
 
-Without it, a token beyond the limit would look like an invented one, and the hint would send the
-user in the wrong direction.
+Without it, a token beyond the limit would look like an invented one. The hint would then be wrong.
 """
 
 from __future__ import annotations

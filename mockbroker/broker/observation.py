@@ -2,7 +2,7 @@
 
 Breaches that a single message shows are recorded when it arrives. Breaches that show in several
 messages are judged in windows as long as the journal. Each window begins in the middle of the one
-before, so that a breach across the end of a window lies within the next one.
+before. A breach across the end of a window therefore lies within the next one.
 """
 
 from __future__ import annotations

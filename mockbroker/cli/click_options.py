@@ -1,7 +1,7 @@
 """click options made from the table of options.
 
-click declares and counts the options. The table reads their values, so that the command line,
-pytest and the ini file accept the same strings and print the same messages.
+click declares and counts the options. The table reads their values. The command line,
+pytest and the ini file therefore accept the same strings and print the same messages.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Parsing of a pasted request: a raw HTTP message, or a curl command.
 
-The input comes from logs, tickets and editors. Therefore it is read leniently where a paste is
-often damaged, and strictly where a guess could hide the mistake that the user is looking for.
+The input comes from logs, tickets and editors. Therefore it is read leniently where
+a paste is often damaged. It is read strictly where a guess could hide the mistake in question.
 """
 
 from __future__ import annotations

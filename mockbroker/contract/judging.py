@@ -1,6 +1,6 @@
 """Judging messages and traces: from what was observed to the clauses that it breaks.
 
-Pure functions. The broker rejects requests by them, assertions and audits judge traffic by them,
+Pure functions. The broker rejects requests by them. Assertions and audits judge traffic by them,
 and a contract run judges every test case by them.
 """
 

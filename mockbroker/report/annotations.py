@@ -46,8 +46,8 @@ def _command(level: str, title: str, text: str) -> str:
 
 
 def _data(text: str) -> str:
-    # GitHub's own escapes. A raw line break would end the command in the middle of the message, and
-    # the next line could be a command of its own.
+    # GitHub's own escapes. A raw line break would end the command in the middle of the message. The
+    # next line could then be a command of its own.
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

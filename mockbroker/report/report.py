@@ -113,6 +113,7 @@ class RunFacts:
             return ""
         words = ["mockbroker", "check", *self.check_arguments, "--only", clause_id]
         words += [] if self.examples is None else ["--examples", str(self.examples)]
+        # Only a run with --explore has a seed; without one the same cases are drawn each time.
         words += [] if self.seed is None else ["--seed", str(self.seed)]
         return shlex.join(words)
 

@@ -276,11 +276,13 @@ def _fact(name: str, value: Any) -> str:
     if name == "leeway_at_once_seconds":
         return ""  # a second measurement of leeway_seconds
     if name == "leeway_seconds":
+        # The leeway is measured by bisection, so it is known as a range.
         low, high = value
         return f"leeway {low:g} s" if low == high else f"leeway {low:g} to {high:g} s"
     return f"{name.replace('_', ' ')} {value}"
 
 
+# Other conclusions have no causes among the clauses, or need none.
 _BECAUSE = {
     Conclusion.FAILED: "because of",
     Conclusion.INTERRUPTED: "failed or blocked so far:",

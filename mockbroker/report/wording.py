@@ -83,6 +83,7 @@ def _action(step: s.Action) -> str:
 
 
 def _client_used(step: s.ClientUsed) -> str:
+    # A status of success is what the reader expects, so it is left out.
     is_error = step.status is not None and step.status >= HTTPStatus.BAD_REQUEST
     status = f", status {step.status}" if is_error else ""
     waited = f" (after {step.waited_seconds:.4g} s)" if step.waited_seconds else ""

@@ -172,8 +172,9 @@ class Server:
 
     def _serve(self, sock: socket.socket) -> None:
         """Serve a connection; called in a thread of the pool."""
-        # Without it Nagle's algorithm holds the small pieces of a drip back until the peer's
-        # delayed acknowledgement, some 40 ms, and so moves the times that a fault promises.
+        # Without it Nagle's algorithm holds the small pieces of a drip back until the peer
+        # acknowledges the one before. Delayed acknowledgements take some 40 ms, which would move
+        # the times of a fault.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if isinstance(sock, ssl.SSLSocket):
             self._handshake(sock)
