@@ -153,14 +153,19 @@ POSTED = {
         raw(None, line="POST /request-token?client_secret=x HTTP/1.1"),
         "the credentials are in the URL",
     ),
-    "no id": (posted(client_secret=SECRET), "no client_id beside"),
+    "no id": (posted(client_secret=SECRET), "but no client_id"),
     "unknown client": (posted(client_id="x", client_secret=SECRET), "no client with that"),
     "empty secret": (posted(client_id=ID, client_secret=""), "the secret is empty"),
     "another client's secret": (
         posted(client_id=ID, client_secret="another-s3cret"),
         "belongs to another client",
     ),
+    "swapped": (posted(client_id=SECRET, client_secret=ID), "id and secret are swapped"),
     "white space": (posted(client_id=ID, client_secret=f" {SECRET}"), "white space around"),
+    "white space around the id": (
+        posted(client_id=f"{ID}\n", client_secret=SECRET),
+        "white space around",
+    ),
     "quotes": (posted(client_id=ID, client_secret=f'"{SECRET}"'), "quotes around"),
     "wrong secret": (posted(client_id=ID, client_secret="nothing-like-it"), "with another secret"),
     "twice": (

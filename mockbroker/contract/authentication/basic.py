@@ -13,6 +13,12 @@ import urllib.parse
 from collections.abc import Mapping
 
 from mockbroker.contract.authentication.method import AuthenticationMethod, Hint
+from mockbroker.contract.authentication.pair_hints import (
+    another_secret,
+    on_pair,
+    surrounded,
+    swapped,
+)
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.authorization import (
     BasicEncoding,
@@ -51,10 +57,6 @@ class Basic(AuthenticationMethod):
         A wrong scheme counts: the clause basic.scheme is the one to name that mistake.
         """
         return bool(request.authorizations)
-
-    def shows_credentials(self, request: TokenRequest) -> bool:
-        """Return whether the string after the scheme is Base64 of some kind."""
-        return request.decoded is not None
 
     def presents(self, request: TokenRequest, credentials: Credentials) -> bool:
         """Return whether the header decodes to these credentials."""
@@ -125,10 +127,6 @@ def _is_payload(octets: bytes | None, expected: TokenExpectation) -> bool:
 def _is_right(request: TokenRequest, expected: TokenExpectation) -> bool:
     encoding = expected.profile.basic_encoding
     return any(carries(request.decoded, pair, encoding) for pair in expected.credentials)
-
-
-def _client_named(client_id: str, expected: TokenExpectation) -> Credentials | None:
-    return next((c for c in expected.credentials if c.client_id == client_id), None)
 
 
 def _no_header(request: TokenRequest, _: TokenExpectation) -> str:
@@ -233,33 +231,6 @@ def _no_colon(request: TokenRequest, _: TokenExpectation) -> str:
     return "the header decodes to text without a colon: encode client_id:client_secret"
 
 
-def _swapped(request: TokenRequest, expected: TokenExpectation) -> str:
-    """Recognize a pair in which id and secret are swapped."""
-    client_id, secret = _pair(request)
-    # The client_id is public, so a plain lookup is enough; only secrets are compared in constant
-    # time.
-    known = _client_named(secret, expected)
-    if known and same_text(known.client_secret, client_id):
-        return "id and secret are swapped: encode client_id:client_secret"
-    return ""
-
-
-def _surrounded(request: TokenRequest, expected: TokenExpectation) -> str:
-    """Recognize white space or quotes around the id or the secret."""
-    causes = {
-        # None makes `str.strip` remove white space of any kind.
-        None: "there is white space around the id or the secret: was it copied with it?",
-        "\"'": "the id or the secret has quotes around it: were they copied from a .env file?",
-    }
-    pair = _pair(request)
-    for characters, hint in causes.items():
-        client_id, secret = (part.strip(characters) for part in pair)
-        known = _client_named(client_id, expected)
-        if known and same_text(known.client_secret, secret) and pair != (client_id, secret):
-            return hint
-    return ""
-
-
 def _percent_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
     """Recognize form-urlencoding that the profile does not use, or that is missing."""
     if _is_right(request, expected) or request.decoded is None:
@@ -295,23 +266,6 @@ def _latin_1(request: TokenRequest, expected: TokenExpectation) -> str:
     return ""
 
 
-def _another_secret(request: TokenRequest, expected: TokenExpectation) -> str:
-    """Recognize a registered client_id with a wrong secret."""
-    client_id, secret = _pair(request)
-    known = _client_named(client_id, expected)
-    if known is None or same_text(known.client_secret, secret):
-        return ""
-    if any(same_text(pair.client_secret, secret) for pair in expected.credentials):
-        # The id is quoted, the secret never; it is cut, because a client may send anything as its
-        # id.
-        return f"the secret belongs to another client than {client_id[:60]!r}"
-    if not secret:
-        return "the secret is empty: is the variable that holds it set?"
-    if same_text(secret, known.client_secret.strip()):
-        return "the white space around the secret is missing: was it stripped?"
-    return f"the client_id {client_id[:60]!r} is registered, but with another secret"
-
-
 def _unknown_client(request: TokenRequest, expected: TokenExpectation) -> str:
     if request.decoded is None or _is_right(request, expected):
         return ""
@@ -338,11 +292,11 @@ _HINTS: tuple[Hint, ...] = (
     _unpadded,
     _encoded_twice,
     _no_colon,
-    _swapped,
-    _surrounded,
+    on_pair(swapped, _pair),
+    on_pair(surrounded, _pair),
     _percent_encoded,
     _latin_1,
-    _another_secret,
+    on_pair(another_secret, _pair),
     _unknown_client,
     _sent_twice,
 )

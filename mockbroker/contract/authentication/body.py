@@ -8,6 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mockbroker.contract.authentication.method import AuthenticationMethod
+from mockbroker.contract.authentication.pair_hints import (
+    another_secret,
+    client_named,
+    on_pair,
+    surrounded,
+    swapped,
+)
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.credentials import Credentials, same_text
 from mockbroker.model.token_request import TokenRequest
@@ -34,23 +41,10 @@ def _no_client_id(request: TokenRequest, _: TokenExpectation) -> str:
     return "" if request.values("client_id") else "the body has client_secret but no client_id"
 
 
-def _another_secret(request: TokenRequest, expected: TokenExpectation) -> str:
-    """Recognize an unknown client_id, or a known one with a wrong secret."""
-    client_id, secret = _sent(request)
-    known = next((c for c in expected.credentials if c.client_id == client_id), None)
-    if known is None:
-        return "no client with that client_id is registered: does it belong to another environment?"
-    if same_text(known.client_secret, secret):
+def _unknown_client(request: TokenRequest, expected: TokenExpectation) -> str:
+    if client_named(_sent(request)[0], expected) is not None:
         return ""
-    if not secret:
-        return "the secret is empty: is the variable that holds it set?"
-    if any(same_text(pair.client_secret, secret) for pair in expected.credentials):
-        return f"the secret belongs to another client than {client_id[:60]!r}"
-    if same_text(secret.strip(), known.client_secret):
-        return "there is white space around the secret: was it copied with it?"
-    if same_text(secret.strip("\"'"), known.client_secret):
-        return "the secret has quotes around it: were they copied from a .env file?"
-    return f"the client_id {client_id[:60]!r} is registered, but with another secret"
+    return "no client with that client_id is registered: does it belong to another environment?"
 
 
 def _sent_twice(request: TokenRequest, _: TokenExpectation) -> str:
@@ -76,7 +70,16 @@ class Body(AuthenticationMethod):
     chapter = "post"
     place = "in the body"
     expected = "client_id and client_secret in the body, as they were registered, once each"
-    hints = (_not_in_body, _no_client_id, _another_secret, _sent_twice)
+    # The first hint that fits is shown; `_unknown_client` relies on the earlier ones.
+    hints = (
+        _not_in_body,
+        _no_client_id,
+        on_pair(swapped, _sent),
+        on_pair(surrounded, _sent),
+        on_pair(another_secret, _sent),
+        _unknown_client,
+        _sent_twice,
+    )
 
     def is_used_in(self, request: TokenRequest) -> bool:
         """Return whether the body has a client_secret.
@@ -84,10 +87,6 @@ class Body(AuthenticationMethod):
         A client_id alone does not count: public clients and other methods send it, too.
         """
         return "body" in request.places_of_secret
-
-    def shows_credentials(self, request: TokenRequest) -> bool:
-        """Return whether the form has a client_secret."""
-        return bool(request.values("client_secret"))
 
     def presents(self, request: TokenRequest, credentials: Credentials) -> bool:
         """Return whether the form has exactly these credentials, once each."""

@@ -48,10 +48,6 @@ class AuthenticationMethod(ABC):
         """Return whether the request tries to use the method, rightly or wrongly."""
 
     @abstractmethod
-    def shows_credentials(self, request: TokenRequest) -> bool:
-        """Return whether the request has readable credentials by this method."""
-
-    @abstractmethod
     def presents(self, request: TokenRequest, credentials: Credentials) -> bool:
         """Return whether the request presents exactly these credentials.
 

@@ -66,7 +66,7 @@ def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[F
 
 
 def _shows_credentials(exchange: Exchange) -> bool:
-    return _BODY.shows_credentials(TokenRequest.of(exchange.request))
+    return bool(TokenRequest.of(exchange.request).values("client_secret"))
 
 
 # RFC 6749, 2.3.1: "Alternatively, the authorization server MAY support including the client
