@@ -123,7 +123,8 @@ def test_every_format_names_the_clauses_the_verdicts_and_what_blocks(run, name):
         assert blocked.blocked_by == clauses.refresh.HONOURS_EXPIRES_IN.id
     else:
         words = " ".join(text.replace("\\", "").split())
-        assert f"blocked by {clauses.refresh.HONOURS_EXPIRES_IN.id}: the client presents an expired token" in words
+        reason = "the client presents an expired token"
+        assert f"blocked by {clauses.refresh.HONOURS_EXPIRES_IN.id}: {reason}" in words
 
 
 @pytest.mark.parametrize("name", [name for name in TELLING if name != "json"])
