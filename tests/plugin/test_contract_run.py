@@ -62,6 +62,24 @@ def test_a_sound_client_conforms(contract, check, pytester):
     assert both[0]["client"]["name"] == "model_client"
 
 
+OWN_PROFILE = """
+    import hypothesis
+
+    hypothesis.settings.register_profile(
+        "ours", phases=[], max_examples=1, verbosity=hypothesis.Verbosity.debug, print_blob=True
+    )
+    hypothesis.settings.load_profile("ours")
+"""
+
+
+def test_the_users_profile_of_hypothesis_changes_no_verdict(contract, pytester):
+    pytester.makeconftest(textwrap.dedent(OWN_PROFILE))
+    pytester.makepyfile(acme=GET)
+    by_pytest = contract("--contract-client", "acme.py", *QUICK, "-s")
+    by_pytest.assert_outcomes(passed=5, failed=1)
+    assert "Trying example" not in by_pytest.stdout.str()
+
+
 def test_a_client_with_a_defect_does_not_and_both_tell_the_story(contract, check, pytester):
     pytester.makepyfile(acme=GET)
     by_pytest = contract("--contract-client", "acme.py", *QUICK, "--contract-json", "a.json")

@@ -101,7 +101,11 @@ class Explorer:
         attempts.need_one_that_met()
 
     def hypothesis_settings(self) -> hypothesis.settings:
-        """Return Hypothesis's settings, with as many examples as the user asks for."""
+        """Return Hypothesis's settings, with as many examples as the user asks for.
+
+        Every setting that can change a verdict is given: the user's own profile, loaded for the
+        same pytest run, would fill in the others.
+        """
         return hypothesis.settings(
             max_examples=self.settings.examples,
             # Hypothesis limits an example to milliseconds by default; a client has deadlines of its
@@ -114,6 +118,10 @@ class Explorer:
             # They are about slow or large draws; here the client takes the time, and not the
             # strategy.
             suppress_health_check=list(hypothesis.HealthCheck),
+            phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
+            derandomize=False,
+            verbosity=hypothesis.Verbosity.normal,
+            print_blob=False,
         )
 
     def seed_for(self, clause_id: str) -> int:
