@@ -209,8 +209,8 @@ METHOD = Clause(
     judge=TokenRequestJudge(_judge_method),
     precondition=ANY_TOKEN_REQUEST,
 )
-# RFC 6749, 3.2: "The endpoint URI MAY include an "application/x-www-form-urlencoded" formatted
-# query component, which MUST be retained when adding additional query parameters."
+# RFC 6749, 3.2: the endpoint URI may have a query, "which MUST be retained when adding additional
+# query parameters".
 URL = Clause(
     id="request.url",
     level=Level.MUST,
@@ -267,8 +267,8 @@ NO_EXTRA_PARAMETERS = Clause(
     judge=TokenRequestJudge(_judge_extra_parameters),
     precondition=token_request_seen("no token request with a grant_type was seen", _has_form),
 )
-# RFC 9110, 12.5.1: "A request without any Accept header field implies that the user agent will
-# accept any media type in response." So a missing header is right.
+# RFC 9110, 12.4.1: "a request that does not contain the field implies that the sender has no
+# preference on that dimension of negotiation". So a missing header is right.
 ACCEPT = Clause(
     id="request.accept",
     level=Level.SHOULD,
