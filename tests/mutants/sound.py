@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import requests
 
+from examples import async_client
 from examples.async_client import AsyncApiClient, AsyncTokenManager
 from examples.model_client import (
     AccessToken,
@@ -271,11 +272,19 @@ class ByTheLoop(AsyncTokenManager):
         loop = asyncio.get_running_loop()
         async with self._lock:
             if self._token is None or loop.time() >= self.replaced_at:
-                asked_at = loop.time()
-                self._token = await self._fetch()
-                life = self._token.expires_at - time.time()
-                self.replaced_at = asked_at + life - 1
+                await self._refresh(loop)
             return self._token.value
+
+    async def _refresh(self, loop: asyncio.AbstractEventLoop) -> None:
+        asked_at = loop.time()
+        try:
+            self._token = await self._fetch()
+        except async_client.TokenError:
+            if self._token is None or loop.time() >= self.replaced_at + 1:
+                raise
+        else:
+            life = self._token.expires_at - time.time()
+            self.replaced_at = asked_at + life - 1
 
 
 @passes_all_but(clauses.refresh.LATENCY)

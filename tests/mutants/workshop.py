@@ -99,9 +99,20 @@ class OwnClock(TokenManager):
     def get_token(self) -> str:
         with self._lock:
             if self._token is None or self._clock() >= self._token.refresh_at:
-                asked_at = self._clock()
-                self._token = self._read_token(self._send_token_request(), asked_at)
+                self._token = self._refreshed()
             return self._token.value
+
+    def _refreshed(self) -> AccessToken:
+        try:
+            return self._fetch_token()
+        except TokenError:
+            if self._token is not None and self._clock() < self._token.expires_at:
+                return self._token
+            raise
+
+    def _fetch_token(self) -> AccessToken:
+        asked_at = self._clock()
+        return self._read_token(self._send_token_request(), asked_at)
 
     def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime - 1

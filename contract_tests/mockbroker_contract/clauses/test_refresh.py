@@ -401,9 +401,9 @@ def _lifetime_and_pauses(scenario: Scenario) -> tuple[float, list[float]]:
     leeway = leeway_at_once(scenario.run)
     if leeway is None:
         raise NotTested(f"{_CLOCK_NOT_MOVED}, and it does not work with short lifetimes")
-    # The shortest lifetime at which the client keeps its token, and a pause that is short enough
-    # for real time.
-    return leeway + 3, [1.2]
+    # A lifetime at which the client keeps its token for a while. One use comes before the client
+    # would refresh ahead, and one when it would: that refresh fails.
+    return leeway + 3, [1.2, 2.3]
 
 
 def _must_use_valid_token(session: ClientSession, outcome: Outcome, first: Outcome) -> bool:

@@ -81,12 +81,7 @@ class ReadsMilliseconds(TokenManager):
         return lifetime / 1000 - 0.001
 
 
-@breaks(
-    clauses.refresh.NOT_TOO_EAGER,
-    clauses.refresh.AHEAD,
-    clauses.refresh.LATENCY,
-    clauses.refresh.OUTAGE_WHILE_VALID,
-)
+@breaks(clauses.refresh.NOT_TOO_EAGER, clauses.refresh.AHEAD, clauses.refresh.LATENCY)
 class ReadsMillisecondsByItsOwnClock(OwnClock):
     def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime / 1000
@@ -171,6 +166,14 @@ class IsHoursBehindItself(LocalTime):
 
 @breaks(clauses.refresh.OUTAGE_WHILE_VALID)
 class FailsAlthoughItsTokenIsGood(TokenManager):
+    def _refreshed(self) -> AccessToken:
+        return self._fetch_token()
+
+
+@breaks(clauses.refresh.OUTAGE_WHILE_VALID, clauses.refresh.LATENCY)
+class FailsAlthoughItsTokenIsGoodByItsOwnClock(OwnClock):
+    """It is judged in real time."""
+
     def _refreshed(self) -> AccessToken:
         return self._fetch_token()
 
