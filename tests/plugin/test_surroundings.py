@@ -89,7 +89,7 @@ def test_no_report_overwrites_what_the_run_reads_or_writes(tmp_path, files, opti
     done = shell(f"{MOCKBROKER} check acme.py {files}", tmp_path)
     assert done.returncode == 4
     assert done.stderr.startswith(f"mockbroker: {option} ")
-    assert f"this is {other} as well" in done.stderr
+    assert f"it would overwrite {other}" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["acme.py"]
     assert (tmp_path / "acme.py").read_text(encoding="utf-8") == "the client"
 
@@ -98,7 +98,7 @@ def test_no_comparison_overwrites_what_it_compares(tmp_path):
     (tmp_path / "a.json").write_text("a report", encoding="utf-8")
     done = shell(f"{MOCKBROKER} compare a.json b.json --html ./a.json", tmp_path)
     assert done.returncode == 4
-    assert "this is report 1 as well" in done.stderr
+    assert "it would overwrite report 1" in done.stderr
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == "a report"
 
 
