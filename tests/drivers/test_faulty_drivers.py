@@ -16,7 +16,8 @@ from mockbroker_contract.timing.faked_clock import find_libfaketime
 from tests.processes import MARK, left_behind, new_mark
 
 pytestmark = pytest.mark.slow
-FAULTY = Path(__file__).parent / "faulty.py"
+# Without site: coverage would start there, and write to stderr that the guard keeps it from its file.
+DRIVER = f"{sys.executable} -S {Path(__file__).parent / 'faulty.py'}"
 FAULTED, UNTOUCHED = "signing.forbidden", "secrecy.files"
 
 
@@ -24,7 +25,7 @@ def check(fault: str, folder: Path, **environment: str) -> tuple[int, dict[str, 
     """Exit status and rows, by clause id, of a check of the two clauses."""
     report = folder / "report.json"
     command = [sys.executable, "-m", "mockbroker", "check", "--only", "*.f*", "--examples", "1"]
-    command += ["--exec", f"{sys.executable} {FAULTY} '{fault}'", "--json", str(report)]
+    command += ["--exec", f"{DRIVER} '{fault}'", "--json", str(report)]
     done = subprocess.run(  # noqa: S603 - our own program
         command,
         cwd=folder,
@@ -120,7 +121,7 @@ def test_a_driver_without_a_clock_is_moved_by_libfaketime(tmp_path):
         "--examples",
         "1",
     ]
-    command += ["--exec", f"{sys.executable} {FAULTY} none", "--json", str(report)]
+    command += ["--exec", f"{DRIVER} none", "--json", str(report)]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=120)  # noqa: S603 - our own
     measured = json.loads(report.read_text(encoding="utf-8"))["measured"]
     assert measured["clock"] == "libfaketime"
@@ -129,7 +130,7 @@ def test_a_driver_without_a_clock_is_moved_by_libfaketime(tmp_path):
 
 def driver_test(fault: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "mockbroker", "driver-test"]
-    command += ["--exec", f"{sys.executable} {FAULTY} '{fault}'"]
+    command += ["--exec", f"{DRIVER} '{fault}'"]
     done = subprocess.run(  # noqa: S603 - our own program
         command, capture_output=True, text=True, timeout=120, check=False
     )
@@ -166,7 +167,7 @@ def test_what_may_be_the_clients_doing_is_not_held_against_the_driver():
 )
 def test_a_driver_that_makes_no_client_cannot_be_used(fault, words):
     command = [sys.executable, "-m", "mockbroker", "check"]
-    command += ["--exec", f"{sys.executable} {FAULTY} '{fault}'"]
+    command += ["--exec", f"{DRIVER} '{fault}'"]
     done = subprocess.run(  # noqa: S603 - our own program
         command, capture_output=True, text=True, timeout=120, check=False
     )
