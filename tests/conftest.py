@@ -39,6 +39,19 @@ def installed_editable(tmp_path_factory) -> Path:
     return environment_with("-e", ROOT, folder=tmp_path_factory.mktemp("editable"))
 
 
+_EXPENSIVE = {"distributions", "installed", "installed_editable"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one worker run all tests that need an environment, which takes long to make.
+
+    pytest-xdist keeps them together by ``--dist loadgroup``.
+    """
+    for item in items:
+        if not _EXPENSIVE.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("environments"))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what the fuzz of the wire counted, in whichever process it ran."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")

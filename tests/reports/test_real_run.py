@@ -80,6 +80,9 @@ class Run:
         return [row for row in self.document.clauses if row.verdict in BREACHES]
 
 
+pytestmark = pytest.mark.xdist_group("real_run")  # the module has one run, of several seconds
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
