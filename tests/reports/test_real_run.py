@@ -36,6 +36,8 @@ ROOT = Path(__file__).parents[2]
 CLIENT = """
 from tests.mutants.defects import MUTANTS
 from tests.mutants.workshop import make
+from tests.environments import made_once
+from tests.environments import made_once
 
 DEFECTS = ("NeverRefreshes", "HasNoLock", "NeverTriesAgain", "CarriesTheTokenAnywhere")
 
@@ -80,18 +82,18 @@ class Run:
         return [row for row in self.document.clauses if row.verdict in BREACHES]
 
 
-pytestmark = pytest.mark.xdist_group("real_run")  # the module has one run, of several seconds
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    (folder / "acme.py").write_text(CLIENT, encoding="utf-8")
-    files = [word for name in FORMATS for word in (f"--{name}", name)]
-    only = ",".join(sorted(BROKEN | {BLOCKED}))
-    output = check(folder, "acme.py", "--only", only, "--examples", "2", *files)
-    texts = {name: (folder / name).read_text(encoding="utf-8") for name in FORMATS}
-    return Run(folder, read_document(folder / "json"), {**texts, "terminal": output})
+    def check_client(folder: Path) -> None:
+        (folder / "acme.py").write_text(CLIENT, encoding="utf-8")
+        files = [word for name in FORMATS for word in (f"--{name}", name)]
+        only = ",".join(sorted(BROKEN | {BLOCKED}))
+        output = check(folder, "acme.py", "--only", only, "--examples", "2", *files)
+        (folder / "terminal").write_text(output, encoding="utf-8")
+
+    folder = made_once("run", check_client, tmp_path_factory)
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in (*FORMATS, "terminal")}
+    return Run(folder, read_document(folder / "json"), texts)
 
 
 def readable(run: Run, name: str) -> str:
