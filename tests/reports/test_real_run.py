@@ -31,13 +31,12 @@ from mockbroker.report.steps import (
 )
 from mockbroker.report.timeline import timeline_of
 from mockbroker.report.wording import step_text
+from tests.environments import made_once
 
 ROOT = Path(__file__).parents[2]
 CLIENT = """
 from tests.mutants.defects import MUTANTS
 from tests.mutants.workshop import make
-from tests.environments import made_once
-from tests.environments import made_once
 
 DEFECTS = ("NeverRefreshes", "HasNoLock", "NeverTriesAgain", "CarriesTheTokenAnywhere")
 
