@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,27 +40,29 @@ class Explorer:
     brokers: Brokers
     findings: Findings
 
-    def try_each(self, cases: Iterable[Drawn], case_of: Callable[[Drawn], Situation]) -> None:
-        """Try a few cases. Raises NotTested if none met the precondition.
+    def try_each(
+        self, cases: Iterable[tuple[Drawn, str]], case_of: Callable[[Drawn, str], Situation]
+    ) -> None:
+        """Try a few cases, each with an operation of the client.
 
-        Stops at the first failure, whose exception is raised. Cases are not simplified: they are
-        chosen to be simple.
+        Raises NotTested if, for one of the operations, none met the precondition. Stops at the
+        first failure, whose exception is raised. Cases are not simplified: they are chosen to be
+        simple.
         """
-        attempts = _Attempts(self, case_of)
+        attempts = _AttemptsByOperation(self, case_of)
         for case in cases:
             attempts(case)
         attempts.need_one_that_met()
 
     def try_side_by_side(
-        self, cases: Sequence[Drawn], case_of: Callable[[Drawn], Situation]
+        self, cases: Sequence[tuple[Drawn, str]], case_of: Callable[[Drawn, str], Situation]
     ) -> None:
         """Try a few cases concurrently, in threads: for cases that only wait.
 
-        Raises the first case's exception. Raises NotTested if none met the precondition.
-
-        All cases are run to their end, so the report has the breaches that each noted.
+        Raises what `try_each` raises. All cases are run to their end, so the report has the
+        breaches that each noted.
         """
-        attempts = _Attempts(self, case_of)
+        attempts = _AttemptsByOperation(self, case_of)
         # Each case waits in real time, so together they take as long as the longest.
         with ThreadPoolExecutor(len(cases)) as pool:
             # All are started at once, so that each waits beside the others.
@@ -192,3 +195,30 @@ class _Attempts(Generic[Drawn]):
         """Raise the first obstacle, or NotTested, unless a case met its precondition."""
         if not self._is_met:
             raise self._obstacle or NotTested("no test case met the situation of the clause")
+
+
+class _AttemptsByOperation(Generic[Drawn]):
+    """Attempts of cases, where each operation of the client has to meet the precondition.
+
+    A client whose ``get_token`` is sound and whose ``request`` sends nothing would pass otherwise.
+    """
+
+    def __init__(self, explorer: Explorer, case_of: Callable[[Drawn, str], Situation]) -> None:
+        self._explorer = explorer
+        self._case_of = case_of
+        self._attempts: dict[str, _Attempts[Drawn]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, case: tuple[Drawn, str]) -> None:
+        drawn, operation = case
+        with self._lock:
+            attempts = self._attempts.get(operation)
+            if attempts is None:
+                attempts = _Attempts(self._explorer, lambda each: self._case_of(each, operation))
+                self._attempts[operation] = attempts
+        attempts(drawn)
+
+    def need_one_that_met(self) -> None:
+        """Raise NotTested for the first operation for which no case met the precondition."""
+        for attempts in self._attempts.values():
+            attempts.need_one_that_met()
