@@ -309,7 +309,7 @@ def test_thread_safe(scenario: Scenario) -> None:
                 scenario.needs_expiry_control(outcome.operation, lifetime, after=1)
             if not outcome.is_good:
                 session.breach(
-                    f"one of {len(outcomes)} uses at once: {outcome.in_words}",
+                    f"one of {len(outcomes)} uses at once {outcome.in_words}",
                     "a valid token for every one of them",
                     outcome.exchanges,
                 )
