@@ -321,7 +321,7 @@ _UNLIMITED = 1000
 _SECONDS_LEFT, _SECONDS_LATE = 9, 11
 _MORE_USES = 6
 """Uses in an outage; a client that stops retrying after some failures has stopped by then."""
-_AGES_LEFT = (1790, 590, 299, 240, 119, 59, 29, 9, 4, 2)
+_AGES_LEFT = (1790, 590, 299, 240, 119, 59, 29, 9, 4, 2, 0.5)
 """Seconds before expiry at which a client is used: within every usual leeway at least once."""
 
 
