@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -93,3 +94,22 @@ def test_a_class_has_at_most_a_dozen_attributes(path):
         each.name: len(attributes_of(each)) for each in classes_in(path) if not is_frozen(each)
     }
     assert {name: count for name, count in counts.items() if count > MAX_ATTRIBUTES} == {}
+
+
+MODULES = sorted(
+    path
+    for package in (mockbroker, mockbroker_contract, pytest_mockbroker)
+    for path in Path(package.__path__[0]).rglob("*.py")
+)
+
+
+def test_what_coverage_leaves_out_has_a_reason():
+    pragmas = [
+        line
+        for path in MODULES
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "pragma:" in line.lower()
+    ]
+    assert pragmas
+    reasoned = re.compile(r"# pragma: no (cover|branch) - \w+ \w+")
+    assert [line for line in pragmas if not reasoned.search(line)] == []

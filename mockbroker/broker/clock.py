@@ -22,11 +22,11 @@ class SupportsClock(Protocol):
 
     def now(self) -> float:
         """Return the time in Unix seconds."""
-        ...  # pragma: no cover - a protocol has no body
+        ...
 
     def advance(self, seconds: float) -> None:
         """Move the time forward."""
-        ...  # pragma: no cover - a protocol has no body
+        ...
 
 
 class Clock:
@@ -66,6 +66,6 @@ def real_seconds() -> float:
     freezegun replaces `time.time`, `time.monotonic` and others, but not `time.clock_gettime`. The
     server's own time limits need real time: with frozen time no limit would ever be reached.
     """
-    if sys.platform == "win32":  # pragma: no cover - has no clock_gettime
+    if sys.platform == "win32":  # it has no clock_gettime
         return time.monotonic()
     return time.clock_gettime(time.CLOCK_MONOTONIC)

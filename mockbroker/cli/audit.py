@@ -166,8 +166,7 @@ def _serve(
             serve_and_log(broker, server, signals)
             # The app of an interrupted audit ends by our signal, which is not a failure of its own.
             failure = 0 if signals.received else failure_of(app)
-            with ignore_closed_output():
-                end_app(app, command[0], by_ctrl_c=signals.received == signal.SIGINT)
+            end_app(app, command[0], by_ctrl_c=signals.received == signal.SIGINT)
     except AppError as error:
         raise click.UsageError(str(error)) from error
     return failure
@@ -247,9 +246,8 @@ def _printed_on_request(report: Callable[[], Report], *, by_enter: bool) -> Iter
     printer = threading.Thread(target=print_requested_reports, name="mockbroker-verdicts")
     printer.start()
     ways = [*_ask_by_signal(ask), *(_ask_by_enter(ask) if by_enter else ())]
-    if ways:
-        with ignore_closed_output():
-            echo(f"auditing; for the verdict so far {' or '.join(ways)}")
+    if ways:  # pragma: no branch - only Windows has no signal for it
+        echo(f"auditing; for the verdict so far {' or '.join(ways)}")
     try:
         yield
     finally:

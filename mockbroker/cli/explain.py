@@ -104,8 +104,7 @@ def _verdict(breaches: Sequence[Breach], hint: str) -> list[str]:
         entry = clause_named(breach.clause_id)
         lines.append(f"{entry.level.value} {breach.clause_id}: the client {entry.title}")
         lines.append(f"    found: {breach.what}; expected {breach.expected}")
-        if entry.sources:
-            lines.append(f"    source: {'; '.join(str(s) for s in entry.sources)}")
+        lines.append(f"    source: {'; '.join(str(s) for s in entry.sources)}")
     hints = dict.fromkeys([hint, *(breach.hint for breach in breaches)])
     return lines + [f"Hint: {text}" for text in hints if text]
 

@@ -229,8 +229,7 @@ def announce(broker: Broker) -> None:
     """Print the banner of a broker that is mounted."""
     from mockbroker.cli.console import banner  # noqa: PLC0415 - Flask only if served
 
-    with ignore_closed_output():
-        echo(banner(broker))
+    echo(banner(broker))
 
 
 def serve_and_log(broker: Broker, server: Server, signals: StopSignals) -> None:
@@ -241,8 +240,7 @@ def serve_and_log(broker: Broker, server: Server, signals: StopSignals) -> None:
     signals.stop_by(server.interrupt)
     server.serve_forever()
     total = broker.journal.total
-    with ignore_closed_output():
-        echo(f"stopped after {total} request{'' if total == 1 else 's'}")
+    echo(f"stopped after {total} request{'' if total == 1 else 's'}")
 
 
 @contextlib.contextmanager

@@ -108,7 +108,7 @@ def _prctl(option: int, value: int) -> bool:
     try:
         # Python has no prctl of its own. The C library is that of the process, glibc or musl.
         return bool(ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0)
-    except (OSError, AttributeError):  # a C library without it
+    except (OSError, AttributeError):  # pragma: no cover - a C library without prctl
         return False
 
 
@@ -158,7 +158,7 @@ def end_users_of(folder: Path) -> None:
     Does nothing on systems without /proc.
     """
     protected, until = _own_ancestry(), _seconds() + _KILL_SECONDS
-    while _seconds() < until:
+    while _seconds() < until:  # pragma: no branch - only a process that hangs in the kernel stays
         users = [each for each in _table() if not each.is_zombie and _uses(each.pid, folder)]
         found = [each for each in users if each.pid not in protected]
         if not found:
@@ -207,7 +207,8 @@ def _end(root: int, grace_seconds: float, reap: Callable[[], None]) -> Ending:
         tree.stop(alive)
         alive = tree.alive()
         for process in [each for each in alive if each.pid != root] or alive:
-            if process.pid not in killed:  # a tree that keeps forking needs more time
+            # A tree that keeps forking needs more time.
+            if process.pid not in killed:  # pragma: no branch - few processes end later than this
                 until = min(_seconds(), began + _MAX_KILL_SECONDS) + _KILL_SECONDS
             killed[process.pid] = process
             _send(process, signal.SIGKILL)
@@ -304,7 +305,7 @@ def _send(process: Process, number: int) -> None:
     with contextlib.suppress(OSError):
         # A signal to a reused pid would hit a program of the user's. The check narrows the gap to
         # microseconds; closing it would need pidfds, which macOS lacks.
-        if _is_same(process):
+        if _is_same(process):  # pragma: no branch - the pid is reused within microseconds
             os.kill(process.pid, number)
 
 

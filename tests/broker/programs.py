@@ -47,8 +47,17 @@ def serving(
             banner += line
         yield process, banner
     finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a command in order, so that its coverage is written; kill it if that takes long."""
+    process.terminate()
+    try:
+        process.communicate(timeout=10)
+    except (subprocess.TimeoutExpired, ValueError):  # a test may have closed a stream
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 def token_url(banner: str) -> str:

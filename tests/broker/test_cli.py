@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import re
 import signal
 import socket
 import subprocess
+import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 import requests
 
+from mockbroker.cli.commands import cli
+from mockbroker.cli.serve import escape_unencodable_output
 from tests.broker.programs import MAIN, run, serving, token_url
 
 GRANT = {"grant_type": "client_credentials"}
@@ -400,3 +408,129 @@ def test_a_lifetime_that_is_none_is_a_usage_error(lifetime):
     assert done.returncode == 4
     assert "finite number of seconds" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the platform has no such signal")
+def test_a_broker_below_nohup_outlives_its_terminal():
+    was = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does; a child inherits it
+    try:
+        with serving() as (process, banner):
+            process.send_signal(signal.SIGHUP)
+            assert requests.get(token_url(banner), timeout=5).status_code == 405
+            process.terminate()
+            assert process.wait(10) == 0
+    finally:
+        signal.signal(signal.SIGHUP, was)
+
+
+def test_no_command_is_help_and_a_usage_error():
+    done = run()
+    assert done.returncode == 4
+    assert done.stdout.startswith("Usage: mockbroker ")
+
+
+def test_an_unknown_profile_is_one_sentence():
+    done = run("explain", "--profile", "nope", text="GET / HTTP/1.1")
+    assert done.returncode == 4
+    assert done.stderr.startswith("mockbroker: unknown profile 'nope'; known are ")
+    assert done.stderr.count("\n") == 1
+
+
+def after(code: str, *arguments: str, **streams: Any) -> subprocess.CompletedProcess[str]:
+    """The command line in a process that has run the code before."""
+    program = f"import os, sys\n{code}\nfrom mockbroker.cli import commands\n"
+    program += "if 'fail' in globals(): commands.cli.main = fail\ncommands.main()"
+    return subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=30,
+        check=False,
+        **{"stdout": subprocess.PIPE, **streams},
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "words"),
+    [
+        ("raise KeyboardInterrupt", 2, ""),
+        ("raise RuntimeError('a mistake')", 3, "RuntimeError: a mistake"),
+        ("sys.stdout.close(); return 0", 3, ""),
+        ("return None", 0, ""),
+    ],
+)
+def test_how_a_command_ends_decides_the_exit_status(code, status, words):
+    done = after(f"def fail(**_): {code}")
+    assert done.returncode == status
+    assert words in done.stderr
+    assert bool(done.stderr) == bool(words)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize(("returned", "status"), [(0, 3), (4, 4)])
+def test_output_that_cannot_be_written_is_an_exit_status_unless_there_is_one(returned, status):
+    # A buffer of its own, because PYTHONUNBUFFERED may leave stdout none.
+    full = "sys.stdout = open('/dev/full', 'w')"
+    done = after(f"{full}\ndef fail(**_): print('unwritten'); return {returned}")
+    assert (done.returncode, done.stderr) == (status, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs descriptors that are inherited")
+def test_output_for_a_closed_stream_does_not_go_to_a_file_that_took_its_place(tmp_path):
+    file = tmp_path / "a-file"
+    code = f"taken = os.open({str(file)!r}, os.O_WRONLY | os.O_CREAT)\nassert taken == 1"
+    done = after(code, "clauses", stdout=None, preexec_fn=partial(os.close, 1))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert file.read_text() == ""
+
+
+def test_a_stream_that_has_no_encoding_is_left_as_it_is(monkeypatch):
+    octets = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(octets, "ascii"))
+    escape_unencodable_output()
+    for stream in (sys.stdout, sys.stderr):
+        print("\u00f6", file=stream, end="", flush=True)
+    assert sys.stdout.getvalue() == "\u00f6"
+    assert octets.getvalue() == rb"\xf6"
+
+
+def test_a_working_directory_that_is_gone_is_a_usage_error(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(click.UsageError, match="the working directory cannot be used: No such"):
+        cli.main(["compare", "a.json"], standalone_mode=False)
+
+
+def test_a_working_directory_that_may_not_be_looked_at_is_used(tmp_path, monkeypatch):
+    def forbid():
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "cwd", forbid)
+    with pytest.raises(click.ClickException, match=r"cannot read .*a\.json"):
+        cli.main(["compare", str(tmp_path / "a.json")], standalone_mode=False)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_explain_says_on_a_terminal_what_it_waits_for():
+    import pty  # noqa: PLC0415 - where there is one
+
+    keyboard, terminal = pty.openpty()
+    try:
+        os.write(keyboard, b"GET / HTTP/1.1\n\x04")
+        done = subprocess.run(  # noqa: S603 - our own program
+            [*MAIN, "explain"],
+            stdin=terminal,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
+    assert done.returncode == 0
+    assert done.stderr == "Paste a raw HTTP request or a curl command, then press Ctrl-D.\n"
+    assert "no Authorization header was sent" in done.stdout

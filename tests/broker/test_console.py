@@ -67,3 +67,10 @@ def test_a_line_needs_no_file_descriptor():
     )
     assert ran.returncode == 0, ran.stderr
     assert "<secret>" in ran.stdout
+
+
+def test_a_request_that_gets_no_answer_is_a_line_too(broker):
+    broker.script(Fault.reset())
+    with pytest.raises(requests.exceptions.ConnectionError):
+        requests.post(broker.token_url, data=GRANT, auth=SHOP, timeout=5)
+    assert "no answer" in last_lines(broker)

@@ -37,8 +37,39 @@ def test_a_form_of_parts_is_no_urlencoded_form():
 
 
 @pytest.mark.parametrize(
+    ("options", "header", "value"),
+    [
+        ("-u shop:s3cr:et", "Authorization", "Basic c2hvcDpzM2NyOmV0"),
+        ("--oauth2-bearer t0ken", "Authorization", "Bearer t0ken"),
+        ("-A acme/1", "User-Agent", "acme/1"),
+        ("--max-time 5 -H 'X-A: b'", "X-A", "b"),
+    ],
+)
+def test_the_headers_are_those_that_curl_would_send(options, header, value):
+    assert parse_curl(f"curl {options} {URL}").headers.get_all(header) == (value,)
+
+
+@pytest.mark.parametrize(
+    ("option", "body"),
+    [
+        ("scope=a b&c", b"scope=a+b%26c"),
+        ("=a b", b"a+b"),
+        ("a b", b"a+b"),
+    ],
+)
+def test_values_are_encoded_as_curl_encodes_them(option, body):
+    assert parse_curl(f"curl --data-urlencode '{option}' {URL}").body == body
+
+
+def test_a_body_is_cut_to_its_declared_length():
+    head = b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n"
+    assert parse_raw(head + b"a=1\r\n").body == b"a=1"
+
+
+@pytest.mark.parametrize(
     ("command", "message"),
     [
+        ("-d", "curl's option -d has no value"),
         ("-d @body.txt", "in a file"),
         ("--data-binary @body.txt", "in a file"),
         ("--data-urlencode a@body.txt", "in a file"),

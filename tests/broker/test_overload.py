@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from mockbroker import Broker, Credentials, throw_away_certificate
+from mockbroker.server.acceptor import Acceptor
+from mockbroker.server.pool import ConnectionPool
 from tests.broker.programs import serving, token_url
 from tests.broker.wires import connect, read_answer, token_request
 
@@ -143,3 +147,52 @@ def test_a_broker_without_any_thread_serves_again_once_there_is_one(monkeypatch)
         with threads_limited(monkeypatch, 0), connect(broker) as sock:
             assert sock.recv(1) == b""
         assert requests.get(broker.api_url, timeout=5).status_code == 401
+
+
+class FailingListener:
+    """A listening socket whose first ``accept`` raises."""
+
+    def __init__(self, listener: socket.socket, error: BaseException) -> None:
+        self._listener, self._errors = listener, [error]
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self._errors:
+            raise self._errors.pop()
+        return self._listener.accept()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._listener, name)
+
+
+@pytest.mark.parametrize(
+    ("error", "shortages", "logged"),
+    [
+        (ConnectionAbortedError(), 0, ""),
+        (MemoryError(), 1, "(Cannot allocate memory): the idlest are closed to make room"),
+        (
+            OSError(errno.EMFILE, "Too many open files"),
+            1,
+            "(Too many open files): the idlest are closed to make room; `ulimit -n` raises",
+        ),
+        (OSError(errno.EPERM, "Operation not permitted"), 0, "not permitted): trying again"),
+    ],
+)
+def test_a_connection_is_accepted_after_an_error_of_the_system(error, shortages, logged, caplog):
+    accepted: SimpleQueue[socket.socket] = SimpleQueue()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        pool = ConnectionPool(socket.socket.close)
+        failing = FailingListener(listener, error)
+        acceptor = Acceptor(failing, accepted.put, pool)
+        loop = threading.Thread(target=acceptor.run)
+        loop.start()
+        try:
+            with socket.create_connection(listener.getsockname()):
+                accepted.get(timeout=5).close()
+        finally:
+            acceptor.interrupt()
+            loop.join(5)
+            acceptor.close()
+    assert acceptor.shortages == shortages
+    assert logged in caplog.text
+    assert bool(caplog.records) == bool(logged)

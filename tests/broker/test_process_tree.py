@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mockbroker.processes.tree import descendants, end_tree
+from mockbroker.processes.tree import descendants, end_tree, end_users_of
 
 START = """
 import json, os, signal, subprocess, sys, time
@@ -216,3 +216,45 @@ def test_without_proc_the_table_is_that_of_ps(root, monkeypatch):
     assert len(descendants(tree.pid)) == 1
     assert end_tree(tree.pid).left == ()
     assert tree.end_of_output() == ""
+
+
+def test_a_child_that_is_not_reaped_yet_has_not_ended(root):
+    tree = root(
+        "calls = []\n"
+        "def reap():\n"
+        "    calls.append(1)\n"
+        "    if len(calls) > 2: reap_all()\n"
+        "zombie = child('')\n"
+        "os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)\n"
+        "end_descendants(reap=reap)\n"
+        "tell(calls=len(calls))"
+    )
+
+    assert tree.heard() == {"calls": 4}  # the third reaps; one more follows the end
+
+
+def test_without_proc_and_ps_there_is_no_table(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setenv("PATH", "")
+
+    assert descendants(os.getppid()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("use", ["works in it", "names it", "neither"])
+def test_the_users_of_a_folder_are_killed(root, tmp_path, use):
+    folder = {"works in it": f"os.chdir({str(tmp_path)!r}); "}.get(use, "")
+    variables = {"names it": f"env={{**os.environ, 'A': '{tmp_path}/a'}}"}.get(use, "")
+    user = f"{folder}print('{{}}', flush=True); {SLEEP}"
+    tree = root(
+        f"user = child({user!r}, {variables})\n"
+        "sys.stdin.readline()\n"
+        "tell(is_running=user.poll() is None)\n"
+        f"{SLEEP}"
+    )
+    assert tree.heard() == {}
+
+    end_users_of(tmp_path)
+
+    tree.go()
+    assert tree.heard() == {"is_running": use == "neither"}

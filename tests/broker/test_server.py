@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import select
 import socket
+import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 import freezegun
 import pytest
@@ -17,6 +21,8 @@ from mockbroker import Broker, Fault, Server, throw_away_certificate
 from mockbroker.broker.answers import Reply
 from mockbroker.model.messages import Request, Response
 from mockbroker.server.application import BODY_LIMIT_BYTES, Mounts, create_app
+from mockbroker.server.pool import ConnectionPool
+from mockbroker.server.wire import Connection
 from tests.broker.wires import GRANT, connect, read_all, read_answer, token_request
 
 
@@ -481,3 +487,102 @@ def test_only_the_first_origin_is_taken_off_a_target(broker):
         sock.sendall(b"GET http://h/v2/?to=http://other/x HTTP/1.1\r\nHost: h\r\n\r\n")
         read_answer(sock)
     assert broker.journal[0].request.target == "/v2/?to=http://other/x"
+
+
+def test_a_chunked_body_that_is_too_long_is_refused(broker):
+    head = token_request(broker, body=b"")
+    head = head.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    chunk = b"%x\r\n" % BODY_LIMIT_BYTES + b"a" * BODY_LIMIT_BYTES + b"\r\n"
+    with connect(broker) as sock:
+        sock.sendall(head + 2 * chunk)
+        assert read_answer(sock).startswith(b"HTTP/1.1 413")
+
+
+def test_the_deadline_of_a_request_is_one_for_all_of_its_pieces(broker, monkeypatch):
+    monkeypatch.setattr("mockbroker.server.intake.REQUEST_LIMIT_SECONDS", 0.0)
+    with connect(broker) as sock:
+        sock.sendall(token_request(broker)[:-3])
+        assert read_all(sock).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_peer_that_sends_without_end_after_its_request_is_cut_off(broker, monkeypatch):
+    monkeypatch.setattr("mockbroker.server.wire.LINGER_BYTES", 1000)
+    with connect(broker) as sock:
+        sock.sendall(b"nonsense\r\n\r\n")
+        assert sock.recv(100).startswith(b"HTTP/1.1 400")
+        with pytest.raises(ConnectionError):
+            sock.sendall(b"a" * 100_000_000)
+
+
+def test_a_port_is_free_again_after_a_server_that_found_no_descriptors(monkeypatch):
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with monkeypatch.context() as patch:
+        patch.setattr("mockbroker.server.listener.Acceptor", fail)
+        with pytest.raises(OSError, match="Too many open files"):
+            Server(port=port)
+    Server(port=port).stop()
+
+
+def test_a_peer_of_a_tls_server_that_is_gone_before_it_is_served_costs_nothing(tmp_path):
+    class Gone(ssl.SSLContext):
+        is_gone = True
+
+        def wrap_socket(self, *args, **kwargs):
+            if self.is_gone:
+                self.is_gone = False
+                raise ConnectionResetError
+            return super().wrap_socket(*args, **kwargs)
+
+    tls = throw_away_certificate(tmp_path)
+    tls.context.__class__ = Gone
+    with Broker().running(tls=tls) as broker:
+        with connect(broker) as sock:
+            assert sock.recv(1) == b""
+        answer = requests.get(broker.api_url, verify=broker.ca_file, timeout=5)
+        assert answer.status_code == 401
+
+
+def test_a_handshake_that_openssl_cannot_read_is_told(tmp_path):
+    told: SimpleQueue[str] = SimpleQueue()
+    with (
+        Server(tls=throw_away_certificate(tmp_path), on_refused=told.put) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as sock,
+    ):
+        sock.sendall(b"neither TLS nor HTTP")
+        assert told.get(timeout=5).startswith("no TLS connection came about (")
+
+
+def test_a_mistake_in_serving_one_connection_leaves_the_pool_at_work(caplog):
+    def serve(sock: socket.socket) -> None:
+        if sock.recv(1) == b"!":
+            raise RuntimeError("a mistake")
+        sock.sendall(b"served")
+
+    pool = ConnectionPool(serve, limit=1)
+    for sent, answer in ((b"!", b""), (b".", b"served")):
+        peer, sock = socket.socketpair()
+        with peer:
+            pool.take(sock)
+            peer.sendall(sent)
+            assert read_all(peer) == answer
+    pool.stop()
+    assert "RuntimeError: a mistake" in caplog.text
+
+
+def test_a_connection_serves_any_wsgi_application():
+    """The body of an application may be a list, which has nothing to close."""
+
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Length", "4")])
+        return [environ["PATH_INFO"].encode()]
+
+    peer, sock = socket.socketpair()
+    with peer, sock:
+        peer.sendall(b"GET /abc HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        Connection(sock, application, "http://h:1", lambda _: None, lambda _: None).serve()
+        sock.close()
+        assert read_all(peer).endswith(b"\r\n\r\n/abc")

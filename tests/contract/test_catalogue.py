@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import pkgutil
 
@@ -43,6 +44,12 @@ def test_every_passive_clause_is_judged():
     shown = shown.union(*(ids for _, ids in test_judges.POSTED.values()))
     judged_alone = {clause.id for clause in set(PASSIVE_CLAUSES) - set(TRACE_CLAUSES)}
     assert shown | {"request.accept", "basic.utf8"} == judged_alone
+
+
+def test_a_judge_without_a_precondition_is_an_error():
+    passive = clause_named("request.method")
+    with pytest.raises(ValueError, match=r"^request\.method: a judge needs a precondition"):
+        dataclasses.replace(passive, precondition=None)
 
 
 def test_unknown_clause_is_named():

@@ -103,3 +103,14 @@ def test_a_scheme_is_told_only_if_it_looks_like_one(scheme, shown):
     expectation = TokenExpectation(AUTOGRAB, "/t", (Credentials("shop", "s3cr:et"),))
     told = "".join(b.in_words for b in judge_token_request(TokenRequest.of(request), expectation))
     assert (scheme in told + curl(request, str)) == shown
+
+
+def test_a_character_in_two_halves_is_masked_as_the_whole_one():
+    pair = Credentials("shop", "s3cr\U0001f600et-long")
+    assert mask("<s3cr\ud83d\ude00et-long>", [pair]) == "<<secret>>"
+
+
+def test_a_secret_of_few_ascii_characters_masks_nothing_but_itself():
+    pair = Credentials("shop", "пароль-для-проверки-abcd")
+    assert mask("abcd -abcd", [pair]) == "abcd -abcd"
+    assert mask(f"<{pair.client_secret}>", [pair]) == "<<secret>>"

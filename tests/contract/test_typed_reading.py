@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import enum
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Union
 
@@ -22,6 +23,19 @@ class Door:
     labels: list[str] = field(default_factory=list)
 
 
+class Style(enum.Enum):
+    FLAT = "flat"
+    STEEP = "steep"
+
+
+class Cat(msgspec.Struct, tag="cat", tag_field="kind"):
+    lives: int = 9
+
+
+class Dog(msgspec.Struct, tag="dog", tag_field="kind"):
+    name: str = ""
+
+
 class House(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     doors: list[Door] = []
@@ -33,6 +47,8 @@ class House(msgspec.Struct, forbid_unknown_fields=True):
     notes: Any = None
     flat: bool = False
     streets: list[str] | str = ""
+    roof: Style = Style.FLAT
+    pet: Cat | Dog | None = None
 
 
 class Note(msgspec.Struct, rename={"from_": "from"}):
@@ -106,6 +122,13 @@ def test_a_value_that_fits_is_made():
         ({"name": "n", "size": [1, "2"]}, "size[1]: expected an integer, got '2'"),
         ({"name": "n", "streets": [1]}, "streets[0]: expected a string, got 1"),
         ({"name": "n", "streets": 1}, "streets: expected a list or a string, got 1"),
+        (
+            {"name": "n", "roof": "step"},
+            "roof: expected 'flat' or 'steep', got 'step'; did you mean 'steep'?",
+        ),
+        ({"name": "n", "pet": {"kind": "cat", "lives": "x"}}, "pet.lives: expected an integer"),
+        ({"name": "n", "pet": {"kind": "cta"}}, "pet: unknown kind 'cta'; did you mean 'cat'?"),
+        ({"name": "n", "pet": {"lives": 1}}, "pet: kind is missing"),
         ({"name": "n", "dors": []}, "unknown key 'dors'; did you mean 'doors'?"),
         ({"name": "n", "room": {}}, "unknown table 'room'; did you mean 'rooms'?"),
         (

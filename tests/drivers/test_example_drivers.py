@@ -55,7 +55,13 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", told())
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, marks=[pytest.mark.covers] if command.startswith("python ") else [])
+        for command in told()
+    ],
+)
 def test_a_driver_is_ready(command):
     if not can_run(command):
         pytest.skip("what it needs is not installed; `tox -e drivers` installs it")

@@ -97,7 +97,9 @@ def test_green_threads_are_threads(framework, judged):
     assert judged(HERE / f"{framework}_client.py", chosen) == {}
 
 
-@pytest.mark.parametrize("module", ["trio_client", "two_loops_client"])
+@pytest.mark.parametrize(
+    "module", [pytest.param("trio_client", marks=pytest.mark.covers), "two_loops_client"]
+)
 def test_a_client_that_is_written_for_trio_runs_in_trio(module, judged):
     if importlib.util.find_spec("trio") is None:
         pytest.skip("trio is not installed")

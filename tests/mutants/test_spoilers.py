@@ -148,6 +148,7 @@ def test_threads_left_behind_do_not_keep_the_command_from_ending(tmp_path):
     assert "1 passed" in done.stdout
 
 
+@pytest.mark.covers
 def test_the_model_client_is_the_benign_twin_of_them_all():
     assert verdicts_on(make_client) == {}
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from mockbroker.cli.observed_app import end_app
 from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.processes.tree import Ending, Process
 
 ROOT = Path(__file__).parents[2]
 GRANT = {"grant_type": "client_credentials"}
@@ -191,6 +194,10 @@ def test_enter_on_a_terminal_asks_for_the_verdict_so_far():
             audit.get_token()
             os.write(keyboard, b"\n")
             audit.read_until("✓ no violation seen; 46 clauses not exercised: 10 passed")
+            # Two read the keyboard: one line, then its end, after which the audit goes on.
+            os.write(keyboard, b"\n\x04")
+            audit.read_until("✓ no violation seen; 46 clauses not exercised: 10 passed")
+            audit.get_token()
             assert audit.stop()[0] == 0
     finally:
         os.close(keyboard)
@@ -364,3 +371,32 @@ def test_the_status_of_an_app_that_fails_outweighs_a_report_that_cannot_be_writt
     done = pytester.run(sys.executable, "-m", "mockbroker", *command)
     assert done.ret == 7
     done.stderr.fnmatch_lines(["*/dev/full: No space left on device*"])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_the_status_of_an_app_outweighs_a_report_that_cannot_be_printed():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mockbroker", "audit", "--", "sh", "-c", "exit 7"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (7, b"")
+
+
+def test_a_process_of_an_app_that_cannot_be_ended_is_named(capsys):
+    """Such a process belongs to another user or hangs in the kernel, so the app is a stub."""
+
+    class Unending:
+        exit_status: Future[int] = Future()
+
+        def end(self) -> Ending:
+            self.exit_status.set_result(0)
+            return Ending((), (Process(7, 1, 7, 7, is_zombie=False, started="", name="sudo"),))
+
+    end_app(Unending(), "app", by_ctrl_c=False)
+    assert capsys.readouterr().out == (
+        "app ended with exit status 0\nsudo (process 7) still runs: it cannot be ended\n"
+    )

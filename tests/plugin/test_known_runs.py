@@ -155,6 +155,7 @@ def test_a_file_that_cannot_be_written_is_told_before_the_run(check, pytester, f
     assert (pytester.path / "bad.toml").read_text() == "precious, but no TOML"
 
 
+@pytest.mark.covers
 def test_a_client_can_be_taken_as_it_is_and_then_be_mended(check, pytester):
     pytester.makepyfile(acme=BY_GET)
     file = pytester.path / "known.toml"
@@ -225,6 +226,7 @@ def run_with_example(check, pytester, example):
     return result, " ".join(result.stdout.split())
 
 
+@pytest.mark.covers
 def test_an_example_that_is_kept_is_played_first_and_its_secret_stays_out_of_sight(check, pytester):
     result, shown = run_with_example(check, pytester, TRAP)
     assert result.returncode == 0, shown
@@ -307,6 +309,7 @@ def test_what_the_state_machine_found_is_kept(check, pytester):
     assert 'example = [["begin", ' in (pytester.path / "known.toml").read_text(encoding="utf-8")
 
 
+@pytest.mark.covers
 def test_a_life_is_lived_again(check, pytester):
     pytester.makepyfile(acme=TAKES_NO_SHORTER_LIFETIME)
     life = '[["begin", 6502], ["use", 0, 0], ["expire_and_use", 0, 6501, 0]]'

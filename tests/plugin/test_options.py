@@ -8,8 +8,10 @@ import textwrap
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from mockbroker.cli.audit import audit
+from mockbroker.cli.click_options import click_option
 from mockbroker.cli.commands import cli
 from mockbroker.cli.options import (
     AUDIT_OPTIONS,
@@ -191,3 +193,17 @@ def test_every_command_is_tried_here():
     names = cli.list_commands(click.Context(cli))
     assert {*names, ""} == set(COMMANDS)
     assert textwrap.shorten(cli.help or "", 20)
+
+
+def test_a_command_may_take_a_single_option_of_the_table():
+    @click.command()
+    @click_option(EXAMPLES)
+    def command(examples):
+        click.echo(f"{examples + 1}")
+
+    runner = CliRunner()
+    assert runner.invoke(command, ["--examples", "7"]).output == "8\n"
+    assert runner.invoke(command, []).output == f"{EXAMPLES.default + 1}\n"
+    wrong = runner.invoke(command, ["--examples", "x"])
+    assert wrong.exit_code == click.UsageError.exit_code
+    assert "Error: --examples must be an integer >= 1, not 'x'\n" in wrong.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,13 @@ from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.report.annotations import annotations_of
 from mockbroker.report.badge import badge_of
 from mockbroker.report.finding import Finding, Verdict
-from mockbroker.report.formats import FORMATS, Format, OutputError, write_outputs
+from mockbroker.report.formats import (
+    FORMATS,
+    Format,
+    OutputError,
+    problem_with_output,
+    write_outputs,
+)
 from mockbroker.report.junit_xml import junit_xml_of
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.markdown import markdown_of
@@ -238,6 +245,11 @@ def test_a_form_that_fails_takes_no_other_along(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"html: the kit failed: ValueError: a number\\x1b\[31m$"):
         write_outputs(report(*FOUND), {**files, "json": str(tmp_path / "gone" / "a.json")})
     assert {path.name for path in tmp_path.iterdir()} == {"junit-xml", "markdown", "badge"}
+
+
+def test_a_file_that_a_read_only_folder_has_is_told_before_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    assert problem_with_output(str(tmp_path / "a.json")) == "permission denied"
 
 
 def test_a_file_that_may_not_be_written_is_told_before_the_run():

@@ -137,3 +137,13 @@ def test_a_terminal_that_is_gone_does_not_end_the_check(monkeypatch):
     display.note("a failure")
     display.end()
     assert "clause 1 of 2" in terminal.getvalue()
+
+
+def test_a_run_that_judges_nothing_draws_no_bar(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    display = progress_display()
+    display.note("a failure, which is in the report")
+    display.end()
+    assert terminal.getvalue() == ""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -118,7 +120,7 @@ def compare(folder, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        env={"PYTHONIOENCODING": "utf-8", "PATH": ""},
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
         timeout=60,
         check=False,
     )
@@ -133,6 +135,25 @@ def test_reports_are_compared_in_the_terminal_and_on_a_page(tmp_path):
     assert re.search(r"refresh\.honours-expires-in +MUST +✗ +\?", done.stdout)
     page = Page((tmp_path / "all.html").read_text(encoding="utf-8"))
     assert "2 token clients" in page.text
+    assert compare(tmp_path, "a.json", "b.json").stdout == done.stdout
+
+
+def test_reports_with_other_clauses_are_not_compared(tmp_path):
+    (tmp_path / "a.json").write_text(json_text(report(*FOUND)))
+    document = json.loads((tmp_path / "a.json").read_text())
+    document["clauses"].pop()
+    (tmp_path / "b.json").write_text(json.dumps(document))
+    done = compare(tmp_path, "a.json", "b.json")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr == "mockbroker: b.json has other clauses than a.json; write both again\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_page_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "a.json").write_text(json_text(report(*FOUND)))
+    done = compare(tmp_path, "a.json", "--html", "/dev/full")
+    assert done.returncode == 4
+    assert done.stderr == "mockbroker: cannot write /dev/full: No space left on device\n"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from mockbroker.contract.clause import (
     vendor,
 )
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
-from mockbroker.model.exchange import Endpoint, Exchange, Trace
+from mockbroker.model.exchange import Endpoint, Exchange, Trace, Use
 from mockbroker.model.forms import body_parameters
 
 __all__ = [
@@ -49,17 +49,21 @@ def _judge_expiry(trace: Trace) -> Iterator[Flaw]:
     it received the answer, and its call takes time to arrive.
     """
     for call in trace.api_calls:
-        if call.token_state is TokenState.EXPIRED and not _is_excused(call, trace):
-            yield late_use(call.token, call.received_at, (call.number,))
+        token = _expired_token_of(call)
+        if token is not None and not _is_excused(call, trace):
+            yield late_use(token, call.received_at, (call.number,))
     for use in trace.uses:
-        if use.token_state is TokenState.EXPIRED and not _fetched_in(use.number, use.token, trace):
-            yield late_use(use.token, use.ended_at)
+        token = _expired_token_of(use)
+        if token is not None and not _fetched_in(use.number, token, trace):
+            yield late_use(token, use.ended_at)
 
 
-def late_use(token: AccessToken | None, now: float, exchanges: tuple[int, ...] = ()) -> Flaw:
+def _expired_token_of(presenter: Exchange | Use) -> AccessToken | None:
+    return presenter.token if presenter.token_state is TokenState.EXPIRED else None
+
+
+def late_use(token: AccessToken, now: float, exchanges: tuple[int, ...] = ()) -> Flaw:
     """Describe the use of an expired token; ``now`` is when it was used, in Unix seconds."""
-    if token is None:
-        return Flaw("the client used an expired token", "a new token", exchanges)
     late = round(now - token.expires_at, 1)
     when = f"{late:g} s after it expired" if late > 0 else "at the moment it expired"
     return Flaw(

@@ -1,0 +1,51 @@
+"""A method of client authentication reads back what it makes."""
+
+from __future__ import annotations
+
+import shlex
+from urllib.parse import urlencode
+
+import pytest
+
+from mockbroker import Credentials
+from mockbroker.cli.pasted_request import parse_curl
+from mockbroker.contract.authentication import METHODS
+from mockbroker.model.messages import Headers, Request
+from mockbroker.model.token_request import TokenRequest
+
+PAIR = Credentials("shop 1", "a:b%c+d&ö")
+OTHER = Credentials("shop 1", "another")
+FORM = "application/x-www-form-urlencoded"
+
+
+def sent(method, credentials):
+    """A token request with these credentials, as the method sends them."""
+    fields = {"Content-Type": FORM, **method.headers(credentials)}
+    parameters = {"grant_type": "client_credentials", **method.parameters(credentials)}
+    body = urlencode(parameters).encode()
+    return TokenRequest.of(Request("POST", "/t", Headers.of(fields.items()), body))
+
+
+def by_curl(method, credentials):
+    """The same as a curl command sends it, as `serve` shows one."""
+    options = ("-d", "grant_type=client_credentials", *method.curl_options(credentials))
+    return TokenRequest.of(parse_curl(shlex.join(["curl", *options, "http://b/t"])))
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
+@pytest.mark.parametrize("make", [sent, by_curl])
+def test_a_method_reads_back_what_it_makes(method, make):
+    request = make(method, PAIR)
+    assert method.is_used_in(request)
+    assert method.presents(request, PAIR)
+    assert not method.presents(request, OTHER)
+    assert method.claimed(request) == PAIR
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
+def test_a_request_without_credentials_claims_none(method):
+    request = TokenRequest.of(Request("POST", "/t", Headers.of([("Content-Type", FORM)]), b"a=1"))
+    assert not method.is_used_in(request)
+    assert not method.presents(request, PAIR)
+    assert method.claimed(request) is None
+    assert method.client_ids_in(request) == frozenset()
