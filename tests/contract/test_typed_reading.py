@@ -150,7 +150,7 @@ def test_an_error_about_a_line_shows_no_value():
         "house.toml: number: expected an integer, got a string"
     )
     assert error_of(["t0ken"], Note, wording=CONFIDENTIAL_JSON) == (
-        "house.toml: expected an object, got an empty list"
+        "house.toml: expected an object, got a list"
     )
 
 
