@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NoReturn
 
 from mockbroker.broker.answers import Reply, TokenAnswer
 from mockbroker.broker.clients import ClientRegistry
@@ -298,6 +299,16 @@ class Broker:
             warnings.warn(f"{forgotten}: {advice}", stacklevel=2)
 
     # Running a server
+
+    def __enter__(self) -> NoReturn:
+        """Raise TypeError with what to write: a broker runs by `running`, at an address."""
+        raise TypeError(
+            "a Broker does not serve by itself; write `with Broker(...).running() as broker:`"
+        )
+
+    # Python looks up both before it calls the first one.
+    def __exit__(self, *exception: object) -> None:  # pragma: no cover - __enter__ always raises
+        """Do nothing."""
 
     @contextlib.contextmanager
     def running(
