@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NoReturn
 
 from mockbroker.broker.answers import Reply, TokenAnswer
 from mockbroker.broker.clients import ClientRegistry
@@ -17,7 +18,7 @@ from mockbroker.broker.conformance import breaches_at
 from mockbroker.broker.faults import Fault
 from mockbroker.broker.journal import SIZE_BYTES, Journal
 from mockbroker.broker.mounting import Mounting
-from mockbroker.broker.profiles import profile_named
+from mockbroker.broker.profiles import usable_profile
 from mockbroker.broker.protected_api import ProtectedApi
 from mockbroker.broker.release import ReleaseSwitch
 from mockbroker.broker.request_handler import RequestHandler
@@ -50,8 +51,8 @@ class Broker:
     says so.
 
     All methods are thread-safe. Raises ValueError if ``expires_in`` is not a finite number >= 0, a
-    limit is less than 1, or the client_id has a colon. Raises TypeError if the client_id or the
-    secret is not a string, and ConfigError if the profile is unknown.
+    limit is less than 1, or the client_id has a colon. Raises TypeError if an argument is of a
+    wrong type. Raises ConfigError if the profile is unknown or has an unknown method.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Broker:
     ) -> None:
         # The profile never changes: the parts below read it at any time without a lock. The
         # settings are what a test may change.
-        self.profile = profile_named(profile) if isinstance(profile, str) else profile
+        self.profile = usable_profile(profile)
         lifetime_seconds = self.profile.expires_in if expires_in is None else expires_in
         self._settings = Settings(expires_in=lifetime_seconds, strict=strict, clock=clock)
         self._clients = ClientRegistry(credentials)
@@ -298,6 +299,16 @@ class Broker:
             warnings.warn(f"{forgotten}: {advice}", stacklevel=2)
 
     # Running a server
+
+    def __enter__(self) -> NoReturn:
+        """Raise TypeError with what to write: a broker runs by `running`, at an address."""
+        raise TypeError(
+            "a Broker does not serve by itself; write `with Broker(...).running() as broker:`"
+        )
+
+    # Python looks up both before it calls the first one.
+    def __exit__(self, *exception: object) -> None:  # pragma: no cover - __enter__ always raises
+        """Do nothing."""
 
     @contextlib.contextmanager
     def running(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.environments import environment_with, environment_with_wheel, run
+from tests.environments import environment_with, environment_with_wheel, made_once, run
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,21 +22,23 @@ settings.load_profile("tests")
 @pytest.fixture(scope="session")
 def distributions(tmp_path_factory) -> Path:
     """A folder with the sdist, and the wheel that is built from it."""
-    folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
-    return folder
+
+    def build(folder: Path) -> None:
+        run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+
+    return made_once("dist", build, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def installed(distributions, tmp_path_factory) -> Path:
     """The programs of an environment into which nothing but the wheel was installed."""
-    return environment_with_wheel(distributions, tmp_path_factory.mktemp("environment"))
+    return environment_with_wheel(distributions, "environment", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def installed_editable(tmp_path_factory) -> Path:
     """The programs of an environment into which this checkout was installed with ``-e``."""
-    return environment_with("-e", ROOT, folder=tmp_path_factory.mktemp("editable"))
+    return environment_with("-e", ROOT, name="editable", factory=tmp_path_factory)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

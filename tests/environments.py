@@ -5,9 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["clean_environment", "environment_with", "environment_with_wheel", "run"]
+import pytest
+from filelock import FileLock
+
+__all__ = [
+    "clean_environment",
+    "environment_with",
+    "environment_with_wheel",
+    "made_once",
+    "run",
+]
 
 _UNWANTED = ("PYTEST", "PYTHON", "COV", "VIRTUAL_ENV", "TOX")
 
@@ -32,15 +42,34 @@ def run(*command: object, cwd: Path, status: int = 0) -> str:
     return done.stdout
 
 
-def environment_with_wheel(distributions: Path, folder: Path) -> Path:
+def made_once(name: str, make: Callable[[Path], None], factory: pytest.TempPathFactory) -> Path:
+    """A folder that one worker of pytest-xdist makes, while the others wait for it."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # the worker's own folder lies in that of the run
+    folder = root / name
+    with FileLock(f"{folder}.lock"):
+        done = root / f"{name}.done"
+        if not done.exists():
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
+def environment_with_wheel(distributions: Path, name: str, factory: pytest.TempPathFactory) -> Path:
     """The programs of a new environment into which nothing but our wheel was installed."""
     (wheel,) = distributions.glob("*.whl")
-    return environment_with(wheel, folder=folder)
+    return environment_with(wheel, name=name, factory=factory)
 
 
-def environment_with(*requirement: object, folder: Path) -> Path:
+def environment_with(*requirement: object, name: str, factory: pytest.TempPathFactory) -> Path:
     """The programs of a new environment into which pip installed that and nothing else."""
-    venv.create(folder, with_pip=True)
-    programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    run(programs / "python", "-m", "pip", "install", "-q", *requirement, cwd=folder)
-    return programs
+    programs = "Scripts" if os.name == "nt" else "bin"
+
+    def make(folder: Path) -> None:
+        venv.create(folder, with_pip=True)
+        python = folder / programs / "python"
+        run(python, "-m", "pip", "install", "-q", *requirement, cwd=folder)
+
+    return made_once(name, make, factory) / programs

@@ -102,3 +102,6 @@ def test_the_contract_is_judged_in_a_project_with_all_of_these_names(programs, t
     words += ("--contract-only", "request.method", "--contract-examples", "1")
     output = run(programs / "python", "-m", "pytest", *words, cwd=tmp_path, status=1)
     assert "because of request.method" in output
+    module = (programs / "python", "-m", "mockbroker")
+    assert "basic.credentials" in run(*module, "clauses", "basic", cwd=tmp_path)
+    assert "NOTHING WAS TESTED" in run(*module, "audit", "--", "true", cwd=tmp_path, status=5)

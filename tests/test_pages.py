@@ -226,7 +226,9 @@ def clone(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def programs(distributions, tmp_path_factory) -> Path:
     """The programs of an environment with the wheel, in which pages may install more."""
-    return environment_with_wheel(distributions, tmp_path_factory.mktemp("pages"))
+    # One for each worker: pip must not install into the same environment twice at a time.
+    name = f"pages-{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}"
+    return environment_with_wheel(distributions, name, tmp_path_factory)
 
 
 def place_for(page: str, folder: Path, programs: Path) -> Place:

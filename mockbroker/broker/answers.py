@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from mockbroker.broker.faults import Body, Fault, Manner
+from mockbroker.broker.faults import Body, Fault, Manner, Sent
 from mockbroker.model.messages import Headers, Response
 
 __all__ = [
@@ -74,7 +74,7 @@ class Reply:
     @property
     def arrives(self) -> bool:
         """Whether the server sends the whole response, at once or slowly."""
-        return self.manner in {Manner.NORMAL, Manner.DRIP}
+        return self.manner.sent is Sent.ALL
 
 
 def json_response(

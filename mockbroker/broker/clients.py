@@ -17,12 +17,12 @@ class ClientRegistry:
     """The registered clients of one broker; thread-safe.
 
     ``credentials`` are those of the client that a test uses by default, random if None. Raises
-    ValueError if the client_id has a colon, which Basic cannot carry (RFC 7617, 2), and TypeError
-    if the client_id or the secret is not a string.
+    ValueError if the client_id has a colon, which Basic cannot carry (RFC 7617, 2). Raises
+    TypeError if they are not Credentials, or the client_id or the secret is not a string.
     """
 
     def __init__(self, credentials: Credentials | None = None) -> None:
-        self._initial = _checked(credentials or _random_credentials())
+        self._initial = _checked(_random_credentials() if credentials is None else credentials)
         self._lock = threading.Lock()
         self.reset()
 
@@ -60,6 +60,12 @@ def _random_credentials() -> Credentials:
 
 def _checked(credentials: Credentials) -> Credentials:
     """Return the credentials. Raises TypeError and ValueError as `ClientRegistry` does."""
+    if not isinstance(credentials, Credentials):
+        # Without its value, which has the secret.
+        kind = type(credentials).__name__
+        raise TypeError(
+            f"credentials must be Credentials(client_id, client_secret), not of type {kind}"
+        )
     named = {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
     for name, value in named.items():
         # Checked although it is typed: a test often passes `os.environ.get(...)`, which may be

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Union
 
-__all__ = ["Body", "Fault", "FaultScript", "Manner"]
+__all__ = ["Body", "Fault", "FaultScript", "Manner", "Sent"]
 
 Body = Union[bytes, str, Mapping[str, object], None]
 """A body to answer with: bytes, a string sent as UTF-8, members of a JSON object, or the default.
@@ -33,24 +33,48 @@ _VALUE = re.compile(rb"(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?")
 HeaderFields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
 
 
+class Sent(enum.Enum):
+    """How much of its response an endpoint sends."""
+
+    ALL = "all"
+    PART = "part"
+    NOTHING = "nothing"
+
+
 class Manner(str, enum.Enum):
     """How an answer is sent on the connection.
 
-    The server implements all of them. Under another WSGI server each answer is sent normally.
+    ``sent`` is how much of the response the client can receive. ``words`` say what the endpoint
+    does, for reports. The server implements all manners. Under another WSGI server each answer is
+    sent normally.
     """
 
-    NORMAL = "normal"
-    RESET = "reset"
-    STALL = "stall"
-    CUT_SHORT = "cut short"
-    DRIP = "drip"
+    sent: Sent
+    words: str
+
+    # All that is known of a manner stands here, so that a new one cannot be forgotten elsewhere.
+    # Only `mockbroker.server.wire` knows more: how to do it to a socket.
+    NORMAL = "normal", Sent.ALL, "answers as usual"
+    RESET = "reset", Sent.NOTHING, "resets the connection"
+    STALL = "stall", Sent.NOTHING, "never answers"
+    CUT_SHORT = "cut short", Sent.PART, "cuts the answer short"
+    DRIP = "drip", Sent.ALL, "sends the answer in small pieces"
+
+    def __new__(cls, value: str, sent: Sent, words: str) -> Manner:
+        """Return a member; its value is the name in journals and reports."""
+        manner = str.__new__(cls, value)
+        manner._value_ = value
+        manner.sent = sent
+        manner.words = words
+        return manner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One fault of an endpoint, applied once or ``count`` times. Make it by the class methods.
 
-    Raises ValueError if a header field cannot be sent, TypeError if a body or a member cannot.
+    Raises ValueError if a header field cannot be sent or a number is out of its range, TypeError if
+    a body or a member cannot be sent or an argument is of a wrong type.
     Faults of different kinds compose: ``Fault.delay(2) & Fault.status(503)`` answers 503 after
     two seconds. Waits of real time (delay, stall, drip) end early when the broker is reset or
     stopped.
@@ -88,11 +112,11 @@ class Fault:
         """Answer with a status from 200 to 599, without a token or an API result.
 
         ``retry_after`` is in seconds, or a date as a string (RFC 9110, 10.2.3). Without a body the
-        endpoint's usual error body for that status is sent. Raises ValueError for any other status.
+        endpoint's usual error body for that status is sent. Raises ValueError for any other status,
+        and TypeError if the status is not an integer.
         """
         # An informational status (1xx) is not an answer: the client would wait for the final one.
-        if not 200 <= code <= 599:  # noqa: PLR2004 - the final statuses of RFC 9110, 15
-            raise ValueError(f"the status of a fault must be from 200 to 599, not {code}")
+        _check_integer("status", code, 200, 599)  # the final statuses of RFC 9110, 15
         after = () if retry_after is None else (("Retry-After", str(retry_after)),)
         return cls(status_code=code, body=body, headers=_pairs(headers) + after)
 
@@ -103,8 +127,7 @@ class Fault:
         The default, 307, makes a client repeat the method and the body (RFC 9110, 15.4.8). With
         302 many clients would send GET instead of the token request.
         """
-        if not 300 <= status <= 399:  # noqa: PLR2004 - the redirects of RFC 9110, 15.4
-            raise ValueError(f"the status of a redirect must be from 300 to 399, not {status}")
+        _check_integer("status of a redirect", status, 300, 399)  # RFC 9110, 15.4
         # Without it the endpoint's usual error body would be sent.
         return cls.status(status, body=b"", headers={"Location": location})
 
@@ -166,9 +189,11 @@ class Fault:
         return cls(media_type=media_type)
 
     def times(self, count: int) -> Fault:
-        """Return the same fault for that many answers. Raises ValueError below 1."""
-        if count < 1:
-            raise ValueError(f"the count of a fault must be 1 or more, not {count}")
+        """Return the same fault for that many answers.
+
+        Raises ValueError below 1, and TypeError if the count is not an integer.
+        """
+        _check_integer("count", count, 1)
         return replace(self, count=count)
 
     def __and__(self, other: Fault) -> Fault:
@@ -193,9 +218,7 @@ class Fault:
     @property
     def answers_by_itself(self) -> bool:
         """Whether the endpoint does not do its own work: it sends a given status, or nothing."""
-        # Not for CUT_SHORT and DRIP: they need the endpoint's answer to send a part of it, or all
-        # of it.
-        return self.status_code is not None or self.manner in {Manner.RESET, Manner.STALL}
+        return self.status_code is not None or self.manner.sent is Sent.NOTHING
 
 
 def _descriptions(fault: Fault) -> list[str]:
@@ -262,10 +285,24 @@ def _check_members(members: Mapping[str, object]) -> None:
 
 
 def _duration(seconds: float) -> float:
-    """Return the seconds. Raises ValueError unless they are finite and not negative."""
+    """Return the seconds. Raises ValueError unless they are finite and >= 0, or TypeError."""
+    message = f"seconds must be a finite number >= 0, not {seconds!r}"
+    # In Python True is an int; as a duration it would be a mistake.
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
+        raise TypeError(message)
     if not 0 <= seconds < float("inf"):
-        raise ValueError(f"a duration must be a finite number of seconds >= 0, not {seconds}")
+        raise ValueError(message)
     return seconds
+
+
+def _check_integer(name: str, value: object, lowest: int, highest: int | None = None) -> None:
+    """Raise TypeError if the value is not an integer, ValueError if it is out of its range."""
+    wanted = f">= {lowest}" if highest is None else f"from {lowest} to {highest}"
+    message = f"{name} must be an integer {wanted}, not {value!r}"
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(message)
+    if value < lowest or (highest is not None and value > highest):
+        raise ValueError(message)
 
 
 class FaultScript:

@@ -85,7 +85,8 @@ def token_refusal(request: Request, breaches: Sequence[Breach]) -> Response | No
 
 
 def _reasons(breaches: Sequence[Breach]) -> str:
-    return "; ".join(f"{breach.what}; expected {breach.expected}" for breach in breaches)
+    # A semicolon separates breaches, so within one of them stands a comma.
+    return "; ".join(f"{breach.what}, expected {breach.expected}" for breach in breaches)
 
 
 def _unsupported_grant(request: Request) -> Response | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from mockbroker.contract.authentication import METHODS
+from mockbroker.contract.authentication import unknown_method
 from mockbroker.model.profile import PROFILES, Profile
 from mockbroker.model.type_words import did_you_mean
 from mockbroker.model.typed_reading import ReadingError, read
@@ -21,7 +21,7 @@ if sys.version_info >= (3, 11):
 else:  # pragma: no cover - the same parser under its older name
     import tomli as tomllib
 
-__all__ = ["ConfigError", "load_profiles", "profile_named", "read_toml"]
+__all__ = ["ConfigError", "load_profiles", "profile_named", "read_toml", "usable_profile"]
 
 
 class _Tables(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,6 +47,23 @@ class ConfigError(ValueError):
 
 
 ConfigError.__module__ = "mockbroker"
+
+
+def usable_profile(profile: str | Profile) -> Profile:
+    """Return the profile, or the one of that name, with methods that a broker knows.
+
+    Raises ConfigError if it is unknown or names an unknown client authentication method, and
+    TypeError if it is neither a profile nor a name.
+    """
+    if isinstance(profile, str):
+        return profile_named(profile)
+    if not isinstance(profile, Profile):
+        raise TypeError(f"profile must be a Profile or the name of one, not {profile!r}")
+    # The model does not know the methods: they belong to the contract, which imports the model.
+    problem = unknown_method(profile)
+    if problem:
+        raise ConfigError(f"profile {profile.name}: {problem}")
+    return profile
 
 
 def profile_named(
@@ -97,21 +114,11 @@ def load_profiles(path: Path) -> dict[str, Profile]:
         }
     except ReadingError as error:
         raise ConfigError(str(error)) from error
-    # The model does not know the methods: they belong to the contract, which imports the model.
     for profile in described.values():
-        _require_known_methods(profile, path)
+        problem = unknown_method(profile)
+        if problem:
+            raise ConfigError(f"{path}: {'.'.join((*parents, profile.name))}.{problem}")
     return described
-
-
-def _require_known_methods(profile: Profile, path: Path) -> None:
-    """Raise ConfigError if the profile names an unknown client authentication method."""
-    known = tuple(dict.fromkeys(method.name for method in METHODS))
-    for name in profile.authentication_methods:
-        if name not in known:
-            raise ConfigError(
-                f"{path}, profiles.{profile.name}.client_authentication: unknown method "
-                f"{name!r}{did_you_mean(name, known)}"
-            )
 
 
 def _without_shipped(profiles: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Profiles: the differences between providers of client-credentials tokens, as data.
 
 A profile may also come from a user's TOML file. The constraints of its fields are declared in their
-types, and `mockbroker.model.typed_reading` words the errors.
+types. `mockbroker.model.typed_reading` applies them to files and to programs, and words the errors.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, Union, cast
 
 from msgspec import Meta
+
+from mockbroker.model.typed_reading import field_problem
 
 __all__ = ["AUTOGRAB", "PROFILES", "RFC6749", "Profile", "lifetime_problem"]
 
@@ -28,7 +30,7 @@ _LifetimeSeconds = Annotated[
     float,
     Meta(ge=0, le=sys.float_info.max, description="a finite number of seconds, 0 or more"),
 ]
-_Names = Annotated[tuple[str, ...], Meta(min_length=1)]
+_Names = Annotated[tuple[str, ...], Meta(min_length=1, description="a list that is not empty")]
 _NonEmpty = Annotated[str, Meta(min_length=1, description="a string that is not empty")]
 
 
@@ -42,6 +44,8 @@ class Profile:
     accepts, or several. The methods are ``basic`` and ``post`` (client_id and client_secret in the
     body, RFC 6749, 2.3.1). ``basic_encoding`` is ``raw`` (Basic encodes id and secret as they are)
     or ``form`` (each is form-urlencoded first, same section).
+
+    Raises ValueError if a value does not fit; the message names the field and what was expected.
     """
 
     name: str
@@ -57,6 +61,9 @@ class Profile:
     api_prefix: _UrlPath = "/v2"
 
     def __post_init__(self) -> None:
+        problem = field_problem(self)
+        if problem:
+            raise ValueError(problem)
         if self.scope is True:
             raise ValueError("scope: expected a string or false, got true")
 

@@ -9,7 +9,7 @@ import datetime
 import difflib
 import enum
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -67,7 +67,12 @@ class Wording:
             return "true" if value else "false"
         if self.shows_values and isinstance(value, (str, int, float)):
             return shortened(repr(value))
-        return self.of_type(type(value))
+        if isinstance(value, (list, tuple)) and not value:
+            return "an empty list"
+        if type(value) in _NOUNS or isinstance(value, Mapping):
+            return self.of_type(type(value))
+        # No parser returns such a value, but a program may pass it.
+        return f"a value of type {type(value).__name__}"
 
 
 TOML = Wording("a table", shows_values=True)

@@ -25,7 +25,7 @@ from mockbroker.model.type_words import (
     shortened,
 )
 
-__all__ = ["ReadingError", "read"]
+__all__ = ["ReadingError", "field_problem", "read"]
 
 T = TypeVar("T")
 Keys = tuple[str, ...]
@@ -67,6 +67,20 @@ def read(
         raise ReadingError(_sentence(source, problem)) from None
 
 
+def field_problem(instance: object) -> str:
+    """Return what is wrong with the first invalid field of a dataclass; empty if all are valid.
+
+    A class calls it in ``__post_init__``. A program then gets the rules and the words that a file
+    gets from `read`.
+    """
+    kind: Any = type(instance)
+    for name, field in _declared(kind).items():
+        problem = _find_problem(getattr(instance, name), field.kind, (name,), (), TOML)
+        if problem is not None:
+            return _sentence("", problem)
+    return ""
+
+
 class _Problem(NamedTuple):
     """What is wrong with a value, and the keys that lead to it."""
 
@@ -100,6 +114,10 @@ def _find_problem(
         found = _find_problem(part, part_kind, (*keys, key), (), wording)
         if found is not None:
             return found
+    # Its parts are valid, so only its length can be wrong, and only an empty list has no parts
+    # whose class may be what msgspec rejects.
+    if isinstance(value, (list, tuple)) and not value and not _fits(value, kind):
+        return _Problem(keys, mismatch(value, kind, wording))
     return None
 
 
@@ -154,7 +172,7 @@ def _wrong_tag(value: object, kind: Any, keys: Keys, wording: Wording) -> _Probl
 def _is_container(value: object, kind: Any) -> bool:
     if isinstance(value, Mapping):
         return get_origin(kind) is dict or _fields_of(kind) is not None
-    return isinstance(value, list) and get_origin(kind) in {list, tuple}
+    return isinstance(value, (list, tuple)) and get_origin(kind) in {list, tuple}
 
 
 class _Field(NamedTuple):
@@ -185,7 +203,7 @@ def _parts(
     value: Any, container: Any, declared: Mapping[str, _Field] | None
 ) -> Iterator[tuple[str, object, Any]]:
     """Yield each part of a list or a mapping with its key and its type."""
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         item_kind = get_args(container)[0]
         yield from ((f"[{index}]", item, item_kind) for index, item in enumerate(value))
     elif declared is None:

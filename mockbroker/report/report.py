@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.clause import Clause, Impact, Level
 from mockbroker.model.escaping import printable
@@ -329,7 +331,8 @@ def build_report(
     if not unreached:
         missing = due - merged.keys()
         merged |= {name: Finding(name, Verdict.ERROR, NO_VERDICT) for name in missing}
-    found = (_row(clause, merged.get(clause.id), reasons) for clause in CATALOGUE)
+    rooted = {name: _with_root_cause(finding, merged) for name, finding in merged.items()}
+    found = (_row(clause, rooted.get(clause.id), reasons) for clause in CATALOGUE)
     return Report(
         profile=profile,
         client=client,
@@ -346,6 +349,22 @@ def build_report(
         options=options,
         run=run or RunFacts(),
     )
+
+
+def _with_root_cause(finding: Finding, findings: Mapping[str, Finding]) -> Finding:
+    """Return the finding blocked by the first cause, if its blocker was itself blocked.
+
+    The reader should fix the cause first, and a clause that was not tested is none.
+    """
+    seen = {finding.clause_id}
+    cause = finding.blocked_by
+    while cause is not None and cause not in seen and cause in findings:
+        seen.add(cause)
+        blocker = findings[cause]
+        if blocker.verdict is not Verdict.NOT_TESTED or blocker.blocked_by is None:
+            break
+        cause = blocker.blocked_by
+    return msgspec.structs.replace(finding, blocked_by=cause)
 
 
 def _cost(row: Row) -> tuple[int, int]:

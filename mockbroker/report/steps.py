@@ -13,6 +13,8 @@ from typing import Any, Union
 
 import msgspec
 
+from mockbroker.broker.faults import Manner
+
 __all__ = [
     "Action",
     "AnswerChanged",
@@ -257,15 +259,14 @@ class OtherClientAdded(_Step, frozen=True, kw_only=True):
 class FaultScripted(_Step, frozen=True, kw_only=True, omit_defaults=True):
     """An endpoint answers with a fault, ``times`` times; None until the faults are cleared.
 
-    ``manner`` is ``normal``, ``reset``, ``stall``, ``cut short`` or ``drip``. ``status`` replaces
-    the endpoint's own answer; ``body_type`` is the media type of its body, or ``empty``.
-    ``error`` is the error code in the body. ``changed`` and ``omitted`` are members of the usual
-    answer.
+    ``status`` replaces the endpoint's own answer; ``body_type`` is the media type of its body, or
+    ``empty``. ``error`` is the error code in the body. ``changed`` and ``omitted`` are members of
+    the usual answer.
     """
 
     endpoint: str
     times: int | None = None
-    manner: str = "normal"
+    manner: Manner = Manner.NORMAL
     status: int | None = None
     error: str = ""
     body_type: str = ""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
+from mockbroker.broker.faults import Manner
 from mockbroker.model.exchange_record import ExchangeRecord
 from mockbroker.model.exchange_text import exchange_text
 from mockbroker.report import steps as s
@@ -106,12 +107,6 @@ def _time_zone_set(step: s.TimeZoneSet) -> str:
 
 
 _ENDPOINTS = {"token": "the token endpoint", "api": "the API"}
-_MANNERS = {
-    "reset": "resets the connection",
-    "stall": "never answers",
-    "cut short": "cuts the answer short",
-    "drip": "sends the answer in small pieces",
-}
 
 
 def _fault_scripted(step: s.FaultScripted) -> str:
@@ -125,9 +120,10 @@ def _fault_scripted(step: s.FaultScripted) -> str:
         if step.changed or step.omitted
         else "",
         "answers with the first half of the JSON" if step.breaks_json else "",
-        _MANNERS.get(step.manner, ""),
+        "" if step.manner is Manner.NORMAL else step.manner.words,
     ]
-    done = " and ".join(filter(None, parts))
+    # A fault without any other effect, such as another media type, is described by its manner.
+    done = " and ".join(filter(None, parts)) or step.manner.words
     return f"{_ENDPOINTS[step.endpoint]} {done}{_times(step.times)}"
 
 

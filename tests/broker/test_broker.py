@@ -235,6 +235,19 @@ def test_registering_again_rotates_the_secret(broker):
     assert get_token(broker, ("shop", "new"))
 
 
+def test_credentials_of_a_wrong_type_are_refused_without_showing_them():
+    with pytest.raises(TypeError) as caught:
+        Broker(credentials=("shop", "s3cr:et"))
+    message = "credentials must be Credentials(client_id, client_secret), not of type tuple"
+    assert str(caught.value) == message
+
+
+def test_a_broker_as_a_context_manager_says_what_to_write():
+    with pytest.raises(TypeError) as caught, Broker():
+        pass
+    assert str(caught.value).endswith("write `with Broker(...).running() as broker:`")
+
+
 def test_a_client_id_with_a_colon_is_refused(broker):
     with pytest.raises(ValueError, match="colon"):
         broker.register("a:b", "secret")

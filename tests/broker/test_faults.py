@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import requests
 
@@ -48,6 +50,28 @@ def test_what_makes_no_sense_is_refused_at_once(make):
         make()
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Fault.stall("1"), "seconds must be a finite number >= 0, not '1'"),
+        (lambda: Fault.status("503"), "status must be an integer from 200 to 599, not '503'"),
+        (lambda: Fault.reset().times("2"), "count must be an integer >= 1, not '2'"),
+    ],
+)
+def test_a_number_of_a_wrong_type_is_named_with_what_was_expected(make, message):
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert str(caught.value) == message
+
+
+def test_the_documentation_has_a_row_for_every_fault():
+    page = (Path(__file__).parents[2] / "docs/in-tests.md").read_text(encoding="utf-8")
+    makers = [name for name, value in vars(Fault).items() if isinstance(value, classmethod)]
+    missing = [name for name in makers if f"`Fault.{name}(" not in page]
+    assert makers
+    assert not missing
+
+
 def test_a_script_plays_each_fault_as_often_as_it_says():
     script = FaultScript()
     script.extend([Fault.reset().times(2), Fault.status(500)])
@@ -83,6 +107,14 @@ def test_a_content_type_that_cannot_be_sent_is_refused(media_type):
         lambda: Fault.status(503, headers={"Retry-After": 5}),
         lambda: Fault.members(a={1, 2}),
         lambda: Fault.members(omit="scope"),
+        lambda: Fault.status("503"),
+        lambda: Fault.status(True),
+        lambda: Fault.redirect("/x", "307"),
+        lambda: Fault.stall("1"),
+        lambda: Fault.delay("2"),
+        lambda: Fault.latency(None),
+        lambda: Fault.drip(True),
+        lambda: Fault.reset().times("2"),
         lambda: FaultScript().extend([503]),
         lambda: FaultScript().extend([Fault.reset]),
     ],

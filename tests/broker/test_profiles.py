@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import requests
 
@@ -86,6 +89,13 @@ BAD_FILES = {
     "[profiles.a]\ntoken_type = ''": (
         "bad.toml: profiles.a.token_type: expected a string that is not empty, got ''"
     ),
+    "[profiles.a]\nclient_authentication = []": (
+        "bad.toml: profiles.a.client_authentication: expected a string or a list that is not "
+        "empty, got an empty list"
+    ),
+    "[profiles.a]\nclient_authentication = 'digest'": (
+        "bad.toml: profiles.a.client_authentication: unknown method 'digest'; known are basic, post"
+    ),
     "[profiles.a]\nbasic_encoding = 'percent'": (
         "bad.toml: profiles.a.basic_encoding: expected 'raw' or 'form', got 'percent'"
     ),
@@ -152,6 +162,40 @@ def test_a_profile_made_in_a_program_has_a_scope_or_false():
     assert Profile(name="acme", scope=False).issued_scope == ""
     with pytest.raises(ValueError, match="scope: expected a string or false, got true"):
         Profile(name="acme", scope=True)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("client_authentication", (), "expected a string or a list that is not empty, got an"),
+        ("client_authentication", ("post", 5), "expected a string, got 5"),
+        ("token_path", "t", f"{PATH}, got 't'"),
+        ("token_path", Path("/t"), f"{PATH}, got a value of type "),
+        ("token_path_aliases", ("t",), f"{PATH}, got 't'"),
+        ("api_prefix", "/v2/", f"{PATH}, got '/v2/'"),
+        ("token_type", 5, "expected a string that is not empty, got 5"),
+        ("token_format", "JWT", "expected 'opaque' or 'jwt', got 'JWT'"),
+        ("expires_in", "x", f"{SECONDS}, got 'x'"),
+        ("basic_encoding", "utf", "expected 'raw' or 'form', got 'utf'"),
+    ],
+)
+def test_a_profile_made_in_a_program_has_the_rules_of_a_file(field, value, message):
+    with pytest.raises(ValueError, match=rf"^{field}(\[\d\])?: {re.escape(message)}"):
+        Profile(name="acme", **{field: value})
+
+
+@pytest.mark.parametrize("methods", ["digest", ("basic", "digest")])
+def test_a_broker_rejects_a_profile_with_an_unknown_method(methods):
+    profile = Profile(name="acme", client_authentication=methods)
+    with pytest.raises(ConfigError) as caught:
+        Broker(profile=profile)
+    message = "profile acme: client_authentication: unknown method 'digest'; known are basic, post"
+    assert str(caught.value) == message
+
+
+def test_a_broker_rejects_what_is_not_a_profile():
+    with pytest.raises(TypeError, match="profile must be a Profile or the name of one, not 5"):
+        Broker(profile=5)
 
 
 def test_a_file_that_is_not_there(tmp_path):

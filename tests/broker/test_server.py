@@ -19,6 +19,7 @@ import requests
 
 from mockbroker import Broker, Fault, Server, throw_away_certificate
 from mockbroker.broker.answers import Reply
+from mockbroker.broker.faults import Manner, Sent
 from mockbroker.model.messages import Request, Response
 from mockbroker.server.application import BODY_LIMIT_BYTES, Mounts, create_app
 from mockbroker.server.pool import ConnectionPool
@@ -137,6 +138,24 @@ def test_jumps_in_the_middle_of_a_request_do_not_cut_it(broker):
             sock.send(bytes([byte]))
             frozen.tick(3600)
         assert read_answer(sock).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("manner", Manner)
+def test_the_server_sends_as_much_as_each_manner_says(broker, manner):
+    broker.script(Fault(manner=manner, spread_seconds=0.01))
+    with connect(broker) as sock:
+        sock.sendall(token_request(broker, "Connection: close"))
+        try:
+            head, _, body = read_all(sock).partition(b"\r\n\r\n")
+        except ConnectionResetError:
+            head, body = b"", b""
+    if not head:
+        received = Sent.NOTHING
+    else:
+        declared = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        received = Sent.ALL if len(body) == declared else Sent.PART
+    assert received is manner.sent
+    assert (broker.journal[0].response is not None) == (received is Sent.ALL)
 
 
 def test_a_reset_is_a_reset(broker):

@@ -57,6 +57,7 @@ SEEN = {
     "no body": ([asked(raw(None, body=b""))], WITH_BODY),
     "JSON": ([asked(raw(None, body=b'{"a": 1}'))], WITH_BODY),
     "no credentials": ([asked(raw(None))], WITH_FORM),
+    "another scheme": ([asked(raw("Bearer YTpi"))], WITH_FORM),
     "no Base64": ([asked(raw("Basic ***"))], WITH_FORM | {"basic.base64"}),
     "credentials in the body": ([asked(raw(None, body=BODY))], WITH_FORM),
     "a good request": ([asked(raw())], GOOD),

@@ -98,7 +98,7 @@ def test_a_value_that_fits_is_made():
         ({"name": None}, "name: expected a string, got null"),
         ({"name": "n", "flat": 1}, "flat: expected true or false, got 1"),
         ({"name": "n", "rooms": {"attic": True}}, "rooms.attic: expected an integer, got true"),
-        ({"name": "n", "rooms": []}, "rooms: expected a table, got a list"),
+        ({"name": "n", "rooms": []}, "rooms: expected a table, got an empty list"),
         ({"name": "n", "doors": {}}, "doors: expected a list, got a table"),
         ({"name": "n", "doors": [5]}, "doors[0]: expected a table, got 5"),
         ({"name": "n", "doors": [{}]}, "doors[0]: colour is missing"),
@@ -148,7 +148,7 @@ def test_an_error_names_the_place_and_what_was_expected(members, message):
 
 
 def test_an_error_at_the_root_names_the_source_only():
-    assert error_of([], House) == "house.toml: expected a table, got a list"
+    assert error_of([], House) == "house.toml: expected a table, got an empty list"
 
 
 def test_keys_and_given_fields_belong_to_the_place():

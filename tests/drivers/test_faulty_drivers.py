@@ -16,7 +16,8 @@ from mockbroker_contract.timing.faked_clock import find_libfaketime
 from tests.processes import MARK, left_behind, new_mark
 
 pytestmark = pytest.mark.slow
-# Without site, where coverage would start. It could not write its file, and would say so on stderr.
+# Without site: coverage would start in the driver, and complain to stderr that the guard keeps it
+# from its file.
 DRIVER = f"{sys.executable} -S {Path(__file__).parent / 'faulty.py'}"
 FAULTED, UNTOUCHED = "signing.forbidden", "secrecy.files"
 

@@ -147,7 +147,7 @@ def model(config: Any) -> Any:
     return make_client(config)
 
 
-@passes_all_but(clauses.refresh.AHEAD)
+@passes_all_but(clauses.refresh.AHEAD, clauses.refresh.OUTAGE_WHILE_VALID)
 def without_leeway_but_with_retry(config: Any) -> Any:
     return make(HasNoLeeway, config)
 

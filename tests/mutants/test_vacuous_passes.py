@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from examples.model_client import ApiClient, make_client
+from examples.model_client import ApiClient, TokenError, make_client
 from mockbroker import ClientConfig
 from mockbroker.contract import clauses
 from mockbroker.contract.clause import Clause
 from mockbroker.report.finding import Verdict
+from tests.mutants.defects.refresh import HasNoLeeway
 from tests.mutants.kit import scenarios, verdicts_on
+from tests.mutants.workshop import make
 
 pytestmark = pytest.mark.slow
 
@@ -117,6 +120,40 @@ class AnswersFromMemoryOnly(AnswersFromMemory):
         return True
 
 
+class WorksInItsFirstThread(Spoiler):
+    """Most uses of a burst fail, so that one request for all of them shows nothing."""
+
+    home: int | None = None
+
+    def spoils(self, number: int) -> bool:
+        self.home = self.home or threading.get_ident()
+        return self.home != threading.get_ident()
+
+
+class HidesErrorsOfItsCalls(Spoiler):
+    """Its request returns what a call returned before, or nothing, where it should raise."""
+
+    def spoils(self, number: int) -> bool:
+        return False
+
+    def request(self, method: str, url: str, **kwargs: Any) -> Any:
+        try:
+            return super().request(method, url, **kwargs)
+        except TokenError:
+            return self._remembered
+
+
+class NeverRefreshesAhead(Spoiler):
+    """Its token is replaced at the expiry, so that no refresh fails while it is valid."""
+
+    def spoils(self, number: int) -> bool:
+        return False
+
+    def __init__(self, config: ClientConfig) -> None:
+        super().__init__(config)
+        self._client = make(HasNoLeeway, config)
+
+
 QUICKEST = (WorksOnce, WorksForFourUsesOfTheProcess, AnswersFromMemoryOnly)
 """Those that the coverage run plays."""
 
@@ -128,8 +165,19 @@ SPOILERS: dict[Callable[[ClientConfig], Any], frozenset[Clause]] = {
     - {clauses.errors.NOT_CACHED, clauses.refresh.OUTAGE_AFTER_EXPIRY},
     FailsAtEverySecondUseOfTheProcess: ALL,
     RaisesAtItsSecondCall: SECOND_CALL,
-    AnswersFromMemory: SECOND_CALL,
+    AnswersFromMemory: SECOND_CALL
+    | {
+        clauses.refresh.HONOURS_EXPIRES_IN,
+        clauses.refresh.OUTAGE_AFTER_EXPIRY,
+        clauses.refresh.RECOVERS,
+        clauses.errors.NOT_CACHED,
+    },
     AnswersFromMemoryOnly: ALL,
+    WorksInItsFirstThread: frozenset({clauses.cache.THREAD_SAFE, clauses.cache.SINGLE_FLIGHT}),
+    HidesErrorsOfItsCalls: frozenset(
+        {clauses.errors.INVALID_CLIENT, clauses.errors.BAD_REQUEST, clauses.errors.CAUSE}
+    ),
+    NeverRefreshesAhead: frozenset({clauses.refresh.AHEAD, clauses.refresh.OUTAGE_WHILE_VALID}),
 }
 """Clients, and the clauses that none of them may pass."""
 

@@ -1,4 +1,7 @@
-"""A project may have modules of the same names as our packages: each finds its own."""
+"""A project may have modules of the same names as our packages: each finds its own.
+
+The commands, in such projects, are tested with a wheel and with an editable install.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.plugin.names import PROJECTS, make_project
-
-ROOT = Path(__file__).parents[2]
-SCRIPT = (sys.executable, "-c", "from mockbroker.__main__ import main; main()")
-MODULE = (sys.executable, "-m", "mockbroker")
 
 
 @pytest.fixture(params=PROJECTS)
@@ -40,35 +39,6 @@ def run(*command: str, cwd: Path, **variables: str) -> subprocess.CompletedProce
 def test_the_tests_of_the_project_run_and_so_does_the_fixture(project):
     done = run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", cwd=project)
     assert "2 passed" in done.stdout, done.stdout + done.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("command", [MODULE, SCRIPT], ids=["module", "script"])
-def test_a_client_of_the_project_is_checked(project, command):
-    client = (ROOT / "examples" / "model_client.py").read_text(encoding="utf-8")
-    (project / "acme.py").write_text(client, encoding="utf-8")
-    words = ("check", "acme.py", "--only", "request.method", "--examples", "2")
-    done = run(*command, *words, cwd=project, PYTHONPATH=str(project))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed" in done.stdout
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("words", [("clauses", "basic"), ("audit", "--", "true")])
-def test_the_other_commands_work(project, words):
-    done = run(*MODULE, *words, cwd=project, PYTHONPATH=str(project))
-    assert "Traceback" not in done.stderr
-    assert done.returncode == (5 if words[0] == "audit" else 0), done.stdout + done.stderr
-
-
-@pytest.mark.slow
-def test_the_contract_is_judged_in_their_run(project):
-    client = (ROOT / "examples" / "model_client.py").read_text(encoding="utf-8")
-    (project / "acme.py").write_text(client, encoding="utf-8")
-    words = ("-m", "pytest", "--pyargs", "mockbroker_contract", "--contract-client", "acme.py")
-    done = run(sys.executable, *words, "--contract-only", "request.method", cwd=project)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed" in done.stdout
 
 
 def test_a_fixture_of_the_project_with_our_name_is_theirs(tmp_path):

@@ -373,3 +373,24 @@ def test_texts_of_a_finding_are_fit_for_any_output():
         assert text.startswith(r"a\x1b[2J\x9b\u202e\u2028\ud800\x00 ")
     assert msgspec.json.decode(msgspec.json.encode(finding), type=Finding) == finding
     assert plain("in C++ std::vector and [::1]", "utf-8") == "in C++ std::vector and [::1]"
+
+
+def blocked(clause_id, by):
+    return Finding(clause_id, Verdict.NOT_TESTED, "not reached", blocked_by=by)
+
+
+@pytest.mark.parametrize(
+    ("findings", "cause"),
+    [
+        ([blocked(SHOULD, PRACTICE), blocked(PRACTICE, MUST), Finding(MUST, FAILED)], MUST),
+        ([blocked(SHOULD, PRACTICE), Finding(PRACTICE, ADVICE)], PRACTICE),
+        ([blocked(SHOULD, PRACTICE), blocked(PRACTICE, None)], PRACTICE),
+        ([blocked(SHOULD, PRACTICE), blocked(PRACTICE, SHOULD)], SHOULD),
+        ([blocked(SHOULD, None)], None),
+    ],
+    ids=["through another", "at once", "no further", "in a circle", "none"],
+)
+def test_a_clause_is_blocked_by_the_first_cause(findings, cause):
+    report = build_report(findings, profile="autograb", client=ClientDescription(), measured={})
+    rows = {row.clause.id: row for row in report.rows}
+    assert rows[SHOULD].finding.blocked_by == cause

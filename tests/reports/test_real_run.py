@@ -31,6 +31,7 @@ from mockbroker.report.steps import (
 )
 from mockbroker.report.timeline import timeline_of
 from mockbroker.report.wording import step_text
+from tests.environments import made_once
 
 ROOT = Path(__file__).parents[2]
 CLIENT = """
@@ -82,13 +83,16 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    (folder / "acme.py").write_text(CLIENT, encoding="utf-8")
-    files = [word for name in FORMATS for word in (f"--{name}", name)]
-    only = ",".join(sorted(BROKEN | {BLOCKED}))
-    output = check(folder, "acme.py", "--only", only, "--examples", "2", *files)
-    texts = {name: (folder / name).read_text(encoding="utf-8") for name in FORMATS}
-    return Run(folder, read_document(folder / "json"), {**texts, "terminal": output})
+    def check_client(folder: Path) -> None:
+        (folder / "acme.py").write_text(CLIENT, encoding="utf-8")
+        files = [word for name in FORMATS for word in (f"--{name}", name)]
+        only = ",".join(sorted(BROKEN | {BLOCKED}))
+        output = check(folder, "acme.py", "--only", only, "--examples", "2", *files)
+        (folder / "terminal").write_text(output, encoding="utf-8")
+
+    folder = made_once("run", check_client, tmp_path_factory)
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in (*FORMATS, "terminal")}
+    return Run(folder, read_document(folder / "json"), texts)
 
 
 def readable(run: Run, name: str) -> str:

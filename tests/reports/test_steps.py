@@ -7,6 +7,7 @@ from typing import get_args
 import msgspec
 import pytest
 
+from mockbroker.broker.faults import Manner
 from mockbroker.report import steps as s
 from mockbroker.report.wording import outcome_text, reason_text, step_text
 
@@ -87,7 +88,7 @@ STEPS = [
         s.FaultScripted(endpoint="api", status=307, redirects=True, times=1),
         "the API redirects to another origin (307), once",
     ),
-    (s.FaultScripted(endpoint="token", manner="stall"), "the token endpoint never answers"),
+    (s.FaultScripted(endpoint="token", manner=Manner.STALL), "the token endpoint never answers"),
     (
         s.FaultScripted(endpoint="token", latency_seconds=3, times=1),
         "the token endpoint takes 3 s to answer, once",
@@ -100,6 +101,7 @@ STEPS = [
         s.FaultScripted(endpoint="token", breaks_json=True),
         "the token endpoint answers with the first half of the JSON",
     ),
+    (s.FaultScripted(endpoint="api"), "the API answers as usual"),
     (s.FaultsCleared(), "the token endpoint works as usual again"),
     (
         s.AnswersDelayed(delays_seconds=(0.5, 0.1)),
@@ -160,3 +162,11 @@ def test_a_reason_is_led_by_what_blocked():
     assert reason_text("late", None) == "late"
     assert reason_text("late", "a.b") == "blocked by a.b: late"
     assert reason_text("", "a.b") == "blocked by a.b"
+
+
+@pytest.mark.parametrize("manner", Manner)
+def test_a_fault_of_every_manner_has_words(manner):
+    step = s.FaultScripted(endpoint="token", manner=manner)
+    assert manner.words
+    assert step_text(step) == f"the token endpoint {manner.words}"
+    assert msgspec.json.decode(msgspec.json.encode(step), type=s.FaultScripted) == step

@@ -432,7 +432,12 @@ def test_cause(scenario: Scenario) -> None:
             session.make()
             error = session.use(operation).error
             if error is None:
-                raise NotTested("the client raised nothing")
+                raise NotTested(
+                    "the client raised nothing",
+                    blocked_by=scenario.cause_among(
+                        clauses.errors.INVALID_CLIENT, clauses.errors.BAD_REQUEST
+                    ),
+                )
             if not any(code in text for text in error.texts):
                 session.breach(
                     f"the broker said {code}, the client raised {session.masked(error)}",

@@ -58,9 +58,20 @@ def _session(scenario: Scenario, answer: TokenAnswer, changed: AnswerChanged) ->
 def _must_use_the_token(session: ClientSession, outcome: Outcome, what: str) -> None:
     """Raise the breach of the clause unless the use had the issued token."""
     if outcome.error is not None:
+        _needs_control(session, outcome)
         session.breach(f"with {what}, the client raised {session.masked(outcome.error)}", "a token")
     if outcome.token is None:
-        session.breach(f"with {what}, the client did not use the issued token", "that token")
+        session.breach(f"with {what}, the client {outcome.in_words}", "the issued token")
+
+
+def _needs_control(session: ClientSession, outcome: Outcome) -> None:
+    """Raise NotTested if as many uses fail with the documented token response as well.
+
+    A client may raise for another reason: at every second use, or because it is worn out.
+    """
+    with session.control() as control:
+        for _ in session.trace.uses:
+            control.use_well(outcome.operation)
 
 
 @pytest.mark.contract_clause(clauses.response.DOCUMENTED)
@@ -75,13 +86,22 @@ def test_documented(scenario: Scenario) -> None:
         with scenario.session(credentials=_CREDENTIALS) as session:
             outcome = session.use(operation)
             if not session.trace.token_requests:
-                raise NotTested(f"{operation} sent no token request")
+                raise NotTested(f"{operation} {_ended(session, outcome)} before any token request")
             # A breach of another clause explains why the token did not arrive as issued, so it is
             # reported as the cause.
             broken = sorted({b.clause_id for b in judge_trace(session.trace)} & _OTHER_BREACHES)
             if broken and not outcome.is_good:
                 raise NotTested("the token cannot be used", blocked_by=clause_named(broken[0]))
-            _must_use_the_token(session, outcome, "the documented token response")
+            what = "with the documented token response, the client"
+            if not outcome.is_good:
+                session.breach(f"{what} {_ended(session, outcome)}", "the issued token")
+
+
+def _ended(session: ClientSession, outcome: Outcome) -> str:
+    """Return in words how a use ended."""
+    if outcome.error is not None:
+        return f"raised {session.masked(outcome.error)}"
+    return outcome.in_words
 
 
 @pytest.mark.contract_clause(clauses.response.OPAQUE_TOKEN)
@@ -100,6 +120,7 @@ def test_opaque_token(scenario: Scenario) -> None:
             session.record(TokenLengthChosen(characters=len(value)))
             outcome = session.use(operation)
             if outcome.error is not None:
+                _needs_control(session, outcome)
                 session.breach(f"the client raised {session.masked(outcome.error)}", "a token")
             if outcome.presented is None:
                 raise NotTested("the client presented no token")
@@ -296,8 +317,11 @@ def test_expires_in_missing(scenario: Scenario) -> None:
                 session.advance(3600)
             session.broker.token_answer = TokenAnswer(omit=("expires_in",))
             session.record(AnswerChanged(omitted=("expires_in",)))
-            for _ in range(2):
-                _must_use_the_token(session, session.use(operation), "no expires_in")
+            for number in range(2):
+                outcome = session.use(operation)
+                if number == 0 and not outcome.token_requests:
+                    raise NotTested("the client did not request the token without expires_in")
+                _must_use_the_token(session, outcome, "no expires_in")
             return Situation.MET
 
     scenario.for_each([False, True] if scenario.run.time.is_virtual else [False], run_case)

@@ -70,7 +70,9 @@ def _must_refuse(session: ClientSession, outcome: Outcome, reason: str) -> None:
             outcome.exchanges,
         )
     if outcome.error is None:
-        session.breach("the client raised nothing", "an error")
+        session.breach(
+            "the client sent no request to the untrusted broker, and raised no error", "an error"
+        )
 
 
 def _must_work_with_ca(control: ClientSession, operation: str) -> None:

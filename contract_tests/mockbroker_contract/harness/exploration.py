@@ -39,27 +39,29 @@ class Explorer:
     brokers: Brokers
     findings: Findings
 
-    def try_each(self, cases: Iterable[Drawn], case_of: Callable[[Drawn], Situation]) -> None:
-        """Try a few cases. Raises NotTested if none met the precondition.
+    def try_each(
+        self, cases: Iterable[tuple[Drawn, str]], case_of: Callable[[Drawn, str], Situation]
+    ) -> None:
+        """Try a few cases, each with an operation of the client.
 
-        Stops at the first failure, whose exception is raised. Cases are not simplified: they are
-        chosen to be simple.
+        Raises NotTested if, for one of the operations, none met the precondition. Stops at the
+        first failure, whose exception is raised. Cases are not simplified: they are chosen to be
+        simple.
         """
-        attempts = _Attempts(self, case_of)
+        attempts = self._by_operation(case_of)
         for case in cases:
             attempts(case)
         attempts.need_one_that_met()
 
     def try_side_by_side(
-        self, cases: Sequence[Drawn], case_of: Callable[[Drawn], Situation]
+        self, cases: Sequence[tuple[Drawn, str]], case_of: Callable[[Drawn, str], Situation]
     ) -> None:
         """Try a few cases concurrently, in threads: for cases that only wait.
 
-        Raises the first case's exception. Raises NotTested if none met the precondition.
-
-        All cases are run to their end, so the report has the breaches that each noted.
+        Raises what `try_each` raises. All cases are run to their end, so the report has the
+        breaches that each noted.
         """
-        attempts = _Attempts(self, case_of)
+        attempts = self._by_operation(case_of)
         # Each case waits in real time, so together they take as long as the longest.
         with ThreadPoolExecutor(len(cases)) as pool:
             # All are started at once, so that each waits beside the others.
@@ -67,6 +69,13 @@ class Explorer:
         for each in tried:
             each.result()
         attempts.need_one_that_met()
+
+    def _by_operation(
+        self, case_of: Callable[[Drawn, str], Situation]
+    ) -> _AttemptsByOperation[tuple[Drawn, str]]:
+        return _AttemptsByOperation(
+            self, lambda case: case_of(case[0], case[1]), lambda case: case[1]
+        )
 
     def try_all(
         self,
@@ -80,10 +89,16 @@ class Explorer:
         """Try the ``first`` examples and those that Hypothesis draws.
 
         The stored example of a known failure of ``clause_id`` comes before them. Raises the
-        exception of the simplest failing example. Raises NotTested if no example met the
-        precondition of the clause.
+        exception of the simplest failing example. Raises NotTested if, for one of the operations,
+        no example met the precondition of the clause.
         """
-        attempts = _Attempts(self, attach_example(case_of))
+
+        def operation_in(case: object) -> str:
+            """Return the last part of a case, if that is an operation."""
+            last = case[-1] if isinstance(case, tuple) and case else ""
+            return last if isinstance(last, str) and last in operations else ""
+
+        attempts = _AttemptsByOperation(self, attach_example(case_of), operation_in)
 
         def try_again(plain: object) -> None:
             samples = [*first, *samples_of(strategy)]
@@ -192,3 +207,34 @@ class _Attempts(Generic[Drawn]):
         """Raise the first obstacle, or NotTested, unless a case met its precondition."""
         if not self._is_met:
             raise self._obstacle or NotTested("no test case met the situation of the clause")
+
+
+class _AttemptsByOperation(Generic[Drawn]):
+    """Attempts of cases, where each operation of the client has to meet the precondition.
+
+    A client whose ``get_token`` is sound and whose ``request`` sends nothing would pass otherwise.
+    ``operation_in`` returns the operation that a case uses. Safe to use from several threads.
+    """
+
+    def __init__(
+        self,
+        explorer: Explorer,
+        case_of: Callable[[Drawn], Situation],
+        operation_in: Callable[[Drawn], str],
+    ) -> None:
+        self._explorer = explorer
+        self._case_of = case_of
+        self._operation_in = operation_in
+        self._attempts: dict[str, _Attempts[Drawn]] = {}
+
+    def __call__(self, drawn: Drawn) -> None:
+        # setdefault() is atomic, so that two threads use the same attempts.
+        attempts = self._attempts.setdefault(
+            self._operation_in(drawn), _Attempts(self._explorer, self._case_of)
+        )
+        attempts(drawn)
+
+    def need_one_that_met(self) -> None:
+        """Raise NotTested for the first operation for which no case met the precondition."""
+        for attempts in self._attempts.values():
+            attempts.need_one_that_met()

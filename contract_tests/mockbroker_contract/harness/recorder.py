@@ -151,7 +151,7 @@ def fault_step(fault: Fault, endpoint: str = "token", *, times: int | None = Non
     return FaultScripted(
         endpoint=endpoint,
         times=times,
-        manner=fault.manner.value,
+        manner=fault.manner,
         status=fault.status_code,
         error=_error_code(fault),
         body_type=_body_type(fault, headers),

@@ -72,11 +72,15 @@ class Scenario:
     ) -> None:
         """Run each case with each of the operations, by default all that the client offers.
 
-        Raises NotTested if no case met the precondition of the clause.
+        Raises NotTested if, for one of the operations, no case met the precondition of the clause.
         """
         self.run.needs_working_client()
         chosen = operations or self.run.capabilities
-        self.run.explorer.try_each(itertools.product(cases, chosen), lambda c: case_of(*c))
+        self.run.explorer.try_each(itertools.product(cases, chosen), case_of)
+
+    def cause_among(self, *possible: Clause) -> Clause | None:
+        """Return the first of these clauses that the client is known to break, or None."""
+        return next((each for each in possible if each.id in self.run.findings.broken), None)
 
     def needs_control(self) -> None:
         """Raise NotTested unless the client succeeds while no fault is scripted.
@@ -103,7 +107,7 @@ class Scenario:
             return
         self.run.needs_working_client()
         both = list(itertools.product(cases, self.run.capabilities))
-        self.run.explorer.try_side_by_side(both, lambda c: case_of(*c))
+        self.run.explorer.try_side_by_side(both, case_of)
 
     def needs_expiry_control(self, operation: str, lifetime: float, after: float = 0) -> None:
         """Run the control for a late use: the same lifetime without a fault.

@@ -13,6 +13,7 @@ from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
+from mockbroker.model.type_words import did_you_mean
 
 __all__ = [
     "METHODS",
@@ -22,11 +23,21 @@ __all__ = [
     "accepted_methods",
     "method_in",
     "recognise",
+    "unknown_method",
     "where_profile_authenticates",
 ]
 
 METHODS: tuple[AuthenticationMethod, ...] = (BasicRaw(), BasicForm(), Body())
 """Every method, in the variants that profiles distinguish."""
+
+
+def unknown_method(profile: Profile) -> str:
+    """Return which method of the profile is unknown, with the known ones; empty if none is."""
+    known = tuple(dict.fromkeys(method.name for method in METHODS))
+    for name in profile.authentication_methods:
+        if name not in known:
+            return f"client_authentication: unknown method {name!r}{did_you_mean(name, known)}"
+    return ""
 
 
 def accepted_methods(profile: Profile) -> tuple[AuthenticationMethod, ...]:

@@ -26,7 +26,7 @@ from mockbroker.contract.clause import (
 )
 from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST, token_request_seen
 from mockbroker.contract.expectations import TokenExpectation
-from mockbroker.model.authorization import decode_leniently, is_standard_base64
+from mockbroker.model.authorization import Authorization, decode_leniently, is_standard_base64
 from mockbroker.model.credentials import Credentials, same_text
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.masking import scheme_name
@@ -71,15 +71,31 @@ def _what_number(request: TokenRequest, count: int) -> str:
     if count:
         return f"there are {count} Authorization headers"
     places = " and ".join(request.places_of_secret)
-    credentials = f"; the credentials are in the {places}" if places else ""
+    credentials = f", and the credentials are in the {places}" if places else ""
     return f"there is no Authorization header{credentials}"
+
+
+def _basic_header(request: TokenRequest) -> Authorization | None:
+    """Return the first Authorization header if its scheme is Basic, otherwise None.
+
+    A header of another scheme breaks basic.scheme only: what follows its scheme may be anything,
+    such as a token.
+    """
+    header = request.authorization
+    return header if header is not None and header.is_scheme("Basic") else None
+
+
+def _basic_octets(request: TokenRequest) -> bytes | None:
+    """Return the decoded credentials of a Basic header; None if there are none."""
+    return None if _basic_header(request) is None else request.decoded
 
 
 def _judge_base64(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
     """Find Base64 in another form than RFC 7617 requires."""
-    if _basic_in(request, expected) is None or request.authorization is None:
+    header = _basic_header(request)
+    if _basic_in(request, expected) is None or header is None:
         return
-    encoded = request.authorization.rest.lstrip(" ")  # RFC 9110, 11.4: one space or more
+    encoded = header.rest.lstrip(" ")  # RFC 9110, 11.4: one space or more
     if not is_standard_base64(encoded):
         yield Flaw(_what_base64(encoded), "standard Base64: padded, in one line, with + and /")
 
@@ -99,7 +115,7 @@ def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Ite
     """Find credentials that match no registered client."""
     # Credentials that are not Base64 break basic.base64, those in another charset basic.utf8.
     basic = _basic_in(request, expected)
-    if basic is None or request.decoded is None or _charset_is_wrong(request, expected):
+    if basic is None or _basic_octets(request) is None or _charset_is_wrong(request, expected):
         return
     if not any(basic.presents(request, pair) for pair in expected.credentials):
         what = "the credentials in the Authorization header match no registered client"
@@ -115,7 +131,7 @@ def _judge_utf8(request: TokenRequest, expected: TokenExpectation) -> Iterator[F
 
 def _charset_is_wrong(request: TokenRequest, expected: TokenExpectation) -> bool:
     """Return whether the only mistake in the credentials is their charset."""
-    basic, decoded = _basic_in(request, expected), request.decoded
+    basic, decoded = _basic_in(request, expected), _basic_octets(request)
     if basic is None or decoded is None:
         return False
     if any(basic.presents(request, pair) for pair in expected.credentials):
@@ -153,12 +169,12 @@ def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[F
         yield Flaw(what, "credentials in the Authorization header only")
 
 
-def _has_authorization(exchange: Exchange) -> bool:
-    return exchange.request.headers.get("Authorization") is not None
+def _uses_basic(exchange: Exchange) -> bool:
+    return _basic_header(TokenRequest.of(exchange.request)) is not None
 
 
 def _shows_credentials(exchange: Exchange) -> bool:
-    return TokenRequest.of(exchange.request).decoded is not None
+    return _basic_octets(TokenRequest.of(exchange.request)) is not None
 
 
 def _needs_utf8(exchange: Exchange) -> bool:
@@ -203,7 +219,7 @@ BASE64 = Clause(
     applies_to=_applies_to,
     judge=TokenRequestJudge(_judge_base64),
     precondition=token_request_seen(
-        "no token request with Authorization was seen", _has_authorization
+        "no token request with Authorization: Basic was seen", _uses_basic
     ),
 )
 # RFC 6749, 2.3.1: "The client identifier is encoded using the "application/x-www-form-urlencoded"

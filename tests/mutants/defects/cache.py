@@ -168,7 +168,7 @@ class Unlocked(TokenManager):
             self.busy = False
 
 
-@breaks(clauses.cache.THREAD_SAFE)
+@breaks(clauses.cache.THREAD_SAFE, blocks=[clauses.cache.SINGLE_FLIGHT])
 class RefusesWhileItFetches(Unlocked):
     def meanwhile(self) -> str:
         raise TokenError("a token is being fetched")

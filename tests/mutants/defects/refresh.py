@@ -69,7 +69,7 @@ class TakesZeroForNoExpiry(TokenManager):
         return super()._time_until_refresh(lifetime) if lifetime else 1e9
 
 
-@breaks(clauses.refresh.AHEAD)
+@breaks(clauses.refresh.AHEAD, blocks=[clauses.refresh.OUTAGE_WHILE_VALID])
 class HasNoLeeway(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime
