@@ -13,6 +13,8 @@ from tests.mutants.defects import MUTANTS
 from tests.mutants.kit import FEW_EXAMPLES, LITTLE_PATIENCE_SECONDS, scenarios
 from tests.mutants.workshop import make
 
+pytestmark = [pytest.mark.slow, pytest.mark.covers]
+
 LIFECYCLE = clauses.lifecycle.LIFECYCLE
 
 
@@ -20,8 +22,6 @@ LIFECYCLE = clauses.lifecycle.LIFECYCLE
     ("name", "clause"),
     [
         ("NeverRefreshes", clauses.refresh.HONOURS_EXPIRES_IN),
-        ("MakesDoWithAnExpiredToken", clauses.refresh.OUTAGE_AFTER_EXPIRY),
-        ("CountsFromArrival", clauses.refresh.LATENCY),
         ("RaisesForShortLifetimes", clauses.refresh.SHORT_LIVED),
         ("OverlooksA401", clauses.errors.INVALID_CLIENT),
     ],
