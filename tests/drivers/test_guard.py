@@ -32,14 +32,14 @@ def add_traced_hook(hook):
 sys.addaudithook = add_traced_hook
 
 def tries(*actions):
-    told = []
+    outcomes = []
     for action in actions:
         try:
             action()
-            told.append("done")
+            outcomes.append("done")
         except OSError as error:
-            told.append(os.strerror(error.errno))
-    print(json.dumps(told))
+            outcomes.append(os.strerror(error.errno))
+    print(json.dumps(outcomes))
 """
 
 
@@ -59,8 +59,8 @@ def run(code: str, folder: Path) -> list[str]:
         timeout=60,
         check=True,
     )
-    told: list[str] = json.loads(done.stdout)
-    return told
+    outcomes: list[str] = json.loads(done.stdout)
+    return outcomes
 
 
 DENIED = "Permission denied"

@@ -94,7 +94,7 @@ def restrict_writes(folders: Iterable[Path]) -> bool:
     are not bound, so call it while there is one.
     """
     version = _landlock_version()
-    if version < 1:
+    if version < 1:  # pragma: no cover - a kernel without Landlock
         return False
     libc = ctypes.CDLL(None, use_errno=True)
     # Rights that are not handled stay allowed everywhere. Reading is not handled, because clients
@@ -110,7 +110,7 @@ def restrict_writes(folders: Iterable[Path]) -> bool:
         ctypes.c_size_t(ctypes.sizeof(attributes)),
         ctypes.c_uint32(0),
     )
-    if ruleset < 0:
+    if ruleset < 0:  # pragma: no cover - a kernel that refuses it
         return False
     try:
         for place in (*folders, *map(Path, _SYSTEM_PLACES)):
