@@ -21,6 +21,7 @@ from tests.mutants.workshop import MakesDo, OwnClock, Sender, breaks
     clauses.refresh.SAME_GRANT,
     clauses.refresh.OUTAGE_AFTER_EXPIRY,
     clauses.refresh.RECOVERS,
+    blocks=[clauses.refresh.OUTAGE_WHILE_VALID],
 )
 class NeverRefreshes(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
