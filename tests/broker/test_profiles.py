@@ -100,7 +100,7 @@ BAD_FILES = {
         "bad.toml: profiles.a.basic_encoding: expected 'raw' or 'form', got 'percent'"
     ),
     "[profiles.a]\nclient_authentication = 'bsic'": (
-        "bad.toml, profiles.a.client_authentication: unknown method 'bsic'; did you mean 'basic'?"
+        "bad.toml: profiles.a.client_authentication: unknown method 'bsic'; did you mean 'basic'?"
     ),
     "[profiles.a]\ntoken_format = 'JWT '": (
         "bad.toml: profiles.a.token_format: expected 'opaque' or 'jwt', got 'JWT '"

@@ -69,6 +69,18 @@ def test_a_driver_is_ready(command):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.covers
+def test_a_driver_moves_its_clock_gets_tokens_at_once_and_tells_what_it_shows(tmp_path):
+    report = tmp_path / "report.json"
+    only = "refresh.ahead,cache.thread-safe,cache.single-flight,tls.verify,secrecy.secret"
+    driver = " ".join(argv("python examples/drivers/model_client.py"))
+    run("check", "--exec", driver, "--only", only, "--examples", "1", "--json", str(report))
+    found = json.loads(report.read_text(encoding="utf-8"))
+    verdicts = {row["verdict"] for row in found["clauses"] if row["id"] in only.split(",")}
+    assert verdicts == {"passed"}
+    assert found["measured"]["clock"] == "driver"
+
+
 @pytest.mark.whole_proof
 @pytest.mark.parametrize("command", [command for command in told() if "curl" not in command])
 def test_readme_tells_the_verdicts(command, tmp_path):

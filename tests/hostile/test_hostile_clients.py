@@ -26,6 +26,7 @@ from tests.processes import MARK, left_behind, new_mark
 
 pytestmark = pytest.mark.slow
 
+COVERS = pytest.mark.covers
 HERE = Path(__file__).parent
 MODULES = (endings, frameworks, process_state, processes, spoilt_processes, values)
 CLAUSES = (
@@ -75,7 +76,10 @@ def judged(monkeypatch):
     assert state_of_this_process() == before
 
 
-@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(each, marks=COVERS if each == "lives_in_uvloop" else ()) for each in SOUND],
+)
 def test_what_is_sound_is_judged_like_any_other(name, judged):
     if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
         pytest.skip(f"{NEEDS[name]} is not installed")
@@ -98,7 +102,7 @@ def test_green_threads_are_threads(framework, judged):
 
 
 @pytest.mark.parametrize(
-    "module", [pytest.param("trio_client", marks=pytest.mark.covers), "two_loops_client"]
+    "module", [pytest.param(each, marks=COVERS) for each in ("trio_client", "two_loops_client")]
 )
 def test_a_client_that_is_written_for_trio_runs_in_trio(module, judged):
     if importlib.util.find_spec("trio") is None:

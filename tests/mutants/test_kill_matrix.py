@@ -66,6 +66,7 @@ def test_sound_client_is_spared(name):
     assert set(found) == expected, found
 
 
+@pytest.mark.covers
 @pytest.mark.parametrize("factory", [null_client, canned_token_client])
 def test_client_that_does_nothing_passes_nothing(factory):
     found = verdicts_on(factory)

@@ -155,7 +155,6 @@ def test_a_file_that_cannot_be_written_is_told_before_the_run(check, pytester, f
     assert (pytester.path / "bad.toml").read_text() == "precious, but no TOML"
 
 
-@pytest.mark.covers
 def test_a_client_can_be_taken_as_it_is_and_then_be_mended(check, pytester):
     pytester.makepyfile(acme=BY_GET)
     file = pytester.path / "known.toml"
@@ -191,6 +190,7 @@ def test_a_file_that_cannot_be_written_after_all_is_told_in_a_sentence(check):
     assert result.stderr == "mockbroker: cannot write full: No space left on device\n"
 
 
+@pytest.mark.covers
 def test_a_run_that_judges_nothing_writes_nothing(check, pytester):
     pytester.makepyfile(acme=BY_GET.replace('"GET"', '"POST"'))
     result = check("acme.py", "--only", "signing.bearer", "--write-known", "known.toml")

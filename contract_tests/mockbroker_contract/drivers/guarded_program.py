@@ -114,7 +114,7 @@ def _started(connection: socket.socket, order: dict[str, Any]) -> int:
     return pid
 
 
-def _execute(order: dict[str, Any], failure: int) -> NoReturn:
+def _execute(order: dict[str, Any], failure: int) -> NoReturn:  # pragma: no cover - ends by exec
     """Become the program, in a child of the supervisor; write the errno if that fails."""
     os.setsid()  # a program may signal its process group, which must not include the supervisor
     be_signalled_when_parent_ends()
