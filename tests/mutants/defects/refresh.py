@@ -28,7 +28,12 @@ class NeverRefreshes(TokenManager):
         return 1e12
 
 
-@breaks(clauses.refresh.HONOURS_EXPIRES_IN, clauses.refresh.AHEAD, clauses.refresh.LATENCY)
+@breaks(
+    clauses.refresh.HONOURS_EXPIRES_IN,
+    clauses.refresh.AHEAD,
+    clauses.refresh.LATENCY,
+    blocks=[clauses.refresh.OUTAGE_WHILE_VALID],
+)
 class AddsTheLeeway(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime + 30
