@@ -83,6 +83,11 @@ def profile_named(
         pyproject = _nearest_pyproject(directory or Path.cwd())
         known |= load_profiles(pyproject) if pyproject else {}
     if name not in known:
+        if name.endswith(".toml"):
+            raise ConfigError(
+                f"unknown profile {name!r}; pass a file with --config (--contract-config in "
+                "pytest), and the name of one of its profiles with --profile"
+            )
         raise ConfigError(f"unknown profile {name!r}{did_you_mean(name, known)}")
     return known[name]
 

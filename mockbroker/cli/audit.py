@@ -66,7 +66,7 @@ _REPORT_NOT_WRITTEN_STATUS = 3
 _Ask = Callable[[], None]
 
 
-@click.command(cls=CommandWithSignals)
+@click.command(cls=CommandWithSignals, short_help="Run the broker for an app; judge the app.")
 @serve_options
 @with_options(AUDIT_OPTIONS)
 @click.option(

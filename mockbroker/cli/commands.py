@@ -155,7 +155,7 @@ def _is_flushed(stream: IO[str]) -> bool:
     return True
 
 
-@cli.command(cls=CommandWithSignals)
+@cli.command(cls=CommandWithSignals, short_help="Run the broker until Ctrl-C; log each request.")
 @serve_options
 def serve(settings: ServeSettings) -> None:
     """Run the broker until Ctrl-C, and log what is wrong with each request."""
@@ -219,8 +219,8 @@ def _clause_row(entry: Clause) -> dict[str, object]:
     }
 
 
-@cli.command()
-@client_option
+@cli.command(short_help="Explain a raw HTTP request or a curl command.")
+@client_option("Registered client, that of the request by default.")
 @profile_option
 @config_option
 def explain(clients: tuple[Credentials, ...], profile: str, config: Path | None) -> None:

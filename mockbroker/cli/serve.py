@@ -52,6 +52,9 @@ __all__ = [
 ]
 
 
+HIGHEST_PORT = 65535
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
     """The options of `mockbroker serve`; ``expires_in`` is in seconds.
@@ -112,6 +115,13 @@ def _as_utf8(text: str) -> str:
     return text
 
 
+def _port(_context: click.Context, _parameter: click.Parameter, port: int) -> int:
+    """Check the value of ``--port``. Raises click.BadParameter."""
+    if not 0 <= port <= HIGHEST_PORT:
+        raise click.BadParameter(f"must be from 0 to {HIGHEST_PORT}, not {port}")
+    return port
+
+
 def _lifetime(
     _context: click.Context, _parameter: click.Parameter, seconds: float | None
 ) -> float | None:
@@ -124,18 +134,43 @@ def _lifetime(
     return seconds
 
 
-client_option = click.option(
-    "--client", "clients", metavar="ID:SECRET", multiple=True, callback=_clients
-)
+def client_option(help_text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that adds ``--client``; the command gets ``clients``."""
+    return click.option(
+        "--client",
+        "clients",
+        metavar="ID:SECRET",
+        multiple=True,
+        callback=_clients,
+        help=f"{help_text} Repeat the option for several.",
+    )
+
+
 profile_option = click_option(PROFILE)
 config_option = click_option(CONFIG)
 _OPTIONS = (
-    click.option("--host", default="127.0.0.1", show_default=True),
-    # A fixed default, unlike in a test: the user copies the URL into the settings of an app.
-    click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True),
-    client_option,
     click.option(
-        "--expires-in", type=float, callback=_lifetime, help="Lifetime of tokens, seconds."
+        "--host",
+        metavar="NAME",
+        default="127.0.0.1",
+        help="Address to listen on. (default: 127.0.0.1)",
+    ),
+    # A fixed default, unlike in a test: the user copies the URL into the settings of an app.
+    click.option(
+        "--port",
+        metavar="N",
+        type=int,
+        callback=_port,
+        default=8080,
+        help="Port to listen on; 0 takes a free one. (default: 8080)",
+    ),
+    client_option("Client that may request tokens, random by default."),
+    click.option(
+        "--expires-in",
+        metavar="SECONDS",
+        type=float,
+        callback=_lifetime,
+        help="Lifetime of tokens, by default that of the profile.",
     ),
     profile_option,
     click.option(

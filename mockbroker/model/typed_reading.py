@@ -104,7 +104,10 @@ def _find_problem(
         return wrong_tag
     container = _container_for(value, kind)
     if container is None:
-        return None if _fits(value, kind) else _Problem(keys, mismatch(value, kind, wording))
+        if _fits(value, kind):
+            return None
+        advice = _advice_on_tables(value, kind, keys) if wording is TOML else ""
+        return _Problem(keys, mismatch(value, kind, wording) + advice)
     declared = _fields_of(container)
     if declared is not None and isinstance(value, Mapping):
         wrong = _wrong_key(value, container, declared, given, wording)
@@ -119,6 +122,15 @@ def _find_problem(
     if isinstance(value, (list, tuple)) and not value and not _fits(value, kind):
         return _Problem(keys, mismatch(value, kind, wording))
     return None
+
+
+def _advice_on_tables(value: object, kind: Any, keys: Keys) -> str:
+    """Return what to write if one table stands where TOML needs an array of tables."""
+    lists = [member for member in _members(kind) if get_origin(member) in {list, tuple}]
+    if isinstance(value, Mapping) and any(_fields_of(get_args(each)[0]) for each in lists):
+        name = ".".join(keys)
+        return f"; write [[{name}]], not [{name}]"
+    return ""
 
 
 def _fits(value: object, kind: Any) -> bool:

@@ -72,6 +72,16 @@ def test_another_method_is_not_allowed(broker):
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
 
 
+def test_a_refusal_separates_breaches_by_semicolons_and_their_parts_by_commas(broker):
+    refused = requests.get(broker.token_url, timeout=5).json()["error_description"]
+    breaches = refused.split("; ")
+    assert breaches[0] == "the client requested a token by GET, expected POST"
+    assert breaches[-1] == (
+        "there is no Authorization header, expected one Authorization header with scheme Basic"
+    )
+    assert all(breach.count(", expected ") == 1 for breach in breaches)
+
+
 def test_a_refusal_hints_at_the_likely_mistake_and_echoes_no_secret(broker):
     broken = base64.b64encode(b"shop\n:s3cr:et").decode()
     answer = post(broker, headers={"Authorization": f"Basic {broken}"})

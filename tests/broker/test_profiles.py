@@ -41,6 +41,13 @@ def test_a_pyproject_without_our_table_has_no_profiles(tmp_path):
     [
         ("nope", "unknown profile 'nope'; known are autograb, rfc6749"),
         ("rfc-6749", "unknown profile 'rfc-6749'; did you mean 'rfc6749'?"),
+        (
+            "acme.toml",
+            (
+                "unknown profile 'acme.toml'; pass a file with --config (--contract-config in "
+                "pytest), and the name of one of its profiles with --profile"
+            ),
+        ),
     ],
 )
 def test_an_unknown_profile_is_an_error_with_the_nearest_name(tmp_path, monkeypatch, name, message):

@@ -244,6 +244,7 @@ def test_nothing_tested_is_an_exit_status_of_its_own(check, pytester):
 BROKEN = {
     "raises": "def make_client(config): raise RuntimeError('no licence: ' + config.client_secret)",
     "offers_nothing": "def make_client(config): return object()",
+    "returns_nothing": "def make_client(config): object()",
     "cannot_be_imported": "import no_such_module",
     "exits": "import sys; sys.exit('bye')",
     "leaves": "import os; os._exit(0)",
@@ -266,6 +267,7 @@ BROKEN = {
             "the factory raised RuntimeError: no licence: <secret>; it is called with",
         ),
         ("offers_nothing.py", "the factory returned 'object', which has neither get_token() nor"),
+        ("returns_nothing.py", "the factory returned None; does it lack a return statement?"),
         ("cannot_be_imported.py", "cannot_be_imported.py cannot be imported: ModuleNotFoundError"),
         ("exits.py", "exits.py cannot be imported: SystemExit: bye"),
         ("leaves.py", "leaves.py cannot be imported: it ended the program (exit status 0)"),

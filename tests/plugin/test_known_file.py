@@ -49,6 +49,10 @@ def report_on(failures, *findings, replays=None, fail_on=Level.MUST):
         ("[[knwon]]", "unknown key 'knwon'; did you mean 'known'?"),
         ("[profiles.acme]", "unknown table 'profiles'"),
         ("known = 3", "known: expected a list, got 3"),
+        (
+            "[known]\nclause = 'basic.utf8'\nreason = 'x'",
+            "known: expected a list, got a table; write [[known]], not [known]",
+        ),
         ("known = ['basic.utf8']", "known[0]: expected a table, got 'basic.utf8'"),
         ("reason = 'x'\n{entry}", "unknown key 'reason'; known are known"),
         ("[[known]]\nreason = 'x'", "known[0]: clause is missing"),

@@ -84,6 +84,23 @@ def test_h_is_help(command):
     assert "-h, --help" in short.stdout
 
 
+def test_the_list_of_commands_cuts_no_help():
+    lines = run("-h").stdout.partition("Commands:\n")[2].splitlines()
+    assert len(lines) == len(COMMANDS) - 1
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_of_a_command_has_help_and_a_metavar_of_its_own(command):
+    words = [command] if command else []
+    options = run(*words, "-h").stdout.partition("Options:\n")[2].partition("\nCommands:")[0]
+    assert not re.search(r" TEXT |INTEGER|FLOAT|RANGE|\[default", options)
+    blocks = re.split(r"(?m)^  (?=-)", options)[1:]
+    assert blocks
+    for block in blocks:
+        assert re.match(r"(-h, )?--[\w-]+( \S+)?\s{2,}[A-Z]", block), block
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "x", "1.5", " 1", "1_0", "²", "9" * 5000])
 @pytest.mark.parametrize("surface", Surface)
 def test_a_wrong_value_names_the_option_as_it_was_written(surface, text):

@@ -321,8 +321,11 @@ _UNLIMITED = 1000
 _SECONDS_LEFT, _SECONDS_LATE = 9, 11
 _MORE_USES = 6
 """Uses in an outage; a client that stops retrying after some failures has stopped by then."""
-_AGES_LEFT = (1790, 590, 299, 240, 119, 59, 29, 9, 4, 2, 0.5)
-"""Seconds before expiry at which a client is used: within every usual leeway at least once."""
+_AGES_LEFT = (1790, 590, 299, 240, 119, 59, 29, 9, 4, 2, 0.9)
+"""Seconds before expiry at which a client is used: within every usual leeway at least once.
+
+The last is within a leeway of 1 s, and more than a client errs that rounds the expiry to a second.
+"""
 
 
 def _outage(session: ClientSession, what: str) -> None:

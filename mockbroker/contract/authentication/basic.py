@@ -14,8 +14,10 @@ from collections.abc import Mapping
 
 from mockbroker.contract.authentication.method import AuthenticationMethod, Hint
 from mockbroker.contract.authentication.pair_hints import (
+    UNKNOWN_CLIENT,
     another_secret,
     on_pair,
+    sent_twice,
     surrounded,
     swapped,
 )
@@ -269,13 +271,13 @@ def _latin_1(request: TokenRequest, expected: TokenExpectation) -> str:
 def _unknown_client(request: TokenRequest, expected: TokenExpectation) -> str:
     if request.decoded is None or _is_right(request, expected):
         return ""
-    return "no client with that client_id is registered: does it belong to another environment?"
+    return UNKNOWN_CLIENT
 
 
 def _sent_twice(request: TokenRequest, _: TokenExpectation) -> str:
     """Recognize credentials in a second place."""
     if request.authorizations and request.places_of_secret:
-        return "the credentials are sent twice; send them in the Authorization header only"
+        return sent_twice(Basic.place)
     return ""
 
 

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 
 from mockbroker.contract.authentication.method import AuthenticationMethod
 from mockbroker.contract.authentication.pair_hints import (
+    UNKNOWN_CLIENT,
     another_secret,
     client_named,
     on_pair,
+    sent_twice,
     surrounded,
     swapped,
 )
@@ -44,13 +46,13 @@ def _no_client_id(request: TokenRequest, _: TokenExpectation) -> str:
 def _unknown_client(request: TokenRequest, expected: TokenExpectation) -> str:
     if client_named(_sent(request)[0], expected) is not None:
         return ""
-    return "no client with that client_id is registered: does it belong to another environment?"
+    return UNKNOWN_CLIENT
 
 
 def _sent_twice(request: TokenRequest, _: TokenExpectation) -> str:
     """Recognize credentials in a second place."""
     if request.authorizations or "URL" in request.places_of_secret:
-        return "the credentials are sent twice; send them in the body only"
+        return sent_twice(Body.place)
     return ""
 
 

@@ -9,7 +9,21 @@ from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.credentials import Credentials, same_text
 from mockbroker.model.token_request import TokenRequest
 
-__all__ = ["Pair", "another_secret", "client_named", "on_pair", "surrounded", "swapped"]
+__all__ = [
+    "UNKNOWN_CLIENT",
+    "Pair",
+    "another_secret",
+    "client_named",
+    "on_pair",
+    "sent_twice",
+    "surrounded",
+    "swapped",
+]
+
+UNKNOWN_CLIENT = (
+    "no client with that client_id is registered: does it belong to another environment?"
+)
+"""The hint on a client_id that is not registered."""
 
 Pair = tuple[str, str]
 """A client_id and a secret, as a request carries them; neither need be registered."""
@@ -68,3 +82,8 @@ def another_secret(pair: Pair, expected: TokenExpectation) -> str:
     if same_text(secret, known.client_secret.strip()):
         return "the white space around the secret is missing: was it stripped?"
     return f"the client_id {client_id[:60]!r} is registered, but with another secret"
+
+
+def sent_twice(place: str) -> str:
+    """Return the hint on credentials in a second place; they belong in ``place`` only."""
+    return f"the credentials are sent twice; send them {place} only"

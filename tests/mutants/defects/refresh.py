@@ -21,13 +21,19 @@ from tests.mutants.workshop import MakesDo, OwnClock, Sender, breaks
     clauses.refresh.SAME_GRANT,
     clauses.refresh.OUTAGE_AFTER_EXPIRY,
     clauses.refresh.RECOVERS,
+    blocks=[clauses.refresh.OUTAGE_WHILE_VALID],
 )
 class NeverRefreshes(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
         return 1e12
 
 
-@breaks(clauses.refresh.HONOURS_EXPIRES_IN, clauses.refresh.AHEAD, clauses.refresh.LATENCY)
+@breaks(
+    clauses.refresh.HONOURS_EXPIRES_IN,
+    clauses.refresh.AHEAD,
+    clauses.refresh.LATENCY,
+    blocks=[clauses.refresh.OUTAGE_WHILE_VALID],
+)
 class AddsTheLeeway(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime + 30

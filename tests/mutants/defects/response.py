@@ -12,7 +12,11 @@ from tests.mutants.workshop import Auth, Signer, breaks
 
 
 class WantsAScope(TokenManager):
-    """Refuses the documented answer, so that nothing else can be judged."""
+    """Refuses the documented answer, so that no other clause can be judged.
+
+    It is not registered by `breaks`: its set of clauses is every clause, so the kill matrix has a
+    test of its own for it.
+    """
 
     def _token_of(self, members: dict[str, Any]) -> str:
         if not members["scope"]:

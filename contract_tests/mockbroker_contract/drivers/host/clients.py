@@ -64,6 +64,8 @@ def capabilities_of(client: Any) -> tuple[str, ...]:
         return offered
     if is_callable:
         return ("get_token",)
+    if client is None:
+        raise TargetError("the factory returned None; does it lack a return statement?")
     raise TargetError(
         f"the factory returned {kind!r}, which has neither get_token() nor "
         "request(method, url) and cannot be called; return an object that has one of them"
