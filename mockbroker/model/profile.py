@@ -66,6 +66,10 @@ class Profile:
             raise ValueError(problem)
         if self.scope is True:
             raise ValueError("scope: expected a string or false, got true")
+        # A program may pass lists; a profile is a value that can be hashed and never changes.
+        for name in ("token_path_aliases", "client_authentication"):
+            if not isinstance(getattr(self, name), (str, tuple)):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
     def authentication_methods(self) -> tuple[str, ...]:

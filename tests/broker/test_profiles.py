@@ -200,6 +200,12 @@ def test_a_broker_rejects_a_profile_with_an_unknown_method(methods):
     assert str(caught.value) == message
 
 
+def test_a_profile_made_of_lists_is_a_value_as_any_other():
+    profile = Profile(name="acme", client_authentication=["basic", "post"], token_path_aliases=[])
+    assert profile.client_authentication == ("basic", "post")
+    assert hash(profile) == hash(Profile(name="acme", client_authentication=("basic", "post")))
+
+
 def test_a_broker_rejects_what_is_not_a_profile():
     with pytest.raises(TypeError, match="profile must be a Profile or the name of one, not 5"):
         Broker(profile=5)
