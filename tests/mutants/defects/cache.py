@@ -85,7 +85,7 @@ class SharesByClientId(SharedCache):
         return self._client_id
 
 
-@breaks(clauses.cache.ISOLATION)
+@breaks(clauses.cache.ISOLATION, blocks=[clauses.response.EXPIRES_IN_FORMS])
 class SharesWithEveryClient(SharedCache):
     shared: ClassVar = {}
 
