@@ -77,7 +77,7 @@ class SharesAcrossScopes(SharedCache):
         return self._token_url, self._client_id, self._client_secret
 
 
-@breaks(clauses.cache.ISOLATION)
+@breaks(clauses.cache.ISOLATION, blocks=[clauses.response.EXPIRES_IN_FORMS])
 class SharesByClientId(SharedCache):
     shared: ClassVar = {}
 
@@ -174,7 +174,7 @@ class RefusesWhileItFetches(Unlocked):
         raise TokenError("a token is being fetched")
 
 
-@breaks(clauses.cache.THREAD_SAFE)
+@breaks(clauses.cache.THREAD_SAFE, blocks=[clauses.cache.SINGLE_FLIGHT])
 class GivesOutTheOldTokenMeanwhile(Unlocked):
     def meanwhile(self) -> str:
         return self._token.value if self._token else ""
