@@ -164,7 +164,7 @@ def test_what_does_not_come_back_is_a_hang(name, judged):
     "name",
     [
         # One for each way in which an error reaches the judging process is enough every time.
-        pytest.param(name, marks=() if name in TELLING else pytest.mark.whole_proof)
+        pytest.param(name, marks=COVERS if name in TELLING else pytest.mark.whole_proof)
         if name.startswith("raises_")
         else name
         for name in ODD

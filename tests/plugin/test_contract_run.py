@@ -296,6 +296,7 @@ def test_a_wrong_target_is_one_sentence(contract, check, pytester, target, messa
 
 
 @pytest.mark.slow
+@pytest.mark.covers
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -327,6 +328,7 @@ def test_a_wrong_option_is_one_sentence(check, arguments, message):
 
 
 @pytest.mark.slow
+@pytest.mark.covers
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -138,6 +138,7 @@ def test_a_bad_file_ends_a_run_before_it_begins(contract, check, pytester, text,
     assert "Traceback" not in by_pytest.stdout.str() + by_pytest.stderr.str()
 
 
+@pytest.mark.covers
 @pytest.mark.parametrize(
     ("file", "message"),
     [
