@@ -93,7 +93,7 @@ class SharesWithEveryClient(SharedCache):
         return "token"
 
 
-@breaks(clauses.cache.ISOLATION)
+@breaks(clauses.cache.ISOLATION, blocks=[clauses.response.EXPIRES_IN_FORMS])
 class SharesAFileWhereItWorks(SharedCache):
     """Keeps the token of any client in one file."""
 
