@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from hypothesis import HealthCheck, settings
 from tests.environments import environment_with, environment_with_wheel, made_once, run
 
 ROOT = Path(__file__).parents[1]
+
+# Below nohup a test run ignores SIGHUP, and so would the commands that tests end by it.
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A busy machine is not a reason for a property to fail. Everything else stays as Hypothesis has it.
 settings.register_profile(
