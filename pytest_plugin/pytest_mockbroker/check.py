@@ -136,6 +136,7 @@ def _listed(values: Values) -> dict[str, KnownFailure]:
         tables = [read_known_failures(file) for file in files]
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
+    # Later tables override earlier ones, so entries of the file that is written win.
     return {clause_id: entry for table in tables for clause_id, entry in table.items()}
 
 
@@ -155,6 +156,7 @@ def _write_known(
         return 0
     entries = known_failures_of(collector.report, before, collector.examples)
     try:
+        # As bytes, because reading as text would convert the line ends.
         text = path.read_bytes().decode() if path.is_file() else ""
         # A file of the user keeps its line ends, or a version control system shows every line as
         # changed.

@@ -25,9 +25,11 @@ class GatheredResults:
     def __init__(self, known: KnownFailures) -> None:
         self._known = known
         self._created = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
+        # Not the difference of two dates: the clock of the machine may be changed meanwhile.
         self._began = real_seconds()
         self._own: list[Finding] = []
         self._noted: list[Finding] = []
+        # A set, because each result of a pytest-xdist worker has all clauses of that worker.
         self._selected: set[str] = set()
         # Dictionaries as ordered sets: several workers may report the same error.
         self._errors: dict[KitError, None] = {}
@@ -125,4 +127,5 @@ class GatheredResults:
 
 def _name_in(target: str) -> str:
     module, _, factory = target.rpartition(":")
+    # Without a colon, the last part has the whole target.
     return Path(module or factory).stem

@@ -66,6 +66,7 @@ class ItemJudge:
         """Raise KitFailed instead of an exception that a clause test must not raise."""
         try:
             yield
+        # KeyboardInterrupt is the user's, and pytest ends the session by it.
         except (*_EXPECTED, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -94,6 +95,7 @@ class ItemJudge:
         clause_id = clause_id_of(item)
         error = call.excinfo.value if call.excinfo else None
         is_unusable = isinstance(error, TargetError)
+        # A test of the user may also request the fixture of the client, and so find it unusable.
         if not clause_id and not is_unusable:
             return None
         # pytest shows captured output of the client beside a failure. Escaped, because the output
@@ -182,6 +184,7 @@ def _set_outcome(report: pytest.TestReport, finding: Finding, *, is_fatal: bool)
     elif report.when == "setup":  # a passed setup phase is followed by the call phase, which counts
         report.outcome = "skipped"
         path, line, _ = report.location
+        # pytest expects this triple for a skip, and shows where the test is.
         report.longrepr = (path, line or 0, finding.reason)
     else:
         report.outcome = "passed"

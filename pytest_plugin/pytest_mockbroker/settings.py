@@ -231,6 +231,7 @@ def run_settings(config: pytest.Config) -> RunSettings:
     seed = values[SEED]
     # Drawn here and shown in the report, so that a user can repeat what --explore has found.
     if seed is None and values[EXPLORE]:
+        # At most ten digits, which a user can type.
         seed = secrets.randbelow(2**32)
     return RunSettings(
         profile=profile_named(values[PROFILE], config=values[CONFIG]),

@@ -279,6 +279,7 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Si
         session.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))
         session.record(AnswersDelayed(delays_seconds=_SLOW_FIRST))
         outcomes = session.use_at_once(operation, _AT_ONCE)
+        # Before the judgement, which may raise: another clause judges the same burst.
         scenario.run.shared.results[_burst, moment, operation] = session, outcomes
         judge(session, outcomes)
         return Situation.met_if(outcomes[0].token_requests)
@@ -391,6 +392,7 @@ def test_single_flight(scenario: Scenario) -> None:
         scenario.for_each(_MOMENTS, run_case, operations=_concurrent_operations(scenario))
     finally:
         if counts:
+            # Also after a breach: the number says how far the client is from one request.
             scenario.run.findings.learn(burst_token_requests=max(counts))
 
 

@@ -368,6 +368,7 @@ class ProgramDriver:
         clients = self._clients
         if self._program is None or clients.close_hangs or not clients.is_running(self._program):
             return
+        # No clause judges closing, so a close that fails or is unsupported is ignored.
         with contextlib.suppress(ScenarioEnded):
             clients.close_hangs = self._answer("close", seconds=_SHORT_SECONDS).hung
 

@@ -49,6 +49,7 @@ Ended = TypeVar("Ended", bound=ScenarioEnded)
 
 _MAX_REQUESTS = 50
 """Requests of one use after which the kit stops the client; no sound client comes near it."""
+# Short, because a use without a token request waits for all of it.
 _BACKGROUND_SECONDS = 0.03
 """Real time that a background thread gets to send a token request, in seconds."""
 _SHORTEST_PAUSE = 0.1
@@ -128,6 +129,7 @@ class ClientActions:
         error = answer.error
         if error is not None:
             self._record(made, began, RaisedError(error=self._recorder.error(error)))
+        # A creation without requests is not recorded: a report has only steps that matter.
         elif self._broker.journal.total > began.seen:
             self._record(made, began)
 
@@ -170,6 +172,7 @@ class ClientActions:
             self._hang(action, began)
         outcomes = [outcome_of(action.operation, one, exchanges, self._broker) for one in answers]
         good = sum(outcome.is_good for outcome in outcomes)
+        # The burst counts as one use: its exchanges cannot be attributed to single calls.
         self._note_use(began, outcomes[0])
         self._record(structs.replace(action, good=good), began)
         return outcomes
@@ -181,9 +184,11 @@ class ClientActions:
         """
         with self._token_requested() as requested:
             outcome = use()
+            # First, because an attempt to replace the token counts, even if it fails.
             if requested.is_set():
                 return True
             self.needs_token(outcome)
+            # A thread in the background may have fetched the new token before this context began.
             if outcome.token != token:
                 return True
             return self._has_background_work and requested.wait(_BACKGROUND_SECONDS)
@@ -220,6 +225,7 @@ class ClientActions:
             raise NotTested(self._run.hangs.too_many)
         client = self._run.clients.driver(self.config, self._deadline.seconds, self._trusted)
         if self.exposure is not None:
+            # Before open(), because a constructor may show the secret as well.
             client.watch()
         answer = client.open()
         if answer.error is None and not answer.hung:
@@ -251,6 +257,8 @@ class ClientActions:
         )
 
     def _note_use(self, began: _Moment, outcome: Outcome) -> None:
+        # The exchanges show which token a call presented. Only the result of get_token is not in
+        # them.
         observed = outcome.operation == GET_TOKEN
         self._uses.append(
             Use(
@@ -297,6 +305,7 @@ class ClientActions:
 
     @contextlib.contextmanager
     def _limits(self, action: Action, began: _Moment) -> Iterator[None]:
+        # A client that is still being made cannot be cut off: there the deadline is the only limit.
         requests = _RequestLimit(self._broker, began.seen + _MAX_REQUESTS, self._cut_off)
         with requests, self._driver_failures_recorded(action, began):
             yield
@@ -308,6 +317,7 @@ class ClientActions:
     def _must_have_returned(self, action: Action, answer: Answer, began: _Moment) -> None:
         if answer.hung:
             self._hang(action, began)
+        # An exit would have ended the user's program, so it is a crash and not an error.
         if answer.error is not None and answer.error.is_exit:
             ending = ProgramEnded(error=self._recorder.error(answer.error))
             self._record(action, began, ending)
@@ -317,9 +327,12 @@ class ClientActions:
 
     def _hang(self, action: Action, began: _Moment) -> NoReturn:
         exchanges = self._exchanges_since(began)
+        # First: a client that was cut off has not exceeded its deadline.
         if len(exchanges) >= _MAX_REQUESTS:
             flood = SentTooManyRequests(requests=len(exchanges))
             raise self._hung(action, began, flood, exchanges)
+        # Less than the deadline if the client only used the processor. Never more, so that the
+        # reports of two runs agree.
         waited = min(self._deadline.seconds, round(real_seconds() - began.real, 1))
         never = NeverReturned(seconds=waited, requests=len(exchanges))
         self._run.hangs.add(self._clause_id, is_brief=self._deadline.is_brief)

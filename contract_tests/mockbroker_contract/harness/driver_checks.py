@@ -38,6 +38,7 @@ _CREDENTIALS = Credentials("driverclient", "drivers3cret")
 _REFUSAL = Fault.status(401, body={"error": "invalid_client"})
 # As long as a run allows for one operation by default.
 _DEADLINE_SECONDS = 10.0
+# As many as the clauses on concurrent uses start.
 _AT_ONCE = 8
 _LIFETIME = 3600
 
@@ -118,6 +119,7 @@ class _DriverTrial:
     def run(self) -> Iterator[DriverCheck]:
         first = self._tried("hello introduces the driver", self._hello)
         yield first
+        # Without an introduction it is unknown which operations the driver offers.
         if first.problem:
             return
         steps: list[tuple[str, str, Callable[[], None]]] = [

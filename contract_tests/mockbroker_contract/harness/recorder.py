@@ -123,6 +123,7 @@ class Recorder:
         # The port differs from run to run. Without it, reports of two runs can be compared line by
         # line.
         text = re.sub(rf"\b{self._port}\b", "PORT", text)
+        # Cut last: half of a secret would not be recognized.
         return mask(text, self._broker.registered, self._broker.token_issued_values)[:_MAX_ERROR]
 
     def _mask(self) -> Callable[[str], str]:

@@ -54,6 +54,7 @@ class Exposure:
 
         ``__str__`` and ``__repr__`` may be the client's own, so each is called with a guard.
         """
+        # Each cause by itself, so that the report names the exception that has the secret.
         for each in chain_of(error):
             where = f"the {name_of_class(type(each))} that led to an exception"
             text = _bounded(partial(_last_lines, each))
