@@ -188,6 +188,7 @@ class VerdictCollector:
         False for runs that only list tests, and for a client that could not be made.
         """
         asked_for = self._config.option
+        # setuponly is an option of a pytest plugin, which a user may have disabled.
         if self._is_unusable or asked_for.collectonly or getattr(asked_for, "setuponly", False):
             return False
         return self._was_deselected or not self._results.is_empty
@@ -250,6 +251,7 @@ class VerdictCollector:
         if not self.has_report:
             return
         terminalreporter.section("contract")
+        # pytest has no public name for the terminal writer.
         encoding = getattr(terminalreporter._tw._file, "encoding", None)  # noqa: SLF001
         width = width_of(terminalreporter._tw.fullwidth)  # noqa: SLF001
         if self.trouble:

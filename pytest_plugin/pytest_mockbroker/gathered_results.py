@@ -98,6 +98,7 @@ class GatheredResults:
             profile=values[PROFILE],
             client=ClientDescription(
                 target=target,
+                # A driver program names its client; a Python client has the name of its module.
                 name=client.name if command else _name_in(target),
                 version=client.version,
                 capabilities=client.capabilities,

@@ -42,6 +42,7 @@ _EXPECTED = (*_SKIPPED, ScenarioEnded, OutOfTime, TargetError, pytest.exit.Excep
 _OUTCOMES: dict[type[ScenarioEnded], Verdict] = {
     NotTested: Verdict.NOT_TESTED,
     NotApplicable: Verdict.NOT_APPLICABLE,
+    # A failure of the driver proves nothing about the client; the report lists it separately.
     DriverFailed: Verdict.NOT_TESTED,
     ClientHung: Verdict.HANG,
     ClientCrashed: Verdict.CRASH,
@@ -167,6 +168,7 @@ class ItemJudge:
 
     def _is_fatal(self, finding: Finding) -> bool:
         """Return whether the finding fails the test, by its verdict and the level of its clause."""
+        # At every level: the kit failed, so there is no verdict on the client.
         if finding.verdict is Verdict.ERROR:
             return True
         return finding.verdict in _FATAL and is_binding(finding.clause_id, self._fail_on)

@@ -87,6 +87,7 @@ def _shares_with_others(scenario: Scenario) -> bool:
         with scenario.session(credentials=Credentials("cache-other", "other-s3cret")) as other:
             try:
                 other.use_well()
+            # Raised for a token of another broker, after that breach was noted.
             except NotTested:
                 return True
     return False
@@ -193,6 +194,7 @@ def _neighbour(
         return scenario.session(credentials=own)
     if difference == "host":
         return scenario.session(credentials=own, neighbour=session.broker)
+    # The broker compares ids exactly, so a cache that ignores case confuses these two.
     if difference == "case of client_id":
         other = Credentials(own.client_id.swapcase(), own.client_secret)
     if difference == "secret":
@@ -340,6 +342,7 @@ def _must_all_be_valid(scenario: Scenario, session: ClientSession, outcome: Outc
     """Raise the breach of the clause if a call of the burst had an invalid token."""
     fetched = {exchange.token for exchange in outcome.token_requests}
     for call in outcome.api_calls:
+        # A token of this burst may expire on its way, and the client could not do better.
         if call.token_state is not TokenState.VALID and call.token not in fetched:
             if call.token_state is TokenState.EXPIRED:
                 lifetime = session.broker.expires_in

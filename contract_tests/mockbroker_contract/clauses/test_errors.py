@@ -208,6 +208,7 @@ def test_server_error(scenario: Scenario) -> None:
             return Situation.MET
 
     try:
+        # 503 first: a breach ends the cases, and the attempts at 503 are reported in any case.
         scenario.for_each([503, 500, 502, 504], run_case)
         scenario.needs_control()
     finally:
@@ -233,6 +234,7 @@ def _too_many(session: ClientSession, made: int, exchanges: Sequence[Exchange]) 
     session.breach(
         f"one use led to {made} token requests while the broker was down",
         f"at most {_MAX_ATTEMPTS}, then an error",
+        # As many as show that the limit was exceeded.
         exchanges[:6],
     )
 

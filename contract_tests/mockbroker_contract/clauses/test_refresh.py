@@ -29,6 +29,7 @@ from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import lifetimes, time_steps
 
 _CREDENTIALS = Credentials("refresh-client", "refresh-s3cret")
+# The lifetime in the token response of the provider's documentation.
 _LIFETIME = 3599
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
 _CLOCK_NOT_MOVED = "the client's clock could not be moved"
@@ -296,6 +297,7 @@ def test_same_grant(scenario: Scenario) -> None:
                 session.broker.token_answer = TokenAnswer(members={"refresh_token": refresh_token})
                 session.record(AnswerChanged(members={"refresh_token": refresh_token}))
             session.use_well(operation)
+            # So late that even a client that rounds to whole seconds has seen the expiry.
             session.advance(2 * lifetime if scenario.run.time.is_virtual else 1.5)
             session.use(operation)
             if len(session.trace.token_requests) < 2:  # noqa: PLR2004 - the first and the next
@@ -382,6 +384,7 @@ def test_outage_while_valid(scenario: Scenario) -> None:
             deadline=scenario.run.settings.patient_deadline,
         ) as session:
             session.use_well(operation)
+            # The token of the second use, because some clients replace the first one then.
             first = session.use_well(operation)
             if session.use_well(operation).token != first.token:
                 raise NotTested(
@@ -394,6 +397,7 @@ def test_outage_while_valid(scenario: Scenario) -> None:
                 outcome = _use_in_outage(session, operation)
                 if not _must_use_valid_token(session, outcome, first):
                     break
+                # Without an attempt to refresh, the client has not met the outage.
                 is_tried |= len(session.trace.token_requests) > before
             if not is_tried:
                 raise NotTested(

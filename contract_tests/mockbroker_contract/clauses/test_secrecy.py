@@ -105,6 +105,7 @@ def _judge_exposure(scenario: Scenario) -> None:
                 _must_not_show(scenario, session, exposure, clause)
             return Situation.MET
 
+    # The faults come at a refresh, for which the clock must be moved.
     scenario.for_each(["", *_FAULTS] if scenario.run.time.is_virtual else [""], run_case)
 
 
@@ -180,6 +181,7 @@ def test_redirect(scenario: Scenario) -> None:
 
 def _carries_secret(request: Request) -> bool:
     values = [value for _, value in request.headers]
+    # Latin-1 decodes any bytes, each to one character.
     seen = " ".join((request.target, *values, request.body.decode("latin-1")))
     return any(form in seen for form in secret_forms(_CREDENTIALS))
 

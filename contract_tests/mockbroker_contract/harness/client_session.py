@@ -250,8 +250,8 @@ class ClientSession:
         return self.recorder.error(error)
 
     def __enter__(self) -> ClientSession:
-        # The previous client may have removed its folders. While another session is open, its client
-        # uses them.
+        # The previous client may have removed its folders. While another session is open, the
+        # client of that session uses them.
         if self._run.brokers.session_opened():
             self._run.sandbox.restore()
         return self

@@ -161,6 +161,7 @@ class _DriverTrial:
             # nothing.
             self._is_over = True
             return DriverCheck(what, self._in_words(error))
+        # The conversation is still in step, so the steps that follow are tried.
         except _Wrong as wrong:
             return DriverCheck(what, self._in_words(wrong))
         return DriverCheck(what)
