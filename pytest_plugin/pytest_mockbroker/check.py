@@ -97,6 +97,7 @@ def _checked(values: Values, interruption: Interruption) -> int:
 
 def _status_without_report(status: int, values: Values) -> int:
     """Return the exit status of a run that pytest ended before it collected any clause."""
+    # Success of pytest without a report would look like a client that conforms.
     if status in _JUDGED:
         print_error("the run judged no clause")
         return int(pytest.ExitCode.INTERNAL_ERROR)
@@ -127,6 +128,7 @@ def _report_nothing(values: Values) -> None:
 def _listed(values: Values) -> dict[str, KnownFailure]:
     """Read the known-failures files. Raises click.UsageError for an invalid file."""
     known, written = values[KNOWN], values[WRITE_KNOWN]
+    # Checked before the run, which may take minutes.
     problem = problem_with_output(str(written)) if written else ""
     if problem:
         raise click.UsageError(f"{values.spelled(WRITE_KNOWN)} {written}: {problem}")

@@ -130,6 +130,7 @@ class ItemJudge:
         try:
             if self.run is not None:
                 findings += self.take_findings()
+                # The right operand wins: a clause's own example, over one noted in another clause.
                 self.examples = self.run.findings.examples | self.examples
                 client = client_facts_of(self.run)
         # Facts come from the client's process, which may be in any state.

@@ -287,6 +287,7 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Si
         return Situation.met_if(outcomes[0].token_requests)
 
 
+# The first token and a refresh are often different code in a client.
 _MOMENTS = ("cold", "at refresh")
 
 

@@ -130,6 +130,8 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
                 session.use_well(operation)
                 session.advance(session.broker.expires_in + 1)
             _fail(session, fault)
+            # A client that requests a token when it is made has that attempt here, and not in the
+            # use.
             session.make()
             outcome = session.use(operation)
             # A client that still uses its expired token sends no request that the broker could
@@ -367,6 +369,7 @@ def test_timeout(scenario: Scenario) -> None:
     scenario.needs_control()
 
 
+# One of each kind, because clients handle them in different code.
 _FAILURES: dict[str, Fault] = {
     "401": _refusal(401, "invalid_client"),
     "400": _refusal(400, "invalid_request"),

@@ -152,6 +152,7 @@ class PythonClients:
         return dict(reply["ok"])
 
     def _output_tail(self) -> str:
+        # The last lines, because a traceback ends with the error.
         lines = self.host.output.since(0).splitlines()[-5:]
         return "".join(f"\n  output: {line}" for line in lines)
 

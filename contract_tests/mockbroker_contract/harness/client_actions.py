@@ -145,6 +145,7 @@ class ClientActions:
         self._must_have_returned(action, answer, began)
         outcome = outcome_of(action.operation, answer, exchanges, self._broker)
         outcome = replace(outcome, is_delayed=is_delayed)
+        # The client's sleep moves the virtual clock, so its pauses between attempts show here.
         waited = self._run.time.now() - began.at
         self._note_use(began, outcome)
         error = outcome.error
@@ -276,6 +277,7 @@ class ClientActions:
         """Return whether a use failed after the client's timeout, perhaps by a busy machine."""
         is_past_timeout = real_seconds() - began.real >= self.config.timeout
         is_delayed = is_past_timeout and any(answer.error is not None for answer in answers)
+        # Kept for the session, because a later breach may follow from the delay.
         self.is_delayed |= is_delayed
         return is_delayed
 
@@ -288,6 +290,7 @@ class ClientActions:
     @contextlib.contextmanager
     def _token_requested(self) -> Iterator[threading.Event]:
         """Provide an event that is set at the first token request in the context."""
+        # An event, because it is set by a thread of the server.
         requested = threading.Event()
         end = self._broker.journal.subscribe(
             lambda exchange: requested.set() if exchange.endpoint is Endpoint.TOKEN else None
@@ -367,6 +370,7 @@ class ClientActions:
             raise
 
     def _with_evidence(self, ended: Ended) -> Ended:
+        # Masked here, because only the recorder knows every secret of the case.
         ended.reason, ended.details = self._recorder.masked((ended.reason, ended.details))
         ended.steps, ended.records = self._recorder.steps(), self._recorder.records()
         return ended

@@ -35,6 +35,7 @@ __all__ = ["ClientSession"]
 
 _LONGEST_WAIT = 3.0
 """Longest wait in one step, in seconds of real time."""
+# The test vehicle of the provider's documentation.
 VEHICLE = "/vehicle/1111111111111111?region=uk"
 
 

@@ -60,6 +60,7 @@ class Exposure:
             text = _bounded(partial(_last_lines, each))
             self.add("an exception" if each is error else where, text)
         self.add("an exception", _bounded(lambda: "".join(traceback.format_exception(error))))
+        # In a container, or logged by %r, an exception shows its repr.
         self.add("an exception's repr", _bounded(lambda: repr(error)))
 
     def add_reprs(self, client: Any) -> None:
@@ -110,6 +111,7 @@ def _has_own_repr(part: Any) -> bool:
     kind: Any = type(part)
     if kind.__module__ in {"builtins", "logging"} or isinstance(part, (tuple, dict, list, type)):
         return False
+    # The default repr shows an address only; that of a dataclass shows a record's values.
     return not hasattr(kind, "__dataclass_fields__") and kind.__repr__ is not object.__repr__
 
 
