@@ -100,6 +100,7 @@ class VerdictCollector:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Record the clauses that are to be judged."""
+        # Tests of the user in the same session judge no clause.
         self._results.select(filter(None, map(clause_id_of, session.items)))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

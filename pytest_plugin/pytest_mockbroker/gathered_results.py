@@ -81,6 +81,7 @@ class GatheredResults:
             measured={**self._client.measured, **client.measured},
             replays={**self._client.replays, **client.replays},
         )
+        # Each item brings all failures of its process so far.
         self._driver_failures |= dict.fromkeys(client.driver_failures)
 
     def report(

@@ -105,6 +105,7 @@ class ItemJudge:
             (printable(name), printable_lines(text)) for name, text in report.sections
         ]
         if is_unusable:
+            # The message alone: the mistake is in what the user named, and not where it was raised.
             report.longrepr = printable_lines(str(error))
             return ItemResult(unusable=report.longrepr)
         if call.when == "teardown":

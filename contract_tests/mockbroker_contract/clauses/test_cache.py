@@ -60,6 +60,7 @@ def test_reuse(scenario: Scenario) -> None:
     ]
     drawn = st.tuples(
         plain_credentials(),
+        # At least an hour, which is longer than every sound leeway.
         st.sampled_from(LONG_LIFETIMES) | st.integers(3600, 2592000),
         st.integers(2, 6),
         scenario.operations(),

@@ -267,6 +267,7 @@ def test_retry_after(scenario: Scenario) -> None:
                 raise NotTested("the client sent no token request")
             # A second less is allowed, because an HTTP date has full seconds only (RFC 9110,
             # 5.6.7).
+            # Only the first pause: after two responses with the fault, the broker works again.
             if gaps and gaps[0] < seconds - 1:
                 soon = f"after {gaps[0]:.1f} s" if gaps[0] >= _IMMEDIATE_SECONDS else "at once"
                 session.breach(

@@ -116,6 +116,7 @@ def test_ahead(scenario: Scenario) -> None:
     scenario.run.needs_working_client()
     leeway = measure(scenario.run)
     if leeway is not None:
+        # Before the cases, so that a breach does not lose the measurement.
         scenario.run.findings.learn(**leeway.facts())
 
     # Where the client's clock runs during the request, the response time shortens a leeway of 1 s.
@@ -158,6 +159,7 @@ def test_not_too_eager(scenario: Scenario) -> None:
             kept, passed = session.use_well(operation), 0.0
             if session.use_well(operation).token != kept.token:
                 return Situation.MET  # the client keeps no token at all: cache.reuse judges that
+            # Sorted, because time only moves forward.
             for age in sorted(ages):
                 session.advance(age - passed)
                 passed = age
@@ -219,6 +221,7 @@ def test_short_lived(scenario: Scenario) -> None:
         for lifetime in lives
         for operation in scenario.run.capabilities
     ]
+    # Without an expiry before, so that they can be tried in real time as well.
     drawn = st.tuples(st.just(0), st.integers(0, 700), st.integers(2, 5), scenario.operations())
     scenario.for_all(drawn, run_case, first=first)
 
@@ -256,6 +259,7 @@ def test_latency(scenario: Scenario) -> None:
         with scenario.session(
             credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
         ) as session:
+            # For each request that the client may send: a use is stopped after 50.
             session.broker.script(slow(delay).times(50))
             session.record(fault_step(slow(delay)))
             session.use_well(operation)
@@ -496,12 +500,14 @@ def _case_of_long_outage(scenario: Scenario, what: str, operation: str) -> Situa
         session.advance(_SECONDS_LEFT + _SECONDS_LATE)
         outcome = _use_in_outage(session, operation)
         if outcome.is_after_expiry:
+            # The control: a client that uses expired tokens in any case breaks another clause.
             scenario.needs_expiry_control(operation, _LIFETIME, after=_SECONDS_LATE)
             session.breach(
                 "the outage outlasted the token, and the client still used it",
                 "an error: there was no valid token",
                 outcome.exchanges,
             )
+        # A client that sent no token request in either use has not met the outage.
         return Situation.met_if(before.token_requests or outcome.token_requests)
 
 

@@ -122,6 +122,8 @@ def test_preserves_request(scenario: Scenario) -> None:
             url = session.broker.api_url + path
             options = _options(headers, body if method in {"POST", "PUT", "PATCH"} else b"")
             outcome = session.call(method, url, **options)
+            # Headers and body are optional for a client. The rest of the call is judged without
+            # them.
             if _cannot_take(outcome, options):
                 options = {}
                 outcome = session.call(method, url)

@@ -230,6 +230,7 @@ class ProgramClients:
             return DriverFailed(str(error), details=details)
         self._deaths += 1
         crash = ClientCrashed(str(error), details=details)
+        # A search for a simpler example would start the program again for each attempt.
         crash.is_costly = True
         return crash
 

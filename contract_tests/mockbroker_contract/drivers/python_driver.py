@@ -390,6 +390,7 @@ class PythonDriver:
         try:
             self._clients.ask("close", _CLOSING_SECONDS, client=self._name, calls_close=calls_close)
         except ProgramSilent:
+            # The close that hung has cost the host, so no further one is risked.
             self._clients.closing_seconds = 0
         except ClientCrashed:
             pass  # the host was ending; the next client gets a new host

@@ -192,6 +192,8 @@ class ClientActions:
             # A thread in the background may have fetched the new token before this context began.
             if outcome.token != token:
                 return True
+            # Most clients run nothing in the background; for them the wait would be lost at each
+            # use.
             return self._has_background_work and requested.wait(_BACKGROUND_SECONDS)
 
     def needs_token(self, outcome: Outcome) -> None:

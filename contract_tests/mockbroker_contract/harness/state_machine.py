@@ -56,6 +56,7 @@ _UNLIMITED = 1000
 _LONGEST_LEEWAY = 600
 # One that is answered and one that is not: clients handle the two in different code.
 _OUTAGES = {"answers 503": Fault.status(503), "resets connections": Fault.reset()}
+# A token fetched after the revocation then expires at another moment than the first.
 _SECONDS_BEFORE_REVOCATION = 5
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
 _OUTLASTED = clauses.refresh.OUTAGE_AFTER_EXPIRY
@@ -299,6 +300,7 @@ class ClientStateMachine(RuleBasedStateMachine):
                 other.secret_is_current = False
         secret = f"rotated-s3cret-{len(self._clients)}"
         self._recorder.add(SecretRotated(client=client.name))
+        # The client with the old secret stays, and must report that it is rejected.
         self._enter(self._broker.register(client_id, secret))
 
     # -- the model -----------------------------------------------------------------------------
