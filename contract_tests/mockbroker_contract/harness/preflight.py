@@ -179,7 +179,7 @@ def _session(
         clauses.response.DOCUMENTED,
         credentials=_CREDENTIALS,
         expires_in=expires_in,
-        # An expired token is no breach while it is unknown which clock the client reads.
+        # An expired token breaks no clause while it is unknown which clock the client reads.
         elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN],
         deadline=deadline,
     )
