@@ -140,6 +140,7 @@ def _settings_of(item: pytest.Item) -> dict[str, Any]:
             f"{item.nodeid}: the auth_broker marker has no setting {named}; "
             f"there are {', '.join(sorted(_SETTINGS))}, each as setting=value"
         )
+    # A copy, because entries are removed from it, and tests of a class may share the marker.
     return dict(marker.kwargs)
 
 

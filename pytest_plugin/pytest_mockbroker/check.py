@@ -97,6 +97,7 @@ def _checked(values: Values, interruption: Interruption) -> int:
 
 def _status_without_report(status: int, values: Values) -> int:
     """Return the exit status of a run that pytest ended before it collected any clause."""
+    # Success of pytest without a report would look like a client that conforms.
     if status in _JUDGED:
         print_error("the run judged no clause")
         return int(pytest.ExitCode.INTERNAL_ERROR)
@@ -127,6 +128,7 @@ def _report_nothing(values: Values) -> None:
 def _listed(values: Values) -> dict[str, KnownFailure]:
     """Read the known-failures files. Raises click.UsageError for an invalid file."""
     known, written = values[KNOWN], values[WRITE_KNOWN]
+    # Checked before the run, which may take minutes.
     problem = problem_with_output(str(written)) if written else ""
     if problem:
         raise click.UsageError(f"{values.spelled(WRITE_KNOWN)} {written}: {problem}")
@@ -136,6 +138,7 @@ def _listed(values: Values) -> dict[str, KnownFailure]:
         tables = [read_known_failures(file) for file in files]
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
+    # Later tables override earlier ones, so entries of the file that is written win.
     return {clause_id: entry for table in tables for clause_id, entry in table.items()}
 
 
@@ -155,6 +158,7 @@ def _write_known(
         return 0
     entries = known_failures_of(collector.report, before, collector.examples)
     try:
+        # As bytes, because reading as text would convert the line ends.
         text = path.read_bytes().decode() if path.is_file() else ""
         # A file of the user keeps its line ends, or a version control system shows every line as
         # changed.

@@ -100,6 +100,7 @@ class VerdictCollector:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Record the clauses that are to be judged."""
+        # Tests of the user in the same session judge no clause.
         self._results.select(filter(None, map(clause_id_of, session.items)))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -188,6 +189,7 @@ class VerdictCollector:
         False for runs that only list tests, and for a client that could not be made.
         """
         asked_for = self._config.option
+        # setuponly is an option of a pytest plugin, which a user may have disabled.
         if self._is_unusable or asked_for.collectonly or getattr(asked_for, "setuponly", False):
             return False
         return self._was_deselected or not self._results.is_empty
@@ -250,6 +252,7 @@ class VerdictCollector:
         if not self.has_report:
             return
         terminalreporter.section("contract")
+        # pytest has no public name for the terminal writer.
         encoding = getattr(terminalreporter._tw._file, "encoding", None)  # noqa: SLF001
         width = width_of(terminalreporter._tw.fullwidth)  # noqa: SLF001
         if self.trouble:

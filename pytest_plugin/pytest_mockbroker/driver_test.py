@@ -39,6 +39,7 @@ def driver_test(context: click.Context, /, values: Values) -> None:
         results = [_printed(checked) for checked in check_driver(argv, values[COPY])]
     except (TargetError, OSError) as error:
         raise click.UsageError(str(error)) from error
+    # A skipped step has a problem as well: the reason why it was not tried.
     wrong = sum(bool(checked.problem) and not checked.is_skipped for checked in results)
     print_line(Line())
     if wrong:

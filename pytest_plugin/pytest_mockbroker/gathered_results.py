@@ -25,9 +25,11 @@ class GatheredResults:
     def __init__(self, known: KnownFailures) -> None:
         self._known = known
         self._created = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
+        # Not the difference of two dates: the clock of the machine may be changed meanwhile.
         self._began = real_seconds()
         self._own: list[Finding] = []
         self._noted: list[Finding] = []
+        # A set, because each result of a pytest-xdist worker has all clauses of that worker.
         self._selected: set[str] = set()
         # Dictionaries as ordered sets: several workers may report the same error.
         self._errors: dict[KitError, None] = {}
@@ -79,6 +81,7 @@ class GatheredResults:
             measured={**self._client.measured, **client.measured},
             replays={**self._client.replays, **client.replays},
         )
+        # Each item brings all failures of its process so far.
         self._driver_failures |= dict.fromkeys(client.driver_failures)
 
     def report(
@@ -96,6 +99,7 @@ class GatheredResults:
             profile=values[PROFILE],
             client=ClientDescription(
                 target=target,
+                # A driver program names its client; a Python client has the name of its module.
                 name=client.name if command else _name_in(target),
                 version=client.version,
                 capabilities=client.capabilities,
@@ -125,4 +129,5 @@ class GatheredResults:
 
 def _name_in(target: str) -> str:
     module, _, factory = target.rpartition(":")
+    # Without a colon, the last part has the whole target.
     return Path(module or factory).stem

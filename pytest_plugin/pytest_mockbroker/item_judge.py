@@ -42,6 +42,7 @@ _EXPECTED = (*_SKIPPED, ScenarioEnded, OutOfTime, TargetError, pytest.exit.Excep
 _OUTCOMES: dict[type[ScenarioEnded], Verdict] = {
     NotTested: Verdict.NOT_TESTED,
     NotApplicable: Verdict.NOT_APPLICABLE,
+    # A failure of the driver proves nothing about the client; the report lists it separately.
     DriverFailed: Verdict.NOT_TESTED,
     ClientHung: Verdict.HANG,
     ClientCrashed: Verdict.CRASH,
@@ -66,6 +67,7 @@ class ItemJudge:
         """Raise KitFailed instead of an exception that a clause test must not raise."""
         try:
             yield
+        # KeyboardInterrupt is the user's, and pytest ends the session by it.
         except (*_EXPECTED, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -94,6 +96,7 @@ class ItemJudge:
         clause_id = clause_id_of(item)
         error = call.excinfo.value if call.excinfo else None
         is_unusable = isinstance(error, TargetError)
+        # A test of the user may also request the fixture of the client, and so find it unusable.
         if not clause_id and not is_unusable:
             return None
         # pytest shows captured output of the client beside a failure. Escaped, because the output
@@ -102,6 +105,7 @@ class ItemJudge:
             (printable(name), printable_lines(text)) for name, text in report.sections
         ]
         if is_unusable:
+            # The message alone: the mistake is in what the user named, and not where it was raised.
             report.longrepr = printable_lines(str(error))
             return ItemResult(unusable=report.longrepr)
         if call.when == "teardown":
@@ -127,6 +131,7 @@ class ItemJudge:
         try:
             if self.run is not None:
                 findings += self.take_findings()
+                # The right operand wins: a clause's own example, over one noted in another clause.
                 self.examples = self.run.findings.examples | self.examples
                 client = client_facts_of(self.run)
         # Facts come from the client's process, which may be in any state.
@@ -165,6 +170,7 @@ class ItemJudge:
 
     def _is_fatal(self, finding: Finding) -> bool:
         """Return whether the finding fails the test, by its verdict and the level of its clause."""
+        # At every level: the kit failed, so there is no verdict on the client.
         if finding.verdict is Verdict.ERROR:
             return True
         return finding.verdict in _FATAL and is_binding(finding.clause_id, self._fail_on)
@@ -182,6 +188,7 @@ def _set_outcome(report: pytest.TestReport, finding: Finding, *, is_fatal: bool)
     elif report.when == "setup":  # a passed setup phase is followed by the call phase, which counts
         report.outcome = "skipped"
         path, line, _ = report.location
+        # pytest expects this triple for a skip, and shows where the test is.
         report.longrepr = (path, line or 0, finding.reason)
     else:
         report.outcome = "passed"

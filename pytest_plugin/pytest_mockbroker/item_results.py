@@ -33,6 +33,7 @@ class ClientFacts(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     capabilities: tuple[str, ...] = ()
     driver_failures: tuple[str, ...] = ()
+    # msgspec copies an empty dict for each instance, so these defaults are not shared.
     measured: dict[str, Any] = {}
     replays: dict[str, str] = {}
     is_out_of_time: bool = False
@@ -75,9 +76,12 @@ def client_facts_of(run: ContractRun) -> ClientFacts:
     return ClientFacts(
         name=itself["name"],
         version=itself["version"],
+        # A driver program lists its operations itself; those of a Python client come from the
+        # preflight.
         capabilities=tuple(itself.get("capabilities", run.capabilities)),
         driver_failures=tuple(run.clients.failures),
         measured=run.findings.measured,
+        # A copy, because later items add to the original.
         replays=dict(run.replays.outcomes),
         is_out_of_time=run.budget.is_spent,
         limits=tuple(run.clients.limits),

@@ -15,4 +15,5 @@ def clause_id_of(item: pytest.Item) -> str:
     The closest marker counts, so that a class of tests may have one for all.
     """
     marker = item.get_closest_marker(CLAUSE_MARKER)
+    # The marker has the clause itself, so that a misspelled name fails at import.
     return str(marker.args[0].id) if marker else ""

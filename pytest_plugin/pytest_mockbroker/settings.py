@@ -121,6 +121,7 @@ def check_settings(config: pytest.Config) -> None:
     problem = problem_with(values_of(config))
     if problem:
         raise pytest.UsageError(problem)
+    # Read now, so that a malformed file is reported before the first clause is judged.
     known_failures(config)
 
 
@@ -145,6 +146,7 @@ def problem_with(values: Values) -> str:
         return f"{client} and {program} name two clients; check one at a time"
     known = values[KNOWN] or values[WRITE_KNOWN]
     files = {values.spelled(OUTPUTS[name]): file for name, file in values.files().items()}
+    # A report must not overwrite a file that the run reads.
     read = {
         "the client's file": file_of_target(target),
         "the file of known failures": str(known or ""),
@@ -231,6 +233,7 @@ def run_settings(config: pytest.Config) -> RunSettings:
     seed = values[SEED]
     # Drawn here and shown in the report, so that a user can repeat what --explore has found.
     if seed is None and values[EXPLORE]:
+        # At most ten digits, which a user can type.
         seed = secrets.randbelow(2**32)
     return RunSettings(
         profile=profile_named(values[PROFILE], config=values[CONFIG]),
@@ -254,6 +257,7 @@ def check_arguments(config: pytest.Config) -> tuple[str, ...]:
     values = values_of(config)
     client, command = values[CLIENT], values[EXEC]
     named = ("--exec", command) if command else (client,) if client else ()
+    # The command uses this profile by default, so the user need not type it.
     if not named or values[PROFILE] == AUTOGRAB.name:
         return named
     return (*named, "--profile", values[PROFILE])

@@ -56,6 +56,7 @@ def test_base64(scenario: Scenario) -> None:
                 )
             return Situation.met_if(session.trace.token_requests)
 
+    # Encoders that wrap lines make several of this length (RFC 2045, 6.8: 76 characters).
     scenario.for_each([200], run_case)
 
 

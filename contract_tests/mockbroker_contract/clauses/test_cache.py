@@ -60,6 +60,7 @@ def test_reuse(scenario: Scenario) -> None:
     ]
     drawn = st.tuples(
         plain_credentials(),
+        # At least an hour, which is longer than every sound leeway.
         st.sampled_from(LONG_LIFETIMES) | st.integers(3600, 2592000),
         st.integers(2, 6),
         scenario.operations(),
@@ -87,6 +88,7 @@ def _shares_with_others(scenario: Scenario) -> bool:
         with scenario.session(credentials=Credentials("cache-other", "other-s3cret")) as other:
             try:
                 other.use_well()
+            # Raised for a token of another broker, after that breach was noted.
             except NotTested:
                 return True
     return False
@@ -193,6 +195,7 @@ def _neighbour(
         return scenario.session(credentials=own)
     if difference == "host":
         return scenario.session(credentials=own, neighbour=session.broker)
+    # The broker compares ids exactly, so a cache that ignores case confuses these two.
     if difference == "case of client_id":
         other = Credentials(own.client_id.swapcase(), own.client_secret)
     if difference == "secret":
@@ -279,11 +282,13 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Si
         session.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))
         session.record(AnswersDelayed(delays_seconds=_SLOW_FIRST))
         outcomes = session.use_at_once(operation, _AT_ONCE)
+        # Before the judgement, which may raise: another clause judges the same burst.
         scenario.run.shared.results[_burst, moment, operation] = session, outcomes
         judge(session, outcomes)
         return Situation.met_if(outcomes[0].token_requests)
 
 
+# The first token and a refresh are often different code in a client.
 _MOMENTS = ("cold", "at refresh")
 
 
@@ -339,6 +344,7 @@ def _must_all_be_valid(scenario: Scenario, session: ClientSession, outcome: Outc
     """Raise the breach of the clause if a call of the burst had an invalid token."""
     fetched = {exchange.token for exchange in outcome.token_requests}
     for call in outcome.api_calls:
+        # A token of this burst may expire on its way, and the client could not do better.
         if call.token_state is not TokenState.VALID and call.token not in fetched:
             if call.token_state is TokenState.EXPIRED:
                 lifetime = session.broker.expires_in
@@ -391,6 +397,7 @@ def test_single_flight(scenario: Scenario) -> None:
         scenario.for_each(_MOMENTS, run_case, operations=_concurrent_operations(scenario))
     finally:
         if counts:
+            # Also after a breach: the number says how far the client is from one request.
             scenario.run.findings.learn(burst_token_requests=max(counts))
 
 

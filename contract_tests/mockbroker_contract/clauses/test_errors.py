@@ -130,6 +130,8 @@ def _refuse(scenario: Scenario, faults: Sequence[Fault], *, at_expiry: Fault) ->
                 session.use_well(operation)
                 session.advance(session.broker.expires_in + 1)
             _fail(session, fault)
+            # A client that requests a token when it is made has that attempt here, and not in the
+            # use.
             session.make()
             outcome = session.use(operation)
             # A client that still uses its expired token sends no request that the broker could
@@ -208,6 +210,7 @@ def test_server_error(scenario: Scenario) -> None:
             return Situation.MET
 
     try:
+        # 503 first: a breach ends the cases, and the attempts at 503 are reported in any case.
         scenario.for_each([503, 500, 502, 504], run_case)
         scenario.needs_control()
     finally:
@@ -233,6 +236,7 @@ def _too_many(session: ClientSession, made: int, exchanges: Sequence[Exchange]) 
     session.breach(
         f"one use led to {made} token requests while the broker was down",
         f"at most {_MAX_ATTEMPTS}, then an error",
+        # As many as show that the limit was exceeded.
         exchanges[:6],
     )
 
@@ -263,6 +267,7 @@ def test_retry_after(scenario: Scenario) -> None:
                 raise NotTested("the client sent no token request")
             # A second less is allowed, because an HTTP date has full seconds only (RFC 9110,
             # 5.6.7).
+            # Only the first pause: after two responses with the fault, the broker works again.
             if gaps and gaps[0] < seconds - 1:
                 soon = f"after {gaps[0]:.1f} s" if gaps[0] >= _IMMEDIATE_SECONDS else "at once"
                 session.breach(
@@ -365,6 +370,7 @@ def test_timeout(scenario: Scenario) -> None:
     scenario.needs_control()
 
 
+# One of each kind, because clients handle them in different code.
 _FAILURES: dict[str, Fault] = {
     "401": _refusal(401, "invalid_client"),
     "400": _refusal(400, "invalid_request"),

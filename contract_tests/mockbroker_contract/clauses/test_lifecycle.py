@@ -55,6 +55,7 @@ def _replay_known_failures(scenario: Scenario) -> None:
     """
     run = scenario.run
     for clause_id, plain in run.replays.examples.items():
+        # Examples of other scenarios are tried by the clauses that they belong to.
         if not is_step_list(plain):
             continue
         try:

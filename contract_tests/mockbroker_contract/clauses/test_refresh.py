@@ -29,6 +29,7 @@ from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import lifetimes, time_steps
 
 _CREDENTIALS = Credentials("refresh-client", "refresh-s3cret")
+# The lifetime in the token response of the provider's documentation.
 _LIFETIME = 3599
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
 _CLOCK_NOT_MOVED = "the client's clock could not be moved"
@@ -115,6 +116,7 @@ def test_ahead(scenario: Scenario) -> None:
     scenario.run.needs_working_client()
     leeway = measure(scenario.run)
     if leeway is not None:
+        # Before the cases, so that a breach does not lose the measurement.
         scenario.run.findings.learn(**leeway.facts())
 
     # Where the client's clock runs during the request, the response time shortens a leeway of 1 s.
@@ -157,6 +159,7 @@ def test_not_too_eager(scenario: Scenario) -> None:
             kept, passed = session.use_well(operation), 0.0
             if session.use_well(operation).token != kept.token:
                 return Situation.MET  # the client keeps no token at all: cache.reuse judges that
+            # Sorted, because time only moves forward.
             for age in sorted(ages):
                 session.advance(age - passed)
                 passed = age
@@ -218,6 +221,7 @@ def test_short_lived(scenario: Scenario) -> None:
         for lifetime in lives
         for operation in scenario.run.capabilities
     ]
+    # Without an expiry before, so that they can be tried in real time as well.
     drawn = st.tuples(st.just(0), st.integers(0, 700), st.integers(2, 5), scenario.operations())
     scenario.for_all(drawn, run_case, first=first)
 
@@ -255,6 +259,7 @@ def test_latency(scenario: Scenario) -> None:
         with scenario.session(
             credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
         ) as session:
+            # For each request that the client may send: a use is stopped after 50.
             session.broker.script(slow(delay).times(50))
             session.record(fault_step(slow(delay)))
             session.use_well(operation)
@@ -296,6 +301,7 @@ def test_same_grant(scenario: Scenario) -> None:
                 session.broker.token_answer = TokenAnswer(members={"refresh_token": refresh_token})
                 session.record(AnswerChanged(members={"refresh_token": refresh_token}))
             session.use_well(operation)
+            # So late that even a client that rounds to whole seconds has seen the expiry.
             session.advance(2 * lifetime if scenario.run.time.is_virtual else 1.5)
             session.use(operation)
             if len(session.trace.token_requests) < 2:  # noqa: PLR2004 - the first and the next
@@ -382,6 +388,7 @@ def test_outage_while_valid(scenario: Scenario) -> None:
             deadline=scenario.run.settings.patient_deadline,
         ) as session:
             session.use_well(operation)
+            # The token of the second use, because some clients replace the first one then.
             first = session.use_well(operation)
             if session.use_well(operation).token != first.token:
                 raise NotTested(
@@ -394,6 +401,7 @@ def test_outage_while_valid(scenario: Scenario) -> None:
                 outcome = _use_in_outage(session, operation)
                 if not _must_use_valid_token(session, outcome, first):
                     break
+                # Without an attempt to refresh, the client has not met the outage.
                 is_tried |= len(session.trace.token_requests) > before
             if not is_tried:
                 raise NotTested(
@@ -492,12 +500,14 @@ def _case_of_long_outage(scenario: Scenario, what: str, operation: str) -> Situa
         session.advance(_SECONDS_LEFT + _SECONDS_LATE)
         outcome = _use_in_outage(session, operation)
         if outcome.is_after_expiry:
+            # The control: a client that uses expired tokens in any case breaks another clause.
             scenario.needs_expiry_control(operation, _LIFETIME, after=_SECONDS_LATE)
             session.breach(
                 "the outage outlasted the token, and the client still used it",
                 "an error: there was no valid token",
                 outcome.exchanges,
             )
+        # A client that sent no token request in either use has not met the outage.
         return Situation.met_if(before.token_requests or outcome.token_requests)
 
 

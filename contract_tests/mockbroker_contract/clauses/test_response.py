@@ -272,6 +272,7 @@ def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: s
         outcome = session.use(operation)
         if not session.trace.token_requests:
             raise NotTested("the client sent no token request")
+        # Before the error: a client may sign a call and raise afterwards.
         if outcome.api_calls:
             call = "a signed call" if outcome.presented is not None else "an unsigned call"
             happened = f"the token response {what}, and the client sent {call}"
@@ -317,6 +318,8 @@ def test_expires_in_missing(scenario: Scenario) -> None:
                 session.advance(3600)
             session.broker.token_answer = TokenAnswer(omit=("expires_in",))
             session.record(AnswerChanged(omitted=("expires_in",)))
+            # A client may need the lifetime only at its second use, when it looks at the cached
+            # token.
             for number in range(2):
                 outcome = session.use(operation)
                 if number == 0 and not outcome.token_requests:

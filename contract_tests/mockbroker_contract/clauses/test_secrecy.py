@@ -26,6 +26,7 @@ from mockbroker_contract.harness.situation import Situation
 
 # Long and random enough never to occur by chance, with characters that each encoding changes.
 _CREDENTIALS = Credentials("secrecy-client", "s3cret/7Qx+Lw2=pTz9~Vb4")
+# More than any client retries, so that no attempt succeeds.
 _UNLIMITED = 1000
 # A cache of tokens is small. The rest of a large file is not read.
 _BIGGEST_FILE = 4_000_000
@@ -94,6 +95,7 @@ def _judge_exposure(scenario: Scenario) -> None:
         ) as session:
             exposure = session.watch()
             session.use_well(operation)
+            # A second use takes the token from the cache, and that code may log as well.
             session.use(operation)
             session.look()
             if fault_name and not _returns_after_fault(session, fault_name, operation):
@@ -103,6 +105,7 @@ def _judge_exposure(scenario: Scenario) -> None:
                 _must_not_show(scenario, session, exposure, clause)
             return Situation.MET
 
+    # The faults come at a refresh, for which the clock must be moved.
     scenario.for_each(["", *_FAULTS] if scenario.run.time.is_virtual else [""], run_case)
 
 
@@ -152,6 +155,7 @@ def test_redirect(scenario: Scenario) -> None:
         ):
             session.broker.script(Fault.redirect(other_broker.token_url, status).times(_UNLIMITED))
             session.record(fault_step(Fault.redirect(other_broker.token_url, status)))
+            # A client may retry without end. What the other origin received counts all the same.
             with contextlib.suppress(ClientHung):
                 session.use(operation)
             if not session.trace.token_requests:
@@ -171,11 +175,13 @@ def test_redirect(scenario: Scenario) -> None:
     # 307 and 308 keep method and body, so HTTP libraries send credentials in the body again (RFC
     # 9700, 4.12).
     scenario.for_each([301, 302, 303, 307, 308], run_case)
+    # After the cases: a breach needs no control, only a client that passes does.
     scenario.needs_control()
 
 
 def _carries_secret(request: Request) -> bool:
     values = [value for _, value in request.headers]
+    # Latin-1 decodes any bytes, each to one character.
     seen = " ".join((request.target, *values, request.body.decode("latin-1")))
     return any(form in seen for form in secret_forms(_CREDENTIALS))
 

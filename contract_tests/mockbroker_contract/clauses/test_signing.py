@@ -64,6 +64,8 @@ def _judge_signed_calls(scenario: Scenario) -> None:
             # clause.
             session.broker.token_answer = TokenAnswer(members={"token_type": "Bearer"})
             session.broker.token_values = iter(
+                # More values than calls, because a client that keeps no token or repeats a request
+                # needs several.
                 [value, *(f"{n}.{value}" for n in range(9))]
             ).__next__
             _called(session)
@@ -120,6 +122,8 @@ def test_preserves_request(scenario: Scenario) -> None:
             url = session.broker.api_url + path
             options = _options(headers, body if method in {"POST", "PUT", "PATCH"} else b"")
             outcome = session.call(method, url, **options)
+            # Headers and body are optional for a client. The rest of the call is judged without
+            # them.
             if _cannot_take(outcome, options):
                 options = {}
                 outcome = session.call(method, url)
@@ -136,6 +140,7 @@ def test_preserves_request(scenario: Scenario) -> None:
         ("GET", "/vehicle/ab%2Fcd%20e", {}, b""),
     ]
     scenario.for_all(_requests(), run_case, first=first)
+    # A POST with a body: a client may have read the body to its end at the first attempt.
     scenario.for_each(
         [first[0]], lambda case, _: _case_of_repeated_call(scenario, case), operations=(REQUEST,)
     )
@@ -147,6 +152,7 @@ def _case_of_repeated_call(
     """Check that a call repeated with another token is otherwise the same call."""
     method, path, headers, body = case
     with scenario.session(credentials=_CREDENTIALS) as session:
+        # A token that the client believes valid, or there is no reason to repeat the call.
         session.use_well(REQUEST)
         _revoke(session)
         options, url = _options(headers, body), session.broker.api_url + path
@@ -367,6 +373,8 @@ def test_forbidden(scenario: Scenario) -> None:
                     )
             return Situation.MET
 
+    # RFC 6750, 3.1: an invalid token is answered with 401, so none of these says that the token is
+    # invalid.
     scenario.for_each([403, 429, 500, 503], run_case, operations=(REQUEST,))
 
 
@@ -384,6 +392,8 @@ def test_cross_origin(scenario: Scenario) -> None:
             scenario.run.brokers.at_another_origin(_CREDENTIALS) as other_broker,
             scenario.session(credentials=_CREDENTIALS) as session,
         ):
+            # A token first: a challenge-driven client would use up the redirect by its unsigned
+            # call.
             session.use_well(REQUEST)
             # Another port of this machine is another origin (RFC 6454, 4).
             location = other_broker.api_url + "/vehicle/1"

@@ -17,6 +17,7 @@ from mockbroker_contract.harness.situation import Situation
 _CREDENTIALS = Credentials("tls-client", "tls-s3cret")
 # The address in the URL: a certificate has to name it (RFC 9110, 4.3.4 and 4.3.5).
 _LOOPBACK = "127.0.0.1"
+# A name that no real host can have (RFC 2606, 2).
 _OTHER_HOST = "auth-broker.example"
 _UNKNOWN = "is signed by an unknown authority"
 

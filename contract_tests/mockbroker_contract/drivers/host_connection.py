@@ -28,6 +28,7 @@ class HostSocket:
         self._short_folder: tempfile.TemporaryDirectory[str] | None = None
         self.path = folder / f"host-{secrets.token_hex(4)}.socket"
         if len(os.fsencode(self.path)) > _LONGEST_SOCKET_PATH:
+            # In /tmp whatever TMPDIR says, because the folder that it names may be the long part.
             self._short_folder = tempfile.TemporaryDirectory(prefix="mb-", dir="/tmp")
             self.path = Path(self._short_folder.name) / "host.socket"
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -90,6 +91,8 @@ class HostConnection:
             self.lines.append(line)
         elif (lines_read := self._lines_read_by(line)) is not None:
             self._source, unsent = source, self._unsent
+            # A host that has read every request still works on the last one. Sent again, that
+            # request would be executed twice.
             if not unsent and 0 <= lines_read < self._sent:
                 unsent = self._last_request  # the request was lost with the last connection
             self._unsent = b""

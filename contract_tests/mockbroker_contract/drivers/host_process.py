@@ -81,6 +81,7 @@ class HostProcess:
         self._source = source
         self._sandbox = sandbox
         self._numbers = itertools.count(1)
+        # Reentrant, because an exchange ends the host itself after a malformed line.
         self._turn = threading.RLock()
         self._second_look_seconds = SECOND_LOOK
         self._launcher = _Launcher(source, sandbox, self.output)

@@ -55,6 +55,8 @@ class LauncherProcess:
             else:
                 self._pid = self._forked(theirs, output_theirs, source, ours)
         finally:
+            # The child has copies. With these open, the end of the launcher would not be seen as
+            # the end of its streams.
             theirs.close()
             os.close(output_theirs)
 

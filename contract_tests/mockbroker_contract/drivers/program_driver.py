@@ -230,6 +230,7 @@ class ProgramClients:
             return DriverFailed(str(error), details=details)
         self._deaths += 1
         crash = ClientCrashed(str(error), details=details)
+        # A search for a simpler example would start the program again for each attempt.
         crash.is_costly = True
         return crash
 
@@ -368,6 +369,7 @@ class ProgramDriver:
         clients = self._clients
         if self._program is None or clients.close_hangs or not clients.is_running(self._program):
             return
+        # No clause judges closing, so a close that fails or is unsupported is ignored.
         with contextlib.suppress(ScenarioEnded):
             clients.close_hangs = self._answer("close", seconds=_SHORT_SECONDS).hung
 

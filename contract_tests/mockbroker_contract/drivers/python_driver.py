@@ -60,6 +60,7 @@ class PythonClients:
 
     maker = "the factory"
     remedy = "The factory is called with a ClientConfig; it must return the client."
+    # The host is part of the kit: its failures are errors of the kit, not of a driver.
     failures = ()
 
     def __init__(self, source: str | ClientFactory) -> None:
@@ -151,6 +152,7 @@ class PythonClients:
         return dict(reply["ok"])
 
     def _output_tail(self) -> str:
+        # The last lines, because a traceback ends with the error.
         lines = self.host.output.since(0).splitlines()[-5:]
         return "".join(f"\n  output: {line}" for line in lines)
 
@@ -287,6 +289,7 @@ class PythonDriver:
 
         Raises TargetError if it has none.
         """
+        # One turn for all of it: the host, its generation and the client must belong together.
         with self._clients.turn:
             try:
                 answer = self._opened()
@@ -300,8 +303,10 @@ class PythonDriver:
 
     def _opened(self) -> Answer:
         """Make the client in the running host, and remember which host that is."""
+        # Output from before belongs to earlier clients.
         self._seen_output = self._clients.running().output.position
         self._generation = self._clients.description
+        # Before the client is made, because its constructor may show a secret as well.
         if self._is_watched:
             self._answer("watch", is_use=False)
         return self._answer(
@@ -356,6 +361,7 @@ class PythonDriver:
 
     def exposed(self) -> list[tuple[str, str]] | None:
         """Return new visible texts; None if the client's repr does not return in time."""
+        # Counted as a use, with its deadline: the client's repr may hang.
         answer = self._answer("exposed")
         if answer.hung:
             return None
@@ -384,6 +390,7 @@ class PythonDriver:
         try:
             self._clients.ask("close", _CLOSING_SECONDS, client=self._name, calls_close=calls_close)
         except ProgramSilent:
+            # The close that hung has cost the host, so no further one is risked.
             self._clients.closing_seconds = 0
         except ClientCrashed:
             pass  # the host was ending; the next client gets a new host

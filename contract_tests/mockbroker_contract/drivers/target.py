@@ -81,6 +81,7 @@ def load_target(text: str) -> Target:
     module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
     factory: Any = module
     for part in factory_name.split("."):
+        # A module may define __getattr__, so this may run code of the user.
         factory = _run(partial(getattr, factory, part, None), text)
     if factory is None:
         raise TargetError(
@@ -111,6 +112,7 @@ def file_of_target(text: str) -> str:
 
 
 def _split(text: str) -> tuple[str, str]:
+    # The last colon, because a path may have others.
     place, colon, factory_name = text.rpartition(":")
     # A colon after one letter and before a slash belongs to a drive of Windows, not to a factory.
     if text and (not colon or (len(place) == 1 and factory_name[:1] in "\\/")):

@@ -130,6 +130,7 @@ class Brokers:
         """
         server, prefix = self._mounted.pop(broker)
         server.unmount(prefix)
+        # After the unmount, so that no further token can be issued.
         self._issued.add(broker)
         self._let_tokens_expire()
 
@@ -157,6 +158,7 @@ class Brokers:
         """Count one open client session less; expire all tokens after the last one."""
         with self._lock:
             self._open_sessions -= 1
+        # Outside of the lock, because moving the clock of a program waits for its answer.
         self._let_tokens_expire()
 
     def _let_tokens_expire(self) -> None:

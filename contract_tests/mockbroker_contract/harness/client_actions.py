@@ -49,6 +49,7 @@ Ended = TypeVar("Ended", bound=ScenarioEnded)
 
 _MAX_REQUESTS = 50
 """Requests of one use after which the kit stops the client; no sound client comes near it."""
+# Short, because a use without a token request waits for all of it.
 _BACKGROUND_SECONDS = 0.03
 """Real time that a background thread gets to send a token request, in seconds."""
 _SHORTEST_PAUSE = 0.1
@@ -128,6 +129,7 @@ class ClientActions:
         error = answer.error
         if error is not None:
             self._record(made, began, RaisedError(error=self._recorder.error(error)))
+        # A creation without requests is not recorded: a report has only steps that matter.
         elif self._broker.journal.total > began.seen:
             self._record(made, began)
 
@@ -143,6 +145,7 @@ class ClientActions:
         self._must_have_returned(action, answer, began)
         outcome = outcome_of(action.operation, answer, exchanges, self._broker)
         outcome = replace(outcome, is_delayed=is_delayed)
+        # The client's sleep moves the virtual clock, so its pauses between attempts show here.
         waited = self._run.time.now() - began.at
         self._note_use(began, outcome)
         error = outcome.error
@@ -170,6 +173,7 @@ class ClientActions:
             self._hang(action, began)
         outcomes = [outcome_of(action.operation, one, exchanges, self._broker) for one in answers]
         good = sum(outcome.is_good for outcome in outcomes)
+        # The burst counts as one use: its exchanges cannot be attributed to single calls.
         self._note_use(began, outcomes[0])
         self._record(structs.replace(action, good=good), began)
         return outcomes
@@ -181,11 +185,15 @@ class ClientActions:
         """
         with self._token_requested() as requested:
             outcome = use()
+            # First, because an attempt to replace the token counts, even if it fails.
             if requested.is_set():
                 return True
             self.needs_token(outcome)
+            # A thread in the background may have fetched the new token before this context began.
             if outcome.token != token:
                 return True
+            # Most clients run nothing in the background; for them the wait would be lost at each
+            # use.
             return self._has_background_work and requested.wait(_BACKGROUND_SECONDS)
 
     def needs_token(self, outcome: Outcome) -> None:
@@ -220,6 +228,7 @@ class ClientActions:
             raise NotTested(self._run.hangs.too_many)
         client = self._run.clients.driver(self.config, self._deadline.seconds, self._trusted)
         if self.exposure is not None:
+            # Before open(), because a constructor may show the secret as well.
             client.watch()
         answer = client.open()
         if answer.error is None and not answer.hung:
@@ -251,6 +260,8 @@ class ClientActions:
         )
 
     def _note_use(self, began: _Moment, outcome: Outcome) -> None:
+        # The exchanges show which token a call presented. Only the result of get_token is not in
+        # them.
         observed = outcome.operation == GET_TOKEN
         self._uses.append(
             Use(
@@ -268,6 +279,7 @@ class ClientActions:
         """Return whether a use failed after the client's timeout, perhaps by a busy machine."""
         is_past_timeout = real_seconds() - began.real >= self.config.timeout
         is_delayed = is_past_timeout and any(answer.error is not None for answer in answers)
+        # Kept for the session, because a later breach may follow from the delay.
         self.is_delayed |= is_delayed
         return is_delayed
 
@@ -280,6 +292,7 @@ class ClientActions:
     @contextlib.contextmanager
     def _token_requested(self) -> Iterator[threading.Event]:
         """Provide an event that is set at the first token request in the context."""
+        # An event, because it is set by a thread of the server.
         requested = threading.Event()
         end = self._broker.journal.subscribe(
             lambda exchange: requested.set() if exchange.endpoint is Endpoint.TOKEN else None
@@ -297,6 +310,7 @@ class ClientActions:
 
     @contextlib.contextmanager
     def _limits(self, action: Action, began: _Moment) -> Iterator[None]:
+        # A client that is still being made cannot be cut off: there the deadline is the only limit.
         requests = _RequestLimit(self._broker, began.seen + _MAX_REQUESTS, self._cut_off)
         with requests, self._driver_failures_recorded(action, began):
             yield
@@ -308,6 +322,7 @@ class ClientActions:
     def _must_have_returned(self, action: Action, answer: Answer, began: _Moment) -> None:
         if answer.hung:
             self._hang(action, began)
+        # An exit would have ended the user's program, so it is a crash and not an error.
         if answer.error is not None and answer.error.is_exit:
             ending = ProgramEnded(error=self._recorder.error(answer.error))
             self._record(action, began, ending)
@@ -317,9 +332,12 @@ class ClientActions:
 
     def _hang(self, action: Action, began: _Moment) -> NoReturn:
         exchanges = self._exchanges_since(began)
+        # First: a client that was cut off has not exceeded its deadline.
         if len(exchanges) >= _MAX_REQUESTS:
             flood = SentTooManyRequests(requests=len(exchanges))
             raise self._hung(action, began, flood, exchanges)
+        # Less than the deadline if the client only used the processor. Never more, so that the
+        # reports of two runs agree.
         waited = min(self._deadline.seconds, round(real_seconds() - began.real, 1))
         never = NeverReturned(seconds=waited, requests=len(exchanges))
         self._run.hangs.add(self._clause_id, is_brief=self._deadline.is_brief)
@@ -354,6 +372,7 @@ class ClientActions:
             raise
 
     def _with_evidence(self, ended: Ended) -> Ended:
+        # Masked here, because only the recorder knows every secret of the case.
         ended.reason, ended.details = self._recorder.masked((ended.reason, ended.details))
         ended.steps, ended.records = self._recorder.steps(), self._recorder.records()
         return ended

@@ -35,6 +35,7 @@ __all__ = ["ClientSession"]
 
 _LONGEST_WAIT = 3.0
 """Longest wait in one step, in seconds of real time."""
+# The test vehicle of the provider's documentation.
 VEHICLE = "/vehicle/1111111111111111?region=uk"
 
 
@@ -89,8 +90,10 @@ class ClientSession:
             deadline=run.hangs.deadline(run.settings.deadline if deadline is None else deadline),
             trusted=trusted,
         )
+        # Once for a shared recorder: the seed is the first of all steps.
         if run.settings.seed is not None and self.recorder.is_empty:
             self.record(SeedChosen(seed=run.settings.seed))
+        # A shared broker is started and retired by the session or context that made it.
         if self._owns_broker:
             self.record(BrokerStarted(expires_in=expires_in))
 
@@ -112,6 +115,7 @@ class ClientSession:
 
     def control(self) -> ClientSession:
         """Return a session with the same settings and without faults, as a control."""
+        # Faults are scripted in a broker, so the control has a new one.
         return ClientSession(
             self._run,
             self._judge.clause,
@@ -247,7 +251,8 @@ class ClientSession:
         return self.recorder.error(error)
 
     def __enter__(self) -> ClientSession:
-        # The previous client may have removed its folders.
+        # The previous client may have removed its folders. While another session is open, the
+        # client of that session uses them.
         if self._run.brokers.session_opened():
             self._run.sandbox.restore()
         return self
@@ -259,11 +264,15 @@ class ClientSession:
         traceback: TracebackType | None,
     ) -> None:
         try:
+            # The client first: it may send requests while it closes, which the broker must record.
             self._actions.close()
             if self._owns_broker:
                 self._run.brokers.retire(self.broker)
         finally:
+            # Also after an error: tokens expire only while no session is open.
             self._run.brokers.session_closed()
+        # After the close, so that requests of a closing client are judged as well.
         if error is None or isinstance(error, (NotTested, ClientHung)):
+            # A hang is the finding on the own clause; the requests before it count for the others.
             is_own_judged = not isinstance(error, ClientHung)
             self._judge.judge(self.trace, own=is_own_judged, is_delayed=self.is_delayed)

@@ -38,6 +38,7 @@ _CREDENTIALS = Credentials("driverclient", "drivers3cret")
 _REFUSAL = Fault.status(401, body={"error": "invalid_client"})
 # As long as a run allows for one operation by default.
 _DEADLINE_SECONDS = 10.0
+# As many as the clauses on concurrent uses start.
 _AT_ONCE = 8
 _LIFETIME = 3600
 
@@ -118,6 +119,7 @@ class _DriverTrial:
     def run(self) -> Iterator[DriverCheck]:
         first = self._tried("hello introduces the driver", self._hello)
         yield first
+        # Without an introduction it is unknown which operations the driver offers.
         if first.problem:
             return
         steps: list[tuple[str, str, Callable[[], None]]] = [
@@ -159,6 +161,7 @@ class _DriverTrial:
             # nothing.
             self._is_over = True
             return DriverCheck(what, self._in_words(error))
+        # The conversation is still in step, so the steps that follow are tried.
         except _Wrong as wrong:
             return DriverCheck(what, self._in_words(wrong))
         return DriverCheck(what)

@@ -133,9 +133,13 @@ class Explorer:
             # They are about slow or large draws; here the client takes the time, and not the
             # strategy.
             suppress_health_check=list(hypothesis.HealthCheck),
+            # Without Phase.explain, which would run the client again for a text that no report
+            # shows.
             phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
+            # See seed_for().
             derandomize=False,
             verbosity=hypothesis.Verbosity.normal,
+            # The report has a command of its own that repeats the case.
             print_blob=False,
         )
 
@@ -145,6 +149,7 @@ class Explorer:
         Hypothesis could derandomize instead. Its draws would then depend on the source of the test.
         Any change of the kit could then change the verdict on a rare failure.
         """
+        # Not hash(), whose value for a string differs from process to process.
         return zlib.crc32(clause_id.encode()) if self.settings.seed is None else self.settings.seed
 
     def shrink_limit(self) -> ShrinkLimit:

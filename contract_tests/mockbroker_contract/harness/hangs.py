@@ -45,6 +45,7 @@ class Hangs:
 
     def deadline(self, wanted: float) -> Deadline:
         """Return the current deadline; ``wanted`` is in seconds of real time, and the most."""
+        # A deadline that is short anyway stays as it is, so that its hangs remain verdicts.
         if len(self._clauses) < _FULL or wanted <= _BRIEF_SECONDS:
             return Deadline(wanted)
         return Deadline(_BRIEF_SECONDS, is_brief=True)

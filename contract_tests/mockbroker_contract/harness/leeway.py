@@ -76,6 +76,7 @@ def measure(run: ContractRun) -> Leeway | None:
         return None
     at_once = leeway_at_once(run)
     if not run.time.is_virtual:
+        # A value of 0 does not distinguish a proportional leeway from none.
         return Leeway(at_once, at_once, "fixed", at_once) if at_once else None
     first = leeway_by_clock(run, _LIFETIME)
     repeated = [first, *(leeway_by_clock(run, _LIFETIME, first) for _ in range(_REPEATS - 1))]

@@ -43,6 +43,7 @@ def checked_run(clients: DriverSource, settings: RunSettings) -> Iterator[Contra
     with contextlib.closing(ContractRun(clients, settings)) as run:
         run.preflight = _preflight(run)
         run.hangs = Hangs()  # hangs in the preflight count for no clause
+        # Virtual time is the rule; the report names only another kind, which limits the tests.
         if run.time.kind != "virtual":
             run.findings.learn(clock=run.time.kind)
         yield run
@@ -60,6 +61,8 @@ def _preflight(run: ContractRun) -> PreflightResult:
     for run.time in movable:
         with run.time.frozen():
             keeps = _repeated_after_hang(partial(_keeps_token, run))
+            # A client that keeps no token fetches one at each use. A new token would not show that
+            # it saw the clock move.
             follows = keeps and _repeated_after_hang(partial(_refreshes_after, run, _LONG_LIFETIME))
             if follows or follows is None:  # a hang or crash shows nothing about the client's clock
                 return PreflightResult()
@@ -71,6 +74,8 @@ def _preflight(run: ContractRun) -> PreflightResult:
             follows = _repeated_after_hang(partial(_keeps_token, run))
     if follows or not movable:
         return PreflightResult(clock_seen=False)
+    # No clock made a difference, for instance because the client ignores lifetimes. Virtual time
+    # then saves the waiting.
     run.time = movable[0]
     return PreflightResult()
 
@@ -103,6 +108,7 @@ def _keeps_token(run: ContractRun) -> bool | None:
     try:
         with _session(run, deadline=_BRIEF_SECONDS) as session:
             session.use()
+            # The use before is left out: a client may store its token only at its second use.
             return session.use().token == session.use().token
     except (ClientHung, ClientCrashed):
         return None
@@ -142,6 +148,7 @@ def _capabilities(run: ContractRun) -> tuple[str, ...]:
         except (ClientCrashed, DriverFailed) as end:
             problem = mask(f"{end}\n{end.details}".strip(), session.broker.registered, ())
             raise TargetError(f"no client could be made: {problem}\n{run.clients.remedy}") from None
+        # Made only to learn its operations; each test case makes a client of its own.
         client.close()
     maker = run.clients.maker
     if answer.hung:
@@ -172,6 +179,7 @@ def _session(
         clauses.response.DOCUMENTED,
         credentials=_CREDENTIALS,
         expires_in=expires_in,
+        # An expired token breaks no clause while it is unknown which clock the client reads.
         elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN],
         deadline=deadline,
     )

@@ -32,8 +32,10 @@ _MAX_ERROR = 500
 _MAX_EXCHANGES = 12
 _MIN_SECRET = 8
 """Shorter secrets occur in ordinary text by chance; steps are not masked for them."""
+# A repr shows a line break as a backslash and an n.
 _FOLD = r"(?:\s|\\n)+"
 _BASE64 = r"[A-Za-z0-9+/=_-]"
+# Encoders fold at 64 or 76 characters (RFC 7468, 2; RFC 2045, 6.8).
 _FOLDED_BASE64 = re.compile(rf"(?<!{_BASE64})(?:{_BASE64}{{60,}}{_FOLD})+{_BASE64}+")
 """Base64 with line breaks in it, which may be credentials that masking would not match."""
 
@@ -123,6 +125,7 @@ class Recorder:
         # The port differs from run to run. Without it, reports of two runs can be compared line by
         # line.
         text = re.sub(rf"\b{self._port}\b", "PORT", text)
+        # Cut last: half of a secret would not be recognized.
         return mask(text, self._broker.registered, self._broker.token_issued_values)[:_MAX_ERROR]
 
     def _mask(self) -> Callable[[str], str]:

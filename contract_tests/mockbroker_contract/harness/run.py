@@ -68,6 +68,7 @@ class ContractRun:
             # Before any thread is started, because a host may have to be forked.
             clients.use_sandbox(self.sandbox, shows_output=settings.shows_output)
             self.brokers.start()
+        # Also for a Ctrl-C: a host that was started must not outlive the run.
         except BaseException:
             self.close()
             raise
@@ -80,6 +81,7 @@ class ContractRun:
         # First, because a client may still send requests while it is closed.
         self.clients.close()
         self.brokers.close()
+        # The folders last, because a process that still runs could create files there again.
         self.sandbox.close()
 
     @property
@@ -126,6 +128,7 @@ class ContractRun:
         """
         clause_id = breached.clause_id
         if clause_id in OWN_SCENARIO_ONLY and not self.preflight.blocked:
+            # Known as broken, but without a finding: its own scenario decides.
             self.findings.broken.add(clause_id)
         else:
             self.findings.note(breached)

@@ -117,10 +117,12 @@ class Scenario:
         """
         honours = clauses.refresh.HONOURS_EXPIRES_IN
         if not self.run.time.is_virtual:
+            # Each second is waited for, so the control is as short as whole seconds allow.
             lifetime, after = min(lifetime, 1), min(after, 1)
         with self.session(
             credentials=Credentials("control-client", "control-s3cret"),
             expires_in=lifetime,
+            # The control only asks: refresh.honours-expires-in has test cases of its own.
             elsewhere=[honours],
         ) as session:
             session.use_well(operation)

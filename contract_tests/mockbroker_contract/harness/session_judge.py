@@ -62,17 +62,21 @@ class SessionJudge:
                 found.append(breach)
             elif breach.clause_id not in not_here:
                 self._run.note(self._breached([breach], is_delayed=is_delayed))
+        # After the loop, so that breaches of other clauses are noted before the exception.
         if found and own:
             self.fail(found, is_delayed=is_delayed)
 
     def must_be_of_this_broker(self, outcome: Outcome, *, is_delayed: bool) -> None:
         """Raise if the client presented a token of another broker: this case is then invalid."""
         isolation = clauses.cache.ISOLATION
+        # A case that leads the client to a second broker expects tokens of that one.
         if isolation in self.elsewhere:
             return
         presented = outcome.presented or ""
         if outcome.operation == REQUEST:
+            # The header has a scheme before the token, which `signing.bearer` judges.
             presented = presented.rpartition(" ")[2]
+        # This broker knows its own tokens, so only an unknown one can be another broker's.
         if outcome.token is not None or not self._run.brokers.issued_by_another(presented):
             return
         breach = Breach(
@@ -83,6 +87,7 @@ class SessionJudge:
         if self.clause is isolation:
             self.fail([breach], is_delayed=is_delayed)
         self._run.note(self._breached([breach], is_delayed=is_delayed))
+        # What follows would judge a token whose lifetime this broker did not set.
         raise NotTested("the client presented another client's token", blocked_by=isolation)
 
     def _breached(self, breaches: Sequence[Breach], *, is_delayed: bool) -> ContractBreached:

@@ -38,6 +38,7 @@ class RunSettings:
     fail_on: Level = Level.MUST
     target: str = ""
     deadline: float = 10.0
+    # Shorter than the deadline, so that a client that observes its timeout returns in time.
     client_timeout: float = 5.0
     # Longer than a timeout of 30 s, a usual default, which a client may have in place of the
     # configured one.

@@ -56,6 +56,7 @@ _UNLIMITED = 1000
 _LONGEST_LEEWAY = 600
 # One that is answered and one that is not: clients handle the two in different code.
 _OUTAGES = {"answers 503": Fault.status(503), "resets connections": Fault.reset()}
+# A token fetched after the revocation then expires at another moment than the first.
 _SECONDS_BEFORE_REVOCATION = 5
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
 _OUTLASTED = clauses.refresh.OUTAGE_AFTER_EXPIRY
@@ -205,6 +206,7 @@ class ClientStateMachine(RuleBasedStateMachine):
             # A client that fetches a token when it is made has one attempt then, which must not
             # count for the use.
             client.session.make()
+        # Before the use, because a token request uses the delay up.
         is_slow = bool(self._slow)
         outcome = client.session.use(operation)
         # Faults are scripted for one use at a time, because which of them applies depends on the
@@ -292,11 +294,13 @@ class ClientStateMachine(RuleBasedStateMachine):
         """Replace a client's secret, and add a client with the new one beside the old."""
         client = self._clients[number % len(self._clients)]
         client_id = client.session.credentials.client_id
+        # By id, because an earlier rotation leaves several clients with the same id.
         for other in self._clients:
             if other.session.credentials.client_id == client_id:
                 other.secret_is_current = False
         secret = f"rotated-s3cret-{len(self._clients)}"
         self._recorder.add(SecretRotated(client=client.name))
+        # The client with the old secret stays, and must report that it is rejected.
         self._enter(self._broker.register(client_id, secret))
 
     # -- the model -----------------------------------------------------------------------------
@@ -368,6 +372,7 @@ class ClientStateMachine(RuleBasedStateMachine):
 
     def _judge_refused(self, client: _Client, outcome: Outcome) -> None:
         """Raise a breach if no token could be fetched, and the client raised nothing."""
+        # Without a token request, the broker has rejected nothing.
         if outcome.error is None and outcome.token is None and outcome.token_requests:
             what = f"the broker issued no token, and the client {outcome.in_words}"
             self._breach(client, self._clause_of_refusal(), what, "an error")
@@ -378,6 +383,7 @@ class ClientStateMachine(RuleBasedStateMachine):
     def _judge_well(self, client: _Client, outcome: Outcome) -> None:
         """Raise a breach if the use should have succeeded and did not."""
         if outcome.token_state is TokenState.REVOKED and not (outcome.error and outcome.is_issued):
+            # Only a call of the API shows a revocation: get_token() cannot know of it.
             if outcome.operation == REQUEST:
                 what = "the client gave up a call because its token was revoked"
                 self._breach(client, clauses.signing.REVOKED, what, "a new token and one more try")
@@ -478,6 +484,7 @@ def without_idle_steps(
         try:
             replay_steps(run, shorter, ignored)
         except ContractBreached as again:
+            # A breach of another clause would be another finding.
             if again.clause_id == breached.clause_id:
                 breached, steps = again, shorter
         # The shorter sequence ends in another way, so the step was needed.

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _WORD = string.ascii_letters + string.digits
+# Space to tilde: credentials must not have control characters (RFC 7617, 2).
 _PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F))
 
 B64TOKEN_ALPHABET = _WORD + "-._~+/"
@@ -110,6 +111,7 @@ def b64tokens() -> st.SearchStrategy[str]:
         # columns.
         st.sampled_from([256, 1024, 4095, 4096]),
     )
+    # At most two equals signs, as Base64 has; a b64token may have more.
     padded = st.builds("{}{}".format, short, st.sampled_from(["", "=", "=="]))
     return st.one_of(padded, long)
 

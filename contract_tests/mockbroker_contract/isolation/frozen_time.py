@@ -48,6 +48,7 @@ class FrozenTime:
         """Use the given clock from now on, also in modules that are imported later."""
         if self._freezer is not None:
             return
+        # With asyncio's real clock, because event loops wait for real sockets.
         freezer = freezegun.freeze_time(
             self._now(), ignore=list(REAL_TIME_MODULES), real_asyncio=True
         )

@@ -44,6 +44,7 @@ def _chosen_from(allowed: Sequence[int]) -> int:
         return allowed[int(worker) % len(allowed)]
     current = _current_processor()
     if current is None or current not in allowed:
+        # The process id spreads concurrent runs over the processors where /proc is missing.
         return allowed[os.getpid() % len(allowed)]
     return current
 

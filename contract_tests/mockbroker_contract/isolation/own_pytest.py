@@ -31,6 +31,7 @@ def without_user_settings() -> Iterator[None]:
             yield
         finally:
             sys.unraisablehook = unraisable
+            # In full, because pytest sets variables of its own, such as PYTEST_CURRENT_TEST.
             os.environ.clear()
             os.environ.update(before)
 

@@ -41,7 +41,9 @@ class ProcessState:
         if dict(os.environ) != self._environment:
             os.environ.clear()
             os.environ.update(self._environment)
+        # A default timeout that one client sets would also end the requests of the next.
         socket.setdefaulttimeout(None)
         os.umask(UMASK)
         os.chdir(self._folder)
+        # gettempdir() reads TMPDIR once only; it must read the restored environment.
         tempfile.tempdir = None

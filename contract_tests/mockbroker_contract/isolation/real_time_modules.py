@@ -7,6 +7,7 @@ from freezegun.config import DEFAULT_IGNORE_LIST
 __all__ = ["REAL_TIME_MODULES"]
 
 REAL_TIME_MODULES = (
+    # freezegun's own list has queue, threading and multiprocessing.
     *DEFAULT_IGNORE_LIST,
     "anyio",
     "asyncio",

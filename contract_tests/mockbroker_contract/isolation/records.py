@@ -25,6 +25,7 @@ def all_records(handler: logging.Handler, show_warning: Callable[..., None]) -> 
         warnings.showwarning = show_warning
         root.addHandler(handler)
         root.setLevel(1)
+        # A call of logging.disable() by the client overrides every level.
         logging.disable(logging.NOTSET)
         try:
             yield

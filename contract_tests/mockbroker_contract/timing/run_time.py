@@ -119,6 +119,8 @@ class VirtualTime:
         """
         self._set_zone(_CHICAGO)
         try:
+            # The next such moment: time never goes back, because tokens of earlier cases must stay
+            # expired.
             self.advance_to(_clocks_go_back_after(self.now() + seconds) - seconds)
             yield
         finally:

@@ -35,6 +35,7 @@ class HostClock:
     def thaw(self) -> None:
         """Use the machine's clock from now on."""
         if self._time.is_frozen:
+            # In reverse order: a sleep must not move a clock that is no longer read.
             self._sleep.remove()
             self._time.use_utc()
             self._time.thaw()

@@ -54,11 +54,13 @@ class Exposure:
 
         ``__str__`` and ``__repr__`` may be the client's own, so each is called with a guard.
         """
+        # Each cause by itself, so that the report names the exception that has the secret.
         for each in chain_of(error):
             where = f"the {name_of_class(type(each))} that led to an exception"
             text = _bounded(partial(_last_lines, each))
             self.add("an exception" if each is error else where, text)
         self.add("an exception", _bounded(lambda: "".join(traceback.format_exception(error))))
+        # In a container, or logged by %r, an exception shows its repr.
         self.add("an exception's repr", _bounded(lambda: repr(error)))
 
     def add_reprs(self, client: Any) -> None:
@@ -109,6 +111,7 @@ def _has_own_repr(part: Any) -> bool:
     kind: Any = type(part)
     if kind.__module__ in {"builtins", "logging"} or isinstance(part, (tuple, dict, list, type)):
         return False
+    # The default repr shows an address only; that of a dataclass shows a record's values.
     return not hasattr(kind, "__dataclass_fields__") and kind.__repr__ is not object.__repr__
 
 

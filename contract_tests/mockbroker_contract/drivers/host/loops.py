@@ -21,6 +21,7 @@ from mockbroker_contract.drivers.host.errors import bounded_text
 __all__ = ["AsyncioLoop", "Loop", "TrioLoop", "is_written_for_trio", "misses_trio"]
 
 _STOP_SECONDS = 2.0
+# The first message is trio's own, the second is asyncio's about an object of trio.
 _MISSED = ("must be called from async context", "Task got bad yield: <class 'trio.")
 
 Outcome = tuple[Any, "BaseException | None"]

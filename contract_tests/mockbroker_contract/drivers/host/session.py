@@ -142,6 +142,7 @@ class Session:
     # -- the host ------------------------------------------------------------------------------
 
     def _hello(self, _: dict[str, Any]) -> dict[str, Any]:
+        # Before the import, in which the client may change this process as well.
         self._has_run_client_code = True
         if self._factory is None:
             self._factory = self._load()
@@ -161,6 +162,7 @@ class Session:
             self._clock.freeze()
         else:
             self._clock.thaw()
+        # A switch of the clock changes TZ, which must stay so for the next clients.
         self._state.save_variable(time_zone.VARIABLE)
         return {"ok": {}}
 
@@ -177,6 +179,7 @@ class Session:
         # Only while no client is alive: what one of them has changed may be what it relies on.
         if not self._clients:
             self._state.restore()
+        # After the restoration, which would remove these variables.
         os.environ.update(request["environment"])
         client = HostedClient(self._factory, ClientConfig(**request["config"]), self._clock)
         result = client.open()
@@ -241,6 +244,7 @@ class Session:
                 client.close()
             else:
                 self._kept.append(client)
+            # After close(), which may be asynchronous and then needs the loop.
             client.end_loop()
         self._stop_watching()
         return {"ok": {}}
