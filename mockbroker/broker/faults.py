@@ -170,8 +170,8 @@ class Fault:
     def drip(cls, seconds: float) -> Fault:
         """Send the answer in small pieces, spread over a number of real seconds.
 
-        A read timeout of a client usually starts again with each piece. Only a limit on the whole
-        response ends the wait.
+        A read timeout of a client usually starts again with each piece, unlike a limit on the whole
+        response.
         """
         return cls(manner=Manner.DRIP, spread_seconds=_duration(seconds))
 
