@@ -41,6 +41,9 @@ class Level(str, enum.Enum):
 
     The first three are RFC 2119 words and come from a cited sentence. ``PRACTICE`` comes from
     experience alone; breaking such a clause never violates a specification.
+
+    A strict broker rejects requests that break a MUST or have wrong credentials. It only records
+    other breaches.
     """
 
     MUST = "MUST"
@@ -70,6 +73,8 @@ class Source:
     """The document, and the section of it, from which a clause comes.
 
     ``url`` leads to the section, and is empty for documents without a public page.
+
+    Its string is what reports and pages print.
     """
 
     document: str

@@ -67,6 +67,7 @@ def _json_body(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _grant_in_query(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize a grant_type in the URL."""
     if "grant_type" in request.names_in_query:
         return "grant_type is in the query of the URL; send it in the body"
     return ""
@@ -139,6 +140,7 @@ def _token_of_call(authorization: Authorization, expected: ApiExpectation) -> st
     # The names of "no value" in Python, JSON and Java, JavaScript, and Go and Ruby.
     if token in {"None", "null", "undefined", "nil"}:
         return f"the token is the word {token!r}: the answer's access_token was not found"
+    # A client that stores the whole header value as its token adds the scheme a second time.
     if token.lower().startswith("bearer "):
         return "the word `Bearer` occurs twice"
     if token.lstrip().startswith("{"):

@@ -101,12 +101,14 @@ def judge_together(trace: Trace) -> tuple[Breach, ...]:
     return tuple(
         breach
         for clause in TRACE_CLAUSES
+        # Always true here: it narrows the type for the type checker.
         if isinstance(clause.judge, TraceJudge)
         for breach in _breaches(clause, clause.judge.flaws(trace))
     )
 
 
 def _breaches(clause: Clause, flaws: Iterable[Flaw]) -> Iterator[Breach]:
+    """Yield a breach of the clause for each flaw, without a hint."""
     for flaw in flaws:
         yield Breach(clause.id, flaw.what, flaw.expected, exchanges=flaw.exchanges)
 
@@ -132,6 +134,7 @@ def unmet_preconditions(met: Collection[str], profile: Profile) -> dict[str, str
     """
     lacks = {}
     for clause in PASSIVE_CLAUSES:
+        # For the type checker: `Clause` itself rejects a judge without a precondition.
         assert clause.precondition is not None, "a passive clause has a precondition"
         if clause.id not in met and not clause.applies_to(profile):
             # Without any traffic each clause has the same reason, so that a report names it once.

@@ -1,4 +1,8 @@
-"""Likely mistakes in a pair of client_id and secret, however a request carries the pair."""
+"""Likely mistakes in a pair of client_id and secret, however a request carries the pair.
+
+Each method gets the pair out of a request in its own way, and shares these hints. They compare with
+every registered client, because a client may have the credentials of another one.
+"""
 
 from __future__ import annotations
 

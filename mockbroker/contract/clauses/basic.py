@@ -68,6 +68,10 @@ def _judge_scheme(request: TokenRequest, expected: TokenExpectation) -> Iterator
 
 
 def _what_number(request: TokenRequest, count: int) -> str:
+    """Return how many Authorization headers there are, in words.
+
+    Without one, it names the places where the request has credentials instead.
+    """
     if count:
         return f"there are {count} Authorization headers"
     places = " and ".join(request.places_of_secret)
@@ -146,6 +150,7 @@ def _charset_is_wrong(request: TokenRequest, expected: TokenExpectation) -> bool
 def _is_in_another_charset(decoded: bytes, meant: Credentials) -> bool:
     """Return whether the octets are these credentials in another charset or normal form."""
     text = f"{meant.client_id}:{meant.client_secret}"
+    # The clause is about characters beyond ASCII; credentials in ASCII cannot break it.
     if text.isascii() or same_text(decoded, text.encode("utf-8", "surrogatepass")):
         return False
     # macOS and some input methods decompose accented letters (NFD), and ASCII fallbacks use NFKD.
@@ -170,10 +175,12 @@ def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[F
 
 
 def _uses_basic(exchange: Exchange) -> bool:
+    """Return whether the first Authorization header of a request has the scheme Basic."""
     return _basic_header(TokenRequest.of(exchange.request)) is not None
 
 
 def _shows_credentials(exchange: Exchange) -> bool:
+    """Return whether a request has Basic credentials that can be decoded, right or wrong."""
     return _basic_octets(TokenRequest.of(exchange.request)) is not None
 
 

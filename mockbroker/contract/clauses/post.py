@@ -33,6 +33,7 @@ def _applies_to(profile: Profile) -> str:
 
 
 def _is_judged(request: TokenRequest, expected: TokenExpectation) -> bool:
+    """Return whether the request is judged by this chapter, and not by another method's."""
     return isinstance(method_in(request, expected.profile), Body)
 
 
@@ -66,6 +67,7 @@ def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[F
 
 
 def _shows_credentials(exchange: Exchange) -> bool:
+    """Return whether the form has a client_secret, right or wrong."""
     return bool(TokenRequest.of(exchange.request).values("client_secret"))
 
 

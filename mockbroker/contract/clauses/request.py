@@ -51,10 +51,12 @@ def token_request_seen(lack: str, fits: Callable[[Exchange], bool]) -> Precondit
 
 
 def _has_body(exchange: Exchange) -> bool:
+    """Return whether the method of a request allows parameters in its body."""
     return exchange.request.method not in _METHODS_WITHOUT_BODY
 
 
 def _has_form(exchange: Exchange) -> bool:
+    """Return whether the body has a grant_type, and can therefore be read as a form."""
     names = {name for name, _ in body_parameters(exchange.request)}
     return _has_body(exchange) and "grant_type" in names
 
@@ -115,6 +117,7 @@ def _judge_grant_type(request: TokenRequest, _: TokenExpectation) -> Iterator[Fl
 
 
 def _what_grant_type(request: TokenRequest, grants: tuple[str, ...]) -> str:
+    """Return what is wrong with the grant_type, in words, the most specific mistake first."""
     if len(grants) > 1:
         return f"grant_type is in the body {len(grants)} times"
     if grants:
@@ -149,6 +152,7 @@ def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -
 
 
 def _is_extra(name: str, value: str, expected: TokenExpectation) -> bool:
+    """Return whether a parameter is neither grant_type nor the configured scope."""
     # RFC 6749, 3.2: "Parameters sent without a value MUST be treated as if they were omitted from
     # the request."
     if name == "scope":
@@ -165,6 +169,7 @@ def _listed(names: Collection[str]) -> str:
 def _judge_accept(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
     """Find an Accept that excludes JSON."""
     values = request.message.headers.get_all("Accept")
+    # RFC 9110, 5.3: several fields of one name mean the same as one field with a list.
     if values and not _accepts_json(",".join(values)):
         what = f"Accept is {quoted(', '.join(values))}"
         yield Flaw(what, "application/json, a range that includes it, or no Accept at all")
@@ -181,6 +186,7 @@ def _accepts_json(accept: str) -> bool:
         quality[name] = _quality(parameters)
     for name in ("application/json", "application/*", "*/*"):
         if name in quality:
+            # The names go from the most specific range to the least, so the first one decides.
             return quality[name] > 0
     return not accept.strip()
 
@@ -191,6 +197,7 @@ def _quality(parameters: list[str]) -> float:
         name, _, value = parameter.partition("=")
         if name.strip() == "q":
             try:
+                # Any positive number serves, since only 0 excludes a media type.
                 return float(value)
             except ValueError:
                 return 1.0

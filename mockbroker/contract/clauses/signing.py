@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 _ONE_BEARER = "one Authorization header: Bearer, one space, the token as provided"
+# What languages print for a missing value or a boolean. Each word is also a valid b64token, so the
+# grammar alone would accept it.
 _WORDS_FOR_NO_TOKEN = frozenset({"None", "null", "undefined", "nil", "true", "false"})
 
 # Shorter values occur by chance in URLs and bodies.
@@ -90,6 +92,7 @@ def _what_is_wrong(value: str, expected: ApiExpectation) -> str:
 
 def _judge_header_only(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
     """Find a token in the URL or in the body."""
+    # By name as well: a token of another broker is unknown here, but in a wrong place all the same.
     named = {
         "URL": any(name == "access_token" for name, _ in query_parameters(request)),
         "body": any(name == "access_token" for name, _ in body_parameters(request)),
@@ -127,6 +130,7 @@ def _judge_no_credentials(request: Request, expected: ApiExpectation) -> Iterato
         if has_pair or (is_long and any(form in everything for form in forms)):
             what = "the call carries the client's credentials"
             yield Flaw(what, "the access token and no credentials")
+            # One flaw for each call: credentials of a second client would need the same fix.
             return
 
 
