@@ -141,6 +141,7 @@ class TraceJudge:
     flaws: Callable[[Trace], Iterator[Flaw]]
 
 
+# What a clause judges decides when: a single message on its arrival, a trace afterwards.
 Judge = Union[TokenRequestJudge, ApiCallJudge, TraceJudge]
 
 
@@ -149,6 +150,8 @@ class Precondition:
     """The situation that traffic must show before a clause without a breach counts as kept.
 
     ``lack`` says what is missing while ``is_met`` returns False.
+
+    An audit calls ``is_met`` for each window of its traffic.
     """
 
     lack: str

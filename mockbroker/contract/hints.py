@@ -42,6 +42,7 @@ def hint_for_token_request(
 def _literal_braces(request: TokenRequest, _: TokenExpectation) -> str:
     """Recognize the body in the notation of the vendor's page."""
     body = request.message.body[:LOOKED_AT_BYTES].strip()
+    # With quotes it is valid JSON, which `_json_body` explains.
     is_literal = _LITERAL.fullmatch(body) and request.json is None
     return (
         (

@@ -51,6 +51,7 @@ def judge_token_request(request: TokenRequest, expected: TokenExpectation) -> tu
 
     Clauses that do not apply to the profile are left out. The strings may quote the request; mask
     them before they are shown.
+    They are in the order of the catalogue.
     """
     hints: dict[str, str] = {}
     breaches: list[Breach] = []
@@ -70,6 +71,7 @@ def judge_api_call(request: Request, expected: ApiExpectation) -> tuple[Breach, 
     """Return the breaches that a call to the API shows, each with a hint.
 
     The strings may quote the request; mask them before they are shown.
+    They are in the order of the catalogue, and share one hint.
     """
     breaches = [
         breach

@@ -16,6 +16,7 @@ from mockbroker.contract.clause import Level
 
 __all__ = ["EVERY_CLAUSE", "Selectable", "Selection", "SelectionError", "select"]
 
+# The characters that begin a wildcard of `fnmatch`; ids have none of them.
 _WILDCARDS = frozenset("*?[")
 _MAX_SUGGESTIONS = 4
 

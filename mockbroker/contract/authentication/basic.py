@@ -242,7 +242,10 @@ def _no_colon(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _percent_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
-    """Recognize form-urlencoding that the profile does not use, or that is missing."""
+    """Recognize form-urlencoding that the profile does not use, or that is missing.
+
+    Credentials that are the same in both encodings are right in either.
+    """
     if _is_right(request, expected) or request.decoded is None:
         return ""
     is_raw = expected.profile.basic_encoding == "raw"

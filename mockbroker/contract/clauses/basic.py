@@ -52,7 +52,10 @@ def _basic_in(request: TokenRequest, expected: TokenExpectation) -> Basic | None
 
 
 def _judge_scheme(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
-    """Find a missing, repeated or other Authorization header."""
+    """Find a missing, repeated or other Authorization header.
+
+    Several headers and a wrong scheme are two flaws, because each needs a fix of its own.
+    """
     if _basic_in(request, expected) is None:
         return
     count = len(request.authorizations)
@@ -95,7 +98,10 @@ def _basic_octets(request: TokenRequest) -> bytes | None:
 
 
 def _judge_base64(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
-    """Find Base64 in another form than RFC 7617 requires."""
+    """Find Base64 in another form than RFC 7617 requires.
+
+    It looks at alphabet, padding and line breaks, not at what was encoded.
+    """
     header = _basic_header(request)
     if _basic_in(request, expected) is None or header is None:
         return

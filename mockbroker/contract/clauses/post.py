@@ -38,7 +38,10 @@ def _is_judged(request: TokenRequest, expected: TokenExpectation) -> bool:
 
 
 def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
-    """Find credentials that are missing, in another place, or wrong."""
+    """Find credentials that are missing, in another place, or wrong.
+
+    The flaw names the place where they are instead, because the fix depends on it.
+    """
     if not _is_judged(request, expected):
         return
     if any(_BODY.presents(request, pair) for pair in expected.credentials):

@@ -46,7 +46,10 @@ _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
 
 def token_request_seen(lack: str, fits: Callable[[Exchange], bool]) -> Precondition:
-    """Make the precondition that some token request fits."""
+    """Make the precondition that some token request fits.
+
+    ``lack`` is what a report says while none does.
+    """
     return Precondition(lack, lambda trace: any(fits(e) for e in trace.token_requests))
 
 
@@ -74,7 +77,10 @@ def _judge_method(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
 
 
 def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
-    """Find another path, and a query that the client added."""
+    """Find another path, and a query that the client added.
+
+    The path is compared undecoded and with its case, as proxies and routers may do it.
+    """
     if request.message.method in _METHODS_WITHOUT_BODY:
         return  # its parameters can only be in the query: one mistake, which request.method names
     if request.message.path != expected.token_path:
@@ -89,7 +95,11 @@ def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Fl
 
 
 def _judge_content_type(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
-    """Find a missing, repeated or other media type."""
+    """Find a missing, repeated or other media type.
+
+    Parameters are allowed: many libraries send a charset, which changes nothing for a form in
+    ASCII.
+    """
     if request.message.method in _METHODS_WITHOUT_BODY:
         return
     values = request.message.headers.get_all("Content-Type")
@@ -130,7 +140,10 @@ def _what_grant_type(request: TokenRequest, grants: tuple[str, ...]) -> str:
 
 
 def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
-    """Find parameters of the body that no clause and no configuration asks for."""
+    """Find parameters of the body that no clause and no configuration asks for.
+
+    Credentials are left to the clauses on client authentication.
+    """
     if request.message.method in _METHODS_WITHOUT_BODY or request.json is not None:
         return
     grants = request.values("grant_type")
@@ -167,7 +180,10 @@ def _listed(names: Collection[str]) -> str:
 
 
 def _judge_accept(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
-    """Find an Accept that excludes JSON."""
+    """Find an Accept that excludes JSON.
+
+    A missing or empty Accept allows every media type.
+    """
     values = request.message.headers.get_all("Accept")
     # RFC 9110, 5.3: several fields of one name mean the same as one field with a list.
     if values and not _accepts_json(",".join(values)):

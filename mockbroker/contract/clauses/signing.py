@@ -53,7 +53,10 @@ _MIN_SECRET_LENGTH = 6
 
 
 def _judge_bearer(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
-    """Find a missing or repeated header, another scheme, and a damaged token."""
+    """Find a missing or repeated header, another scheme, and a damaged token.
+
+    Several headers are a single flaw: which of them an API reads depends on its framework.
+    """
     values = request.headers.get_all("Authorization")
     if len(values) != 1:
         count = f"{len(values)} Authorization headers" if values else "no Authorization header"
@@ -119,6 +122,7 @@ def _judge_no_credentials(request: Request, expected: ApiExpectation) -> Iterato
     # over.
     fields = " ".join(value for _, value in request.headers)
     texts = (fields, request.target, unquoted(request.target))
+    # The whole body, unlike above: nothing in it is decoded, so that the search is cheap.
     everything = "\n".join((*texts, request.body.decode("latin-1")))
     for pair in expected.credentials:
         basic = f"{pair.client_id}:{pair.client_secret}".encode("utf-8", "surrogatepass")
