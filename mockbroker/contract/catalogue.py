@@ -50,4 +50,5 @@ def clause_named(clause_id: str) -> Clause:
     try:
         return _BY_ID[clause_id]
     except KeyError:
+        # `from None`: the error of the dict would show the bare id a second time.
         raise KeyError(f"the catalogue has no clause {clause_id!r}") from None

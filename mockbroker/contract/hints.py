@@ -96,6 +96,7 @@ def hint_for_api_call(request: Request, expected: ApiExpectation) -> str:
     if not values:
         return _missing_bearer(request)
     if len(values) > 1:
+        # Which of them the client meant is unknown, so none of them is explained.
         return "there is more than one Authorization header: does a session or proxy add its own?"
     authorization = read_authorization(values[0])
     return _scheme_of_call(authorization, expected) or _token_of_call(authorization, expected)
@@ -115,6 +116,7 @@ def _scheme_of_call(authorization: Authorization, expected: ApiExpectation) -> s
     if not authorization.scheme:
         if authorization.rest in expected.token_values:
             return "the scheme is missing: write `Bearer ` before the token"
+        # The word alone has no space after it, and was read as a value without a scheme.
         if authorization.rest.strip().lower() == "bearer":
             return "the token is empty: was it fetched?"
         return "the Authorization header names no scheme: it must start with `Bearer `"

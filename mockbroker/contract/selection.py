@@ -109,6 +109,7 @@ def _nearest(pattern: str, clauses: Sequence[Selectable]) -> list[str]:
     ids = [clause.id for clause in clauses]
     # A dict keeps the order of the catalogue, which a set would not.
     names = dict.fromkeys([*map(_chapter, ids), *ids, *(level.value.lower() for level in Level)])
+    # Wildcards at the ends say nothing about the name that was meant.
     wanted = pattern.lower().strip(".*?")
     holding = [name for name in names if wanted and wanted in name]
     # Names without their chapters are compared as well: only then is `ahed` near `refresh.ahead`.

@@ -191,6 +191,7 @@ def _wrapped(request: TokenRequest, expected: TokenExpectation) -> str:
 def _line_feed(request: TokenRequest, _: TokenExpectation) -> str:
     """Recognize an id or a secret that was read with the line feed at the end of its file."""
     decoded = request.decoded or b""
+    # Without a colon the whole text would be taken for the id.
     if _pair(request)[0].endswith(("\n", "\r")) and b":" in decoded:
         part = "an id"
     elif decoded.endswith((b"\n", b"\r")):
@@ -215,6 +216,7 @@ def _url_safe(request: TokenRequest, _: TokenExpectation) -> str:
 
 def _unpadded(request: TokenRequest, expected: TokenExpectation) -> str:
     """Recognize right credentials in Base64 without its padding."""
+    # Earlier hints recognize line breaks and the other alphabet, so that only the padding is left.
     if _is_right(request, expected) and not is_standard_base64(_encoded(request)):
         return (
             "the Base64 text lost its padding: its length must be a multiple of 4, filled up with ="
@@ -227,6 +229,7 @@ def _encoded_twice(request: TokenRequest, expected: TokenExpectation) -> str:
     if request.decoded is None or _is_right(request, expected):
         return ""
     try:
+        # Without `validate` the colon of a plain pair would be skipped, and the rest decoded.
         twice = base64.b64decode(request.decoded, validate=True)
     except (binascii.Error, ValueError):
         return ""
@@ -287,7 +290,10 @@ def _unknown_client(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _sent_twice(request: TokenRequest, _: TokenExpectation) -> str:
-    """Recognize credentials in a second place."""
+    """Recognize credentials in a second place.
+
+    It is the last hint, because it also fits requests whose credentials are right.
+    """
     if request.authorizations and request.places_of_secret:
         return sent_twice(Basic.place)
     return ""

@@ -107,7 +107,10 @@ class Body(AuthenticationMethod):
         return Credentials(client_id, secret) if client_id else None
 
     def client_ids_in(self, request: TokenRequest) -> frozenset[str]:
-        """Return each client_id that is a parameter of the body or of the query."""
+        """Return each client_id that is a parameter of the body or of the query.
+
+        A client that puts its id into the URL by mistake is recognized as well.
+        """
         return frozenset(v for name, v in (*request.body, *request.query) if name == "client_id")
 
     def headers(self, credentials: Credentials) -> Mapping[str, str]:

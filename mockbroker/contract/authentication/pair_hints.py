@@ -66,6 +66,7 @@ def surrounded(pair: Pair, expected: TokenExpectation) -> str:
     for characters, hint in causes.items():
         client_id, secret = (part.strip(characters) for part in pair)
         known = client_named(client_id, expected)
+        # A pair that did not change was right before, and has nothing around it.
         if known and same_text(known.client_secret, secret) and pair != (client_id, secret):
             return hint
     return ""

@@ -42,8 +42,11 @@ def _judge_reuse(trace: Trace) -> Iterator[Flaw]:
     nor does a client that used any token twice.
     """
     calls = _calls_by_token(trace)
+    # A client that reuses some token has a cache. Its other tokens may be those of its other
+    # workers.
     keepers = {token.credentials for token, made in calls.items() if token and _is_reused(made)}
     for (credentials, _), issued in _by_client(trace).items():
+        # In a contract run each exchange belongs to a use of the client.
         is_observed = issued[0].use is None
         if is_observed and credentials in keepers:
             continue

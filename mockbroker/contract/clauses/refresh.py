@@ -90,9 +90,11 @@ def _is_excused(call: Exchange, trace: Trace) -> bool:
         # The client has used the token before, so it had it in its cache and could check the
         # expiry. Only the first use of a token that arrived too late is excused.
         return False
+    # A lifetime of 0 ends before any call can arrive.
     if call.token is None or call.token.expires_in <= 0:
         return True
     issued = [e for e in trace.token_requests if e.token == call.token]
+    # From the answer on: until then the client did not have the token.
     return bool(issued) and call.received_at - issued[-1].answered_at < _SAME_MOMENT_SECONDS
 
 

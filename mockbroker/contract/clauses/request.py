@@ -151,6 +151,7 @@ def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -
         return  # not a form at all: nothing in it could be extra
     extra = {name for name, value in request.body if _is_extra(name, value, expected)}
     if "refresh_token" in grants:
+        # It belongs to that grant, and refresh.same-grant names the mistake.
         extra.discard("refresh_token")
     method = method_in(request, expected.profile)
     if isinstance(method, Body):
