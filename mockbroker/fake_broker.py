@@ -150,7 +150,11 @@ class Broker:
 
     @property
     def token_values(self) -> Callable[[], str] | None:
-        """The function that makes the value of each new token; None for random values."""
+        """The function that makes the value of each new token; None for random values.
+
+        It is called in the threads of requests, so it must be thread-safe. A value that it returns
+        again stands for the newest token of that value.
+        """
         return self._settings.token_values
 
     @token_values.setter
@@ -159,7 +163,10 @@ class Broker:
 
     @property
     def agreed_paths(self) -> Sequence[str]:
-        """The prefixes of the API paths that the client may call; other paths get 403."""
+        """The prefixes of the API paths that the client may call; other paths get 403.
+
+        They are relative to the API's prefix. Each ends at a slash or at the end of the path.
+        """
         return self._settings.agreed_paths
 
     @agreed_paths.setter
@@ -168,7 +175,10 @@ class Broker:
 
     @property
     def current_use(self) -> int | None:
-        """The number that exchanges get as their ``use`` from now on."""
+        """The number that exchanges get as their ``use`` from now on.
+
+        A contract run sets it before each use of the client; None outside of one.
+        """
         return self._settings.current_use
 
     @current_use.setter
@@ -189,26 +199,39 @@ class Broker:
         return self._clients.registered
 
     def script(self, *faults: Fault) -> None:
-        """Apply these faults to the next answers of the token endpoint, in this order."""
+        """Apply these faults to the next answers of the token endpoint, in this order.
+
+        They follow those that wait already. Raises TypeError if one is not a Fault.
+        """
         self._token_endpoint.script.extend(faults)
 
     def api_script(self, *faults: Fault) -> None:
-        """Apply these faults to the next answers of the API, in this order."""
+        """Apply these faults to the next answers of the API, in this order.
+
+        They follow those that wait already. Raises TypeError if one is not a Fault.
+        """
         self._api.script.extend(faults)
 
     def clear_scripts(self) -> None:
-        """Remove the faults that have not been applied yet."""
+        """Remove the faults that have not been applied yet.
+
+        A request under way keeps the fault that it has taken.
+        """
         self._token_endpoint.script.clear()
         self._api.script.clear()
 
     def revoke_tokens(self) -> None:
-        """Revoke every token issued so far."""
+        """Revoke every token issued so far.
+
+        The API rejects them from now on, also in a lenient broker.
+        """
         self._tokens.revoke_all()
 
     def reset(self) -> None:
         """Return to the initial state; end delayed answers at once.
 
         Subscriptions to the journal end. A clock that was passed in keeps its time.
+        A request that is being answered meanwhile may still be recorded afterwards.
         """
         # First, so that answers that wait do not outlive the tokens and faults they belong to.
         self.release()
@@ -296,6 +319,7 @@ class Broker:
         forgotten = forgotten_text(trace)
         if forgotten:
             advice = "Broker(journal_size=…, journal_bytes=…) sets how many are remembered"
+            # With this level the warning shows the line of the test, not one of this package.
             warnings.warn(f"{forgotten}: {advice}", stacklevel=2)
 
     # Running a server
@@ -318,6 +342,7 @@ class Broker:
 
         With a ``tls`` certificate (`throw_away_certificate` makes one) it speaks HTTPS only.
         Raises OSError if the address cannot be used.
+        Tokens and journal stay after the block, so that a test can read them then.
         """
         # Flask and h11 take longer to import than the rest, and a broker may be mounted elsewhere.
         # The server does not import this module, so that the imports form no cycle.

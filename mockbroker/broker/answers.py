@@ -28,11 +28,13 @@ __all__ = [
 # RFC 6749, 5.1: the authorization server MUST include both in any response that contains tokens or
 # credentials. The broker sends them with errors as well, whose descriptions may quote a request.
 NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
+# Without a charset: the media type has no such parameter (RFC 8259, 11).
 JSON = "application/json"
 
 
 def render_json(members: Mapping[str, object]) -> bytes:
     """Return the members as a JSON object in UTF-8."""
+    # RFC 8259, 8.1: JSON between systems is in UTF-8, so characters beyond ASCII need no escapes.
     return json.dumps(members, ensure_ascii=False).encode()
 
 
@@ -93,6 +95,7 @@ def dated(response: Response, now: float) -> Response:
 
 
 def _http_date(moment: float) -> str:
+    """Return a Unix time as a date in GMT (IMF-fixdate; RFC 9110, 5.6.7)."""
     return email.utils.formatdate(moment, usegmt=True)
 
 
@@ -115,6 +118,7 @@ def apply_fault(response: Response, fault: Fault) -> Response:
     if fault.changes or fault.omit:
         response = replace(response, body=_change_members(response.body, fault))
     if fault.breaks_json:
+        # Half of an object lacks its closing brace, so that each JSON parser rejects it.
         response = replace(response, body=response.body[: len(response.body) // 2])
     if fault.media_type is not None:
         response = _with_content_type(response, fault.media_type)
@@ -141,12 +145,14 @@ def _with_status(default: Response, fault: Fault) -> Response:
 
 
 def _encode(body: Body) -> bytes:
+    """Return the body of a fault as bytes; empty for None."""
     if isinstance(body, Mapping):
         return render_json(body)
     return body.encode() if isinstance(body, str) else body or b""
 
 
 def _with_content_type(response: Response, media_type: str) -> Response:
+    """Return the response with this media type only; an empty string removes the field."""
     others = tuple(pair for pair in response.headers if pair[0].lower() != "content-type")
     own = (("Content-Type", media_type),) if media_type else ()
     return replace(response, headers=Headers(own + others))

@@ -24,7 +24,8 @@ class Arrival:
     """A request, and the broker's state when the request arrived.
 
     ``received_at`` is in Unix seconds by the broker's clock. ``fault`` was taken from the script
-    for this answer. Every wait of the answer ends when ``released`` is set.
+    for this answer. Every wait of the answer ends when ``released`` is set. ``origin`` is the
+    scheme, host and port that received the request.
     """
 
     endpoint: Endpoint

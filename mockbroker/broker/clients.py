@@ -54,7 +54,9 @@ class ClientRegistry:
 
 
 def _random_credentials() -> Credentials:
+    """Return new credentials, made of hexadecimal digits only."""
     # Random for each broker, so that a client with credentials left over from another test fails.
+    # The client_id is short, because messages show it. The secret has 128 bits.
     return Credentials(f"client-{token_hex(4)}", token_hex(16))
 
 

@@ -25,7 +25,10 @@ class SupportsClock(Protocol):
         ...
 
     def advance(self, seconds: float) -> None:
-        """Move the time forward."""
+        """Move the time forward.
+
+        A test calls it to let tokens expire. The broker itself calls it only for `Fault.latency`.
+        """
         ...
 
 
@@ -41,6 +44,8 @@ class Clock:
 
     def now(self) -> float:
         """Return the time in Unix seconds."""
+        # No lock: a float is read in one step, so a reader sees the offset before or after an
+        # advance.
         return time.time() + self._offset_seconds
 
     def advance(self, seconds: float) -> None:
@@ -52,6 +57,7 @@ class Clock:
         if not seconds >= 0:
             raise ValueError(f"a clock only moves forward; cannot advance it by {seconds} s")
         with self._lock:
+            # `+=` reads and then writes: of two advances at once, one could otherwise be lost.
             self._offset_seconds += seconds
 
     def reset(self) -> None:
@@ -65,6 +71,8 @@ def real_seconds() -> float:
 
     freezegun replaces `time.time`, `time.monotonic` and others, but not `time.clock_gettime`. The
     server's own time limits need real time: with frozen time no limit would ever be reached.
+
+    Only the difference between two results has a meaning.
     """
     if sys.platform == "win32":  # it has no clock_gettime
         return time.monotonic()

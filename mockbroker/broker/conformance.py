@@ -22,7 +22,10 @@ BINDING = (Level.MUST, Level.SHOULD, Level.MAY, Level.PRACTICE)
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts of exchanges; ``tokens`` are those issued."""
+    """Counts of exchanges; ``tokens`` are those issued.
+
+    Requests to other paths are not counted: they reach neither endpoint.
+    """
 
     token_requests: int = 0
     api_calls: int = 0

@@ -94,6 +94,7 @@ class Fault:
     count: int = 1
 
     def __post_init__(self) -> None:
+        # Here and not in the class methods: `&` and `times` make faults as well.
         media_type = () if self.media_type is None else (("Content-Type", self.media_type),)
         for name, value in (*self.headers, *media_type):
             _check_field(name, value)
@@ -151,17 +152,27 @@ class Fault:
 
     @classmethod
     def reset(cls) -> Fault:
-        """Reset the connection (TCP RST) instead of answering."""
+        """Reset the connection (TCP RST) instead of answering.
+
+        The request is judged and recorded before, so the journal has it.
+        """
         return cls(manner=Manner.RESET)
 
     @classmethod
     def cut_short(cls) -> Fault:
-        """Close the connection in the middle of the body."""
+        """Close the connection in the middle of the body.
+
+        The Content-Length stays that of the whole body, so that an HTTP client can notice the loss.
+        """
         return cls(manner=Manner.CUT_SHORT)
 
     @classmethod
     def drip(cls, seconds: float) -> Fault:
-        """Send the answer in small pieces, spread over a number of real seconds."""
+        """Send the answer in small pieces, spread over a number of real seconds.
+
+        A read timeout of a client usually starts again with each piece, unlike a limit on the whole
+        response.
+        """
         return cls(manner=Manner.DRIP, spread_seconds=_duration(seconds))
 
     @classmethod
@@ -218,10 +229,12 @@ class Fault:
     @property
     def answers_by_itself(self) -> bool:
         """Whether the endpoint does not do its own work: it sends a given status, or nothing."""
+        # A cut or dripping answer is the endpoint's own one, which it must make first.
         return self.status_code is not None or self.manner.sent is Sent.NOTHING
 
 
 def _descriptions(fault: Fault) -> list[str]:
+    """Return a description of each kind of effect, empty for those that the fault does not have."""
     changed = ", ".join([*fault.changes, *(f"no {name}" for name in fault.omit)])
     return [
         f"clock +{fault.latency_seconds:g} s" if fault.latency_seconds else "",
@@ -235,12 +248,18 @@ def _descriptions(fault: Fault) -> list[str]:
 
 
 def _describe_manner(fault: Fault) -> str:
+    """Return the manner with its duration, if it has one; empty for a normal answer."""
     if fault.manner is Manner.NORMAL:
         return ""
+    # A reset and a cut take no time: "0 s" would look like a setting.
     return f"{fault.manner.value} {fault.spread_seconds:g} s".removesuffix(" 0 s")
 
 
 def _pairs(headers: HeaderFields) -> tuple[tuple[str, str], ...]:
+    """Return header fields as pairs, in their order.
+
+    An iterable of pairs may repeat a name, such as two Set-Cookie fields; a mapping cannot.
+    """
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     return tuple((name, value) for name, value in pairs)
 
@@ -290,6 +309,7 @@ def _duration(seconds: float) -> float:
     # In Python True is an int; as a duration it would be a mistake.
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
         raise TypeError(message)
+    # NaN is rejected as well: each comparison with it is false.
     if not 0 <= seconds < float("inf"):
         raise ValueError(message)
     return seconds
@@ -348,5 +368,6 @@ class FaultScript:
             self._waiting.clear()
 
     def __len__(self) -> int:
+        """Return how many answers are still affected, repetitions included."""
         with self._lock:
             return sum(fault.count for fault in self._waiting)

@@ -23,6 +23,7 @@ longest bodies would take 1 GiB."""
 
 _log = logging.getLogger(__name__)
 
+# It gets each exchange once it is recorded; `Journal.subscribe` says what it may do.
 Subscriber = Callable[[Exchange], None]
 
 
@@ -72,6 +73,8 @@ class Journal(Sequence[Exchange]):
         """Append an exchange, and drop the oldest ones beyond either limit; needs the lock."""
         self._exchanges.append(exchange)
         self._bytes += exchange.size_bytes
+        # The last exchange stays even if it alone is over the limit in bytes. A test that sends one
+        # huge request must find it.
         while len(self._exchanges) > self.size or (
             self._bytes > self.size_bytes and len(self._exchanges) > 1
         ):
@@ -89,6 +92,7 @@ class Journal(Sequence[Exchange]):
         return lambda: self._unsubscribe(subscriber)
 
     def _unsubscribe(self, subscriber: Subscriber) -> None:
+        """End a subscription; do nothing if it has ended already."""
         with self._lock:
             # By identity, and into a new tuple: `record` may be walking the old one in another
             # thread.
@@ -102,6 +106,7 @@ class Journal(Sequence[Exchange]):
 
     def reset(self) -> None:
         """Remove every exchange, number from 1 again, and end every subscription."""
+        # In this order, so that an old subscriber never sees the numbers begin again.
         with self._lock:
             self._subscribers = ()
         self.clear()
@@ -164,6 +169,7 @@ class Journal(Sequence[Exchange]):
     @overload
     def __getitem__(self, index: slice) -> tuple[Exchange, ...]: ...
     def __getitem__(self, index: int | slice) -> Exchange | tuple[Exchange, ...]:
+        """Return exchanges by their position among those still held, not by their numbers."""
         return self.snapshot()[index]
 
     def __repr__(self) -> str:

@@ -52,6 +52,7 @@ class Mounting:
         return self._mounted_base() + self._profile.api_prefix
 
     def _mounted_base(self) -> str:
+        """Return the URL below which both endpoints lie. Raises RuntimeError without one."""
         if not self._base_url:
             raise RuntimeError("the broker is not running; use `with broker.running():`")
         return self._base_url
@@ -93,10 +94,14 @@ class Mounting:
         return (path + "/").startswith(self._profile.api_prefix.rstrip("/") + "/")
 
     def path_below_api(self, requested_path: str) -> str:
-        """Return an API path without the server's prefix and the API's."""
+        """Return an API path without the server's prefix and the API's.
+
+        A path outside the API loses the server's prefix only.
+        """
         path = requested_path.removeprefix(self.prefix)
         return path.removeprefix(self._profile.api_prefix)
 
 
 def _last_part(path: str) -> str:
+    """Return the last segment of a path in lower case; slashes at the end do not count."""
     return path.rstrip("/").rpartition("/")[2].lower()

@@ -39,6 +39,7 @@ class Pattern:
         return tuple(self._differences(exchange))
 
     def _differences(self, exchange: Exchange) -> Iterator[str]:
+        """Yield the differences one by one; `differences` has them as a tuple."""
         request, response = exchange.request, exchange.response
         if self.method is not None and request.method != self.method:
             yield f"the method is {method_name(request.method)}, not {self.method}"
@@ -53,6 +54,7 @@ class Pattern:
             yield f"the status is {status or 'missing'}, not {self.status}"
 
     def __str__(self) -> str:
+        # Names of header fields only: their values may be credentials.
         parts = [self.method, self.url, self.status and f"status {self.status}", *self.headers]
         return ", ".join(str(part) for part in parts if part) or "any request"
 
@@ -72,6 +74,7 @@ def assert_seen(
         return
     wanted = "at least 1" if times is None else str(times)
     found = f"expected {wanted} like this: {pattern}\n{len(fitting)} of {len(exchanges)} fit"
+    # If some fit, only their number is wrong, so these are shown and not the closest others.
     shown = fitting or sorted(exchanges, key=lambda e: len(pattern.differences(e)))[:SHOWN]
     title = "they are:" if fitting else "the closest:" if shown else "the broker saw no request"
     text = "\n".join([f"{found}; {title}", *_lines(pattern, shown)])
@@ -80,6 +83,7 @@ def assert_seen(
 
 
 def _lines(pattern: Pattern, exchanges: Sequence[Exchange]) -> Iterator[str]:
+    """Yield a description of each exchange, followed by its differences from the pattern."""
     for exchange in exchanges:
         yield f"  {describe(exchange)}"
         yield from (f"    - {difference}" for difference in pattern.differences(exchange))

@@ -85,6 +85,7 @@ def token_refusal(request: Request, breaches: Sequence[Breach]) -> Response | No
 
 
 def _reasons(breaches: Sequence[Breach]) -> str:
+    """Return all breaches as the text of an error description."""
     # A semicolon separates breaches, so within one of them stands a comma.
     return "; ".join(f"{breach.what}, expected {breach.expected}" for breach in breaches)
 
@@ -143,6 +144,7 @@ def default_api_error(status: int, now: float) -> Response:
         headers = (_bearer_challenge("invalid_token", "scripted by the test"),)
     if status == TOO_MANY:
         # The vendor's own fields; Rate-Limit-Reset is a Unix time in seconds.
+        # Any moment in the near future serves: the API itself enforces no rate.
         headers = (
             ("Rate-Limit-Remaining", "0"),
             ("Rate-Limit-Total", "1000"),
@@ -164,6 +166,8 @@ def api_refusal(state: TokenState, breaches: Sequence[Breach]) -> Response | Non
     if not grave:
         return None
     text = _reasons(grave)
+    # RFC 6750, 3.1: a malformed token is invalid_token with 401. A malformed request is
+    # invalid_request with 400.
     if any(breach.clause_id == clauses.signing.BEARER.id for breach in grave):
         return _bearer_error(UNAUTHORIZED, "invalid_token", text, hint)
     return _bearer_error(400, "invalid_request", text, hint)
@@ -191,4 +195,5 @@ def _bearer_challenge(code: str, text: str) -> tuple[str, str]:
 
 
 def _api_error(text: str) -> dict[str, object]:
+    """Return the members of an error in the vendor's form; the caller may add others."""
     return {"error": True, "message": text}

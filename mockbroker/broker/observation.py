@@ -71,6 +71,7 @@ class Observation:
         self._journal = journal
         # Half a window, by number and by memory: the journal drops exchanges by either limit, and
         # none must be dropped before it was in a window.
+        # At least 1, for a journal that holds a single exchange.
         self._step = max(1, journal.size // 2)
         self._step_bytes = journal.size_bytes // 2
         self._unjudged_bytes = 0
@@ -79,6 +80,7 @@ class Observation:
         journal.subscribe(self._see)
 
     def _see(self, exchange: Exchange) -> None:
+        """Judge one exchange; the journal calls it in the thread of the request."""
         # The journal calls subscribers outside its own lock, so exchanges of several threads may
         # arrive here at once and out of order.
         with self._lock:
@@ -98,6 +100,7 @@ class Observation:
         return judged.observed
 
     def _window(self) -> tuple[Exchange, ...]:
+        """Return what the journal holds now; its limits are those of a window."""
         return self._journal.snapshot()
 
 
@@ -120,7 +123,10 @@ class _Judged:
 
     @property
     def observed(self) -> Observed:
-        """The verdicts so far."""
+        """The verdicts so far.
+
+        A clause with evidence counts as reached, even if its precondition was never seen to be met.
+        """
         unknown = unmet_preconditions(self.reached | self.evidence.keys(), self.profile)
         if self.unjudged:
             reason = f"{self.unjudged} exchanges came too fast to be judged together"
@@ -176,6 +182,8 @@ class _Judged:
 
 
 def _trace(exchanges: Iterable[Exchange]) -> Trace:
+    """Return a trace of the exchanges by their numbers, each exchange once."""
+    # The first request of a client may lie within the window as well.
     by_number = {exchange.number: exchange for exchange in exchanges}
     return Trace(tuple(by_number[number] for number in sorted(by_number)))
 
@@ -199,4 +207,5 @@ def _evidence(breach: Breach, exchanges: Sequence[Exchange], masked: Mask) -> Ev
 
 
 def _issued(exchange: Exchange) -> object:
+    """Return the token that an exchange issued; None for a call, which only presents one."""
     return exchange.token if exchange.endpoint is Endpoint.TOKEN else None

@@ -30,15 +30,20 @@ class _Tables(msgspec.Struct, forbid_unknown_fields=True):
     The profiles stay unparsed here: their own errors then get the place with the profile's name.
     """
 
+    # msgspec makes a new dict for each instance, so this default is not shared.
     profiles: dict[str, dict[str, Any]] = {}
 
 
 # A pyproject.toml has tables of other tools, so these two classes accept unknown keys.
 class _Tools(msgspec.Struct):
+    """The table ``[tool]`` of a pyproject.toml, as far as it concerns this package."""
+
     mockbroker: _Tables = msgspec.field(default_factory=_Tables)
 
 
 class _Pyproject(msgspec.Struct):
+    """A pyproject.toml, as far as it concerns this package."""
+
     tool: _Tools = msgspec.field(default_factory=_Tools)
 
 
@@ -46,6 +51,7 @@ class ConfigError(ValueError):
     """A configuration file cannot be used; the message is one sentence that says why."""
 
 
+# Tracebacks and documentation show the name under which users import it.
 ConfigError.__module__ = "mockbroker"
 
 
@@ -93,6 +99,7 @@ def profile_named(
 
 
 def _nearest_pyproject(directory: Path) -> Path | None:
+    """Return the pyproject.toml in the directory or the nearest one above it; None without one."""
     # The nearest one upwards, as pytest and other tools look for it.
     places = (directory.resolve(), *directory.resolve().parents)
     return next((p / "pyproject.toml" for p in places if (p / "pyproject.toml").is_file()), None)

@@ -112,6 +112,7 @@ def _presented_token(
 
 
 def _exact(presented: Sequence[str], tokens: TokenStore) -> AccessToken | None:
+    """Return the token of the first value that is known as it is, or None."""
     return next(filter(None, map(tokens.find, presented)), None)
 
 
@@ -137,6 +138,7 @@ def _is_agreed(path: str, agreed_paths: Sequence[str]) -> bool:
 
     A prefix ends at a slash: /vehicle does not cover /vehicles.
     """
+    # The prefix / becomes empty here, and therefore covers the whole API.
     return any(
         path == agreed.rstrip("/") or path.startswith(agreed.rstrip("/") + "/")
         for agreed in agreed_paths
@@ -173,6 +175,7 @@ def _sample_answer(request: Request, path: str, mask: Mask) -> Response:
 
 
 def _vehicle(vehicle_id: str) -> dict[str, object]:
+    """Return invented data of a vehicle; only the id comes from the call."""
     return {
         "id": vehicle_id,
         "title": "2016 Volkswagen Golf 1.4 TSI Match",

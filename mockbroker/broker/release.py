@@ -18,6 +18,7 @@ class ReleaseSwitch:
     """
 
     def __init__(self) -> None:
+        # Read without the lock: an answer waits on the event that was current at its arrival.
         self.event = threading.Event()
         self._lock = threading.Lock()
 

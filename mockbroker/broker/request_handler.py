@@ -127,11 +127,14 @@ class _Elsewhere:
     kind = Endpoint.ELSEWHERE
 
     def __init__(self, mounting: Mounting, mask: Mask) -> None:
+        # Always empty: a test scripts faults for the two endpoints only.
         self.script = FaultScript()
         self._mounting = mounting
         self._mask = mask
 
     def respond(self, arrival: Arrival) -> Outcome:
+        """Answer with 404, without judging: no clause applies to such a request."""
+        # The path may hold a secret that the client put there by mistake.
         message = (
             f"unknown path {self._mask(shown(arrival.request.path))}; "
             f"the token endpoint is {self._mounting.token_path}, "

@@ -30,6 +30,7 @@ class Settings:
 
     def reset(self) -> None:
         """Restore the initial settings. A clock that was passed in keeps its time."""
+        # By the setter, so that the lifetime given to the constructor is checked as well.
         self.expires_in, self.strict, clock = self._initial
         self._own_clock.reset()
         self.clock: SupportsClock = clock or self._own_clock
@@ -38,6 +39,7 @@ class Settings:
         # undoes it.
         self.token_answer = TokenAnswer()
         self.token_values: Callable[[], str] | None = None
+        # The whole API is agreed unless a test sets other prefixes.
         self.agreed_paths: Sequence[str] = ("/",)
         self.current_use: int | None = None
 

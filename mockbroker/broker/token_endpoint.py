@@ -84,12 +84,15 @@ class TokenEndpoint:
         )
 
     def _refusal(self, request: Request, judged: Outcome) -> Response | None:
+        """Return the error response for what was judged; None if the broker issues a token."""
         if not self._settings.strict:
             return None
+        # Masked first, because the response quotes what the client sent.
         return token_refusal(request, self._secrets.masked_breaches(judged.breaches))
 
     def _issue(self, credentials: Credentials, issuer: str) -> AccessToken:
         """Issue a token to a client, with the present settings."""
+        # Both are read once, so that the claims of a JWT agree with the token in the store.
         now = self._settings.clock.now()
         lifetime = self._settings.expires_in
         return self._tokens.issue(

@@ -39,13 +39,16 @@ def random_jwt(issuer: str, client_id: str, issued_at: float, expires_in: float)
     """
     # Whole seconds, as most issuers have them: some JWT libraries reject a fraction.
     times = {"iat": int(issued_at), "exp": int(issued_at + expires_in)}
+    # Without a random jti, two tokens of one second would have the same claims.
     claims = {"iss": issuer, "sub": client_id, "jti": secrets.token_hex(8), **times}
     parts = ({"alg": "HS256", "typ": "JWT"}, claims)
     encoded = [_base64url(json.dumps(part).encode()) for part in parts]
+    # 32 octets are the length of an HMAC with SHA-256 (RFC 7518, 3.2).
     return ".".join([*encoded, _base64url(secrets.token_bytes(32))])
 
 
 def _base64url(data: bytes) -> str:
+    """Return the octets in the encoding of the parts of a JWT."""
     # RFC 7515, 2: base64url "with all trailing '=' characters omitted".
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
@@ -107,6 +110,7 @@ class TokenStore:
         return min(dead or firsts, key=attrgetter("number"))
 
     def _forget(self, token: AccessToken) -> None:
+        """Drop a token, and keep its fingerprint; needs the lock."""
         self._drop(token)
         self._forgotten.add(token.value)
 
@@ -119,12 +123,14 @@ class TokenStore:
             del self._queues[token.expires_in]
 
     def _is_revoked(self, token: AccessToken) -> bool:
+        """Return whether the token was issued before the latest `revoke_all`."""
         # Revoking moves one number instead of visiting each token: it also holds for tokens that
         # are issued while it runs.
         return token.number <= self._revoked_count
 
     def find(self, value: str) -> AccessToken | None:
         """Return the token of that value, whatever its state, or None."""
+        # No lock: the index may be read while another thread changes it.
         return self._tokens.get(value)
 
     def state(self, token: AccessToken, now: float) -> TokenState:
@@ -156,6 +162,7 @@ class TokenStore:
         Values issued before are UNKNOWN afterwards, not FORGOTTEN.
         """
         with self._lock:
+            # A new index: a search in another thread goes on in the old one, undisturbed.
             self._tokens = ValueIndex()
             self._queues.clear()
             self._forgotten.clear()

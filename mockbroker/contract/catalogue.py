@@ -32,6 +32,7 @@ CATALOGUE: tuple[Clause, ...] = (
 CHAPTERS: tuple[str, ...] = tuple(dict.fromkeys(clause.chapter for clause in CATALOGUE))
 """The chapters of the contract, in order."""
 
+# Eight digits suffice: they show that something changed, and protect nothing.
 CATALOGUE_VERSION: str = hashlib.sha256(
     "\n".join(f"{c.id}\t{c.level.value}\t{c.title}" for c in CATALOGUE).encode()
 ).hexdigest()[:8]
@@ -49,4 +50,5 @@ def clause_named(clause_id: str) -> Clause:
     try:
         return _BY_ID[clause_id]
     except KeyError:
+        # `from None`: the error of the dict would show the bare id a second time.
         raise KeyError(f"the catalogue has no clause {clause_id!r}") from None

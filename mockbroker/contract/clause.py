@@ -41,6 +41,9 @@ class Level(str, enum.Enum):
 
     The first three are RFC 2119 words and come from a cited sentence. ``PRACTICE`` comes from
     experience alone; breaking such a clause never violates a specification.
+
+    A strict broker rejects requests that break a MUST or have wrong credentials. It only records
+    other breaches.
     """
 
     MUST = "MUST"
@@ -70,6 +73,8 @@ class Source:
     """The document, and the section of it, from which a clause comes.
 
     ``url`` leads to the section, and is empty for documents without a public page.
+
+    Its string is what reports and pages print.
     """
 
     document: str
@@ -136,6 +141,7 @@ class TraceJudge:
     flaws: Callable[[Trace], Iterator[Flaw]]
 
 
+# What a clause judges decides when: a single message on its arrival, a trace afterwards.
 Judge = Union[TokenRequestJudge, ApiCallJudge, TraceJudge]
 
 
@@ -144,6 +150,8 @@ class Precondition:
     """The situation that traffic must show before a clause without a breach counts as kept.
 
     ``lack`` says what is missing while ``is_met`` returns False.
+
+    An audit calls ``is_met`` for each window of its traffic.
     """
 
     lack: str

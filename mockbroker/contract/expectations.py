@@ -56,12 +56,18 @@ class ApiExpectation:
     credentials: tuple[Credentials, ...] = ()
 
     def tokens_in(self, text: str, shortest: int = _SHORTEST_RECOGNISED) -> list[str]:
-        """Return the tokens of ``shortest`` characters or more that the string contains."""
+        """Return the tokens of ``shortest`` characters or more that the string contains.
+
+        Only whole tokens in their own case count; `damage_of` finds others.
+        """
         found = index_of(self.token_values).find(text)
         return [match.value for match in found if match.is_exact and len(match.value) >= shortest]
 
     def damage_of(self, presented: str) -> TokenDamage | None:
-        """Return how a token was damaged before it was presented; None if that is unknown."""
+        """Return how a token was damaged before it was presented; None if that is unknown.
+
+        An undamaged token counts as surrounded, so callers must look it up first.
+        """
         for match in index_of(self.token_values).find(presented):
             # A part of a token is not enough: tokens of one issuer often begin alike, as JWTs do.
             if len(match.value) >= _SHORTEST_RECOGNISED and match.is_whole:

@@ -42,6 +42,7 @@ def hint_for_token_request(
 def _literal_braces(request: TokenRequest, _: TokenExpectation) -> str:
     """Recognize the body in the notation of the vendor's page."""
     body = request.message.body[:LOOKED_AT_BYTES].strip()
+    # With quotes it is valid JSON, which `_json_body` explains.
     is_literal = _LITERAL.fullmatch(body) and request.json is None
     return (
         (
@@ -67,6 +68,7 @@ def _json_body(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _grant_in_query(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize a grant_type in the URL."""
     if "grant_type" in request.names_in_query:
         return "grant_type is in the query of the URL; send it in the body"
     return ""
@@ -94,6 +96,7 @@ def hint_for_api_call(request: Request, expected: ApiExpectation) -> str:
     if not values:
         return _missing_bearer(request)
     if len(values) > 1:
+        # Which of them the client meant is unknown, so none of them is explained.
         return "there is more than one Authorization header: does a session or proxy add its own?"
     authorization = read_authorization(values[0])
     return _scheme_of_call(authorization, expected) or _token_of_call(authorization, expected)
@@ -113,6 +116,7 @@ def _scheme_of_call(authorization: Authorization, expected: ApiExpectation) -> s
     if not authorization.scheme:
         if authorization.rest in expected.token_values:
             return "the scheme is missing: write `Bearer ` before the token"
+        # The word alone has no space after it, and was read as a value without a scheme.
         if authorization.rest.strip().lower() == "bearer":
             return "the token is empty: was it fetched?"
         return "the Authorization header names no scheme: it must start with `Bearer `"
@@ -139,6 +143,7 @@ def _token_of_call(authorization: Authorization, expected: ApiExpectation) -> st
     # The names of "no value" in Python, JSON and Java, JavaScript, and Go and Ruby.
     if token in {"None", "null", "undefined", "nil"}:
         return f"the token is the word {token!r}: the answer's access_token was not found"
+    # A client that stores the whole header value as its token adds the scheme a second time.
     if token.lower().startswith("bearer "):
         return "the word `Bearer` occurs twice"
     if token.lstrip().startswith("{"):

@@ -51,6 +51,7 @@ def judge_token_request(request: TokenRequest, expected: TokenExpectation) -> tu
 
     Clauses that do not apply to the profile are left out. The strings may quote the request; mask
     them before they are shown.
+    They are in the order of the catalogue.
     """
     hints: dict[str, str] = {}
     breaches: list[Breach] = []
@@ -70,6 +71,7 @@ def judge_api_call(request: Request, expected: ApiExpectation) -> tuple[Breach, 
     """Return the breaches that a call to the API shows, each with a hint.
 
     The strings may quote the request; mask them before they are shown.
+    They are in the order of the catalogue, and share one hint.
     """
     breaches = [
         breach
@@ -101,12 +103,14 @@ def judge_together(trace: Trace) -> tuple[Breach, ...]:
     return tuple(
         breach
         for clause in TRACE_CLAUSES
+        # Always true here: it narrows the type for the type checker.
         if isinstance(clause.judge, TraceJudge)
         for breach in _breaches(clause, clause.judge.flaws(trace))
     )
 
 
 def _breaches(clause: Clause, flaws: Iterable[Flaw]) -> Iterator[Breach]:
+    """Yield a breach of the clause for each flaw, without a hint."""
     for flaw in flaws:
         yield Breach(clause.id, flaw.what, flaw.expected, exchanges=flaw.exchanges)
 
@@ -132,6 +136,7 @@ def unmet_preconditions(met: Collection[str], profile: Profile) -> dict[str, str
     """
     lacks = {}
     for clause in PASSIVE_CLAUSES:
+        # For the type checker: `Clause` itself rejects a judge without a precondition.
         assert clause.precondition is not None, "a passive clause has a precondition"
         if clause.id not in met and not clause.applies_to(profile):
             # Without any traffic each clause has the same reason, so that a report names it once.

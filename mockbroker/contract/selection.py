@@ -16,6 +16,7 @@ from mockbroker.contract.clause import Level
 
 __all__ = ["EVERY_CLAUSE", "Selectable", "Selection", "SelectionError", "select"]
 
+# The characters that begin a wildcard of `fnmatch`; ids have none of them.
 _WILDCARDS = frozenset("*?[")
 _MAX_SUGGESTIONS = 4
 
@@ -55,6 +56,8 @@ class Selection:
     """The patterns by which a user selects clauses; without any, every clause is selected.
 
     It is false without patterns, and its string is what the user wrote.
+
+    Ask it with ``in``: ``clause in selection``. Any object with an id and a level will do.
     """
 
     patterns: tuple[str, ...] = ()
@@ -88,6 +91,7 @@ def select(texts: Iterable[str], clauses: Sequence[Selectable]) -> Selection:
 
 
 def _matches(pattern: str, clause: Selectable) -> bool:
+    """Return whether a pattern selects a clause; `select` states the rules."""
     # Never by a part of an id: `token` would select unrelated clauses, and another set of them
     # with each new clause.
     if _WILDCARDS & set(pattern):
@@ -96,6 +100,7 @@ def _matches(pattern: str, clause: Selectable) -> bool:
 
 
 def _chapter(clause_id: str) -> str:
+    """Return the part of an id before the dot, or the whole id without one."""
     return clause_id.partition(".")[0]
 
 
@@ -104,9 +109,11 @@ def _nearest(pattern: str, clauses: Sequence[Selectable]) -> list[str]:
     ids = [clause.id for clause in clauses]
     # A dict keeps the order of the catalogue, which a set would not.
     names = dict.fromkeys([*map(_chapter, ids), *ids, *(level.value.lower() for level in Level)])
+    # Wildcards at the ends say nothing about the name that was meant.
     wanted = pattern.lower().strip(".*?")
     holding = [name for name in names if wanted and wanted in name]
     # Names without their chapters are compared as well: only then is `ahed` near `refresh.ahead`.
+    # Reversed, so that of clauses with the same last part the first one remains.
     by_last_part = {clause_id.rpartition(".")[2]: clause_id for clause_id in reversed(ids)}
     close = [
         *difflib.get_close_matches(wanted, names),

@@ -33,6 +33,7 @@ _STANDARD = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/
 # RFC 6750, 2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
 _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 # What form-urlencoding would have encoded: then the client sent the credentials raw.
+# A second colon, or a percent sign without two digits after it, shows that as well.
 _UNENCODED = re.compile(rb"[^A-Za-z0-9\-._~*+%:]|:.*:|%(?![0-9A-Fa-f]{2})")
 # Bounded, because the first word of a header without a scheme may be a secret.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,20}")
@@ -54,7 +55,10 @@ class Authorization:
 
 
 def read_authorization(value: str) -> Authorization:
-    """Return the value of the header as scheme and rest."""
+    """Return the value of the header as scheme and rest.
+
+    Spaces after the first one stay in the rest, where the judges see them.
+    """
     scheme, space, rest = value.partition(" ")
     if space and _SCHEME.fullmatch(scheme):
         return Authorization(scheme, rest)
@@ -66,6 +70,7 @@ def is_standard_base64(text: str) -> bool:
 
     That is the standard alphabet, padded, in one line.
     """
+    # The pattern also matches an empty string.
     return bool(text) and _STANDARD.fullmatch(text) is not None
 
 
@@ -83,6 +88,7 @@ def decode_leniently(text: str) -> bytes | None:
     compact = re.sub(r"\s|%0[AaDd]|\\n", "", text).rstrip("=")
     standard = compact.replace("-", "+").replace("_", "/")
     try:
+        # Without `validate` Python skips other characters, and would decode almost anything.
         return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None
@@ -93,6 +99,7 @@ def basic_payload(credentials: Credentials, encoding: BasicEncoding) -> bytes:
     pair = (credentials.client_id, credentials.client_secret)
     if encoding == "form":
         pair = (urllib.parse.quote_plus(pair[0]), urllib.parse.quote_plus(pair[1]))
+    # A client_id or a secret from a command line may have lone surrogates.
     return ":".join(pair).encode("utf-8", "surrogatepass")
 
 

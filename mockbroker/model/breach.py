@@ -17,6 +17,8 @@ class Breach:
     ``what`` says what was observed, and ``expected`` what should have been. ``hint`` names the
     likely mistake, empty if unknown. ``exchanges`` has the numbers of the exchanges in the journal
     that show it. No field holds a secret or a token in clear.
+
+    Judges find flaws. `mockbroker.contract.judging` makes breaches of them, and adds the hints.
     """
 
     clause_id: str

@@ -26,7 +26,10 @@ def with_texts(value: T, change: Callable[[str], str]) -> T:
 
 
 def _changed(value: Any, change: Callable[[str], str]) -> Any:
-    """Return the value with its strings changed, as a value of the same type."""
+    """Return the value with its strings changed, as a value of the same type.
+
+    Other values, such as numbers and members of enumerations, are returned as they are.
+    """
     if isinstance(value, msgspec.Struct):
         fields = {name: getattr(value, name) for name in value.__struct_fields__}
         # Unchanged structs are returned as they are: most strings have nothing to mask or to

@@ -24,6 +24,7 @@ class ClientConfig:
     token_url: str
     api_base_url: str
     client_id: str
+    # Left out of the repr, which pytest prints for a failing test.
     client_secret: str = field(repr=False)
     timeout: float = 5.0
     ca_file: str | None = None

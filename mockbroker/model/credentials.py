@@ -34,6 +34,7 @@ def same_text(a: str | bytes, b: str | bytes) -> bool:
 
 
 def _octets(text: str | bytes) -> bytes:
+    """Return bytes as they are, and a string in UTF-8, lone surrogates included."""
     # compare_digest accepts no other strings than ASCII. Lone surrogates come from JSON escapes and
     # from command line arguments that are not UTF-8.
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
@@ -45,6 +46,9 @@ class TokenState(str, enum.Enum):
     ``FORGOTTEN`` means that the broker issued the token and dropped it, because it keeps a limited
     number of tokens. It recognises such a token by a fingerprint. After a million forgotten
     tokens, it takes one in 6,000 tokens that it never issued for a forgotten one.
+
+    ``UNKNOWN`` means that the broker never issued the token. ``MISSING`` means that the call has
+    neither a token that the broker knows nor an Authorization header.
     """
 
     VALID = "valid"
@@ -75,7 +79,10 @@ class AccessToken:
 
     @property
     def expires_at(self) -> float:
-        """The Unix time, in seconds, from which the token is no longer valid."""
+        """The Unix time, in seconds, from which the token is no longer valid.
+
+        A token with a lifetime of 0 is never valid: it expires at the moment of its issue.
+        """
         return self.issued_at + self.expires_in
 
     @property

@@ -43,10 +43,12 @@ def printable_lines(text: str) -> str:
 
 
 def _escaped(character: str) -> str:
+    """Return a printable character as it is, and any other as Python escapes it."""
     return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 def _escaped_command(found: re.Match[str]) -> str:
+    """Return the beginning of a command in a form that no CI server recognizes."""
     # One character is enough to break the command, and the rest stays readable.
     if found["hashes"]:
         return r"\x23#"

@@ -19,6 +19,7 @@ __all__ = ["Endpoint", "Exchange", "Trace", "Use"]
 # The objects of an exchange without their strings; each header has two strings and a tuple. An
 # estimate is enough: it keeps the journal's memory within a small factor of its limit.
 _OBJECTS_BYTES = 4096
+# Stands for a missing response when sizes are added.
 _NO_RESPONSE = Response(0)
 
 
@@ -66,12 +67,14 @@ class Exchange:
         request, response = self.request, self.response or _NO_RESPONSE
         strings = [request.method, request.target, *(breach.what for breach in self.breaches)]
         headers = (*request.headers, *response.headers)
+        # Characters serve as bytes: Python stores Latin-1 strings in one byte for each.
         size = sum(map(len, strings)) + sum(len(name) + len(value) for name, value in headers)
         return _OBJECTS_BYTES + size + len(request.body) + len(response.body)
 
     def __repr__(self) -> str:
         status = self.response.status if self.response else "no answer"
         breached = "".join(f", breaks {breach.clause_id}" for breach in self.breaches)
+        # The path without its query, and no header: either may hold a secret.
         return f"<#{self.number} {self.request.method} {self.request.path} → {status}{breached}>"
 
 

@@ -110,10 +110,12 @@ def records_of(
 
 
 def _scheme(authorization: str) -> str:
+    """Return the scheme of an Authorization header if it has the form of one."""
     return scheme_name(read_authorization(authorization).scheme)
 
 
 def _masked_value(name: str, value: str, mask: Mask) -> str:
+    """Return the value of a header field with its secrets masked, limited in length."""
     # Always masked as a whole: credentials that match no registered client are unknown to the mask.
     if name.lower() == "authorization":
         return f"{_scheme(value)} <masked>".lstrip()

@@ -57,6 +57,7 @@ def answer_text(record: ExchangeRecord) -> str:
 
 
 def _authorization(record: ExchangeRecord) -> str:
+    """Return how a request is authorized, without its credentials."""
     if record.scheme is None:
         return "(no Authorization)"
     scheme = record.scheme or "(no scheme)"
@@ -67,6 +68,7 @@ def _authorization(record: ExchangeRecord) -> str:
 
 
 def _presented(record: ExchangeRecord) -> str:
+    """Return which token a call presents, by its number, and the state of that token."""
     label = "a token" if record.token is None else f"token #{record.token}"
     return f"{label}, {record.token_state}"
 
@@ -78,9 +80,11 @@ def curl(request: Request, mask: Mask) -> str:
     """
 
     def word(text: str) -> str:
+        """Return a part of the request as one word of the shell, masked and cut."""
         return shlex.quote(mask_to_length(text, mask, _MAX_WORD))
 
     url = '"$TOKEN_URL"' + (word(f"?{request.query}") if request.query else "")
+    # Without -X curl chooses the method itself, and hides a wrong one.
     words = ["curl", "-i", "-X", word(method_name(request.method)), url]
     for name, value in request.headers:
         # Only the fields on which clauses depend. Others may hold secrets that no mask knows.
@@ -90,11 +94,13 @@ def curl(request: Request, mask: Mask) -> str:
     if authorization is not None:
         words += _credentials_for_curl(authorization)
     if request.body:
+        # Not --data: with it curl reads a file if the body begins with @.
         words += ["--data-raw", shlex.quote(mask_body(request.body, mask, _MAX_BODY))]
     return " ".join(words)
 
 
 def _credentials_for_curl(authorization: str) -> list[str]:
+    """Return curl's options for the credentials, with variables of the shell for their values."""
     scheme = scheme_name(read_authorization(authorization).scheme)
     if scheme.lower() == "basic":
         # Variables of the shell instead of the values: the command stands in reports that are

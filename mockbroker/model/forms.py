@@ -36,7 +36,11 @@ def body_parameters(request: Request) -> Parameters:
     """Return the body's parameters in order, with repeated and empty ones.
 
     Those beyond `LOOKED_AT_BYTES` or `PARAMETER_LIMIT` are not read.
+
+    The media type is not looked at. A wrong one breaks a clause of its own, and the other clauses
+    still need the parameters.
     """
+    # Latin-1 decodes any byte. Percent-encoded bytes are decoded later, as UTF-8.
     return _parameters(request.body[:LOOKED_AT_BYTES].decode("latin-1"))
 
 
@@ -82,6 +86,7 @@ def unquoted_plus(text: str) -> str:
 # A few entries suffice: judges and hints read one request in a row. An entry holds up to 64 KiB.
 @lru_cache(maxsize=16)
 def _parameters(text: str) -> Parameters:
+    """Return the first parameters of a form or a query, with names and values decoded."""
     # parse_qsl's own max_num_fields would raise; here the first parameters are wanted.
     first = "&".join(text.split("&", PARAMETER_LIMIT)[:PARAMETER_LIMIT])
     return tuple(parse_qsl(first, keep_blank_values=True, errors="replace"))

@@ -76,6 +76,9 @@ _NARROW, _WIDE = ("latin-1", "cp1252", "ascii"), ("utf-16-le", "utf-16-be")
 for _charset in (*_NARROW, *_WIDE, "utf-16"):
     codecs.lookup(_charset)
 
+# In this order: percent-encoding, also that of JavaScript's `escape`; escapes of Python and JSON;
+# entities of HTML; line breaks and the indentation after them; UTF-8 read as Latin-1; halves of a
+# surrogate pair. NUL counts as a line break, because UTF-16 read as Latin-1 is full of it.
 _ESCAPED = re.compile(
     r"%u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}"
     r"|\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|U[0-9A-Fa-f]{8}|[\\/\"'bfnrt])"
@@ -93,6 +96,8 @@ class _View:
 
     ``place`` maps a part of it to the part of the original string from which it was decoded. In a
     view that is ``encoded`` (Base64 or hexadecimal), credentials are masked with their client_id.
+
+    Views form a chain: the place in a decoded view is mapped through each view before it.
     """
 
     text: str
@@ -117,6 +122,7 @@ class _Known:
     tokens: ValueIndex[object]
 
     def indexes(self, view: _View) -> Iterator[tuple[ValueIndex[None] | ValueIndex[object], str]]:
+        """Yield each index to search a view with, and the name that replaces its matches."""
         # Only decoded Basic credentials have id and secret as one unit. In plain text the client_id
         # is not secret, and reports need it.
         yield self.pairs if view.encoded else self.secrets, _SECRET
@@ -182,6 +188,7 @@ def shown(text: str) -> str:
 
 
 def _size(text: str) -> str:
+    """Return what stands for a string that is not shown."""
     return f"a string of {len(text)} characters"
 
 
@@ -200,6 +207,7 @@ def scheme_name(scheme: str) -> str:
     return scheme if not scheme or _SCHEME_NAME.fullmatch(scheme) else "(unknown)"
 
 
+# It fits the schemes that are registered with IANA, and the one of AWS.
 _SCHEME_NAME = re.compile(r"[A-Za-z]{1,12}(?:-[A-Za-z]{1,9})?|AWS4-HMAC-SHA256|SCRAM-SHA-(?:1|256)")
 
 # Short words of letters: long enough for every registered method, too short for most secrets.
@@ -211,7 +219,10 @@ _Hidden = tuple[int, int, str]
 
 
 def _merged(hidden: Sequence[_Hidden]) -> Iterator[_Hidden]:
-    """Yield the parts to mask, with overlapping parts joined under the name of the longer one."""
+    """Yield the parts to mask, with overlapping parts joined under the name of the longer one.
+
+    ``hidden`` must be sorted by where its parts begin.
+    """
     current: _Hidden | None = None
     for part in hidden:
         if current is None or part[0] >= current[1]:
@@ -226,7 +237,11 @@ def _merged(hidden: Sequence[_Hidden]) -> Iterator[_Hidden]:
 
 
 def _hidden_in(view: _View, known: _Known, depth: int, decodings: int) -> Iterator[_Hidden]:
-    """Yield the parts of the original string that this view, or a decoding of it, has to mask."""
+    """Yield the parts of the original string that this view, or a decoding of it, has to mask.
+
+    ``depth`` is how many more encodings may be undone. ``decodings`` is how many of those undone so
+    far were Base64 or hexadecimal.
+    """
     for index, name in known.indexes(view):
         for match in index.find(view.text):
             yield (*view.place(match.start, match.end), name)
@@ -294,6 +309,7 @@ def _origins(text: str) -> tuple[list[int], list[int]]:
     ends: list[int] = []
 
     def keep(start: int, end: int) -> None:
+        """Map the characters between two escapes to themselves."""
         starts.extend(range(start, end))
         ends.extend(range(start + 1, end + 1))
 
@@ -429,11 +445,18 @@ def _decoded_forms(secret: str) -> set[str]:
 
 
 def _is_mostly_ascii(secret: str) -> bool:
+    """Return whether at least three quarters of the characters are ASCII.
+
+    The rest of any other secret would be so short that it occurs in ordinary text.
+    """
     return sum(map(str.isascii, secret)) * 4 >= len(secret) * 3
 
 
 def mask_parameters(text: str) -> str:
-    """Replace the value of each parameter for a secret or token, in a form or in JSON."""
+    """Replace the value of each parameter for a secret or token, in a form or in JSON.
+
+    It needs no known values, and therefore also masks those of another environment.
+    """
     return _SECRET_PARAMETER.sub(rf"\1\2{_MASKED}", text)
 
 
@@ -441,6 +464,8 @@ def secret_forms(pair: Credentials) -> list[str]:
     """Return the secret in its usual encodings, alone and with the client_id, longest first.
 
     Forms that are too short to be recognised are left out.
+
+    It serves code that searches for leaks in files or output; `mask` itself undoes encodings.
     """
     secret = pair.client_secret
     octets = secret.encode("utf-8", "surrogatepass")

@@ -50,6 +50,8 @@ class Request:
 
     The body has no transfer coding any more. The repr leaves out what may be secret: the query,
     the header values and the body.
+
+    The server has removed scheme and host from an absolute target (RFC 9112, 3.2.2).
     """
 
     method: str

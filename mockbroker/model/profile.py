@@ -45,6 +45,9 @@ class Profile:
     body, RFC 6749, 2.3.1). ``basic_encoding`` is ``raw`` (Basic encodes id and secret as they are)
     or ``form`` (each is form-urlencoded first, same section).
 
+    ``token_format`` decides only what a token looks like: ``opaque`` characters, or a ``jwt``. The
+    broker looks up both by their values. ``api_prefix`` is the path below which the API lies.
+
     Raises ValueError if a value does not fit; the message names the field and what was expected.
     """
 

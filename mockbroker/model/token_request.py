@@ -21,6 +21,8 @@ class TokenRequest:
 
     ``authorizations`` has every Authorization header. ``body`` and ``query`` have the parameters
     in order. ``json`` has the members of a body that is a JSON object, or is None.
+
+    Parsing never raises: a judge must be able to read whatever a client sends.
     """
 
     message: Request

@@ -82,7 +82,10 @@ CONFIDENTIAL_JSON = Wording("an object", shows_values=False)
 
 
 def mismatch(value: object, kind: Any, wording: Wording) -> str:
-    """Return the expected type and the actual value, as the end of a message."""
+    """Return the expected type and the actual value, as the end of a message.
+
+    If the value is close to one of several choices, the message suggests it.
+    """
     text = f"expected {_expected(kind, wording)}, got {wording.of_value(value)}"
     choices = [choice for choice in _choices(kind) if isinstance(choice, str)]
     near = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) else ()
@@ -110,6 +113,7 @@ def _choices(kind: Any) -> Sequence[object]:
 
 
 def _any_of(parts: Sequence[str]) -> str:
+    """Return the parts separated by commas, with "or" before the last."""
     return " or ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
 
 

@@ -28,6 +28,7 @@ from mockbroker.model.type_words import (
 __all__ = ["ReadingError", "field_problem", "read"]
 
 T = TypeVar("T")
+# The way to a value: names of keys, and [0], [1] and so on for the items of a list.
 Keys = tuple[str, ...]
 
 
@@ -89,6 +90,7 @@ class _Problem(NamedTuple):
 
 
 def _sentence(source: str, problem: _Problem) -> str:
+    """Return a message: the source, the keys and what is wrong, without empty parts."""
     place = "".join(key if key.startswith("[") else f".{key}" for key in problem.keys)
     return ": ".join(filter(None, [source, shortened(place.removeprefix(".")), problem.what]))
 
@@ -134,6 +136,7 @@ def _advice_on_tables(value: object, kind: Any, keys: Keys) -> str:
 
 
 def _fits(value: object, kind: Any) -> bool:
+    """Return whether msgspec accepts the value, constraints of the type included."""
     try:
         msgspec.convert(value, kind)
     except (msgspec.ValidationError, UnicodeEncodeError):
@@ -182,12 +185,15 @@ def _wrong_tag(value: object, kind: Any, keys: Keys, wording: Wording) -> _Probl
 
 
 def _is_container(value: object, kind: Any) -> bool:
+    """Return whether a value with parts has the shape of the type, whatever its parts are."""
     if isinstance(value, Mapping):
         return get_origin(kind) is dict or _fields_of(kind) is not None
     return isinstance(value, (list, tuple)) and get_origin(kind) in {list, tuple}
 
 
 class _Field(NamedTuple):
+    """The type of a field with its constraints; a required one has no default."""
+
     kind: Any
     is_required: bool
 
@@ -250,4 +256,5 @@ def _wrong_key(
 
 
 def _forbids_unknown(kind: type) -> bool:
+    """Return whether keys other than the fields are errors; for a dataclass they always are."""
     return not issubclass(kind, msgspec.Struct) or kind.__struct_config__.forbid_unknown_fields

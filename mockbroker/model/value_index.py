@@ -59,9 +59,11 @@ class _Anchors:
     lengths: Counter[int] = field(default_factory=Counter)
     longest_first: tuple[int, ...] = ()
     alphabet: frozenset[str] = frozenset()
+    # This pattern matches nothing: there is no anchor yet.
     runs: re.Pattern[str] = re.compile(r"(?!)")
 
     def add(self, anchor: str, length: int) -> None:
+        """Count one more value of that length that begins with the anchor."""
         self.counts[anchor] += 1
         self._count_length(length, 1)
         if not self.alphabet.issuperset(anchor):
@@ -72,12 +74,14 @@ class _Anchors:
             self.runs = re.compile(f"[{characters}]{{{self.size},}}")
 
     def discard(self, anchor: str, length: int) -> None:
+        """Count one value less; an anchor without values is removed."""
         self.counts[anchor] -= 1
         if not self.counts[anchor]:
             del self.counts[anchor]
         self._count_length(length, -1)
 
     def _count_length(self, length: int, change: int) -> None:
+        """Change the number of values of a length, and list the lengths again if they changed."""
         before = self.lengths[length]
         self.lengths[length] += change
         if not self.lengths[length]:
@@ -109,6 +113,8 @@ class ValueIndex(Mapping[str, T]):
 
     def __init__(self) -> None:
         self._entries: dict[str, T] = {}
+        # From the part of a value that a match must have, in lower case, to the value. Of values
+        # with the same part, the last counts.
         self._keys: dict[str, str] = {}
         self._short, self._long = _Anchors(_MIN_FOUND_LENGTH), _Anchors(_LONG_ANCHOR_LENGTH)
 
@@ -144,6 +150,7 @@ class ValueIndex(Mapping[str, T]):
             del self._keys[key]
 
     def _anchors_of(self, value: str) -> _Anchors:
+        """Return the anchors among which a value of that length is counted."""
         return self._long if len(value) >= _LONG_ANCHOR_LENGTH else self._short
 
     @property

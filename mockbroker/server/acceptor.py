@@ -33,6 +33,9 @@ class Acceptor:
     """A loop that accepts connections from a listening socket and passes each to ``take``.
 
     Raises OSError if the process has no descriptors for the loop itself.
+
+    One thread calls `run`. `interrupt` may be called from any thread; `close` only after `run` has
+    returned.
     """
 
     def __init__(
@@ -85,7 +88,10 @@ class Acceptor:
             self._wake_up.send(b".")
 
     def close(self) -> None:
-        """Close every descriptor but the listener's."""
+        """Close every descriptor but the listener's.
+
+        The listener belongs to the server, which may close it earlier.
+        """
         self._resources.close()
 
     def _accept(self) -> None:
@@ -109,6 +115,7 @@ class Acceptor:
         processor time.
         """
         if error.errno not in self._logged_errors:
+            # Each kind is logged once: a shortage may last for thousands of attempts.
             self._logged_errors.add(error.errno)
             _log.warning("cannot accept connections (%s): %s", error.strerror, _remedy(error))
         # Cleared before connections are closed: an end that comes in between sets the event again.
@@ -126,7 +133,10 @@ class Acceptor:
 
 
 class _Reserve:
-    """A descriptor that is closed when a connection needs one and there is no other."""
+    """A descriptor that is closed when a connection needs one and there is no other.
+
+    Not thread-safe: only the accepting thread uses it while the loop runs.
+    """
 
     def __init__(self) -> None:
         self._descriptor: int | None = None

@@ -32,6 +32,8 @@ class Mounts(MutableMapping[str, Mountable]):
     """The brokers of a server by the path prefix below which each answers. Thread-safe.
 
     A prefix is empty or begins with a slash and does not end with one.
+
+    Tests mount and unmount brokers while requests are answered in other threads.
     """
 
     def __init__(self) -> None:
@@ -58,6 +60,7 @@ class Mounts(MutableMapping[str, Mountable]):
             return self._brokers[prefix]
 
     def __setitem__(self, prefix: str, broker: Mountable) -> None:
+        """Mount a broker. Raises ValueError if the prefix is malformed."""
         if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
             raise ValueError(f"prefix {prefix!r} must be empty, or begin and not end with a slash")
         with self._lock:
@@ -83,6 +86,7 @@ def create_app(mounts: Mounts) -> flask.Flask:
     The application is thread-safe. Errors in a broker become responses with status 500, and are
     logged.
     """
+    # Without a folder of static files: every path belongs to a broker, /static as well.
     app = flask.Flask("mockbroker", static_folder=None)
     app.url_map.merge_slashes = False  # a redirect would hide what the client asked for
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT_BYTES
@@ -103,6 +107,8 @@ def _answer_for_broker(mounts: Mounts) -> flask.Response:
     broker = mounts.resolve(request.path)
     if broker is None:
         return _json_error(404, "no broker is mounted at that path; this server carries others")
+    # Another WSGI server sets neither key. It also ignores the reply, and sends each response at
+    # once and whole.
     origin = environ.get(ORIGIN_KEY) or flask.request.host_url.rstrip("/")
     reply: Reply = broker.handle(request, origin)
     environ[REPLY_KEY] = reply
@@ -118,6 +124,7 @@ def _rebuild(environ: Mapping[str, Any]) -> Request:
 
     Repeated header fields are lost: WSGI merges them.
     """
+    # Some servers pass the target as it was received; otherwise the path has lost its encoding.
     query = environ.get("QUERY_STRING", "")
     target = environ.get("REQUEST_URI") or flask.request.path + (f"?{query}" if query else "")
     body = flask.request.get_data()
@@ -125,6 +132,7 @@ def _rebuild(environ: Mapping[str, Any]) -> Request:
 
 
 def _json_error(status: int, message: str) -> flask.Response:
+    """Return an error that no broker made, with its message in JSON."""
     # The vendor's form of errors, which clients of the broker read anyway.
     response = flask.jsonify({"error": True, "message": message})
     response.status_code = status
@@ -132,11 +140,13 @@ def _json_error(status: int, message: str) -> flask.Response:
 
 
 def _http_error_response(error: Exception) -> flask.Response:
+    """Return the response for what Flask rejects, such as a body over the limit."""
     http_error = cast("HTTPException", error)
     return _json_error(http_error.code or 500, f"{http_error.name}: {http_error.description}")
 
 
 def _internal_error_response(error: Exception) -> flask.Response:
+    """Log an exception of the broker with its traceback, and return status 500."""
     # The response has the exception's type only. Its message may quote a secret of the request.
     flask.current_app.logger.error("the broker itself failed", exc_info=error)
     return _json_error(500, f"the broker itself failed ({type(error).__name__}); its log says more")

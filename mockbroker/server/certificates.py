@@ -11,6 +11,7 @@ from pathlib import Path
 
 __all__ = ["ServerCertificate", "ThrowAwayAuthority", "throw_away_certificate"]
 
+# A client may write any of them for a broker on the same machine.
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 WILDCARDS = {"", "0.0.0.0", "::"}  # noqa: S104 - addresses that no client calls
 
@@ -43,7 +44,11 @@ class ThrowAwayAuthority:
         self._authority.cert_pem.write_to_path(self.ca_file)
 
     def certificate_for(self, *names: str) -> ServerCertificate:
-        """Issue a certificate for these host names and addresses, and for no others."""
+        """Issue a certificate for these host names and addresses, and for no others.
+
+        It is valid from 2000 to 3000, trustme's default: a client with a moved clock still trusts
+        it.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         # Sorted, because the names come from a set, which has no fixed order.
         self._authority.issue_cert(*sorted(names)).configure_cert(context)

@@ -86,12 +86,18 @@ class RequestReader:
 
     @property
     def is_head_request(self) -> bool:
-        """Whether the request, malformed or not, begins with the method HEAD."""
+        """Whether the request, malformed or not, begins with the method HEAD.
+
+        Read from the bytes, because the parser may have failed before it knew the method.
+        """
         return self._head.startswith(b"HEAD ")
 
     @property
     def has_unread(self) -> bool:
-        """Whether bytes have arrived after the latest request."""
+        """Whether bytes have arrived after the latest request.
+
+        They belong to another request, or to the rest of one that was rejected.
+        """
         return bool(self._unread or self.parser.trailing_data[0])
 
     def next_request(self) -> Request | None:
@@ -141,7 +147,10 @@ class RequestReader:
                 return False
 
     def _parse(self) -> Request:
-        """Parse the complete head with h11, then read the body."""
+        """Parse the complete head with h11, then read the body.
+
+        Raises Refused as soon as the head shows that the body would be rejected.
+        """
         self.parser.receive_data(bytes(self._head))
         head = self.parser.next_event()
         if not isinstance(head, h11.Request):  # pragma: no cover - the head was complete
@@ -203,6 +212,7 @@ class RequestReader:
                 raise Refused(413, text)
 
     def _next_event(self, limit_bytes: int) -> _BodyEvent:
+        """Return the next event of a plain body; give the parser more bytes until there is one."""
         while (event := self.parser.next_event()) is h11.NEED_DATA:
             self._give(limit_bytes)
         return event  # type: ignore[return-value]  # a body has no other events
@@ -211,6 +221,7 @@ class RequestReader:
         """Give the parser at most so many bytes; return how many, 0 at the end of the stream."""
         received = self._unread or self._receive()
         piece, self._unread = received[:limit_bytes], received[limit_bytes:]
+        # An empty piece means the end of the stream to h11, which raises if the body is incomplete.
         self.parser.receive_data(piece)
         return len(piece)
 
@@ -246,17 +257,20 @@ class RequestReader:
         return data
 
     def _begin(self) -> None:
+        """Start the deadline of a request whose first bytes have arrived."""
         self._on_phase(Phase.READING)
         self._deadline = real_seconds() + REQUEST_LIMIT_SECONDS
 
 
 def _parser() -> h11.Connection:
+    """Return an h11 parser for one request, without bytes."""
     # A new parser for each request, not `start_next_cycle`: h11 would parse bytes that it still has
     # before this module has checked them.
     return h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_LIMIT_BYTES)
 
 
 def _strip_line_ends(head: bytearray) -> None:
+    """Remove the line ends before a request line, in place."""
     # RFC 9112, 2.2: "SHOULD ignore at least one empty line (CRLF) received prior to the
     # request-line"; old clients send one after a body
     del head[: len(head) - len(head.lstrip(b"\r\n"))]
@@ -273,7 +287,10 @@ def _check_head(head: bytearray) -> None:
 
 
 def _origin_form(method: str, target: str) -> str:
-    """Return the target without scheme and authority, which a client may send (RFC 9112, 3.2.2)."""
+    """Return the target without scheme and authority, which a client may send (RFC 9112, 3.2.2).
+
+    Raises Refused if the target has another form, such as the * of an OPTIONS request.
+    """
     if method == "CONNECT":
         # A client sends CONNECT if a proxy variable points to the broker by mistake.
         raise Refused(405, "CONNECT is for proxies, and this is none", ("Allow", _METHODS))

@@ -30,6 +30,7 @@ BACKLOG = 128
 """Connections that the kernel completes before they are accepted: bursts of clients need it."""
 CONNECTION_LIMIT = 256
 """Connections, and therefore threads, at a time. Linux usually lets a process open 1024 files."""
+# Real seconds for a whole handshake: until then a silent peer holds a thread.
 HANDSHAKE_LIMIT_SECONDS = 10.0
 STOP_LIMIT_SECONDS = 5.0
 """How long `Server.stop` waits for the accepting thread, in seconds."""
@@ -97,15 +98,21 @@ class Server:
         """
         if prefix in self.mounts:
             raise ValueError(f"a broker is mounted at prefix {prefix!r} already")
+        # Before the broker gets its URLs: it must be reachable as soon as a test can read them.
         self.mounts[prefix] = broker
         broker.mounted_at(self.origin, prefix, self._tls.ca_file if self._tls else None)
 
     def unmount(self, prefix: str = "") -> None:
-        """Stop serving the broker at that prefix. Raises KeyError if there is none."""
+        """Stop serving the broker at that prefix. Raises KeyError if there is none.
+
+        The broker keeps its state. Its answers that wait end at once.
+        """
+        # First out of the mounts, so that no later request reaches the broker.
         self.mounts.pop(prefix).unmounted()
 
     def start(self) -> None:
         """Serve in a thread of its own."""
+        # A daemon: a process that forgets to call `stop` can still end.
         self._thread = threading.Thread(
             target=self._acceptor.run, name="mockbroker-accept", daemon=True
         )
@@ -171,7 +178,10 @@ class Server:
         self._pool.take(sock)
 
     def _serve(self, sock: socket.socket) -> None:
-        """Serve a connection; called in a thread of the pool."""
+        """Serve a connection; called in a thread of the pool.
+
+        Raises OSError if the peer closes the connection or the handshake fails.
+        """
         # Without it Nagle's algorithm holds the small pieces of a drip back until the peer
         # acknowledges the one before. Delayed acknowledgements take some 40 ms, which would move
         # the times of a fault.
@@ -195,7 +205,10 @@ class Server:
 
 
 def _why_no_tls(error: ssl.SSLError) -> str:
-    """Return why a TLS handshake failed, and what to do about it."""
+    """Return why a TLS handshake failed, and what to do about it.
+
+    The reasons are those of OpenSSL, whose names differ between versions.
+    """
     reason = error.reason or "no reason given"
     # OpenSSL recognizes an HTTP method where a handshake should begin.
     if reason == "HTTP_REQUEST":

@@ -17,7 +17,10 @@ class Mountable(Protocol):
     """A broker as the server sees it. The server calls it from many threads."""
 
     def handle(self, request: Request, origin: str) -> Reply:
-        """Answer a request that ``origin`` received, the server's scheme, host and port."""
+        """Answer a request that ``origin`` received, the server's scheme, host and port.
+
+        It may block for as long as it needs; each connection has a thread of its own.
+        """
         ...
 
     def mounted_at(self, origin: str, prefix: str, ca_file: str | None = None) -> None:

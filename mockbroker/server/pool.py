@@ -105,13 +105,20 @@ class ConnectionPool:
         return True
 
     def _warn_once(self, text: str) -> None:
+        """Log the first warning only; needs the lock.
+
+        A shortage of threads may last for thousands of connections.
+        """
         if not self._has_warned:
             _log.warning(text)
         self._has_warned = True
 
     @property
     def is_crowded(self) -> bool:
-        """Whether connections wait for a thread that no closed connection will free."""
+        """Whether connections wait for a thread that no closed connection will free.
+
+        The accepting loop asks before each wait, and calls `make_room` while it is True.
+        """
         with self._lock:
             return self._waiting_count > len(self._leaving)
 
@@ -139,6 +146,7 @@ class ConnectionPool:
         now = real_seconds()
 
         def rank(sock: socket.socket) -> tuple[bool, int, float]:
+            """Return the sort key of a connection: the smallest is closed first."""
             phase, since = self._silent[sock]
             is_new = now - since < LONG_SILENCE_SECONDS
             return is_new, 0 if is_new else _ORDER.index(phase), since
@@ -165,6 +173,7 @@ class ConnectionPool:
             self._finish(sock)
 
     def _serve_one(self, sock: socket.socket) -> None:
+        """Serve a connection to its end; log what it raises."""
         try:
             self._serve(sock)
         except OSError:
@@ -213,6 +222,10 @@ _ORDER = (Phase.IDLE, Phase.READING, Phase.SENDING)
 
 
 def _shut(sock: socket.socket) -> None:
+    """Shut a connection down: what its thread reads or writes next then fails or ends.
+
+    The descriptor stays open, because only the connection's own thread may close it.
+    """
     with contextlib.suppress(OSError):
         # Not SSLSocket's own shutdown: it drops the TLS state while another thread reads.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -38,6 +38,7 @@ SEND_LIMIT_SECONDS = 30.0
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 16 * 1024 * 1024
 """How long, and how much, the server discards after a response; see `Connection._linger`."""
+# The most pieces of a dripping answer; one of fewer bytes has a piece for each byte.
 DRIP_PIECES = 20
 BODILESS = {204, 304}
 """Statuses whose responses have no body (RFC 9110, 15.3.5 and 15.4.5)."""
@@ -69,6 +70,7 @@ class Connection:
 
     def serve(self) -> None:
         """Answer requests until one side closes the connection."""
+        # A broken connection ends like a closed one: the journal already has what was answered.
         with contextlib.suppress(OSError):
             while self._serve_one():
                 pass
@@ -105,6 +107,7 @@ class Connection:
         def start_response(
             status: str, headers: list[tuple[str, str]], _exc_info: object = None
         ) -> Callable[[bytes], object]:
+            """Keep the status and the header fields of the application's response."""
             started.append((status, headers))
             # PEP 3333 demands a `write` callable. Flask does not use it, so what it writes is
             # discarded.
@@ -112,6 +115,7 @@ class Connection:
 
         result: Iterable[bytes] = self._app(environ, start_response)
         body = b"".join(result)
+        # PEP 3333: the server must call `close` of an iterable that has one.
         if hasattr(result, "close"):
             result.close()
         status, headers = started[-1]
@@ -159,6 +163,7 @@ class Connection:
         # Waiting on the event instead of sleeping lets a reset or a stop end the wait at once.
         if reply.delay_seconds:
             reply.released.wait(reply.delay_seconds)
+        # An OSError ends `serve`, and the pool closes the socket: the peer gets no response.
         if reply.manner is Manner.STALL:
             reply.released.wait(reply.spread_seconds)
             raise ConnectionAbortedError
@@ -190,7 +195,10 @@ class Connection:
             self._sock.sendall(data)
 
     def _drip(self, data: bytes, reply: Reply) -> None:
-        """Send the data in small pieces, spread over the time of the reply."""
+        """Send the data in small pieces, spread over the time of the reply.
+
+        Once the reply is released, the pieces that are left follow without a pause.
+        """
         size = max(1, math.ceil(len(data) / DRIP_PIECES))
         for start in range(0, len(data), size):
             if start:
@@ -208,6 +216,7 @@ class Connection:
         response = json_response(refused.status, members, *fields)
         length = ("Content-Length", str(len(response.body)))
         response = replace(response, headers=Headers((*response.headers, length)))
+        # Only HEAD changes the form of this response, so POST stands for any other method.
         method = "HEAD" if self._reader.is_head_request else "POST"
         self._sock.settimeout(SEND_LIMIT_SECONDS)
         # RFC 9110, 9.3.2: a response to HEAD has no content. A client would read it as the start of
@@ -262,5 +271,6 @@ def _head(response: Response) -> h11.Response:
     return h11.Response(
         status_code=response.status,
         headers=fields,
+        # Clients should ignore the phrase (RFC 9112, 4); people read it in the output of curl.
         reason=responses.get(response.status, "").encode(),
     )

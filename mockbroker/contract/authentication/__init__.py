@@ -41,7 +41,10 @@ def unknown_method(profile: Profile) -> str:
 
 
 def accepted_methods(profile: Profile) -> tuple[AuthenticationMethod, ...]:
-    """Return the methods that a broker of that profile accepts, in the profile's order."""
+    """Return the methods that a broker of that profile accepts, in the profile's order.
+
+    A method may have several variants, such as the two of Basic; the profile accepts one of them.
+    """
     return tuple(
         method
         for name in profile.authentication_methods
@@ -57,6 +60,7 @@ def method_in(request: TokenRequest, profile: Profile) -> AuthenticationMethod:
     that the profile names. So each request is judged by the clauses of one method only.
     """
     methods = accepted_methods(profile)
+    # There is at least one: a profile names a method, and a broker accepts known methods only.
     return next((method for method in methods if method.is_used_in(request)), methods[0])
 
 

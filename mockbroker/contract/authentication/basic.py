@@ -65,7 +65,10 @@ class Basic(AuthenticationMethod):
         return carries(request.decoded, credentials, self.encoding)
 
     def claimed(self, request: TokenRequest) -> Credentials | None:
-        """Return the pair in the header, read as Base64 of any kind or as plain text."""
+        """Return the pair in the header, read as Base64 of any kind or as plain text.
+
+        White space around id and secret is removed. Without an id it returns None.
+        """
         authorization = request.authorization
         if authorization is None:
             return None
@@ -107,6 +110,7 @@ class Basic(AuthenticationMethod):
 
 
 def _encoded(request: TokenRequest) -> str:
+    """Return what follows the scheme in the first header; empty without a header."""
     return request.authorization.rest if request.authorization else ""
 
 
@@ -127,6 +131,7 @@ def _is_payload(octets: bytes | None, expected: TokenExpectation) -> bool:
 
 
 def _is_right(request: TokenRequest, expected: TokenExpectation) -> bool:
+    """Return whether the header decodes to the credentials of any registered client."""
     encoding = expected.profile.basic_encoding
     return any(carries(request.decoded, pair, encoding) for pair in expected.credentials)
 
@@ -167,6 +172,7 @@ def _not_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
     encoded = _encoded(request)
     # Header values arrive decoded as Latin-1. A pasted request may hold other characters.
     octets = (encoded.encode(charset, "replace") for charset in ("latin-1", "utf-8"))
+    # A colon never occurs in Base64, in either alphabet.
     if ":" in encoded or any(_is_payload(each, expected) for each in octets):
         return "the credentials are not encoded: Basic takes Base64 of client_id:client_secret"
     return ""
@@ -185,6 +191,7 @@ def _wrapped(request: TokenRequest, expected: TokenExpectation) -> str:
 def _line_feed(request: TokenRequest, _: TokenExpectation) -> str:
     """Recognize an id or a secret that was read with the line feed at the end of its file."""
     decoded = request.decoded or b""
+    # Without a colon the whole text would be taken for the id.
     if _pair(request)[0].endswith(("\n", "\r")) and b":" in decoded:
         part = "an id"
     elif decoded.endswith((b"\n", b"\r")):
@@ -200,6 +207,7 @@ def _line_feed(request: TokenRequest, _: TokenExpectation) -> str:
 def _url_safe(request: TokenRequest, _: TokenExpectation) -> str:
     """Recognize the URL-safe alphabet of Base64."""
     encoded = _encoded(request)
+    # A string that is not Base64 at all may have - and _ too; other hints explain it.
     is_standard = is_standard_base64(encoded) or request.decoded is None
     if is_standard or not re.search(r"[-_]", encoded):
         return ""
@@ -208,6 +216,7 @@ def _url_safe(request: TokenRequest, _: TokenExpectation) -> str:
 
 def _unpadded(request: TokenRequest, expected: TokenExpectation) -> str:
     """Recognize right credentials in Base64 without its padding."""
+    # Earlier hints recognize line breaks and the other alphabet, so that only the padding is left.
     if _is_right(request, expected) and not is_standard_base64(_encoded(request)):
         return (
             "the Base64 text lost its padding: its length must be a multiple of 4, filled up with ="
@@ -220,6 +229,7 @@ def _encoded_twice(request: TokenRequest, expected: TokenExpectation) -> str:
     if request.decoded is None or _is_right(request, expected):
         return ""
     try:
+        # Without `validate` the colon of a plain pair would be skipped, and the rest decoded.
         twice = base64.b64decode(request.decoded, validate=True)
     except (binascii.Error, ValueError):
         return ""
@@ -228,13 +238,17 @@ def _encoded_twice(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _no_colon(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize Base64 of a single value, such as the secret alone."""
     if request.decoded is None or b":" in request.decoded:
         return ""
     return "the header decodes to text without a colon: encode client_id:client_secret"
 
 
 def _percent_encoded(request: TokenRequest, expected: TokenExpectation) -> str:
-    """Recognize form-urlencoding that the profile does not use, or that is missing."""
+    """Recognize form-urlencoding that the profile does not use, or that is missing.
+
+    Credentials that are the same in both encodings are right in either.
+    """
     if _is_right(request, expected) or request.decoded is None:
         return ""
     is_raw = expected.profile.basic_encoding == "raw"
@@ -269,13 +283,17 @@ def _latin_1(request: TokenRequest, expected: TokenExpectation) -> str:
 
 
 def _unknown_client(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize credentials that match no client, for a reason that no earlier hint found."""
     if request.decoded is None or _is_right(request, expected):
         return ""
     return UNKNOWN_CLIENT
 
 
 def _sent_twice(request: TokenRequest, _: TokenExpectation) -> str:
-    """Recognize credentials in a second place."""
+    """Recognize credentials in a second place.
+
+    It is the last hint, because it also fits requests whose credentials are right.
+    """
     if request.authorizations and request.places_of_secret:
         return sent_twice(Basic.place)
     return ""

@@ -40,10 +40,12 @@ def _not_in_body(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _no_client_id(request: TokenRequest, _: TokenExpectation) -> str:
+    """Recognize a secret without the id to which it belongs."""
     return "" if request.values("client_id") else "the body has client_secret but no client_id"
 
 
 def _unknown_client(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize a client_id that is not registered; earlier hints have excluded other causes."""
     if client_named(_sent(request)[0], expected) is not None:
         return ""
     return UNKNOWN_CLIENT
@@ -57,6 +59,7 @@ def _sent_twice(request: TokenRequest, _: TokenExpectation) -> str:
 
 
 def _sent(request: TokenRequest) -> tuple[str, str]:
+    """Return the first client_id and the first client_secret of the form; empty if missing."""
     # Reversed, so that the first of several parameters of one name remains.
     first = dict(reversed(request.body))
     return first.get("client_id", ""), first.get("client_secret", "")
@@ -92,6 +95,7 @@ class Body(AuthenticationMethod):
 
     def presents(self, request: TokenRequest, credentials: Credentials) -> bool:
         """Return whether the form has exactly these credentials, once each."""
+        # Once each, because RFC 6749, 3.2 forbids repeated parameters.
         ids, secrets = request.values("client_id"), request.values("client_secret")
         if ids != (credentials.client_id,) or len(secrets) != 1:
             return False
@@ -103,7 +107,10 @@ class Body(AuthenticationMethod):
         return Credentials(client_id, secret) if client_id else None
 
     def client_ids_in(self, request: TokenRequest) -> frozenset[str]:
-        """Return each client_id that is a parameter of the body or of the query."""
+        """Return each client_id that is a parameter of the body or of the query.
+
+        A client that puts its id into the URL by mistake is recognized as well.
+        """
         return frozenset(v for name, v in (*request.body, *request.query) if name == "client_id")
 
     def headers(self, credentials: Credentials) -> Mapping[str, str]:

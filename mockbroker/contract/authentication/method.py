@@ -67,11 +67,17 @@ class AuthenticationMethod(ABC):
 
     @abstractmethod
     def headers(self, credentials: Credentials) -> Mapping[str, str]:
-        """Return the header fields by which a client presents the credentials."""
+        """Return the header fields by which a client presents the credentials.
+
+        Empty if the method uses none.
+        """
 
     @abstractmethod
     def parameters(self, credentials: Credentials) -> Mapping[str, str]:
-        """Return the parameters of the body by which a client presents the credentials."""
+        """Return the parameters of the body by which a client presents the credentials.
+
+        They are not form-encoded yet. Empty if the method uses none.
+        """
 
     @abstractmethod
     def curl_options(self, credentials: Credentials) -> tuple[str, ...]:

@@ -1,4 +1,8 @@
-"""Likely mistakes in a pair of client_id and secret, however a request carries the pair."""
+"""Likely mistakes in a pair of client_id and secret, however a request carries the pair.
+
+Each method gets the pair out of a request in its own way, and shares these hints. They compare with
+every registered client, because a client may have the credentials of another one.
+"""
 
 from __future__ import annotations
 
@@ -62,6 +66,7 @@ def surrounded(pair: Pair, expected: TokenExpectation) -> str:
     for characters, hint in causes.items():
         client_id, secret = (part.strip(characters) for part in pair)
         known = client_named(client_id, expected)
+        # A pair that did not change was right before, and has nothing around it.
         if known and same_text(known.client_secret, secret) and pair != (client_id, secret):
             return hint
     return ""

@@ -1,6 +1,9 @@
 """The clauses of the contract, one module per chapter: ``clauses.refresh.AHEAD``.
 
 Other code names a clause by its object, so that a misspelt name fails at import.
+
+Each module has its clauses, their judges and their preconditions, and lists the clauses in
+``CLAUSES``.
 """
 
 from __future__ import annotations

@@ -52,7 +52,10 @@ def _basic_in(request: TokenRequest, expected: TokenExpectation) -> Basic | None
 
 
 def _judge_scheme(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
-    """Find a missing, repeated or other Authorization header."""
+    """Find a missing, repeated or other Authorization header.
+
+    Several headers and a wrong scheme are two flaws, because each needs a fix of its own.
+    """
     if _basic_in(request, expected) is None:
         return
     count = len(request.authorizations)
@@ -68,6 +71,10 @@ def _judge_scheme(request: TokenRequest, expected: TokenExpectation) -> Iterator
 
 
 def _what_number(request: TokenRequest, count: int) -> str:
+    """Return how many Authorization headers there are, in words.
+
+    Without one, it names the places where the request has credentials instead.
+    """
     if count:
         return f"there are {count} Authorization headers"
     places = " and ".join(request.places_of_secret)
@@ -91,7 +98,10 @@ def _basic_octets(request: TokenRequest) -> bytes | None:
 
 
 def _judge_base64(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
-    """Find Base64 in another form than RFC 7617 requires."""
+    """Find Base64 in another form than RFC 7617 requires.
+
+    It looks at alphabet, padding and line breaks, not at what was encoded.
+    """
     header = _basic_header(request)
     if _basic_in(request, expected) is None or header is None:
         return
@@ -146,6 +156,7 @@ def _charset_is_wrong(request: TokenRequest, expected: TokenExpectation) -> bool
 def _is_in_another_charset(decoded: bytes, meant: Credentials) -> bool:
     """Return whether the octets are these credentials in another charset or normal form."""
     text = f"{meant.client_id}:{meant.client_secret}"
+    # The clause is about characters beyond ASCII; credentials in ASCII cannot break it.
     if text.isascii() or same_text(decoded, text.encode("utf-8", "surrogatepass")):
         return False
     # macOS and some input methods decompose accented letters (NFD), and ASCII fallbacks use NFKD.
@@ -170,10 +181,12 @@ def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[F
 
 
 def _uses_basic(exchange: Exchange) -> bool:
+    """Return whether the first Authorization header of a request has the scheme Basic."""
     return _basic_header(TokenRequest.of(exchange.request)) is not None
 
 
 def _shows_credentials(exchange: Exchange) -> bool:
+    """Return whether a request has Basic credentials that can be decoded, right or wrong."""
     return _basic_octets(TokenRequest.of(exchange.request)) is not None
 
 

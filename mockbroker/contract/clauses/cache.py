@@ -42,8 +42,11 @@ def _judge_reuse(trace: Trace) -> Iterator[Flaw]:
     nor does a client that used any token twice.
     """
     calls = _calls_by_token(trace)
+    # A client that reuses some token has a cache. Its other tokens may be those of its other
+    # workers.
     keepers = {token.credentials for token, made in calls.items() if token and _is_reused(made)}
     for (credentials, _), issued in _by_client(trace).items():
+        # In a contract run each exchange belongs to a use of the client.
         is_observed = issued[0].use is None
         if is_observed and credentials in keepers:
             continue
@@ -70,6 +73,10 @@ def _reuses_a_token(trace: Trace) -> bool:
 
 
 def _calls_by_token(trace: Trace) -> _Calls:
+    """Return the API calls by the token that they presented, in order.
+
+    Calls without a token that the broker knows are under None.
+    """
     grouped: dict[AccessToken | None, list[Exchange]] = defaultdict(list)
     for call in trace.api_calls:
         grouped[call.token].append(call)
@@ -77,6 +84,7 @@ def _calls_by_token(trace: Trace) -> _Calls:
 
 
 def _is_reused(calls: Sequence[Exchange]) -> bool:
+    """Return whether at least two of the calls presented their token while it was valid."""
     return sum(call.token_state is TokenState.VALID for call in calls) > 1
 
 
@@ -113,12 +121,17 @@ def _is_waste(exchange: Exchange, wasted: Sequence[Exchange], calls: _Calls) -> 
 
 
 def _is_fresh(token: AccessToken, now: float) -> bool:
+    """Return whether a token with a long lifetime has more than half of it left.
+
+    ``now`` is in Unix seconds.
+    """
     left = token.expires_at - now
     return token.expires_in >= _LONG_LIFETIME_SECONDS and left > token.expires_in / 2
 
 
 # The vendor says that a valid token "can be stored and used for subsequent calls". That is an
 # advice, and a client without a cache works: hence SHOULD.
+# Of the lifetimes, 2592000 s are 30 days, and 10^12 s do not fit into 32 bits.
 REUSE = Clause(
     id="cache.reuse",
     level=Level.SHOULD,

@@ -89,12 +89,14 @@ def _stands_alone(trace: Trace) -> bool:
         key = (exchange.request.body, exchange.credentials)
         before = latest.get(key)
         if before and exchange.received_at - before.received_at < _SAME_MOMENT_SECONDS:
+            # Both of them: neither can show whether one caller or two made them.
             crowded |= {before.number, exchange.number}
         latest[key] = exchange
     return any(_is_final(e) and e.number not in crowded for e in trace.token_requests)
 
 
 def _is_final(exchange: Exchange) -> bool:
+    """Return whether a response says that the same request cannot succeed later."""
     return exchange.response is not None and exchange.response.status in _FINAL_STATUSES
 
 

@@ -33,11 +33,15 @@ def _applies_to(profile: Profile) -> str:
 
 
 def _is_judged(request: TokenRequest, expected: TokenExpectation) -> bool:
+    """Return whether the request is judged by this chapter, and not by another method's."""
     return isinstance(method_in(request, expected.profile), Body)
 
 
 def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
-    """Find credentials that are missing, in another place, or wrong."""
+    """Find credentials that are missing, in another place, or wrong.
+
+    The flaw names the place where they are instead, because the fix depends on it.
+    """
     if not _is_judged(request, expected):
         return
     if any(_BODY.presents(request, pair) for pair in expected.credentials):
@@ -66,6 +70,7 @@ def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[F
 
 
 def _shows_credentials(exchange: Exchange) -> bool:
+    """Return whether the form has a client_secret, right or wrong."""
     return bool(TokenRequest.of(exchange.request).values("client_secret"))
 
 

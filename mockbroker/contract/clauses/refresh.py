@@ -59,6 +59,7 @@ def _judge_expiry(trace: Trace) -> Iterator[Flaw]:
 
 
 def _expired_token_of(presenter: Exchange | Use) -> AccessToken | None:
+    """Return the token of a call or a use if it had expired at that moment, or None."""
     return presenter.token if presenter.token_state is TokenState.EXPIRED else None
 
 
@@ -89,13 +90,16 @@ def _is_excused(call: Exchange, trace: Trace) -> bool:
         # The client has used the token before, so it had it in its cache and could check the
         # expiry. Only the first use of a token that arrived too late is excused.
         return False
+    # A lifetime of 0 ends before any call can arrive.
     if call.token is None or call.token.expires_in <= 0:
         return True
     issued = [e for e in trace.token_requests if e.token == call.token]
+    # From the answer on: until then the client did not have the token.
     return bool(issued) and call.received_at - issued[-1].answered_at < _SAME_MOMENT_SECONDS
 
 
 def _fetched_in(use: int, token: AccessToken | None, trace: Trace) -> bool:
+    """Return whether the token was issued to a request of that use."""
     return any(e.use == use and e.token == token for e in trace.token_requests)
 
 
@@ -140,6 +144,10 @@ def _judge_grant(trace: Trace) -> Iterator[Flaw]:
 
 
 def _asks_twice(trace: Trace) -> bool:
+    """Return whether some client made a second token request.
+
+    Requests from which no client can be recognized do not count.
+    """
     asked = [e.credentials for e in trace.token_requests if e.credentials is not None]
     return len(asked) > len(set(asked))
 

@@ -46,15 +46,20 @@ _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 
 
 def token_request_seen(lack: str, fits: Callable[[Exchange], bool]) -> Precondition:
-    """Make the precondition that some token request fits."""
+    """Make the precondition that some token request fits.
+
+    ``lack`` is what a report says while none does.
+    """
     return Precondition(lack, lambda trace: any(fits(e) for e in trace.token_requests))
 
 
 def _has_body(exchange: Exchange) -> bool:
+    """Return whether the method of a request allows parameters in its body."""
     return exchange.request.method not in _METHODS_WITHOUT_BODY
 
 
 def _has_form(exchange: Exchange) -> bool:
+    """Return whether the body has a grant_type, and can therefore be read as a form."""
     names = {name for name, _ in body_parameters(exchange.request)}
     return _has_body(exchange) and "grant_type" in names
 
@@ -72,7 +77,10 @@ def _judge_method(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
 
 
 def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
-    """Find another path, and a query that the client added."""
+    """Find another path, and a query that the client added.
+
+    The path is compared undecoded and with its case, as proxies and routers may do it.
+    """
     if request.message.method in _METHODS_WITHOUT_BODY:
         return  # its parameters can only be in the query: one mistake, which request.method names
     if request.message.path != expected.token_path:
@@ -87,7 +95,11 @@ def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Fl
 
 
 def _judge_content_type(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
-    """Find a missing, repeated or other media type."""
+    """Find a missing, repeated or other media type.
+
+    Parameters are allowed: many libraries send a charset, which changes nothing for a form in
+    ASCII.
+    """
     if request.message.method in _METHODS_WITHOUT_BODY:
         return
     values = request.message.headers.get_all("Content-Type")
@@ -115,6 +127,7 @@ def _judge_grant_type(request: TokenRequest, _: TokenExpectation) -> Iterator[Fl
 
 
 def _what_grant_type(request: TokenRequest, grants: tuple[str, ...]) -> str:
+    """Return what is wrong with the grant_type, in words, the most specific mistake first."""
     if len(grants) > 1:
         return f"grant_type is in the body {len(grants)} times"
     if grants:
@@ -127,7 +140,10 @@ def _what_grant_type(request: TokenRequest, grants: tuple[str, ...]) -> str:
 
 
 def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
-    """Find parameters of the body that no clause and no configuration asks for."""
+    """Find parameters of the body that no clause and no configuration asks for.
+
+    Credentials are left to the clauses on client authentication.
+    """
     if request.message.method in _METHODS_WITHOUT_BODY or request.json is not None:
         return
     grants = request.values("grant_type")
@@ -135,6 +151,7 @@ def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -
         return  # not a form at all: nothing in it could be extra
     extra = {name for name, value in request.body if _is_extra(name, value, expected)}
     if "refresh_token" in grants:
+        # It belongs to that grant, and refresh.same-grant names the mistake.
         extra.discard("refresh_token")
     method = method_in(request, expected.profile)
     if isinstance(method, Body):
@@ -149,6 +166,7 @@ def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -
 
 
 def _is_extra(name: str, value: str, expected: TokenExpectation) -> bool:
+    """Return whether a parameter is neither grant_type nor the configured scope."""
     # RFC 6749, 3.2: "Parameters sent without a value MUST be treated as if they were omitted from
     # the request."
     if name == "scope":
@@ -163,8 +181,12 @@ def _listed(names: Collection[str]) -> str:
 
 
 def _judge_accept(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
-    """Find an Accept that excludes JSON."""
+    """Find an Accept that excludes JSON.
+
+    A missing or empty Accept allows every media type.
+    """
     values = request.message.headers.get_all("Accept")
+    # RFC 9110, 5.3: several fields of one name mean the same as one field with a list.
     if values and not _accepts_json(",".join(values)):
         what = f"Accept is {quoted(', '.join(values))}"
         yield Flaw(what, "application/json, a range that includes it, or no Accept at all")
@@ -181,6 +203,7 @@ def _accepts_json(accept: str) -> bool:
         quality[name] = _quality(parameters)
     for name in ("application/json", "application/*", "*/*"):
         if name in quality:
+            # The names go from the most specific range to the least, so the first one decides.
             return quality[name] > 0
     return not accept.strip()
 
@@ -191,6 +214,7 @@ def _quality(parameters: list[str]) -> float:
         name, _, value = parameter.partition("=")
         if name.strip() == "q":
             try:
+                # Any positive number serves, since only 0 excludes a media type.
                 return float(value)
             except ValueError:
                 return 1.0

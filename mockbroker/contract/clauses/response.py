@@ -54,6 +54,7 @@ UNKNOWN_MEMBERS = Clause(
     fix="Read the members that you need. Do not unpack the whole object into a strict model.",
 )
 # RFC 6749, 5.1: "The order of parameters does not matter and can vary."
+# RFC 8259, 2 and 7: white space may stand around any token, and any character may be escaped.
 JSON_FORMS = Clause(
     id="response.json-forms",
     level=Level.MUST,

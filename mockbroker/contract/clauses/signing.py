@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 _ONE_BEARER = "one Authorization header: Bearer, one space, the token as provided"
+# What languages print for a missing value or a boolean. Each word is also a valid b64token, so the
+# grammar alone would accept it.
 _WORDS_FOR_NO_TOKEN = frozenset({"None", "null", "undefined", "nil", "true", "false"})
 
 # Shorter values occur by chance in URLs and bodies.
@@ -51,7 +53,10 @@ _MIN_SECRET_LENGTH = 6
 
 
 def _judge_bearer(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
-    """Find a missing or repeated header, another scheme, and a damaged token."""
+    """Find a missing or repeated header, another scheme, and a damaged token.
+
+    Several headers are a single flaw: which of them an API reads depends on its framework.
+    """
     values = request.headers.get_all("Authorization")
     if len(values) != 1:
         count = f"{len(values)} Authorization headers" if values else "no Authorization header"
@@ -90,6 +95,7 @@ def _what_is_wrong(value: str, expected: ApiExpectation) -> str:
 
 def _judge_header_only(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
     """Find a token in the URL or in the body."""
+    # By name as well: a token of another broker is unknown here, but in a wrong place all the same.
     named = {
         "URL": any(name == "access_token" for name, _ in query_parameters(request)),
         "body": any(name == "access_token" for name, _ in body_parameters(request)),
@@ -116,6 +122,7 @@ def _judge_no_credentials(request: Request, expected: ApiExpectation) -> Iterato
     # over.
     fields = " ".join(value for _, value in request.headers)
     texts = (fields, request.target, unquoted(request.target))
+    # The whole body, unlike above: nothing in it is decoded, so that the search is cheap.
     everything = "\n".join((*texts, request.body.decode("latin-1")))
     for pair in expected.credentials:
         basic = f"{pair.client_id}:{pair.client_secret}".encode("utf-8", "surrogatepass")
@@ -127,6 +134,7 @@ def _judge_no_credentials(request: Request, expected: ApiExpectation) -> Iterato
         if has_pair or (is_long and any(form in everything for form in forms)):
             what = "the call carries the client's credentials"
             yield Flaw(what, "the access token and no credentials")
+            # One flaw for each call: credentials of a second client would need the same fix.
             return
 
 
