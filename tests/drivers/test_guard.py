@@ -50,7 +50,7 @@ def run(code: str, folder: Path) -> list[str]:
         each.mkdir(exist_ok=True)
         (each / "file").write_text("text")
     # Coverage may be measured in the process, and writes its data at the end.
-    coverage = Path(os.environ.get("COVERAGE_FILE", folder / "coverage")).parent
+    coverage = Path(os.environ.get("COVERAGE_FILE", folder / "coverage" / "data")).parent
     done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", START + code, own, other, coverage],
         cwd=other,
