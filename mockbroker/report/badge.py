@@ -1,6 +1,9 @@
 """The verdict as a badge in SVG, for a README.
 
 It is written without a library or a web service, so that a CI job can publish it as a file.
+
+The words are constants and counts, so no string of a client reaches the picture. Therefore nothing
+is escaped.
 """
 
 from __future__ import annotations
@@ -41,7 +44,11 @@ aria-label="{_LABEL}: {words}">
 
 
 def _message(report: Report) -> tuple[str, str]:
-    """Return the words of the badge and its colour."""
+    """Return the words of the badge and its colour.
+
+    Breaches that were found count even if the driver failed. A run that fails only by blocked
+    clauses is grey, because it found nothing wrong.
+    """
     conclusion, passed = report.conclusion, report.count(Verdict.PASSED)
     if conclusion is Conclusion.INTERRUPTED:
         return "interrupted", _GREY
@@ -60,4 +67,5 @@ def _message(report: Report) -> tuple[str, str]:
 
 
 def _width(text: str) -> int:
+    """Return the width of a box around the text, in whole pixels."""
     return round(len(text) * _CHARACTER + 2 * _PADDING)
