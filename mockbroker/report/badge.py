@@ -14,6 +14,7 @@ from mockbroker.report.report import Conclusion, Report
 __all__ = ["badge_of"]
 
 _LABEL = "token client"
+# Dark enough for white words on them.
 _GREEN, _RED, _GREY = "#1a7f37", "#b3261e", "#57606a"
 _CHARACTER, _PADDING = 6.6, 10
 """Pixels: the approximate width of a character of 11 px, and the space on each side of the words.
@@ -30,6 +31,7 @@ def badge_of(report: Report) -> str:
     words, colour = _message(report)
     left, right = _width(_LABEL), _width(words)
     total = left + right
+    # 20 pixels high with round corners, as the badges of other projects are: it stands beside them.
     return f"""<svg xmlns="http://www.w3.org/2000/svg" width="{total}" height="20" role="img" \
 aria-label="{_LABEL}: {words}">
 <title>{_LABEL}: {words}</title>

@@ -43,6 +43,8 @@ class Verdict(str, enum.Enum):
     ERROR = "error"
 
 
+# KNOWN is missing: the list of known failures turns a breach into it. `Row.found` still has the
+# breach.
 BREACHES = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH)
 """The verdicts on a client that broke a clause."""
 

@@ -50,14 +50,12 @@ class Format:
 
 
 def _json_of(report: Report) -> str:
-    """Return the report as JSON by the current schema."""
     from mockbroker.report.document import document_of, json_text  # noqa: PLC0415 - only if wanted
 
     return json_text(document_of(report))
 
 
 def _html_of(report: Report) -> str:
-    """Return the report as a page with one client."""
     from mockbroker.report.document import document_of  # noqa: PLC0415 - only if wanted
     from mockbroker.report.html_page import html_of  # noqa: PLC0415 - Jinja only if wanted
 
@@ -65,21 +63,18 @@ def _html_of(report: Report) -> str:
 
 
 def _junit_xml_of(report: Report) -> str:
-    """Return the report as JUnit XML."""
     from mockbroker.report.junit_xml import junit_xml_of  # noqa: PLC0415 - only if wanted
 
     return junit_xml_of(report)
 
 
 def _markdown_of(report: Report) -> str:
-    """Return the report as Markdown."""
     from mockbroker.report.markdown import markdown_of  # noqa: PLC0415 - only if wanted
 
     return markdown_of(report)
 
 
 def _badge_of(report: Report) -> str:
-    """Return the verdict as an SVG picture."""
     from mockbroker.report.badge import badge_of  # noqa: PLC0415 - only if wanted
 
     return badge_of(report)

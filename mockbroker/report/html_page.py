@@ -27,6 +27,7 @@ from mockbroker.report.wording import exchange_lines, reason_text, step_lines
 
 __all__ = ["html_of"]
 
+# Not every reader can distinguish the colours, so each verdict has a symbol as well.
 _SYMBOLS = {
     "passed": "✓",
     "failed": "✗",

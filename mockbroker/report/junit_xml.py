@@ -110,6 +110,7 @@ def _add_case(suite: ET.Element, report: Report, row: Row) -> str:
         ],
     )
     element = _ELEMENTS.get(row.verdict, "")
+    # CI servers count any failure as a broken build, whatever the exit status is.
     if (
         element in {"failure", "error"}
         and not report.is_binding(row.clause)
@@ -121,6 +122,8 @@ def _add_case(suite: ET.Element, report: Report, row: Row) -> str:
         # In JUnit's format, skipped has a message only.
         if element != "skipped":
             result.set("type", row.verdict.value)
+            # XML has no form for control characters; the strings of a finding are printable
+            # already.
             result.text = _details(report, row)
     elif row.verdict is not Verdict.PASSED:
         ET.SubElement(case, "system-out").text = f"{_message(row)}\n{_details(report, row)}"

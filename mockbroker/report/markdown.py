@@ -119,6 +119,7 @@ def _evidence(row: Row, reproduce: str) -> Iterator[str]:
 
 def _cell(text: str) -> str:
     """Escape a string for a cell of a Markdown table."""
+    # quote=False: an entity such as &#x27; would have its # escaped in the next step.
     # A cell ends at the line break.
     one_line = html.escape(" ".join(text.split()), quote=False)
     return _SPECIAL.sub(r"\\\g<0>", one_line)

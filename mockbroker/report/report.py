@@ -199,6 +199,7 @@ class Report:
     out_of_time: bool = False
     limits: tuple[str, ...] = ()
     options: str = "--"
+    # Facts of the run that no conclusion depends on.
     run: RunFacts = field(default_factory=RunFacts)
 
     @property
@@ -367,6 +368,7 @@ def build_report(
     ``replays`` has, for each clause whose known example was tried, why it was ignored.
     """
     merged: dict[str, Finding] = {}
+    # Passive clauses are judged in every test case, so a clause can have several findings.
     for finding in findings:
         merged[finding.clause_id] = _more_severe(merged.get(finding.clause_id), finding)
     due = set(selected)
@@ -387,6 +389,7 @@ def build_report(
         rows=tuple(_with_listing(row, known, replays or {}) for row in found),
         measured=measured,
         fail_on=fail_on,
+        # Only observed traffic has this mapping, which may be empty.
         observed=unseen is not None,
         interrupted=interrupted,
         known_file=known.file,
