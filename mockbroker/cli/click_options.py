@@ -79,8 +79,8 @@ def _declared(option: Option[Any], **settings: Any) -> Decorator:
 def _texts(raw: Any) -> tuple[str, ...]:
     """Return the strings that the user gave for an option, one for each time.
 
-    click passes a tuple for an option that may be repeated, True for a flag that was given, and
-    None for an option that was not.
+    click passes a tuple for an option that may be repeated. It passes True for a flag that was
+    given, and None or False for an option that was not.
     """
     if isinstance(raw, tuple):
         return raw

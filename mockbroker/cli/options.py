@@ -2,8 +2,8 @@
 
 pytest reads this table at every start, so this module imports nothing slow.
 
-It declares options and converts strings. The parsing of a command line is left to click and pytest,
-the effect of a value to the code that uses it.
+It declares options and converts strings. click and pytest parse the command line; the effect of a
+value is left to the code that uses it.
 """
 
 from __future__ import annotations

@@ -315,4 +315,6 @@ def read_document(file: Path) -> ReportDocument:
         plain = with_texts(value, printable_lines)
         return read(plain, ReportDocument, str(file), wording=JSON)
     except ReadingError as error:
+        # The message names the place in the file; the chain would only add a traceback of the
+        # reader.
         raise ReportFileError(str(error)) from None

@@ -237,6 +237,7 @@ def _facts_of_all(clients: Sequence[_Client]) -> list[tuple[str, list[str]]]:
     A client for which it was not measured has an empty string. The facts have the order in which
     the clients first name them.
     """
+    # Clients may have different facts: an audit measures other things than a check.
     names = dict.fromkeys(name for client in clients for name, _ in client.facts)
     return [(name, [dict(client.facts).get(name, "") for client in clients]) for name in names]
 

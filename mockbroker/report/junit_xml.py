@@ -17,8 +17,8 @@ from mockbroker.report.report import Conclusion, Report, Row
 
 __all__ = ["junit_xml_of"]
 
-# In JUnit a failure is an assertion that does not hold, and an error is an unexpected end of a
-# test. PASSED and ADVICE have no element, so their test cases pass.
+# In JUnit a failure is an assertion that does not hold; an error is an unexpected end of a test.
+# PASSED and ADVICE have no element, so their test cases pass.
 _ELEMENTS = {
     Verdict.FAILED: "failure",
     Verdict.STALE: "failure",

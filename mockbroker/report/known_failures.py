@@ -175,6 +175,7 @@ def examples_of(entries: Mapping[str, KnownFailure]) -> dict[str, Any]:
 
 def _note(failure: KnownFailure, standing: Standing, replays: Mapping[str, str]) -> str:
     """Return why the example of an entry was ignored; empty if it was used or not needed."""
+    # A clause that was not judged has a reason of its own.
     if failure.example is None or standing is Standing.UNMATCHED:
         return ""
     why = replays.get(failure.clause_id, "no scenario drew examples for it")

@@ -65,6 +65,7 @@ def read_known_failures(path: Path) -> dict[str, KnownFailure]:
         tables = read(read_toml(path), _Document, str(path)).known
     except ReadingError as error:
         raise ConfigError(str(error)) from error
+    # In the order of the file, so that the message of a duplicate is about the second entry.
     entries: dict[str, KnownFailure] = {}
     for number, table in enumerate(tables):
         problem = _problem(table, entries)

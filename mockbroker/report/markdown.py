@@ -79,6 +79,7 @@ def _lines(report: Report) -> Iterator[str]:
         # The others need no evidence: their reason in the table says what to do.
         if row.verdict in BREACHES or row.verdict is Verdict.ERROR:
             yield from _evidence(row, report.reproduce(row))
+    # Even in a good report: a reader should know what this run could not guarantee.
     for limit in report.limits:
         yield ""
         yield f"Limit of this run: {_cell(limit)}"

@@ -63,6 +63,7 @@ def from_plain(plain: object) -> Any:
         return plain
     if isinstance(plain, list):
         return tuple(from_plain(part) for part in plain)
+    # A second key would make the type ambiguous.
     if not isinstance(plain, dict) or len(plain) != 1:
         raise ExampleError(f"{type(plain).__name__!r} is not a valid part of an example")
     [(name, content)] = plain.items()

@@ -128,6 +128,7 @@ class RunFacts:
 
         The arguments are quoted for a POSIX shell.
         """
+        # Such as a client that only a fixture of a test suite can make.
         if not self.check_arguments:
             return ""
         words = ["mockbroker", "check", *self.check_arguments, "--only", clause_id]
@@ -162,6 +163,8 @@ class Row:
     @property
     def found(self) -> Finding:
         """The finding of the run, before known failures were considered."""
+        # Commands and the file of known failures need it: an entry changes the verdict, not the
+        # breach.
         return self.listing.found if self.listing else self.finding
 
     @property

@@ -247,6 +247,7 @@ def _known(report: Report, width: int) -> Iterator[Line]:
     counts = (f"{standings.count(s)} {s.value}" for s in Standing if s in standings)
     yield Line()
     yield Line(f"  Known failures, by {Path(report.known_file).name}: {', '.join(counts)}", "bold")
+    # The table has these clauses too; here the entry is the subject, with what to do about it.
     for listing in report.listings:
         mark, style = _STANDINGS[listing.standing]
         head = f"{mark} {listing.standing.value:<9}  {listing.failure.clause_id}"
