@@ -63,6 +63,7 @@ _SHOWN_BY_COMMAND = {
 _REPORT_NOT_WRITTEN_STATUS = 3
 """The exit status if a report could not be written, as pytest's for an internal error."""
 
+# Asks for a report. It returns at once and may be called in a signal handler.
 _Ask = Callable[[], None]
 
 
@@ -125,6 +126,7 @@ def audit(
         # Enter belongs to the COMMAND if there is one: both would read from the same terminal.
         with _printed_on_request(report, by_enter=not command):
             failure = _serve(command, variables, broker, server, signals)
+    # Made after the app has ended, so that its last requests count.
     final = report()
     with ignore_closed_output():
         print_report(final)
@@ -188,6 +190,7 @@ def report_on(
     level below ``fail_on`` is advice.
     """
     unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.is_passive} | {**observed.never_reached}
+    # Both have a reason of their own, so neither is a pass.
     unknown = unseen.keys() | observed.inapplicable.keys()
     seen = [clause.id for clause in CATALOGUE if clause.id not in unknown]
     # Silence counts as a pass only for clauses whose situation was seen.
@@ -211,7 +214,10 @@ def report_on(
 
 
 def _finding(clause_id: str, evidence: Evidence | None, fail_on: Level) -> Finding:
-    """Return the finding on a clause whose situation was seen."""
+    """Return the finding on a clause whose situation was seen.
+
+    None as ``evidence`` means that no breach of the clause was seen.
+    """
     if evidence is None:
         return Finding(clause_id, Verdict.PASSED)
     return Finding(
@@ -238,6 +244,7 @@ def _printed_on_request(report: Callable[[], Report], *, by_enter: bool) -> Iter
     ask = partial(requests.put, report)
 
     def print_requested_reports() -> None:
+        """Print one report for each request, until the queue holds None."""
         while (make := requests.get()) is not None:
             with contextlib.suppress(OSError):  # the reader of the output is gone
                 print_report(make())
@@ -259,6 +266,7 @@ def _printed_on_request(report: Callable[[], Report], *, by_enter: bool) -> Iter
 def _ask_by_signal(ask: _Ask) -> Iterator[str]:
     """Ask for a report at each SIGUSR1; yield how to send it. Windows has no such signal."""
     if hasattr(signal, "SIGUSR1"):
+        # The handler only fills the queue; a thread makes and prints the report.
         signal.signal(signal.SIGUSR1, lambda _number, _frame: ask())
         yield f"send SIGUSR1 (kill -USR1 {os.getpid()})"
 
@@ -282,5 +290,7 @@ def _watch_terminal(terminal: int, ask: _Ask) -> None:
     file object.
     """
     with contextlib.suppress(OSError):
+        # One request for each read: a terminal hands over at most a line. An empty read is the end
+        # of the input (Ctrl-D).
         while os.read(terminal, 1024):
             ask()

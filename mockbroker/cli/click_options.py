@@ -16,13 +16,18 @@ from mockbroker.cli.options import Option, OptionError, Surface, Values, read_op
 
 __all__ = ["click_option", "with_options"]
 
+# A decorator of click's, which adds an option to the function of a command.
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def click_option(option: Option[Any]) -> Decorator:
-    """Return a decorator that adds one option of the table; the command gets its value."""
+    """Return a decorator that adds one option of the table; the command gets its value.
+
+    An invalid value raises click.UsageError, whose message names the option as on the command line.
+    """
 
     def read(_context: click.Context, _parameter: click.Parameter, raw: Any) -> Any:
+        """Read the strings by the option's own reader; no string means the default."""
         texts = _texts(raw)
         try:
             return read_option(option, texts, Surface.COMMAND) if texts else option.default
@@ -36,6 +41,8 @@ def with_options(options: Sequence[Option[Any]]) -> Callable[[Callable[..., None
     """Return a decorator that adds options of the table; the command gets them as ``values``.
 
     One value instead of many parameters: a new option changes the table only.
+
+    An invalid value raises click.UsageError before the command begins.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -70,7 +77,11 @@ def _declared(option: Option[Any], **settings: Any) -> Decorator:
 
 
 def _texts(raw: Any) -> tuple[str, ...]:
-    """Return the strings that the user gave for an option, one for each time."""
+    """Return the strings that the user gave for an option, one for each time.
+
+    click passes a tuple for an option that may be repeated. It passes True for a flag that was
+    given, and None or False for an option that was not.
+    """
     if isinstance(raw, tuple):
         return raw
     return () if raw is None or raw is False else (str(raw),)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CommandWithSignals", "cli", "main"]
 
+# The group's name in pyproject.toml, and in that of a package that adds a command.
 COMMAND_GROUP = "mockbroker.commands"
 INTERRUPTED, INTERNAL_ERROR, USAGE_ERROR = 2, 3, 4
 """Exit statuses, the same as pytest's."""
@@ -76,6 +77,7 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
+        # After loading: a signal that arrived during the import ends the command here.
         if not isinstance(command, CommandWithSignals):
             release_signals()
         return name, command, rest
@@ -94,6 +96,7 @@ def _require_working_directory() -> None:
 
 
 def _registered() -> Any:
+    """Return the entry points of commands, also of packages that are not this project's."""
     return entry_points(group=COMMAND_GROUP)
 
 
@@ -107,6 +110,9 @@ def main() -> NoReturn:
     """Run the command line and end the process.
 
     A usage error is one sentence and exit status 4.
+
+    The exit status is that of the command, or 3 for an error of mockbroker itself. It is 2 after
+    Ctrl-C in a command that does not handle it.
     """
     # Before anything is opened, since a new file could take the number of a closed stream.
     replace_closed_streams()
@@ -195,12 +201,17 @@ def clauses(patterns: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 -
 
 
 def _print_clause(entry: Clause, *, with_guidance: bool) -> None:
-    """Print a clause with its level and sources; ``with_guidance`` adds why and fix."""
+    """Print a clause with its level and sources; ``with_guidance`` adds why and fix.
+
+    The second and further lines are indented by the width of a level, so that they stand below the
+    id.
+    """
     echo(f"  {entry.level.value:<8} {entry.id}: {entry.title}")
     if entry.sources:
         echo(" " * 11 + "; ".join(str(source) for source in entry.sources))
     if with_guidance:
         for label, text in (("Why", entry.why), ("Fix", entry.fix)):
+            # With the indent of 11 a line has at most 100 columns.
             lines = textwrap.wrap(f"{label}: {text}", 89)
             echo(textwrap.indent("\n".join(lines), " " * 11))
 
@@ -227,6 +238,7 @@ def explain(clients: tuple[Credentials, ...], profile: str, config: Path | None)
     """Explain what is wrong with a raw HTTP request or a curl command from stdin."""
     from mockbroker.cli.explain import UnreadableRequestError, explain_text  # noqa: PLC0415
 
+    # On stderr, so that a pipe gets the explanation only.
     if sys.stdin.isatty():
         echo("Paste a raw HTTP request or a curl command, then press Ctrl-D.", err=True)
     try:

@@ -1,6 +1,9 @@
 """`mockbroker compare`: a table of several reports.
 
 The reports are read as typed values, and all of their strings are made printable first.
+
+Nothing is judged again; the verdicts are those in the files. A file of another schema is rejected
+by `mockbroker.report.document`.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from mockbroker.report.terminal import Line
 
 __all__ = ["compare"]
 
+# By the values of `Verdict`, as a report's JSON has them. Letters as in the terminal report of one
+# run.
 _LETTERS = {
     "passed": "✓",
     "failed": "✗",
@@ -71,6 +76,7 @@ def compare(files: tuple[Path, ...], page: str) -> None:
 
 
 def _read(file: Path) -> ReportDocument:
+    """Read one report. Raises ReportError, which click prints as one line."""
     try:
         return read_document(file)
     except ReportFileError as error:
@@ -87,6 +93,7 @@ def _table(reports: Sequence[ReportDocument]) -> Iterator[Line]:
         name = client.name or client.target
         yield Line(f"  {number}  {name} {client.version}".rstrip() + f": {conclusion}", "bold")
     yield Line()
+    # Columns have numbers, because names of clients are too long for them.
     yield Line(f"  {'':<28}  {'':<8}  " + "  ".join(f"{n:>2}" for n in range(1, len(reports) + 1)))
     for rows in zip(*(report.clauses for report in reports), strict=True):
         marks = [_LETTERS[row.verdict.value] for row in rows]
@@ -95,5 +102,6 @@ def _table(reports: Sequence[ReportDocument]) -> Iterator[Line]:
         first = rows[0]
         yield Line(f"  {first.id:<28}  {first.level.value:<8}  {cells}", "" if alike else "bold")
     yield Line()
+    # A key to the marks: the table has no room for the words.
     words = "  ".join(f"{mark} {word}" for word, mark in _LETTERS.items())
     yield Line(f"  {words}", "faint")

@@ -2,6 +2,9 @@
 
 Every line is masked and printable: a target or a client_id may hold a secret, or escape sequences
 for the terminal.
+
+It makes strings and prints none. `mockbroker.cli.serve` prints them, and
+`mockbroker.cli.journal_file` keeps the details.
 """
 
 from __future__ import annotations
@@ -68,11 +71,15 @@ def exchange_lines(exchange: Exchange, mask: Mask) -> str:
 
 
 def refusal_line(received_at: float, why: str) -> str:
-    """Return a line for a malformed request."""
+    """Return a line for a malformed request.
+
+    ``received_at`` is in Unix seconds. ``why`` may quote the request, so it is made printable.
+    """
     return f"{_moment(received_at)}   {click.style(printable(why), fg='red')}"
 
 
 def _moment(seconds: float) -> str:
+    """Return a time in Unix seconds as HH:MM:SS."""
     # Local time, which a person can compare with a clock; the journal file has UTC.
     return datetime.fromtimestamp(seconds).astimezone().strftime("%H:%M:%S")
 
@@ -87,6 +94,7 @@ def _headline(exchange: Exchange, mask: Mask) -> str:
 
 
 def _status(exchange: Exchange) -> str:
+    """Return the status, coloured; words for a response that the client did not get whole."""
     if exchange.response is None:
         return click.style("no answer", fg="red")
     status = exchange.response.status
@@ -108,6 +116,7 @@ def _facts(exchange: Exchange) -> Iterator[str]:
 
 
 def _is_ok(exchange: Exchange) -> bool:
+    """Return whether the exchange needs no attention: no breach, no error, a known endpoint."""
     failed = exchange.response is not None and exchange.response.status >= FIRST_ERROR_STATUS
     return not (exchange.breaches or failed or exchange.endpoint is Endpoint.ELSEWHERE)
 

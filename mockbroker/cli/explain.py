@@ -1,6 +1,9 @@
 """Explaining one request: which clauses it breaks, and what the likely mistake is.
 
 It uses the judges and the hints of the broker, so that both say the same about a request.
+
+It sends nothing and needs no broker: the judges are pure. It judges one request alone, so it says
+nothing about clauses on several requests, such as those on refreshing.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ def explain_text(text: bytes, profile: Profile, credentials: Sequence[Credential
         raise UnreadableRequestError(
             "stdin is empty; pass a raw HTTP request or a curl command to explain"
         )
+    # A raw request begins with its method, so the first word decides.
     first = text.split(None, 1)[0]
     if first.lower() in {b"curl", b"curl.exe"}:
         # A curl command is text; a raw request may have any bytes in its body.
@@ -92,6 +96,7 @@ def _explain_api_call(request: Request, known: tuple[Credentials, ...]) -> list[
     breaches = judge_api_call(request, expectation)
     lines = _verdict(breaches, hint_for_api_call(request, expectation))
     text = "\n".join(["A call to the API.", *lines])
+    # Masked here, because only this function knows the token. An empty token is not a secret.
     return mask(text, known, {token} - {""}).split("\n")
 
 
@@ -105,12 +110,16 @@ def _verdict(breaches: Sequence[Breach], hint: str) -> list[str]:
         lines.append(f"{entry.level.value} {breach.clause_id}: the client {entry.title}")
         lines.append(f"    found: {breach.what}; expected {breach.expected}")
         lines.append(f"    source: {'; '.join(str(s) for s in entry.sources)}")
+    # A dict instead of a set: each hint once, in the order of the breaches.
     hints = dict.fromkeys([hint, *(breach.hint for breach in breaches)])
     return lines + [f"Hint: {text}" for text in hints if text]
 
 
 def _claimed(request: Request, profile: Profile) -> tuple[Credentials, ...]:
-    """Return the credentials in the request, read leniently; empty if it has none."""
+    """Return the credentials in the request, read leniently; empty if it has none.
+
+    Their secret cannot be checked, because nothing else knows it.
+    """
     parts = TokenRequest.of(request)
     claimed = method_in(parts, profile).claimed(parts)
     return () if claimed is None else (claimed,)

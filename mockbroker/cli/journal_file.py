@@ -1,6 +1,9 @@
 """The journal file: a line of JSON for each exchange, with secrets and tokens masked.
 
 Unlike the journal in memory it is never cut, and other programs can read it while the broker runs.
+
+A crash may leave the last line unfinished; the next start ends that line. The fields of a line are
+named in `exchange_as_json`.
 """
 
 from __future__ import annotations
@@ -82,6 +85,11 @@ def _iso(seconds: float) -> str | float | None:
 
 
 def _request(request: Request, mask: Mask) -> dict[str, Any]:
+    """Return the request as values for JSON.
+
+    The method and the names of fields are checked as well: a damaged request may have a secret
+    there.
+    """
     return {
         "method": mask(method_name(request.method)),
         "target": mask_to_length(request.target, mask, _MAX_VALUE),
@@ -91,6 +99,7 @@ def _request(request: Request, mask: Mask) -> dict[str, Any]:
 
 
 def _response(response: Response, mask: Mask) -> dict[str, Any]:
+    """Return the response as values for JSON."""
     return {
         "status": response.status,
         "headers": _headers(response.headers, mask),
@@ -99,6 +108,7 @@ def _response(response: Response, mask: Mask) -> dict[str, Any]:
 
 
 def _headers(headers: Headers, mask: Mask) -> list[list[str]]:
+    """Return the fields in the order of the message; a name may occur twice."""
     return [[mask(header_name(name)), _masked_value(name, value, mask)] for name, value in headers]
 
 
@@ -119,7 +129,10 @@ def _body(body: bytes, mask: Mask) -> dict[str, Any]:
 
 
 def _is_unfinished(path: Path) -> bool:
-    """Return whether the file exists and ends in the middle of a line, as after a crash."""
+    """Return whether the file exists and ends in the middle of a line, as after a crash.
+
+    A device or a pipe has no end to look at, so the answer is False.
+    """
     if not path.is_file() or not path.stat().st_size:
         return False
     with path.open("rb") as file:
@@ -136,6 +149,7 @@ class JournalFile:
     """
 
     def __init__(self, path: Path, mask: Mask) -> None:
+        # Before the file is opened, because a descriptor for appending cannot read.
         unfinished = _is_unfinished(path)
         # Unbuffered: a line is in the file before the client has its response, and a kill loses
         # none.
@@ -173,6 +187,7 @@ class JournalFile:
             self._write_all(line + b"\n")
 
     def _write_all(self, data: bytes) -> None:
+        """Write all of the data. The caller holds the lock, or is the only user of the file."""
         while data:  # an unbuffered file may write only a part
             data = data[self._file.write(data) :]
 
@@ -194,6 +209,7 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, flags | no_link, 0o600)
     except OSError as error:
+        # ELOOP is what O_NOFOLLOW reports for a symbolic link.
         if error.errno != errno.ELOOP:
             raise
         if not path.exists() or path.is_file():

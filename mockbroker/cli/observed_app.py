@@ -2,6 +2,9 @@
 
 The app may be a test suite, a server, or a script that starts others. The audit
 ends all of its processes, as far as the system allows.
+
+Whether the app conforms is judged in `mockbroker.cli.audit`. Processes are found and ended in
+`mockbroker.processes`.
 """
 
 from __future__ import annotations
@@ -49,7 +52,10 @@ def app_environment(broker: Broker, settings: Sequence[str]) -> dict[str, str]:
 
 
 def _filled_in(setting: str, facts: Mapping[str, str]) -> tuple[str, str]:
-    """Return the name and the value of one ``--env`` setting. Raises AppError if it is invalid."""
+    """Return the name and the value of one ``--env`` setting. Raises AppError if it is invalid.
+
+    Double braces stand for single ones, as in `str.format`.
+    """
     name, equals, text = setting.partition("=")
     if not name or not equals:
         raise AppError(f"--env {setting!r} is not valid; write it as NAME=TEXT")
@@ -77,8 +83,12 @@ def running_app(
     # If the supervisor is killed, its children come to this process, which ends them below.
     become_subreaper()
     try:
+        # The app keeps the user's environment, so that it finds its interpreter and its other
+        # settings.
         app = SupervisedProgram(argv, {**os.environ, **environment}, grace_seconds=GRACE_SECONDS)
     except (OSError, ValueError) as error:
+        # ValueError has no strerror; it means a string that no program can get, such as one with a
+        # null character.
         reason = getattr(error, "strerror", None) or error
         raise AppError(f"{argv[0]!r} cannot be started: {reason}") from None
     # The callback runs in the supervisor's thread, or here if the app has ended already.
@@ -102,6 +112,9 @@ def end_app(app: SupervisedProgram, name: str, *, by_ctrl_c: bool) -> None:
 
     ``by_ctrl_c`` if SIGINT ended the audit. A killed process is named, because a developer who
     never sees it would not know that the app leaves daemons.
+
+    Returns when all have ended. Each line is printed after that, so the output of the app precedes
+    it.
     """
     if by_ctrl_c and _is_in_foreground():
         # Ctrl-C reached the app as it reached us, so the app may be about to end by itself. A
@@ -121,7 +134,10 @@ def end_app(app: SupervisedProgram, name: str, *, by_ctrl_c: bool) -> None:
 
 
 def _is_in_foreground() -> bool:
-    """Return whether our process group is in the foreground of a terminal."""
+    """Return whether our process group is in the foreground of a terminal.
+
+    False without a controlling terminal, as in a CI job.
+    """
     try:
         # /dev/tty, because stdin may be a pipe although Ctrl-C comes from the terminal.
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)

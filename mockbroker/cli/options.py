@@ -1,6 +1,9 @@
 """The table of options, for the commands, for pytest and for the ini file.
 
 pytest reads this table at every start, so this module imports nothing slow.
+
+It declares options and converts strings. click and pytest parse the command line; the effect of a
+value is left to the code that uses it.
 """
 
 from __future__ import annotations
@@ -111,7 +114,10 @@ class Option(Generic[T_co]):
 
 
 def read_option(option: Option[T], texts: Sequence[str], surface: Surface) -> T:
-    """Return the value of an option that was given. Raises OptionError if it is invalid."""
+    """Return the value of an option that was given. Raises OptionError if it is invalid.
+
+    The reader's message has no name of the option; it is added here, as the user wrote it.
+    """
     try:
         return option.read(texts)
     except ValueError as error:
@@ -123,6 +129,8 @@ class Values:
 
     ``given`` has the options that the user gave, each with its strings and its place. The others
     have their defaults, and messages name them as on ``surface``.
+
+    All values are read at construction, which raises OptionError for the first invalid one.
     """
 
     def __init__(
@@ -158,6 +166,7 @@ def _last(read: Callable[[str], T]) -> Callable[[Sequence[str]], T]:
 
 
 def _given(texts: Sequence[str]) -> bool:
+    """Read a flag: the option was given at least once."""
     return bool(texts)
 
 
@@ -201,6 +210,7 @@ def _level(text: str) -> Level:
 
 
 def _file(text: str) -> Path | None:
+    """Read a path; an empty string means none."""
     return Path(text) if text else None
 
 
@@ -218,11 +228,13 @@ def clauses_selected_by(texts: Iterable[str]) -> Selection:
 
 
 def _is_file_target(text: str) -> bool:
+    """Return whether a TARGET names a file instead of a module."""
     # A target such as package.module:factory is not relative to any folder.
     return ".py" in text
 
 
 def _always(_: str) -> bool:
+    """Return True: every value of the option is a path."""
     return True
 
 
@@ -355,6 +367,7 @@ OUTPUTS: dict[str, Option[Path | None]] = {
 
 
 def _table() -> Iterator[Option[Any]]:
+    """Yield the options that pytest and `mockbroker check` share, in the order of --help."""
     yield from (CLIENT, EXEC, PROFILE, CONFIG, FAIL_ON, ONLY, EXAMPLES, EXPLORE, SEED, BUDGET)
     yield from (COPY, SHOW_OUTPUT, KNOWN)
     yield from OUTPUTS.values()

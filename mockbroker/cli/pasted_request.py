@@ -2,6 +2,8 @@
 
 The input comes from logs, tickets and editors. Therefore it is read leniently where
 a paste is often damaged. It is read strictly where a guess could hide the mistake in question.
+
+Judging the request is left to `mockbroker.cli.explain`. No file is opened and no command is run.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from mockbroker.model.messages import Headers, Request
 
 __all__ = ["UnreadableRequestError", "parse_curl", "parse_raw"]
 
+# What curl -d declares, whatever the content is.
 FORM = "application/x-www-form-urlencoded"
+# Options of curl that take the next word and change the request, by what they set.
 WITH_VALUE = {
     "-X": "method", "--request": "method", "-H": "header", "--header": "header",
     "-d": "data", "--data": "data", "--data-ascii": "data", "--data-raw": "raw",
@@ -32,6 +36,8 @@ IGNORED_WITH_VALUE = {
     "-E", "--cert", "--key", "--capath", "--resolve", "--connect-to", "--noproxy", "-U",
     "--proxy-user", "-D", "--dump-header", "--max-redirs", "--retry-delay", "--retry-max-time",
 }  # fmt: skip
+# Options without a value that do not change what clauses judge. An option missing here is an error:
+# it might take a value, and a guess would shift every later word.
 FLAGS = {
     "-s", "--silent", "-S", "--show-error", "-v", "--verbose", "-i", "--include", "-k",
     "--insecure", "-L", "--location", "-f", "--fail", "--fail-with-body", "-g", "--globoff", "-N",
@@ -75,7 +81,11 @@ def parse_raw(text: bytes) -> Request:
 
 
 def _cut(body: bytes, headers: Headers) -> bytes:
-    """Cut the body to its declared length: editors and shells add a line feed at the end."""
+    """Cut the body to its declared length: editors and shells add a line feed at the end.
+
+    Without a declared length one line feed at the end is dropped. A length of more than 18 digits
+    is rejected.
+    """
     length = headers.get("Content-Length") or ""
     if _LENGTH.fullmatch(length):
         return body[: int(length)]
@@ -87,6 +97,7 @@ def _cut(body: bytes, headers: Headers) -> bytes:
 
 
 def _header(line: str) -> tuple[str, str]:
+    """Return the name and the value of a header line. Raises UnreadableRequestError."""
     name, colon, value = line.partition(":")
     if not colon:
         # Cut, because the line may hold a secret, as a line of the body does after a missing blank
@@ -108,7 +119,11 @@ def _target(url: str) -> str:
 
 @dataclass(slots=True)
 class _Command:
-    """The settings that the arguments of a curl command make."""
+    """The settings that the arguments of a curl command make.
+
+    ``defaults`` are header fields that curl adds unless the user sets them. ``form`` and ``data``
+    are the parts of the body; ``form`` wins.
+    """
 
     method: str = ""
     url: str = ""
@@ -144,7 +159,10 @@ def parse_curl(text: str) -> Request:
 
 
 def _split(word: str) -> list[str]:
-    """Separate an option from the rest of its word: -sS, -XPOST, -ufoo:bar, --data=x."""
+    """Separate an option from the rest of its word: -sS, -XPOST, -ufoo:bar, --data=x.
+
+    Returns one or two words. The second may itself be a group of flags: -sS becomes -s and -S.
+    """
     name, equals, value = word.partition("=")
     if word.startswith("--"):
         return [name, value] if equals and _has_value(name) else [word]
@@ -155,6 +173,7 @@ def _split(word: str) -> list[str]:
 
 
 def _has_value(option: str) -> bool:
+    """Return whether curl takes the next word as the value of this option."""
     return option in WITH_VALUE or option in IGNORED_WITH_VALUE
 
 
@@ -221,6 +240,7 @@ def _refuse_file(value: str, signs: str) -> None:
 
 
 def _urlencode(value: str) -> str:
+    """Encode NAME=CONTENT, =CONTENT or CONTENT as curl does for --data-urlencode."""
     name, equals, content = value.partition("=")
     return f"{name}={quote_plus(content)}" if equals and name else quote_plus(content or name)
 
@@ -229,6 +249,7 @@ def _request(command: _Command) -> Request:
     """Return the request of a whole command, with the header fields that curl adds."""
     data = _multipart(command.form) if command.form else "&".join(command.data)
     target = _target(command.url)
+    # curl -G moves the data to the query, and then sends no body.
     if command.in_query and data:
         target, data = f"{target}{'&' if '?' in target else '?'}{data}", ""
         command.defaults.pop("Content-Type", None)

@@ -1,6 +1,9 @@
 """Printing of reports by the commands; under pytest the plugin prints them.
 
 Reports are lines with named styles until here; colours depend on the stream.
+
+No other module of the commands maps names of styles to click's. Output to a stream that is closed
+must not hide the verdict: the exit status still has it.
 """
 
 from __future__ import annotations
@@ -47,6 +50,10 @@ def print_error(text: str) -> None:
 
 
 def _styled(line: Line) -> str:
+    """Return the line with escape sequences for its style, and safe for stdout.
+
+    A style without an entry is the name of a colour, as click knows it.
+    """
     styles: dict[str, dict[str, Any]] = {
         "": {},
         "bold": {"bold": True},

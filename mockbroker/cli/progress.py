@@ -1,6 +1,9 @@
 """The progress of a check: a live line on a terminal, a plain line every ten seconds in a log.
 
 It is written to stderr, so that stdout has the report only.
+
+A run takes minutes, and a user should see that it advances. The display never changes the run: its
+errors are ignored.
 """
 
 from __future__ import annotations
@@ -56,6 +59,7 @@ class Position:
 
 
 def _clock(seconds: float) -> str:
+    """Return a duration as minutes and two digits of seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}"
 
@@ -92,12 +96,14 @@ class _LogLines:
     def __init__(self) -> None:
         self._began_at = real_seconds()
         self._current = (0, 0, "")
+        # Set once and never cleared: a display serves one run.
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._log, name="mockbroker-progress", daemon=True)
 
     def begin(self, number: int, total: int, clause_id: str) -> None:
         # One tuple, replaced as a whole: the thread that logs never sees a half of it.
         self._current = (number, total, clause_id)
+        # Started by the first clause: before it there is no position to print.
         if not (self._thread.is_alive() or self._ended.is_set()):
             self._thread.start()
 
@@ -110,6 +116,7 @@ class _LogLines:
             self._thread.join()
 
     def _log(self) -> None:
+        """Print the position at each interval until the end; the body of the thread."""
         # An event instead of a sleep, so that the end of a run need not wait for the interval.
         while not self._ended.wait(LOG_INTERVAL_SECONDS):
             print_error(str(Position(*self._current, real_seconds() - self._began_at)))
@@ -148,6 +155,7 @@ class _LiveLine:
         if self._progress is not None:
             with contextlib.suppress(OSError):
                 self._progress.stop()
+            # A second call of `end` finds nothing to stop.
             self._progress = None
 
 

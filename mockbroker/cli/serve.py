@@ -2,6 +2,9 @@
 
 `mockbroker audit` serves in the same way and shares everything here. Flask is
 imported only once a broker is served, because its import is slow.
+
+What a request is judged by and answered with is not decided here: the broker does that. This module
+owns the signals and the streams of the process.
 """
 
 from __future__ import annotations
@@ -52,6 +55,7 @@ __all__ = [
 ]
 
 
+# A port is 16 bits in TCP.
 HIGHEST_PORT = 65535
 
 
@@ -77,7 +81,10 @@ class ServeSettings:
 def _clients(
     _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[Credentials, ...]:
-    """Read the values of ``--client``. Raises click.BadParameter if an id occurs twice."""
+    """Read the values of ``--client``. Raises click.BadParameter if an id occurs twice.
+
+    The values are not quoted, except for an id: they hold secrets.
+    """
     clients = tuple(_client(text) for text in texts)
     # The registry would keep the last secret only, and the user would wonder about the first.
     ids = [credentials.client_id for credentials in clients]
@@ -254,6 +261,7 @@ class StopSignals:
             stop()
 
     def _receive(self, number: int, _frame: object) -> None:
+        """Note the first signal and stop the command; a later one stops it again, without harm."""
         # No lock and no print here: the handler may interrupt code that holds the same lock.
         self.received = self.received or number
         if self._stop is not None:
@@ -272,6 +280,7 @@ def serve_and_log(broker: Broker, server: Server, signals: StopSignals) -> None:
 
     A signal that arrived earlier ends it at once.
     """
+    # Only `interrupt`: a signal handler may not take the locks that `stop` takes.
     signals.stop_by(server.interrupt)
     server.serve_forever()
     total = broker.journal.total
@@ -313,6 +322,10 @@ class _Log:
         self._log(refusal_line(now, why), lambda file: file.write_refusal(now, why))
 
     def _log(self, lines: str, write: Callable[[JournalFile], None]) -> None:
+        """Write to the journal, if there is one, and print the lines.
+
+        Called in the threads that serve requests; each call prints once, so that lines do not mix.
+        """
         # The file comes first: an error of the terminal must not cost it a line.
         if self._file is not None:
             try:
@@ -453,4 +466,5 @@ def echo_or_raise(text: str, *, err: bool = False) -> None:
 
 
 def _warn(text: str) -> None:
+    """Print a warning to stderr; it never ends the command."""
     echo(f"mockbroker: {text}", err=True)

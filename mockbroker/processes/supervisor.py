@@ -101,6 +101,7 @@ class SupervisedProgram:
         return self._ending.result()
 
     def _start_thread(self, target: Callable[[], None]) -> None:
+        """Start a thread that lasts as long as the supervisor."""
         # Daemons: a program that never ends must not keep this process from ending.
         threading.Thread(target=target, name="mockbroker-supervisor", daemon=True).start()
 
@@ -126,12 +127,14 @@ class SupervisedProgram:
                 self._supervisor.send_signal(signal.SIGCONT)
 
     def _next_report(self) -> dict[str, Any]:
+        """Return the supervisor's next report; empty if it ended before it could report."""
         # An empty line is the end of the stream: the supervisor was killed before it could report.
         line = self._reports.readline()
         report: dict[str, Any] = json.loads(line) if line else {}
         return report
 
     def _close(self) -> None:
+        """Wait for the supervisor's end and close the socket; called after its last report."""
         # Reaped here, so that no zombie of the supervisor remains.
         self._supervisor.wait()
         self._reports.close()
@@ -226,5 +229,6 @@ class _Running:
 
 
 def _report(control: socket.socket, **facts: Any) -> None:
+    """Send one report as a line of JSON, unless the other process has ended."""
     with contextlib.suppress(OSError):  # our parent has ended
         control.sendall(json.dumps(facts).encode() + b"\n")

@@ -103,6 +103,7 @@ def be_signalled_when_parent_ends(number: int = signal.SIGKILL) -> bool:
 
 
 def _prctl(option: int, value: int) -> bool:
+    """Set an option of the calling process; return whether that worked."""
     if sys.platform != "linux":
         return False
     try:

@@ -1,6 +1,9 @@
 """The verdict as a badge in SVG, for a README.
 
 It is written without a library or a web service, so that a CI job can publish it as a file.
+
+The words are constants and counts, so no string of a client reaches the picture. Therefore nothing
+is escaped.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from mockbroker.report.report import Conclusion, Report
 __all__ = ["badge_of"]
 
 _LABEL = "token client"
+# Dark enough for white words on them.
 _GREEN, _RED, _GREY = "#1a7f37", "#b3261e", "#57606a"
 _CHARACTER, _PADDING = 6.6, 10
 """Pixels: the approximate width of a character of 11 px, and the space on each side of the words.
@@ -27,6 +31,7 @@ def badge_of(report: Report) -> str:
     words, colour = _message(report)
     left, right = _width(_LABEL), _width(words)
     total = left + right
+    # 20 pixels high with round corners, as the badges of other projects are: it stands beside them.
     return f"""<svg xmlns="http://www.w3.org/2000/svg" width="{total}" height="20" role="img" \
 aria-label="{_LABEL}: {words}">
 <title>{_LABEL}: {words}</title>
@@ -41,7 +46,11 @@ aria-label="{_LABEL}: {words}">
 
 
 def _message(report: Report) -> tuple[str, str]:
-    """Return the words of the badge and its colour."""
+    """Return the words of the badge and its colour.
+
+    Breaches that were found count even if the driver failed. A run that fails only by blocked
+    clauses is grey, because it found nothing wrong.
+    """
     conclusion, passed = report.conclusion, report.count(Verdict.PASSED)
     if conclusion is Conclusion.INTERRUPTED:
         return "interrupted", _GREY
@@ -60,4 +69,5 @@ def _message(report: Report) -> tuple[str, str]:
 
 
 def _width(text: str) -> int:
+    """Return the width of a box around the text, in whole pixels."""
     return round(len(text) * _CHARACTER + 2 * _PADDING)

@@ -1,6 +1,8 @@
 """The messages of `assert_conforms`: breaches, and the exchanges that show them.
 
 The messages stand in the failure of a user's test. So they also name what the test could not show.
+
+The broker chooses the breaches; this module only words them.
 """
 
 from __future__ import annotations
@@ -21,7 +23,11 @@ __all__ = ["breaches_text", "forgotten_text", "nothing_seen_text"]
 
 
 def nothing_seen_text(trace: Trace) -> str:
-    """Return why a trace without a token request cannot be judged."""
+    """Return why a trace without a token request cannot be judged.
+
+    The usual cause is an app that reads another URL from its settings. The counts show whether any
+    request came at all.
+    """
     seen = Tally.of(trace.exchanges)
     return f"nothing to judge: the broker saw no token request (seen: {seen})"
 
@@ -42,6 +48,7 @@ def breaches_text(trace: Trace, breaches: Sequence[Breach], profile: Profile) ->
             f"the client breaks the contract ({count}):",
             *(f"{clause_named(b.clause_id).level.value} {b}" for b in breaches),
             "",
+            # With times: many clauses are about when a client refreshes or retries.
             *exchange_lines(records, with_times=True),
             "",
             "; ".join(filter(None, (f"seen: {Tally.of(trace.exchanges)}", forgotten_text(trace)))),
@@ -52,14 +59,21 @@ def breaches_text(trace: Trace, breaches: Sequence[Breach], profile: Profile) ->
 
 
 def forgotten_text(trace: Trace) -> str:
-    """Return how many exchanges were dropped before those of the trace; empty if none were."""
+    """Return how many exchanges were dropped before those of the trace; empty if none were.
+
+    The broker numbers exchanges from 1 and drops the oldest first, so the first number is enough.
+    The trace must not be empty.
+    """
     before = trace.exchanges[0].number - 1
     were = "exchange before was" if before == 1 else "exchanges before were"
     return f"{before} {were} forgotten, and not judged" if before else ""
 
 
 def _by_reason(reasons: Mapping[str, str]) -> list[str]:
-    """Return each reason once, with the ids of the clauses that it holds for."""
+    """Return each reason once, with the ids of the clauses that it holds for.
+
+    Many clauses share a reason. A line for each clause would push the breaches off the screen.
+    """
     ids_by_reason: dict[str, list[str]] = defaultdict(list)
     for clause_id, reason in reasons.items():
         ids_by_reason[reason].append(clause_id)

@@ -2,6 +2,9 @@
 
 Other programs read the file, so a renamed field needs a new schema. Unknown fields are errors here,
 so that a report of another schema is noticed.
+
+A document is a copy of the report's values, with no logic: `Report` has drawn every conclusion
+before. Enumerations are written by their values, and steps and outcomes by their tags.
 """
 
 from __future__ import annotations
@@ -183,6 +186,7 @@ def document_of(report: Report) -> ReportDocument:
         options=Options(
             examples=run.examples, seed=run.seed, fail_on=report.fail_on, only=run.only
         ),
+        # A report knows its profile by name only, so the pages are not known here.
         profile=ProfileInfo(name=report.profile, sources=()),
         client=ClientInfo(
             name=client.name,
@@ -204,7 +208,11 @@ def document_of(report: Report) -> ReportDocument:
 
 
 def _clause_row(report: Report, row: Row) -> ClauseRow:
-    """Return the row of a clause, with an empty string or tuple where there is nothing."""
+    """Return the row of a clause, with an empty string or tuple where there is nothing.
+
+    The clause's own texts are repeated in each row. A reader of the file then needs no catalogue,
+    and sees the words of the version that judged.
+    """
     clause, finding = row.clause, row.finding
     return ClauseRow(
         id=clause.id,
@@ -227,6 +235,10 @@ def _clause_row(report: Report, row: Row) -> ClauseRow:
 
 
 def _known_info(listing: Listing) -> KnownInfo:
+    """Return the entry for a clause, as the document holds it.
+
+    The entry's example is left out; the file of known failures has it.
+    """
     failure = listing.failure
     return KnownInfo(
         standing=listing.standing.value,
@@ -239,14 +251,19 @@ def _known_info(listing: Listing) -> KnownInfo:
 
 
 def _headline(row: Row) -> str:
+    """Return one breach as a sentence that begins with its impact."""
     clause = row.clause
     return f"{clause.impact.value}: {clause.id} ({clause.level.value}): {row.finding.in_words}"
 
 
 def _summary(report: Report) -> Summary:
-    """Return the counts of each verdict, by level and by impact."""
+    """Return the counts of each verdict, by level and by impact.
+
+    Both break down the same rows, so each sums up to the number of clauses.
+    """
 
     def counts(belongs: Callable[[Row], bool]) -> dict[str, int]:
+        """Count the verdicts of the rows that belong to one level or one impact."""
         verdicts = [row.verdict for row in report.rows if belongs(row)]
         # Each verdict has its number, even 0, so that a consumer needs no default.
         return {verdict.value: verdicts.count(verdict) for verdict in Verdict}
@@ -264,7 +281,11 @@ def _summary(report: Report) -> Summary:
 
 
 def json_text(document: ReportDocument) -> str:
-    """Return the document as indented JSON."""
+    """Return the document as indented JSON.
+
+    The order of the fields is that of the types, the same in every report. Characters beyond ASCII
+    stay as they are.
+    """
     # Not msgspec's own encoder: a report is read by people, and their editors need the indentation.
     plain = msgspec.to_builtins(document)
     return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
@@ -294,4 +315,6 @@ def read_document(file: Path) -> ReportDocument:
         plain = with_texts(value, printable_lines)
         return read(plain, ReportDocument, str(file), wording=JSON)
     except ReadingError as error:
+        # The message names the place in the file; the chain would only add a traceback of the
+        # reader.
         raise ReportFileError(str(error)) from None

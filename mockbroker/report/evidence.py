@@ -1,6 +1,8 @@
 """The evidence for a verdict, as plain lines for formats without a layout of their own.
 
 JUnit XML and Markdown use it.
+
+The terminal and the HTML page have labels and columns for each part, so they do not.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ def evidence_lines(finding: Finding, *, command: str = "") -> Iterator[str]:
     """Yield the steps, the details from outside them, the exchanges, and a command.
 
     The order is that of reading: what was done, what the program printed, what was sent.
+
+    ``command`` comes last, as a shell shows it: the reader copies it after reading the rest. An
+    empty finding yields nothing.
     """
     yield from (f"  {line}" for line in step_lines(finding.steps))
     yield from filter(None, finding.details.splitlines())

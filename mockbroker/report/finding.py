@@ -1,6 +1,9 @@
 """Verdicts on clauses, and the findings that show them.
 
 A finding belongs to one clause. Several of one clause are merged when a report is made.
+
+Judges make findings, and `mockbroker.report.report` makes a report of them. The text of a whole
+finding is left to the formats.
 """
 
 from __future__ import annotations
@@ -22,6 +25,10 @@ class Verdict(str, enum.Enum):
     """The result of a run for a client and a clause.
 
     ``ERROR`` says nothing about the client: the kit itself failed.
+
+    ``KNOWN`` and ``STALE`` come from the list of known failures, never from a judge. ``HANG`` is a
+    client that did not return, ``CRASH`` one whose process ended. The values stand in JSON reports,
+    so another name needs a new schema.
     """
 
     PASSED = "passed"
@@ -36,6 +43,8 @@ class Verdict(str, enum.Enum):
     ERROR = "error"
 
 
+# KNOWN is missing: the list of known failures turns a breach into it. `Row.found` still has the
+# breach.
 BREACHES = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG, Verdict.CRASH)
 """The verdicts on a client that broke a clause."""
 
@@ -62,9 +71,11 @@ class Finding(msgspec.Struct, frozen=True):
     found_in: str = ""
 
     def __post_init__(self) -> None:
+        """Escape what terminals and CI servers would obey, in every string from outside."""
         # Here, once, and not in each format: a new format cannot forget it.
         for name in ("reason", "steps", "exchanges", "command", "details"):
             text = with_texts(getattr(self, name), printable_lines)
+            # The struct is frozen, and is not yet visible to any other code.
             msgspec.structs.force_setattr(self, name, text)
 
     @property

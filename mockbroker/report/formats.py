@@ -1,6 +1,8 @@
 """The registry of the formats in which a report is written to a file.
 
 pytest makes options from it at every start, so the writers are imported only when used.
+
+What stands in a report is decided in `mockbroker.report.report`; a writer only arranges it.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ class Format:
     """A format of reports: the name of its option, the option's help, and its writer.
 
     ``write`` returns the text of the file.
+
+    It may raise any exception: `write_outputs` turns it into a message.
     """
 
     name: str
@@ -95,6 +99,8 @@ def problem_with_output(file: str) -> str:
     """Return why the file cannot be written; empty if it can.
 
     Called before a run: a check takes minutes, and its report must not be lost at the end.
+
+    The answer may change until the file is written, so `write_outputs` handles errors as well.
     """
     try:
         if not Path(file).resolve().parent.is_dir():
@@ -117,6 +123,7 @@ def problem_with_outputs(files: Mapping[str, str], read: Mapping[str, str]) -> s
     that the run reads, by a description.
     """
     # Resolved, because two names may lead to one file by a link or by "..".
+    # The files that are read come first: `--json known.toml` would destroy the user's own file.
     taken = {Path(file).resolve(): what for what, file in read.items() if file}
     for option, file in files.items():
         if not file:
@@ -131,7 +138,11 @@ def problem_with_outputs(files: Mapping[str, str], read: Mapping[str, str]) -> s
 
 
 def _takes_several(file: str) -> bool:
-    """Return whether several reports can be written there, as to a device or a pipe."""
+    """Return whether several reports can be written there, as to a device or a pipe.
+
+    ``--json /dev/stdout --markdown /dev/stdout`` is an example. A file that does not exist yet will
+    be a regular one.
+    """
     return Path(file).exists() and not Path(file).is_file()
 
 
@@ -161,4 +172,5 @@ def _write(report: Report, name: str, file: str) -> str:
 
 
 def _reason(error: OSError) -> str:
+    """Return what the system says about an error, without the path, which the caller names."""
     return printable(error.strerror or type(error).__name__)

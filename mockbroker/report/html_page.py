@@ -1,6 +1,10 @@
 """Reports as one self-contained HTML page.
 
 It needs no network and no script: CI servers keep it as an artifact, and show it in a sandbox.
+
+The page is made from the document, not from the report. Therefore `mockbroker compare` makes the
+same page from files of other machines. The template draws; the positions of exchanges and bars are
+computed here.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from mockbroker.report.wording import exchange_lines, reason_text, step_lines
 
 __all__ = ["html_of"]
 
+# Not every reader can distinguish the colours, so each verdict has a symbol as well.
 _SYMBOLS = {
     "passed": "✓",
     "failed": "✗",
@@ -38,6 +43,7 @@ _SYMBOLS = {
 _ROW = 46
 """The height of an exchange in a sequence diagram, in pixels."""
 _NOTE = 16
+# The template repeats some of these numbers: a change here needs a change there.
 _BAR_WIDTH, _BAR_ROW = 520, 26
 _OTHER_LEEWAY = "leeway_at_once_seconds"
 """A second measurement of the leeway, which the page leaves out."""
@@ -140,6 +146,7 @@ class _Client:
 
 
 def _is_mild(detail: _Detail) -> bool:
+    """Return whether a problem does not fail the run, so that it comes after those that do."""
     return detail.clause.verdict in {Verdict.ADVICE, Verdict.KNOWN}
 
 
@@ -170,10 +177,15 @@ def html_of(reports: Sequence[ReportDocument]) -> str:
 
 
 def _client(number: int, report: ReportDocument) -> _Client:
-    """Return one report as the template shows it."""
+    """Return one report as the template shows it.
+
+    ``number`` counts from 1. It is part of each anchor, so that the anchors of several clients
+    differ on one page.
+    """
     described = report.client
     verdicts = [row.verdict.value for row in report.clauses]
     counts = [(v, symbol, verdicts.count(v)) for v, symbol in _SYMBOLS.items() if v in verdicts]
+    # A client need not introduce itself, and a column needs a heading.
     name = described.name or described.target or f"client {number}"
     return _Client(
         number=number,
@@ -186,7 +198,10 @@ def _client(number: int, report: ReportDocument) -> _Client:
 
 
 def _fact(name: str, value: Any) -> tuple[str, str]:
-    """Return a measured value as its name in words and its value with unit."""
+    """Return a measured value as its name in words and its value with unit.
+
+    A range is a list of two ends.
+    """
     words, unit = name.removesuffix("_seconds"), " s" if name.endswith("_seconds") else ""
     ends = value if isinstance(value, list) else [value]
     # Equal ends of a range are shown once.
@@ -197,7 +212,11 @@ def _fact(name: str, value: Any) -> tuple[str, str]:
 def _chapters(
     clients: Sequence[_Client],
 ) -> list[tuple[str, list[tuple[ClauseRow, list[_Cell]]]]]:
-    """Return the chapters with their clauses, each with the cells of all clients."""
+    """Return the chapters with their clauses, each with the cells of all clients.
+
+    The row shown for a clause is that of the first client. The template uses only its id, level and
+    title.
+    """
     rows = [
         (columns[0].clause, [_cell(detail) for detail in columns])
         # Strict: `compare` has rejected reports with different clauses.
@@ -208,10 +227,17 @@ def _chapters(
 
 
 def _cell(detail: _Detail) -> _Cell:
+    """Return the cell of a table; its anchor leads to the details."""
     return _Cell(detail.clause.verdict.value, detail.symbol, detail.reason, detail.anchor)
 
 
 def _facts_of_all(clients: Sequence[_Client]) -> list[tuple[str, list[str]]]:
+    """Return each measured fact with a value for each client.
+
+    A client for which it was not measured has an empty string. The facts have the order in which
+    the clients first name them.
+    """
+    # Clients may have different facts: an audit measures other things than a check.
     names = dict.fromkeys(name for client in clients for name, _ in client.facts)
     return [(name, [dict(client.facts).get(name, "") for client in clients]) for name in names]
 
@@ -220,6 +246,7 @@ def _detail(number: int, row: ClauseRow) -> _Detail:
     """Return the details of a clause, with the positions of its diagrams."""
     messages, height = _placed(row.exchanges)
     timeline = timeline_of(row.steps)
+    # If the broker's clock stood still, every time is zero and says nothing.
     has_times = any(exchange.at_seconds for exchange in row.exchanges)
     return _Detail(
         anchor=f"c{number}-{row.id}",
@@ -237,7 +264,10 @@ def _detail(number: int, row: ClauseRow) -> _Detail:
 
 
 def _placed(exchanges: Iterable[ExchangeRecord]) -> tuple[tuple[_Message, ...], int]:
-    """Return the exchanges with their vertical positions, and the height of the diagram."""
+    """Return the exchanges with their vertical positions, and the height of the diagram.
+
+    A breach adds a line below its exchange, so the positions depend on everything above.
+    """
     # Below the names of client and broker, which the template draws at the top.
     y, messages = 44, []
     for exchange in exchanges:
@@ -255,6 +285,7 @@ def _bars(timeline: Timeline) -> tuple[_Bar, ...]:
     scale = _BAR_WIDTH / (timeline.seconds * 1.05)
 
     def bar(number: int, life: TokenLife) -> _Bar:
+        """Return the bar in row ``number``, counted from 0 at the top."""
         x, width = life.issued_at_seconds * scale, life.expires_in * scale
         room = _BAR_WIDTH - x
         return _Bar(

@@ -1,6 +1,9 @@
 """The report as JUnit XML, as CI servers read it: a test case for each clause.
 
 CI servers differ in what they read; the elements and attributes used are common to all.
+
+Each test case has the id of a clause as its name, and the chapter as its class. A CI server can
+therefore compare runs, and show since when a clause fails.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from mockbroker.report.report import Conclusion, Report, Row
 
 __all__ = ["junit_xml_of"]
 
+# In JUnit a failure is an assertion that does not hold; an error is an unexpected end of a test.
+# PASSED and ADVICE have no element, so their test cases pass.
 _ELEMENTS = {
     Verdict.FAILED: "failure",
     Verdict.STALE: "failure",
@@ -49,9 +54,11 @@ def junit_xml_of(report: Report) -> str:
     )
     results = [_add_case(suite, report, row) for row in report.rows]
     results += [_add_problem(suite, *problem) for problem in _problems(report)]
+    # Counted from the elements that were added, so that the totals always match the test cases.
     suite.set("tests", str(len(results)))
     for name, attribute in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
         suite.set(attribute, str(results.count(name)))
+    # Some readers expect this root, even around a single suite.
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
@@ -62,7 +69,10 @@ _CUT_SHORT = {"interrupted": Conclusion.INTERRUPTED, "out of time": Conclusion.O
 
 
 def _problems(report: Report) -> Iterator[tuple[str, str, str]]:
-    """Yield the kind, the message and the details of each problem of the run itself."""
+    """Yield the kind, the message and the details of each problem of the run itself.
+
+    ``details`` is empty or has several lines.
+    """
     for kind, conclusion in _CUT_SHORT.items():
         if report.conclusion is conclusion:
             yield kind, conclusion.value, ""
@@ -71,12 +81,14 @@ def _problems(report: Report) -> Iterator[tuple[str, str, str]]:
 
 
 def _add_problem(suite: ET.Element, kind: str, message: str, details: str) -> str:
+    """Add a test case for a problem of the run; return the name of its element."""
     case = ET.SubElement(suite, "testcase", classname="contract", name=f"run: {kind}", time="0")
     ET.SubElement(case, "error", message=message, type=kind).text = details
     return "error"
 
 
 def _add_properties(parent: ET.Element, pairs: Iterable[tuple[str, str]]) -> None:
+    """Add pairs of a name and a value as ``property`` elements; names may occur twice."""
     for name, value in pairs:
         ET.SubElement(parent, "property", name=name, value=value)
 
@@ -98,6 +110,7 @@ def _add_case(suite: ET.Element, report: Report, row: Row) -> str:
         ],
     )
     element = _ELEMENTS.get(row.verdict, "")
+    # CI servers count any failure as a broken build, whatever the exit status is.
     if (
         element in {"failure", "error"}
         and not report.is_binding(row.clause)
@@ -109,6 +122,8 @@ def _add_case(suite: ET.Element, report: Report, row: Row) -> str:
         # In JUnit's format, skipped has a message only.
         if element != "skipped":
             result.set("type", row.verdict.value)
+            # XML has no form for control characters; the strings of a finding are printable
+            # already.
             result.text = _details(report, row)
     elif row.verdict is not Verdict.PASSED:
         ET.SubElement(case, "system-out").text = f"{_message(row)}\n{_details(report, row)}"
@@ -116,8 +131,10 @@ def _add_case(suite: ET.Element, report: Report, row: Row) -> str:
 
 
 def _message(row: Row) -> str:
+    """Return the verdict and the reason, which CI servers show in their list of failures."""
     return f"{row.verdict.value}: {row.finding.in_words}"
 
 
 def _details(report: Report, row: Row) -> str:
+    """Return the evidence, with the command that repeats it at the end."""
     return "\n".join(evidence_lines(row.finding, command=report.reproduce(row)))

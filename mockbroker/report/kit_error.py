@@ -1,6 +1,9 @@
 """Errors of the kit itself, as values for a report.
 
 An error of the kit must never look like a verdict on the client.
+
+Two kinds exist: an error while a clause is judged costs that clause its verdict, and becomes a
+finding. Any other stands in `Report.errors`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 A list lets a team adopt the contract before its client is fixed. It must not rot: an entry fails
 the run once its clause passes, once it has expired, and without a reason.
+
+`mockbroker.report.known_file` reads and writes the list. Nothing here asks for today's date, so a
+test can choose it.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from mockbroker.report.finding import BREACHES, Finding, Verdict
 __all__ = ["NOTHING_KNOWN", "KnownFailure", "KnownFailures", "Listing", "Standing", "examples_of"]
 
 # A list of failures without reasons only hides them, so words such as TODO do not count.
+# The word must end there: "Todoist rejects it" is a reason.
 _PLACEHOLDER = re.compile(r"\W*(todo|fixme|tbd|tbc|xxx|n/?a)(\W|$)", re.IGNORECASE)
 
 
@@ -30,6 +34,9 @@ class Standing(str, enum.Enum):
     ``KNOWN`` still fails and ``STALE`` passes. ``EXPIRED`` still fails after the date until which
     the failure was accepted. ``NO_REASON`` fails and has no reason yet. ``UNMATCHED`` neither
     failed nor passed in this run.
+
+    The values stand in JSON reports. Only ``KNOWN`` changes a breach into something that does not
+    fail the run.
     """
 
     KNOWN = "known"
@@ -55,7 +62,10 @@ class KnownFailure:
 
     @property
     def is_explained(self) -> bool:
-        """Whether the reason is more than a placeholder such as TODO."""
+        """Whether the reason is more than a placeholder such as TODO.
+
+        A reason without any letter, such as "-", counts as a placeholder too.
+        """
         return any(map(str.isalpha, self.reason)) and not _PLACEHOLDER.match(self.reason)
 
     @property
@@ -83,11 +93,13 @@ class Listing:
         failure, found = self.failure, self.found
         if self.standing is Standing.KNOWN:
             reason = f"{failure.in_words}; found ({found.verdict.value}): {found.in_words}"
+            # What was found stays in the reason: a known failure may hide a second, new one.
             return replace(found, verdict=Verdict.KNOWN, reason=reason)
         if self.standing is Standing.STALE:
             reason = f"listed as known ({failure.reason}), but it passes; remove its entry"
             return replace(found, verdict=Verdict.STALE, reason=reason)
         if self.standing is Standing.EXPIRED:
+            # The verdict stays: an entry that has expired no longer counts.
             past = f"the known failure expired on {failure.expires}: {failure.in_words}"
             return replace(found, reason=f"{found.reason}; {past}")
         if self.standing is Standing.NO_REASON:
@@ -112,6 +124,7 @@ class KnownFailures:
     """
 
     file: str = ""
+    # By default nothing has expired, because no date is earlier than this one.
     today: date = date.min
     entries: Mapping[str, KnownFailure] = field(default_factory=dict)
 
@@ -120,6 +133,8 @@ class KnownFailures:
 
         ``replays`` has, for each clause whose example was tried, why it was ignored; empty if it
         was used.
+
+        The finding itself is not changed; `Listing.finding` is the one to report.
         """
         failure = self.entries.get(found.clause_id)
         if failure is None:
@@ -153,12 +168,14 @@ NOTHING_KNOWN = KnownFailures()
 
 def examples_of(entries: Mapping[str, KnownFailure]) -> dict[str, Any]:
     """Return the plain examples of the failures that have one, by clause id."""
+    # None is not an example: the example None is stored as a table, ``{none = true}``.
     kept = {name: failure.example for name, failure in entries.items()}
     return {name: example for name, example in kept.items() if example is not None}
 
 
 def _note(failure: KnownFailure, standing: Standing, replays: Mapping[str, str]) -> str:
     """Return why the example of an entry was ignored; empty if it was used or not needed."""
+    # A clause that was not judged has a reason of its own.
     if failure.example is None or standing is Standing.UNMATCHED:
         return ""
     why = replays.get(failure.clause_id, "no scenario drew examples for it")

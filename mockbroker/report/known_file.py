@@ -1,6 +1,9 @@
 """The file of known failures: reading it, and the entries that a run writes.
 
 `mockbroker.report.known_text` changes the text of the file.
+
+The values of entries are checked here. What they mean for a run is decided in
+`mockbroker.report.known_failures`.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from mockbroker.report.report import Report
 
 __all__ = ["TODO", "known_failures_of", "read_known_failures"]
 
+# `KnownFailure.is_explained` must reject it, so it begins with a word that counts as a placeholder.
 TODO = "TODO: say why this failure is accepted"
 """The reason of a new entry, which the user has to replace."""
 
@@ -46,6 +50,8 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    """The whole file, which has nothing but the list."""
+
     known: list[_Entry] = []
 
 
@@ -59,6 +65,7 @@ def read_known_failures(path: Path) -> dict[str, KnownFailure]:
         tables = read(read_toml(path), _Document, str(path)).known
     except ReadingError as error:
         raise ConfigError(str(error)) from error
+    # In the order of the file, so that the message of a duplicate is about the second entry.
     entries: dict[str, KnownFailure] = {}
     for number, table in enumerate(tables):
         problem = _problem(table, entries)
@@ -66,6 +73,7 @@ def read_known_failures(path: Path) -> dict[str, KnownFailure]:
             raise ConfigError(f"{path}: known[{number}]: {problem}")
         entries[table.clause] = KnownFailure(
             clause_id=table.clause,
+            # A TOML string of several lines usually ends in a line break.
             reason=table.reason.strip(),
             issue=table.issue.strip(),
             expires=table.expires,
@@ -75,7 +83,10 @@ def read_known_failures(path: Path) -> dict[str, KnownFailure]:
 
 
 def _problem(table: _Entry, earlier: Mapping[str, KnownFailure]) -> str:
-    """Return what is wrong with a table whose types are valid; empty if nothing is."""
+    """Return what is wrong with a table whose types are valid; empty if nothing is.
+
+    Each problem is a misuse that the types allow. ``earlier`` has the entries before this one.
+    """
     if table.clause not in _CLAUSES:
         return f"unknown clause {table.clause!r}{did_you_mean(table.clause, _CLAUSES)}"
     if table.clause in earlier:
@@ -94,6 +105,8 @@ def known_failures_of(
     with the finding in words, which is empty if the run did not judge it. An existing entry keeps
     its reason, issue and date; an entry that passes is dropped. ``examples`` has those that showed
     a breach, by clause id.
+
+    The verdict "not tested" also keeps an entry: a blocked clause may still be broken.
     """
     entries = []
     for row in report.rows:

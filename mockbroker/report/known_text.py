@@ -3,6 +3,9 @@
 tomlkit keeps comments and formatting within an entry. But it assigns a comment above
 ``[[known]]`` to the entry before, and would remove it together with that entry. Therefore this
 module splits the text into entries first, and tomlkit parses each as a document of its own.
+
+A file belongs to the user, who writes reasons and comments in it and reviews its diffs. Line ends
+are the caller's concern: here a line ends in a line feed.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from mockbroker.report.known_failures import KnownFailure
 __all__ = ["updated_text"]
 
 _NAME = "known"
+# A header may be indented, have blanks inside its brackets, and have its name in quotes.
 _ENTRY_BEGINS = re.compile(rf"""[ \t]*\[\[[ \t]*(["']?){_NAME}\1[ \t]*\]\]""")
 _COMMENT = re.compile(r"[ \t]*#")
 _COMMENT_OR_BLANK = re.compile(r"[ \t]*(#|$)")
@@ -65,17 +69,23 @@ def updated_text(text: str, entries: Sequence[tuple[KnownFailure, str]]) -> str:
         if table is None:
             kept.append(piece)
         elif (clause_id := str(table[1]["clause"])) in wanted:
+            # Taken out: what is left in `wanted` at the end has no entry yet.
             kept.append(replace(piece, table=_updated(table, *wanted.pop(clause_id))))
         # The entry goes, but a comment below its table may belong to the file as a whole.
         elif _COMMENT.search(piece.below):
             kept.append(_Piece(below=piece.below))
     before = "".join(map(str, kept)).rstrip()
     added = [_new(failure, found) for failure, found in wanted.values()]
+    # New entries go to the end, with a blank line before each: the diff then shows additions only.
     return "\n".join([*([f"{before}\n"] if before else ()), *added])
 
 
 def _pieces(text: str) -> list[_Piece]:
-    """Split the text into entries, each with the comments that belong to it."""
+    """Split the text into entries, each with the comments that belong to it.
+
+    The pieces joined give the text again, apart from entries in another form. The first piece has
+    the lines before the first entry, and may be empty.
+    """
     lines = re.findall(r".*\n|.+", text)
     starts = [n for n, line in enumerate(lines) if _ENTRY_BEGINS.match(line)]
     pieces, begin, header = [], 0, -1
@@ -96,7 +106,10 @@ def _pieces(text: str) -> list[_Piece]:
 
 
 def _piece(lines: list[str], header: int) -> _Piece:
-    """Make a piece of these lines; ``header`` is the index of its header, negative without one."""
+    """Make a piece of these lines; ``header`` is the index of its header, negative without one.
+
+    Comments and blank lines at the end go to ``below``: they may belong to what follows.
+    """
     if header < 0:
         return _Piece(below="".join(lines))
     end = len(lines)
@@ -107,7 +120,11 @@ def _piece(lines: list[str], header: int) -> _Piece:
 
 
 def _is_complete(lines: list[str]) -> bool:
-    """Return whether the lines are valid TOML by themselves."""
+    """Return whether the lines are valid TOML by themselves.
+
+    It decides whether a line break is a boundary between values or part of a string of several
+    lines.
+    """
     try:
         tomlkit.parse("".join(lines))
     except TOMLKitError:
@@ -116,7 +133,10 @@ def _is_complete(lines: list[str]) -> bool:
 
 
 def _without_entries(text: str) -> str:
-    """Return the text without a key that lists entries in an array, ``known = [{...}]``."""
+    """Return the text without a key that lists entries in an array, ``known = [{...}]``.
+
+    The text stays byte for byte the same if it has no such key.
+    """
     document = tomlkit.parse(text)
     return tomlkit.dumps(document) if document.pop(_NAME, None) is not None else text
 
@@ -128,7 +148,11 @@ def _table_of(text: str) -> tuple[tomlkit.TOMLDocument, Any] | None:
 
 
 def _updated(parsed: tuple[tomlkit.TOMLDocument, Any], failure: KnownFailure, found: str) -> str:
-    """Return the text of an entry with the results of the run; the user's own keys stay."""
+    """Return the text of an entry with the results of the run; the user's own keys stay.
+
+    Only ``found`` and ``example`` come from a run. An empty finding or a missing example changes
+    nothing.
+    """
     document, table = parsed
     for key, value in {"found": found or None, "example": failure.example}.items():
         # Compared by repr, because 1 == True == 1.0.
@@ -169,5 +193,6 @@ def _item(value: object) -> Item:
 
 
 def _escaped(character: str) -> str:
+    """Return a character as an escape of TOML, four or eight hexadecimal digits long."""
     code = ord(character)
     return f"\\u{code:04X}" if code <= _LARGEST_SHORT_ESCAPE else f"\\U{code:08X}"

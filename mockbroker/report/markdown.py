@@ -1,6 +1,9 @@
 """The report as Markdown, for a job summary or a comment on a pull request.
 
 Every string from a run is escaped. It may come from the client, and GitHub renders it.
+
+The table has only what needs attention; a clause that passes is just counted. GitHub limits the
+length of a summary and of a comment.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ _MARKS = {
 # What Markdown or GitHub would read as markup. A string from a client could break the table, or
 # insert links, images and references to issues.
 _SPECIAL = re.compile(r"[\\|`*_\[\]~$#!]")
+# Conclusions that are missing here are good ones.
 _CONCLUSIONS = {
     Conclusion.INTERRUPTED: "❔",
     Conclusion.KIT_FAILED: "🛑",
@@ -72,8 +76,10 @@ def _lines(report: Report) -> Iterator[str]:
             reason = _cell(row.finding.in_words)
             yield f"| {mark} | `{row.clause.id}` | {row.clause.level.value} | {reason} |"
     for row in problems:
+        # The others need no evidence: their reason in the table says what to do.
         if row.verdict in BREACHES or row.verdict is Verdict.ERROR:
             yield from _evidence(row, report.reproduce(row))
+    # Even in a good report: a reader should know what this run could not guarantee.
     for limit in report.limits:
         yield ""
         yield f"Limit of this run: {_cell(limit)}"
@@ -85,12 +91,19 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _is_problem(row: Row) -> bool:
-    """Return whether the table has the row: not if it passes, does not apply, or was left out."""
+    """Return whether the table has the row: not if it passes, does not apply, or was left out.
+
+    A known failure has a row, because the comment should show what the team has accepted.
+    """
     return row.verdict in _MARKS and (row.was_run or row.verdict is not Verdict.NOT_TESTED)
 
 
 def _evidence(row: Row, reproduce: str) -> Iterator[str]:
-    """Yield the folded evidence for one row."""
+    """Yield the folded evidence for one row.
+
+    Pre-formatted HTML, not a code fence: the evidence may itself contain a fence, which would end
+    the block.
+    """
     finding = row.finding
     sources = "; ".join(str(source) for source in row.clause.sources)
     text = "\n".join(evidence_lines(finding, command=f"$ {reproduce}" if reproduce else ""))
@@ -107,6 +120,7 @@ def _evidence(row: Row, reproduce: str) -> Iterator[str]:
 
 def _cell(text: str) -> str:
     """Escape a string for a cell of a Markdown table."""
+    # quote=False: an entity such as &#x27; would have its # escaped in the next step.
     # A cell ends at the line break.
     one_line = html.escape(" ".join(text.split()), quote=False)
     return _SPECIAL.sub(r"\\\g<0>", one_line)

@@ -46,6 +46,7 @@ def to_plain(example: object) -> Any:
 
 
 def _is_unicode(text: str) -> bool:
+    """Return whether UTF-8 has a form for each character of the string."""
     # TOML files are UTF-8, which has no form for half a surrogate pair.
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
@@ -54,11 +55,15 @@ def from_plain(plain: object) -> Any:
     """Convert the data of `to_plain` back to an example. Raises ExampleError if it is invalid.
 
     The data come from a file that users edit, so nothing about them is taken for granted.
+
+    ``from_plain(to_plain(example))`` equals the example. TOML itself has more types, such as dates;
+    those are rejected.
     """
     if type(plain) in {str, int, float, bool}:
         return plain
     if isinstance(plain, list):
         return tuple(from_plain(part) for part in plain)
+    # A second key would make the type ambiguous.
     if not isinstance(plain, dict) or len(plain) != 1:
         raise ExampleError(f"{type(plain).__name__!r} is not a valid part of an example")
     [(name, content)] = plain.items()
@@ -72,12 +77,14 @@ def from_plain(plain: object) -> Any:
 
 
 def _credentials(pair: list[str]) -> Credentials:
+    """Return the credentials of a pair. Raises ValueError or TypeError for anything else."""
     client_id, client_secret = pair
     if not isinstance(client_id, str) or not isinstance(client_secret, str):
         raise TypeError("credentials must be two strings")
     return Credentials(client_id, client_secret)
 
 
+# One entry for each table that `to_plain` writes.
 _READERS: dict[str, Callable[[Any], object]] = {
     "list": lambda parts: [from_plain(part) for part in parts],
     "dict": lambda pairs: {name: from_plain(part) for name, part in pairs.items()},

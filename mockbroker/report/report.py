@@ -2,6 +2,10 @@
 
 `build_report` merges the findings into rows. Properties of `Report` draw the conclusions, so that
 all formats agree on them.
+
+Nothing here reads a file, prints or asks for the time: a test can build any report from plain
+values. `mockbroker.report.terminal` and the writers in `mockbroker.report.formats` arrange the
+result.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ from mockbroker.report.known_failures import NOTHING_KNOWN, KnownFailures, Listi
 
 __all__ = ["ClientDescription", "Conclusion", "Report", "Row", "RunFacts", "build_report"]
 
+# The reasons of clauses without a finding. Each is the same string for many clauses, and the
+# terminal groups the clauses by it.
 NOT_SELECTED = "not selected in this run"
 NOT_REACHED = "not reached: the run was interrupted"
 STOPPED_EARLY = "not reached: pytest stopped the run early"
@@ -30,7 +36,10 @@ NO_VERDICT = "the kit reached no verdict"
 
 # The order of the members is their rank: costliest first, most binding first.
 _IMPACTS, _LEVELS = list(Impact), list(Level)
+# ADVICE is missing: it is a breach that does not fail the run.
 _FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
+# Verdicts that say something about the client. NOT_APPLICABLE is missing: the profile decides it,
+# whatever the client does.
 _REACHED = (*BREACHES, Verdict.PASSED, Verdict.KNOWN, Verdict.STALE)
 
 
@@ -38,6 +47,9 @@ class Conclusion(str, enum.Enum):
     """The conclusion of a run. If several apply, the first of them here counts.
 
     Problems of the run come before its findings: if the kit failed, no finding is reliable.
+
+    A value is also the text that formats print. The JSON report holds it too, so another wording
+    needs a new schema.
     """
 
     INTERRUPTED = "interrupted, a partial report"
@@ -86,8 +98,10 @@ class ClientDescription:
     capabilities: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        """Make every string printable, once for all formats."""
         # They come from the client or its driver, and every format prints them.
         for name in ("target", "name", "version"):
+            # The class is frozen, so a plain assignment would raise.
             object.__setattr__(self, name, printable(getattr(self, name)))
         object.__setattr__(self, "capabilities", tuple(map(printable, self.capabilities)))
 
@@ -110,7 +124,11 @@ class RunFacts:
     check_arguments: tuple[str, ...] = ()
 
     def command_for(self, clause_id: str) -> str:
-        """Return the command that repeats the test cases of a clause; empty without one."""
+        """Return the command that repeats the test cases of a clause; empty without one.
+
+        The arguments are quoted for a POSIX shell.
+        """
+        # Such as a client that only a fixture of a test suite can make.
         if not self.check_arguments:
             return ""
         words = ["mockbroker", "check", *self.check_arguments, "--only", clause_id]
@@ -126,6 +144,9 @@ class Row:
 
     ``was_selected`` is False if the user left the clause out. ``listing`` is the known failure
     that is listed for the clause, or None.
+
+    After known failures were considered, ``finding`` may differ from what the run found; see
+    `found`.
     """
 
     clause: Clause
@@ -142,6 +163,8 @@ class Row:
     @property
     def found(self) -> Finding:
         """The finding of the run, before known failures were considered."""
+        # Commands and the file of known failures need it: an entry changes the verdict, not the
+        # breach.
         return self.listing.found if self.listing else self.finding
 
     @property
@@ -179,26 +202,37 @@ class Report:
     out_of_time: bool = False
     limits: tuple[str, ...] = ()
     options: str = "--"
+    # Facts of the run that no conclusion depends on.
     run: RunFacts = field(default_factory=RunFacts)
 
     @property
     def conclusion(self) -> Conclusion:
-        """The conclusion of the run."""
+        """The conclusion of the run.
+
+        The order of the checks is that of `Conclusion`. Only a blocked clause differs: it fails a
+        run that had enough time.
+        """
         if self.interrupted:
             return Conclusion.INTERRUPTED
+        # Before any breach: a kit that failed may have seen breaches that the client did not
+        # commit.
         if self.has_errors:
             return Conclusion.KIT_FAILED
         if self.driver_failures:
             return Conclusion.DRIVER_FAILED
+        # A run that skipped everything must not pass, as when no pattern of --only applies to the
+        # profile.
         if not any(row.verdict in _REACHED for row in self.rows):
             return Conclusion.NOTHING_TESTED
         if self.failures:
             return Conclusion.FAILED
         if self._is_out_of_time:
             return Conclusion.OUT_OF_TIME
+        # After the budget: clauses that were blocked by its end are not the client's fault.
         if self.blocked:
             return Conclusion.FAILED
         if self.observed:
+            # Also if every passive clause was seen: the others need test cases.
             return Conclusion.NO_VIOLATION_SEEN
         # A partial run never says that a client conforms: a clause that was left out may be broken.
         return Conclusion.NOTHING_FAILED if self.is_partial else Conclusion.CONFORMS
@@ -219,11 +253,15 @@ class Report:
 
     @property
     def is_partial(self) -> bool:
-        """Whether clauses were left out, so that the report does not cover the whole contract."""
+        """Whether clauses were left out, so that the report does not cover the whole contract.
+
+        It says nothing about breaches: a partial run may have found some.
+        """
         return self.observed or self.interrupted or self._is_out_of_time or bool(self.left_out)
 
     @property
     def _is_out_of_time(self) -> bool:
+        """Whether the end of the budget left a binding clause without a verdict."""
         # A budget that ends after the last binding clause has cost nothing.
         return self.out_of_time and bool(self.blocked)
 
@@ -239,7 +277,10 @@ class Report:
 
     @property
     def failures(self) -> tuple[Row, ...]:
-        """The rows that fail the run: binding ones, and what is listed as known and passes."""
+        """The rows that fail the run: binding ones, and what is listed as known and passes.
+
+        The order is that of the catalogue. Advice and known failures are left out.
+        """
         return tuple(
             r
             for r in self.rows
@@ -267,7 +308,10 @@ class Report:
         return tuple(row.listing for row in self.rows if row.listing)
 
     def is_binding(self, clause: Clause) -> bool:
-        """Return whether breaking the clause fails the run."""
+        """Return whether breaking the clause fails the run.
+
+        ``fail_on`` is the lowest level that binds, so every level above it binds as well.
+        """
         return _LEVELS.index(clause.level) <= _LEVELS.index(self.fail_on)
 
     def reproduce(self, row: Row) -> str:
@@ -284,11 +328,17 @@ class Report:
 
     @property
     def costliest_first(self) -> tuple[Row, ...]:
-        """The rows with a breach, ordered by impact and by level, the costliest first."""
+        """The rows with a breach, ordered by impact and by level, the costliest first.
+
+        Rows that are alike in both keep the order of the catalogue.
+        """
         return tuple(sorted((row for row in self.rows if row.verdict in BREACHES), key=_cost))
 
     def count(self, verdict: Verdict) -> int:
-        """Return how many clauses have that verdict."""
+        """Return how many clauses have that verdict.
+
+        The counts of all verdicts sum up to the number of clauses.
+        """
         return sum(row.verdict is verdict for row in self.rows)
 
 
@@ -321,6 +371,7 @@ def build_report(
     ``replays`` has, for each clause whose known example was tried, why it was ignored.
     """
     merged: dict[str, Finding] = {}
+    # Passive clauses are judged in every test case, so a clause can have several findings.
     for finding in findings:
         merged[finding.clause_id] = _more_severe(merged.get(finding.clause_id), finding)
     due = set(selected)
@@ -331,6 +382,8 @@ def build_report(
     if not unreached:
         missing = due - merged.keys()
         merged |= {name: Finding(name, Verdict.ERROR, NO_VERDICT) for name in missing}
+    # After the merge: a chain of blocked clauses can be followed only when each has its final
+    # finding.
     rooted = {name: _with_root_cause(finding, merged) for name, finding in merged.items()}
     found = (_row(clause, rooted.get(clause.id), reasons) for clause in CATALOGUE)
     return Report(
@@ -339,6 +392,7 @@ def build_report(
         rows=tuple(_with_listing(row, known, replays or {}) for row in found),
         measured=measured,
         fail_on=fail_on,
+        # Only observed traffic has this mapping, which may be empty.
         observed=unseen is not None,
         interrupted=interrupted,
         known_file=known.file,
@@ -355,6 +409,8 @@ def _with_root_cause(finding: Finding, findings: Mapping[str, Finding]) -> Findi
     """Return the finding blocked by the first cause, if its blocker was itself blocked.
 
     The reader should fix the cause first, and a clause that was not tested is none.
+
+    It also ends at a clause without a finding and in a circle of clauses that block each other.
     """
     seen = {finding.clause_id}
     cause = finding.blocked_by
@@ -368,15 +424,21 @@ def _with_root_cause(finding: Finding, findings: Mapping[str, Finding]) -> Findi
 
 
 def _cost(row: Row) -> tuple[int, int]:
+    """Return the sort key of a breach: its impact, then its level, the costliest lowest."""
     return _IMPACTS.index(row.clause.impact), _LEVELS.index(row.clause.level)
 
 
 def _with_listing(row: Row, known: KnownFailures, replays: Mapping[str, str]) -> Row:
+    """Return the row as the list of known failures changes it; the same row without an entry.
+
+    ``listing.found`` keeps the finding of the run, so that nothing of it is lost.
+    """
     listing = known.listing(row.finding, replays)
     return replace(row, finding=listing.finding, listing=listing) if listing else row
 
 
 def _more_severe(one: Finding | None, other: Finding) -> Finding:
+    """Return the more severe of two findings on a clause; the first of equal ones."""
     return other if one is None or _severity(other) > _severity(one) else one
 
 
@@ -388,7 +450,10 @@ def _severity(finding: Finding) -> int:
 
 
 def _row(clause: Clause, finding: Finding | None, reasons: Mapping[str, str]) -> Row:
-    """Return the row of a clause; ``reasons`` says why a clause has no finding."""
+    """Return the row of a clause; ``reasons`` says why a clause has no finding.
+
+    A clause that is missing in ``reasons`` was not selected.
+    """
     if finding is not None:
         return Row(clause, finding, was_run=True)
     reason = reasons.get(clause.id, NOT_SELECTED)

@@ -3,6 +3,10 @@
 Steps are values. `mockbroker.report.wording` renders them as text, `mockbroker.report.timeline`
 computes the lifetimes of tokens; neither reads the result of the other. In JSON the member ``step``
 names the kind.
+
+A step has what a reader needs to repeat it, and no more: numbers, names and enumerations, with
+strings from the client masked. The fields are part of the JSON report's schema. Two steps with the
+same fields are equal.
 """
 
 from __future__ import annotations
@@ -56,6 +60,7 @@ __all__ = [
 
 
 def _kebab_case(name: str) -> str:
+    """Return the tag of a class: ``ClientUsedAtOnce`` becomes ``client-used-at-once``."""
     # The names of the classes are the tags in JSON, so renaming a class changes the schema.
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
@@ -72,6 +77,9 @@ class GotToken(_Outcome, frozen=True, kw_only=True):
 
     ``state`` is the token's state at that moment; ``is_fetched`` if the client requested the token
     in the same use.
+
+    Tokens are numbered from 1 in the order of issue. The token itself is a secret and is never part
+    of a step. ``state`` is the value of a `TokenState`.
     """
 
     token: int
@@ -80,7 +88,10 @@ class GotToken(_Outcome, frozen=True, kw_only=True):
 
 
 class NothingUsable(str, enum.Enum):
-    """What a client can have instead of a token of the broker."""
+    """What a client can have instead of a token of the broker.
+
+    Returned values belong to ``get_token``, presented ones and calls to ``request``.
+    """
 
     EMPTY_STRING = "empty-string"
     OTHER_VALUE_RETURNED = "other-value-returned"
@@ -106,7 +117,10 @@ class Raised(_Outcome, frozen=True, kw_only=True):
 
 
 class NeverReturned(_Outcome, frozen=True, kw_only=True):
-    """The client did not return within ``seconds`` of real time, and sent ``requests`` requests."""
+    """The client did not return within ``seconds`` of real time, and sent ``requests`` requests.
+
+    ``seconds`` is the limit of the kit, not how long the client would have taken.
+    """
 
     seconds: float
     requests: int
@@ -146,6 +160,8 @@ class IssuedToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """A token that the broker issued, ``after_seconds`` into the step.
 
     ``token`` is the token's number, ``expires_in`` its lifetime in seconds.
+
+    The broker's clock may move within a step, as when a client waits before a retry.
     """
 
     token: int
@@ -160,7 +176,10 @@ class _Step(
 
 
 class SeedChosen(_Step, frozen=True, kw_only=True):
-    """The run explores with this seed; the same seed draws the same test cases."""
+    """The run explores with this seed; the same seed draws the same test cases.
+
+    Only a run with random test cases has this step.
+    """
 
     seed: int
 
@@ -187,6 +206,8 @@ class TimeZoneSet(_Step, frozen=True, kw_only=True):
     """The time zone of the client's process.
 
     ``clock_goes_back`` if local time is set back by an hour while the first token is valid.
+
+    Clients that compute with local time are an hour wrong when the clocks go back.
     """
 
     zone: str
@@ -199,6 +220,9 @@ class _Action(_Step, frozen=True, kw_only=True):
     ``client`` is the client's name if a reproduction has several. ``exchanges`` has the numbers of
     the exchanges during the action. ``issued`` has the tokens that the broker issued since the
     previous action.
+
+    Steps stay small: the exchanges themselves stand once in the finding, and their numbers lead to
+    them.
     """
 
     client: str = ""
@@ -208,7 +232,10 @@ class _Action(_Step, frozen=True, kw_only=True):
 
 
 class ClientMade(_Action, frozen=True, kw_only=True):
-    """The client is made; ``outcome`` is None if that succeeded."""
+    """The client is made; ``outcome`` is None if that succeeded.
+
+    Making a client may already request a token, so it can have exchanges and issued tokens.
+    """
 
 
 class ClientUsed(_Action, frozen=True, kw_only=True):
@@ -229,6 +256,8 @@ class ClientUsedAtOnce(_Action, frozen=True, kw_only=True):
     """The client is used ``count`` times at once; ``good`` uses had a valid token.
 
     ``outcome`` is None if every use ended.
+
+    The uses have no order among themselves, so their outcomes are counted instead of listed.
     """
 
     operation: str
@@ -256,6 +285,7 @@ class OtherClientAdded(_Step, frozen=True, kw_only=True):
     difference: str
 
 
+# Defaults are omitted: a fault sets few of its fields, and the others would hide them in the JSON.
 class FaultScripted(_Step, frozen=True, kw_only=True, omit_defaults=True):
     """An endpoint answers with a fault, ``times`` times; None until the faults are cleared.
 
@@ -274,6 +304,7 @@ class FaultScripted(_Step, frozen=True, kw_only=True, omit_defaults=True):
     redirects: bool = False
     delay_seconds: float = 0.0
     latency_seconds: float = 0.0
+    # msgspec copies an empty default for each instance, so no two steps share it.
     changed: dict[str, Any] = {}
     omitted: tuple[str, ...] = ()
     breaks_json: bool = False
@@ -286,7 +317,10 @@ class FaultsCleared(_Step, frozen=True, kw_only=True):
 
 
 class AnswersDelayed(_Step, frozen=True, kw_only=True):
-    """The next answers of the token endpoint take these numbers of seconds, in this order."""
+    """The next answers of the token endpoint take these numbers of seconds, in this order.
+
+    Uses at once can race only while an answer is under way.
+    """
 
     delays_seconds: tuple[float, ...]
 
@@ -332,7 +366,10 @@ class CertificateShown(_Step, frozen=True, kw_only=True):
 
 
 class ConnectionsRefused(_Step, frozen=True, kw_only=True):
-    """No process listens where the token endpoint should be."""
+    """No process listens where the token endpoint should be.
+
+    A client gets an error of the connection at once, unlike with a server that does not answer.
+    """
 
 
 class TimeoutConfigured(_Step, frozen=True, kw_only=True):
@@ -356,11 +393,18 @@ class BreachRepeated(_Step, frozen=True, kw_only=True):
 
 
 class NotRepeated(_Step, frozen=True, kw_only=True):
-    """The kit repeated the same steps, and their outcome was different."""
+    """The kit repeated the same steps, and their outcome was different.
+
+    The breach then depends on chance or on real time, and the reader should know that before
+    debugging.
+    """
 
 
 class Note(_Step, frozen=True, kw_only=True):
-    """An event without a step of its own, as a string."""
+    """An event without a step of its own, as a string.
+
+    A new kind of step is better where code depends on the event: no code reads a note.
+    """
 
     text: str
 

@@ -1,6 +1,9 @@
 """The report as lines for a terminal, with named styles and without control characters.
 
 The same lines serve the commands and pytest's summary, which apply the styles themselves.
+
+Evidence stands below the table, and the conclusion at the end: a terminal shows the end of its
+output first. Strings of a run are escaped when a line is printed, by `plain`.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ __all__ = ["Line", "encodable", "finding_lines", "plain", "render", "width_of"]
 
 # Logs of CI servers report no width or a very large one; lines beyond 120 columns are hard to read.
 _MIN_WIDTH, _MAX_WIDTH = 80, 120
+# ✓ and ✗ have a replacement in `_ASCII`; the other marks are ASCII already.
 _MARKS = {
     Verdict.PASSED: ("✓", "green"),
     Verdict.FAILED: ("✗", "red"),
@@ -38,6 +42,7 @@ _MARKS = {
     Verdict.CRASH: ("C", "red"),
     Verdict.ERROR: ("E", "red"),
 }
+# An entry that excuses nothing has the mark of a failure.
 _STANDINGS = {
     Standing.KNOWN: ("k", "yellow"),
     Standing.STALE: ("s", "red"),
@@ -74,6 +79,7 @@ def encodable(text: str, encoding: str | None) -> str:
     # check of some minutes without its report.
     try:
         text.encode(encoding or "ascii")
+    # LookupError: Python does not know the encoding that the stream names.
     except (UnicodeEncodeError, LookupError):
         return text.translate(_ASCII).encode("ascii", "replace").decode()
     return text
@@ -110,7 +116,10 @@ def render(report: Report, width: int) -> Iterator[Line]:
 
 
 def _table(rows: Iterable[Row], width: int) -> Iterator[Line]:
-    """Yield the verdicts by chapter, and the clauses that were not run at the end."""
+    """Yield the verdicts by chapter, and the clauses that were not run at the end.
+
+    ``rows`` must be in catalogue order, because only neighbours of a chapter are grouped.
+    """
     not_run: list[Row] = []
     for chapter, members in groupby(rows, key=lambda row: row.clause.chapter):
         run: list[Row] = []
@@ -131,6 +140,7 @@ def _row(row: Row, width: int) -> Iterator[Line]:
     words = row.clause.title
     if row.verdict is not Verdict.PASSED:
         words = f"{row.verdict.value}: {row.finding.in_words}"
+    # PRACTICE, the longest level, has 8 letters. A longer id moves its words to the right.
     head = f"    {mark} {row.clause.level.value:<8}  {name:<22}  "
     room = width - len(head)
     passed = row.verdict is Verdict.PASSED
@@ -148,6 +158,7 @@ def _wrap(text: str, width: int) -> list[str]:
 
 def _not_run(rows: Iterable[Row], width: int) -> Iterator[Line]:
     """Yield the clauses that were not run, under each reason."""
+    # `groupby` joins neighbours only, so the rows are sorted first.
     # By reason, not by clause: a run of one clause leaves out all others for the same reason.
     for reason, members in groupby(
         sorted(rows, key=lambda row: row.finding.in_words), key=lambda row: row.finding.in_words
@@ -178,6 +189,7 @@ def finding_lines(
     exchange.
     """
     mark, style = _MARKS[finding.verdict]
+    # Title, sources and fix come from the catalogue; a finding holds only what the run found.
     known = clause_named(finding.clause_id)
     yield Line(f"{mark} {known.id} ({known.level.value}): a client {known.title}", style)
     sources = "; ".join(str(source) for source in known.sources)
@@ -196,13 +208,17 @@ def finding_lines(
 
 
 def _labelled(label: str, text: str) -> Iterator[Line]:
+    """Yield a label and its text, one line for each line of the text; nothing for an empty text."""
     for number, line in enumerate(textwrap.dedent(text).splitlines()):
         head = label if number == 0 else ""
         yield Line(f"    {head:<8} {line}", "faint" if label == "traffic" else "")
 
 
 def _errors(report: Report, width: int) -> Iterator[Line]:
-    """Yield the errors of the kit, each once, with the clauses that have no verdict by it."""
+    """Yield the errors of the kit, each once, with the clauses that have no verdict by it.
+
+    An error that belongs to no clause is printed as well, without a list of clauses.
+    """
     by_error: dict[KitError, list[Clause]] = {error: [] for error in report.errors}
     for row in report.rows:
         if row.verdict is Verdict.ERROR:
@@ -226,10 +242,12 @@ def _known(report: Report, width: int) -> Iterator[Line]:
     """Yield the known failures with their states, and what the rows of the table leave out."""
     if not report.listings:
         return
+    # Counted and sorted by `Standing`, not by verdict: two standings can have the same verdict.
     standings = [listing.standing for listing in report.listings]
     counts = (f"{standings.count(s)} {s.value}" for s in Standing if s in standings)
     yield Line()
     yield Line(f"  Known failures, by {Path(report.known_file).name}: {', '.join(counts)}", "bold")
+    # The table has these clauses too; here the entry is the subject, with what to do about it.
     for listing in report.listings:
         mark, style = _STANDINGS[listing.standing]
         head = f"{mark} {listing.standing.value:<9}  {listing.failure.clause_id}"
@@ -238,6 +256,7 @@ def _known(report: Report, width: int) -> Iterator[Line]:
             f"{head}: {words}" if words else "",
             width,
             initial_indent="    ",
+            # Below the id: the indent, the mark and the standing take 17 columns.
             subsequent_indent=" " * 17,
             break_on_hyphens=False,
         )
@@ -258,6 +277,7 @@ def _advice_on(listing: Listing) -> str:
 
 
 def _measured(facts: Any) -> Iterator[Line]:
+    """Yield one line with all measured values; nothing if none is to be shown."""
     texts = [text for text in (_fact(name, value) for name, value in facts.items()) if text]
     if texts:
         yield Line()
@@ -265,6 +285,7 @@ def _measured(facts: Any) -> Iterator[Line]:
 
 
 def _limits(limits: Iterable[str], width: int) -> Iterator[Line]:
+    """Yield the guarantees of the client's isolation that did not hold in this run."""
     for limit in limits:
         yield Line()
         lines = textwrap.wrap(f"Limit of this run: {limit}", width - 4, subsequent_indent="  ")
@@ -297,6 +318,7 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
         f"{report.count(verdict)} {verdict.value}" for verdict in Verdict if report.count(verdict)
     )
     yield Line(f"  {mark} {words}: {counts}", style)
+    # Also below other headlines: a failure of the driver may explain a breach.
     if report.driver_failures:
         yield from (Line(f"    {each}", "purple") for each in report.driver_failures)
     note = _partial_run_note(report)
@@ -329,7 +351,10 @@ _HEADLINES = {
 
 
 def _headline(report: Report) -> tuple[str, str, str]:
-    """Return the mark, the conclusion in a few words, and the style of both."""
+    """Return the mark, the conclusion in a few words, and the style of both.
+
+    Known failures are mentioned beside a good conclusion, so that it does not hide them.
+    """
     mark, words, style = _HEADLINES[report.conclusion]
     filled = words.format(
         level=report.fail_on.value,
@@ -340,7 +365,10 @@ def _headline(report: Report) -> tuple[str, str, str]:
 
 
 def _partial_run_note(report: Report) -> str:
-    """Return a sentence about the limits of a partial run; empty after a whole run."""
+    """Return a sentence about the limits of a partial run; empty after a whole run.
+
+    A clause was unreached if the user selected it and none of its test cases began.
+    """
     left_out = report.left_out
     # Observed traffic has its own headline, which says the same.
     if report.observed or not left_out:
@@ -370,7 +398,11 @@ def _causes(report: Report) -> Iterator[str]:
 
 
 def _next_steps(report: Report) -> Iterator[str]:
-    """Yield the next step for the user; nothing if there is none."""
+    """Yield the next step for the user; nothing if there is none.
+
+    A step is one command or one change. Observed traffic cannot be checked by clause, so there it
+    is another audit.
+    """
     # One step only, and the most urgent: errors of the kit or the driver may be the cause of every
     # other problem of the run.
     first = report.failures[0].clause.id if report.failures else ""

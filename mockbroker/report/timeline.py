@@ -1,6 +1,8 @@
 """The timeline of a reproduction: the lifetimes and uses of its tokens, computed from its steps.
 
 It is computed from the steps alone, without any text.
+
+It holds numbers only. `mockbroker.report.html_page` scales and draws them.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from mockbroker.report.steps import (
 
 __all__ = ["Timeline", "TokenLife", "TokenUse", "timeline_of"]
 
+# The value of `TokenState.VALID`; steps hold states as strings.
 _VALID = "valid"
 
 
@@ -60,6 +63,8 @@ def timeline_of(steps: Iterable[Step]) -> Timeline:
     """Compute the lifetime and the uses of each token, in the order of issue.
 
     Time passes by `TimePassed` steps and by the client's own waits, never by the real duration.
+
+    A token that was used but never issued in these steps is left out.
     """
     now = 0.0
     issued: dict[int, tuple[float, float]] = {}

@@ -1,6 +1,9 @@
 """The text of the steps and reasons of a report, for every format.
 
 `mockbroker.model.exchange_text` renders exchanges, which the broker prints as well.
+
+The English for each kind of step stands here, and no code reads it back. So a wording can change
+without a new schema. Strings in a step have been masked before.
 """
 
 from __future__ import annotations
@@ -58,6 +61,7 @@ def outcome_text(outcome: s.UseOutcome) -> str:
 
 
 def _seed_chosen(step: s.SeedChosen) -> str:
+    """Return the seed, and what it is good for."""
     return f"the run explores with seed {step.seed}; the same seed draws the same test cases"
 
 
@@ -67,7 +71,10 @@ def action_text(action: s.Action) -> str:
 
 
 def _verb(action: s.Action) -> str:
-    """Return what the client does, without its outcome."""
+    """Return what the client does, without its outcome.
+
+    A call is shown as the request it sends; other uses by the name of the operation.
+    """
     if isinstance(action, s.ClientMade):
         return "the client is made"
     if isinstance(action, s.ReprTaken):
@@ -78,12 +85,14 @@ def _verb(action: s.Action) -> str:
 
 
 def _action(step: s.Action) -> str:
+    """Return an action with its outcome, if it has one."""
     if step.outcome is None:
         return action_text(step)
     return f"{action_text(step)} → {outcome_text(step.outcome)}"
 
 
 def _client_used(step: s.ClientUsed) -> str:
+    """Return one use of the client: the outcome, an error status, and the time it waited."""
     # A status of success is what the reader expects, so it is left out.
     is_error = step.status is not None and step.status >= HTTPStatus.BAD_REQUEST
     status = f", status {step.status}" if is_error else ""
@@ -92,20 +101,24 @@ def _client_used(step: s.ClientUsed) -> str:
 
 
 def _client_used_at_once(step: s.ClientUsedAtOnce) -> str:
+    """Return uses at once; the numbers of good and bad uses stand for the outcomes."""
     if step.outcome is not None:
         return _action(step)
     return f"{_action(step)} → {step.good} with a valid token, {step.count - step.good} without"
 
 
 def _client(name: str) -> str:
+    """Return the client's name as a prefix; empty if the reproduction has one client only."""
     return f"client {name}: " if name else ""
 
 
 def _time_zone_set(step: s.TimeZoneSet) -> str:
+    """Return the time zone, and that its clocks change while a token is valid."""
     back = "; the clocks go back an hour during the life of the token"
     return f"local time is that of {step.zone}{back if step.clock_goes_back else ''}"
 
 
+# By the value of `Endpoint`. Faults are scripted for these two only.
 _ENDPOINTS = {"token": "the token endpoint", "api": "the API"}
 
 
@@ -140,25 +153,31 @@ def _status_answered(step: s.FaultScripted) -> str:
 
 
 def _body(body_type: str) -> str:
+    """Return the body of a fault's answer in a few words; the content does not matter."""
     return "an empty body" if body_type == "empty" else f"a body of type {body_type}"
 
 
 def _times(times: int | None) -> str:
+    """Return how often a fault applies, as the end of a sentence; empty without a limit."""
     return {None: "", 1: ", once", 2: ", twice"}.get(times, f", {times} times")
 
 
 def _members(members: dict[str, Any], omitted: tuple[str, ...]) -> str:
+    """Return changed and omitted members of the JSON, as a list in a sentence."""
+    # As JSON, because the string "60" and the number 60 are different test cases.
     pairs = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in members.items()]
     return ", ".join([*pairs, *(f"no {name}" for name in omitted)])
 
 
 def _answers_delayed(step: s.AnswersDelayed) -> str:
+    """Return the delays of the next answers, in the order of their requests."""
     delays = ", ".join(f"{seconds:g}" for seconds in step.delays_seconds)
     return f"the next answers of the token endpoint take {delays} s, in this order"
 
 
 def _answer_changed(step: s.AnswerChanged) -> str:
     """Return the changes of the token response as a sentence."""
+    # A body that replaces the JSON has no members, so nothing else of the step applies.
     if step.body:
         return f"the answer {step.body}"
     parts = [
@@ -171,11 +190,13 @@ def _answer_changed(step: s.AnswerChanged) -> str:
 
 
 def _certificate_shown(step: s.CertificateShown) -> str:
+    """Return what is in the certificate, and whether a sound client accepts its issuer."""
     issuer = "a CA that the client trusts" if step.is_trusted else "a CA that no client knows"
     return f"the broker shows a certificate for {step.host}, signed by {issuer}"
 
 
 def _never_returned(outcome: s.NeverReturned) -> str:
+    """Return how long the kit waited, and what the client sent in that time."""
     return (
         f"did not return within {outcome.seconds:g} s of real time "
         f"(requests seen meanwhile: {outcome.requests})"
@@ -193,11 +214,13 @@ _INSTEAD = {
 
 
 def _got_token(outcome: s.GotToken) -> str:
+    """Return the number and the state of the token, and whether it was requested in this use."""
     return f"token #{outcome.token}{' (fetched)' if outcome.is_fetched else ''}, {outcome.state}"
 
 
 _Maker = Callable[[Any], str]
 
+# One entry for each class of `UseOutcome`, in its order.
 _OUTCOMES: dict[type, _Maker] = {
     s.GotToken: _got_token,
     s.GotNoToken: lambda outcome: _INSTEAD[outcome.instead],
@@ -210,6 +233,9 @@ _OUTCOMES: dict[type, _Maker] = {
     s.DriverEnded: lambda outcome: f"did not return: {outcome.reason}",
 }
 
+# One entry for each class of `Step`, in its order. Functions where the text depends on conditions,
+# otherwise lambdas: the whole wording can be read from top to bottom.
+# Numbers are formatted by `g`, so that 60.0 becomes 60.
 _STEPS: dict[type, _Maker] = {
     s.SeedChosen: _seed_chosen,
     s.BrokerStarted: lambda step: f"the broker issues tokens with expires_in={step.expires_in:g}",
