@@ -80,6 +80,9 @@ class GatheredResults:
             client,
             measured={**self._client.measured, **client.measured},
             replays={**self._client.replays, **client.replays},
+            # One worker may have used up its time while the others have not.
+            is_out_of_time=self._client.is_out_of_time or client.is_out_of_time,
+            limits=tuple(dict.fromkeys((*self._client.limits, *client.limits))),
         )
         # Each item brings all failures of its process so far.
         self._driver_failures |= dict.fromkeys(client.driver_failures)
