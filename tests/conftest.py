@@ -13,9 +13,11 @@ from tests.environments import environment_with, environment_with_wheel, made_on
 
 ROOT = Path(__file__).parents[1]
 
-# Below nohup a test run ignores SIGHUP, and so would the commands that tests end by it.
+# Below nohup a test run ignores SIGHUP, and in the background of a shell script SIGINT. The commands
+# that tests end by these signals would inherit that.
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is not a reason for a property to fail. Everything else stays as Hypothesis has it.
 settings.register_profile(
