@@ -13,8 +13,8 @@ from tests.environments import environment_with, environment_with_wheel, made_on
 
 ROOT = Path(__file__).parents[1]
 
-# Below nohup a test run ignores SIGHUP, and in the background of a shell script SIGINT. Commands that
-# tests end by these signals would inherit that.
+# Below nohup a test run ignores SIGHUP, and in the background of a shell script SIGINT. The
+# commands that tests end by these signals would inherit that.
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
