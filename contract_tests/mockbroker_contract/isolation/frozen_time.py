@@ -74,7 +74,8 @@ class FrozenTime:
         if self._original_now is None:
             fake: Any = freezegun.api.FakeDatetime
             self._original_now = fake.__dict__["now"]
-            fake.now = classmethod(self._now_in_zone)
+            # Not a class method: before Python 3.11 one of a bound method gets no class.
+            fake.now = staticmethod(self._now_in_zone)
 
     def use_utc(self) -> None:
         """Apply no offset from now on."""
@@ -92,7 +93,7 @@ class FrozenTime:
             freezegun.api.tz_offsets[-1] = datetime.timedelta(seconds=local.tm_gmtoff)
         return _EPOCH + datetime.timedelta(microseconds=microseconds)
 
-    def _now_in_zone(self, _: type, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+    def _now_in_zone(self, tz: datetime.tzinfo | None = None) -> datetime.datetime:
         # freezegun adds the local offset to `datetime.now(tz)` as well, which must not have it.
         fake: Any = freezegun.api.FakeDatetime
         original = self._original_now or fake.__dict__["now"]  # a thread may call after use_utc
