@@ -63,14 +63,14 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that importing the package stays fast."""
+    """Import a public name when it is first used, so that importing the package stays fast.
+
+    There is no __dir__ that lists these names: freezegun reads every name that dir() has of every
+    module, and would import Flask at the first freeze of each project that has the plugin.
+    """
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_PLACES[name]), name)
     # Python calls `__getattr__` only for names that the module lacks, so the next access is direct.
     globals()[name] = value
     return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

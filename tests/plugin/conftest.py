@@ -14,6 +14,13 @@ import pytest
 MODEL_CLIENT = Path(__file__).parents[2] / "examples" / "model_client.py"
 OTHERS_NEWS = "ignore:The configuration option"  # of pytest-asyncio, about itself
 WARNINGS = ("-W", "error", "-W", OTHERS_NEWS)
+# Plugins of others that are installed for a few tests. Together they import for half a second,
+# asyncio and trio among it, in every process of the many runs that do not use them.
+WITHOUT_OTHERS = [
+    argument
+    for name in ("anyio", "asyncio", "randomly", "time_machine")
+    for argument in ("-p", f"no:{name}")
+]
 
 
 @pytest.fixture
@@ -22,7 +29,7 @@ def contract(pytester) -> Callable[..., pytest.RunResult]:
 
     def contract(*arguments: str) -> pytest.RunResult:
         return pytester.runpytest_subprocess(
-            *WARNINGS, "--pyargs", "mockbroker_contract", *arguments
+            *WARNINGS, *WITHOUT_OTHERS, "--pyargs", "mockbroker_contract", *arguments
         )
 
     return contract
