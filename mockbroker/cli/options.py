@@ -30,6 +30,7 @@ __all__ = [
     "EXEC",
     "EXPLORE",
     "FAIL_ON",
+    "JOBS",
     "KNOWN",
     "ONLY",
     "OUTPUTS",
@@ -79,6 +80,7 @@ class Option(Generic[T_co]):
 
     ``read`` converts the user's strings, one for each time the option was given. It raises
     ValueError with a message that completes "OPTION …". An option without ``metavar`` is a flag.
+    ``letter`` is its short form on the command line, empty without one.
     ``argument`` is set if the command line takes the option as an argument of that name.
     ``is_path`` says whether a string is a path, which an ini file gives relative to its folder.
     """
@@ -88,6 +90,7 @@ class Option(Generic[T_co]):
     default: T_co
     read: Callable[[Sequence[str]], T_co]
     metavar: str = ""
+    letter: str = ""
     is_repeatable: bool = False
     argument: str = ""
     is_path: Callable[[str], bool] = lambda _: False
@@ -342,6 +345,15 @@ KNOWN: Option[Path | None] = Option(
     is_path=_always,
     help="TOML file that lists known failures.",
 )
+JOBS: Option[int | None] = Option(
+    name="jobs",
+    letter="j",
+    metavar="N",
+    default=None,
+    read=_last(_integer(1)),
+    help="Number of processes that judge clauses, one for each processor by default. Use 1 to "
+    "debug a client.",
+)
 WRITE_KNOWN: Option[Path | None] = Option(
     name="write-known",
     metavar="FILE",
@@ -376,7 +388,7 @@ def _table() -> Iterator[Option[Any]]:
 PYTEST_OPTIONS: tuple[Option[Any], ...] = tuple(_table())
 """The options ``--contract-NAME`` of pytest, and the settings ``contract_NAME`` of its ini file."""
 
-CHECK_OPTIONS: tuple[Option[Any], ...] = (*PYTEST_OPTIONS, WRITE_KNOWN)
+CHECK_OPTIONS: tuple[Option[Any], ...] = (*PYTEST_OPTIONS, WRITE_KNOWN, JOBS)
 """The options of `mockbroker check`."""
 
 AUDIT_OPTIONS: tuple[Option[Any], ...] = (FAIL_ON, *OUTPUTS.values())
