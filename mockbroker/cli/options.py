@@ -297,9 +297,10 @@ ONLY: Option[Selection] = Option(
 EXAMPLES: Option[int] = Option(
     name="examples",
     metavar="N",
-    default=300,
+    default=10,
     read=_last(_integer(1)),
-    help="Number of examples to draw for a clause.",
+    help="Number of examples to draw for a clause, in addition to the cases that are always "
+    "tried; four times as many where they find most.",
 )
 EXPLORE: Option[bool] = Option(
     name="explore",

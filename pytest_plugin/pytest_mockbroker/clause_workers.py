@@ -38,7 +38,7 @@ _PIECE = 65_536
 _SECONDS_TO_END = 2.0
 """The time that a worker has after an interruption to report what it found so far."""
 _TOKEN_REQUESTS = frozenset({"request", *(method.chapter for method in METHODS)})
-"""The chapters whose clauses are judged by the same test cases, which are played once."""
+"""The chapters whose clauses are judged by the same test cases, which are run once."""
 
 
 def can_fork() -> bool:
@@ -333,7 +333,7 @@ def _end(session: pytest.Session, workers: Sequence[_Worker]) -> None:
 
 
 class _LastFindings(_Relay):
-    """The messages of workers that were told to end: their reports come too late to count."""
+    """The messages of workers that were asked to end: their reports come too late to count."""
 
     def _receive(self, message: dict[str, Any]) -> None:
         if "findings" in message:
@@ -343,4 +343,4 @@ class _LastFindings(_Relay):
         """Go on: the session has ended."""
 
     def _has_ended(self, worker: _Worker) -> None:
-        """Accept it: the worker was told to end."""
+        """Accept it: the worker was asked to end."""

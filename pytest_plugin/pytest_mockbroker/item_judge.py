@@ -15,6 +15,7 @@ from mockbroker.model.escaping import printable, printable_lines
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import KnownFailures, Standing
+from mockbroker.report.plain_examples import all_to_plain
 from mockbroker.report.terminal import finding_lines
 from mockbroker_contract.drivers.failures import (
     ClientCrashed,
@@ -141,7 +142,8 @@ class ItemJudge:
         finding = self.as_known(findings[0])
         if not isinstance(error, _SKIPPED):  # pytest reports the error by itself
             _set_outcome(report, finding, is_fatal=self._is_fatal(finding))
-        return ItemResult(findings=tuple(findings), examples=self._examples, client=client)
+        examples = all_to_plain(self._examples)
+        return ItemResult(findings=tuple(findings), examples=examples, client=client)
 
     def _finding(self, clause_id: str, error: BaseException | None) -> Finding:
         """Return the finding that the end of a clause test means."""

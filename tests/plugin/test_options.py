@@ -98,7 +98,7 @@ def test_every_option_of_a_command_has_help_and_a_metavar_of_its_own(command):
     blocks = re.split(r"(?m)^  (?=-)", options)[1:]
     assert blocks
     for block in blocks:
-        assert re.match(r"(-h, )?--[\w-]+( \S+)?\s{2,}[A-Z]", block), block
+        assert re.match(r"(-\w, )?--[\w-]+( \S+)?\s{2,}[A-Z]", block), block
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "1.5", " 1", "1_0", "²", "9" * 5000])

@@ -13,6 +13,7 @@ from mockbroker_contract.harness.run import OWN_SCENARIO_ONLY, ContractRun
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.state_machine import (
     is_step_list,
+    play_stories,
     replay_steps,
     state_machine_for,
     steps_from,
@@ -75,6 +76,7 @@ def _first_breach(run: ContractRun, ignored: set[str]) -> ContractBreached | Non
     Its steps are as few as the search for a simpler sequence has made them.
     """
     try:
+        play_stories(run, ignored)
         _run_state_machine(run, ignored)
     except ContractBreached as breached:
         # Hypothesis removes steps too, but its limit of attempts may have been reached.
@@ -87,7 +89,9 @@ def _run_state_machine(run: ContractRun, ignored: set[str]) -> None:
     limit = run.explorer.shrink_limit()
     machine = state_machine_for(run, limit, ignored)
     machine = hypothesis.seed(run.explorer.seed_for(clauses.lifecycle.LIFECYCLE.id))(machine)
-    settings = hypothesis.settings(run.explorer.hypothesis_settings(), stateful_step_count=_STEPS)
+    settings = hypothesis.settings(
+        run.explorer.hypothesis_settings(is_wide=True), stateful_step_count=_STEPS
+    )
     # Hypothesis prints the steps of a failing example as Python code of the kit, which means
     # nothing to a user.
     with with_reporter(_discard), limit.in_force():

@@ -194,7 +194,8 @@ class Scenario:
                 self.run.shared.note_authentication(session.trace, profile)
                 return Situation.MET
 
-        self._try_all(drawn, case_of, chosen)
+        # Plain credentials show nothing that the first request does not.
+        self._try_all(drawn, case_of, chosen, is_wide=credentials is not None)
         self.run.needs_working_client()
         self._needs_its_situation()
 
@@ -203,6 +204,8 @@ class Scenario:
         strategy: st.SearchStrategy[Drawn],
         case_of: Callable[[Drawn], Situation],
         first: Sequence[Drawn],
+        *,
+        is_wide: bool = False,
     ) -> None:
         self.run.explorer.try_all(
             strategy,
@@ -210,6 +213,7 @@ class Scenario:
             first=first,
             clause_id=self.clause.id,
             operations=self.run.capabilities,
+            is_wide=is_wide,
         )
 
     def _needs_its_situation(self) -> None:

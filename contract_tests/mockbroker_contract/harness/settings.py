@@ -33,7 +33,7 @@ class RunSettings:
     profile: Profile = AUTOGRAB
     # Three times Hypothesis's default: an example takes milliseconds, because the virtual clock
     # needs no waiting.
-    examples: int = 300
+    examples: int = 10
     seed: int | None = None
     fail_on: Level = Level.MUST
     target: str = ""

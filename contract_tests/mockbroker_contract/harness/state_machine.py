@@ -43,6 +43,7 @@ __all__ = [
     "ClientStateMachine",
     "Steps",
     "is_step_list",
+    "play_stories",
     "replay_steps",
     "state_machine_for",
     "steps_from",
@@ -425,6 +426,19 @@ def state_machine_for(
 
 
 _NEED_A_CLOCK = {"expire_and_use", "pass_time", "change_lifetime"}
+# A dozen refreshes, after which a client that counts has reached its limit. The lifetimes become
+# longer and shorter, all above any leeway. The ways alternate, so that both operations refresh.
+_LIFETIMES = (86400, 900, 2592000, 1200, 3600, 605, 7200, 3599, 10000, 1800, 3600, 700)
+_STORIES: tuple[Steps, ...] = (
+    (
+        ("begin", 3600),
+        ("use", 0, 0),
+        ("use", 0, 1),
+        *(("expire_and_use", 0, each, way % 2) for way, each in enumerate(_LIFETIMES)),
+        *((("revoke", 0, 1),) * 3),
+    ),
+)
+"""Sequences that are always run: long ones, which Hypothesis seldom draws."""
 
 
 def is_step_list(plain: object) -> bool:
@@ -454,6 +468,13 @@ def steps_from(plain: object, run: ContractRun) -> Steps:
         if name == "be_slow" and not run.time.moves_during_use:
             raise ExampleError("the client's clock cannot be moved while the client is used")
     return steps
+
+
+def play_stories(run: ContractRun, ignored: Collection[str]) -> None:
+    """Run the sequences that are always run. Raises the breach of the first that shows one."""
+    # Each of them needs a clock that a test case can move.
+    for steps in _STORIES if run.time.is_virtual else ():
+        replay_steps(run, steps, ignored)
 
 
 def replay_steps(run: ContractRun, steps: Steps, ignored: Collection[str] = ()) -> None:
