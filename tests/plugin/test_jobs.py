@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from pathlib import Path
 
 import pytest
 
@@ -70,7 +70,7 @@ def test_the_report_is_the_same_for_every_number_of_processes(check, pytester):
     assert found["secrecy.secret"] == "advice"
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="it finds its judge in /proc")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it finds its judge in /proc")
 def test_a_process_that_ends_early_is_an_error_of_the_kit(check, pytester):
     pytester.makepyfile(acme=KILLS_ITS_JUDGE)
     result = check("acme.py", "--only", "request,secrecy", "-j", "2")
