@@ -205,7 +205,7 @@ class Connection:
             self._end_tls()
 
     def _end_tls(self) -> None:
-        """Send the close_notify of TLS, without which a client cannot tell an end from a cut."""
+        """Send the close_notify of TLS, without which a client takes an end for a cut."""
         if isinstance(self._sock, ssl.SSLSocket):
             self._sock.settimeout(LINGER_SECONDS)
             self._sock.unwrap()

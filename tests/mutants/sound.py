@@ -98,6 +98,7 @@ class Transparent(TokenManager):
             self._token_url,
             data=self._token_parameters(),
             headers=self._token_headers(),
+            auth=self._session.auth,
             timeout=self._timeout,
             verify=self._verify,
             allow_redirects=False,

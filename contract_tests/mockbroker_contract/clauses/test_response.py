@@ -135,7 +135,7 @@ def test_scope_missing(scenario: Scenario) -> None:
 
 @dataclass(frozen=True)
 class _Lifetimes:
-    """Lifetimes that tell the units of a client, and moments that tell them, all in seconds.
+    """Lifetimes and a moment that show in which unit a client reads them, all in seconds.
 
     As milliseconds ``long`` is below ``early``, which is less than a hundredth of it. ``longer`` is
     above it in either unit.
