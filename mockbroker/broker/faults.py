@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Union
 
+from mockbroker.model.content_codings import CODINGS
+
 __all__ = ["Body", "Fault", "FaultScript", "Manner", "Sent"]
 
 Body = Union[bytes, str, Mapping[str, object], None]
@@ -59,6 +61,8 @@ class Manner(str, enum.Enum):
     STALL = "stall", Sent.NOTHING, "never answers"
     CUT_SHORT = "cut short", Sent.PART, "cuts the answer short"
     DRIP = "drip", Sent.ALL, "sends the answer in small pieces"
+    CHUNKED = "chunked", Sent.ALL, "sends the answer in chunks"
+    CLOSE_DELIMITED = "close-delimited", Sent.ALL, "ends the answer by closing the connection"
 
     def __new__(cls, value: str, sent: Sent, words: str) -> Manner:
         """Return a member; its value is the name in journals and reports."""
@@ -88,6 +92,7 @@ class Fault:
     media_type: str | None = None
     breaks_json: bool = False
     manner: Manner = Manner.NORMAL
+    coding: str = ""
     spread_seconds: float = 0.0
     delay_seconds: float = 0.0
     latency_seconds: float = 0.0
@@ -176,6 +181,34 @@ class Fault:
         return cls(manner=Manner.DRIP, spread_seconds=_duration(seconds))
 
     @classmethod
+    def chunked(cls) -> Fault:
+        """Send the answer with Transfer-Encoding: chunked, in several chunks, without a length.
+
+        Any HTTP/1.1 client must understand it (RFC 9112, 7.1). A client of HTTP/1.0 gets what
+        `close_delimited` sends.
+        """
+        return cls(manner=Manner.CHUNKED)
+
+    @classmethod
+    def close_delimited(cls) -> Fault:
+        """Send the answer without a length; the end of the connection is the end of the answer.
+
+        RFC 9112, 6.3, has this form for servers that do not know the length in advance.
+        """
+        return cls(manner=Manner.CLOSE_DELIMITED)
+
+    @classmethod
+    def compressed(cls, coding: str = "gzip") -> Fault:
+        """Compress the answer if the request's Accept-Encoding allows the content coding.
+
+        The coding is ``gzip`` or ``deflate``. Raises ValueError for any other. The journal keeps
+        the answer as it was before.
+        """
+        if coding not in CODINGS:
+            raise ValueError(f"coding must be {' or '.join(CODINGS)}, not {coding!r}")
+        return cls(coding=coding)
+
+    @classmethod
     def invalid_json(cls) -> Fault:
         """Answer with the first half of the JSON text, with the Content-Length of that half.
 
@@ -243,6 +276,7 @@ def _descriptions(fault: Fault) -> list[str]:
         f"members changed: {changed}" if changed else "",
         f"content type {fault.media_type!r}" if fault.media_type is not None else "",
         "invalid JSON" if fault.breaks_json else "",
+        fault.coding,
         _describe_manner(fault),
     ]
 

@@ -291,7 +291,7 @@ class FaultScripted(_Step, frozen=True, kw_only=True, omit_defaults=True):
 
     ``status`` replaces the endpoint's own answer; ``body_type`` is the media type of its body, or
     ``empty``. ``error`` is the error code in the body. ``changed`` and ``omitted`` are members of
-    the usual answer.
+    the usual answer. ``coding`` is the content coding by which the body is compressed.
     """
 
     endpoint: str
@@ -308,6 +308,7 @@ class FaultScripted(_Step, frozen=True, kw_only=True, omit_defaults=True):
     changed: dict[str, Any] = {}
     omitted: tuple[str, ...] = ()
     breaks_json: bool = False
+    coding: str = ""
 
 
 class FaultsCleared(_Step, frozen=True, kw_only=True):

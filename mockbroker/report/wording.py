@@ -133,6 +133,7 @@ def _fault_scripted(step: s.FaultScripted) -> str:
         if step.changed or step.omitted
         else "",
         "answers with the first half of the JSON" if step.breaks_json else "",
+        f"compresses the answer ({step.coding})" if step.coding else "",
         "" if step.manner is Manner.NORMAL else step.manner.words,
     ]
     # A fault without any other effect, such as another media type, is described by its manner.

@@ -75,6 +75,21 @@ class LeavesOutTheScope(TokenManager):
         return {"grant_type": "client_credentials"}
 
 
+class Cautious(TokenManager):
+    """Compares a granted scope, keeps no token longer than an hour, and decompresses nothing."""
+
+    def _token_of(self, members: dict[str, Any]) -> str:
+        if not set(self._scope.split()) <= set(members.get("scope", self._scope).split()):
+            raise TokenError("less was granted than requested")
+        return super()._token_of(members)
+
+    def _lifetime_of(self, members: dict[str, Any]) -> float:
+        return min(super()._lifetime_of(members), 3600)
+
+    def _token_headers(self) -> dict[str, str]:
+        return {**super()._token_headers(), "Accept-Encoding": "identity"}
+
+
 class Transparent(TokenManager):
     """Lets the HTTP library's exceptions through."""
 
@@ -83,6 +98,7 @@ class Transparent(TokenManager):
             self._token_url,
             data=self._token_parameters(),
             headers=self._token_headers(),
+            auth=self._session.auth,
             timeout=self._timeout,
             verify=self._verify,
             allow_redirects=False,
@@ -187,6 +203,11 @@ def with_charset(config: Any) -> Any:
 @passes_all_but()
 def leaves_out_the_scope(config: Any) -> Any:
     return make(LeavesOutTheScope, config)
+
+
+@passes_all_but()
+def cautious(config: Any) -> Any:
+    return make(Cautious, config)
 
 
 @passes_all_but(clauses.errors.CAUSE, clauses.refresh.OUTAGE_WHILE_VALID)

@@ -101,6 +101,10 @@ STEPS = [
         s.FaultScripted(endpoint="token", breaks_json=True),
         "the token endpoint answers with the first half of the JSON",
     ),
+    (
+        s.FaultScripted(endpoint="token", manner=Manner.CHUNKED, coding="gzip"),
+        "the token endpoint compresses the answer (gzip) and sends the answer in chunks",
+    ),
     (s.FaultScripted(endpoint="api"), "the API answers as usual"),
     (s.FaultsCleared(), "the token endpoint works as usual again"),
     (

@@ -165,6 +165,7 @@ def fault_step(fault: Fault, endpoint: str = "token", *, times: int | None = Non
         changed=dict(fault.changes),
         omitted=fault.omit,
         breaks_json=fault.breaks_json,
+        coding=fault.coding,
     )
 
 

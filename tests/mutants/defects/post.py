@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -39,6 +40,12 @@ class WritesTheFormByHand(Poster):
 
     def _token_headers(self) -> dict[str, str]:
         return {**super()._token_headers(), "Content-Type": "application/x-www-form-urlencoded"}
+
+
+@breaks(clauses.post.CREDENTIALS, profile=POST)
+class ExpandsThePostedSecret(Poster):
+    def credentials(self) -> dict[str, str]:
+        return {name: os.path.expandvars(value) for name, value in super().credentials().items()}
 
 
 @breaks(clauses.post.CREDENTIALS, blocks=[clauses.post.ONLY], profile=POST)

@@ -81,13 +81,19 @@ class HasNoLeeway(TokenManager):
         return lifetime
 
 
-@breaks(clauses.refresh.NOT_TOO_EAGER)
+@breaks(clauses.refresh.NOT_TOO_EAGER, clauses.response.EXPIRES_IN_UNIT)
 class ReadsMilliseconds(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime / 1000 - 0.001
 
 
-@breaks(clauses.refresh.NOT_TOO_EAGER, clauses.refresh.AHEAD, clauses.refresh.LATENCY)
+@breaks(
+    clauses.refresh.NOT_TOO_EAGER,
+    clauses.response.EXPIRES_IN_UNIT,
+    clauses.refresh.AHEAD,
+    clauses.refresh.LATENCY,
+    blocks=[clauses.refresh.OUTAGE_WHILE_VALID],
+)
 class ReadsMillisecondsByItsOwnClock(OwnClock):
     def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime / 1000
