@@ -92,7 +92,7 @@ def _must_report_error(session: ClientSession, outcome: Outcome, what: str) -> N
     """
     # Before the error: a client that calls the API without a token and then raises has still sent
     # it.
-    if outcome.api_calls:
+    if outcome.calls_after_challenge:
         session.breach(
             f"{what}, and the client still called the API", "an error", outcome.exchanges
         )

@@ -273,10 +273,10 @@ def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: s
         if not session.trace.token_requests:
             raise NotTested("the client sent no token request")
         # Before the error: a client may sign a call and raise afterwards.
-        if outcome.api_calls:
+        if outcome.calls_after_challenge:
             call = "a signed call" if outcome.presented is not None else "an unsigned call"
             happened = f"the token response {what}, and the client sent {call}"
-            session.breach(happened, "an error", outcome.api_calls)
+            session.breach(happened, "an error", outcome.calls_after_challenge)
         if outcome.error is None:
             returned = "a token" if operation == GET_TOKEN and outcome.presented else "no token"
             happened = f"the token response {what}, and the client returned {returned}"

@@ -29,6 +29,8 @@ from mockbroker_contract.harness.strategies import text_of, unreserved_tokens
 _CREDENTIALS = Credentials("signing-client", "signing-s3cret/+=")
 _MAX_ATTEMPTS = 2
 _UNAUTHORIZED = 401
+# RFC 6750, 3: the answer to a call without a token, which has no error code.
+_CHALLENGE = Fault.status(_UNAUTHORIZED, headers={"WWW-Authenticate": 'Bearer realm="api"'})
 # More than any use can send, as a use is stopped after 50 requests.
 _UNLIMITED = 200
 _SECONDS_BEFORE_REVOCATION = 5
@@ -48,6 +50,25 @@ def _called(session: ClientSession, **kwargs: Any) -> Outcome:
     if not outcome.api_calls:
         raise _without_call(session, outcome)
     return outcome
+
+
+def _settled(session: ClientSession) -> Outcome:
+    """Use the client well, until its uses are alike.
+
+    A second time only after an unsigned call: it shows whether every call begins with one.
+    """
+    outcome = session.use_well(REQUEST)
+    return session.use_well(REQUEST) if outcome.challenges else outcome
+
+
+def _fail_call(session: ClientSession, settled: Outcome, fault: Fault) -> None:
+    """Script a fault for the next call with a token, and record it.
+
+    ``settled`` is a good use: the client begins the next one with as many unsigned calls, which get
+    their usual 401.
+    """
+    session.broker.api_script(*[_CHALLENGE] * len(settled.challenges), fault)
+    session.record(fault_step(fault, "api", times=1))
 
 
 def _judge_signed_calls(scenario: Scenario) -> None:
@@ -357,12 +378,12 @@ def test_forbidden(scenario: Scenario) -> None:
 
     def run_case(status: int, _operation: str) -> Situation:
         with scenario.session(credentials=_CREDENTIALS) as session:
-            first = session.use_well(REQUEST)
-            session.broker.api_script(Fault.status(status))
-            session.record(fault_step(Fault.status(status), "api", times=1))
+            first = _settled(session)
+            _fail_call(session, first, Fault.status(status))
             outcome = _called(session)
             # No token was kept, so that a new one is not fetched because of the error.
-            if outcome.api_calls[0].token != first.token:
+            refused = outcome.calls_after_challenge
+            if not refused or refused[0].token != first.token:
                 return Situation.MET  # a client that keeps no token requests one for every call
             for later, when in ((outcome, ""), (_called(session), " for the next call")):
                 if later.token_requests:
@@ -392,13 +413,10 @@ def test_cross_origin(scenario: Scenario) -> None:
             scenario.run.brokers.at_another_origin(_CREDENTIALS) as other_broker,
             scenario.session(credentials=_CREDENTIALS) as session,
         ):
-            # A token first: a challenge-driven client would use up the redirect by its unsigned
-            # call.
-            session.use_well(REQUEST)
+            settled = _settled(session)
             # Another port of this machine is another origin (RFC 6454, 4).
             location = other_broker.api_url + "/vehicle/1"
-            session.broker.api_script(Fault.redirect(location, status))
-            session.record(fault_step(Fault.redirect(location, status), "api", times=1))
+            _fail_call(session, settled, Fault.redirect(location, status))
             outcome = _called(session)
             tokens = session.broker.token_issued_values
             taken = [e.request for e in other_broker.journal if _carries(e.request, tokens)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from mockbroker.fake_broker import Broker
@@ -53,6 +54,19 @@ class Outcome:
     def api_calls(self) -> tuple[Exchange, ...]:
         """The calls of the API during this use."""
         return tuple(e for e in self.exchanges if e.endpoint is Endpoint.API)
+
+    @property
+    def challenges(self) -> tuple[Exchange, ...]:
+        """The unsigned calls that were refused before the first token request of this use.
+
+        A challenge-driven client sends them to learn that a call needs a token.
+        """
+        return tuple(itertools.takewhile(lambda e: e.is_challenge, self.exchanges))
+
+    @property
+    def calls_after_challenge(self) -> tuple[Exchange, ...]:
+        """The calls of the API during this use, without the `challenges`."""
+        return self.api_calls[len(self.challenges) :]
 
     @property
     def requested_first(self) -> bool:

@@ -7,7 +7,7 @@ state, which chapter ``refresh`` judges.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mockbroker.contract.clause import (
     ApiCallJudge,
@@ -21,6 +21,7 @@ from mockbroker.contract.clause import (
 )
 from mockbroker.contract.expectations import ApiExpectation
 from mockbroker.model.authorization import decode_leniently, is_b64token, read_authorization
+from mockbroker.model.exchange import Endpoint, Exchange
 from mockbroker.model.forms import (
     LOOKED_AT_BYTES,
     body_parameters,
@@ -40,6 +41,7 @@ __all__ = [
     "NO_RETRY_STORM",
     "PRESERVES_REQUEST",
     "REVOKED",
+    "answered_challenges",
 ]
 
 _ONE_BEARER = "one Authorization header: Bearer, one space, the token as provided"
@@ -136,6 +138,29 @@ def _judge_no_credentials(request: Request, expected: ApiExpectation) -> Iterato
             yield Flaw(what, "the access token and no credentials")
             # One flaw for each call: credentials of a second client would need the same fix.
             return
+
+
+def answered_challenges(exchanges: Iterable[Exchange]) -> frozenset[int]:
+    """Return the numbers of the challenges after which the client did what they ask for.
+
+    A client need not know in advance that a call needs a token. So an unsigned call that was
+    answered 401 is not a flaw if the client then requests a token, or repeats the call with a token
+    that it has.
+    """
+    pending: dict[tuple[int | None, str, str], list[int]] = {}
+    answered: set[int] = set()
+    for exchange in exchanges:
+        key = (exchange.use, exchange.request.method, exchange.request.target)
+        if exchange.is_challenge:
+            pending.setdefault(key, []).append(exchange.number)
+        elif exchange.endpoint is Endpoint.TOKEN:
+            # For every call that waits: a client that many threads use sends one request for all.
+            waiting = [each for each in pending if each[0] == exchange.use]
+            answered.update(number for each in waiting for number in pending.pop(each))
+        elif pending.get(key) and not exchange.is_unsigned:
+            # One repetition for each: a client that gives up one of two calls is noticed.
+            answered.add(pending[key].pop(0))
+    return frozenset(answered)
 
 
 _SIGNED_CALL_SEEN = Precondition(
