@@ -43,6 +43,7 @@ def test_a_fault_says_what_it_does(fault, text):
         lambda: Fault.stall(float("inf")),
         lambda: Fault.latency(float("nan")),
         lambda: Fault.reset().times(0),
+        lambda: Fault.refuse().times(2),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(make):

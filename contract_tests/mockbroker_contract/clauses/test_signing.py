@@ -31,7 +31,7 @@ _MAX_ATTEMPTS = 2
 _UNAUTHORIZED = 401
 # RFC 6750, 3: the answer to a call without a token, which has no error code.
 _CHALLENGE = Fault.status(_UNAUTHORIZED, headers={"WWW-Authenticate": 'Bearer realm="api"'})
-# More than any use can send, as a use is stopped after 50 requests.
+# More than any use can send.
 _UNLIMITED = 200
 _SECONDS_BEFORE_REVOCATION = 5
 _SHORTER = 600
