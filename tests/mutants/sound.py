@@ -343,7 +343,7 @@ class _HttpxAuth(httpx.Auth):
             yield request
 
 
-@passes_all_but()
+@passes_all_but(clauses.signing.OTHER_HOSTS)
 def an_httpx_client(config: Any) -> Any:
     verify = ssl.create_default_context(cafile=config.ca_file) if config.ca_file else True
     return httpx.Client(auth=_HttpxAuth(config), verify=verify)
@@ -357,12 +357,13 @@ class _Challenged(requests.auth.AuthBase):
     """
 
     def __init__(self, config: Any, *, keeps: bool) -> None:
+        self._api = config.api_base_url + "/"
         self.tokens = make(HasNoLeeway if keeps else NeverReuses, config).tokens
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         kept = self.tokens._token
         token = kept.value if kept is not None and time.time() < kept.expires_at else ""
-        if token:
+        if token and str(request.url).startswith(self._api):
             request.headers["Authorization"] = f"Bearer {token}"
         asked = request.url
         request.register_hook("response", lambda r, **kw: self.answer(r, asked, token, kw))
@@ -370,7 +371,8 @@ class _Challenged(requests.auth.AuthBase):
 
     def answer(self, response: requests.Response, asked: Any, token: str, kwargs: Any) -> Any:
         # Redirects keep the hook: the token must not go wherever they lead.
-        if response.status_code != 401 or response.request.url != asked:
+        is_ours = str(asked).startswith(self._api) and response.request.url == asked
+        if response.status_code != 401 or not is_ours:
             return response
         response.close()
         self.tokens.discard(token)
@@ -413,10 +415,11 @@ class _HttpxChallenged(httpx.Auth):
 
     def __init__(self, config: Any) -> None:
         self._tokens = make_client(config).tokens
+        self._api = config.api_base_url + "/"
 
     def auth_flow(self, request: httpx.Request) -> Any:
         response = yield request
-        if response.status_code != 401:
+        if response.status_code != 401 or not str(request.url).startswith(self._api):
             return
         token = self._tokens.get_token()
         request.headers["Authorization"] = f"Bearer {token}"

@@ -128,6 +128,7 @@ NO_HAMMERING = Clause(
     level=Level.SHOULD,
     impact=Impact.QUOTA,
     title="makes one attempt for each call when the refusal is final (400, 401, 403)",
+    sources=(rfc(6749, "5.2"),),
     why="Asking again does not change a final refusal. It locks accounts, and triggers alarms at "
     "the broker.",
     fix="Retry after transport failures and 5xx only, never after 400, 401 or 403.",
