@@ -63,6 +63,7 @@ class Manner(str, enum.Enum):
     DRIP = "drip", Sent.ALL, "sends the answer in small pieces"
     CHUNKED = "chunked", Sent.ALL, "sends the answer in chunks"
     CLOSE_DELIMITED = "close-delimited", Sent.ALL, "ends the answer by closing the connection"
+    REFUSE = "refuse", Sent.NOTHING, "refuses connections"
 
     def __new__(cls, value: str, sent: Sent, words: str) -> Manner:
         """Return a member; its value is the name in journals and reports."""
@@ -164,6 +165,16 @@ class Fault:
         return cls(manner=Manner.RESET)
 
     @classmethod
+    def refuse(cls) -> Fault:
+        """Refuse connections, as if no server was running, until `Broker.clear_scripts`.
+
+        From its turn in the script on the port is closed, so that it has no count, and no fault
+        comes after it. It concerns both endpoints, because they share the port. The journal has no
+        exchange of it.
+        """
+        return cls(manner=Manner.REFUSE)
+
+    @classmethod
     def cut_short(cls) -> Fault:
         """Close the connection in the middle of the body.
 
@@ -235,9 +246,11 @@ class Fault:
     def times(self, count: int) -> Fault:
         """Return the same fault for that many answers.
 
-        Raises ValueError below 1, and TypeError if the count is not an integer.
+        Raises ValueError below 1 and for `refuse`, and TypeError if the count is not an integer.
         """
         _check_integer("count", count, 1)
+        if self.manner is Manner.REFUSE:
+            raise ValueError("refuse() lasts until clear_scripts() is called, not for some answers")
         return replace(self, count=count)
 
     def __and__(self, other: Fault) -> Fault:
@@ -391,10 +404,19 @@ class FaultScript:
             if not self._waiting:
                 return None
             fault = self._waiting.popleft()
-            if fault.count > 1:
+            if fault.manner is Manner.REFUSE:
+                # For a request on a connection from before: it gets no answer either.
+                self._waiting.appendleft(fault)
+            elif fault.count > 1:
                 # In one step under the lock: of two requests at once, each takes one repetition.
                 self._waiting.appendleft(replace(fault, count=fault.count - 1))
             return fault
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether connections are to be refused now."""
+        with self._lock:
+            return bool(self._waiting) and self._waiting[0].manner is Manner.REFUSE
 
     def clear(self) -> None:
         """Remove every fault that waits."""

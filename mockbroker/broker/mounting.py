@@ -7,17 +7,31 @@ below its own prefix, so every path is compared without that prefix.
 from __future__ import annotations
 
 import threading
+from typing import Protocol
 
 from mockbroker.model.profile import Profile
 
-__all__ = ["Mounting"]
+__all__ = ["Connections", "Mounting"]
+
+
+class Connections(Protocol):
+    """The connections of the server on which a broker is mounted. Thread-safe."""
+
+    def close_idle(self) -> None:
+        """Close the connections on which the server waits for a request."""
+        ...
+
+    def refuse(self, *, refuses: bool) -> None:
+        """Refuse further connections and close the idle ones, or accept connections again."""
+        ...
 
 
 class Mounting:
     """The place of one broker on a server; thread-safe.
 
     ``ca_file`` is the path of the certificate, in PEM, that clients must trust to reach the broker
-    over TLS; None without TLS. ``prefix`` is empty, or begins and does not end with a slash.
+    over TLS; None without TLS. ``connections`` are the server's, None under another WSGI server.
+    ``prefix`` is empty, or begins and does not end with a slash.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -25,11 +39,15 @@ class Mounting:
         self._base_url = ""
         self.prefix = ""
         self.ca_file: str | None = None
+        self.connections: Connections | None = None
         self._lock = threading.Lock()
 
-    def mount(self, origin: str, prefix: str, ca_file: str | None = None) -> None:
+    def mount(
+        self, origin: str, prefix: str, ca_file: str | None, connections: Connections | None
+    ) -> None:
         """Record that the broker's URLs start with ``origin`` and ``prefix``."""
         with self._lock:
+            self.connections = connections
             self.ca_file = ca_file
             # Origin and prefix arrive with the mount only: the same broker can be mounted again
             # elsewhere, and port 0 has no number before the server listens.
@@ -40,6 +58,7 @@ class Mounting:
         with self._lock:
             # The prefix stays: a request that is being answered still reads it.
             self._base_url = ""
+            self.connections = None
 
     @property
     def token_url(self) -> str:

@@ -29,12 +29,12 @@ __all__ = [
     "ClientMade",
     "ClientUsed",
     "ClientUsedAtOnce",
-    "ConnectionsRefused",
     "DriverEnded",
     "FaultScripted",
     "FaultsCleared",
     "GotNoToken",
     "GotToken",
+    "IdleConnectionsClosed",
     "IssuedToken",
     "LifetimeChanged",
     "NeverReturned",
@@ -127,9 +127,9 @@ class NeverReturned(_Outcome, frozen=True, kw_only=True):
 
 
 class SentTooManyRequests(_Outcome, frozen=True, kw_only=True):
-    """The client sent ``requests`` requests in one use, and the kit stopped it."""
+    """The client sent more requests in one use than are ``allowed``, and the kit stopped it."""
 
-    requests: int
+    allowed: int
 
 
 class ProgramEnded(_Outcome, frozen=True, kw_only=True):
@@ -366,11 +366,8 @@ class CertificateShown(_Step, frozen=True, kw_only=True):
     is_trusted: bool
 
 
-class ConnectionsRefused(_Step, frozen=True, kw_only=True):
-    """No process listens where the token endpoint should be.
-
-    A client gets an error of the connection at once, unlike with a server that does not answer.
-    """
+class IdleConnectionsClosed(_Step, frozen=True, kw_only=True):
+    """The server closed the connections on which it waited for a request."""
 
 
 class TimeoutConfigured(_Step, frozen=True, kw_only=True):
@@ -429,7 +426,7 @@ Step = Union[
     TokensRevoked,
     SecretRotated,
     CertificateShown,
-    ConnectionsRefused,
+    IdleConnectionsClosed,
     TimeoutConfigured,
     OtherOriginReached,
     BreachRepeated,

@@ -228,7 +228,7 @@ _OUTCOMES: dict[type, _Maker] = {
     s.Raised: lambda outcome: f"raised {outcome.error}",
     s.NeverReturned: _never_returned,
     s.SentTooManyRequests: lambda o: (
-        f"sent {o.requests} requests in one use; mockbroker stopped it"
+        f"sent more than {o.allowed} requests in one use; mockbroker stopped it"
     ),
     s.ProgramEnded: lambda outcome: f"ended the program: {outcome.error}",
     s.DriverEnded: lambda outcome: f"did not return: {outcome.reason}",
@@ -260,7 +260,7 @@ _STEPS: dict[type, _Maker] = {
     s.TokensRevoked: lambda _: "the broker revokes every token",
     s.SecretRotated: lambda step: f"the secret of client {step.client} is rotated",
     s.CertificateShown: _certificate_shown,
-    s.ConnectionsRefused: lambda _: "no process listens where the token endpoint should be",
+    s.IdleConnectionsClosed: lambda _: "the server closes the connections that are idle",
     s.TimeoutConfigured: lambda step: (
         f"the client is configured with a timeout of {step.seconds:g} s"
     ),

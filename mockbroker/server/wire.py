@@ -170,6 +170,9 @@ class Connection:
         if reply.manner is Manner.STALL:
             reply.released.wait(reply.spread_seconds)
             raise ConnectionAbortedError
+        if reply.manner is Manner.REFUSE:
+            # Its connection was there before, and closes like one of a server that has ended.
+            raise ConnectionAbortedError
         if reply.manner is Manner.RESET:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
             raise ConnectionAbortedError

@@ -47,6 +47,7 @@ def test_a_fault_says_what_it_does(fault, text):
         lambda: Fault.latency(float("nan")),
         lambda: Fault.reset().times(0),
         lambda: Fault.compressed("br"),
+        lambda: Fault.refuse().times(2),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(make):

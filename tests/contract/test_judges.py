@@ -362,6 +362,32 @@ def test_refresh_token_is_another_grant():
     assert clauses(exchange(1, Endpoint.TOKEN, 0, request)) == ["refresh.same-grant"]
 
 
+def unsigned(number: int, use: int | None = None, status: int = 401) -> Exchange:
+    """A call without a token, as the broker records it."""
+    seen = exchange(number, Endpoint.API, 0, call(), use=use, status=status)
+    expected = ApiExpectation({TOKEN}, (KNOWN,))
+    return dataclasses.replace(seen, breaches=judge_api_call(seen.request, expected))
+
+
+def test_unsigned_call_that_is_repeated_with_a_token_breaks_no_clause():
+    known = token(1)
+    assert clauses(unsigned(1), fetched(2, known), called(3, known, 0)) == []
+    assert clauses(fetched(1, known), unsigned(2, 5), called(3, known, 0, 5)) == []
+    assert clauses(unsigned(1), refused(2, 0)) == []
+
+
+def test_unsigned_call_that_is_given_up_is_a_breach():
+    known = token(1)
+    assert clauses(unsigned(1)) == ["signing.bearer"]
+    assert clauses(unsigned(1), fetched(2, known), unsigned(3)) == ["signing.bearer"]
+    assert clauses(unsigned(1, 1), unsigned(2, 1), called(3, known, 0, 1)) == ["signing.bearer"]
+    assert clauses(unsigned(1, 1), called(2, known, 0, 2)) == ["signing.bearer"]
+
+
+def test_unsigned_call_is_not_judged_before_the_api_asks_for_a_token():
+    assert clauses(unsigned(1, status=503)) == []
+
+
 def refused(number: int, at: float, use: int | None = None, status: int = 401) -> Exchange:
     return exchange(number, Endpoint.TOKEN, at, parsed(raw()), use=use, status=status)
 

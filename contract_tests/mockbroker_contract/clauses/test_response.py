@@ -456,15 +456,11 @@ def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: s
         outcome = session.use(operation)
         if not session.trace.token_requests:
             raise NotTested("the client sent no token request")
-        # A client may call the API first and request a token once it gets a 401. What it calls
-        # later has no token.
-        answered = session.trace.token_requests[0].number
-        calls = [call for call in outcome.api_calls if call.number > answered]
         # Before the error: a client may sign a call and raise afterwards.
-        if calls:
+        if outcome.calls_after_challenge:
             call = "a signed call" if outcome.presented is not None else "an unsigned call"
             happened = f"the token response {what}, and the client sent {call}"
-            session.breach(happened, "an error", calls)
+            session.breach(happened, "an error", outcome.calls_after_challenge)
         if outcome.error is None:
             returned = "a token" if operation == GET_TOKEN and outcome.presented else "no token"
             happened = f"the token response {what}, and the client returned {returned}"

@@ -19,7 +19,7 @@ from mockbroker_contract.drivers.exposure import Exposure
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.carried_secrets import carries_secret
 from mockbroker_contract.harness.client_session import ClientSession
-from mockbroker_contract.harness.endings import ClientHung, ContractBreached
+from mockbroker_contract.harness.endings import ClientHung, ContractBreached, TooManyRequests
 from mockbroker_contract.harness.recorder import fault_step, reached_step
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
@@ -133,7 +133,7 @@ def _returns_after_fault(session: ClientSession, fault_name: str, operation: str
     try:
         session.use(operation)
         session.look()
-    except ClientHung:
+    except (ClientHung, TooManyRequests):
         return False
     return True
 
@@ -156,7 +156,7 @@ def test_redirect(scenario: Scenario) -> None:
             session.broker.script(Fault.redirect(other_broker.token_url, status).times(_UNLIMITED))
             session.record(fault_step(Fault.redirect(other_broker.token_url, status)))
             # A client may retry without end. What the other origin received counts all the same.
-            with contextlib.suppress(ClientHung):
+            with contextlib.suppress(ClientHung, TooManyRequests):
                 session.use(operation)
             if not session.trace.token_requests:
                 raise NotTested("the client sent no token request")

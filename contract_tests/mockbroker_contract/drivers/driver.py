@@ -58,12 +58,14 @@ class Answer:
     """Result of an operation: a value, an exception, or nothing within the deadline.
 
     ``value`` is None for an operation that raised or hung. ``hung`` means that the deadline passed,
-    or that the harness stopped the use; the client's process is then no longer usable.
+    or that the harness stopped the use; the client's process is then no longer usable. ``changed``
+    names the arguments of the call into which the client has written.
     """
 
     value: Any = None
     error: Raised | None = None
     hung: bool = False
+    changed: tuple[str, ...] = ()
 
 
 class Driver(Protocol):
@@ -94,8 +96,10 @@ class Driver(Protocol):
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:
         """Have the client make a signed call; the answer's value is a `Returned`.
 
-        ``kwargs`` are those of `requests.request` that a test case uses: ``headers``, a dict of
-        strings, and ``data``, bytes or a string.
+        ``kwargs`` are those of `requests.request` that a test case uses: ``headers`` and
+        ``params``, dicts of strings, and ``data``, bytes or a string. With ``is_stream`` the client
+        gets an iterator over the body, which it can read once. ``params`` and ``is_stream`` are for
+        clients that are `in_python` only.
         """
 
     def get_tokens_at_once(self, count: int) -> list[Answer]:
@@ -184,6 +188,10 @@ class DriverSource(Protocol):
 
         Which of them the client follows is for the preflight to find out.
         """
+
+    @property
+    def in_python(self) -> bool:
+        """Whether the arguments of a call are Python objects: dicts and iterators."""
 
     def can_be_used_at_once(self, operation: str) -> bool:
         """Return whether many operations of that kind can run concurrently.

@@ -58,6 +58,8 @@ class ProgramClients:
     would hide state that is shared between them, which `cache.isolation` is about.
     """
 
+    in_python = False
+
     maker = "the driver's open"
     remedy = LOOK_AT_THE_DRIVER
 

@@ -25,7 +25,7 @@ from mockbroker_contract.drivers.driver import GET_TOKEN, REQUEST, Answer, Drive
 from mockbroker_contract.drivers.exposure import Exposure
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_actions import ClientActions
-from mockbroker_contract.harness.endings import ClientHung
+from mockbroker_contract.harness.endings import ClientHung, TooManyRequests
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.recorder import Recorder
 from mockbroker_contract.harness.run import ContractRun
@@ -271,8 +271,11 @@ class ClientSession:
         finally:
             # Also after an error: tokens expire only while no session is open.
             self._run.brokers.session_closed()
+        # What a client that was stopped has sent shows nothing but that, and blocks the clause.
+        if isinstance(error, TooManyRequests):
+            self._judge.stopped(error)
         # After the close, so that requests of a closing client are judged as well.
-        if error is None or isinstance(error, (NotTested, ClientHung)):
+        elif error is None or isinstance(error, (NotTested, ClientHung)):
             # A hang is the finding on the own clause; the requests before it count for the others.
             is_own_judged = not isinstance(error, ClientHung)
             self._judge.judge(self.trace, own=is_own_judged, is_delayed=self.is_delayed)

@@ -17,7 +17,7 @@ from mockbroker_contract.drivers.driver import DriverSource, Raised
 from mockbroker_contract.drivers.failures import ClientCrashed, DriverFailed, NotTested
 from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.harness.client_session import ClientSession
-from mockbroker_contract.harness.endings import ClientHung
+from mockbroker_contract.harness.endings import ClientHung, TooManyRequests
 from mockbroker_contract.harness.hangs import Hangs
 from mockbroker_contract.harness.run import ContractRun, PreflightResult
 from mockbroker_contract.harness.settings import RunSettings
@@ -131,6 +131,9 @@ def _what_blocks_use(run: ContractRun, operation: str) -> tuple[PreflightResult 
     with _session(run) as session:
         try:
             session.use_well(operation)
+        except TooManyRequests as flood:
+            bounded = clauses.errors.BOUNDED
+            return PreflightResult(flood.reason, blocked_by=bounded, hung=True), False
         except NotTested as obstacle:
             return PreflightResult(f"{operation}: {obstacle}"), session.is_delayed
         except DriverFailed as failed:

@@ -32,7 +32,7 @@ from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import ScenarioEnded
 from mockbroker_contract.harness.budget import OutOfTime
 from mockbroker_contract.harness.client_session import ClientSession
-from mockbroker_contract.harness.endings import ClientHung, ContractBreached
+from mockbroker_contract.harness.endings import ClientHung, ContractBreached, TooManyRequests
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.recorder import Recorder, fault_step
 from mockbroker_contract.harness.run import ContractRun
@@ -50,7 +50,7 @@ __all__ = [
     "without_idle_steps",
 ]
 
-# More than one use can lead to: a use is stopped after 50 requests.
+# More than one use can lead to.
 _UNLIMITED = 1000
 # Seconds. Sound clients refresh up to this long before expiry, so shorter lifetimes are a case of
 # their own.
@@ -189,12 +189,11 @@ class ClientStateMachine(RuleBasedStateMachine):
         client = self._clients[number % len(self._clients)]
         try:
             self._use_one(client, operation)
-        except ClientHung as hang:
-            broken = self._what_the_hang_breaks(client, hang)
-            broken.drawn = tuple(self.steps)
+        except (ClientHung, TooManyRequests) as stopped:
+            stopped.drawn = tuple(self.steps)
             # Final, because every attempt to simplify it would hang as well.
-            self.limit.keep(broken, is_final=True)
-            raise broken from None
+            self.limit.keep(stopped, is_final=True)
+            raise
         except ScenarioEnded as ended:
             ended.drawn = tuple(self.steps)
             self.limit.keep(ended)
@@ -219,19 +218,6 @@ class ClientStateMachine(RuleBasedStateMachine):
         if outcome.token_requests:
             client.has_failed = not outcome.is_issued
         client.was_refused = outcome.error is not None and self._is_refused(client)
-
-    def _what_the_hang_breaks(self, client: _Client, hang: ClientHung) -> ScenarioEnded:
-        """Return the breach that a flood in an outage means; any other hang unchanged."""
-        if not self._outage or not hang.is_flood:
-            return hang
-        is_answered = self._outage == "answers 503"
-        clause = clauses.errors.SERVER_ERROR if is_answered else clauses.errors.TRANSPORT
-        try:
-            client.session.breach_of(
-                clause, "the client sent requests without end", "an error in the end"
-            )
-        except ContractBreached as breached:
-            return breached
 
     @precondition(lambda self: self.run.time.is_virtual)
     @rule(seconds=time_steps(), number=_NUMBERS, then=_THEN)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urljoin
 
 import requests
 
-from examples.model_client import ApiClient
+from examples.model_client import ApiClient, _origin_of
 from mockbroker.contract import clauses
 from tests.mutants.workshop import Signer, breaks
 
@@ -79,6 +80,84 @@ class KeepsTheExpiryOfARefusedToken(ApiClient):
             token = self.tokens._fetch_token()
             self.tokens._token = replace(before, value=token.value)
         return is_refused
+
+
+@breaks(clauses.signing.PRESERVES_REQUEST)
+class RepeatsACallWhoseBodyIsReadAlready(ApiClient):
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        response = super().request(method, url, **kwargs)
+        if response.status_code == 401 and "data" in kwargs:
+            response = super().request(method, url, **kwargs)
+        return response
+
+
+@breaks(clauses.signing.CALLERS_ARGUMENTS)
+class WritesIntoTheCallersHeaders(ApiClient):
+    def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        kwargs.get("headers", {})["Authorization"] = f"Bearer {token}"
+        return super()._send(method, url, token, **kwargs)
+
+
+@breaks(clauses.signing.CALLERS_ARGUMENTS)
+class TakesParametersOutOfTheCallersDict(ApiClient):
+    def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        parameters = kwargs.pop("params", {})
+        while parameters:
+            name, value = parameters.popitem()
+            url += f"{'&' if '?' in url else '?'}{name}={value}"
+        return super()._send(method, url, token, **kwargs)
+
+
+@breaks(clauses.signing.NO_REPLAY)
+class RepeatsAnyCallAfterA503(ApiClient):
+    def _send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        response = super()._send(*args, **kwargs)
+        return super()._send(*args, **kwargs) if response.status_code == 503 else response
+
+
+@breaks(clauses.signing.NO_REPLAY)
+class RepeatsAnyCallWithoutAnAnswer(ApiClient):
+    def _send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        try:
+            return super()._send(*args, **kwargs)
+        except requests.Timeout:
+            return super()._send(*args, **kwargs)
+
+
+@breaks(clauses.signing.SAME_ORIGIN_REDIRECT)
+class FollowsRedirectsWithoutTheToken(ApiClient):
+    def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        response = super()._send(method, url, token, allow_redirects=False, **kwargs)
+        if response.is_redirect:
+            location = urljoin(url, response.headers["Location"])
+            return requests.request(method, location, timeout=5)
+        return response
+
+
+@breaks(clauses.signing.SAME_ORIGIN_REDIRECT)
+class SaysNothingOfARedirect(ApiClient):
+    def request(self, method: str, url: str, **kwargs: Any) -> Any:
+        response = super().request(method, url, allow_redirects=False, **kwargs)
+        return None if response.is_redirect else response
+
+
+@breaks(clauses.signing.OTHER_HOSTS)
+class SignsCallsOfAnyHost(ApiClient):
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        self._origin = _origin_of(url)
+        return super().request(method, url, **kwargs)
+
+
+@breaks(clauses.signing.OTHER_HOSTS)
+class LooksAtTheBeginningOfAUrlOnly(ApiClient):
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        if url.startswith(self._origin):
+            self._origin, own = _origin_of(url), self._origin
+            try:
+                return super().request(method, url, **kwargs)
+            finally:
+                self._origin = own
+        return super().request(method, url, **kwargs)
 
 
 @breaks(clauses.signing.REVOKED)
