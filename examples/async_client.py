@@ -8,13 +8,22 @@ import math
 import re
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import httpx
 
-__all__ = ["AccessToken", "AsyncApiClient", "AsyncTokenManager", "TokenError", "make_client"]
+__all__ = [
+    "AccessToken",
+    "AsyncApiClient",
+    "AsyncTokenManager",
+    "Connections",
+    "TokenError",
+    "make_client",
+]
 
 LEEWAY_SECONDS = 30.0
 DEFAULT_LIFETIME_SECONDS = 300.0
@@ -39,37 +48,67 @@ class AccessToken:
     expires_at: float
 
 
+class Connections:
+    """HTTP client and lock for the running event loop.
+
+    A connection or a lock of one loop raises in another. Programs that call asyncio.run() several
+    times have several loops.
+    """
+
+    def __init__(self, make_http: Callable[[], httpx.AsyncClient]) -> None:
+        self._make_http = make_http
+        # Weak, so that what belongs to a closed loop is dropped with it.
+        self._of_loops: WeakKeyDictionary[
+            asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, asyncio.Lock]
+        ] = WeakKeyDictionary()
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """The HTTP client of the running loop."""
+        return self._of_running_loop()[0]
+
+    @property
+    def lock(self) -> asyncio.Lock:
+        """The lock of the running loop."""
+        return self._of_running_loop()[1]
+
+    def _of_running_loop(self) -> tuple[httpx.AsyncClient, asyncio.Lock]:
+        loop = asyncio.get_running_loop()
+        if loop not in self._of_loops:
+            self._of_loops[loop] = (self._make_http(), asyncio.Lock())
+        return self._of_loops[loop]
+
+
 class AsyncTokenManager:
-    """Cache that always has a valid token. Safe to use from many tasks."""
+    """Cache that always has a valid token. Safe to use from many tasks of a loop."""
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        connections: Connections,
         token_url: str,
         client_id: str,
         client_secret: str,
         *,
         scope: str = "",
     ) -> None:
-        self._http = http
+        self._connections = connections
         self._token_url = token_url
         pair = f"{client_id}:{client_secret}".encode()
         self._basic = "Basic " + base64.b64encode(pair).decode("ascii")
         self._scope = scope
         self._token: AccessToken | None = None
-        self._lock = asyncio.Lock()
 
     async def get_token(self) -> str:
         """Return a token that is valid now. Raises TokenError if the broker issues none."""
         # One task fetches; the others wait for what it got.
-        async with self._lock:
+        async with self._connections.lock:
             if self._token is None or time.time() >= self._token.refresh_at:
                 self._token = await self._refreshed()
             return self._token.value
 
     async def discard(self, value: str) -> None:
         """Discard a token that the API rejected, unless another task has replaced it already."""
-        async with self._lock:
+        async with self._connections.lock:
             if self._token is not None and self._token.value == value:
                 self._token = None
 
@@ -90,7 +129,7 @@ class AsyncTokenManager:
         if self._scope:
             form["scope"] = self._scope
         try:
-            response = await self._http.post(
+            response = await self._connections.http.post(
                 self._token_url,
                 data=form,
                 headers={"Authorization": self._basic, "Accept": "application/json"},
@@ -106,9 +145,9 @@ class AsyncApiClient:
     """Client of the API that signs its calls. Use it as a context manager, or close it."""
 
     def __init__(
-        self, http: httpx.AsyncClient, tokens: AsyncTokenManager, api_base_url: str
+        self, connections: Connections, tokens: AsyncTokenManager, api_base_url: str
     ) -> None:
-        self._http = http
+        self._connections = connections
         self._tokens = tokens
         self._origin = _origin_of(api_base_url)
 
@@ -136,11 +175,11 @@ class AsyncApiClient:
     ) -> httpx.Response:
         headers = httpx.Headers(options.get("headers"))
         headers["Authorization"] = f"Bearer {token}"
-        return await self._http.request(method, url, **{**options, "headers": headers})
+        return await self._connections.http.request(method, url, **{**options, "headers": headers})
 
     async def aclose(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
+        """Close the connections of the running loop."""
+        await self._connections.http.aclose()
 
     async def __aenter__(self) -> AsyncApiClient:
         return self
@@ -206,8 +245,8 @@ def _error_code(response: httpx.Response) -> str:
 def make_client(config: Any) -> AsyncApiClient:
     """Return the client that `mockbroker check` judges."""
     verify = ssl.create_default_context(cafile=config.ca_file) if config.ca_file else True
-    http = httpx.AsyncClient(timeout=config.timeout, verify=verify)
+    connections = Connections(lambda: httpx.AsyncClient(timeout=config.timeout, verify=verify))
     tokens = AsyncTokenManager(
-        http, config.token_url, config.client_id, config.client_secret, scope=config.scope
+        connections, config.token_url, config.client_id, config.client_secret, scope=config.scope
     )
-    return AsyncApiClient(http, tokens, config.api_base_url)
+    return AsyncApiClient(connections, tokens, config.api_base_url)

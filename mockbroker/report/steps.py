@@ -23,17 +23,23 @@ __all__ = [
     "Action",
     "AnswerChanged",
     "AnswersDelayed",
+    "Arrangement",
     "BreachRepeated",
     "BrokerStarted",
     "CertificateShown",
     "ClientMade",
+    "ClientRestarted",
     "ClientUsed",
     "ClientUsedAtOnce",
     "DriverEnded",
+    "EventLoopChanged",
     "FaultScripted",
     "FaultsCleared",
+    "FileDamage",
+    "FileDamaged",
     "GotNoToken",
     "GotToken",
+    "HomeMadeUnwritable",
     "IdleConnectionsClosed",
     "IssuedToken",
     "LifetimeChanged",
@@ -56,6 +62,7 @@ __all__ = [
     "TokenLengthChosen",
     "TokensRevoked",
     "UseOutcome",
+    "UsesArranged",
 ]
 
 
@@ -242,7 +249,8 @@ class ClientUsed(_Action, frozen=True, kw_only=True):
     """The client is used once.
 
     ``operation`` is ``get_token`` or ``request``. ``method``, ``target`` and ``status`` belong to
-    a request. ``waited_seconds`` passed on the client's clock during the use.
+    a request. ``waited_seconds`` passed on the client's clock during the use. ``is_forked`` if the
+    use was in a forked child of the client's process.
     """
 
     operation: str
@@ -250,12 +258,14 @@ class ClientUsed(_Action, frozen=True, kw_only=True):
     target: str = ""
     status: int | None = None
     waited_seconds: float = 0.0
+    is_forked: bool = False
 
 
 class ClientUsedAtOnce(_Action, frozen=True, kw_only=True):
     """The client is used ``count`` times at once; ``good`` uses had a valid token.
 
-    ``outcome`` is None if every use ended.
+    ``outcome`` is None if every use ended. ``in_processes`` if each use has a client and a process
+    of its own.
 
     The uses have no order among themselves, so their outcomes are counted instead of listed.
     """
@@ -263,6 +273,7 @@ class ClientUsedAtOnce(_Action, frozen=True, kw_only=True):
     operation: str
     count: int
     good: int = 0
+    in_processes: bool = False
 
 
 class ReprTaken(_Action, frozen=True, kw_only=True):
@@ -274,6 +285,62 @@ class ReprTaken(_Action, frozen=True, kw_only=True):
 
 Action = Union[ClientMade, ClientUsed, ClientUsedAtOnce, ReprTaken]
 """An action of the client."""
+
+
+class ClientRestarted(_Step, frozen=True, kw_only=True):
+    """The client ends, and is made again at its next use.
+
+    It has the same settings, except for the secret if ``has_new_secret``, and the same files. If
+    ``in_new_process``, its process has ended as well.
+
+    A client may keep its token in a file, and then the token outlives the client.
+    """
+
+    in_new_process: bool = False
+    has_new_secret: bool = False
+
+
+class Arrangement(str, enum.Enum):
+    """How the uses of the next step meet.
+
+    The broker holds an answer back until the client has nothing left to do but wait.
+    """
+
+    ONE_IN_FLIGHT = "one-in-flight"
+    REFUSED_AT_ONCE = "refused-at-once"
+    WAITER_CANCELLED = "waiter-cancelled"
+    FETCHER_CANCELLED = "fetcher-cancelled"
+
+
+class UsesArranged(_Step, frozen=True, kw_only=True):
+    """The uses of the next step are arranged, and not left to chance."""
+
+    arrangement: Arrangement
+
+
+class EventLoopChanged(_Step, frozen=True, kw_only=True):
+    """The event loop of the client is closed; the next use has another one."""
+
+
+class FileDamage(str, enum.Enum):
+    """What happens to a file of the client."""
+
+    EMPTY = "empty"
+    HALF_WRITTEN = "half-written"
+    FOREIGN_BYTES = "foreign-bytes"
+    FOREIGN_JSON = "foreign-json"
+    REPLACED_BY_FOLDER = "replaced-by-folder"
+
+
+class FileDamaged(_Step, frozen=True, kw_only=True):
+    """A file that the client has written is damaged; ``name`` is its last path component."""
+
+    name: str
+    damage: FileDamage
+
+
+class HomeMadeUnwritable(_Step, frozen=True, kw_only=True):
+    """The client cannot write in HOME, because a file stands in its place."""
 
 
 class OtherClientAdded(_Step, frozen=True, kw_only=True):
@@ -417,6 +484,11 @@ Step = Union[
     ClientUsed,
     ClientUsedAtOnce,
     ReprTaken,
+    ClientRestarted,
+    UsesArranged,
+    EventLoopChanged,
+    FileDamaged,
+    HomeMadeUnwritable,
     OtherClientAdded,
     FaultScripted,
     FaultsCleared,

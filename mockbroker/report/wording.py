@@ -80,8 +80,10 @@ def _verb(action: s.Action) -> str:
     if isinstance(action, s.ReprTaken):
         return "repr(client)"
     if isinstance(action, s.ClientUsedAtOnce):
-        return f"{action.operation}, {action.count} times at once"
-    return f"{action.method} {action.target}" if action.method else action.operation
+        where = f"in {action.count} processes" if action.in_processes else f"{action.count} times"
+        return f"{action.operation}, {where} at once"
+    used = f"{action.method} {action.target}" if action.method else action.operation
+    return f"{used} in a forked child" if action.is_forked else used
 
 
 def _action(step: s.Action) -> str:
@@ -105,6 +107,33 @@ def _client_used_at_once(step: s.ClientUsedAtOnce) -> str:
     if step.outcome is not None:
         return _action(step)
     return f"{_action(step)} → {step.good} with a valid token, {step.count - step.good} without"
+
+
+def _client_restarted(step: s.ClientRestarted) -> str:
+    """Return where the client is made again, and what has changed in its settings."""
+    where = " in a new process" if step.in_new_process else ""
+    return f"the client is made again{where}{', with the new secret' * step.has_new_secret}"
+
+
+_ARRANGED = {
+    s.Arrangement.ONE_IN_FLIGHT: "the others begin while the first one waits for its token",
+    s.Arrangement.REFUSED_AT_ONCE: "the API answers 401 to all of them at once",
+    s.Arrangement.WAITER_CANCELLED: (
+        "the first one waits for its token, the others begin, and the second one is cancelled"
+    ),
+    s.Arrangement.FETCHER_CANCELLED: (
+        "the first one waits for its token, the others begin, and the first one is cancelled"
+    ),
+}
+
+
+_DAMAGED = {
+    s.FileDamage.EMPTY: "is made empty",
+    s.FileDamage.HALF_WRITTEN: "loses its second half",
+    s.FileDamage.FOREIGN_BYTES: "gets other bytes, which are not text",
+    s.FileDamage.FOREIGN_JSON: "gets JSON of another program",
+    s.FileDamage.REPLACED_BY_FOLDER: "is replaced by a folder",
+}
 
 
 def _client(name: str) -> str:
@@ -249,6 +278,11 @@ _STEPS: dict[type, _Maker] = {
     s.ClientUsed: _client_used,
     s.ClientUsedAtOnce: _client_used_at_once,
     s.ReprTaken: _action,
+    s.ClientRestarted: _client_restarted,
+    s.UsesArranged: lambda step: f"of the next uses, {_ARRANGED[step.arrangement]}",
+    s.EventLoopChanged: lambda _: "the client's event loop is closed; the next use has another one",
+    s.FileDamaged: lambda step: f"the client's file {step.name} {_DAMAGED[step.damage]}",
+    s.HomeMadeUnwritable: lambda _: "HOME cannot be written: a file stands in its place",
     s.OtherClientAdded: lambda step: (
         f"another client of another {step.difference} starts in the same process"
     ),

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CHAPTERS, clause_named
 from mockbroker.contract.clause import Clause
 from mockbroker.model.client import ClientFactory
@@ -35,12 +36,23 @@ def scenarios(
                     yield clause, test
 
 
+OF_OTHER_CLIENTS = frozenset(
+    {clauses.cache.CANCELLATION, clauses.cache.EVENT_LOOPS, clauses.cache.FORK}
+)
+"""Clauses that apply to asynchronous clients only, or to synchronous ones only."""
+
+
 def verdicts_on(
-    source: ClientFactory | str, *, only: Collection[Clause] = (), **settings: Any
+    source: ClientFactory | str,
+    *,
+    only: Collection[Clause] = (),
+    with_other_clients: bool = False,
+    **settings: Any,
 ) -> dict[Clause, tuple[Verdict, str]]:
     """The clauses that the client does not pass, with the verdict on each and its reason.
 
-    ``only`` names the clauses to judge; all of them if it is empty.
+    ``only`` names the clauses to judge; all of them if it is empty. Clauses that apply to other
+    clients are left out, unless ``with_other_clients``.
     """
     unknown = [clause for clause in only if not isinstance(clause, Clause)]
     assert not unknown, f"name clauses by objects: {unknown} would select nothing"
@@ -57,8 +69,12 @@ def verdicts_on(
             clause = clause_named(finding.clause_id)
             if clause in found and found[clause][0] is Verdict.PASSED:
                 found[clause] = (finding.verdict, finding.reason)
+    left_out = frozenset() if with_other_clients else OF_OTHER_CLIENTS
     return {
-        clause: verdict for clause, verdict in found.items() if verdict[0] is not Verdict.PASSED
+        clause: verdict
+        for clause, verdict in found.items()
+        if verdict[0] is not Verdict.PASSED
+        and not (verdict[0] is Verdict.NOT_APPLICABLE and clause in left_out)
     }
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import os
 import random
 import ssl
 import threading
 import time
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import requests
 
 from examples import async_client
-from examples.async_client import AsyncApiClient, AsyncTokenManager
+from examples.async_client import AsyncTokenManager
 from examples.model_client import (
     AccessToken,
     ApiClient,
@@ -28,8 +29,7 @@ from mockbroker.contract import clauses
 from mockbroker.contract.clause import Clause
 from tests.mutants.defects.cache import NeverReuses
 from tests.mutants.defects.refresh import HasNoLeeway
-from tests.mutants.defects.secrecy import Filing
-from tests.mutants.workshop import Encoder, OwnClock, make
+from tests.mutants.workshop import Encoder, FileKeeper, OwnClock, make, make_async
 
 SOUND: dict[str, tuple[Any, frozenset[Clause]]] = {}
 
@@ -291,7 +291,7 @@ class ByTheLoop(AsyncTokenManager):
 
     async def get_token(self) -> str:
         loop = asyncio.get_running_loop()
-        async with self._lock:
+        async with self._connections.lock:
             if self._token is None or loop.time() >= self.replaced_at:
                 await self._refresh(loop)
             return self._token.value
@@ -310,25 +310,56 @@ class ByTheLoop(AsyncTokenManager):
 
 @passes_all_but(clauses.refresh.LATENCY)
 def by_the_clock_of_its_loop(config: Any) -> Any:
-    verify = ssl.create_default_context(cafile=config.ca_file) if config.ca_file else True
-    http = httpx.AsyncClient(timeout=config.timeout, verify=verify)
-    pair = (config.client_id, config.client_secret)
-    tokens = ByTheLoop(http, config.token_url, *pair, scope=config.scope)
-    return AsyncApiClient(http, tokens, config.api_base_url)
-
-
-class KeepsAFile(Filing):
-    """Keeps its token in a file that nobody else can read."""
-
-    mode = 0o600
-
-    def path(self) -> Path:
-        return Path.home() / ".cache" / "acme" / "token"
+    return make_async(ByTheLoop, config)
 
 
 @passes_all_but()
 def with_a_file_of_its_own(config: Any) -> Any:
-    return make(KeepsAFile, config)
+    return make(FileKeeper, config)
+
+
+class RefreshesAfterAFork(TokenManager):
+    """Has a thread for its requests, and starts another one in a forked child."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._start()
+        os.register_at_fork(after_in_child=self._start)
+
+    def _start(self) -> None:
+        self._worker = ThreadPoolExecutor(1)
+
+    def _send_token_request(self) -> requests.Response:
+        return self._worker.submit(super()._send_token_request).result()
+
+    def close(self) -> None:
+        self._worker.shutdown(wait=False)
+        super().close()
+
+
+@passes_all_but()
+def with_a_thread_for_its_requests(config: Any) -> Any:
+    return make(RefreshesAfterAFork, config)
+
+
+class SharesAShieldedTask(AsyncTokenManager):
+    """All callers wait for one task, which outlives those that are cancelled."""
+
+    _task: asyncio.Task[async_client.AccessToken] | None = None
+
+    async def get_token(self) -> str:
+        if self._token is not None and time.time() < self._token.refresh_at:
+            return self._token.value
+        loop = asyncio.get_running_loop()
+        if self._task is None or self._task.done() or self._task.get_loop() is not loop:
+            self._task = asyncio.ensure_future(self._refreshed())
+        self._token = await asyncio.shield(self._task)
+        return self._token.value
+
+
+@passes_all_but()
+def with_a_shielded_task(config: Any) -> Any:
+    return make(SharesAShieldedTask, config)
 
 
 @passes_all_but(*clauses.signing.CLAUSES)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import ssl
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import httpx
 import requests
 
+from examples.async_client import AsyncApiClient, AsyncTokenManager, Connections
 from examples.model_client import AccessToken, ApiClient, TokenError, TokenManager
 from mockbroker.contract.clause import Clause
 
@@ -159,8 +169,65 @@ class MakesDo(TokenManager):
             raise
 
 
-def make(cls: type, config: Any, *others: type) -> ApiClient:
+class FileKeeper(TokenManager):
+    """Keeps its token in a private file, and takes it from there when it is made again."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._token = self.read()
+
+    def key(self) -> list[str]:
+        return [self._token_url, self._client_id, self._client_secret, self._scope]
+
+    def path(self) -> Path:
+        name = hashlib.sha256(json.dumps(self.key()).encode()).hexdigest()
+        return Path.home() / ".cache" / "acme" / name
+
+    def stored(self, token: AccessToken) -> dict[str, Any]:
+        return vars(token)
+
+    def restored(self, stored: dict[str, Any]) -> AccessToken:
+        return AccessToken(**stored)
+
+    def read(self) -> AccessToken | None:
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            return self.restored(json.loads(self.path().read_text(encoding="utf-8")))
+        return None
+
+    def write(self, token: AccessToken) -> None:
+        path = self.path()
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=path.parent)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(self.stored(token), file)
+            Path(name).replace(path)
+
+    def _fetch_token(self) -> AccessToken:
+        token = super()._fetch_token()
+        self.write(token)
+        return token
+
+
+@functools.cache
+def _trust(ca_file: str | None) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=ca_file)
+
+
+def make_async(cls: type[AsyncTokenManager], config: Any) -> AsyncApiClient:
+    """The asynchronous client with that half."""
+    # Made once: reading the system's certificates takes longer than a test case.
+    verify = _trust(config.ca_file)
+    connections = Connections(lambda: httpx.AsyncClient(timeout=config.timeout, verify=verify))
+    pair = (config.client_id, config.client_secret)
+    tokens = cls(connections, config.token_url, *pair, scope=config.scope)
+    return AsyncApiClient(connections, tokens, config.api_base_url)
+
+
+def make(cls: type, config: Any, *others: type) -> Any:
     """The client of which these classes are halves; two of one half make one with both defects."""
+    if issubclass(cls, AsyncTokenManager):
+        return make_async(cls, config)
     managers = tuple(each for each in (cls, *others) if issubclass(each, TokenManager))
     signers = tuple(each for each in (cls, *others) if not issubclass(each, TokenManager))
     signer = type("Signer", signers, {}) if signers else ApiClient

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import enum
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
@@ -13,14 +17,28 @@ from mockbroker.contract import clauses
 from mockbroker.contract.clauses.signing import answered_challenges
 from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials, TokenState
+from mockbroker.model.exchange import Exchange
 from mockbroker.report.steps import (
     AnswerChanged,
     AnswersDelayed,
+    Arrangement,
+    EventLoopChanged,
+    FileDamage,
+    FileDamaged,
+    HomeMadeUnwritable,
     OtherClientAdded,
+    SecretRotated,
     TimeZoneSet,
+    TokensRevoked,
 )
-from mockbroker_contract.drivers.failures import NotTested
-from mockbroker_contract.harness.brokers import CENTURY_SECONDS
+from mockbroker_contract.drivers.driver import REQUEST
+from mockbroker_contract.drivers.failures import NotApplicable, NotTested
+from mockbroker_contract.drivers.removal import remove
+from mockbroker_contract.harness.arrangements import (
+    cancelled_use,
+    refused_at_once,
+    while_one_is_in_flight,
+)
 from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.scenario import Scenario
@@ -40,18 +58,12 @@ def test_reuse(scenario: Scenario) -> None:
 
     Two more forms follow the explored ones. One is a lifetime as a string, as older Azure endpoints
     send it. The other is a time zone behind UTC, where a client that mixes local time and UTC
-    fails. A client whose tokens its neighbours find is not given a lifetime of centuries.
+    fails.
     """
     scenario.run.needs_working_client()
-    # Asked before, because a token that outlives the run would be found by every later client.
-    shares = _shares_with_others(scenario)
 
     def run_case(drawn: tuple[Credentials, int, int, str]) -> Situation:
         credentials, lifetime, uses, operation = drawn
-        if lifetime > CENTURY_SECONDS and shares:
-            raise NotTested(
-                "other clients would find that token", blocked_by=clauses.cache.ISOLATION
-            )
         with scenario.session(credentials=credentials, expires_in=lifetime) as session:
             return _one_token(session, uses, operation)
 
@@ -77,23 +89,6 @@ def test_reuse(scenario: Scenario) -> None:
         # and UTC may take a new token for expired.
         with zoned.before_the_clocks_go_back(86400):
             scenario.for_each([3599], lambda life, op: _reuse_in_zone(scenario, life, op))
-
-
-def _shares_with_others(scenario: Scenario) -> bool:
-    """Return whether a client presents a token that another broker issued to another client.
-
-    Asked before the test cases: a client with a cache that all clients share would find the token
-    of an earlier case.
-    """
-    with scenario.session(credentials=_CREDENTIALS) as one:
-        one.use_well()
-        with scenario.session(credentials=Credentials("cache-other", "other-s3cret")) as other:
-            try:
-                other.use_well()
-            # Raised for a token of another broker, after that breach was noted.
-            except NotTested:
-                return True
-    return False
 
 
 def _reuse_in_zone(scenario: Scenario, lifetime: int, operation: str) -> Situation:
@@ -144,6 +139,44 @@ def _used(session: ClientSession, outcome: Outcome) -> Outcome:
     if outcome.token is None:
         raise NotTested("a call was made without a token of the broker")
     return outcome
+
+
+@pytest.mark.contract_clause(clauses.cache.HUGE_LIFETIME)
+def test_huge_lifetime(scenario: Scenario) -> None:
+    """Check that successive calls share one token whose lifetime is longer than any calendar.
+
+    A client that keeps no token at all need not fail either. A client whose tokens its neighbours
+    find is not given such a token.
+    """
+    scenario.run.needs_working_client()
+    # Asked before, because a token that outlives the run would be found by every later client.
+    if _shares_with_others(scenario):
+        raise NotTested("other clients would find that token", blocked_by=clauses.cache.ISOLATION)
+
+    def run_case(lifetime: int, operation: str) -> Situation:
+        with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
+            if _keeps_tokens(scenario, operation):
+                return _one_token(session, _USES, operation)
+            return Situation.met_if(_used(session, session.use(operation)).is_good)
+
+    scenario.for_each([10**12], run_case)
+
+
+def _shares_with_others(scenario: Scenario) -> bool:
+    """Return whether a client presents a token that another broker issued to another client.
+
+    Asked before the test cases: a client with a cache that all clients share would find the token
+    of an earlier case.
+    """
+    with scenario.session(credentials=_CREDENTIALS) as one:
+        one.use_well()
+        with scenario.session(credentials=Credentials("cache-other", "other-s3cret")) as other:
+            try:
+                other.use_well()
+            # Raised for a token of another broker, after that breach was noted.
+            except NotTested:
+                return True
+    return False
 
 
 @pytest.mark.contract_clause(clauses.cache.ISOLATION)
@@ -254,15 +287,32 @@ _SLOW_FIRST = (0.06, 0.01, 0.04, 0.02, 0.05, 0.015, 0.03, 0.025)
 _Judge = Callable[[ClientSession, list[Outcome]], None]
 
 
-def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Situation:
+class _Moment(enum.Enum):
+    """When a client is used many times at once.
+
+    It has no token when ``COLD``; ``AT_REFRESH`` its token has expired. ``IN_FLIGHT`` its only
+    token request waits for the broker. ``REFUSED`` its calls are all under way when its token is
+    revoked.
+    """
+
+    COLD = "cold"
+    AT_REFRESH = "at refresh"
+    COLD_IN_FLIGHT = "cold, while one is in flight"
+    REFRESH_IN_FLIGHT = "at refresh, while one is in flight"
+    REFUSED = "after refusals at once"
+
+
+_WITHOUT_TOKEN = (_Moment.COLD, _Moment.COLD_IN_FLIGHT)
+
+
+def _burst(scenario: Scenario, moment: _Moment, operation: str, judge: _Judge) -> Situation:
     """Use a client many times at once, and judge the outcomes before its session ends.
 
     The outcomes are cached because the broker delays its responses in real time. Another clause can
-    then judge the same outcomes.
-
-    ``moment`` is ``cold``, when the client has no token, or ``at refresh``, when its token has
-    expired. ``judge`` raises the breach.
+    then judge the same outcomes. ``judge`` raises the breach.
     """
+    if moment is _Moment.REFUSED and operation != REQUEST:
+        return Situation.UNMET  # only a call shows a refusal
     # In real time the token has to expire while the test waits.
     lifetime = 3599 if scenario.run.time.is_virtual else 1
     with (
@@ -273,25 +323,44 @@ def _burst(scenario: Scenario, moment: str, operation: str, judge: _Judge) -> Si
             elsewhere=[_HONOURS],
         ) as session,
     ):
-        if moment == "at refresh":
+        if moment not in _WITHOUT_TOKEN:
             session.use_well(operation)
+        if moment in (_Moment.AT_REFRESH, _Moment.REFRESH_IN_FLIGHT):
             # The token must have expired, so that all uses need a new one at the same moment.
             session.advance(max(2 * lifetime, 1.5) if scenario.run.time.is_virtual else 1.5)
         # The new token must not expire during the burst, whatever the machine does meanwhile.
         session.issue_with(3599)
-        # Without a delay the first answer would be there before the second use has begun, and no
-        # race could occur.
-        session.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))
-        session.record(AnswersDelayed(delays_seconds=_SLOW_FIRST))
-        outcomes = session.use_at_once(operation, _AT_ONCE)
+        outcomes = _outcomes_at(moment, session, operation)
         # Before the judgement, which may raise: another clause judges the same burst.
         scenario.run.shared.results[_burst, moment, operation] = session, outcomes
         judge(session, outcomes)
         return Situation.met_if(outcomes[0].token_requests)
 
 
-# The first token and a refresh are often different code in a client.
-_MOMENTS = ("cold", "at refresh")
+def _outcomes_at(moment: _Moment, session: ClientSession, operation: str) -> list[Outcome]:
+    """Use the client many times at once, in the way of that moment."""
+    if moment is _Moment.REFUSED:
+        session.broker.revoke_tokens()
+        session.record(TokensRevoked())
+        return refused_at_once(session, operation, _AT_ONCE)
+    if moment in (_Moment.COLD_IN_FLIGHT, _Moment.REFRESH_IN_FLIGHT):
+        return while_one_is_in_flight(session, operation, _AT_ONCE)
+    # Without a delay the first answer would be there before the second use has begun, and no race
+    # could occur.
+    session.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))
+    session.record(AnswersDelayed(delays_seconds=_SLOW_FIRST))
+    return session.use_at_once(operation, _AT_ONCE)
+
+
+def _moments(scenario: Scenario) -> list[_Moment]:
+    """Return the moments that the driver can bring about.
+
+    The first token, a refresh and a refusal are often different code in a client. A program can be
+    used at once, but not one use after the other.
+    """
+    if scenario.run.clients.arranges_uses:
+        return list(_Moment)
+    return [_Moment.COLD, _Moment.AT_REFRESH]
 
 
 @pytest.mark.contract_clause(clauses.cache.THREAD_SAFE)
@@ -337,7 +406,7 @@ def test_thread_safe(scenario: Scenario) -> None:
             )
 
     scenario.for_each(
-        _MOMENTS,
+        _moments(scenario),
         lambda moment, op: _burst(scenario, moment, op, judge),
         operations=_concurrent_operations(scenario),
     )
@@ -353,8 +422,13 @@ def _must_all_be_valid(scenario: Scenario, session: ClientSession, outcome: Outc
     """Raise the breach of the clause if a call of the burst had an invalid token."""
     fetched = {exchange.token for exchange in outcome.token_requests}
     answered = answered_challenges(outcome.exchanges)
-    for call in outcome.api_calls:
-        if call.number in answered:
+    for number, call in enumerate(outcome.api_calls):
+        # The calls that the API refuses at once were under way before the client could know.
+        is_refused = number < _AT_ONCE and call.token_state is TokenState.REVOKED
+        is_challenge = call.number in answered or (
+            _is_unsigned(call) and _starts_unsigned(scenario)
+        )
+        if is_refused or is_challenge:
             continue
         # A token of this burst may expire on its way, and the client could not do better.
         if call.token_state is not TokenState.VALID and call.token not in fetched:
@@ -367,6 +441,17 @@ def _must_all_be_valid(scenario: Scenario, session: ClientSession, outcome: Outc
                 "a valid one for every call",
                 [call],
             )
+
+
+def _is_unsigned(call: Exchange) -> bool:
+    return call.request.headers.get("Authorization") is None
+
+
+def _starts_unsigned(scenario: Scenario) -> bool:
+    """Return whether a new client calls the API unsigned, and fetches a token after the 401."""
+    with scenario.session(credentials=_CREDENTIALS) as session:
+        calls = session.use_well(REQUEST).api_calls
+        return bool(calls) and _is_unsigned(calls[0])
 
 
 @pytest.mark.contract_clause(clauses.cache.SINGLE_FLIGHT)
@@ -396,7 +481,7 @@ def test_single_flight(scenario: Scenario) -> None:
                 blocked_by=scenario.cause_among(clauses.cache.THREAD_SAFE),
             )
 
-    def run_case(moment: str, operation: str) -> Situation:
+    def run_case(moment: _Moment, operation: str) -> Situation:
         if not _keeps_tokens(scenario, operation):
             raise NotTested("the client keeps no token to share", blocked_by=clauses.cache.REUSE)
         # The burst was judged for `cache.thread-safe` already; another one would wait again.
@@ -406,7 +491,7 @@ def test_single_flight(scenario: Scenario) -> None:
         return _burst(scenario, moment, operation, judge)
 
     try:
-        scenario.for_each(_MOMENTS, run_case, operations=_concurrent_operations(scenario))
+        scenario.for_each(_moments(scenario), run_case, operations=_concurrent_operations(scenario))
     finally:
         if counts:
             # Also after a breach: the number says how far the client is from one request.
@@ -414,5 +499,385 @@ def test_single_flight(scenario: Scenario) -> None:
 
 
 def _keeps_tokens(scenario: Scenario, operation: str) -> bool:
-    with scenario.session(credentials=_CREDENTIALS, expires_in=3599) as session:
-        return session.use_well(operation).token == session.use(operation).token
+    """Return whether a client uses a fresh token again; asked once for each operation."""
+    results = scenario.run.shared.results
+    if (_keeps_tokens, operation) not in results:
+        with scenario.session(credentials=_CREDENTIALS, expires_in=3599) as session:
+            keeps = session.use_well(operation).token == session.use(operation).token
+        results[_keeps_tokens, operation] = keeps
+    return bool(results[_keeps_tokens, operation])
+
+
+# -- a client that is made again ---------------------------------------------------------------
+
+_RESTARTS: dict[str, tuple[float, ...]] = {
+    # The client is used again at once, and after the expiry: a token whose lifetime is counted from
+    # the restart has a part of it left then.
+    "earlier than expiry": (0.5, 0.6),
+    "later than expiry": (1.1,),
+}
+"""Pauses in lifetimes of the token; the client is made again after the first one."""
+_OTHER_SECRET = "another-s3cret"
+
+
+@pytest.mark.contract_clause(clauses.cache.RESTART)
+def test_restart(scenario: Scenario) -> None:
+    """Check that a client that is made again never presents an expired token or one of others.
+
+    It is made again in the same process. If it leaves files, it is made again in a new process as
+    well, where a monotonic clock starts at another value. The control is the same client without a
+    restart.
+    """
+    cases = [
+        *(partial(_case_of_restart, scenario, pauses) for pauses in _RESTARTS.values()),
+        partial(_case_of_other_secret, scenario),
+    ]
+    scenario.for_each_in_time(cases, lambda case, operation: case(operation))
+    operation = scenario.run.capabilities[0]
+    if not _leaves_files(scenario, operation):
+        return
+    # With one operation: a process takes longer than all the cases above.
+    cases = [
+        partial(_case_of_restart, scenario, (0.5, 0.6), in_new_process=True),
+        partial(_case_of_restart, scenario, (1.1,), in_new_process=True),
+        partial(_case_of_other_secret, scenario, in_new_process=True),
+    ]
+    scenario.for_each(cases, lambda case, op: case(op), operations=[operation])
+
+
+def _leaves_files(scenario: Scenario, operation: str) -> bool:
+    """Return whether a client writes files while it is used or closed."""
+    sandbox = scenario.run.sandbox
+    before = sandbox.files()
+    with scenario.session(credentials=_CREDENTIALS) as session:
+        session.use_well(operation)
+    return sandbox.files() != before
+
+
+def _case_of_restart(
+    scenario: Scenario, pauses: Sequence[float], operation: str, *, in_new_process: bool = False
+) -> Situation:
+    """Make a client again after the first pause, and use it after each."""
+    lifetime = 3599.0 if scenario.run.time.is_virtual else 2.0
+    with scenario.session(
+        credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
+    ) as session:
+        session.use_well(operation)
+        session.advance(pauses[0] * lifetime)
+        session.restart(in_new_process=in_new_process)
+        outcomes = [session.use(operation)]
+        for pause in pauses[1:]:
+            session.advance(pause * lifetime)
+            outcomes.append(session.use(operation))
+        for outcome in outcomes:
+            if outcome.is_after_expiry:
+                scenario.needs_expiry_control(operation, lifetime, after=0.1 * lifetime)
+                session.breach(
+                    f"made again, the client {outcome.in_words}", "a new token", outcome.exchanges
+                )
+        return Situation.met_if(all(outcome.is_good for outcome in outcomes))
+
+
+def _case_of_other_secret(
+    scenario: Scenario, operation: str, *, in_new_process: bool = False
+) -> Situation:
+    """Rotate the secret, and make the client again with the new one."""
+    with scenario.session(credentials=_CREDENTIALS) as session:
+        first = session.use_well(operation)
+        session.broker.register(_CREDENTIALS.client_id, _OTHER_SECRET)
+        session.record(SecretRotated(client=_CREDENTIALS.client_id))
+        session.restart(in_new_process=in_new_process, secret=_OTHER_SECRET)
+        second = session.use(operation)
+        if first.token is not None and _presented(second, first.token.value):
+            _needs_isolated_secrets(scenario, operation)
+            session.breach(
+                "made again with another secret, the client presented a token that was issued to "
+                "the old one",
+                "a token of its own",
+                second.exchanges,
+            )
+        return Situation.met_if(second.is_good)
+
+
+def _presented(outcome: Outcome, token: str) -> bool:
+    """Return whether a call of the use carried the token, or get_token returned it."""
+    # All calls, and not the last one only: a client may repeat a call with another token after a
+    # 401.
+    texts = {e.request.headers.get("Authorization") for e in outcome.api_calls}
+    return any(token in (text or "") for text in {*texts, outcome.presented})
+
+
+def _needs_isolated_secrets(scenario: Scenario, operation: str) -> None:
+    """Raise NotTested if two live clients with different secrets share a token.
+
+    The control: the restart is not the cause then.
+    """
+    one, other = Credentials("control", "control-s3cret"), Credentials("control", _OTHER_SECRET)
+    with scenario.session(credentials=one) as first:
+        token = first.use_well(operation).token
+        first.broker.register(other.client_id, other.client_secret)
+        with scenario.session(credentials=other, broker=first.broker) as second:
+            if token is not None and _presented(second.use(operation), token.value):
+                raise NotTested(
+                    "the client presents another client's token without a restart as well",
+                    blocked_by=clauses.cache.ISOLATION,
+                )
+
+
+# -- files -------------------------------------------------------------------------------------
+
+
+@pytest.mark.contract_clause(clauses.cache.FILES)
+def test_files(scenario: Scenario) -> None:
+    """Check that a client without usable files of its own gets a token all the same.
+
+    First HOME cannot be written, for any client. If the client leaves files, they are damaged while
+    it lives, and before it is made again. The control is the same client with its files.
+    """
+    scenario.for_each([None], lambda _, operation: _case_without_home(scenario, operation))
+    if _leaves_files(scenario, scenario.run.capabilities[0]):
+        scenario.for_each(FileDamage, partial(_case_of_damage, scenario))
+
+
+def _case_without_home(scenario: Scenario, operation: str) -> Situation:
+    """Use a client while a file stands in the place of HOME."""
+    with (
+        scenario.session(credentials=_CREDENTIALS) as session,
+        scenario.run.sandbox.file_for_home(),
+    ):
+        session.record(HomeMadeUnwritable())
+        _must_have_token(session, session.use(operation))
+        return Situation.MET
+
+
+def _case_of_damage(scenario: Scenario, damage: FileDamage, operation: str) -> Situation:
+    """Damage the files of a client, have it refresh, damage them again, and make it again."""
+    sandbox, lifetime = scenario.run.sandbox, 3599 if scenario.run.time.is_virtual else 1
+    before = sandbox.files()
+    written: set[Path] = set()
+    try:
+        with scenario.session(
+            credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
+        ) as session:
+            session.use_well(operation)
+            session.restart()  # some clients write when they are closed
+            session.use_well(operation)
+            written = {path for path, mark in sandbox.files().items() if before.get(path) != mark}
+            # The living client refreshes and writes again. The next one finds what is left of a
+            # token that is valid.
+            _damage_all(session, written, damage)
+            session.advance(lifetime + 1 if scenario.run.time.is_virtual else 1.5)
+            _must_have_token(session, session.use(operation))
+            _damage_all(session, written, damage)
+            session.restart()
+            _must_have_token(session, session.use(operation))
+            return Situation.met_if(written)
+    finally:
+        # A later client may use the same names.
+        for path in written:
+            remove(path)
+
+
+_CONTENTS: dict[FileDamage, Callable[[bytes], bytes]] = {
+    FileDamage.EMPTY: lambda _: b"",
+    FileDamage.HALF_WRITTEN: lambda content: content[: len(content) // 2],
+    FileDamage.FOREIGN_BYTES: lambda _: b"\x00\xff\x80 not a token\n",
+    FileDamage.FOREIGN_JSON: lambda _: b'[{"version": 1}]\n',
+}
+
+
+def _damage_all(session: ClientSession, paths: Iterable[Path], damage: FileDamage) -> None:
+    for path in sorted(paths):
+        _damage(path, damage)
+        session.record(FileDamaged(name=path.name, damage=damage))
+
+
+def _damage(path: Path, damage: FileDamage) -> None:
+    """Damage a file, unless the client has removed or replaced it after the first damage."""
+    with contextlib.suppress(OSError):
+        if damage is FileDamage.REPLACED_BY_FOLDER:
+            # Permissions do not stop the user root, but a folder in the place of a file does.
+            path.unlink()
+            path.mkdir()
+        else:
+            path.write_bytes(_CONTENTS[damage](path.read_bytes()))
+
+
+def _must_have_token(session: ClientSession, outcome: Outcome) -> None:
+    """Raise the breach of the clause unless the use ended with a valid token."""
+    if outcome.is_good:
+        return
+    error = outcome.error
+    result = f"raised {session.masked(error)}" if error else outcome.in_words
+    session.breach(f"the client {result}", "a token of the broker", outcome.exchanges)
+
+
+# -- cancelled callers, other loops and other processes ----------------------------------------
+
+
+@pytest.mark.contract_clause(clauses.cache.CANCELLATION)
+def test_cancellation(scenario: Scenario) -> None:
+    """Check that a cancelled caller takes the token from no other caller.
+
+    The broker holds the token request of the first use, the others begin, and then one of them is
+    cancelled: a waiter, or the first use itself. The control is the same without a cancellation.
+    """
+    _needs_event_loop(scenario, "asyncio")
+
+    def run_case(arrangement: Arrangement, operation: str) -> Situation:
+        with scenario.session(
+            credentials=_CREDENTIALS, deadline=scenario.run.settings.patient_deadline
+        ) as session:
+            others = cancelled_use(session, operation, _WITH_CANCELLED, arrangement)
+            after = session.use(operation)
+            for outcome in (*others, after):
+                if outcome.is_good:
+                    continue
+                _needs_concurrency(scenario, operation)
+                error = outcome.error
+                result = f"raised {session.masked(error)}" if error else outcome.in_words
+                who = "the next use" if outcome is after else "another caller"
+                session.breach(
+                    f"after the cancellation of one caller, {who} {result}",
+                    "a valid token",
+                    outcome.exchanges,
+                )
+            return Situation.MET
+
+    scenario.for_each([Arrangement.WAITER_CANCELLED, Arrangement.FETCHER_CANCELLED], run_case)
+
+
+_WITH_CANCELLED = 4
+"""The first use, the cancelled one, and others that wait beside it."""
+
+
+def _needs_concurrency(scenario: Scenario, operation: str) -> None:
+    """Raise NotTested if uses at the same time fail without a cancellation as well."""
+    with scenario.session(credentials=_CREDENTIALS) as session:
+        outcomes = while_one_is_in_flight(session, operation, _WITH_CANCELLED)
+        if not all(outcome.is_good for outcome in outcomes):
+            raise NotTested(
+                "uses at once fail without a cancellation as well",
+                blocked_by=clauses.cache.THREAD_SAFE,
+            )
+
+
+def _needs_event_loop(scenario: Scenario, framework: str = "") -> None:
+    """Raise NotApplicable unless the client runs in an event loop, or in that framework's.
+
+    Known after a use, because a function may return an awaitable without being asynchronous.
+    """
+    scenario.run.needs_working_client()
+    with scenario.session(credentials=_CREDENTIALS) as session:
+        session.use_well()
+        loop = session.event_loop
+    if not loop:
+        raise NotApplicable("the client is synchronous")
+    if framework and loop != framework:
+        raise NotApplicable(f"the client runs in {loop}; only tasks of {framework} are cancelled")
+
+
+@pytest.mark.contract_clause(clauses.cache.EVENT_LOOPS)
+def test_event_loops(scenario: Scenario) -> None:
+    """Check that the client works in a second event loop, many times at once in each.
+
+    A lock or a connection belongs to the loop in which it was first waited for. The control is the
+    same client in its first loop.
+    """
+    _needs_event_loop(scenario)
+
+    def run_case(lifetimes: float, operation: str) -> Situation:
+        lifetime = 3599 if scenario.run.time.is_virtual else 1
+        with scenario.session(
+            credentials=_CREDENTIALS,
+            expires_in=lifetime,
+            elsewhere=[_HONOURS],
+            deadline=scenario.run.settings.patient_deadline,
+        ) as session:
+            before = session.use_at_once(operation, 2)
+            if not all(outcome.is_good for outcome in before):
+                raise NotTested("the client fails in its first event loop")
+            session.advance(lifetimes * lifetime)
+            session.change_loop()
+            session.record(EventLoopChanged())
+            for outcome in session.use_at_once(operation, 2):
+                _must_have_token(session, outcome)
+            return Situation.MET
+
+    # With a token in the cache, and with one that has expired, so that the lock and the connection
+    # of the first loop are used again.
+    scenario.for_each_in_time([0, 2], run_case)
+
+
+@pytest.mark.contract_clause(clauses.cache.FORK)
+def test_fork(scenario: Scenario) -> None:
+    """Check that a client works in a forked child, and in its parent afterwards.
+
+    The parent has not used the client yet, or its token is valid, or has expired. The control is
+    the same without a fork.
+    """
+    scenario.run.needs_working_client()
+    with scenario.session(credentials=_CREDENTIALS) as session:
+        session.use_well()
+        if session.event_loop:
+            raise NotApplicable("the client is asynchronous: no event loop survives a fork")
+
+    def run_case(lifetimes: float | None, operation: str) -> Situation:
+        lifetime = 3599 if scenario.run.time.is_virtual else 1
+        with scenario.session(
+            credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
+        ) as session:
+            if lifetimes is not None:
+                session.use_well(operation)
+                session.advance(lifetimes * lifetime)
+            else:
+                session.make()
+            _must_have_token(session, session.use_forked(operation))
+            _must_have_token(session, session.use(operation))
+            return Situation.MET
+
+    # Two lifetimes, so that no leeway or rounding can make the token count as valid.
+    scenario.for_each_in_time([None, 0, 2], run_case)
+
+
+@pytest.mark.contract_clause(clauses.cache.PROCESSES)
+def test_processes(scenario: Scenario) -> None:
+    """Check that clients in many processes with the same files all get a token.
+
+    All processes start at once. The number of their token requests is reported.
+    """
+    counts: list[int] = []
+
+    def run_case(age: float, operation: str) -> Situation:
+        lifetime = 3599 if scenario.run.time.is_virtual else 1
+        with scenario.session(
+            credentials=_CREDENTIALS,
+            expires_in=lifetime,
+            elsewhere=[_HONOURS, clauses.cache.REUSE],
+            deadline=scenario.run.settings.patient_deadline,
+        ) as session:
+            # The client of this process may request a token when it is made.
+            session.make()
+            if age:
+                # One client before them leaves its file, whose token has expired.
+                session.use_well(operation)
+                session.advance(age * lifetime)
+            # Slow answers make the processes meet: each requests its token while others do.
+            session.broker.script(*(Fault.delay(seconds) for seconds in _SLOW_FIRST))
+            session.record(AnswersDelayed(delays_seconds=_SLOW_FIRST))
+            outcomes = session.use_in_processes(operation, _AT_ONCE)
+            counts.append(len(outcomes[0].token_requests))
+            for outcome in outcomes:
+                if outcome.is_after_expiry:
+                    raise NotTested(
+                        "a process presented an expired token",
+                        blocked_by=scenario.cause_among(_HONOURS, clauses.cache.RESTART),
+                    )
+                _must_have_token(session, outcome)
+            return Situation.met_if(outcomes[0].token_requests)
+
+    try:
+        scenario.for_each([0, 2], run_case, operations=scenario.run.capabilities[:1])
+    finally:
+        if counts:
+            scenario.run.findings.learn(process_token_requests=max(counts))

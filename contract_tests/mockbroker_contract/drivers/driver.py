@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from mockbroker_contract.drivers.sandbox import Sandbox
     from mockbroker_contract.timing.run_time import RunTime
 
-__all__ = ["GET_TOKEN", "REQUEST", "Answer", "Driver", "DriverSource", "Raised", "Returned"]
+__all__ = [
+    "GET_TOKEN",
+    "REQUEST",
+    "Answer",
+    "ArrangedUses",
+    "Driver",
+    "DriverSource",
+    "Raised",
+    "Returned",
+]
 
 GET_TOKEN, REQUEST = "get_token", "request"
 """The operations that a client may offer."""
@@ -68,6 +77,48 @@ class Answer:
     changed: tuple[str, ...] = ()
 
 
+class ArrangedUses(Protocol):
+    """Uses of one client that a test case arranges: in flight, cancelled, in other processes.
+
+    The same exceptions as those of `Driver`.
+    """
+
+    def begin(self, operation: str, count: int, **call: str) -> None:
+        """Have the client begin ``count`` uses, and return at once.
+
+        ``call`` has the ``method`` and ``url`` of a request. Uses may be begun while others run;
+        all of them have the same operation.
+        """
+
+    def settle(self) -> bool:
+        """Wait until each begun use has ended or waits for something; return whether all ended.
+
+        An answer that the broker holds is waited for as well.
+        """
+
+    def cancel(self, number: int) -> None:
+        """Cancel the begun use with that number, counted from 0; asynchronous clients only."""
+
+    def finish(self) -> list[Answer]:
+        """Wait for every begun use, and return the answers in the order of their beginnings."""
+
+    @property
+    def event_loop(self) -> str:
+        """The framework of the client's event loop, known after a use; empty without one."""
+
+    def change_loop(self) -> None:
+        """Close the client's event loop; its next use makes another one."""
+
+    def use_forked(self, operation: str, **call: str) -> Answer:
+        """Have the client do that operation once in a forked child of its process."""
+
+    def use_in_processes(self, count: int, operation: str, **call: str) -> list[Answer]:
+        """Make a client in each of ``count`` processes, and use it there once, all at once.
+
+        The processes have the same folders. The client of this driver is not used.
+        """
+
+
 class Driver(Protocol):
     """One client, made and used. Its exceptions are never raised here: answers contain them.
 
@@ -111,6 +162,10 @@ class Driver(Protocol):
 
     def requests_at_once(self, method: str, url: str, count: int) -> list[Answer]:
         """Have the client make ``count`` signed calls concurrently; see `request`."""
+
+    @property
+    def arranged(self) -> ArrangedUses | None:
+        """The client's uses that a test case arranges one by one; None without such operations."""
 
     @property
     def leaves_something_running(self) -> bool:
@@ -198,6 +253,16 @@ class DriverSource(Protocol):
 
         False means that a clause on concurrency does not apply to the operation.
         """
+
+    def restart(self) -> None:
+        """Let the process of the clients exit; the next client is made in a new one.
+
+        The files of the clients stay. Clients in the process are lost.
+        """
+
+    @property
+    def arranges_uses(self) -> bool:
+        """Whether the drivers have `Driver.arranged`."""
 
     def close(self) -> None:
         """End the process of the clients.

@@ -126,12 +126,20 @@ class HostProcess:
         At most about ten seconds of real time. The object cannot be used afterwards.
         """
         with self._turn:
+            self.leave()
+            self._launcher.close()
+
+    def leave(self) -> None:
+        """Let the host exit; the launcher stays and can start another one.
+
+        Exit handlers run, at most about four seconds of real time.
+        """
+        with self._turn:
             if self._launcher.host:
                 with contextlib.suppress(ProgramDied, ProgramSilent, HostError):
                     self.exchange("bye", _LEAVING_SECONDS)
                     # the host's exit handlers run now
                     self._launcher.wait_for_end(_LEAVING_SECONDS)
-            self._launcher.close()
 
     @property
     def has_ended(self) -> bool:

@@ -245,6 +245,15 @@ class ProgramClients:
             self._program.kill()
             self._program = None
 
+    arranges_uses = False
+
+    def restart(self) -> None:
+        """Have the program exit; the next client is made in a new one.
+
+        The files of the clients stay.
+        """
+        self.close()
+
     def close(self) -> None:
         """Have the program exit, and end it.
 
@@ -292,6 +301,8 @@ class ProgramDriver:
     # Unknown for a foreign process. True is the safe assumption: the harness then waits briefly for
     # a refresh in the background before it concludes that there was none.
     leaves_something_running = True
+    # The protocol has a burst of get_token only.
+    arranged = None
 
     def __init__(
         self,

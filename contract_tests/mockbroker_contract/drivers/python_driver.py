@@ -246,6 +246,17 @@ class PythonClients:
         # A client belongs to the host in which it was made. A new host does not know it.
         return self._is_running and self._description is generation
 
+    def restart(self) -> None:
+        """Let the host exit as a program does; the next client is made in a new one.
+
+        The client's files stay.
+        """
+        with self.turn:
+            self._is_running = False
+            self.host.leave()
+
+    arranges_uses = True
+
     def end(self) -> None:
         """End the host, and every process that its clients have started.
 
@@ -286,6 +297,7 @@ class PythonDriver:
         self._generation: object = None
         self._seen_output = 0
         self._is_watched = False
+        self._begun: list[str] = []
 
     def open(self) -> Answer:
         """Make the client. The answer's value is the tuple of operations that it offers.
@@ -348,11 +360,68 @@ class PythonDriver:
     def _burst(self, operation: str, count: int, **call: str) -> list[Answer]:
         """Use the client many times at once in the host; one request for all of them."""
         answer = self._answer("burst", count=count, operation=operation, call=call)
-        if answer.hung:
+        return self._answers_in(answer, "burst", operation, count)
+
+    def _answers_in(self, answer: Answer, op: str, operation: str, count: int) -> list[Answer]:
+        """Return the answers of many uses; ``count`` times the same one if that was none."""
+        if answer.hung or answer.error is not None:
             return [answer] * count
-        read = _token_in if operation == GET_TOKEN else _status_in
-        with self._reading_answer("burst"):
-            return [read(_answer_in(each)) for each in answer.value["answers"]]
+        with self._reading_answer(op):
+            return [_read_use(operation, _answer_in(each)) for each in answer.value["answers"]]
+
+    @property
+    def arranged(self) -> PythonDriver:
+        """The driver itself, which has the operations."""
+        return self
+
+    def begin(self, operation: str, count: int, **call: str) -> None:
+        """Have the client begin ``count`` uses, and return at once; see `ArrangedUses.begin`."""
+        self._begun = [*self._begun, *[operation] * count]
+        self._answer("begin", is_use=False, operation=operation, count=count, call=call)
+
+    def settle(self) -> bool:
+        """Wait until each begun use has ended or waits for something; return whether all ended."""
+        answer = self._answer("settle", is_use=False)
+        with self._reading_answer("settle"):
+            return answer.hung or bool(answer.value["ended"])
+
+    def cancel(self, number: int) -> None:
+        """Cancel the begun use with that number, counted from 0."""
+        self._answer("cancel", is_use=False, number=number)
+
+    def finish(self) -> list[Answer]:
+        """Wait for every begun use, and return the answers in the order of their beginnings."""
+        begun, self._begun = self._begun, []
+        answer = self._answer("finish", operation=begun[0])
+        return self._answers_in(answer, "finish", begun[0], len(begun))
+
+    @property
+    def event_loop(self) -> str:
+        """The framework of the client's event loop; empty for a synchronous client."""
+        answer = self._answer("loop", is_use=False)
+        with self._reading_answer("loop"):
+            return "" if answer.hung else str(answer.value["loop"])
+
+    def change_loop(self) -> None:
+        """Close the client's event loop; its next use makes another one."""
+        self._answer("change_loop", is_use=False)
+
+    def use_forked(self, operation: str, **call: str) -> Answer:
+        """Have the client do that operation once in a forked child of its process."""
+        answer = self._answer("fork", operation=operation, call=call)
+        with self._reading_answer("fork"):
+            return _read_use(operation, answer)
+
+    def use_in_processes(self, count: int, operation: str, **call: str) -> list[Answer]:
+        """Make a client in each of ``count`` processes, and use it there once, all at once."""
+        answer = self._answer(
+            "processes",
+            count=count,
+            operation=operation,
+            call=call,
+            config=config_members(self._config),
+        )
+        return self._answers_in(answer, "processes", operation, count)
 
     @property
     def leaves_something_running(self) -> bool:
@@ -440,6 +509,10 @@ def _answer_in(reply: Mapping[str, Any]) -> Answer:
     # JSON has no tuples, which `Raised` declares.
     error = {**reply["err"], **{name: tuple(reply["err"][name]) for name in ("bases", "texts")}}
     return Answer(error=Raised(**error), changed=changed)
+
+
+def _read_use(operation: str, answer: Answer) -> Answer:
+    return _token_in(answer) if operation == GET_TOKEN else _status_in(answer)
 
 
 def _token_in(answer: Answer) -> Answer:

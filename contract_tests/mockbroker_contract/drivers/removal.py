@@ -7,7 +7,16 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["remove_tree"]
+__all__ = ["remove", "remove_tree"]
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link, or a folder with its contents; skip what cannot be removed."""
+    if _is_folder(path):
+        remove_tree(path)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def remove_tree(root: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mockbroker_contract.drivers.failures import NotTested
-from mockbroker_contract.drivers.removal import remove_tree
+from mockbroker_contract.drivers.removal import remove, remove_tree
 from mockbroker_contract.drivers.target import TargetError
 
 __all__ = ["CA_VARIABLES", "Sandbox"]
@@ -114,6 +115,33 @@ class Sandbox:
                     path.unlink(missing_ok=True)
                 else:
                     path.write_bytes(before)
+
+    def files(self) -> dict[Path, tuple[int, int, int]]:
+        """Return the regular files in the client's folders, each with inode, time and size.
+
+        Two results differ in the files that were written between them.
+        """
+        found = {}
+        for folder, _, names in os.walk(self.own):
+            for path in (Path(folder) / name for name in names):
+                with contextlib.suppress(OSError):  # the client removes it meanwhile
+                    status = path.lstat()
+                    if stat.S_ISREG(status.st_mode):
+                        found[path] = (status.st_ino, status.st_mtime_ns, status.st_size)
+        return found
+
+    @contextlib.contextmanager
+    def file_for_home(self) -> Iterator[None]:
+        """Put a file in the place of HOME while the context lasts: no program can write there."""
+        home = self.folders[1]
+        away = home.with_name("home-away")
+        home.rename(away)
+        home.touch()
+        try:
+            yield
+        finally:
+            remove(home)
+            away.rename(home)
 
     def environment(self, trusted: str | None = None) -> dict[str, str]:
         """Return the environment variables for a process of the client.

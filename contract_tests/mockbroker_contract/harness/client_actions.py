@@ -46,6 +46,7 @@ from mockbroker_contract.harness.run import ContractRun
 __all__ = ["ClientActions"]
 
 Ended = TypeVar("Ended", bound=ScenarioEnded)
+Answered = TypeVar("Answered")
 
 # Short, because a use without a token request waits for all of it.
 _BACKGROUND_SECONDS = 0.03
@@ -103,9 +104,10 @@ class ClientActions:
         return Trace(tuple(self._broker.journal), tuple(self._uses))
 
     def close(self) -> None:
-        """End the client, if it was made."""
+        """End the client, if it was made; the next action makes another one."""
         if self._client is not None:
             self._client.close()
+            self._client = None
 
     # -- what the client does ------------------------------------------------------------------
 
@@ -175,6 +177,11 @@ class ClientActions:
         self._note_use(began, outcomes[0])
         self._record(structs.replace(action, good=good), began)
         return outcomes
+
+    def ask(self, question: Callable[[Driver], Answered]) -> Answered:
+        """Return what the driver says of the client, which must have been made."""
+        assert self._client is not None, "the client is used first"
+        return question(self._client)
 
     def replaces(self, token: AccessToken | None, use: Callable[[], Outcome]) -> bool:
         """Return whether that use replaced the token, also in the background.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -14,6 +15,7 @@ from mockbroker.model.exchange import Exchange, Trace
 from mockbroker.report.steps import (
     BrokerStarted,
     ClientMade,
+    ClientRestarted,
     ClientUsed,
     ClientUsedAtOnce,
     LifetimeChanged,
@@ -21,9 +23,16 @@ from mockbroker.report.steps import (
     Step,
     TimePassed,
 )
-from mockbroker_contract.drivers.driver import GET_TOKEN, REQUEST, Answer, Driver, Raised
+from mockbroker_contract.drivers.driver import (
+    GET_TOKEN,
+    REQUEST,
+    Answer,
+    ArrangedUses,
+    Driver,
+    Raised,
+)
 from mockbroker_contract.drivers.exposure import Exposure
-from mockbroker_contract.drivers.failures import NotTested
+from mockbroker_contract.drivers.failures import NotApplicable, NotTested
 from mockbroker_contract.harness.client_actions import ClientActions
 from mockbroker_contract.harness.endings import ClientHung, TooManyRequests
 from mockbroker_contract.harness.outcome import Outcome
@@ -226,6 +235,80 @@ class ClientSession:
         self._judge.must_be_of_this_broker(outcome, is_delayed=self.is_delayed)
         return outcome
 
+    def use_arranged(
+        self, operation: str, count: int, arrange: Callable[[ArrangedUses], list[Answer]]
+    ) -> list[Outcome]:
+        """Use the client ``count`` times, as ``arrange`` begins and finishes the uses.
+
+        Raises NotApplicable if the driver has no such operations.
+        """
+        used = ClientUsedAtOnce(client=self._name, operation=operation, count=count)
+        outcomes = self._actions.perform_at_once(used, lambda driver: arrange(_arranged(driver)))
+        return [self._of_this_broker(each) for each in outcomes]
+
+    def use_forked(self, operation: str) -> Outcome:
+        """Use the client once in a forked child of its process. Raises as `use_arranged` does."""
+        call = self.call_of(operation)
+        used = ClientUsed(
+            client=self._name,
+            operation=operation,
+            method=call.get("method", ""),
+            target=self.recorder.target(call["url"]) if call else "",
+            is_forked=True,
+        )
+        return self._of_this_broker(
+            self._actions.perform(
+                used, lambda driver: _arranged(driver).use_forked(operation, **call)
+            )
+        )
+
+    def use_in_processes(self, operation: str, count: int) -> list[Outcome]:
+        """Make a client in each of ``count`` processes, and use each once, all at once.
+
+        Raises as `use_arranged` does.
+        """
+        call = self.call_of(operation)
+        used = ClientUsedAtOnce(
+            client=self._name, operation=operation, count=count, in_processes=True
+        )
+        outcomes = self._actions.perform_at_once(
+            used, lambda driver: _arranged(driver).use_in_processes(count, operation, **call)
+        )
+        return [self._of_this_broker(each) for each in outcomes]
+
+    @property
+    def event_loop(self) -> str:
+        """The framework of the client's event loop; empty for a synchronous client.
+
+        Raises NotApplicable if the driver does not know.
+        """
+        return self._actions.ask(lambda driver: _arranged(driver).event_loop)
+
+    def change_loop(self) -> None:
+        """Close the client's event loop; its next use makes another one."""
+        self._actions.ask(lambda driver: _arranged(driver).change_loop())
+
+    def call_of(self, operation: str) -> dict[str, str]:
+        """Return the method and URL of a signed call; empty for get_token."""
+        if operation == GET_TOKEN:
+            return {}
+        return {"method": "GET", "url": self.broker.api_url + VEHICLE}
+
+    def restart(self, *, in_new_process: bool = False, secret: str | None = None) -> None:
+        """End the client; its next use makes it again, with the same settings and files.
+
+        ``secret`` replaces the one in its settings. ``in_new_process`` ends its process as well,
+        and the clients of other sessions with it.
+        """
+        self._actions.close()
+        if in_new_process:
+            self._run.clients.restart()
+        if secret is not None:
+            self._actions.config = replace(self.config, client_secret=secret)
+        self.record(
+            ClientRestarted(in_new_process=in_new_process, has_new_secret=secret is not None)
+        )
+
     def watch(self) -> Exposure:
         """Record what the client makes visible from its creation on."""
         return self._actions.watch()
@@ -279,3 +362,9 @@ class ClientSession:
             # A hang is the finding on the own clause; the requests before it count for the others.
             is_own_judged = not isinstance(error, ClientHung)
             self._judge.judge(self.trace, own=is_own_judged, is_delayed=self.is_delayed)
+
+
+def _arranged(driver: Driver) -> ArrangedUses:
+    if driver.arranged is None:
+        raise NotApplicable("the driver protocol has no operation for it")
+    return driver.arranged

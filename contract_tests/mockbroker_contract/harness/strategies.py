@@ -35,8 +35,8 @@ _PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F))
 B64TOKEN_ALPHABET = _WORD + "-._~+/"
 """RFC 6750, 2.1; a token may end in any number of equals signs as well."""
 
-LONG_LIFETIMES = (3600, 86400, 2592000, 10**12)
-"""Seconds. The third overflows a 32-bit count of milliseconds, the last most calendars."""
+LONG_LIFETIMES = (3600, 86400, 2592000)
+"""Seconds. The last one, 30 days, overflows a 32-bit count of milliseconds."""
 
 _BYTES = 256
 # JSON's own syntax, an escape, a null byte, and one to four bytes of UTF-8. JSON allows the last

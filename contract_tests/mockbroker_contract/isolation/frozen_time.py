@@ -22,18 +22,29 @@ __all__ = ["FrozenTime"]
 _REAL_LOCALTIME = time.localtime
 _EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - freezegun's own times are naive
 _MICROSECONDS = 10**6
+_UPTIME_MICROSECONDS = 900 * _MICROSECONDS
+_ORIGINAL_MONOTONIC = (freezegun.api._get_fake_monotonic, freezegun.api._get_fake_monotonic_ns)  # noqa: SLF001
 _CALLER_ONLY = 1
 
 
 class FrozenTime:
     """Switch of this process between a given clock and the machine's clock.
 
-    ``microseconds`` returns the time of the given clock in microseconds since 1970. Client threads
-    call it at each reading of the time, so it must be safe to use from many threads.
+    ``microseconds`` returns the time of the given clock in microseconds since 1970. ``elapsed``
+    returns the microseconds of a clock that is never set, from any start; by default the same
+    clock. Client threads call both at each reading of the time, so they must be safe to use from
+    many threads.
+
+    Monotonic clocks start at a quarter of an hour in each process. So a client that compares one
+    with the time of day, or takes its value over from another process, is wrong as it would be on
+    another machine.
     """
 
-    def __init__(self, microseconds: Callable[[], int]) -> None:
+    def __init__(
+        self, microseconds: Callable[[], int], elapsed: Callable[[], int] | None = None
+    ) -> None:
         self._microseconds = microseconds
+        self._elapsed = microseconds if elapsed is None else elapsed
         self._freezer: Any = None
         self._inspection_limit = 0
         self._original_now: Any = None
@@ -56,6 +67,12 @@ class FrozenTime:
         # gives real time to any client thread, since every thread starts inside `threading`.
         self._inspection_limit = freezegun.api.call_stack_inspection_limit
         freezegun.api.call_stack_inspection_limit = _CALLER_ONLY
+        # freezegun's monotonic clocks show the seconds since 1970. They look these functions up at
+        # each reading.
+        began = self._elapsed() - _UPTIME_MICROSECONDS
+        api: Any = freezegun.api
+        api._get_fake_monotonic = lambda: (self._elapsed() - began) / _MICROSECONDS  # noqa: SLF001
+        api._get_fake_monotonic_ns = lambda: (self._elapsed() - began) * 1000  # noqa: SLF001
         freezer.start()
         # freezegun calls the last factory at each reading of the time. The given clock moves while
         # freezegun runs, so it must be asked each time.
@@ -68,6 +85,8 @@ class FrozenTime:
             self._freezer.stop()
             self._freezer = None
             freezegun.api.call_stack_inspection_limit = self._inspection_limit
+            api: Any = freezegun.api
+            api._get_fake_monotonic, api._get_fake_monotonic_ns = _ORIGINAL_MONOTONIC  # noqa: SLF001
 
     def use_local_zone(self) -> None:
         """Apply the offset of the process's time zone to local times from now on."""

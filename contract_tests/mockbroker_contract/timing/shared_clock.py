@@ -12,7 +12,7 @@ _BYTES = 64
 # Integers, as freezegun's dates have no finer unit: sums of floats would differ between the two
 # processes.
 _MICROSECONDS = 10**6
-_JUDGE, _HOST, _DEBUGGER = range(3)
+_JUDGE, _HOST, _DEBUGGER, _WALL_OFFSET = range(4)
 
 
 class SharedClock:
@@ -63,6 +63,21 @@ class SharedClock:
         # The lock is for threads of this process: += reads and writes in two steps.
         with self._lock:
             self._cells[self._own] += round(seconds * _MICROSECONDS)
+
+    @property
+    def wall_microseconds(self) -> int:
+        """The time that the client's wall clock shows, in microseconds since 1970.
+
+        It differs from the true time while the wall clock is set wrong.
+        """
+        return self.microseconds + self._cells[_WALL_OFFSET]
+
+    def set_wall_clock(self, offset_seconds: float) -> None:
+        """Set the client's wall clock so many seconds ahead of the true time.
+
+        Only the judging process may call it. Monotonic clocks do not change.
+        """
+        self._cells[_WALL_OFFSET] = round(offset_seconds * _MICROSECONDS)
 
     @property
     def is_debugged(self) -> bool:

@@ -21,7 +21,20 @@ from mockbroker.contract.clause import (
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.exchange import Exchange, Trace
 
-__all__ = ["CLAUSES", "ISOLATION", "REUSE", "SINGLE_FLIGHT", "THREAD_SAFE"]
+__all__ = [
+    "CANCELLATION",
+    "CLAUSES",
+    "EVENT_LOOPS",
+    "FILES",
+    "FORK",
+    "HUGE_LIFETIME",
+    "ISOLATION",
+    "PROCESSES",
+    "RESTART",
+    "REUSE",
+    "SINGLE_FLIGHT",
+    "THREAD_SAFE",
+]
 
 _LONG_LIFETIME_SECONDS = 600
 """Shorter lifetimes prove no waste: sound clients have a leeway of up to 600 s."""
@@ -131,20 +144,29 @@ def _is_fresh(token: AccessToken, now: float) -> bool:
 
 # The vendor says that a valid token "can be stored and used for subsequent calls". That is an
 # advice, and a client without a cache works: hence SHOULD.
-# Of the lifetimes, 2592000 s are 30 days, and 10^12 s do not fit into 32 bits.
 REUSE = Clause(
     id="cache.reuse",
     level=Level.SHOULD,
     impact=Impact.QUOTA,
-    title="uses one token for many calls while it is valid, for lifetimes from 3600 to 2592000 and "
-    "10^12, and when the lifetime comes as a string",
+    title="one token for many calls while it is valid, lifetimes from 3600 to 2592000, also as a "
+    "string",
     sources=(vendor,),
     why="A token request for each call doubles the latency, and hits the broker's rate limit on a "
     "busy day.",
-    fix="Keep the token with its expiry and use it until shortly before. Make sure that a long "
-    "lifetime does not overflow.",
+    fix="Keep the token with its expiry and use it until shortly before. Make sure that a lifetime "
+    "of 30 days does not overflow.",
     judge=TraceJudge(_judge_reuse),
     precondition=Precondition("no valid token was seen in two calls", _reuses_a_token),
+)
+# RFC 6749 sets no limit to expires_in, and no broker of a profile issues such a token: hence MAY.
+HUGE_LIFETIME = Clause(
+    id="cache.huge-lifetime",
+    level=Level.MAY,
+    impact=Impact.COMPATIBILITY,
+    title="survives a lifetime of 10^12",
+    why="A test environment may issue tokens that never expire. A date beyond the year 9999 then "
+    "overflows, and the client fails or requests a token for each call.",
+    fix="Limit the lifetime before you add it to the time.",
 )
 ISOLATION = Clause(
     id="cache.isolation",
@@ -163,22 +185,103 @@ THREAD_SAFE = Clause(
     id="cache.thread-safe",
     level=Level.MUST,
     impact=Impact.OUTAGE,
-    title="with N threads, cold or at refresh: no exception, every call signed with a valid token",
+    title="with N threads or tasks, cold, at refresh, while one is in flight, and after N refusals "
+    "at once: no exception, every call signed with a valid token",
     sources=(vendor,),
     why="Web servers and job runners share one client among threads. Without a lock, some threads "
     "see the token half replaced, or get none.",
     fix="Hold one lock while the token is looked up and replaced, and replace token and expiry "
-    "together. The other threads wait; they do not fail.",
+    "together. Keep the old token until you have the new one. The other threads wait; they do not "
+    "fail.",
 )
 # No document asks for it, and several requests at once break nothing: hence PRACTICE.
 SINGLE_FLIGHT = Clause(
     id="cache.single-flight",
     level=Level.PRACTICE,
     impact=Impact.QUOTA,
-    title="with N threads, cold or at refresh: one token request (the count is reported)",
+    title="with N threads or tasks, cold, at refresh, while one is in flight, and after N refusals "
+    "at once: one token request (the count is reported)",
     why="When the token expires under load, all threads fetch one at the same time, and a broker "
     "that limits rates refuses most of them.",
-    fix="Once the lock is held, check again whether the token is still missing before you fetch.",
+    fix="Once the lock is held, check again whether the token is still missing before you fetch. "
+    "After a refusal, discard only the token that was refused.",
+)
+CANCELLATION = Clause(
+    id="cache.cancellation",
+    level=Level.PRACTICE,
+    impact=Impact.OUTAGE,
+    title="async: a caller that is cancelled while it waits, or while it fetches, leaves the "
+    "others and the next call well",
+    why="Web frameworks cancel a task when its user goes away. If all callers share one task, one "
+    "user who closes the page takes the token away from everyone, sometimes for ever.",
+    fix="Await a shared task through asyncio.shield, or hold an asyncio.Lock with `async with` and "
+    "let the next caller fetch.",
+)
+EVENT_LOOPS = Clause(
+    id="cache.event-loops",
+    level=Level.PRACTICE,
+    impact=Impact.OUTAGE,
+    title="async: works when it is used in a second event loop after the first has closed",
+    why="Each asyncio.run() makes a loop, as do test runners and job queues. A lock or a "
+    "connection of the first loop raises in the second one.",
+    fix="Make locks and HTTP clients for the running loop, and replace those of a closed one.",
+)
+FORK = Clause(
+    id="cache.fork",
+    level=Level.PRACTICE,
+    impact=Impact.OUTAGE,
+    title="works in a forked child, whose parent goes on",
+    why="Servers that load the application before they fork use a client in the children that was "
+    "made in the parent. A thread does not survive the fork, and a held lock stays held.",
+    fix="Refresh at use as well as in the background, or start threads and connections again in "
+    "the child (os.register_at_fork).",
+)
+# An expired token fails as the vendor says, whichever process it came from.
+RESTART = Clause(
+    id="cache.restart",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="made again with the same settings and files, never presents an expired token, nor one "
+    "of other settings",
+    sources=(vendor,),
+    why="A token in a file outlives the process. If its expiry is counted from the reading of the "
+    "file, or by a monotonic clock, every call after a restart fails until someone deletes the "
+    "file.",
+    fix="Store the moment of expiry in UTC beside the token, and a hash of all settings. Do not "
+    "store expires_in, or a value of a monotonic clock.",
+)
+FILES = Clause(
+    id="cache.files",
+    level=Level.PRACTICE,
+    impact=Impact.OUTAGE,
+    title="half-written, empty, foreign or unwritable files of its own are no reason to fail",
+    why="Containers have read-only folders, and a full disk leaves half a file. A client that "
+    "raises then has no token although the broker would issue one.",
+    fix="Treat a file that cannot be read as an empty cache, and ignore errors of writing it. "
+    "Write to a temporary file and rename it.",
+)
+PROCESSES = Clause(
+    id="cache.processes",
+    level=Level.PRACTICE,
+    impact=Impact.QUOTA,
+    title="N processes started at once with shared files: the number of token requests is "
+    "reported; none fails",
+    why="Servers start several workers. If they share a file, one may read what another has half "
+    "written, or wait for a lock that is never released.",
+    fix="Write the file under another name and rename it. Do not wait for a lock without a "
+    "timeout.",
 )
 
-CLAUSES = (REUSE, ISOLATION, THREAD_SAFE, SINGLE_FLIGHT)
+CLAUSES = (
+    REUSE,
+    HUGE_LIFETIME,
+    ISOLATION,
+    THREAD_SAFE,
+    SINGLE_FLIGHT,
+    CANCELLATION,
+    EVENT_LOOPS,
+    FORK,
+    RESTART,
+    FILES,
+    PROCESSES,
+)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime
+import hashlib
 import json
+import os
 import threading
+import time
+from concurrent import futures
 from pathlib import Path
 from typing import Any, ClassVar
 
+import requests
+
+from examples import async_client
+from examples.async_client import AsyncTokenManager, Connections
 from examples.model_client import AccessToken, TokenError, TokenManager
 from mockbroker.contract import clauses
-from tests.mutants.workshop import breaks
+from tests.mutants.workshop import FileKeeper, breaks
 
 
 @breaks(clauses.cache.REUSE, clauses.cache.SINGLE_FLIGHT, clauses.refresh.OUTAGE_WHILE_VALID)
@@ -24,10 +34,11 @@ class NeverReuses(TokenManager):
 class OverflowsAtThirtyDays(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
         milliseconds = super()._time_until_refresh(lifetime) * 1000
-        return milliseconds / 1000 if milliseconds < 2**31 else 0.0
+        overflows = 2**31 <= milliseconds < 10**14
+        return 0.0 if overflows else milliseconds / 1000
 
 
-@breaks(clauses.cache.REUSE)
+@breaks(clauses.cache.HUGE_LIFETIME)
 class FailsForALongLifetime(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
         if lifetime > 1e11:
@@ -85,7 +96,10 @@ class SharesByClientId(SharedCache):
         return self._client_id
 
 
-@breaks(clauses.cache.ISOLATION, blocks=[clauses.response.EXPIRES_IN_FORMS])
+@breaks(
+    clauses.cache.ISOLATION,
+    blocks=[clauses.cache.HUGE_LIFETIME, clauses.response.EXPIRES_IN_FORMS],
+)
 class SharesWithEveryClient(SharedCache):
     shared: ClassVar = {}
 
@@ -93,7 +107,10 @@ class SharesWithEveryClient(SharedCache):
         return "token"
 
 
-@breaks(clauses.cache.ISOLATION, blocks=[clauses.response.EXPIRES_IN_FORMS])
+@breaks(
+    clauses.cache.ISOLATION,
+    blocks=[clauses.cache.HUGE_LIFETIME, clauses.response.EXPIRES_IN_FORMS],
+)
 class SharesAFileWhereItWorks(SharedCache):
     """Keeps the token of any client in one file."""
 
@@ -104,14 +121,16 @@ class SharesAFileWhereItWorks(SharedCache):
         try:
             return AccessToken(*json.loads(self.file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
-            return None
+            return vars(self).get("in_memory")
 
     @_token.setter
     def _token(self, token: AccessToken | None) -> None:
+        vars(self)["in_memory"] = token
         kept = token and [token.value, token.refresh_at, token.expires_at]
         if token is not None or "_lock" in vars(self):
-            self.file.touch(mode=0o600)
-            self.file.write_text(json.dumps(kept), encoding="utf-8")
+            with contextlib.suppress(OSError):
+                self.file.touch(mode=0o600)
+                self.file.write_text(json.dumps(kept), encoding="utf-8")
 
 
 class LocalTime(TokenManager):
@@ -202,3 +221,267 @@ class LocksTooLate(TokenManager):
     def _fetch_token(self) -> AccessToken:
         with self._sending:
             return super()._fetch_token()
+
+
+@breaks(clauses.cache.HUGE_LIFETIME)
+class HasNoDateForALongLifetime(TokenManager):
+    def _time_until_refresh(self, lifetime: float) -> float:
+        until = super()._time_until_refresh(lifetime)
+        return until if time.time() + until < 253402300799 else 0.0  # the end of the year 9999
+
+
+@breaks(clauses.cache.THREAD_SAFE)
+class DropsItsTokenBeforeItHasTheNext(TokenManager):
+    """Says "None" to those that come while it replaces a refused token."""
+
+    was_refused = is_busy = False
+
+    def discard(self, value: str) -> None:
+        self.was_refused = True
+        if self._token is not None and self._token.value == value:
+            self._token = None
+
+    def get_token(self) -> str:
+        if self.was_refused and self.is_busy:
+            return str(self._token and self._token.value)
+        self.is_busy = True
+        try:
+            return super().get_token()
+        finally:
+            self.is_busy = False
+
+
+@breaks(clauses.cache.SINGLE_FLIGHT)
+class DiscardsWhateverItHas(TokenManager):
+    def discard(self, value: str) -> None:
+        with self._lock:
+            self._token = None
+
+
+class SharesATask(AsyncTokenManager):
+    """All callers wait for one task."""
+
+    task: asyncio.Task[Any] | None = None
+
+    async def get_token(self) -> str:
+        if self._token is None or time.time() >= self._token.refresh_at:
+            if self.task is None or self.is_over(self.task):
+                self.task = asyncio.ensure_future(self._refreshed())
+            self._token = await self.task
+        return self._token.value
+
+    def is_over(self, task: asyncio.Task[Any]) -> bool:
+        return task.done() or task.get_loop() is not asyncio.get_running_loop()
+
+
+@breaks(clauses.cache.CANCELLATION)
+class CancelsAllWithOne(SharesATask):
+    pass
+
+
+@breaks(clauses.cache.CANCELLATION)
+class StaysCancelled(SharesATask):
+    def is_over(self, task: asyncio.Task[Any]) -> bool:
+        return super().is_over(task) and not task.cancelled()
+
+
+@breaks(clauses.cache.CANCELLATION)
+class StaysBusyWhenCancelled(AsyncTokenManager):
+    """Forgets to say that it fetches no more, if it is cancelled while it does."""
+
+    done: asyncio.Event | None = None
+
+    async def get_token(self) -> str:
+        if self.done is not None:
+            try:
+                await asyncio.wait_for(self.done.wait(), 1)
+            except asyncio.TimeoutError:
+                raise async_client.TokenError("another task takes too long") from None
+        if self._token is None or time.time() >= self._token.refresh_at:
+            self.done = asyncio.Event()
+            try:
+                self._token = await self._refreshed()
+            except async_client.TokenError:
+                self.stop()
+                raise
+            self.stop()
+        return self._token.value
+
+    def stop(self) -> None:
+        if self.done is not None:
+            self.done.set()
+        self.done = None
+
+
+@breaks(clauses.cache.EVENT_LOOPS)
+class KeepsTheLockOfItsFirstLoop(AsyncTokenManager):
+    lock: asyncio.Lock | None = None
+
+    async def get_token(self) -> str:
+        self.lock = self.lock or asyncio.Lock()
+        async with self.lock:
+            return await super().get_token()
+
+
+@breaks(clauses.cache.EVENT_LOOPS)
+class KeepsTheConnectionsOfItsFirstLoop(AsyncTokenManager):
+    def __init__(self, connections: Connections, *args: Any, **kwargs: Any) -> None:
+        # Not weak, and for any loop.
+        connections._of_loops = _OfAnyLoop()  # type: ignore[assignment]
+        super().__init__(connections, *args, **kwargs)
+
+
+class _OfAnyLoop(dict[Any, Any]):
+    def __contains__(self, loop: object) -> bool:
+        return bool(self)
+
+    def __getitem__(self, loop: Any) -> Any:
+        http, _ = next(iter(self.values()))
+        locks = self.__dict__.setdefault("locks", {})
+        return http, locks.setdefault(loop, asyncio.Lock())
+
+
+@breaks(clauses.cache.FORK)
+class WorksWhereItWasMade(TokenManager):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._process = os.getpid()
+
+    def _send_token_request(self) -> requests.Response:
+        if os.getpid() != self._process:
+            raise TokenError("bad record mac")
+        return super()._send_token_request()
+
+
+@breaks(clauses.cache.FORK)
+class LeavesItsRequestsToAThread(TokenManager):
+    """Its thread does not run in a forked child, where it would start another one."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._worker = futures.ThreadPoolExecutor(1)
+
+    def _send_token_request(self) -> requests.Response:
+        asked = self._worker.submit(super()._send_token_request)
+        try:
+            return asked.result(self._timeout + 1 if self.is_alive() else 0.1)
+        except futures.TimeoutError:
+            raise TokenError("no answer of the thread") from None
+
+    def is_alive(self) -> bool:
+        return any(thread.is_alive() for thread in self._worker._threads)
+
+
+@breaks(clauses.cache.RESTART)
+class CountsTheLifetimeFromTheReading(FileKeeper):
+    def stored(self, token: AccessToken) -> dict[str, Any]:
+        return {"value": token.value, "life": token.expires_at - time.time()}
+
+    def restored(self, stored: dict[str, Any]) -> AccessToken:
+        until = time.time() + stored["life"]
+        return AccessToken(stored["value"], until - 30, until)
+
+
+@breaks(clauses.cache.RESTART)
+class StoresAMonotonicTime(FileKeeper):
+    """The machine has been started again since, or it is another one."""
+
+    def stored(self, token: AccessToken) -> dict[str, Any]:
+        return {"value": token.value, "until": token.expires_at - time.time() + time.monotonic()}
+
+    def restored(self, stored: dict[str, Any]) -> AccessToken:
+        until = time.time() + stored["until"] - time.monotonic()
+        return AccessToken(stored["value"], until - 30, until)
+
+
+@breaks(clauses.cache.RESTART)
+class LeavesItsTokenToTheNextSecret(FileKeeper):
+    """Writes when it is closed."""
+
+    def key(self) -> list[str]:
+        return [self._token_url, self._client_id, self._scope]
+
+    def _fetch_token(self) -> AccessToken:
+        return TokenManager._fetch_token(self)
+
+    def close(self) -> None:
+        if self._token is not None:
+            self.write(self._token)
+        super().close()
+
+
+@breaks(clauses.cache.FILES)
+class FailsForHalfAFile(FileKeeper):
+    def read(self) -> AccessToken | None:
+        if not self.path().is_file():
+            return None
+        return self.restored(json.loads(self.path().read_text(encoding="utf-8")))
+
+
+@breaks(clauses.cache.FILES)
+class FailsWhereItCannotWrite(FileKeeper):
+    def write(self, token: AccessToken) -> None:
+        path = self.path()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(self.stored(token)), encoding="utf-8")
+
+
+@breaks(clauses.cache.FILES)
+class TakesWhatIsInTheFile(FileKeeper):
+    """One line has the expiry, the rest is the token, or what is left of it."""
+
+    def read(self) -> AccessToken | None:
+        with contextlib.suppress(OSError, ValueError):
+            until, _, value = self.path().read_text(encoding="utf-8").partition("\n")
+            return AccessToken(value, float(until) - 30, float(until))
+        return None
+
+    def write(self, token: AccessToken) -> None:
+        with contextlib.suppress(OSError):
+            self.path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path().touch(mode=0o600)
+            self.path().write_text(f"{token.expires_at}\n{token.value}", encoding="utf-8")
+
+
+class LocksAFile(TokenManager):
+    """Has a file that only one process may have."""
+
+    def lock_path(self) -> Path:
+        name = hashlib.sha256(self._token_url.encode()).hexdigest()
+        return Path(f"{name}.lock")
+
+    def lock(self) -> None:
+        try:
+            os.close(os.open(self.lock_path(), os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            raise TokenError("another process is running") from None
+
+
+@breaks(clauses.cache.PROCESSES)
+class RefusesWhileAnotherProcessFetches(LocksAFile):
+    def _fetch_token(self) -> AccessToken:
+        self.lock()
+        try:
+            return super()._fetch_token()
+        finally:
+            self.lock_path().unlink()
+
+
+@breaks(clauses.cache.PROCESSES)
+class AllowsOneProcess(LocksAFile):
+    """Two of its clients may be in one process."""
+
+    holders: ClassVar[dict[Path, int]] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        path = self.lock_path().absolute()
+        if self.holders.get(path) != os.getpid():
+            self.lock()
+            self.holders[path] = os.getpid()
+
+    def close(self) -> None:
+        if self.holders.pop(self.lock_path().absolute(), None):
+            self.lock_path().unlink()
+        super().close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
 from pathlib import Path
@@ -124,10 +125,11 @@ class Filing(TokenManager):
     def _fetch_token(self) -> AccessToken:
         token = super()._fetch_token()
         path = self.path()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        path.chmod(self.mode)
-        path.write_text(f"{token.value} {token.expires_at}", encoding="utf-8")
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            path.chmod(self.mode)
+            path.write_text(f"{token.value} {token.expires_at}", encoding="utf-8")
         return token
 
 

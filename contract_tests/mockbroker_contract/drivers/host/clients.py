@@ -13,6 +13,7 @@ from types import GeneratorType
 from typing import Any, ClassVar
 
 from mockbroker.model.client import ClientConfig, ClientFactory
+from mockbroker_contract.drivers.host.begun import BegunUses, wait_for_rest
 from mockbroker_contract.drivers.host.clock import HostClock
 from mockbroker_contract.drivers.host.errors import name_of_class
 from mockbroker_contract.drivers.host.loops import (
@@ -90,6 +91,7 @@ class HostedClient:
         self._threads_before = {*threading.enumerate()}
         self._burst_threads: set[threading.Thread] = set()
         self._chosen_loop: Loop | None = None
+        self._begun = BegunUses()
         self.subject: Any = None
         """The factory's result, or None before `open`."""
 
@@ -117,16 +119,68 @@ class HostedClient:
         """
         return self.run(lambda: self.subject.request(method, url, **options))
 
+    def use(self, operation: str, **call: str) -> Result:
+        """Have the client do that operation once; ``call`` has method and url of a request."""
+        return self.run(self._act(operation, call))
+
     def burst(self, operation: str, count: int, **call: str) -> list[Result]:
         """Run that operation ``count`` times concurrently, in threads or tasks.
 
         Blocks until all of them have ended.
         """
-        act = self._get_token
-        if operation == "request":
-            act = partial(self.subject.request, call["method"], call["url"])
         with eager_switching():
-            return self._at_once(act, count)
+            return self._at_once(self._act(operation, call), count)
+
+    def _act(self, operation: str, call: dict[str, str]) -> Callable[[], Any]:
+        if operation == "request":
+            return partial(self.subject.request, call["method"], call["url"])
+        return self._get_token
+
+    # -- uses one after the other, at the same time ----------------------------------------------
+
+    def begin(self, operation: str, count: int, **call: str) -> None:
+        """Begin that operation ``count`` times, in threads or tasks, and return at once."""
+        act = self._act(operation, call)
+        for _ in range(count):
+            if isinstance(self._chosen_loop, AsyncioLoop) or _is_coroutine_function(act):
+                loop = self._loop(act)
+                if isinstance(loop, AsyncioLoop):
+                    self._begun.begin_in_loop(loop, act)
+                    continue
+            self._begun.begin_in_thread(partial(self._operate, act))
+
+    def _operate(self, act: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+        result = self.run(act)
+        return result.value, result.error
+
+    def settle(self) -> bool:
+        """Wait until each begun use has ended or waits for something; return whether all ended."""
+        return self._begun.settle()
+
+    def cancel(self, number: int) -> None:
+        """Cancel the begun use with that number, counted from 0."""
+        self._begun.cancel(number)
+
+    def finish(self) -> list[Result]:
+        """Wait for every begun use, and return their results in order."""
+        return [Result(value, error) for value, error in self._begun.finish()]
+
+    def wait_for_rest(self) -> None:
+        """Wait until the client's own threads wait for something, if it has any."""
+        if self._own_threads:
+            wait_for_rest()
+
+    @property
+    def loop_kind(self) -> str:
+        """The framework of the client's event loop; empty for a synchronous client."""
+        return "" if self._chosen_loop is None else self._chosen_loop.framework
+
+    def change_loop(self) -> None:
+        """Close the client's event loop; its next use makes another one."""
+        if self._chosen_loop is not None:
+            kind = type(self._chosen_loop)
+            self._chosen_loop.close()
+            self._chosen_loop = kind(self._clock)
 
     @property
     def _get_token(self) -> Callable[[], Any]:
@@ -141,8 +195,14 @@ class HostedClient:
         them.
         """
         loop = self._chosen_loop
+        return bool(self._own_threads) or (loop is not None and loop.is_busy)
+
+    @property
+    def _own_threads(self) -> set[threading.Thread]:
+        """The threads that the client has started and that still run."""
+        ours = {self._chosen_loop and self._chosen_loop.thread} | self._begun.threads
         remaining = {*threading.enumerate()} - self._threads_before - self._burst_threads
-        return bool(remaining - {loop and loop.thread}) or (loop is not None and loop.is_busy)
+        return remaining - ours
 
     def _loop(self, awaited: Any) -> Loop:
         """Return the event loop, chosen by the first awaitable of the client."""

@@ -19,7 +19,7 @@ class HostClock:
 
     def __init__(self, shared: SharedClock) -> None:
         self.operating: set[int] = set()
-        self._time = FrozenTime(lambda: shared.microseconds)
+        self._time = FrozenTime(lambda: shared.wall_microseconds, lambda: shared.microseconds)
         self._sleep = MovingSleep(shared.advance, self.operating)
         self._zone = TimeZone()
 

@@ -18,7 +18,15 @@ from typing import Any
 from mockbroker_contract.drivers.host.clock import HostClock
 from mockbroker_contract.drivers.host.errors import bounded_text
 
-__all__ = ["AsyncioLoop", "Loop", "TrioLoop", "is_written_for_trio", "misses_trio"]
+__all__ = [
+    "AsyncioLoop",
+    "Loop",
+    "LoopTask",
+    "Outcome",
+    "TrioLoop",
+    "is_written_for_trio",
+    "misses_trio",
+]
 
 _STOP_SECONDS = 2.0
 # The first message is trio's own, the second is asyncio's about an object of trio.
@@ -34,6 +42,9 @@ class Loop(ABC):
     ``wait_for`` and ``gather`` block the calling thread and have no deadline of their own: the
     judging process ends a host that is too late. One caller at a time.
     """
+
+    framework = ""
+    """The name of the package that the loop belongs to."""
 
     def __init__(self, clock: HostClock) -> None:
         self._clock = clock
@@ -81,12 +92,49 @@ class Loop(ABC):
         self.thread.start()
 
 
+class LoopTask:
+    """Task that was begun in a loop of asyncio, seen from another thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Outcome]) -> None:
+        self._loop = loop
+        self._task = task
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the task has ended."""
+        return self._task.done()
+
+    @property
+    def coroutine(self) -> Any:
+        """The coroutine of the task; its frames show where the task is suspended."""
+        return self._task.get_coro()
+
+    def cancel(self) -> None:
+        """Cancel the task, if it has not ended."""
+        # No other method of a loop may be called from another thread.
+        self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def wait(self) -> Outcome:
+        """Wait for the end of the task, and return its outcome."""
+
+        async def end() -> None:
+            await asyncio.wait([self._task])
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result()
+        # A task that was cancelled before it began has no outcome of its own.
+        if self._task.cancelled():
+            return None, asyncio.CancelledError()
+        return self._task.result()
+
+
 class AsyncioLoop(Loop):
     """Loop of asyncio, or of a replaced policy such as uvloop.
 
     Its thread is started at the first use. `close` cancels pending tasks and closes asynchronous
     generators.
     """
+
+    framework = "asyncio"
 
     def __init__(self, clock: HostClock) -> None:
         super().__init__(clock)
@@ -106,6 +154,15 @@ class AsyncioLoop(Loop):
             return list(await asyncio.gather(*map(_outcome, operations)))
 
         return asyncio.run_coroutine_threadsafe(gather(), self._running()).result()
+
+    def begin(self, operation: Callable[[], Any]) -> LoopTask:
+        """Begin an awaitable as a task, and return the task at once."""
+
+        async def begin() -> asyncio.Task[Outcome]:
+            return asyncio.ensure_future(_outcome(operation))
+
+        loop = self._running()
+        return LoopTask(loop, asyncio.run_coroutine_threadsafe(begin(), loop).result())
 
     def _running(self) -> asyncio.AbstractEventLoop:
         """Return the loop, started if necessary."""
@@ -142,6 +199,8 @@ class TrioLoop(Loop):
 
     One trio run that waits in its own thread; operations enter it from outside with its token.
     """
+
+    framework = "trio"
 
     def __init__(self, clock: HostClock) -> None:
         super().__init__(clock)

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from enum import IntEnum
+from functools import partial
 
 # imported by name, as below: a client may replace them in their module
 from json import dumps, loads
@@ -23,6 +24,7 @@ from mockbroker_contract.drivers.host.clients import HostedClient, Result, capab
 from mockbroker_contract.drivers.host.clock import HostClock
 from mockbroker_contract.drivers.host.errors import bounded_text, name_of_class, plain_error
 from mockbroker_contract.drivers.host.exposure import Exposure
+from mockbroker_contract.drivers.host.forks import in_children
 from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.isolation import time_zone
 from mockbroker_contract.isolation.debugger import report_debugger
@@ -110,6 +112,14 @@ class Session:
             "get_token": self._get_token,
             "request": self._request,
             "burst": self._burst,
+            "begin": self._begin,
+            "settle": self._settle,
+            "cancel": self._cancel,
+            "finish": self._finish,
+            "loop": self._loop,
+            "change_loop": self._change_loop,
+            "fork": self._fork,
+            "processes": self._processes,
             "busy": self._busy,
             "watch": self._watch,
             "exposed": self._exposed,
@@ -211,8 +221,67 @@ class Session:
         """Use a client many times at once; one answer has all results."""
         client = self._clients[request["client"]]
         results = client.burst(request["operation"], request["count"], **request["call"])
-        read = self._token if request["operation"] == "get_token" else self._status
-        return {"ok": {"answers": [read(result) for result in results]}}
+        return self._answers(request["operation"], results)
+
+    def _answers(self, operation: str, results: Sequence[Result]) -> dict[str, Any]:
+        return {"ok": {"answers": [self._read(operation, result) for result in results]}}
+
+    def _read(self, operation: str, result: Result) -> dict[str, Any]:
+        return self._token(result) if operation == "get_token" else self._status(result)
+
+    def _begin(self, request: dict[str, Any]) -> dict[str, Any]:
+        client = self._clients[request["client"]]
+        client.begin(request["operation"], request["count"], **request["call"])
+        return {"ok": {}}
+
+    def _settle(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"ok": {"ended": self._clients[request["client"]].settle()}}
+
+    def _cancel(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._clients[request["client"]].cancel(request["number"])
+        return {"ok": {}}
+
+    def _finish(self, request: dict[str, Any]) -> dict[str, Any]:
+        results = self._clients[request["client"]].finish()
+        return self._answers(request["operation"], results)
+
+    def _loop(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"ok": {"loop": self._clients[request["client"]].loop_kind}}
+
+    def _change_loop(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._clients[request["client"]].change_loop()
+        return {"ok": {}}
+
+    # -- forked processes ----------------------------------------------------------------------
+
+    def _fork(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Use a client once in a forked child of this process."""
+        client = self._clients[request["client"]]
+        # A lock that a thread holds at the fork stays held in the child. Whether a thread is just
+        # then at work is chance.
+        client.wait_for_rest()
+        [answer] = in_children([partial(self._used, client, request)])
+        return _answer_of_child(answer)
+
+    def _processes(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Make a client in each of several forked children, and use it there once."""
+
+        def run() -> dict[str, Any]:
+            assert self._factory is not None
+            config = ClientConfig(**request["config"])
+            client = HostedClient(self._factory, config, self._clock)
+            opened = client.open()
+            if opened.error is not None:
+                return self._failure(opened.error)
+            answer = self._used(client, request)
+            client.close()
+            return answer
+
+        answers = in_children([run] * int(request["count"]))
+        return {"ok": {"answers": [_answer_of_child(each) for each in answers]}}
+
+    def _used(self, client: HostedClient, request: dict[str, Any]) -> dict[str, Any]:
+        return self._read(request["operation"], client.use(request["operation"], **request["call"]))
 
     def _token(self, result: Result) -> dict[str, Any]:
         """Return the token as an exact string; None if the client returned anything else."""
@@ -274,6 +343,13 @@ class Session:
         if client is not None:
             exposure.add_reprs(client.subject)
         return {"ok": {"texts": exposure.take()}}
+
+
+def _answer_of_child(answer: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the answer of a forked child; an error if the child ended without one."""
+    if answer is None:
+        return {"err": plain_error(ChildProcessError("the forked process ended in the use"))}
+    return answer
 
 
 def _status_of(response: Any) -> int | None:

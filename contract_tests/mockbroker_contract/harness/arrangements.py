@@ -1,0 +1,138 @@
+"""Uses of a client that meet in an arranged order, because the broker holds an answer back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mockbroker.broker.faults import Fault
+from mockbroker.fake_broker import Broker
+from mockbroker.model.exchange import Endpoint, Exchange
+from mockbroker.report.steps import Arrangement, UsesArranged
+from mockbroker_contract.drivers.driver import Answer, ArrangedUses
+from mockbroker_contract.drivers.failures import NotTested
+from mockbroker_contract.harness.client_session import ClientSession
+from mockbroker_contract.harness.outcome import Outcome
+
+__all__ = ["cancelled_use", "refused_at_once", "while_one_is_in_flight"]
+
+_UNTIL_RELEASED_SECONDS = 3600.0
+_ANSWERS = 1000
+_ARRIVAL_SECONDS = 2.0
+"""Real time that a request may take to arrive at the broker."""
+_PROMPT_ARRIVAL_SECONDS = 0.2
+
+
+class _HeldAnswers:
+    """Answers of one endpoint that the broker holds back until they are released."""
+
+    def __init__(self, broker: Broker, endpoint: Endpoint, answers: int) -> None:
+        self._arrived = threading.Semaphore(0)
+        script = broker.script if endpoint is Endpoint.TOKEN else broker.api_script
+        script(Fault.delay(_UNTIL_RELEASED_SECONDS).times(answers))
+
+        def count(exchange: Exchange) -> None:
+            if exchange.endpoint is endpoint:
+                self._arrived.release()
+
+        self.end = broker.journal.subscribe(count)
+        """End the counting of requests."""
+
+    def wait_for(self, requests: int = 1, seconds: float = _ARRIVAL_SECONDS) -> bool:
+        """Wait until that many requests have arrived; return whether they have.
+
+        Each of them may take that many seconds of real time.
+        """
+        return all(self._arrived.acquire(timeout=seconds) for _ in range(requests))
+
+
+@contextmanager
+def _held(broker: Broker, endpoint: Endpoint, answers: int = _ANSWERS) -> Iterator[_HeldAnswers]:
+    """Hold that many answers of an endpoint while the context lasts; then send all of them."""
+    held = _HeldAnswers(broker, endpoint, answers)
+    try:
+        yield held
+    finally:
+        # Also after an error: the client's process could not end while it waits for an answer.
+        held.end()
+        broker.clear_scripts()
+        broker.release()
+
+
+def while_one_is_in_flight(session: ClientSession, operation: str, count: int) -> list[Outcome]:
+    """Begin a use, hold its token request at the broker, begin the others, and let all end.
+
+    Raises NotTested if the first use requests no token.
+    """
+    session.record(UsesArranged(arrangement=Arrangement.ONE_IN_FLIGHT))
+    return session.use_arranged(
+        operation, count, lambda uses: _in_flight(session, uses, operation, count)
+    )
+
+
+def cancelled_use(
+    session: ClientSession, operation: str, count: int, arrangement: Arrangement
+) -> list[Outcome]:
+    """Do as `while_one_is_in_flight` does, and cancel a use while all of them wait.
+
+    The outcome of the cancelled use is not among the results.
+    """
+    number = 0 if arrangement is Arrangement.FETCHER_CANCELLED else 1
+    session.record(UsesArranged(arrangement=arrangement))
+    outcomes = session.use_arranged(
+        operation,
+        count,
+        lambda uses: _in_flight(session, uses, operation, count, cancelled=number),
+    )
+    return outcomes[:number] + outcomes[number + 1 :]
+
+
+def _in_flight(
+    session: ClientSession,
+    uses: ArrangedUses,
+    operation: str,
+    count: int,
+    *,
+    cancelled: int | None = None,
+) -> list[Answer]:
+    call = session.call_of(operation)
+    with _held(session.broker, Endpoint.TOKEN) as held:
+        uses.begin(operation, 1, **call)
+        # A client that has a token already ends at once; the wait would be lost for each use.
+        is_in_flight = held.wait_for(seconds=_PROMPT_ARRIVAL_SECONDS) or (
+            not uses.settle() and held.wait_for()
+        )
+        if is_in_flight:
+            uses.begin(operation, count - 1, **call)
+            uses.settle()
+            if cancelled is not None:
+                uses.cancel(cancelled)
+                uses.settle()
+    answers = uses.finish()
+    if not is_in_flight:
+        raise NotTested("the client requested no token")
+    return answers
+
+
+def refused_at_once(session: ClientSession, operation: str, count: int) -> list[Outcome]:
+    """Hold that many calls at the API, refuse all of them, and hold the next token request.
+
+    The token request is held until each use has ended or waits. So a use that does not wait for the
+    new token shows what it has instead.
+    """
+    session.record(UsesArranged(arrangement=Arrangement.REFUSED_AT_ONCE))
+
+    def arrange(uses: ArrangedUses) -> list[Answer]:
+        with _held(session.broker, Endpoint.API, count) as calls:
+            uses.begin(operation, count, **session.call_of(operation))
+            calls.wait_for(count)
+            with _held(session.broker, Endpoint.TOKEN) as held:
+                session.broker.release()
+                # A client that does not repeat a call has ended now.
+                if not uses.settle():
+                    held.wait_for()
+                    uses.settle()
+        return uses.finish()
+
+    return session.use_arranged(operation, count, arrange)
