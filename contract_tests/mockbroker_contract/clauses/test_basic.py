@@ -92,6 +92,7 @@ def test_credentials(scenario: Scenario) -> None:
         ascii_credentials(),
         boundary_cases,
         must_answer="every printable ASCII character to be accepted",
+        is_wide=True,
     )
 
 

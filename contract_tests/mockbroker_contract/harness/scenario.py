@@ -156,10 +156,12 @@ class Scenario:
         first: Sequence[Credentials] = (),
         *,
         must_answer: str = "",
+        is_wide: bool = False,
     ) -> None:
         """Have tokens requested, expire them, have new ones requested; judge the requests.
 
         If ``must_answer`` states an expectation, a client that raises is in breach of the clause.
+        More credentials are drawn if ``is_wide``.
         """
         self.run.needs_returning_client()
         drawn = st.tuples(
@@ -194,8 +196,7 @@ class Scenario:
                 self.run.shared.note_authentication(session.trace, profile)
                 return Situation.MET
 
-        # Plain credentials show nothing that the first request does not.
-        self._try_all(drawn, case_of, chosen, is_wide=credentials is not None)
+        self._try_all(drawn, case_of, chosen, is_wide=is_wide)
         self.run.needs_working_client()
         self._needs_its_situation()
 
