@@ -38,6 +38,7 @@ __all__ = [
     "PYTEST_OPTIONS",
     "SEED",
     "SHOW_OUTPUT",
+    "TLS",
     "WRITE_KNOWN",
     "Option",
     "OptionError",
@@ -338,6 +339,12 @@ SHOW_OUTPUT: Option[bool] = Option(
     read=_given,
     help="Print what the client writes, on stderr.",
 )
+TLS: Option[bool] = Option(
+    name="tls",
+    default=False,
+    read=_given,
+    help="Serve by https, for a client that takes nothing else. Its configuration has ca_file.",
+)
 KNOWN: Option[Path | None] = Option(
     name="known",
     metavar="FILE",
@@ -382,7 +389,7 @@ OUTPUTS: dict[str, Option[Path | None]] = {
 def _table() -> Iterator[Option[Any]]:
     """Yield the options that pytest and `mockbroker check` share, in the order of --help."""
     yield from (CLIENT, EXEC, PROFILE, CONFIG, FAIL_ON, ONLY, EXAMPLES, EXPLORE, SEED, BUDGET)
-    yield from (COPY, SHOW_OUTPUT, KNOWN)
+    yield from (TLS, COPY, SHOW_OUTPUT, KNOWN)
     yield from OUTPUTS.values()
 
 

@@ -230,10 +230,11 @@ class DriverSource(Protocol):
         If ``shows_output`` is True, the clients' output is printed on standard error.
         """
 
-    def driver(self, config: ClientConfig, deadline: float, trusted: str | None = None) -> Driver:
+    def driver(self, config: ClientConfig, deadline: float) -> Driver:
         """Return the driver of a new client; ``deadline`` is in real seconds per operation.
 
-        Its environment names the CA file ``trusted``.
+        Its environment names the CA file of the configuration as well, if there is one: many
+        clients cannot be given one otherwise.
 
         Nothing is sent to the client's process before `Driver.open`.
         """

@@ -183,14 +183,14 @@ class PythonClients:
             with contextlib.suppress(ProgramSilent, ClientCrashed):  # the host has ended meanwhile
                 self.ask(op, **members)
 
-    def driver(
-        self, config: ClientConfig, deadline: float, trusted: str | None = None
-    ) -> PythonDriver:
+    def driver(self, config: ClientConfig, deadline: float) -> PythonDriver:
         """Return the driver of a new client; ``deadline`` is in real seconds per operation.
 
         The client is made later, by `PythonDriver.open`.
         """
-        return PythonDriver(self, next(self._names), config, deadline, Sandbox.trust(trusted))
+        return PythonDriver(
+            self, next(self._names), config, deadline, Sandbox.trust(config.ca_file)
+        )
 
     def can_be_used_at_once(self, operation: str) -> bool:
         """Return whether many operations of that kind can run concurrently.

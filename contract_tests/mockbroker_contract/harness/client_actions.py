@@ -69,7 +69,7 @@ class ClientActions:
 
     The client is made at its first use. An action that does not return within ``deadline`` raises
     ClientHung, one that sends too many requests TooManyRequests. One that ends the program raises
-    ClientCrashed. The client's environment names the CA file ``trusted``, if there is one.
+    ClientCrashed. The client's environment names the CA file of its configuration, if there is one.
     ``clause_id`` is the clause that is being judged.
     """
 
@@ -82,7 +82,6 @@ class ClientActions:
         *,
         clause_id: str,
         deadline: Deadline,
-        trusted: str | None = None,
     ) -> None:
         self._run = run
         self._broker = broker
@@ -90,7 +89,6 @@ class ClientActions:
         self.config = config
         self._clause_id = clause_id
         self._deadline = deadline
-        self._trusted = trusted
         self._client: Driver | None = None
         self._uses: list[Use] = []
         self.exposure: Exposure | None = None
@@ -231,7 +229,7 @@ class ClientActions:
         """
         if self._run.hangs.too_many:
             raise NotTested(self._run.hangs.too_many)
-        client = self._run.clients.driver(self.config, self._deadline.seconds, self._trusted)
+        client = self._run.clients.driver(self.config, self._deadline.seconds)
         if self.exposure is not None:
             # Before open(), because a constructor may show the secret as well.
             client.watch()

@@ -57,9 +57,9 @@ class ClientSession:
 
     The broker is a new one, a shared ``broker``, or a copy of ``neighbour`` at the same path of
     another origin. ``config`` overrides the client's configuration. ``deadline`` is the limit of
-    one use in seconds of real time, by default the run's. The client's environment names the CA
-    file ``trusted``, if there is one. Clients that share a ``recorder`` have a ``name`` in its
-    steps.
+    one use in seconds of real time, by default the run's. If the broker speaks TLS, configuration
+    and environment of the client name its CA, unless ``trusts_broker`` is False. Clients that share
+    a ``recorder`` have a ``name`` in its steps.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class ClientSession:
         deadline: float | None = None,
         recorder: Recorder | None = None,
         name: str = "",
-        trusted: str | None = None,
+        trusts_broker: bool = True,
     ) -> None:
         self._run = run
         self._name = name
@@ -94,10 +94,9 @@ class ClientSession:
             run,
             self.broker,
             self.recorder,
-            self._config(config or {}),
+            self._config(config or {}, self.broker.ca_file if trusts_broker else None),
             clause_id=clause.id,
             deadline=run.hangs.deadline(run.settings.deadline if deadline is None else deadline),
-            trusted=trusted,
         )
         # Once for a shared recorder: the seed is the first of all steps.
         if run.settings.seed is not None and self.recorder.is_empty:
@@ -106,7 +105,7 @@ class ClientSession:
         if self._owns_broker:
             self.record(BrokerStarted(expires_in=expires_in))
 
-    def _config(self, changes: dict[str, Any]) -> ClientConfig:
+    def _config(self, changes: dict[str, Any], ca_file: str | None) -> ClientConfig:
         settings = {
             "token_url": self.broker.token_url,
             "api_base_url": self.broker.api_url,
@@ -114,6 +113,7 @@ class ClientSession:
             "client_secret": self.credentials.client_secret,
             "timeout": self._run.settings.client_timeout,
             "scope": self._scope,
+            "ca_file": ca_file,
         }
         return ClientConfig(**{**settings, **changes})
 
