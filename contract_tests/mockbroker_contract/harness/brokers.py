@@ -13,7 +13,7 @@ from pathlib import Path
 from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.profile import Profile
-from mockbroker.server.certificates import ServerCertificate, ThrowAwayAuthority
+from mockbroker.server.certificates import ThrowAwayAuthority
 from mockbroker.server.listener import Server
 from mockbroker_contract.drivers.failures import ResourcesExhausted
 from mockbroker_contract.timing.run_time import RealTime, RunTime
@@ -27,25 +27,23 @@ CENTURY_SECONDS = 3.2e9
 class Brokers:
     """Lenient brokers that use the run's clock, each with its own URL.
 
-    Most are on one server; some have another origin, or speak TLS, as all do with ``tls``. While no
-    client session is open, time passes until every issued token has expired. A token that a client
-    wrongly keeps after its session then changes no other test case. Safe to use from several
+    Most are on one server; some have another origin, or speak TLS, as all do after `use_tls`. While
+    no client session is open, time passes until every issued token has expired. A token that a
+    client wrongly keeps after its session then changes no other test case. Safe to use from several
     threads.
 
     It owns its servers, and `close` stops them.
     """
 
-    def __init__(self, profile: Profile, folder: Path, *, tls: bool = False) -> None:
+    def __init__(self, profile: Profile, folder: Path) -> None:
         self.time: RunTime = RealTime()
         """The run's time, which is the clock of new brokers."""
         self._profile = profile
         self._with_tls = _TlsServers(folder)
         # Another port is another origin (RFC 6454, 4), so two servers on this machine suffice for
         # redirects.
-        self._here, self._elsewhere = (
-            Server(tls=self._with_tls.certificate_for("127.0.0.1") if tls else None)
-            for _ in range(2)
-        )
+        self._here, self._elsewhere = Server(), Server()
+        self._plain = (self._here, self._elsewhere)
         self._prefixes = itertools.count(1)
         self._mounted: dict[Broker, tuple[Server, str]] = {}
         self._issued = _IssuedTokens()
@@ -65,9 +63,19 @@ class Brokers:
         for server in self._servers:
             server.stop()
 
+    def use_tls(self) -> None:
+        """Have all new brokers speak TLS, with a certificate that their ``ca_file`` trusts."""
+        self._here = self._with_tls.server("127.0.0.1")
+        # A second name, of which there is no host, makes it another server.
+        self._elsewhere = self._with_tls.server("127.0.0.1", "elsewhere.example")
+
+    def use_http(self) -> None:
+        """Have all new brokers speak plain HTTP, as they do at first."""
+        self._here, self._elsewhere = self._plain
+
     @property
     def _servers(self) -> tuple[Server, ...]:
-        return (self._here, self._elsewhere, *self._with_tls.by_names.values())
+        return (*self._plain, *self._with_tls.by_names.values())
 
     def new(
         self,
@@ -197,14 +205,10 @@ class _TlsServers:
 
     def server(self, *names: str) -> Server:
         if names not in self.by_names:
-            server = Server(tls=self.certificate_for(*names))
+            server = Server(tls=self._authority.certificate_for(*names))
             server.start()
             self.by_names[names] = server
         return self.by_names[names]
-
-    def certificate_for(self, *names: str) -> ServerCertificate:
-        """Return a new certificate for these names, by the CA of all these servers."""
-        return self._authority.certificate_for(*names)
 
     @cached_property
     def _authority(self) -> ThrowAwayAuthority:

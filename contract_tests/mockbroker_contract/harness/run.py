@@ -56,7 +56,7 @@ class ContractRun:
         self.settings = settings
         self.budget = Budget(settings.budget)
         self.sandbox = Sandbox(settings.copies)
-        self.brokers = Brokers(settings.profile, self.sandbox.outside, tls=settings.tls)
+        self.brokers = Brokers(settings.profile, self.sandbox.outside)
         self.findings = Findings(settings.fail_on)
         self.replays = Replays(settings.replays)
         self.shared = SharedCases()
