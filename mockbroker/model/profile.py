@@ -17,6 +17,14 @@ from mockbroker.model.typed_reading import field_problem
 __all__ = ["AUTOGRAB", "PROFILES", "RFC6749", "Profile", "lifetime_problem"]
 
 
+# Unlike the API's prefix, it may end with a slash: nothing is appended to it.
+_TokenPath = Annotated[
+    str, Meta(pattern=r"\A/(?s:.*)\Z", description="a path that begins with a slash")
+]
+# RFC 3986, 3.4: a query has no "#".
+_Query = Annotated[
+    str, Meta(pattern=r"\A[^?#\s][^#\s]*\Z|\A\Z", description="a query without its question mark")
+]
 # A slash at the end would double when a path of the API is appended.
 _UrlPath = Annotated[
     str,
@@ -39,8 +47,10 @@ class Profile:
     """The conventions of a provider's token endpoint and API.
 
     ``token_path_aliases`` are other paths of the token endpoint, without the server's prefix.
+    ``token_query`` is the query that the token URL has, without the question mark.
     ``expires_in`` is in seconds. ``scope`` and ``token_type`` are members of the token response;
-    a scope of False omits the member. ``client_authentication`` names the method that the broker
+    a scope of False omits the member. ``scope_separator`` joins several scopes in a token request.
+    ``client_authentication`` names the method that the broker
     accepts, or several. The methods are ``basic`` and ``post`` (client_id and client_secret in the
     body, RFC 6749, 2.3.1). ``basic_encoding`` is ``raw`` (Basic encodes id and secret as they are)
     or ``form`` (each is form-urlencoded first, same section).
@@ -52,13 +62,15 @@ class Profile:
     """
 
     name: str
-    token_path: _UrlPath = "/auth-broker/request-token"  # noqa: S105 - a path, not a password
-    token_path_aliases: tuple[_UrlPath, ...] = ()
+    token_path: _TokenPath = "/auth-broker/request-token"  # noqa: S105 - a path, not a password
+    token_path_aliases: tuple[_TokenPath, ...] = ()
+    token_query: _Query = ""
     client_authentication: Union[str, _Names] = "basic"
     basic_encoding: Literal["raw", "form"] = "raw"
     expires_in: _LifetimeSeconds = 3599
     # True is not a scope: msgspec before 0.22 does not know Literal[False].
     scope: Annotated[Union[str, bool], Meta(description="a string or false")] = ""
+    scope_separator: _NonEmpty = " "
     token_type: _NonEmpty = "bearer"  # noqa: S105 - a type, not a password
     token_format: Literal["opaque", "jwt"] = "opaque"  # noqa: S105 - a format, not a password
     api_prefix: _UrlPath = "/v2"

@@ -46,6 +46,7 @@ __all__ = [
     "ProgramEnded",
     "Raised",
     "ReprTaken",
+    "ScopeConfigured",
     "SecretRotated",
     "SeedChosen",
     "SentTooManyRequests",
@@ -379,6 +380,12 @@ class TimeoutConfigured(_Step, frozen=True, kw_only=True):
     seconds: float
 
 
+class ScopeConfigured(_Step, frozen=True, kw_only=True):
+    """The client is configured with this scope, a space-separated list."""
+
+    scope: str
+
+
 class OtherOriginReached(_Step, frozen=True, kw_only=True):
     """Another origin receives a request that carries ``carried``: ``credentials`` or ``token``."""
 
@@ -431,6 +438,7 @@ Step = Union[
     CertificateShown,
     ConnectionsRefused,
     TimeoutConfigured,
+    ScopeConfigured,
     OtherOriginReached,
     BreachRepeated,
     NotRepeated,

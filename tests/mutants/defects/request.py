@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode, urlparse
+
+import requests
 
 from examples.model_client import TokenManager
 from mockbroker.contract import clauses
@@ -33,6 +35,50 @@ class AddsAQuery(Sender):
 @breaks(clauses.request.URL)
 class AddsASlash(Sender):
     url_suffix = "/"
+
+
+class _OwnUrl(Sender):
+    """A token manager that does not use the URL as it is."""
+
+    def url(self) -> str:
+        raise NotImplementedError
+
+    def _send_token_request(self) -> requests.Response:
+        self._token_url, configured = self.url(), self._token_url
+        try:
+            return super()._send_token_request()
+        finally:
+            self._token_url = configured
+
+
+@breaks(clauses.request.URL)
+class StripsTheSlash(_OwnUrl):
+    def url(self) -> str:
+        return self._token_url.rstrip("/")
+
+
+@breaks(clauses.request.URL)
+class LosesTheQuery(_OwnUrl):
+    def url(self) -> str:
+        return self._token_url.partition("?")[0]
+
+
+@breaks(clauses.request.URL)
+class DecodesThePath(_OwnUrl):
+    def url(self) -> str:
+        return unquote(self._token_url)
+
+
+@breaks(clauses.request.URL)
+class LosesPathParameters(_OwnUrl):
+    def url(self) -> str:
+        return urlparse(self._token_url)._replace(params="").geturl()
+
+
+@breaks(clauses.request.URL)
+class WritesTheUrlInLowerCase(_OwnUrl):
+    def url(self) -> str:
+        return self._token_url.lower()
 
 
 @breaks(clauses.request.CONTENT_TYPE)
@@ -67,6 +113,34 @@ class AsksForAnotherGrant(TokenManager):
 class SendsTheGrantTwice(Sender):
     def body(self) -> Any:
         return [("grant_type", "client_credentials")] * 2
+
+
+@breaks(clauses.request.SCOPE)
+class JoinsScopesByCommas(TokenManager):
+    def _token_parameters(self) -> dict[str, str]:
+        scope = {"scope": ",".join(self._scope.split())} if self._scope else {}
+        return {**super()._token_parameters(), **scope}
+
+
+@breaks(clauses.request.SCOPE)
+class SendsTheFirstScopeOnly(TokenManager):
+    def _token_parameters(self) -> dict[str, str]:
+        scope = {"scope": self._scope.split()[0]} if self._scope else {}
+        return {**super()._token_parameters(), **scope}
+
+
+@breaks(clauses.request.SCOPE)
+class RepeatsTheScope(TokenManager):
+    def _token_parameters(self) -> dict[str, Any]:  # type: ignore[override]  # a list, for requests
+        scope = {"scope": self._scope.split()} if self._scope else {}
+        return {**super()._token_parameters(), **scope}
+
+
+@breaks(clauses.request.SCOPE)
+class DropsScopesThatAreUrls(TokenManager):
+    def _token_parameters(self) -> dict[str, str]:
+        parameters = super()._token_parameters()
+        return {name: value for name, value in parameters.items() if "://" not in value}
 
 
 @breaks(clauses.request.NO_EXTRA_PARAMETERS)
