@@ -7,7 +7,7 @@ types. `mockbroker.model.typed_reading` applies them to files and to programs, a
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, Union, cast
 
 from msgspec import Meta
@@ -42,6 +42,10 @@ _Names = Annotated[tuple[str, ...], Meta(min_length=1, description="a list that 
 _NonEmpty = Annotated[str, Meta(min_length=1, description="a string that is not empty")]
 
 
+_OWN_PARAMETERS = frozenset({"client_id", "client_secret", "grant_type", "scope"})
+"""Parameters of a token request that come from elsewhere than `Profile.parameters`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """The conventions of a provider's token endpoint and API.
@@ -54,6 +58,9 @@ class Profile:
     accepts, or several. The methods are ``basic`` and ``post`` (client_id and client_secret in the
     body, RFC 6749, 2.3.1). ``basic_encoding`` is ``raw`` (Basic encodes id and secret as they are)
     or ``form`` (each is form-urlencoded first, same section).
+
+    ``parameters`` are further parameters that every token request must have, with their values,
+    such as an audience.
 
     ``token_format`` decides only what a token looks like: ``opaque`` characters, or a ``jwt``. The
     broker looks up both by their values. ``api_prefix`` is the path below which the API lies.
@@ -74,6 +81,8 @@ class Profile:
     token_type: _NonEmpty = "bearer"  # noqa: S105 - a type, not a password
     token_format: Literal["opaque", "jwt"] = "opaque"  # noqa: S105 - a format, not a password
     api_prefix: _UrlPath = "/v2"
+    # Left out of the hash, because a dict has none; profiles that differ still compare unequal.
+    parameters: dict[str, _NonEmpty] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         problem = field_problem(self)
@@ -81,6 +90,9 @@ class Profile:
             raise ValueError(problem)
         if self.scope is True:
             raise ValueError("scope: expected a string or false, got true")
+        for name in self.parameters:
+            if name in _OWN_PARAMETERS:
+                raise ValueError(f"parameters: {name!r} is not a further parameter; remove it")
         # A program may pass lists; a profile is a value that can be hashed and never changes.
         for name in ("token_path_aliases", "client_authentication"):
             if not isinstance(getattr(self, name), (str, tuple)):

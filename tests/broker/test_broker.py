@@ -436,6 +436,18 @@ def test_another_scope_than_the_configured_one_is_refused(broker):
     assert post(broker, auth=SHOP, data={**GRANT, "scope": "write read"}).status_code == 200
 
 
+def test_a_missing_parameter_is_refused_with_a_hint():
+    profile = Profile(name="acme", parameters={"audience": "https://api/", "account_id": "7"})
+    pair = Credentials("shop", "s3cr:et")
+    with Broker(profile=profile, credentials=pair).running() as broker:
+        refused = post(broker, auth=SHOP, data={**GRANT, "account_id": "7"})
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
+        assert refused.json()["hint"] == (
+            "profile acme requires audience=https://api/ in the body of the token request"
+        )
+        assert post(broker, auth=SHOP, data={**GRANT, **profile.parameters}).status_code == 200
+
+
 def test_a_path_that_is_nowhere_says_where_things_are(broker):
     answer = requests.get(broker.api_url.replace("/v2", "/nowhere"), timeout=5)
     assert answer.status_code == 404

@@ -74,7 +74,13 @@ BAD_FILES = {
     "[profiles.a]\nname = 'b'": (
         "bad.toml: profiles.a: unknown key 'name'; known are token_path, token_path_aliases, "
         "token_query, client_authentication, basic_encoding, expires_in, scope, scope_separator, "
-        "token_type, token_format, api_prefix"
+        "token_type, token_format, api_prefix, parameters"
+    ),
+    "[profiles.a.parameters]\naudience = 1": (
+        "bad.toml: profiles.a.parameters.audience: expected a string that is not empty, got 1"
+    ),
+    "[profiles.a.parameters]\nscope = 'a'": (
+        "bad.toml: profiles.a: parameters: 'scope' is not a further parameter; remove it"
     ),
     "[profiles.a.scope]": "bad.toml: profiles.a.scope: expected a string or false, got a table",
     "[profiles.a]\ntoken_path = 't'": f"bad.toml: profiles.a.token_path: {PATH}, got 't'",
@@ -123,7 +129,7 @@ BAD_FILES = {
     "[profiles.b]\n[profiles.a]\nx = 1": (
         "bad.toml: profiles.a: unknown key 'x'; known are token_path, token_path_aliases, "
         "token_query, client_authentication, basic_encoding, expires_in, scope, scope_separator, "
-        "token_type, token_format, api_prefix"
+        "token_type, token_format, api_prefix, parameters"
     ),
 }
 

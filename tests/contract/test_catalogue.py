@@ -43,7 +43,7 @@ def test_every_passive_clause_is_judged():
     shown = shown.union(*(ids for _, ids in test_judges.CALLS.values()))
     shown = shown.union(*(ids for _, ids in test_judges.POSTED.values()))
     judged_alone = {clause.id for clause in set(PASSIVE_CLAUSES) - set(TRACE_CLAUSES)}
-    elsewhere = {"request.accept", "request.scope", "basic.utf8"}
+    elsewhere = {"request.accept", "request.parameters", "request.scope", "basic.utf8"}
     assert shown | elsewhere == judged_alone
 
 

@@ -136,6 +136,27 @@ def test_a_configured_query_stays_in_the_url(target, expected):
     assert broken(parsed(raw(line=f"POST {target} HTTP/1.1")), profile) == expected
 
 
+REQUIRING = Profile(name="requiring", parameters={"audience": "https://a b/", "account": "1"})
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (b"&audience=https://a+b/&account=1", set()),
+        (b"&account=1&audience=https%3A%2F%2Fa%20b%2F", set()),
+        (b"&account=1", {"request.parameters"}),
+        (b"&account=1&audience=", {"request.parameters"}),
+        (b"&account=1&audience=https://a+b", {"request.parameters"}),
+        (b"&account=1&audience=https://a+b/&audience=https://a+b/", {"request.parameters"}),
+        (b"&audience=https://a+b/&account=1&x=1", {"request.no-extra-parameters"}),
+    ],
+)
+def test_what_a_profile_requires_is_sent_once(more, expected):
+    request = raw(line=f"POST {REQUIRING.token_path} HTTP/1.1", body=GRANT + more)
+    assert broken(parsed(request), REQUIRING) == expected
+    assert "request.parameters" not in broken(parsed(request))
+
+
 @pytest.mark.parametrize("scope", [b"scope=a,b", b"scope=a", b"scope=a&scope=b", b"scope=a%2Bb"])
 def test_another_scope_than_the_configured_one(scope):
     assert broken(parsed(raw(body=GRANT + b"&" + scope)), AUTOGRAB, "a b") == {"request.scope"}

@@ -124,9 +124,21 @@ def _needs_scope_setting(scenario: Scenario, operation: str) -> None:
 
 
 def _sends_scope(session: ClientSession) -> bool:
-    """Return whether a token request so far had a scope."""
+    """Return whether a token request so far had a scope.
+
+    In a query or in JSON as well: other clauses judge where parameters are.
+    """
     requests = [TokenRequest.of(exchange.request) for exchange in session.trace.token_requests]
-    return any(any(request.values("scope")) for request in requests)
+    return any("scope" in request.names_in_body | request.names_in_query for request in requests)
+
+
+@pytest.mark.contract_clause(clauses.request.PARAMETERS)
+def test_parameters(scenario: Scenario) -> None:
+    """Check that every token request has the parameters that the profile requires.
+
+    Passive. The client finds them in its configuration, but may know them by itself as well.
+    """
+    scenario.share(Scenario.judge_token_requests)
 
 
 @pytest.mark.contract_clause(clauses.request.NO_EXTRA_PARAMETERS)

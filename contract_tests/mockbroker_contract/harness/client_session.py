@@ -105,6 +105,7 @@ class ClientSession:
             "client_secret": self.credentials.client_secret,
             "timeout": self._run.settings.client_timeout,
             "scope": self._scope,
+            "parameters": dict(self.broker.profile.parameters),
         }
         return ClientConfig(**{**settings, **changes})
 

@@ -17,6 +17,7 @@ from mockbroker.contract.clause import (
     Level,
     Precondition,
     TokenRequestJudge,
+    provider,
     rfc,
     vendor,
 )
@@ -24,6 +25,7 @@ from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.forms import body_parameters, media_type
 from mockbroker.model.masking import method_name, quoted, shown
+from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "GRANT_TYPE",
     "METHOD",
     "NO_EXTRA_PARAMETERS",
+    "PARAMETERS",
     "SCOPE",
     "URL",
     "token_request_seen",
@@ -69,6 +72,11 @@ def _has_form(exchange: Exchange) -> bool:
 def _has_scope(exchange: Exchange) -> bool:
     """Return whether the form has a scope."""
     return any(name == "scope" and value for name, value in body_parameters(exchange.request))
+
+
+def _requires_parameters(profile: Profile) -> str:
+    """Return why request.parameters does not apply to a profile; empty if it does."""
+    return "" if profile.parameters else f"profile {profile.name} requires no further parameters"
 
 
 ANY_TOKEN_REQUEST = token_request_seen("no token request was seen", lambda _: True)
@@ -179,6 +187,23 @@ def _judge_scope(request: TokenRequest, expected: TokenExpectation) -> Iterator[
         yield Flaw(f"scope is {quoted(scopes[0])}", wanted)
 
 
+def _judge_parameters(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find parameters that the profile requires and that are missing, repeated or different."""
+    if request.message.method in _METHODS_WITHOUT_BODY or not request.values("grant_type"):
+        return  # not a form: request.grant-type names it
+    for name, wanted in expected.profile.parameters.items():
+        values = [value for value in request.values(name) if value]
+        if values == [wanted]:
+            continue
+        if not values:
+            what = f"the body lacks {name}"
+        elif len(values) > 1:
+            what = f"{name} is in the body {len(values)} times"
+        else:
+            what = f"{name} is {quoted(values[0])}"
+        yield Flaw(what, f"{name}={shown(wanted)}, once")
+
+
 def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
     """Find parameters of the body that no clause and no configuration asks for.
 
@@ -202,17 +227,17 @@ def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -
         extra -= _CREDENTIAL_NAMES  # see basic.only
     if extra:
         what = f"the body also has {_listed(extra)}"
-        yield Flaw(what, "grant_type and nothing else but a configured scope")
+        yield Flaw(what, "grant_type and nothing else but what is configured or required")
 
 
 def _is_extra(name: str, value: str, expected: TokenExpectation) -> bool:
-    """Return whether a parameter is neither grant_type nor a scope where one is configured."""
+    """Return whether a parameter is neither grant_type nor configured nor required."""
     # RFC 6749, 3.2: "Parameters sent without a value MUST be treated as if they were omitted from
     # the request."
     if name == "scope":
         # Whether it is the configured one is for request.scope to judge.
         return value != "" and not expected.scope
-    return name != "grant_type"
+    return name != "grant_type" and name not in expected.profile.parameters
 
 
 def _listed(names: Collection[str]) -> str:
@@ -334,13 +359,30 @@ SCOPE = Clause(
     judge=TokenRequestJudge(_judge_scope),
     precondition=token_request_seen("no token request with a scope was seen", _has_scope),
 )
+# RFC 8707, 2: "In requests to the authorization server, a client MAY indicate the protected
+# resource (a.k.a. resource server, application, API, etc.) to which it is requesting access". Which
+# parameters a provider requires is on its own page, as the profile has it.
+PARAMETERS = Clause(
+    id="request.parameters",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="sends what the profile requires (audience, resource, account_id), once each",
+    sources=(provider, rfc(8707, "2")),
+    why="A provider that issues tokens for one API at a time refuses a request that does not name "
+    "the API, or issues a token that the API rejects.",
+    fix="Take the provider's further parameters from the configuration, and send each of them once "
+    "in the body of every token request, also of a refresh.",
+    applies_to=_requires_parameters,
+    judge=TokenRequestJudge(_judge_parameters),
+    precondition=token_request_seen("no token request with a grant_type was seen", _has_form),
+)
 # A SHOULD only: RFC 6749, 3.2, says that the authorization server "MUST ignore unrecognized request
 # parameters". But brokers differ, and the vendor documents one parameter.
 NO_EXTRA_PARAMETERS = Clause(
     id="request.no-extra-parameters",
     level=Level.SHOULD,
     impact=Impact.COMPATIBILITY,
-    title="sends nothing else in the body but a configured scope",
+    title="sends nothing else in the body but a configured scope and what the profile requires",
     sources=(vendor,),
     why="A broker may refuse parameters that it does not know, and what one provider requires "
     "(audience, resource) is unknown to another.",
@@ -364,4 +406,13 @@ ACCEPT = Clause(
     precondition=ANY_TOKEN_REQUEST,
 )
 
-CLAUSES = (METHOD, URL, CONTENT_TYPE, GRANT_TYPE, SCOPE, NO_EXTRA_PARAMETERS, ACCEPT)
+CLAUSES = (
+    METHOD,
+    URL,
+    CONTENT_TYPE,
+    GRANT_TYPE,
+    SCOPE,
+    PARAMETERS,
+    NO_EXTRA_PARAMETERS,
+    ACCEPT,
+)

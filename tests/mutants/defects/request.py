@@ -10,6 +10,7 @@ import requests
 
 from examples.model_client import TokenManager
 from mockbroker.contract import clauses
+from mockbroker.model.profile import Profile
 from tests.mutants.workshop import Sender, breaks
 
 
@@ -106,13 +107,13 @@ class SendsJsonAsForm(Sender):
 @breaks(clauses.request.GRANT_TYPE)
 class AsksForAnotherGrant(TokenManager):
     def _token_parameters(self) -> dict[str, str]:
-        return {"grant_type": "client_credential"}
+        return {**super()._token_parameters(), "grant_type": "client_credential"}
 
 
 @breaks(clauses.request.GRANT_TYPE)
 class SendsTheGrantTwice(Sender):
     def body(self) -> Any:
-        return [("grant_type", "client_credentials")] * 2
+        return [*self._token_parameters().items(), ("grant_type", "client_credentials")]
 
 
 @breaks(clauses.request.SCOPE)
@@ -141,6 +142,31 @@ class DropsScopesThatAreUrls(TokenManager):
     def _token_parameters(self) -> dict[str, str]:
         parameters = super()._token_parameters()
         return {name: value for name, value in parameters.items() if "://" not in value}
+
+
+_REQUIRING = Profile(name="requiring", parameters={"audience": "https://api.example/?a=b c"})
+
+
+@breaks(clauses.request.PARAMETERS, profile=_REQUIRING)
+class HasNoSettingForAnAudience(TokenManager):
+    def _token_parameters(self) -> dict[str, str]:
+        self._parameters = {}
+        return super()._token_parameters()
+
+
+@breaks(clauses.request.PARAMETERS, profile=_REQUIRING)
+class RefreshesWithoutTheAudience(TokenManager):
+    def _token_parameters(self) -> dict[str, str]:
+        parameters = super()._token_parameters()
+        if self._token is not None:
+            del parameters["audience"]
+        return parameters
+
+
+@breaks(clauses.request.PARAMETERS, profile=_REQUIRING)
+class SendsTheAudienceTwice(Sender):
+    def body(self) -> Any:
+        return [*self._token_parameters().items(), *self._parameters.items()]
 
 
 @breaks(clauses.request.NO_EXTRA_PARAMETERS)
