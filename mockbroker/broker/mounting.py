@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from typing import Protocol
+from urllib.parse import unquote
 
 from mockbroker.model.profile import Profile
 
@@ -63,7 +64,8 @@ class Mounting:
     @property
     def token_url(self) -> str:
         """The URL of the token endpoint. Raises RuntimeError while the broker is not mounted."""
-        return self._mounted_base() + self._profile.token_path
+        query = f"?{self._profile.token_query}" if self._profile.token_query else ""
+        return self._mounted_base() + self._profile.token_path + query
 
     @property
     def api_url(self) -> str:
@@ -97,7 +99,7 @@ class Mounting:
     def is_token_path(self, requested_path: str) -> bool:
         """Return whether the client means the token endpoint, even by a misspelt path.
 
-        A path whose last segment is that of the token endpoint counts, in any case.
+        A path whose last segment is that of the token endpoint counts, in any case and encoding.
         """
         path = requested_path.removeprefix(self.prefix)
         if path in {self._profile.token_path, *self._profile.token_path_aliases}:
@@ -122,5 +124,8 @@ class Mounting:
 
 
 def _last_part(path: str) -> str:
-    """Return the last segment of a path in lower case; slashes at the end do not count."""
-    return path.rstrip("/").rpartition("/")[2].lower()
+    """Return the last segment of a path, decoded and in lower case.
+
+    Slashes at the end and path parameters (RFC 3986, 3.3) do not count.
+    """
+    return unquote(path.rstrip("/").rpartition("/")[2].partition(";")[0]).lower()

@@ -30,6 +30,7 @@ __all__ = [
     "TraceJudge",
     "always",
     "practice",
+    "provider",
     "rfc",
     "vendor",
 ]
@@ -93,6 +94,7 @@ def rfc(number: int, section: str = "") -> Source:
 
 
 vendor = Source("AutoGrab developer pages, “OAuth Authentication”")
+provider = Source("the provider's own page")
 practice = Source("practice of real brokers")
 
 

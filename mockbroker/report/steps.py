@@ -52,6 +52,7 @@ __all__ = [
     "ProgramEnded",
     "Raised",
     "ReprTaken",
+    "ScopeConfigured",
     "SecretRotated",
     "SeedChosen",
     "SentTooManyRequests",
@@ -443,6 +444,12 @@ class TimeoutConfigured(_Step, frozen=True, kw_only=True):
     seconds: float
 
 
+class ScopeConfigured(_Step, frozen=True, kw_only=True):
+    """The client is configured with this scope, a space-separated list."""
+
+    scope: str
+
+
 class OtherOriginReached(_Step, frozen=True, kw_only=True):
     """Another origin receives a request that carries ``carried``: ``credentials`` or ``token``."""
 
@@ -500,6 +507,7 @@ Step = Union[
     CertificateShown,
     IdleConnectionsClosed,
     TimeoutConfigured,
+    ScopeConfigured,
     OtherOriginReached,
     BreachRepeated,
     NotRepeated,

@@ -298,6 +298,7 @@ _STEPS: dict[type, _Maker] = {
     s.TimeoutConfigured: lambda step: (
         f"the client is configured with a timeout of {step.seconds:g} s"
     ),
+    s.ScopeConfigured: lambda step: f"the client is configured with scope {step.scope!r}",
     s.OtherOriginReached: lambda step: (
         f"the other origin receives {step.method} {step.path} with the {step.carried}"
     ),

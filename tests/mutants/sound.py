@@ -76,7 +76,13 @@ class LeavesOutTheScope(TokenManager):
 
 
 class Cautious(TokenManager):
-    """Compares a granted scope, keeps no token longer than an hour, and decompresses nothing."""
+    """Sorts scopes, compares the granted ones, keeps no token longer than an hour, and decompresses
+    nothing.
+    """
+
+    def _token_parameters(self) -> dict[str, str]:
+        scope = {"scope": " ".join(sorted(self._scope.split()))} if self._scope else {}
+        return {**super()._token_parameters(), **scope}
 
     def _token_of(self, members: dict[str, Any]) -> str:
         if not set(self._scope.split()) <= set(members.get("scope", self._scope).split()):
@@ -200,7 +206,7 @@ def with_charset(config: Any) -> Any:
     return make(WithCharset, config)
 
 
-@passes_all_but()
+@passes_all_but(clauses.request.SCOPE)
 def leaves_out_the_scope(config: Any) -> Any:
     return make(LeavesOutTheScope, config)
 

@@ -135,6 +135,7 @@ STEPS = [
         s.TimeoutConfigured(seconds=0.2),
         "the client is configured with a timeout of 0.2 s",
     ),
+    (s.ScopeConfigured(scope="a b"), "the client is configured with scope 'a b'"),
     (
         s.OtherOriginReached(method="GET", path="/v2", carried="token"),
         "the other origin receives GET /v2 with the token",

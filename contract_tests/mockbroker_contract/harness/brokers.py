@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -85,15 +85,16 @@ class Brokers:
         *,
         server: Server | None = None,
         prefix: str = "",
+        profile: Profile | None = None,
     ) -> Broker:
         """Return a new broker, by default on the first server with a new path prefix.
 
         ``expires_in`` is in seconds. The caller retires the broker. ``scope`` is what its tokens
-        have.
+        have. ``profile`` is the run's unless given.
         """
         server = server or self._here
         broker = Broker(
-            profile=self._profile,
+            profile=profile or self._profile,
             credentials=credentials,
             expires_in=expires_in,
             # Lenient, so that a mistake in a request breaks its own clause only, and the case goes
@@ -120,6 +121,13 @@ class Brokers:
     def at_another_origin(self, credentials: Credentials) -> Iterator[Broker]:
         """Provide a broker of another origin than the others."""
         yield from self._until_retired(self.new(credentials, server=self._elsewhere))
+
+    @contextlib.contextmanager
+    def with_token_url(self, credentials: Credentials, path: str, query: str) -> Iterator[Broker]:
+        """Provide a broker whose token URL has that path, below its prefix, and that query."""
+        # The aliases of the profile would be right as well.
+        profile = replace(self._profile, token_path=path, token_query=query, token_path_aliases=())
+        yield from self._until_retired(self.new(credentials, profile=profile))
 
     @contextlib.contextmanager
     def with_tls(self, credentials: Credentials, *names: str) -> Iterator[Broker]:

@@ -114,6 +114,7 @@ class ClientSession:
             "timeout": self._run.settings.client_timeout,
             "scope": self._scope,
             "ca_file": ca_file,
+            "parameters": dict(self.broker.profile.parameters),
         }
         return ClientConfig(**{**settings, **changes})
 

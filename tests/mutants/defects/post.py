@@ -33,7 +33,7 @@ class EncodesTheSecretTwice(Poster):
         return {"client_id": self._client_id, "client_secret": quote_plus(self._client_secret)}
 
 
-@breaks(clauses.post.CREDENTIALS, profile=POST)
+@breaks(clauses.post.CREDENTIALS, clauses.request.SCOPE, profile=POST)
 class WritesTheFormByHand(Poster):
     def body(self) -> Any:
         return "&".join(f"{name}={value}" for name, value in self._token_parameters().items())
