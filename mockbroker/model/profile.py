@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from mockbroker.model.typed_reading import field_problem
 
-__all__ = ["AUTOGRAB", "PROFILES", "RFC6749", "Profile", "lifetime_problem"]
+__all__ = ["AUTOGRAB", "PROFILES", "RFC6749", "ErrorForm", "Profile", "lifetime_problem"]
 
 
 # A slash at the end would double when a path of the API is appended.
@@ -35,6 +35,24 @@ _NonEmpty = Annotated[str, Meta(min_length=1, description="a string that is not 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorForm:
+    """An error response of a provider's token endpoint: its status and its body.
+
+    For errors that RFC 6749, 5.2 does not describe: codes of the provider's own, other members than
+    ``error``, or a status of 200. The body is sent as ``application/json``. Raises ValueError for
+    any other status, and for an empty body.
+    """
+
+    status: Annotated[int, Meta(ge=200, le=599, description="a status from 200 to 599")]
+    body: _NonEmpty
+
+    def __post_init__(self) -> None:
+        problem = field_problem(self)
+        if problem:
+            raise ValueError(problem)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """The conventions of a provider's token endpoint and API.
 
@@ -47,6 +65,7 @@ class Profile:
 
     ``token_format`` decides only what a token looks like: ``opaque`` characters, or a ``jwt``. The
     broker looks up both by their values. ``api_prefix`` is the path below which the API lies.
+    ``error_forms`` are error responses of the provider's own, which a client must recognise.
 
     Raises ValueError if a value does not fit; the message names the field and what was expected.
     """
@@ -62,6 +81,7 @@ class Profile:
     token_type: _NonEmpty = "bearer"  # noqa: S105 - a type, not a password
     token_format: Literal["opaque", "jwt"] = "opaque"  # noqa: S105 - a format, not a password
     api_prefix: _UrlPath = "/v2"
+    error_forms: tuple[ErrorForm, ...] = ()
 
     def __post_init__(self) -> None:
         problem = field_problem(self)
@@ -70,7 +90,7 @@ class Profile:
         if self.scope is True:
             raise ValueError("scope: expected a string or false, got true")
         # A program may pass lists; a profile is a value that can be hashed and never changes.
-        for name in ("token_path_aliases", "client_authentication"):
+        for name in ("token_path_aliases", "client_authentication", "error_forms"):
             if not isinstance(getattr(self, name), (str, tuple)):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
 

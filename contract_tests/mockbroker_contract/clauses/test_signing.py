@@ -593,8 +593,8 @@ def test_other_hosts(scenario: Scenario) -> None:
             scenario.run.brokers.at_another_origin(_CREDENTIALS) as other_broker,
             scenario.session(credentials=_CREDENTIALS) as session,
         ):
-            # Twice before and once after: a client that raises at every second use, or from the second
-            # on, raises for another reason.
+            # Twice before and once after: a client that raises at every second use, or from the
+            # second on, raises for another reason.
             session.use_well(REQUEST)
             session.use_well(REQUEST)
             url = other_broker.api_url + "/vehicle/1"
