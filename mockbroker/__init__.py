@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mockbroker.model.client import ClientConfig
     from mockbroker.model.credentials import AccessToken, Credentials, TokenState
     from mockbroker.model.exchange import Exchange
-    from mockbroker.model.profile import Profile
+    from mockbroker.model.profile import ErrorForm, Profile
     from mockbroker.server.certificates import ServerCertificate, throw_away_certificate
     from mockbroker.server.listener import Server
 
@@ -27,6 +27,7 @@ __all__ = [
     "Clock",
     "ConfigError",
     "Credentials",
+    "ErrorForm",
     "Exchange",
     "Fault",
     "Journal",
@@ -49,6 +50,7 @@ _PLACES = {
     "Clock": "mockbroker.broker.clock",
     "ConfigError": "mockbroker.broker.profiles",
     "Credentials": "mockbroker.model.credentials",
+    "ErrorForm": "mockbroker.model.profile",
     "Exchange": "mockbroker.model.exchange",
     "Fault": "mockbroker.broker.faults",
     "Journal": "mockbroker.broker.journal",

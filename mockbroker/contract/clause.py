@@ -30,7 +30,7 @@ __all__ = [
     "TraceJudge",
     "always",
     "practice",
-    "provider",
+    "profile_page",
     "rfc",
     "vendor",
 ]
@@ -94,8 +94,8 @@ def rfc(number: int, section: str = "") -> Source:
 
 
 vendor = Source("AutoGrab developer pages, “OAuth Authentication”")
-provider = Source("the provider's own page")
 practice = Source("practice of real brokers")
+profile_page = Source("page of the provider that the profile describes")
 
 
 @dataclass(frozen=True, slots=True)

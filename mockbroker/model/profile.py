@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from mockbroker.model.typed_reading import field_problem
 
-__all__ = ["AUTOGRAB", "PROFILES", "RFC6749", "Profile", "lifetime_problem"]
+__all__ = ["AUTOGRAB", "PROFILES", "RFC6749", "ErrorForm", "Profile", "lifetime_problem"]
 
 
 # Unlike the API's prefix, it may end with a slash: nothing is appended to it.
@@ -47,6 +47,24 @@ _OWN_PARAMETERS = frozenset({"client_id", "client_secret", "grant_type", "scope"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorForm:
+    """An error response of a provider's token endpoint: its status and its body.
+
+    For errors that RFC 6749, 5.2 does not describe: codes of the provider's own, other members than
+    ``error``, or a status of 200. The body is sent as ``application/json``. Raises ValueError for
+    any other status, and for an empty body.
+    """
+
+    status: Annotated[int, Meta(ge=200, le=599, description="a status from 200 to 599")]
+    body: _NonEmpty
+
+    def __post_init__(self) -> None:
+        problem = field_problem(self)
+        if problem:
+            raise ValueError(problem)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """The conventions of a provider's token endpoint and API.
 
@@ -64,6 +82,7 @@ class Profile:
 
     ``token_format`` decides only what a token looks like: ``opaque`` characters, or a ``jwt``. The
     broker looks up both by their values. ``api_prefix`` is the path below which the API lies.
+    ``error_forms`` are error responses of the provider's own, which a client must recognise.
 
     Raises ValueError if a value does not fit; the message names the field and what was expected.
     """
@@ -83,6 +102,7 @@ class Profile:
     api_prefix: _UrlPath = "/v2"
     # Left out of the hash, because a dict has none; profiles that differ still compare unequal.
     parameters: dict[str, _NonEmpty] = field(default_factory=dict, hash=False)
+    error_forms: tuple[ErrorForm, ...] = ()
 
     def __post_init__(self) -> None:
         problem = field_problem(self)
@@ -94,7 +114,7 @@ class Profile:
             if name in _OWN_PARAMETERS:
                 raise ValueError(f"parameters: {name!r} is not a further parameter; remove it")
         # A program may pass lists; a profile is a value that can be hashed and never changes.
-        for name in ("token_path_aliases", "client_authentication"):
+        for name in ("token_path_aliases", "client_authentication", "error_forms"):
             if not isinstance(getattr(self, name), (str, tuple)):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
 

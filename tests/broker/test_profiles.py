@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from mockbroker import Broker, ConfigError, Profile
+from mockbroker import Broker, ConfigError, ErrorForm, Profile
 from mockbroker.broker.profiles import load_profiles, profile_named
 
 
@@ -74,13 +74,23 @@ BAD_FILES = {
     "[profiles.a]\nname = 'b'": (
         "bad.toml: profiles.a: unknown key 'name'; known are token_path, token_path_aliases, "
         "token_query, client_authentication, basic_encoding, expires_in, scope, scope_separator, "
-        "token_type, token_format, api_prefix, parameters"
+        "token_type, token_format, api_prefix, parameters, error_forms"
     ),
     "[profiles.a.parameters]\naudience = 1": (
         "bad.toml: profiles.a.parameters.audience: expected a string that is not empty, got 1"
     ),
     "[profiles.a.parameters]\nscope = 'a'": (
         "bad.toml: profiles.a: parameters: 'scope' is not a further parameter; remove it"
+    ),
+    "[profiles.a.error_forms]": (
+        "bad.toml: profiles.a.error_forms: expected a list, got a table; "
+        "write [[profiles.a.error_forms]], not [profiles.a.error_forms]"
+    ),
+    "[[profiles.a.error_forms]]\nstatus = 700\nbody = 'x'": (
+        "bad.toml: profiles.a.error_forms[0].status: expected a status from 200 to 599, got 700"
+    ),
+    "[[profiles.a.error_forms]]\nstatus = 200": (
+        "bad.toml: profiles.a.error_forms[0]: body is missing; found status"
     ),
     "[profiles.a.scope]": "bad.toml: profiles.a.scope: expected a string or false, got a table",
     "[profiles.a]\ntoken_path = 't'": f"bad.toml: profiles.a.token_path: {PATH}, got 't'",
@@ -224,3 +234,14 @@ def test_a_broker_rejects_what_is_not_a_profile():
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ConfigError, match="cannot read"):
         load_profiles(tmp_path / "none.toml")
+
+
+def test_error_forms_of_a_provider_are_a_part_of_its_profile(tmp_path):
+    file = tmp_path / "profiles.toml"
+    file.write_text("[[profiles.acme.error_forms]]\nstatus = 200\nbody = '{\"errcode\": 1}'\n")
+    form = ErrorForm(status=200, body='{"errcode": 1}')
+    acme = profile_named("acme", config=file)
+    assert acme.error_forms == (form,)
+    assert acme == Profile(name="acme", error_forms=[form])
+    with pytest.raises(ValueError, match="status: expected a status from 200 to 599, got 99"):
+        ErrorForm(status=99, body="x")

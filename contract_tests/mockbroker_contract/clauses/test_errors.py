@@ -13,6 +13,7 @@ from mockbroker.broker.clock import real_seconds
 from mockbroker.broker.faults import Fault
 from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
+from mockbroker.model.profile import ErrorForm
 from mockbroker.report.steps import FaultsCleared, IdleConnectionsClosed, TimeoutConfigured
 from mockbroker_contract.drivers.driver import GET_TOKEN, REQUEST
 from mockbroker_contract.drivers.failures import NotTested
@@ -161,6 +162,26 @@ def test_bad_request(scenario: Scenario) -> None:
     # wrong error, but it must raise.
     faults = [*refusals, _html(400), Fault.status(400, body=b"")]
     _refuse(scenario, faults, at_expiry=refusals[0])
+
+
+@pytest.mark.contract_clause(clauses.errors.PROFILE)
+def test_profile(scenario: Scenario) -> None:
+    """Check that the client reports the errors that only this provider sends.
+
+    Each form is sent to a new client, as the answer to every token request.
+    """
+
+    def run_case(form: ErrorForm, operation: str) -> Situation:
+        headers = {"Content-Type": "application/json"}
+        fault = Fault.status(form.status, body=form.body, headers=headers)
+        with _failing(scenario, fault) as session:
+            session.make()
+            outcome = session.use(operation)
+            _must_raise(session, outcome, f"the token endpoint answered with {fault.describe()}")
+            return Situation.MET
+
+    scenario.for_each(scenario.run.settings.profile.error_forms, run_case)
+    scenario.needs_control()
 
 
 @pytest.mark.contract_clause(clauses.errors.NO_HAMMERING)

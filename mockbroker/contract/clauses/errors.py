@@ -14,6 +14,7 @@ from mockbroker.contract.clause import (
     Level,
     Precondition,
     TraceJudge,
+    profile_page,
     rfc,
 )
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
@@ -27,6 +28,7 @@ __all__ = [
     "INVALID_CLIENT",
     "NOT_CACHED",
     "NO_HAMMERING",
+    "PROFILE",
     "RETRY_AFTER",
     "SERVER_ERROR",
     "TIMEOUT",
@@ -122,6 +124,20 @@ BAD_REQUEST = Clause(
     sources=(rfc(6749, "5.2"),),
     why="400 says that the request is wrong. A client that goes on without a token hides that.",
     fix="Raise on 400 whatever the body is: the JSON of RFC 6749, a page, or nothing.",
+)
+PROFILE = Clause(
+    id="errors.profile",
+    level=Level.MUST,
+    impact=Impact.DIAGNOSIS,
+    title="raises on the profile's own error forms",
+    sources=(profile_page,),
+    why="Some providers answer errors with status 200, or with members of their own. A client that "
+    "takes one for a success reports a missing token, and not what the provider says.",
+    fix="Raise on every status but 200, and on a 200 without an access_token. Put what the "
+    "provider says into the exception.",
+    applies_to=lambda profile: (
+        "" if profile.error_forms else f"profile {profile.name} lists no error forms of its own"
+    ),
 )
 NO_HAMMERING = Clause(
     id="errors.no-hammering",
@@ -227,6 +243,7 @@ CAUSE = Clause(
 CLAUSES = (
     INVALID_CLIENT,
     BAD_REQUEST,
+    PROFILE,
     NO_HAMMERING,
     BOUNDED,
     SERVER_ERROR,

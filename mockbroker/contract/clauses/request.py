@@ -17,7 +17,7 @@ from mockbroker.contract.clause import (
     Level,
     Precondition,
     TokenRequestJudge,
-    provider,
+    profile_page,
     rfc,
     vendor,
 )
@@ -367,7 +367,7 @@ PARAMETERS = Clause(
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="sends what the profile requires (audience, resource, account_id), once each",
-    sources=(provider, rfc(8707, "2")),
+    sources=(profile_page, rfc(8707, "2")),
     why="A provider that issues tokens for one API at a time refuses a request that does not name "
     "the API, or issues a token that the API rejects.",
     fix="Take the provider's further parameters from the configuration, and send each of them once "

@@ -11,6 +11,7 @@ import requests
 
 from examples.model_client import AccessToken, ApiClient, TokenError, TokenManager
 from mockbroker.contract import clauses
+from mockbroker.model.profile import ErrorForm, Profile
 from tests.mutants.workshop import MakesDo, breaks
 
 NOTHING = AccessToken("", 1e12, 1e12)
@@ -63,6 +64,27 @@ class OverlooksAnInvalidScope(Lenient):
 class MakesDoWithAnExpiredTokenAtA400(MakesDo):
     def makes_do(self, error: TokenError) -> bool:
         return "400" in str(error)
+
+
+OWN_FORMS = Profile(
+    name="own-errors",
+    error_forms=(
+        ErrorForm(status=200, body='{"errcode": 40001, "errmsg": "invalid credential"}'),
+        ErrorForm(status=400, body='{"error": {"code": "quota", "message": "too many"}}'),
+    ),
+)
+
+
+@breaks(clauses.errors.PROFILE, profile=OWN_FORMS)
+class OverlooksAnErrorWithStatus200(Lenient):
+    def overlooks(self, response: requests.Response) -> bool:
+        return response.status_code == 200 and "errcode" in response.text
+
+
+@breaks(clauses.errors.PROFILE, profile=OWN_FORMS)
+class OverlooksAnErrorThatIsAnObject(Lenient):
+    def overlooks(self, response: requests.Response) -> bool:
+        return response.status_code == 400 and '"error": {' in response.text
 
 
 class Retrying(TokenManager):
