@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from mockbroker.model.typed_reading import field_problem
 
-__all__ = ["AUTOGRAB", "PROFILES", "RFC6749", "Profile", "lifetime_problem"]
+__all__ = ["AUTOGRAB", "PROFILES", "RFC6749", "Profile", "TokenPolicy", "lifetime_problem"]
 
 
 # A slash at the end would double when a path of the API is appended.
@@ -33,6 +33,8 @@ _LifetimeSeconds = Annotated[
 _Names = Annotated[tuple[str, ...], Meta(min_length=1, description="a list that is not empty")]
 _NonEmpty = Annotated[str, Meta(min_length=1, description="a string that is not empty")]
 
+TokenPolicy = Literal["new", "same", "single"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
@@ -44,6 +46,10 @@ class Profile:
     accepts, or several. The methods are ``basic`` and ``post`` (client_id and client_secret in the
     body, RFC 6749, 2.3.1). ``basic_encoding`` is ``raw`` (Basic encodes id and secret as they are)
     or ``form`` (each is form-urlencoded first, same section).
+
+    ``token_policy`` is what a client gets that has a valid token already: a ``new`` token beside
+    it, the ``same`` token with what is left of its lifetime, or a ``single`` one, which ends the
+    old token.
 
     ``token_format`` decides only what a token looks like: ``opaque`` characters, or a ``jwt``. The
     broker looks up both by their values. ``api_prefix`` is the path below which the API lies.
@@ -61,6 +67,7 @@ class Profile:
     scope: Annotated[Union[str, bool], Meta(description="a string or false")] = ""
     token_type: _NonEmpty = "bearer"  # noqa: S105 - a type, not a password
     token_format: Literal["opaque", "jwt"] = "opaque"  # noqa: S105 - a format, not a password
+    token_policy: TokenPolicy = "new"  # noqa: S105 - a policy, not a password
     api_prefix: _UrlPath = "/v2"
 
     def __post_init__(self) -> None:

@@ -60,9 +60,11 @@ __all__ = [
     "TimeZoneSet",
     "TimeoutConfigured",
     "TokenLengthChosen",
+    "TokenPolicySet",
     "TokensRevoked",
     "UseOutcome",
     "UsesArranged",
+    "WallClockSet",
 ]
 
 
@@ -212,13 +214,30 @@ class TimePassed(_Step, frozen=True, kw_only=True):
 class TimeZoneSet(_Step, frozen=True, kw_only=True):
     """The time zone of the client's process.
 
-    ``clock_goes_back`` if local time is set back by an hour while the first token is valid.
+    ``clock_goes_back`` or ``clock_goes_forth`` if local time is set back or forth by an hour while
+    the first token is valid.
 
-    Clients that compute with local time are an hour wrong when the clocks go back.
+    Clients that compute with local time are an hour wrong then.
     """
 
     zone: str
     clock_goes_back: bool = False
+    clock_goes_forth: bool = False
+
+
+class WallClockSet(_Step, frozen=True, kw_only=True):
+    """The client's wall clock is set, so many seconds ahead of the broker's; less than 0: behind.
+
+    Monotonic clocks do not change.
+    """
+
+    ahead_seconds: float
+
+
+class TokenPolicySet(_Step, frozen=True, kw_only=True):
+    """What the broker does from now on if a client has a valid token: `Broker.token_policy`."""
+
+    policy: str
 
 
 class _Action(_Step, frozen=True, kw_only=True):
@@ -308,6 +327,7 @@ class Arrangement(str, enum.Enum):
 
     ONE_IN_FLIGHT = "one-in-flight"
     REFUSED_AT_ONCE = "refused-at-once"
+    REFRESHED_MEANWHILE = "refreshed-meanwhile"
     WAITER_CANCELLED = "waiter-cancelled"
     FETCHER_CANCELLED = "fetcher-cancelled"
 
@@ -482,6 +502,8 @@ Step = Union[
     LifetimeChanged,
     TimePassed,
     TimeZoneSet,
+    WallClockSet,
+    TokenPolicySet,
     ClientMade,
     ClientUsed,
     ClientUsedAtOnce,

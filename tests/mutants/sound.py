@@ -152,8 +152,12 @@ def without_leeway_but_with_retry(config: Any) -> Any:
     return make(HasNoLeeway, config)
 
 
+# It has no token that a new one could end.
 @passes_all_but(
-    clauses.cache.REUSE, clauses.cache.SINGLE_FLIGHT, clauses.refresh.OUTAGE_WHILE_VALID
+    clauses.cache.REUSE,
+    clauses.cache.SINGLE_FLIGHT,
+    clauses.refresh.SINGLE_LIVE_TOKEN,
+    clauses.refresh.OUTAGE_WHILE_VALID,
 )
 def without_cache(config: Any) -> Any:
     return make(NeverReuses, config)
@@ -229,6 +233,29 @@ def notes_the_cause(config: Any) -> Any:
 @passes_all_but()
 def in_the_background(config: Any) -> Any:
     return make(InTheBackground, config)
+
+
+class BreaksTheCircuit(TokenManager):
+    """Asks no broker that was down for half a minute, and never gives out an expired token."""
+
+    _rests_until = 0.0
+
+    def _send_token_request(self) -> requests.Response:
+        if time.monotonic() < self._rests_until:
+            raise TokenError("the circuit is open")
+        try:
+            response = super()._send_token_request()
+        except TokenError:
+            self._rests_until = time.monotonic() + 30
+            raise
+        if response.status_code == 503:
+            self._rests_until = time.monotonic() + 30
+        return response
+
+
+@passes_all_but(clauses.refresh.RECOVERS_AT_ONCE)
+def with_a_circuit_breaker(config: Any) -> Any:
+    return make(BreaksTheCircuit, config)
 
 
 @passes_all_but(clauses.refresh.LATENCY)
