@@ -27,6 +27,7 @@ __all__ = [
     "BreachRepeated",
     "BrokerStarted",
     "CertificateShown",
+    "ClientClosed",
     "ClientMade",
     "ClientRestarted",
     "ClientUsed",
@@ -306,6 +307,10 @@ Action = Union[ClientMade, ClientUsed, ClientUsedAtOnce, ReprTaken]
 """An action of the client."""
 
 
+class ClientClosed(_Step, frozen=True, kw_only=True):
+    """The client is closed, if it can be, and dropped."""
+
+
 class ClientRestarted(_Step, frozen=True, kw_only=True):
     """The client ends, and is made again at its next use.
 
@@ -508,6 +513,7 @@ Step = Union[
     ClientUsed,
     ClientUsedAtOnce,
     ReprTaken,
+    ClientClosed,
     ClientRestarted,
     UsesArranged,
     EventLoopChanged,

@@ -301,6 +301,7 @@ _STEPS: dict[type, _Maker] = {
     s.ClientUsed: _client_used,
     s.ClientUsedAtOnce: _client_used_at_once,
     s.ReprTaken: _action,
+    s.ClientClosed: lambda _: "the client is closed and dropped",
     s.ClientRestarted: _client_restarted,
     s.UsesArranged: lambda step: f"of the next uses, {_ARRANGED[step.arrangement]}",
     s.EventLoopChanged: lambda _: "the client's event loop is closed; the next use has another one",

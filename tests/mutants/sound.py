@@ -105,11 +105,16 @@ class HasADeadline(TokenManager):
 class InTheBackground(TokenManager):
     """Refreshes in a thread of its own, and looks at the clock at each use as well."""
 
+    _timer: threading.Timer | None = None
+
     def _fetch_token(self) -> AccessToken:
         token = super()._fetch_token()
-        timer = threading.Timer(min(max(token.refresh_at - time.time(), 1.0), 3600.0), self._renew)
-        timer.daemon = True
-        timer.start()
+        if self._timer is not None:
+            self._timer.cancel()
+        wait = min(max(token.refresh_at - time.time(), 1.0), 3600.0)
+        self._timer = threading.Timer(wait, self._renew)
+        self._timer.daemon = True
+        self._timer.start()
         return token
 
     def _renew(self) -> None:
@@ -236,20 +241,20 @@ def in_the_background(config: Any) -> Any:
 
 
 class BreaksTheCircuit(TokenManager):
-    """Asks no broker that was down for half a minute, and never gives out an expired token."""
+    """Asks no broker for half a minute that was down three times in a row."""
 
+    _failures = 0
     _rests_until = 0.0
 
     def _send_token_request(self) -> requests.Response:
         if time.monotonic() < self._rests_until:
             raise TokenError("the circuit is open")
-        try:
-            response = super()._send_token_request()
-        except TokenError:
+        self._failures += 1
+        if self._failures >= 3:
             self._rests_until = time.monotonic() + 30
-            raise
-        if response.status_code == 503:
-            self._rests_until = time.monotonic() + 30
+        response = super()._send_token_request()
+        if response.status_code < 500:
+            self._failures, self._rests_until = 0, 0.0
         return response
 
 

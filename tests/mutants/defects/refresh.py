@@ -18,7 +18,6 @@ from tests.mutants.workshop import MakesDo, OwnClock, Sender, breaks
 
 _BLOCKED_BY_EXPIRY = [
     clauses.refresh.CLOCK_CHANGES,
-    clauses.refresh.ZERO_LIFETIME,
     clauses.refresh.AHEAD,
     clauses.refresh.LATENCY,
     clauses.refresh.SAME_TOKEN,
@@ -29,7 +28,7 @@ _BLOCKED_BY_EXPIRY = [
     clauses.refresh.HONOURS_EXPIRES_IN,
     blocks=[
         *_BLOCKED_BY_EXPIRY,
-        clauses.refresh.SINGLE_LIVE_TOKEN,
+        clauses.refresh.ZERO_LIFETIME,
         clauses.refresh.SAME_GRANT,
         clauses.refresh.OFFERED_REFRESH_TOKEN,
         clauses.refresh.OUTAGE_WHILE_VALID,
@@ -56,6 +55,7 @@ class AddsTheLeeway(TokenManager):
     clauses.refresh.HONOURS_EXPIRES_IN,
     blocks=[
         *_BLOCKED_BY_EXPIRY,
+        clauses.refresh.ZERO_LIFETIME,
         clauses.refresh.OUTAGE_AFTER_EXPIRY,
         clauses.refresh.RECOVERS,
         clauses.refresh.RECOVERS_AT_ONCE,
@@ -115,7 +115,7 @@ class RefreshesAfterAFifth(TokenManager):
         return lifetime / 5
 
 
-@breaks(clauses.refresh.SHORT_LIVED)
+@breaks(clauses.refresh.SHORT_LIVED, clauses.refresh.ZERO_LIFETIME)
 class RaisesForShortLifetimes(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
         if lifetime <= 30:
@@ -123,7 +123,7 @@ class RaisesForShortLifetimes(TokenManager):
         return super()._time_until_refresh(lifetime)
 
 
-@breaks(clauses.refresh.SHORT_LIVED)
+@breaks(clauses.refresh.SHORT_LIVED, clauses.refresh.ZERO_LIFETIME, clauses.refresh.SAME_TOKEN)
 class FetchesUntilItIsLongEnough(TokenManager):
     def _fetch_token(self) -> AccessToken:
         for _ in range(3):
