@@ -106,7 +106,7 @@ class TokenStore:
             self._tokens.put(value, token)
             self._queues.setdefault(expires_in, OrderedDict())[value] = token
             previous = self._latest.get((credentials, scope))
-            # A forgotten token is invalid in any case, and its number would be kept for ever.
+            # A forgotten token is invalid in any case, and its number would never be dropped.
             if ends_previous and previous is not None and previous.value in self._tokens:
                 self._ended.add(previous.number)
             self._latest[credentials, scope] = token

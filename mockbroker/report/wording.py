@@ -156,8 +156,6 @@ def _time_zone_set(step: s.TimeZoneSet) -> str:
 
 def _wall_clock_set(step: s.WallClockSet) -> str:
     """Return by how much the client's clock differs from the broker's."""
-    if not step.ahead_seconds:
-        return "the client's clock is set right"
     side = "ahead of" if step.ahead_seconds > 0 else "behind"
     return f"the client's clock is set {abs(step.ahead_seconds):g} s {side} the broker's"
 

@@ -73,7 +73,7 @@ BAD_FILES = {
     "[profiles.a]\nname = 'b'": (
         "bad.toml: profiles.a: unknown key 'name'; known are token_path, token_path_aliases, "
         "client_authentication, basic_encoding, expires_in, scope, token_type, "
-        "token_format, api_prefix"
+        "token_format, token_policy, api_prefix"
     ),
     "[profiles.a.scope]": "bad.toml: profiles.a.scope: expected a string or false, got a table",
     "[profiles.a]\ntoken_path = 't'": f"bad.toml: profiles.a.token_path: {PATH}, got 't'",
@@ -119,7 +119,7 @@ BAD_FILES = {
     "[profiles.b]\n[profiles.a]\nx = 1": (
         "bad.toml: profiles.a: unknown key 'x'; known are token_path, token_path_aliases, "
         "client_authentication, basic_encoding, expires_in, scope, token_type, "
-        "token_format, api_prefix"
+        "token_format, token_policy, api_prefix"
     ),
 }
 

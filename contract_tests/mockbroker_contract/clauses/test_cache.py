@@ -152,7 +152,7 @@ def test_huge_lifetime(scenario: Scenario) -> None:
         raise NotTested("other clients would find that token", blocked_by=clauses.cache.ISOLATION)
 
     def run_case(lifetime: int, operation: str) -> Situation:
-        # Credentials of their own: a client that shares tokens by its id keeps this one for ever.
+        # Credentials of their own: a client that shares tokens by its id never drops this one.
         credentials = Credentials(f"huge-lifetime-{operation}", "cache-s3cret")
         with scenario.session(credentials=credentials, expires_in=lifetime) as session:
             if _keeps_tokens(scenario, operation):

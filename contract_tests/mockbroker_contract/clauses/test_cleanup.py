@@ -23,8 +23,8 @@ _END_SECONDS = 3.0
 def test_ends(scenario: Scenario) -> None:
     """Check that a program ends after the client was used, closed and dropped.
 
-    A thread that is no daemon and still runs after the close is a suspicion only. Then the client
-    is used in a new process, which must end.
+    A thread that is not a daemon and still runs after the close is a suspicion only. Then the
+    client is used in a new process, which must end.
     """
 
     def run_case(lifetime: int, operation: str) -> Situation:

@@ -178,7 +178,7 @@ def test_zero_lifetime(scenario: Scenario) -> None:
     """
 
     def run_case(drawn: tuple[int, bool], operation: str) -> Situation:
-        told, is_first = drawn
+        stated, is_first = drawn
         with scenario.session(
             credentials=_CREDENTIALS, expires_in=0 if is_first else _LIFETIME
         ) as session:
@@ -186,24 +186,24 @@ def test_zero_lifetime(scenario: Scenario) -> None:
                 session.use_well(operation)
                 session.advance(_LIFETIME + 1)
                 session.issue_with(0)
-            if told < 0:
-                session.broker.token_answer = TokenAnswer(members={"expires_in": told})
-                session.record(AnswerChanged(members={"expires_in": told}))
+            if stated < 0:
+                session.broker.token_answer = TokenAnswer(members={"expires_in": stated})
+                session.record(AnswerChanged(members={"expires_in": stated}))
             known = len(session.trace.token_requests)
             for _ in range(_USES):
                 outcome = session.use(operation)
-                _must_answer(session, outcome, told)
+                _must_answer(session, outcome, stated)
                 if outcome.is_after_expiry:
                     scenario.needs_expiry_control(operation, _SHORT_LIFETIME, after=1)
                     session.breach(
-                        f"a token with a lifetime of {told} s was used for another call",
+                        f"a token with a lifetime of {stated} s was used for another call",
                         "a token fetched for each call",
                         outcome.exchanges,
                     )
-            return _at_most_one_request_each(session, known, _USES, told)
+            return _at_most_one_request_each(session, known, _USES, stated)
 
     firsts = (True, False) if scenario.run.time.is_virtual else (True,)
-    scenario.for_each([(told, first) for told in (0, -1, -3600) for first in firsts], run_case)
+    scenario.for_each([(stated, first) for stated in (0, -1, -3600) for first in firsts], run_case)
 
 
 _USES = 3

@@ -137,7 +137,7 @@ class ArrangedUses(Protocol):
     def threads_after_close(self) -> list[str]:
         """Close and drop the client; return the names of its threads that a program waits for.
 
-        Those are the threads that are no daemons and still run after a second of real time.
+        Those are the threads that are not daemons and still run after a second of real time.
         """
 
 

@@ -340,7 +340,7 @@ class HostedClient:
 
 
 def _holds_up(thread: threading.Thread) -> bool:
-    # The interpreter tells the workers of concurrent.futures to end before it waits for them.
+    # The interpreter ends the workers of concurrent.futures before it waits for threads.
     if thread.daemon or thread in concurrent.futures.thread._threads_queues:  # noqa: SLF001
         return False
     thread.join(_GRACE_SECONDS)
