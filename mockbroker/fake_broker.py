@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from mockbroker.broker.answers import Reply, TokenAnswer
 from mockbroker.broker.clients import ClientRegistry
@@ -30,7 +30,7 @@ from mockbroker.contract.clause import Level
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.exchange import Exchange, Trace
 from mockbroker.model.messages import Request
-from mockbroker.model.profile import Profile
+from mockbroker.model.profile import Profile, TokenPolicy
 from mockbroker.report.conformance_text import breaches_text, forgotten_text, nothing_seen_text
 from mockbroker.server.certificates import ServerCertificate
 
@@ -71,7 +71,12 @@ class Broker:
         # settings are what a test may change.
         self.profile = usable_profile(profile)
         lifetime_seconds = self.profile.expires_in if expires_in is None else expires_in
-        self._settings = Settings(expires_in=lifetime_seconds, strict=strict, clock=clock)
+        self._settings = Settings(
+            expires_in=lifetime_seconds,
+            strict=strict,
+            clock=clock,
+            token_policy=self.profile.token_policy,
+        )
         self._clients = ClientRegistry(credentials)
         self._tokens = TokenStore(token_limit)
         self._mounting = Mounting(self.profile)
@@ -115,6 +120,21 @@ class Broker:
     @expires_in.setter
     def expires_in(self, seconds: float) -> None:
         self._settings.expires_in = seconds
+
+    @property
+    def token_policy(self) -> TokenPolicy:
+        """What a client gets that has a valid token already; at first that of the profile.
+
+        ``new``: a token beside it. ``same``: the same token, with what is left of its lifetime.
+        ``single``: a token that ends the old one. Setting it raises ValueError for others.
+        """
+        return self._settings.token_policy
+
+    @token_policy.setter
+    def token_policy(self, policy: TokenPolicy) -> None:
+        if policy not in get_args(TokenPolicy):
+            raise ValueError(f"token_policy must be new, same or single, not {policy!r}")
+        self._settings.token_policy = policy
 
     @property
     def strict(self) -> bool:

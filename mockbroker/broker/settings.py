@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.broker.clock import Clock, SupportsClock
-from mockbroker.model.profile import lifetime_problem
+from mockbroker.model.profile import TokenPolicy, lifetime_problem
 
 __all__ = ["Settings"]
 
@@ -22,8 +22,15 @@ class Settings:
     changes a setting while a request is answered, either value may apply to that request.
     """
 
-    def __init__(self, *, expires_in: float, strict: bool, clock: SupportsClock | None) -> None:
-        self._initial = (expires_in, strict, clock)
+    def __init__(
+        self,
+        *,
+        expires_in: float,
+        strict: bool,
+        clock: SupportsClock | None,
+        token_policy: TokenPolicy = "new",  # noqa: S107 - a policy, not a password
+    ) -> None:
+        self._initial = (expires_in, strict, clock, token_policy)
         # Kept even if a clock is given, so that `reset` needs no other code for it.
         self._own_clock = Clock()
         self.reset()
@@ -31,7 +38,7 @@ class Settings:
     def reset(self) -> None:
         """Restore the initial settings. A clock that was passed in keeps its time."""
         # By the setter, so that the lifetime given to the constructor is checked as well.
-        self.expires_in, self.strict, clock = self._initial
+        self.expires_in, self.strict, clock, self.token_policy = self._initial
         self._own_clock.reset()
         self.clock: SupportsClock = clock or self._own_clock
         self.scope = ""

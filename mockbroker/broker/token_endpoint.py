@@ -5,6 +5,7 @@ The clauses of the contract decide what is wrong with a request. This module hol
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from mockbroker.broker.arrivals import Arrival, Outcome
@@ -64,8 +65,9 @@ class TokenEndpoint:
         # A lenient broker answers even if it recognizes no client.
         credentials = judged.credentials or self._clients.registered[0]
         # The issuer is the URL that the client used. One broker may be mounted at several.
-        token = self._issue(credentials, arrival.origin + self._mounting.token_path)
-        response = self._settings.token_answer.response(self._members(token))
+        token, left_seconds = self._issue(credentials, arrival.origin + self._mounting.token_path)
+        members = self._members(token, left_seconds)
+        response = self._settings.token_answer.response(members)
         return replace(judged, response=response, credentials=credentials, token=token)
 
     def _judge(self, arrival: Arrival) -> Outcome:
@@ -90,19 +92,27 @@ class TokenEndpoint:
         # Masked first, because the response quotes what the client sent.
         return token_refusal(request, self._secrets.masked_breaches(judged.breaches))
 
-    def _issue(self, credentials: Credentials, issuer: str) -> AccessToken:
-        """Issue a token to a client, with the present settings."""
+    def _issue(self, credentials: Credentials, issuer: str) -> tuple[AccessToken, float]:
+        """Issue a token to a client, with the present settings; return also the seconds left."""
         # Both are read once, so that the claims of a JWT agree with the token in the store.
         now = self._settings.clock.now()
         lifetime = self._settings.expires_in
-        return self._tokens.issue(
+        scope = self._settings.scope or self._profile.issued_scope
+        policy = self._settings.token_policy
+        same = self._tokens.latest(credentials, scope, now) if policy == "same" else None
+        if same is not None:
+            # Rounded down: expires_in has whole seconds, and must not promise more than is left.
+            return same, math.floor(same.expires_at - now)
+        token = self._tokens.issue(
             self._new_value(credentials, issuer, now, lifetime),
             issuer=issuer,
             credentials=credentials,
-            scope=self._settings.scope or self._profile.issued_scope,
+            scope=scope,
             issued_at=now,
             expires_in=lifetime,
+            ends_previous=policy == "single",
         )
+        return token, lifetime
 
     def _new_value(self, credentials: Credentials, issuer: str, now: float, lifetime: float) -> str:
         """Return the value of a new token: the test's own, a JWT, or an opaque string."""
@@ -112,13 +122,13 @@ class TokenEndpoint:
             return random_jwt(issuer, credentials.client_id, now, lifetime)
         return random_token()
 
-    def _members(self, token: AccessToken) -> dict[str, object]:
+    def _members(self, token: AccessToken, left_seconds: float) -> dict[str, object]:
         """Return the members of the documented answer (RFC 6749, 5.1)."""
         # RFC 6749, 5.1: scope is "OPTIONAL, if identical to the scope requested by the client".
         scope = {} if self._profile.scope is False else {"scope": token.scope}
         return {
             "access_token": token.value,
-            "expires_in": _as_json_number(token.expires_in),
+            "expires_in": _as_json_number(left_seconds),
             **scope,
             "token_type": self._profile.token_type,
         }

@@ -73,6 +73,9 @@ class TokenStore:
         # token.
         self._forgotten = ForgottenValues()
         self._revoked_count = self._issued_count = 0
+        # By client and scope, the token that was issued last.
+        self._latest: dict[tuple[Credentials, str], AccessToken] = {}
+        self._ended: set[int] = set()
         self._lock = threading.Lock()
 
     def issue(
@@ -84,10 +87,12 @@ class TokenStore:
         scope: str,
         issued_at: float,
         expires_in: float,
+        ends_previous: bool = False,
     ) -> AccessToken:
         """Remember a new token and return it; a value issued before now means the new token.
 
-        ``issued_at`` is in Unix seconds, ``expires_in`` in seconds.
+        ``issued_at`` is in Unix seconds, ``expires_in`` in seconds. If ``ends_previous``, the
+        client's previous token for that scope is revoked.
         """
         with self._lock:
             self._issued_count += 1
@@ -100,7 +105,21 @@ class TokenStore:
                 self._forget(self._most_expendable(issued_at))
             self._tokens.put(value, token)
             self._queues.setdefault(expires_in, OrderedDict())[value] = token
+            previous = self._latest.get((credentials, scope))
+            # A forgotten token is invalid in any case, and its number would never be dropped.
+            if ends_previous and previous is not None and previous.value in self._tokens:
+                self._ended.add(previous.number)
+            self._latest[credentials, scope] = token
             return token
+
+    def latest(self, credentials: Credentials, scope: str, now: float) -> AccessToken | None:
+        """Return the client's latest token for that scope if it is still valid, or None.
+
+        ``now`` is in Unix seconds.
+        """
+        token = self._latest.get((credentials, scope))
+        is_valid = token is not None and self.state(token, now) is TokenState.VALID
+        return token if is_valid else None
 
     def _most_expendable(self, now: float) -> AccessToken:
         """Return the oldest dead token among the first of each lifetime, or else the oldest."""
@@ -117,16 +136,17 @@ class TokenStore:
     def _drop(self, token: AccessToken) -> None:
         """Remove a token from the index and its queue; needs the lock."""
         self._tokens.discard(token.value)
+        self._ended.discard(token.number)
         queue = self._queues[token.expires_in]
         del queue[token.value]
         if not queue:
             del self._queues[token.expires_in]
 
     def _is_revoked(self, token: AccessToken) -> bool:
-        """Return whether the token was issued before the latest `revoke_all`."""
+        """Return whether the token was ended, or issued before the latest `revoke_all`."""
         # Revoking moves one number instead of visiting each token: it also holds for tokens that
         # are issued while it runs.
-        return token.number <= self._revoked_count
+        return token.number <= self._revoked_count or token.number in self._ended
 
     def find(self, value: str) -> AccessToken | None:
         """Return the token of that value, whatever its state, or None."""
@@ -166,6 +186,8 @@ class TokenStore:
             self._tokens = ValueIndex()
             self._queues.clear()
             self._forgotten.clear()
+            self._latest.clear()
+            self._ended.clear()
             self._revoked_count = self._issued_count = 0
 
     @property

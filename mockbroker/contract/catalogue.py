@@ -25,6 +25,7 @@ CATALOGUE: tuple[Clause, ...] = (
     *clauses.errors.CLAUSES,
     *clauses.secrecy.CLAUSES,
     *clauses.tls.CLAUSES,
+    *clauses.cleanup.CLAUSES,
     *clauses.lifecycle.CLAUSES,
 )
 """Every clause of the contract, in the order in which reports show them."""

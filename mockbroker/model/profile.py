@@ -14,7 +14,15 @@ from msgspec import Meta
 
 from mockbroker.model.typed_reading import field_problem
 
-__all__ = ["AUTOGRAB", "PROFILES", "RFC6749", "ErrorForm", "Profile", "lifetime_problem"]
+__all__ = [
+    "AUTOGRAB",
+    "PROFILES",
+    "RFC6749",
+    "ErrorForm",
+    "Profile",
+    "TokenPolicy",
+    "lifetime_problem",
+]
 
 
 # Unlike the API's prefix, it may end with a slash: nothing is appended to it.
@@ -40,6 +48,8 @@ _LifetimeSeconds = Annotated[
 ]
 _Names = Annotated[tuple[str, ...], Meta(min_length=1, description="a list that is not empty")]
 _NonEmpty = Annotated[str, Meta(min_length=1, description="a string that is not empty")]
+
+TokenPolicy = Literal["new", "same", "single"]
 
 
 _OWN_PARAMETERS = frozenset({"client_id", "client_secret", "grant_type", "scope"})
@@ -80,6 +90,10 @@ class Profile:
     ``parameters`` are further parameters that every token request must have, with their values,
     such as an audience.
 
+    ``token_policy`` is what a client gets that has a valid token already: a ``new`` token beside
+    it, the ``same`` token with what is left of its lifetime, or a ``single`` one, which ends the
+    old token.
+
     ``token_format`` decides only what a token looks like: ``opaque`` characters, or a ``jwt``. The
     broker looks up both by their values. ``api_prefix`` is the path below which the API lies.
     ``error_forms`` are error responses of the provider's own, which a client must recognise.
@@ -99,6 +113,7 @@ class Profile:
     scope_separator: _NonEmpty = " "
     token_type: _NonEmpty = "bearer"  # noqa: S105 - a type, not a password
     token_format: Literal["opaque", "jwt"] = "opaque"  # noqa: S105 - a format, not a password
+    token_policy: TokenPolicy = "new"  # noqa: S105 - a policy, not a password
     api_prefix: _UrlPath = "/v2"
     # Left out of the hash, because a dict has none; profiles that differ still compare unequal.
     parameters: dict[str, _NonEmpty] = field(default_factory=dict, hash=False)

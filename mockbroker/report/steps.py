@@ -27,6 +27,7 @@ __all__ = [
     "BreachRepeated",
     "BrokerStarted",
     "CertificateShown",
+    "ClientClosed",
     "ClientMade",
     "ClientRestarted",
     "ClientUsed",
@@ -61,9 +62,11 @@ __all__ = [
     "TimeZoneSet",
     "TimeoutConfigured",
     "TokenLengthChosen",
+    "TokenPolicySet",
     "TokensRevoked",
     "UseOutcome",
     "UsesArranged",
+    "WallClockSet",
 ]
 
 
@@ -213,13 +216,30 @@ class TimePassed(_Step, frozen=True, kw_only=True):
 class TimeZoneSet(_Step, frozen=True, kw_only=True):
     """The time zone of the client's process.
 
-    ``clock_goes_back`` if local time is set back by an hour while the first token is valid.
+    ``clock_goes_back`` or ``clock_goes_forth`` if local time is set back or forth by an hour while
+    the first token is valid.
 
-    Clients that compute with local time are an hour wrong when the clocks go back.
+    Clients that compute with local time are an hour wrong then.
     """
 
     zone: str
     clock_goes_back: bool = False
+    clock_goes_forth: bool = False
+
+
+class WallClockSet(_Step, frozen=True, kw_only=True):
+    """The client's wall clock is set, so many seconds ahead of the broker's; less than 0: behind.
+
+    Monotonic clocks do not change.
+    """
+
+    ahead_seconds: float
+
+
+class TokenPolicySet(_Step, frozen=True, kw_only=True):
+    """What the broker does from now on if a client has a valid token: `Broker.token_policy`."""
+
+    policy: str
 
 
 class _Action(_Step, frozen=True, kw_only=True):
@@ -288,6 +308,10 @@ Action = Union[ClientMade, ClientUsed, ClientUsedAtOnce, ReprTaken]
 """An action of the client."""
 
 
+class ClientClosed(_Step, frozen=True, kw_only=True):
+    """The client is closed, if it can be, and dropped."""
+
+
 class ClientRestarted(_Step, frozen=True, kw_only=True):
     """The client ends, and is made again at its next use.
 
@@ -309,6 +333,7 @@ class Arrangement(str, enum.Enum):
 
     ONE_IN_FLIGHT = "one-in-flight"
     REFUSED_AT_ONCE = "refused-at-once"
+    REFRESHED_MEANWHILE = "refreshed-meanwhile"
     WAITER_CANCELLED = "waiter-cancelled"
     FETCHER_CANCELLED = "fetcher-cancelled"
 
@@ -487,10 +512,13 @@ Step = Union[
     LifetimeChanged,
     TimePassed,
     TimeZoneSet,
+    WallClockSet,
+    TokenPolicySet,
     ClientMade,
     ClientUsed,
     ClientUsedAtOnce,
     ReprTaken,
+    ClientClosed,
     ClientRestarted,
     UsesArranged,
     EventLoopChanged,

@@ -118,6 +118,10 @@ def _client_restarted(step: s.ClientRestarted) -> str:
 _ARRANGED = {
     s.Arrangement.ONE_IN_FLIGHT: "the others begin while the first one waits for its token",
     s.Arrangement.REFUSED_AT_ONCE: "the API answers 401 to all of them at once",
+    s.Arrangement.REFRESHED_MEANWHILE: (
+        "all but the last are under way when the last one refreshes; then the API answers 401 to "
+        "them"
+    ),
     s.Arrangement.WAITER_CANCELLED: (
         "the first one waits for its token, the others begin, and the second one is cancelled"
     ),
@@ -143,8 +147,24 @@ def _client(name: str) -> str:
 
 def _time_zone_set(step: s.TimeZoneSet) -> str:
     """Return the time zone, and that its clocks change while a token is valid."""
-    back = "; the clocks go back an hour during the life of the token"
-    return f"local time is that of {step.zone}{back if step.clock_goes_back else ''}"
+    where = {(True, False): "back", (False, True): "forth"}.get(
+        (step.clock_goes_back, step.clock_goes_forth)
+    )
+    change = f"; the clocks go {where} an hour during the life of the token" if where else ""
+    return f"local time is that of {step.zone}{change}"
+
+
+def _wall_clock_set(step: s.WallClockSet) -> str:
+    """Return by how much the client's clock differs from the broker's."""
+    side = "ahead of" if step.ahead_seconds > 0 else "behind"
+    return f"the client's clock is set {abs(step.ahead_seconds):g} s {side} the broker's"
+
+
+_POLICIES = {
+    "new": "issues a new token each time",
+    "same": "issues the same token again, with what is left of its lifetime",
+    "single": "ends the old token when it issues a new one",
+}
 
 
 # By the value of `Endpoint`. Faults are scripted for these two only.
@@ -274,10 +294,13 @@ _STEPS: dict[type, _Maker] = {
     ),
     s.TimePassed: lambda step: f"+{step.seconds:g} s",
     s.TimeZoneSet: _time_zone_set,
+    s.WallClockSet: _wall_clock_set,
+    s.TokenPolicySet: lambda step: f"the broker now {_POLICIES[step.policy]}",
     s.ClientMade: _action,
     s.ClientUsed: _client_used,
     s.ClientUsedAtOnce: _client_used_at_once,
     s.ReprTaken: _action,
+    s.ClientClosed: lambda _: "the client is closed and dropped",
     s.ClientRestarted: _client_restarted,
     s.UsesArranged: lambda step: f"of the next uses, {_ARRANGED[step.arrangement]}",
     s.EventLoopChanged: lambda _: "the client's event loop is closed; the next use has another one",

@@ -383,17 +383,23 @@ def test_observed_call_may_come_as_late_as_messages_take_their_time():
 
 
 def test_token_fetched_in_the_same_use_is_not_held_against_the_client():
-    dead = token(1, 0, expires_in=0)
+    dead = token(1, -60, expires_in=60)
     assert clauses(fetched(1, dead, use=1), called(2, dead, 0, use=1)) == []
     later = called(3, dead, 0, use=2)
     assert clauses(fetched(1, dead, use=1), later) == ["refresh.honours-expires-in"]
 
 
 def test_observed_first_presentation_of_a_dead_token_is_not_held_against_the_client():
-    dead = token(1, 0, expires_in=0)
-    assert clauses(fetched(1, dead), called(2, dead, 0)) == []
+    dead = token(1, 0, expires_in=0.1)
+    first = (fetched(1, dead), called(2, dead, 0.5))
+    assert clauses(*first) == []
     again = called(3, dead, 5)
-    assert clauses(fetched(1, dead), called(2, dead, 0), again) == ["refresh.honours-expires-in"]
+    assert clauses(*first, again) == ["refresh.honours-expires-in"]
+
+
+def test_token_without_a_lifetime_belongs_to_another_clause():
+    dead = token(1, 0, expires_in=0)
+    assert clauses(fetched(1, dead), called(2, dead, 0), called(3, dead, 5)) == []
 
 
 def test_expired_token_that_get_token_returns_is_a_breach():
@@ -411,7 +417,15 @@ def test_expired_token_that_get_token_returns_is_a_breach():
 
 def test_refresh_token_is_another_grant():
     request = parsed(raw(body=b"grant_type=refresh_token&refresh_token=x"))
-    assert clauses(exchange(1, Endpoint.TOKEN, 0, request)) == ["refresh.same-grant"]
+    assert clauses(exchange(1, Endpoint.TOKEN, 0, request)) == ["refresh.offered-refresh-token"]
+
+
+def test_refresh_by_what_was_never_offered_is_another_breach():
+    old = token(1, 0)
+    for sent in ("", old.value):
+        request = parsed(raw(body=f"grant_type=refresh_token&refresh_token={sent}".encode()))
+        again = exchange(2, Endpoint.TOKEN, 0, request)
+        assert clauses(fetched(1, old), again) == ["refresh.same-grant"]
 
 
 def unsigned(number: int, use: int | None = None, status: int = 401) -> Exchange:

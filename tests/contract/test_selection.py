@@ -60,7 +60,7 @@ def test_a_wildcard_must_match_a_whole_id():
 @pytest.mark.parametrize(
     ("pattern", "nearest"),
     [
-        ("token", "secrecy.token"),
+        ("token", "response.opaque-token"),
         ("refresh.", "refresh"),
         ("refresh.ahed", "refresh.ahead"),
         ("ahed", "refresh.ahead"),

@@ -127,11 +127,16 @@ class HasADeadline(TokenManager):
 class InTheBackground(TokenManager):
     """Refreshes in a thread of its own, and looks at the clock at each use as well."""
 
+    _timer: threading.Timer | None = None
+
     def _fetch_token(self) -> AccessToken:
         token = super()._fetch_token()
-        timer = threading.Timer(min(max(token.refresh_at - time.time(), 1.0), 3600.0), self._renew)
-        timer.daemon = True
-        timer.start()
+        if self._timer is not None:
+            self._timer.cancel()
+        wait = min(max(token.refresh_at - time.time(), 1.0), 3600.0)
+        self._timer = threading.Timer(wait, self._renew)
+        self._timer.daemon = True
+        self._timer.start()
         return token
 
     def _renew(self) -> None:
@@ -174,8 +179,12 @@ def without_leeway_but_with_retry(config: Any) -> Any:
     return make(HasNoLeeway, config)
 
 
+# It has no token that a new one could end.
 @passes_all_but(
-    clauses.cache.REUSE, clauses.cache.SINGLE_FLIGHT, clauses.refresh.OUTAGE_WHILE_VALID
+    clauses.cache.REUSE,
+    clauses.cache.SINGLE_FLIGHT,
+    clauses.refresh.SINGLE_LIVE_TOKEN,
+    clauses.refresh.OUTAGE_WHILE_VALID,
 )
 def without_cache(config: Any) -> Any:
     return make(NeverReuses, config)
@@ -256,6 +265,29 @@ def notes_the_cause(config: Any) -> Any:
 @passes_all_but()
 def in_the_background(config: Any) -> Any:
     return make(InTheBackground, config)
+
+
+class BreaksTheCircuit(TokenManager):
+    """Asks no broker for half a minute that was down three times in a row."""
+
+    _failures = 0
+    _rests_until = 0.0
+
+    def _send_token_request(self) -> requests.Response:
+        if time.monotonic() < self._rests_until:
+            raise TokenError("the circuit is open")
+        self._failures += 1
+        if self._failures >= 3:
+            self._rests_until = time.monotonic() + 30
+        response = super()._send_token_request()
+        if response.status_code < 500:
+            self._failures, self._rests_until = 0, 0.0
+        return response
+
+
+@passes_all_but(clauses.refresh.RECOVERS_AT_ONCE)
+def with_a_circuit_breaker(config: Any) -> Any:
+    return make(BreaksTheCircuit, config)
 
 
 @passes_all_but(clauses.refresh.LATENCY)

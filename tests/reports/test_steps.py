@@ -34,6 +34,40 @@ STEPS = [
         s.TimeZoneSet(zone="Chicago", clock_goes_back=True),
         "local time is that of Chicago; the clocks go back an hour during the life of the token",
     ),
+    (
+        s.TimeZoneSet(zone="Chicago", clock_goes_forth=True),
+        "local time is that of Chicago; the clocks go forth an hour during the life of the token",
+    ),
+    (s.WallClockSet(ahead_seconds=60), "the client's clock is set 60 s ahead of the broker's"),
+    (s.WallClockSet(ahead_seconds=-60), "the client's clock is set 60 s behind the broker's"),
+    (
+        s.TokenPolicySet(policy="same"),
+        "the broker now issues the same token again, with what is left of its lifetime",
+    ),
+    (s.ClientClosed(), "the client is closed and dropped"),
+    (s.ClientRestarted(), "the client is made again"),
+    (
+        s.ClientRestarted(in_new_process=True, has_new_secret=True),
+        "the client is made again in a new process, with the new secret",
+    ),
+    (
+        s.UsesArranged(arrangement=s.Arrangement.ONE_IN_FLIGHT),
+        "of the next uses, the others begin while the first one waits for its token",
+    ),
+    (s.EventLoopChanged(), "the client's event loop is closed; the next use has another one"),
+    (
+        s.FileDamaged(name="token", damage=s.FileDamage.HALF_WRITTEN),
+        "the client's file token loses its second half",
+    ),
+    (s.HomeMadeUnwritable(), "HOME cannot be written: a file stands in its place"),
+    (
+        s.ClientUsed(operation="get_token", is_forked=True, outcome=s.Raised(error="E")),
+        "get_token in a forked child → raised E",
+    ),
+    (
+        s.ClientUsedAtOnce(operation="get_token", count=8, good=8, in_processes=True),
+        "get_token, in 8 processes at once → 8 with a valid token, 0 without",
+    ),
     (s.ClientMade(), "the client is made"),
     (
         s.ClientMade(client="a", outcome=s.Raised(error="E")),

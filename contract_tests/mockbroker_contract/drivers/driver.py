@@ -24,6 +24,7 @@ __all__ = [
     "ArrangedUses",
     "Driver",
     "DriverSource",
+    "Holdings",
     "Raised",
     "Returned",
 ]
@@ -77,6 +78,20 @@ class Answer:
     changed: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Numbers of what a client holds in its process.
+
+    ``threads`` and ``tasks`` are the client's own; ``sockets`` and ``files`` are the open
+    descriptors of the whole process.
+    """
+
+    threads: int
+    tasks: int
+    sockets: int
+    files: int
+
+
 class ArrangedUses(Protocol):
     """Uses of one client that a test case arranges: in flight, cancelled, in other processes.
 
@@ -116,6 +131,15 @@ class ArrangedUses(Protocol):
         """Make a client in each of ``count`` processes, and use it there once, all at once.
 
         The processes have the same folders. The client of this driver is not used.
+        """
+
+    def holdings(self) -> Holdings:
+        """Return what the client holds, after a collection of garbage."""
+
+    def threads_after_close(self) -> list[str]:
+        """Close and drop the client; return the names of its threads that a program waits for.
+
+        Those are the threads that are not daemons and still run after a second of real time.
         """
 
 
@@ -259,6 +283,13 @@ class DriverSource(Protocol):
         """Let the process of the clients exit; the next client is made in a new one.
 
         The files of the clients stay. Clients in the process are lost.
+        """
+
+    def ends_within(self, seconds: float) -> bool:
+        """Have the process of the clients end as a program does; return whether it did in time.
+
+        ``seconds`` is real time. The process waits for its threads, as an interpreter does at its
+        end.
         """
 
     @property

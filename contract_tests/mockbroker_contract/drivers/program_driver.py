@@ -252,6 +252,12 @@ class ProgramClients:
         """
         self.close()
 
+    def ends_within(self, seconds: float) -> bool:
+        """Raise NotApplicable: the protocol does not close a client without its program."""
+        raise NotApplicable(
+            f"the driver protocol does not show what a client leaves after {seconds:g} s"
+        )
+
     def close(self) -> None:
         """Have the program exit, and end it.
 

@@ -15,7 +15,14 @@ from mockbroker.broker.clock import real_seconds
 from mockbroker.model.client import ClientConfig, ClientFactory
 from mockbroker_contract.drivers.client_output import ClientOutputPrinter
 from mockbroker_contract.drivers.conversation import ProgramDied, ProgramSilent
-from mockbroker_contract.drivers.driver import GET_TOKEN, REQUEST, Answer, Raised, Returned
+from mockbroker_contract.drivers.driver import (
+    GET_TOKEN,
+    REQUEST,
+    Answer,
+    Holdings,
+    Raised,
+    Returned,
+)
 from mockbroker_contract.drivers.failures import ClientCrashed, NotTested
 from mockbroker_contract.drivers.host_process import HostBrokenByClientError, HostProcess
 from mockbroker_contract.drivers.protocol import config_members
@@ -257,6 +264,18 @@ class PythonClients:
 
     arranges_uses = True
 
+    def ends_within(self, seconds: float) -> bool:
+        """Have the host end as a program does; return whether it did within that real time."""
+        with self.turn:
+            try:
+                self.ask("join_threads", seconds)
+            except ProgramSilent:
+                return False
+            finally:
+                # A process that has joined its threads cannot start others.
+                self.end()
+            return True
+
     def end(self) -> None:
         """End the host, and every process that its clients have started.
 
@@ -422,6 +441,18 @@ class PythonDriver:
             config=config_members(self._config),
         )
         return self._answers_in(answer, "processes", operation, count)
+
+    def holdings(self) -> Holdings:
+        """Return what the client holds in the host."""
+        answer = self._answer("holdings", is_use=False)
+        with self._reading_answer("holdings"):
+            return Holdings(**answer.value)
+
+    def threads_after_close(self) -> list[str]:
+        """Close and drop the client; return the names of its threads that a program waits for."""
+        answer = self._answer("drop", is_use=False)
+        with self._reading_answer("drop"):
+            return [str(name) for name in answer.value["threads"]]
 
     @property
     def leaves_something_running(self) -> bool:

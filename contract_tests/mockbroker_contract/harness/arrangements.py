@@ -15,10 +15,19 @@ from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.outcome import Outcome
 
-__all__ = ["cancelled_use", "refused_at_once", "while_one_is_in_flight"]
+__all__ = [
+    "cancelled_use",
+    "refreshed_meanwhile",
+    "refused_at_once",
+    "while_one_is_in_flight",
+]
 
 _UNTIL_RELEASED_SECONDS = 3600.0
 _ANSWERS = 1000
+_NO_FAULT = Fault()
+# RFC 6750, 3.1: "The access token provided is expired, revoked, malformed, or invalid for other
+# reasons."
+_INVALID_TOKEN = Fault.status(401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
 _ARRIVAL_SECONDS = 2.0
 """Real time that a request may take to arrive at the broker."""
 _PROMPT_ARRIVAL_SECONDS = 0.2
@@ -27,10 +36,10 @@ _PROMPT_ARRIVAL_SECONDS = 0.2
 class _HeldAnswers:
     """Answers of one endpoint that the broker holds back until they are released."""
 
-    def __init__(self, broker: Broker, endpoint: Endpoint, answers: int) -> None:
+    def __init__(self, broker: Broker, endpoint: Endpoint, answers: int, fault: Fault) -> None:
         self._arrived = threading.Semaphore(0)
         script = broker.script if endpoint is Endpoint.TOKEN else broker.api_script
-        script(Fault.delay(_UNTIL_RELEASED_SECONDS).times(answers))
+        script((Fault.delay(_UNTIL_RELEASED_SECONDS) & fault).times(answers))
 
         def count(exchange: Exchange) -> None:
             if exchange.endpoint is endpoint:
@@ -48,9 +57,11 @@ class _HeldAnswers:
 
 
 @contextmanager
-def _held(broker: Broker, endpoint: Endpoint, answers: int = _ANSWERS) -> Iterator[_HeldAnswers]:
+def _held(
+    broker: Broker, endpoint: Endpoint, answers: int = _ANSWERS, fault: Fault = _NO_FAULT
+) -> Iterator[_HeldAnswers]:
     """Hold that many answers of an endpoint while the context lasts; then send all of them."""
-    held = _HeldAnswers(broker, endpoint, answers)
+    held = _HeldAnswers(broker, endpoint, answers, fault)
     try:
         yield held
     finally:
@@ -113,6 +124,29 @@ def _in_flight(
     if not is_in_flight:
         raise NotTested("the client requested no token")
     return answers
+
+
+def refreshed_meanwhile(
+    session: ClientSession, operation: str, count: int, pause: float
+) -> list[Outcome]:
+    """Hold all calls but the last at the API, let time pass, and have the last one refresh.
+
+    Then the held calls are refused, as by a broker where a new token ends the old one. ``pause`` is
+    in seconds.
+    """
+    session.record(UsesArranged(arrangement=Arrangement.REFRESHED_MEANWHILE))
+
+    def arrange(uses: ArrangedUses) -> list[Answer]:
+        call = session.call_of(operation)
+        with _held(session.broker, Endpoint.API, count - 1, _INVALID_TOKEN) as calls:
+            uses.begin(operation, count - 1, **call)
+            calls.wait_for(count - 1)
+            session.advance(pause)
+            uses.begin(operation, 1, **call)
+            uses.settle()
+        return uses.finish()
+
+    return session.use_arranged(operation, count, arrange)
 
 
 def refused_at_once(session: ClientSession, operation: str, count: int) -> list[Outcome]:

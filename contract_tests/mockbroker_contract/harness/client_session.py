@@ -29,6 +29,7 @@ from mockbroker_contract.drivers.driver import (
     Answer,
     ArrangedUses,
     Driver,
+    Holdings,
     Raised,
 )
 from mockbroker_contract.drivers.exposure import Exposure
@@ -288,6 +289,17 @@ class ClientSession:
     def change_loop(self) -> None:
         """Close the client's event loop; its next use makes another one."""
         self._actions.ask(lambda driver: _arranged(driver).change_loop())
+
+    def holdings(self) -> Holdings:
+        """Return what the client holds in its process. Raises NotApplicable as above."""
+        return self._actions.ask(lambda driver: _arranged(driver).holdings())
+
+    def threads_after_close(self) -> list[str]:
+        """Close and drop the client; return the names of its threads that a program waits for.
+
+        The client cannot be used after that. Raises NotApplicable as above.
+        """
+        return self._actions.ask(lambda driver: _arranged(driver).threads_after_close())
 
     def call_of(self, operation: str) -> dict[str, str]:
         """Return the method and URL of a signed call; empty for get_token."""

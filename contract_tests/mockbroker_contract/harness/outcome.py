@@ -103,8 +103,9 @@ class Outcome:
 
     @property
     def in_words(self) -> str:
-        """The client's result in words, except for an error."""
-        return outcome_text(self.result)
+        """The client's result as words after "the client", except for an error."""
+        used = "" if isinstance(self.result, GotNoToken) else "used "
+        return used + outcome_text(self.result)
 
     @property
     def result(self) -> GotToken | GotNoToken:

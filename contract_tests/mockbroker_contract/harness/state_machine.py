@@ -384,7 +384,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         """Return the clause that a failure without a cause breaks, by what came before it."""
         # What follows a refusal is judged as the recovery from it, before any other explanation.
         if client.was_refused:
-            return clauses.refresh.RECOVERS
+            return clauses.refresh.RECOVERS_AT_ONCE
         if self._broker.expires_in <= _LONGEST_LEEWAY:
             return clauses.refresh.SHORT_LIVED
         return clauses.lifecycle.LIFECYCLE

@@ -26,6 +26,8 @@ _LONGEST_LEAP = 86400.0
 _CHICAGO = "CST6CDT,M3.2.0,M11.1.0"
 # 2 o'clock in summer time there, which is 5 hours behind UTC.
 _CLOCKS_GO_BACK_HOUR_UTC = 7
+# 2 o'clock in standard time there, which is 6 hours behind UTC.
+_CLOCKS_GO_FORTH_HOUR_UTC = 8
 
 
 class RunTime(Protocol):
@@ -117,11 +119,40 @@ class VirtualTime:
         There local time is hours behind UTC, and one hour of it occurs twice. Local time stays UTC
         if the platform cannot change its time zone.
         """
+        with self._before(_clocks_go_back_in, seconds):
+            yield
+
+    @contextlib.contextmanager
+    def before_the_clocks_go_forth(self, seconds: float) -> Iterator[None]:
+        """Set Chicago's time, that many seconds before the clocks go forth in spring.
+
+        One hour of local time does not occur then.
+        """
+        with self._before(_clocks_go_forth_in, seconds):
+            yield
+
+    @contextlib.contextmanager
+    def wall_clock_ahead(self, seconds: float) -> Iterator[None]:
+        """Set the client's wall clock ahead of the broker's; behind it if ``seconds`` are below 0.
+
+        Monotonic clocks do not change. When the context ends, the wall clock is set right.
+        """
+        self._clock.set_wall_clock(seconds)
+        try:
+            yield
+        finally:
+            self._clock.set_wall_clock(0)
+            # A token that a client keeps by that clock must not look valid in later cases.
+            self._clock.advance(max(seconds, 0))
+
+    @contextlib.contextmanager
+    def _before(self, change_in: Callable[[int], float], seconds: float) -> Iterator[None]:
+        """Set Chicago's time, that many seconds before a change that happens once a year."""
         self._set_zone(_CHICAGO)
         try:
             # The next such moment: time never goes back, because tokens of earlier cases must stay
             # expired.
-            self.advance_to(_clocks_go_back_after(self.now() + seconds) - seconds)
+            self.advance_to(_next(change_in, self.now() + seconds) - seconds)
             yield
         finally:
             # Later cases must not depend on the order in which clauses are judged.
@@ -204,16 +235,23 @@ class RealTime:
         """Do nothing, because waiting for that moment could take years."""
 
 
-def _clocks_go_back_after(moment: float) -> float:
-    """Return the first time after a moment that the clocks go back in Chicago."""
+def _next(change_in: Callable[[int], float], moment: float) -> float:
+    """Return the first time after a moment of a change that happens once a year."""
     year = datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).year
-    return next(t for t in map(_clocks_go_back_in, (year, year + 1)) if t > moment)
+    return next(t for t in map(change_in, (year, year + 1)) if t > moment)
 
 
 def _clocks_go_back_in(year: int) -> float:
     """Return when the clocks go back in Chicago in that year: the first Sunday of November."""
-    november = datetime.datetime(
-        year, 11, 1, _CLOCKS_GO_BACK_HOUR_UTC, tzinfo=datetime.timezone.utc
-    )
-    first_sunday = november + datetime.timedelta(days=6 - november.weekday())
-    return first_sunday.timestamp()
+    return _sunday(year, 11, 1, _CLOCKS_GO_BACK_HOUR_UTC)
+
+
+def _clocks_go_forth_in(year: int) -> float:
+    """Return when the clocks go forth in Chicago in that year: the second Sunday of March."""
+    return _sunday(year, 3, 8, _CLOCKS_GO_FORTH_HOUR_UTC)
+
+
+def _sunday(year: int, month: int, day: int, hour: int) -> float:
+    """Return that hour (UTC) of the first Sunday from a day on, in Unix seconds."""
+    first = datetime.datetime(year, month, day, hour, tzinfo=datetime.timezone.utc)
+    return (first + datetime.timedelta(days=6 - first.weekday())).timestamp()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from mockbroker.contract.clauses import (
     basic,
     cache,
+    cleanup,
     errors,
     lifecycle,
     post,
@@ -25,6 +26,7 @@ from mockbroker.contract.clauses import (
 __all__ = [
     "basic",
     "cache",
+    "cleanup",
     "errors",
     "lifecycle",
     "post",

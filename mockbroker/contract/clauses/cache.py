@@ -213,8 +213,8 @@ CANCELLATION = Clause(
     title="async: a caller that is cancelled while it waits, or while it fetches, leaves the "
     "others and the next call well",
     why="Web frameworks cancel a task when its user goes away. If all callers share one task, one "
-    "user who closes the page takes the token away from everyone, sometimes for ever.",
-    fix="Await a shared task through asyncio.shield, or hold an asyncio.Lock with `async with` and "
+    "user who closes the page takes the token away from everyone, sometimes until a restart.",
+    fix="Await a shared task so that a cancelled caller does not cancel it, or hold an asyncio.Lock with `async with` and "
     "let the next caller fetch.",
 )
 EVENT_LOOPS = Clause(
@@ -254,7 +254,7 @@ FILES = Clause(
     id="cache.files",
     level=Level.PRACTICE,
     impact=Impact.OUTAGE,
-    title="half-written, empty, foreign or unwritable files of its own are no reason to fail",
+    title="does not fail for half-written, empty, foreign or unwritable files of its own",
     why="Containers have read-only folders, and a full disk leaves half a file. A client that "
     "raises then has no token although the broker would issue one.",
     fix="Treat a file that cannot be read as an empty cache, and ignore errors of writing it. "

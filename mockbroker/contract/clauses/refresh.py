@@ -24,14 +24,20 @@ from mockbroker.model.forms import body_parameters
 __all__ = [
     "AHEAD",
     "CLAUSES",
+    "CLOCK_CHANGES",
     "HONOURS_EXPIRES_IN",
     "LATENCY",
     "NOT_TOO_EAGER",
+    "OFFERED_REFRESH_TOKEN",
     "OUTAGE_AFTER_EXPIRY",
     "OUTAGE_WHILE_VALID",
     "RECOVERS",
+    "RECOVERS_AT_ONCE",
     "SAME_GRANT",
+    "SAME_TOKEN",
     "SHORT_LIVED",
+    "SINGLE_LIVE_TOKEN",
+    "ZERO_LIFETIME",
     "late_use",
 ]
 
@@ -44,9 +50,10 @@ _LAST_PART = 0.1
 def _judge_expiry(trace: Trace) -> Iterator[Flaw]:
     """Find expired tokens that were presented to the API, or returned by ``get_token``.
 
-    A token fetched within the same use does not count, even with a lifetime of 0. Nor does, in
-    traffic merely observed, one that expired less than a second ago: the client counts from when
-    it received the answer, and its call takes time to arrive.
+    A token with a lifetime of 0 does not count: `refresh.zero-lifetime` is about it. Nor does a
+    token fetched within the same use. In traffic merely observed, one that expired less than a
+    second ago does not count either: the client counts from when it received the answer, and its
+    call takes time to arrive.
     """
     for call in trace.api_calls:
         token = _expired_token_of(call)
@@ -60,7 +67,8 @@ def _judge_expiry(trace: Trace) -> Iterator[Flaw]:
 
 def _expired_token_of(presenter: Exchange | Use) -> AccessToken | None:
     """Return the token of a call or a use if it had expired at that moment, or None."""
-    return presenter.token if presenter.token_state is TokenState.EXPIRED else None
+    token = presenter.token if presenter.token_state is TokenState.EXPIRED else None
+    return token if token is not None and token.expires_in > 0 else None
 
 
 def late_use(token: AccessToken, now: float, exchanges: tuple[int, ...] = ()) -> Flaw:
@@ -90,9 +98,6 @@ def _is_excused(call: Exchange, trace: Trace) -> bool:
         # The client has used the token before, so it had it in its cache and could check the
         # expiry. Only the first use of a token that arrived too late is excused.
         return False
-    # A lifetime of 0 ends before any call can arrive.
-    if call.token is None or call.token.expires_in <= 0:
-        return True
     issued = [e for e in trace.token_requests if e.token == call.token]
     # From the answer on: until then the client did not have the token.
     return bool(issued) and call.received_at - issued[-1].answered_at < _SAME_MOMENT_SECONDS
@@ -132,10 +137,25 @@ def _shows_care(exchange: Exchange, old: AccessToken) -> bool:
 
 
 def _judge_grant(trace: Trace) -> Iterator[Flaw]:
-    """Find token requests with the grant refresh_token."""
+    """Find token requests with the grant refresh_token and no refresh token of the broker."""
+    yield from _refreshes(trace, is_offered=False)
+
+
+def _judge_offered(trace: Trace) -> Iterator[Flaw]:
+    """Find token requests with a refresh token, which the client can have from a broker only."""
     # RFC 6749, 4.4.3: "A refresh token SHOULD NOT be included."
+    yield from _refreshes(trace, is_offered=True)
+
+
+def _refreshes(trace: Trace, *, is_offered: bool) -> Iterator[Flaw]:
+    # The offer may be older than the trace. So any value counts as offered that is not an access
+    # token.
+    access_tokens = {e.token.value for e in trace.token_requests if e.token is not None}
     for exchange in trace.token_requests:
-        if ("grant_type", "refresh_token") in body_parameters(exchange.request):
+        sent = dict(body_parameters(exchange.request))
+        refresh_token = sent.get("refresh_token", "")
+        was_offered = bool(refresh_token) and refresh_token not in access_tokens
+        if sent.get("grant_type") == "refresh_token" and was_offered is is_offered:
             yield Flaw(
                 "the client requested a token by grant_type=refresh_token",
                 "grant_type=client_credentials again",
@@ -158,8 +178,8 @@ HONOURS_EXPIRES_IN = Clause(
     id="refresh.honours-expires-in",
     level=Level.MUST,
     impact=Impact.OUTAGE,
-    title="never presents an expired token, whatever lifetimes come and however time moves (a "
-    "token fetched within the same call does not count, even with a lifetime of 0)",
+    title="never presents an expired token, whatever lifetimes from 1 s come and however time "
+    "moves (a token fetched within the same call does not count)",
     sources=(vendor,),
     why="An expired token means a 401 for every call, an hour after the deployment.",
     fix="Compute the expiry from each answer's own expires_in, in an unambiguous time (UTC or a "
@@ -167,13 +187,40 @@ HONOURS_EXPIRES_IN = Clause(
     judge=TraceJudge(_judge_expiry),
     precondition=Precondition("no client was seen to outlast a token", _outlives_a_token),
 )
+# A wall clock that is set back during the life of a token is not among the cases: it looks like
+# time that has not passed, and sound clients may read the wall clock.
+CLOCK_CHANGES = Clause(
+    id="refresh.clock-changes",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="never presents an expired token when local clocks go back or forth",
+    sources=(vendor,),
+    why="Local time repeats an hour in autumn, and the clock of a machine may differ from the "
+    "broker's. A client that mixes local time with UTC, or its own time with the broker's, uses "
+    "tokens up to hours after their expiry.",
+    fix="Take the time of issue and the time of use from one clock: the machine's in UTC, or a "
+    "monotonic one. Do not compute with naive local datetimes, or with the Date header.",
+)
+# RFC 6749, 5.1 defines expires_in as a lifetime in seconds; no broker of a profile issues a token
+# without any: hence SHOULD.
+ZERO_LIFETIME = Clause(
+    id="refresh.zero-lifetime",
+    level=Level.SHOULD,
+    impact=Impact.OUTAGE,
+    title="takes 0 and negative lifetimes for expired: an answer, at most one token request per "
+    "call, no endless loop",
+    sources=(rfc(6749, "5.1"),),
+    why="A broker whose clock is wrong issues tokens that have expired already. A client that asks "
+    "until it gets a better one never returns, and one that takes 0 for no expiry never refreshes.",
+    fix="Use the token that was just fetched for this call, and fetch another one for the next.",
+)
 # The vendor recommends to "refresh pre-emptively". A client that refreshes after expiry and retries
 # on 401 works as well: hence SHOULD.
 AHEAD = Clause(
     id="refresh.ahead",
     level=Level.SHOULD,
     impact=Impact.OUTAGE,
-    title="refreshes before expiry (the measured leeway is reported; at least 1 s)",
+    title="refreshes before expiry (the leeway is reported; at least 1 s)",
     sources=(vendor,),
     why="The API refuses a token that expires while the call is under way. That happens once an "
     "hour, and rarely while you are looking.",
@@ -194,8 +241,8 @@ SHORT_LIVED = Clause(
     id="refresh.short-lived",
     level=Level.MUST,
     impact=Impact.OUTAGE,
-    title="works with lifetimes at or below its leeway, 1 s and 0 s included: at most one token "
-    "request for each call (one more is tolerated at first use), and an answer",
+    title="works with lifetimes from 1 s at or below its leeway: at most one token request per "
+    "call (one more at first use)",
     sources=(vendor,),
     why="When lifetimes shrink to the leeway or below, as they do in incidents and in tests, a "
     "client may loop forever or refuse every token.",
@@ -206,23 +253,57 @@ LATENCY = Clause(
     id="refresh.latency",
     level=Level.SHOULD,
     impact=Impact.OUTAGE,
-    title="counts the lifetime from before the request was sent, or has leeway enough: a broker "
-    "that takes d seconds (d up to 10) to answer leads to no expired token",
+    title="counts the lifetime from before the request was sent, or has leeway enough",
     sources=(vendor,),
     why="The lifetime begins when the broker issues the token. A client that counts from a slow "
     "answer's arrival takes the token for valid when it has already expired.",
     fix="Read the clock before you send the request, and count the lifetime from there.",
 )
+# Brokers that issue the same token, or a single one, say so on their own pages: hence PRACTICE.
+SAME_TOKEN = Clause(
+    id="refresh.same-token",
+    level=Level.PRACTICE,
+    impact=Impact.OUTAGE,
+    title="copes with a broker that issues the same token again with what is left of its life: no "
+    "loop, no use beyond it",
+    why="Some brokers have a cache. A client that refreshes ahead gets its own token back, and one "
+    "that asks until the token is another one asks hundreds of times in the last minute.",
+    fix="Take the new expires_in even if the token is the same. Ask once, then use what you got.",
+)
+SINGLE_LIVE_TOKEN = Clause(
+    id="refresh.single-live-token",
+    level=Level.PRACTICE,
+    impact=Impact.OUTAGE,
+    title="copes with a broker where a new token ends the old one: calls in flight with the old "
+    "one are repeated once",
+    why="Some brokers keep one token for each client. Calls that are under way at a refresh get a "
+    "401, and a client that then requests a token for each of them ends the others' tokens.",
+    fix="Repeat a refused call with the current token. Request another one only if the refused "
+    "token is still the current one.",
+)
 SAME_GRANT = Clause(
     id="refresh.same-grant",
     level=Level.MUST,
     impact=Impact.OUTAGE,
-    title="asks again with client_credentials; never with a refresh token",
+    title="asks again with the profile's grant, when no refresh token was offered",
     sources=(vendor, rfc(6749, "4.4.3")),
     why="The client credentials grant issues no refresh token. A client that waits for one, or "
     "sends one, fails after the first hour.",
-    fix="Send grant_type=client_credentials again, and ignore a refresh_token member.",
+    fix="Send grant_type=client_credentials again.",
     judge=TraceJudge(_judge_grant),
+    precondition=Precondition("no client asked for a second token", _asks_twice),
+)
+# RFC 6749, 4.4.3 binds the broker, which should offer none: hence PRACTICE.
+OFFERED_REFRESH_TOKEN = Clause(
+    id="refresh.offered-refresh-token",
+    level=Level.PRACTICE,
+    impact=Impact.COMPATIBILITY,
+    title="asks again with the profile's grant although a refresh token was offered",
+    sources=(rfc(6749, "4.4.3"),),
+    why="Some brokers answer with a refresh token that they do not accept for this client. The "
+    "client then fails after the first hour.",
+    fix="Send grant_type=client_credentials again, and ignore a refresh_token member.",
+    judge=TraceJudge(_judge_offered),
     precondition=Precondition("no client asked for a second token", _asks_twice),
 )
 # No document asks for it: hence PRACTICE.
@@ -249,21 +330,39 @@ RECOVERS = Clause(
     id="refresh.recovers",
     level=Level.MUST,
     impact=Impact.OUTAGE,
-    title="works again at the first call after the outage",
+    title="works again within 60 s of the end of an outage, without being made again (how long it "
+    "took is reported)",
     sources=(vendor,),
     why="A client that keeps a failure, a broken connection or a held lock needs a restart after "
     "every outage of the broker.",
-    fix="Change state only on success, release locks in `finally`, and try again at the next call.",
+    fix="Change state only on success, release locks in `finally`, and limit how long a circuit "
+    "breaker stays open.",
+)
+# A circuit breaker protects the broker and opens for a while, on purpose: hence PRACTICE.
+RECOVERS_AT_ONCE = Clause(
+    id="refresh.recovers-at-once",
+    level=Level.PRACTICE,
+    impact=Impact.OUTAGE,
+    title="works again at the first call after an outage",
+    why="Each second for which a client waits after the end of an outage makes the outage longer "
+    "for its callers.",
+    fix="Try again at the next call; or let a circuit breaker try once in a few seconds.",
 )
 
 CLAUSES = (
     HONOURS_EXPIRES_IN,
+    CLOCK_CHANGES,
+    ZERO_LIFETIME,
     AHEAD,
     NOT_TOO_EAGER,
     SHORT_LIVED,
     LATENCY,
+    SAME_TOKEN,
+    SINGLE_LIVE_TOKEN,
     SAME_GRANT,
+    OFFERED_REFRESH_TOKEN,
     OUTAGE_WHILE_VALID,
     OUTAGE_AFTER_EXPIRY,
     RECOVERS,
+    RECOVERS_AT_ONCE,
 )

@@ -6,6 +6,7 @@ Importing it registers them all.
 from tests.mutants.defects import (
     basic,
     cache,
+    cleanup,
     errors,
     lifecycle,
     post,
@@ -22,6 +23,7 @@ __all__ = [
     "MUTANTS",
     "basic",
     "cache",
+    "cleanup",
     "errors",
     "lifecycle",
     "post",

@@ -23,7 +23,12 @@ from mockbroker.contract import clauses
 from tests.mutants.workshop import FileKeeper, breaks
 
 
-@breaks(clauses.cache.REUSE, clauses.cache.SINGLE_FLIGHT, clauses.refresh.OUTAGE_WHILE_VALID)
+@breaks(
+    clauses.cache.REUSE,
+    clauses.cache.SINGLE_FLIGHT,
+    clauses.refresh.OUTAGE_WHILE_VALID,
+    blocks=[clauses.refresh.SINGLE_LIVE_TOKEN],
+)
 class NeverReuses(TokenManager):
     def get_token(self) -> str:
         with self._lock:
@@ -251,7 +256,7 @@ class DropsItsTokenBeforeItHasTheNext(TokenManager):
             self.is_busy = False
 
 
-@breaks(clauses.cache.SINGLE_FLIGHT)
+@breaks(clauses.cache.SINGLE_FLIGHT, clauses.refresh.SINGLE_LIVE_TOKEN)
 class DiscardsWhateverItHas(TokenManager):
     def discard(self, value: str) -> None:
         with self._lock:

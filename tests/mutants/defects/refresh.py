@@ -6,22 +6,36 @@ import contextlib
 import datetime
 import threading
 import time
-from typing import Any
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar
 
-from examples.model_client import AccessToken, TokenError, TokenManager
+import requests
+
+from examples.model_client import AccessToken, ApiClient, TokenError, TokenManager
 from mockbroker.contract import clauses
 from tests.mutants.defects.cache import LocalTime
 from tests.mutants.workshop import MakesDo, OwnClock, Sender, breaks
 
+_BLOCKED_BY_EXPIRY = [
+    clauses.refresh.CLOCK_CHANGES,
+    clauses.refresh.AHEAD,
+    clauses.refresh.LATENCY,
+    clauses.refresh.SAME_TOKEN,
+]
+
 
 @breaks(
     clauses.refresh.HONOURS_EXPIRES_IN,
-    clauses.refresh.AHEAD,
-    clauses.refresh.LATENCY,
-    clauses.refresh.SAME_GRANT,
-    clauses.refresh.OUTAGE_AFTER_EXPIRY,
-    clauses.refresh.RECOVERS,
-    blocks=[clauses.refresh.OUTAGE_WHILE_VALID],
+    blocks=[
+        *_BLOCKED_BY_EXPIRY,
+        clauses.refresh.ZERO_LIFETIME,
+        clauses.refresh.SAME_GRANT,
+        clauses.refresh.OFFERED_REFRESH_TOKEN,
+        clauses.refresh.OUTAGE_WHILE_VALID,
+        clauses.refresh.OUTAGE_AFTER_EXPIRY,
+        clauses.refresh.RECOVERS,
+        clauses.refresh.RECOVERS_AT_ONCE,
+    ],
 )
 class NeverRefreshes(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
@@ -30,9 +44,7 @@ class NeverRefreshes(TokenManager):
 
 @breaks(
     clauses.refresh.HONOURS_EXPIRES_IN,
-    clauses.refresh.AHEAD,
-    clauses.refresh.LATENCY,
-    blocks=[clauses.refresh.OUTAGE_WHILE_VALID],
+    blocks=[*_BLOCKED_BY_EXPIRY, clauses.refresh.OUTAGE_WHILE_VALID],
 )
 class AddsTheLeeway(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
@@ -42,10 +54,11 @@ class AddsTheLeeway(TokenManager):
 @breaks(
     clauses.refresh.HONOURS_EXPIRES_IN,
     blocks=[
-        clauses.refresh.AHEAD,
-        clauses.refresh.LATENCY,
+        *_BLOCKED_BY_EXPIRY,
+        clauses.refresh.ZERO_LIFETIME,
         clauses.refresh.OUTAGE_AFTER_EXPIRY,
         clauses.refresh.RECOVERS,
+        clauses.refresh.RECOVERS_AT_ONCE,
     ],
 )
 class ServesAStaleTokenWhileItRenews(TokenManager):
@@ -63,13 +76,16 @@ class ServesAStaleTokenWhileItRenews(TokenManager):
             super().get_token()
 
 
-@breaks(clauses.refresh.HONOURS_EXPIRES_IN)
+@breaks(
+    clauses.refresh.HONOURS_EXPIRES_IN,
+    blocks=[clauses.refresh.ZERO_LIFETIME, clauses.refresh.SAME_TOKEN],
+)
 class KnowsOnlyOneLifetime(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
         return 3300.0
 
 
-@breaks(clauses.refresh.HONOURS_EXPIRES_IN, shown_by=[clauses.refresh.SHORT_LIVED])
+@breaks(clauses.refresh.ZERO_LIFETIME)
 class TakesZeroForNoExpiry(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
         return super()._time_until_refresh(lifetime) if lifetime else 1e9
@@ -105,7 +121,7 @@ class RefreshesAfterAFifth(TokenManager):
         return lifetime / 5
 
 
-@breaks(clauses.refresh.SHORT_LIVED)
+@breaks(clauses.refresh.SHORT_LIVED, clauses.refresh.ZERO_LIFETIME)
 class RaisesForShortLifetimes(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
         if lifetime <= 30:
@@ -113,7 +129,7 @@ class RaisesForShortLifetimes(TokenManager):
         return super()._time_until_refresh(lifetime)
 
 
-@breaks(clauses.refresh.SHORT_LIVED)
+@breaks(clauses.refresh.SHORT_LIVED, clauses.refresh.ZERO_LIFETIME, clauses.refresh.SAME_TOKEN)
 class FetchesUntilItIsLongEnough(TokenManager):
     def _fetch_token(self) -> AccessToken:
         for _ in range(3):
@@ -123,7 +139,7 @@ class FetchesUntilItIsLongEnough(TokenManager):
         return token
 
 
-@breaks(clauses.refresh.SHORT_LIVED)
+@breaks(clauses.refresh.ZERO_LIFETIME)
 class KeepsTheOldExpiryForZero(TokenManager):
     def _lifetime_of(self, members: dict[str, Any]) -> float:
         if self._token is not None and not members.get("expires_in", 1):
@@ -141,7 +157,7 @@ class CountsFromArrival(TokenManager):
         return lifetime - 1
 
 
-@breaks(clauses.refresh.SAME_GRANT)
+@breaks(clauses.refresh.OFFERED_REFRESH_TOKEN)
 class UsesTheRefreshToken(Sender):
     refresh_token = ""
 
@@ -165,12 +181,12 @@ class HasLessLeewayThanItTakes(TokenManager):
         return lifetime - 5
 
 
-@breaks(clauses.refresh.HONOURS_EXPIRES_IN, clauses.refresh.OUTAGE_WHILE_VALID)
+@breaks(clauses.refresh.CLOCK_CHANGES, clauses.refresh.OUTAGE_WHILE_VALID)
 class ForgetsThatClocksGoBack(LocalTime):
     """Sound but for one night of the year."""
 
 
-@breaks(clauses.refresh.HONOURS_EXPIRES_IN, clauses.refresh.OUTAGE_WHILE_VALID)
+@breaks(clauses.refresh.CLOCK_CHANGES, clauses.refresh.OUTAGE_WHILE_VALID)
 class IsHoursBehindItself(LocalTime):
     def now_for_issue(self) -> datetime.datetime:
         return datetime.datetime.utcnow()  # noqa: DTZ003 - the defect
@@ -272,12 +288,12 @@ class Breaker(TokenManager):
             raise
 
 
-@breaks(clauses.refresh.RECOVERS)
+@breaks(clauses.refresh.RECOVERS_AT_ONCE)
 class RestsForAMinute(Breaker):
     pass
 
 
-@breaks(clauses.refresh.RECOVERS)
+@breaks(clauses.refresh.RECOVERS_AT_ONCE)
 class RestsAfterSixFailures(Breaker):
     failures = 0
 
@@ -293,6 +309,87 @@ class RestsAfterSixFailures(Breaker):
         return token
 
 
-@breaks(clauses.refresh.RECOVERS)
+@breaks(clauses.refresh.RECOVERS, blocks=[clauses.refresh.RECOVERS_AT_ONCE])
 class NeverRecovers(Breaker):
     rest_seconds = 1e12
+
+
+@breaks(clauses.refresh.RECOVERS, blocks=[clauses.refresh.RECOVERS_AT_ONCE])
+class RestsForAnHour(Breaker):
+    rest_seconds = 3600.0
+
+
+@breaks(clauses.refresh.CLOCK_CHANGES)
+class CountsFromTheBrokersDate(TokenManager):
+    """Takes the time of issue from the broker's clock, and that of use from its own."""
+
+    def _read_token(self, response: requests.Response, asked_at: float) -> AccessToken:
+        with contextlib.suppress(KeyError):
+            asked_at = parsedate_to_datetime(response.headers["Date"]).timestamp()
+        return super()._read_token(response, asked_at)
+
+
+@breaks(clauses.refresh.ZERO_LIFETIME)
+class AsksAgainWhileTheLifetimeIsNegative(TokenManager):
+    def _fetch_token(self) -> AccessToken:
+        asked_at = time.time()
+        token = super()._fetch_token()
+        return token if token.expires_at >= asked_at else self._fetch_token()
+
+
+@breaks(clauses.refresh.SAME_TOKEN)
+class AsksUntilTheTokenIsAnother(TokenManager):
+    def _fetch_token(self) -> AccessToken:
+        for _ in range(3):
+            token = super()._fetch_token()
+            if self._token is None or token.value != self._token.value:
+                break
+        return token
+
+
+@breaks(clauses.refresh.SAME_TOKEN)
+class RefusesTheSameToken(TokenManager):
+    def _fetch_token(self) -> AccessToken:
+        token = super()._fetch_token()
+        if self._token is not None and token.value == self._token.value:
+            self._token = None
+            raise TokenError("the broker issued the old token again")
+        return token
+
+
+@breaks(clauses.refresh.SAME_TOKEN)
+class CountsTheFirstLifetimeForTheSameToken(TokenManager):
+    lifetimes: ClassVar[dict[str, float]] = {}
+
+    def _read_token(self, response: requests.Response, asked_at: float) -> AccessToken:
+        token = super()._read_token(response, asked_at)
+        life = self.lifetimes.setdefault(token.value, token.expires_at - asked_at)
+        return AccessToken(token.value, asked_at + life - 30, asked_at + life)
+
+
+@breaks(clauses.refresh.SAME_GRANT)
+class RefreshesByItsAccessToken(Sender):
+    def _token_parameters(self) -> dict[str, str]:
+        if self._token is not None:
+            return {"grant_type": "refresh_token", "refresh_token": self._token.value}
+        return super()._token_parameters()
+
+
+@breaks(clauses.refresh.SAME_GRANT)
+class RefreshesWithoutARefreshToken(Sender):
+    def _token_parameters(self) -> dict[str, str]:
+        if self._token is not None:
+            return {"grant_type": "refresh_token", "refresh_token": ""}
+        return super()._token_parameters()
+
+
+@breaks(clauses.refresh.SINGLE_LIVE_TOKEN)
+class GivesUpWhenAnotherHasRefreshed(ApiClient):
+    """Repeats a call only if the refused token is still the current one."""
+
+    def _is_token_refused(self, response: requests.Response) -> bool:
+        current = self.tokens._token
+        return super()._is_token_refused(response) and (
+            current is None
+            or response.request.headers["Authorization"] == f"Bearer {current.value}"
+        )

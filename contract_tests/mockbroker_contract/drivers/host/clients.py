@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures.thread
 import contextlib
 import inspect
 import sys
@@ -29,6 +30,7 @@ from mockbroker_contract.isolation.thread_switching import eager_switching
 __all__ = ["HostedClient", "Result", "capabilities_of"]
 
 _OPERATIONS = ("get_token", "request")
+_GRACE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,19 @@ class HostedClient:
         """Wait until the client's own threads wait for something, if it has any."""
         if self._own_threads:
             wait_for_rest()
+
+    @property
+    def background(self) -> tuple[int, int]:
+        """The numbers of threads and of tasks that the client runs between uses."""
+        tasks = 0 if self._chosen_loop is None else self._chosen_loop.tasks
+        return len(self._own_threads), tasks
+
+    def threads_that_hold_up(self) -> list[str]:
+        """Return the names of the client's threads for which an interpreter waits at its end.
+
+        Threads that end within a second of real time do not count.
+        """
+        return [thread.name for thread in self._own_threads if _holds_up(thread)]
 
     @property
     def loop_kind(self) -> str:
@@ -322,6 +337,14 @@ class HostedClient:
         """
         if self._chosen_loop is not None:
             self._chosen_loop.close()
+
+
+def _holds_up(thread: threading.Thread) -> bool:
+    # The interpreter ends the workers of concurrent.futures before it waits for threads.
+    if thread.daemon or thread in concurrent.futures.thread._threads_queues:  # noqa: SLF001
+        return False
+    thread.join(_GRACE_SECONDS)
+    return thread.is_alive()
 
 
 def _is_awaitable(value: Any) -> bool:

@@ -53,8 +53,13 @@ class Loop(ABC):
 
     @property
     @abstractmethod
+    def tasks(self) -> int:
+        """The number of unfinished tasks."""
+
+    @property
     def is_busy(self) -> bool:
         """Whether the loop has an unfinished task."""
+        return self.tasks > 0
 
     @abstractmethod
     def gather(self, operations: Sequence[Callable[[], Any]]) -> list[Outcome]:
@@ -141,9 +146,9 @@ class AsyncioLoop(Loop):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
-    def is_busy(self) -> bool:
-        """Whether the loop has an unfinished task."""
-        return self._loop is not None and bool(asyncio.all_tasks(self._loop))
+    def tasks(self) -> int:
+        """The number of unfinished tasks."""
+        return 0 if self._loop is None else len(asyncio.all_tasks(self._loop))
 
     def gather(self, operations: Sequence[Callable[[], Any]]) -> list[Outcome]:
         """Run awaitables concurrently as tasks, and return their outcomes."""
@@ -209,9 +214,9 @@ class TrioLoop(Loop):
         self._leave: Any = None
 
     @property
-    def is_busy(self) -> bool:
-        """False: the operation that opened a nursery of the client also closes it."""
-        return False
+    def tasks(self) -> int:
+        """0: the operation that opened a nursery of the client also closes it."""
+        return 0
 
     def gather(self, operations: Sequence[Callable[[], Any]]) -> list[Outcome]:
         """Run awaitables concurrently as tasks, and return their outcomes."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import importlib.metadata
 import io
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import partial
@@ -22,6 +24,7 @@ from mockbroker.model.client import ClientConfig, ClientFactory
 from mockbroker_contract.drivers.host.channel import Channel
 from mockbroker_contract.drivers.host.clients import HostedClient, Result, capabilities_of
 from mockbroker_contract.drivers.host.clock import HostClock
+from mockbroker_contract.drivers.host.descriptors import open_descriptors
 from mockbroker_contract.drivers.host.errors import bounded_text, name_of_class, plain_error
 from mockbroker_contract.drivers.host.exposure import Exposure
 from mockbroker_contract.drivers.host.forks import in_children
@@ -124,6 +127,9 @@ class Session:
             "watch": self._watch,
             "exposed": self._exposed,
             "close": self._close,
+            "drop": self._drop,
+            "holdings": self._holdings,
+            "join_threads": self._join_threads,
         }[name]
 
     def _failed(self, error: BaseException) -> dict[str, Any]:
@@ -321,6 +327,28 @@ class Session:
             # After close(), which may be asynchronous and then needs the loop.
             client.end_loop()
         self._stop_watching()
+        return {"ok": {}}
+
+    def _drop(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Close and drop a client; return its threads that would hold up the end of a program."""
+        client = self._clients.pop(request["client"])
+        client.close()
+        client.end_loop()
+        client.subject = None
+        gc.collect()
+        return {"ok": {"threads": client.threads_that_hold_up()}}
+
+    def _holdings(self, request: dict[str, Any]) -> dict[str, Any]:
+        client = self._clients[request["client"]]
+        gc.collect()  # what is in a reference cycle is not held
+        client.wait_for_rest()
+        threads, tasks = client.background
+        sockets, files = open_descriptors()
+        return {"ok": {"threads": threads, "tasks": tasks, "sockets": sockets, "files": files}}
+
+    def _join_threads(self, _: dict[str, Any]) -> dict[str, Any]:
+        """Wait for the threads of the process, as an interpreter does at its end."""
+        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - called by Python itself only
         return {"ok": {}}
 
     # -- what a client shows -------------------------------------------------------------------
