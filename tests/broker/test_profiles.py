@@ -83,7 +83,7 @@ BAD_FILES = {
         "bad.toml: profiles.a.error_forms[0].status: expected a status from 200 to 599, got 700"
     ),
     "[[profiles.a.error_forms]]\nstatus = 200": (
-        "bad.toml: profiles.a.error_forms[0]: body is missing; found status"
+        "bad.toml: profiles.a.error_forms[0]: body is missing"
     ),
     "[profiles.a.scope]": "bad.toml: profiles.a.scope: expected a string or false, got a table",
     "[profiles.a]\ntoken_path = 't'": f"bad.toml: profiles.a.token_path: {PATH}, got 't'",
@@ -129,7 +129,7 @@ BAD_FILES = {
     "[profiles.b]\n[profiles.a]\nx = 1": (
         "bad.toml: profiles.a: unknown key 'x'; known are token_path, token_path_aliases, "
         "client_authentication, basic_encoding, expires_in, scope, token_type, "
-        "token_format, api_prefix"
+        "token_format, api_prefix, error_forms"
     ),
 }
 
