@@ -237,7 +237,7 @@ class _Connections:
         self.server.close_idle_connections()
 
     def refuse(self, *, refuses: bool) -> None:
-        # A broker that is unmounted may still be told to refuse: it has no port any more.
+        # A broker that was unmounted meanwhile has no port any more.
         if self.prefix in self.server.mounts:
             self.server.refuse_connections(self.prefix, refuses=refuses)
 
