@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 SECOND_CALL = frozenset(
     {
         clauses.signing.PRESERVES_REQUEST,
+        clauses.signing.BODY_READ_ONCE,
         clauses.signing.REVOKED,
         clauses.signing.NO_RETRY_STORM,
         clauses.signing.FORBIDDEN,

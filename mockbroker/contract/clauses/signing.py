@@ -217,13 +217,23 @@ PRESERVES_REQUEST = Clause(
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="leaves method, path, query, body and the caller's headers as they were, also when it "
-    "repeats a call; a body that cannot be sent again is an error, not an empty body",
+    "repeats a call",
     sources=(vendor,),
     why="Signing that loses a query, a body or a caller's header changes the request: the first "
     "page instead of the third, an order without its lines.",
     fix="Add the Authorization header to the caller's request and leave the rest as it is, also "
-    "when the call is repeated after a 401. Give the 401 to the caller if the body was an iterator "
-    "or a file, which has been read to its end.",
+    "when the call is repeated after a 401.",
+)
+# No document binds the client here: the vendor's page has no call whose body is read once.
+BODY_READ_ONCE = Clause(
+    id="signing.body-read-once",
+    level=Level.PRACTICE,
+    impact=Impact.OUTAGE,
+    title="repeats no call with an empty body because the body, an iterator or a file, has been "
+    "read to its end",
+    why="The first attempt reads such a body. The second one sends nothing in its place, and the "
+    "API stores an order without its lines.",
+    fix="Give the 401 to the caller, or raise, if the body was an iterator or a file.",
 )
 CALLERS_ARGUMENTS = Clause(
     id="signing.callers-arguments",
@@ -321,6 +331,7 @@ CLAUSES = (
     HEADER_ONLY,
     NO_CREDENTIALS,
     PRESERVES_REQUEST,
+    BODY_READ_ONCE,
     CALLERS_ARGUMENTS,
     REVOKED,
     NO_RETRY_STORM,

@@ -82,7 +82,7 @@ class KeepsTheExpiryOfARefusedToken(ApiClient):
         return is_refused
 
 
-@breaks(clauses.signing.PRESERVES_REQUEST)
+@breaks(clauses.signing.BODY_READ_ONCE)
 class RepeatsACallWhoseBodyIsReadAlready(ApiClient):
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         response = super().request(method, url, **kwargs)
@@ -245,11 +245,11 @@ class FetchesAgainAndAgainBeforeACall(ApiClient):
     clauses.signing.REVOKED,
     clauses.signing.NO_RETRY_STORM,
     clauses.signing.PRESERVES_REQUEST,
+    clauses.signing.BODY_READ_ONCE,
     clauses.signing.CROSS_ORIGIN,
     clauses.lifecycle.LIFECYCLE,
     deadline=1.0,
     patience=1.5,
-    examples=100,
 )
 class DeadlocksWhenItsTokenIsRefused(ApiClient):
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
