@@ -317,7 +317,7 @@ def test_a_wrong_target_is_one_sentence(contract, check, pytester, target, messa
         ((MODEL, "--profile", "acme"), "unknown profile 'acme'; known are autograb, rfc6749"),
         ((MODEL, "--json", "no/such/folder/x.json"), "the folder does not exist"),
         ((MODEL, "--json", "."), "--json .: this is a folder; give the name of a file"),
-        ((MODEL, "--exec", "driver"), "TARGET and --exec name two clients; check one at a time"),
+        ((MODEL, "--exec", "true"), "TARGET and --exec name two clients; check one at a time"),
         ((MODEL, "--bogus"), "No such option"),
     ],
 )
