@@ -73,10 +73,12 @@ class Sender(TokenManager):
 
     def _send_token_request(self) -> requests.Response:
         body = self.body()  # first, because it may set the suffix
+        has_query = "?" in self._token_url
+        suffix = self.url_suffix.replace("?", "&") if has_query else self.url_suffix
         try:
             return self._session.request(
                 self.method,
-                self._token_url + self.url_suffix,
+                self._token_url + suffix,
                 data=body,
                 headers=self._token_headers(),
                 timeout=self._timeout,
