@@ -455,13 +455,12 @@ class _Challenged(requests.auth.AuthBase):
         token = kept.value if kept is not None and time.time() < kept.expires_at else ""
         if token and str(request.url).startswith(self._api):
             request.headers["Authorization"] = f"Bearer {token}"
-        asked = request.url
-        request.register_hook("response", lambda r, **kw: self.answer(r, asked, token, kw))
+        request.register_hook("response", lambda r, **kw: self.answer(r, token, kw))
         return request
 
-    def answer(self, response: requests.Response, asked: Any, token: str, kwargs: Any) -> Any:
+    def answer(self, response: requests.Response, token: str, kwargs: Any) -> Any:
         # Redirects keep the hook: the token must not go wherever they lead.
-        is_ours = str(asked).startswith(self._api) and response.request.url == asked
+        is_ours = str(response.request.url).startswith(self._api)
         if response.status_code != 401 or not is_ours:
             return response
         response.close()
