@@ -103,7 +103,12 @@ class ReadsMilliseconds(TokenManager):
         return lifetime / 1000 - 0.001
 
 
-@breaks(clauses.refresh.NOT_TOO_EAGER, clauses.refresh.AHEAD, clauses.refresh.LATENCY)
+@breaks(
+    clauses.refresh.NOT_TOO_EAGER,
+    clauses.refresh.AHEAD,
+    clauses.refresh.LATENCY,
+    blocks=[clauses.refresh.CLOCK_CHANGES],
+)
 class ReadsMillisecondsByItsOwnClock(OwnClock):
     def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime / 1000
@@ -192,7 +197,11 @@ class FailsAlthoughItsTokenIsGood(TokenManager):
         return self._fetch_token()
 
 
-@breaks(clauses.refresh.OUTAGE_WHILE_VALID, clauses.refresh.LATENCY)
+@breaks(
+    clauses.refresh.OUTAGE_WHILE_VALID,
+    clauses.refresh.LATENCY,
+    blocks=[clauses.refresh.CLOCK_CHANGES],
+)
 class FailsAlthoughItsTokenIsGoodByItsOwnClock(OwnClock):
     """It is judged in real time."""
 
