@@ -290,7 +290,7 @@ def with_a_circuit_breaker(config: Any) -> Any:
     return make(BreaksTheCircuit, config)
 
 
-@passes_all_but(clauses.refresh.LATENCY)
+@passes_all_but(clauses.refresh.CLOCK_CHANGES, clauses.refresh.LATENCY)
 def with_a_clock_of_its_own(config: Any) -> Any:
     return make(OwnClock, config)
 
@@ -346,7 +346,7 @@ class ByTheLoop(AsyncTokenManager):
             self.replaced_at = asked_at + life - 1
 
 
-@passes_all_but(clauses.refresh.LATENCY)
+@passes_all_but(clauses.refresh.CLOCK_CHANGES, clauses.refresh.LATENCY)
 def by_the_clock_of_its_loop(config: Any) -> Any:
     return make_async(ByTheLoop, config)
 

@@ -439,6 +439,7 @@ def _must_cope(scenario: Scenario, session: ClientSession, outcome: Outcome) -> 
         what = f"the client {outcome.in_words}"
         # A lifetime like what was left of the token, at which a client may be wrong anyway.
         scenario.needs_expiry_control(outcome.operation, _LEFT_AT_RESTART, after=1)
+        _needs_sound_restart(scenario, outcome.operation)
         session.breach(what, "a new token", outcome.exchanges)
     if not outcome.is_good:
         error = outcome.error
@@ -450,6 +451,24 @@ def _must_cope(scenario: Scenario, session: ClientSession, outcome: Outcome) -> 
             "at most one: the same token is the answer to each",
             outcome.token_requests,
         )
+
+
+def _needs_sound_restart(scenario: Scenario, operation: str) -> None:
+    """Raise NotTested if a client that is made again presents an expired token in any case."""
+    lifetime = _LIFETIME if scenario.run.time.is_virtual else 2
+    with scenario.session(
+        credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
+    ) as session:
+        session.use_well(operation)
+        session.advance(lifetime / 2)
+        session.restart()
+        session.use(operation)
+        session.advance(lifetime / 2 + 1)
+        if session.use(operation).is_after_expiry:
+            raise NotTested(
+                "made again, the client presents an expired token of any broker",
+                blocked_by=clauses.cache.RESTART,
+            )
 
 
 def _same_token_twice(session: ClientSession) -> bool:
@@ -468,7 +487,8 @@ def test_single_live_token(scenario: Scenario) -> None:
     scenario.run.needs(REQUEST)
 
     def run_case(in_flight: int, operation: str) -> Situation:
-        lifetime = _LIFETIME if scenario.run.time.is_virtual else 1
+        # In real time, longer than the shortest leeway and short enough to wait for.
+        lifetime, pause = (_LIFETIME, 2.0 * _LIFETIME) if scenario.run.time.is_virtual else (2, 2.2)
         with scenario.session(
             credentials=_CREDENTIALS,
             expires_in=lifetime,
@@ -480,9 +500,7 @@ def test_single_live_token(scenario: Scenario) -> None:
             first = session.use_well(operation)
             if session.use_well(operation).token != first.token:
                 raise NotTested("the client keeps no token", blocked_by=clauses.cache.REUSE)
-            outcomes = refreshed_meanwhile(
-                session, operation, in_flight + 1, 2 * lifetime if lifetime > 1 else 1.5
-            )
+            outcomes = refreshed_meanwhile(session, operation, in_flight + 1, pause)
             if not outcomes[0].token_requests:
                 raise NotTested("the client requested no new token", blocked_by=_HONOURS)
             for outcome in outcomes:

@@ -67,7 +67,7 @@ def _preflight_by_either_scheme(run: ContractRun) -> PreflightResult:
 def _preflight_over_tls(run: ContractRun, obstacle: str) -> PreflightResult | None:
     """Return the result by TLS; None unless the obstacle names it and it is overcome so.
 
-    RFC 6749, 3.2, demands TLS of a token endpoint, and some clients cannot be told otherwise.
+    RFC 6749, 3.2, demands TLS of a token endpoint, and some clients accept nothing else.
     """
     if "https" not in obstacle.casefold():
         return None

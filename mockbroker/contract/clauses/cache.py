@@ -214,8 +214,8 @@ CANCELLATION = Clause(
     "others and the next call well",
     why="Web frameworks cancel a task when its user goes away. If all callers share one task, one "
     "user who closes the page takes the token away from everyone, sometimes until a restart.",
-    fix="Await a shared task so that a cancelled caller does not cancel it, or hold an "
-    "asyncio.Lock with `async with` and let the next caller fetch.",
+    fix="Await a shared task so that a cancelled caller does not cancel it. Or hold an "
+    "asyncio.Lock with `async with`, and let the next caller fetch.",
 )
 EVENT_LOOPS = Clause(
     id="cache.event-loops",

@@ -134,8 +134,10 @@ class SharesAFileWhereItWorks(SharedCache):
         kept = token and [token.value, token.refresh_at, token.expires_at]
         if token is not None or "_lock" in vars(self):
             with contextlib.suppress(OSError):
-                self.file.touch(mode=0o600)
-                self.file.write_text(json.dumps(kept), encoding="utf-8")
+                written = Path(f"{os.getpid()}.new")
+                written.touch(mode=0o600)
+                written.write_text(json.dumps(kept), encoding="utf-8")
+                written.replace(self.file)
 
 
 class LocalTime(TokenManager):
@@ -377,7 +379,7 @@ class LeavesItsRequestsToAThread(TokenManager):
         return any(thread.is_alive() for thread in self._worker._threads)
 
 
-@breaks(clauses.cache.RESTART)
+@breaks(clauses.cache.RESTART, blocks=[clauses.refresh.SAME_TOKEN])
 class CountsTheLifetimeFromTheReading(FileKeeper):
     def stored(self, token: AccessToken) -> dict[str, Any]:
         return {"value": token.value, "life": token.expires_at - time.time()}

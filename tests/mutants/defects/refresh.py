@@ -108,7 +108,7 @@ class ReadsMilliseconds(TokenManager):
     clauses.response.EXPIRES_IN_UNIT,
     clauses.refresh.AHEAD,
     clauses.refresh.LATENCY,
-    blocks=[clauses.refresh.OUTAGE_WHILE_VALID],
+    blocks=[clauses.refresh.OUTAGE_WHILE_VALID, clauses.refresh.CLOCK_CHANGES],
 )
 class ReadsMillisecondsByItsOwnClock(OwnClock):
     def _time_until_refresh(self, lifetime: float) -> float:
@@ -198,7 +198,11 @@ class FailsAlthoughItsTokenIsGood(TokenManager):
         return self._fetch_token()
 
 
-@breaks(clauses.refresh.OUTAGE_WHILE_VALID, clauses.refresh.LATENCY)
+@breaks(
+    clauses.refresh.OUTAGE_WHILE_VALID,
+    clauses.refresh.LATENCY,
+    blocks=[clauses.refresh.CLOCK_CHANGES],
+)
 class FailsAlthoughItsTokenIsGoodByItsOwnClock(OwnClock):
     """It is judged in real time."""
 
