@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import msgspec
+import tomlkit
 
 from evidence.files import CHECKOUT, write_json
 from mockbroker.contract.catalogue import CATALOGUE, CATALOGUE_VERSION, clause_named
@@ -92,9 +92,7 @@ def _configuration(profile: Profile) -> str:
         return ""
     defaults = asdict(Profile(name=profile.name))
     changed = {name: v for name, v in asdict(profile).items() if v != defaults[name]}
-    # JSON and TOML write strings, numbers and arrays of them in the same way.
-    lines = [f"{name} = {json.dumps(value)}" for name, value in changed.items()]
-    return "\n".join([f"[profiles.{profile.name}]", *lines]) + "\n"
+    return tomlkit.dumps({"profiles": {profile.name: changed}})
 
 
 def main() -> None:

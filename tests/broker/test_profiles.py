@@ -90,7 +90,7 @@ BAD_FILES = {
         "bad.toml: profiles.a.error_forms[0].status: expected a status from 200 to 599, got 700"
     ),
     "[[profiles.a.error_forms]]\nstatus = 200": (
-        "bad.toml: profiles.a.error_forms[0]: body is missing; found status"
+        "bad.toml: profiles.a.error_forms[0]: body is missing"
     ),
     "[profiles.a.scope]": "bad.toml: profiles.a.scope: expected a string or false, got a table",
     "[profiles.a]\ntoken_path = 't'": f"bad.toml: profiles.a.token_path: {PATH}, got 't'",

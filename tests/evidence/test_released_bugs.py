@@ -159,10 +159,10 @@ def test_a_page_shows_pairs_newest_releases_and_glue(make_case):
     ]
     assert "- acme, `cache.reuse`: two requests\n" in text
     assert table(text, "The newest releases") == [
-        ["Acme 3.0", "acme", "`response.invalid`", "`signing.revoked` (glue)"]
+        ["Acme 3.0", "acme", "`response.no-token`", "`signing.revoked` (glue)"]
     ]
     assert table(text, "Every clause that does not pass") == [
-        ["`response.invalid`", "MUST", "passed", "passed", "failed"],
+        ["`response.no-token`", "MUST", "passed", "passed", "failed"],
         ["`cache.reuse`", "SHOULD", "advice", "passed", "passed"],
         ["`signing.revoked`", "PRACTICE", "passed", "passed", "advice"],
     ]
