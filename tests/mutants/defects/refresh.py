@@ -107,7 +107,7 @@ class ReadsMilliseconds(TokenManager):
     clauses.refresh.NOT_TOO_EAGER,
     clauses.refresh.AHEAD,
     clauses.refresh.LATENCY,
-    blocks=[clauses.refresh.CLOCK_CHANGES],
+    blocks=[clauses.refresh.CLOCK_CHANGES, clauses.refresh.SINGLE_LIVE_TOKEN],
 )
 class ReadsMillisecondsByItsOwnClock(OwnClock):
     def _time_until_refresh(self, lifetime: float) -> float:
