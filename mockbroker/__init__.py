@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mockbroker.model.client import ClientConfig
     from mockbroker.model.credentials import AccessToken, Credentials, TokenState
     from mockbroker.model.exchange import Exchange
-    from mockbroker.model.profile import Profile
+    from mockbroker.model.profile import ErrorForm, Profile
     from mockbroker.server.certificates import ServerCertificate, throw_away_certificate
     from mockbroker.server.listener import Server
 
@@ -27,6 +27,7 @@ __all__ = [
     "Clock",
     "ConfigError",
     "Credentials",
+    "ErrorForm",
     "Exchange",
     "Fault",
     "Journal",
@@ -49,6 +50,7 @@ _PLACES = {
     "Clock": "mockbroker.broker.clock",
     "ConfigError": "mockbroker.broker.profiles",
     "Credentials": "mockbroker.model.credentials",
+    "ErrorForm": "mockbroker.model.profile",
     "Exchange": "mockbroker.model.exchange",
     "Fault": "mockbroker.broker.faults",
     "Journal": "mockbroker.broker.journal",
@@ -63,14 +65,14 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that importing the package stays fast."""
+    """Import a public name when it is first used, so that importing the package stays fast.
+
+    There is no __dir__ that lists these names: freezegun reads every name that dir() has of every
+    module, and would import Flask at the first freeze of each project that has the plugin.
+    """
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_PLACES[name]), name)
     # Python calls `__getattr__` only for names that the module lacks, so the next access is direct.
     globals()[name] = value
     return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

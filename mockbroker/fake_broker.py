@@ -17,7 +17,7 @@ from mockbroker.broker.clock import SupportsClock
 from mockbroker.broker.conformance import breaches_at
 from mockbroker.broker.faults import Fault
 from mockbroker.broker.journal import SIZE_BYTES, Journal
-from mockbroker.broker.mounting import Mounting
+from mockbroker.broker.mounting import Connections, Mounting
 from mockbroker.broker.profiles import usable_profile
 from mockbroker.broker.protected_api import ProtectedApi
 from mockbroker.broker.release import ReleaseSwitch
@@ -224,6 +224,7 @@ class Broker:
         They follow those that wait already. Raises TypeError if one is not a Fault.
         """
         self._token_endpoint.script.extend(faults)
+        self._apply_refusal()
 
     def api_script(self, *faults: Fault) -> None:
         """Apply these faults to the next answers of the API, in this order.
@@ -231,6 +232,7 @@ class Broker:
         They follow those that wait already. Raises TypeError if one is not a Fault.
         """
         self._api.script.extend(faults)
+        self._apply_refusal()
 
     def clear_scripts(self) -> None:
         """Remove the faults that have not been applied yet.
@@ -239,6 +241,23 @@ class Broker:
         """
         self._token_endpoint.script.clear()
         self._api.script.clear()
+        self._apply_refusal()
+
+    def _apply_refusal(self) -> None:
+        """Have the server refuse connections if that is the turn of a script, or accept them."""
+        connections = self._mounting.connections
+        if connections is not None:
+            scripts = (self._token_endpoint.script, self._api.script)
+            connections.refuse(refuses=any(script.is_refusing for script in scripts))
+
+    def close_idle_connections(self) -> None:
+        """Close the connections on which the server waits for a request.
+
+        Servers do so after a while. A client that keeps a connection for later finds it closed.
+        Another WSGI server than `Server` does not do it.
+        """
+        if self._mounting.connections is not None:
+            self._mounting.connections.close_idle()
 
     def revoke_tokens(self) -> None:
         """Revoke every token issued so far.
@@ -376,12 +395,23 @@ class Broker:
 
     def handle(self, request: Request, origin: str) -> Reply:
         """Answer a request to any path below the broker's prefix."""
-        return self._handler.handle(request, origin)
+        reply = self._handler.handle(request, origin)
+        # The request may have used up the fault before.
+        if self._token_endpoint.script.is_refusing or self._api.script.is_refusing:
+            self._apply_refusal()
+        return reply
 
-    def mounted_at(self, origin: str, prefix: str, ca_file: str | None = None) -> None:
+    def mounted_at(
+        self,
+        origin: str,
+        prefix: str,
+        ca_file: str | None = None,
+        connections: Connections | None = None,
+    ) -> None:
         """Record where the broker's URLs begin, and the CA file that clients must trust."""
-        self._mounting.mount(origin, prefix, ca_file)
+        self._mounting.mount(origin, prefix, ca_file, connections)
         self._waiting_answers.open()
+        self._apply_refusal()
 
     def unmounted(self) -> None:
         """Forget the broker's URLs, and end every waiting answer at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -18,6 +19,10 @@ ROOT = Path(__file__).parents[1]
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Many tests start pytest or a check. In each of them Hypothesis would import trio, which registers
+# a plugin there, and uses none of it.
+os.environ["HYPOTHESIS_NO_PLUGINS"] = "1"
 
 # A busy machine is not a reason for a property to fail. Everything else stays as Hypothesis has it.
 settings.register_profile(

@@ -63,11 +63,13 @@ class Reply:
     """A response and how the server sends it.
 
     ``delay_seconds`` of real time pass before it, ``spread_seconds`` while it stalls or drips;
-    both end early once ``released`` is set.
+    both end early once ``released`` is set. The body is compressed by ``coding``, if there is one
+    and the request allows it.
     """
 
     response: Response
     manner: Manner = Manner.NORMAL
+    coding: str = ""
     delay_seconds: float = 0.0
     spread_seconds: float = 0.0
     # Not compared: two replies are equal if the client sees no difference.

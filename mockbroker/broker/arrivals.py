@@ -70,6 +70,7 @@ def faulty_reply(reply: Reply, fault: Fault) -> Reply:
         reply,
         response=apply_fault(reply.response, fault),
         manner=fault.manner,
+        coding=fault.coding,
         delay_seconds=fault.delay_seconds,
         spread_seconds=fault.spread_seconds,
     )

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Union
 
+from mockbroker.model.content_codings import CODINGS
+
 __all__ = ["Body", "Fault", "FaultScript", "Manner", "Sent"]
 
 Body = Union[bytes, str, Mapping[str, object], None]
@@ -59,6 +61,9 @@ class Manner(str, enum.Enum):
     STALL = "stall", Sent.NOTHING, "never answers"
     CUT_SHORT = "cut short", Sent.PART, "cuts the answer short"
     DRIP = "drip", Sent.ALL, "sends the answer in small pieces"
+    CHUNKED = "chunked", Sent.ALL, "sends the answer in chunks"
+    CLOSE_DELIMITED = "close-delimited", Sent.ALL, "ends the answer by closing the connection"
+    REFUSE = "refuse", Sent.NOTHING, "refuses connections"
 
     def __new__(cls, value: str, sent: Sent, words: str) -> Manner:
         """Return a member; its value is the name in journals and reports."""
@@ -88,6 +93,7 @@ class Fault:
     media_type: str | None = None
     breaks_json: bool = False
     manner: Manner = Manner.NORMAL
+    coding: str = ""
     spread_seconds: float = 0.0
     delay_seconds: float = 0.0
     latency_seconds: float = 0.0
@@ -159,6 +165,16 @@ class Fault:
         return cls(manner=Manner.RESET)
 
     @classmethod
+    def refuse(cls) -> Fault:
+        """Refuse connections, as if no server was running, until `Broker.clear_scripts`.
+
+        From its turn in the script on the port is closed, so that it has no count, and no fault
+        comes after it. It concerns both endpoints, because they share the port. The journal has no
+        exchange of it.
+        """
+        return cls(manner=Manner.REFUSE)
+
+    @classmethod
     def cut_short(cls) -> Fault:
         """Close the connection in the middle of the body.
 
@@ -174,6 +190,34 @@ class Fault:
         response.
         """
         return cls(manner=Manner.DRIP, spread_seconds=_duration(seconds))
+
+    @classmethod
+    def chunked(cls) -> Fault:
+        """Send the answer with Transfer-Encoding: chunked, in several chunks, without a length.
+
+        Any HTTP/1.1 client must understand it (RFC 9112, 7.1). A client of HTTP/1.0 gets what
+        `close_delimited` sends.
+        """
+        return cls(manner=Manner.CHUNKED)
+
+    @classmethod
+    def close_delimited(cls) -> Fault:
+        """Send the answer without a length; the end of the connection is the end of the answer.
+
+        RFC 9112, 6.3, has this form for servers that do not know the length in advance.
+        """
+        return cls(manner=Manner.CLOSE_DELIMITED)
+
+    @classmethod
+    def compressed(cls, coding: str = "gzip") -> Fault:
+        """Compress the answer if the request's Accept-Encoding allows the content coding.
+
+        The coding is ``gzip`` or ``deflate``. Raises ValueError for any other. The journal keeps
+        the answer as it was before.
+        """
+        if coding not in CODINGS:
+            raise ValueError(f"coding must be {' or '.join(CODINGS)}, not {coding!r}")
+        return cls(coding=coding)
 
     @classmethod
     def invalid_json(cls) -> Fault:
@@ -202,9 +246,11 @@ class Fault:
     def times(self, count: int) -> Fault:
         """Return the same fault for that many answers.
 
-        Raises ValueError below 1, and TypeError if the count is not an integer.
+        Raises ValueError below 1 and for `refuse`, and TypeError if the count is not an integer.
         """
         _check_integer("count", count, 1)
+        if self.manner is Manner.REFUSE:
+            raise ValueError("refuse() lasts until clear_scripts() is called, not for some answers")
         return replace(self, count=count)
 
     def __and__(self, other: Fault) -> Fault:
@@ -243,6 +289,7 @@ def _descriptions(fault: Fault) -> list[str]:
         f"members changed: {changed}" if changed else "",
         f"content type {fault.media_type!r}" if fault.media_type is not None else "",
         "invalid JSON" if fault.breaks_json else "",
+        fault.coding,
         _describe_manner(fault),
     ]
 
@@ -357,10 +404,19 @@ class FaultScript:
             if not self._waiting:
                 return None
             fault = self._waiting.popleft()
-            if fault.count > 1:
+            if fault.manner is Manner.REFUSE:
+                # For a request on a connection from before: it gets no answer either.
+                self._waiting.appendleft(fault)
+            elif fault.count > 1:
                 # In one step under the lock: of two requests at once, each takes one repetition.
                 self._waiting.appendleft(replace(fault, count=fault.count - 1))
             return fault
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether connections are to be refused now."""
+        with self._lock:
+            return bool(self._waiting) and self._waiting[0].manner is Manner.REFUSE
 
     def clear(self) -> None:
         """Remove every fault that waits."""

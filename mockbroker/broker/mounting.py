@@ -7,17 +7,32 @@ below its own prefix, so every path is compared without that prefix.
 from __future__ import annotations
 
 import threading
+from typing import Protocol
+from urllib.parse import unquote
 
 from mockbroker.model.profile import Profile
 
-__all__ = ["Mounting"]
+__all__ = ["Connections", "Mounting"]
+
+
+class Connections(Protocol):
+    """The connections of the server on which a broker is mounted. Thread-safe."""
+
+    def close_idle(self) -> None:
+        """Close the connections on which the server waits for a request."""
+        ...
+
+    def refuse(self, *, refuses: bool) -> None:
+        """Refuse further connections and close the idle ones, or accept connections again."""
+        ...
 
 
 class Mounting:
     """The place of one broker on a server; thread-safe.
 
     ``ca_file`` is the path of the certificate, in PEM, that clients must trust to reach the broker
-    over TLS; None without TLS. ``prefix`` is empty, or begins and does not end with a slash.
+    over TLS; None without TLS. ``connections`` are the server's, None under another WSGI server.
+    ``prefix`` is empty, or begins and does not end with a slash.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -25,11 +40,15 @@ class Mounting:
         self._base_url = ""
         self.prefix = ""
         self.ca_file: str | None = None
+        self.connections: Connections | None = None
         self._lock = threading.Lock()
 
-    def mount(self, origin: str, prefix: str, ca_file: str | None = None) -> None:
+    def mount(
+        self, origin: str, prefix: str, ca_file: str | None, connections: Connections | None
+    ) -> None:
         """Record that the broker's URLs start with ``origin`` and ``prefix``."""
         with self._lock:
+            self.connections = connections
             self.ca_file = ca_file
             # Origin and prefix arrive with the mount only: the same broker can be mounted again
             # elsewhere, and port 0 has no number before the server listens.
@@ -40,11 +59,13 @@ class Mounting:
         with self._lock:
             # The prefix stays: a request that is being answered still reads it.
             self._base_url = ""
+            self.connections = None
 
     @property
     def token_url(self) -> str:
         """The URL of the token endpoint. Raises RuntimeError while the broker is not mounted."""
-        return self._mounted_base() + self._profile.token_path
+        query = f"?{self._profile.token_query}" if self._profile.token_query else ""
+        return self._mounted_base() + self._profile.token_path + query
 
     @property
     def api_url(self) -> str:
@@ -78,7 +99,7 @@ class Mounting:
     def is_token_path(self, requested_path: str) -> bool:
         """Return whether the client means the token endpoint, even by a misspelt path.
 
-        A path whose last segment is that of the token endpoint counts, in any case.
+        A path whose last segment is that of the token endpoint counts, in any case and encoding.
         """
         path = requested_path.removeprefix(self.prefix)
         if path in {self._profile.token_path, *self._profile.token_path_aliases}:
@@ -103,5 +124,8 @@ class Mounting:
 
 
 def _last_part(path: str) -> str:
-    """Return the last segment of a path in lower case; slashes at the end do not count."""
-    return path.rstrip("/").rpartition("/")[2].lower()
+    """Return the last segment of a path, decoded and in lower case.
+
+    Slashes at the end and path parameters (RFC 3986, 3.3) do not count.
+    """
+    return unquote(path.rstrip("/").rpartition("/")[2].partition(";")[0]).lower()

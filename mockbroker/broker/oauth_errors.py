@@ -76,6 +76,8 @@ def token_refusal(request: Request, breaches: Sequence[Breach]) -> Response | No
         return _oauth_error(400 if request.query else 404, "invalid_request", text, hint)
     if ids == {clauses.request.GRANT_TYPE.id} and _names_another_grant(request):
         return _oauth_error(400, "unsupported_grant_type", text, hint)
+    if ids == {clauses.request.SCOPE.id}:
+        return _oauth_error(400, "invalid_scope", text, hint)
     chapters = {clause_named(clause_id).chapter for clause_id in ids}
     if "request" in chapters or ids in _TWO_METHODS:
         return _oauth_error(400, "invalid_request", text, hint)

@@ -16,6 +16,7 @@ from mockbroker.broker.journal import Journal
 from mockbroker.contract.judging import (
     PASSIVE_CLAUSES,
     TRACE_CLAUSES,
+    breaches_alone,
     judge_together,
     met_preconditions,
     unmet_preconditions,
@@ -88,7 +89,11 @@ class Observation:
             self._unjudged_bytes += exchange.size_bytes
             count = exchange.number - self._judged.last_number
             if count >= self._step or self._unjudged_bytes >= self._step_bytes:
-                self._judged = self._judged.after_window(self._window(), self._journal.mask)
+                window = self._window()
+                # What comes after a challenge decides on it, so it waits for the next window.
+                if window and window[-1].is_challenge:
+                    window = window[:-1]
+                self._judged = self._judged.after_window(window, self._journal.mask)
                 self._unjudged_bytes = 0
 
     def so_far(self) -> Observed:
@@ -138,7 +143,8 @@ class _Judged:
 
     def after(self, exchange: Exchange, masked: Mask) -> _Judged:
         """Return the state with the breaches that one message shows."""
-        evidence = self._evidence_with(exchange.breaches, (exchange,), masked, since=0)
+        found = breaches_alone(exchange)
+        evidence = self._evidence_with(found, (exchange,), masked, since=0)
         return replace(self, tally=self.tally.plus(exchange), evidence=evidence)
 
     def after_window(self, window: tuple[Exchange, ...], masked: Mask) -> _Judged:

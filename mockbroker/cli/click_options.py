@@ -73,7 +73,8 @@ def _declared(option: Option[Any], **settings: Any) -> Decorator:
     else:
         # Without a type click keeps the string; `read_option` is the only reader.
         settings |= {"metavar": option.metavar, "multiple": option.is_repeatable}
-    return click.option(f"--{option.name}", option.key, help=option.help_with_default, **settings)
+    names = [f"--{option.name}", *([f"-{option.letter}"] if option.letter else [])]
+    return click.option(*names, option.key, help=option.help_with_default, **settings)
 
 
 def _texts(raw: Any) -> tuple[str, ...]:

@@ -16,7 +16,6 @@ import click
 from mockbroker.cli.printing import print_line
 from mockbroker.report.document import ReportDocument, ReportFileError, read_document
 from mockbroker.report.formats import problem_with_outputs
-from mockbroker.report.html_page import html_of
 from mockbroker.report.terminal import Line
 
 __all__ = ["compare"]
@@ -69,6 +68,8 @@ def compare(files: tuple[Path, ...], page: str) -> None:
     for line in _table(reports):
         print_line(line)
     if page:
+        from mockbroker.report.html_page import html_of  # noqa: PLC0415 - Jinja only if wanted
+
         try:
             Path(page).write_text(html_of(reports), encoding="utf-8")
         except OSError as error:

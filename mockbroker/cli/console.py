@@ -61,7 +61,10 @@ def _curl(broker: Broker) -> str:
     if broker.ca_file:
         # Never -k: a copied command should not teach to switch verification off.
         options = ["--cacert", broker.ca_file, *options]
-    return f"curl {shlex.join(options)} -d grant_type=client_credentials {broker.token_url}"
+    for name, value in broker.profile.parameters.items():
+        options += ["--data-urlencode", f"{name}={value}"]
+    # The URL is quoted as well: it may have a query.
+    return shlex.join(["curl", *options, "-d", "grant_type=client_credentials", broker.token_url])
 
 
 def exchange_lines(exchange: Exchange, mask: Mask) -> str:

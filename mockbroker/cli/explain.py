@@ -71,7 +71,7 @@ def _is_api_call(request: Request, profile: Profile) -> bool:
         return True
     # A pasted request often has another path than the profile's. Either sign of a token request is
     # enough: the name of the endpoint or a grant type.
-    last = profile.token_path.rpartition("/")[2]
+    last = profile.token_path.rstrip("/").rpartition("/")[2]
     return last not in request.path and b"grant_type" not in request.body
 
 

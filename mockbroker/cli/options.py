@@ -30,6 +30,7 @@ __all__ = [
     "EXEC",
     "EXPLORE",
     "FAIL_ON",
+    "JOBS",
     "KNOWN",
     "ONLY",
     "OUTPUTS",
@@ -37,6 +38,7 @@ __all__ = [
     "PYTEST_OPTIONS",
     "SEED",
     "SHOW_OUTPUT",
+    "TLS",
     "WRITE_KNOWN",
     "Option",
     "OptionError",
@@ -79,6 +81,7 @@ class Option(Generic[T_co]):
 
     ``read`` converts the user's strings, one for each time the option was given. It raises
     ValueError with a message that completes "OPTION …". An option without ``metavar`` is a flag.
+    ``letter`` is its short form on the command line, empty without one.
     ``argument`` is set if the command line takes the option as an argument of that name.
     ``is_path`` says whether a string is a path, which an ini file gives relative to its folder.
     """
@@ -88,6 +91,7 @@ class Option(Generic[T_co]):
     default: T_co
     read: Callable[[Sequence[str]], T_co]
     metavar: str = ""
+    letter: str = ""
     is_repeatable: bool = False
     argument: str = ""
     is_path: Callable[[str], bool] = lambda _: False
@@ -294,9 +298,10 @@ ONLY: Option[Selection] = Option(
 EXAMPLES: Option[int] = Option(
     name="examples",
     metavar="N",
-    default=300,
+    default=10,
     read=_last(_integer(1)),
-    help="Number of examples to draw for a clause.",
+    help="Number of examples to draw for a clause, in addition to the cases that are always "
+    "tried; four times as many where they find most.",
 )
 EXPLORE: Option[bool] = Option(
     name="explore",
@@ -334,6 +339,12 @@ SHOW_OUTPUT: Option[bool] = Option(
     read=_given,
     help="Print what the client writes, on stderr.",
 )
+TLS: Option[bool] = Option(
+    name="tls",
+    default=False,
+    read=_given,
+    help="Serve by https, for a client that takes nothing else. Its configuration has ca_file.",
+)
 KNOWN: Option[Path | None] = Option(
     name="known",
     metavar="FILE",
@@ -341,6 +352,15 @@ KNOWN: Option[Path | None] = Option(
     read=_last(_file),
     is_path=_always,
     help="TOML file that lists known failures.",
+)
+JOBS: Option[int | None] = Option(
+    name="jobs",
+    letter="j",
+    metavar="N",
+    default=None,
+    read=_last(_integer(1)),
+    help="Number of processes that judge clauses, one for each processor by default. Use 1 to "
+    "debug a client.",
 )
 WRITE_KNOWN: Option[Path | None] = Option(
     name="write-known",
@@ -369,14 +389,14 @@ OUTPUTS: dict[str, Option[Path | None]] = {
 def _table() -> Iterator[Option[Any]]:
     """Yield the options that pytest and `mockbroker check` share, in the order of --help."""
     yield from (CLIENT, EXEC, PROFILE, CONFIG, FAIL_ON, ONLY, EXAMPLES, EXPLORE, SEED, BUDGET)
-    yield from (COPY, SHOW_OUTPUT, KNOWN)
+    yield from (TLS, COPY, SHOW_OUTPUT, KNOWN)
     yield from OUTPUTS.values()
 
 
 PYTEST_OPTIONS: tuple[Option[Any], ...] = tuple(_table())
 """The options ``--contract-NAME`` of pytest, and the settings ``contract_NAME`` of its ini file."""
 
-CHECK_OPTIONS: tuple[Option[Any], ...] = (*PYTEST_OPTIONS, WRITE_KNOWN)
+CHECK_OPTIONS: tuple[Option[Any], ...] = (*PYTEST_OPTIONS, WRITE_KNOWN, JOBS)
 """The options of `mockbroker check`."""
 
 AUDIT_OPTIONS: tuple[Option[Any], ...] = (FAIL_ON, *OUTPUTS.values())

@@ -30,6 +30,7 @@ __all__ = [
     "TraceJudge",
     "always",
     "practice",
+    "profile_page",
     "rfc",
     "vendor",
 ]
@@ -94,6 +95,7 @@ def rfc(number: int, section: str = "") -> Source:
 
 vendor = Source("AutoGrab developer pages, “OAuth Authentication”")
 practice = Source("practice of real brokers")
+profile_page = Source("page of the provider that the profile describes")
 
 
 @dataclass(frozen=True, slots=True)

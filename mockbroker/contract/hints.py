@@ -14,7 +14,7 @@ from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
 from mockbroker.model.authorization import Authorization, decode_leniently, read_authorization
 from mockbroker.model.credentials import same_text
 from mockbroker.model.forms import LOOKED_AT_BYTES, media_type, query_parameters, unquoted
-from mockbroker.model.masking import method_name, scheme_name
+from mockbroker.model.masking import method_name, scheme_name, shown
 from mockbroker.model.messages import Request
 from mockbroker.model.token_request import TokenRequest
 
@@ -86,7 +86,24 @@ def _no_form(request: TokenRequest, _: TokenExpectation) -> str:
     return ""
 
 
-_REQUEST_HINTS: tuple[Hint, ...] = (_literal_braces, _json_body, _grant_in_query, _no_form)
+def _missing_parameters(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize that a parameter is missing which the profile requires."""
+    required = expected.profile.parameters
+    missing = [name for name in required if not any(request.values(name))]
+    if not missing:
+        return ""
+    # The value as well: it is a setting of the provider, and never a secret.
+    pairs = ", ".join(f"{name}={shown(required[name])}" for name in missing)
+    return f"profile {expected.profile.name} requires {pairs} in the body of the token request"
+
+
+_REQUEST_HINTS: tuple[Hint, ...] = (
+    _literal_braces,
+    _json_body,
+    _grant_in_query,
+    _no_form,
+    _missing_parameters,
+)
 """The hints for anything but the client authentication, the more specific first."""
 
 

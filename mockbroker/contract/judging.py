@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
+from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.clause import (
     ApiCallJudge,
@@ -21,7 +22,7 @@ from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST
 from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
 from mockbroker.contract.hints import hint_for_api_call, hint_for_token_request
 from mockbroker.model.breach import Breach
-from mockbroker.model.exchange import Trace
+from mockbroker.model.exchange import Exchange, Trace
 from mockbroker.model.messages import Request
 from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
@@ -29,6 +30,7 @@ from mockbroker.model.token_request import TokenRequest
 __all__ = [
     "PASSIVE_CLAUSES",
     "TRACE_CLAUSES",
+    "breaches_alone",
     "judge_api_call",
     "judge_together",
     "judge_token_request",
@@ -90,9 +92,28 @@ def judge_trace(trace: Trace) -> tuple[Breach, ...]:
 
     The broker has judged each message on arrival, with the tokens and clients known at that time.
     """
-    # These are not judged again: tokens and clients may have changed since they arrived.
-    alone = tuple(breach for exchange in trace.exchanges for breach in exchange.breaches)
+    alone = tuple(b for exchange in trace.exchanges for b in breaches_alone(exchange))
     return alone + judge_together(trace)
+
+
+def breaches_alone(exchange: Exchange) -> tuple[Breach, ...]:
+    """Return the breaches that an exchange shows, whatever comes after it.
+
+    They are those found on its arrival, except that a call was not signed: `judge_together` judges
+    that, because the client may be waiting for the API to ask for a token.
+    """
+    # They are not judged again: tokens and clients may have changed since the message arrived.
+    if not exchange.is_unsigned:
+        return exchange.breaches
+    return tuple(b for b in exchange.breaches if b.clause_id != clauses.signing.BEARER.id)
+
+
+def _unanswered_challenges(trace: Trace) -> Iterator[Breach]:
+    """Yield the breach of each unsigned call that the client gave up when it was refused."""
+    answered = clauses.signing.answered_challenges(trace.exchanges)
+    for exchange in trace.exchanges:
+        if exchange.is_challenge and exchange.number not in answered:
+            yield from (b for b in exchange.breaches if b.clause_id == clauses.signing.BEARER.id)
 
 
 def judge_together(trace: Trace) -> tuple[Breach, ...]:
@@ -100,13 +121,14 @@ def judge_together(trace: Trace) -> tuple[Breach, ...]:
 
     The result depends on the trace only, so a longer trace may show fewer breaches of a clause.
     """
-    return tuple(
+    together = (
         breach
         for clause in TRACE_CLAUSES
         # Always true here: it narrows the type for the type checker.
         if isinstance(clause.judge, TraceJudge)
         for breach in _breaches(clause, clause.judge.flaws(trace))
     )
+    return (*_unanswered_challenges(trace), *together)
 
 
 def _breaches(clause: Clause, flaws: Iterable[Flaw]) -> Iterator[Breach]:

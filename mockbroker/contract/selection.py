@@ -112,6 +112,8 @@ def _nearest(pattern: str, clauses: Sequence[Selectable]) -> list[str]:
     # Wildcards at the ends say nothing about the name that was meant.
     wanted = pattern.lower().strip(".*?")
     holding = [name for name in names if wanted and wanted in name]
+    # Many names may hold a common word, such as token. A name whose last part it is comes first.
+    holding.sort(key=lambda name: name.rpartition(".")[2] != wanted)
     # Names without their chapters are compared as well: only then is `ahed` near `refresh.ahead`.
     # Reversed, so that of clauses with the same last part the first one remains.
     by_last_part = {clause_id.rpartition(".")[2]: clause_id for clause_id in reversed(ids)}

@@ -5,7 +5,7 @@ Users of the kit write such a factory; docs/judging.md shows examples.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
@@ -18,7 +18,8 @@ class ClientConfig:
 
     ``timeout`` is in seconds, for clients whose timeout can be configured. ``ca_file`` is the path
     of a PEM file to trust, in addition to the system's certificates or instead of them; or None.
-    ``scope`` is a space-separated list, empty by default.
+    ``scope`` is a space-separated list, empty by default. ``parameters`` are further parameters of
+    the token request that the provider requires, such as an audience.
     """
 
     token_url: str
@@ -29,6 +30,7 @@ class ClientConfig:
     timeout: float = 5.0
     ca_file: str | None = None
     scope: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 # A client may be synchronous or asynchronous, so the kit awaits whatever is awaitable.

@@ -21,6 +21,7 @@ __all__ = ["Endpoint", "Exchange", "Trace", "Use"]
 _OBJECTS_BYTES = 4096
 # Stands for a missing response when sizes are added.
 _NO_RESPONSE = Response(0)
+_UNAUTHORIZED = 401
 
 
 class Endpoint(str, enum.Enum):
@@ -60,6 +61,21 @@ class Exchange:
     token_state: TokenState | None = None
     fault: str | None = None
     use: int | None = None
+
+    @property
+    def is_unsigned(self) -> bool:
+        """Whether it is a call of the API without an Authorization header."""
+        return self.endpoint is Endpoint.API and not self.request.headers.get_all("Authorization")
+
+    @property
+    def is_challenge(self) -> bool:
+        """Whether the API answered 401 to an unsigned call.
+
+        A challenge-driven client provokes it: it requests a token, and repeats the call, when the
+        answer says that the call needs one (RFC 6750, 3).
+        """
+        is_refused = self.response is not None and self.response.status == _UNAUTHORIZED
+        return self.is_unsigned and is_refused
 
     @property
     def size_bytes(self) -> int:

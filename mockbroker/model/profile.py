@@ -7,16 +7,32 @@ types. `mockbroker.model.typed_reading` applies them to files and to programs, a
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, Union, cast
 
 from msgspec import Meta
 
 from mockbroker.model.typed_reading import field_problem
 
-__all__ = ["AUTOGRAB", "PROFILES", "RFC6749", "Profile", "TokenPolicy", "lifetime_problem"]
+__all__ = [
+    "AUTOGRAB",
+    "PROFILES",
+    "RFC6749",
+    "ErrorForm",
+    "Profile",
+    "TokenPolicy",
+    "lifetime_problem",
+]
 
 
+# Unlike the API's prefix, it may end with a slash: nothing is appended to it.
+_TokenPath = Annotated[
+    str, Meta(pattern=r"\A/(?s:.*)\Z", description="a path that begins with a slash")
+]
+# RFC 3986, 3.4: a query has no "#".
+_Query = Annotated[
+    str, Meta(pattern=r"\A[^?#\s][^#\s]*\Z|\A\Z", description="a query without its question mark")
+]
 # A slash at the end would double when a path of the API is appended.
 _UrlPath = Annotated[
     str,
@@ -36,16 +52,43 @@ _NonEmpty = Annotated[str, Meta(min_length=1, description="a string that is not 
 TokenPolicy = Literal["new", "same", "single"]
 
 
+_OWN_PARAMETERS = frozenset({"client_id", "client_secret", "grant_type", "scope"})
+"""Parameters of a token request that come from elsewhere than `Profile.parameters`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorForm:
+    """An error response of a provider's token endpoint: its status and its body.
+
+    For errors that RFC 6749, 5.2 does not describe: codes of the provider's own, other members than
+    ``error``, or a status of 200. The body is sent as ``application/json``. Raises ValueError for
+    any other status, and for an empty body.
+    """
+
+    status: Annotated[int, Meta(ge=200, le=599, description="a status from 200 to 599")]
+    body: _NonEmpty
+
+    def __post_init__(self) -> None:
+        problem = field_problem(self)
+        if problem:
+            raise ValueError(problem)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """The conventions of a provider's token endpoint and API.
 
     ``token_path_aliases`` are other paths of the token endpoint, without the server's prefix.
+    ``token_query`` is the query that the token URL has, without the question mark.
     ``expires_in`` is in seconds. ``scope`` and ``token_type`` are members of the token response;
-    a scope of False omits the member. ``client_authentication`` names the method that the broker
+    a scope of False omits the member. ``scope_separator`` joins several scopes in a token request.
+    ``client_authentication`` names the method that the broker
     accepts, or several. The methods are ``basic`` and ``post`` (client_id and client_secret in the
     body, RFC 6749, 2.3.1). ``basic_encoding`` is ``raw`` (Basic encodes id and secret as they are)
     or ``form`` (each is form-urlencoded first, same section).
+
+    ``parameters`` are further parameters that every token request must have, with their values,
+    such as an audience.
 
     ``token_policy`` is what a client gets that has a valid token already: a ``new`` token beside
     it, the ``same`` token with what is left of its lifetime, or a ``single`` one, which ends the
@@ -53,22 +96,28 @@ class Profile:
 
     ``token_format`` decides only what a token looks like: ``opaque`` characters, or a ``jwt``. The
     broker looks up both by their values. ``api_prefix`` is the path below which the API lies.
+    ``error_forms`` are error responses of the provider's own, which a client must recognise.
 
     Raises ValueError if a value does not fit; the message names the field and what was expected.
     """
 
     name: str
-    token_path: _UrlPath = "/auth-broker/request-token"  # noqa: S105 - a path, not a password
-    token_path_aliases: tuple[_UrlPath, ...] = ()
+    token_path: _TokenPath = "/auth-broker/request-token"  # noqa: S105 - a path, not a password
+    token_path_aliases: tuple[_TokenPath, ...] = ()
+    token_query: _Query = ""
     client_authentication: Union[str, _Names] = "basic"
     basic_encoding: Literal["raw", "form"] = "raw"
     expires_in: _LifetimeSeconds = 3599
     # True is not a scope: msgspec before 0.22 does not know Literal[False].
     scope: Annotated[Union[str, bool], Meta(description="a string or false")] = ""
+    scope_separator: _NonEmpty = " "
     token_type: _NonEmpty = "bearer"  # noqa: S105 - a type, not a password
     token_format: Literal["opaque", "jwt"] = "opaque"  # noqa: S105 - a format, not a password
     token_policy: TokenPolicy = "new"  # noqa: S105 - a policy, not a password
     api_prefix: _UrlPath = "/v2"
+    # Left out of the hash, because a dict has none; profiles that differ still compare unequal.
+    parameters: dict[str, _NonEmpty] = field(default_factory=dict, hash=False)
+    error_forms: tuple[ErrorForm, ...] = ()
 
     def __post_init__(self) -> None:
         problem = field_problem(self)
@@ -76,8 +125,11 @@ class Profile:
             raise ValueError(problem)
         if self.scope is True:
             raise ValueError("scope: expected a string or false, got true")
+        for name in self.parameters:
+            if name in _OWN_PARAMETERS:
+                raise ValueError(f"parameters: {name!r} is not a further parameter; remove it")
         # A program may pass lists; a profile is a value that can be hashed and never changes.
-        for name in ("token_path_aliases", "client_authentication"):
+        for name in ("token_path_aliases", "client_authentication", "error_forms"):
             if not isinstance(getattr(self, name), (str, tuple)):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
 

@@ -22,7 +22,6 @@ from mockbroker.model.type_words import did_you_mean
 from mockbroker.model.typed_reading import ReadingError, read
 from mockbroker.report.finding import BREACHES, Verdict
 from mockbroker.report.known_failures import KnownFailure
-from mockbroker.report.plain_examples import ExampleError, to_plain
 from mockbroker.report.report import Report
 
 __all__ = ["TODO", "known_failures_of", "read_known_failures"]
@@ -104,7 +103,7 @@ def known_failures_of(
     These are every breach, and the entries of ``before`` that the run did not judge. Each comes
     with the finding in words, which is empty if the run did not judge it. An existing entry keeps
     its reason, issue and date; an entry that passes is dropped. ``examples`` has those that showed
-    a breach, by clause id.
+    a breach, as plain data, by clause id.
 
     The verdict "not tested" also keeps an entry: a blocked clause may still be broken.
     """
@@ -123,9 +122,7 @@ def known_failures_of(
 
 
 def _with_example(entry: KnownFailure, examples: Mapping[str, Any]) -> KnownFailure:
-    """Return the entry with the example of this run, if the file can hold that."""
+    """Return the entry with the example of this run, if there is one."""
     # Without an example the entry still works: the run then draws its own test cases.
-    try:
-        return replace(entry, example=to_plain(examples[entry.clause_id]))
-    except (KeyError, ExampleError):
-        return entry
+    example = examples.get(entry.clause_id)
+    return entry if example is None else replace(entry, example=example)

@@ -6,12 +6,13 @@ that names the type, as in ``{credentials = ["id", "secret"]}``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mockbroker.model.credentials import Credentials
 
-__all__ = ["ExampleError", "from_plain", "to_plain"]
+__all__ = ["ExampleError", "all_to_plain", "from_plain", "to_plain"]
 
 
 class ExampleError(ValueError):
@@ -43,6 +44,15 @@ def to_plain(example: object) -> Any:
     if example is None:
         return {"none": True}
     raise ExampleError(f"a value of type {kind.__name__!r} cannot be stored as TOML")
+
+
+def all_to_plain(examples: Mapping[str, object]) -> dict[str, Any]:
+    """Convert the examples that have a form as plain data; leave out the others."""
+    converted = {}
+    for name, example in examples.items():
+        with contextlib.suppress(ExampleError):
+            converted[name] = to_plain(example)
+    return converted
 
 
 def _is_unicode(text: str) -> bool:

@@ -32,7 +32,6 @@ __all__ = [
     "ClientRestarted",
     "ClientUsed",
     "ClientUsedAtOnce",
-    "ConnectionsRefused",
     "DriverEnded",
     "EventLoopChanged",
     "FaultScripted",
@@ -42,6 +41,7 @@ __all__ = [
     "GotNoToken",
     "GotToken",
     "HomeMadeUnwritable",
+    "IdleConnectionsClosed",
     "IssuedToken",
     "LifetimeChanged",
     "NeverReturned",
@@ -53,6 +53,7 @@ __all__ = [
     "ProgramEnded",
     "Raised",
     "ReprTaken",
+    "ScopeConfigured",
     "SecretRotated",
     "SeedChosen",
     "SentTooManyRequests",
@@ -137,9 +138,9 @@ class NeverReturned(_Outcome, frozen=True, kw_only=True):
 
 
 class SentTooManyRequests(_Outcome, frozen=True, kw_only=True):
-    """The client sent ``requests`` requests in one use, and the kit stopped it."""
+    """The client sent more requests in one use than are ``allowed``, and the kit stopped it."""
 
-    requests: int
+    allowed: int
 
 
 class ProgramEnded(_Outcome, frozen=True, kw_only=True):
@@ -383,7 +384,7 @@ class FaultScripted(_Step, frozen=True, kw_only=True, omit_defaults=True):
 
     ``status`` replaces the endpoint's own answer; ``body_type`` is the media type of its body, or
     ``empty``. ``error`` is the error code in the body. ``changed`` and ``omitted`` are members of
-    the usual answer.
+    the usual answer. ``coding`` is the content coding by which the body is compressed.
     """
 
     endpoint: str
@@ -400,6 +401,7 @@ class FaultScripted(_Step, frozen=True, kw_only=True, omit_defaults=True):
     changed: dict[str, Any] = {}
     omitted: tuple[str, ...] = ()
     breaks_json: bool = False
+    coding: str = ""
 
 
 class FaultsCleared(_Step, frozen=True, kw_only=True):
@@ -457,17 +459,20 @@ class CertificateShown(_Step, frozen=True, kw_only=True):
     is_trusted: bool
 
 
-class ConnectionsRefused(_Step, frozen=True, kw_only=True):
-    """No process listens where the token endpoint should be.
-
-    A client gets an error of the connection at once, unlike with a server that does not answer.
-    """
+class IdleConnectionsClosed(_Step, frozen=True, kw_only=True):
+    """The server closed the connections on which it waited for a request."""
 
 
 class TimeoutConfigured(_Step, frozen=True, kw_only=True):
     """The client is configured with this timeout, in seconds."""
 
     seconds: float
+
+
+class ScopeConfigured(_Step, frozen=True, kw_only=True):
+    """The client is configured with this scope, a space-separated list."""
+
+    scope: str
 
 
 class OtherOriginReached(_Step, frozen=True, kw_only=True):
@@ -528,8 +533,9 @@ Step = Union[
     TokensRevoked,
     SecretRotated,
     CertificateShown,
-    ConnectionsRefused,
+    IdleConnectionsClosed,
     TimeoutConfigured,
+    ScopeConfigured,
     OtherOriginReached,
     BreachRepeated,
     NotRepeated,

@@ -182,6 +182,7 @@ def _fault_scripted(step: s.FaultScripted) -> str:
         if step.changed or step.omitted
         else "",
         "answers with the first half of the JSON" if step.breaks_json else "",
+        f"compresses the answer ({step.coding})" if step.coding else "",
         "" if step.manner is Manner.NORMAL else step.manner.words,
     ]
     # A fault without any other effect, such as another media type, is described by its manner.
@@ -276,7 +277,7 @@ _OUTCOMES: dict[type, _Maker] = {
     s.Raised: lambda outcome: f"raised {outcome.error}",
     s.NeverReturned: _never_returned,
     s.SentTooManyRequests: lambda o: (
-        f"sent {o.requests} requests in one use; mockbroker stopped it"
+        f"sent more than {o.allowed} requests in one use; mockbroker stopped it"
     ),
     s.ProgramEnded: lambda outcome: f"ended the program: {outcome.error}",
     s.DriverEnded: lambda outcome: f"did not return: {outcome.reason}",
@@ -316,10 +317,11 @@ _STEPS: dict[type, _Maker] = {
     s.TokensRevoked: lambda _: "the broker revokes every token",
     s.SecretRotated: lambda step: f"the secret of client {step.client} is rotated",
     s.CertificateShown: _certificate_shown,
-    s.ConnectionsRefused: lambda _: "no process listens where the token endpoint should be",
+    s.IdleConnectionsClosed: lambda _: "the server closes the connections that are idle",
     s.TimeoutConfigured: lambda step: (
         f"the client is configured with a timeout of {step.seconds:g} s"
     ),
+    s.ScopeConfigured: lambda step: f"the client is configured with scope {step.scope!r}",
     s.OtherOriginReached: lambda step: (
         f"the other origin receives {step.method} {step.path} with the {step.carried}"
     ),

@@ -12,9 +12,12 @@ import logging
 import os
 import selectors
 import socket
+import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 
 from mockbroker.server.pool import ConnectionPool
+from mockbroker.server.ports import held_after, listen_on
 
 __all__ = ["Acceptor"]
 
@@ -34,8 +37,9 @@ class Acceptor:
 
     Raises OSError if the process has no descriptors for the loop itself.
 
-    One thread calls `run`. `interrupt` may be called from any thread; `close` only after `run` has
-    returned.
+    One thread calls `run`. `interrupt` and `set_refusing` may be called from any thread; `close`
+    only after `run` has returned. While it refuses connections, ``listener`` is another socket that
+    holds the port.
     """
 
     def __init__(
@@ -44,10 +48,14 @@ class Acceptor:
         take: Callable[[socket.socket], None],
         pool: ConnectionPool,
     ) -> None:
-        self._listener = listener
+        self.listener = listener
         self._take = take
         self._pool = pool
         self._logged_errors: set[int | None] = set()
+        # What the loop is asked to do: to refuse connections or not, or to end (None). Its `put`
+        # takes no lock that a signal handler could wait for.
+        self._orders: SimpleQueue[tuple[bool, threading.Event] | None] = SimpleQueue()
+        self._is_refusing = False
         self.shortages = 0
         """How many connections could not be accepted at first for want of descriptors or memory."""
         # The stack closes what was opened if a later step fails for want of descriptors. `pop_all`
@@ -74,18 +82,48 @@ class Acceptor:
             # the handler run within a second.
             seconds = SHORTAGE_POLL_SECONDS if self._pool.is_crowded else POLL_SECONDS
             ready = {key.fileobj for key, _ in self._selector.select(seconds)}
-            if self._woken in ready:
+            if self._woken in ready and self._obey():
                 return
-            if self._listener in ready:
+            if self.listener in ready and not self._is_refusing:
                 self._accept()
             if self._pool.is_crowded:
                 self._pool.make_room()
 
     def interrupt(self) -> None:
         """Make `run` return soon. Takes no lock, so a signal handler may call it."""
+        self._order(None)
+
+    def set_refusing(self, *, refuses: bool) -> None:
+        """Make the port refuse connections, or accept them again; return when it does.
+
+        It is done at the next run of the loop if none is running: then it does not wait for long.
+        """
+        done = threading.Event()
+        self._order((refuses, done))
+        done.wait(POLL_SECONDS)
+
+    def _order(self, order: tuple[bool, threading.Event] | None) -> None:
+        self._orders.put(order)
         with contextlib.suppress(OSError):
-            # One byte suffices and is never read: the loop ends as soon as it is there.
             self._wake_up.send(b".")
+
+    def _obey(self) -> bool:
+        """Do what the loop was asked to do; return whether it is to end."""
+        # One byte for each order, so that a byte that is left wakes the loop again.
+        self._woken.recv(1)
+        order = self._orders.get()
+        if order is None:
+            return True
+        refuses, done = order
+        if refuses and not self._is_refusing:
+            self._selector.unregister(self.listener)
+            self.listener = held_after(self.listener)
+        elif self._is_refusing and not refuses:
+            listen_on(self.listener)
+            self._selector.register(self.listener, selectors.EVENT_READ)
+        self._is_refusing = refuses
+        done.set()
+        return False
 
     def close(self) -> None:
         """Close every descriptor but the listener's.
@@ -100,7 +138,7 @@ class Acceptor:
             # The reserve is opened before each accept. A shortage then shows here or in accept, and
             # either way the loop can free a descriptor for the waiting connection.
             self._reserve.hold()
-            self._take(self._listener.accept()[0])
+            self._take(self.listener.accept()[0])
         except (BlockingIOError, ConnectionError):
             pass  # the client is gone already
         except OSError as error:
@@ -127,7 +165,7 @@ class Acceptor:
                 # Another thread may take the freed descriptor first. The connection then waits for
                 # the next turn of the loop.
                 with contextlib.suppress(OSError, MemoryError):
-                    self._take(self._listener.accept()[0])
+                    self._take(self.listener.accept()[0])
                 return
         self._pool.room.wait(SHORTAGE_POLL_SECONDS)
 

@@ -11,9 +11,9 @@ import contextlib
 import ipaddress
 import socket
 import ssl
-import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 
@@ -22,12 +22,11 @@ from mockbroker.server.application import Mounts, create_app
 from mockbroker.server.certificates import ServerCertificate
 from mockbroker.server.mountable import Mountable
 from mockbroker.server.pool import ConnectionPool, Phase
+from mockbroker.server.ports import listen_at
 from mockbroker.server.wire import Connection
 
 __all__ = ["Server"]
 
-BACKLOG = 128
-"""Connections that the kernel completes before they are accepted: bursts of clients need it."""
 CONNECTION_LIMIT = 256
 """Connections, and therefore threads, at a time. Linux usually lets a process open 1024 files."""
 # Real seconds for a whole handshake: until then a silent peer holds a thread.
@@ -60,28 +59,30 @@ class Server:
         self._tls = tls
         self._on_refused = on_refused
         self._pool = ConnectionPool(self._serve, CONNECTION_LIMIT)
-        self._listener = _listen(host, port)
+        listener = listen_at(host, port)
         try:
             # The acceptor needs descriptors of its own. Without them the port must become free
             # again.
-            self._acceptor = Acceptor(self._listener, self._take, self._pool)
+            self._acceptor = Acceptor(listener, self._take, self._pool)
         except OSError:
-            self._listener.close()
+            listener.close()
             raise
-        self.port: int = self._listener.getsockname()[1]
+        self.port: int = listener.getsockname()[1]
         self.origin = f"{'https' if tls else 'http'}://{_host_in_url(host)}:{self.port}"
         self.mounts = Mounts()
         self._app = create_app(self.mounts)
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._stop_lock = threading.Lock()
+        # The prefixes of the brokers for which connections are refused.
+        self._refusing: set[str] = set()
 
     @property
     def is_on_loopback(self) -> bool:
         """Whether only programs on this machine can reach the server."""
         # The bound address decides, not the given name: /etc/hosts may map a name to anything. A
         # scope id such as %eth0 is not part of the address.
-        address = ipaddress.ip_address(self._listener.getsockname()[0].partition("%")[0])
+        address = ipaddress.ip_address(self._acceptor.listener.getsockname()[0].partition("%")[0])
         # ::ffff:127.0.0.1 is a loopback address, but older versions of `ipaddress` deny it.
         mapped = getattr(address, "ipv4_mapped", None)
         return bool((mapped or address).is_loopback)
@@ -100,7 +101,8 @@ class Server:
             raise ValueError(f"a broker is mounted at prefix {prefix!r} already")
         # Before the broker gets its URLs: it must be reachable as soon as a test can read them.
         self.mounts[prefix] = broker
-        broker.mounted_at(self.origin, prefix, self._tls.ca_file if self._tls else None)
+        ca_file = self._tls.ca_file if self._tls else None
+        broker.mounted_at(self.origin, prefix, ca_file, _Connections(self, prefix))
 
     def unmount(self, prefix: str = "") -> None:
         """Stop serving the broker at that prefix. Raises KeyError if there is none.
@@ -109,6 +111,7 @@ class Server:
         """
         # First out of the mounts, so that no later request reaches the broker.
         self.mounts.pop(prefix).unmounted()
+        self.refuse_connections(prefix, refuses=False)
 
     def start(self) -> None:
         """Serve in a thread of its own."""
@@ -139,6 +142,8 @@ class Server:
                 return
             self._stopped.set()
         self.interrupt()
+        # The port closes in any case, so it need not accept connections again.
+        self._refusing.clear()
         # Unmounting ends stalled and delayed answers. Their threads would otherwise wait for real
         # seconds, and the pool could not join them.
         for prefix in self.mounts:
@@ -147,7 +152,7 @@ class Server:
                 self.unmount(prefix)
         if self._thread is not None:
             self._thread.join(STOP_LIMIT_SECONDS)
-        self._listener.close()
+        self._acceptor.listener.close()
         # After the acceptor has ended, so that no connection enters a pool that is stopped.
         self._pool.stop()
         self._acceptor.close()
@@ -163,6 +168,23 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def refuse_connections(self, prefix: str, *, refuses: bool) -> None:
+        """Refuse connections to the port on behalf of the broker at that prefix, or no longer.
+
+        All brokers of the server share its port. It returns when connections are refused, or
+        accepted again, and the idle ones are closed. Call it from any thread.
+        """
+        before = set(self._refusing)
+        (self._refusing.add if refuses else self._refusing.discard)(prefix)
+        if bool(before) != bool(self._refusing):
+            self._acceptor.set_refusing(refuses=bool(self._refusing))
+        if refuses:
+            self.close_idle_connections()
+
+    def close_idle_connections(self) -> None:
+        """Close every connection on which the server waits for a request."""
+        self._pool.close_idle()
 
     def _take(self, sock: socket.socket) -> None:
         """Pass an accepted connection to the pool, wrapped for TLS if the server uses it."""
@@ -204,6 +226,22 @@ class Server:
             raise
 
 
+@dataclass(frozen=True, slots=True)
+class _Connections:
+    """The connections of a server, for the broker that is mounted at ``prefix``."""
+
+    server: Server
+    prefix: str
+
+    def close_idle(self) -> None:
+        self.server.close_idle_connections()
+
+    def refuse(self, *, refuses: bool) -> None:
+        # A broker that was unmounted meanwhile has no port any more.
+        if self.prefix in self.server.mounts:
+            self.server.refuse_connections(self.prefix, refuses=refuses)
+
+
 def _why_no_tls(error: ssl.SSLError) -> str:
     """Return why a TLS handshake failed, and what to do about it.
 
@@ -216,29 +254,6 @@ def _why_no_tls(error: ssl.SSLError) -> str:
     if "UNKNOWN_CA" in reason or "CERTIFICATE" in reason:
         return f"the client does not trust the certificate ({reason}): give it the CA"
     return f"no TLS connection came about ({reason})"
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on the address. Raises OSError."""
-    # The first address only: port 0 would get another port for each address, but the broker has one
-    # URL.
-    family, kind, proto, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    listener = socket.socket(family, kind, proto)
-    try:
-        # Elsewhere the option lets a restarted server use its port again while old connections are
-        # in TIME_WAIT.
-        if sys.platform != "win32":  # there it would let two servers share the port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-        # A peer may give its connection up between `select` and `accept`, which would then block.
-        listener.setblocking(False)  # noqa: FBT003 - its one argument
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 def _host_in_url(host: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from mockbroker.broker.answers import Reply
+from mockbroker.broker.mounting import Connections
 from mockbroker.model.messages import Request
 
 __all__ = ["Mountable"]
@@ -23,8 +24,17 @@ class Mountable(Protocol):
         """
         ...
 
-    def mounted_at(self, origin: str, prefix: str, ca_file: str | None = None) -> None:
-        """Record that URLs begin with ``origin + prefix``, and the CA file for clients."""
+    def mounted_at(
+        self,
+        origin: str,
+        prefix: str,
+        ca_file: str | None = None,
+        connections: Connections | None = None,
+    ) -> None:
+        """Record that URLs begin with ``origin + prefix``, and the CA file for clients.
+
+        By ``connections`` the broker has the server close or refuse connections.
+        """
         ...
 
     def unmounted(self) -> None:

@@ -26,6 +26,8 @@ MIN_SILENCE_SECONDS = 0.05
 sound client arrive within milliseconds of its connection."""
 LONG_SILENCE_SECONDS = 1.0
 """From this time on a silent connection is closed before those that were silent for less."""
+CLOSE_IDLE_LIMIT_SECONDS = 1.0
+CLOSE_IDLE_POLL_SECONDS = 0.001
 _log = logging.getLogger(__name__)
 
 
@@ -135,6 +137,27 @@ class ConnectionPool:
                 del self._silent[sock]
                 self._leaving.add(sock)
                 _shut(sock)
+
+    def close_idle(self) -> None:
+        """Close the connections that wait for a request; return when they are shut down.
+
+        A connection whose answer was just sent is about to wait, and is closed as well. It waits
+        for that, for a second at most. Connections that are being answered stay open.
+        """
+        until = real_seconds() + CLOSE_IDLE_LIMIT_SECONDS
+        while self._shut_idle() and real_seconds() < until:
+            self.room.clear()
+            self.room.wait(CLOSE_IDLE_POLL_SECONDS)
+
+    def _shut_idle(self) -> bool:
+        """Shut idle connections down; return whether one is still sending its answer."""
+        with self._lock:
+            idle = [sock for sock, (phase, _) in self._silent.items() if phase is Phase.IDLE]
+            for sock in idle:
+                del self._silent[sock]
+                self._leaving.add(sock)
+                _shut(sock)
+            return any(phase is Phase.SENDING for phase, _ in self._silent.values())
 
     def _closable(self) -> list[socket.socket]:
         """Return the connections that may be closed, in the order in which to close them.

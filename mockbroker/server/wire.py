@@ -23,6 +23,7 @@ import h11
 from mockbroker.broker.answers import NO_STORE, Reply, error_description, json_response
 from mockbroker.broker.clock import real_seconds
 from mockbroker.broker.faults import Manner
+from mockbroker.model.content_codings import CODINGS, allows_coding
 from mockbroker.model.messages import Headers, Request, Response
 from mockbroker.server.application import ORIGIN_KEY, REPLY_KEY, REQUEST_KEY
 from mockbroker.server.intake import Refused, RequestReader
@@ -40,6 +41,8 @@ LINGER_BYTES = 16 * 1024 * 1024
 """How long, and how much, the server discards after a response; see `Connection._linger`."""
 # The most pieces of a dripping answer; one of fewer bytes has a piece for each byte.
 DRIP_PIECES = 20
+# Several, because a client that reads the first chunk only would find all of it in one.
+CHUNKS = 3
 BODILESS = {204, 304}
 """Statuses whose responses have no body (RFC 9110, 15.3.5 and 15.4.5)."""
 ABORT = struct.pack("ii", 1, 0)
@@ -85,7 +88,7 @@ class Connection:
         if request is None:
             return False
         self._on_phase(Phase.ANSWERING)
-        self._deliver(request, self._ask_app(request))
+        self._deliver(request, _encoded(self._ask_app(request), request))
         # h11 decides on persistence (RFC 9112, 9.3): both sides are DONE unless a field said close,
         # or the peer speaks HTTP/1.0.
         parser = self._reader.parser
@@ -167,6 +170,9 @@ class Connection:
         if reply.manner is Manner.STALL:
             reply.released.wait(reply.spread_seconds)
             raise ConnectionAbortedError
+        if reply.manner is Manner.REFUSE:
+            # Its connection was there before, and closes like one of a server that has ended.
+            raise ConnectionAbortedError
         if reply.manner is Manner.RESET:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
             raise ConnectionAbortedError
@@ -177,6 +183,9 @@ class Connection:
         response = reply.response
         has_body = method != "HEAD" and response.status not in BODILESS
         body = response.body if has_body else b""
+        if has_body and reply.manner is Manner.CLOSE_DELIMITED:
+            # For such a peer h11 ends a body of unknown length by the end of the connection.
+            parser.their_http_version = b"1.0"
         # h11 adds the framing that the response lacks: Content-Length is Flask's, and Connection:
         # close is sent where the client asked for it.
         data = parser.send(_head(response)) or b""
@@ -184,7 +193,9 @@ class Connection:
             # The head announces the whole length, so the client can see that the body was cut.
             self._sock.sendall(data + body[: len(body) // 2])
             raise ConnectionAbortedError
-        data += parser.send(h11.Data(data=body)) or b"" if body else b""
+        pieces = _pieces(body, CHUNKS) if reply.manner is Manner.CHUNKED else [body]
+        for piece in filter(None, pieces):
+            data += parser.send(h11.Data(data=piece)) or b""
         data += parser.send(h11.EndOfMessage()) or b""
         if reply.manner is Manner.DRIP:
             self._drip(data, reply)
@@ -193,17 +204,24 @@ class Connection:
             self._on_phase(Phase.SENDING)
             # Head and body go out in one call: with TCP_NODELAY, two calls would be two packets.
             self._sock.sendall(data)
+        if reply.manner is Manner.CLOSE_DELIMITED:
+            self._end_tls()
+
+    def _end_tls(self) -> None:
+        """Send the close_notify of TLS, without which a client takes an end for a cut."""
+        if isinstance(self._sock, ssl.SSLSocket):
+            self._sock.settimeout(LINGER_SECONDS)
+            self._sock.unwrap()
 
     def _drip(self, data: bytes, reply: Reply) -> None:
         """Send the data in small pieces, spread over the time of the reply.
 
         Once the reply is released, the pieces that are left follow without a pause.
         """
-        size = max(1, math.ceil(len(data) / DRIP_PIECES))
-        for start in range(0, len(data), size):
-            if start:
+        for number, piece in enumerate(_pieces(data, DRIP_PIECES)):
+            if number:
                 reply.released.wait(reply.spread_seconds / DRIP_PIECES)
-            self._sock.sendall(data[start : start + size])
+            self._sock.sendall(piece)
 
     def _refuse(self, refused: Refused) -> None:
         """Reject a malformed or oversized request, and close the connection."""
@@ -263,6 +281,31 @@ def _parser_after(method: str) -> h11.Connection:
     parser.receive_data(f"{method} / HTTP/1.1\r\nHost: broker\r\n\r\n".encode())
     parser.next_event()
     return parser
+
+
+def _encoded(reply: Reply, request: Request) -> Reply:
+    """Return the reply with the body and the header fields that its coding and manner ask for."""
+    response = reply.response
+    if reply.coding and response.body and allows_coding(request.headers, reply.coding):
+        response = replace(response, body=CODINGS[reply.coding](response.body))
+        response = _with_field(response, "Content-Encoding", reply.coding)
+        response = _with_field(response, "Content-Length", str(len(response.body)))
+    if reply.manner in (Manner.CHUNKED, Manner.CLOSE_DELIMITED):
+        # Without a length h11 chooses the framing by the peer's version of HTTP.
+        response = _with_field(response, "Content-Length", "")
+    return replace(reply, response=response)
+
+
+def _with_field(response: Response, name: str, value: str) -> Response:
+    """Return the response with this value of the field only; an empty string removes the field."""
+    others = [pair for pair in response.headers if pair[0].lower() != name.lower()]
+    return replace(response, headers=Headers.of([*others, (name, value)] if value else others))
+
+
+def _pieces(data: bytes, most: int) -> list[bytes]:
+    """Return the data in pieces of equal size, ``most`` at most."""
+    size = max(1, math.ceil(len(data) / most))
+    return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 def _head(response: Response) -> h11.Response:

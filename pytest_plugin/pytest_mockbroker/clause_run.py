@@ -5,18 +5,21 @@ Not safe for several threads: environment and hooks of the process change while 
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mockbroker.cli.options import Values
+from mockbroker.cli.options import JOBS, SHOW_OUTPUT, Values
 from mockbroker.cli.printing import print_error, print_report
 from mockbroker.cli.progress import progress_display
 from mockbroker_contract import clauses
 from mockbroker_contract.isolation.one_processor import one_processor
 from mockbroker_contract.isolation.own_pytest import without_user_settings
+from pytest_mockbroker.clause_workers import ClauseWorkers, can_fork
 from pytest_mockbroker.collector import VerdictCollector
 from pytest_mockbroker.interruption import Interruption
 from pytest_mockbroker.markers import clause_id_of
@@ -46,10 +49,12 @@ def run_clauses(run: ClauseRun) -> int:
     arguments += ["--continue-on-collection-errors"]
     # This plugin would collect garbage for a second at the end.
     arguments += ["-p", "no:unraisableexception"]
+    workers = ClauseWorkers(run.worker_count, reporters=[run])
     # This process runs nothing but the check, so that its affinity may change. The hosts of the
-    # clients inherit it.
-    with without_user_settings(), one_processor():
-        return int(pytest.main(arguments, plugins=[run]))
+    # clients inherit it; workers choose a processor of their own.
+    place = one_processor() if run.worker_count == 1 else contextlib.nullcontext()
+    with without_user_settings(), place:
+        return int(pytest.main(arguments, plugins=[run, workers]))
 
 
 class ClauseRun:
@@ -67,12 +72,23 @@ class ClauseRun:
         self._display = progress_display()
         self._config: pytest.Config | None = None
         self._items: dict[str, str] = {}
+        self._begun = 0
         self.stopped_by = ""
         """Why a hook stopped the session; empty if none did."""
         self.statuses: list[int] = []
         """Exit statuses for errors that pytest does not count as errors."""
         self.collector: VerdictCollector | None = None
         """The collector with the report once it was to be printed; None without a report."""
+
+    @property
+    def worker_count(self) -> int:
+        """How many processes may judge clauses, by default one for each processor.
+
+        One if the user wants to see the client's output: lines of several clients would mix.
+        """
+        if self._values[SHOW_OUTPUT] or not can_fork():
+            return 1
+        return self._values[JOBS] or _processors()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -93,16 +109,13 @@ class ClauseRun:
         self._interruption.stop(session)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Record the clauses to judge, by node id.
-
-        The order is that of the run, and gives each clause its number in the progress display.
-        """
+        """Record the clauses to judge, by node id."""
         self._items = {item.nodeid: clause_id_of(item) for item in session.items}
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Show that the next clause begins."""
-        number = list(self._items).index(nodeid) + 1
-        self._display.begin(number, len(self._items), self._items[nodeid])
+        self._begun += 1
+        self._display.begin(self._begun, len(self._items), self._items[nodeid])
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Record the message of `pytest.exit`.
@@ -164,3 +177,10 @@ class ClauseRun:
             print_error(f"cannot print the report: {error.strerror}")
         if collector.trouble:
             print_error(collector.trouble)
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -13,7 +13,7 @@ import pytest
 
 from mockbroker.model.escaping import printable, printable_lines
 from mockbroker.report.annotations import annotations_of, are_wanted
-from mockbroker.report.finding import Verdict
+from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.formats import OutputError, write_outputs
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.report import STOPPED_EARLY, Report
@@ -83,14 +83,28 @@ class VerdictCollector:
         self.trouble = ""
         """The error in writing or printing the report, in one line; empty if there was none."""
 
+    @classmethod
+    def of(cls, config: pytest.Config) -> VerdictCollector:
+        """Return the collector of that configuration, registered now if there was none."""
+        found = config.pluginmanager.get_plugin(cls.NAME)
+        if found is None:
+            found = cls(config)
+            config.pluginmanager.register(found, cls.NAME)
+        assert isinstance(found, cls)
+        return found
+
     def judge_with(self, run: ContractRun) -> None:
         """Judge the items of this process from now on by what that run finds."""
         self._judge.run = run
 
     @property
     def examples(self) -> dict[str, Any]:
-        """The examples that led to a finding, by clause id; only those that this process tried."""
-        return self._judge.examples
+        """The examples that led to a finding, by clause id."""
+        return self._results.examples
+
+    def take_findings(self) -> list[Finding]:
+        """Return the findings of this process that no item has taken yet."""
+        return self._judge.take_findings()
 
     # -- in the process that runs the items ----------------------------------------------------
 
@@ -155,6 +169,14 @@ class VerdictCollector:
             # Not raised in the worker: there pytest.exit ends one worker, and the others go on.
             pytest.exit(result.unusable, returncode=pytest.ExitCode.USAGE_ERROR)
         self._results.add(result)
+
+    def receive_findings(self, findings: list[Finding]) -> None:
+        """Record findings of a process that was stopped while it judged a clause."""
+        self._results.note(findings)
+
+    def receive_error(self, error: KitError) -> None:
+        """Record an error of the kit in a process that judges clauses."""
+        self._results.add_error(error)
 
     def receive_uncollected(self, report: pytest.CollectReport) -> None:
         """Record that tests of the kit could not be collected.
@@ -232,7 +254,7 @@ class VerdictCollector:
     def _conclude(self, session: pytest.Session) -> None:
         """Build the report, write its files, and set the session's exit status."""
         # Findings on other clauses by a clause test that was interrupted.
-        self._results.note(self._judge.take_findings())
+        self._results.note(self.take_findings())
         self._results.is_interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
         # By --maxfail or a signal: clauses without a finding were not reached, which differs from
         # not tested.

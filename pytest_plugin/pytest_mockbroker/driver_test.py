@@ -5,15 +5,17 @@ The command needs no pytest session: its checks are steps of one conversation, a
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from mockbroker.cli.click_options import with_options
 from mockbroker.cli.options import COPY, EXEC, Values
 from mockbroker.cli.printing import print_line
 from mockbroker.report.terminal import Line
-from mockbroker_contract.drivers.target import TargetError
-from mockbroker_contract.harness.driver_checks import DriverCheck, check_driver
-from pytest_mockbroker.settings import argv_of
+
+if TYPE_CHECKING:
+    from mockbroker_contract.harness.driver_checks import DriverCheck
 
 __all__ = ["driver_test"]
 
@@ -31,6 +33,11 @@ def driver_test(context: click.Context, /, values: Values) -> None:
     command = values[EXEC]
     if not command:
         raise click.UsageError("no driver is named; pass its command: --exec COMMAND")
+    # Hypothesis and Flask, which --help and a wrong option need not wait for.
+    from mockbroker_contract.drivers.target import TargetError  # noqa: PLC0415
+    from mockbroker_contract.harness.driver_checks import check_driver  # noqa: PLC0415
+    from pytest_mockbroker.settings import argv_of  # noqa: PLC0415
+
     try:
         argv = argv_of(command)
         print_line(Line(f"The driver protocol · {command}", "bold"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from mockbroker.broker.clock import real_seconds
 from mockbroker.cli.options import CLIENT, EXEC, FAIL_ON, ONLY, PROFILE, Values
+from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.report.finding import Finding
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import KnownFailures
@@ -20,21 +22,22 @@ __all__ = ["GatheredResults"]
 
 
 class GatheredResults:
-    """Results of all items so far, in the process that reports the run."""
+    """Results of all items so far, in the process that reports the run.
+
+    Items that workers judge arrive in any order; the report has them in that of the catalogue.
+    """
 
     def __init__(self, known: KnownFailures) -> None:
         self._known = known
         self._created = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
         # Not the difference of two dates: the clock of the machine may be changed meanwhile.
         self._began = real_seconds()
-        self._own: list[Finding] = []
+        self._by_clause: dict[str, ItemResult] = {}
         self._noted: list[Finding] = []
-        # A set, because each result of a pytest-xdist worker has all clauses of that worker.
+        # A set, because each result of a worker has all clauses of that worker.
         self._selected: set[str] = set()
-        # Dictionaries as ordered sets: several workers may report the same error.
+        # A dictionary as an ordered set: several workers may report the same error.
         self._errors: dict[KitError, None] = {}
-        self._driver_failures: dict[str, None] = {}
-        self._client = ClientFacts()
         self.is_interrupted = False
         self.unreached = ""
         """Why the run did not reach every selected clause; empty if it did."""
@@ -42,7 +45,7 @@ class GatheredResults:
     @property
     def is_empty(self) -> bool:
         """Whether no clause was selected or judged, and no error occurred."""
-        return not (self._selected or self._own or self._errors)
+        return not (self._selected or self._by_clause or self._errors)
 
     def select(self, clause_ids: Iterable[str]) -> None:
         """Record clauses that are to be judged."""
@@ -58,34 +61,63 @@ class GatheredResults:
         if result.error is not None:
             self.add_error(result.error)
         if result.findings:
-            own, *noted = result.findings
-            self._own.append(own)
-            self.note(noted)
+            self._by_clause[result.findings[0].clause_id] = result
         self.select(result.selected)
-        if result.client is not None:
-            self._learn(result.client)
 
     def note(self, findings: Iterable[Finding]) -> None:
-        """Add findings on clauses that no item judged, or that another item judges."""
+        """Add findings of an item that came to no end."""
         self._noted += findings
 
     def add_error(self, error: KitError) -> None:
         """Add an error of the kit; the same error counts once."""
         self._errors[error] = None
 
-    def _learn(self, client: ClientFacts) -> None:
-        """Merge facts on the client with those that other items brought."""
-        # Workers of pytest-xdist judge different clauses, so each measures other facts.
-        self._client = msgspec.structs.replace(
-            client,
-            measured={**self._client.measured, **client.measured},
-            replays={**self._client.replays, **client.replays},
-            # One worker may have used up its time while the others have not.
-            is_out_of_time=self._client.is_out_of_time or client.is_out_of_time,
-            limits=tuple(dict.fromkeys((*self._client.limits, *client.limits))),
-        )
-        # Each item brings all failures of its process so far.
-        self._driver_failures |= dict.fromkeys(client.driver_failures)
+    @property
+    def _results(self) -> list[ItemResult]:
+        """The results of the items, in the order of the catalogue."""
+        return [self._by_clause[c.id] for c in CATALOGUE if c.id in self._by_clause]
+
+    @property
+    def _findings(self) -> list[Finding]:
+        """All findings, those of the items' own clauses first.
+
+        Of two breaches of a clause the first counts, and the clause's own is the simpler one.
+        """
+        own = [result.findings[0] for result in self._results]
+        noted = [finding for result in self._results for finding in result.findings[1:]]
+        return [*own, *noted, *self._noted]
+
+    @property
+    def examples(self) -> dict[str, Any]:
+        """The examples that led to a finding, by clause id."""
+        found: dict[str, Any] = {}
+        for result in self._results:
+            found = result.examples | found
+        # A clause's own item has the simplest one.
+        return found | {
+            clause_id: result.examples[clause_id]
+            for clause_id, result in self._by_clause.items()
+            if clause_id in result.examples
+        }
+
+    @property
+    def _client(self) -> ClientFacts:
+        """What all items together found out about the client."""
+        merged = ClientFacts()
+        for client in (result.client for result in self._results if result.client is not None):
+            # Workers judge different clauses, so each measures other facts.
+            merged = msgspec.structs.replace(
+                client,
+                # Sorted, because each worker measures in an order of its own.
+                measured=dict(sorted({**merged.measured, **client.measured}.items())),
+                replays={**merged.replays, **client.replays},
+                # One worker may have used up its time while the others have not.
+                is_out_of_time=merged.is_out_of_time or client.is_out_of_time,
+                limits=_united(merged.limits, client.limits),
+                # Each item brings all failures of its process so far.
+                driver_failures=_united(merged.driver_failures, client.driver_failures),
+            )
+        return merged
 
     def report(
         self, values: Values, *, check_arguments: tuple[str, ...], is_by_pytest: bool
@@ -98,7 +130,7 @@ class GatheredResults:
         client, command = self._client, values[EXEC]
         target = values[CLIENT] or command or client.name
         return build_report(
-            (*self._own, *self._noted),
+            self._findings,
             profile=values[PROFILE],
             client=ClientDescription(
                 target=target,
@@ -115,7 +147,7 @@ class GatheredResults:
             errors=self._errors,
             known=self._known,
             replays=client.replays,
-            driver_failures=self._driver_failures,
+            driver_failures=client.driver_failures,
             out_of_time=client.is_out_of_time,
             limits=client.limits,
             options="--contract-" if is_by_pytest else "--",
@@ -134,3 +166,8 @@ def _name_in(target: str) -> str:
     module, _, factory = target.rpartition(":")
     # Without a colon, the last part has the whole target.
     return Path(module or factory).stem
+
+
+def _united(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the strings of both, each once, in the order of their first occurrence."""
+    return tuple(dict.fromkeys((*some, *others)))

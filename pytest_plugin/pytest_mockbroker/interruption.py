@@ -7,11 +7,13 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
-
+from mockbroker.cli.commands import INTERRUPTED
 from mockbroker.processes.signals import ENDING_SIGNALS, is_ignored_for_good
+
+if TYPE_CHECKING:  # its import takes longer than the rest of a command that ends at once
+    import pytest
 
 __all__ = ["Interruption"]
 
@@ -86,7 +88,7 @@ class Interruption:
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         if self._was_signalled:
             # Not sys.exit(), which code that hangs or catches exceptions could prevent.
-            os._exit(pytest.ExitCode.INTERRUPTED)
+            os._exit(INTERRUPTED)
         # Set before anything is raised, so that a second signal always ends the process.
         self._was_signalled = True
         if self._session is not None:

@@ -15,6 +15,7 @@ from mockbroker.model.escaping import printable, printable_lines
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import KnownFailures, Standing
+from mockbroker.report.plain_examples import all_to_plain
 from mockbroker.report.terminal import finding_lines
 from mockbroker_contract.drivers.failures import (
     ClientCrashed,
@@ -59,8 +60,7 @@ class ItemJudge:
         self.known = known
         self._fail_on = fail_on
         self.run: ContractRun | None = None
-        self.examples: dict[str, Any] = {}
-        """The examples that led to a finding, by clause id; only those that this process tried."""
+        self._examples: dict[str, Any] = {}
 
     @contextlib.contextmanager
     def kit_errors_raised(self, item: pytest.Item) -> Iterator[None]:
@@ -132,7 +132,7 @@ class ItemJudge:
             if self.run is not None:
                 findings += self.take_findings()
                 # The right operand wins: a clause's own example, over one noted in another clause.
-                self.examples = self.run.findings.examples | self.examples
+                self._examples = self.run.findings.examples | self._examples
                 client = client_facts_of(self.run)
         # Facts come from the client's process, which may be in any state.
         except Exception as failed:  # noqa: BLE001 - it may come from the client's factory
@@ -142,7 +142,8 @@ class ItemJudge:
         finding = self.as_known(findings[0])
         if not isinstance(error, _SKIPPED):  # pytest reports the error by itself
             _set_outcome(report, finding, is_fatal=self._is_fatal(finding))
-        return ItemResult(findings=tuple(findings), client=client)
+        examples = all_to_plain(self._examples)
+        return ItemResult(findings=tuple(findings), examples=examples, client=client)
 
     def _finding(self, clause_id: str, error: BaseException | None) -> Finding:
         """Return the finding that the end of a clause test means."""
@@ -150,7 +151,7 @@ class ItemJudge:
             return Finding(clause_id, Verdict.PASSED)
         # Kept for --write-known, which stores the example with the entry.
         if isinstance(error, ScenarioEnded) and error.drawn is not None:
-            self.examples[clause_id] = error.drawn
+            self._examples[clause_id] = error.drawn
         if isinstance(error, ContractBreached) and self.run is not None:
             return error.finding(self.run.findings.verdict_on_breach(clause_id))
         for kind, verdict in _OUTCOMES.items():

@@ -45,11 +45,14 @@ class ClientFacts(msgspec.Struct, frozen=True, kw_only=True):
 class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
     """What one phase of an item adds to the report.
 
-    ``findings`` begin with the verdict on the item's own clause. ``selected`` are the ids of the
-    clauses that the item's process is to judge. ``unusable`` says why there is no client to judge.
+    ``findings`` begin with the verdict on the item's own clause. ``examples`` are those that led to
+    a finding of the item's process so far, as plain data by clause id. ``selected`` are the ids of
+    the clauses that the item's process is to judge. ``unusable`` says why there is no client to
+    judge.
     """
 
     findings: tuple[Finding, ...] = ()
+    examples: dict[str, Any] = {}
     client: ClientFacts | None = None
     selected: tuple[str, ...] = ()
     error: KitError | None = None

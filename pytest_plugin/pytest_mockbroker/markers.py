@@ -1,12 +1,14 @@
-"""The marker that connects a test with the clause that it judges."""
+"""The marker that connects a test with the clause that it judges, and the name of a plugin."""
 
 from __future__ import annotations
 
 import pytest
 
-__all__ = ["CLAUSE_MARKER", "clause_id_of"]
+__all__ = ["CLAUSE_MARKER", "RECEIVER", "clause_id_of"]
 
 CLAUSE_MARKER = "contract_clause"
+RECEIVER = "contract-verdict-receiver"
+"""The name of the plugin that passes verdicts on to the process that reports the run."""
 
 
 def clause_id_of(item: pytest.Item) -> str:

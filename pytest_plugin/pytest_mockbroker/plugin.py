@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mockbroker.cli.options import CLIENT, EXEC, KNOWN, ONLY, PYTEST_OPTIONS, Surface
-from pytest_mockbroker.markers import CLAUSE_MARKER, clause_id_of
+from pytest_mockbroker.markers import CLAUSE_MARKER, RECEIVER, clause_id_of
 
 if TYPE_CHECKING:
     from mockbroker.fake_broker import Broker
@@ -71,7 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     # In a worker of pytest-xdist the reports go to the controller, whose receiver gets them.
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(_VerdictReceiver(config), "contract-verdict-receiver")
+        config.pluginmanager.register(_VerdictReceiver(config), RECEIVER)
     given = [config.getoption(name) for name in _CHECKED]
     # The controller of pytest-xdist collects nothing, so this is its only occasion to reject a
     # setting with one message.
@@ -94,12 +94,7 @@ def collector_of(config: pytest.Config) -> VerdictCollector:
     """
     from pytest_mockbroker.collector import VerdictCollector  # noqa: PLC0415 - only if used
 
-    found = config.pluginmanager.get_plugin(VerdictCollector.NAME)
-    if found is None:
-        found = VerdictCollector(config)
-        config.pluginmanager.register(found, VerdictCollector.NAME)
-    assert isinstance(found, VerdictCollector)
-    return found
+    return VerdictCollector.of(config)
 
 
 @pytest.hookimpl(tryfirst=True)

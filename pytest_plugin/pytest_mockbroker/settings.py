@@ -28,6 +28,7 @@ from mockbroker.cli.options import (
     PYTEST_OPTIONS,
     SEED,
     SHOW_OUTPUT,
+    TLS,
     WRITE_KNOWN,
     Option,
     OptionError,
@@ -244,6 +245,7 @@ def run_settings(config: pytest.Config) -> RunSettings:
         target=values[CLIENT] or values[EXEC],
         copies=values[COPY],
         shows_output=values[SHOW_OUTPUT],
+        tls=values[TLS],
         # An entry of the file that the user names precedes the example of the command.
         replays={**others, **known_failures(config).replays},
     )
@@ -257,7 +259,8 @@ def check_arguments(config: pytest.Config) -> tuple[str, ...]:
     values = values_of(config)
     client, command = values[CLIENT], values[EXEC]
     named = ("--exec", command) if command else (client,) if client else ()
+    if not named:
+        return ()
     # The command uses this profile by default, so the user need not type it.
-    if not named or values[PROFILE] == AUTOGRAB.name:
-        return named
-    return (*named, "--profile", values[PROFILE])
+    profile = () if values[PROFILE] == AUTOGRAB.name else ("--profile", values[PROFILE])
+    return (*named, *profile, *(("--tls",) if values[TLS] else ()))

@@ -416,6 +416,38 @@ def test_a_profile_with_post_authentication_expects_the_body():
         assert post(broker, auth=SHOP).status_code == 401
 
 
+def test_a_token_url_may_have_a_slash_at_its_end_and_a_query():
+    profile = Profile(name="acme", token_path="/o/to%20ken;v=1/", token_query="api-version=1")
+    pair = Credentials("shop", "s3cr:et")
+    with Broker(profile=profile, credentials=pair).running() as broker:
+        assert broker.token_url.endswith("/o/to%20ken;v=1/?api-version=1")
+        assert post(broker, auth=SHOP).status_code == 200
+        for changed in ("/o/to%20ken;v=1/", "/o/to%20ken/?api-version=1", "/o/to%20ken;v=1/?a=1"):
+            url = broker.token_url.replace("/o/to%20ken;v=1/?api-version=1", changed)
+            refused = requests.post(url, data=GRANT, auth=SHOP, timeout=5)
+            assert refused.json()["error"] == "invalid_request"
+            assert "as configured" in refused.json()["error_description"]
+
+
+def test_another_scope_than_the_configured_one_is_refused(broker):
+    broker.scope = "read write"
+    refused = post(broker, auth=SHOP, data={**GRANT, "scope": "read,write"})
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_scope")
+    assert post(broker, auth=SHOP, data={**GRANT, "scope": "write read"}).status_code == 200
+
+
+def test_a_missing_parameter_is_refused_with_a_hint():
+    profile = Profile(name="acme", parameters={"audience": "https://api/", "account_id": "7"})
+    pair = Credentials("shop", "s3cr:et")
+    with Broker(profile=profile, credentials=pair).running() as broker:
+        refused = post(broker, auth=SHOP, data={**GRANT, "account_id": "7"})
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
+        assert refused.json()["hint"] == (
+            "profile acme requires audience=https://api/ in the body of the token request"
+        )
+        assert post(broker, auth=SHOP, data={**GRANT, **profile.parameters}).status_code == 200
+
+
 def test_a_path_that_is_nowhere_says_where_things_are(broker):
     answer = requests.get(broker.api_url.replace("/v2", "/nowhere"), timeout=5)
     assert answer.status_code == 404

@@ -20,6 +20,9 @@ from mockbroker.broker.faults import FaultScript
         (Fault.reset(), "reset"),
         (Fault.cut_short(), "cut short"),
         (Fault.drip(1), "drip 1 s"),
+        (Fault.chunked(), "chunked"),
+        (Fault.close_delimited(), "close-delimited"),
+        (Fault.chunked() & Fault.compressed("deflate"), "deflate + chunked"),
         (Fault.latency(3), "clock +3 s"),
         (Fault.invalid_json(), "invalid JSON"),
         (Fault.members(omit=["scope"], expires_in=1), "members changed: expires_in, no scope"),
@@ -43,6 +46,8 @@ def test_a_fault_says_what_it_does(fault, text):
         lambda: Fault.stall(float("inf")),
         lambda: Fault.latency(float("nan")),
         lambda: Fault.reset().times(0),
+        lambda: Fault.compressed("br"),
+        lambda: Fault.refuse().times(2),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(make):

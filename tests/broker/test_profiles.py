@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from mockbroker import Broker, ConfigError, Profile
+from mockbroker import Broker, ConfigError, ErrorForm, Profile
 from mockbroker.broker.profiles import load_profiles, profile_named
 
 
@@ -57,7 +57,8 @@ def test_an_unknown_profile_is_an_error_with_the_nearest_name(tmp_path, monkeypa
     assert str(caught.value) == message
 
 
-PATH = "expected a path that begins with a slash and does not end with one"
+PATH = "expected a path that begins with a slash"
+PREFIX = f"{PATH} and does not end with one"
 SECONDS = "expected a finite number of seconds, 0 or more"
 BAD_FILES = {
     "profiles = 1": "bad.toml: profiles: expected a table, got 1",
@@ -72,13 +73,32 @@ BAD_FILES = {
     ),
     "[profiles.a]\nname = 'b'": (
         "bad.toml: profiles.a: unknown key 'name'; known are token_path, token_path_aliases, "
-        "client_authentication, basic_encoding, expires_in, scope, token_type, "
-        "token_format, token_policy, api_prefix"
+        "token_query, client_authentication, basic_encoding, expires_in, scope, scope_separator, "
+        "token_type, token_format, token_policy, api_prefix, parameters, error_forms"
+    ),
+    "[profiles.a.parameters]\naudience = 1": (
+        "bad.toml: profiles.a.parameters.audience: expected a string that is not empty, got 1"
+    ),
+    "[profiles.a.parameters]\nscope = 'a'": (
+        "bad.toml: profiles.a: parameters: 'scope' is not a further parameter; remove it"
+    ),
+    "[profiles.a.error_forms]": (
+        "bad.toml: profiles.a.error_forms: expected a list, got a table; "
+        "write [[profiles.a.error_forms]], not [profiles.a.error_forms]"
+    ),
+    "[[profiles.a.error_forms]]\nstatus = 700\nbody = 'x'": (
+        "bad.toml: profiles.a.error_forms[0].status: expected a status from 200 to 599, got 700"
+    ),
+    "[[profiles.a.error_forms]]\nstatus = 200": (
+        "bad.toml: profiles.a.error_forms[0]: body is missing; found status"
     ),
     "[profiles.a.scope]": "bad.toml: profiles.a.scope: expected a string or false, got a table",
     "[profiles.a]\ntoken_path = 't'": f"bad.toml: profiles.a.token_path: {PATH}, got 't'",
-    "[profiles.a]\ntoken_path = '/t/'": f"bad.toml: profiles.a.token_path: {PATH}, got '/t/'",
-    "[profiles.a]\napi_prefix = 3": f"bad.toml: profiles.a.api_prefix: {PATH}, got 3",
+    "[profiles.a]\napi_prefix = '/t/'": f"bad.toml: profiles.a.api_prefix: {PREFIX}, got '/t/'",
+    "[profiles.a]\ntoken_query = '?a=1'": (
+        "bad.toml: profiles.a.token_query: expected a query without its question mark, got '?a=1'"
+    ),
+    "[profiles.a]\napi_prefix = 3": f"bad.toml: profiles.a.api_prefix: {PREFIX}, got 3",
     "[profiles.a]\nexpires_in = true": f"bad.toml: profiles.a.expires_in: {SECONDS}, got true",
     "[profiles.a]\nexpires_in = inf": f"bad.toml: profiles.a.expires_in: {SECONDS}, got inf",
     "[profiles.a]\nexpires_in = nan": f"bad.toml: profiles.a.expires_in: {SECONDS}, got nan",
@@ -118,8 +138,8 @@ BAD_FILES = {
     ),
     "[profiles.b]\n[profiles.a]\nx = 1": (
         "bad.toml: profiles.a: unknown key 'x'; known are token_path, token_path_aliases, "
-        "client_authentication, basic_encoding, expires_in, scope, token_type, "
-        "token_format, token_policy, api_prefix"
+        "token_query, client_authentication, basic_encoding, expires_in, scope, scope_separator, "
+        "token_type, token_format, token_policy, api_prefix, parameters, error_forms"
     ),
 }
 
@@ -179,7 +199,7 @@ def test_a_profile_made_in_a_program_has_a_scope_or_false():
         ("token_path", "t", f"{PATH}, got 't'"),
         ("token_path", Path("/t"), f"{PATH}, got a value of type "),
         ("token_path_aliases", ("t",), f"{PATH}, got 't'"),
-        ("api_prefix", "/v2/", f"{PATH}, got '/v2/'"),
+        ("api_prefix", "/v2/", f"{PREFIX}, got '/v2/'"),
         ("token_type", 5, "expected a string that is not empty, got 5"),
         ("token_format", "JWT", "expected 'opaque' or 'jwt', got 'JWT'"),
         ("expires_in", "x", f"{SECONDS}, got 'x'"),
@@ -214,3 +234,14 @@ def test_a_broker_rejects_what_is_not_a_profile():
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ConfigError, match="cannot read"):
         load_profiles(tmp_path / "none.toml")
+
+
+def test_error_forms_of_a_provider_are_a_part_of_its_profile(tmp_path):
+    file = tmp_path / "profiles.toml"
+    file.write_text("[[profiles.acme.error_forms]]\nstatus = 200\nbody = '{\"errcode\": 1}'\n")
+    form = ErrorForm(status=200, body='{"errcode": 1}')
+    acme = profile_named("acme", config=file)
+    assert acme.error_forms == (form,)
+    assert acme == Profile(name="acme", error_forms=[form])
+    with pytest.raises(ValueError, match="status: expected a status from 200 to 599, got 99"):
+        ErrorForm(status=99, body="x")

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 
 import freezegun
+import httpx
 import pytest
 import requests
 
@@ -23,7 +24,7 @@ from mockbroker.broker.faults import Manner, Sent
 from mockbroker.model.messages import Request, Response
 from mockbroker.server.application import BODY_LIMIT_BYTES, Mounts, create_app
 from mockbroker.server.pool import ConnectionPool
-from mockbroker.server.wire import Connection
+from mockbroker.server.wire import CHUNKS, Connection
 from tests.broker.wires import GRANT, connect, read_all, read_answer, token_request
 
 
@@ -140,7 +141,7 @@ def test_jumps_in_the_middle_of_a_request_do_not_cut_it(broker):
         assert read_answer(sock).startswith(b"HTTP/1.1 200")
 
 
-@pytest.mark.parametrize("manner", Manner)
+@pytest.mark.parametrize("manner", [each for each in Manner if each is not Manner.REFUSE])
 def test_the_server_sends_as_much_as_each_manner_says(broker, manner):
     broker.script(Fault(manner=manner, spread_seconds=0.01))
     with connect(broker) as sock:
@@ -151,6 +152,8 @@ def test_the_server_sends_as_much_as_each_manner_says(broker, manner):
             head, body = b"", b""
     if not head:
         received = Sent.NOTHING
+    elif b"content-length" not in head.lower():
+        received = Sent.ALL if body.rstrip().endswith((b"}", b"0")) else Sent.PART
     else:
         declared = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
         received = Sent.ALL if len(body) == declared else Sent.PART
@@ -175,6 +178,69 @@ def test_an_answer_cut_short_ends_before_its_declared_length(broker):
         head, _, body = read_all(sock).partition(b"\r\n\r\n")
     declared = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
     assert 0 < len(body) < declared
+
+
+def test_a_chunked_answer_has_several_chunks_and_no_length(broker):
+    broker.script(Fault.chunked())
+    with connect(broker) as sock:
+        sock.sendall(token_request(broker, "Connection: close"))
+        head, _, body = read_all(sock).partition(b"\r\n\r\n")
+    assert b"transfer-encoding: chunked" in head.lower()
+    assert b"content-length" not in head.lower()
+    assert len(body.split(b"\r\n")) == 2 * CHUNKS + 3  # size and data of each, then 0 and two ends
+
+
+def test_a_close_delimited_answer_ends_with_its_connection(broker):
+    broker.script(Fault.close_delimited())
+    with connect(broker) as sock:
+        sock.sendall(token_request(broker))  # without Connection: close
+        head, _, body = read_all(sock).partition(b"\r\n\r\n")
+    assert b"connection: close" in head.lower()
+    assert not {b"content-length", b"transfer-encoding"} & set(head.lower().split())
+    assert json.loads(body)["access_token"] == broker.journal[0].token.value
+
+
+@pytest.mark.parametrize("fault", [Fault.chunked(), Fault.close_delimited()])
+def test_an_answer_without_a_length_ends_properly_over_tls(tmp_path, fault):
+    with Broker().running(tls=throw_away_certificate(tmp_path)) as broker:
+        broker.script(fault)
+        answer = httpx.post(
+            broker.token_url,
+            data={"grant_type": "client_credentials"},
+            auth=(broker.credentials.client_id, broker.credentials.client_secret),
+            verify=ssl.create_default_context(cafile=broker.ca_file),
+        )
+    assert answer.json()["access_token"]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding", "sent"),
+    [
+        ("gzip, deflate", "gzip", "gzip"),
+        ("gzip;q=0.5, deflate;q=0.25", "deflate", "deflate"),
+        ("GZIP", "gzip", "gzip"),
+        ("*", "gzip", "gzip"),
+        ("br", "gzip", None),
+        ("gzip;q=0, *", "gzip", None),
+        ("gzip;q=0.000", "gzip", None),
+        ("", "gzip", None),
+        ("identity", "deflate", None),
+    ],
+)
+def test_an_answer_is_compressed_only_if_the_client_allows_it(broker, accepted, coding, sent):
+    broker.script(Fault.compressed(coding) & Fault.chunked())
+    answer = requests.post(broker.token_url, headers={"Accept-Encoding": accepted}, timeout=5)
+    assert answer.headers.get("Content-Encoding") == sent
+    assert "error" in answer.json()
+
+
+def test_an_answer_is_not_compressed_for_a_client_that_does_not_mention_it(broker):
+    broker.script(Fault.compressed())
+    with connect(broker) as sock:
+        sock.sendall(token_request(broker, "Connection: close"))
+        head, _, body = read_all(sock).partition(b"\r\n\r\n")
+    assert b"content-encoding" not in head.lower()
+    assert json.loads(body)["access_token"]
 
 
 def test_a_drip_comes_in_pieces_over_its_time(broker):
@@ -282,7 +348,9 @@ class Echo:
         body = f"{request.method} {request.target} at {origin}".encode()
         return Reply(response=Response(200, body=body))
 
-    def mounted_at(self, origin: str, prefix: str, ca_file: str | None = None) -> None:
+    def mounted_at(
+        self, origin: str, prefix: str, ca_file: str | None = None, connections: object = None
+    ) -> None:
         self.places.append((origin, prefix, ca_file))
 
     def unmounted(self) -> None:

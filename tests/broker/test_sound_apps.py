@@ -136,6 +136,19 @@ def test_a_client_without_leeway_whose_call_takes_its_time(app):
     assert app.observed.breaches == {}
 
 
+def test_a_client_that_fetches_a_token_when_a_call_is_refused(app):
+    for n in range(90):
+        call = {"url": f"{app.broker.api_url}/vehicle/{n}", "timeout": 5}
+        assert requests.get(**call).status_code == 401
+        token = app.client().get_token()
+        headers = {"Authorization": f"Bearer {token}"}
+        for _ in range(2):
+            assert requests.get(**call, headers=headers).status_code == 200
+    assert app.observed.breaches == {}
+    requests.get(f"{app.broker.api_url}/vehicle/1", timeout=5)
+    assert app.observed.breaches.keys() == {"signing.bearer"}
+
+
 def test_workers_that_start_together_with_a_wrong_secret_do_not_hammer(app):
     def try_once() -> None:
         with pytest.raises(Exception, match="401"):

@@ -113,7 +113,59 @@ def test_basic_in_any_case(scheme):
 
 def test_configured_scope_is_not_extra():
     assert broken(parsed(raw(body=GRANT + b"&scope=a+b")), AUTOGRAB, "a b") == set()
+    assert broken(parsed(raw(body=GRANT + b"&scope=b+a")), AUTOGRAB, "a b") == set()
     assert broken(parsed(raw(body=GRANT + b"&scope="))) == set()
+    # A client may have no setting for it.
+    assert broken(parsed(raw()), AUTOGRAB, "a b") == set()
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (f"{PATH}?v=1&t=a%20b", set()),
+        (f"{PATH}?t=a%20b&v=1", set()),
+        (PATH, {"request.url"}),
+        (f"{PATH}?v=1&t=a+b", {"request.url"}),
+        (f"{PATH}?v=1&t=a%20b&w=2", {"request.url"}),
+        (f"{PATH}/?v=1&t=a%20b", {"request.url"}),
+        (f"{PATH}?v=1&t=a%20b&client_secret=x", {"basic.only"}),
+    ],
+)
+def test_a_configured_query_stays_in_the_url(target, expected):
+    profile = dataclasses.replace(AUTOGRAB, token_query="v=1&t=a%20b")
+    assert broken(parsed(raw(line=f"POST {target} HTTP/1.1")), profile) == expected
+
+
+REQUIRING = Profile(name="requiring", parameters={"audience": "https://a b/", "account": "1"})
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (b"&audience=https://a+b/&account=1", set()),
+        (b"&account=1&audience=https%3A%2F%2Fa%20b%2F", set()),
+        (b"&account=1", {"request.parameters"}),
+        (b"&account=1&audience=", {"request.parameters"}),
+        (b"&account=1&audience=https://a+b", {"request.parameters"}),
+        (b"&account=1&audience=https://a+b/&audience=https://a+b/", {"request.parameters"}),
+        (b"&audience=https://a+b/&account=1&x=1", {"request.no-extra-parameters"}),
+    ],
+)
+def test_what_a_profile_requires_is_sent_once(more, expected):
+    request = raw(line=f"POST {REQUIRING.token_path} HTTP/1.1", body=GRANT + more)
+    assert broken(parsed(request), REQUIRING) == expected
+    assert "request.parameters" not in broken(parsed(request))
+
+
+@pytest.mark.parametrize("scope", [b"scope=a,b", b"scope=a", b"scope=a&scope=b", b"scope=a%2Bb"])
+def test_another_scope_than_the_configured_one(scope):
+    assert broken(parsed(raw(body=GRANT + b"&" + scope)), AUTOGRAB, "a b") == {"request.scope"}
+
+
+def test_scopes_are_joined_as_the_profile_says():
+    commas = dataclasses.replace(AUTOGRAB, scope_separator=",")
+    assert broken(parsed(raw(body=GRANT + b"&scope=a,b")), commas, "a b") == set()
+    assert broken(parsed(raw(body=GRANT + b"&scope=a+b")), commas, "a b") == {"request.scope"}
 
 
 @pytest.mark.parametrize(
@@ -374,6 +426,32 @@ def test_refresh_by_what_was_never_offered_is_another_breach():
         request = parsed(raw(body=f"grant_type=refresh_token&refresh_token={sent}".encode()))
         again = exchange(2, Endpoint.TOKEN, 0, request)
         assert clauses(fetched(1, old), again) == ["refresh.same-grant"]
+
+
+def unsigned(number: int, use: int | None = None, status: int = 401) -> Exchange:
+    """A call without a token, as the broker records it."""
+    seen = exchange(number, Endpoint.API, 0, call(), use=use, status=status)
+    expected = ApiExpectation({TOKEN}, (KNOWN,))
+    return dataclasses.replace(seen, breaches=judge_api_call(seen.request, expected))
+
+
+def test_unsigned_call_that_is_repeated_with_a_token_breaks_no_clause():
+    known = token(1)
+    assert clauses(unsigned(1), fetched(2, known), called(3, known, 0)) == []
+    assert clauses(fetched(1, known), unsigned(2, 5), called(3, known, 0, 5)) == []
+    assert clauses(unsigned(1), refused(2, 0)) == []
+
+
+def test_unsigned_call_that_is_given_up_is_a_breach():
+    known = token(1)
+    assert clauses(unsigned(1)) == ["signing.bearer"]
+    assert clauses(unsigned(1), fetched(2, known), unsigned(3)) == ["signing.bearer"]
+    assert clauses(unsigned(1, 1), unsigned(2, 1), called(3, known, 0, 1)) == ["signing.bearer"]
+    assert clauses(unsigned(1, 1), called(2, known, 0, 2)) == ["signing.bearer"]
+
+
+def test_unsigned_call_is_not_judged_before_the_api_asks_for_a_token():
+    assert clauses(unsigned(1, status=503)) == []
 
 
 def refused(number: int, at: float, use: int | None = None, status: int = 401) -> Exchange:

@@ -61,6 +61,10 @@ SEEN = {
     "no Base64": ([asked(raw("Basic ***"))], WITH_FORM | {"basic.base64"}),
     "credentials in the body": ([asked(raw(None, body=BODY))], WITH_FORM),
     "a good request": ([asked(raw())], GOOD),
+    "a good request with a scope": (
+        [asked(raw(body=GRANT + b"&scope=a"))],
+        GOOD | {"request.scope"},
+    ),
     "credentials beyond ASCII": (
         [asked(raw("Basic " + b64("shop:pässwörd")), credentials=UMLAUT)],
         GOOD | {"basic.utf8"},

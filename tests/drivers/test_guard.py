@@ -64,7 +64,10 @@ def run(code: str, folder: Path) -> list[str]:
 
 
 DENIED = "Permission denied"
-GUARD = "guard = WriteGuard([own], lambda path: path.startswith(str(coverage))); guard.install()\n"
+GUARD = (
+    "measured = (str(coverage), str(other / 'measured'))\n"
+    "guard = WriteGuard([own], lambda path: path.startswith(measured)); guard.install()\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,8 @@ GUARD = "guard = WriteGuard([own], lambda path: path.startswith(str(coverage)));
         ("(other / 'link').symlink_to(own)", DENIED),
         ("os.link(own / 'file', other / 'hard')", DENIED),
         ("os.utime(other)", DENIED),
-        ("os.utime(other / '.')", DENIED),
+        ("os.utime(f'{other}/.')", DENIED),
+        ("(other / 'measured').write_text('x')", "done"),
         ("os.truncate(other / 'file', 0)", DENIED),
         ("os.truncate(os.open(other / 'file', os.O_RDONLY), 0)", DENIED),
         ("os.chmod('file', 0o600, dir_fd=os.open(own, os.O_RDONLY))", "done"),
@@ -99,6 +103,19 @@ def test_python_code_may_change_its_own_folders_only(tmp_path, action, outcome):
 def test_a_link_is_judged_by_where_it_leads(tmp_path):
     actions = "lambda: (own / 'l').symlink_to(other / 'file'), lambda: (own / 'l').write_text('x')"
     assert run(f"{GUARD}tries({actions})", tmp_path) == ["done", DENIED]
+
+
+def test_a_folder_whose_path_is_too_long_for_the_kernel_has_its_own_errors(tmp_path):
+    code = (
+        "def write():\n"
+        "    os.chdir(own)\n"
+        "    for _ in range(20):\n"
+        "        os.mkdir('x' * 250)\n"
+        "        os.chdir('x' * 250)\n"
+        "    Path('file').write_text('x')\n"
+        "tries(write, lambda: (other / 'file').write_text('x'))\n"
+    )
+    assert run(GUARD + code, tmp_path) == ["done", DENIED]
 
 
 def test_what_was_rejected_is_recorded_once_and_bounded(tmp_path):

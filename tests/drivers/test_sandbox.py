@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.drivers.sandbox import CA_VARIABLES, Sandbox
 from mockbroker_contract.drivers.target import TargetError
 
@@ -151,3 +154,27 @@ def test_the_environment_names_the_sandbox_and_nothing_of_the_user(sandbox, monk
     assert {environment[name] for name in CA_VARIABLES} == {"/ca.pem"}
     assert not environment.keys() & {"XDG_CONFIG_HOME", "NETRC"}
     assert not box.environment().keys() & {"REQUESTS_CA_BUNDLE"}
+
+
+def test_a_file_in_home_is_private_and_leaves_what_was_there():
+    with contextlib.closing(Sandbox()) as sandbox:
+        netrc, own = sandbox.folders[1] / ".netrc", sandbox.folders[1] / ".own"
+        own.write_text("copied", encoding="utf-8")
+        with sandbox.file_in_home(".netrc", "x"), sandbox.file_in_home(".own", "x"):
+            assert stat.S_IMODE(netrc.stat().st_mode) == 0o600
+            assert (netrc.read_text(encoding="utf-8"), own.read_text(encoding="utf-8")) == (
+                "x",
+                "x",
+            )
+        assert not netrc.exists()
+        assert own.read_text(encoding="utf-8") == "copied"
+
+
+def test_a_file_in_home_that_a_client_blocks_leaves_the_clause_untested():
+    with contextlib.closing(Sandbox()) as sandbox:
+        (sandbox.folders[1] / ".netrc").mkdir()
+        with (
+            pytest.raises(NotTested, match=r"~/.netrc could not be written"),
+            sandbox.file_in_home(".netrc", "x"),
+        ):
+            pytest.fail("the file was not in the way")

@@ -20,6 +20,7 @@ PROFILES = {
     "form": Profile(name="form", basic_encoding="form"),
     "post": Profile(name="post", client_authentication=("post",)),
     "either": Profile(name="either", client_authentication=("basic", "post")),
+    "requiring": Profile(name="requiring", parameters={"audience": "https://api.example/?a=b c"}),
 }
 ON_TOKEN_REQUESTS = [
     clause for clause in CATALOGUE if clause.chapter in {"request", "basic", "post", "lifecycle"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mockbroker.contract import clauses
@@ -11,7 +13,7 @@ from tests.mutants.defects import MUTANTS
 from tests.mutants.defects.response import WantsAScope
 from tests.mutants.kit import scenarios, verdicts_on
 from tests.mutants.sound import SOUND, canned_token_client, null_client
-from tests.mutants.workshop import make
+from tests.mutants.workshop import Mutant, make
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,9 +23,9 @@ pytestmark = [
 BREACHED = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG)
 
 
-def _one_for_each_clause() -> set[Clause]:
+def _one_for_each_clause() -> set[str]:
     """Mutants that together break every clause; the others are judged in the whole proof."""
-    chosen: set[Clause] = set()
+    chosen: set[str] = set()
     broken: set[Clause] = set()
     for name, mutant in sorted(MUTANTS.items(), key=lambda item: len(item[1].broken)):
         if not mutant.broken <= broken:
@@ -32,19 +34,20 @@ def _one_for_each_clause() -> set[Clause]:
     return chosen
 
 
-_CHOSEN = _one_for_each_clause()
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in _CHOSEN else pytest.mark.whole_proof)
-        for name in MUTANTS
-    ],
-)
+@pytest.mark.whole_proof
+@pytest.mark.parametrize("name", MUTANTS)
 def test_mutant_fails_exactly_its_clauses(name):
-    mutant = MUTANTS[name]
-    found = verdicts_on(lambda config: make(mutant.cls, config), **mutant.settings)
+    _fails_exactly_its_clauses(MUTANTS[name])
+
+
+@pytest.mark.parametrize("name", sorted(_one_for_each_clause()))
+def test_mutant_fails_no_other_clause(name):
+    """Check by few examples, which cost half; its own clauses are judged in the quick tests."""
+    _fails_exactly_its_clauses(MUTANTS[name], examples=1)
+
+
+def _fails_exactly_its_clauses(mutant: Mutant, **settings: Any) -> None:
+    found = verdicts_on(lambda config: make(mutant.cls, config), **{**mutant.settings, **settings})
     assert set(found) == mutant.broken | mutant.blocked, found
     assert all(found[blocked][0] is Verdict.NOT_TESTED for blocked in mutant.blocked), found
     assert any(verdict in BREACHED for verdict, _ in found.values()), found

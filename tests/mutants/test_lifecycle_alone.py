@@ -10,7 +10,7 @@ from mockbroker_contract.harness.preflight import checked_run
 from mockbroker_contract.harness.scenario import scenario_of
 from mockbroker_contract.harness.settings import RunSettings
 from tests.mutants.defects import MUTANTS
-from tests.mutants.kit import FEW_EXAMPLES, LITTLE_PATIENCE_SECONDS, scenarios
+from tests.mutants.kit import LITTLE_PATIENCE_SECONDS, scenarios
 from tests.mutants.workshop import make
 
 pytestmark = [pytest.mark.slow, pytest.mark.covers]
@@ -28,7 +28,7 @@ LIFECYCLE = clauses.lifecycle.LIFECYCLE
 )
 def test_random_sequences_name_the_clause_that_is_broken(name, clause):
     mutant = MUTANTS[name]
-    settings = RunSettings(examples=8 * FEW_EXAMPLES, patience=LITTLE_PATIENCE_SECONDS)
+    settings = RunSettings(patience=LITTLE_PATIENCE_SECONDS)
     clients = PythonClients(lambda config: make(mutant.cls, config))
     with checked_run(clients, settings) as run, run.frozen_time():
         dict(scenarios())[LIFECYCLE](scenario_of(run, LIFECYCLE))

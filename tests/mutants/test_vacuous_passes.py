@@ -22,10 +22,15 @@ pytestmark = pytest.mark.slow
 SECOND_CALL = frozenset(
     {
         clauses.signing.PRESERVES_REQUEST,
+        clauses.signing.BODY_READ_ONCE,
         clauses.signing.REVOKED,
         clauses.signing.NO_RETRY_STORM,
         clauses.signing.FORBIDDEN,
         clauses.signing.CROSS_ORIGIN,
+        clauses.signing.CALLERS_ARGUMENTS,
+        clauses.signing.NO_REPLAY,
+        clauses.signing.SAME_ORIGIN_REDIRECT,
+        clauses.signing.OTHER_HOSTS,
     }
 )
 SECOND_USE = SECOND_CALL | {
@@ -36,6 +41,7 @@ SECOND_USE = SECOND_CALL | {
     clauses.signing.HEADER_ONLY,
     clauses.signing.NO_CREDENTIALS,
     clauses.errors.NOT_CACHED,
+    clauses.errors.IDLE_CONNECTION,
     clauses.lifecycle.LIFECYCLE,
 }
 ALL = frozenset(clause for clause, _ in scenarios())

@@ -72,11 +72,14 @@ class Sender(TokenManager):
         return self._token_parameters()
 
     def _send_token_request(self) -> requests.Response:
+        body = self.body()  # first, because it may set the suffix
+        has_query = "?" in self._token_url
+        suffix = self.url_suffix.replace("?", "&") if has_query else self.url_suffix
         try:
             return self._session.request(
                 self.method,
-                self._token_url + self.url_suffix,
-                data=self.body(),
+                self._token_url + suffix,
+                data=body,
                 headers=self._token_headers(),
                 timeout=self._timeout,
                 verify=self._verify,
@@ -240,6 +243,7 @@ def make(cls: type, config: Any, *others: type) -> Any:
         config.client_id,
         config.client_secret,
         scope=config.scope,
+        parameters=config.parameters,
         timeout=config.timeout,
         verify=verify,
     )

@@ -14,10 +14,19 @@ import pytest
 MODEL_CLIENT = Path(__file__).parents[2] / "examples" / "model_client.py"
 OTHERS_NEWS = "ignore:The configuration option"  # of pytest-asyncio, about itself
 WARNINGS = ("-W", "error", "-W", OTHERS_NEWS)
+# Installed for a few tests. Together they import for half a second, asyncio and trio among it, in
+# every process of the many runs that do not use them.
+OTHERS = ("anyio", "asyncio", "randomly", "time_machine")
 
 
 @pytest.fixture
-def contract(pytester) -> Callable[..., pytest.RunResult]:
+def without_other_plugins(monkeypatch) -> None:
+    """Start pytest without the plugins of others."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in OTHERS))
+
+
+@pytest.fixture
+def contract(pytester, without_other_plugins) -> Callable[..., pytest.RunResult]:
     """Run the contract by pytest, each warning an error."""
 
     def contract(*arguments: str) -> pytest.RunResult:

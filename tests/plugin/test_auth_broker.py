@@ -26,7 +26,7 @@ PRELUDE = """
 
 
 @pytest.fixture
-def run(pytester):
+def run(pytester, without_other_plugins):
     """Run tests as another project would, each warning an error."""
 
     def run(code: str, *arguments: str) -> pytest.RunResult:
@@ -262,11 +262,13 @@ MANY = """
     ],
     ids=" ".join,
 )
-def test_it_gets_on_with_other_plugins(run, arguments):
+def test_it_gets_on_with_other_plugins(run, arguments, monkeypatch):
+    monkeypatch.delenv("PYTEST_ADDOPTS")
     run(MANY, *arguments).assert_outcomes(passed=12)
 
 
-def test_it_serves_asynchronous_tests(run):
+def test_it_serves_asynchronous_tests(run, monkeypatch):
+    monkeypatch.delenv("PYTEST_ADDOPTS")
     run(
         """
         import httpx

@@ -317,6 +317,7 @@ def test_a_wrong_target_is_one_sentence(contract, check, pytester, target, messa
         ((MODEL, "--profile", "acme"), "unknown profile 'acme'; known are autograb, rfc6749"),
         ((MODEL, "--json", "no/such/folder/x.json"), "the folder does not exist"),
         ((MODEL, "--json", "."), "--json .: this is a folder; give the name of a file"),
+        ((MODEL, "--exec", "true"), "TARGET and --exec name two clients; check one at a time"),
         ((MODEL, "--bogus"), "No such option"),
     ],
 )
@@ -347,6 +348,7 @@ def test_a_wrong_option_is_one_sentence(check, arguments, message):
             "--contract-only 'x-y' is not the id, chapter or level of a clause",
         ),
         (("--contract-client", MODEL, "--contract-json", "no/x.json"), "the folder does not exist"),
+        (("--contract-client", MODEL, "--contract-known", "gone.toml"), "--contract-known: cannot"),
     ],
 )
 def test_a_wrong_pytest_option_is_one_sentence(contract, arguments, message):

@@ -185,6 +185,7 @@ def test_a_client_can_be_taken_as_it_is_and_then_be_mended(check, pytester):
     assert "[[known]]\n" not in file.read_text().partition("\n\n")[2]
 
 
+@pytest.mark.covers
 def test_a_file_that_cannot_be_written_after_all_is_told_in_a_sentence(check):
     result = check(str(MODEL_CLIENT), "--only", "request.url", "--write-known", "/dev/full")
     assert result.returncode == 3

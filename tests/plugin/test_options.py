@@ -15,9 +15,11 @@ from mockbroker.cli.click_options import click_option
 from mockbroker.cli.commands import cli
 from mockbroker.cli.options import (
     AUDIT_OPTIONS,
+    BUDGET,
     CHECK_OPTIONS,
     CLIENT,
     EXAMPLES,
+    EXPLORE,
     FAIL_ON,
     ONLY,
     PYTEST_OPTIONS,
@@ -98,7 +100,7 @@ def test_every_option_of_a_command_has_help_and_a_metavar_of_its_own(command):
     blocks = re.split(r"(?m)^  (?=-)", options)[1:]
     assert blocks
     for block in blocks:
-        assert re.match(r"(-h, )?--[\w-]+( \S+)?\s{2,}[A-Z]", block), block
+        assert re.match(r"(-\w, )?--[\w-]+( \S+)?\s{2,}[A-Z]", block), block
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "1.5", " 1", "1_0", "²", "9" * 5000])
@@ -115,6 +117,8 @@ def test_values_have_types_and_what_was_not_given_has_its_default():
     values = given("7")
     assert (values[EXAMPLES], values[FAIL_ON]) == (7, Level.MUST)
     assert given("SHOULD", FAIL_ON)[FAIL_ON] is Level.SHOULD
+    assert given("2.5", BUDGET)[BUDGET] == 2.5
+    assert (given("True", EXPLORE)[EXPLORE], values[EXPLORE]) == (True, False)
     assert values.spelled(CLIENT) == "TARGET"
     assert values.files() == {}
 
@@ -131,7 +135,11 @@ def test_an_option_that_was_given_is_spelled_as_there_and_others_as_by_default()
     [
         ("contract_examples = many", "contract_examples must be an integer >= 1, not 'many'"),
         ("contract_only = token", "contract_only 'token' is not the id, chapter or level of a"),
-        ("contract_explore = perhaps", "contract_explore: invalid truth value"),
+        pytest.param(
+            "contract_explore = perhaps",
+            "contract_explore: invalid truth value",
+            marks=pytest.mark.covers,
+        ),
         ("contract_json = no/such/a.json", "/no/such/a.json: the folder does not exist"),
         ("contract_config = gone.toml", "gone.toml: No such file or directory"),
     ],

@@ -156,6 +156,16 @@ def test_json_has_a_row_for_each_clause_in_order():
     assert rows["lifecycle"]["verdict"] == "not-tested"
 
 
+def test_a_client_that_no_command_can_check_has_no_reproduction():
+    found = Finding(SHOULD, ADVICE, "late", found_in=SHOULD)
+    for arguments, reproduce in (((), None), (("acme.py",), "mockbroker check acme.py --only ")):
+        run = RunFacts(check_arguments=arguments)
+        client = ClientDescription("acme.py", "acme")
+        report = build_report([found], profile="autograb", client=client, measured={}, run=run)
+        rows = {row["id"]: row for row in as_json(report)["clauses"]}
+        assert str(rows[SHOULD]["reproduce"]).startswith(str(reproduce))
+
+
 def test_what_an_audit_never_reached_is_told_and_does_not_fail_it():
     report = report_on((SHOULD, PASSED), unseen={MUST: "never reached: no token request was seen"})
     assert report.exit_status == 0

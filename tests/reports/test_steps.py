@@ -18,7 +18,9 @@ OUTCOMES = {
     s.NeverReturned(seconds=2.5, requests=3): (
         "did not return within 2.5 s of real time (requests seen meanwhile: 3)"
     ),
-    s.SentTooManyRequests(requests=50): "sent 50 requests in one use; mockbroker stopped it",
+    s.SentTooManyRequests(
+        allowed=10
+    ): "sent more than 10 requests in one use; mockbroker stopped it",
     s.ProgramEnded(error="SystemExit: 3"): "ended the program: SystemExit: 3",
     s.DriverEnded(reason="exit status 7"): "did not return: exit status 7",
 }
@@ -135,6 +137,10 @@ STEPS = [
         s.FaultScripted(endpoint="token", breaks_json=True),
         "the token endpoint answers with the first half of the JSON",
     ),
+    (
+        s.FaultScripted(endpoint="token", manner=Manner.CHUNKED, coding="gzip"),
+        "the token endpoint compresses the answer (gzip) and sends the answer in chunks",
+    ),
     (s.FaultScripted(endpoint="api"), "the API answers as usual"),
     (s.FaultsCleared(), "the token endpoint works as usual again"),
     (
@@ -158,11 +164,12 @@ STEPS = [
         s.CertificateShown(host="h", is_trusted=True),
         "the broker shows a certificate for h, signed by a CA that the client trusts",
     ),
-    (s.ConnectionsRefused(), "no process listens where the token endpoint should be"),
+    (s.IdleConnectionsClosed(), "the server closes the connections that are idle"),
     (
         s.TimeoutConfigured(seconds=0.2),
         "the client is configured with a timeout of 0.2 s",
     ),
+    (s.ScopeConfigured(scope="a b"), "the client is configured with scope 'a b'"),
     (
         s.OtherOriginReached(method="GET", path="/v2", carried="token"),
         "the other origin receives GET /v2 with the token",

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
+from mockbroker.model.exchange import Endpoint
+from mockbroker.report.steps import Note
+from mockbroker_contract.harness.carried_secrets import carries_secret
+from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.conventions import authentication_conventions
 from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.shared_cases import ON_AUTHENTICATION
 from mockbroker_contract.harness.situation import Situation
 from mockbroker_contract.harness.strategies import (
     ascii_credentials,
     line_wrapping_credentials,
     non_ascii_credentials,
 )
+
+_CREDENTIALS = Credentials("basic-client", "basic-s3cret")
 
 
 @pytest.mark.contract_clause(clauses.basic.SCHEME)
@@ -76,11 +85,14 @@ def test_credentials(scenario: Scenario) -> None:
         Credentials("client id", "p w+/=%&~*"),
         Credentials("client", "with:colons:"),
         Credentials("%41", "100%25 \"quoted\" 'x' \\ "),
+        # What expanduser, a shell, expandvars, `%` and str.format would expand.
+        Credentials("$HOME", "~/${HOME}$$%s%%{0}{{}}`x`"),
     ]
     scenario.judge_token_requests(
         ascii_credentials(),
         boundary_cases,
         must_answer="every printable ASCII character to be accepted",
+        is_wide=True,
     )
 
 
@@ -107,3 +119,50 @@ def test_only(scenario: Scenario) -> None:
     Passive. The broker searches header, body and URL of each token request for the secret.
     """
     scenario.share(Scenario.judge_token_requests)
+
+
+# Long enough to be recognised in any encoding.
+_NETRC = Credentials("netrc-login", "netrc-p4ssword")
+
+
+@pytest.mark.contract_clause(clauses.basic.NETRC)
+def test_netrc(scenario: Scenario) -> None:
+    """Check that neither the broker nor the API gets credentials from ``~/.netrc``.
+
+    The file has an entry for the host and a default one. The control is the same client without the
+    file.
+    """
+
+    def run_case(_: None, operation: str) -> Situation:
+        # What follows from the file counts here, and not as a mistake of its own.
+        with scenario.session(
+            credentials=_CREDENTIALS, elsewhere=[*ON_AUTHENTICATION, clauses.signing.BEARER]
+        ) as session:
+            host = urlsplit(session.broker.token_url).hostname
+            entry = f"login {_NETRC.client_id} password {_NETRC.client_secret}"
+            file = f"machine {host} {entry}\ndefault {entry}\n"
+            # The client is made at its first use, and so finds the file.
+            with scenario.run.sandbox.file_in_home(".netrc", file):
+                session.record(Note(text="~/.netrc has other credentials for the broker's host"))
+                outcome = session.use(operation)
+            _must_not_carry_netrc(session)
+            if outcome.error is not None:
+                with session.control() as control:
+                    control.use_well(operation)
+                session.breach(
+                    f"with a ~/.netrc, the client raised {session.masked(outcome.error)}",
+                    "the configured credentials to be sent",
+                )
+            return Situation.met_if(session.trace.token_requests)
+
+    scenario.for_each([None], run_case)
+
+
+def _must_not_carry_netrc(session: ClientSession) -> None:
+    """Raise the breach of the clause if a request had the credentials of the file."""
+    for exchange in session.trace.exchanges:
+        if carries_secret(exchange.request, _NETRC):
+            is_call = exchange.endpoint is Endpoint.API
+            what = "the call of the API" if is_call else "the token request"
+            expected = "the token" if is_call else "the configured credentials"
+            session.breach(f"{what} had the credentials of ~/.netrc", expected, [exchange])

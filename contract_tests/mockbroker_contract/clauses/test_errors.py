@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
-import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,9 +13,9 @@ from mockbroker.broker.clock import real_seconds
 from mockbroker.broker.faults import Fault
 from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
-from mockbroker.model.exchange import Exchange
-from mockbroker.report.steps import ConnectionsRefused, FaultsCleared, TimeoutConfigured
-from mockbroker_contract.drivers.driver import GET_TOKEN
+from mockbroker.model.profile import ErrorForm
+from mockbroker.report.steps import FaultsCleared, IdleConnectionsClosed, TimeoutConfigured
+from mockbroker_contract.drivers.driver import GET_TOKEN, REQUEST
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.endings import ClientHung
@@ -28,7 +27,7 @@ from mockbroker_contract.harness.timeline import token_request_gaps
 
 _CREDENTIALS = Credentials("errors-client", "errors-s3cret")
 _HONOURS = clauses.refresh.HONOURS_EXPIRES_IN
-# More than any use can send, as a use is stopped after 50 requests.
+# More than any use can send.
 _UNLIMITED = 1000
 # Retries are allowed up to the limit of the clause.
 _MAX_ATTEMPTS = 5
@@ -92,7 +91,7 @@ def _must_report_error(session: ClientSession, outcome: Outcome, what: str) -> N
     """
     # Before the error: a client that calls the API without a token and then raises has still sent
     # it.
-    if outcome.api_calls:
+    if outcome.calls_after_challenge:
         session.breach(
             f"{what}, and the client still called the API", "an error", outcome.exchanges
         )
@@ -165,17 +164,36 @@ def test_bad_request(scenario: Scenario) -> None:
     _refuse(scenario, faults, at_expiry=refusals[0])
 
 
+@pytest.mark.contract_clause(clauses.errors.PROFILE)
+def test_profile(scenario: Scenario) -> None:
+    """Check that the client reports the errors that only this provider sends.
+
+    Each form is sent to a new client, as the answer to every token request.
+    """
+
+    def run_case(form: ErrorForm, operation: str) -> Situation:
+        headers = {"Content-Type": "application/json"}
+        fault = Fault.status(form.status, body=form.body, headers=headers)
+        with _failing(scenario, fault) as session:
+            session.make()
+            outcome = session.use(operation)
+            _must_raise(session, outcome, f"the token endpoint answered with {fault.describe()}")
+            return Situation.MET
+
+    scenario.for_each(scenario.run.settings.profile.error_forms, run_case)
+    scenario.needs_control()
+
+
 @pytest.mark.contract_clause(clauses.errors.NO_HAMMERING)
 def test_no_hammering(scenario: Scenario) -> None:
     """Check that the client does not send another request after a final error response.
 
-    Passive: the number of requests in the use decides. A client that repeats without end is
-    stopped, and judged by what it sent.
+    Passive: the number of requests in the use decides.
     """
 
     def run_case(fault: Fault, operation: str) -> Situation:
         with _failing(scenario, fault) as session:
-            # A client that repeats without end is stopped; its requests are judged then.
+            # A client that repeats until its deadline is judged by what it sent.
             with contextlib.suppress(ClientHung):
                 session.make()
                 session.use(operation)
@@ -186,6 +204,53 @@ def test_no_hammering(scenario: Scenario) -> None:
     # Final answers: the same request would be rejected again.
     faults = [_refusal(400, "invalid_scope"), _refusal(401, "invalid_client"), _html(403)]
     scenario.for_each(faults, run_case)
+    scenario.needs_control()
+
+
+# What clients repeat for: an outage, a limit, a refusal, and a token that is of no use.
+_REASONS_TO_REPEAT: dict[str, tuple[str, Fault]] = {
+    "the token endpoint answers 503": ("token", Fault.status(503)),
+    "the token endpoint answers 429": ("token", Fault.status(429)),
+    "the token endpoint answers 401": ("token", Fault.status(401)),
+    "the token endpoint resets the connection": ("token", Fault.reset()),
+    "no token is issued": ("token", Fault.members(omit=["access_token"])),
+    "the API answers 401": ("api", Fault.status(401)),
+    "the API answers 429": ("api", Fault.status(429)),
+    "the API answers 503": ("api", Fault.status(503)),
+}
+
+
+@pytest.mark.contract_clause(clauses.errors.BOUNDED)
+def test_bounded(scenario: Scenario) -> None:
+    """Check that one use leads to a bounded number of requests, whatever is answered.
+
+    The harness stops a use with too many in any test case, and notes the breach for this clause.
+    The test cases here bring about what clients repeat requests for.
+    """
+
+    def run_case(what: str, operation: str) -> Situation:
+        endpoint, fault = _REASONS_TO_REPEAT[what]
+        with scenario.session(
+            credentials=_CREDENTIALS, deadline=scenario.run.settings.patient_deadline
+        ) as session:
+            script = session.broker.script if endpoint == "token" else session.broker.api_script
+            script(fault.times(_UNLIMITED))
+            session.record(fault_step(fault, endpoint))
+            session.make()
+            session.use(operation)
+            return Situation.met_if(any(e.fault for e in session.trace.exchanges))
+
+    if scenario.run.preflight.blocked_by is clauses.errors.BOUNDED:
+        # A client that repeats its request even with the documented answer cannot be judged for
+        # anything else.
+        for operation in scenario.run.capabilities:
+            with scenario.session(credentials=_CREDENTIALS) as session:
+                session.use(operation)
+    calls = [REQUEST] if REQUEST in scenario.run.capabilities else []
+    for endpoint, operations in (("token", scenario.run.capabilities), ("api", calls)):
+        cases = [what for what, (where, _) in _REASONS_TO_REPEAT.items() if where == endpoint]
+        if operations:
+            scenario.for_each(cases, run_case, operations=operations)
     scenario.needs_control()
 
 
@@ -201,12 +266,18 @@ def test_server_error(scenario: Scenario) -> None:
     def run_case(status: int, operation: str) -> Situation:
         what = f"the token endpoint answered {status}"
         with _failing(scenario, Fault.status(status)) as session:
-            outcome = _outcome_or_breach(session, operation)
+            session.make()
+            outcome = session.use(operation)
             _must_raise(session, outcome, what)
             made = len(outcome.token_requests)
             attempts[status] = max(attempts.get(status, 0), made)
             if made > _MAX_ATTEMPTS:
-                _too_many(session, made, outcome.token_requests)
+                session.breach(
+                    f"one use led to {made} token requests while the broker was down",
+                    f"at most {_MAX_ATTEMPTS}, then an error",
+                    # As many as show that the limit was exceeded.
+                    outcome.token_requests[: _MAX_ATTEMPTS + 1],
+                )
             return Situation.MET
 
     try:
@@ -216,29 +287,6 @@ def test_server_error(scenario: Scenario) -> None:
     finally:
         if attempts:
             scenario.run.findings.learn(attempts_on_503=attempts.get(503, 0))
-
-
-def _outcome_or_breach(session: ClientSession, operation: str) -> Outcome:
-    """Use the client; raise the breach of the clause if it floods the broker.
-
-    Any other hang stays a hang.
-    """
-    try:
-        session.make()
-        return session.use(operation)
-    except ClientHung as hang:
-        if len(hang.exchanges) > _MAX_ATTEMPTS:
-            _too_many(session, len(hang.exchanges), hang.exchanges)
-        raise
-
-
-def _too_many(session: ClientSession, made: int, exchanges: Sequence[Exchange]) -> None:
-    session.breach(
-        f"one use led to {made} token requests while the broker was down",
-        f"at most {_MAX_ATTEMPTS}, then an error",
-        # As many as show that the limit was exceeded.
-        exchanges[:6],
-    )
 
 
 @pytest.mark.contract_clause(clauses.errors.RETRY_AFTER)
@@ -310,26 +358,58 @@ def test_transport(scenario: Scenario) -> None:
 
 def _case_of_refused_connection(scenario: Scenario, operation: str) -> Situation:
     with (
-        # The port stays taken, so that no other program can listen on it meanwhile.
-        _closed_port() as origin,
+        # Another origin than the API, so that the API would take a call.
+        scenario.run.brokers.at_another_origin(_CREDENTIALS) as absent,
         scenario.session(
             credentials=_CREDENTIALS,
             deadline=scenario.run.settings.patient_deadline,
-            config={"token_url": f"{origin}/auth-broker/request-token"},
+            config={"token_url": absent.token_url},
         ) as session,
     ):
-        session.record(ConnectionsRefused())
+        absent.script(Fault.refuse())
+        session.record(fault_step(Fault.refuse()))
         _must_report_error(session, session.use(operation), "the connection was refused")
         # a closed port records no exchange; needs_control() shows that the client works otherwise
         return Situation.MET
 
 
+@pytest.mark.contract_clause(clauses.errors.IDLE_CONNECTION)
+def test_idle_connection(scenario: Scenario) -> None:
+    """Check that the client refreshes although the server has closed its idle connections.
+
+    A client that keeps none open passes. The control of a failure is the same refresh without it.
+    """
+
+    def run_case(lifetime: int, operation: str) -> Situation:
+        with _due_for_refresh(scenario, lifetime, operation) as session:
+            session.broker.close_idle_connections()
+            session.record(IdleConnectionsClosed())
+            outcome = session.use(operation)
+            if outcome.error is not None:
+                with _due_for_refresh(scenario, lifetime, operation) as control:
+                    control.use_well(operation)
+                session.breach(
+                    f"the server had closed the connection, and {_outcome_text(session, outcome)}",
+                    "the request on a new connection",
+                    outcome.exchanges,
+                )
+            if not outcome.token_requests:
+                raise NotTested("the client requested no new token", blocked_by=_HONOURS)
+            return Situation.MET
+
+    scenario.for_each_in_time([3599 if scenario.run.time.is_virtual else 1], run_case)
+
+
 @contextlib.contextmanager
-def _closed_port() -> Iterator[str]:
-    """Return an origin whose port is bound without listening, so that it refuses connections."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+def _due_for_refresh(scenario: Scenario, lifetime: int, operation: str) -> Iterator[ClientSession]:
+    """Provide a session whose client has used a token that has expired since."""
+    with scenario.session(
+        credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
+    ) as session:
+        session.use_well(operation)
+        # So late that a client that rounds to whole seconds has seen the expiry.
+        session.advance(lifetime + (1 if scenario.run.time.is_virtual else 0.5))
+        yield session
 
 
 @pytest.mark.contract_clause(clauses.errors.TIMEOUT)
@@ -390,7 +470,8 @@ def test_not_cached(scenario: Scenario) -> None:
 
     def run_case(what: Any, operation: str) -> Situation:
         with _failing(scenario, _FAILURES[what]) as session:
-            if _outcome_unless_flood(session, operation).error is None:
+            session.make()
+            if session.use(operation).error is None:
                 raise NotTested(f"the client reported no error after {what}")
             # No time passes between failure and recovery, so only a remembered failure can be the
             # cause.
@@ -406,17 +487,6 @@ def test_not_cached(scenario: Scenario) -> None:
             return Situation.MET
 
     scenario.for_each(_FAILURES, run_case)
-
-
-def _outcome_unless_flood(session: ClientSession, operation: str) -> Outcome:
-    """Use the client; raise NotTested if it floods the broker, which other clauses judge."""
-    try:
-        session.make()
-        return session.use(operation)
-    except ClientHung as hang:
-        if not hang.is_flood:
-            raise
-        raise NotTested("the client sends requests without end") from None
 
 
 def _outcome_text(session: ClientSession, outcome: Outcome) -> str:

@@ -23,6 +23,8 @@ def test_credentials(scenario: Scenario) -> None:
         Credentials("client id", "p w+/=%&~*"),
         Credentials("a=b&c", "100%25 \"quoted\" 'x' \\ "),
         Credentials("client", "&client_secret=other"),
+        # What expanduser, a shell, expandvars, `%` and str.format would expand.
+        Credentials("$HOME", "~/${HOME}$$%s%%{0}{{}}`x`"),
     ]
     scenario.judge_token_requests(
         ascii_credentials(),

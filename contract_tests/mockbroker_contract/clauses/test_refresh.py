@@ -27,7 +27,6 @@ from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.arrangements import refreshed_meanwhile
 from mockbroker_contract.harness.client_session import ClientSession
-from mockbroker_contract.harness.endings import ClientHung
 from mockbroker_contract.harness.leeway import (
     PROBE_AGE,
     PROBE_LIFETIME,
@@ -368,8 +367,8 @@ def test_latency(scenario: Scenario) -> None:
         with scenario.session(
             credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
         ) as session:
-            # For each request that the client may send: a use is stopped after 50.
-            session.broker.script(slow(delay).times(50))
+            # For each request that the client may send.
+            session.broker.script(slow(delay).times(_UNLIMITED))
             session.record(fault_step(slow(delay)))
             session.use_well(operation)
             # The token was issued before the answer was delayed, so it expires at this moment for
@@ -618,19 +617,6 @@ def _outage(session: ClientSession, what: str) -> None:
     session.record(fault_step(fault))
 
 
-def _use_in_outage(session: ClientSession, operation: str) -> Outcome:
-    """Use the client while the broker fails.
-
-    Raises NotTested if the client floods the broker, which `errors.server-error` judges.
-    """
-    try:
-        return session.use(operation)
-    except ClientHung as hang:
-        if not hang.is_flood:
-            raise
-        raise NotTested("in an outage the client sends requests without end") from None
-
-
 def _session_before_expiry(scenario: Scenario) -> ClientSession:
     """Return a session whose tokens can expire, for cases with an outage after that."""
     lifetime = _LIFETIME if scenario.run.time.is_virtual else 1
@@ -675,7 +661,7 @@ def test_outage_while_valid(scenario: Scenario) -> None:
             before, is_tried = len(session.trace.token_requests), False
             for pause in pauses:
                 session.advance(pause)
-                outcome = _use_in_outage(session, operation)
+                outcome = session.use(operation)
                 if not _must_use_valid_token(session, outcome, first):
                     break
                 # Without an attempt to refresh, the client has not met the outage.
@@ -748,7 +734,7 @@ def _case_of_expired_token(
     with _session_before_expiry(scenario) as session:
         _let_it_expire(session, operation, lifetimes)
         _outage(session, what)
-        outcome = _use_in_outage(session, operation)
+        outcome = session.use(operation)
         if not outcome.token_requests:
             raise NotTested("the client requested no new token", blocked_by=_HONOURS)
         if outcome.is_after_expiry:
@@ -773,9 +759,9 @@ def _case_of_long_outage(scenario: Scenario, what: str, operation: str) -> Situa
         session.use_well(operation)
         session.advance(_LIFETIME - _SECONDS_LEFT)
         _outage(session, what)
-        before = _use_in_outage(session, operation)
+        before = session.use(operation)
         session.advance(_SECONDS_LEFT + _SECONDS_LATE)
-        outcome = _use_in_outage(session, operation)
+        outcome = session.use(operation)
         if outcome.is_after_expiry:
             # The control: a client that uses expired tokens in any case breaks another clause.
             scenario.needs_expiry_control(operation, _LIFETIME, after=_SECONDS_LATE)
@@ -879,7 +865,7 @@ def _recover(scenario: Scenario, what: str, operation: str) -> _Recovery:
     with _session_before_expiry(scenario) as session:
         _let_it_expire(session, operation)
         _outage(session, what)
-        if not _use_in_outage(session, operation).token_requests:
+        if not session.use(operation).token_requests:
             raise NotTested("the client requested no new token", blocked_by=_HONOURS)
         # An open circuit breaker, or a counter of failures, shows only after several of them.
         for _ in range(_MORE_USES if is_virtual else 2):

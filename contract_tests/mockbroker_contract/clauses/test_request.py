@@ -8,7 +8,16 @@ from __future__ import annotations
 import pytest
 
 from mockbroker.contract import clauses
+from mockbroker.model.credentials import Credentials
+from mockbroker.model.token_request import TokenRequest
+from mockbroker.report.steps import Note, ScopeConfigured
+from mockbroker_contract.drivers.failures import NotApplicable
+from mockbroker_contract.harness.client_session import ClientSession
+from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.scenario import Scenario
+from mockbroker_contract.harness.situation import Situation
+
+_CREDENTIALS = Credentials("request-client", "request-s3cret")
 
 
 @pytest.mark.contract_clause(clauses.request.METHOD)
@@ -19,8 +28,50 @@ def test_method(scenario: Scenario) -> None:
 
 @pytest.mark.contract_clause(clauses.request.URL)
 def test_url(scenario: Scenario) -> None:
-    """Check that every token request goes to the configured token URL."""
+    """Check that every token request goes to the configured token URL, whatever its form is.
+
+    The profile's own URL first, with the other clauses on token requests. Then URLs that a client
+    may change when it joins, strips, decodes or rebuilds them. The control is the profile's URL.
+    """
     scenario.share(Scenario.judge_token_requests)
+
+    def run_case(url: tuple[str, str], operation: str) -> Situation:
+        path, query = url
+        with (
+            scenario.run.brokers.with_token_url(_CREDENTIALS, path, query) as broker,
+            scenario.session(credentials=_CREDENTIALS, broker=broker) as session,
+        ):
+            end = path + (f"?{query}" if query else "")
+            session.record(Note(text=f"the token URL ends with {end}"))
+            outcome = session.use(operation)
+            # A request to a changed URL is judged when the session ends.
+            if outcome.token is None and not session.has_broken_request:
+                _needs_plain_url(scenario, operation)
+                what = f"with a token URL that ends with {end}, the client {_ended(outcome)}"
+                session.breach(what, "a token request to that URL", outcome.exchanges)
+            return Situation.MET
+
+    scenario.for_each(_TOKEN_URLS, run_case)
+
+
+# A slash at the end; a query with percent-encoding and upper case in the path; percent-encoded
+# reserved characters, which differ from plain ones (RFC 3986, 2.2), and path parameters (3.3).
+_TOKEN_URLS = (
+    ("/o/token/", ""),
+    ("/OAuth2/token", "api-version=1.0&tenant=a%20b%2Fc"),
+    ("/realms/a%2Fb%20c/token;v=1", ""),
+)
+
+
+def _needs_plain_url(scenario: Scenario, operation: str) -> None:
+    """Raise NotTested unless the client works with the profile's token URL: the control."""
+    with scenario.session(credentials=_CREDENTIALS) as control:
+        control.use_well(operation)
+
+
+def _ended(outcome: Outcome) -> str:
+    """Return in words how a use without a token ended."""
+    return outcome.in_words if outcome.error is None else f"raised {outcome.error.name}"
 
 
 @pytest.mark.contract_clause(clauses.request.CONTENT_TYPE)
@@ -32,6 +83,61 @@ def test_content_type(scenario: Scenario) -> None:
 @pytest.mark.contract_clause(clauses.request.GRANT_TYPE)
 def test_grant_type(scenario: Scenario) -> None:
     """Check that every token request has the client credentials grant type once."""
+    scenario.share(Scenario.judge_token_requests)
+
+
+@pytest.mark.contract_clause(clauses.request.SCOPE)
+def test_scope(scenario: Scenario) -> None:
+    """Check that a configured scope arrives as one parameter with all its values.
+
+    The broker judges the value. A client that sends no scope, not even a plain one, has no setting
+    for it.
+    """
+
+    def run_case(scope: str, operation: str) -> Situation:
+        with scenario.session(credentials=_CREDENTIALS, scope=scope) as session:
+            session.record(ScopeConfigured(scope=scope))
+            outcome = session.use(operation)
+            # A wrong scope is judged when the session ends.
+            if not _sends_scope(session):
+                _needs_scope_setting(scenario, operation)
+                what = "the token request had no scope"
+                if outcome.error is not None:
+                    what = f"the client raised {session.masked(outcome.error)}"
+                session.breach(what, f"scope={scope}")
+            return Situation.MET
+
+    scenario.for_each(_SCOPES, run_case)
+
+
+_PLAIN_SCOPE = "read"
+# Two values; and values with characters that a form must encode, as providers have them.
+_SCOPES = ("read write", "https://api.example/.default vehicles:read a+b", _PLAIN_SCOPE)
+
+
+def _needs_scope_setting(scenario: Scenario, operation: str) -> None:
+    """Raise NotApplicable unless the client sends the plainest scope: the control."""
+    with scenario.session(credentials=_CREDENTIALS, scope=_PLAIN_SCOPE) as control:
+        control.use_well(operation)
+        if not _sends_scope(control):
+            raise NotApplicable("the client sends no scope")
+
+
+def _sends_scope(session: ClientSession) -> bool:
+    """Return whether a token request so far had a scope.
+
+    In a query or in JSON as well: other clauses judge where parameters are.
+    """
+    requests = [TokenRequest.of(exchange.request) for exchange in session.trace.token_requests]
+    return any("scope" in request.names_in_body | request.names_in_query for request in requests)
+
+
+@pytest.mark.contract_clause(clauses.request.PARAMETERS)
+def test_parameters(scenario: Scenario) -> None:
+    """Check that every token request has the parameters that the profile requires.
+
+    Passive. The client finds them in its configuration, but may know them by itself as well.
+    """
     scenario.share(Scenario.judge_token_requests)
 
 

@@ -5,27 +5,38 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import strategies as st
 
 from mockbroker.broker.answers import TokenAnswer
+from mockbroker.broker.faults import Fault
 from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.judging import judge_trace
+from mockbroker.model.content_codings import allows_coding
 from mockbroker.model.credentials import Credentials
 from mockbroker.report.steps import AnswerChanged, TokenLengthChosen
 from mockbroker_contract.drivers.driver import GET_TOKEN
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.outcome import Outcome
+from mockbroker_contract.harness.recorder import fault_step
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
-from mockbroker_contract.harness.strategies import b64tokens, json_values, mixed_case, text_of
+from mockbroker_contract.harness.strategies import (
+    B64TOKEN_ALPHABET,
+    b64tokens,
+    json_values,
+    mixed_case,
+    text_of,
+)
 
 _CREDENTIALS = Credentials("response-client", "response-s3cret")
 Members = Mapping[str, object]
+# More than any use of the client can take, as a use is stopped after 50 requests.
+_SEVERAL = 1000
 
 _OTHER_BREACHES = {
     clause.id
@@ -104,6 +115,134 @@ def _ended(session: ClientSession, outcome: Outcome) -> str:
     return outcome.in_words
 
 
+@pytest.mark.contract_clause(clauses.response.SCOPE_MISSING)
+def test_scope_missing(scenario: Scenario) -> None:
+    """Check that the client accepts a token response without ``scope``.
+
+    With and without a configured scope, which a client may compare with the one in the response.
+    """
+
+    def run_case(scope: str, operation: str) -> Situation:
+        with scenario.session(credentials=_CREDENTIALS, scope=scope) as session:
+            session.broker.token_answer = TokenAnswer(omit=("scope",))
+            session.record(AnswerChanged(omitted=("scope",)))
+            outcome = session.use(operation)
+            _must_use_the_token(session, outcome, "no scope")
+            return Situation.met_if(session.trace.token_requests)
+
+    scenario.for_each(["", "vehicles"], run_case)
+
+
+@dataclass(frozen=True)
+class _Lifetimes:
+    """Lifetimes and a moment that show in which unit a client reads them, all in seconds.
+
+    As milliseconds ``long`` is below ``early``, which is less than a hundredth of it. ``longer`` is
+    above it in either unit.
+    """
+
+    long: int
+    longer: int
+    early: float
+
+
+# Above any usual leeway even as milliseconds, so that the token is kept at first. The long lifetime
+# in milliseconds fits in 31 bits, because `cache.reuse` judges overflows.
+_VIRTUAL_LIFETIMES = _Lifetimes(long=2_000_000, longer=20_000_000, early=3000)
+# In real time only a client with less leeway can be judged.
+_REAL_LIFETIMES = _Lifetimes(long=2000, longer=20_000, early=2.5)
+# As minutes or more the middle lifetime is above the late wait, and the brief one is below it up to
+# thousands of seconds.
+_MIDDLE_LIFETIME, _BRIEF_LIFETIME, _LATE_WAIT = 120, 1, 4800
+
+
+@pytest.mark.contract_clause(clauses.response.EXPIRES_IN_UNIT)
+def test_expires_in_unit(scenario: Scenario) -> None:
+    """Check that the client does not read ``expires_in`` in another unit than seconds.
+
+    A token that is dropped too early or used too long counts only if another lifetime makes a
+    difference at the same moment. A client that ignores lifetimes breaks other clauses. In real
+    time only a token that is dropped too early shows.
+    """
+
+    def run_case(case: Callable[[Scenario, str], None], operation: str) -> Situation:
+        case(scenario, operation)
+        return Situation.MET
+
+    cases = [_must_not_drop_early, _must_not_use_for_lives]
+    scenario.for_each_in_time(cases if scenario.run.time.is_virtual else cases[:1], run_case)
+
+
+def _lifetime_session(scenario: Scenario, lifetime: float) -> ClientSession:
+    """Return a session with tokens of that lifetime, in seconds."""
+    return scenario.session(
+        credentials=_CREDENTIALS,
+        expires_in=lifetime,
+        elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN],
+    )
+
+
+def _must_not_drop_early(scenario: Scenario, operation: str) -> None:
+    """Judge a token of the long lifetime after less than a hundredth of it."""
+    lifetimes = _VIRTUAL_LIFETIMES if scenario.run.time.is_virtual else _REAL_LIFETIMES
+    with _lifetime_session(scenario, lifetimes.long) as session:
+        if _is_kept_after(session, operation, lifetimes.early):
+            return
+        # The control: a client may limit the life of every token.
+        with _lifetime_session(scenario, lifetimes.longer) as control:
+            if not _is_kept_after(control, operation, lifetimes.early):
+                raise NotTested(
+                    f"the client keeps no token for {lifetimes.early:g} s",
+                    blocked_by=clauses.refresh.NOT_TOO_EAGER,
+                )
+        session.breach(
+            f"with expires_in={lifetimes.long}, the client replaced the token after "
+            f"{lifetimes.early:g} s; with expires_in={lifetimes.longer} it did not",
+            "expires_in to be read as seconds",
+        )
+
+
+def _is_kept_after(session: ClientSession, operation: str, seconds: float) -> bool:
+    """Return whether a token is still used that many seconds after it was issued.
+
+    Raises NotTested if the client keeps no token at all.
+    """
+    first = session.use_well(operation)
+    if session.use_well(operation).token != first.token:
+        raise NotTested("the client keeps no token", blocked_by=clauses.cache.REUSE)
+    session.advance(seconds)
+    return not session.use_replaces(first.token, operation)
+
+
+def _must_not_use_for_lives(scenario: Scenario, operation: str) -> None:
+    """Judge a token of the middle lifetime long after its expiry."""
+    with _lifetime_session(scenario, _MIDDLE_LIFETIME) as session:
+        if not _is_used_after(session, operation, _LATE_WAIT):
+            return
+        # The control: a client that keeps every token that long ignores lifetimes.
+        with _lifetime_session(scenario, _BRIEF_LIFETIME) as control:
+            if _is_used_after(control, operation, _LATE_WAIT):
+                raise NotTested(
+                    "the client does not observe lifetimes",
+                    blocked_by=clauses.refresh.HONOURS_EXPIRES_IN,
+                )
+        session.breach(
+            f"with expires_in={_MIDDLE_LIFETIME}, the client still used the token after "
+            f"{_LATE_WAIT} s; with expires_in={_BRIEF_LIFETIME} it did not",
+            "expires_in to be read as seconds",
+        )
+
+
+def _is_used_after(session: ClientSession, operation: str, seconds: float) -> bool:
+    """Return whether a token is still presented that many seconds after it was issued."""
+    first = session.use_well(operation)
+    session.advance(seconds)
+    outcome = session.use(operation)
+    # A client may present the old token and then, after a 401, a new one.
+    presented = {call.token for call in outcome.api_calls} | {outcome.token}
+    return first.token in presented
+
+
 @pytest.mark.contract_clause(clauses.response.OPAQUE_TOKEN)
 def test_opaque_token(scenario: Scenario) -> None:
     """Check that any b64token arrives at the API byte for byte.
@@ -133,9 +272,21 @@ def test_opaque_token(scenario: Scenario) -> None:
     scenario.for_all(st.tuples(b64tokens(), scenario.operations()), run_case, first=first)
 
 
-# The shortest and the longest, every special character, and what a parser could take for a number,
-# a scheme or nothing.
-_EDGE_TOKENS = ("a", "-._~+/x==", "0", "Bearer", "null", "a" * 4096)
+# The shortest and the longest, and what a parser could take for a number, a scheme, nothing or a
+# JWT: one that is not Base64, and one whose parts are empty JSON objects. The first one has each
+# character of the alphabet, and begins with those that could separate the parts of a cache's key.
+_EDGE_TOKENS = (
+    "-._~+/" + B64TOKEN_ALPHABET + "==",
+    "a",
+    "0",
+    "1.5e3",
+    "Bearer",
+    "null",
+    "undefined",
+    "a.b.c",
+    "e30.e30.e30",
+    "a" * 4096,
+)
 
 
 @pytest.mark.contract_clause(clauses.response.UNKNOWN_MEMBERS)
@@ -228,6 +379,39 @@ def test_json_forms(scenario: Scenario) -> None:
     scenario.for_each(cases, run_case)
 
 
+# The ways in which a server may send a body, alone and as proxies combine them.
+_TRANSFERS: dict[str, Fault] = {
+    "a chunked answer": Fault.chunked(),
+    "an answer that ends with the connection": Fault.close_delimited(),
+    "a chunked answer, compressed with gzip": Fault.chunked() & Fault.compressed("gzip"),
+    "an answer compressed with deflate": Fault.compressed("deflate"),
+}
+
+
+@pytest.mark.contract_clause(clauses.response.TRANSFER)
+def test_transfer(scenario: Scenario) -> None:
+    """Check that the client reads an answer however HTTP transfers it.
+
+    RFC 9112, 6 and 7; RFC 9110, 8.4. A coding that the client's Accept-Encoding does not allow is
+    not tried.
+    """
+
+    def run_case(what: str, operation: str) -> Situation:
+        fault = _TRANSFERS[what]
+        with scenario.session(credentials=_CREDENTIALS) as session:
+            # More than one, because a client may request a token when it is made.
+            session.broker.script(fault.times(_SEVERAL))
+            session.record(fault_step(fault))
+            outcome = session.use(operation)
+            requests = [exchange.request for exchange in session.trace.token_requests]
+            if fault.coding and not any(allows_coding(r.headers, fault.coding) for r in requests):
+                return Situation.UNMET
+            _must_use_the_token(session, outcome, what)
+            return Situation.met_if(requests)
+
+    scenario.for_each(_TRANSFERS, run_case)
+
+
 @pytest.mark.contract_clause(clauses.response.TOKEN_TYPE_CASE)
 def test_token_type_case(scenario: Scenario) -> None:
     """Check that ``token_type`` is case-insensitive and a signed call has scheme ``Bearer``.
@@ -273,10 +457,10 @@ def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: s
         if not session.trace.token_requests:
             raise NotTested("the client sent no token request")
         # Before the error: a client may sign a call and raise afterwards.
-        if outcome.api_calls:
+        if outcome.calls_after_challenge:
             call = "a signed call" if outcome.presented is not None else "an unsigned call"
             happened = f"the token response {what}, and the client sent {call}"
-            session.breach(happened, "an error", outcome.api_calls)
+            session.breach(happened, "an error", outcome.calls_after_challenge)
         if outcome.error is None:
             returned = "a token" if operation == GET_TOKEN and outcome.presented else "no token"
             happened = f"the token response {what}, and the client returned {returned}"
@@ -392,7 +576,7 @@ def _body(content: bytes) -> Callable[[Members], bytes]:
     return lambda _members: content
 
 
-_INVALID: dict[str, TokenAnswer] = {
+_WITHOUT_TOKEN: dict[str, TokenAnswer] = {
     "is not JSON": TokenAnswer(render=_body(b"<html>Welcome</html>"), content_type="text/html"),
     "is half of its JSON": TokenAnswer(render=lambda members: json.dumps(members).encode()[:25]),
     "is empty": TokenAnswer(render=_body(b"")),
@@ -403,6 +587,8 @@ _INVALID: dict[str, TokenAnswer] = {
     "has no access_token": TokenAnswer(omit=("access_token",)),
     "has an empty access_token": TokenAnswer(members={"access_token": ""}),
     "has access_token null": TokenAnswer(members={"access_token": None}),
+}
+_NOT_STRINGS: dict[str, TokenAnswer] = {
     "has a number for access_token": TokenAnswer(members={"access_token": 12345}),
     "has a list for access_token": TokenAnswer(members={"access_token": ["abc"]}),
     "has an object for access_token": TokenAnswer(members={"access_token": {"value": "abc"}}),
@@ -410,17 +596,30 @@ _INVALID: dict[str, TokenAnswer] = {
 }
 
 
-@pytest.mark.contract_clause(clauses.response.INVALID)
-def test_invalid(scenario: Scenario) -> None:
-    """Check that a 200 without a usable token is an error, and that no call is signed with it.
+@pytest.mark.contract_clause(clauses.response.NO_TOKEN)
+def test_no_token(scenario: Scenario) -> None:
+    """Check that a 200 without a token is an error, and that no call is signed with it.
 
-    From a body that is not JSON to an ``access_token`` of another type. The control has a valid
-    response.
+    From a body that is not JSON to an empty ``access_token``. The control has a valid response.
     """
+    _must_raise_on_each(scenario, _WITHOUT_TOKEN)
 
-    def run_case(what: Any, operation: str) -> Situation:
-        return _must_raise(scenario, _INVALID[what], operation, what)
 
-    scenario.for_each(_INVALID, run_case)
+@pytest.mark.contract_clause(clauses.response.TOKEN_NOT_STRING)
+def test_token_not_string(scenario: Scenario) -> None:
+    """Check that an ``access_token`` of another type than string is an error.
+
+    The control has a valid response.
+    """
+    _must_raise_on_each(scenario, _NOT_STRINGS)
+
+
+def _must_raise_on_each(scenario: Scenario, answers: Mapping[str, TokenAnswer]) -> None:
+    """Judge uses whose token responses have no usable token."""
+
+    def run_case(what: str, operation: str) -> Situation:
+        return _must_raise(scenario, answers[what], operation, what)
+
+    scenario.for_each(answers, run_case)
     # The control: a client that always raises would pass.
     scenario.needs_control()

@@ -15,11 +15,11 @@ from mockbroker.contract.clause import Clause
 from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.masking import secret_forms
-from mockbroker.model.messages import Request
 from mockbroker_contract.drivers.exposure import Exposure
 from mockbroker_contract.drivers.failures import NotTested
+from mockbroker_contract.harness.carried_secrets import carries_secret
 from mockbroker_contract.harness.client_session import ClientSession
-from mockbroker_contract.harness.endings import ClientHung, ContractBreached
+from mockbroker_contract.harness.endings import ClientHung, ContractBreached, TooManyRequests
 from mockbroker_contract.harness.recorder import fault_step, reached_step
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
@@ -133,7 +133,7 @@ def _returns_after_fault(session: ClientSession, fault_name: str, operation: str
     try:
         session.use(operation)
         session.look()
-    except ClientHung:
+    except (ClientHung, TooManyRequests):
         return False
     return True
 
@@ -156,13 +156,15 @@ def test_redirect(scenario: Scenario) -> None:
             session.broker.script(Fault.redirect(other_broker.token_url, status).times(_UNLIMITED))
             session.record(fault_step(Fault.redirect(other_broker.token_url, status)))
             # A client may retry without end. What the other origin received counts all the same.
-            with contextlib.suppress(ClientHung):
+            with contextlib.suppress(ClientHung, TooManyRequests):
                 session.use(operation)
             if not session.trace.token_requests:
                 raise NotTested("the client sent no token request")
             # The other origin is a broker too, so the client succeeds there, and no error hides the
             # request.
-            taken = [e.request for e in other_broker.journal if _carries_secret(e.request)]
+            taken = [
+                e.request for e in other_broker.journal if carries_secret(e.request, _CREDENTIALS)
+            ]
             if taken:
                 session.record(reached_step(other_broker, taken[0], "credentials"))
                 session.breach(
@@ -177,13 +179,6 @@ def test_redirect(scenario: Scenario) -> None:
     scenario.for_each([301, 302, 303, 307, 308], run_case)
     # After the cases: a breach needs no control, only a client that passes does.
     scenario.needs_control()
-
-
-def _carries_secret(request: Request) -> bool:
-    values = [value for _, value in request.headers]
-    # Latin-1 decodes any bytes, each to one character.
-    seen = " ".join((request.target, *values, request.body.decode("latin-1")))
-    return any(form in seen for form in secret_forms(_CREDENTIALS))
 
 
 @pytest.mark.contract_clause(clauses.secrecy.FILES)

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import strategies as st
 
 from mockbroker.broker.answers import TokenAnswer
-from mockbroker.broker.faults import Fault
+from mockbroker.broker.faults import Fault, Manner
 from mockbroker.contract import clauses
 from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker.model.messages import Request
 from mockbroker.report.steps import TokensRevoked
 from mockbroker_contract.drivers.driver import REQUEST
-from mockbroker_contract.drivers.failures import NotTested
+from mockbroker_contract.drivers.failures import NotApplicable, NotTested
 from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.recorder import fault_step, reached_step
@@ -29,7 +29,9 @@ from mockbroker_contract.harness.strategies import text_of, unreserved_tokens
 _CREDENTIALS = Credentials("signing-client", "signing-s3cret/+=")
 _MAX_ATTEMPTS = 2
 _UNAUTHORIZED = 401
-# More than any use can send, as a use is stopped after 50 requests.
+# RFC 6750, 3: the answer to a call without a token, which has no error code.
+_CHALLENGE = Fault.status(_UNAUTHORIZED, headers={"WWW-Authenticate": 'Bearer realm="api"'})
+# More than any use can send.
 _UNLIMITED = 200
 _SECONDS_BEFORE_REVOCATION = 5
 _SHORTER = 600
@@ -48,6 +50,25 @@ def _called(session: ClientSession, **kwargs: Any) -> Outcome:
     if not outcome.api_calls:
         raise _without_call(session, outcome)
     return outcome
+
+
+def _settled(session: ClientSession) -> Outcome:
+    """Use the client well, until its uses are alike.
+
+    A second time only after an unsigned call: it shows whether every call begins with one.
+    """
+    outcome = session.use_well(REQUEST)
+    return session.use_well(REQUEST) if outcome.challenges else outcome
+
+
+def _fail_call(session: ClientSession, settled: Outcome, fault: Fault) -> None:
+    """Script a fault for the next call with a token, and record it.
+
+    ``settled`` is a good use: the client begins the next one with as many unsigned calls, which get
+    their usual 401.
+    """
+    session.broker.api_script(*[_CHALLENGE] * len(settled.challenges), fault)
+    session.record(fault_step(fault, "api", times=1))
 
 
 def _judge_signed_calls(scenario: Scenario) -> None:
@@ -146,6 +167,35 @@ def test_preserves_request(scenario: Scenario) -> None:
     )
 
 
+@pytest.mark.contract_clause(clauses.signing.BODY_READ_ONCE)
+def test_body_read_once(scenario: Scenario) -> None:
+    """Check that a call repeated after a 401 has its whole body, where that is an iterator."""
+    scenario.run.needs(REQUEST)
+    if not scenario.run.clients.in_python:
+        raise NotApplicable("a driver gives the client its body as a string")
+
+    def run_case(body: bytes, operation: str) -> Situation:
+        with scenario.session(credentials=_CREDENTIALS) as session:
+            session.use_well(operation)
+            _revoke(session)
+            url = session.broker.api_url + "/vehicle"
+            outcome = session.call("POST", url, data=body, is_stream=True)
+            if not outcome.api_calls:
+                raise NotTested("the client sent no call whose body is an iterator")
+            now = outcome.api_calls[-1].request.body
+            # A client may raise when the call is to be repeated, or return the 401.
+            is_told = outcome.error is not None or outcome.status == _UNAUTHORIZED
+            if now != body and not is_told:
+                session.breach(
+                    f"the call was repeated, and its body, an iterator, arrived as {now!r}",
+                    f"{body!r}, as it was, or an error",
+                    outcome.api_calls,
+                )
+            return Situation.MET
+
+    scenario.for_each([b'{"a": 1}'], run_case, operations=(REQUEST,))
+
+
 def _case_of_repeated_call(
     scenario: Scenario, case: tuple[str, str, dict[str, str], bytes]
 ) -> Situation:
@@ -234,6 +284,49 @@ def _pairs(query: str) -> list[tuple[str, str]]:
     # As pairs, because "+" and "%20" are the same in a query of a form.
     pairs = urllib.parse.parse_qsl(query, keep_blank_values=True)
     return [pair for pair in pairs if pair[0] != "access_token"]  # signing.header-only judges that
+
+
+@pytest.mark.contract_clause(clauses.signing.CALLERS_ARGUMENTS)
+def test_callers_arguments(scenario: Scenario) -> None:
+    """Check that the client leaves the caller's dicts of headers and parameters as they were.
+
+    With a call that is answered, and with one that is refused first: a client may put its second
+    token elsewhere than its first. Only a client in Python gets objects of the caller.
+    """
+    scenario.run.needs(REQUEST)
+    if not scenario.run.clients.in_python:
+        raise NotApplicable("the driver passes copies of the arguments")
+
+    def run_case(refusals: int, _operation: str) -> Situation:
+        with scenario.session(credentials=_CREDENTIALS) as session:
+            session.use_well(REQUEST)
+            if refusals:
+                _revoke(session)
+            url = session.broker.api_url + "/vehicle/1"
+            outcome = _call_with_dicts(session, url)
+            if not outcome.api_calls:
+                raise _without_call(session, outcome)
+            if outcome.changed:
+                session.breach(
+                    f"the client wrote into the caller's {' and '.join(outcome.changed)}",
+                    "a copy of them for the call",
+                    outcome.api_calls,
+                )
+            return Situation.MET
+
+    scenario.for_each([0, 1], run_case, operations=(REQUEST,))
+
+
+def _call_with_dicts(session: ClientSession, url: str) -> Outcome:
+    """Make a call with headers and parameters, or with those that the client takes."""
+    options: dict[str, Any] = {"headers": {"X-Trace": "a"}, "params": {"region": "uk"}}
+    outcome = session.call("GET", url, **options)
+    if _cannot_take(outcome, options):
+        del options["params"]
+        outcome = session.call("GET", url, **options)
+    if _cannot_take(outcome, options):
+        raise NotApplicable("the client's request() takes neither headers nor parameters")
+    return outcome
 
 
 @pytest.mark.contract_clause(clauses.signing.REVOKED)
@@ -330,7 +423,7 @@ def _must_stop(session: ClientSession, outcome: Outcome) -> None:
             outcome.exchanges[:6],
         )
     # A client that gives up silently leaves its caller with an answer that looks good.
-    if outcome.error is None and not _caller_sees_status(outcome):
+    if outcome.error is None and not _caller_sees(outcome, _UNAUTHORIZED):
         result = "nothing" if outcome.status is None else f"status {outcome.status}"
         session.breach(
             f"the caller got {result}",
@@ -339,11 +432,52 @@ def _must_stop(session: ClientSession, outcome: Outcome) -> None:
         )
 
 
-def _caller_sees_status(outcome: Outcome) -> bool:
-    """Return whether the caller can see the 401, also in an object of the client's own type."""
+def _caller_sees(outcome: Outcome, status: int) -> bool:
+    """Return whether the caller can see that status, also in an object of the client's own type."""
     if outcome.status is None:
         return outcome.returned is not None and not outcome.returned.is_none
-    return outcome.status == _UNAUTHORIZED
+    return outcome.status == status
+
+
+_SHORT_TIMEOUT = 0.2
+# Real seconds. A client without a timeout sees the connection close after it.
+_STALLED_SECONDS = 1.5
+_FAILED_CALLS: dict[str, tuple[str, Fault]] = {
+    "a POST was answered 503": ("POST", Fault.status(503)),
+    "a POST was answered 500": ("POST", Fault.status(500)),
+    "a PATCH was answered 502": ("PATCH", Fault.status(502)),
+    "the connection of a POST was reset": ("POST", Fault.reset()),
+    "a POST was not answered": ("POST", Fault.stall(_STALLED_SECONDS)),
+}
+
+
+@pytest.mark.contract_clause(clauses.signing.NO_REPLAY)
+def test_no_replay(scenario: Scenario) -> None:
+    """Check that the client sends a POST or PATCH once when it is not known whether it was done.
+
+    Every further answer is good, so that a second call would succeed.
+    """
+    scenario.run.needs(REQUEST)
+
+    def run_case(what: str, _operation: str) -> Situation:
+        method, fault = _FAILED_CALLS[what]
+        # Only where the client is to run into it: on a busy machine other answers take longer.
+        config = {"timeout": _SHORT_TIMEOUT} if fault.manner is Manner.STALL else {}
+        with scenario.session(credentials=_CREDENTIALS, config=config) as session:
+            _fail_call(session, _settled(session), fault)
+            outcome = session.call(method, session.broker.api_url + "/vehicle")
+            calls = outcome.calls_after_challenge
+            if not calls:
+                raise _without_call(session, outcome)
+            if len(calls) > 1:
+                session.breach(
+                    f"{what}, and the client sent it again",
+                    "the answer or an error to the caller, who knows whether to repeat it",
+                    calls,
+                )
+            return Situation.MET
+
+    scenario.for_each(_FAILED_CALLS, run_case, operations=(REQUEST,))
 
 
 @pytest.mark.contract_clause(clauses.signing.FORBIDDEN)
@@ -357,12 +491,12 @@ def test_forbidden(scenario: Scenario) -> None:
 
     def run_case(status: int, _operation: str) -> Situation:
         with scenario.session(credentials=_CREDENTIALS) as session:
-            first = session.use_well(REQUEST)
-            session.broker.api_script(Fault.status(status))
-            session.record(fault_step(Fault.status(status), "api", times=1))
+            first = _settled(session)
+            _fail_call(session, first, Fault.status(status))
             outcome = _called(session)
             # No token was kept, so that a new one is not fetched because of the error.
-            if outcome.api_calls[0].token != first.token:
+            refused = outcome.calls_after_challenge
+            if not refused or refused[0].token != first.token:
                 return Situation.MET  # a client that keeps no token requests one for every call
             for later, when in ((outcome, ""), (_called(session), " for the next call")):
                 if later.token_requests:
@@ -392,13 +526,10 @@ def test_cross_origin(scenario: Scenario) -> None:
             scenario.run.brokers.at_another_origin(_CREDENTIALS) as other_broker,
             scenario.session(credentials=_CREDENTIALS) as session,
         ):
-            # A token first: a challenge-driven client would use up the redirect by its unsigned
-            # call.
-            session.use_well(REQUEST)
+            settled = _settled(session)
             # Another port of this machine is another origin (RFC 6454, 4).
             location = other_broker.api_url + "/vehicle/1"
-            session.broker.api_script(Fault.redirect(location, status))
-            session.record(fault_step(Fault.redirect(location, status), "api", times=1))
+            _fail_call(session, settled, Fault.redirect(location, status))
             outcome = _called(session)
             tokens = session.broker.token_issued_values
             taken = [e.request for e in other_broker.journal if _carries(e.request, tokens)]
@@ -417,3 +548,77 @@ def test_cross_origin(scenario: Scenario) -> None:
 def _carries(request: Request, tokens: Collection[str]) -> bool:
     seen = " ".join((request.target, *(value for _, value in request.headers)))
     return any(token in seen for token in tokens)
+
+
+@pytest.mark.contract_clause(clauses.signing.SAME_ORIGIN_REDIRECT)
+def test_same_origin_redirect(scenario: Scenario) -> None:
+    """Check that a redirect within the origin is followed with the token, or given back.
+
+    By a URL and by a path, which RFC 9110, 10.2.2 allows in Location.
+    """
+    scenario.run.needs(REQUEST)
+
+    def run_case(drawn: tuple[int, bool], _operation: str) -> Situation:
+        status, is_relative = drawn
+        with scenario.session(credentials=_CREDENTIALS) as session:
+            settled = _settled(session)
+            url = session.broker.api_url + "/vehicle/2"
+            location = urllib.parse.urlsplit(url).path if is_relative else url
+            _fail_call(session, settled, Fault.redirect(location, status))
+            outcome = _called(session)
+            path = urllib.parse.urlsplit(url).path
+            followed = [call for call in outcome.api_calls if call.request.path == path]
+            if followed and followed[-1].token is None:
+                session.breach(
+                    "the client followed a redirect within the origin without the token",
+                    "the call with the token, or the answer with the redirect to the caller",
+                    outcome.api_calls,
+                )
+            if not followed and outcome.error is None and not _caller_sees(outcome, status):
+                session.breach(
+                    "the client neither followed the redirect nor gave it back",
+                    f"the call with the token, the status {status}, or an exception",
+                    outcome.api_calls,
+                )
+            return Situation.MET
+
+    scenario.for_each([(307, False), (302, True), (301, False)], run_case, operations=(REQUEST,))
+
+
+@pytest.mark.contract_clause(clauses.signing.OTHER_HOSTS)
+def test_other_hosts(scenario: Scenario) -> None:
+    """Check that the client sends no token when it is asked to call another origin.
+
+    Another port of the same host, and a URL that only begins like those of the API: the rest is
+    user information. The client may raise, or send the call without a token.
+    """
+    scenario.run.needs(REQUEST)
+
+    def run_case(form: str, _operation: str) -> Situation:
+        with (
+            scenario.run.brokers.at_another_origin(_CREDENTIALS) as other_broker,
+            scenario.session(credentials=_CREDENTIALS) as session,
+        ):
+            # Twice before and once after: a client that raises at every second use, or from the
+            # second on, raises for another reason.
+            session.use_well(REQUEST)
+            session.use_well(REQUEST)
+            url = other_broker.api_url + "/vehicle/1"
+            if form == "begins like the API":
+                scheme, _, rest = url.partition("://")
+                own = urllib.parse.urlsplit(session.broker.api_url).netloc
+                url = f"{scheme}://{own}@{rest}"
+            session.call("GET", url)
+            tokens = session.broker.token_issued_values
+            taken = [e.request for e in other_broker.journal if _carries(e.request, tokens)]
+            if taken:
+                session.record(reached_step(other_broker, taken[0], "token"))
+                session.breach(
+                    "the client signed a call to another origin than that of the API",
+                    "an error, or the call without the token",
+                )
+            session.use_well(REQUEST)
+            return Situation.MET
+
+    forms = ("another port", "begins like the API")
+    scenario.for_each(forms, run_case, operations=(REQUEST,))

@@ -55,10 +55,7 @@ def test_verify(scenario: Scenario) -> None:
 
 def _session(scenario: Scenario, broker: Broker, *, trusted: bool) -> ClientSession:
     """Return a session with that broker; with ``trusted``, the client is given the broker's CA."""
-    ca_file = broker.ca_file if trusted else None
-    return scenario.session(
-        credentials=_CREDENTIALS, broker=broker, config={"ca_file": ca_file}, trusted=ca_file
-    )
+    return scenario.session(credentials=_CREDENTIALS, broker=broker, trusts_broker=trusted)
 
 
 def _must_refuse(session: ClientSession, outcome: Outcome, reason: str) -> None:

@@ -7,7 +7,6 @@ import itertools
 import queue
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 from mockbroker.broker.clock import real_seconds
 
@@ -16,9 +15,6 @@ __all__ = ["Conversation", "ProgramDied", "ProgramSilent"]
 # A request has one answer, so the queue normally holds one line. The bound keeps a program that
 # writes without end from filling the memory of the judging process.
 _MAX_LINES = 1000
-# While the user is in a debugger the deadline has passed, so that no time is left to wait. The
-# queue is then checked at this interval.
-_LOOK_AGAIN_SECONDS = 0.2
 
 
 class ProgramDied(Exception):  # noqa: N818 - an event
@@ -50,17 +46,14 @@ class _CutOff:
 class Conversation(ABC):
     """Requests and the lines that answer them. Safe to use from many threads, one at a time.
 
-    ``is_paused`` returns whether the user is in a debugger; deadlines are then suspended.
-
     The deadlines are in real seconds even if the client's clock is virtual: a program that hangs
     does so in real time.
     """
 
-    def __init__(self, is_paused: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self) -> None:
         self.numbers = itertools.count(1)
         # Reentrant, because a caller may hold the turn over several requests that belong together.
         self.turn = threading.RLock()
-        self._is_paused = is_paused
         self._lines: queue.Queue[bytes | _CutOff | None] = queue.Queue(_MAX_LINES)
 
     @abstractmethod
@@ -100,12 +93,9 @@ class Conversation(ABC):
         Raises ProgramSilent if it does not come or `cut_off` was called, and ProgramDied.
         """
         until = real_seconds() + deadline
-        while True:
-            left = until - real_seconds()
-            if left <= 0 and not self._is_paused():
-                break
+        while (left := until - real_seconds()) > 0:
             try:
-                line = self._lines.get(timeout=max(left, _LOOK_AGAIN_SECONDS))
+                line = self._lines.get(timeout=left)
             except queue.Empty:
                 continue
             if isinstance(line, _CutOff):
@@ -125,9 +115,3 @@ class Conversation(ABC):
         with contextlib.suppress(queue.Full):
             # With a full queue the request fails in any case: the program broke the protocol.
             self._lines.put_nowait(_CutOff())
-
-    def forget_lines(self) -> None:
-        """Discard the lines of a program that has ended."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._lines.get_nowait()

@@ -68,12 +68,14 @@ class Answer:
     """Result of an operation: a value, an exception, or nothing within the deadline.
 
     ``value`` is None for an operation that raised or hung. ``hung`` means that the deadline passed,
-    or that the harness stopped the use; the client's process is then no longer usable.
+    or that the harness stopped the use; the client's process is then no longer usable. ``changed``
+    names the arguments of the call into which the client has written.
     """
 
     value: Any = None
     error: Raised | None = None
     hung: bool = False
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +171,10 @@ class Driver(Protocol):
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:
         """Have the client make a signed call; the answer's value is a `Returned`.
 
-        ``kwargs`` are those of `requests.request` that a test case uses: ``headers``, a dict of
-        strings, and ``data``, bytes or a string.
+        ``kwargs`` are those of `requests.request` that a test case uses: ``headers`` and
+        ``params``, dicts of strings, and ``data``, bytes or a string. With ``is_stream`` the client
+        gets an iterator over the body, which it can read once. ``params`` and ``is_stream`` are for
+        clients that are `in_python` only.
         """
 
     def get_tokens_at_once(self, count: int) -> list[Answer]:
@@ -250,10 +254,11 @@ class DriverSource(Protocol):
         If ``shows_output`` is True, the clients' output is printed on standard error.
         """
 
-    def driver(self, config: ClientConfig, deadline: float, trusted: str | None = None) -> Driver:
+    def driver(self, config: ClientConfig, deadline: float) -> Driver:
         """Return the driver of a new client; ``deadline`` is in real seconds per operation.
 
-        Its environment names the CA file ``trusted``.
+        Its environment names the CA file of the configuration as well, if there is one: many
+        clients cannot be given one otherwise.
 
         Nothing is sent to the client's process before `Driver.open`.
         """
@@ -263,6 +268,10 @@ class DriverSource(Protocol):
 
         Which of them the client follows is for the preflight to find out.
         """
+
+    @property
+    def in_python(self) -> bool:
+        """Whether the arguments of a call are Python objects: dicts and iterators."""
 
     def can_be_used_at_once(self, operation: str) -> bool:
         """Return whether many operations of that kind can run concurrently.

@@ -90,7 +90,8 @@ class Program(Conversation):
         self._last_report: dict[str, Any] = {}
         report = self._next_report(_STARTING_SECONDS)
         if "started" not in report:
-            self._let_go()
+            with self._process:  # closes the pipes, which no thread reads
+                self._let_go()
             number = int(report.get("failed", errno.EIO))
             # Raised as `subprocess` would raise it, so that callers need not know of the
             # supervisor.
@@ -170,10 +171,11 @@ class Program(Conversation):
         A report that is not read yet stays in the socket for the next call. The last one is
         repeated, because the status of an ended program may be asked for several times.
         """
-        # A supervisor that was stopped or killed sends no report.
-        self._control.settimeout(seconds)
         line = b""
+        # A supervisor that was stopped or killed sends no report, and another thread may have
+        # closed the socket.
         with contextlib.suppress(OSError):
+            self._control.settimeout(seconds)
             # One byte at a time, so that the next report stays in the socket.
             while not line.endswith(b"\n") and (piece := self._control.recv(1)):
                 line += piece
@@ -303,7 +305,10 @@ class Program(Conversation):
 def _absolute(word: str) -> str:
     """Return a word of a command, as an absolute path if it names a file here."""
     # A word that names no file here may be found through PATH, or is an option; it stays unchanged.
-    return str(Path(word).absolute()) if Path(word).exists() else word
+    with contextlib.suppress(OSError):  # such as an argument that is too long for a name
+        if Path(word).exists():
+            return str(Path(word).absolute())
+    return word
 
 
 def _piece_of(pipe: IO[bytes]) -> bytes | None:

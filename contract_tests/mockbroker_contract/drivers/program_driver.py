@@ -58,6 +58,8 @@ class ProgramClients:
     would hide state that is shared between them, which `cache.isolation` is about.
     """
 
+    in_python = False
+
     maker = "the driver's open"
     remedy = LOOK_AT_THE_DRIVER
 
@@ -125,14 +127,12 @@ class ProgramClients:
         assert self._hello is not None
         return self._hello
 
-    def driver(
-        self, config: ClientConfig, deadline: float, trusted: str | None = None
-    ) -> ProgramDriver:
+    def driver(self, config: ClientConfig, deadline: float) -> ProgramDriver:
         """Return the driver of a new client; ``deadline`` is in real seconds per operation.
 
         The client is made later, by `ProgramDriver.open`.
         """
-        return ProgramDriver(self, next(self._names), config, deadline, trusted)
+        return ProgramDriver(self, next(self._names), config, deadline)
 
     def can_be_used_at_once(self, operation: str) -> bool:
         """Return whether many operations of that kind can run concurrently.
@@ -314,19 +314,17 @@ class ProgramDriver:
         name: str,
         config: ClientConfig,
         deadline: float,
-        trusted: str | None,
     ) -> None:
         self._clients = clients
         self._name = name
         self._config = config
         self._deadline = deadline
-        self._trusted = trusted
         self._program: Program | None = None
         self._stderr_before = 0
 
     def open(self) -> Answer:
         """Make the client. The answer's value is the tuple of operations that it offers."""
-        program = self._program = self._clients.running(self._trusted)
+        program = self._program = self._clients.running(self._config.ca_file)
         self._stderr_before = program.stderr_position
         answer = self._answer("open", config=config_members(self._config))
         if answer.error is not None or answer.hung:

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -64,6 +65,8 @@ class PythonClients:
 
     Safe to use from several threads.
     """
+
+    in_python = True
 
     maker = "the factory"
     remedy = "The factory is called with a ClientConfig; it must return the client."
@@ -187,14 +190,14 @@ class PythonClients:
             with contextlib.suppress(ProgramSilent, ClientCrashed):  # the host has ended meanwhile
                 self.ask(op, **members)
 
-    def driver(
-        self, config: ClientConfig, deadline: float, trusted: str | None = None
-    ) -> PythonDriver:
+    def driver(self, config: ClientConfig, deadline: float) -> PythonDriver:
         """Return the driver of a new client; ``deadline`` is in real seconds per operation.
 
         The client is made later, by `PythonDriver.open`.
         """
-        return PythonDriver(self, next(self._names), config, deadline, Sandbox.trust(trusted))
+        return PythonDriver(
+            self, next(self._names), config, deadline, Sandbox.trust(config.ca_file)
+        )
 
     def can_be_used_at_once(self, operation: str) -> bool:
         """Return whether many operations of that kind can run concurrently.
@@ -351,13 +354,17 @@ class PythonDriver:
             return _token_in(answer)
 
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:
-        """Have the client make a signed call, with ``headers`` and ``data`` as `requests` has."""
+        """Have the client make a signed call; see `Driver.request` for the arguments."""
         data = kwargs.get("data")
         # Base64, because a body may be any bytes and the channel carries JSON.
         raw = data.encode() if isinstance(data, str) else data
         body = None if raw is None else base64.b64encode(raw).decode()
-        headers = kwargs.get("headers")
-        answer = self._answer("request", method=method, url=url, headers=headers, body=body)
+        others = {
+            "headers": kwargs.get("headers"),
+            "params": kwargs.get("params"),
+            "is_stream": kwargs.get("is_stream", False),
+        }
+        answer = self._answer("request", method=method, url=url, body=body, **others)
         with self._reading_answer("request"):
             return _status_in(answer)
 
@@ -527,11 +534,12 @@ def _costly(crash: ClientCrashed) -> ClientCrashed:
 
 
 def _answer_in(reply: Mapping[str, Any]) -> Answer:
+    changed = tuple(reply.get("changed", ()))
     if "err" not in reply:
-        return Answer(value=reply["ok"])
+        return Answer(value=reply["ok"], changed=changed)
     # JSON has no tuples, which `Raised` declares.
     error = {**reply["err"], **{name: tuple(reply["err"][name]) for name in ("bases", "texts")}}
-    return Answer(error=Raised(**error))
+    return Answer(error=Raised(**error), changed=changed)
 
 
 def _read_use(operation: str, answer: Answer) -> Answer:
@@ -543,4 +551,4 @@ def _token_in(answer: Answer) -> Answer:
 
 
 def _status_in(answer: Answer) -> Answer:
-    return answer if answer.value is None else Answer(value=Returned(**answer.value))
+    return answer if answer.value is None else replace(answer, value=Returned(**answer.value))

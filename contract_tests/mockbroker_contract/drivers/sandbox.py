@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.drivers.removal import remove, remove_tree
 from mockbroker_contract.drivers.target import TargetError
 
@@ -89,6 +90,31 @@ class Sandbox:
                     folder.unlink(missing_ok=True)
                 folder.mkdir(mode=0o755, exist_ok=True)
                 folder.chmod(0o755)
+
+    @contextlib.contextmanager
+    def file_in_home(self, name: str, content: str) -> Iterator[None]:
+        """Provide a private file in HOME; the file of that name before it is restored at the end.
+
+        Raises NotTested if the file cannot be written, because of what a client has made there.
+        """
+        self.restore()
+        path = self.folders[1] / name
+        try:
+            before = path.read_bytes() if path.exists() else None
+            # netrc readers reject a file that others can read, so it is private before it is full.
+            path.touch()
+            path.chmod(0o600)
+            path.write_text(content, encoding="utf-8")
+        except OSError as error:
+            raise NotTested(f"~/{name} could not be written: {error.strerror}") from None
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                if before is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    path.write_bytes(before)
 
     def files(self) -> dict[Path, tuple[int, int, int]]:
         """Return the regular files in the client's folders, each with inode, time and size.

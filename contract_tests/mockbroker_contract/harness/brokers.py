@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,9 +27,10 @@ CENTURY_SECONDS = 3.2e9
 class Brokers:
     """Lenient brokers that use the run's clock, each with its own URL.
 
-    Most are on one server; some have another origin, or speak TLS. While no client session is open,
-    time passes until every issued token has expired. A token that a client wrongly keeps after its
-    session then changes no other test case. Safe to use from several threads.
+    Most are on one server; some have another origin, or speak TLS, as all do after `use_tls`. While
+    no client session is open, time passes until every issued token has expired. A token that a
+    client wrongly keeps after its session then changes no other test case. Safe to use from several
+    threads.
 
     It owns its servers, and `close` stops them.
     """
@@ -38,10 +39,11 @@ class Brokers:
         self.time: RunTime = RealTime()
         """The run's time, which is the clock of new brokers."""
         self._profile = profile
+        self._with_tls = _TlsServers(folder)
         # Another port is another origin (RFC 6454, 4), so two servers on this machine suffice for
         # redirects.
         self._here, self._elsewhere = Server(), Server()
-        self._with_tls = _TlsServers(folder)
+        self._plain = (self._here, self._elsewhere)
         self._prefixes = itertools.count(1)
         self._mounted: dict[Broker, tuple[Server, str]] = {}
         self._issued = _IssuedTokens()
@@ -61,9 +63,19 @@ class Brokers:
         for server in self._servers:
             server.stop()
 
+    def use_tls(self) -> None:
+        """Have all new brokers speak TLS, with a certificate that their ``ca_file`` trusts."""
+        self._here = self._with_tls.server("127.0.0.1")
+        # A second name, of which there is no host, makes it another server.
+        self._elsewhere = self._with_tls.server("127.0.0.1", "elsewhere.example")
+
+    def use_http(self) -> None:
+        """Have all new brokers speak plain HTTP, as they do at first."""
+        self._here, self._elsewhere = self._plain
+
     @property
     def _servers(self) -> tuple[Server, ...]:
-        return (self._here, self._elsewhere, *self._with_tls.by_names.values())
+        return (*self._plain, *self._with_tls.by_names.values())
 
     def new(
         self,
@@ -73,15 +85,16 @@ class Brokers:
         *,
         server: Server | None = None,
         prefix: str = "",
+        profile: Profile | None = None,
     ) -> Broker:
         """Return a new broker, by default on the first server with a new path prefix.
 
         ``expires_in`` is in seconds. The caller retires the broker. ``scope`` is what its tokens
-        have.
+        have. ``profile`` is the run's unless given.
         """
         server = server or self._here
         broker = Broker(
-            profile=self._profile,
+            profile=profile or self._profile,
             credentials=credentials,
             expires_in=expires_in,
             # Lenient, so that a mistake in a request breaks its own clause only, and the case goes
@@ -108,6 +121,13 @@ class Brokers:
     def at_another_origin(self, credentials: Credentials) -> Iterator[Broker]:
         """Provide a broker of another origin than the others."""
         yield from self._until_retired(self.new(credentials, server=self._elsewhere))
+
+    @contextlib.contextmanager
+    def with_token_url(self, credentials: Credentials, path: str, query: str) -> Iterator[Broker]:
+        """Provide a broker whose token URL has that path, below its prefix, and that query."""
+        # The aliases of the profile would be right as well.
+        profile = replace(self._profile, token_path=path, token_query=query, token_path_aliases=())
+        yield from self._until_retired(self.new(credentials, profile=profile))
 
     @contextlib.contextmanager
     def with_tls(self, credentials: Credentials, *names: str) -> Iterator[Broker]:

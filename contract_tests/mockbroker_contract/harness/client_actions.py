@@ -37,7 +37,7 @@ from mockbroker_contract.drivers.failures import (
     NotTested,
     ScenarioEnded,
 )
-from mockbroker_contract.harness.endings import ClientHung
+from mockbroker_contract.harness.endings import MAX_REQUESTS, ClientHung, TooManyRequests
 from mockbroker_contract.harness.hangs import Deadline
 from mockbroker_contract.harness.outcome import Outcome, outcome_of
 from mockbroker_contract.harness.recorder import Recorder
@@ -48,8 +48,6 @@ __all__ = ["ClientActions"]
 Ended = TypeVar("Ended", bound=ScenarioEnded)
 Answered = TypeVar("Answered")
 
-_MAX_REQUESTS = 50
-"""Requests of one use after which the kit stops the client; no sound client comes near it."""
 # Short, because a use without a token request waits for all of it.
 _BACKGROUND_SECONDS = 0.03
 """Real time that a background thread gets to send a token request, in seconds."""
@@ -69,10 +67,10 @@ class _Moment:
 class ClientActions:
     """Creation and uses of one client that speaks to one broker.
 
-    The client is made at its first use. An action that does not return within ``deadline``, or
-    sends too many requests, raises ClientHung. One that ends the program raises ClientCrashed. The
-    client's environment names the CA file ``trusted``, if there is one. ``clause_id`` is the clause
-    that is being judged.
+    The client is made at its first use. An action that does not return within ``deadline`` raises
+    ClientHung, one that sends too many requests TooManyRequests. One that ends the program raises
+    ClientCrashed. The client's environment names the CA file of its configuration, if there is one.
+    ``clause_id`` is the clause that is being judged.
     """
 
     def __init__(
@@ -84,7 +82,6 @@ class ClientActions:
         *,
         clause_id: str,
         deadline: Deadline,
-        trusted: str | None = None,
     ) -> None:
         self._run = run
         self._broker = broker
@@ -92,7 +89,6 @@ class ClientActions:
         self.config = config
         self._clause_id = clause_id
         self._deadline = deadline
-        self._trusted = trusted
         self._client: Driver | None = None
         self._uses: list[Use] = []
         self.exposure: Exposure | None = None
@@ -233,7 +229,7 @@ class ClientActions:
         """
         if self._run.hangs.too_many:
             raise NotTested(self._run.hangs.too_many)
-        client = self._run.clients.driver(self.config, self._deadline.seconds, self._trusted)
+        client = self._run.clients.driver(self.config, self._deadline.seconds)
         if self.exposure is not None:
             # Before open(), because a constructor may show the secret as well.
             client.watch()
@@ -318,7 +314,7 @@ class ClientActions:
     @contextlib.contextmanager
     def _limits(self, action: Action, began: _Moment) -> Iterator[None]:
         # A client that is still being made cannot be cut off: there the deadline is the only limit.
-        requests = _RequestLimit(self._broker, began.seen + _MAX_REQUESTS, self._cut_off)
+        requests = _RequestLimit(self._broker, began.seen + MAX_REQUESTS, self._cut_off)
         with requests, self._driver_failures_recorded(action, began):
             yield
 
@@ -340,9 +336,12 @@ class ClientActions:
     def _hang(self, action: Action, began: _Moment) -> NoReturn:
         exchanges = self._exchanges_since(began)
         # First: a client that was cut off has not exceeded its deadline.
-        if len(exchanges) >= _MAX_REQUESTS:
-            flood = SentTooManyRequests(requests=len(exchanges))
-            raise self._hung(action, began, flood, exchanges)
+        if len(exchanges) > MAX_REQUESTS:
+            # Not the number seen: how many more came while the client was stopped is chance.
+            flood = SentTooManyRequests(allowed=MAX_REQUESTS)
+            self._record(action, began, flood)
+            reason = f"{action_text(action)} {outcome_text(flood)}"
+            raise self._with_evidence(TooManyRequests(reason, exchanges))
         # Less than the deadline if the client only used the processor. Never more, so that the
         # reports of two runs agree.
         waited = min(self._deadline.seconds, round(real_seconds() - began.real, 1))
@@ -354,19 +353,8 @@ class ClientActions:
             brief = NotTested(f"{reason}; {self._run.hangs.before}")
             brief.is_costly = True
             raise brief
-        raise self._hung(action, began, never, exchanges)
-
-    def _hung(
-        self,
-        action: Action,
-        began: _Moment,
-        ending: NeverReturned | SentTooManyRequests,
-        exchanges: tuple[Exchange, ...],
-    ) -> ClientHung:
-        self._record(action, began, ending)
-        reason = f"{action_text(action)} {outcome_text(ending)}"
-        is_flood = isinstance(ending, SentTooManyRequests)
-        return self._with_evidence(ClientHung(reason, exchanges, is_flood=is_flood))
+        self._record(action, began, never)
+        raise self._with_evidence(ClientHung(f"{action_text(action)} {outcome_text(never)}"))
 
     @contextlib.contextmanager
     def _driver_failures_recorded(self, action: Action, began: _Moment) -> Iterator[None]:
@@ -401,5 +389,5 @@ class _RequestLimit:
 
     def _count(self, _: Exchange) -> None:
         # A thread of the server calls this; cut_off() is safe from any thread.
-        if self.broker.journal.total >= self.limit:
+        if self.broker.journal.total > self.limit:
             self.cut_off()

@@ -35,7 +35,7 @@ from mockbroker_contract.drivers.driver import (
 from mockbroker_contract.drivers.exposure import Exposure
 from mockbroker_contract.drivers.failures import NotApplicable, NotTested
 from mockbroker_contract.harness.client_actions import ClientActions
-from mockbroker_contract.harness.endings import ClientHung
+from mockbroker_contract.harness.endings import ClientHung, TooManyRequests
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.recorder import Recorder
 from mockbroker_contract.harness.run import ContractRun
@@ -58,9 +58,9 @@ class ClientSession:
 
     The broker is a new one, a shared ``broker``, or a copy of ``neighbour`` at the same path of
     another origin. ``config`` overrides the client's configuration. ``deadline`` is the limit of
-    one use in seconds of real time, by default the run's. The client's environment names the CA
-    file ``trusted``, if there is one. Clients that share a ``recorder`` have a ``name`` in its
-    steps.
+    one use in seconds of real time, by default the run's. If the broker speaks TLS, configuration
+    and environment of the client name its CA, unless ``trusts_broker`` is False. Clients that share
+    a ``recorder`` have a ``name`` in its steps.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class ClientSession:
         deadline: float | None = None,
         recorder: Recorder | None = None,
         name: str = "",
-        trusted: str | None = None,
+        trusts_broker: bool = True,
     ) -> None:
         self._run = run
         self._name = name
@@ -95,10 +95,9 @@ class ClientSession:
             run,
             self.broker,
             self.recorder,
-            self._config(config or {}),
+            self._config(config or {}, self.broker.ca_file if trusts_broker else None),
             clause_id=clause.id,
             deadline=run.hangs.deadline(run.settings.deadline if deadline is None else deadline),
-            trusted=trusted,
         )
         # Once for a shared recorder: the seed is the first of all steps.
         if run.settings.seed is not None and self.recorder.is_empty:
@@ -107,7 +106,7 @@ class ClientSession:
         if self._owns_broker:
             self.record(BrokerStarted(expires_in=expires_in))
 
-    def _config(self, changes: dict[str, Any]) -> ClientConfig:
+    def _config(self, changes: dict[str, Any], ca_file: str | None) -> ClientConfig:
         settings = {
             "token_url": self.broker.token_url,
             "api_base_url": self.broker.api_url,
@@ -115,6 +114,8 @@ class ClientSession:
             "client_secret": self.credentials.client_secret,
             "timeout": self._run.settings.client_timeout,
             "scope": self._scope,
+            "ca_file": ca_file,
+            "parameters": dict(self.broker.profile.parameters),
         }
         return ClientConfig(**{**settings, **changes})
 
@@ -366,8 +367,11 @@ class ClientSession:
         finally:
             # Also after an error: tokens expire only while no session is open.
             self._run.brokers.session_closed()
+        # What a client that was stopped has sent shows nothing but that, and blocks the clause.
+        if isinstance(error, TooManyRequests):
+            self._judge.stopped(error)
         # After the close, so that requests of a closing client are judged as well.
-        if error is None or isinstance(error, (NotTested, ClientHung)):
+        elif error is None or isinstance(error, (NotTested, ClientHung)):
             # A hang is the finding on the own clause; the requests before it count for the others.
             is_own_judged = not isinstance(error, ClientHung)
             self._judge.judge(self.trace, own=is_own_judged, is_delayed=self.is_delayed)

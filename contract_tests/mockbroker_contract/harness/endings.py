@@ -1,15 +1,19 @@
-"""Endings of a test case other than passing: a breach and a hang."""
+"""Endings of a test case other than passing: a breach, a hang, and too many requests."""
 
 from __future__ import annotations
 
+from mockbroker.contract import clauses
 from mockbroker.model.breach import Breach
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.exchange_record import ExchangeRecord
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.steps import Step
-from mockbroker_contract.drivers.failures import ScenarioEnded
+from mockbroker_contract.drivers.failures import NotTested, ScenarioEnded
 
-__all__ = ["ClientHung", "ContractBreached"]
+__all__ = ["MAX_REQUESTS", "ClientHung", "ContractBreached", "TooManyRequests"]
+
+MAX_REQUESTS = 10
+"""The requests that one use may lead to; the kit stops a client that sends one more."""
 
 
 class ContractBreached(ScenarioEnded):
@@ -48,9 +52,7 @@ class ContractBreached(ScenarioEnded):
 
 
 class ClientHung(ScenarioEnded):
-    """The client did not return, or sent requests without end, and was stopped.
-
-    ``exchanges`` came during that use; ``is_flood`` is True if there were too many of them.
+    """The client did not return, and was stopped.
 
     A hang is a verdict of its own. Breaches of other clauses in the requests before it still count.
     """
@@ -58,8 +60,14 @@ class ClientHung(ScenarioEnded):
     # Each attempt to simplify it would take a whole deadline.
     is_costly = True
 
-    def __init__(
-        self, reason: str, exchanges: tuple[Exchange, ...] = (), *, is_flood: bool = False
-    ) -> None:
-        self.exchanges, self.is_flood = exchanges, is_flood
-        super().__init__(reason)
+
+class TooManyRequests(NotTested):
+    """The client was stopped because one use led to more than `MAX_REQUESTS` requests.
+
+    ``exchanges`` came during that use. The breach of ``errors.bounded`` is noted for that clause;
+    the clause whose test case it was cannot be judged.
+    """
+
+    def __init__(self, reason: str, exchanges: tuple[Exchange, ...]) -> None:
+        self.exchanges = exchanges
+        super().__init__(reason, blocked_by=clauses.errors.BOUNDED)

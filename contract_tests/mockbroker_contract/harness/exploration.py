@@ -25,6 +25,9 @@ __all__ = ["Explorer"]
 
 Drawn = TypeVar("Drawn")
 
+_WIDE = 4
+"""How many times as many examples a clause gets where examples find what no list of cases does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Explorer:
@@ -85,8 +88,9 @@ class Explorer:
         first: Sequence[Drawn],
         clause_id: str,
         operations: Sequence[str],
+        is_wide: bool = False,
     ) -> None:
-        """Try the ``first`` examples and those that Hypothesis draws.
+        """Try the ``first`` examples and those that Hypothesis draws, more if ``is_wide``.
 
         The stored example of a known failure of ``clause_id`` comes before them. Raises the
         exception of the simplest failing example. Raises NotTested if, for one of the operations,
@@ -112,17 +116,19 @@ class Explorer:
         test = hypothesis.given(strategy)(limit.limited(attempts.__call__))
         test = hypothesis.seed(self.seed_for(clause_id))(test)
         with limit.in_force():
-            self.hypothesis_settings()(test)()
+            self.hypothesis_settings(is_wide=is_wide)(test)()
         attempts.need_one_that_met()
 
-    def hypothesis_settings(self) -> hypothesis.settings:
+    def hypothesis_settings(self, *, is_wide: bool = False) -> hypothesis.settings:
         """Return Hypothesis's settings, with as many examples as the user asks for.
+
+        A clause whose situations are too many to enumerate ``is_wide``, and gets more of them.
 
         Every setting that can change a verdict is given: the user's own profile, loaded for the
         same pytest run, would fill in the others.
         """
         return hypothesis.settings(
-            max_examples=self.settings.examples,
+            max_examples=self.settings.examples * (_WIDE if is_wide else 1),
             # Hypothesis limits an example to milliseconds by default; a client has deadlines of its
             # own here.
             deadline=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from mockbroker.fake_broker import Broker
@@ -21,6 +22,7 @@ class Outcome:
     ``token`` is the token that ``get_token`` returned or that the last call of this use presented,
     if the broker knows it; ``presented`` is that token's text, or None. ``returned`` is the result
     of ``request``, ``error`` the client's exception. ``exchanges`` are those of this use.
+    ``changed`` names the arguments of ``request`` into which the client has written.
     ``is_delayed`` is True if it failed after the client's timeout: a busy machine may be the cause.
 
     The broker decides what the token was worth, never the client: a client that returns an expired
@@ -34,6 +36,7 @@ class Outcome:
     token_state: TokenState | None = None
     returned: Returned | None = None
     error: Raised | None = None
+    changed: tuple[str, ...] = ()
     is_delayed: bool = False
 
     @property
@@ -53,6 +56,19 @@ class Outcome:
     def api_calls(self) -> tuple[Exchange, ...]:
         """The calls of the API during this use."""
         return tuple(e for e in self.exchanges if e.endpoint is Endpoint.API)
+
+    @property
+    def challenges(self) -> tuple[Exchange, ...]:
+        """The unsigned calls that were refused before the first token request of this use.
+
+        A challenge-driven client sends them to learn that a call needs a token.
+        """
+        return tuple(itertools.takewhile(lambda e: e.is_challenge, self.exchanges))
+
+    @property
+    def calls_after_challenge(self) -> tuple[Exchange, ...]:
+        """The calls of the API during this use, without the `challenges`."""
+        return self.api_calls[len(self.challenges) :]
 
     @property
     def requested_first(self) -> bool:
@@ -134,10 +150,19 @@ def outcome_of(
     returned: Returned | None = answer.value
     calls = [e for e in exchanges if e.endpoint is Endpoint.API]
     if not calls:
-        return Outcome(operation, exchanges, returned=returned, error=answer.error)
+        return Outcome(
+            operation, exchanges, returned=returned, error=answer.error, changed=answer.changed
+        )
     # A client may repeat a call after a 401, so its last attempt decides.
     last = calls[-1]
     presented = last.request.headers.get("Authorization")
     return Outcome(
-        operation, exchanges, presented, last.token, last.token_state, returned, answer.error
+        operation,
+        exchanges,
+        presented,
+        last.token,
+        last.token_state,
+        returned,
+        answer.error,
+        answer.changed,
     )

@@ -17,7 +17,7 @@ from mockbroker_contract.drivers.driver import DriverSource, Raised
 from mockbroker_contract.drivers.failures import ClientCrashed, DriverFailed, NotTested
 from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.harness.client_session import ClientSession
-from mockbroker_contract.harness.endings import ClientHung
+from mockbroker_contract.harness.endings import ClientHung, TooManyRequests
 from mockbroker_contract.harness.hangs import Hangs
 from mockbroker_contract.harness.run import ContractRun, PreflightResult
 from mockbroker_contract.harness.settings import RunSettings
@@ -41,12 +41,47 @@ def checked_run(clients: DriverSource, settings: RunSettings) -> Iterator[Contra
     Raises TargetError if no client can be made, or the object cannot be used as a client.
     """
     with contextlib.closing(ContractRun(clients, settings)) as run:
-        run.preflight = _preflight(run)
+        run.preflight = _preflight_by_either_scheme(run)
         run.hangs = Hangs()  # hangs in the preflight count for no clause
         # Virtual time is the rule; the report names only another kind, which limits the tests.
         if run.time.kind != "virtual":
             run.findings.learn(clock=run.time.kind)
         yield run
+
+
+def _preflight_by_either_scheme(run: ContractRun) -> PreflightResult:
+    """Return the result by plain HTTP; by TLS if that is asked for or the client insists on it."""
+    if run.settings.tls:
+        run.brokers.use_tls()
+        return _preflight(run)
+    try:
+        result = _preflight(run)
+    except TargetError as error:
+        over_tls = _preflight_over_tls(run, str(error))
+        if over_tls is None:
+            raise
+        return over_tls
+    return _preflight_over_tls(run, result.blocked) or result
+
+
+def _preflight_over_tls(run: ContractRun, obstacle: str) -> PreflightResult | None:
+    """Return the result by TLS; None unless the obstacle names it and it is overcome so.
+
+    RFC 6749, 3.2, demands TLS of a token endpoint, and some clients accept nothing else.
+    """
+    if "https" not in obstacle.casefold():
+        return None
+    run.brokers.use_tls()
+    try:
+        result = _preflight(run)
+    except TargetError:
+        result = None
+    if result is None or result.blocked:
+        run.brokers.use_http()
+        return None
+    # The report says it, because the client was judged in another way than others.
+    run.findings.learn(scheme="https")
+    return result
 
 
 def _preflight(run: ContractRun) -> PreflightResult:
@@ -131,6 +166,9 @@ def _what_blocks_use(run: ContractRun, operation: str) -> tuple[PreflightResult 
     with _session(run) as session:
         try:
             session.use_well(operation)
+        except TooManyRequests as flood:
+            bounded = clauses.errors.BOUNDED
+            return PreflightResult(flood.reason, blocked_by=bounded, hung=True), False
         except NotTested as obstacle:
             return PreflightResult(f"{operation}: {obstacle}"), session.is_delayed
         except DriverFailed as failed:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from mockbroker.broker.faults import Fault
+from mockbroker.contract.clauses.signing import answered_challenges
+from mockbroker.contract.judging import breaches_alone
 from mockbroker.fake_broker import Broker
 from mockbroker.model.cleaning import with_texts
 from mockbroker.model.exchange import Endpoint, Exchange
@@ -105,7 +108,13 @@ class Recorder:
 
         At most twelve: the report shows what led to the breach, and not the whole case.
         """
-        latest = tuple(self._broker.journal)[-_MAX_EXCHANGES:]
+        exchanges = tuple(self._broker.journal)
+        answered = answered_challenges(exchanges)
+        latest = [
+            # No breach is shown at a call that was rightly sent without a token.
+            replace(each, breaches=breaches_alone(each)) if each.number in answered else each
+            for each in exchanges[-_MAX_EXCHANGES:]
+        ]
         return records_of(latest, self._mask(), prefix=self._prefix)
 
     def masked(self, value: T) -> T:
@@ -165,6 +174,7 @@ def fault_step(fault: Fault, endpoint: str = "token", *, times: int | None = Non
         changed=dict(fault.changes),
         omitted=fault.omit,
         breaks_json=fault.breaks_json,
+        coding=fault.coding,
     )
 
 

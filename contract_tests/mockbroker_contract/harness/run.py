@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from mockbroker.contract import clauses
+from mockbroker.contract.clause import Clause
 from mockbroker_contract.drivers.driver import DriverSource
 from mockbroker_contract.drivers.failures import NotApplicable, NotTested
 from mockbroker_contract.drivers.sandbox import Sandbox
@@ -32,12 +33,13 @@ OWN_SCENARIO_ONLY = frozenset({clauses.cache.REUSE.id, clauses.signing.BEARER.id
 class PreflightResult:
     """Result of an ordinary use of the client, before any clause was judged.
 
-    ``blocked`` says why the client cannot be judged, or is empty. ``hung`` is True if the reason is
-    that it did not return, or ended the program. ``clock_seen`` is False if the client uses a clock
-    that a test case cannot move.
+    ``blocked`` says why the client cannot be judged, or is empty; ``blocked_by`` is the clause that
+    it breaks so. ``hung`` is True if the reason is that it did not return, ended the program or was
+    stopped. ``clock_seen`` is False if the client uses a clock that a test case cannot move.
     """
 
     blocked: str = ""
+    blocked_by: Clause = clauses.response.DOCUMENTED
     hung: bool = False
     clock_seen: bool = True
 
@@ -109,7 +111,7 @@ class ContractRun:
         once.
         """
         if self.preflight.blocked:
-            raise NotTested(self.preflight.blocked, blocked_by=clauses.response.DOCUMENTED)
+            raise NotTested(self.preflight.blocked, blocked_by=self.preflight.blocked_by)
 
     def needs_returning_client(self) -> None:
         """Raise NotTested if the client does not return from an ordinary use.

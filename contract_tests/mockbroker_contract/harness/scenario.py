@@ -184,10 +184,12 @@ class Scenario:
         first: Sequence[Credentials] = (),
         *,
         must_answer: str = "",
+        is_wide: bool = False,
     ) -> None:
         """Have tokens requested, expire them, have new ones requested; judge the requests.
 
         If ``must_answer`` states an expectation, a client that raises is in breach of the clause.
+        More credentials are drawn if ``is_wide``.
         """
         self.run.needs_returning_client()
         drawn = st.tuples(
@@ -222,7 +224,7 @@ class Scenario:
                 self.run.shared.note_authentication(session.trace, profile)
                 return Situation.MET
 
-        self._try_all(drawn, case_of, chosen)
+        self._try_all(drawn, case_of, chosen, is_wide=is_wide)
         self.run.needs_working_client()
         self._needs_its_situation()
 
@@ -231,6 +233,8 @@ class Scenario:
         strategy: st.SearchStrategy[Drawn],
         case_of: Callable[[Drawn], Situation],
         first: Sequence[Drawn],
+        *,
+        is_wide: bool = False,
     ) -> None:
         self.run.explorer.try_all(
             strategy,
@@ -238,6 +242,7 @@ class Scenario:
             first=first,
             clause_id=self.clause.id,
             operations=self.run.capabilities,
+            is_wide=is_wide,
         )
 
     def _needs_its_situation(self) -> None:

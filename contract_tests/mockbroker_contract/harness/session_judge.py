@@ -13,7 +13,7 @@ from mockbroker.model.breach import Breach
 from mockbroker.model.exchange import Exchange, Trace
 from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import NotTested
-from mockbroker_contract.harness.endings import ContractBreached
+from mockbroker_contract.harness.endings import MAX_REQUESTS, ContractBreached, TooManyRequests
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.recorder import Recorder
 from mockbroker_contract.harness.run import ContractRun
@@ -65,6 +65,22 @@ class SessionJudge:
         # After the loop, so that breaches of other clauses are noted before the exception.
         if found and own:
             self.fail(found, is_delayed=is_delayed)
+
+    def stopped(self, flood: TooManyRequests) -> None:
+        """Note that a use led to too many requests; raise ContractBreached if that is judged."""
+        bounded = clauses.errors.BOUNDED
+        # As many as show that the limit was exceeded: the last one may have come while the client
+        # was being stopped.
+        numbers = tuple(exchange.number for exchange in flood.exchanges[: MAX_REQUESTS + 1])
+        breach = Breach(
+            bounded.id,
+            f"one use led to more than {MAX_REQUESTS} requests, and mockbroker stopped it",
+            f"at most {MAX_REQUESTS} requests, then an error",
+            exchanges=numbers,
+        )
+        if self.clause is bounded:
+            self.fail([breach], is_delayed=False)
+        self._run.note(self._breached([breach], is_delayed=False))
 
     def must_be_of_this_broker(self, outcome: Outcome, *, is_delayed: bool) -> None:
         """Raise if the client presented a token of another broker: this case is then invalid."""

@@ -32,7 +32,7 @@ from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import ScenarioEnded
 from mockbroker_contract.harness.budget import OutOfTime
 from mockbroker_contract.harness.client_session import ClientSession
-from mockbroker_contract.harness.endings import ClientHung, ContractBreached
+from mockbroker_contract.harness.endings import ClientHung, ContractBreached, TooManyRequests
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.recorder import Recorder, fault_step
 from mockbroker_contract.harness.run import ContractRun
@@ -43,13 +43,14 @@ __all__ = [
     "ClientStateMachine",
     "Steps",
     "is_step_list",
+    "play_stories",
     "replay_steps",
     "state_machine_for",
     "steps_from",
     "without_idle_steps",
 ]
 
-# More than one use can lead to: a use is stopped after 50 requests.
+# More than one use can lead to.
 _UNLIMITED = 1000
 # Seconds. Sound clients refresh up to this long before expiry, so shorter lifetimes are a case of
 # their own.
@@ -188,12 +189,11 @@ class ClientStateMachine(RuleBasedStateMachine):
         client = self._clients[number % len(self._clients)]
         try:
             self._use_one(client, operation)
-        except ClientHung as hang:
-            broken = self._what_the_hang_breaks(client, hang)
-            broken.drawn = tuple(self.steps)
+        except (ClientHung, TooManyRequests) as stopped:
+            stopped.drawn = tuple(self.steps)
             # Final, because every attempt to simplify it would hang as well.
-            self.limit.keep(broken, is_final=True)
-            raise broken from None
+            self.limit.keep(stopped, is_final=True)
+            raise
         except ScenarioEnded as ended:
             ended.drawn = tuple(self.steps)
             self.limit.keep(ended)
@@ -218,19 +218,6 @@ class ClientStateMachine(RuleBasedStateMachine):
         if outcome.token_requests:
             client.has_failed = not outcome.is_issued
         client.was_refused = outcome.error is not None and self._is_refused(client)
-
-    def _what_the_hang_breaks(self, client: _Client, hang: ClientHung) -> ScenarioEnded:
-        """Return the breach that a flood in an outage means; any other hang unchanged."""
-        if not self._outage or not hang.is_flood:
-            return hang
-        is_answered = self._outage == "answers 503"
-        clause = clauses.errors.SERVER_ERROR if is_answered else clauses.errors.TRANSPORT
-        try:
-            client.session.breach_of(
-                clause, "the client sent requests without end", "an error in the end"
-            )
-        except ContractBreached as breached:
-            return breached
 
     @precondition(lambda self: self.run.time.is_virtual)
     @rule(seconds=time_steps(), number=_NUMBERS, then=_THEN)
@@ -425,6 +412,19 @@ def state_machine_for(
 
 
 _NEED_A_CLOCK = {"expire_and_use", "pass_time", "change_lifetime"}
+# A dozen refreshes, after which a client that counts has reached its limit. The lifetimes become
+# longer and shorter, all above any leeway. The ways alternate, so that both operations refresh.
+_LIFETIMES = (86400, 900, 2592000, 1200, 3600, 605, 7200, 3599, 10000, 1800, 3600, 700)
+_STORIES: tuple[Steps, ...] = (
+    (
+        ("begin", 3600),
+        ("use", 0, 0),
+        ("use", 0, 1),
+        *(("expire_and_use", 0, each, way % 2) for way, each in enumerate(_LIFETIMES)),
+        *((("revoke", 0, 1),) * 3),
+    ),
+)
+"""Sequences that are always run: long ones, which Hypothesis seldom draws."""
 
 
 def is_step_list(plain: object) -> bool:
@@ -454,6 +454,13 @@ def steps_from(plain: object, run: ContractRun) -> Steps:
         if name == "be_slow" and not run.time.moves_during_use:
             raise ExampleError("the client's clock cannot be moved while the client is used")
     return steps
+
+
+def play_stories(run: ContractRun, ignored: Collection[str]) -> None:
+    """Run the sequences that are always run. Raises the breach of the first that shows one."""
+    # Each of them needs a clock that a test case can move.
+    for steps in _STORIES if run.time.is_virtual else ():
+        replay_steps(run, steps, ignored)
 
 
 def replay_steps(run: ContractRun, steps: Steps, ignored: Collection[str] = ()) -> None:

@@ -33,7 +33,7 @@ from mockbroker.model.masking import scheme_name
 from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
 
-__all__ = ["BASE64", "CLAUSES", "CREDENTIALS", "ONLY", "SCHEME", "UTF8"]
+__all__ = ["BASE64", "CLAUSES", "CREDENTIALS", "NETRC", "ONLY", "SCHEME", "UTF8"]
 
 _ONE_BASIC = "one Authorization header with scheme Basic"
 
@@ -245,10 +245,10 @@ CREDENTIALS = Clause(
     title="sends client_id:client_secret exactly, for all printable ASCII credentials (colon only "
     "in the secret); each form-urlencoded first where the profile says so",
     sources=(vendor, rfc(6749, "2.3.1")),
-    why="Generated secrets contain characters such as + / = : % and spaces. A client that quotes, "
-    "trims or splits them works with some secrets and fails with the next one.",
-    fix="Join id, colon and secret as they are, then encode. Do not trim or quote. Form-urlencode "
-    "each part first only where the provider follows RFC 6749, 2.3.1.",
+    why="Generated secrets contain characters such as + / = : $ % and spaces. A client that "
+    "quotes, trims, splits or expands them works with some secrets and fails with the next one.",
+    fix="Join id, colon and secret as they are, then encode. Do not trim, quote or expand them. "
+    "Form-urlencode each part first only where the provider follows RFC 6749, 2.3.1.",
     applies_to=_applies_to,
     judge=TokenRequestJudge(_judge_credentials),
     precondition=_CREDENTIALS_SEEN,
@@ -286,4 +286,18 @@ ONLY = Clause(
     precondition=_CREDENTIALS_SEEN,
 )
 
-CLAUSES = (SCHEME, BASE64, CREDENTIALS, UTF8, ONLY)
+# RFC 7617, 2: the client "obtains the user-id and password from the user" of this exchange. Of any
+# profile: a header that a library adds by itself also replaces the one with the token.
+NETRC = Clause(
+    id="basic.netrc",
+    level=Level.MUST,
+    impact=Impact.SECURITY,
+    title="sends the configured credentials and the token, whatever ~/.netrc has for the host",
+    sources=(rfc(7617, "2"),),
+    why="Some HTTP libraries read ~/.netrc and replace the Authorization header by what it has for "
+    "the host or by its default entry. The login of a person then goes to the broker and the API.",
+    fix="Pass the credentials and the token as the library's own authentication (`auth=` in "
+    "requests, also for the API), or switch its look into the environment off (`trust_env`).",
+)
+
+CLAUSES = (SCHEME, BASE64, CREDENTIALS, UTF8, ONLY, NETRC)

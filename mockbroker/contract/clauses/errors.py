@@ -14,17 +14,21 @@ from mockbroker.contract.clause import (
     Level,
     Precondition,
     TraceJudge,
+    profile_page,
     rfc,
 )
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
 
 __all__ = [
     "BAD_REQUEST",
+    "BOUNDED",
     "CAUSE",
     "CLAUSES",
+    "IDLE_CONNECTION",
     "INVALID_CLIENT",
     "NOT_CACHED",
     "NO_HAMMERING",
+    "PROFILE",
     "RETRY_AFTER",
     "SERVER_ERROR",
     "TIMEOUT",
@@ -121,16 +125,44 @@ BAD_REQUEST = Clause(
     why="400 says that the request is wrong. A client that goes on without a token hides that.",
     fix="Raise on 400 whatever the body is: the JSON of RFC 6749, a page, or nothing.",
 )
+PROFILE = Clause(
+    id="errors.profile",
+    level=Level.MUST,
+    impact=Impact.DIAGNOSIS,
+    title="raises on the profile's own error forms",
+    sources=(profile_page,),
+    why="Some providers answer errors with status 200, or with members of their own. A client that "
+    "takes one for a success reports a missing token, and not what the provider says.",
+    fix="Raise on every status but 200, and on a 200 without an access_token. Put what the "
+    "provider says into the exception.",
+    applies_to=lambda profile: (
+        "" if profile.error_forms else f"profile {profile.name} lists no error forms of its own"
+    ),
+)
 NO_HAMMERING = Clause(
     id="errors.no-hammering",
     level=Level.SHOULD,
     impact=Impact.QUOTA,
     title="makes one attempt for each call when the refusal is final (400, 401, 403)",
+    sources=(rfc(6749, "5.2"),),
     why="Asking again does not change a final refusal. It locks accounts, and triggers alarms at "
     "the broker.",
     fix="Retry after transport failures and 5xx only, never after 400, 401 or 403.",
     judge=TraceJudge(_judge_hammering),
     precondition=Precondition("no final refusal was seen on its own", _stands_alone),
+)
+# RFC 9110, 9.2.2: "A client SHOULD NOT automatically retry a failed automatic retry." The number is
+# a choice: twice the attempts that errors.server-error allows.
+BOUNDED = Clause(
+    id="errors.bounded",
+    level=Level.MUST,
+    impact=Impact.QUOTA,
+    title="sends at most 10 requests altogether in one use, whatever is answered",
+    sources=(rfc(9110, "9.2.2"),),
+    why="One call that becomes a stream of requests blocks its caller, and every caller of an app "
+    "sends such a stream when the broker or the API fails.",
+    fix="Count the attempts of one use, over token requests and calls together, and raise when "
+    "there were enough. Never repeat without a limit.",
 )
 # The number is a choice: sound clients make up to 5 attempts, loops without an end many more.
 SERVER_ERROR = Clause(
@@ -164,6 +196,21 @@ TRANSPORT = Clause(
     why="Half an answer is not an answer: the API refuses a token that was cut off, much later.",
     fix="Raise transport errors as they are, or wrap them. Check that the body is complete.",
 )
+# RFC 9112, 9.3.1: a client may repeat a request that a premature close has cut off, if it is
+# idempotent or known not to have been applied. RFC 9112, 9.5: "Implementations that support
+# persistent connections SHOULD constantly monitor open connections for a received closure signal".
+IDLE_CONNECTION = Clause(
+    id="errors.idle-connection",
+    level=Level.SHOULD,
+    impact=Impact.OUTAGE,
+    title="takes no idle connection that the server closed meanwhile for a failure, and sends the "
+    "request on a new one",
+    sources=(rfc(9112, "9.3.1"), rfc(9112, "9.5")),
+    why="Servers and load balancers close idle connections after a minute or so. Token requests "
+    "are an hour apart, so that each refresh fails.",
+    fix="Let the HTTP library's pool check a connection before it is used again, or open one for "
+    "each token request. Repeat once on a new connection if the old one has no answer.",
+)
 TIMEOUT = Clause(
     id="errors.timeout",
     level=Level.SHOULD,
@@ -196,10 +243,13 @@ CAUSE = Clause(
 CLAUSES = (
     INVALID_CLIENT,
     BAD_REQUEST,
+    PROFILE,
     NO_HAMMERING,
+    BOUNDED,
     SERVER_ERROR,
     RETRY_AFTER,
     TRANSPORT,
+    IDLE_CONNECTION,
     TIMEOUT,
     NOT_CACHED,
     CAUSE,

@@ -7,6 +7,7 @@ already names the mistake: a client with one defect should see one breach.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from urllib.parse import parse_qsl
 
 from mockbroker.contract.authentication import Body, method_in
 from mockbroker.contract.clause import (
@@ -16,6 +17,7 @@ from mockbroker.contract.clause import (
     Level,
     Precondition,
     TokenRequestJudge,
+    profile_page,
     rfc,
     vendor,
 )
@@ -23,6 +25,7 @@ from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.forms import body_parameters, media_type
 from mockbroker.model.masking import method_name, quoted, shown
+from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
 
 __all__ = [
@@ -33,6 +36,8 @@ __all__ = [
     "GRANT_TYPE",
     "METHOD",
     "NO_EXTRA_PARAMETERS",
+    "PARAMETERS",
+    "SCOPE",
     "URL",
     "token_request_seen",
 ]
@@ -64,6 +69,16 @@ def _has_form(exchange: Exchange) -> bool:
     return _has_body(exchange) and "grant_type" in names
 
 
+def _has_scope(exchange: Exchange) -> bool:
+    """Return whether the form has a scope."""
+    return any(name == "scope" and value for name, value in body_parameters(exchange.request))
+
+
+def _requires_parameters(profile: Profile) -> str:
+    """Return why request.parameters does not apply to a profile; empty if it does."""
+    return "" if profile.parameters else f"profile {profile.name} requires no further parameters"
+
+
 ANY_TOKEN_REQUEST = token_request_seen("no token request was seen", lambda _: True)
 _BODY_SEEN = token_request_seen("no token request except by GET was seen", _has_body)
 
@@ -77,21 +92,35 @@ def _judge_method(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
 
 
 def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
-    """Find another path, and a query that the client added.
+    """Find another path, a changed query, and a query that the client added.
 
-    The path is compared undecoded and with its case, as proxies and routers may do it.
+    Both are compared undecoded and with their case, as proxies and routers may do it.
     """
     if request.message.method in _METHODS_WITHOUT_BODY:
         return  # its parameters can only be in the query: one mistake, which request.method names
     if request.message.path != expected.token_path:
         what = f"the request went to {shown(request.message.path)}"
         yield Flaw(what, f"{expected.token_path}, as configured")
+    configured = expected.profile.token_query
+    # RFC 6749, 3.2: a query of the endpoint's URI "MUST be retained when adding additional query
+    # parameters".
+    lost = set(configured.split("&")) - set(request.message.query.split("&")) - {""}
+    if lost:
+        what = f"the query of the URL lacks {_listed(lost)}"
+        yield Flaw(what, f"?{shown(configured)}, as configured")
+        return  # a parameter that was changed would look like one that was added
     # Credentials in the URL are a breach of basic.only or post.only.
-    names = request.names_in_query - _CREDENTIAL_NAMES
+    names = request.names_in_query - _CREDENTIAL_NAMES - _names_in(configured)
     if not request.values("grant_type"):
         names -= {"grant_type"}  # then request.grant-type names it
     if names:
-        yield Flaw(f"the client added a query to the URL: {_listed(names)}", "no query")
+        wanted = f"no query but ?{shown(configured)}" if configured else "no query"
+        yield Flaw(f"the client added a query to the URL: {_listed(names)}", wanted)
+
+
+def _names_in(query: str) -> frozenset[str]:
+    """Return the names of the parameters of a query."""
+    return frozenset(name for name, _ in parse_qsl(query, keep_blank_values=True))
 
 
 def _judge_content_type(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
@@ -139,6 +168,42 @@ def _what_grant_type(request: TokenRequest, grants: tuple[str, ...]) -> str:
     return "the body has no grant_type" if request.message.body else "the body is empty"
 
 
+def _judge_scope(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find a scope that is not the configured one, or is repeated.
+
+    A missing scope is not a flaw: the client may have no setting for it, and the server then uses
+    a default (RFC 6749, 3.3).
+    """
+    if request.message.method in _METHODS_WITHOUT_BODY or not expected.scope:
+        return
+    scopes = [value for value in request.values("scope") if value]
+    separator = expected.profile.scope_separator
+    wanted = f"scope={shown(separator.join(expected.scope.split()))}, once"
+    if len(scopes) > 1:
+        yield Flaw(f"scope is in the body {len(scopes)} times", wanted)
+    # RFC 6749, 3.3: "If the value contains multiple space-delimited strings, their order does not
+    # matter".
+    elif scopes and sorted(scopes[0].split(separator)) != sorted(expected.scope.split()):
+        yield Flaw(f"scope is {quoted(scopes[0])}", wanted)
+
+
+def _judge_parameters(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find parameters that the profile requires and that are missing, repeated or different."""
+    if request.message.method in _METHODS_WITHOUT_BODY or not request.values("grant_type"):
+        return  # not a form: request.grant-type names it
+    for name, wanted in expected.profile.parameters.items():
+        values = [value for value in request.values(name) if value]
+        if values == [wanted]:
+            continue
+        if not values:
+            what = f"the body lacks {name}"
+        elif len(values) > 1:
+            what = f"{name} is in the body {len(values)} times"
+        else:
+            what = f"{name} is {quoted(values[0])}"
+        yield Flaw(what, f"{name}={shown(wanted)}, once")
+
+
 def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
     """Find parameters of the body that no clause and no configuration asks for.
 
@@ -162,16 +227,17 @@ def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -
         extra -= _CREDENTIAL_NAMES  # see basic.only
     if extra:
         what = f"the body also has {_listed(extra)}"
-        yield Flaw(what, "grant_type and nothing else but a configured scope")
+        yield Flaw(what, "grant_type and nothing else but what is configured or required")
 
 
 def _is_extra(name: str, value: str, expected: TokenExpectation) -> bool:
-    """Return whether a parameter is neither grant_type nor the configured scope."""
+    """Return whether a parameter is neither grant_type nor configured nor required."""
     # RFC 6749, 3.2: "Parameters sent without a value MUST be treated as if they were omitted from
     # the request."
     if name == "scope":
-        return value not in ("", expected.scope)
-    return name != "grant_type"
+        # Whether it is the configured one is for request.scope to judge.
+        return value != "" and not expected.scope
+    return name != "grant_type" and name not in expected.profile.parameters
 
 
 def _listed(names: Collection[str]) -> str:
@@ -239,12 +305,13 @@ URL = Clause(
     id="request.url",
     level=Level.MUST,
     impact=Impact.OUTAGE,
-    title="uses the token URL exactly as configured, with no query of its own",
+    title="uses the token URL exactly as configured: path, slash at the end or none, "
+    "percent-encoding, path parameters, query, port; adds no query of its own",
     sources=(vendor, rfc(6749, "3.2")),
-    why="Path and query of the token URL are part of its configuration. An additional slash or "
-    "parameter names another resource: a 404, or a redirect that drops the body.",
-    fix="Use the configured URL as it is. Do not join it with a path, and do not pass query "
-    "parameters to the HTTP library.",
+    why="Path and query of the token URL are part of its configuration. An additional or lost "
+    "slash or parameter names another resource: a 404, or a redirect that drops the body.",
+    fix="Use the configured URL as it is. Do not join, strip, decode or rebuild it, and do not "
+    "pass query parameters to the HTTP library.",
     judge=TokenRequestJudge(_judge_url),
     precondition=_BODY_SEEN,
 )
@@ -276,13 +343,46 @@ GRANT_TYPE = Clause(
     judge=TokenRequestJudge(_judge_grant_type),
     precondition=_BODY_SEEN,
 )
+# RFC 6749, 3.3: "The value of the scope parameter is expressed as a list of space-delimited,
+# case-sensitive strings." Some providers have another separator, so the profile says it.
+SCOPE = Clause(
+    id="request.scope",
+    level=Level.MUST,
+    impact=Impact.COMPATIBILITY,
+    title="sends a configured scope as one parameter, several values joined as the profile says "
+    "(space)",
+    sources=(rfc(6749, "3.3"),),
+    why="A broker reads one parameter and splits it at its separator. Values that are joined by "
+    "commas, or repeated parameters, are an unknown scope or a part of the configured one.",
+    fix="Send the configured string as one parameter, scope=read+write in a form. Join a list of "
+    "values by a space.",
+    judge=TokenRequestJudge(_judge_scope),
+    precondition=token_request_seen("no token request with a scope was seen", _has_scope),
+)
+# RFC 8707, 2: "In requests to the authorization server, a client MAY indicate the protected
+# resource (a.k.a. resource server, application, API, etc.) to which it is requesting access". Which
+# parameters a provider requires is on its own page, as the profile has it.
+PARAMETERS = Clause(
+    id="request.parameters",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="sends what the profile requires (audience, resource, account_id), once each",
+    sources=(profile_page, rfc(8707, "2")),
+    why="A provider that issues tokens for one API at a time refuses a request that does not name "
+    "the API, or issues a token that the API rejects.",
+    fix="Take the provider's further parameters from the configuration, and send each of them once "
+    "in the body of every token request, also of a refresh.",
+    applies_to=_requires_parameters,
+    judge=TokenRequestJudge(_judge_parameters),
+    precondition=token_request_seen("no token request with a grant_type was seen", _has_form),
+)
 # A SHOULD only: RFC 6749, 3.2, says that the authorization server "MUST ignore unrecognized request
 # parameters". But brokers differ, and the vendor documents one parameter.
 NO_EXTRA_PARAMETERS = Clause(
     id="request.no-extra-parameters",
     level=Level.SHOULD,
     impact=Impact.COMPATIBILITY,
-    title="sends nothing else in the body but a configured scope",
+    title="sends nothing else in the body but a configured scope and what the profile requires",
     sources=(vendor,),
     why="A broker may refuse parameters that it does not know, and what one provider requires "
     "(audience, resource) is unknown to another.",
@@ -306,4 +406,13 @@ ACCEPT = Clause(
     precondition=ANY_TOKEN_REQUEST,
 )
 
-CLAUSES = (METHOD, URL, CONTENT_TYPE, GRANT_TYPE, NO_EXTRA_PARAMETERS, ACCEPT)
+CLAUSES = (
+    METHOD,
+    URL,
+    CONTENT_TYPE,
+    GRANT_TYPE,
+    SCOPE,
+    PARAMETERS,
+    NO_EXTRA_PARAMETERS,
+    ACCEPT,
+)

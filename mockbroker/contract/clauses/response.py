@@ -12,11 +12,15 @@ __all__ = [
     "DOCUMENTED",
     "EXPIRES_IN_FORMS",
     "EXPIRES_IN_MISSING",
-    "INVALID",
+    "EXPIRES_IN_UNIT",
     "JSON_FORMS",
+    "NO_TOKEN",
     "OPAQUE_TOKEN",
+    "SCOPE_MISSING",
+    "TOKEN_NOT_STRING",
     "TOKEN_TYPE_CASE",
     "TOKEN_TYPE_UNKNOWN",
+    "TRANSFER",
     "UNKNOWN_MEMBERS",
 ]
 
@@ -29,18 +33,46 @@ DOCUMENTED = Clause(
     why="This is what the provider answers when everything works.",
     fix="Read access_token and expires_in from the JSON object and ignore the rest.",
 )
+# RFC 6749, 5.1, on scope: "OPTIONAL, if identical to the scope requested by the client;
+# otherwise, REQUIRED."
+SCOPE_MISSING = Clause(
+    id="response.scope-missing",
+    level=Level.MUST,
+    impact=Impact.COMPATIBILITY,
+    title="accepts an answer without scope",
+    sources=(rfc(6749, "5.1"),),
+    why="A broker that grants what was requested may leave scope out. A client that reads it, or "
+    "compares it with what it requested, fails although it has a token.",
+    fix="Take an answer without scope as a grant of what you requested, and compare scopes only if "
+    "the answer has one.",
+)
+# RFC 6749, 5.1, on expires_in: "The lifetime in seconds of the access token."
+# The impact is that of the graver direction: a lifetime that is read too short costs quota.
+EXPIRES_IN_UNIT = Clause(
+    id="response.expires-in-unit",
+    level=Level.MUST,
+    impact=Impact.OUTAGE,
+    title="reads expires_in as seconds: neither drops a token after a hundredth of its life nor "
+    "uses it many lives long",
+    sources=(rfc(6749, "5.1"),),
+    why="A lifetime that is read as milliseconds is a thousandth of the real one: each call "
+    "requests a token. One that is multiplied by 60 or 1000 keeps the token long after its expiry.",
+    fix="Add expires_in, in seconds, to a time in seconds. Where the language's clock counts "
+    "milliseconds, multiply by 1000 exactly once.",
+)
 # RFC 6749, 5.1: "The client should avoid making assumptions about value sizes." RFC 6750, 2.1 has
 # the alphabet of a bearer token, b64token.
 OPAQUE_TOKEN = Clause(
     id="response.opaque-token",
     level=Level.MUST,
     impact=Impact.OUTAGE,
-    title="carries any token byte for byte (the whole b64token alphabet, 1 to 4096 characters)",
+    title="carries any token byte for byte: the whole b64token alphabet, 1 to 4096 characters, "
+    "whatever else it looks like (a JWT, a number, null)",
     sources=(vendor, rfc(6750, "2.1")),
-    why="A token is opaque: any b64token characters, of any length. A client that trims, quotes or "
-    "cuts it presents a token that the broker never issued.",
+    why="A token is opaque: any b64token characters, of any length. A client that trims, cuts or "
+    "parses it presents a token that the broker never issued, or fails on one that is valid.",
     fix="Keep the string in access_token as it is and write it after Bearer unchanged. Leave room "
-    "for 4096 characters.",
+    "for 4096 characters. Do not read a token as a JWT: its lifetime is in expires_in.",
 )
 # RFC 6749, 5.1: "The client MUST ignore unrecognized value names in the response."
 UNKNOWN_MEMBERS = Clause(
@@ -59,11 +91,26 @@ JSON_FORMS = Clause(
     id="response.json-forms",
     level=Level.MUST,
     impact=Impact.COMPATIBILITY,
-    title="reads any legal JSON form: white space, order, escapes, charset parameter",
+    title="reads any legal JSON form: white space, order, escapes, media type in any case, charset "
+    "parameter",
     sources=(rfc(6749, "5.1"), rfc(8259)),
     why="White space, order, escapes and a charset parameter may vary in JSON over HTTP, and "
     "change with any update of the provider's framework.",
     fix="Parse with a JSON library, and compare media types without their parameters.",
+)
+# RFC 9110, 8.4, and RFC 9112, 6 and 7.1: "A recipient MUST be able to parse and decode the chunked
+# transfer coding."
+TRANSFER = Clause(
+    id="response.transfer",
+    level=Level.MUST,
+    impact=Impact.COMPATIBILITY,
+    title="reads an answer that is chunked, ends with the connection, or is compressed in a coding "
+    "that its Accept-Encoding allowed",
+    sources=(rfc(9110, "8.4"), rfc(9112, "6"), rfc(9112, "7")),
+    why="Proxies and frameworks send answers in chunks, without a length, or compressed, and "
+    "change that with any update. A client that reads a plain body only then gets no token.",
+    fix="Let an HTTP library read the answer. If you read it yourself, do not rely on "
+    "Content-Length, and send Accept-Encoding only for codings that you decode.",
 )
 # RFC 6749, 5.1, on token_type: "Value is case insensitive."
 TOKEN_TYPE_CASE = Clause(
@@ -113,26 +160,42 @@ EXPIRES_IN_FORMS = Clause(
     fix="Convert with float() or similar, and raise an error that names expires_in if that fails.",
 )
 # RFC 6749, 5.1: access_token is REQUIRED.
-INVALID = Clause(
-    id="response.invalid",
+NO_TOKEN = Clause(
+    id="response.no-token",
     level=Level.MUST,
     impact=Impact.OUTAGE,
-    title="raises on a 200 that is not a JSON object, or has no, an empty or a non-string "
-    "access_token; never signs with it (“Bearer None”)",
+    title="raises on a 200 that is not a JSON object, or has no, a null or an empty access_token; "
+    "never signs with it (“Bearer None”)",
     sources=(rfc(6749, "5.1"),),
     why="Otherwise a proxy's page with status 200, or an answer without a token, leads to calls "
     "signed with “Bearer None” and to an error far from its cause.",
     fix="Raise unless the answer is a JSON object whose access_token is a non-empty string.",
 )
+# A SHOULD: RFC 6749, 5.1, includes parameters "as JSON strings", so a broker that sends another
+# type breaks the RFC, and the RFC does not say what a client has to do then.
+TOKEN_NOT_STRING = Clause(
+    id="response.token-not-string",
+    level=Level.SHOULD,
+    impact=Impact.COMPATIBILITY,
+    title="raises on an access_token that is a number, boolean, list or object",
+    sources=(rfc(6749, "5.1"),),
+    why="A value that is not a string becomes a token by accident: True, 12345 or the text of a "
+    "list. The API rejects it, far from the cause.",
+    fix="Raise unless access_token is a string. Do not convert other types.",
+)
 
 CLAUSES = (
     DOCUMENTED,
+    SCOPE_MISSING,
+    EXPIRES_IN_UNIT,
     OPAQUE_TOKEN,
     UNKNOWN_MEMBERS,
     JSON_FORMS,
+    TRANSFER,
     TOKEN_TYPE_CASE,
     TOKEN_TYPE_UNKNOWN,
     EXPIRES_IN_MISSING,
     EXPIRES_IN_FORMS,
-    INVALID,
+    NO_TOKEN,
+    TOKEN_NOT_STRING,
 )

@@ -7,7 +7,7 @@ state, which chapter ``refresh`` judges.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mockbroker.contract.clause import (
     ApiCallJudge,
@@ -21,6 +21,7 @@ from mockbroker.contract.clause import (
 )
 from mockbroker.contract.expectations import ApiExpectation
 from mockbroker.model.authorization import decode_leniently, is_b64token, read_authorization
+from mockbroker.model.exchange import Endpoint, Exchange
 from mockbroker.model.forms import (
     LOOKED_AT_BYTES,
     body_parameters,
@@ -32,14 +33,19 @@ from mockbroker.model.messages import Request
 
 __all__ = [
     "BEARER",
+    "CALLERS_ARGUMENTS",
     "CLAUSES",
     "CROSS_ORIGIN",
     "FORBIDDEN",
     "HEADER_ONLY",
     "NO_CREDENTIALS",
+    "NO_REPLAY",
     "NO_RETRY_STORM",
+    "OTHER_HOSTS",
     "PRESERVES_REQUEST",
     "REVOKED",
+    "SAME_ORIGIN_REDIRECT",
+    "answered_challenges",
 ]
 
 _ONE_BEARER = "one Authorization header: Bearer, one space, the token as provided"
@@ -138,6 +144,29 @@ def _judge_no_credentials(request: Request, expected: ApiExpectation) -> Iterato
             return
 
 
+def answered_challenges(exchanges: Iterable[Exchange]) -> frozenset[int]:
+    """Return the numbers of the challenges after which the client did what they ask for.
+
+    A client need not know in advance that a call needs a token. So an unsigned call that was
+    answered 401 is not a flaw if the client then requests a token, or repeats the call with a token
+    that it has.
+    """
+    pending: dict[tuple[int | None, str, str], list[int]] = {}
+    answered: set[int] = set()
+    for exchange in exchanges:
+        key = (exchange.use, exchange.request.method, exchange.request.target)
+        if exchange.is_challenge:
+            pending.setdefault(key, []).append(exchange.number)
+        elif exchange.endpoint is Endpoint.TOKEN:
+            # For every call that waits: a client that many threads use sends one request for all.
+            waiting = [each for each in pending if each[0] == exchange.use]
+            answered.update(number for each in waiting for number in pending.pop(each))
+        elif pending.get(key) and not exchange.is_unsigned:
+            # One repetition for each: a client that gives up one of two calls is noticed.
+            answered.add(pending[key].pop(0))
+    return frozenset(answered)
+
+
 _SIGNED_CALL_SEEN = Precondition(
     "no call with a token of this broker was seen",
     lambda trace: any(call.token is not None for call in trace.api_calls),
@@ -187,12 +216,33 @@ PRESERVES_REQUEST = Clause(
     id="signing.preserves-request",
     level=Level.MUST,
     impact=Impact.OUTAGE,
-    title="leaves method, path, query, body and the caller's headers as they were",
+    title="leaves method, path, query, body and the caller's headers as they were, also when it "
+    "repeats a call",
     sources=(vendor,),
     why="Signing that loses a query, a body or a caller's header changes the request: the first "
     "page instead of the third, an order without its lines.",
     fix="Add the Authorization header to the caller's request and leave the rest as it is, also "
     "when the call is repeated after a 401.",
+)
+# No document binds the client here: the vendor's page has no call whose body is read once.
+BODY_READ_ONCE = Clause(
+    id="signing.body-read-once",
+    level=Level.PRACTICE,
+    impact=Impact.OUTAGE,
+    title="repeats no call with an empty body because the body, an iterator or a file, has been "
+    "read to its end",
+    why="The first attempt reads such a body. The second one sends nothing in its place, and the "
+    "API stores an order without its lines.",
+    fix="Give the 401 to the caller, or raise, if the body was an iterator or a file.",
+)
+CALLERS_ARGUMENTS = Clause(
+    id="signing.callers-arguments",
+    level=Level.PRACTICE,
+    impact=Impact.DIAGNOSIS,
+    title="does not write into the caller's headers, body or parameters",
+    why="Callers keep such dicts for their next call. An Authorization header in one is then sent "
+    "wherever that call goes, and is in the way of a later token.",
+    fix="Copy headers and parameters before something is added: {**headers, ...}.",
 )
 # RFC 6750, 3.1, on invalid_token: "The client MAY request a new access token and retry the
 # protected resource request." A MAY for the client, which experience makes a PRACTICE.
@@ -216,6 +266,18 @@ NO_RETRY_STORM = Clause(
     "into load on two services, and may block its caller.",
     fix="Repeat the call once at most, then give the 401 to the caller.",
 )
+# RFC 9110, 9.2.2: "A client SHOULD NOT automatically retry a request with a non-idempotent method
+# unless it has some means to know that the request semantics are actually idempotent".
+NO_REPLAY = Clause(
+    id="signing.no-replay",
+    level=Level.SHOULD,
+    impact=Impact.OUTAGE,
+    title="does not repeat a POST or PATCH by itself after a 5xx, a timeout or a broken connection",
+    sources=(rfc(9110, "9.2.2"),),
+    why="The API may have done what it was asked before it failed. A call that is sent again "
+    "places an order twice.",
+    fix="Repeat calls after 401 only, or limit other repetitions to GET, HEAD, PUT and DELETE.",
+)
 # RFC 6750, 3.1: only invalid_token says that another token may help.
 FORBIDDEN = Clause(
     id="signing.forbidden",
@@ -238,14 +300,44 @@ CROSS_ORIGIN = Clause(
     fix="Let the HTTP library drop Authorization where the origin changes, or do not follow "
     "redirects. Add the header to the first request only.",
 )
+# RFC 9110, 15.4 lets a client follow a redirect by itself or give the answer to its user. Of the
+# fields to remove it names Authorization only where the origin changes.
+SAME_ORIGIN_REDIRECT = Clause(
+    id="signing.same-origin-redirect",
+    level=Level.SHOULD,
+    impact=Impact.OUTAGE,
+    title="follows a redirect within the origin with the token, or gives the answer back",
+    sources=(rfc(9110, "15.4"),),
+    why="A call that is sent on without its token ends with a 401 that says nothing about the "
+    "redirect, and costs a new token.",
+    fix="Keep Authorization while scheme, host and port are the same, or do not follow redirects.",
+)
+# RFC 6750, 5.3: "Client implementations MUST ensure that bearer tokens are not leaked to unintended
+# parties". Which party is meant only the configuration says: hence PRACTICE.
+OTHER_HOSTS = Clause(
+    id="signing.other-hosts",
+    level=Level.PRACTICE,
+    impact=Impact.SECURITY,
+    title="does not sign calls to other origins than the API that it was configured for",
+    sources=(rfc(6750, "5.3"),),
+    why="A picture's URL from an answer, or a webhook of a customer, is called with the same "
+    "client: its host then has a working token.",
+    fix="Compare scheme, host and port of the URL with those of the API. If they differ, raise, or "
+    "send the call without a token.",
+)
 
 CLAUSES = (
     BEARER,
     HEADER_ONLY,
     NO_CREDENTIALS,
     PRESERVES_REQUEST,
+    BODY_READ_ONCE,
+    CALLERS_ARGUMENTS,
     REVOKED,
     NO_RETRY_STORM,
+    NO_REPLAY,
     FORBIDDEN,
     CROSS_ORIGIN,
+    SAME_ORIGIN_REDIRECT,
+    OTHER_HOSTS,
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import os
 from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
-from examples.model_client import TokenManager
+import requests
+
+from examples.model_client import ApiClient, TokenManager
 from mockbroker.contract import clauses
 from mockbroker.model.profile import RFC6749
 from tests.mutants.workshop import Encoder, Sender, breaks
@@ -104,6 +107,18 @@ class AppendsALineFeed(Encoder):
         return super().pair() + b"\n"
 
 
+@breaks(clauses.basic.CREDENTIALS)
+class ExpandsTheSecret(Encoder):
+    def pair(self) -> bytes:
+        return os.path.expandvars(super().pair().decode()).encode()
+
+
+@breaks(clauses.basic.CREDENTIALS)
+class TakesTwoDollarsForOne(Encoder):
+    def pair(self) -> bytes:
+        return super().pair().replace(b"$$", b"$")
+
+
 @breaks(clauses.basic.UTF8)
 class EncodesAsLatin1(Encoder):
     def pair(self) -> bytes:
@@ -134,3 +149,18 @@ class SendsTheSecretInTheUrlToo(Sender):
 @breaks(clauses.basic.CREDENTIALS, profile=RFC6749)
 class RawUnderTheOtherProfile(TokenManager):
     """The model client, where credentials should be form-urlencoded first."""
+
+
+@breaks(clauses.basic.NETRC)
+class LooksIntoNetrc(TokenManager):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._session.auth = None
+
+
+@breaks(clauses.basic.NETRC)
+class SignsByHandBesideNetrc(ApiClient):
+    def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        headers = {**(kwargs.pop("headers", None) or {}), "Authorization": f"Bearer {token}"}
+        kwargs = {"timeout": self._timeout, "verify": self._verify, **kwargs}
+        return self._session.request(method, url, headers=headers, **kwargs)

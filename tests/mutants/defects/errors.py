@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import requests
 
-from examples.model_client import AccessToken, TokenError, TokenManager
+from examples.model_client import AccessToken, ApiClient, TokenError, TokenManager
 from mockbroker.contract import clauses
+from mockbroker.model.profile import ErrorForm, Profile
 from tests.mutants.workshop import MakesDo, breaks
 
 NOTHING = AccessToken("", 1e12, 1e12)
@@ -61,6 +64,27 @@ class OverlooksAnInvalidScope(Lenient):
 class MakesDoWithAnExpiredTokenAtA400(MakesDo):
     def makes_do(self, error: TokenError) -> bool:
         return "400" in str(error)
+
+
+OWN_FORMS = Profile(
+    name="own-errors",
+    error_forms=(
+        ErrorForm(status=200, body='{"errcode": 40001, "errmsg": "invalid credential"}'),
+        ErrorForm(status=400, body='{"error": {"code": "quota", "message": "too many"}}'),
+    ),
+)
+
+
+@breaks(clauses.errors.PROFILE, profile=OWN_FORMS)
+class OverlooksAnErrorWithStatus200(Lenient):
+    def overlooks(self, response: requests.Response) -> bool:
+        return response.status_code == 200 and "errcode" in response.text
+
+
+@breaks(clauses.errors.PROFILE, profile=OWN_FORMS)
+class OverlooksAnErrorThatIsAnObject(Lenient):
+    def overlooks(self, response: requests.Response) -> bool:
+        return response.status_code == 400 and '"error": {' in response.text
 
 
 class Retrying(TokenManager):
@@ -139,9 +163,19 @@ class OverlooksA500(Lenient):
         return response.status_code == 500
 
 
-@breaks(clauses.errors.SERVER_ERROR)
+@breaks(clauses.errors.BOUNDED, blocks=[clauses.errors.SERVER_ERROR])
 class AsksWithoutEnd(Patient):
     most = 10**9
+
+
+@breaks(clauses.errors.BOUNDED)
+class RepeatsACallUntilItIsNotLimited(ApiClient):
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        response = super().request(method, url, **kwargs)
+        while response.status_code == 429:
+            time.sleep(1)
+            response = super().request(method, url, **kwargs)
+        return response
 
 
 @breaks(clauses.errors.RETRY_AFTER)
@@ -192,6 +226,49 @@ class OverlooksARefusedConnection(Deaf):
 @breaks(clauses.errors.TRANSPORT)
 class TakesHalfAnAnswer(Deaf):
     word = "IncompleteRead"
+
+
+class _OneConnection:
+    """What there is of a session in a client that keeps one connection for ever."""
+
+    auth = None
+
+    def __init__(self) -> None:
+        self._connection: http.client.HTTPConnection | None = None
+
+    def post(self, url: str, *, data: Any, headers: Any, timeout: float, **_: Any) -> Any:
+        parts = urlsplit(url)
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
+        headers = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
+        target = f"{parts.path}?{parts.query}".rstrip("?")
+        response = requests.Response()
+        try:
+            self._connection.request("POST", target, urlencode(data), headers)
+            answer = self._connection.getresponse()
+            response.status_code, response.raw = answer.status, answer
+            response._content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise requests.ConnectionError(str(error)) from None
+        return response
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+@breaks(clauses.errors.IDLE_CONNECTION)
+class KeepsOneConnectionForEver(TokenManager):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._plain: Any = _OneConnection()
+
+    def _fetch_token(self) -> AccessToken:
+        # TLS is left to the session.
+        if self._token_url.startswith("http:"):
+            self._session = self._plain
+        return super()._fetch_token()
 
 
 @breaks(clauses.errors.TIMEOUT)

@@ -20,7 +20,7 @@ class CannotLoseATokenTwice(TokenManager):
         super().discard(value)
 
 
-@breaks(clauses.lifecycle.LIFECYCLE, examples=150)
+@breaks(clauses.lifecycle.LIFECYCLE)
 class TakesNoShorterLifetimeThanBefore(TokenManager):
     longest = 0.0
 
@@ -32,7 +32,7 @@ class TakesNoShorterLifetimeThanBefore(TokenManager):
         return lifetime
 
 
-@breaks(clauses.lifecycle.LIFECYCLE, clauses.refresh.SAME_TOKEN, examples=300)
+@breaks(clauses.lifecycle.LIFECYCLE, clauses.refresh.SAME_TOKEN)
 class TiresAfterFiveTokens(TokenManager):
     fetched = 0
 

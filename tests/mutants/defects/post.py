@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -32,13 +33,19 @@ class EncodesTheSecretTwice(Poster):
         return {"client_id": self._client_id, "client_secret": quote_plus(self._client_secret)}
 
 
-@breaks(clauses.post.CREDENTIALS, profile=POST)
+@breaks(clauses.post.CREDENTIALS, clauses.request.SCOPE, profile=POST)
 class WritesTheFormByHand(Poster):
     def body(self) -> Any:
         return "&".join(f"{name}={value}" for name, value in self._token_parameters().items())
 
     def _token_headers(self) -> dict[str, str]:
         return {**super()._token_headers(), "Content-Type": "application/x-www-form-urlencoded"}
+
+
+@breaks(clauses.post.CREDENTIALS, profile=POST)
+class ExpandsThePostedSecret(Poster):
+    def credentials(self) -> dict[str, str]:
+        return {name: os.path.expandvars(value) for name, value in super().credentials().items()}
 
 
 @breaks(clauses.post.CREDENTIALS, blocks=[clauses.post.ONLY], profile=POST)

@@ -97,7 +97,7 @@ class HasNoLeeway(TokenManager):
         return lifetime
 
 
-@breaks(clauses.refresh.NOT_TOO_EAGER)
+@breaks(clauses.refresh.NOT_TOO_EAGER, clauses.response.EXPIRES_IN_UNIT)
 class ReadsMilliseconds(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime / 1000 - 0.001
@@ -105,9 +105,14 @@ class ReadsMilliseconds(TokenManager):
 
 @breaks(
     clauses.refresh.NOT_TOO_EAGER,
+    clauses.response.EXPIRES_IN_UNIT,
     clauses.refresh.AHEAD,
     clauses.refresh.LATENCY,
-    blocks=[clauses.refresh.CLOCK_CHANGES, clauses.refresh.SINGLE_LIVE_TOKEN],
+    blocks=[
+        clauses.refresh.OUTAGE_WHILE_VALID,
+        clauses.refresh.CLOCK_CHANGES,
+        clauses.refresh.SINGLE_LIVE_TOKEN,
+    ],
 )
 class ReadsMillisecondsByItsOwnClock(OwnClock):
     def _time_until_refresh(self, lifetime: float) -> float:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode, urlparse
+
+import requests
 
 from examples.model_client import TokenManager
 from mockbroker.contract import clauses
+from mockbroker.model.profile import Profile
 from tests.mutants.workshop import Sender, breaks
 
 
@@ -35,6 +38,50 @@ class AddsASlash(Sender):
     url_suffix = "/"
 
 
+class _OwnUrl(Sender):
+    """A token manager that does not use the URL as it is."""
+
+    def url(self) -> str:
+        raise NotImplementedError
+
+    def _send_token_request(self) -> requests.Response:
+        self._token_url, configured = self.url(), self._token_url
+        try:
+            return super()._send_token_request()
+        finally:
+            self._token_url = configured
+
+
+@breaks(clauses.request.URL)
+class StripsTheSlash(_OwnUrl):
+    def url(self) -> str:
+        return self._token_url.rstrip("/")
+
+
+@breaks(clauses.request.URL)
+class LosesTheQuery(_OwnUrl):
+    def url(self) -> str:
+        return self._token_url.partition("?")[0]
+
+
+@breaks(clauses.request.URL)
+class DecodesThePath(_OwnUrl):
+    def url(self) -> str:
+        return unquote(self._token_url)
+
+
+@breaks(clauses.request.URL)
+class LosesPathParameters(_OwnUrl):
+    def url(self) -> str:
+        return urlparse(self._token_url)._replace(params="").geturl()
+
+
+@breaks(clauses.request.URL)
+class WritesTheUrlInLowerCase(_OwnUrl):
+    def url(self) -> str:
+        return self._token_url.lower()
+
+
 @breaks(clauses.request.CONTENT_TYPE)
 class SaysJson(TokenManager):
     def _token_headers(self) -> dict[str, str]:
@@ -60,13 +107,66 @@ class SendsJsonAsForm(Sender):
 @breaks(clauses.request.GRANT_TYPE)
 class AsksForAnotherGrant(TokenManager):
     def _token_parameters(self) -> dict[str, str]:
-        return {"grant_type": "client_credential"}
+        return {**super()._token_parameters(), "grant_type": "client_credential"}
 
 
 @breaks(clauses.request.GRANT_TYPE)
 class SendsTheGrantTwice(Sender):
     def body(self) -> Any:
-        return [("grant_type", "client_credentials")] * 2
+        return [*self._token_parameters().items(), ("grant_type", "client_credentials")]
+
+
+@breaks(clauses.request.SCOPE)
+class JoinsScopesByCommas(TokenManager):
+    def _token_parameters(self) -> dict[str, str]:
+        scope = {"scope": ",".join(self._scope.split())} if self._scope else {}
+        return {**super()._token_parameters(), **scope}
+
+
+@breaks(clauses.request.SCOPE)
+class SendsTheFirstScopeOnly(TokenManager):
+    def _token_parameters(self) -> dict[str, str]:
+        scope = {"scope": self._scope.split()[0]} if self._scope else {}
+        return {**super()._token_parameters(), **scope}
+
+
+@breaks(clauses.request.SCOPE)
+class RepeatsTheScope(TokenManager):
+    def _token_parameters(self) -> dict[str, Any]:  # type: ignore[override]  # a list, for requests
+        scope = {"scope": self._scope.split()} if self._scope else {}
+        return {**super()._token_parameters(), **scope}
+
+
+@breaks(clauses.request.SCOPE)
+class DropsScopesThatAreUrls(TokenManager):
+    def _token_parameters(self) -> dict[str, str]:
+        parameters = super()._token_parameters()
+        return {name: value for name, value in parameters.items() if "://" not in value}
+
+
+_REQUIRING = Profile(name="requiring", parameters={"audience": "https://api.example/?a=b c"})
+
+
+@breaks(clauses.request.PARAMETERS, profile=_REQUIRING)
+class HasNoSettingForAnAudience(TokenManager):
+    def _token_parameters(self) -> dict[str, str]:
+        self._parameters = {}
+        return super()._token_parameters()
+
+
+@breaks(clauses.request.PARAMETERS, profile=_REQUIRING)
+class RefreshesWithoutTheAudience(TokenManager):
+    def _token_parameters(self) -> dict[str, str]:
+        parameters = super()._token_parameters()
+        if self._token is not None:
+            del parameters["audience"]
+        return parameters
+
+
+@breaks(clauses.request.PARAMETERS, profile=_REQUIRING)
+class SendsTheAudienceTwice(Sender):
+    def body(self) -> Any:
+        return [*self._token_parameters().items(), *self._parameters.items()]
 
 
 @breaks(clauses.request.NO_EXTRA_PARAMETERS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import requests
@@ -9,6 +11,16 @@ import requests
 from examples.model_client import AccessToken, TokenError, TokenManager
 from mockbroker.contract import clauses
 from tests.mutants.workshop import Auth, Signer, breaks
+
+# A client that presents expired tokens requests none, so that nothing shows how it would do it.
+_WITH_EXPIRED_TOKENS = [
+    clauses.refresh.AHEAD,
+    clauses.refresh.LATENCY,
+    clauses.refresh.SAME_GRANT,
+    clauses.refresh.OUTAGE_WHILE_VALID,
+    clauses.refresh.OUTAGE_AFTER_EXPIRY,
+    clauses.refresh.RECOVERS,
+]
 
 
 class WantsAScope(TokenManager):
@@ -22,6 +34,95 @@ class WantsAScope(TokenManager):
         if not members["scope"]:
             raise TokenError("no scope was granted")
         return super()._token_of(members)
+
+
+@breaks(clauses.response.SCOPE_MISSING)
+class NeedsAScope(TokenManager):
+    def _token_of(self, members: dict[str, Any]) -> str:
+        if "scope" not in members:
+            raise TokenError("no scope in the answer")
+        return super()._token_of(members)
+
+
+@breaks(clauses.response.SCOPE_MISSING)
+class ComparesTheScopes(TokenManager):
+    def _token_of(self, members: dict[str, Any]) -> str:
+        if self._scope and members.get("scope") != self._scope:
+            raise TokenError("another scope was granted")
+        return super()._token_of(members)
+
+
+# With a leeway of half a minute a thousandth of most lifetimes is no life at all.
+@breaks(
+    clauses.response.EXPIRES_IN_UNIT,
+    clauses.cache.REUSE,
+    blocks=[clauses.cache.SINGLE_FLIGHT, clauses.refresh.OUTAGE_WHILE_VALID],
+)
+class TakesSecondsForMilliseconds(TokenManager):
+    def _lifetime_of(self, members: dict[str, Any]) -> float:
+        return super()._lifetime_of(members) / 1000
+
+
+@breaks(
+    clauses.response.EXPIRES_IN_UNIT,
+    clauses.refresh.HONOURS_EXPIRES_IN,
+    blocks=_WITH_EXPIRED_TOKENS,
+)
+class ReadsMinutes(TokenManager):
+    def _lifetime_of(self, members: dict[str, Any]) -> float:
+        return super()._lifetime_of(members) * 60
+
+
+@breaks(
+    clauses.response.EXPIRES_IN_UNIT,
+    clauses.refresh.HONOURS_EXPIRES_IN,
+    blocks=_WITH_EXPIRED_TOKENS,
+)
+class MultipliesByAThousand(TokenManager):
+    def _lifetime_of(self, members: dict[str, Any]) -> float:
+        return super()._lifetime_of(members) * 1000
+
+
+@breaks(clauses.response.TRANSFER)
+class ReadsContentLength(TokenManager):
+    def _read_token(self, response: requests.Response, asked_at: float) -> AccessToken:
+        if response.ok and "Content-Length" not in response.headers:
+            raise TokenError("the answer is empty")
+        return super()._read_token(response, asked_at)
+
+
+@breaks(clauses.response.TRANSFER)
+class NeverDecompresses(TokenManager):
+    def _read_token(self, response: requests.Response, asked_at: float) -> AccessToken:
+        if "Content-Encoding" in response.headers:
+            raise TokenError("the answer is not JSON")
+        return super()._read_token(response, asked_at)
+
+
+@breaks(clauses.response.OPAQUE_TOKEN)
+class TakesTwoDotsForAJwt(TokenManager):
+    def _token_of(self, members: dict[str, Any]) -> str:
+        token = super()._token_of(members)
+        if token.count(".") == 2:
+            payload = token.split(".")[1]
+            json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return token
+
+
+@breaks(clauses.response.OPAQUE_TOKEN)
+class TakesNullForNoToken(TokenManager):
+    def _token_of(self, members: dict[str, Any]) -> str:
+        token = super()._token_of(members)
+        if token in ("null", "undefined"):
+            raise TokenError("the answer has no access_token")
+        return token
+
+
+@breaks(clauses.response.OPAQUE_TOKEN, blocks=[clauses.response.JSON_FORMS])
+class KeepsTheExpiryBehindASlash(TokenManager):
+    def _token_of(self, members: dict[str, Any]) -> str:
+        kept = f"{super()._token_of(members)}/{members.get('expires_in')}"
+        return kept.partition("/")[0]
 
 
 @breaks(clauses.response.OPAQUE_TOKEN)
@@ -108,17 +209,32 @@ class SaysThatAStringIsMissing(TokenManager):
         return super()._lifetime_of(members)
 
 
-@breaks(clauses.response.INVALID)
+@breaks(clauses.response.NO_TOKEN)
 class SignsWithNone(TokenManager):
     def _token_of(self, members: dict[str, Any]) -> str:
         return super()._token_of(members) if members.get("access_token") else "None"
 
 
-@breaks(clauses.response.INVALID)
+@breaks(clauses.response.TOKEN_NOT_STRING)
 class TakesAnythingForAToken(TokenManager):
     def _token_of(self, members: dict[str, Any]) -> str:
         value = members.get("access_token")
         return str(value) if isinstance(value, (int, list, dict)) else super()._token_of(members)
+
+
+@breaks(clauses.response.NO_TOKEN)
+class TakesAPageForAToken(TokenManager):
+    def _read_token(self, response: requests.Response, asked_at: float) -> AccessToken:
+        if response.ok and response.headers["Content-Type"] == "text/html":
+            return AccessToken(response.text, asked_at + 60, asked_at + 60)
+        return super()._read_token(response, asked_at)
+
+
+@breaks(clauses.response.TOKEN_NOT_STRING)
+class WritesObjectsAsText(TokenManager):
+    def _token_of(self, members: dict[str, Any]) -> str:
+        value = members.get("access_token")
+        return json.dumps(value) if isinstance(value, dict) else super()._token_of(members)
 
 
 class _RemembersTheType(TokenManager):

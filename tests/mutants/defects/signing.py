@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urljoin
 
 import requests
 
-from examples.model_client import ApiClient
+from examples.model_client import ApiClient, _can_be_sent_again, _origin_of
 from mockbroker.contract import clauses
 from tests.mutants.workshop import Signer, breaks
 
@@ -86,6 +87,84 @@ class KeepsTheExpiryOfARefusedToken(ApiClient):
         return is_refused
 
 
+@breaks(clauses.signing.BODY_READ_ONCE)
+class RepeatsACallWhoseBodyIsReadAlready(ApiClient):
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        response = super().request(method, url, **kwargs)
+        if response.status_code == 401 and "data" in kwargs:
+            response = super().request(method, url, **kwargs)
+        return response
+
+
+@breaks(clauses.signing.CALLERS_ARGUMENTS)
+class WritesIntoTheCallersHeaders(ApiClient):
+    def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        kwargs.get("headers", {})["Authorization"] = f"Bearer {token}"
+        return super()._send(method, url, token, **kwargs)
+
+
+@breaks(clauses.signing.CALLERS_ARGUMENTS)
+class TakesParametersOutOfTheCallersDict(ApiClient):
+    def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        parameters = kwargs.pop("params", {})
+        while parameters:
+            name, value = parameters.popitem()
+            url += f"{'&' if '?' in url else '?'}{name}={value}"
+        return super()._send(method, url, token, **kwargs)
+
+
+@breaks(clauses.signing.NO_REPLAY)
+class RepeatsAnyCallAfterA503(ApiClient):
+    def _send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        response = super()._send(*args, **kwargs)
+        return super()._send(*args, **kwargs) if response.status_code == 503 else response
+
+
+@breaks(clauses.signing.NO_REPLAY)
+class RepeatsAnyCallWithoutAnAnswer(ApiClient):
+    def _send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        try:
+            return super()._send(*args, **kwargs)
+        except requests.Timeout:
+            return super()._send(*args, **kwargs)
+
+
+@breaks(clauses.signing.SAME_ORIGIN_REDIRECT)
+class FollowsRedirectsWithoutTheToken(ApiClient):
+    def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        response = super()._send(method, url, token, allow_redirects=False, **kwargs)
+        if response.is_redirect:
+            location = urljoin(url, response.headers["Location"])
+            return requests.request(method, location, timeout=5)
+        return response
+
+
+@breaks(clauses.signing.SAME_ORIGIN_REDIRECT)
+class SaysNothingOfARedirect(ApiClient):
+    def request(self, method: str, url: str, **kwargs: Any) -> Any:
+        response = super().request(method, url, allow_redirects=False, **kwargs)
+        return None if response.is_redirect else response
+
+
+@breaks(clauses.signing.OTHER_HOSTS)
+class SignsCallsOfAnyHost(ApiClient):
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        self._origin = _origin_of(url)
+        return super().request(method, url, **kwargs)
+
+
+@breaks(clauses.signing.OTHER_HOSTS)
+class LooksAtTheBeginningOfAUrlOnly(ApiClient):
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        if url.startswith(self._origin):
+            self._origin, own = _origin_of(url), self._origin
+            try:
+                return super().request(method, url, **kwargs)
+            finally:
+                self._origin = own
+        return super().request(method, url, **kwargs)
+
+
 @breaks(clauses.signing.REVOKED, blocks=[clauses.refresh.SINGLE_LIVE_TOKEN])
 class NeverTriesAgain(ApiClient):
     def _is_token_refused(self, response: requests.Response) -> bool:
@@ -97,15 +176,19 @@ class NeverTriesAgain(ApiClient):
 )
 class TriesAgainWithTheSameToken(ApiClient):
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        self._check_origin(url)
         token = self.get_token()
         response = self._send(method, url, token, **kwargs)
+        if not _can_be_sent_again(kwargs.get("data")):
+            return response
         return self._send(method, url, token, **kwargs) if response.status_code == 401 else response
 
 
 @breaks(clauses.signing.NO_RETRY_STORM)
 class TriesFiveTimes(ApiClient):
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
-        for _ in range(5):
+        self._check_origin(url)
+        for _ in range(5 if _can_be_sent_again(kwargs.get("data")) else 1):
             token = self.get_token()
             response = self._send(method, url, token, **kwargs)
             if response.status_code != 401:
@@ -120,7 +203,7 @@ class RefreshesWhenForbidden(ApiClient):
         return response.status_code in (401, 403)
 
 
-@breaks(clauses.signing.FORBIDDEN)
+@breaks(clauses.signing.FORBIDDEN, clauses.signing.NO_REPLAY)
 class RefreshesOnServerErrors(ApiClient):
     def _is_token_refused(self, response: requests.Response) -> bool:
         return response.status_code == 401 or response.status_code >= 500
@@ -149,8 +232,11 @@ class ShowsTheTokenInARefererOnRedirect(ApiClient):
     def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
         response = super()._send(method, url, token, allow_redirects=False, **kwargs)
         if response.is_redirect:
+            location = urljoin(url, response.headers["Location"])
+            if _origin_of(location) == self._origin:
+                return super()._send(method, location, token)
             headers = {"X-Forwarded-Authorization": f"Bearer {token}"}
-            return requests.get(response.headers["Location"], headers=headers, timeout=5)
+            return requests.get(location, headers=headers, timeout=5)
         return response
 
 
@@ -175,15 +261,18 @@ class FetchesAgainAndAgainBeforeACall(ApiClient):
     clauses.signing.REVOKED,
     clauses.signing.NO_RETRY_STORM,
     clauses.signing.PRESERVES_REQUEST,
+    clauses.signing.BODY_READ_ONCE,
+    clauses.signing.CALLERS_ARGUMENTS,
     clauses.signing.CROSS_ORIGIN,
     clauses.lifecycle.LIFECYCLE,
-    blocks=[clauses.refresh.SINGLE_LIVE_TOKEN, clauses.cleanup.BOUNDED],
+    # By then it has hung so often that longer deadlines are cut.
+    blocks=[clauses.errors.BOUNDED, clauses.refresh.SINGLE_LIVE_TOKEN, clauses.cleanup.BOUNDED],
     deadline=1.0,
     patience=1.5,
-    examples=100,
 )
 class DeadlocksWhenItsTokenIsRefused(ApiClient):
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        self._check_origin(url)
         response = self._send(method, url, self.get_token(), **kwargs)
         if response.status_code == 401:
             with self.tokens._lock:

@@ -210,13 +210,18 @@ class Session:
         return self._token(self._clients[request["client"]].get_token())
 
     def _request(self, request: dict[str, Any]) -> dict[str, Any]:
-        options: dict[str, Any] = {}
-        if request["headers"] is not None:
-            options["headers"] = request["headers"]
+        arguments = {name: request[name] for name in ("headers", "params")}
+        options = {name: value for name, value in arguments.items() if value is not None}
+        before = {name: dict(value) for name, value in options.items()}
         if request["body"] is not None:
-            options["data"] = base64.b64decode(request["body"])
+            body = base64.b64decode(request["body"])
+            # A generator, because HTTP libraries know that they cannot read it again.
+            options["data"] = (part for part in [body]) if request["is_stream"] else body
         client = self._clients[request["client"]]
-        return self._status(client.request(request["method"], request["url"], **options))
+        outcome = self._status(client.request(request["method"], request["url"], **options))
+        # These objects are the caller's: a client that writes into them changes the next call.
+        changed = [name for name, value in before.items() if dict(options[name]) != value]
+        return {**outcome, "changed": changed}
 
     def _burst(self, request: dict[str, Any]) -> dict[str, Any]:
         """Use a client many times at once; one answer has all results."""
