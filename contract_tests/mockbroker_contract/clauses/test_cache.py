@@ -315,6 +315,8 @@ def _burst(scenario: Scenario, moment: _Moment, operation: str, judge: _Judge) -
     """
     if moment is _Moment.REFUSED and operation != REQUEST:
         return Situation.UNMET  # only a call shows a refusal
+    if moment is _Moment.REFUSED:
+        scenario.needs_recovery_from_refusal()
     # In real time the token has to expire while the test waits.
     lifetime = 3599 if scenario.run.time.is_virtual else 1
     with (

@@ -64,6 +64,8 @@ def test_bounded(scenario: Scenario) -> None:
     """
 
     def run_case(lifetime: int, operation: str) -> Situation:
+        if operation == REQUEST:
+            scenario.needs_recovery_from_refusal()
         with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
             session.use_well(operation)
             by_refusal = _replace_tokens(scenario, session, operation, _FEW_TOKENS)

@@ -487,6 +487,7 @@ def test_single_live_token(scenario: Scenario) -> None:
     scenario.run.needs(REQUEST)
 
     def run_case(in_flight: int, operation: str) -> Situation:
+        scenario.needs_recovery_from_refusal()
         # In real time, longer than the shortest leeway and short enough to wait for.
         lifetime, pause = (_LIFETIME, 2.0 * _LIFETIME) if scenario.run.time.is_virtual else (2, 2.2)
         with scenario.session(

@@ -13,9 +13,11 @@ from mockbroker.contract import clauses
 from mockbroker.contract.authentication import accepted_methods
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.clause import Clause
-from mockbroker.model.credentials import Credentials
+from mockbroker.model.credentials import Credentials, TokenState
+from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import NotApplicable, NotTested
 from mockbroker_contract.harness.client_session import ClientSession
+from mockbroker_contract.harness.endings import ClientHung
 from mockbroker_contract.harness.run import OWN_SCENARIO_ONLY, ContractRun
 from mockbroker_contract.harness.shared_cases import ON_AUTHENTICATION
 from mockbroker_contract.harness.situation import Situation
@@ -131,6 +133,32 @@ class Scenario:
                 raise NotTested(
                     "the client presents an expired token even without a fault", blocked_by=honours
                 )
+
+    def needs_recovery_from_refusal(self) -> None:
+        """Raise NotTested if a client does not survive the refusal of a single call.
+
+        The control for cases with many refusals. A client that repeats no call survives it.
+        """
+        results = self.run.shared.results
+        if Scenario.needs_recovery_from_refusal not in results:
+            results[Scenario.needs_recovery_from_refusal] = self._survives_a_refusal()
+        if not results[Scenario.needs_recovery_from_refusal]:
+            raise NotTested(
+                "the client does not survive one refused call", blocked_by=clauses.signing.REVOKED
+            )
+
+    def _survives_a_refusal(self) -> bool:
+        with self.session(credentials=Credentials("control-client", "control-s3cret")) as session:
+            session.use_well(REQUEST)
+            session.broker.revoke_tokens()
+            try:
+                outcome = session.use(REQUEST)
+            except ClientHung:
+                return False
+            repeated = len(outcome.api_calls) > 1
+            return outcome.error is None and not (
+                repeated and outcome.token_state is TokenState.REVOKED
+            )
 
     def share(self, explore: Callable[[Scenario], None]) -> None:
         """Explore cases that other clauses explore as well.

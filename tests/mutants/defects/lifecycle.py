@@ -9,7 +9,7 @@ from mockbroker.contract import clauses
 from tests.mutants.workshop import breaks
 
 
-@breaks(clauses.signing.REVOKED)
+@breaks(clauses.signing.REVOKED, clauses.cache.THREAD_SAFE, clauses.refresh.SINGLE_LIVE_TOKEN)
 class CannotLoseATokenTwice(TokenManager):
     lost = 0
 
@@ -32,7 +32,7 @@ class TakesNoShorterLifetimeThanBefore(TokenManager):
         return lifetime
 
 
-@breaks(clauses.lifecycle.LIFECYCLE)
+@breaks(clauses.lifecycle.LIFECYCLE, clauses.refresh.SAME_TOKEN)
 class TiresAfterFiveTokens(TokenManager):
     fetched = 0
 

@@ -108,7 +108,11 @@ class ReadsMilliseconds(TokenManager):
     clauses.response.EXPIRES_IN_UNIT,
     clauses.refresh.AHEAD,
     clauses.refresh.LATENCY,
-    blocks=[clauses.refresh.OUTAGE_WHILE_VALID, clauses.refresh.CLOCK_CHANGES],
+    blocks=[
+        clauses.refresh.OUTAGE_WHILE_VALID,
+        clauses.refresh.CLOCK_CHANGES,
+        clauses.refresh.SINGLE_LIVE_TOKEN,
+    ],
 )
 class ReadsMillisecondsByItsOwnClock(OwnClock):
     def _time_until_refresh(self, lifetime: float) -> float:

@@ -71,7 +71,12 @@ class UnquotesThePath(Signer):
         request.url = str(request.url).replace("%2F", "/")
 
 
-@breaks(clauses.refresh.HONOURS_EXPIRES_IN, shown_by=[clauses.signing.REVOKED])
+@breaks(
+    clauses.refresh.HONOURS_EXPIRES_IN,
+    clauses.cache.SINGLE_FLIGHT,
+    clauses.refresh.SINGLE_LIVE_TOKEN,
+    shown_by=[clauses.signing.REVOKED],
+)
 class KeepsTheExpiryOfARefusedToken(ApiClient):
     def _is_token_refused(self, response: requests.Response) -> bool:
         before = self.tokens._token
@@ -160,13 +165,15 @@ class LooksAtTheBeginningOfAUrlOnly(ApiClient):
         return super().request(method, url, **kwargs)
 
 
-@breaks(clauses.signing.REVOKED)
+@breaks(clauses.signing.REVOKED, blocks=[clauses.refresh.SINGLE_LIVE_TOKEN])
 class NeverTriesAgain(ApiClient):
     def _is_token_refused(self, response: requests.Response) -> bool:
         return False
 
 
-@breaks(clauses.signing.REVOKED)
+@breaks(
+    clauses.signing.REVOKED, blocks=[clauses.refresh.SINGLE_LIVE_TOKEN, clauses.cleanup.BOUNDED]
+)
 class TriesAgainWithTheSameToken(ApiClient):
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         self._check_origin(url)
@@ -239,7 +246,9 @@ class SendsTheSecretAsAnApiKey(Signer):
         request.headers["X-Api-Key"] = self.tokens._client_secret.encode()
 
 
-@breaks(clauses.signing.NO_RETRY_STORM)
+@breaks(
+    clauses.signing.NO_RETRY_STORM, clauses.cache.SINGLE_FLIGHT, clauses.refresh.SINGLE_LIVE_TOKEN
+)
 class FetchesAgainAndAgainBeforeACall(ApiClient):
     def _is_token_refused(self, response: requests.Response) -> bool:
         if response.status_code == 401:
@@ -257,7 +266,7 @@ class FetchesAgainAndAgainBeforeACall(ApiClient):
     clauses.signing.CROSS_ORIGIN,
     clauses.lifecycle.LIFECYCLE,
     # By then it has hung so often that longer deadlines are cut.
-    blocks=[clauses.errors.BOUNDED],
+    blocks=[clauses.errors.BOUNDED, clauses.refresh.SINGLE_LIVE_TOKEN, clauses.cleanup.BOUNDED],
     deadline=1.0,
     patience=1.5,
 )
