@@ -36,6 +36,12 @@ class Client:
         )
         self._rest = RESTClientObject(settings)
         self._oauth = OAuth2Client(credentials, settings)
+        # As its auth: else requests replaces the header by the credentials of ~/.netrc.
+        self._session.auth = self._sign
+
+    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(self._header())
+        return request
 
     def _header(self) -> dict[str, str]:
         return dict(self._oauth.get_authentication_header(self._rest))
@@ -46,9 +52,8 @@ class Client:
 
     def request(self, method: str, url: str, **kwargs: Any) -> Any:
         """A call that carries the library's header."""
-        headers = {**kwargs.pop("headers", {}), **self._header()}
         kwargs.setdefault("timeout", self._timeout)
-        return self._session.request(method, url, headers=headers, **kwargs)
+        return self._session.request(method, url, **kwargs)
 
 
 def make_client(config: Any) -> Client:
