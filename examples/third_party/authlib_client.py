@@ -27,9 +27,11 @@ class Client:
             self._session.ensure_active_token(self._session.token)
 
     def get_token(self) -> str:
-        """The session's token."""
+        """The token of the next signed call."""
         self._ensure_token()
-        return str(self._session.token["access_token"])
+        # The library refuses unknown token types when it signs, and not when it fetches.
+        _, headers, _ = self._session.token_auth.prepare(self._config.api_base_url, {}, b"")
+        return str(headers["Authorization"].removeprefix("Bearer "))
 
     def request(self, method: str, url: str, **kwargs: Any) -> Any:
         """A call signed by the session."""

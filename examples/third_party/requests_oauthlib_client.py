@@ -22,8 +22,8 @@ class Client:
     def __init__(self, config: Any) -> None:
         self._config = config
         scope = config.scope.split() or None
-        client = BackendApplicationClient(client_id=config.client_id, scope=scope)
-        self._session = OAuth2Session(client=client)
+        self._client = BackendApplicationClient(client_id=config.client_id, scope=scope)
+        self._session = OAuth2Session(client=self._client)
 
     def _fetch_if_needed(self) -> None:
         if self._session.token.get("expires_at", 0) <= time.time():
@@ -34,9 +34,11 @@ class Client:
             )
 
     def get_token(self) -> str:
-        """The session's token, fetched if there is none or if it has expired."""
+        """The token of the next signed call, fetched if there is none or if it has expired."""
         self._fetch_if_needed()
-        return str(self._session.access_token)
+        # The library refuses invalid tokens when it signs, and not when it fetches.
+        _, headers, _ = self._client.add_token(self._config.api_base_url)
+        return str(headers["Authorization"].removeprefix("Bearer "))
 
     def request(self, method: str, url: str, **kwargs: Any) -> Any:
         """A call signed by the session."""
