@@ -282,6 +282,7 @@ def _asks_for_scope(session: ClientSession) -> bool:
 
 # Enough uses for a race, and few enough to start within milliseconds.
 _AT_ONCE = 8
+_UNAUTHORIZED = 401
 _SLOW_FIRST = (0.06, 0.01, 0.04, 0.02, 0.05, 0.015, 0.03, 0.025)
 """Delays in seconds of concurrent token responses: later responses overtake earlier ones."""
 
@@ -377,6 +378,8 @@ def test_thread_safe(scenario: Scenario) -> None:
     scenario.run.needs_many_at_once()
 
     def judge(session: ClientSession, outcomes: list[Outcome]) -> None:
+        if outcomes[0].status == _UNAUTHORIZED and not outcomes[0].token_requests:
+            return  # a client that repeats no refused call: signing.revoked judges that
         for outcome in outcomes:
             if outcome.error is not None:
                 session.breach(
