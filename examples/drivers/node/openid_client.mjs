@@ -14,7 +14,10 @@ await drive("openid-client", "6.9.0", (config) => {
   const getToken = async () => {
     if (!tokens || (tokens.expiresIn() ?? Infinity) <= 0) {
       const scope = config.scope ? { scope: config.scope } : {};
-      tokens = await client.clientCredentialsGrant(configured, scope);
+      const answer = await client.clientCredentialsGrant(configured, scope);
+      // The library accepts DPoP tokens as well, and leaves it to its user to sign with them.
+      if (answer.token_type !== "bearer") throw new Error(`token type: ${answer.token_type}`);
+      tokens = answer;
     }
     return tokens.access_token;
   };
