@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from evidence.files import CHECKOUT, DOCS, write_json, write_text
+from evidence.pages.client_breaches import WHY_IT_COUNTS
 from evidence.verdicts import StoredVerdicts
 from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE, CATALOGUE_VERSION
@@ -98,6 +99,11 @@ class ClientReport(StoredVerdicts, frozen=True, forbid_unknown_fields=True, kw_o
 
     measured: dict[str, Any]
 
+    @property
+    def failed(self) -> list[Clause]:
+        """The clauses of the current catalogue that make a check fail, in order."""
+        return self.clauses_with(_FATAL)
+
     def clauses_with(self, verdicts: Collection[Verdict]) -> list[Clause]:
         """Return the clauses of the current catalogue with one of these verdicts, in order."""
         return [clause for clause in CATALOGUE if self.verdicts.get(clause.id) in verdicts]
@@ -135,7 +141,8 @@ def _stored(client: CheckedClient, document: ReportDocument) -> ClientReport:
 
 def page(reports: Mapping[str, ClientReport]) -> str:
     """Return the page, in Markdown."""
-    return "\n".join([*_heading(), *_habits(reports), *_clauses(reports), *_how()]) + "\n"
+    parts = [_heading(), _habits(reports), _clauses(reports), _why(reports), _how()]
+    return "\n".join(line for part in parts for line in part) + "\n"
 
 
 def _heading() -> Iterator[str]:
@@ -209,6 +216,18 @@ def _clauses(reports: Mapping[str, ClientReport]) -> Iterator[str]:
             report.never_tried,
         ]
         yield f"| {name} | {' | '.join(map(_listed, columns))} |"
+
+
+def _why(reports: Mapping[str, ClientReport]) -> Iterator[str]:
+    yield from ("", "## Why the failures count", "")
+    yield "What the maintainers of each client would have to fix, and where the profile's vendor is"
+    yield "the cause."
+    yield from ("", "| client | clause | why |", "|-|-|-|")
+    for name, report in reports.items():
+        for clause in report.failed:
+            # A breach that a check has just found has no sentence yet; a test asks for it.
+            why = WHY_IT_COUNTS.get(name, {}).get(clause, "-")
+            yield f"| {name} | {_listed([clause])} | {why} |"
 
 
 def _listed(chosen: Collection[Clause]) -> str:

@@ -10,6 +10,7 @@ import pytest
 from evidence.__main__ import PAGES
 from evidence.pages import clients
 from evidence.pages.clause_pages import clause_page, read_bugs, write_clause_pages
+from evidence.pages.client_breaches import WHY_IT_COUNTS
 from evidence.pages.reproductions import read_reproductions
 from evidence.pages.verdict_picture import catalogue_of_picture
 from mockbroker.contract import clauses
@@ -52,13 +53,19 @@ def test_a_report_made_with_the_catalogue_of_today_has_every_clause(name):
     assert report.verdicts
 
 
+@pytest.mark.parametrize("name", REPORTS)
+def test_the_page_says_why_each_failure_counts(name):
+    assert set(REPORTS[name].failed) == set(WHY_IT_COUNTS[name])
+
+
 def report_with(verdicts: dict[str, Verdict]) -> clients.ClientReport:
     return clients.ClientReport(version="1.0", catalogue="0", measured={}, verdicts=verdicts)
 
 
 def row_of(page: str, name: str) -> list[str]:
-    """The cells of a client's row in the last table of the page."""
-    (*_, row) = (line for line in page.splitlines() if line.startswith(f"| {name} |"))
+    """The cells of a client's row in the table of its clauses."""
+    page = page.partition("## What does not pass")[2].partition("\n## ")[0]
+    (row,) = (line for line in page.splitlines() if line.startswith(f"| {name} |"))
     return row.strip("| ").split(" | ")[1:]
 
 

@@ -53,7 +53,9 @@ bug = "Forgets."
 
 
 def result(version: str, *, shows_bug: bool = False, **verdicts: str) -> Result:
-    given = {name.replace("_", ".", 1): Verdict(verdict) for name, verdict in verdicts.items()}
+    # `response_no_token` is `response.no-token`.
+    ids = {name: name.replace("_", ".", 1).replace("_", "-") for name in verdicts}
+    given = {ids[name]: Verdict(verdict) for name, verdict in verdicts.items()}
     return Result(
         version=version,
         catalogue="0",
@@ -145,7 +147,7 @@ def test_anything_else_is_no_difference(make_case, buggy, fixed):
 def test_a_page_shows_pairs_newest_releases_and_glue(make_case):
     glue = '[glue]\n"signing.revoked" = "Left to the user."\n'
     (case,) = make_case(BUG + glue, BUGGY, FIXED, NEWEST)
-    newest = result("3.0", signing_revoked="advice", response_invalid="failed")
+    newest = result("3.0", signing_revoked="advice", response_no_token="failed")
     buggy = result("1.0", cache_reuse="advice", shows_bug=True)
     text = page([checked(case, buggy, result("2.0"), newest)])
     assert table(text, "Buggy and fixed releases") == [

@@ -381,9 +381,7 @@ def test_idle_connection(scenario: Scenario) -> None:
     """
 
     def run_case(lifetime: int, operation: str) -> Situation:
-        with _due_for_refresh(scenario, lifetime, operation) as session:
-            session.broker.close_idle_connections()
-            session.record(IdleConnectionsClosed())
+        with _due_for_refresh(scenario, lifetime, operation, is_closed=True) as session:
             outcome = session.use(operation)
             if outcome.error is not None:
                 with _due_for_refresh(scenario, lifetime, operation) as control:
@@ -401,12 +399,22 @@ def test_idle_connection(scenario: Scenario) -> None:
 
 
 @contextlib.contextmanager
-def _due_for_refresh(scenario: Scenario, lifetime: int, operation: str) -> Iterator[ClientSession]:
-    """Provide a session whose client has used a token that has expired since."""
+def _due_for_refresh(
+    scenario: Scenario, lifetime: int, operation: str, *, is_closed: bool = False
+) -> Iterator[ClientSession]:
+    """Provide a session whose client has used a token that has expired since.
+
+    ``is_closed`` closes the client's idle connections meanwhile.
+    """
     with scenario.session(
         credentials=_CREDENTIALS, expires_in=lifetime, elsewhere=[_HONOURS]
     ) as session:
         session.use_well(operation)
+        if is_closed:
+            # Before time passes: an event loop sees the end of the connection then. Otherwise it
+            # would be chance whether it sees that or the next use first.
+            session.broker.close_idle_connections()
+            session.record(IdleConnectionsClosed())
         # So late that a client that rounds to whole seconds has seen the expiry.
         session.advance(lifetime + (1 if scenario.run.time.is_virtual else 0.5))
         yield session
