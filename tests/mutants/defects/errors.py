@@ -229,7 +229,7 @@ class TakesHalfAnAnswer(Deaf):
 
 
 class _OneConnection:
-    """What there is of a session in a client that keeps one connection for ever."""
+    """What there is of a session in a client that keeps one connection open."""
 
     auth = None
 
@@ -259,7 +259,7 @@ class _OneConnection:
 
 
 @breaks(clauses.errors.IDLE_CONNECTION)
-class KeepsOneConnectionForEver(TokenManager):
+class KeepsOneConnectionOpen(TokenManager):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._plain: Any = _OneConnection()
