@@ -8,7 +8,7 @@ import math
 import re
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -167,6 +167,8 @@ class AsyncApiClient:
         response = await self._send(method, url, token, kwargs)
         if response.status_code == httpx.codes.UNAUTHORIZED:
             await self._tokens.discard(token)
+            if not all(map(_can_be_sent_again, map(kwargs.get, ("content", "data")))):
+                return response
             response = await self._send(method, url, await self.get_token(), kwargs)
         return response
 
@@ -191,6 +193,11 @@ class AsyncApiClient:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+def _can_be_sent_again(body: Any) -> bool:
+    # An iterator or a file has been read to its end: sent again, the body would be empty.
+    return body is None or isinstance(body, (bytes, str, Mapping))
 
 
 def _origin_of(url: str) -> tuple[str, bytes]:

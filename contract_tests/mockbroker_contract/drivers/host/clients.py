@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import GeneratorType
@@ -137,6 +137,15 @@ class HostedClient:
         if operation == "request":
             return partial(self.subject.request, call["method"], call["url"])
         return self._get_token
+
+    def stream_of(self, body: bytes) -> Iterator[bytes] | AsyncIterator[bytes]:
+        """Return an iterator over the body that can be read once, in the client's own style.
+
+        An asynchronous client that has been used gets an asynchronous iterator: its HTTP library
+        accepts no other.
+        """
+        # Generators, because HTTP libraries know that they cannot read them again.
+        return (part for part in [body]) if self._chosen_loop is None else _parts(body)
 
     # -- uses one after the other, at the same time ----------------------------------------------
 
@@ -363,6 +372,10 @@ def _is_coroutine_function(operation: Any) -> bool:
         return inspect.iscoroutinefunction(operation)
     except BaseException:  # noqa: BLE001 - the client's own classes may be broken, or exit
         return False
+
+
+async def _parts(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 def _identity(awaitable: Any) -> Any:

@@ -210,14 +210,13 @@ class Session:
         return self._token(self._clients[request["client"]].get_token())
 
     def _request(self, request: dict[str, Any]) -> dict[str, Any]:
+        client = self._clients[request["client"]]
         arguments = {name: request[name] for name in ("headers", "params")}
         options = {name: value for name, value in arguments.items() if value is not None}
         before = {name: dict(value) for name, value in options.items()}
         if request["body"] is not None:
             body = base64.b64decode(request["body"])
-            # A generator, because HTTP libraries know that they cannot read it again.
-            options["data"] = (part for part in [body]) if request["is_stream"] else body
-        client = self._clients[request["client"]]
+            options["data"] = client.stream_of(body) if request["is_stream"] else body
         outcome = self._status(client.request(request["method"], request["url"], **options))
         # These objects are the caller's: a client that writes into them changes the next call.
         changed = [name for name, value in before.items() if dict(options[name]) != value]
