@@ -22,10 +22,6 @@ _NOT_USED, _CALL = 0, 1
 _DOWN, _BROKEN, _WELL = "answers 503", "resets connections", ""
 
 SEQUENCES = {
-    "AsksWithoutEnd": (
-        clauses.errors.SERVER_ERROR,
-        [("begin", 3600), ("change_health", _DOWN, 0, _CALL)],
-    ),
     "NeverTriesAgain": (
         clauses.signing.REVOKED,
         [("begin", 3600), ("use", 0, _CALL), ("revoke", 0, _CALL)],

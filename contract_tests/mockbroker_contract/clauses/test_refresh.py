@@ -27,6 +27,7 @@ from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.arrangements import refreshed_meanwhile
 from mockbroker_contract.harness.client_session import ClientSession
+from mockbroker_contract.harness.endings import TooManyRequests
 from mockbroker_contract.harness.leeway import (
     PROBE_AGE,
     PROBE_LIFETIME,
@@ -190,7 +191,14 @@ def test_zero_lifetime(scenario: Scenario) -> None:
                 session.record(AnswerChanged(members={"expires_in": stated}))
             known = len(session.trace.token_requests)
             for _ in range(_USES):
-                outcome = session.use(operation)
+                try:
+                    outcome = session.use(operation)
+                except TooManyRequests as flood:
+                    session.breach(
+                        f"the client requested tokens without end: each had a lifetime of {stated} s",
+                        "at most one token request for each call",
+                        flood.exchanges,
+                    )
                 _must_answer(session, outcome, stated)
                 if outcome.is_after_expiry:
                     scenario.needs_expiry_control(operation, _SHORT_LIFETIME, after=1)

@@ -337,7 +337,7 @@ class CountsFromTheBrokersDate(TokenManager):
         return super()._read_token(response, asked_at)
 
 
-@breaks(clauses.refresh.ZERO_LIFETIME)
+@breaks(clauses.refresh.ZERO_LIFETIME, clauses.errors.BOUNDED)
 class AsksAgainWhileTheLifetimeIsNegative(TokenManager):
     def _fetch_token(self) -> AccessToken:
         asked_at = time.time()
