@@ -195,7 +195,7 @@ def test_zero_lifetime(scenario: Scenario) -> None:
                     outcome = session.use(operation)
                 except TooManyRequests as flood:
                     session.breach(
-                        f"the client requested tokens without end: each had a lifetime of {stated} s",
+                        f"it requested tokens without end, each with a lifetime of {stated} s",
                         "at most one token request for each call",
                         flood.exchanges,
                     )
