@@ -47,8 +47,7 @@ class ItemResult(msgspec.Struct, frozen=True, kw_only=True):
 
     ``findings`` begin with the verdict on the item's own clause. ``examples`` are those that led to
     a finding of the item's process so far, as plain data by clause id. ``selected`` are the ids of
-    the clauses that the item's process is to judge. ``unusable`` says why there is no client to
-    judge.
+    the clauses that the item's process judges. ``unusable`` says why no client can be judged.
     """
 
     findings: tuple[Finding, ...] = ()

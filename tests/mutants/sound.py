@@ -527,7 +527,7 @@ def challenged_at_every_call(config: Any) -> Any:
 # Over TLS, parent and child of a fork would use one encrypted connection.
 @passes_all_but(clauses.cache.FORK)
 def insists_on_https(config: Any) -> Any:
-    """Refuses any other token URL, as RFC 6749, 3.2, demands; there is no setting for it."""
+    """A client that accepts no token URL but https (RFC 6749, 3.2). No setting changes that."""
     if not config.token_url.startswith("https://"):
         raise ValueError("the token URL must begin with https://")
     return make_client(config)

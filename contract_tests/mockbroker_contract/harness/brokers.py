@@ -66,7 +66,7 @@ class Brokers:
     def use_tls(self) -> None:
         """Have all new brokers speak TLS, with a certificate that their ``ca_file`` trusts."""
         self._here = self._with_tls.server("127.0.0.1")
-        # A second name, of which there is no host, makes it another server.
+        # A server has one set of names, so another set makes another server. No host has this name.
         self._elsewhere = self._with_tls.server("127.0.0.1", "elsewhere.example")
 
     def use_http(self) -> None:

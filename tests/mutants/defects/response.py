@@ -52,7 +52,7 @@ class ComparesTheScopes(TokenManager):
         return super()._token_of(members)
 
 
-# With a leeway of half a minute a thousandth of most lifetimes is no life at all.
+# A thousandth of most lifetimes is shorter than a leeway of half a minute.
 @breaks(
     clauses.response.EXPIRES_IN_UNIT,
     clauses.cache.REUSE,
