@@ -9,9 +9,10 @@ import pytest
 
 from tests.plugin.conftest import verdicts
 
+MODEL_CLIENT = Path(__file__).parents[2] / "examples" / "model_client.py"
 # Breaks clauses of several chapters; the secret in the exception is found in test cases of others.
 DEFECTIVE = """
-    import examples.model_client as model
+    import model_client as model
 
     class Tokens(model.TokenManager):
         def _token_headers(self):
@@ -54,7 +55,7 @@ def report_of(pytester, *, jobs: int) -> dict[str, object]:
 @pytest.mark.slow
 @pytest.mark.covers
 def test_the_report_is_the_same_for_every_number_of_processes(check, pytester):
-    pytester.makepyfile(acme=DEFECTIVE)
+    pytester.makepyfile(acme=DEFECTIVE, model_client=MODEL_CLIENT.read_text(encoding="utf-8"))
     texts = []
     for jobs in (1, 3):
         arguments = ("--examples", "2", "-j", str(jobs), "--json", f"{jobs}.json")
@@ -79,7 +80,7 @@ def test_a_process_that_ends_early_is_an_error_of_the_kit(check, pytester):
 
 
 def test_jobs_is_a_number_of_processes(check, pytester):
-    pytester.makepyfile(acme=DEFECTIVE)
+    pytester.makepyfile(acme=DEFECTIVE, model_client=MODEL_CLIENT.read_text(encoding="utf-8"))
     result = check("acme.py", "--jobs", "0")
     assert result.returncode == 4
     assert "--jobs must be an integer >= 1, not '0'" in result.stderr
