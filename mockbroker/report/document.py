@@ -24,6 +24,7 @@ from mockbroker.model.exchange_record import ExchangeRecord
 from mockbroker.model.type_words import JSON
 from mockbroker.model.typed_reading import ReadingError, read
 from mockbroker.report.finding import Verdict
+from mockbroker.report.headline import breach_sentence, overview_of
 from mockbroker.report.known_failures import Listing
 from mockbroker.report.report import Conclusion, Report, Row
 from mockbroker.report.steps import Step
@@ -145,8 +146,9 @@ class ReportDocument(_Part, frozen=True, kw_only=True):
     """The whole report. ``created`` is a date and time by RFC 3339.
 
     ``duration_seconds`` is real time. ``conforms`` is true only for ``conclusion`` "conforms".
-    ``partial`` is true if clauses were left out or not reached. ``headline`` has the costliest
-    breaches, a sentence each. ``measured`` has facts such as the leeway in seconds.
+    ``partial`` is true if clauses were left out or not reached. ``overview`` sums up the report in
+    a few sentences. ``headline`` has the gravest breaches, a sentence each. ``measured`` has facts
+    such as the leeway in seconds.
     """
 
     schema: Literal[2]
@@ -166,6 +168,7 @@ class ReportDocument(_Part, frozen=True, kw_only=True):
     measured: dict[str, Any]
     limits: tuple[str, ...]
     clauses: tuple[ClauseRow, ...]
+    overview: str = ""
 
 
 class ReportFileError(Exception):
@@ -200,10 +203,11 @@ def document_of(report: Report) -> ReportDocument:
         interrupted=report.interrupted,
         errors=tuple(ErrorInfo(reason=e.reason, traceback=e.traceback) for e in report.errors),
         summary=_summary(report),
-        headline=tuple(map(_headline, report.costliest_first[:_MAX_HEADLINES])),
+        headline=tuple(map(breach_sentence, report.gravest_first[:_MAX_HEADLINES])),
         measured=dict(report.measured),
         limits=report.limits,
         clauses=tuple(_clause_row(report, row) for row in report.rows),
+        overview=overview_of(report),
     )
 
 
@@ -248,12 +252,6 @@ def _known_info(listing: Listing) -> KnownInfo:
         found=listing.found.verdict,
         note=listing.note,
     )
-
-
-def _headline(row: Row) -> str:
-    """Return one breach as a sentence that begins with its impact."""
-    clause = row.clause
-    return f"{clause.impact.value}: {clause.id} ({clause.level.value}): {row.finding.in_words}"
 
 
 def _summary(report: Report) -> Summary:

@@ -32,6 +32,7 @@ __all__ = ["ClientDescription", "Conclusion", "Report", "Row", "RunFacts", "buil
 NOT_SELECTED = "not selected in this run"
 NOT_REACHED = "not reached: the run was interrupted"
 STOPPED_EARLY = "not reached: pytest stopped the run early"
+STOPPED_AT_FAILURE = "not reached: the run ended at the first failure"
 NO_VERDICT = "the kit reached no verdict"
 
 # The order of the members is their rank: costliest first, most binding first.
@@ -327,12 +328,23 @@ class Report:
         return row.finding.command or (self.run.command_for(found_in) if found_in else "")
 
     @property
-    def costliest_first(self) -> tuple[Row, ...]:
-        """The rows with a breach, ordered by impact and by level, the costliest first.
+    def gravest_first(self) -> tuple[Row, ...]:
+        """The rows with a breach: binding ones first, then by impact and by level.
 
-        Rows that are alike in both keep the order of the catalogue.
+        Rows that are alike in all three keep the order of the catalogue.
         """
-        return tuple(sorted((row for row in self.rows if row.verdict in BREACHES), key=_cost))
+        return tuple(
+            sorted((row for row in self.rows if row.verdict in BREACHES), key=self.gravity)
+        )
+
+    def gravity(self, row: Row) -> tuple[bool, int, int]:
+        """Return the sort key of a row: the lower, the graver its breach would be."""
+        clause = row.clause
+        return (
+            not self.is_binding(clause),
+            _IMPACTS.index(clause.impact),
+            _LEVELS.index(clause.level),
+        )
 
     def count(self, verdict: Verdict) -> int:
         """Return how many clauses have that verdict.
@@ -421,11 +433,6 @@ def _with_root_cause(finding: Finding, findings: Mapping[str, Finding]) -> Findi
             break
         cause = blocker.blocked_by
     return msgspec.structs.replace(finding, blocked_by=cause)
-
-
-def _cost(row: Row) -> tuple[int, int]:
-    """Return the sort key of a breach: its impact, then its level, the costliest lowest."""
-    return _IMPACTS.index(row.clause.impact), _LEVELS.index(row.clause.level)
 
 
 def _with_listing(row: Row, known: KnownFailures, replays: Mapping[str, str]) -> Row:

@@ -2,28 +2,40 @@
 
 The same lines serve the commands and pytest's summary, which apply the styles themselves.
 
-Evidence stands below the table, and the conclusion at the end: a terminal shows the end of its
-output first. Strings of a run are escaped when a line is printed, by `plain`.
+The overview stands at the beginning; the gravest breach and the next step stand at the end as
+well, because a terminal shows the end of its output first. Strings of a run are escaped when a line
+is printed, by `plain`.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Clause, Level
 from mockbroker.model.escaping import printable
-from mockbroker.report.finding import Finding, Verdict
+from mockbroker.model.exchange_record import ExchangeRecord
+from mockbroker.report.finding import BREACHES, Finding, Verdict
+from mockbroker.report.groups import (
+    Group,
+    groups_of,
+    mistake_of,
+    place_of,
+    ungrouped,
+)
+from mockbroker.report.headline import fix_for, overview_of
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import Listing, Standing
 from mockbroker.report.next_steps import LOOK_AT_THE_DRIVER
 from mockbroker.report.report import Conclusion, Report, Row
-from mockbroker.report.wording import exchange_lines, step_lines
+from mockbroker.report.wording import exchange_lines, place_text, reason_text, step_lines
 
 __all__ = ["Line", "encodable", "finding_lines", "plain", "render", "width_of"]
 
@@ -90,58 +102,102 @@ def width_of(columns: int) -> int:
     return max(_MIN_WIDTH, min(columns, _MAX_WIDTH))
 
 
-def render(report: Report, width: int) -> Iterator[Line]:
-    """Yield the whole report: the table, the evidence, the measurements and the conclusion.
+def render(report: Report, width: int, *, verbose: bool = False) -> Iterator[Line]:
+    """Yield the whole report: an overview, the chapters, the causes, facts and the conclusion.
 
-    ``width`` is in columns. Lines with evidence may be longer, so that they can be copied.
+    ``width`` is in columns. Steps, exchanges and commands may be longer, so that they can be
+    copied. ``verbose`` gives each clause a line, and each advice its evidence.
     """
     yield Line(
         f"The contract · {report.client.target or 'client'} · profile {report.profile}", "bold"
     )
-    yield from _table(report.rows, width)
-    # Reversed, so that the costliest breach stands last: the end of a long output is what a user
-    # sees.
-    for row in reversed(report.costliest_first):
-        yield Line()
-        lines = finding_lines(
-            row.finding, reproduce=report.reproduce(row), with_times=report.observed
-        )
-        yield from (replace(line, text=f"  {line.text}") for line in lines)
+    yield Line()
+    yield from (Line(f"  {text}", "bold") for text in _wrap(overview_of(report), width - 2))
+    groups = groups_of(report)
+    unjudged = ungrouped(report, groups)
+    if verbose:
+        yield from _table(report.rows, {row.clause.id for row in unjudged}, width)
+        unjudged = ()
+    else:
+        yield from _chapters(report.rows, width)
+    yield from _causes_in_full(report, groups, width, verbose=verbose)
+    yield from _unjudged((*unjudged, *report.left_out), width)
     yield from _known(report, width)
     yield from _measured(report.measured)
     yield from _limits(report.limits, width)
     yield from _errors(report, width)
     yield Line()
-    yield from _verdict(report, width)
+    yield from _verdict(report, groups, width)
 
 
-def _table(rows: Iterable[Row], width: int) -> Iterator[Line]:
-    """Yield the verdicts by chapter, and the clauses that were not run at the end.
+# Verdicts whose clauses the line of a chapter names; of the others it has the number.
+_NAMED = (
+    Verdict.FAILED,
+    Verdict.HANG,
+    Verdict.CRASH,
+    Verdict.ERROR,
+    Verdict.STALE,
+    Verdict.KNOWN,
+    Verdict.ADVICE,
+)
+_COUNTED = (Verdict.PASSED, Verdict.NOT_TESTED, Verdict.NOT_APPLICABLE)
 
-    ``rows`` must be in catalogue order, because only neighbours of a chapter are grouped.
-    """
-    not_run: list[Row] = []
+
+def _chapters(rows: Iterable[Row], width: int) -> Iterator[Line]:
+    """Yield a line for each chapter that was run: what was found, and the numbers of the others."""
+    yield Line()
     for chapter, members in groupby(rows, key=lambda row: row.clause.chapter):
-        run: list[Row] = []
-        for row in members:
-            (run if row.was_run else not_run).append(row)
+        run = [row for row in members if row.was_run]
+        if not run:
+            continue
+        verdicts = [row.verdict for row in run]
+        parts = [
+            f"{_MARKS[verdict][0]} {', '.join(_name(row) for row in run if row.verdict is verdict)}"
+            for verdict in _NAMED
+            if verdict in verdicts
+        ]
+        parts += [
+            # Joined by a space that is not a place to wrap.
+            f"{_MARKS[verdict][0]}\N{NO-BREAK SPACE}{verdicts.count(verdict)}"
+            f"\N{NO-BREAK SPACE}{verdict.value}"
+            for verdict in _COUNTED
+            if verdict in verdicts
+        ]
+        style = _MARKS[min(verdicts, key=(*_NAMED, *_COUNTED).index)][1]
+        lines = textwrap.wrap(
+            f"  {chapter:<10} {'   '.join(parts)}",
+            width,
+            subsequent_indent=" " * 13,
+            break_on_hyphens=False,
+        )
+        yield from (Line(text.replace("\N{NO-BREAK SPACE}", " "), style) for text in lines)
+
+
+def _table(rows: Iterable[Row], unjudged: Container[str], width: int) -> Iterator[Line]:
+    """Yield the verdict on each clause that was run, by chapter.
+
+    ``rows`` must be in catalogue order, because only neighbours of a chapter are grouped. Clauses
+    that are not ``unjudged``, by id, have their reason below the cause.
+    """
+    for chapter, members in groupby(rows, key=lambda row: row.clause.chapter):
+        run = [row for row in members if row.was_run]
         if run:
             yield Line()
             yield Line(f"  {chapter}", "bold")
             for row in run:
-                yield from _row(row, width)
-    yield from _not_run(not_run, width)
+                yield from _row(row, width, has_reason=row.clause.id in unjudged)
 
 
-def _row(row: Row, width: int) -> Iterator[Line]:
-    """Yield the lines of one verdict."""
+def _row(row: Row, width: int, *, has_reason: bool) -> Iterator[Line]:
+    """Yield the lines of one verdict; of a blocked clause the blocker unless it ``has_reason``."""
     mark, style = _MARKS[row.verdict]
-    name = row.clause.id.partition(".")[2] or row.clause.id
     words = row.clause.title
     if row.verdict is not Verdict.PASSED:
-        words = f"{row.verdict.value}: {row.finding.in_words}"
+        is_brief = row.is_blocked and not has_reason
+        reason = reason_text("", row.finding.blocked_by) if is_brief else row.finding.in_words
+        words = f"{row.verdict.value}: {reason}"
     # PRACTICE, the longest level, has 8 letters. A longer id moves its words to the right.
-    head = f"    {mark} {row.clause.level.value:<8}  {name:<22}  "
+    head = f"    {mark} {row.clause.level.value:<8}  {_name(row):<22}  "
     room = width - len(head)
     passed = row.verdict is Verdict.PASSED
     # A clause that passes takes one line. The reason of any other verdict is shown in full.
@@ -151,13 +207,18 @@ def _row(row: Row, width: int) -> Iterator[Line]:
         head = " " * len(head)
 
 
+def _name(row: Row) -> str:
+    """Return the id of the clause without its chapter."""
+    return row.clause.id.partition(".")[2] or row.clause.id
+
+
 def _wrap(text: str, width: int) -> list[str]:
     # Not at hyphens: ids such as refresh.not-too-eager must stay whole to be found and copied.
     return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
-def _not_run(rows: Iterable[Row], width: int) -> Iterator[Line]:
-    """Yield the clauses that were not run, under each reason."""
+def _unjudged(rows: Iterable[Row], width: int) -> Iterator[Line]:
+    """Yield the clauses without a verdict that no cause explains, under each reason."""
     # `groupby` joins neighbours only, so the rows are sorted first.
     # By reason, not by clause: a run of one clause leaves out all others for the same reason.
     for reason, members in groupby(
@@ -165,53 +226,171 @@ def _not_run(rows: Iterable[Row], width: int) -> Iterator[Line]:
     ):
         clauses = [row.clause for row in members]
         yield Line()
-        yield Line(f"  ? NOT TESTED: {reason} ({len(clauses)})", "purple")
+        for text in _wrap(f"? NOT TESTED: {reason} ({len(clauses)})", width - 2):
+            yield Line(f"  {text}", "purple")
         names = ", ".join(_by_chapter(clauses))
         yield from (Line(f"      {line}", "purple") for line in _wrap(names, width - 6))
 
 
-def _by_chapter(clauses: Iterable[Clause]) -> Iterator[str]:
-    """Yield the ids of these clauses in catalogue order, and ``chapter.*`` for a whole chapter."""
+def _by_chapter(clauses: Iterable[Clause], left_out: Container[str] = ()) -> Iterator[str]:
+    """Yield the ids of these clauses in catalogue order, and ``chapter.*`` for a whole chapter.
+
+    Ids that are ``left_out`` need not be among the clauses for a chapter to be whole.
+    """
     for chapter, members in groupby(
         sorted(clauses, key=CATALOGUE.index), key=lambda clause: clause.chapter
     ):
         ids = [member.id for member in members]
-        whole = len(ids) == sum(known.chapter == chapter for known in CATALOGUE)
+        others = (known for known in CATALOGUE if known.chapter == chapter)
+        whole = len(ids) == sum(known.id not in left_out for known in others)
         yield from [f"{chapter}.*"] if whole and len(ids) > 1 else ids
 
 
+# Advice in full only if there is little of it and nothing that binds: it must not hide a breach.
+_MAX_ADVICE_IN_FULL = 3
+
+
+def _causes_in_full(
+    report: Report, groups: Sequence[Group], width: int, *, verbose: bool
+) -> Iterator[Line]:
+    """Yield each cause with its evidence, the gravest first; advice in brief if there is more."""
+    grave = [group for group in groups if _is_grave(report, group)]
+    advice = [group for group in groups if group not in grave]
+    is_full = verbose or (not grave and len(advice) <= _MAX_ADVICE_IN_FULL)
+    for group in (*grave, *(advice if is_full else ())):
+        yield Line()
+        yield from (
+            replace(line, text=f"  {line.text}") for line in _group_lines(report, group, width - 2)
+        )
+    if advice and not is_full:
+        yield Line()
+        yield Line(f"  Advice ({len(advice)}); {report.options}verbose shows the steps", "bold")
+        for group in advice:
+            yield from _advice(report, group, width)
+
+
+def _is_grave(report: Report, group: Group) -> bool:
+    return any(report.is_binding(row.clause) for row in group.rows)
+
+
+def _advice(report: Report, group: Group, width: int) -> Iterator[Line]:
+    """Yield two lines at most for a cause, and those for what it blocks."""
+    head = group.head
+    mark, style = _MARKS[head.verdict]
+    lines = textwrap.wrap(
+        f"{mark} {head.clause.id} ({_importance(head.clause)}): {head.finding.in_words}",
+        width - 4,
+        subsequent_indent="  ",
+        break_on_hyphens=False,
+        max_lines=2,
+        placeholder=" …",
+    )
+    yield from (Line(f"    {text}", style) for text in lines)
+    yield from (
+        replace(line, text=f"  {line.text}") for line in _consequences(report, group, width - 2)
+    )
+
+
+def _importance(clause: Clause) -> str:
+    return f"{clause.level.value}, {clause.impact.value}"
+
+
+def _group_lines(report: Report, group: Group, width: int) -> Iterator[Line]:
+    """Yield the evidence for a cause, and what else it breaks and blocks."""
+    yield from finding_lines(
+        group.head.finding,
+        reproduce=report.reproduce(group.head),
+        with_times=report.observed,
+        width=width,
+    )
+    yield from _consequences(report, group, width)
+
+
+def _consequences(report: Report, group: Group, width: int) -> Iterator[Line]:
+    """Yield the clauses that a cause also breaks, each in a line, and those that it blocks."""
+    for number, row in enumerate(group.also_broken):
+        mark, style = _MARKS[row.verdict]
+        words = f"{mark} {row.clause.id} ({_importance(row.clause)}): {row.finding.reason}"
+        text = textwrap.shorten(words, max(width - _LABEL_WIDTH, 1), placeholder=" …")
+        yield Line(f"{_label('' if number else 'breaks')}{text}", style)
+    if group.blocked:
+        # The head itself, and what this profile does not have, cannot be blocked by it.
+        unblockable = {
+            row.clause.id for row in report.rows if row.verdict is Verdict.NOT_APPLICABLE
+        }
+        unblockable.add(group.head.clause.id)
+        names = ", ".join(_by_chapter((row.clause for row in group.blocked), unblockable))
+        text = f"{_clauses(len(group.blocked))}: {names}"
+        yield from _labelled("blocks", text, width, style="purple")
+
+
 def finding_lines(
-    finding: Finding, *, reproduce: str = "", with_times: bool = False
+    finding: Finding, *, reproduce: str = "", with_times: bool = False, width: int = _MAX_WIDTH
 ) -> Iterator[Line]:
     """Yield the evidence for the verdict on one clause, with the clause's title and fix.
 
     ``reproduce`` is a command that shows the breach. ``with_times`` adds the time of each
-    exchange.
+    exchange. Prose is wrapped to ``width`` columns.
     """
     mark, style = _MARKS[finding.verdict]
     # Title, sources and fix come from the catalogue; a finding holds only what the run found.
     known = clause_named(finding.clause_id)
-    yield Line(f"{mark} {known.id} ({known.level.value}): a client {known.title}", style)
-    sources = "; ".join(str(source) for source in known.sources)
+    heading = f"{mark} {known.id} ({_importance(known)}): a client {known.title}"
+    for text in textwrap.wrap(heading, width, subsequent_indent="  ", break_on_hyphens=False):
+        yield Line(text, style)
+    is_breach = finding.verdict in BREACHES
     is_error = finding.verdict is Verdict.ERROR
+    yield from _labelled("found", finding.in_words, width)
+    yield from _labelled("at", place_text(place_of(finding)), width)
+    if is_breach:
+        yield from _labelled("leads to", known.consequence, width)
+        yield from _labelled("source", "; ".join(map(str, known.sources)), width)
     for label, text in (
-        ("found", finding.in_words),
-        ("source", sources),
         ("steps", "\n".join(step_lines(finding.steps))),
         ("error" if is_error else "details", finding.details),
-        ("traffic", "\n".join(exchange_lines(finding.exchanges, with_times=with_times))),
+        ("traffic", "\n".join(_traffic(finding.exchanges, with_times=with_times))),
         ("repeat", reproduce),
-        # An error of the kit is not for the user's client to fix.
-        ("fix", "" if is_error else known.fix),
     ):
-        yield from _labelled(label, text)
+        yield from _labelled(label, text, style="faint" if label == "traffic" else "")
+    # An error of the kit is not for the user's client to fix.
+    if not is_error:
+        yield from _labelled("fix", fix_for(finding), width)
 
 
-def _labelled(label: str, text: str) -> Iterator[Line]:
-    """Yield a label and its text, one line for each line of the text; nothing for an empty text."""
-    for number, line in enumerate(textwrap.dedent(text).splitlines()):
-        head = label if number == 0 else ""
-        yield Line(f"    {head:<8} {line}", "faint" if label == "traffic" else "")
+_LABEL_WIDTH = 13
+
+
+def _label(label: str) -> str:
+    return f"    {label:<8} "
+
+
+def _labelled(label: str, text: str, width: int = 0, *, style: str = "") -> Iterator[Line]:
+    """Yield a label and its text, one line for each line of the text; nothing for an empty text.
+
+    Each line is wrapped to ``width`` columns, unless that is 0.
+    """
+    lines = textwrap.dedent(text).splitlines()
+    if width:
+        lines = [part for line in lines for part in _wrap(line, max(width - _LABEL_WIDTH, 1))]
+    for number, line in enumerate(lines):
+        yield Line(f"{_label('' if number else label)}{line}", style)
+
+
+# Three requests that are alike are shown; of more, as in a flood, the number is enough.
+_MAX_ALIKE = 3
+
+
+def _traffic(exchanges: Iterable[ExchangeRecord], *, with_times: bool) -> Iterator[str]:
+    """Yield a line for each exchange; many neighbours that are alike take two lines."""
+    for _, members in groupby(
+        exchanges, key=lambda each: structs.replace(each, number=0, at_seconds=0)
+    ):
+        alike = list(members)
+        if len(alike) <= _MAX_ALIKE:
+            yield from exchange_lines(alike, with_times=with_times)
+        else:
+            yield from exchange_lines(alike[:1], with_times=with_times)
+            yield f"{len(alike) - 1} more like it, up to #{alike[-1].number}"
 
 
 def _errors(report: Report, width: int) -> Iterator[Line]:
@@ -311,8 +490,8 @@ _BECAUSE = {
 }
 
 
-def _verdict(report: Report, width: int) -> Iterator[Line]:
-    """Yield the conclusion, the counts, the causes and the next step."""
+def _verdict(report: Report, groups: Sequence[Group], width: int) -> Iterator[Line]:
+    """Yield the conclusion, the counts, the causes, the gravest of them and the next step."""
     mark, words, style = _headline(report)
     counts = ", ".join(
         f"{report.count(verdict)} {verdict.value}" for verdict in Verdict if report.count(verdict)
@@ -324,7 +503,7 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
     note = _partial_run_note(report)
     if note:
         yield from (Line(f"    {line}", style) for line in _wrap(note, width - 4))
-    causes = ", ".join(_causes(report))
+    causes = ", ".join(_causes(report, groups))
     because = _BECAUSE.get(report.conclusion)
     if causes and because:
         lines = textwrap.wrap(
@@ -334,7 +513,29 @@ def _verdict(report: Report, width: int) -> Iterator[Line]:
             subsequent_indent="  ",
         )
         yield from (Line(f"    {line}", "red") for line in lines)
-    yield from (Line(f"  {text}") for text in _next_steps(report))
+    yield from _gravest(report, groups, width)
+    yield from (Line(f"    {text}") for text in _next_steps(report, groups))
+
+
+def _gravest(report: Report, groups: Sequence[Group], width: int) -> Iterator[Line]:
+    """Yield the gravest cause with its fix; nothing if no binding clause is concerned."""
+    if not groups or not _is_grave(report, groups[0]) or report.conclusion not in _BLAMING:
+        return
+    head = groups[0].head
+    place = place_text(place_of(head.finding))
+    at = f", at {place}" if place else ""
+    what = head.clause.consequence if head.verdict in BREACHES else head.finding.reason
+    for label, text in (
+        ("Worst:", f"{what} ({head.clause.id}, {_importance(head.clause)}){at}"),
+        ("Fix:", fix_for(head.finding)),
+    ):
+        lines = _wrap(text, width - 11) if text else []
+        for number, line in enumerate(lines):
+            yield Line(f"    {'' if number else label:<6} {line}", "" if number else "bold")
+
+
+# Conclusions that a clause is the cause of.
+_BLAMING = (Conclusion.FAILED, Conclusion.NOTHING_TESTED, Conclusion.INTERRUPTED)
 
 
 _HEADLINES = {
@@ -386,18 +587,25 @@ def _clauses(count: int) -> str:
     return "1 clause" if count == 1 else f"{count} clauses"
 
 
-def _causes(report: Report) -> Iterator[str]:
-    """Yield the ids of the clauses by which a client does not conform.
+def _causes(report: Report, groups: Sequence[Group]) -> Iterator[str]:
+    """Yield the ids of the clauses by which a client does not conform, the gravest first.
 
     Clauses that another of them blocks are left out.
     """
-    rows = (*report.failures, *report.blocked)
-    named = {row.clause.id for row in rows}
-    # A clause may name itself as its blocker; leaving it out would hide the cause.
-    yield from (row.clause.id for row in rows if row.blocker not in named - {row.clause.id})
+    failures = {row.clause.id for row in report.failures}
+    blocked = {row.clause.id for row in report.blocked}
+    for group in groups:
+        for row in (group.head, *group.also_broken):
+            blocks_binding = row is group.head and any(
+                each.clause.id in blocked for each in group.blocked
+            )
+            if row.clause.id in failures | blocked or blocks_binding:
+                yield row.clause.id
+    yield from (row.clause.id for row in report.failures if row.verdict is Verdict.STALE)
+    yield from (row.clause.id for row in ungrouped(report, groups) if row.clause.id in blocked)
 
 
-def _next_steps(report: Report) -> Iterator[str]:
+def _next_steps(report: Report, groups: Sequence[Group]) -> Iterator[str]:
     """Yield the next step for the user; nothing if there is none.
 
     A step is one command or one change. Observed traffic cannot be checked by clause, so there it
@@ -405,26 +613,44 @@ def _next_steps(report: Report) -> Iterator[str]:
     """
     # One step only, and the most urgent: errors of the kit or the driver may be the cause of every
     # other problem of the run.
-    first = report.failures[0].clause.id if report.failures else ""
+    failed = {row.clause.id for row in report.failures if row.verdict is not Verdict.STALE}
+    first = next((g.head for g in groups if g.head.clause.id in failed), None)
+    stale = [row.clause.id for row in report.failures if row.verdict is Verdict.STALE]
+    obstacle = next((g.head for g in groups if g.head.verdict is Verdict.NOT_TESTED), None)
     if report.conclusion is Conclusion.KIT_FAILED:
-        yield "  Next: report the errors above to the authors of mockbroker, with the traceback"
+        yield "Next: report the errors above to the authors of mockbroker, with the traceback"
     elif report.driver_failures:
-        yield f"  Next: {LOOK_AT_THE_DRIVER}"
-    elif first and report.failures[0].verdict is Verdict.STALE:
-        yield f"  Next: {first} passes; remove its entry from {Path(report.known_file).name}"
-    elif first:
-        then = (
-            "audit again"
-            if report.observed
-            else f"check it alone with {report.options}only {first}"
-        )
-        yield f"  Next: fix {first}, then {then}"
+        yield f"Next: {LOOK_AT_THE_DRIVER}"
+    elif first is not None:
+        yield f"Next: fix {first.clause.id}, then {_check_of(report, first)}"
+    elif stale:
+        yield f"Next: {stale[0]} passes; remove its entry from {Path(report.known_file).name}"
     elif report.interrupted:
         return
     elif report.out_of_time:
-        yield f"  Next: the run was out of time; give it more with {report.options}budget"
+        yield f"Next: the run was out of time; give it more with {report.options}budget"
+    elif report.blocked and obstacle is not None:
+        yield f"Next: fix {_subject(obstacle)}, then {_check_of(report, obstacle)}"
     elif report.blocked:
-        yield '  Next: fix the clause named after "blocked by" first'
+        yield "Next: look at the reasons after NOT TESTED"
     elif report.count(Verdict.ADVICE):
         level = Level.PRACTICE.value.lower()
-        yield f"  Next: look at the advice; {report.options}fail-on {level} makes it binding"
+        yield f"Next: look at the advice; {report.options}fail-on {level} makes it binding"
+
+
+def _subject(obstacle: Row) -> str:
+    """Return what to fix first if a cause has no verdict."""
+    mistake = mistake_of(obstacle.finding)
+    if mistake is None:
+        return f"what prevents {obstacle.clause.id}"
+    return f"the {mistake.type_name} at {place_text(mistake.place)}"
+
+
+def _check_of(report: Report, row: Row) -> str:
+    """Return how to check one clause again, as a command if it can be repeated by one."""
+    if report.observed:
+        return "audit again"
+    command = report.run.command_for(row.clause.id)
+    if command:
+        return f"check it alone: {command}"
+    return f"check it alone with {report.options}only {row.clause.id}"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mockbroker.cli.options import JOBS, SHOW_OUTPUT, Values
+from mockbroker.cli.options import JOBS, SHOW_OUTPUT, VERBOSE, Values
 from mockbroker.cli.printing import print_error, print_report
 from mockbroker.cli.progress import progress_display
 from mockbroker_contract import clauses
@@ -171,7 +171,7 @@ class ClauseRun:
         if collector is None:
             return
         try:
-            print_report(collector.report)
+            print_report(collector.report, verbose=self._values[VERBOSE])
         except OSError as error:
             self.statuses.append(pytest.ExitCode.INTERNAL_ERROR)
             print_error(f"cannot print the report: {error.strerror}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from mockbroker.cli.options import VERBOSE
 from mockbroker.model.escaping import printable, printable_lines
 from mockbroker.report.annotations import annotations_of, are_wanted
 from mockbroker.report.finding import Finding, Verdict
@@ -279,7 +280,8 @@ class VerdictCollector:
         width = width_of(terminalreporter._tw.fullwidth)  # noqa: SLF001
         if self.trouble:
             terminalreporter.write_line(plain(self.trouble, encoding), red=True)
-        for line in render(self.report, width):
+        verbose = values_of(self._config)[VERBOSE]
+        for line in render(self.report, width, verbose=verbose):
             # pytest's terminal writer calls this style "light".
             markup = {"faint": {"light": True}, "": {}}.get(line.style, {line.style: True})
             # A CI log may have an encoding without the report's symbols; writing them would end the

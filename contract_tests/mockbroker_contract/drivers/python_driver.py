@@ -13,6 +13,7 @@ from typing import Any
 
 from mockbroker.broker.clock import real_seconds
 from mockbroker.model.client import ClientConfig, ClientFactory
+from mockbroker.report.steps import Place
 from mockbroker_contract.drivers.client_output import ClientOutputPrinter
 from mockbroker_contract.drivers.conversation import ProgramDied, ProgramSilent
 from mockbroker_contract.drivers.driver import (
@@ -79,6 +80,7 @@ class PythonClients:
         self._host: HostProcess | None = None
         self._sandbox: Sandbox | None = None
         self._is_running = False
+        self._shows_tracebacks = False
         self._description: dict[str, Any] = {}
         self._clock = "real"
         self._zone: str | None = None
@@ -89,9 +91,12 @@ class PythonClients:
         self.closing_seconds = _ALL_CLOSING_SECONDS
         """Seconds left for slow closes; at 0, the driver closes no more clients."""
 
-    def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
+    def use_sandbox(
+        self, sandbox: Sandbox, *, shows_output: bool = False, shows_tracebacks: bool = False
+    ) -> None:
         """Run the clients in this sandbox; called once, before any other method."""
         self._sandbox = sandbox
+        self._shows_tracebacks = shows_tracebacks
         self._host = HostProcess(self._source, sandbox, START_SECONDS)
         if shows_output:
             self._host.output.show = ClientOutputPrinter().add
@@ -125,6 +130,8 @@ class PythonClients:
             if not self._is_running or self.host.has_ended:
                 self._is_running = False
                 self.host.start(self._sandbox.environment())
+                if self._shows_tracebacks:
+                    self.ask("show_tracebacks")
                 # Made new for each host: its identity is the generation by which `is_running`
                 # recognizes a host.
                 self._description = self._introduced()
@@ -539,7 +546,8 @@ def _answer_in(reply: Mapping[str, Any]) -> Answer:
         return Answer(value=reply["ok"], changed=changed)
     # JSON has no tuples, which `Raised` declares.
     error = {**reply["err"], **{name: tuple(reply["err"][name]) for name in ("bases", "texts")}}
-    return Answer(error=Raised(**error), changed=changed)
+    place = error.pop("place")
+    return Answer(error=Raised(**error, place=place and Place(**place)), changed=changed)
 
 
 def _read_use(operation: str, answer: Answer) -> Answer:

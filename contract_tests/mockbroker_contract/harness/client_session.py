@@ -342,6 +342,10 @@ class ClientSession:
         """Raise ContractBreached for that clause."""
         self._judge.breach_of(clause, what, expected, exchanges, is_delayed=self.is_delayed)
 
+    def not_tested(self, reason: str) -> NoReturn:
+        """Raise NotTested for this session's clause, with the steps and exchanges so far."""
+        self._actions.not_tested(reason)
+
     def masked(self, error: Raised) -> str:
         """Return an error as printable text: its type, and its message masked."""
         return self.recorder.error(error)

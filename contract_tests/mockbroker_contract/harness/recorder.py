@@ -23,6 +23,7 @@ from mockbroker.model.masking import mask
 from mockbroker.model.messages import Request
 from mockbroker.model.value_index import index_of
 from mockbroker.report.steps import FaultScripted, IssuedToken, OtherOriginReached, Step
+from mockbroker.report.steps import Raised as RaisedError
 from mockbroker_contract.drivers.driver import Raised
 
 __all__ = ["Recorder", "fault_step", "reached_step"]
@@ -54,6 +55,7 @@ class Recorder:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._steps: list[Step] = []
+        self._traceback = ""
         # A shared broker may have served other sessions before.
         self._exchanges_reported = broker.journal.total
         url = urlsplit(broker.token_url)
@@ -136,6 +138,21 @@ class Recorder:
         text = re.sub(rf"\b{self._port}\b", "PORT", text)
         # Cut last: half of a secret would not be recognized.
         return mask(text, self._broker.registered, self._broker.token_issued_values)[:_MAX_ERROR]
+
+    def raised(self, error: Raised) -> RaisedError:
+        """Return an error as the outcome of a step, masked."""
+        return RaisedError(error=self.error(error), type_name=error.name, place=error.place)
+
+    def note_traceback(self, error: Raised | None) -> None:
+        """Keep the traceback of the error by which the last action ended, if it has one."""
+        self._traceback = "" if error is None else error.traceback
+
+    @property
+    def traceback(self) -> str:
+        """The traceback of the last action, masked; empty if it did not fail."""
+        text = _FOLDED_BASE64.sub("<masked>", self._traceback)
+        text = re.sub(rf"\b{self._port}\b", "PORT", text)
+        return self.masked(text)
 
     def _mask(self) -> Callable[[str], str]:
         registered = self._broker.registered
