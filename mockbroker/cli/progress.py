@@ -108,7 +108,8 @@ class _LogLines:
             self._thread.start()
 
     def note(self, text: str) -> None:
-        """Show nothing: the log also gets the report, which has the same line."""
+        """Log the line at once: the report may be minutes away."""
+        print_error(text)
 
     def end(self) -> None:
         self._ended.set()

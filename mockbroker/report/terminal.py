@@ -37,7 +37,7 @@ from mockbroker.report.next_steps import LOOK_AT_THE_DRIVER
 from mockbroker.report.report import Conclusion, Report, Row
 from mockbroker.report.wording import exchange_lines, place_text, reason_text, step_lines
 
-__all__ = ["Line", "encodable", "finding_lines", "plain", "render", "width_of"]
+__all__ = ["Line", "breach_line", "encodable", "finding_lines", "plain", "render", "width_of"]
 
 # Logs of CI servers report no width or a very large one; lines beyond 120 columns are hard to read.
 _MIN_WIDTH, _MAX_WIDTH = 80, 120
@@ -276,9 +276,9 @@ def _is_grave(report: Report, group: Group) -> bool:
 def _advice(report: Report, group: Group, width: int) -> Iterator[Line]:
     """Yield two lines at most for a cause, and those for what it blocks."""
     head = group.head
-    mark, style = _MARKS[head.verdict]
+    _, style = _MARKS[head.verdict]
     lines = textwrap.wrap(
-        f"{mark} {head.clause.id} ({_importance(head.clause)}): {head.finding.in_words}",
+        breach_line(head.finding),
         width - 4,
         subsequent_indent="  ",
         break_on_hyphens=False,
@@ -355,6 +355,13 @@ def finding_lines(
     # An error of the kit is not for the user's client to fix.
     if not is_error:
         yield from _labelled("fix", fix_for(finding), width)
+
+
+def breach_line(finding: Finding) -> str:
+    """Return a breach in one line, for the log of a run that goes on."""
+    clause = clause_named(finding.clause_id)
+    mark, _ = _MARKS[finding.verdict]
+    return f"{mark} {clause.id} ({_importance(clause)}): {finding.in_words}"
 
 
 _LABEL_WIDTH = 13

@@ -5,19 +5,19 @@ Under pytest-xdist the clauses are judged in workers and reported by the control
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from mockbroker.cli.options import VERBOSE
+from mockbroker.cli.options import FIRST_FAILURE, VERBOSE
 from mockbroker.model.escaping import printable, printable_lines
 from mockbroker.report.annotations import annotations_of, are_wanted
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.formats import OutputError, write_outputs
 from mockbroker.report.kit_error import KitError
-from mockbroker.report.report import STOPPED_EARLY, Report
+from mockbroker.report.report import STOPPED_AT_FAILURE, STOPPED_EARLY, Report
 from mockbroker.report.terminal import encodable, plain, render, width_of
 from pytest_mockbroker.gathered_results import GatheredResults
 from pytest_mockbroker.item_judge import ItemJudge
@@ -81,6 +81,8 @@ class VerdictCollector:
         self._results = GatheredResults(known)
         self._was_deselected = False
         self._is_unusable = False
+        self.breaches: list[Finding] = []
+        """The breaches so far that fail the run, in the order in which they were found."""
         self.trouble = ""
         """The error in writing or printing the report, in one line; empty if there was none."""
 
@@ -170,6 +172,29 @@ class VerdictCollector:
             # Not raised in the worker: there pytest.exit ends one worker, and the others go on.
             pytest.exit(result.unusable, returncode=pytest.ExitCode.USAGE_ERROR)
         self._results.add(result)
+        self._note_breaches(result.findings)
+
+    def _note_breaches(self, findings: Iterable[Finding]) -> None:
+        """Note each binding breach once; end the session at the first one if that is wanted."""
+        noted = {each.clause_id for each in self.breaches}
+        found = map(self._judge.as_known, findings)
+        self.breaches += [
+            each for each in found if self._judge.is_fatal(each) and each.clause_id not in noted
+        ]
+        if self.breaches and values_of(self._config)[FIRST_FAILURE]:
+            self._results.unreached = STOPPED_AT_FAILURE
+            self._end_session(f"{self.breaches[0].clause_id} failed")
+
+    def _end_session(self, reason: str) -> None:
+        """End the session as a failed one, as soon as this item is reported."""
+        plugins = self._config.pluginmanager
+        session = plugins.get_plugin("session")
+        if session is None:
+            return
+        # The loop of pytest-xdist does not look at `shouldfail`; what a hook raises ends it.
+        if plugins.has_plugin("dsession"):
+            raise session.Failed(reason)
+        session.shouldfail = reason
 
     def receive_findings(self, findings: list[Finding]) -> None:
         """Record findings of a process that was stopped while it judged a clause."""
@@ -260,7 +285,7 @@ class VerdictCollector:
         # By --maxfail or a signal: clauses without a finding were not reached, which differs from
         # not tested.
         if session.shouldfail or session.shouldstop:
-            self._results.unreached = STOPPED_EARLY
+            self._results.unreached = self._results.unreached or STOPPED_EARLY
         report, statuses = self.report, [int(session.exitstatus)]
         try:
             write_outputs(report, output_files(self._config))

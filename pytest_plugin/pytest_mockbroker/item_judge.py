@@ -141,7 +141,7 @@ class ItemJudge:
         findings = [msgspec.structs.replace(each, found_in=clause_id) for each in findings]
         finding = self.as_known(findings[0])
         if not isinstance(error, _SKIPPED):  # pytest reports the error by itself
-            _set_outcome(report, finding, is_fatal=self._is_fatal(finding))
+            _set_outcome(report, finding, is_fatal=self.is_fatal(finding))
         examples = all_to_plain(self._examples)
         return ItemResult(findings=tuple(findings), examples=examples, client=client)
 
@@ -169,7 +169,7 @@ class ItemJudge:
         known = listing is not None and listing.standing is not Standing.STALE
         return listing.finding if listing and known else own
 
-    def _is_fatal(self, finding: Finding) -> bool:
+    def is_fatal(self, finding: Finding) -> bool:
         """Return whether the finding fails the test, by its verdict and the level of its clause."""
         # At every level: the kit failed, so there is no verdict on the client.
         if finding.verdict is Verdict.ERROR:

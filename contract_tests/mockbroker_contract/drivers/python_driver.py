@@ -80,10 +80,9 @@ class PythonClients:
         self._host: HostProcess | None = None
         self._sandbox: Sandbox | None = None
         self._is_running = False
-        self._shows_tracebacks = False
         self._description: dict[str, Any] = {}
-        self._clock = "real"
-        self._zone: str | None = None
+        self._settings: dict[str, dict[str, Any]] = {}
+        """What a host is told after its start, by operation: it begins with the defaults."""
         self._names = map("c{}".format, itertools.count(1))
         self.turn = threading.RLock()
         """Lock held while the host is started or asked: test cases that wait run in threads."""
@@ -96,7 +95,8 @@ class PythonClients:
     ) -> None:
         """Run the clients in this sandbox; called once, before any other method."""
         self._sandbox = sandbox
-        self._shows_tracebacks = shows_tracebacks
+        if shows_tracebacks:
+            self._settings["show_tracebacks"] = {}
         self._host = HostProcess(self._source, sandbox, START_SECONDS)
         if shows_output:
             self._host.output.show = ClientOutputPrinter().add
@@ -130,17 +130,16 @@ class PythonClients:
             if not self._is_running or self.host.has_ended:
                 self._is_running = False
                 self.host.start(self._sandbox.environment())
-                if self._shows_tracebacks:
+                # An error of the import has a traceback as well.
+                if "show_tracebacks" in self._settings:
                     self.ask("show_tracebacks")
                 # Made new for each host: its identity is the generation by which `is_running`
                 # recognizes a host.
                 self._description = self._introduced()
                 self._is_running = True
                 # A new host begins with the machine's clock and time zone.
-                if self._clock != "real":
-                    self.ask("set_clock", clock=self._clock)
-                if self._zone is not None:
-                    self.ask("zone", name=self._zone)
+                for op, members in self._settings.items():
+                    self.ask(op, **members)
         return self.host
 
     def _introduced(self) -> dict[str, Any]:
@@ -183,16 +182,19 @@ class PythonClients:
         return [virtual, RealTime(partial(self._use_clock, "real"))]
 
     def _use_clock(self, clock: str) -> None:
-        if self._clock != clock:
-            self._clock = clock
+        if self._settings.get("set_clock", {"clock": "real"}) != {"clock": clock}:
             self._send_setting("set_clock", clock=clock)
 
     def _set_zone(self, name: str | None) -> None:
-        self._zone = name
         self._send_setting("zone", name=name)
+        if name is None:  # that of every new host
+            del self._settings["zone"]
 
     def _send_setting(self, op: str, **members: Any) -> None:
         """Send a setting to a running host; `running` sends it to a host that starts later."""
+        # Last, because a switch of the clock resets the time zone.
+        self._settings.pop(op, None)
+        self._settings[op] = members
         if self._is_running and not self.host.has_ended:
             with contextlib.suppress(ProgramSilent, ClientCrashed):  # the host has ended meanwhile
                 self.ask(op, **members)

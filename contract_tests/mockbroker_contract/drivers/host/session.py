@@ -80,7 +80,6 @@ class Session:
         self._has_run_client_code = False
         self._shows_tracebacks = False
         self._exposure: Exposure | None = None
-        self._process = _getpid()
 
     def serve(self) -> None:
         """Answer each request; return when there are no more.
@@ -89,6 +88,7 @@ class Session:
         restored.
         """
         report_debugger(self._suspend_deadlines)
+        process = _getpid()
         while (line := self._channel.read_line()) is not None:
             request = loads(line)
             # The answer comes before the end, so that exit handlers of the client do not count as
@@ -102,7 +102,7 @@ class Session:
                 outcome = {"unusable": str(error)}
             except BaseException as error:  # noqa: BLE001 - the judging process reports it
                 outcome = self._failed(error)
-            if _getpid() != self._process:
+            if _getpid() != process:
                 # The client forked, and its child returned from the operation: only the parent may
                 # answer.
                 _exit(0)
