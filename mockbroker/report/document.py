@@ -10,7 +10,7 @@ before. Enumerations are written by their values, and steps and outcomes by thei
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, Union
@@ -24,6 +24,7 @@ from mockbroker.model.exchange_record import ExchangeRecord
 from mockbroker.model.type_words import JSON
 from mockbroker.model.typed_reading import ReadingError, read
 from mockbroker.report.finding import Verdict
+from mockbroker.report.groups import groups_of
 from mockbroker.report.headline import breach_sentence, overview_of
 from mockbroker.report.known_failures import Listing
 from mockbroker.report.report import Conclusion, Report, Row
@@ -121,7 +122,8 @@ class ClauseRow(_Part, frozen=True, kw_only=True):
     """A clause and the verdict on it.
 
     ``details`` is text from outside the reproduction, such as a traceback. ``known`` is null
-    unless a known failure is listed for the clause.
+    unless a known failure is listed for the clause. ``same_cause_as`` is the id of a graver clause
+    whose breach has the same evidence, or null.
     """
 
     id: str
@@ -140,6 +142,7 @@ class ClauseRow(_Part, frozen=True, kw_only=True):
     url: str | None
     details: str = ""
     known: KnownInfo | None = None
+    same_cause_as: str | None = None
 
 
 class ReportDocument(_Part, frozen=True, kw_only=True):
@@ -181,6 +184,11 @@ def document_of(report: Report) -> ReportDocument:
     Each clause of the catalogue has a row, in the catalogue's order, also if it was not run.
     """
     client, run = report.client, report.run
+    causes = {
+        row.clause.id: group.head.clause.id
+        for group in groups_of(report)
+        for row in group.also_broken
+    }
     return ReportDocument(
         schema=SCHEMA,
         tool=Tool(name="mockbroker", version=metadata.version("mockbroker")),
@@ -206,12 +214,12 @@ def document_of(report: Report) -> ReportDocument:
         headline=tuple(map(breach_sentence, report.gravest_first[:_MAX_HEADLINES])),
         measured=dict(report.measured),
         limits=report.limits,
-        clauses=tuple(_clause_row(report, row) for row in report.rows),
+        clauses=tuple(_clause_row(report, row, causes) for row in report.rows),
         overview=overview_of(report),
     )
 
 
-def _clause_row(report: Report, row: Row) -> ClauseRow:
+def _clause_row(report: Report, row: Row, causes: Mapping[str, str]) -> ClauseRow:
     """Return the row of a clause, with an empty string or tuple where there is nothing.
 
     The clause's own texts are repeated in each row. A reader of the file then needs no catalogue,
@@ -235,6 +243,7 @@ def _clause_row(report: Report, row: Row) -> ClauseRow:
         url=None,  # no page of a clause is published yet
         details=finding.details,
         known=_known_info(row.listing) if row.listing else None,
+        same_cause_as=causes.get(clause.id),
     )
 
 

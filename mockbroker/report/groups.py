@@ -25,9 +25,10 @@ from mockbroker.report.steps import (
     Place,
     Raised,
     SentTooManyRequests,
+    Step,
 )
 
-__all__ = ["Group", "groups_of", "mistake_of", "place_of", "ungrouped"]
+__all__ = ["Group", "groups_of", "last_place", "mistake_of", "place_of", "ungrouped"]
 
 # A call, its repetition after a 401, and a token request before each of them.
 _MAX_REQUESTS_OF_A_USE = 4
@@ -114,7 +115,12 @@ def ungrouped(report: Report, groups: Iterable[Group]) -> tuple[Row, ...]:
 
 def place_of(finding: Finding) -> Place | None:
     """Return the line of the client that raised the exception of the finding; None without one."""
-    outcome = _last(finding.steps).outcome
+    return last_place(finding.steps)
+
+
+def last_place(steps: Iterable[Step]) -> Place | None:
+    """Return the line that raised the exception by which the last action ended, or None."""
+    outcome = _last(steps).outcome
     return outcome.place if isinstance(outcome, Raised) else None
 
 
@@ -165,7 +171,7 @@ _ACTIONS: tuple[type[Action], ...] = get_args(Action)
 _NO_ACTION = ClientUsed(operation="")
 
 
-def _last(steps: Iterable[object]) -> Action:
+def _last(steps: Iterable[Step]) -> Action:
     """Return the last action of the client; an empty one if there is none."""
     actions = [step for step in steps if isinstance(step, _ACTIONS)]
     return actions[-1] if actions else _NO_ACTION

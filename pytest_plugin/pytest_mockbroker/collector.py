@@ -181,7 +181,8 @@ class VerdictCollector:
         self.breaches += [
             each for each in found if self._judge.is_fatal(each) and each.clause_id not in noted
         ]
-        if self.breaches and values_of(self._config)[FIRST_FAILURE]:
+        ends_here = values_of(self._config)[FIRST_FAILURE]
+        if self.breaches and ends_here:
             self._results.unreached = STOPPED_AT_FAILURE
             self._end_session(f"{self.breaches[0].clause_id} failed")
 
