@@ -58,7 +58,9 @@ def _sentences(report: Report) -> Iterator[str]:
     stale = report.count(Verdict.STALE)
     binding = [row for row in report.rows if _counts(report, row)]
     if failed:
-        yield f"{_of_binding(len(failed), len(binding), 'fails', 'fail')}."
+        causes = sum(report.is_binding(g.head.clause) and g.head in failed for g in groups)
+        by = f", by {_counted(causes, 'cause')}" if causes < len(failed) else ""
+        yield f"{_of_binding(len(failed), len(binding), 'fails', 'fail')}{by}."
         yield f"Worst: {_worst(groups)}."
     if report.blocked:
         yield from _about_blocked(report, groups, len(binding), has_failed=bool(failed))

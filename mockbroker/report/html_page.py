@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from functools import partial
+from http import HTTPStatus
 from itertools import groupby
 from typing import Any
 
@@ -266,7 +266,10 @@ def _detail(number: int, row: ClauseRow, rows: Sequence[ClauseRow]) -> _Detail:
     ``rows`` are those of all clauses, among which it finds what has the same cause.
     """
     messages, height = _placed(row.exchanges)
-    blocked = tuple(each.id for each in rows if each.blocked_by == row.id and each is not row)
+    also_broken = tuple(each.id for each in rows if each.same_cause_as == row.id)
+    # A clause that has the same cause as another one shows nothing that it blocks.
+    causes = set() if row.same_cause_as else {row.id, *also_broken}
+    blocked = tuple(each.id for each in rows if each.blocked_by in causes and each is not row)
     timeline = timeline_of(row.steps)
     # If the broker's clock stood still, every time is zero and says nothing.
     has_times = any(exchange.at_seconds for exchange in row.exchanges)
@@ -279,7 +282,7 @@ def _detail(number: int, row: ClauseRow, rows: Sequence[ClauseRow]) -> _Detail:
         or (row.verdict is Verdict.NOT_TESTED and bool(blocked)),
         reason=reason_text(row.reason, row.blocked_by),
         place=place_text(last_place(row.steps)),
-        also_broken=tuple(each.id for each in rows if each.same_cause_as == row.id),
+        also_broken=also_broken,
         blocked=blocked,
         steps=tuple(step_lines(row.steps)),
         messages=messages,

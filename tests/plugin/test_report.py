@@ -112,9 +112,13 @@ def test_json_has_a_row_for_each_clause_in_order():
     assert document["options"] == options
     assert document["profile"] == {"name": "autograb", "sources": []}
     assert document["headline"] == [
-        "outage: request.method (MUST): by GET",
-        "outage: refresh.ahead (SHOULD): late",
+        f"outage: {clause_named(MUST).consequence} (request.method, MUST): by GET",
+        f"outage: {clause_named(SHOULD).consequence} (refresh.ahead, SHOULD): late",
     ]
+    assert document["overview"] == (
+        f"1 of 2 binding clauses fails. Worst: {clause_named(MUST).consequence} (request.method). "
+        "1 more could not be tested. 1 more clause gives advice."
+    )
     assert document["conforms"] is False
     assert document["client"] == {
         "name": "acme",
@@ -146,6 +150,7 @@ def test_json_has_a_row_for_each_clause_in_order():
         "url": None,
         "details": "",
         "known": None,
+        "same_cause_as": None,
     }
     assert rows[SHOULD]["reproduce"] == (
         "mockbroker check acme.py --only refresh.ahead --examples 5 --seed 7"
@@ -185,7 +190,7 @@ LONG = "the token was asked for by GET, " * 9
 @pytest.mark.parametrize("width", [80, 100, 120])
 def test_the_table_fits_the_terminal(width):
     report = report_on((MUST, FAILED, LONG), *((c.id, PASSED) for c in CATALOGUE[1:]))
-    lines = [line.text for line in render(report, width)]
+    lines = [line.text for line in render(report, width, verbose=True)]
     table = lines[: next(n for n, text in enumerate(lines) if text.startswith("  ✗"))]
     assert max(map(len, table)) <= width
     shown = " ".join(" ".join(table).split())
@@ -197,11 +202,12 @@ def test_a_finding_is_printed_with_all_that_is_needed():
     finding = Finding(MUST, FAILED, "by GET", STEPS[:2], EXCHANGES, details="panic")
     lines = list(finding_lines(finding, reproduce="mockbroker check"))
     assert (lines[0].text, lines[0].style) == (
-        "✗ request.method (MUST): a client requests a token by POST",
+        "✗ request.method (MUST, outage): a client requests a token by POST",
         "red",
     )
     assert [line.text.split()[:2] for line in lines[1:]] == [
         ["found", "by"],
+        ["leads", "to"],
         ["source", "AutoGrab"],
         ["steps", "the"],
         ["get_token", "→"],
@@ -217,7 +223,8 @@ def test_a_finding_is_printed_with_all_that_is_needed():
 def test_the_end_says_what_to_do_next():
     def end(*findings, **options):
         lines = list(render(report_on(*findings, **options), 100))
-        return "\n".join(line.text for line in lines[-4:])
+        end = next(n for n, line in enumerate(lines) if re.match("  [✗✓?E] [A-Zn]", line.text))
+        return "\n".join(line.text for line in lines[end:])
 
     assert "Next: fix request.method, then check it alone with --only request.method" in end(
         (MUST, FAILED), (SHOULD, PASSED)
