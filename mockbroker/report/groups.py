@@ -94,6 +94,9 @@ def groups_of(report: Report) -> tuple[Group, ...]:
     for row in report.rows:
         if row.blocker:
             blocked.setdefault(head_of.get(row.blocker, row.blocker), []).append(row)
+        # Evidence, although the cause prevents a verdict: the client failed before its situation.
+        elif row.is_blocked and row.finding.steps:
+            blocked.setdefault(row.clause.id, [])
     by_id = {row.clause.id: row for row in report.rows}
     groups = [
         Group(

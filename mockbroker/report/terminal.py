@@ -531,9 +531,13 @@ def _gravest(report: Report, groups: Sequence[Group], width: int) -> Iterator[Li
     head = groups[0].head
     place = place_text(place_of(head.finding))
     at = f", at {place}" if place else ""
-    what = head.clause.consequence if head.verdict in BREACHES else head.finding.reason
+    is_breach = head.verdict in BREACHES
+    what = head.clause.consequence if is_breach else head.finding.reason
     for label, text in (
-        ("Worst:", f"{what} ({head.clause.id}, {_importance(head.clause)}){at}"),
+        (
+            "Worst:" if is_breach else "Cause:",
+            f"{what} ({head.clause.id}, {_importance(head.clause)}){at}",
+        ),
         ("Fix:", fix_for(head.finding)),
     ):
         lines = _wrap(text, width - 11) if text else []

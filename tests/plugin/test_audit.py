@@ -252,7 +252,12 @@ def test_it_takes_every_option_of_serve():
         text = subprocess.run(words, capture_output=True, text=True, check=True).stdout  # noqa: S603
         return set(re.findall(r"--[a-z-]+", text))
 
-    assert options("audit") == options("serve") | {*OUTPUT_OPTIONS, "--fail-on", "--verbose", "--env"}
+    assert options("audit") == options("serve") | {
+        *OUTPUT_OPTIONS,
+        "--fail-on",
+        "--verbose",
+        "--env",
+    }
 
 
 APP = """

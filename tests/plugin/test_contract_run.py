@@ -266,8 +266,7 @@ BROKEN = {
     [
         (
             "raises.py",
-            "the factory raised RuntimeError: no licence: <secret> at raises.py:1 in make_client; "
-            "it is called with",
+            "the factory raised RuntimeError: no licence: <secret> at raises.py:1 in make_client; it",
         ),
         ("offers_nothing.py", "the factory returned 'object', which has neither get_token() nor"),
         ("returns_nothing.py", "the factory returned None; does it lack a return statement?"),
