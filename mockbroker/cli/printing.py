@@ -18,7 +18,8 @@ import click
 from mockbroker.cli.serve import echo, echo_or_raise
 from mockbroker.report.annotations import annotations_of, are_wanted
 from mockbroker.report.report import Report
-from mockbroker.report.terminal import Line, encodable, plain, render, width_of
+from mockbroker.report.terminal import render
+from mockbroker.report.terminal_lines import Line, encodable, plain, width_of
 
 __all__ = ["print_error", "print_line", "print_report"]
 

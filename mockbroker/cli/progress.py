@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mockbroker.broker.clock import real_seconds
 from mockbroker.cli.printing import print_error
-from mockbroker.report.terminal import plain
+from mockbroker.report.terminal_lines import plain
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -16,7 +16,7 @@ import pytest
 from mockbroker.cli.options import JOBS, SHOW_OUTPUT, VERBOSE, Values
 from mockbroker.cli.printing import print_error, print_report
 from mockbroker.cli.progress import progress_display
-from mockbroker.report.terminal import breach_line
+from mockbroker.report.terminal_causes import breach_line
 from mockbroker_contract import clauses
 from mockbroker_contract.isolation.one_processor import one_processor
 from mockbroker_contract.isolation.own_pytest import without_user_settings

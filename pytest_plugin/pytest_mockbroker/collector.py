@@ -18,7 +18,8 @@ from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.formats import OutputError, write_outputs
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.report import STOPPED_AT_FAILURE, STOPPED_EARLY, Report
-from mockbroker.report.terminal import encodable, plain, render, width_of
+from mockbroker.report.terminal import render
+from mockbroker.report.terminal_lines import encodable, plain, width_of
 from pytest_mockbroker.gathered_results import GatheredResults
 from pytest_mockbroker.item_judge import ItemJudge
 from pytest_mockbroker.item_results import ItemResult

@@ -16,7 +16,7 @@ from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import KnownFailures, Standing
 from mockbroker.report.plain_examples import all_to_plain
-from mockbroker.report.terminal import finding_lines
+from mockbroker.report.terminal_causes import finding_lines
 from mockbroker_contract.drivers.failures import (
     ClientCrashed,
     DriverFailed,

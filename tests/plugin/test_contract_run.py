@@ -266,7 +266,7 @@ BROKEN = {
     [
         (
             "raises.py",
-            "the factory raised RuntimeError: no licence: <secret> at raises.py:1 in make_client; it",
+            "the factory raised RuntimeError: no licence: <secret> at raises.py:1 in make_client;",
         ),
         ("offers_nothing.py", "the factory returned 'object', which has neither get_token() nor"),
         ("returns_nothing.py", "the factory returned None; does it lack a return statement?"),

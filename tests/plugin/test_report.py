@@ -19,7 +19,9 @@ from mockbroker.report.known_failures import KnownFailure, KnownFailures, Standi
 from mockbroker.report.markdown import markdown_of
 from mockbroker.report.report import ClientDescription, Conclusion, RunFacts, build_report
 from mockbroker.report.steps import AnswerChanged, Note
-from mockbroker.report.terminal import finding_lines, plain, render, width_of
+from mockbroker.report.terminal import render
+from mockbroker.report.terminal_causes import finding_lines
+from mockbroker.report.terminal_lines import plain, width_of
 from tests.reports.samples import EXCHANGES, STEPS, as_json
 
 ALL = len(CATALOGUE)
