@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from mockbroker import Broker, Credentials
-from mockbroker.cli.console import exchange_lines
+from mockbroker.cli.console import log_lines
 from mockbroker.cli.journal_file import JournalFile
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.value_index import ValueIndex
@@ -56,7 +56,7 @@ class Served:
     def log(self) -> None:
         def answered(exchange: object) -> None:
             self._file.write(exchange)
-            self.lines.append(exchange_lines(exchange, self.broker.masked))
+            self.lines.append(log_lines(exchange, self.broker.masked))
 
         self.broker.journal.subscribe(answered)
 
