@@ -20,6 +20,7 @@ from examples import async_client
 from examples.async_client import AsyncTokenManager
 from examples.model_client import (
     AccessToken,
+    ApiClient,
     TokenError,
     TokenManager,
     make_client,
@@ -154,6 +155,23 @@ class NotesTheCause(TokenManager):
             told: Any = TokenError("no token")
             told.__notes__ = [f"the broker said {error.code}"]
             raise told from None
+
+
+class MakesOneCallAtATime(ApiClient):
+    """Its calls wait for each other, with the token that each of them had when it began to wait."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._turn = threading.Lock()
+
+    def _send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        with self._turn:
+            return super()._send(*args, **kwargs)
+
+
+@passes_all_but()
+def one_call_at_a_time(config: Any) -> Any:
+    return make(MakesOneCallAtATime, config)
 
 
 @passes_all_but()
