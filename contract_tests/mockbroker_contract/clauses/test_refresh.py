@@ -576,7 +576,9 @@ def _case_of_grant(scenario: Scenario, refresh_token: str, operation: str) -> Si
         if refresh_token:
             session.broker.token_answer = TokenAnswer(members={"refresh_token": refresh_token})
             session.record(AnswerChanged(members={"refresh_token": refresh_token}))
-        session.use_well(operation)
+            _survive_the_offer(scenario, session, operation)
+        else:
+            session.use_well(operation)
         # So late that even a client that rounds to whole seconds has seen the expiry.
         session.advance(2 * lifetime if scenario.run.time.is_virtual else 1.5)
         outcome = session.use(operation)
@@ -595,6 +597,20 @@ def _case_of_grant(scenario: Scenario, refresh_token: str, operation: str) -> Si
                 )
             raise NotTested("the client requested no new token", blocked_by=_HONOURS)
         return Situation.MET
+
+
+def _survive_the_offer(scenario: Scenario, session: ClientSession, operation: str) -> None:
+    """Use a client for the first time; the control of a failure is an answer as documented."""
+    outcome = session.use(operation)
+    if outcome.error is not None:
+        with scenario.session(credentials=_CREDENTIALS) as control:
+            control.use_well(operation)
+        session.breach(
+            "the token response had a refresh_token, and the client raised "
+            f"{session.masked(outcome.error)}",
+            "the access token",
+            outcome.exchanges,
+        )
 
 
 _OUTAGES: dict[str, Fault] = {
