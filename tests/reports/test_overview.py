@@ -56,13 +56,17 @@ def failed(clause_id, verdict=FAILED):
         ),
         (
             report_on(failed(ADVICE, Verdict.ADVICE)),
-            f"{len(MUSTS)} of {len(MUSTS)} binding clauses pass. 1 clause gives advice, first: "
-            f"{clause_named(ADVICE).consequence}.",
+            (
+                f"{len(MUSTS)} of {len(MUSTS)} binding clauses pass. 1 clause gives advice, first: "
+                f"{clause_named(ADVICE).consequence}."
+            ),
         ),
         (
             report_on(failed(OTHER), known=KNOWN),
-            f"{len(MUSTS) - 1} of {len(MUSTS)} binding clauses pass. 1 known failure is left "
-            "aside.",
+            (
+                f"{len(MUSTS) - 1} of {len(MUSTS)} binding clauses pass. 1 known failure is left "
+                "aside."
+            ),
         ),
         (report_on(known=KNOWN), "1 known failure passes now."),
         (
@@ -76,8 +80,10 @@ def failed(clause_id, verdict=FAILED):
         (report_on(whole=False), "Nothing was tested."),
         (
             report_on(failed(WORST), whole=False, interrupted=True),
-            "The run was interrupted, so this report is partial. 1 of 1 binding clause fails. "
-            f"{A_LEAK}",
+            (
+                "The run was interrupted, so this report is partial. 1 of 1 binding clause fails. "
+                f"{A_LEAK}"
+            ),
         ),
         (
             report_on(failed(WORST, Verdict.ERROR), whole=False),
@@ -85,8 +91,10 @@ def failed(clause_id, verdict=FAILED):
         ),
         (
             report_on(failed(WORST), whole=False, driver_failures=["x"]),
-            "The driver failed, so this run does not judge the client. 1 of 1 binding clause "
-            f"fails. {A_LEAK}",
+            (
+                "The driver failed, so this run does not judge the client. 1 of 1 binding clause "
+                f"fails. {A_LEAK}"
+            ),
         ),
     ],
     ids=[

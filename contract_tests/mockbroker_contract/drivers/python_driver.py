@@ -82,7 +82,7 @@ class PythonClients:
         self._is_running = False
         self._description: dict[str, Any] = {}
         self._settings: dict[str, dict[str, Any]] = {}
-        """What a host is told after its start, by operation: it begins with the defaults."""
+        """Settings that differ from those of a new host, by the operation that sends them."""
         self._names = map("c{}".format, itertools.count(1))
         self.turn = threading.RLock()
         """Lock held while the host is started or asked: test cases that wait run in threads."""

@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 # Some exceptions quote a whole body; the first lines say what went wrong.
 _MAX_ERROR = 500
+_MAX_TRACEBACK = 20_000
 # The latest, because a breach is in the last use. A flood would fill the report otherwise.
 _MAX_EXCHANGES = 12
 _MIN_SECRET = 8
@@ -152,7 +153,9 @@ class Recorder:
         """The traceback of the last action, masked; empty if it did not fail."""
         text = _FOLDED_BASE64.sub("<masked>", self._traceback)
         text = re.sub(rf"\b{self._port}\b", "PORT", text)
-        return self.masked(text)
+        masked = mask(text, self._broker.registered, self._broker.token_issued_values)
+        # Cut last, as above; the end of a traceback has the error.
+        return masked[-_MAX_TRACEBACK:]
 
     def _mask(self) -> Callable[[str], str]:
         registered = self._broker.registered
