@@ -60,7 +60,7 @@ def render(report: Report, width: int, *, verbose: bool = False) -> Iterator[Lin
     yield from cause_lines(report, groups, width, verbose=verbose)
     yield from _unjudged((*unjudged, *report.left_out), width)
     yield from _known(report, width)
-    yield from _measured(report.measured)
+    yield from _measured(report.measured, width)
     yield from _limits(report.limits, width)
     yield from _errors(report, width)
     yield Line()
@@ -226,12 +226,13 @@ def _advice_on(listing: Listing) -> str:
     return ""
 
 
-def _measured(facts: Any) -> Iterator[Line]:
-    """Yield one line with all measured values; nothing if none is to be shown."""
+def _measured(facts: Any, width: int) -> Iterator[Line]:
+    """Yield the measured values, one after another; nothing if none is to be shown."""
     texts = [text for text in (_fact(name, value) for name, value in facts.items()) if text]
     if texts:
         yield Line()
-        yield Line("  Measured: " + " · ".join(texts))
+        lines = textwrap.wrap("  Measured: " + " · ".join(texts), width, subsequent_indent=" " * 12)
+        yield from map(Line, lines)
 
 
 def _limits(limits: Iterable[str], width: int) -> Iterator[Line]:

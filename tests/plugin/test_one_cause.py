@@ -196,6 +196,15 @@ def test_a_factory_that_fails_shows_its_line_and_on_request_the_traceback(check,
     assert "    return config['token_url']\n" in full.stderr
 
 
+def test_the_traceback_of_a_factory_has_no_secret(check, pytester):
+    pytester.makepyfile(
+        acme="def make_client(config):\n    raise ValueError(f'no: {config.client_secret}')\n"
+    )
+    shown = check("acme.py", "--traceback").stderr
+    assert shown.count("ValueError: no: <secret>") == 2
+    assert "line 2, in make_client" in shown
+
+
 def test_a_module_that_cannot_be_imported_shows_its_line(check, pytester):
     pytester.makepyfile(acme="import os\nprint(os.no_such_name)\n")
     brief, full = check("acme.py"), check("acme.py", "--traceback")
