@@ -15,6 +15,7 @@ from typing import get_args
 
 from mockbroker.model.credentials import TokenState
 from mockbroker.report.finding import BREACHES, Finding, Verdict
+from mockbroker.report.gravity import Gravity
 from mockbroker.report.report import Report, Row
 from mockbroker.report.steps import (
     Action,
@@ -138,15 +139,16 @@ def mistake_of(finding: Finding) -> Raised | None:
     return None
 
 
-def _gravity(report: Report, group: Group) -> tuple[bool, bool, tuple[bool, int, int]]:
+def _gravity(report: Report, group: Group) -> tuple[bool, bool, Gravity, int]:
     """Return the sort key of a group: the lower, the graver.
 
     A cause without a verdict is as grave as the clauses that it blocks, and follows the breaches.
+    Of equal ones, the cause comes first that concerns more clauses.
     """
     gravest = min(report.gravity(row) for row in group.rows)
     is_breach = group.head.verdict in BREACHES
     own = report.gravity(group.head) if is_breach else gravest
-    return own[0], not is_breach, own
+    return own[0], not is_breach, own, -len(group.rows)
 
 
 def _cause_of(row: Row) -> Hashable:

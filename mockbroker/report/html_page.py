@@ -18,12 +18,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mockbroker.contract.clause import Impact, Level
+from mockbroker.contract.clause import Level
 from mockbroker.model.exchange import Endpoint
 from mockbroker.model.exchange_record import ExchangeRecord
 from mockbroker.model.exchange_text import answer_text, request_text
 from mockbroker.report.document import ClauseRow, ReportDocument
 from mockbroker.report.finding import Verdict
+from mockbroker.report.gravity import Gravity, gravity_of
 from mockbroker.report.groups import last_place
 from mockbroker.report.timeline import Timeline, TokenLife, timeline_of
 from mockbroker.report.wording import exchange_lines, place_text, reason_text, step_lines
@@ -43,8 +44,6 @@ _SYMBOLS = {
     "crash": "☇",
     "error": "‼",
 }
-# The order of the members is their rank.
-_LEVELS, _IMPACTS = list(Level), list(Impact)
 _ROW = 46
 """The height of an exchange in a sequence diagram, in pixels."""
 _NOTE = 16
@@ -156,16 +155,11 @@ class _Client:
         return tuple(pair for pair in zip(titles, (problems, others), strict=True) if pair[1])
 
 
-def _gravity(fail_on: Level, detail: _Detail) -> tuple[bool, int, int]:
-    """Return the sort key of a problem: those that fail the run, by impact and by level, first."""
+def _gravity(fail_on: Level, detail: _Detail) -> tuple[bool, Gravity]:
+    """Return the sort key of a problem: the gravest of those that fail the run first."""
     clause = detail.clause
     is_mild = clause.verdict in {Verdict.ADVICE, Verdict.KNOWN}
-    is_binding = _LEVELS.index(clause.level) <= _LEVELS.index(fail_on)
-    return (
-        is_mild or not is_binding,
-        _IMPACTS.index(clause.impact),
-        _LEVELS.index(clause.level),
-    )
+    return is_mild, gravity_of(clause.id, clause.level, clause.impact, fail_on)
 
 
 def html_of(reports: Sequence[ReportDocument]) -> str:

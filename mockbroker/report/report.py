@@ -19,9 +19,10 @@ from typing import Any
 import msgspec
 
 from mockbroker.contract.catalogue import CATALOGUE
-from mockbroker.contract.clause import Clause, Impact, Level
+from mockbroker.contract.clause import Clause, Level
 from mockbroker.model.escaping import printable
 from mockbroker.report.finding import BREACHES, Finding, Verdict
+from mockbroker.report.gravity import Gravity, gravity_of, is_at_least
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import NOTHING_KNOWN, KnownFailures, Listing
 
@@ -35,8 +36,6 @@ STOPPED_EARLY = "not reached: pytest stopped the run early"
 STOPPED_AT_FAILURE = "not reached: the run ended at the first failure"
 NO_VERDICT = "the kit reached no verdict"
 
-# The order of the members is their rank: costliest first, most binding first.
-_IMPACTS, _LEVELS = list(Impact), list(Level)
 # ADVICE is missing: it is a breach that does not fail the run.
 _FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
 # Verdicts that say something about the client. NOT_APPLICABLE is missing: the profile decides it,
@@ -313,7 +312,7 @@ class Report:
 
         ``fail_on`` is the lowest level that binds, so every level above it binds as well.
         """
-        return _LEVELS.index(clause.level) <= _LEVELS.index(self.fail_on)
+        return is_at_least(clause.level, self.fail_on)
 
     def reproduce(self, row: Row) -> str:
         """Return a command that shows the breach of the row's clause; empty if there is none.
@@ -337,14 +336,9 @@ class Report:
             sorted((row for row in self.rows if row.verdict in BREACHES), key=self.gravity)
         )
 
-    def gravity(self, row: Row) -> tuple[bool, int, int]:
+    def gravity(self, row: Row) -> Gravity:
         """Return the sort key of a row: the lower, the graver its breach would be."""
-        clause = row.clause
-        return (
-            not self.is_binding(clause),
-            _IMPACTS.index(clause.impact),
-            _LEVELS.index(clause.level),
-        )
+        return gravity_of(row.clause.id, row.clause.level, row.clause.impact, self.fail_on)
 
     def count(self, verdict: Verdict) -> int:
         """Return how many clauses have that verdict.
