@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 
 from mockbroker.contract import clauses
-from mockbroker.contract.clause import Clause
 from mockbroker.report.finding import Verdict
 from tests.mutants.defects import MUTANTS
 from tests.mutants.defects.response import WantsAScope
 from tests.mutants.kit import scenarios, verdicts_on
 from tests.mutants.sound import SOUND, canned_token_client, null_client
-from tests.mutants.workshop import Mutant, make
+from tests.mutants.workshop import Mutant, make, one_for_each_clause
 
 pytestmark = [
     pytest.mark.slow,
@@ -23,24 +22,13 @@ pytestmark = [
 BREACHED = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG)
 
 
-def _one_for_each_clause() -> set[str]:
-    """Mutants that together break every clause; the others are judged in the whole proof."""
-    chosen: set[str] = set()
-    broken: set[Clause] = set()
-    for name, mutant in sorted(MUTANTS.items(), key=lambda item: len(item[1].broken)):
-        if not mutant.broken <= broken:
-            chosen.add(name)
-            broken |= mutant.broken
-    return chosen
-
-
 @pytest.mark.whole_proof
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutant_fails_exactly_its_clauses(name):
     _fails_exactly_its_clauses(MUTANTS[name])
 
 
-@pytest.mark.parametrize("name", sorted(_one_for_each_clause()))
+@pytest.mark.parametrize("name", one_for_each_clause(MUTANTS))
 def test_mutant_fails_no_other_clause(name):
     """Check by few examples, which cost half; its own clauses are judged in the quick tests."""
     _fails_exactly_its_clauses(MUTANTS[name], examples=1)

@@ -251,6 +251,7 @@ MANY = """
 """
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "arguments",
     [
