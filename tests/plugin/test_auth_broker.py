@@ -251,7 +251,7 @@ MANY = """
 """
 
 
-@pytest.mark.alike
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
