@@ -115,10 +115,11 @@ class NothingUsable(str, enum.Enum):
 class GotNoToken(_Outcome, frozen=True, kw_only=True):
     """The client raised nothing and had no token of the broker.
 
-    ``instead`` says what the client did.
+    ``instead`` says what the client did, and ``value`` in words what it returned.
     """
 
     instead: NothingUsable
+    value: str = ""
 
 
 class Raised(_Outcome, frozen=True, kw_only=True):

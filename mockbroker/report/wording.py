@@ -9,9 +9,11 @@ without a new schema. Strings in a step have been masked before.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
+
+import msgspec
 
 from mockbroker.broker.faults import Manner
 from mockbroker.model.exchange_record import ExchangeRecord
@@ -36,10 +38,49 @@ def reason_text(reason: str, blocked_by: str | None) -> str:
 
 
 def exchange_lines(exchanges: Iterable[ExchangeRecord], *, with_times: bool) -> list[str]:
-    """Return the exchanges as text; ``with_times`` adds the seconds since the first exchange."""
-    if not with_times:
-        return [exchange_text(record) for record in exchanges]
-    return [f"+{record.at_seconds:.2f} s  {exchange_text(record)}" for record in exchanges]
+    """Return the exchanges as text; ``with_times`` adds the seconds since the first exchange.
+
+    Exchanges that repeat the one or the two before them are counted in one line.
+    """
+    records, lines, number = tuple(exchanges), list[str](), 0
+    while number < len(records):
+        period, times = _repetition(records[number:])
+        shown = records[number : number + period]
+        lines += [_exchange_line(record, with_times=with_times) for record in shown]
+        number += period * times
+        if times > 1:
+            last = records[number - 1]
+            first = shown[-1].number + 1
+            the_same = "the same" if period == 1 else "the same two"
+            again = f"{the_same}, {times - 1} times"
+            lines.append(f"#{first} to #{last.number}: {again}")
+    return lines
+
+
+def _exchange_line(record: ExchangeRecord, *, with_times: bool) -> str:
+    """Return one exchange as text."""
+    time = f"+{record.at_seconds:.2f} s  " if with_times else ""
+    return f"{time}{exchange_text(record)}"
+
+
+_FEWEST_REPETITIONS = 3
+"""The times that exchanges must occur in a row before they are counted instead of listed."""
+
+
+def _repetition(records: Sequence[ExchangeRecord]) -> tuple[int, int]:
+    """Return how many of the first exchanges are repeated, and how often they occur; or (1, 1)."""
+    alike = [
+        # Tokens are numbered, so each request for one would otherwise be different.
+        msgspec.structs.replace(record, number=0, at_seconds=0, token=None)
+        for record in records
+    ]
+    for period in (1, 2):
+        times = 1
+        while alike[times * period : (times + 1) * period] == alike[:period]:
+            times += 1
+        if times >= _FEWEST_REPETITIONS:
+            return period, times
+    return 1, 1
 
 
 def step_lines(steps: Iterable[s.Step]) -> list[str]:
@@ -248,9 +289,14 @@ def _certificate_shown(step: s.CertificateShown) -> str:
 def _never_returned(outcome: s.NeverReturned) -> str:
     """Return how long the kit waited, and what the client sent in that time."""
     return (
-        f"did not return within {outcome.seconds:g} s of real time "
-        f"(requests seen meanwhile: {outcome.requests})"
+        f"did not return within {outcome.seconds:g} s of real time, and sent "
+        f"{_counted(outcome.requests, 'request')}"
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    """Return the number and the noun, in the plural unless the number is 1."""
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 _INSTEAD = {
@@ -268,16 +314,25 @@ def _got_token(outcome: s.GotToken) -> str:
     return f"token #{outcome.token}{' (fetched)' if outcome.is_fetched else ''}, {outcome.state}"
 
 
+def _got_no_token(outcome: s.GotNoToken) -> str:
+    """Return what the client had instead; the returned value says more than "no token"."""
+    if outcome.value and outcome.instead is s.NothingUsable.OTHER_VALUE_RETURNED:
+        return f"returned {outcome.value}, which is not a token of this broker"
+    if outcome.value and outcome.instead is s.NothingUsable.NOTHING_RETURNED:
+        return f"returned {outcome.value}"
+    return _INSTEAD[outcome.instead]
+
+
 _Maker = Callable[[Any], str]
 
 # One entry for each class of `UseOutcome`, in its order.
 _OUTCOMES: dict[type, _Maker] = {
     s.GotToken: _got_token,
-    s.GotNoToken: lambda outcome: _INSTEAD[outcome.instead],
+    s.GotNoToken: _got_no_token,
     s.Raised: lambda outcome: f"raised {outcome.error}",
     s.NeverReturned: _never_returned,
     s.SentTooManyRequests: lambda o: (
-        f"sent more than {o.allowed} requests in one use; mockbroker stopped it"
+        f"sent {o.allowed} requests in one use and went on; mockbroker stopped it"
     ),
     s.ProgramEnded: lambda outcome: f"ended the program: {outcome.error}",
     s.DriverEnded: lambda outcome: f"did not return: {outcome.reason}",

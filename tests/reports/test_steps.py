@@ -14,13 +14,19 @@ from mockbroker.report.wording import outcome_text, reason_text, step_text
 OUTCOMES = {
     s.GotToken(token=2, state="valid", is_fetched=True): "token #2 (fetched), valid",
     s.GotNoToken(instead=s.NothingUsable.NO_CALL): "made no call to the API",
+    s.GotNoToken(instead=s.NothingUsable.NOTHING_RETURNED, value="12345 (int)"): (
+        "returned 12345 (int)"
+    ),
+    s.GotNoToken(instead=s.NothingUsable.OTHER_VALUE_RETURNED, value="a string of length 3"): (
+        "returned a string of length 3, which is not a token of this broker"
+    ),
     s.Raised(error="Error: x"): "raised Error: x",
     s.NeverReturned(seconds=2.5, requests=3): (
-        "did not return within 2.5 s of real time (requests seen meanwhile: 3)"
+        "did not return within 2.5 s of real time, and sent 3 requests"
     ),
     s.SentTooManyRequests(
         allowed=10
-    ): "sent more than 10 requests in one use; mockbroker stopped it",
+    ): "sent 10 requests in one use and went on; mockbroker stopped it",
     s.ProgramEnded(error="SystemExit: 3"): "ended the program: SystemExit: 3",
     s.DriverEnded(reason="exit status 7"): "did not return: exit status 7",
 }
@@ -95,8 +101,8 @@ STEPS = [
             operation="get_token", count=8, outcome=s.NeverReturned(seconds=9, requests=0)
         ),
         (
-            "get_token, 8 times at once → did not return within 9 s of real time "
-            "(requests seen meanwhile: 0)"
+            "get_token, 8 times at once → did not return within 9 s of real time, "
+            "and sent no requests"
         ),
     ),
     (s.ReprTaken(outcome=s.DriverEnded(reason="x")), "repr(client) → did not return: x"),

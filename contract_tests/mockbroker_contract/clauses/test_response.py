@@ -462,8 +462,9 @@ def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: s
             happened = f"the token response {what}, and the client sent {call}"
             session.breach(happened, "an error", outcome.calls_after_challenge)
         if outcome.error is None:
-            returned = "a token" if operation == GET_TOKEN and outcome.presented else "no token"
-            happened = f"the token response {what}, and the client returned {returned}"
+            is_returned = operation == GET_TOKEN and outcome.token is not None
+            did = "returned its token" if is_returned else outcome.in_words
+            happened = f"the token response {what}, and the client {did}"
             session.breach(happened, "an error")
         return Situation.MET
 

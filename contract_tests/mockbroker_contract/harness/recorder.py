@@ -32,7 +32,7 @@ T = TypeVar("T")
 # Some exceptions quote a whole body; the first lines say what went wrong.
 _MAX_ERROR = 500
 # The latest, because a breach is in the last use. A flood would fill the report otherwise.
-_MAX_EXCHANGES = 12
+_MAX_EXCHANGES = 24
 _MIN_SECRET = 8
 """Shorter secrets occur in ordinary text by chance; steps are not masked for them."""
 # A repr shows a line break as a backslash and an n.
@@ -106,7 +106,7 @@ class Recorder:
     def records(self) -> tuple[ExchangeRecord, ...]:
         """Return the latest exchanges, masked.
 
-        At most twelve: the report shows what led to the breach, and not the whole case.
+        At most 24: the report shows what led to the breach, and not the whole case.
         """
         exchanges = tuple(self._broker.journal)
         answered = answered_challenges(exchanges)
