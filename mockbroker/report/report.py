@@ -380,7 +380,8 @@ def build_report(
     """Make the report of these findings, with known failures taken into account.
 
     Several findings on one clause are merged: a breach found in the test cases of any clause
-    counts, and an error of the kit outweighs all. Of two breaches the first counts. A ``selected``
+    counts, and an error of the kit outweighs all. Of two breaches that of the clause's own test
+    cases counts, otherwise the first. A ``selected``
     clause without a finding is an error of the kit, unless ``unreached`` says why the run did not
     reach it. For observed traffic, ``unseen`` says why a clause could not be judged.
     ``replays`` has, for each clause whose known example was tried, why it was ignored.
@@ -458,10 +459,15 @@ def _more_severe(one: Finding | None, other: Finding) -> Finding:
 
 
 def _severity(finding: Finding) -> int:
-    """Return the rank of a finding: errors of the kit, then breaches, then the others."""
+    """Return the rank of a finding: errors of the kit, then breaches, then the others.
+
+    A breach that the clause's own test cases found comes before one found elsewhere.
+    """
     if finding.verdict is Verdict.ERROR:
-        return 2
-    return 1 if finding.verdict in BREACHES else 0
+        return 3
+    # Its own cases are made for the clause: their steps are fewer, and they have a diagnosis.
+    is_own = finding.found_in == finding.clause_id
+    return 1 + is_own if finding.verdict in BREACHES else 0
 
 
 def _row(clause: Clause, finding: Finding | None, reasons: Mapping[str, str]) -> Row:

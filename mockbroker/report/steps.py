@@ -32,6 +32,7 @@ __all__ = [
     "ClientRestarted",
     "ClientUsed",
     "ClientUsedAtOnce",
+    "CredentialsConfigured",
     "DriverEnded",
     "EventLoopChanged",
     "FaultScripted",
@@ -470,6 +471,17 @@ class TimeoutConfigured(_Step, frozen=True, kw_only=True):
     seconds: float
 
 
+class CredentialsConfigured(_Step, frozen=True, kw_only=True):
+    """The client is configured with these credentials, in clear.
+
+    They are the kit's own, made for the test case, and matter for it. No other step has credentials
+    that are not masked.
+    """
+
+    client_id: str
+    client_secret: str
+
+
 class ScopeConfigured(_Step, frozen=True, kw_only=True):
     """The client is configured with this scope, a space-separated list."""
 
@@ -536,6 +548,7 @@ Step = Union[
     CertificateShown,
     IdleConnectionsClosed,
     TimeoutConfigured,
+    CredentialsConfigured,
     ScopeConfigured,
     OtherOriginReached,
     BreachRepeated,

@@ -152,6 +152,7 @@ def test_json_has_a_row_for_each_clause_in_order():
         "url": None,
         "details": "",
         "known": None,
+        "diagnosis": None,
     }
     assert rows[SHOULD]["reproduce"] == (
         "mockbroker check acme.py --only refresh.ahead --examples 5 --seed 7"

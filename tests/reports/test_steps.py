@@ -175,6 +175,17 @@ STEPS = [
         s.TimeoutConfigured(seconds=0.2),
         "the client is configured with a timeout of 0.2 s",
     ),
+    (
+        s.CredentialsConfigured(client_id="a b", client_secret="$HOME\\"),
+        "the client is configured with client_id 'a b' and client_secret '$HOME\\\\'",
+    ),
+    (
+        s.CredentialsConfigured(client_id="a", client_secret="b" * 61),
+        (
+            "the client is configured with client_id 'a' and client_secret "
+            f"'{'b' * 60}'… (61 characters)"
+        ),
+    ),
     (s.ScopeConfigured(scope="a b"), "the client is configured with scope 'a b'"),
     (
         s.OtherOriginReached(method="GET", path="/v2", carried="token"),

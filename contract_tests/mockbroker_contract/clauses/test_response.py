@@ -6,6 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from hypothesis import strategies as st
@@ -21,6 +22,8 @@ from mockbroker.report.steps import AnswerChanged, TokenLengthChosen
 from mockbroker_contract.drivers.driver import GET_TOKEN
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import ClientSession
+from mockbroker_contract.harness.explaining import diagnosing
+from mockbroker_contract.harness.lifetimes import diagnosed_by_lifetimes
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.recorder import fault_step
 from mockbroker_contract.harness.scenario import Scenario
@@ -170,7 +173,8 @@ def test_expires_in_unit(scenario: Scenario) -> None:
         return Situation.MET
 
     cases = [_must_not_drop_early, _must_not_use_for_lives]
-    scenario.for_each_in_time(cases if scenario.run.time.is_virtual else cases[:1], run_case)
+    with diagnosing(partial(diagnosed_by_lifetimes, scenario.run)):
+        scenario.for_each_in_time(cases if scenario.run.time.is_virtual else cases[:1], run_case)
 
 
 def _lifetime_session(scenario: Scenario, lifetime: float) -> ClientSession:

@@ -18,6 +18,7 @@ from mockbroker.report.steps import (
     ClientRestarted,
     ClientUsed,
     ClientUsedAtOnce,
+    CredentialsConfigured,
     LifetimeChanged,
     SeedChosen,
     Step,
@@ -141,6 +142,16 @@ class ClientSession:
     def record(self, step: Step) -> None:
         """Record a step."""
         self.recorder.add(step)
+
+    def show_credentials(self) -> None:
+        """Record the client's credentials as a step, because the test case is about them.
+
+        They are the kit's own, so no secret of the user is shown.
+        """
+        pair = self.credentials
+        self.record(
+            CredentialsConfigured(client_id=pair.client_id, client_secret=pair.client_secret)
+        )
 
     def advance(self, seconds: float) -> None:
         """Let that many seconds pass. Raises NotTested if that takes too long in real time."""

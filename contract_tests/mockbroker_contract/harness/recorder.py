@@ -22,7 +22,13 @@ from mockbroker.model.exchange_record import ExchangeRecord, records_of
 from mockbroker.model.masking import mask
 from mockbroker.model.messages import Request
 from mockbroker.model.value_index import index_of
-from mockbroker.report.steps import FaultScripted, IssuedToken, OtherOriginReached, Step
+from mockbroker.report.steps import (
+    CredentialsConfigured,
+    FaultScripted,
+    IssuedToken,
+    OtherOriginReached,
+    Step,
+)
 from mockbroker_contract.drivers.driver import Raised
 
 __all__ = ["Recorder", "fault_step", "reached_step"]
@@ -100,8 +106,11 @@ class Recorder:
         return parts.path.removeprefix(self._prefix) + query
 
     def steps(self) -> tuple[Step, ...]:
-        """Return the steps so far, masked."""
-        return self.masked(tuple(self._steps))
+        """Return the steps so far, masked, except for credentials that a test case is about."""
+        return tuple(
+            step if isinstance(step, CredentialsConfigured) else self.masked(step)
+            for step in self._steps
+        )
 
     def records(self) -> tuple[ExchangeRecord, ...]:
         """Return the latest exchanges, masked.
