@@ -62,7 +62,7 @@ __all__ = [
     "TimePassed",
     "TimeZoneSet",
     "TimeoutConfigured",
-    "TokenLengthChosen",
+    "TokenChosen",
     "TokenPolicySet",
     "TokensRevoked",
     "UseOutcome",
@@ -435,10 +435,10 @@ class AnswerChanged(_Step, frozen=True, kw_only=True, omit_defaults=True):
     media_type: str = ""
 
 
-class TokenLengthChosen(_Step, frozen=True, kw_only=True):
-    """The next token has this number of characters."""
+class TokenChosen(_Step, frozen=True, kw_only=True):
+    """The next token is this one, in clear: the kit made it for the test case."""
 
-    characters: int
+    value: str
 
 
 class TokensRevoked(_Step, frozen=True, kw_only=True):
@@ -474,8 +474,8 @@ class TimeoutConfigured(_Step, frozen=True, kw_only=True):
 class CredentialsConfigured(_Step, frozen=True, kw_only=True):
     """The client is configured with these credentials, in clear.
 
-    They are the kit's own, made for the test case, and matter for it. No other step has credentials
-    that are not masked.
+    They are the kit's own, made for the test case, and matter for it. Everywhere else they are
+    masked.
     """
 
     client_id: str
@@ -542,7 +542,7 @@ Step = Union[
     FaultsCleared,
     AnswersDelayed,
     AnswerChanged,
-    TokenLengthChosen,
+    TokenChosen,
     TokensRevoked,
     SecretRotated,
     CertificateShown,

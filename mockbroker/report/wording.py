@@ -440,7 +440,7 @@ _STEPS: dict[type, _Maker] = {
     s.FaultsCleared: lambda step: f"{_ENDPOINTS[step.endpoint]} works as usual again",
     s.AnswersDelayed: _answers_delayed,
     s.AnswerChanged: _answer_changed,
-    s.TokenLengthChosen: lambda step: f"the next token has {step.characters} characters",
+    s.TokenChosen: lambda step: f"the next token is {_short(step.value)}",
     s.TokensRevoked: lambda _: "the broker revokes every token",
     s.SecretRotated: lambda step: f"the secret of client {step.client} is rotated",
     s.CertificateShown: _certificate_shown,

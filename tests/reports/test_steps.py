@@ -159,7 +159,7 @@ STEPS = [
         "the answer has a=[1], no b; blanks; media type text/json",
     ),
     (s.AnswerChanged(body="is empty"), "the answer is empty"),
-    (s.TokenLengthChosen(characters=9), "the next token has 9 characters"),
+    (s.TokenChosen(value="a.b.c"), "the next token is 'a.b.c'"),
     (s.TokensRevoked(), "the broker revokes every token"),
     (s.SecretRotated(client="a"), "the secret of client a is rotated"),
     (

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.broker.faults import Fault
 from mockbroker.contract import clauses
+from mockbroker.contract.altered_token import altered_token
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.judging import judge_trace
 from mockbroker.model.content_codings import allows_coding
 from mockbroker.model.credentials import Credentials
-from mockbroker.report.steps import AnswerChanged, TokenLengthChosen
+from mockbroker.report.steps import AnswerChanged, TokenChosen
 from mockbroker_contract.drivers.driver import GET_TOKEN
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import ClientSession
@@ -260,7 +261,7 @@ def test_opaque_token(scenario: Scenario) -> None:
         with scenario.session(credentials=_CREDENTIALS) as session:
             # A fixed value: the case is about one token, and the client has no earlier one.
             session.broker.token_values = lambda: value
-            session.record(TokenLengthChosen(characters=len(value)))
+            session.record(TokenChosen(value=value))
             outcome = session.use(operation)
             if outcome.error is not None:
                 _needs_control(session, outcome)
@@ -269,7 +270,13 @@ def test_opaque_token(scenario: Scenario) -> None:
                 raise NotTested("the client presented no token")
             carried = outcome.presented.rpartition(" ")[2]
             if carried != value:
-                session.breach("the token was changed on its way", "the token as provided")
+                session.breach(
+                    f"the token was changed on its way: {len(value)} characters were issued, and "
+                    f"{len(carried)} arrived",
+                    "the token as provided",
+                    outcome.api_calls,
+                    hint=altered_token(value, carried),
+                )
             return Situation.MET
 
     first = [(value, op) for value in _EDGE_TOKENS for op in scenario.run.capabilities]

@@ -28,6 +28,7 @@ from mockbroker.report.steps import (
     IssuedToken,
     OtherOriginReached,
     Step,
+    TokenChosen,
 )
 from mockbroker_contract.drivers.driver import Raised
 
@@ -106,9 +107,9 @@ class Recorder:
         return parts.path.removeprefix(self._prefix) + query
 
     def steps(self) -> tuple[Step, ...]:
-        """Return the steps so far, masked, except for credentials that a test case is about."""
+        """Return the steps so far, masked, except for what the kit made for a test case."""
         return tuple(
-            step if isinstance(step, CredentialsConfigured) else self.masked(step)
+            step if isinstance(step, (CredentialsConfigured, TokenChosen)) else self.masked(step)
             for step in self._steps
         )
 

@@ -47,11 +47,13 @@ class SessionJudge:
         expected: str,
         exchanges: Iterable[Exchange],
         *,
+        hint: str = "",
         is_delayed: bool,
     ) -> NoReturn:
         """Raise ContractBreached for that clause, with the exchanges that show the breach."""
         numbers = tuple(exchange.number for exchange in exchanges)
-        self.fail([Breach(clause.id, what, expected, exchanges=numbers)], is_delayed=is_delayed)
+        breach = Breach(clause.id, what, expected, hint, exchanges=numbers)
+        self.fail([breach], is_delayed=is_delayed)
 
     def judge(self, trace: Trace, *, own: bool, is_delayed: bool) -> None:
         """Judge a complete trace. Raises ContractBreached for the own clause, if ``own``."""
