@@ -6,11 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# Three mistakes in one client. HOME and ACME_KEY are variables of the user's environment.
+# Two mistakes in one client.
 CLIENT = f"""
 import os
 import sys
@@ -19,39 +20,28 @@ sys.path.insert(0, {str(ROOT)!r})
 from examples.model_client import ApiClient, TokenManager
 
 
-class Tokens(TokenManager):
-    def _time_until_refresh(self, lifetime):
-        return lifetime / 1000
-
-    def get_token(self):
-        return str(super().get_token().encode())
+class Client(ApiClient):
+    def _send(self, method, url, token, **kwargs):
+        return super()._send(method, url, str(token.encode()), **kwargs)
 
 
 def make_client(config):
-    secret = os.path.expandvars(config.client_secret) + os.environ.get("ACME_KEY", "")[:0]
-    tokens = Tokens(config.token_url, config.client_id, secret, timeout=config.timeout)
-    return ApiClient(tokens, config.api_base_url, timeout=config.timeout)
+    secret = os.path.expandvars(config.client_secret)
+    tokens = TokenManager(config.token_url, config.client_id, secret, timeout=config.timeout)
+    return Client(tokens, config.api_base_url, timeout=config.timeout)
 """
+CREDENTIALS, OPAQUE, BEARER = "basic.credentials", "response.opaque-token", "signing.bearer"
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> tuple[str, dict]:
+def run(tmp_path_factory) -> tuple[str, dict[str, Any]]:
     """What the terminal shows, and the rows of the JSON report."""
     folder = tmp_path_factory.mktemp("acme")
     (folder / "acme.py").write_text(CLIENT)
-    only = "basic.credentials,response.opaque-token,signing.bearer"
+    only = f"{CREDENTIALS},{OPAQUE},{BEARER}"
+    arguments = ["check", "acme.py", "--only", only, "--json", "r.json"]
     done = subprocess.run(  # noqa: S603 - our own program
-        [
-            sys.executable,
-            "-m",
-            "mockbroker",
-            "check",
-            "acme.py",
-            "--only",
-            only,
-            "--json",
-            "r.json",
-        ],
+        [sys.executable, "-m", "mockbroker", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -65,33 +55,35 @@ def run(tmp_path_factory) -> tuple[str, dict]:
 
 def test_the_credentials_that_matter_are_shown(run):
     shown, rows = run
-    [step] = [
-        s for s in rows["basic.credentials"]["steps"] if s["step"] == "credentials-configured"
-    ]
+    steps = {step["step"]: step for step in rows[CREDENTIALS]["steps"]}
+    step = steps["credentials-configured"]
     assert (step["client_id"], "$" in step["client_secret"]) == ("$HOME", True)
     assert "configured with client_id '$HOME' and client_secret" in shown
 
 
 def test_the_mistake_is_named_on_the_terminal_and_as_a_value(run):
     shown, rows = run
-    diagnosis = rows["basic.credentials"]["diagnosis"]
+    diagnosis = rows[CREDENTIALS]["diagnosis"]
     assert diagnosis["mistake"] == "hinted"
     assert "expanded as a variable" in diagnosis["hint"]
-    assert f"    likely   {diagnosis['hint']}" in shown.splitlines()
-    assert "was bytes" in rows["response.opaque-token"]["diagnosis"]["hint"]
+    assert f"    likely   {diagnosis['hint']}\n" in shown
+    assert "was bytes" in rows[OPAQUE]["diagnosis"]["hint"]
     # It stands in one place, and not in the observation as well.
-    assert diagnosis["hint"] not in rows["basic.credentials"]["reason"]
+    assert diagnosis["hint"] not in rows[CREDENTIALS]["reason"]
+
+
+def test_the_token_that_matters_is_shown(run):
+    _, rows = run
+    [token] = [step for step in rows[OPAQUE]["steps"] if step["step"] == "token-chosen"]
+    assert token["value"].startswith("-._~+/")
+    assert "76 characters were issued, and 79 arrived" in rows[OPAQUE]["reason"]
 
 
 def test_a_call_that_breaks_the_clause_is_the_last_one(run):
     _, rows = run
-    assert [exchange["method"] for exchange in rows["signing.bearer"]["exchanges"]] == [
-        "POST",
-        "GET",
-    ]
+    assert [exchange["method"] for exchange in rows[BEARER]["exchanges"]] == ["POST", "GET"]
 
 
 def test_a_command_has_no_option_with_its_default(run):
     _, rows = run
-    command = rows["basic.credentials"]["reproduce"]
-    assert command == "mockbroker check acme.py --only basic.credentials"
+    assert rows[CREDENTIALS]["reproduce"] == "mockbroker check acme.py --only basic.credentials"
