@@ -41,15 +41,6 @@ class KeepsTheFirstLifetime(TokenManager):
         return self.first
 
 
-class KeepsTheFirstExpiry(TokenManager):
-    first: float | None = None
-
-    def _read_token(self, *args: Any) -> AccessToken:
-        token = super()._read_token(*args)
-        self.first = self.first or token.refresh_at
-        return AccessToken(token.value, self.first, token.expires_at)
-
-
 CACHE: dict[Any, AccessToken] = {}
 
 
@@ -106,6 +97,7 @@ CASES = [
     (living(lambda life: life / 1000), EAGER, (Mistake.MILLISECONDS,)),
     (living(lambda life: life / 60), EAGER, (Mistake.PER_MINUTE,)),
     (living(lambda _: 300), EAGER, (Mistake.FIXED_LIFETIME, 300)),
+    (MUTANTS["KeepsTheFirstExpiry"].cls, REUSE, (Mistake.FIRST_EXPIRY,)),
     (living(lambda life: life / 1000 - 30), REUSE, (Mistake.MILLISECONDS,)),
 ]
 
