@@ -18,6 +18,7 @@ from typing import Any, Literal, Union
 import msgspec
 
 from mockbroker.contract.clause import Impact, Level
+from mockbroker.contract.diagnosis import Diagnosis
 from mockbroker.model.cleaning import with_texts
 from mockbroker.model.escaping import printable_lines
 from mockbroker.model.exchange_record import ExchangeRecord
@@ -120,7 +121,7 @@ class ClauseRow(_Part, frozen=True, kw_only=True):
     """A clause and the verdict on it.
 
     ``details`` is text from outside the reproduction, such as a traceback. ``known`` is null
-    unless a known failure is listed for the clause.
+    unless a known failure is listed for the clause. ``diagnosis`` is the likely mistake, or null.
     """
 
     id: str
@@ -139,6 +140,7 @@ class ClauseRow(_Part, frozen=True, kw_only=True):
     url: str | None
     details: str = ""
     known: KnownInfo | None = None
+    diagnosis: Diagnosis | None = None
 
 
 class ReportDocument(_Part, frozen=True, kw_only=True):
@@ -231,6 +233,7 @@ def _clause_row(report: Report, row: Row) -> ClauseRow:
         url=None,  # no page of a clause is published yet
         details=finding.details,
         known=_known_info(row.listing) if row.listing else None,
+        diagnosis=finding.diagnosis,
     )
 
 

@@ -23,7 +23,7 @@ from mockbroker.model.exchange_text import answer_text, request_text
 from mockbroker.report.document import ClauseRow, ReportDocument
 from mockbroker.report.finding import Verdict
 from mockbroker.report.timeline import Timeline, TokenLife, timeline_of
-from mockbroker.report.wording import exchange_lines, reason_text, step_lines
+from mockbroker.report.wording import diagnosis_text, exchange_lines, reason_text, step_lines
 
 __all__ = ["html_of"]
 
@@ -116,6 +116,7 @@ class _Detail:
     symbol: str
     is_open: bool
     reason: str
+    likely: str
     steps: tuple[str, ...]
     messages: tuple[_Message, ...]
     traffic: str
@@ -254,6 +255,7 @@ def _detail(number: int, row: ClauseRow) -> _Detail:
         symbol=_SYMBOLS[row.verdict.value],
         is_open=row.verdict.value in _OPEN_VERDICTS,
         reason=reason_text(row.reason, row.blocked_by),
+        likely=diagnosis_text(row.diagnosis),
         steps=tuple(step_lines(row.steps)),
         messages=messages,
         traffic="\n".join(exchange_lines(row.exchanges, with_times=has_times)),

@@ -23,7 +23,7 @@ from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import Listing, Standing
 from mockbroker.report.next_steps import LOOK_AT_THE_DRIVER
 from mockbroker.report.report import Conclusion, Report, Row
-from mockbroker.report.wording import exchange_lines, step_lines
+from mockbroker.report.wording import diagnosis_text, exchange_lines, step_lines
 
 __all__ = ["Line", "encodable", "finding_lines", "plain", "render", "width_of"]
 
@@ -196,6 +196,7 @@ def finding_lines(
     is_error = finding.verdict is Verdict.ERROR
     for label, text in (
         ("found", finding.in_words),
+        ("likely", diagnosis_text(finding.diagnosis)),
         ("source", sources),
         ("steps", "\n".join(step_lines(finding.steps))),
         ("error" if is_error else "details", finding.details),
