@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from mockbroker.contract.clause import Level
 from mockbroker.contract.selection import EVERY_CLAUSE, Selection
 from mockbroker.report.formats import FORMATS
+from mockbroker.report.report import DEFAULT_EXAMPLES
 
 __all__ = [
     "AUDIT_OPTIONS",
@@ -301,7 +302,7 @@ ONLY: Option[Selection] = Option(
 EXAMPLES: Option[int] = Option(
     name="examples",
     metavar="N",
-    default=10,
+    default=DEFAULT_EXAMPLES,
     read=_last(_integer(1)),
     help="Number of examples to draw for a clause, in addition to the cases that are always "
     "tried; four times as many where they find most.",

@@ -165,6 +165,8 @@ def _token_of_call(authorization: Authorization, expected: ApiExpectation) -> st
         return "the word `Bearer` occurs twice"
     if token.lstrip().startswith("{"):
         return "the whole answer was sent as the token; send only its access_token"
+    if token[:2] in {"b'", 'b"'} and token[2:-1] in expected.token_values:
+        return "the token was bytes, written as b'…': decode it to a string"
     if token.strip("\"' \t") in expected.token_values:
         return "the token has quotes or white space around it; send it as provided"
     return _decoded_token(token, expected)

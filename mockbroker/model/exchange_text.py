@@ -53,7 +53,7 @@ def answer_text(record: ExchangeRecord) -> str:
         return "no complete answer"
     if record.expires_in is None:
         return str(record.status)
-    return f"{record.status} token #{record.token}, expires_in={record.expires_in:g}"
+    return f"{record.status} token #{record.token}, expires_in={record.expires_in:.15g}"
 
 
 def _authorization(record: ExchangeRecord) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Literal, Union
 import msgspec
 
 from mockbroker.contract.clause import Impact, Level
+from mockbroker.contract.diagnosis import Diagnosis
 from mockbroker.model.cleaning import with_texts
 from mockbroker.model.escaping import printable_lines
 from mockbroker.model.exchange_record import ExchangeRecord
@@ -122,8 +123,8 @@ class ClauseRow(_Part, frozen=True, kw_only=True):
     """A clause and the verdict on it.
 
     ``details`` is text from outside the reproduction, such as a traceback. ``known`` is null
-    unless a known failure is listed for the clause. ``same_cause_as`` is the id of a graver clause
-    whose breach has the same evidence, or null.
+    unless a known failure is listed for the clause. ``diagnosis`` is the likely mistake, or null.
+    ``same_cause_as`` is the id of a graver clause whose breach has the same evidence, or null.
     """
 
     id: str
@@ -143,6 +144,7 @@ class ClauseRow(_Part, frozen=True, kw_only=True):
     details: str = ""
     known: KnownInfo | None = None
     same_cause_as: str | None = None
+    diagnosis: Diagnosis | None = None
 
 
 class ReportDocument(_Part, frozen=True, kw_only=True):
@@ -244,6 +246,7 @@ def _clause_row(report: Report, row: Row, causes: Mapping[str, str]) -> ClauseRo
         details=finding.details,
         known=_known_info(row.listing) if row.listing else None,
         same_cause_as=causes.get(clause.id),
+        diagnosis=finding.diagnosis,
     )
 
 

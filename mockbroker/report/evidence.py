@@ -10,19 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mockbroker.report.finding import Finding
-from mockbroker.report.wording import exchange_lines, step_lines
+from mockbroker.report.wording import diagnosis_text, exchange_lines, step_lines
 
 __all__ = ["evidence_lines"]
 
 
 def evidence_lines(finding: Finding, *, command: str = "") -> Iterator[str]:
-    """Yield the steps, the details from outside them, the exchanges, and a command.
+    """Yield the likely mistake, the steps, the details, the exchanges, and a command.
 
     The order is that of reading: what was done, what the program printed, what was sent.
 
     ``command`` comes last, as a shell shows it: the reader copies it after reading the rest. An
     empty finding yields nothing.
     """
+    if finding.diagnosis:
+        yield f"likely: {diagnosis_text(finding.diagnosis)}"
     yield from (f"  {line}" for line in step_lines(finding.steps))
     yield from filter(None, finding.details.splitlines())
     yield from exchange_lines(finding.exchanges, with_times=False)

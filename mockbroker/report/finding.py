@@ -12,6 +12,7 @@ import enum
 
 import msgspec
 
+from mockbroker.contract.diagnosis import Diagnosis
 from mockbroker.model.cleaning import with_texts
 from mockbroker.model.escaping import printable_lines
 from mockbroker.model.exchange_record import ExchangeRecord
@@ -56,7 +57,8 @@ class Finding(msgspec.Struct, frozen=True):
     ``blocked_by`` is the clause whose breach prevented the verdict, or None. ``command`` sends
     the request that shows the breach, if a single request does. ``details`` comes from outside the
     reproduction: a traceback, or the output of a driver. ``found_in`` is the clause whose scenario
-    found the breach, empty if no scenario did.
+    found the breach, empty if no scenario did. ``diagnosis`` is the likely mistake behind a breach,
+    or None.
     """
 
     clause_id: str
@@ -69,11 +71,12 @@ class Finding(msgspec.Struct, frozen=True):
     # An id, not prose: formats and `compare` use it as a value.
     blocked_by: str | None = None
     found_in: str = ""
+    diagnosis: Diagnosis | None = None
 
     def __post_init__(self) -> None:
         """Escape what terminals and CI servers would obey, in every string from outside."""
         # Here, once, and not in each format: a new format cannot forget it.
-        for name in ("reason", "steps", "exchanges", "command", "details"):
+        for name in ("reason", "steps", "exchanges", "command", "details", "diagnosis"):
             text = with_texts(getattr(self, name), printable_lines)
             # The struct is frozen, and is not yet visible to any other code.
             msgspec.structs.force_setattr(self, name, text)

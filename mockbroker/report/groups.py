@@ -168,7 +168,8 @@ def _cause_of(row: Row) -> Hashable:
         return _Evidence.EXPIRED_TOKEN_USED
     if isinstance(outcome, GotNoToken) and outcome.instead in _NOTHING:
         return _Evidence.NOTHING_RETURNED
-    return row.clause.id
+    # By value: the same mistake with the same number, setting or hint.
+    return row.finding.diagnosis or row.clause.id
 
 
 _NOTHING = (NothingUsable.EMPTY_STRING, NothingUsable.NOTHING_RETURNED)

@@ -27,7 +27,13 @@ from mockbroker.report.finding import Verdict
 from mockbroker.report.gravity import Gravity, gravity_of
 from mockbroker.report.groups import last_place
 from mockbroker.report.timeline import Timeline, TokenLife, timeline_of
-from mockbroker.report.wording import exchange_lines, place_text, reason_text, step_lines
+from mockbroker.report.wording import (
+    diagnosis_text,
+    exchange_lines,
+    place_text,
+    reason_text,
+    step_lines,
+)
 
 __all__ = ["html_of"]
 
@@ -123,6 +129,7 @@ class _Detail:
     place: str
     also_broken: tuple[str, ...]
     blocked: tuple[str, ...]
+    likely: str
     steps: tuple[str, ...]
     messages: tuple[_Message, ...]
     traffic: str
@@ -278,6 +285,7 @@ def _detail(number: int, row: ClauseRow, rows: Sequence[ClauseRow]) -> _Detail:
         place=place_text(last_place(row.steps)),
         also_broken=also_broken,
         blocked=blocked,
+        likely=diagnosis_text(row.diagnosis),
         steps=tuple(step_lines(row.steps)),
         messages=messages,
         traffic="\n".join(exchange_lines(row.exchanges, with_times=has_times)),

@@ -25,8 +25,17 @@ from mockbroker.report.finding import BREACHES, Finding, Verdict
 from mockbroker.report.gravity import Gravity, gravity_of, is_at_least
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import NOTHING_KNOWN, KnownFailures, Listing
+from mockbroker.report.steps import NotRepeated
 
-__all__ = ["ClientDescription", "Conclusion", "Report", "Row", "RunFacts", "build_report"]
+__all__ = [
+    "DEFAULT_EXAMPLES",
+    "ClientDescription",
+    "Conclusion",
+    "Report",
+    "Row",
+    "RunFacts",
+    "build_report",
+]
 
 # The reasons of clauses without a finding. Each is the same string for many clauses, and the
 # terminal groups the clauses by it.
@@ -35,6 +44,9 @@ NOT_REACHED = "not reached: the run was interrupted"
 STOPPED_EARLY = "not reached: pytest stopped the run early"
 STOPPED_AT_FAILURE = "not reached: the run ended at the first failure"
 NO_VERDICT = "the kit reached no verdict"
+
+DEFAULT_EXAMPLES = 10
+"""How many test cases are drawn for a clause unless the user asks for another number."""
 
 # ADVICE is missing: it is a breach that does not fail the run.
 _FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
@@ -132,7 +144,9 @@ class RunFacts:
         if not self.check_arguments:
             return ""
         words = ["mockbroker", "check", *self.check_arguments, "--only", clause_id]
-        words += [] if self.examples is None else ["--examples", str(self.examples)]
+        # A default would only make the command longer.
+        if self.examples not in (None, DEFAULT_EXAMPLES):
+            words += ["--examples", str(self.examples)]
         # Only a run with --explore has a seed; without one the same cases are drawn each time.
         words += [] if self.seed is None else ["--seed", str(self.seed)]
         return shlex.join(words)
@@ -318,8 +332,9 @@ class Report:
         """Return a command that shows the breach of the row's clause; empty if there is none.
 
         That is a command for the request itself, or a check of the clause whose scenario found it.
+        A breach that the kit could not repeat has none: its steps say so.
         """
-        if row.found.verdict not in BREACHES:
+        if row.found.verdict not in BREACHES or NotRepeated() in row.found.steps:
             return ""
         # The scenario that found the breach, not the broken clause: test cases of one clause often
         # break another one.
@@ -371,7 +386,8 @@ def build_report(
     """Make the report of these findings, with known failures taken into account.
 
     Several findings on one clause are merged: a breach found in the test cases of any clause
-    counts, and an error of the kit outweighs all. Of two breaches the first counts. A ``selected``
+    counts, and an error of the kit outweighs all. Of two breaches that of the clause's own test
+    cases counts, otherwise the first. A ``selected``
     clause without a finding is an error of the kit, unless ``unreached`` says why the run did not
     reach it. For observed traffic, ``unseen`` says why a clause could not be judged.
     ``replays`` has, for each clause whose known example was tried, why it was ignored.
@@ -444,10 +460,15 @@ def _more_severe(one: Finding | None, other: Finding) -> Finding:
 
 
 def _severity(finding: Finding) -> int:
-    """Return the rank of a finding: errors of the kit, then breaches, then the others."""
+    """Return the rank of a finding: errors of the kit, then breaches, then the others.
+
+    A breach that the clause's own test cases found comes before one found elsewhere.
+    """
     if finding.verdict is Verdict.ERROR:
-        return 2
-    return 1 if finding.verdict in BREACHES else 0
+        return 3
+    # Its own cases are made for the clause: their steps are fewer, and they have a diagnosis.
+    is_own = finding.found_in == finding.clause_id
+    return 1 + is_own if finding.verdict in BREACHES else 0
 
 
 def _row(clause: Clause, finding: Finding | None, reasons: Mapping[str, str]) -> Row:

@@ -32,6 +32,7 @@ __all__ = [
     "ClientRestarted",
     "ClientUsed",
     "ClientUsedAtOnce",
+    "CredentialsConfigured",
     "DriverEnded",
     "EventLoopChanged",
     "FaultScripted",
@@ -62,7 +63,7 @@ __all__ = [
     "TimePassed",
     "TimeZoneSet",
     "TimeoutConfigured",
-    "TokenLengthChosen",
+    "TokenChosen",
     "TokenPolicySet",
     "TokensRevoked",
     "UseOutcome",
@@ -116,10 +117,11 @@ class NothingUsable(str, enum.Enum):
 class GotNoToken(_Outcome, frozen=True, kw_only=True):
     """The client raised nothing and had no token of the broker.
 
-    ``instead`` says what the client did.
+    ``instead`` says what the client did, and ``value`` in words what it returned.
     """
 
     instead: NothingUsable
+    value: str = ""
 
 
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -448,10 +450,10 @@ class AnswerChanged(_Step, frozen=True, kw_only=True, omit_defaults=True):
     media_type: str = ""
 
 
-class TokenLengthChosen(_Step, frozen=True, kw_only=True):
-    """The next token has this number of characters."""
+class TokenChosen(_Step, frozen=True, kw_only=True):
+    """The next token is this one, in clear: the kit made it for the test case."""
 
-    characters: int
+    value: str
 
 
 class TokensRevoked(_Step, frozen=True, kw_only=True):
@@ -482,6 +484,17 @@ class TimeoutConfigured(_Step, frozen=True, kw_only=True):
     """The client is configured with this timeout, in seconds."""
 
     seconds: float
+
+
+class CredentialsConfigured(_Step, frozen=True, kw_only=True):
+    """The client is configured with these credentials, in clear.
+
+    They are the kit's own, made for the test case, and matter for it. Everywhere else they are
+    masked.
+    """
+
+    client_id: str
+    client_secret: str
 
 
 class ScopeConfigured(_Step, frozen=True, kw_only=True):
@@ -544,12 +557,13 @@ Step = Union[
     FaultsCleared,
     AnswersDelayed,
     AnswerChanged,
-    TokenLengthChosen,
+    TokenChosen,
     TokensRevoked,
     SecretRotated,
     CertificateShown,
     IdleConnectionsClosed,
     TimeoutConfigured,
+    CredentialsConfigured,
     ScopeConfigured,
     OtherOriginReached,
     BreachRepeated,

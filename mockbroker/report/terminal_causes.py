@@ -22,7 +22,7 @@ from mockbroker.report.terminal_lines import (
     label_column,
     labelled,
 )
-from mockbroker.report.wording import exchange_lines, place_text, step_lines
+from mockbroker.report.wording import diagnosis_text, exchange_lines, place_text, step_lines
 
 __all__ = ["breach_line", "cause_lines", "finding_lines", "is_grave"]
 
@@ -118,6 +118,7 @@ def finding_lines(
     is_breach = finding.verdict in BREACHES
     is_error = finding.verdict is Verdict.ERROR
     yield from labelled("found", finding.in_words, width)
+    yield from labelled("likely", diagnosis_text(finding.diagnosis), width)
     yield from labelled("at", place_text(place_of(finding)), width)
     if is_breach:
         yield from labelled("leads to", known.consequence, width)

@@ -9,17 +9,22 @@ without a new schema. Strings in a step have been masked before.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
+from itertools import groupby
 from typing import Any
 
+import msgspec
+
 from mockbroker.broker.faults import Manner
+from mockbroker.contract.diagnosis import Diagnosis, Mistake
 from mockbroker.model.exchange_record import ExchangeRecord
 from mockbroker.model.exchange_text import exchange_text
 from mockbroker.report import steps as s
 
 __all__ = [
     "action_text",
+    "diagnosis_text",
     "exchange_lines",
     "outcome_text",
     "place_text",
@@ -45,15 +50,55 @@ def place_text(place: s.Place | None) -> str:
 
 
 def exchange_lines(exchanges: Iterable[ExchangeRecord], *, with_times: bool) -> list[str]:
-    """Return the exchanges as text; ``with_times`` adds the seconds since the first exchange."""
-    if not with_times:
-        return [exchange_text(record) for record in exchanges]
-    return [f"+{record.at_seconds:.2f} s  {exchange_text(record)}" for record in exchanges]
+    """Return the exchanges as text; ``with_times`` adds the seconds since the first exchange.
+
+    Exchanges that repeat the one or the two before them are counted in one line.
+    """
+    records, lines, number = tuple(exchanges), list[str](), 0
+    while number < len(records):
+        period, times = _repetition(records[number:])
+        shown = records[number : number + period]
+        lines += [_exchange_line(record, with_times=with_times) for record in shown]
+        number += period * times
+        if times > 1:
+            last = records[number - 1]
+            first = shown[-1].number + 1
+            the_same = "the same" if period == 1 else "the same two"
+            again = f"{the_same}, {times - 1} times"
+            lines.append(f"#{first} to #{last.number}: {again}")
+    return lines
+
+
+def _exchange_line(record: ExchangeRecord, *, with_times: bool) -> str:
+    """Return one exchange as text."""
+    time = f"+{record.at_seconds:.2f} s  " if with_times else ""
+    return f"{time}{exchange_text(record)}"
+
+
+_FEWEST_REPETITIONS = 3
+"""The times that exchanges must occur in a row before they are counted instead of listed."""
+
+
+def _repetition(records: Sequence[ExchangeRecord]) -> tuple[int, int]:
+    """Return how many of the first exchanges are repeated, and how often they occur; or (1, 1)."""
+    alike = [
+        # Tokens are numbered, so each request for one would otherwise be different.
+        msgspec.structs.replace(record, number=0, at_seconds=0, token=None)
+        for record in records
+    ]
+    for period in (1, 2):
+        times = 1
+        while alike[times * period : (times + 1) * period] == alike[:period]:
+            times += 1
+        if times >= _FEWEST_REPETITIONS:
+            return period, times
+    return 1, 1
 
 
 def step_lines(steps: Iterable[s.Step]) -> list[str]:
-    """Return a line for each step."""
-    return [step_text(step) for step in steps]
+    """Return a line for each step; equal ones in a row are counted in one line."""
+    counted = ((text, len(list(equal))) for text, equal in groupby(map(step_text, steps)))
+    return [text if times == 1 else f"{text} ({times} times)" for text, times in counted]
 
 
 def step_text(step: s.Step) -> str:
@@ -248,6 +293,16 @@ def _answer_changed(step: s.AnswerChanged) -> str:
     return f"the answer has {changes}" if changes else "the answer is as documented"
 
 
+_MAX_SHOWN = 60
+
+
+def _short(text: str) -> str:
+    """Return the string in quotes, cut to its beginning if it is long."""
+    if len(text) <= _MAX_SHOWN:
+        return repr(text)
+    return f"{text[:_MAX_SHOWN]!r}… ({len(text)} characters)"
+
+
 def _certificate_shown(step: s.CertificateShown) -> str:
     """Return what is in the certificate, and whether a sound client accepts its issuer."""
     issuer = "a CA that the client trusts" if step.is_trusted else "a CA that no client knows"
@@ -257,9 +312,14 @@ def _certificate_shown(step: s.CertificateShown) -> str:
 def _never_returned(outcome: s.NeverReturned) -> str:
     """Return how long the kit waited, and what the client sent in that time."""
     return (
-        f"did not return within {outcome.seconds:g} s of real time "
-        f"(requests seen meanwhile: {outcome.requests})"
+        f"did not return within {outcome.seconds:g} s of real time, and sent "
+        f"{_counted(outcome.requests, 'request')}"
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    """Return the number and the noun, in the plural unless the number is 1."""
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 _INSTEAD = {
@@ -277,16 +337,81 @@ def _got_token(outcome: s.GotToken) -> str:
     return f"token #{outcome.token}{' (fetched)' if outcome.is_fetched else ''}, {outcome.state}"
 
 
+def _got_no_token(outcome: s.GotNoToken) -> str:
+    """Return what the client had instead; the returned value says more than "no token"."""
+    if outcome.value and outcome.instead is s.NothingUsable.OTHER_VALUE_RETURNED:
+        return f"returned {outcome.value}, which is not a token of this broker"
+    if outcome.value and outcome.instead is s.NothingUsable.NOTHING_RETURNED:
+        return f"returned {outcome.value}"
+    return _INSTEAD[outcome.instead]
+
+
+def diagnosis_text(diagnosis: Diagnosis | None) -> str:
+    """Return the likely mistake as a line; empty if none is known."""
+    if diagnosis is None:
+        return ""
+    seconds = f"{diagnosis.seconds:g} s" if diagnosis.seconds is not None else ""
+    text = _MISTAKES[diagnosis.mistake].format(seconds=seconds, setting=diagnosis.setting)
+    return diagnosis.hint or text
+
+
+_MISTAKES = {
+    Mistake.HINTED: "",
+    Mistake.MILLISECONDS: "expires_in is read as milliseconds, or divided by 1000",
+    Mistake.PER_MINUTE: "expires_in is divided by 60",
+    Mistake.EXPIRY_IN_MILLISECONDS: (
+        "an expiry in milliseconds is compared with a time in seconds: tokens are used for 1000 "
+        "times their lifetime"
+    ),
+    Mistake.MINUTES: "expires_in is read as minutes: tokens are used for 60 times their lifetime",
+    Mistake.LEEWAY_ADDED: (
+        "the leeway has the wrong sign: a token is used until {seconds} after its expiry; subtract "
+        "the leeway from expires_in"
+    ),
+    Mistake.LATE_COMPARISON: (
+        "the comparison with the expiry is > instead of >=, or rounds up: a token expires when "
+        "expires_in seconds have passed"
+    ),
+    Mistake.FIXED_LIFETIME: (
+        "the lifetime is a constant: each token is used for {seconds}, whatever its expires_in is"
+    ),
+    Mistake.FIRST_LIFETIME: (
+        "the lifetime of the first token is kept for the later ones: the second token was used for "
+        "{seconds}"
+    ),
+    Mistake.FIRST_EXPIRY: (
+        "the expiry of the first token is never replaced: since then each use requests a token"
+    ),
+    Mistake.INVERTED: (
+        "the comparison with the expiry is inverted: a fresh token is replaced, and an expired one "
+        "is used"
+    ),
+    Mistake.NO_EXPIRY: "the client does not look at the age of its token",
+    Mistake.LOCAL_TIME: (
+        "the expiry is computed with local time; use UTC with a time zone, or a monotonic clock"
+    ),
+    Mistake.OTHER_CLOCK: (
+        "a time of the broker is compared with the client's own clock; count expires_in from the "
+        "client's clock"
+    ),
+    Mistake.STALE_WHILE_REFRESHING: (
+        "the client uses its old token while it requests a new one, even if the old one has expired"
+    ),
+    Mistake.NO_KEY: "the cache has no key: all clients in the process share one token",
+    Mistake.KEY_WITHOUT: "the key of the cache does not contain the {setting}",
+}
+
+
 _Maker = Callable[[Any], str]
 
 # One entry for each class of `UseOutcome`, in its order.
 _OUTCOMES: dict[type, _Maker] = {
     s.GotToken: _got_token,
-    s.GotNoToken: lambda outcome: _INSTEAD[outcome.instead],
+    s.GotNoToken: _got_no_token,
     s.Raised: lambda outcome: f"raised {outcome.error}",
     s.NeverReturned: _never_returned,
     s.SentTooManyRequests: lambda o: (
-        f"sent more than {o.allowed} requests in one use; mockbroker stopped it"
+        f"sent {o.allowed} requests in one use and went on; mockbroker stopped it"
     ),
     s.ProgramEnded: lambda outcome: f"ended the program: {outcome.error}",
     s.DriverEnded: lambda outcome: f"did not return: {outcome.reason}",
@@ -294,12 +419,14 @@ _OUTCOMES: dict[type, _Maker] = {
 
 # One entry for each class of `Step`, in its order. Functions where the text depends on conditions,
 # otherwise lambdas: the whole wording can be read from top to bottom.
-# Numbers are formatted by `g`, so that 60.0 becomes 60.
+# Numbers are formatted by `g`, so that 60.0 becomes 60; lifetimes by `.15g`, because they are long.
 _STEPS: dict[type, _Maker] = {
     s.SeedChosen: _seed_chosen,
-    s.BrokerStarted: lambda step: f"the broker issues tokens with expires_in={step.expires_in:g}",
+    s.BrokerStarted: lambda step: (
+        f"the broker issues tokens with expires_in={step.expires_in:.15g}"
+    ),
     s.LifetimeChanged: lambda step: (
-        f"the broker now issues tokens with expires_in={step.expires_in:g}"
+        f"the broker now issues tokens with expires_in={step.expires_in:.15g}"
     ),
     s.TimePassed: lambda step: f"+{step.seconds:g} s",
     s.TimeZoneSet: _time_zone_set,
@@ -322,13 +449,17 @@ _STEPS: dict[type, _Maker] = {
     s.FaultsCleared: lambda step: f"{_ENDPOINTS[step.endpoint]} works as usual again",
     s.AnswersDelayed: _answers_delayed,
     s.AnswerChanged: _answer_changed,
-    s.TokenLengthChosen: lambda step: f"the next token has {step.characters} characters",
+    s.TokenChosen: lambda step: f"the next token is {_short(step.value)}",
     s.TokensRevoked: lambda _: "the broker revokes every token",
     s.SecretRotated: lambda step: f"the secret of client {step.client} is rotated",
     s.CertificateShown: _certificate_shown,
     s.IdleConnectionsClosed: lambda _: "the server closes the connections that are idle",
     s.TimeoutConfigured: lambda step: (
         f"the client is configured with a timeout of {step.seconds:g} s"
+    ),
+    s.CredentialsConfigured: lambda step: (
+        f"the client is configured with client_id {_short(step.client_id)} and client_secret "
+        f"{_short(step.client_secret)}"
     ),
     s.ScopeConfigured: lambda step: f"the client is configured with scope {step.scope!r}",
     s.OtherOriginReached: lambda step: (

@@ -10,8 +10,8 @@ import click
 import pytest
 import requests
 
-from mockbroker import Fault
-from mockbroker.cli.console import LONGEST_TARGET, log_lines
+from mockbroker import Broker, Fault, Profile
+from mockbroker.cli.console import LONGEST_TARGET, banner, log_lines
 
 GRANT = {"grant_type": "client_credentials"}
 SHOP = ("shop", "s3cr:et")
@@ -74,3 +74,9 @@ def test_a_request_that_gets_no_answer_is_a_line_too(broker):
     with pytest.raises(requests.exceptions.ConnectionError):
         requests.post(broker.token_url, data=GRANT, auth=SHOP, timeout=5)
     assert "no answer" in last_lines(broker)
+
+
+def test_the_curl_command_of_the_banner_has_what_the_profile_requires():
+    profile = Profile(name="acme", parameters={"audience": "https://a b/"})
+    with Broker(profile=profile).running() as broker:
+        assert "--data-urlencode 'audience=https://a b/' -d grant_type" in banner(broker)

@@ -99,6 +99,7 @@ def test_no_request_walks_the_tokens(served, monkeypatch):
 SEQUENCE = iter(range(10**9))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "token_values",
     [None, lambda: f"token-of-the-test-suite-number-{next(SEQUENCE)}"],

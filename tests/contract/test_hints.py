@@ -208,6 +208,7 @@ CALLS = {
     "twice": ([("Authorization", f"Bearer Bearer {TOKEN}")], "occurs twice"),
     "whole answer": ([("Authorization", 'Bearer {"access_token": "x"}')], "the whole answer"),
     "quoted": ([("Authorization", f'Bearer "{TOKEN}"')], "quotes or white space"),
+    "bytes": ([("Authorization", f"Bearer {TOKEN.encode()}")], "was bytes"),
     "Base64": ([("Authorization", "Bearer " + b64(TOKEN))], "encoded in Base64"),
     "credentials": ([("Authorization", RIGHT.replace("Basic", "Bearer"))], "client's credentials"),
     "percent-encoded": (

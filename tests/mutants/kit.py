@@ -6,9 +6,12 @@ import importlib
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+import pytest
+
 from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CHAPTERS, clause_named
 from mockbroker.contract.clause import Clause
+from mockbroker.contract.diagnosis import Diagnosis
 from mockbroker.model.client import ClientFactory
 from mockbroker.model.profile import AUTOGRAB, Profile
 from mockbroker.report.finding import Verdict
@@ -76,6 +79,17 @@ def verdicts_on(
         if verdict[0] is not Verdict.PASSED
         and not (verdict[0] is Verdict.NOT_APPLICABLE and clause in left_out)
     }
+
+
+def diagnosis_on(source: ClientFactory | str, clause: Clause) -> Diagnosis | None:
+    """The likely mistake that the kit names for the client's breach of the clause."""
+    settings = RunSettings(patience=LITTLE_PATIENCE_SECONDS, shrinks=0)
+    with checked_run(PythonClients(source), settings) as run, run.frozen_time():
+        test = dict(scenarios())[clause]
+        with pytest.raises(ContractBreached) as caught:
+            test(scenario_of(run, clause))
+    assert caught.value.clause_id == clause.id
+    return caught.value.diagnosis
 
 
 def _verdict(

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -24,8 +25,10 @@ from mockbroker.processes.tree import Ending, Process
 ROOT = Path(__file__).parents[2]
 GRANT = {"grant_type": "client_credentials"}
 SHOP = ("shop", "s3cr:et")
+LIMIT_SECONDS = 120.0
 WORKER = """
 import sys
+import threading
 from examples.model_client import ApiClient, TokenManager
 token_url, api_url = sys.argv[1:]
 with ApiClient(TokenManager(token_url, "shop", "s3cr:et"), api_url) as client:
@@ -79,12 +82,16 @@ def auditing(*arguments: str, stdin: int = subprocess.DEVNULL) -> Iterator[Audit
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},
     )
     audit = Audit(process)
+    # Otherwise a line that never comes would be waited for without end.
+    watchdog = threading.Timer(LIMIT_SECONDS, process.kill)
+    watchdog.start()
     try:
         banner = audit.read_until("curl")
         found = re.findall(r"(?:token URL|API) +(\S+?)/?\n", banner)
         audit.token_url, audit.api_url = found
         yield audit
     finally:
+        watchdog.cancel()
         process.kill()
         process.communicate()
 

@@ -17,8 +17,14 @@ from mockbroker.report.junit_xml import junit_xml_of
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import KnownFailure, KnownFailures, Standing
 from mockbroker.report.markdown import markdown_of
-from mockbroker.report.report import ClientDescription, Conclusion, RunFacts, build_report
-from mockbroker.report.steps import AnswerChanged, Note
+from mockbroker.report.report import (
+    DEFAULT_EXAMPLES,
+    ClientDescription,
+    Conclusion,
+    RunFacts,
+    build_report,
+)
+from mockbroker.report.steps import AnswerChanged, Note, NotRepeated
 from mockbroker.report.terminal import render
 from mockbroker.report.terminal_causes import finding_lines
 from mockbroker.report.terminal_lines import plain, width_of
@@ -153,6 +159,7 @@ def test_json_has_a_row_for_each_clause_in_order():
         "details": "",
         "known": None,
         "same_cause_as": None,
+        "diagnosis": None,
     }
     assert rows[SHOULD]["reproduce"] == (
         "mockbroker check acme.py --only refresh.ahead --examples 5 --seed 7"
@@ -171,6 +178,20 @@ def test_a_client_that_no_command_can_check_has_no_reproduction():
         report = build_report([found], profile="autograb", client=client, measured={}, run=run)
         rows = {row["id"]: row for row in as_json(report)["clauses"]}
         assert str(rows[SHOULD]["reproduce"]).startswith(str(reproduce))
+
+
+def test_a_breach_that_was_not_repeated_has_no_reproduction():
+    [row] = [
+        row
+        for row in report_on((SHOULD, ADVICE, "late", (NotRepeated(),)), run={"run": RUN}).rows
+        if row.clause.id == SHOULD
+    ]
+    assert report_on(run={"run": RUN}).reproduce(row) == ""
+
+
+def test_a_reproduction_leaves_out_the_default_number_of_examples():
+    run = RunFacts(examples=DEFAULT_EXAMPLES, check_arguments=("acme.py",))
+    assert run.command_for(SHOULD) == "mockbroker check acme.py --only refresh.ahead"
 
 
 def test_what_an_audit_never_reached_is_told_and_does_not_fail_it():

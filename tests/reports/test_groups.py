@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.clause import Level
+from mockbroker.contract.diagnosis import Diagnosis, Mistake
 from mockbroker.report.finding import BREACHES, Finding, Verdict
 from mockbroker.report.groups import groups_of, place_of, ungrouped
 from mockbroker.report.known_failures import KnownFailure, KnownFailures
@@ -115,6 +117,16 @@ def test_the_same_evidence_is_one_cause(one, other):
 def test_other_evidence_is_another_cause(one, other):
     report = report_on(failed(OUTAGE, one), failed(SECURITY, other))
     assert ids(report) == [([SECURITY], [], []), ([OUTAGE], [], [])]
+
+
+def test_the_same_diagnosis_is_one_cause():
+    local, other = (
+        Diagnosis(mistake=Mistake.LOCAL_TIME, seconds=3600.0),
+        Diagnosis(mistake=Mistake.NO_KEY),
+    )
+    named = {OUTAGE: local, SECURITY: local, QUOTA: other}
+    findings = [msgspec.structs.replace(failed(name), diagnosis=d) for name, d in named.items()]
+    assert ids(report_on(*findings)) == [([SECURITY], [OUTAGE], []), ([QUOTA], [], [])]
 
 
 def test_clients_that_did_not_return_hang_for_one_cause():

@@ -14,13 +14,19 @@ from mockbroker.report.wording import outcome_text, reason_text, step_text
 OUTCOMES = {
     s.GotToken(token=2, state="valid", is_fetched=True): "token #2 (fetched), valid",
     s.GotNoToken(instead=s.NothingUsable.NO_CALL): "made no call to the API",
+    s.GotNoToken(instead=s.NothingUsable.NOTHING_RETURNED, value="12345 (int)"): (
+        "returned 12345 (int)"
+    ),
+    s.GotNoToken(instead=s.NothingUsable.OTHER_VALUE_RETURNED, value="a string of length 3"): (
+        "returned a string of length 3, which is not a token of this broker"
+    ),
     s.Raised(error="Error: x"): "raised Error: x",
     s.NeverReturned(seconds=2.5, requests=3): (
-        "did not return within 2.5 s of real time (requests seen meanwhile: 3)"
+        "did not return within 2.5 s of real time, and sent 3 requests"
     ),
     s.SentTooManyRequests(
         allowed=10
-    ): "sent more than 10 requests in one use; mockbroker stopped it",
+    ): "sent 10 requests in one use and went on; mockbroker stopped it",
     s.ProgramEnded(error="SystemExit: 3"): "ended the program: SystemExit: 3",
     s.DriverEnded(reason="exit status 7"): "did not return: exit status 7",
 }
@@ -95,8 +101,8 @@ STEPS = [
             operation="get_token", count=8, outcome=s.NeverReturned(seconds=9, requests=0)
         ),
         (
-            "get_token, 8 times at once → did not return within 9 s of real time "
-            "(requests seen meanwhile: 0)"
+            "get_token, 8 times at once → did not return within 9 s of real time, "
+            "and sent no requests"
         ),
     ),
     (s.ReprTaken(outcome=s.DriverEnded(reason="x")), "repr(client) → did not return: x"),
@@ -153,7 +159,7 @@ STEPS = [
         "the answer has a=[1], no b; blanks; media type text/json",
     ),
     (s.AnswerChanged(body="is empty"), "the answer is empty"),
-    (s.TokenLengthChosen(characters=9), "the next token has 9 characters"),
+    (s.TokenChosen(value="a.b.c"), "the next token is 'a.b.c'"),
     (s.TokensRevoked(), "the broker revokes every token"),
     (s.SecretRotated(client="a"), "the secret of client a is rotated"),
     (
@@ -168,6 +174,17 @@ STEPS = [
     (
         s.TimeoutConfigured(seconds=0.2),
         "the client is configured with a timeout of 0.2 s",
+    ),
+    (
+        s.CredentialsConfigured(client_id="a b", client_secret="$HOME\\"),
+        "the client is configured with client_id 'a b' and client_secret '$HOME\\\\'",
+    ),
+    (
+        s.CredentialsConfigured(client_id="a", client_secret="b" * 61),
+        (
+            "the client is configured with client_id 'a' and client_secret "
+            f"'{'b' * 60}'… (61 characters)"
+        ),
     ),
     (s.ScopeConfigured(scope="a b"), "the client is configured with scope 'a b'"),
     (

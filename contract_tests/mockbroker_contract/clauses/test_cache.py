@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
+from msgspec import structs
 
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.broker.faults import Fault
 from mockbroker.contract import clauses
 from mockbroker.contract.clauses.signing import answered_challenges
+from mockbroker.contract.diagnosis import Diagnosis, Mistake
 from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials, TokenState
 from mockbroker.model.exchange import Exchange
@@ -22,6 +24,7 @@ from mockbroker.report.steps import (
     AnswerChanged,
     AnswersDelayed,
     Arrangement,
+    ClientUsed,
     EventLoopChanged,
     FileDamage,
     FileDamaged,
@@ -32,7 +35,7 @@ from mockbroker.report.steps import (
     TokensRevoked,
 )
 from mockbroker_contract.drivers.driver import REQUEST
-from mockbroker_contract.drivers.failures import NotApplicable, NotTested
+from mockbroker_contract.drivers.failures import NotApplicable, NotTested, ScenarioEnded
 from mockbroker_contract.drivers.removal import remove
 from mockbroker_contract.harness.arrangements import (
     cancelled_use,
@@ -40,6 +43,9 @@ from mockbroker_contract.harness.arrangements import (
     while_one_is_in_flight,
 )
 from mockbroker_contract.harness.client_session import ClientSession
+from mockbroker_contract.harness.endings import ContractBreached
+from mockbroker_contract.harness.explaining import diagnosing
+from mockbroker_contract.harness.lifetimes import diagnosed_by_lifetimes
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
@@ -56,9 +62,9 @@ _UNAUTHORIZED = 401
 def test_reuse(scenario: Scenario) -> None:
     """Check that successive calls share one token while it is valid.
 
-    Two more forms follow the explored ones. One is a lifetime as a string, as older Azure endpoints
-    send it. The other is a time zone behind UTC, where a client that mixes local time and UTC
-    fails.
+    Three more forms follow the explored ones: the second token of a client; a lifetime as a string,
+    as older Azure endpoints send it; and a time zone behind UTC, where a client that mixes local
+    time and UTC fails.
     """
     scenario.run.needs_working_client()
 
@@ -79,7 +85,11 @@ def test_reuse(scenario: Scenario) -> None:
         st.integers(2, 6),
         scenario.operations(),
     )
-    scenario.for_all(drawn, run_case, first=first)
+    with diagnosing(partial(diagnosed_by_lifetimes, scenario.run)):
+        scenario.for_all(drawn, run_case, first=first)
+    if scenario.run.time.is_virtual:
+        with diagnosing(partial(diagnosed_by_lifetimes, scenario.run)):
+            scenario.for_each([3599], lambda life, op: _reuse_of_second(scenario, life, op))
     # Providers such as older Azure endpoints send the lifetime as a string. A client that computes
     # with the string may drop the token too soon.
     scenario.for_each(["3600", "2592000"], lambda text, op: _reuse_with_text(scenario, text, op))
@@ -87,8 +97,21 @@ def test_reuse(scenario: Scenario) -> None:
     if zoned is not None:
         # A day before, so that only the difference to UTC counts. A client that mixes local time
         # and UTC may take a new token for expired.
-        with zoned.before_the_clocks_go_back(86400):
+        with (
+            zoned.before_the_clocks_go_back(86400),
+            diagnosing(lambda _: Diagnosis(mistake=Mistake.LOCAL_TIME)),
+        ):
             scenario.for_each([3599], lambda life, op: _reuse_in_zone(scenario, life, op))
+
+
+def _reuse_of_second(scenario: Scenario, lifetime: int, operation: str) -> Situation:
+    """Judge the reuse of the token that replaced an expired one."""
+    with scenario.session(credentials=_CREDENTIALS, expires_in=lifetime) as session:
+        session.use_well(operation)
+        session.advance(lifetime + 1)
+        # A client may use its old token once more while it requests the next one.
+        session.use_well(operation)
+        return _one_token(session, _USES, operation)
 
 
 def _reuse_in_zone(scenario: Scenario, lifetime: int, operation: str) -> Situation:
@@ -113,14 +136,15 @@ def _reuse_with_text(scenario: Scenario, lifetime: str, operation: str) -> Situa
 
 def _one_token(session: ClientSession, uses: int, operation: str) -> Situation:
     """Use the client several times at one moment; all uses must have the same token."""
+    before = len(session.trace.token_requests)
     outcomes = [_used(session, session.use(operation)) for _ in range(uses)]
     tokens = {outcome.token for outcome in outcomes}
+    requests = session.trace.token_requests[before:]
     if len(tokens) > 1:
         session.breach(
-            f"{uses} calls at one moment used {len(tokens)} tokens, "
-            f"fetched by {len(session.trace.token_requests)} requests",
+            f"{uses} calls at one moment used {len(tokens)} tokens, and requested {len(requests)}",
             "one token for all of them: each was valid for long enough",
-            session.trace.token_requests,
+            requests,
         )
     return Situation.met_if(session.trace.token_requests)
 
@@ -193,7 +217,9 @@ def test_isolation(scenario: Scenario) -> None:
     def run_case(drawn: tuple[str, Credentials, Credentials, str]) -> Situation:
         difference, one, other, operation = drawn
         with (
-            scenario.session(credentials=one, scope=_scope(difference, "read")) as first,
+            scenario.session(
+                credentials=one, scope=_scope(difference, "read"), name="first"
+            ) as first,
             _neighbour(scenario, first, difference, other) as second,
         ):
             return _judge_isolation(first, second, operation, difference)
@@ -209,7 +235,40 @@ def test_isolation(scenario: Scenario) -> None:
     ).filter(
         lambda e: e[1].client_id != e[2].client_id and e[1].client_secret != e[2].client_secret
     )
-    scenario.for_all(drawn, run_case, first=first)
+    with diagnosing(partial(_missing_in_key, run_case, first[0][1:3])):
+        scenario.for_all(drawn, run_case, first=first)
+
+
+def _missing_in_key(
+    run_case: Callable[[tuple[str, Credentials, Credentials, str]], Situation],
+    pairs: tuple[Credentials, Credentials],
+    operation: str,
+) -> Diagnosis | None:
+    """Return which setting the key of the client's cache lacks; None if it has no key at all."""
+
+    def is_missing(difference: str) -> bool:
+        try:
+            run_case((difference, *pairs, operation))
+        except ScenarioEnded as ended:
+            return isinstance(ended, ContractBreached)
+        return False
+
+    missing = list(filter(is_missing, _DIFFERENCES))
+    if {"client_id", "secret", "broker"} <= set(missing):
+        return Diagnosis(mistake=Mistake.NO_KEY)
+    missing = [name for name in missing if _WIDER.get(name) not in missing]
+    if not missing:
+        return None
+    return Diagnosis(mistake=Mistake.KEY_WITHOUT, setting=" and the ".join(map(_in_key, missing)))
+
+
+# A key without the first of a pair lacks the second as well.
+_WIDER = {"case of client_id": "client_id", "host": "broker"}
+
+
+def _in_key(difference: str) -> str:
+    """Return what a key of a cache has that is different for two clients with that difference."""
+    return {"broker": "token URL", "host": "host of the token URL"}.get(difference, difference)
 
 
 # What a cache key has left out in real clients, one at a time.
@@ -229,17 +288,19 @@ def _neighbour(
     """
     own = session.credentials
     if difference == "broker":
-        return scenario.session(credentials=own)
+        return scenario.session(credentials=own, name="second")
     if difference == "host":
-        return scenario.session(credentials=own, neighbour=session.broker)
+        return scenario.session(credentials=own, neighbour=session.broker, name="second")
     # The broker compares ids exactly, so a cache that ignores case confuses these two.
     if difference == "case of client_id":
         other = Credentials(own.client_id.swapcase(), own.client_secret)
     if difference == "secret":
         other = Credentials(own.client_id, other.client_secret)
     if difference == "scope":
-        return scenario.session(credentials=own, scope="write", broker=session.broker)
-    return scenario.session(credentials=other, broker=session.broker)
+        return scenario.session(
+            credentials=own, scope="write", broker=session.broker, name="second"
+        )
+    return scenario.session(credentials=other, broker=session.broker, name="second")
 
 
 def _judge_isolation(
@@ -248,6 +309,10 @@ def _judge_isolation(
     """Use both clients in turn, and look for the token of the first in all that the second sent."""
     first_use = first.use_well(operation)
     _switch_to(first.broker, second, difference)
+    for step in first.recorder.steps():
+        # The numbers of exchanges are those of one broker, and only the second one's are shown.
+        is_other = isinstance(step, ClientUsed) and first.broker is not second.broker
+        second.record(structs.replace(step, exchanges=()) if is_other else step)
     second.record(OtherClientAdded(difference=difference))
     second_use = second.use(operation)
     if second_use.presented is None:

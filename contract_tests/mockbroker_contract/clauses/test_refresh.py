@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.broker.faults import Fault
 from mockbroker.contract import clauses
+from mockbroker.contract.diagnosis import Diagnosis, Mistake
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.exchange import Exchange
 from mockbroker.report.steps import (
     AnswerChanged,
     FaultsCleared,
-    Step,
     TimeZoneSet,
     TokenPolicySet,
     TokensRevoked,
@@ -28,12 +28,14 @@ from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.arrangements import refreshed_meanwhile
 from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.endings import TooManyRequests
+from mockbroker_contract.harness.explaining import diagnosing, shortening
 from mockbroker_contract.harness.leeway import (
     PROBE_AGE,
     PROBE_LIFETIME,
     leeway_at_once,
     measure,
 )
+from mockbroker_contract.harness.lifetimes import diagnosed_by_lifetimes, replaced_after
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.recorder import fault_step
 from mockbroker_contract.harness.scenario import Scenario
@@ -78,7 +80,8 @@ def test_honours_expires_in(scenario: Scenario) -> None:
         )
         for operation in scenario.run.capabilities
     ]
-    scenario.for_all(drawn, lambda d: _case_of_lifetimes(scenario, *d), first=first)
+    with diagnosing(partial(diagnosed_by_lifetimes, scenario.run)):
+        scenario.for_all(drawn, lambda d: _case_of_lifetimes(scenario, *d), first=first)
 
 
 def _case_of_lifetimes(
@@ -89,17 +92,18 @@ def _case_of_lifetimes(
     The client is used before and after each; whether a use was late, the broker records.
     """
     with scenario.session(credentials=_CREDENTIALS, expires_in=steps[0][0]) as session:
+        late = []
         for lifetime, seconds in steps:
             session.issue_with(lifetime)
             session.use_well(operation)
             session.advance(seconds)
-            outcome = session.use(operation)
+            late.append(session.use(operation))
         # One more expiry: a client may miscount only after several lifetimes.
         if len(steps) > 1 and session.can_pass(7200):
             session.advance(steps[-1][0])
-            outcome = session.use(operation)
+            late.append(session.use(operation))
         # A client that fails only when a token expires presents no expired token either.
-        return Situation.met_if(outcome.is_good)
+        return Situation.met_if(all(outcome.is_good for outcome in late))
 
 
 @pytest.mark.contract_clause(clauses.refresh.CLOCK_CHANGES)
@@ -113,29 +117,41 @@ def test_clock_changes(scenario: Scenario) -> None:
     zoned = scenario.run.zoned_time
     if zoned is None:
         raise NotTested("the client's local time and clock could not be changed")
-    # Half a lifetime before, so that the clocks change while the token is valid.
-    with zoned.before_the_clocks_go_back(_LIFETIME / 2):
-        step = TimeZoneSet(zone="Chicago", clock_goes_back=True)
-        scenario.for_each([step], partial(_case_of_clocks, scenario))
-    with zoned.before_the_clocks_go_forth(_LIFETIME / 2):
-        step = TimeZoneSet(zone="Chicago", clock_goes_forth=True)
-        scenario.for_each([step], partial(_case_of_clocks, scenario))
-    wall_clocks = [(-_TWO_HOURS, False), (_TWO_HOURS, False), (_TWO_HOURS, True)]
-    scenario.for_each(wall_clocks, partial(_case_of_wall_clock, scenario, zoned))
+    # The control shows that only the time zone is the cause.
+    with diagnosing(lambda _: Diagnosis(mistake=Mistake.LOCAL_TIME)):
+        changes = [
+            TimeZoneSet(zone="Chicago", clock_goes_back=True),
+            TimeZoneSet(zone="Chicago", clock_goes_forth=True),
+        ]
+        scenario.for_each(changes, partial(_case_of_zone, scenario, zoned))
+    # A clock that is wrong all the time matters only beside another clock.
+    with diagnosing(lambda _: Diagnosis(mistake=Mistake.OTHER_CLOCK)):
+        wrong = [(-_TWO_HOURS, False), (_TWO_HOURS, False)]
+        scenario.for_each(wrong, partial(_case_of_wall_clock, scenario, zoned))
+    scenario.for_each([(_TWO_HOURS, True)], partial(_case_of_wall_clock, scenario, zoned))
 
 
 _TWO_HOURS = 7200
 
 
-def _case_of_clocks(scenario: Scenario, step: Step, operation: str) -> Situation:
-    """Use a token, and the client again after its expiry, while a clock changes or is wrong."""
+def _case_of_zone(
+    scenario: Scenario, time: VirtualTime, step: TimeZoneSet, operation: str
+) -> Situation:
+    """Use a token, and the client again after its expiry, while local time changes by an hour."""
+    change = time.before_the_clocks_go_back
+    if step.clock_goes_forth:
+        change = time.before_the_clocks_go_forth
     with scenario.session(
         credentials=_CREDENTIALS, expires_in=_LIFETIME, elsewhere=[_HONOURS]
     ) as session:
-        session.record(step)
-        session.use_well(operation)
-        session.advance(_LIFETIME + 1)
-        return _judge_clocks(scenario, session, session.use(operation))
+        # Half a lifetime before, so that the clocks change while the token is valid.
+        with change(_LIFETIME / 2):
+            session.record(step)
+            session.use_well(operation)
+            session.advance(_LIFETIME + 1)
+            outcome = session.use(operation)
+        # After the context, because the control has local time that is UTC.
+        return _judge_clocks(scenario, session, outcome)
 
 
 def _case_of_wall_clock(
@@ -305,7 +321,27 @@ def test_not_too_eager(scenario: Scenario) -> None:
     # Up to half of the lifetime, because a sound leeway may be proportional.
     ages = st.lists(st.integers(1, _LIFETIME // 2), min_size=1, max_size=4)
     first = [([1, 600, _LIFETIME // 2], op) for op in scenario.run.capabilities]
-    scenario.for_all(st.tuples(ages, scenario.operations()), run_case, first=first)
+    with (
+        diagnosing(partial(diagnosed_by_lifetimes, scenario.run)),
+        shortening(partial(_replaced_early, scenario)),
+    ):
+        scenario.for_all(st.tuples(ages, scenario.operations()), run_case, first=first)
+
+
+def _replaced_early(scenario: Scenario, operation: str) -> None:
+    """Raise the breach at the very age at which the client replaces its token."""
+    age = replaced_after(scenario.run, operation, _LIFETIME, _LIFETIME / 2)
+    if age is None:
+        return
+    with scenario.session(credentials=_CREDENTIALS, expires_in=_LIFETIME) as session:
+        first = session.use_well(operation)
+        session.advance(age)
+        if session.use_well(operation).token != first.token:
+            session.breach(
+                f"the token was replaced after {age:.4g} s of its {_LIFETIME} s",
+                "the token to be kept for at least half of its lifetime",
+                session.trace.token_requests,
+            )
 
 
 @pytest.mark.contract_clause(clauses.refresh.SHORT_LIVED)
@@ -666,9 +702,11 @@ def test_outage_while_valid(scenario: Scenario) -> None:
     ages within every usual leeway. A client that keeps no token, or never refreshes ahead, is not
     judged.
     """
+    tried: list[tuple[str, float]] = []
 
     def run_case(what: str, operation: str) -> Situation:
         lifetime, pauses = _lifetime_and_pauses(scenario)
+        age = 0.0
         with scenario.session(
             credentials=_CREDENTIALS,
             expires_in=lifetime,
@@ -685,6 +723,8 @@ def test_outage_while_valid(scenario: Scenario) -> None:
             before, is_tried = len(session.trace.token_requests), False
             for pause in pauses:
                 session.advance(pause)
+                age += pause
+                tried.append((what, age))
                 outcome = session.use(operation)
                 if not _must_use_valid_token(session, outcome, first):
                     break
@@ -697,7 +737,19 @@ def test_outage_while_valid(scenario: Scenario) -> None:
                 )
             return Situation.MET
 
-    scenario.for_each_in_time(_OUTAGES, run_case)
+    with shortening(lambda operation: _outage_at_one_age(scenario, *tried[-1], operation)):
+        scenario.for_each_in_time(_OUTAGES, run_case)
+
+
+def _outage_at_one_age(scenario: Scenario, what: str, age: float, operation: str) -> None:
+    """Raise the breach at that age of the token, without the uses before."""
+    if not scenario.run.time.is_virtual:
+        return
+    with scenario.session(credentials=_CREDENTIALS, expires_in=_LIFETIME) as session:
+        first = session.use_well(operation)
+        session.advance(age)
+        _outage(session, what)
+        _must_use_valid_token(session, session.use(operation), first)
 
 
 def _lifetime_and_pauses(scenario: Scenario) -> tuple[float, list[float]]:
@@ -762,19 +814,27 @@ def _case_of_expired_token(
         if not outcome.token_requests:
             raise NotTested("the client requested no new token", blocked_by=_HONOURS)
         if outcome.is_after_expiry:
+            late = _late(session, outcome)
             scenario.needs_expiry_control(operation, session.broker.expires_in, after=1)
             session.breach(
-                "the broker was down, and the expired token was used",
+                f"the token endpoint {what}, and the client used a token {late}",
                 "an error: there was no valid token",
                 outcome.exchanges,
             )
         if outcome.error is None:
             session.breach(
-                f"the broker was down, and the client {outcome.in_words}",
+                f"the token endpoint {what}, and the client {outcome.in_words}",
                 "an error: there was no valid token",
                 outcome.exchanges,
             )
         return Situation.MET
+
+
+def _late(session: ClientSession, outcome: Outcome) -> str:
+    """Return in words how long the token of the outcome had expired."""
+    assert outcome.token is not None
+    seconds = session.now() - outcome.token.expires_at
+    return f"{seconds:.0f} s after it expired" if round(seconds) else "at the moment of its expiry"
 
 
 def _case_of_long_outage(scenario: Scenario, what: str, operation: str) -> Situation:
@@ -787,10 +847,11 @@ def _case_of_long_outage(scenario: Scenario, what: str, operation: str) -> Situa
         session.advance(_SECONDS_LEFT + _SECONDS_LATE)
         outcome = session.use(operation)
         if outcome.is_after_expiry:
+            late = _late(session, outcome)
             # The control: a client that uses expired tokens in any case breaks another clause.
             scenario.needs_expiry_control(operation, _LIFETIME, after=_SECONDS_LATE)
             session.breach(
-                "the outage outlasted the token, and the client still used it",
+                f"the token endpoint {what}, and the client used a token {late}",
                 "an error: there was no valid token",
                 outcome.exchanges,
             )

@@ -6,6 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from hypothesis import strategies as st
@@ -13,14 +14,17 @@ from hypothesis import strategies as st
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.broker.faults import Fault
 from mockbroker.contract import clauses
+from mockbroker.contract.altered_token import altered_token
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.judging import judge_trace
 from mockbroker.model.content_codings import allows_coding
 from mockbroker.model.credentials import Credentials
-from mockbroker.report.steps import AnswerChanged, TokenLengthChosen
+from mockbroker.report.steps import AnswerChanged, TokenChosen
 from mockbroker_contract.drivers.driver import GET_TOKEN
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import ClientSession
+from mockbroker_contract.harness.explaining import diagnosing
+from mockbroker_contract.harness.lifetimes import diagnosed_by_lifetimes
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.recorder import fault_step
 from mockbroker_contract.harness.scenario import Scenario
@@ -172,7 +176,8 @@ def test_expires_in_unit(scenario: Scenario) -> None:
         return Situation.MET
 
     cases = [_must_not_drop_early, _must_not_use_for_lives]
-    scenario.for_each_in_time(cases if scenario.run.time.is_virtual else cases[:1], run_case)
+    with diagnosing(partial(diagnosed_by_lifetimes, scenario.run)):
+        scenario.for_each_in_time(cases if scenario.run.time.is_virtual else cases[:1], run_case)
 
 
 def _lifetime_session(scenario: Scenario, lifetime: float) -> ClientSession:
@@ -258,7 +263,7 @@ def test_opaque_token(scenario: Scenario) -> None:
         with scenario.session(credentials=_CREDENTIALS) as session:
             # A fixed value: the case is about one token, and the client has no earlier one.
             session.broker.token_values = lambda: value
-            session.record(TokenLengthChosen(characters=len(value)))
+            session.record(TokenChosen(value=value))
             outcome = session.use(operation)
             if outcome.error is not None:
                 _needs_control(session, outcome)
@@ -267,7 +272,13 @@ def test_opaque_token(scenario: Scenario) -> None:
                 raise NotTested("the client presented no token")
             carried = outcome.presented.rpartition(" ")[2]
             if carried != value:
-                session.breach("the token was changed on its way", "the token as provided")
+                session.breach(
+                    f"the token was changed on its way: {len(value)} characters were issued, and "
+                    f"{len(carried)} arrived",
+                    "the token as provided",
+                    outcome.api_calls,
+                    hint=altered_token(value, carried),
+                )
             return Situation.MET
 
     first = [(value, op) for value in _EDGE_TOKENS for op in scenario.run.capabilities]
@@ -464,8 +475,9 @@ def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: s
             happened = f"the token response {what}, and the client sent {call}"
             session.breach(happened, "an error", outcome.calls_after_challenge)
         if outcome.error is None:
-            returned = "a token" if operation == GET_TOKEN and outcome.presented else "no token"
-            happened = f"the token response {what}, and the client returned {returned}"
+            is_returned = operation == GET_TOKEN and outcome.token is not None
+            did = "returned its token" if is_returned else outcome.in_words
+            happened = f"the token response {what}, and the client {did}"
             session.breach(happened, "an error")
         return Situation.MET
 

@@ -90,6 +90,9 @@ def _judge_signed_calls(scenario: Scenario) -> None:
                 [value, *(f"{n}.{value}" for n in range(9))]
             ).__next__
             _called(session)
+            # The broken call is the proof, and another one would only make the report longer.
+            if session.has_broken_request:
+                return Situation.MET
             # A second token, because a session may keep the header of the first one.
             session.advance(3600 if steps else 0)
             _called(session, path="/vehicle/2?region=au")

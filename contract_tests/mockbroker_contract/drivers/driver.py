@@ -74,13 +74,15 @@ class Answer:
 
     ``value`` is None for an operation that raised or hung. ``hung`` means that the deadline passed,
     or that the harness stopped the use; the client's process is then no longer usable. ``changed``
-    names the arguments of the call into which the client has written.
+    names the arguments of the call into which the client has written. ``described`` has a returned
+    value that is not a string, in words.
     """
 
     value: Any = None
     error: Raised | None = None
     hung: bool = False
     changed: tuple[str, ...] = ()
+    described: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ class Driver(Protocol):
         """Have the client get a token; the answer's value is a string.
 
         A value of None without an error means that the client returned something other than a
-        string.
+        string, which the answer describes.
         """
 
     def request(self, method: str, url: str, **kwargs: Any) -> Answer:

@@ -557,7 +557,10 @@ def _read_use(operation: str, answer: Answer) -> Answer:
 
 
 def _token_in(answer: Answer) -> Answer:
-    return answer if answer.value is None else Answer(value=answer.value["access_token"])
+    if answer.value is None:
+        return answer
+    described = str(answer.value.get("described", ""))
+    return Answer(value=answer.value["access_token"], described=described)
 
 
 def _status_in(answer: Answer) -> Answer:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from mockbroker.contract.clause import Clause
+from mockbroker.contract.judging import breaches_alone
 from mockbroker.fake_broker import Broker
 from mockbroker.model.client import ClientConfig
 from mockbroker.model.credentials import AccessToken, Credentials
@@ -18,6 +19,7 @@ from mockbroker.report.steps import (
     ClientRestarted,
     ClientUsed,
     ClientUsedAtOnce,
+    CredentialsConfigured,
     LifetimeChanged,
     SeedChosen,
     Step,
@@ -142,6 +144,16 @@ class ClientSession:
         """Record a step."""
         self.recorder.add(step)
 
+    def show_credentials(self) -> None:
+        """Record the client's credentials as a step, because the test case is about them.
+
+        They are the kit's own, so no secret of the user is shown.
+        """
+        pair = self.credentials
+        self.record(
+            CredentialsConfigured(client_id=pair.client_id, client_secret=pair.client_secret)
+        )
+
     def advance(self, seconds: float) -> None:
         """Let that many seconds pass. Raises NotTested if that takes too long in real time."""
         if not self.can_pass(seconds):
@@ -174,7 +186,7 @@ class ClientSession:
     @property
     def has_broken_request(self) -> bool:
         """Whether a request so far breaks this session's clause by itself."""
-        broken = (b.clause_id for e in self.trace.exchanges for b in e.breaches)
+        broken = (b.clause_id for e in self.trace.exchanges for b in breaches_alone(e))
         return self._judge.clause.id in broken
 
     @property
@@ -332,15 +344,25 @@ class ClientSession:
 
     # -- judging -------------------------------------------------------------------------------
 
-    def breach(self, what: str, expected: str, exchanges: Iterable[Exchange] = ()) -> NoReturn:
-        """Raise ContractBreached for this session's clause."""
-        self.breach_of(self._judge.clause, what, expected, exchanges)
+    def breach(
+        self, what: str, expected: str, exchanges: Iterable[Exchange] = (), *, hint: str = ""
+    ) -> NoReturn:
+        """Raise ContractBreached for this session's clause; ``hint`` names the likely mistake."""
+        self.breach_of(self._judge.clause, what, expected, exchanges, hint=hint)
 
     def breach_of(
-        self, clause: Clause, what: str, expected: str, exchanges: Iterable[Exchange] = ()
+        self,
+        clause: Clause,
+        what: str,
+        expected: str,
+        exchanges: Iterable[Exchange] = (),
+        *,
+        hint: str = "",
     ) -> NoReturn:
         """Raise ContractBreached for that clause."""
-        self._judge.breach_of(clause, what, expected, exchanges, is_delayed=self.is_delayed)
+        self._judge.breach_of(
+            clause, what, expected, exchanges, hint=hint, is_delayed=self.is_delayed
+        )
 
     def not_tested(self, reason: str) -> NoReturn:
         """Raise NotTested for this session's clause, with the steps and exchanges so far."""

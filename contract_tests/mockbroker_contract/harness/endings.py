@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from mockbroker.contract import clauses
+from mockbroker.contract.diagnosis import hinted
 from mockbroker.model.breach import Breach
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.exchange_record import ExchangeRecord
@@ -23,7 +26,8 @@ class ContractBreached(ScenarioEnded):
     ``is_delayed`` is True if a use of the client failed after its timeout: a busy machine may be
     the cause.
 
-    Several breaches of one clause may be in one: the first decides the message.
+    Several breaches of one clause may be in one: the first decides the message. ``diagnosis`` is
+    the likely mistake, or None; a hint on a request is one.
     """
 
     is_delayed = False
@@ -34,7 +38,9 @@ class ContractBreached(ScenarioEnded):
         steps: tuple[Step, ...] = (),
         records: tuple[ExchangeRecord, ...] = (),
     ) -> None:
-        super().__init__(breaches[0].in_words)
+        first = breaches[0]
+        super().__init__(f"{first.what}; expected {first.expected}")
+        self.diagnosis = hinted(first.hint)
         self.breaches, self.steps, self.records = breaches, steps, records
 
     def __str__(self) -> str:
@@ -48,7 +54,8 @@ class ContractBreached(ScenarioEnded):
 
     def finding(self, verdict: Verdict) -> Finding:
         """Return the report's finding on the clause that was broken."""
-        return self.finding_on(self.clause_id, verdict)
+        finding = self.finding_on(self.clause_id, verdict)
+        return msgspec.structs.replace(finding, diagnosis=self.diagnosis)
 
 
 class ClientHung(ScenarioEnded):

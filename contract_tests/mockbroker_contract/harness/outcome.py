@@ -11,6 +11,7 @@ from mockbroker.model.exchange import Endpoint, Exchange
 from mockbroker.report.steps import GotNoToken, GotToken, NothingUsable
 from mockbroker.report.wording import outcome_text
 from mockbroker_contract.drivers.driver import GET_TOKEN, Answer, Raised, Returned
+from mockbroker_contract.drivers.host.described_values import described_value
 
 __all__ = ["Outcome", "outcome_of"]
 
@@ -22,7 +23,8 @@ class Outcome:
     ``token`` is the token that ``get_token`` returned or that the last call of this use presented,
     if the broker knows it; ``presented`` is that token's text, or None. ``returned`` is the result
     of ``request``, ``error`` the client's exception. ``exchanges`` are those of this use.
-    ``changed`` names the arguments of ``request`` into which the client has written.
+    ``changed`` names the arguments of ``request`` into which the client has written. ``described``
+    has, in words, what ``get_token`` returned in place of a token of the broker.
     ``is_delayed`` is True if it failed after the client's timeout: a busy machine may be the cause.
 
     The broker decides what the token was worth, never the client: a client that returns an expired
@@ -38,6 +40,7 @@ class Outcome:
     error: Raised | None = None
     changed: tuple[str, ...] = ()
     is_delayed: bool = False
+    described: str = ""
 
     @property
     def status(self) -> int | None:
@@ -115,7 +118,7 @@ class Outcome:
             return GotToken(
                 token=self.token.number, state=self.token_state.value, is_fetched=is_fetched
             )
-        return GotNoToken(instead=self._instead)
+        return GotNoToken(instead=self._instead, value=self.described)
 
     @property
     def _instead(self) -> NothingUsable:
@@ -143,10 +146,12 @@ def outcome_of(
         value = answer.value
         # None after an error. No other value can be a token, so the client has presented none.
         if not isinstance(value, str):
-            return Outcome(operation, exchanges, error=answer.error)
+            described = "" if answer.error else answer.described or described_value(value)
+            return Outcome(operation, exchanges, error=answer.error, described=described)
         # The broker's record, by the exact text: a token that was changed on its way is unknown.
         token, state = broker.find_token(value)
-        return Outcome(operation, exchanges, value, token, state)
+        described = "" if token else described_value(value)
+        return Outcome(operation, exchanges, value, token, state, described=described)
     returned: Returned | None = answer.value
     calls = [e for e in exchanges if e.endpoint is Endpoint.API]
     if not calls:

@@ -22,7 +22,14 @@ from mockbroker.model.exchange_record import ExchangeRecord, records_of
 from mockbroker.model.masking import mask
 from mockbroker.model.messages import Request
 from mockbroker.model.value_index import index_of
-from mockbroker.report.steps import FaultScripted, IssuedToken, OtherOriginReached, Step
+from mockbroker.report.steps import (
+    CredentialsConfigured,
+    FaultScripted,
+    IssuedToken,
+    OtherOriginReached,
+    Step,
+    TokenChosen,
+)
 from mockbroker.report.steps import Raised as RaisedError
 from mockbroker_contract.drivers.driver import Raised
 
@@ -34,7 +41,7 @@ T = TypeVar("T")
 _MAX_ERROR = 500
 _MAX_TRACEBACK = 20_000
 # The latest, because a breach is in the last use. A flood would fill the report otherwise.
-_MAX_EXCHANGES = 12
+_MAX_EXCHANGES = 24
 _MIN_SECRET = 8
 """Shorter secrets occur in ordinary text by chance; steps are not masked for them."""
 # A repr shows a line break as a backslash and an n.
@@ -103,13 +110,16 @@ class Recorder:
         return parts.path.removeprefix(self._prefix) + query
 
     def steps(self) -> tuple[Step, ...]:
-        """Return the steps so far, masked."""
-        return self.masked(tuple(self._steps))
+        """Return the steps so far, masked, except for what the kit made for a test case."""
+        return tuple(
+            step if isinstance(step, (CredentialsConfigured, TokenChosen)) else self.masked(step)
+            for step in self._steps
+        )
 
     def records(self) -> tuple[ExchangeRecord, ...]:
         """Return the latest exchanges, masked.
 
-        At most twelve: the report shows what led to the breach, and not the whole case.
+        At most 24: the report shows what led to the breach, and not the whole case.
         """
         exchanges = tuple(self._broker.journal)
         answered = answered_challenges(exchanges)

@@ -203,6 +203,8 @@ class Scenario:
         def case_of(example: tuple[Credentials, int, str]) -> Situation:
             pair, lifetime, operation = example
             with self.session(credentials=pair, expires_in=lifetime) as session:
+                if credentials is not None:
+                    session.show_credentials()
                 outcome = session.use(operation)
                 # A client that does not even work with ordinary credentials breaks
                 # `response.documented` instead.

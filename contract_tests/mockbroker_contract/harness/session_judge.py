@@ -47,11 +47,13 @@ class SessionJudge:
         expected: str,
         exchanges: Iterable[Exchange],
         *,
+        hint: str = "",
         is_delayed: bool,
     ) -> NoReturn:
         """Raise ContractBreached for that clause, with the exchanges that show the breach."""
         numbers = tuple(exchange.number for exchange in exchanges)
-        self.fail([Breach(clause.id, what, expected, exchanges=numbers)], is_delayed=is_delayed)
+        breach = Breach(clause.id, what, expected, hint, exchanges=numbers)
+        self.fail([breach], is_delayed=is_delayed)
 
     def judge(self, trace: Trace, *, own: bool, is_delayed: bool) -> None:
         """Judge a complete trace. Raises ContractBreached for the own clause, if ``own``."""
@@ -74,13 +76,17 @@ class SessionJudge:
         numbers = tuple(exchange.number for exchange in flood.exchanges[: MAX_REQUESTS + 1])
         breach = Breach(
             bounded.id,
-            f"one use led to more than {MAX_REQUESTS} requests, and mockbroker stopped it",
+            f"the client sent {MAX_REQUESTS} requests in one use and went on, until mockbroker "
+            "stopped it",
             f"at most {MAX_REQUESTS} requests, then an error",
             exchanges=numbers,
         )
+        breached = self._breached([breach], is_delayed=False)
+        # Without those that came while the client was being stopped: their number is chance.
+        breached.records = tuple(each for each in breached.records if each.number <= numbers[-1])
         if self.clause is bounded:
-            self.fail([breach], is_delayed=False)
-        self._run.note(self._breached([breach], is_delayed=False))
+            raise breached
+        self._run.note(breached)
 
     def must_be_of_this_broker(self, outcome: Outcome, *, is_delayed: bool) -> None:
         """Raise if the client presented a token of another broker: this case is then invalid."""

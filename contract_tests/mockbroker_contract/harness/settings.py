@@ -8,6 +8,7 @@ from typing import Any
 
 from mockbroker.contract.clause import Level
 from mockbroker.model.profile import AUTOGRAB, Profile
+from mockbroker.report.report import DEFAULT_EXAMPLES
 
 __all__ = ["RunSettings"]
 
@@ -35,7 +36,7 @@ class RunSettings:
     profile: Profile = AUTOGRAB
     # Three times Hypothesis's default: an example takes milliseconds, because the virtual clock
     # needs no waiting.
-    examples: int = 10
+    examples: int = DEFAULT_EXAMPLES
     seed: int | None = None
     fail_on: Level = Level.MUST
     target: str = ""

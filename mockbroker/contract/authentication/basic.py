@@ -12,6 +12,7 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 
+from mockbroker.contract.authentication.altered_pair import altered
 from mockbroker.contract.authentication.method import AuthenticationMethod, Hint
 from mockbroker.contract.authentication.pair_hints import (
     UNKNOWN_CLIENT,
@@ -282,6 +283,16 @@ def _latin_1(request: TokenRequest, expected: TokenExpectation) -> str:
     return ""
 
 
+def _altered(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize credentials that a program has changed before it sent them."""
+    pair = _pair(request)
+    if expected.profile.basic_encoding == "form":
+        pair = (unquoted_plus(pair[0]), unquoted_plus(pair[1]))
+    if request.decoded is None or _is_right(request, expected):
+        return ""
+    return altered(pair, expected)
+
+
 def _unknown_client(request: TokenRequest, expected: TokenExpectation) -> str:
     """Recognize credentials that match no client, for a reason that no earlier hint found."""
     if request.decoded is None or _is_right(request, expected):
@@ -316,6 +327,7 @@ _HINTS: tuple[Hint, ...] = (
     on_pair(surrounded, _pair),
     _percent_encoded,
     _latin_1,
+    _altered,
     on_pair(another_secret, _pair),
     _unknown_client,
     _sent_twice,

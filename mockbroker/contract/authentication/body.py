@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mockbroker.contract.authentication.altered_pair import altered
 from mockbroker.contract.authentication.method import AuthenticationMethod
 from mockbroker.contract.authentication.pair_hints import (
     UNKNOWN_CLIENT,
@@ -81,6 +82,7 @@ class Body(AuthenticationMethod):
         _no_client_id,
         on_pair(swapped, _sent),
         on_pair(surrounded, _sent),
+        on_pair(altered, _sent),
         on_pair(another_secret, _sent),
         _unknown_client,
         _sent_twice,

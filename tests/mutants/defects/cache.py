@@ -43,6 +43,21 @@ class OverflowsAtThirtyDays(TokenManager):
         return 0.0 if overflows else milliseconds / 1000
 
 
+@breaks(
+    clauses.cache.REUSE,
+    clauses.cache.SINGLE_FLIGHT,
+    clauses.refresh.HONOURS_EXPIRES_IN,
+    clauses.refresh.SINGLE_LIVE_TOKEN,
+)
+class KeepsTheFirstExpiry(TokenManager):
+    first: float | None = None
+
+    def _read_token(self, response: requests.Response, asked_at: float) -> AccessToken:
+        token = super()._read_token(response, asked_at)
+        self.first = self.first or token.refresh_at
+        return AccessToken(token.value, self.first, token.expires_at)
+
+
 @breaks(clauses.cache.HUGE_LIFETIME)
 class FailsForALongLifetime(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:

@@ -24,6 +24,7 @@ from mockbroker.model.client import ClientConfig, ClientFactory
 from mockbroker_contract.drivers.host.channel import Channel
 from mockbroker_contract.drivers.host.clients import HostedClient, Result, capabilities_of
 from mockbroker_contract.drivers.host.clock import HostClock
+from mockbroker_contract.drivers.host.described_values import described_value
 from mockbroker_contract.drivers.host.descriptors import open_descriptors
 from mockbroker_contract.drivers.host.errors import bounded_text, name_of_class, plain_error
 from mockbroker_contract.drivers.host.exposure import Exposure
@@ -305,13 +306,14 @@ class Session:
         return self._read(request["operation"], client.use(request["operation"], **request["call"]))
 
     def _token(self, result: Result) -> dict[str, Any]:
-        """Return the token as an exact string; None if the client returned anything else."""
+        """Return the token as an exact string, or any other value in words."""
         if result.error is not None:
             return self._failure(result.error)
-        is_text = issubclass(type(result.value), str)
+        if not issubclass(type(result.value), str):
+            return {"ok": {"access_token": None, "described": described_value(result.value)}}
         # An exact copy: a subclass of str could change what is compared and encoded.
         token = bounded_text(lambda: result.value, limit=_LONGEST_TOKEN)
-        return {"ok": {"access_token": token if is_text else None}}
+        return {"ok": {"access_token": token}}
 
     def _status(self, result: Result) -> dict[str, Any]:
         """Return the HTTP status of the client's response, and whether the response was None."""
