@@ -148,7 +148,7 @@ def test_causes_are_ordered_by_what_binds_then_by_impact_then_by_level():
     assert [head for (head,), *_ in ids(report)] == ["secrecy.secret", QUOTA, SHOULD]
 
 
-def test_of_equally_grave_causes_the_one_that_strangers_exploit_or_that_concerns_more_is_first():
+def test_of_equal_causes_the_exploitable_one_and_the_wider_one_come_first():
     token_type, later = "response.token-type-unknown", "errors.transport"
     report = report_on(failed(token_type), failed(SECURITY), failed("signing.cross-origin"))
     assert [head for (head,), *_ in ids(report)] == [SECURITY, "signing.cross-origin", token_type]
