@@ -9,8 +9,8 @@ __all__ = ["Gravity", "gravity_of", "is_at_least"]
 
 # The order of the members is their rank: costliest first, most binding first.
 _IMPACTS, _LEVELS = list(Impact), list(Level)
-# Their breach can be exploited from outside, without access to the client. Of equal impact and level
-# they come first, in this order.
+# Their breach can be exploited from outside, without access to the client. Of equal impact and
+# level they come first, in this order.
 _EXPLOITABLE_FROM_OUTSIDE = (
     tls.VERIFY.id,
     secrecy.REDIRECT.id,
