@@ -18,6 +18,14 @@ OUTCOMES = {
     s.NeverReturned(seconds=2.5, requests=3): (
         "did not return within 2.5 s of real time (requests seen meanwhile: 3)"
     ),
+    s.NeverReturned(seconds=2, requests=1, waits_for=s.Awaited.SOCKET): (
+        "waits for an answer on a socket without a timeout, seen after 2 s "
+        "(requests seen so far: 1)"
+    ),
+    s.NeverReturned(seconds=2, requests=1, waits_for=s.Awaited.EVENT_LOOP, limit_seconds=200): (
+        "waits for an answer in an event loop that has its next timer in 200 s, seen after 2 s "
+        "(requests seen so far: 1)"
+    ),
     s.SentTooManyRequests(
         allowed=10
     ): "sent more than 10 requests in one use; mockbroker stopped it",

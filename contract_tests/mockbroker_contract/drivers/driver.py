@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mockbroker.model.client import ClientConfig
+from mockbroker_contract.drivers.observed_wait import ObservedWait
 
 if TYPE_CHECKING:
     from mockbroker_contract.drivers.sandbox import Sandbox
@@ -69,13 +70,15 @@ class Answer:
 
     ``value`` is None for an operation that raised or hung. ``hung`` means that the deadline passed,
     or that the harness stopped the use; the client's process is then no longer usable. ``changed``
-    names the arguments of the call into which the client has written.
+    names the arguments of the call into which the client has written. ``wait`` is what a client
+    that hung was seen to wait for, if that ended the operation before its deadline.
     """
 
     value: Any = None
     error: Raised | None = None
     hung: bool = False
     changed: tuple[str, ...] = ()
+    wait: ObservedWait | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,13 @@ class Driver(Protocol):
         """Record what the client makes visible; called before `open`.
 
         Visible are output, log records of every level, warnings, exceptions, and the client's repr.
+        """
+
+    def look_at_waits(self) -> None:
+        """End an operation early once the client is known to wait beyond the deadline.
+
+        Called before `open`, for a broker that never answers. Has no effect for a program: nothing
+        is known of what it waits for.
         """
 
     def exposed(self) -> list[tuple[str, str]] | None:

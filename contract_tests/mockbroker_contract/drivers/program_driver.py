@@ -368,6 +368,9 @@ class ProgramDriver:
     def watch(self) -> None:
         """Do nothing: stderr is always kept."""
 
+    def look_at_waits(self) -> None:
+        """Do nothing: what a program waits for is unknown."""
+
     def exposed(self) -> list[tuple[str, str]] | None:
         """Return the stderr output since the client was made."""
         if self._program is None:

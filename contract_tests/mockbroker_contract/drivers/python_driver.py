@@ -207,8 +207,12 @@ class PythonClients:
         """
         return operation in (GET_TOKEN, REQUEST)
 
-    def ask(self, op: str, deadline: float | None = None, **members: Any) -> dict[str, Any]:
+    def ask(
+        self, op: str, deadline: float | None = None, *, looks: bool = False, **members: Any
+    ) -> dict[str, Any]:
         """Return the host's answer; the deadline is None for operations that do not use the client.
+
+        If it ``looks``, the wait ends once it is certain that no answer will come in time.
 
         Raises ProgramSilent and ends the host. Raises ClientCrashed if the host ended or is
         unusable. Raises TargetError if the factory's result cannot be used.
@@ -218,7 +222,7 @@ class PythonClients:
         """
         try:
             with self.turn:
-                reply = self._asked(op, deadline, **members)
+                reply = self._asked(op, deadline, looks=looks, **members)
         except ProgramDied as died:
             # Costly, because Hypothesis would otherwise try to simplify the example, with a new
             # host for each attempt.
@@ -229,11 +233,13 @@ class PythonClients:
             raise TargetError(reply["unusable"])
         return reply
 
-    def _asked(self, op: str, deadline: float | None, **members: Any) -> dict[str, Any]:
+    def _asked(
+        self, op: str, deadline: float | None, *, looks: bool, **members: Any
+    ) -> dict[str, Any]:
         """Send a request, and end the host if it did not answer or is broken."""
         seconds = self._short_seconds if deadline is None else deadline
         try:
-            return self.host.exchange(op, seconds, **members)
+            return self.host.exchange(op, seconds, looks=looks, **members)
         except ProgramSilent:
             if deadline is None:  # the client stopped its process, and may do so again
                 # A client that stops its process would otherwise cost the full time at every test
@@ -316,6 +322,7 @@ class PythonDriver:
         self._generation: object = None
         self._seen_output = 0
         self._is_watched = False
+        self._looks_at_waits = False
         self._begun: list[str] = []
 
     def open(self) -> Answer:
@@ -466,6 +473,10 @@ class PythonDriver:
         """Record what the client makes visible from its creation on."""
         self._is_watched = True
 
+    def look_at_waits(self) -> None:
+        """End an operation early once the client is known to wait beyond the deadline."""
+        self._looks_at_waits = True
+
     def exposed(self) -> list[tuple[str, str]] | None:
         """Return new visible texts; None if the client's repr does not return in time."""
         # Counted as a use, with its deadline: the client's repr may hang.
@@ -511,9 +522,10 @@ class PythonDriver:
             if not self._clients.is_running(self._generation):
                 raise NotTested(_ENDED_FOR_ANOTHER)
             try:
-                reply = self._clients.ask(op, deadline, client=self._name, **members)
-            except ProgramSilent:
-                return Answer(hung=True)
+                looks = is_use and self._looks_at_waits
+                reply = self._clients.ask(op, deadline, looks=looks, client=self._name, **members)
+            except ProgramSilent as silent:
+                return Answer(hung=True, wait=silent.wait)
         with self._reading_answer(op):
             return _answer_in(reply)
 

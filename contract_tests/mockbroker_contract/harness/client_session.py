@@ -326,6 +326,13 @@ class ClientSession:
         """Record what the client makes visible from its creation on."""
         return self._actions.watch()
 
+    def look_at_waits(self) -> None:
+        """End a use early once it is certain that the client waits beyond its deadline.
+
+        Called before the client is made, while the broker answers nothing.
+        """
+        self._actions.looks_at_waits = True
+
     def look(self) -> None:
         """Fetch the texts visible so far. Raises ClientHung if the client's repr hangs."""
         self._actions.look()

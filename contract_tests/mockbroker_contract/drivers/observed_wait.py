@@ -1,0 +1,70 @@
+"""Looks at what a silent client waits for, so that a wait without an end is not waited out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from mockbroker.broker.clock import real_seconds
+from mockbroker_contract.drivers.host.waits import LOOK_SIGNAL
+
+__all__ = ["LOOK_SECONDS", "ObservedWait", "WaitLooks"]
+
+# A client that works has answered long before, even on a busy machine. The second look comes soon,
+# when a thread that was just about to go on has moved.
+LOOK_SECONDS, _SECONDS_TO_SECOND_LOOK = 2.0, 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedWait:
+    """What a client was seen to wait for: a ``socket``, or the timers of its ``event loop``.
+
+    ``limit_seconds`` is the limit of the wait, counted from its beginning; None without a limit.
+    """
+
+    for_what: str
+    limit_seconds: float | None
+
+
+class WaitLooks:
+    """Two looks at a host that has not answered, by a signal to it; the host answers with a line.
+
+    Not more than two: a signal interrupts the client, and a limit in the kernel (SO_RCVTIMEO)
+    begins again with each.
+
+    ``found`` is the client's wait, once two looks have shown the same and it is certain that it
+    lasts for the whole ``deadline``, in seconds of real time.
+    """
+
+    def __init__(self, pid: int, deadline: float) -> None:
+        self._pid = pid
+        self._deadline = deadline
+        self._began = real_seconds()
+        self._moments = [LOOK_SECONDS, LOOK_SECONDS + _SECONDS_TO_SECOND_LOOK]
+        self._last: dict[str, Any] | None = None
+        self.found: ObservedWait | None = None
+
+    def seconds_to_next(self) -> float:
+        """Return the seconds until the next look is due; ask the host first if one is due now."""
+        waited = real_seconds() - self._began
+        if self._moments and waited >= self._moments[0]:
+            self._moments.pop(0)
+            with contextlib.suppress(OSError):  # the host has ended
+                os.kill(self._pid, LOOK_SIGNAL)
+        return max(0.0, self._moments[0] - waited) if self._moments else self._deadline
+
+    def take(self, line: bytes) -> bool:
+        """Read a line of the host; return whether it is about a wait, and not an answer."""
+        try:
+            note = json.loads(line)["waits"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return False
+        if note is not None and note == self._last:
+            limit = note["seconds"]
+            if limit is None or limit >= self._deadline:
+                self.found = ObservedWait(note["for"], limit)
+        self._last = note
+        return True
