@@ -258,6 +258,12 @@ class DriverSource(Protocol):
     def limits(self) -> Sequence[str]:
         """Guarantees of the clients' isolation that do not hold here, each in a sentence."""
 
+    def network_obstacle(self) -> str:
+        """Return what keeps requests in the client's process, and the next step; empty if nothing.
+
+        That is a library that mocks HTTP or forbids sockets.
+        """
+
     def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
         """Run the clients in this sandbox; called once, before any other method.
 

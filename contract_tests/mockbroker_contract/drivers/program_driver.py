@@ -84,6 +84,10 @@ class ProgramClients:
         self._sandbox = sandbox
         self._printer = ClientOutputPrinter() if shows_output else None
 
+    def network_obstacle(self) -> str:
+        """Return an empty string: what a program replaces in itself is unknown."""
+        return ""
+
     @property
     def limits(self) -> Sequence[str]:
         """Guarantees that the kernel does not give here."""

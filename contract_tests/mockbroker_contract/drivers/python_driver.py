@@ -24,7 +24,7 @@ from mockbroker_contract.drivers.driver import (
     Returned,
 )
 from mockbroker_contract.drivers.failures import ClientCrashed, NotTested
-from mockbroker_contract.drivers.host_process import HostBrokenByClientError, HostProcess
+from mockbroker_contract.drivers.host_process import HostBrokenByClientError, HostError, HostProcess
 from mockbroker_contract.drivers.protocol import config_members
 from mockbroker_contract.drivers.sandbox import Sandbox
 from mockbroker_contract.drivers.target import TargetError, absolute_target
@@ -45,6 +45,11 @@ _FORKED = (
     "the factory is an object of the test run, so the client's process is forked from it: it has "
     "what the run had imported and opened by then, and that may have read the user's own settings; "
     "threads that the run had started do not run there"
+)
+_IMPORTED = "do not replace it in the modules that the client imports"
+_FROM_RUN = (
+    "restore it before the first clause, or return the name of the factory, "
+    "'package.module:factory', which is imported in a process without it"
 )
 _BROKE = "the client broke its own process: "
 _ENDED_FOR_ANOTHER = "the client's process was ended, because another client in it hung"
@@ -101,6 +106,19 @@ class PythonClients:
         """Guarantees that do not hold for a forked factory, or under this kernel."""
         limits = tuple(self._description.get("limits", ()))
         return limits if isinstance(self._source, str) else (_FORKED, *limits)
+
+    def network_obstacle(self) -> str:
+        """Return what keeps requests in the client's process, and the next step, or nothing."""
+        try:
+            answer = self.running().exchange("surroundings", _SHORT_SECONDS)["ok"]
+        except (HostError, ClientCrashed, ProgramDied, ProgramSilent, TargetError):
+            answer = self._description  # as it was after the import
+        for name, maker in answer.get("replaced", ()):
+            return (
+                f"a request of the client did not reach the broker: {maker} has replaced {name} in "
+                f"the client's process; {_IMPORTED if isinstance(self._source, str) else _FROM_RUN}"
+            )
+        return ""
 
     @property
     def host(self) -> HostProcess:

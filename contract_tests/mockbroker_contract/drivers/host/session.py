@@ -35,6 +35,7 @@ from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.isolation import time_zone
 from mockbroker_contract.isolation.debugger import report_debugger
 from mockbroker_contract.isolation.process_state import ProcessState
+from mockbroker_contract.isolation.replaced_network import replaced_functions
 from mockbroker_contract.timing.shared_clock import SharedClock
 
 __all__ = ["Session"]
@@ -117,6 +118,7 @@ class Session:
     def _operation(self, name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         return {
             "hello": self._hello,
+            "surroundings": self._surroundings,
             "set_clock": self._use_clock,
             "zone": self._zone,
             "open": self._open,
@@ -187,8 +189,12 @@ class Session:
                 "name": f"{module}:{name}",
                 "version": _version_of(module),
                 "limits": self._limits,
+                "replaced": replaced_functions(),
             }
         }
+
+    def _surroundings(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"ok": {"replaced": replaced_functions()}}
 
     def _use_clock(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["clock"] == "virtual":
