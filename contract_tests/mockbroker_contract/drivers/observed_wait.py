@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 from dataclasses import dataclass
 from typing import Any
 
 from mockbroker.broker.clock import real_seconds
-from mockbroker_contract.drivers.host.waits import LOOK_SIGNAL
 
-__all__ = ["LOOK_SECONDS", "ObservedWait", "WaitLooks"]
+__all__ = ["LOOK_SECONDS", "LOOK_SIGNAL", "ObservedWait", "WaitLooks"]
+
+LOOK_SIGNAL = signal.SIGURG
+"""The signal that asks a host what its client waits for; by default a process ignores it."""
 
 # A client that works has answered long before, even on a busy machine. The second look comes soon,
 # when a thread that was just about to go on has moved.

@@ -8,7 +8,6 @@ import gc
 import importlib.metadata
 import io
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -19,7 +18,6 @@ from functools import partial
 from json import dumps, loads
 from pathlib import Path
 from traceback import format_exception, walk_tb
-from types import FrameType
 from typing import Any
 
 from mockbroker.model.client import ClientConfig, ClientFactory
@@ -30,7 +28,7 @@ from mockbroker_contract.drivers.host.descriptors import open_descriptors
 from mockbroker_contract.drivers.host.errors import bounded_text, name_of_class, plain_error
 from mockbroker_contract.drivers.host.exposure import Exposure
 from mockbroker_contract.drivers.host.forks import in_children
-from mockbroker_contract.drivers.host.waits import LOOK_SIGNAL, current_wait
+from mockbroker_contract.drivers.host.waits import WaitReporter
 from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.isolation import time_zone
 from mockbroker_contract.isolation.debugger import report_debugger
@@ -83,7 +81,6 @@ class Session:
         self._has_run_client_code = False
         self._exposure: Exposure | None = None
         self._process = _getpid()
-        self._is_operating = False
 
     def serve(self) -> None:
         """Answer each request; return when there are no more.
@@ -92,7 +89,7 @@ class Session:
         restored.
         """
         report_debugger(self._suspend_deadlines)
-        signal.signal(LOOK_SIGNAL, self._report_wait)
+        waits = WaitReporter(self._channel)
         while (line := self._channel.read_line()) is not None:
             request = loads(line)
             # The answer comes before the end, so that exit handlers of the client do not count as
@@ -100,15 +97,13 @@ class Session:
             if request["op"] == "bye":
                 self._answer(request, {"ok": {}})
                 return
-            self._is_operating = True
-            try:
-                outcome = self._operation(request["op"])(request)
-            except TargetError as error:
-                outcome = {"unusable": str(error)}
-            except BaseException as error:  # noqa: BLE001 - the judging process reports it
-                outcome = self._failed(error)
-            finally:
-                self._is_operating = False
+            with waits.reported():
+                try:
+                    outcome = self._operation(request["op"])(request)
+                except TargetError as error:
+                    outcome = {"unusable": str(error)}
+                except BaseException as error:  # noqa: BLE001 - the judging process reports it
+                    outcome = self._failed(error)
             if _getpid() != self._process:
                 # The client forked, and its child returned from the operation: only the parent may
                 # answer.
@@ -164,15 +159,6 @@ class Session:
     def _suspend_deadlines(self) -> None:
         """Suspend deadlines while the user debugs the client, until the operation ends."""
         self._shared.is_debugged = True
-
-    def _report_wait(self, _signal: int, frame: FrameType | None) -> None:
-        """Answer the judging process, which asks by a signal what the client waits for."""
-        # Only during an operation: the line of an answer must not be cut by another one.
-        if not self._is_operating or _getpid() != self._process:
-            return
-        # It runs in the middle of the client's own code, which must not meet an error of the host.
-        with contextlib.suppress(Exception):
-            self._channel.write_line(dumps({"waits": current_wait(frame)}).encode())
 
     # -- the host ------------------------------------------------------------------------------
 

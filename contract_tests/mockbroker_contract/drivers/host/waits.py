@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures.thread
+import contextlib
 import math
 import os
 import selectors
@@ -17,18 +18,22 @@ import ssl
 import struct
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+# imported by name, as below: a client may replace it in its module
+from json import dumps
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["LOOK_SIGNAL", "current_wait"]
+from mockbroker_contract.drivers.host.channel import Channel
+from mockbroker_contract.drivers.observed_wait import LOOK_SIGNAL
 
-LOOK_SIGNAL = signal.SIGURG
-"""The signal by which the judging process asks; by default a process ignores it."""
+__all__ = ["WaitReporter"]
 
 # Looked up at the import: a client may replace these functions, and its own waits differ then.
-_socket = socket.socket
+_socket, _getpid = socket.socket, os.getpid
 _TIMEVAL = struct.Struct("@ll")
 _READS: dict[CodeType, str] = {
     socket.SocketIO.readinto.__code__: "_sock",
@@ -61,7 +66,37 @@ class _ThreadWait:
     seconds: float = math.inf
 
 
-def current_wait(interrupted: FrameType | None) -> dict[str, Any] | None:
+class WaitReporter:
+    """Handler of the signal; it answers with a line on the channel.
+
+    Made in the main thread of the process, once.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._process = _getpid()
+        self._is_operating = False
+        signal.signal(LOOK_SIGNAL, self._report)
+
+    @contextlib.contextmanager
+    def reported(self) -> Iterator[None]:
+        """Answer signals while the context lasts."""
+        self._is_operating = True
+        try:
+            yield
+        finally:
+            # At no other time: the line of an answer must not be cut by another one.
+            self._is_operating = False
+
+    def _report(self, _signal: int, interrupted: FrameType | None) -> None:
+        if not self._is_operating or _getpid() != self._process:
+            return
+        # It runs in the middle of the client's own code, which must not meet an error of the host.
+        with contextlib.suppress(Exception):
+            self._channel.write_line(dumps({"waits": _current_wait(interrupted)}).encode())
+
+
+def _current_wait(interrupted: FrameType | None) -> dict[str, Any] | None:
     """Return what the process waits for, as JSON; None unless that is certain.
 
     ``for`` is a socket or an event loop. ``seconds`` counts from the beginning of the wait, and is
