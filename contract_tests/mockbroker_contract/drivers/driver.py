@@ -127,6 +127,12 @@ class ArrangedUses(Protocol):
     def change_loop(self) -> None:
         """Close the client's event loop; its next use makes another one."""
 
+    def use_periodically(self, operation: str, count: int, seconds: float, **call: str) -> Answer:
+        """Have the client do that operation ``count`` times, each after virtual ``seconds``.
+
+        The answer's value is how many were done before one raised. The clock must be virtual.
+        """
+
     def use_forked(self, operation: str, **call: str) -> Answer:
         """Have the client do that operation once in a forked child of its process."""
 

@@ -450,6 +450,14 @@ class PythonDriver:
         """Close the client's event loop; its next use makes another one."""
         self._answer("change_loop", is_use=False)
 
+    def use_periodically(self, operation: str, count: int, seconds: float, **call: str) -> Answer:
+        """Have the client do that operation ``count`` times, each after virtual ``seconds``."""
+        answer = self._answer(
+            "use_periodically", operation=operation, count=count, seconds=seconds, call=call
+        )
+        with self._reading_answer("use_periodically"):
+            return answer if answer.value is None else Answer(value=int(answer.value["done"]))
+
     def use_forked(self, operation: str, **call: str) -> Answer:
         """Have the client do that operation once in a forked child of its process."""
         answer = self._answer("fork", operation=operation, call=call)

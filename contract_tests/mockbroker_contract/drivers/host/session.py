@@ -120,6 +120,7 @@ class Session:
             "get_token": self._get_token,
             "request": self._request,
             "burst": self._burst,
+            "use_periodically": self._use_periodically,
             "begin": self._begin,
             "settle": self._settle,
             "cancel": self._cancel,
@@ -236,6 +237,15 @@ class Session:
         client = self._clients[request["client"]]
         results = client.burst(request["operation"], request["count"], **request["call"])
         return self._answers(request["operation"], results)
+
+    def _use_periodically(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Use a client each time after some seconds of the shared clock, until a use raises."""
+        client = self._clients[request["client"]]
+        for done in range(request["count"]):
+            self._shared.advance(request["seconds"])
+            if client.use(request["operation"], **request["call"]).error is not None:
+                return {"ok": {"done": done}}
+        return {"ok": {"done": request["count"]}}
 
     def _answers(self, operation: str, results: Sequence[Result]) -> dict[str, Any]:
         return {"ok": {"answers": [self._read(operation, result) for result in results]}}
