@@ -31,7 +31,7 @@ from mockbroker_contract.drivers.host_patience import (
     Patience,
 )
 from mockbroker_contract.drivers.launcher_process import LauncherProcess
-from mockbroker_contract.drivers.observed_wait import LOOK_SECONDS, WaitLooks
+from mockbroker_contract.drivers.observed_wait import WaitLooks
 from mockbroker_contract.drivers.sandbox import Sandbox
 from mockbroker_contract.timing.shared_clock import SharedClock
 
@@ -178,10 +178,10 @@ class HostProcess:
         # An earlier cut_off() may have come just after its request was answered.
         launcher.alarm.is_set = False
         connection.send(request)
-        # A look may make the client's own limit begin again; see `WaitLooks`.
-        bound = deadline + LOOK_SECONDS if looks else deadline
-        patience = Patience(launcher.host, bound, self._second_look_seconds)
         wait = WaitLooks(launcher.host, deadline)
+        # A look may make the client's own limit begin again; see `WaitLooks`.
+        bound = deadline + wait.last_seconds if looks else deadline
+        patience = Patience(launcher.host, bound, self._second_look_seconds)
         while not connection.lines and not launcher.ending and not launcher.alarm.is_set:
             if patience.is_over() and not self.clock.is_debugged:
                 break

@@ -38,7 +38,7 @@ from mockbroker_contract.drivers.failures import (
     NotTested,
     ScenarioEnded,
 )
-from mockbroker_contract.drivers.observed_wait import LOOK_SECONDS, ObservedWait
+from mockbroker_contract.drivers.observed_wait import ObservedWait
 from mockbroker_contract.harness.endings import MAX_REQUESTS, ClientHung, TooManyRequests
 from mockbroker_contract.harness.hangs import Deadline
 from mockbroker_contract.harness.outcome import Outcome, outcome_of
@@ -354,7 +354,7 @@ class ClientActions:
         never = NeverReturned(seconds=waited, requests=len(exchanges))
         if wait is not None:
             never = NeverReturned(
-                seconds=LOOK_SECONDS,
+                seconds=wait.seen_after_seconds,
                 requests=len(exchanges),
                 waits_for=Awaited(wait.for_what),
                 limit_seconds=wait.limit_seconds,
