@@ -29,10 +29,12 @@ from mockbroker_contract.drivers.host.descriptors import open_descriptors
 from mockbroker_contract.drivers.host.errors import bounded_text, name_of_class, plain_error
 from mockbroker_contract.drivers.host.exposure import Exposure
 from mockbroker_contract.drivers.host.forks import in_children
+from mockbroker_contract.drivers.host.waits import WaitReporter
 from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.isolation import time_zone
 from mockbroker_contract.isolation.debugger import report_debugger
 from mockbroker_contract.isolation.process_state import ProcessState
+from mockbroker_contract.isolation.replaced_network import replaced_functions
 from mockbroker_contract.timing.shared_clock import SharedClock
 
 __all__ = ["Session"]
@@ -88,6 +90,7 @@ class Session:
         restored.
         """
         report_debugger(self._suspend_deadlines)
+        waits = WaitReporter(self._channel)
         while (line := self._channel.read_line()) is not None:
             request = loads(line)
             # The answer comes before the end, so that exit handlers of the client do not count as
@@ -95,12 +98,13 @@ class Session:
             if request["op"] == "bye":
                 self._answer(request, {"ok": {}})
                 return
-            try:
-                outcome = self._operation(request["op"])(request)
-            except TargetError as error:
-                outcome = {"unusable": str(error)}
-            except BaseException as error:  # noqa: BLE001 - the judging process reports it
-                outcome = self._failed(error)
+            with waits.reported():
+                try:
+                    outcome = self._operation(request["op"])(request)
+                except TargetError as error:
+                    outcome = {"unusable": str(error)}
+                except BaseException as error:  # noqa: BLE001 - the judging process reports it
+                    outcome = self._failed(error)
             if _getpid() != self._process:
                 # The client forked, and its child returned from the operation: only the parent may
                 # answer.
@@ -110,12 +114,14 @@ class Session:
     def _operation(self, name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         return {
             "hello": self._hello,
+            "surroundings": self._surroundings,
             "set_clock": self._use_clock,
             "zone": self._zone,
             "open": self._open,
             "get_token": self._get_token,
             "request": self._request,
             "burst": self._burst,
+            "use_periodically": self._use_periodically,
             "begin": self._begin,
             "settle": self._settle,
             "cancel": self._cancel,
@@ -171,8 +177,12 @@ class Session:
                 "name": f"{module}:{name}",
                 "version": _version_of(module),
                 "limits": self._limits,
+                "replaced": replaced_functions(),
             }
         }
+
+    def _surroundings(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"ok": {"replaced": replaced_functions()}}
 
     def _use_clock(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["clock"] == "virtual":
@@ -228,6 +238,15 @@ class Session:
         client = self._clients[request["client"]]
         results = client.burst(request["operation"], request["count"], **request["call"])
         return self._answers(request["operation"], results)
+
+    def _use_periodically(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Use a client each time after some seconds of the shared clock, until a use raises."""
+        client = self._clients[request["client"]]
+        for done in range(request["count"]):
+            self._shared.advance(request["seconds"])
+            if client.use(request["operation"], **request["call"]).error is not None:
+                return {"ok": {"done": done}}
+        return {"ok": {"done": request["count"]}}
 
     def _answers(self, operation: str, results: Sequence[Result]) -> dict[str, Any]:
         return {"ok": {"answers": [self._read(operation, result) for result in results]}}
