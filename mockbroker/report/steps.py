@@ -52,6 +52,7 @@ __all__ = [
     "NothingUsable",
     "OtherClientAdded",
     "OtherOriginReached",
+    "Place",
     "ProgramEnded",
     "Raised",
     "ReprTaken",
@@ -124,10 +125,24 @@ class GotNoToken(_Outcome, frozen=True, kw_only=True):
     value: str = ""
 
 
+class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A line of the client's own code. ``function`` is empty if it is unknown."""
+
+    file: str
+    line: int
+    function: str = ""
+
+
 class Raised(_Outcome, frozen=True, kw_only=True):
-    """The client raised an exception: its type and message, masked."""
+    """The client raised an exception: its type and message, masked.
+
+    ``type_name`` is the name of its class, ``place`` the line of the client that raised it. The
+    driver of a program may know neither.
+    """
 
     error: str
+    type_name: str = ""
+    place: Union[Place, None] = None
 
 
 class Awaited(str, enum.Enum):

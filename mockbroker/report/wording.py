@@ -27,6 +27,7 @@ __all__ = [
     "diagnosis_text",
     "exchange_lines",
     "outcome_text",
+    "place_text",
     "reason_text",
     "step_lines",
     "step_text",
@@ -39,6 +40,14 @@ def reason_text(reason: str, blocked_by: str | None) -> str:
     if blocked_by is None:
         return reason
     return f"blocked by {blocked_by}: {reason}" if reason else f"blocked by {blocked_by}"
+
+
+def place_text(place: s.Place | None) -> str:
+    """Return a line of the client's code as ``client.py:12 in get_token``; empty for None."""
+    if place is None:
+        return ""
+    where = f"{place.file}:{place.line}"
+    return f"{where} in {place.function}" if place.function else where
 
 
 def exchange_lines(exchanges: Iterable[ExchangeRecord], *, with_times: bool) -> list[str]:

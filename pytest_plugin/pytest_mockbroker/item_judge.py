@@ -16,7 +16,7 @@ from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import KnownFailures, Standing
 from mockbroker.report.plain_examples import all_to_plain
-from mockbroker.report.terminal import finding_lines
+from mockbroker.report.terminal_causes import finding_lines
 from mockbroker_contract.drivers.failures import (
     ClientCrashed,
     DriverFailed,
@@ -143,7 +143,7 @@ class ItemJudge:
         findings = [msgspec.structs.replace(each, found_in=clause_id) for each in findings]
         finding = self.as_known(findings[0])
         if not isinstance(error, _SKIPPED):  # pytest reports the error by itself
-            _set_outcome(report, finding, is_fatal=self._is_fatal(finding))
+            _set_outcome(report, finding, is_fatal=self.is_fatal(finding))
         examples = all_to_plain(self._examples)
         return ItemResult(findings=tuple(findings), examples=examples, client=client)
 
@@ -171,7 +171,7 @@ class ItemJudge:
         known = listing is not None and listing.standing is not Standing.STALE
         return listing.finding if listing and known else own
 
-    def _is_fatal(self, finding: Finding) -> bool:
+    def is_fatal(self, finding: Finding) -> bool:
         """Return whether the finding fails the test, by its verdict and the level of its clause."""
         # At every level: the kit failed, so there is no verdict on the client.
         if finding.verdict is Verdict.ERROR:

@@ -270,7 +270,7 @@ def slow(*arguments):
     [
         (
             "raises.py",
-            "the factory raised RuntimeError: no licence: <secret>; it is called with",
+            "the factory raised RuntimeError: no licence: <secret> at raises.py:1 in make_client;",
         ),
         ("offers_nothing.py", "the factory returned 'object', which has neither get_token() nor"),
         slow("returns_nothing.py", "the factory returned None; does it lack a return statement?"),

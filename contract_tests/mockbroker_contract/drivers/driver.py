@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mockbroker.model.client import ClientConfig
+from mockbroker.report.steps import Place
 from mockbroker_contract.drivers.observed_wait import ObservedWait
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class Raised:
 
     ``name`` is the exception's class, ``bases`` the names of the classes that it inherits from,
     itself first. ``texts`` has every string of the exception and of its causes: str and repr,
-    attributes and notes. ``is_exit`` is True if it would have ended the program.
+    attributes and notes. ``is_exit`` is True if it would have ended the program. ``place`` is the
+    line of the client's own code that raised it, ``traceback`` the whole traceback or an empty
+    string. None of the strings is masked.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Raised:
     bases: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     is_exit: bool = False
+    place: Place | None = None
+    traceback: str = ""
 
     def __str__(self) -> str:
         return self.message
@@ -272,10 +277,14 @@ class DriverSource(Protocol):
         That is a library that mocks HTTP or forbids sockets.
         """
 
-    def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
+    def use_sandbox(
+        self, sandbox: Sandbox, *, shows_output: bool = False, shows_tracebacks: bool = False
+    ) -> None:
         """Run the clients in this sandbox; called once, before any other method.
 
-        If ``shows_output`` is True, the clients' output is printed on standard error.
+        If ``shows_output`` is True, the clients' output is printed on standard error. With
+        ``shows_tracebacks``, exceptions of the clients have their traceback where the driver knows
+        it.
         """
 
     def driver(self, config: ClientConfig, deadline: float) -> Driver:

@@ -79,7 +79,13 @@ class ProgramClients:
         self.failures: list[str] = []
         """The protocol errors of the program so far."""
 
-    def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
+    def use_sandbox(
+        self,
+        sandbox: Sandbox,
+        *,
+        shows_output: bool = False,
+        shows_tracebacks: bool = False,  # noqa: ARG002 - a program decides what it sends
+    ) -> None:
         """Run the program in this sandbox; called once, before any other method."""
         self._sandbox = sandbox
         self._printer = ClientOutputPrinter() if shows_output else None

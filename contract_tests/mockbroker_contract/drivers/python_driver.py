@@ -13,6 +13,7 @@ from typing import Any
 
 from mockbroker.broker.clock import real_seconds
 from mockbroker.model.client import ClientConfig, ClientFactory
+from mockbroker.report.steps import Place
 from mockbroker_contract.drivers.client_output import ClientOutputPrinter
 from mockbroker_contract.drivers.conversation import ProgramDied, ProgramSilent
 from mockbroker_contract.drivers.driver import (
@@ -85,8 +86,8 @@ class PythonClients:
         self._sandbox: Sandbox | None = None
         self._is_running = False
         self._description: dict[str, Any] = {}
-        self._clock = "real"
-        self._zone: str | None = None
+        self._settings: dict[str, dict[str, Any]] = {}
+        """Settings that differ from those of a new host, by the operation that sends them."""
         self._names = map("c{}".format, itertools.count(1))
         self.turn = threading.RLock()
         """Lock held while the host is started or asked: test cases that wait run in threads."""
@@ -94,9 +95,13 @@ class PythonClients:
         self.closing_seconds = _ALL_CLOSING_SECONDS
         """Seconds left for slow closes; at 0, the driver closes no more clients."""
 
-    def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
+    def use_sandbox(
+        self, sandbox: Sandbox, *, shows_output: bool = False, shows_tracebacks: bool = False
+    ) -> None:
         """Run the clients in this sandbox; called once, before any other method."""
         self._sandbox = sandbox
+        if shows_tracebacks:
+            self._settings["show_tracebacks"] = {}
         self._host = HostProcess(self._source, sandbox, START_SECONDS)
         if shows_output:
             self._host.output.show = ClientOutputPrinter().add
@@ -143,15 +148,16 @@ class PythonClients:
             if not self._is_running or self.host.has_ended:
                 self._is_running = False
                 self.host.start(self._sandbox.environment())
+                # An error of the import has a traceback as well.
+                if "show_tracebacks" in self._settings:
+                    self.ask("show_tracebacks")
                 # Made new for each host: its identity is the generation by which `is_running`
                 # recognizes a host.
                 self._description = self._introduced()
                 self._is_running = True
                 # A new host begins with the machine's clock and time zone.
-                if self._clock != "real":
-                    self.ask("set_clock", clock=self._clock)
-                if self._zone is not None:
-                    self.ask("zone", name=self._zone)
+                for op, members in self._settings.items():
+                    self.ask(op, **members)
         return self.host
 
     def _introduced(self) -> dict[str, Any]:
@@ -194,16 +200,19 @@ class PythonClients:
         return [virtual, RealTime(partial(self._use_clock, "real"))]
 
     def _use_clock(self, clock: str) -> None:
-        if self._clock != clock:
-            self._clock = clock
+        if self._settings.get("set_clock", {"clock": "real"}) != {"clock": clock}:
             self._send_setting("set_clock", clock=clock)
 
     def _set_zone(self, name: str | None) -> None:
-        self._zone = name
         self._send_setting("zone", name=name)
+        if name is None:  # that of every new host
+            del self._settings["zone"]
 
     def _send_setting(self, op: str, **members: Any) -> None:
         """Send a setting to a running host; `running` sends it to a host that starts later."""
+        # Last, because a switch of the clock resets the time zone.
+        self._settings.pop(op, None)
+        self._settings[op] = members
         if self._is_running and not self.host.has_ended:
             with contextlib.suppress(ProgramSilent, ClientCrashed):  # the host has ended meanwhile
                 self.ask(op, **members)
@@ -577,7 +586,8 @@ def _answer_in(reply: Mapping[str, Any]) -> Answer:
         return Answer(value=reply["ok"], changed=changed)
     # JSON has no tuples, which `Raised` declares.
     error = {**reply["err"], **{name: tuple(reply["err"][name]) for name in ("bases", "texts")}}
-    return Answer(error=Raised(**error), changed=changed)
+    place = error.pop("place")
+    return Answer(error=Raised(**error, place=place and Place(**place)), changed=changed)
 
 
 def _read_use(operation: str, answer: Answer) -> Answer:

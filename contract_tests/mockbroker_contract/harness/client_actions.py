@@ -28,7 +28,6 @@ from mockbroker.report.steps import (
     SentTooManyRequests,
     UseOutcome,
 )
-from mockbroker.report.steps import Raised as RaisedError
 from mockbroker.report.wording import action_text, outcome_text
 from mockbroker_contract.drivers.driver import GET_TOKEN, Answer, Driver
 from mockbroker_contract.drivers.exposure import Exposure
@@ -129,8 +128,9 @@ class ClientActions:
                 requested.wait(_BACKGROUND_SECONDS)
         self._must_have_returned(made, answer, began)
         error = answer.error
+        self._note_traceback([answer])
         if error is not None:
-            self._record(made, began, RaisedError(error=self._recorder.error(error)))
+            self._record(made, began, self._recorder.raised(error))
         # A creation without requests is not recorded: a report has only steps that matter.
         elif self._broker.journal.total > began.seen:
             self._record(made, began)
@@ -144,6 +144,7 @@ class ClientActions:
                 answer = act(self._client)
         exchanges = self._exchanges_since(began)
         is_delayed = self._note_delay([answer], began)
+        self._note_traceback([answer])
         self._must_have_returned(action, answer, began)
         outcome = outcome_of(action.operation, answer, exchanges, self._broker)
         outcome = replace(outcome, is_delayed=is_delayed)
@@ -156,7 +157,7 @@ class ClientActions:
             status=outcome.status,
             waited_seconds=round(waited, 3) if self._shows_pause(waited) else 0.0,
         )
-        ending = outcome.result if error is None else RaisedError(error=self._recorder.error(error))
+        ending = outcome.result if error is None else self._recorder.raised(error)
         self._record(done, began, ending)
         return outcome
 
@@ -171,6 +172,7 @@ class ClientActions:
             answers = [answer] * action.count if self._client is None else act(self._client)
         exchanges = self._exchanges_since(began)
         self._note_delay(answers, began)
+        self._note_traceback(answers)
         if any(one.hung for one in answers):
             self._hang(action, began)
         outcomes = [outcome_of(action.operation, one, exchanges, self._broker) for one in answers]
@@ -284,6 +286,11 @@ class ClientActions:
             )
         )
 
+    def _note_traceback(self, answers: Iterable[Answer]) -> None:
+        errors = (answer.error for answer in answers if answer.error is not None)
+        if self._run.settings.shows_tracebacks:
+            self._recorder.note_traceback(next(errors, None))
+
     def _note_delay(self, answers: Iterable[Answer], began: _Moment) -> bool:
         """Return whether a use failed after the client's timeout, perhaps by a busy machine."""
         is_past_timeout = real_seconds() - began.real >= self.config.timeout
@@ -385,7 +392,13 @@ class ClientActions:
         # Masked here, because only the recorder knows every secret of the case.
         ended.reason, ended.details = self._recorder.masked((ended.reason, ended.details))
         ended.steps, ended.records = self._recorder.steps(), self._recorder.records()
+        # A client that died has its output there.
+        ended.details = ended.details or self._recorder.traceback
         return ended
+
+    def not_tested(self, reason: str) -> NoReturn:
+        """Raise NotTested with the steps and exchanges so far."""
+        raise self._with_evidence(NotTested(reason))
 
 
 @dataclass

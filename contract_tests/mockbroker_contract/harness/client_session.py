@@ -389,6 +389,10 @@ class ClientSession:
             clause, what, expected, exchanges, hint=hint, is_delayed=self.is_delayed
         )
 
+    def not_tested(self, reason: str) -> NoReturn:
+        """Raise NotTested for this session's clause, with the steps and exchanges so far."""
+        self._actions.not_tested(reason)
+
     def masked(self, error: Raised) -> str:
         """Return an error as printable text: its type, and its message masked."""
         return self.recorder.error(error)

@@ -13,6 +13,7 @@ from functools import partial
 from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.masking import mask
+from mockbroker.report.wording import place_text
 from mockbroker_contract.drivers.driver import GET_TOKEN, REQUEST, DriverSource, Raised
 from mockbroker_contract.drivers.failures import (
     ClientCrashed,
@@ -231,9 +232,13 @@ def _capabilities(run: ContractRun) -> tuple[str, ...]:
     if answer.hung:
         raise TargetError(f"{maker} did not come back; it must make a client without waiting")
     if answer.error is not None:
+        place = f" at {place_text(answer.error.place)}" if answer.error.place else ""
+        session.recorder.note_traceback(answer.error)
+        traceback = f"\n{session.recorder.traceback}" if run.settings.shows_tracebacks else ""
         raise TargetError(
-            f"{maker} raised {session.masked(answer.error)}; it is called with a ClientConfig and "
-            f"must make the client{_where_files_are(answer.error)}"
+            f"{maker} raised {session.masked(answer.error)}{place}; it is "
+            "called with a ClientConfig and must make the client"
+            f"{_where_files_are(answer.error)}{traceback}"
         )
     return tuple(answer.value)
 

@@ -70,7 +70,11 @@ class ContractRun:
         self.preflight = PreflightResult()
         try:
             # Before any thread is started, because a host may have to be forked.
-            clients.use_sandbox(self.sandbox, shows_output=settings.shows_output)
+            clients.use_sandbox(
+                self.sandbox,
+                shows_output=settings.shows_output,
+                shows_tracebacks=settings.shows_tracebacks,
+            )
             self.brokers.start()
         # Also for a Ctrl-C: a host that was started must not outlive the run.
         except BaseException:
