@@ -123,8 +123,8 @@ class ClauseRow(_Part, frozen=True, kw_only=True):
     """A clause and the verdict on it.
 
     ``details`` is text from outside the reproduction, such as a traceback. ``known`` is null
-    unless a known failure is listed for the clause. ``diagnosis`` is the likely mistake, or null.
-    ``same_cause_as`` is the id of a graver clause whose breach has the same evidence, or null.
+    unless a known failure is listed for the clause. ``same_cause_as`` is the id of a graver clause
+    whose breach has the same evidence, or null. ``diagnosis`` is the likely mistake, or null.
     """
 
     id: str
@@ -143,8 +143,8 @@ class ClauseRow(_Part, frozen=True, kw_only=True):
     url: str | None
     details: str = ""
     known: KnownInfo | None = None
-    same_cause_as: str | None = None
     diagnosis: Diagnosis | None = None
+    same_cause_as: str | None = None
 
 
 class ReportDocument(_Part, frozen=True, kw_only=True):
@@ -245,8 +245,8 @@ def _clause_row(report: Report, row: Row, causes: Mapping[str, str]) -> ClauseRo
         url=None,  # no page of a clause is published yet
         details=finding.details,
         known=_known_info(row.listing) if row.listing else None,
-        same_cause_as=causes.get(clause.id),
         diagnosis=finding.diagnosis,
+        same_cause_as=causes.get(clause.id),
     )
 
 

@@ -126,10 +126,10 @@ class _Detail:
     symbol: str
     is_open: bool
     reason: str
+    likely: str
     place: str
     also_broken: tuple[str, ...]
     blocked: tuple[str, ...]
-    likely: str
     steps: tuple[str, ...]
     messages: tuple[_Message, ...]
     traffic: str
@@ -282,10 +282,10 @@ def _detail(number: int, row: ClauseRow, rows: Sequence[ClauseRow]) -> _Detail:
         is_open=(row.verdict.value in _OPEN_VERDICTS and row.same_cause_as is None)
         or (row.verdict is Verdict.NOT_TESTED and bool(blocked)),
         reason=reason_text(row.reason, row.blocked_by),
+        likely=diagnosis_text(row.diagnosis),
         place=place_text(last_place(row.steps)),
         also_broken=also_broken,
         blocked=blocked,
-        likely=diagnosis_text(row.diagnosis),
         steps=tuple(step_lines(row.steps)),
         messages=messages,
         traffic="\n".join(exchange_lines(row.exchanges, with_times=has_times)),

@@ -24,6 +24,7 @@ __all__ = [
     "AnswerChanged",
     "AnswersDelayed",
     "Arrangement",
+    "Awaited",
     "BreachRepeated",
     "BrokerStarted",
     "CertificateShown",
@@ -144,14 +145,25 @@ class Raised(_Outcome, frozen=True, kw_only=True):
     place: Union[Place, None] = None
 
 
+class Awaited(str, enum.Enum):
+    """What a client that did not return was seen to wait for in its process."""
+
+    UNKNOWN = ""
+    SOCKET = "socket"
+    EVENT_LOOP = "event loop"
+
+
 class NeverReturned(_Outcome, frozen=True, kw_only=True):
     """The client did not return within ``seconds`` of real time, and sent ``requests`` requests.
 
-    ``seconds`` is the limit of the kit, not how long the client would have taken.
+    ``seconds`` is the limit of the kit, not how long the client would have taken. If ``waits_for``
+    is known, the client waits for ``limit_seconds``, or without a limit if that is None.
     """
 
     seconds: float
     requests: int
+    waits_for: Awaited = Awaited.UNKNOWN
+    limit_seconds: float | None = None
 
 
 class SentTooManyRequests(_Outcome, frozen=True, kw_only=True):

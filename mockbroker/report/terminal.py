@@ -227,9 +227,17 @@ def _advice_on(listing: Listing) -> str:
 
 
 def _measured(facts: Any, width: int) -> Iterator[Line]:
-    """Yield the measured values, one after another; nothing if none is to be shown."""
-    texts = [text for text in (_fact(name, value) for name, value in facts.items()) if text]
-    if texts:
+    """Yield one line with all measured values; nothing if none is to be shown."""
+    # Two numbers that mean little alone are shown as one value.
+    joined = {
+        name: form.format(facts[name], facts[other])
+        for name, (other, form) in _JOINED.items()
+        if name in facts and other in facts
+    }
+    others = {_JOINED[name][0] for name in joined}
+    values = {**facts, **joined}
+    texts = [_fact(name, value) for name, value in values.items() if name not in others]
+    if texts := list(filter(None, texts)):
         yield Line()
         lines = textwrap.wrap("  Measured: " + " · ".join(texts), width, subsequent_indent=" " * 12)
         yield from map(Line, lines)
@@ -241,6 +249,12 @@ def _limits(limits: Iterable[str], width: int) -> Iterator[Line]:
         yield Line()
         lines = textwrap.wrap(f"Limit of this run: {limit}", width - 4, subsequent_indent="  ")
         yield from (Line(f"  {line}", "yellow") for line in lines)
+
+
+_JOINED = {
+    "burst_token_requests": ("burst_token_requests_of_64", "{} of 8 uses, {} of 64"),
+    "token_requests_per_day": ("token_requests_needed_per_day", "{}, needed {}"),
+}
 
 
 def _fact(name: str, value: Any) -> str:

@@ -31,6 +31,7 @@ __all__ = [
     "reason_text",
     "step_lines",
     "step_text",
+    "wait_text",
 ]
 
 
@@ -311,6 +312,8 @@ def _certificate_shown(step: s.CertificateShown) -> str:
 
 def _never_returned(outcome: s.NeverReturned) -> str:
     """Return how long the kit waited, and what the client sent in that time."""
+    if outcome.waits_for is not s.Awaited.UNKNOWN:
+        return f"{wait_text(outcome)}, and sent {_counted(outcome.requests, 'request')}"
     return (
         f"did not return within {outcome.seconds:g} s of real time, and sent "
         f"{_counted(outcome.requests, 'request')}"
@@ -320,6 +323,16 @@ def _never_returned(outcome: s.NeverReturned) -> str:
 def _counted(number: int, noun: str) -> str:
     """Return the number and the noun, in the plural unless the number is 1."""
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def wait_text(outcome: s.NeverReturned) -> str:
+    """Return what the client waits for, and for how long; for an outcome that knows it."""
+    limit = outcome.limit_seconds
+    if outcome.waits_for is s.Awaited.SOCKET:
+        limited = "without a timeout" if limit is None else f"with a timeout of {limit:g} s"
+        return f"waits for an answer on a socket {limited}, seen after {outcome.seconds:g} s"
+    limited = "has no timer" if limit is None else f"has its next timer in {limit:.0f} s"
+    return f"waits for an answer in an event loop that {limited}, seen after {outcome.seconds:g} s"
 
 
 _INSTEAD = {

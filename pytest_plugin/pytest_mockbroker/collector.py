@@ -139,7 +139,7 @@ class VerdictCollector:
         """
         with self._judge.kit_errors_raised(item):
             if clause_id_of(item):
-                self._judge.require_time()
+                self._judge.require_means()
             return (yield)
 
     @pytest.hookimpl(wrapper=True)

@@ -27,6 +27,7 @@ from mockbroker_contract.drivers.failures import (
 from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.harness.budget import OutOfTime
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached
+from mockbroker_contract.harness.surroundings import needs_sockets
 from pytest_mockbroker.item_results import ItemResult, client_facts_of
 from pytest_mockbroker.kit_failures import KitFailed, kit_error_from
 from pytest_mockbroker.markers import clause_id_of
@@ -77,9 +78,10 @@ class ItemJudge:
             # "from None", or pytest would format the original as the context.
             raise KitFailed(kit_error_from(error)) from None
 
-    def require_time(self) -> None:
-        """Raise OutOfTime if the budget of the run is used up."""
+    def require_means(self) -> None:
+        """Raise OutOfTime if the budget is used up, TargetError if sockets are forbidden."""
         if self.run is not None:
+            needs_sockets()
             self.run.budget.require()
 
     def take_findings(self) -> list[Finding]:

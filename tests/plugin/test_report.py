@@ -158,8 +158,8 @@ def test_json_has_a_row_for_each_clause_in_order():
         "url": None,
         "details": "",
         "known": None,
-        "same_cause_as": None,
         "diagnosis": None,
+        "same_cause_as": None,
     }
     assert rows[SHOULD]["reproduce"] == (
         "mockbroker check acme.py --only refresh.ahead --examples 5 --seed 7"
@@ -289,6 +289,10 @@ def test_measured_facts_are_told():
     )
     assert "leeway 300 to 599 s" in fact(leeway_seconds=[300.0, 599.0])
     assert "burst token requests 1" in fact(burst_token_requests=1)
+    herd = fact(burst_token_requests=8, burst_token_requests_of_64=60)
+    assert herd.endswith("Measured: burst token requests 8 of 8 uses, 60 of 64")
+    day = fact(token_requests_per_day=25, token_requests_needed_per_day=24)
+    assert day.endswith("Measured: token requests per day 25, needed 24")
     assert fact() == ""
 
 

@@ -43,6 +43,7 @@ from mockbroker_contract.harness.arrangements import (
     while_one_is_in_flight,
 )
 from mockbroker_contract.harness.client_session import ClientSession
+from mockbroker_contract.harness.daily import measure_herd
 from mockbroker_contract.harness.endings import ContractBreached
 from mockbroker_contract.harness.explaining import diagnosing
 from mockbroker_contract.harness.lifetimes import diagnosed_by_lifetimes
@@ -538,9 +539,12 @@ def test_single_flight(scenario: Scenario) -> None:
     """
     scenario.run.needs_many_at_once()
     counts: list[int] = []
+    failures: list[int] = []
 
     def judge(session: ClientSession, outcomes: list[Outcome]) -> None:
         counts.append(len(outcomes[0].token_requests))
+        failed = sum(not outcome.is_good for outcome in outcomes)
+        failures.append(failed)
         if counts[-1] > 1:
             session.breach_of(
                 scenario.clause,
@@ -548,7 +552,6 @@ def test_single_flight(scenario: Scenario) -> None:
                 "one, whose token all of them use",
                 outcomes[0].token_requests,
             )
-        failed = sum(not outcome.is_good for outcome in outcomes)
         if failed:
             # One request for the few uses that succeeded does not show that the others share it.
             raise NotTested(
@@ -571,6 +574,9 @@ def test_single_flight(scenario: Scenario) -> None:
         if counts:
             # Also after a breach: the number says how far the client is from one request.
             scenario.run.findings.learn(burst_token_requests=max(counts))
+        if counts and not any(failures):
+            operation = _concurrent_operations(scenario)[0]
+            scenario.run.findings.learn(**measure_herd(scenario.run, operation))
 
 
 def _keeps_tokens(scenario: Scenario, operation: str) -> bool:

@@ -27,6 +27,7 @@ from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.arrangements import refreshed_meanwhile
 from mockbroker_contract.harness.client_session import ClientSession
+from mockbroker_contract.harness.daily import measure_day
 from mockbroker_contract.harness.endings import TooManyRequests
 from mockbroker_contract.harness.explaining import diagnosing, shortening
 from mockbroker_contract.harness.leeway import (
@@ -252,14 +253,16 @@ def _at_most_one_request_each(
 def test_ahead(scenario: Scenario) -> None:
     """Check that the client replaces a token one second before it expires.
 
-    The leeway is measured first and reported. Where the clock runs on during a request, half a
-    second before expiry is judged. The response time would shorten a leeway of exactly one second.
+    The leeway is measured first and reported, and so are the token requests of a day. Where the
+    clock runs on during a request, half a second before expiry is judged. The response time would
+    shorten a leeway of exactly one second.
     """
     scenario.run.needs_working_client()
     leeway = measure(scenario.run)
     if leeway is not None:
         # Before the cases, so that a breach does not lose the measurement.
         scenario.run.findings.learn(**leeway.facts())
+    scenario.run.findings.learn(**measure_day(scenario.run, leeway))
 
     # Where the client's clock runs during the request, the response time shortens a leeway of 1 s.
     before = 1 if scenario.run.time.moves_during_use else 0.5

@@ -90,6 +90,10 @@ class ProgramClients:
         self._sandbox = sandbox
         self._printer = ClientOutputPrinter() if shows_output else None
 
+    def network_obstacle(self) -> str:
+        """Return an empty string: what a program replaces in itself is unknown."""
+        return ""
+
     @property
     def limits(self) -> Sequence[str]:
         """Guarantees that the kernel does not give here."""
@@ -373,6 +377,9 @@ class ProgramDriver:
 
     def watch(self) -> None:
         """Do nothing: stderr is always kept."""
+
+    def look_at_waits(self) -> None:
+        """Do nothing: what a program waits for is unknown."""
 
     def exposed(self) -> list[tuple[str, str]] | None:
         """Return the stderr output since the client was made."""

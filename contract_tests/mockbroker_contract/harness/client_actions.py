@@ -17,6 +17,7 @@ from mockbroker.model.credentials import AccessToken
 from mockbroker.model.exchange import Endpoint, Exchange, Trace, Use
 from mockbroker.report.steps import (
     Action,
+    Awaited,
     ClientMade,
     ClientUsed,
     ClientUsedAtOnce,
@@ -36,6 +37,7 @@ from mockbroker_contract.drivers.failures import (
     NotTested,
     ScenarioEnded,
 )
+from mockbroker_contract.drivers.observed_wait import ObservedWait
 from mockbroker_contract.harness.endings import MAX_REQUESTS, ClientHung, TooManyRequests
 from mockbroker_contract.harness.hangs import Deadline
 from mockbroker_contract.harness.outcome import Outcome, outcome_of
@@ -92,6 +94,8 @@ class ClientActions:
         self._uses: list[Use] = []
         self.exposure: Exposure | None = None
         """Texts that the client makes visible, if it is watched."""
+        self.looks_at_waits = False
+        """Whether an action ends once it is certain that the client waits beyond its deadline."""
         self.is_delayed = False
         """Whether a use failed after the client's timeout: a busy machine may be the cause."""
 
@@ -235,6 +239,8 @@ class ClientActions:
         if self.exposure is not None:
             # Before open(), because a constructor may show the secret as well.
             client.watch()
+        if self.looks_at_waits:
+            client.look_at_waits()
         answer = client.open()
         if answer.error is None and not answer.hung:
             self._client = client
@@ -331,7 +337,7 @@ class ClientActions:
 
     def _must_have_returned(self, action: Action, answer: Answer, began: _Moment) -> None:
         if answer.hung:
-            self._hang(action, began)
+            self._hang(action, began, answer.wait)
         # An exit would have ended the user's program, so it is a crash and not an error.
         if answer.error is not None and answer.error.is_exit:
             ending = ProgramEnded(error=self._recorder.error(answer.error))
@@ -340,7 +346,7 @@ class ClientActions:
                 ClientCrashed(f"{action_text(action)} {outcome_text(ending)}")
             )
 
-    def _hang(self, action: Action, began: _Moment) -> NoReturn:
+    def _hang(self, action: Action, began: _Moment, wait: ObservedWait | None = None) -> NoReturn:
         exchanges = self._exchanges_since(began)
         # First: a client that was cut off has not exceeded its deadline.
         if len(exchanges) > MAX_REQUESTS:
@@ -353,6 +359,13 @@ class ClientActions:
         # reports of two runs agree.
         waited = min(self._deadline.seconds, round(real_seconds() - began.real, 1))
         never = NeverReturned(seconds=waited, requests=len(exchanges))
+        if wait is not None:
+            never = NeverReturned(
+                seconds=wait.seen_after_seconds,
+                requests=len(exchanges),
+                waits_for=Awaited(wait.for_what),
+                limit_seconds=wait.limit_seconds,
+            )
         self._run.hangs.add(self._clause_id, is_brief=self._deadline.is_brief)
         if self._deadline.is_brief:
             # With a short deadline a slow machine may be the cause, so the clause gets no verdict.
@@ -361,7 +374,9 @@ class ClientActions:
             brief.is_costly = True
             raise brief
         self._record(action, began, never)
-        raise self._with_evidence(ClientHung(f"{action_text(action)} {outcome_text(never)}"))
+        hung = ClientHung(f"{action_text(action)} {outcome_text(never)}")
+        hung.outcome = never
+        raise self._with_evidence(hung)
 
     @contextlib.contextmanager
     def _driver_failures_recorded(self, action: Action, began: _Moment) -> Iterator[None]:

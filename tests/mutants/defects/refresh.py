@@ -35,6 +35,7 @@ _BLOCKED_BY_EXPIRY = [
         clauses.refresh.OUTAGE_AFTER_EXPIRY,
         clauses.refresh.RECOVERS,
         clauses.refresh.RECOVERS_AT_ONCE,
+        clauses.errors.IDLE_CONNECTION,
     ],
 )
 class NeverRefreshes(TokenManager):

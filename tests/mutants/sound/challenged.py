@@ -71,8 +71,12 @@ def challenged_and_keeps_its_token(config: Any) -> Any:
     return _ChallengedSession(config, keeps=True)
 
 
+# It has no token that a new one could end.
 @passes_all_but(
-    clauses.cache.REUSE, clauses.cache.SINGLE_FLIGHT, clauses.refresh.OUTAGE_WHILE_VALID
+    clauses.cache.REUSE,
+    clauses.cache.SINGLE_FLIGHT,
+    clauses.refresh.SINGLE_LIVE_TOKEN,
+    clauses.refresh.OUTAGE_WHILE_VALID,
 )
 def challenged_and_keeps_no_token(config: Any) -> Any:
     return _ChallengedSession(config, keeps=False)
@@ -99,7 +103,10 @@ class _HttpxChallenged(httpx.Auth):
             self._tokens.discard(token)
 
 
-@passes_all_but(clauses.signing.REVOKED)
+# A call that is refused when it has been repeated once blocks two clauses, which revoke tokens.
+@passes_all_but(
+    clauses.signing.REVOKED, clauses.refresh.SINGLE_LIVE_TOKEN, clauses.cleanup.BOUNDED
+)
 def challenged_at_every_call(config: Any) -> Any:
     verify = ssl.create_default_context(cafile=config.ca_file) if config.ca_file else True
     return httpx.Client(auth=_HttpxChallenged(config), verify=verify)

@@ -405,7 +405,7 @@ def with_a_shielded_task(config: Any) -> Any:
     return make(SharesAShieldedTask, config)
 
 
-@passes_all_but(*clauses.signing.CLAUSES)
+@passes_all_but(*clauses.signing.CLAUSES, clauses.refresh.SINGLE_LIVE_TOKEN)
 def a_mere_function(config: Any) -> Any:
     return make_client(config).get_token
 

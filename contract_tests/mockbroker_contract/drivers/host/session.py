@@ -30,10 +30,12 @@ from mockbroker_contract.drivers.host.errors import bounded_text, name_of_class,
 from mockbroker_contract.drivers.host.exposure import Exposure
 from mockbroker_contract.drivers.host.forks import in_children
 from mockbroker_contract.drivers.host.tracebacks import place_of, traceback_of
+from mockbroker_contract.drivers.host.waits import WaitReporter
 from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.isolation import time_zone
 from mockbroker_contract.isolation.debugger import report_debugger
 from mockbroker_contract.isolation.process_state import ProcessState
+from mockbroker_contract.isolation.replaced_network import replaced_functions
 from mockbroker_contract.timing.shared_clock import SharedClock
 
 __all__ = ["Session"]
@@ -89,6 +91,7 @@ class Session:
         restored.
         """
         report_debugger(self._suspend_deadlines)
+        waits = WaitReporter(self._channel)
         process = _getpid()
         while (line := self._channel.read_line()) is not None:
             request = loads(line)
@@ -97,12 +100,13 @@ class Session:
             if request["op"] == "bye":
                 self._answer(request, {"ok": {}})
                 return
-            try:
-                outcome = self._operation(request["op"])(request)
-            except TargetError as error:
-                outcome = {"unusable": str(error)}
-            except BaseException as error:  # noqa: BLE001 - the judging process reports it
-                outcome = self._failed(error)
+            with waits.reported():
+                try:
+                    outcome = self._operation(request["op"])(request)
+                except TargetError as error:
+                    outcome = {"unusable": str(error)}
+                except BaseException as error:  # noqa: BLE001 - the judging process reports it
+                    outcome = self._failed(error)
             if _getpid() != process:
                 # The client forked, and its child returned from the operation: only the parent may
                 # answer.
@@ -113,12 +117,14 @@ class Session:
         return {
             "show_tracebacks": self._show_tracebacks,
             "hello": self._hello,
+            "surroundings": self._surroundings,
             "set_clock": self._use_clock,
             "zone": self._zone,
             "open": self._open,
             "get_token": self._get_token,
             "request": self._request,
             "burst": self._burst,
+            "use_periodically": self._use_periodically,
             "begin": self._begin,
             "settle": self._settle,
             "cancel": self._cancel,
@@ -178,8 +184,12 @@ class Session:
                 "name": f"{module}:{name}",
                 "version": _version_of(module),
                 "limits": self._limits,
+                "replaced": replaced_functions(),
             }
         }
+
+    def _surroundings(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"ok": {"replaced": replaced_functions()}}
 
     def _loaded(self) -> ClientFactory:
         """Return the factory. Raises TargetError, with the traceback if they are shown."""
@@ -244,6 +254,15 @@ class Session:
         client = self._clients[request["client"]]
         results = client.burst(request["operation"], request["count"], **request["call"])
         return self._answers(request["operation"], results)
+
+    def _use_periodically(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Use a client each time after some seconds of the shared clock, until a use raises."""
+        client = self._clients[request["client"]]
+        for done in range(request["count"]):
+            self._shared.advance(request["seconds"])
+            if client.use(request["operation"], **request["call"]).error is not None:
+                return {"ok": {"done": done}}
+        return {"ok": {"done": request["count"]}}
 
     def _answers(self, operation: str, results: Sequence[Result]) -> dict[str, Any]:
         return {"ok": {"answers": [self._read(operation, result) for result in results]}}
