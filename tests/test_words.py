@@ -26,7 +26,7 @@ FILES = sorted(
     path
     for name in PLAIN
     for path in ([ROOT / name] if (ROOT / name).is_file() else (ROOT / name).rglob("*"))
-    if path.suffix in {".py", ".md"} and "_build" not in path.parts
+    if path.suffix in {".py", ".md"} and not {"_build", "node_modules"} & set(path.parts)
 )
 BANNED = (
     r"nobody",

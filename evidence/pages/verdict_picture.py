@@ -18,7 +18,8 @@ from mockbroker.contract.catalogue import CATALOGUE_VERSION
 from mockbroker.report.document import ClauseRow, read_document
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.report import ClientDescription, build_report
-from mockbroker.report.terminal import Line, render
+from mockbroker.report.terminal import render
+from mockbroker.report.terminal_lines import Line
 
 __all__ = ["PICTURE", "catalogue_of_picture", "main"]
 

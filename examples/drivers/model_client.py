@@ -9,6 +9,7 @@ import json
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -70,8 +71,15 @@ def close(asked: dict[str, Any]) -> Any:
     return {}
 
 
-def error(kind: str, raised: Exception) -> dict[str, str]:
-    return {"kind": kind, "message": f"{type(raised).__name__}: {raised}"}
+def error(kind: str, raised: Exception) -> dict[str, Any]:
+    frames = traceback.extract_tb(raised.__traceback__)
+    *_, frame = (each for each in frames if each.filename.endswith("model_client.py"))
+    return {
+        "kind": kind,
+        "message": f"{type(raised).__name__}: {raised}",
+        "place": {"file": "model_client.py", "line": frame.lineno, "function": frame.name},
+        "traceback": "".join(traceback.format_exception(raised)),
+    }
 
 
 OPERATIONS: dict[str, Callable[[dict[str, Any]], Any]] = {

@@ -11,6 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from mockbroker.broker.faults import Body, Fault, Manner, Sent
 from mockbroker.model.messages import Headers, Response
@@ -32,10 +33,14 @@ NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 JSON = "application/json"
 
 
+# RFC 8259, 8.1: JSON between systems is in UTF-8, so characters beyond ASCII need no escapes. Made
+# once: `json.dumps` makes an encoder for each call with this option.
+_ENCODE_JSON = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def render_json(members: Mapping[str, object]) -> bytes:
     """Return the members as a JSON object in UTF-8."""
-    # RFC 8259, 8.1: JSON between systems is in UTF-8, so characters beyond ASCII need no escapes.
-    return json.dumps(members, ensure_ascii=False).encode()
+    return _ENCODE_JSON(members).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +98,12 @@ def dated(response: Response, now: float) -> Response:
     """Return the response with its Date (RFC 9110, 6.6.1); ``now`` is in Unix seconds."""
     # By the broker's clock, so that Date and the lifetimes of tokens agree in a test that moves
     # time.
-    return replace(response, headers=Headers((*response.headers, ("Date", _http_date(now)))))
+    return replace(response, headers=Headers((*response.headers, ("Date", _http_date(int(now))))))
 
 
-def _http_date(moment: float) -> str:
+# A busy broker answers many requests within one second.
+@lru_cache(maxsize=16)
+def _http_date(moment: int) -> str:
     """Return a Unix time as a date in GMT (IMF-fixdate; RFC 9110, 5.6.7)."""
     return email.utils.formatdate(moment, usegmt=True)
 

@@ -48,6 +48,8 @@ class Journal(Sequence[Exchange]):
         # No maxlen: a deque of that length would drop exchanges without their bytes being
         # subtracted.
         self._exchanges: deque[Exchange] = deque()
+        # Of each exchange, in the same order: computing a size visits every header field.
+        self._sizes: deque[int] = deque()
         self._bytes = 0
         self._count = 0
         self._subscribers: tuple[Subscriber, ...] = ()
@@ -72,13 +74,15 @@ class Journal(Sequence[Exchange]):
     def _append(self, exchange: Exchange) -> None:
         """Append an exchange, and drop the oldest ones beyond either limit; needs the lock."""
         self._exchanges.append(exchange)
-        self._bytes += exchange.size_bytes
+        self._sizes.append(exchange.size_bytes)
+        self._bytes += self._sizes[-1]
         # The last exchange stays even if it alone is over the limit in bytes. A test that sends one
         # huge request must find it.
         while len(self._exchanges) > self.size or (
             self._bytes > self.size_bytes and len(self._exchanges) > 1
         ):
-            self._bytes -= self._exchanges.popleft().size_bytes
+            self._exchanges.popleft()
+            self._bytes -= self._sizes.popleft()
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call ``subscriber`` with each exchange from now on.
@@ -102,6 +106,7 @@ class Journal(Sequence[Exchange]):
         """Remove every exchange and number from 1 again; subscriptions continue."""
         with self._lock:
             self._exchanges.clear()
+            self._sizes.clear()
             self._count = self._bytes = 0
 
     def reset(self) -> None:

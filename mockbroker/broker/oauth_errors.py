@@ -7,6 +7,7 @@ must be masked before they come here: the responses quote them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from mockbroker.broker.answers import NO_STORE, error_description, json_response
 from mockbroker.contract import clauses
@@ -122,6 +123,8 @@ def _oauth_error(
     return json_response(status, members, *NO_STORE, *headers)
 
 
+# Every token request has one at hand, and few need it.
+@lru_cache(maxsize=64)
 def default_token_error(status: int) -> Response:
     """Return the token endpoint's response for a status that is scripted without a body.
 

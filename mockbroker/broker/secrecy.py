@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from mockbroker.broker.clients import ClientRegistry
 from mockbroker.broker.tokens import TokenStore
 from mockbroker.model.breach import Breach
+from mockbroker.model.credentials import Credentials
 from mockbroker.model.masking import mask
 
 __all__ = ["KnownSecrets"]
+
+
+_REMEMBERED_LENGTH = 1000
+_REMEMBERED_COUNT = 256
+"""How long the strings are whose masked form is remembered, in characters, and how many."""
 
 
 class KnownSecrets:
@@ -23,14 +30,23 @@ class KnownSecrets:
     def __init__(self, clients: ClientRegistry, tokens: TokenStore) -> None:
         self._clients = clients
         self._tokens = tokens
+        # Logs and journals mask the same paths, field values and hints for each request.
+        self._remembered = lru_cache(maxsize=_REMEMBERED_COUNT)(self._mask)
 
     def masked(self, text: str) -> str:
         """Return the string with every secret and every token replaced.
 
         They are found in any usual encoding. The cost does not grow with the number of tokens.
         """
-        # The registry and the index are read at each call: both change while the broker runs.
-        return mask(text, self._clients.registered, self._tokens.index)
+        # The registry is read at each call: it changes while the broker runs. Random tokens that
+        # are issued later change no result: they were not made yet when the string was.
+        changing = (self._clients.registered, self._tokens.given_count)
+        mask_it = self._remembered if len(text) <= _REMEMBERED_LENGTH else self._mask
+        return mask_it(text, *changing)
+
+    def _mask(self, text: str, registered: tuple[Credentials, ...], _given_count: int) -> str:
+        """Return the masked string; the other arguments say for how long the result holds."""
+        return mask(text, registered, self._tokens.index)
 
     def masked_breaches(self, breaches: Sequence[Breach]) -> tuple[Breach, ...]:
         """Return the breaches with each of their strings `masked`.

@@ -111,6 +111,7 @@ class TokenEndpoint:
             issued_at=now,
             expires_in=lifetime,
             ends_previous=policy == "single",
+            is_given=self._settings.token_values is not None,
         )
         return token, lifetime
 

@@ -72,7 +72,7 @@ class TokenStore:
         # A client that presents a forgotten token needs other advice than one with an invented
         # token.
         self._forgotten = ForgottenValues()
-        self._revoked_count = self._issued_count = 0
+        self._revoked_count = self._issued_count = self._given_count = 0
         # By client and scope, the token that was issued last.
         self._latest: dict[tuple[Credentials, str], AccessToken] = {}
         self._ended: set[int] = set()
@@ -88,11 +88,13 @@ class TokenStore:
         issued_at: float,
         expires_in: float,
         ends_previous: bool = False,
+        is_given: bool = False,
     ) -> AccessToken:
         """Remember a new token and return it; a value issued before now means the new token.
 
         ``issued_at`` is in Unix seconds, ``expires_in`` in seconds. If ``ends_previous``, the
-        client's previous token for that scope is revoked.
+        client's previous token for that scope is revoked. ``is_given`` says that a test chose the
+        value, so that it may have been seen before.
         """
         with self._lock:
             self._issued_count += 1
@@ -104,6 +106,8 @@ class TokenStore:
             elif len(self._tokens) >= self._limit:
                 self._forget(self._most_expendable(issued_at))
             self._tokens.put(value, token)
+            # Only now: whoever reads the new count must find the token in the index.
+            self._given_count += is_given
             self._queues.setdefault(expires_in, OrderedDict())[value] = token
             previous = self._latest.get((credentials, scope))
             # A forgotten token is invalid in any case, and its number would never be dropped.
@@ -189,6 +193,11 @@ class TokenStore:
             self._latest.clear()
             self._ended.clear()
             self._revoked_count = self._issued_count = 0
+
+    @property
+    def given_count(self) -> int:
+        """How many tokens were issued whose value a test chose; `clear` does not reset it."""
+        return self._given_count
 
     @property
     def index(self) -> ValueIndex[AccessToken]:

@@ -26,7 +26,7 @@ from mockbroker.broker.clock import real_seconds
 from mockbroker.broker.conformance import is_binding
 from mockbroker.cli.click_options import with_options
 from mockbroker.cli.commands import CommandWithSignals
-from mockbroker.cli.options import AUDIT_OPTIONS, FAIL_ON, OUTPUTS, Values
+from mockbroker.cli.options import AUDIT_OPTIONS, FAIL_ON, OUTPUTS, VERBOSE, Values
 from mockbroker.cli.printing import print_report
 from mockbroker.cli.serve import (
     ServeSettings,
@@ -124,12 +124,12 @@ def audit(
             return report_on(observed, broker.profile.name, values[FAIL_ON], command, facts)
 
         # Enter belongs to the COMMAND if there is one: both would read from the same terminal.
-        with _printed_on_request(report, by_enter=not command):
+        with _printed_on_request(report, by_enter=not command, verbose=values[VERBOSE]):
             failure = _serve(command, variables, broker, server, signals)
     # Made after the app has ended, so that its last requests count.
     final = report()
     with ignore_closed_output():
-        print_report(final)
+        print_report(final, verbose=values[VERBOSE])
     try:
         write_outputs(final, values.files())
     except OutputError as error:
@@ -234,7 +234,9 @@ def _finding(clause_id: str, evidence: Evidence | None, fail_on: Level) -> Findi
 
 
 @contextlib.contextmanager
-def _printed_on_request(report: Callable[[], Report], *, by_enter: bool) -> Iterator[None]:
+def _printed_on_request(
+    report: Callable[[], Report], *, by_enter: bool, verbose: bool
+) -> Iterator[None]:
     """Print the report at each request by Enter or SIGUSR1, in a thread, while the block runs.
 
     A signal handler must not print: the code that it interrupts may be printing.
@@ -247,7 +249,7 @@ def _printed_on_request(report: Callable[[], Report], *, by_enter: bool) -> Iter
         """Print one report for each request, until the queue holds None."""
         while (make := requests.get()) is not None:
             with contextlib.suppress(OSError):  # the reader of the output is gone
-                print_report(make())
+                print_report(make(), verbose=verbose)
 
     # Not a daemon: a verdict that was asked for is printed before the command ends.
     printer = threading.Thread(target=print_requested_reports, name="mockbroker-verdicts")

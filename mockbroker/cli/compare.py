@@ -16,7 +16,7 @@ import click
 from mockbroker.cli.printing import print_line
 from mockbroker.report.document import ReportDocument, ReportFileError, read_document
 from mockbroker.report.formats import problem_with_outputs
-from mockbroker.report.terminal import Line
+from mockbroker.report.terminal_lines import Line
 
 __all__ = ["compare"]
 

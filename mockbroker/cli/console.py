@@ -25,7 +25,7 @@ from mockbroker.model.escaping import printable
 from mockbroker.model.exchange import Endpoint, Exchange
 from mockbroker.model.masking import Mask, mask_to_length, method_name
 
-__all__ = ["banner", "exchange_lines", "refusal_line"]
+__all__ = ["banner", "log_lines", "refusal_line"]
 
 INDENT = " " * 10
 FIRST_ERROR_STATUS = 400
@@ -67,10 +67,11 @@ def _curl(broker: Broker) -> str:
     return shlex.join(["curl", *options, "-d", "grant_type=client_credentials", broker.token_url])
 
 
-def exchange_lines(exchange: Exchange, mask: Mask) -> str:
+def log_lines(exchange: Exchange, mask: Mask) -> str:
     """Return the exchange as coloured lines for a terminal, masked by ``mask``."""
-    # Masked as a whole at the end, so that no part can be forgotten.
-    return mask("\n".join([_headline(exchange, mask), *_remarks(exchange)]))
+    # Each part that a client or a test may have written is masked by itself: most of them are the
+    # same in each request, and the mask of a broker remembers those.
+    return "\n".join([_headline(exchange, mask), *_remarks(exchange, mask)])
 
 
 def refusal_line(received_at: float, why: str) -> str:
@@ -89,11 +90,10 @@ def _moment(seconds: float) -> str:
 
 def _headline(exchange: Exchange, mask: Mask) -> str:
     """Return the time, the request, its status and the facts about it, in one line."""
-    moment = _moment(exchange.received_at)
     target = mask_to_length(exchange.request.target, mask, LONGEST_TARGET)
-    request = f"{method_name(exchange.request.method)} {target}"
-    parts = [moment, "", printable(request), _status(exchange), *_facts(exchange)]
-    return " ".join([parts[0], " ", *parts[2:4]]) + "  " + ", ".join(parts[4:])
+    request = printable(f"{mask(method_name(exchange.request.method))} {target}")
+    facts = ", ".join(_facts(exchange, mask))
+    return f"{_moment(exchange.received_at)}   {request} {_status(exchange)}  {facts}"
 
 
 def _status(exchange: Exchange) -> str:
@@ -104,16 +104,16 @@ def _status(exchange: Exchange) -> str:
     return click.style(str(status), fg="red" if status >= FIRST_ERROR_STATUS else "green")
 
 
-def _facts(exchange: Exchange) -> Iterator[str]:
+def _facts(exchange: Exchange, mask: Mask) -> Iterator[str]:
     """Yield the client, the token and its state, the fault, and "ok" if nothing is wrong."""
     if exchange.credentials is not None:
-        yield printable(exchange.credentials.client_id)
+        yield printable(mask(exchange.credentials.client_id))
     if exchange.token is not None:
         yield exchange.token.label
     if exchange.token_state not in {None, TokenState.VALID, TokenState.MISSING}:
         yield f"{exchange.token_state.value} token" if exchange.token_state else ""
     if exchange.fault is not None:
-        yield click.style(f"scripted: {exchange.fault}", fg="cyan")
+        yield click.style(f"scripted: {mask(exchange.fault)}", fg="cyan")
     if _is_ok(exchange):
         yield click.style("ok", fg="green")
 
@@ -124,16 +124,16 @@ def _is_ok(exchange: Exchange) -> bool:
     return not (exchange.breaches or failed or exchange.endpoint is Endpoint.ELSEWHERE)
 
 
-def _remarks(exchange: Exchange) -> Iterator[str]:
+def _remarks(exchange: Exchange, mask: Mask) -> Iterator[str]:
     """Yield a line for each breach, and each hint once: breaches often share one."""
     for breach in exchange.breaches:
-        yield INDENT + _breach_line(breach)
+        yield INDENT + _breach_line(breach, mask)
     for hint in dict.fromkeys(b.hint for b in exchange.breaches if b.hint):
-        yield INDENT + click.style(f"hint: {printable(hint)}", fg="yellow")
+        yield INDENT + click.style(f"hint: {printable(mask(hint))}", fg="yellow")
 
 
-def _breach_line(breach: Breach) -> str:
+def _breach_line(breach: Breach, mask: Mask) -> str:
     """Return a breach as a line, in red if a strict broker rejects the request for it."""
     level = clause_named(breach.clause_id).level.value
-    text = f"{level} {breach.clause_id}: {breach.what}; expected {breach.expected}"
+    text = f"{level} {breach.clause_id}: {mask(breach.what)}; expected {mask(breach.expected)}"
     return click.style(printable(text), fg="red" if is_refused(breach) else "yellow")

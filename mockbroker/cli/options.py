@@ -31,6 +31,7 @@ __all__ = [
     "EXEC",
     "EXPLORE",
     "FAIL_ON",
+    "FIRST_FAILURE",
     "JOBS",
     "KNOWN",
     "ONLY",
@@ -40,6 +41,8 @@ __all__ = [
     "SEED",
     "SHOW_OUTPUT",
     "TLS",
+    "TRACEBACK",
+    "VERBOSE",
     "WRITE_KNOWN",
     "Option",
     "OptionError",
@@ -363,6 +366,25 @@ JOBS: Option[int | None] = Option(
     help="Number of processes that judge clauses, one for each processor by default. Use 1 to "
     "debug a client.",
 )
+TRACEBACK: Option[bool] = Option(
+    name="traceback",
+    default=False,
+    read=_given,
+    help="Add the traceback of the client's exception to each finding; secrets are masked.",
+)
+FIRST_FAILURE: Option[bool] = Option(
+    name="first-failure",
+    default=False,
+    read=_given,
+    help="End the run at the first breach that fails it. The report is then partial.",
+)
+VERBOSE: Option[bool] = Option(
+    name="verbose",
+    letter="v",
+    default=False,
+    read=_given,
+    help="Print a line for each clause, and the steps of each advice.",
+)
 WRITE_KNOWN: Option[Path | None] = Option(
     name="write-known",
     metavar="FILE",
@@ -390,7 +412,7 @@ OUTPUTS: dict[str, Option[Path | None]] = {
 def _table() -> Iterator[Option[Any]]:
     """Yield the options that pytest and `mockbroker check` share, in the order of --help."""
     yield from (CLIENT, EXEC, PROFILE, CONFIG, FAIL_ON, ONLY, EXAMPLES, EXPLORE, SEED, BUDGET)
-    yield from (TLS, COPY, SHOW_OUTPUT, KNOWN)
+    yield from (FIRST_FAILURE, TLS, COPY, SHOW_OUTPUT, TRACEBACK, VERBOSE, KNOWN)
     yield from OUTPUTS.values()
 
 
@@ -400,5 +422,5 @@ PYTEST_OPTIONS: tuple[Option[Any], ...] = tuple(_table())
 CHECK_OPTIONS: tuple[Option[Any], ...] = (*PYTEST_OPTIONS, WRITE_KNOWN, JOBS)
 """The options of `mockbroker check`."""
 
-AUDIT_OPTIONS: tuple[Option[Any], ...] = (FAIL_ON, *OUTPUTS.values())
+AUDIT_OPTIONS: tuple[Option[Any], ...] = (FAIL_ON, VERBOSE, *OUTPUTS.values())
 """The options that `mockbroker audit` has in addition to those of `mockbroker serve`."""

@@ -18,13 +18,16 @@ import click
 from mockbroker.cli.serve import echo, echo_or_raise
 from mockbroker.report.annotations import annotations_of, are_wanted
 from mockbroker.report.report import Report
-from mockbroker.report.terminal import Line, encodable, plain, render, width_of
+from mockbroker.report.terminal import render
+from mockbroker.report.terminal_lines import Line, encodable, plain, width_of
 
 __all__ = ["print_error", "print_line", "print_report"]
 
 
-def print_report(report: Report) -> None:
+def print_report(report: Report, *, verbose: bool = False) -> None:
     """Print the report to stdout in a single write, as wide as the terminal.
+
+    ``verbose`` gives each clause a line.
 
     Raises OSError if writing fails, except when the reader of the output is gone.
     """
@@ -32,7 +35,7 @@ def print_report(report: Report) -> None:
     width = width_of(shutil.get_terminal_size((100, 24)).columns)
     # One write, so that a line of another thread or process cannot stand in the middle of the
     # report.
-    echo_or_raise("\n".join(map(_styled, render(report, width))))
+    echo_or_raise("\n".join(map(_styled, render(report, width, verbose=verbose))))
     # Not through `plain`, which escapes workflow commands: these are meant to be executed.
     for line in annotations_of(report) if are_wanted() else ():
         echo_or_raise(encodable(line, sys.stdout.encoding))

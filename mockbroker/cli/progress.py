@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mockbroker.broker.clock import real_seconds
 from mockbroker.cli.printing import print_error
-from mockbroker.report.terminal import plain
+from mockbroker.report.terminal_lines import plain
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -108,7 +108,8 @@ class _LogLines:
             self._thread.start()
 
     def note(self, text: str) -> None:
-        """Show nothing: the log also gets the report, which has the same line."""
+        """Log the line at once: the report may be minutes away."""
+        print_error(text)
 
     def end(self) -> None:
         self._ended.set()

@@ -309,9 +309,9 @@ class _Log:
 
     def answered(self, exchange: Exchange) -> None:
         """Log an exchange with the broker."""
-        from mockbroker.cli.console import exchange_lines  # noqa: PLC0415 - Flask only if served
+        from mockbroker.cli.console import log_lines  # noqa: PLC0415 - Flask only if served
 
-        lines = exchange_lines(exchange, self._broker.masked)
+        lines = log_lines(exchange, self._broker.masked)
         self._log(lines, lambda file: file.write(exchange))
 
     def refused(self, why: str) -> None:

@@ -169,11 +169,13 @@ def always(_: Profile) -> str:
 class Clause:
     """A rule for clients, and everything that is known about it.
 
-    ``title`` completes the sentence "the client …". ``why`` describes the failure in production
-    without the rule, ``fix`` the change in the client. ``applies_to`` returns the reason why the
-    rule does not apply to a profile, or an empty string. A clause with a ``judge`` is *passive*:
-    traffic alone shows whether a client breaks it, once the ``precondition`` is met. The others
-    need a scenario. Clauses compare by identity, because each exists once.
+    ``title`` completes the sentence "the client …". ``consequence`` says what a breach leads to in
+    production, for readers who do not know the protocol; it is a sentence without capital letter
+    and full stop. ``why`` describes the failure without the rule, ``fix`` the change in the client.
+    ``applies_to`` returns the reason why the rule does not apply to a profile, or an empty string.
+    A clause with a ``judge`` is *passive*: traffic alone shows whether a client breaks it, once the
+    ``precondition`` is met. The others need a scenario. Clauses compare by identity, because each
+    exists once.
     """
 
     id: str
@@ -181,6 +183,7 @@ class Clause:
     impact: Impact
     title: str
     sources: tuple[Source, ...] = ()
+    consequence: str
     why: str
     fix: str
     applies_to: Callable[[Profile], str] = always

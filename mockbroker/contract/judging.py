@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE
@@ -42,6 +43,10 @@ __all__ = [
 PASSIVE_CLAUSES: tuple[Clause, ...] = tuple(clause for clause in CATALOGUE if clause.is_passive)
 """The clauses that can be judged from observed traffic alone."""
 
+_API_CALL_JUDGES: tuple[tuple[Clause, ApiCallJudge], ...] = tuple(
+    (clause, clause.judge) for clause in PASSIVE_CLAUSES if isinstance(clause.judge, ApiCallJudge)
+)
+
 TRACE_CLAUSES: tuple[Clause, ...] = tuple(
     clause for clause in PASSIVE_CLAUSES if isinstance(clause.judge, TraceJudge)
 )
@@ -57,16 +62,25 @@ def judge_token_request(request: TokenRequest, expected: TokenExpectation) -> tu
     """
     hints: dict[str, str] = {}
     breaches: list[Breach] = []
-    for clause in PASSIVE_CLAUSES:
-        if not isinstance(clause.judge, TokenRequestJudge) or clause.applies_to(expected.profile):
-            continue
-        for breach in _breaches(clause, clause.judge.flaws(request, expected)):
+    for clause, judge in _token_request_judges(expected.profile):
+        for breach in _breaches(clause, judge.flaws(request, expected)):
             # Hints are searched for once for each chapter, and only if a clause of it is broken:
             # most requests are valid, and the broker judges each one.
             if clause.chapter not in hints:
                 hints[clause.chapter] = hint_for_token_request(request, expected, clause.chapter)
             breaches.append(replace(breach, hint=hints[clause.chapter]))
     return tuple(breaches)
+
+
+# Whether a clause applies depends on the profile only, of which a process serves a few.
+@lru_cache(maxsize=64)
+def _token_request_judges(profile: Profile) -> tuple[tuple[Clause, TokenRequestJudge], ...]:
+    """Return the judges of token requests, with their clauses, that apply to a profile."""
+    return tuple(
+        (clause, clause.judge)
+        for clause in PASSIVE_CLAUSES
+        if isinstance(clause.judge, TokenRequestJudge) and not clause.applies_to(profile)
+    )
 
 
 def judge_api_call(request: Request, expected: ApiExpectation) -> tuple[Breach, ...]:
@@ -77,9 +91,8 @@ def judge_api_call(request: Request, expected: ApiExpectation) -> tuple[Breach, 
     """
     breaches = [
         breach
-        for clause in PASSIVE_CLAUSES
-        if isinstance(clause.judge, ApiCallJudge)
-        for breach in _breaches(clause, clause.judge.flaws(request, expected))
+        for clause, judge in _API_CALL_JUDGES
+        for breach in _breaches(clause, judge.flaws(request, expected))
     ]
     if not breaches:
         return ()

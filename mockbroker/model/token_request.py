@@ -19,14 +19,16 @@ __all__ = ["TokenRequest"]
 class TokenRequest:
     """A request to the token endpoint, valid or not, and its parts (RFC 6749, 4.4.2).
 
-    ``authorizations`` has every Authorization header. ``body`` and ``query`` have the parameters
-    in order. ``json`` has the members of a body that is a JSON object, or is None.
+    ``authorizations`` has every Authorization header. ``decoded`` are the decoded credentials of
+    the first one, None if they are not Base64. ``body`` and ``query`` have the parameters in
+    order. ``json`` has the members of a body that is a JSON object, or is None.
 
     Parsing never raises: a judge must be able to read whatever a client sends.
     """
 
     message: Request
     authorizations: tuple[Authorization, ...]
+    decoded: bytes | None
     body: Parameters
     query: Parameters
     json: Mapping[str, object] | None
@@ -34,11 +36,13 @@ class TokenRequest:
     @classmethod
     def of(cls, message: Request) -> TokenRequest:
         """Parse a request."""
+        # All of them: several Authorization headers are a breach of their own, which needs the
+        # count.
+        authorizations = tuple(map(read_authorization, message.headers.get_all("Authorization")))
         return cls(
             message,
-            # All of them: several Authorization headers are a breach of their own, which needs the
-            # count.
-            tuple(map(read_authorization, message.headers.get_all("Authorization"))),
+            authorizations,
+            decode_leniently(authorizations[0].rest) if authorizations else None,
             body_parameters(message),
             query_parameters(message),
             json_object(message),
@@ -48,11 +52,6 @@ class TokenRequest:
     def authorization(self) -> Authorization | None:
         """The first Authorization header, or None."""
         return self.authorizations[0] if self.authorizations else None
-
-    @property
-    def decoded(self) -> bytes | None:
-        """The decoded credentials of the first Authorization header; None if not Base64."""
-        return decode_leniently(self.authorizations[0].rest) if self.authorizations else None
 
     def values(self, name: str) -> tuple[str, ...]:
         """Return every value of that parameter in the body."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from mockbroker.report.finding import BREACHES, Verdict
+from mockbroker.report.finding import Verdict
 from mockbroker.report.report import Conclusion, Report
 
 __all__ = ["annotations_of", "are_wanted"]
@@ -38,9 +38,9 @@ def annotations_of(report: Report) -> Iterator[str]:
     # Asked of the report, which knows the level that binds and the stale entries. A second rule
     # here could disagree with the exit status.
     failed = {row.clause.id for row in report.failures}
-    for row in report.rows:
-        if row.verdict not in {*BREACHES, Verdict.STALE, Verdict.ERROR}:
-            continue
+    # The gravest first: GitHub shows ten of each kind in a step.
+    others = (row for row in report.rows if row.verdict in {Verdict.STALE, Verdict.ERROR})
+    for row in (*others, *report.gravest_first):
         is_error = row.clause.id in failed or row.verdict is Verdict.ERROR
         # GitHub shows the title as the heading of the annotation, so the id stands there.
         title = f"{row.clause.id} ({row.clause.level.value})"

@@ -10,7 +10,7 @@ before. Enumerations are written by their values, and steps and outcomes by thei
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, Union
@@ -25,6 +25,8 @@ from mockbroker.model.exchange_record import ExchangeRecord
 from mockbroker.model.type_words import JSON
 from mockbroker.model.typed_reading import ReadingError, read
 from mockbroker.report.finding import Verdict
+from mockbroker.report.groups import groups_of
+from mockbroker.report.headline import breach_sentence, overview_of
 from mockbroker.report.known_failures import Listing
 from mockbroker.report.report import Conclusion, Report, Row
 from mockbroker.report.steps import Step
@@ -121,7 +123,8 @@ class ClauseRow(_Part, frozen=True, kw_only=True):
     """A clause and the verdict on it.
 
     ``details`` is text from outside the reproduction, such as a traceback. ``known`` is null
-    unless a known failure is listed for the clause. ``diagnosis`` is the likely mistake, or null.
+    unless a known failure is listed for the clause. ``same_cause_as`` is the id of a graver clause
+    whose breach has the same evidence, or null. ``diagnosis`` is the likely mistake, or null.
     """
 
     id: str
@@ -141,14 +144,16 @@ class ClauseRow(_Part, frozen=True, kw_only=True):
     details: str = ""
     known: KnownInfo | None = None
     diagnosis: Diagnosis | None = None
+    same_cause_as: str | None = None
 
 
 class ReportDocument(_Part, frozen=True, kw_only=True):
     """The whole report. ``created`` is a date and time by RFC 3339.
 
     ``duration_seconds`` is real time. ``conforms`` is true only for ``conclusion`` "conforms".
-    ``partial`` is true if clauses were left out or not reached. ``headline`` has the costliest
-    breaches, a sentence each. ``measured`` has facts such as the leeway in seconds.
+    ``partial`` is true if clauses were left out or not reached. ``overview`` sums up the report in
+    a few sentences. ``headline`` has the gravest breaches, a sentence each. ``measured`` has facts
+    such as the leeway in seconds.
     """
 
     schema: Literal[2]
@@ -168,6 +173,7 @@ class ReportDocument(_Part, frozen=True, kw_only=True):
     measured: dict[str, Any]
     limits: tuple[str, ...]
     clauses: tuple[ClauseRow, ...]
+    overview: str = ""
 
 
 class ReportFileError(Exception):
@@ -180,6 +186,11 @@ def document_of(report: Report) -> ReportDocument:
     Each clause of the catalogue has a row, in the catalogue's order, also if it was not run.
     """
     client, run = report.client, report.run
+    causes = {
+        row.clause.id: group.head.clause.id
+        for group in groups_of(report)
+        for row in group.also_broken
+    }
     return ReportDocument(
         schema=SCHEMA,
         tool=Tool(name="mockbroker", version=metadata.version("mockbroker")),
@@ -202,14 +213,15 @@ def document_of(report: Report) -> ReportDocument:
         interrupted=report.interrupted,
         errors=tuple(ErrorInfo(reason=e.reason, traceback=e.traceback) for e in report.errors),
         summary=_summary(report),
-        headline=tuple(map(_headline, report.costliest_first[:_MAX_HEADLINES])),
+        headline=tuple(map(breach_sentence, report.gravest_first[:_MAX_HEADLINES])),
         measured=dict(report.measured),
         limits=report.limits,
-        clauses=tuple(_clause_row(report, row) for row in report.rows),
+        clauses=tuple(_clause_row(report, row, causes) for row in report.rows),
+        overview=overview_of(report),
     )
 
 
-def _clause_row(report: Report, row: Row) -> ClauseRow:
+def _clause_row(report: Report, row: Row, causes: Mapping[str, str]) -> ClauseRow:
     """Return the row of a clause, with an empty string or tuple where there is nothing.
 
     The clause's own texts are repeated in each row. A reader of the file then needs no catalogue,
@@ -234,6 +246,7 @@ def _clause_row(report: Report, row: Row) -> ClauseRow:
         details=finding.details,
         known=_known_info(row.listing) if row.listing else None,
         diagnosis=finding.diagnosis,
+        same_cause_as=causes.get(clause.id),
     )
 
 
@@ -251,12 +264,6 @@ def _known_info(listing: Listing) -> KnownInfo:
         found=listing.found.verdict,
         note=listing.note,
     )
-
-
-def _headline(row: Row) -> str:
-    """Return one breach as a sentence that begins with its impact."""
-    clause = row.clause
-    return f"{clause.impact.value}: {clause.id} ({clause.level.value}): {row.finding.in_words}"
 
 
 def _summary(report: Report) -> Summary:

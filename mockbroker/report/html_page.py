@@ -11,19 +11,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from itertools import groupby
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mockbroker.contract.clause import Level
 from mockbroker.model.exchange import Endpoint
 from mockbroker.model.exchange_record import ExchangeRecord
 from mockbroker.model.exchange_text import answer_text, request_text
 from mockbroker.report.document import ClauseRow, ReportDocument
 from mockbroker.report.finding import Verdict
+from mockbroker.report.gravity import Gravity, gravity_of
+from mockbroker.report.groups import last_place
 from mockbroker.report.timeline import Timeline, TokenLife, timeline_of
-from mockbroker.report.wording import diagnosis_text, exchange_lines, reason_text, step_lines
+from mockbroker.report.wording import (
+    diagnosis_text,
+    exchange_lines,
+    place_text,
+    reason_text,
+    step_lines,
+)
 
 __all__ = ["html_of"]
 
@@ -117,6 +127,9 @@ class _Detail:
     is_open: bool
     reason: str
     likely: str
+    place: str
+    also_broken: tuple[str, ...]
+    blocked: tuple[str, ...]
     steps: tuple[str, ...]
     messages: tuple[_Message, ...]
     traffic: str
@@ -139,16 +152,21 @@ class _Client:
     @property
     def sections(self) -> tuple[tuple[str, tuple[_Detail, ...]], ...]:
         """The clauses with a problem, and the others, each with a title."""
-        # Sorting is stable: within each half the order is that of the catalogue.
-        problems = tuple(sorted((d for d in self.details if d.is_open), key=_is_mild))
+        # Sorting is stable: what is equally grave has the order of the catalogue.
+        fail_on = self.report.options.fail_on
+        problems = tuple(
+            sorted((d for d in self.details if d.is_open), key=partial(_gravity, fail_on))
+        )
         others = tuple(detail for detail in self.details if not detail.is_open)
         titles = ("Not as it should be", "The others" if problems else "Every clause")
         return tuple(pair for pair in zip(titles, (problems, others), strict=True) if pair[1])
 
 
-def _is_mild(detail: _Detail) -> bool:
-    """Return whether a problem does not fail the run, so that it comes after those that do."""
-    return detail.clause.verdict in {Verdict.ADVICE, Verdict.KNOWN}
+def _gravity(fail_on: Level, detail: _Detail) -> tuple[bool, Gravity]:
+    """Return the sort key of a problem: the gravest of those that fail the run first."""
+    clause = detail.clause
+    is_mild = clause.verdict in {Verdict.ADVICE, Verdict.KNOWN}
+    return is_mild, gravity_of(clause.id, clause.level, clause.impact, fail_on)
 
 
 def html_of(reports: Sequence[ReportDocument]) -> str:
@@ -194,7 +212,7 @@ def _client(number: int, report: ReportDocument) -> _Client:
         title=f"{name} {described.version}".strip(),
         counts=tuple(counts),
         facts=tuple(_fact(n, v) for n, v in report.measured.items() if n != _OTHER_LEEWAY),
-        details=tuple(_detail(number, row) for row in report.clauses),
+        details=tuple(_detail(number, row, report.clauses) for row in report.clauses),
     )
 
 
@@ -243,9 +261,16 @@ def _facts_of_all(clients: Sequence[_Client]) -> list[tuple[str, list[str]]]:
     return [(name, [dict(client.facts).get(name, "") for client in clients]) for name in names]
 
 
-def _detail(number: int, row: ClauseRow) -> _Detail:
-    """Return the details of a clause, with the positions of its diagrams."""
+def _detail(number: int, row: ClauseRow, rows: Sequence[ClauseRow]) -> _Detail:
+    """Return the details of a clause, with the positions of its diagrams.
+
+    ``rows`` are those of all clauses, among which it finds what has the same cause.
+    """
     messages, height = _placed(row.exchanges)
+    also_broken = tuple(each.id for each in rows if each.same_cause_as == row.id)
+    # A clause that has the same cause as another one shows nothing that it blocks.
+    causes = set() if row.same_cause_as else {row.id, *also_broken}
+    blocked = tuple(each.id for each in rows if each.blocked_by in causes and each is not row)
     timeline = timeline_of(row.steps)
     # If the broker's clock stood still, every time is zero and says nothing.
     has_times = any(exchange.at_seconds for exchange in row.exchanges)
@@ -253,9 +278,14 @@ def _detail(number: int, row: ClauseRow) -> _Detail:
         anchor=f"c{number}-{row.id}",
         clause=row,
         symbol=_SYMBOLS[row.verdict.value],
-        is_open=row.verdict.value in _OPEN_VERDICTS,
+        # One open section for each cause; a cause without a verdict has one as well.
+        is_open=(row.verdict.value in _OPEN_VERDICTS and row.same_cause_as is None)
+        or (row.verdict is Verdict.NOT_TESTED and bool(blocked)),
         reason=reason_text(row.reason, row.blocked_by),
         likely=diagnosis_text(row.diagnosis),
+        place=place_text(last_place(row.steps)),
+        also_broken=also_broken,
+        blocked=blocked,
         steps=tuple(step_lines(row.steps)),
         messages=messages,
         traffic="\n".join(exchange_lines(row.exchanges, with_times=has_times)),

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 from mockbroker.report.evidence import evidence_lines
 from mockbroker.report.finding import Verdict
+from mockbroker.report.headline import overview_of
 from mockbroker.report.report import Conclusion, Report, Row
 
 __all__ = ["junit_xml_of"]
@@ -47,6 +48,7 @@ def junit_xml_of(report: Report) -> str:
     _add_properties(
         properties,
         [
+            ("overview", overview_of(report)),
             ("conclusion", report.conclusion.value),
             ("partial", str(report.is_partial).lower()),
             ("interrupted", str(report.interrupted).lower()),

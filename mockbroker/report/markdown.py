@@ -14,6 +14,8 @@ from collections.abc import Iterator
 
 from mockbroker.report.evidence import evidence_lines
 from mockbroker.report.finding import BREACHES, Verdict
+from mockbroker.report.groups import Group, groups_of
+from mockbroker.report.headline import overview_of
 from mockbroker.report.report import Conclusion, Report, Row
 
 __all__ = ["markdown_of"]
@@ -55,6 +57,8 @@ def _lines(report: Report) -> Iterator[str]:
     # A third-level heading: the summary usually stands below headings of the job.
     yield f"### Token client contract: {mark} {report.conclusion.value}"
     yield ""
+    yield _cell(overview_of(report))
+    yield ""
     if report.is_partial:
         yield (
             f"Partial: {len(report.left_out)} of {len(report.rows)} clauses were not judged, so "
@@ -66,7 +70,17 @@ def _lines(report: Report) -> Iterator[str]:
         f"{_cell(report.client.target or 'client')} · profile {_cell(report.profile)} · "
         f"level {report.fail_on.value} · {counts}"
     )
-    problems = [row for row in report.rows if _is_problem(row)]
+    groups = groups_of(report)
+    # The gravest cause first, and what has the same cause below it; then what has no cause.
+    blocked = {row.clause.id for group in groups for row in group.blocked}
+    ordered = {
+        row.clause.id: row
+        for rows in (*((g.head, *g.also_broken) for g in groups), report.rows)
+        for row in rows
+    }
+    problems = [
+        row for row in ordered.values() if _is_problem(row) and row.clause.id not in blocked
+    ]
     if problems:
         yield ""
         yield "| | clause | level | found |"
@@ -75,6 +89,9 @@ def _lines(report: Report) -> Iterator[str]:
             mark = f"{_MARKS[row.verdict]} {row.verdict.value}"
             reason = _cell(row.finding.in_words)
             yield f"| {mark} | `{row.clause.id}` | {row.clause.level.value} | {reason} |"
+        for group in groups:
+            if group.blocked:
+                yield _blocked(group)
     for row in problems:
         # The others need no evidence: their reason in the table says what to do.
         if row.verdict in BREACHES or row.verdict is Verdict.ERROR:
@@ -88,6 +105,16 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"🛑 {_cell(error.reason)}"
         yield ""
         yield f"<pre>{html.escape(error.traceback)}</pre>"
+
+
+def _blocked(group: Group) -> str:
+    """Return a row of the table for all clauses that one cause blocks."""
+    verdict = Verdict.NOT_TESTED
+    ids = ", ".join(f"`{row.clause.id}`" for row in group.blocked)
+    cause = _cell(f"blocked by {group.head.clause.id}")
+    count = len(group.blocked)
+    clauses = f"{count} clause{'' if count == 1 else 's'}"
+    return f"| {_MARKS[verdict]} {verdict.value} | {clauses} | | {cause}: {ids} |"
 
 
 def _is_problem(row: Row) -> bool:

@@ -19,9 +19,10 @@ from typing import Any
 import msgspec
 
 from mockbroker.contract.catalogue import CATALOGUE
-from mockbroker.contract.clause import Clause, Impact, Level
+from mockbroker.contract.clause import Clause, Level
 from mockbroker.model.escaping import printable
 from mockbroker.report.finding import BREACHES, Finding, Verdict
+from mockbroker.report.gravity import Gravity, gravity_of, is_at_least
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import NOTHING_KNOWN, KnownFailures, Listing
 from mockbroker.report.steps import NotRepeated
@@ -41,13 +42,12 @@ __all__ = [
 NOT_SELECTED = "not selected in this run"
 NOT_REACHED = "not reached: the run was interrupted"
 STOPPED_EARLY = "not reached: pytest stopped the run early"
+STOPPED_AT_FAILURE = "not reached: the run ended at the first failure"
 NO_VERDICT = "the kit reached no verdict"
 
 DEFAULT_EXAMPLES = 10
 """How many test cases are drawn for a clause unless the user asks for another number."""
 
-# The order of the members is their rank: costliest first, most binding first.
-_IMPACTS, _LEVELS = list(Impact), list(Level)
 # ADVICE is missing: it is a breach that does not fail the run.
 _FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)
 # Verdicts that say something about the client. NOT_APPLICABLE is missing: the profile decides it,
@@ -326,7 +326,7 @@ class Report:
 
         ``fail_on`` is the lowest level that binds, so every level above it binds as well.
         """
-        return _LEVELS.index(clause.level) <= _LEVELS.index(self.fail_on)
+        return is_at_least(clause.level, self.fail_on)
 
     def reproduce(self, row: Row) -> str:
         """Return a command that shows the breach of the row's clause; empty if there is none.
@@ -342,12 +342,18 @@ class Report:
         return row.finding.command or (self.run.command_for(found_in) if found_in else "")
 
     @property
-    def costliest_first(self) -> tuple[Row, ...]:
-        """The rows with a breach, ordered by impact and by level, the costliest first.
+    def gravest_first(self) -> tuple[Row, ...]:
+        """The rows with a breach: binding ones first, then by impact and by level.
 
-        Rows that are alike in both keep the order of the catalogue.
+        Rows that are alike in all three keep the order of the catalogue.
         """
-        return tuple(sorted((row for row in self.rows if row.verdict in BREACHES), key=_cost))
+        return tuple(
+            sorted((row for row in self.rows if row.verdict in BREACHES), key=self.gravity)
+        )
+
+    def gravity(self, row: Row) -> Gravity:
+        """Return the sort key of a row: the lower, the graver its breach would be."""
+        return gravity_of(row.clause.id, row.clause.level, row.clause.impact, self.fail_on)
 
     def count(self, verdict: Verdict) -> int:
         """Return how many clauses have that verdict.
@@ -437,11 +443,6 @@ def _with_root_cause(finding: Finding, findings: Mapping[str, Finding]) -> Findi
             break
         cause = blocker.blocked_by
     return msgspec.structs.replace(finding, blocked_by=cause)
-
-
-def _cost(row: Row) -> tuple[int, int]:
-    """Return the sort key of a breach: its impact, then its level, the costliest lowest."""
-    return _IMPACTS.index(row.clause.impact), _LEVELS.index(row.clause.level)
 
 
 def _with_listing(row: Row, known: KnownFailures, replays: Mapping[str, str]) -> Row:

@@ -24,6 +24,7 @@ __all__ = [
     "AnswerChanged",
     "AnswersDelayed",
     "Arrangement",
+    "Awaited",
     "BreachRepeated",
     "BrokerStarted",
     "CertificateShown",
@@ -51,6 +52,7 @@ __all__ = [
     "NothingUsable",
     "OtherClientAdded",
     "OtherOriginReached",
+    "Place",
     "ProgramEnded",
     "Raised",
     "ReprTaken",
@@ -123,20 +125,45 @@ class GotNoToken(_Outcome, frozen=True, kw_only=True):
     value: str = ""
 
 
+class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A line of the client's own code. ``function`` is empty if it is unknown."""
+
+    file: str
+    line: int
+    function: str = ""
+
+
 class Raised(_Outcome, frozen=True, kw_only=True):
-    """The client raised an exception: its type and message, masked."""
+    """The client raised an exception: its type and message, masked.
+
+    ``type_name`` is the name of its class, ``place`` the line of the client that raised it. The
+    driver of a program may know neither.
+    """
 
     error: str
+    type_name: str = ""
+    place: Union[Place, None] = None
+
+
+class Awaited(str, enum.Enum):
+    """What a client that did not return was seen to wait for in its process."""
+
+    UNKNOWN = ""
+    SOCKET = "socket"
+    EVENT_LOOP = "event loop"
 
 
 class NeverReturned(_Outcome, frozen=True, kw_only=True):
     """The client did not return within ``seconds`` of real time, and sent ``requests`` requests.
 
-    ``seconds`` is the limit of the kit, not how long the client would have taken.
+    ``seconds`` is the limit of the kit, not how long the client would have taken. If ``waits_for``
+    is known, the client waits for ``limit_seconds``, or without a limit if that is None.
     """
 
     seconds: float
     requests: int
+    waits_for: Awaited = Awaited.UNKNOWN
+    limit_seconds: float | None = None
 
 
 class SentTooManyRequests(_Outcome, frozen=True, kw_only=True):

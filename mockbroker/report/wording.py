@@ -27,9 +27,11 @@ __all__ = [
     "diagnosis_text",
     "exchange_lines",
     "outcome_text",
+    "place_text",
     "reason_text",
     "step_lines",
     "step_text",
+    "wait_text",
 ]
 
 
@@ -38,6 +40,14 @@ def reason_text(reason: str, blocked_by: str | None) -> str:
     if blocked_by is None:
         return reason
     return f"blocked by {blocked_by}: {reason}" if reason else f"blocked by {blocked_by}"
+
+
+def place_text(place: s.Place | None) -> str:
+    """Return a line of the client's code as ``client.py:12 in get_token``; empty for None."""
+    if place is None:
+        return ""
+    where = f"{place.file}:{place.line}"
+    return f"{where} in {place.function}" if place.function else where
 
 
 def exchange_lines(exchanges: Iterable[ExchangeRecord], *, with_times: bool) -> list[str]:
@@ -302,6 +312,8 @@ def _certificate_shown(step: s.CertificateShown) -> str:
 
 def _never_returned(outcome: s.NeverReturned) -> str:
     """Return how long the kit waited, and what the client sent in that time."""
+    if outcome.waits_for is not s.Awaited.UNKNOWN:
+        return f"{wait_text(outcome)}, and sent {_counted(outcome.requests, 'request')}"
     return (
         f"did not return within {outcome.seconds:g} s of real time, and sent "
         f"{_counted(outcome.requests, 'request')}"
@@ -311,6 +323,16 @@ def _never_returned(outcome: s.NeverReturned) -> str:
 def _counted(number: int, noun: str) -> str:
     """Return the number and the noun, in the plural unless the number is 1."""
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def wait_text(outcome: s.NeverReturned) -> str:
+    """Return what the client waits for, and for how long; for an outcome that knows it."""
+    limit = outcome.limit_seconds
+    if outcome.waits_for is s.Awaited.SOCKET:
+        limited = "without a timeout" if limit is None else f"with a timeout of {limit:g} s"
+        return f"waits for an answer on a socket {limited}, seen after {outcome.seconds:g} s"
+    limited = "has no timer" if limit is None else f"has its next timer in {limit:.0f} s"
+    return f"waits for an answer in an event loop that {limited}, seen after {outcome.seconds:g} s"
 
 
 _INSTEAD = {

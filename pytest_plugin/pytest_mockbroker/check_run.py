@@ -17,7 +17,7 @@ from mockbroker.report.formats import OutputError, problem_with_output, write_ou
 from mockbroker.report.known_failures import KnownFailure, examples_of
 from mockbroker.report.known_file import TODO, known_failures_of, read_known_failures
 from mockbroker.report.report import ClientDescription, build_report
-from mockbroker.report.terminal import Line
+from mockbroker.report.terminal_lines import Line
 from pytest_mockbroker.clause_run import ClauseRun, run_clauses
 from pytest_mockbroker.collector import VerdictCollector, most_severe
 from pytest_mockbroker.interruption import Interruption

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from mockbroker.cli.options import JOBS, SHOW_OUTPUT, Values
+from mockbroker.cli.options import JOBS, SHOW_OUTPUT, VERBOSE, Values
 from mockbroker.cli.printing import print_error, print_report
 from mockbroker.cli.progress import progress_display
+from mockbroker.report.terminal_causes import breach_line
 from mockbroker_contract import clauses
 from mockbroker_contract.isolation.one_processor import one_processor
 from mockbroker_contract.isolation.own_pytest import without_user_settings
@@ -73,6 +74,7 @@ class ClauseRun:
         self._config: pytest.Config | None = None
         self._items: dict[str, str] = {}
         self._begun = 0
+        self._shown = 0
         self.stopped_by = ""
         """Why a hook stopped the session; empty if none did."""
         self.statuses: list[int] = []
@@ -126,14 +128,16 @@ class ClauseRun:
         if isinstance(excinfo.value, pytest.exit.Exception):
             self.stopped_by = excinfo.value.msg
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Show the first lines of a failure, long before the report.
+    def pytest_runtest_logreport(self) -> None:
+        """Show each new breach that fails the run in a line, long before the report.
 
-        A check takes minutes, and its report comes at the end.
+        It may be of another clause than the one that was judged.
         """
-        if report.failed:
-            for line in report.longreprtext.splitlines()[:2]:
-                self._display.note(line)
+        collector = self._found_collector()
+        breaches = [] if collector is None else collector.breaches
+        for finding in breaches[self._shown :]:
+            self._display.note(breach_line(finding))
+        self._shown = len(breaches)
 
     def pytest_internalerror(self, excrepr: object) -> bool:
         """Print an error of pytest itself that no report shows.
@@ -171,7 +175,7 @@ class ClauseRun:
         if collector is None:
             return
         try:
-            print_report(collector.report)
+            print_report(collector.report, verbose=self._values[VERBOSE])
         except OSError as error:
             self.statuses.append(pytest.ExitCode.INTERNAL_ERROR)
             print_error(f"cannot print the report: {error.strerror}")

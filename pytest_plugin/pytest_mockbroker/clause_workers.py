@@ -22,6 +22,7 @@ import pytest
 from mockbroker.broker.clock import real_seconds
 from mockbroker.contract.authentication import METHODS
 from mockbroker.contract.catalogue import clause_named
+from mockbroker.contract.clauses.errors import TIMEOUT
 from mockbroker.contract.clauses.lifecycle import LIFECYCLE
 from mockbroker.processes.signals import ENDING_SIGNALS
 from mockbroker.processes.tree import be_signalled_when_parent_ends
@@ -37,6 +38,8 @@ __all__ = ["ClauseWorkers", "can_fork"]
 _PIECE = 65_536
 _SECONDS_TO_END = 2.0
 """The time that a worker has after an interruption to report what it found so far."""
+_FIRST = (LIFECYCLE.id, TIMEOUT.id)
+"""The state machine takes longest. A client without a timeout is waited for while others work."""
 _TOKEN_REQUESTS = frozenset({"request", *(method.chapter for method in METHODS)})
 """The chapters whose clauses are judged by the same test cases, which are run once."""
 
@@ -97,17 +100,17 @@ class ClauseWorkers:
 def _chapters(items: Sequence[pytest.Item]) -> list[list[pytest.Item]]:
     """Return the items by chapter, the chapter that takes longest first.
 
-    The chapters whose clauses share their test cases are one.
+    The chapters whose clauses share their test cases are one. A clause that goes first is a chapter
+    of its own.
     """
     chapters: dict[str, list[pytest.Item]] = {}
     for item in items:
-        chapter = clause_named(clause_id_of(item)).chapter
+        clause_id = clause_id_of(item)
+        chapter = clause_named(clause_id).chapter
         name = "token requests" if chapter in _TOKEN_REQUESTS else chapter
-        chapters.setdefault(name, []).append(item)
-    # The state machine takes longest; of the others, the one with most clauses.
-    return sorted(
-        chapters.values(), key=lambda each: (clause_id_of(each[0]) != LIFECYCLE.id, -len(each))
-    )
+        chapters.setdefault(clause_id if clause_id in _FIRST else name, []).append(item)
+    first = [chapters.pop(clause_id) for clause_id in _FIRST if clause_id in chapters]
+    return [*first, *sorted(chapters.values(), key=len, reverse=True)]
 
 
 class _ChapterQueue:

@@ -5,19 +5,21 @@ Under pytest-xdist the clauses are judged in workers and reported by the control
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
+from mockbroker.cli.options import FIRST_FAILURE, VERBOSE
 from mockbroker.model.escaping import printable, printable_lines
 from mockbroker.report.annotations import annotations_of, are_wanted
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.formats import OutputError, write_outputs
 from mockbroker.report.kit_error import KitError
-from mockbroker.report.report import STOPPED_EARLY, Report
-from mockbroker.report.terminal import encodable, plain, render, width_of
+from mockbroker.report.report import STOPPED_AT_FAILURE, STOPPED_EARLY, Report
+from mockbroker.report.terminal import render
+from mockbroker.report.terminal_lines import encodable, plain, width_of
 from pytest_mockbroker.gathered_results import GatheredResults
 from pytest_mockbroker.item_judge import ItemJudge
 from pytest_mockbroker.item_results import ItemResult
@@ -80,6 +82,8 @@ class VerdictCollector:
         self._results = GatheredResults(known)
         self._was_deselected = False
         self._is_unusable = False
+        self.breaches: list[Finding] = []
+        """The breaches so far that fail the run, in the order in which they were found."""
         self.trouble = ""
         """The error in writing or printing the report, in one line; empty if there was none."""
 
@@ -135,7 +139,7 @@ class VerdictCollector:
         """
         with self._judge.kit_errors_raised(item):
             if clause_id_of(item):
-                self._judge.require_time()
+                self._judge.require_means()
             return (yield)
 
     @pytest.hookimpl(wrapper=True)
@@ -169,6 +173,30 @@ class VerdictCollector:
             # Not raised in the worker: there pytest.exit ends one worker, and the others go on.
             pytest.exit(result.unusable, returncode=pytest.ExitCode.USAGE_ERROR)
         self._results.add(result)
+        self._note_breaches(result.findings)
+
+    def _note_breaches(self, findings: Iterable[Finding]) -> None:
+        """Note each binding breach once; end the session at the first one if that is wanted."""
+        noted = {each.clause_id for each in self.breaches}
+        found = map(self._judge.as_known, findings)
+        self.breaches += [
+            each for each in found if self._judge.is_fatal(each) and each.clause_id not in noted
+        ]
+        ends_here = values_of(self._config)[FIRST_FAILURE]
+        if self.breaches and ends_here:
+            self._results.unreached = STOPPED_AT_FAILURE
+            self._end_session(f"{self.breaches[0].clause_id} failed")
+
+    def _end_session(self, reason: str) -> None:
+        """End the session as a failed one, as soon as this item is reported."""
+        plugins = self._config.pluginmanager
+        session = plugins.get_plugin("session")
+        if session is None:
+            return
+        # The loop of pytest-xdist does not look at `shouldfail`; what a hook raises ends it.
+        if plugins.has_plugin("dsession"):
+            raise session.Failed(reason)
+        session.shouldfail = reason
 
     def receive_findings(self, findings: list[Finding]) -> None:
         """Record findings of a process that was stopped while it judged a clause."""
@@ -259,7 +287,7 @@ class VerdictCollector:
         # By --maxfail or a signal: clauses without a finding were not reached, which differs from
         # not tested.
         if session.shouldfail or session.shouldstop:
-            self._results.unreached = STOPPED_EARLY
+            self._results.unreached = self._results.unreached or STOPPED_EARLY
         report, statuses = self.report, [int(session.exitstatus)]
         try:
             write_outputs(report, output_files(self._config))
@@ -279,7 +307,8 @@ class VerdictCollector:
         width = width_of(terminalreporter._tw.fullwidth)  # noqa: SLF001
         if self.trouble:
             terminalreporter.write_line(plain(self.trouble, encoding), red=True)
-        for line in render(self.report, width):
+        verbose = values_of(self._config)[VERBOSE]
+        for line in render(self.report, width, verbose=verbose):
             # pytest's terminal writer calls this style "light".
             markup = {"faint": {"light": True}, "": {}}.get(line.style, {line.style: True})
             # A CI log may have an encoding without the report's symbols; writing them would end the

@@ -12,7 +12,7 @@ import click
 from mockbroker.cli.click_options import with_options
 from mockbroker.cli.options import COPY, EXEC, Values
 from mockbroker.cli.printing import print_line
-from mockbroker.report.terminal import Line
+from mockbroker.report.terminal_lines import Line
 
 if TYPE_CHECKING:
     from mockbroker_contract.harness.driver_checks import DriverCheck

@@ -16,7 +16,7 @@ from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import KnownFailures, Standing
 from mockbroker.report.plain_examples import all_to_plain
-from mockbroker.report.terminal import finding_lines
+from mockbroker.report.terminal_causes import finding_lines
 from mockbroker_contract.drivers.failures import (
     ClientCrashed,
     DriverFailed,
@@ -27,6 +27,7 @@ from mockbroker_contract.drivers.failures import (
 from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.harness.budget import OutOfTime
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached
+from mockbroker_contract.harness.surroundings import needs_sockets
 from pytest_mockbroker.item_results import ItemResult, client_facts_of
 from pytest_mockbroker.kit_failures import KitFailed, kit_error_from
 from pytest_mockbroker.markers import clause_id_of
@@ -77,9 +78,10 @@ class ItemJudge:
             # "from None", or pytest would format the original as the context.
             raise KitFailed(kit_error_from(error)) from None
 
-    def require_time(self) -> None:
-        """Raise OutOfTime if the budget of the run is used up."""
+    def require_means(self) -> None:
+        """Raise OutOfTime if the budget is used up, TargetError if sockets are forbidden."""
         if self.run is not None:
+            needs_sockets()
             self.run.budget.require()
 
     def take_findings(self) -> list[Finding]:
@@ -141,7 +143,7 @@ class ItemJudge:
         findings = [msgspec.structs.replace(each, found_in=clause_id) for each in findings]
         finding = self.as_known(findings[0])
         if not isinstance(error, _SKIPPED):  # pytest reports the error by itself
-            _set_outcome(report, finding, is_fatal=self._is_fatal(finding))
+            _set_outcome(report, finding, is_fatal=self.is_fatal(finding))
         examples = all_to_plain(self._examples)
         return ItemResult(findings=tuple(findings), examples=examples, client=client)
 
@@ -169,7 +171,7 @@ class ItemJudge:
         known = listing is not None and listing.standing is not Standing.STALE
         return listing.finding if listing and known else own
 
-    def _is_fatal(self, finding: Finding) -> bool:
+    def is_fatal(self, finding: Finding) -> bool:
         """Return whether the finding fails the test, by its verdict and the level of its clause."""
         # At every level: the kit failed, so there is no verdict on the client.
         if finding.verdict is Verdict.ERROR:

@@ -29,6 +29,7 @@ from mockbroker.cli.options import (
     SEED,
     SHOW_OUTPUT,
     TLS,
+    TRACEBACK,
     WRITE_KNOWN,
     Option,
     OptionError,
@@ -245,6 +246,7 @@ def run_settings(config: pytest.Config) -> RunSettings:
         target=values[CLIENT] or values[EXEC],
         copies=values[COPY],
         shows_output=values[SHOW_OUTPUT],
+        shows_tracebacks=values[TRACEBACK],
         tls=values[TLS],
         # An entry of the file that the user names precedes the example of the command.
         replays={**others, **known_failures(config).replays},

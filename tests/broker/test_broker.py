@@ -508,3 +508,15 @@ def test_a_reset_restores_the_credentials_and_ends_subscriptions(broker):
     assert broker.registered == (Credentials(*SHOP),)
     get_token(broker)
     assert heard == []
+
+
+def test_a_token_policy_is_one_of_three(broker):
+    assert broker.token_policy == "new"
+    with pytest.raises(ValueError, match="must be new, same or single, not 'old'"):
+        broker.token_policy = "old"
+
+
+def test_a_broker_that_is_not_mounted_has_no_idle_connections():
+    broker = Broker()
+    broker.close_idle_connections()
+    assert broker.journal.total == 0

@@ -10,15 +10,15 @@ import click
 import pytest
 import requests
 
-from mockbroker import Fault
-from mockbroker.cli.console import LONGEST_TARGET, exchange_lines
+from mockbroker import Broker, Fault, Profile
+from mockbroker.cli.console import LONGEST_TARGET, banner, log_lines
 
 GRANT = {"grant_type": "client_credentials"}
 SHOP = ("shop", "s3cr:et")
 
 
 def last_lines(broker):
-    lines = exchange_lines(broker.journal[-1], broker.masked)
+    lines = log_lines(broker.journal[-1], broker.masked)
     return click.unstyle(lines)
 
 
@@ -50,13 +50,13 @@ def test_a_long_target_is_cut_and_a_secret_that_is_cut_in_two_is_hidden(broker, 
 WITHOUT_DESCRIPTORS = r"""
 import resource
 from mockbroker import Broker, Credentials
-from mockbroker.cli.console import exchange_lines
+from mockbroker.cli.console import log_lines
 from mockbroker.model.messages import Request
 
 broker = Broker(credentials=Credentials("shop", "s3cr:et"))
 resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 broker.handle(Request("GET", "/v2/\x1b\ud83d\ude00s3cr:et"), "http://b")
-print(exchange_lines(broker.journal[-1], broker.masked))
+print(log_lines(broker.journal[-1], broker.masked))
 """
 
 
@@ -74,3 +74,9 @@ def test_a_request_that_gets_no_answer_is_a_line_too(broker):
     with pytest.raises(requests.exceptions.ConnectionError):
         requests.post(broker.token_url, data=GRANT, auth=SHOP, timeout=5)
     assert "no answer" in last_lines(broker)
+
+
+def test_the_curl_command_of_the_banner_has_what_the_profile_requires():
+    profile = Profile(name="acme", parameters={"audience": "https://a b/"})
+    with Broker(profile=profile).running() as broker:
+        assert "--data-urlencode 'audience=https://a b/' -d grant_type" in banner(broker)

@@ -19,9 +19,10 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 import click
 import pytest
+import requests
 
 from mockbroker import Broker, Credentials
-from mockbroker.cli.console import exchange_lines
+from mockbroker.cli.console import log_lines
 from mockbroker.cli.journal_file import JournalFile
 from pytest_mockbroker.broker_session import traffic_of
 from tests.broker.wires import connect
@@ -211,7 +212,7 @@ class Wire:
                 answer += more
         seen = tuple(self.broker.journal)
         is_token = any(e.endpoint == "token" and e.token is not None for e in seen)
-        lines = "\n".join(exchange_lines(e, self.broker.masked) for e in seen)
+        lines = "\n".join(log_lines(e, self.broker.masked) for e in seen)
         journal = self.file.read_bytes().decode("ascii")
         return {
             "answer": "" if is_token else answer.decode("latin-1"),  # it is there to hold the token
@@ -338,3 +339,20 @@ def test_ordinary_text_stays_readable_for_a_short_secret(secret, tmp_path):
     assert "an abc of ab" in seen["journal"]
     assert "<secret>" not in "".join(seen.values())
     assert "<token>" not in seen["terminal"].partition("hint:")[0]
+
+
+def test_a_string_is_masked_again_once_its_token_is_issued():
+    broker = Broker()
+    assert broker.masked("/v2/given-token-1") == "/v2/given-token-1"
+    broker.token_values = lambda: "given-token-1"
+    with broker.running():
+        pair = (broker.credentials.client_id, broker.credentials.client_secret)
+        requests.post(broker.token_url, auth=pair, data={"grant_type": "client_credentials"})
+    assert broker.masked("/v2/given-token-1") == "/v2/<token>"
+
+
+def test_a_string_is_masked_again_once_its_secret_is_registered():
+    broker = Broker()
+    assert broker.masked("/v2/rotated-secret") == "/v2/rotated-secret"
+    broker.register("app", "rotated-secret")
+    assert broker.masked("/v2/rotated-secret") == "/v2/<secret>"

@@ -174,3 +174,11 @@ def test_what_was_forgotten_before_it_could_be_judged_is_said_aloud():
     assert observed.tally.api_calls == 10
     reasons = {observed.never_reached[clause_id] for clause_id in TRACE_IDS}
     assert reasons == {"6 exchanges came too fast to be judged together"}
+
+
+def test_a_challenge_at_the_end_of_a_window_waits_for_its_answer():
+    app = App()
+    for _ in range(6):
+        app.broker.handle(Request("GET", "/v2/vehicle/1"), ORIGIN)
+        app.call(app.fetch())
+    assert "signing.bearer" not in app.observed.breaches

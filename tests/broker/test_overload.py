@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from mockbroker import Broker, Credentials, throw_away_certificate
+from mockbroker.server import ports
 from mockbroker.server.acceptor import Acceptor
 from mockbroker.server.pool import ConnectionPool
 from tests.broker.programs import serving, token_url
@@ -196,3 +197,32 @@ def test_a_connection_is_accepted_after_an_error_of_the_system(error, shortages,
     assert acceptor.shortages == shortages
     assert logged in caplog.text
     assert bool(caplog.records) == bool(logged)
+
+
+def test_an_order_that_changes_nothing_leaves_the_port_as_it_is():
+    accepted: SimpleQueue[socket.socket] = SimpleQueue()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        acceptor = Acceptor(listener, accepted.put, ConnectionPool(socket.socket.close))
+        loop = threading.Thread(target=acceptor.run)
+        loop.start()
+        try:
+            acceptor.set_refusing(refuses=False)
+            with socket.create_connection(listener.getsockname()):
+                accepted.get(timeout=5).close()
+        finally:
+            acceptor.interrupt()
+            loop.join(5)
+            acceptor.close()
+
+
+def test_a_port_on_which_the_system_does_not_listen_is_closed(monkeypatch):
+    def refuse(bound: socket.socket) -> None:
+        seen.append(bound)
+        raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    seen: list[socket.socket] = []
+    monkeypatch.setattr(ports, "listen_on", refuse)
+    with pytest.raises(OSError, match="already in use"):
+        ports.listen_at("127.0.0.1", 0)
+    assert [each.fileno() for each in seen] == [-1]

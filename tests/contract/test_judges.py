@@ -157,6 +157,11 @@ def test_what_a_profile_requires_is_sent_once(more, expected):
     assert "request.parameters" not in broken(parsed(request))
 
 
+def test_a_body_that_is_no_form_breaks_one_clause():
+    request = raw(line=f"POST {REQUIRING.token_path} HTTP/1.1", body=b'{"audience": "x"}')
+    assert broken(parsed(request), REQUIRING) == {"request.grant-type"}
+
+
 @pytest.mark.parametrize("scope", [b"scope=a,b", b"scope=a", b"scope=a&scope=b", b"scope=a%2Bb"])
 def test_another_scope_than_the_configured_one(scope):
     assert broken(parsed(raw(body=GRANT + b"&" + scope)), AUTOGRAB, "a b") == {"request.scope"}

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mockbroker.report.steps import Place
 from mockbroker_contract.drivers.protocol import Hello, ProtocolError, Reply, read_reply
 
 HELLO = {"name": "n", "version": "1", "capabilities": ["clock", "get_token", "request"]}
@@ -53,8 +54,21 @@ def test_an_error_of_the_client_has_its_texts():
         "oauth: invalid_client",
         ("oauth", "invalid_client"),
     )
+    assert (error.place, error.traceback) == (None, "")
     error = answer("get_token", err={"kind": "http", "code": None, "message": "502"}).error
     assert str(error) == "http: 502"
+
+
+def test_an_error_of_the_client_may_have_its_line_and_its_traceback():
+    place = {"file": "acme.js", "line": 12, "function": "getToken", "column": 3}
+    err = {"kind": "transport", "place": place, "traceback": "at getToken"}
+    error = answer("request", err=err).error
+    assert error is not None
+    assert error.place == Place(file="acme.js", line=12, function="getToken")
+    assert error.traceback == "at getToken"
+    error = answer("request", err={"kind": "http", "place": {"file": "a.go", "line": 1}}).error
+    assert error is not None
+    assert error.place == Place(file="a.go", line=1)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +83,11 @@ def test_an_error_of_the_client_has_its_texts():
         ("get_token", {"ok": {"token": "t0ken"}}, "access_token is missing; found token"),
         ("get_token", {"ok": ["t0ken"]}, "get_token: ok: expected an object, got a list"),
         ("burst", {"ok": {"access_tokens": "t0ken"}}, "expected a list, got a string"),
+        (
+            "request",
+            {"err": {"kind": "http", "place": {"file": "a.go", "line": "1"}}},
+            "err.place.line: expected an integer, got '1'",
+        ),
         ("hello", {"ok": {**HELLO, "version": 1}}, "hello: ok.version: expected a string, got 1"),
         (
             "hello",

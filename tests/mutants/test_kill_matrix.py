@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from mockbroker.contract import clauses
-from mockbroker.contract.clause import Clause
+from mockbroker.contract.clause import Level
 from mockbroker.report.finding import Verdict
 from tests.mutants.defects import MUTANTS
 from tests.mutants.defects.response import WantsAScope
 from tests.mutants.kit import scenarios, verdicts_on
 from tests.mutants.sound import SOUND, canned_token_client, null_client
-from tests.mutants.workshop import Mutant, make
+from tests.mutants.workshop import Mutant, make, one_for_each_clause
 
 pytestmark = [
     pytest.mark.slow,
@@ -23,15 +23,12 @@ pytestmark = [
 BREACHED = (Verdict.FAILED, Verdict.ADVICE, Verdict.HANG)
 
 
-def _one_for_each_clause() -> set[str]:
-    """Mutants that together break every clause; the others are judged in the whole proof."""
-    chosen: set[str] = set()
-    broken: set[Clause] = set()
-    for name, mutant in sorted(MUTANTS.items(), key=lambda item: len(item[1].broken)):
-        if not mutant.broken <= broken:
-            chosen.add(name)
-            broken |= mutant.broken
-    return chosen
+OF_CI = ("model", "without_cache", "in_a_task", "with_a_future", "challenged_and_keeps_its_token")
+"""The sound clients that CI judges."""
+
+
+def _breaks_a_must(name: str) -> bool:
+    return any(clause.level is Level.MUST for clause in MUTANTS[name].broken)
 
 
 @pytest.mark.whole_proof
@@ -40,7 +37,13 @@ def test_mutant_fails_exactly_its_clauses(name):
     _fails_exactly_its_clauses(MUTANTS[name])
 
 
-@pytest.mark.parametrize("name", sorted(_one_for_each_clause()))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.ci_proof if _breaks_a_must(name) else ())
+        for name in one_for_each_clause(MUTANTS)
+    ],
+)
 def test_mutant_fails_no_other_clause(name):
     """Check by few examples, which cost half; its own clauses are judged in the quick tests."""
     _fails_exactly_its_clauses(MUTANTS[name], examples=1)
@@ -59,7 +62,7 @@ def _fails_exactly_its_clauses(mutant: Mutant, **settings: Any) -> None:
         # It waits in real time for half a minute, as another one of them does.
         pytest.param(name, marks=pytest.mark.whole_proof)
         if name == "by_the_clock_of_its_loop"
-        else name
+        else pytest.param(name, marks=pytest.mark.ci_proof if name in OF_CI else ())
         for name in SOUND
     ],
 )

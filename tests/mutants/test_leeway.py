@@ -8,8 +8,8 @@ from mockbroker_contract.drivers.python_driver import PythonClients
 from mockbroker_contract.harness.leeway import Leeway, judge_kind, measure
 from mockbroker_contract.harness.preflight import checked_run
 from mockbroker_contract.harness.settings import RunSettings
-from tests.mutants import sound
 from tests.mutants.defects.refresh import HasNoLeeway, ReadsMilliseconds
+from tests.mutants.sound import variants as sound
 from tests.mutants.workshop import OwnClock, make
 
 

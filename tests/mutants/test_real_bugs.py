@@ -9,13 +9,20 @@ import pytest
 
 from mockbroker.contract.catalogue import clause_named
 from tests.mutants.defects import MUTANTS
+from tests.mutants.sound import SOUND
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-BUGS = tomllib.loads(Path(__file__).with_name("real_bugs.toml").read_text(encoding="utf-8"))
+
+def table(name):
+    return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+
+
+BUGS = table("real_bugs.toml")
+DESIGNS = table("reported_designs.toml")
 
 
 @pytest.mark.parametrize("bug", BUGS)
@@ -30,3 +37,12 @@ def test_bug_has_a_mutant_that_breaks_its_clause_or_a_reason(bug):
 
 def test_the_bugs_that_cannot_be_seen_are_few():
     assert sum("unseen" in entry for entry in BUGS.values()) < len(BUGS) / 6
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_a_reported_design_has_a_mutant_that_breaks_its_clause_or_is_sound(design):
+    entry = DESIGNS[design]
+    if "sound" in entry:
+        assert entry["sound"] in SOUND
+    else:
+        assert clause_named(entry["clause"]) in MUTANTS[entry["mutant"]].broken

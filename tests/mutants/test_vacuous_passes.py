@@ -166,9 +166,13 @@ QUICKEST = (WorksOnce, WorksForFourUsesOfTheProcess, AnswersFromMemoryOnly)
 SPOILERS: dict[Callable[[ClientConfig], Any], frozenset[Clause]] = {
     WorksOnce: SECOND_USE,
     WorksForFourUsesOfTheProcess: ALL,
-    # Its third use meets an outage, and what comes after one.
+    # Its third use meets an outage and what comes after one, its fifth an expired token.
     FailsAtEverySecondUse: SECOND_USE
-    - {clauses.errors.NOT_CACHED, clauses.refresh.OUTAGE_AFTER_EXPIRY},
+    - {
+        clauses.errors.NOT_CACHED,
+        clauses.refresh.OUTAGE_AFTER_EXPIRY,
+        clauses.refresh.HONOURS_EXPIRES_IN,
+    },
     FailsAtEverySecondUseOfTheProcess: ALL,
     RaisesAtItsSecondCall: SECOND_CALL,
     AnswersFromMemory: SECOND_CALL

@@ -11,7 +11,7 @@ import os
 import ssl
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,18 @@ def breaks(
         return cls
 
     return register
+
+
+def one_for_each_clause(mutants: Mapping[str, Mutant]) -> list[str]:
+    """The names of few mutants that together break every clause."""
+    chosen: list[str] = []
+    unbroken = set().union(*(mutant.broken for mutant in mutants.values()))
+    while unbroken:
+        # The greedy choice is not the smallest one, but close to it.
+        name = max(mutants, key=lambda each: len(mutants[each].broken & unbroken))
+        chosen.append(name)
+        unbroken -= mutants[name].broken
+    return sorted(chosen)
 
 
 class Sender(TokenManager):

@@ -16,7 +16,7 @@ OTHERS_NEWS = "ignore:The configuration option"  # of pytest-asyncio, about itse
 WARNINGS = ("-W", "error", "-W", OTHERS_NEWS)
 # Installed for a few tests. Together they import for half a second, asyncio and trio among it, in
 # every process of the many runs that do not use them.
-OTHERS = ("anyio", "asyncio", "randomly", "time_machine")
+OTHERS = ("anyio", "asyncio", "randomly", "requests_mock", "respx", "socket", "time_machine")
 
 
 @pytest.fixture

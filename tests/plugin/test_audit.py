@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -24,8 +25,10 @@ from mockbroker.processes.tree import Ending, Process
 ROOT = Path(__file__).parents[2]
 GRANT = {"grant_type": "client_credentials"}
 SHOP = ("shop", "s3cr:et")
+LIMIT_SECONDS = 120.0
 WORKER = """
 import sys
+import threading
 from examples.model_client import ApiClient, TokenManager
 token_url, api_url = sys.argv[1:]
 with ApiClient(TokenManager(token_url, "shop", "s3cr:et"), api_url) as client:
@@ -79,12 +82,16 @@ def auditing(*arguments: str, stdin: int = subprocess.DEVNULL) -> Iterator[Audit
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},
     )
     audit = Audit(process)
+    # Otherwise a line that never comes would be waited for without end.
+    watchdog = threading.Timer(LIMIT_SECONDS, process.kill)
+    watchdog.start()
     try:
         banner = audit.read_until("curl")
         found = re.findall(r"(?:token URL|API) +(\S+?)/?\n", banner)
         audit.token_url, audit.api_url = found
         yield audit
     finally:
+        watchdog.cancel()
         process.kill()
         process.communicate()
 
@@ -252,7 +259,12 @@ def test_it_takes_every_option_of_serve():
         text = subprocess.run(words, capture_output=True, text=True, check=True).stdout  # noqa: S603
         return set(re.findall(r"--[a-z-]+", text))
 
-    assert options("audit") == options("serve") | {*OUTPUT_OPTIONS, "--fail-on", "--env"}
+    assert options("audit") == options("serve") | {
+        *OUTPUT_OPTIONS,
+        "--fail-on",
+        "--verbose",
+        "--env",
+    }
 
 
 APP = """
@@ -307,7 +319,7 @@ def test_an_app_is_told_of_the_broker_as_it_wants_to_be():
 def test_an_app_with_a_defect_does_not_conform():
     app = "import os, urllib.request as u; u.urlopen(os.environ['TOKEN_URL'] + '?grant_type=x')"
     told = audited("--lenient", "--", sys.executable, "-c", app, status=1)
-    assert "✗ request.method (MUST)" in told
+    assert "✗ request.method (MUST, outage)" in told
     assert "ended with exit status" in told
 
 

@@ -251,6 +251,7 @@ MANY = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

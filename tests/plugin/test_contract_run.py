@@ -261,25 +261,31 @@ BROKEN = {
 }
 
 
+def slow(*arguments):
+    return pytest.param(*arguments, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [
         (
             "raises.py",
-            "the factory raised RuntimeError: no licence: <secret>; it is called with",
+            "the factory raised RuntimeError: no licence: <secret> at raises.py:1 in make_client;",
         ),
         ("offers_nothing.py", "the factory returned 'object', which has neither get_token() nor"),
-        ("returns_nothing.py", "the factory returned None; does it lack a return statement?"),
+        slow("returns_nothing.py", "the factory returned None; does it lack a return statement?"),
         ("cannot_be_imported.py", "cannot_be_imported.py cannot be imported: ModuleNotFoundError"),
-        ("exits.py", "exits.py cannot be imported: SystemExit: bye"),
+        slow("exits.py", "exits.py cannot be imported: SystemExit: bye"),
         ("leaves.py", "leaves.py cannot be imported: it ended the program (exit status 0)"),
-        ("attributes_raise.py", "the client 'Client' raises ValueError when asked for get_token"),
-        ("no_factory.py", "no_factory.py has no 'make_client': expected a function that takes"),
-        ("not_callable.py", "'make_client' is a str, not a callable"),
+        slow(
+            "attributes_raise.py", "the client 'Client' raises ValueError when asked for get_token"
+        ),
+        slow("no_factory.py", "no_factory.py has no 'make_client': expected a function that takes"),
+        slow("not_callable.py", "'make_client' is a str, not a callable"),
         ("missing.py", "there is no file 'missing.py'; TARGET is path/to/file.py:factory"),
-        ("no.such.module:x", "no.such.module cannot be imported: ModuleNotFoundError"),
-        ("raises.py:", "TARGET 'raises.py:' is incomplete; write package.module:factory"),
-        ("raises.py:other", "raises.py has no 'other': expected a function that takes"),
+        slow("no.such.module:x", "no.such.module cannot be imported: ModuleNotFoundError"),
+        slow("raises.py:", "TARGET 'raises.py:' is incomplete; write package.module:factory"),
+        slow("raises.py:other", "raises.py has no 'other': expected a function that takes"),
     ],
 )
 def test_a_wrong_target_is_one_sentence(contract, check, pytester, target, message):

@@ -53,7 +53,6 @@ def report_of(pytester, *, jobs: int) -> dict[str, object]:
 
 
 @pytest.mark.slow
-@pytest.mark.covers
 def test_the_report_is_the_same_for_every_number_of_processes(check, pytester):
     pytester.makepyfile(acme=DEFECTIVE, model_client=MODEL_CLIENT.read_text(encoding="utf-8"))
     texts = []

@@ -118,9 +118,9 @@ def test_annotations_are_one_line_each_whatever_was_found():
     found = list(annotations_of(report(*FOUND)))
     assert [line.split("::")[1].split()[0] for line in found] == [
         "error",
-        "warning",
-        "warning",
         "error",
+        "warning",
+        "warning",
     ]
     assert all("\n" not in line for line in found)
     assert "%250A" in found[0]

@@ -25,7 +25,9 @@ from mockbroker.report.report import (
     build_report,
 )
 from mockbroker.report.steps import AnswerChanged, Note, NotRepeated
-from mockbroker.report.terminal import finding_lines, plain, render, width_of
+from mockbroker.report.terminal import render
+from mockbroker.report.terminal_causes import finding_lines
+from mockbroker.report.terminal_lines import plain, width_of
 from tests.reports.samples import EXCHANGES, STEPS, as_json
 
 ALL = len(CATALOGUE)
@@ -118,9 +120,13 @@ def test_json_has_a_row_for_each_clause_in_order():
     assert document["options"] == options
     assert document["profile"] == {"name": "autograb", "sources": []}
     assert document["headline"] == [
-        "outage: request.method (MUST): by GET",
-        "outage: refresh.ahead (SHOULD): late",
+        f"outage: {clause_named(MUST).consequence} (request.method, MUST): by GET",
+        f"outage: {clause_named(SHOULD).consequence} (refresh.ahead, SHOULD): late",
     ]
+    assert document["overview"] == (
+        f"1 of 2 binding clauses fails. Worst: {clause_named(MUST).consequence} (request.method). "
+        "1 more could not be tested. 1 more clause gives advice."
+    )
     assert document["conforms"] is False
     assert document["client"] == {
         "name": "acme",
@@ -153,6 +159,7 @@ def test_json_has_a_row_for_each_clause_in_order():
         "details": "",
         "known": None,
         "diagnosis": None,
+        "same_cause_as": None,
     }
     assert rows[SHOULD]["reproduce"] == (
         "mockbroker check acme.py --only refresh.ahead --examples 5 --seed 7"
@@ -206,7 +213,7 @@ LONG = "the token was asked for by GET, " * 9
 @pytest.mark.parametrize("width", [80, 100, 120])
 def test_the_table_fits_the_terminal(width):
     report = report_on((MUST, FAILED, LONG), *((c.id, PASSED) for c in CATALOGUE[1:]))
-    lines = [line.text for line in render(report, width)]
+    lines = [line.text for line in render(report, width, verbose=True)]
     table = lines[: next(n for n, text in enumerate(lines) if text.startswith("  ✗"))]
     assert max(map(len, table)) <= width
     shown = " ".join(" ".join(table).split())
@@ -218,11 +225,12 @@ def test_a_finding_is_printed_with_all_that_is_needed():
     finding = Finding(MUST, FAILED, "by GET", STEPS[:2], EXCHANGES, details="panic")
     lines = list(finding_lines(finding, reproduce="mockbroker check"))
     assert (lines[0].text, lines[0].style) == (
-        "✗ request.method (MUST): a client requests a token by POST",
+        "✗ request.method (MUST, outage): a client requests a token by POST",
         "red",
     )
     assert [line.text.split()[:2] for line in lines[1:]] == [
         ["found", "by"],
+        ["leads", "to"],
         ["source", "AutoGrab"],
         ["steps", "the"],
         ["get_token", "→"],
@@ -238,7 +246,8 @@ def test_a_finding_is_printed_with_all_that_is_needed():
 def test_the_end_says_what_to_do_next():
     def end(*findings, **options):
         lines = list(render(report_on(*findings, **options), 100))
-        return "\n".join(line.text for line in lines[-4:])
+        end = next(n for n, line in enumerate(lines) if re.match("  [✗✓?E] [A-Zn]", line.text))
+        return "\n".join(line.text for line in lines[end:])
 
     assert "Next: fix request.method, then check it alone with --only request.method" in end(
         (MUST, FAILED), (SHOULD, PASSED)
@@ -280,6 +289,10 @@ def test_measured_facts_are_told():
     )
     assert "leeway 300 to 599 s" in fact(leeway_seconds=[300.0, 599.0])
     assert "burst token requests 1" in fact(burst_token_requests=1)
+    herd = fact(burst_token_requests=8, burst_token_requests_of_64=60)
+    assert herd.endswith("Measured: burst token requests 8 of 8 uses, 60 of 64")
+    day = fact(token_requests_per_day=25, token_requests_needed_per_day=24)
+    assert day.endswith("Measured: token requests per day 25, needed 24")
     assert fact() == ""
 
 

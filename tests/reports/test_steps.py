@@ -24,6 +24,13 @@ OUTCOMES = {
     s.NeverReturned(seconds=2.5, requests=3): (
         "did not return within 2.5 s of real time, and sent 3 requests"
     ),
+    s.NeverReturned(seconds=2, requests=1, waits_for=s.Awaited.SOCKET): (
+        "waits for an answer on a socket without a timeout, seen after 2 s, and sent 1 request"
+    ),
+    s.NeverReturned(seconds=2, requests=1, waits_for=s.Awaited.EVENT_LOOP, limit_seconds=200): (
+        "waits for an answer in an event loop that has its next timer in 200 s, seen after 2 s"
+        ", and sent 1 request"
+    ),
     s.SentTooManyRequests(
         allowed=10
     ): "sent 10 requests in one use and went on; mockbroker stopped it",

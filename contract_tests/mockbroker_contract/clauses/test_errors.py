@@ -14,7 +14,13 @@ from mockbroker.broker.faults import Fault
 from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.profile import ErrorForm
-from mockbroker.report.steps import FaultsCleared, IdleConnectionsClosed, TimeoutConfigured
+from mockbroker.report.steps import (
+    Awaited,
+    FaultsCleared,
+    IdleConnectionsClosed,
+    TimeoutConfigured,
+)
+from mockbroker.report.wording import wait_text
 from mockbroker_contract.drivers.driver import GET_TOKEN, REQUEST
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import ClientSession
@@ -424,9 +430,9 @@ def _due_for_refresh(
 def test_timeout(scenario: Scenario) -> None:
     """Check that the client times out when the broker accepts a request and never answers.
 
-    The client is configured with a timeout of 0.2 s and stopped after the run's ``patience``. The
-    time that it took is reported, and not judged: a client may use a longer timeout than the
-    configured one.
+    The client is configured with a timeout of 0.2 s and stopped after the run's ``patience``, or as
+    soon as its process shows that it waits longer. The time that it took is reported, and not
+    judged: a client may use a longer timeout than the configured one.
     """
     patience = scenario.run.settings.patience
 
@@ -435,6 +441,7 @@ def test_timeout(scenario: Scenario) -> None:
             credentials=_CREDENTIALS, deadline=patience, config={"timeout": timeout}
         ) as session:
             _fail(session, Fault.stall(_STALLED_SECONDS))
+            session.look_at_waits()
             session.record(TimeoutConfigured(seconds=timeout))
             try:
                 session.make()
@@ -442,9 +449,9 @@ def test_timeout(scenario: Scenario) -> None:
                 # already.
                 began = real_seconds()
                 session.use(operation)
-            except ClientHung:
+            except ClientHung as hung:
                 session.breach(
-                    f"the client still waited for an answer after {patience:g} s",
+                    _wait_text(hung, patience),
                     f"an error in time: it was configured with a timeout of {timeout:g} s",
                     session.trace.token_requests,
                 )
@@ -456,6 +463,13 @@ def test_timeout(scenario: Scenario) -> None:
     # One operation is enough, because the test waits for it in real time.
     scenario.for_each([_SHORT_TIMEOUT], run_case, operations=scenario.run.capabilities[:1])
     scenario.needs_control()
+
+
+def _wait_text(hung: ClientHung, patience: float) -> str:
+    """Return what the client waits for if it was seen, or how long it was waited for."""
+    if hung.outcome is None or hung.outcome.waits_for is Awaited.UNKNOWN:
+        return f"the client still waited for an answer after {patience:g} s"
+    return f"the client {wait_text(hung.outcome)}"
 
 
 # One of each kind, because clients handle them in different code.

@@ -27,6 +27,7 @@ from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.arrangements import refreshed_meanwhile
 from mockbroker_contract.harness.client_session import ClientSession
+from mockbroker_contract.harness.daily import measure_day
 from mockbroker_contract.harness.endings import TooManyRequests
 from mockbroker_contract.harness.explaining import diagnosing, shortening
 from mockbroker_contract.harness.leeway import (
@@ -252,14 +253,16 @@ def _at_most_one_request_each(
 def test_ahead(scenario: Scenario) -> None:
     """Check that the client replaces a token one second before it expires.
 
-    The leeway is measured first and reported. Where the clock runs on during a request, half a
-    second before expiry is judged. The response time would shorten a leeway of exactly one second.
+    The leeway is measured first and reported, and so are the token requests of a day. Where the
+    clock runs on during a request, half a second before expiry is judged. The response time would
+    shorten a leeway of exactly one second.
     """
     scenario.run.needs_working_client()
     leeway = measure(scenario.run)
     if leeway is not None:
         # Before the cases, so that a breach does not lose the measurement.
         scenario.run.findings.learn(**leeway.facts())
+    scenario.run.findings.learn(**measure_day(scenario.run, leeway))
 
     # Where the client's clock runs during the request, the response time shortens a leeway of 1 s.
     before = 1 if scenario.run.time.moves_during_use else 0.5
@@ -612,7 +615,9 @@ def _case_of_grant(scenario: Scenario, refresh_token: str, operation: str) -> Si
         if refresh_token:
             session.broker.token_answer = TokenAnswer(members={"refresh_token": refresh_token})
             session.record(AnswerChanged(members={"refresh_token": refresh_token}))
-        session.use_well(operation)
+            _survive_the_offer(scenario, session, operation)
+        else:
+            session.use_well(operation)
         # So late that even a client that rounds to whole seconds has seen the expiry.
         session.advance(2 * lifetime if scenario.run.time.is_virtual else 1.5)
         outcome = session.use(operation)
@@ -631,6 +636,20 @@ def _case_of_grant(scenario: Scenario, refresh_token: str, operation: str) -> Si
                 )
             raise NotTested("the client requested no new token", blocked_by=_HONOURS)
         return Situation.MET
+
+
+def _survive_the_offer(scenario: Scenario, session: ClientSession, operation: str) -> None:
+    """Use a client for the first time; the control of a failure is an answer as documented."""
+    outcome = session.use(operation)
+    if outcome.error is not None:
+        with scenario.session(credentials=_CREDENTIALS) as control:
+            control.use_well(operation)
+        session.breach(
+            "the token response had a refresh_token, and the client raised "
+            f"{session.masked(outcome.error)}",
+            "the access token",
+            outcome.exchanges,
+        )
 
 
 _OUTAGES: dict[str, Fault] = {

@@ -9,6 +9,7 @@ import threading
 from abc import ABC, abstractmethod
 
 from mockbroker.broker.clock import real_seconds
+from mockbroker_contract.drivers.observed_wait import ObservedWait
 
 __all__ = ["Conversation", "ProgramDied", "ProgramSilent"]
 
@@ -32,7 +33,10 @@ class ProgramSilent(Exception):  # noqa: N818 - an event
     """The program did not answer in time.
 
     The caller must end the program, or its late answer would be read as that to the next request.
+    ``wait`` is what the client was seen to wait for, if that ended the time early.
     """
+
+    wait: ObservedWait | None = None
 
 
 class _CutOff:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mockbroker.model.client import ClientConfig
+from mockbroker.report.steps import Place
+from mockbroker_contract.drivers.observed_wait import ObservedWait
 
 if TYPE_CHECKING:
     from mockbroker_contract.drivers.sandbox import Sandbox
@@ -39,7 +41,9 @@ class Raised:
 
     ``name`` is the exception's class, ``bases`` the names of the classes that it inherits from,
     itself first. ``texts`` has every string of the exception and of its causes: str and repr,
-    attributes and notes. ``is_exit`` is True if it would have ended the program.
+    attributes and notes. ``is_exit`` is True if it would have ended the program. ``place`` is the
+    line of the client's own code that raised it, ``traceback`` the whole traceback or an empty
+    string. None of the strings is masked.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Raised:
     bases: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     is_exit: bool = False
+    place: Place | None = None
+    traceback: str = ""
 
     def __str__(self) -> str:
         return self.message
@@ -70,7 +76,8 @@ class Answer:
     ``value`` is None for an operation that raised or hung. ``hung`` means that the deadline passed,
     or that the harness stopped the use; the client's process is then no longer usable. ``changed``
     names the arguments of the call into which the client has written. ``described`` has a returned
-    value that is not a string, in words.
+    value that is not a string, in words. ``wait`` is what a client that hung was seen to wait for,
+    if that ended the operation before its deadline.
     """
 
     value: Any = None
@@ -78,6 +85,7 @@ class Answer:
     hung: bool = False
     changed: tuple[str, ...] = ()
     described: str = ""
+    wait: ObservedWait | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +133,12 @@ class ArrangedUses(Protocol):
 
     def change_loop(self) -> None:
         """Close the client's event loop; its next use makes another one."""
+
+    def use_periodically(self, operation: str, count: int, seconds: float, **call: str) -> Answer:
+        """Have the client do that operation ``count`` times, each after virtual ``seconds``.
+
+        The answer's value is how many were done before one raised. The clock must be virtual.
+        """
 
     def use_forked(self, operation: str, **call: str) -> Answer:
         """Have the client do that operation once in a forked child of its process."""
@@ -203,6 +217,13 @@ class Driver(Protocol):
         Visible are output, log records of every level, warnings, exceptions, and the client's repr.
         """
 
+    def look_at_waits(self) -> None:
+        """End an operation early once the client is known to wait beyond the deadline.
+
+        Called before `open`, for a broker that never answers. Has no effect for a program: nothing
+        is known of what it waits for.
+        """
+
     def exposed(self) -> list[tuple[str, str]] | None:
         """Return new visible texts, each with its place; None if reading them timed out.
 
@@ -250,10 +271,20 @@ class DriverSource(Protocol):
     def limits(self) -> Sequence[str]:
         """Guarantees of the clients' isolation that do not hold here, each in a sentence."""
 
-    def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
+    def network_obstacle(self) -> str:
+        """Return what keeps requests in the client's process, and the next step; empty if nothing.
+
+        That is a library that mocks HTTP or forbids sockets.
+        """
+
+    def use_sandbox(
+        self, sandbox: Sandbox, *, shows_output: bool = False, shows_tracebacks: bool = False
+    ) -> None:
         """Run the clients in this sandbox; called once, before any other method.
 
-        If ``shows_output`` is True, the clients' output is printed on standard error.
+        If ``shows_output`` is True, the clients' output is printed on standard error. With
+        ``shows_tracebacks``, exceptions of the clients have their traceback where the driver knows
+        it.
         """
 
     def driver(self, config: ClientConfig, deadline: float) -> Driver:

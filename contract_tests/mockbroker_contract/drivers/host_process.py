@@ -31,6 +31,7 @@ from mockbroker_contract.drivers.host_patience import (
     Patience,
 )
 from mockbroker_contract.drivers.launcher_process import LauncherProcess
+from mockbroker_contract.drivers.observed_wait import WaitLooks
 from mockbroker_contract.drivers.sandbox import Sandbox
 from mockbroker_contract.timing.shared_clock import SharedClock
 
@@ -148,8 +149,12 @@ class HostProcess:
 
     # -- asking --------------------------------------------------------------------------------
 
-    def exchange(self, op: str, deadline: float, /, **members: Any) -> dict[str, Any]:
+    def exchange(
+        self, op: str, deadline: float, /, *, looks: bool = False, **members: Any
+    ) -> dict[str, Any]:
         """Return the host's answer, if it comes within ``deadline`` seconds of real time.
+
+        If it ``looks``, the wait ends as soon as it is certain that no answer will come in time.
 
         Raises ProgramDied, ProgramSilent, HostBrokenByClientError, or HostError if the host
         itself failed.
@@ -159,23 +164,33 @@ class HostProcess:
             request = json.dumps({"id": number, "op": op, **members}).encode() + b"\n"
             # One request at a time: the host answers in its main thread, and two readers would take
             # each other's lines.
-            answer = self._answer(request, number, op, deadline)
+            answer = self._answer(request, number, op, deadline, looks=looks)
         if "broken_by_client" in answer:
             raise HostBrokenByClientError(f"{answer['broken_by_client']}, when asked to {op}")
         if "broken" in answer:
             raise HostError(f"the client's host failed at {op}:\n{answer['broken']}")
         return answer
 
-    def _answer(self, request: bytes, number: int, op: str, deadline: float) -> dict[str, Any]:
+    def _answer(
+        self, request: bytes, number: int, op: str, deadline: float, *, looks: bool
+    ) -> dict[str, Any]:
         launcher, connection = self._launcher, self._launcher.connection
         # An earlier cut_off() may have come just after its request was answered.
         launcher.alarm.is_set = False
         connection.send(request)
-        patience = Patience(launcher.host, deadline, self._second_look_seconds)
+        wait = WaitLooks(launcher.host, deadline)
+        # A look may make the client's own limit begin again; see `WaitLooks`.
+        bound = deadline + wait.last_seconds if looks else deadline
+        patience = Patience(launcher.host, bound, self._second_look_seconds)
         while not connection.lines and not launcher.ending and not launcher.alarm.is_set:
             if patience.is_over() and not self.clock.is_debugged:
                 break
-            launcher.pump(patience.next_look())
+            until_look = wait.seconds_to_next() if looks else deadline
+            launcher.pump(min(patience.next_look(), until_look))
+            if connection.lines and wait.take(connection.lines[0]):
+                connection.lines.popleft()
+            if wait.found is not None:
+                break
         # An answer that came before the end of the host counts: a client may answer and then exit.
         if connection.lines:
             return self._read_answer(connection.lines.popleft(), number, op)
@@ -183,7 +198,9 @@ class HostProcess:
             raise ProgramDied(f"{op} ended the program ({launcher.ending})", launcher.ending)
         # A client that has hung once probably hangs again, so the next hang is recognized earlier.
         self._second_look_seconds = SECOND_LOOK_AFTER_HANG
-        raise ProgramSilent(f"no answer to {op} within {deadline:g} s")
+        silent = ProgramSilent(f"no answer to {op} within {deadline:g} s")
+        silent.wait = wait.found
+        raise silent
 
     def _read_answer(self, line: bytes, number: int, op: str) -> dict[str, Any]:
         try:

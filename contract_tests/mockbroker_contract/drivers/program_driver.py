@@ -79,10 +79,20 @@ class ProgramClients:
         self.failures: list[str] = []
         """The protocol errors of the program so far."""
 
-    def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
+    def use_sandbox(
+        self,
+        sandbox: Sandbox,
+        *,
+        shows_output: bool = False,
+        shows_tracebacks: bool = False,  # noqa: ARG002 - a program decides what it sends
+    ) -> None:
         """Run the program in this sandbox; called once, before any other method."""
         self._sandbox = sandbox
         self._printer = ClientOutputPrinter() if shows_output else None
+
+    def network_obstacle(self) -> str:
+        """Return an empty string: what a program replaces in itself is unknown."""
+        return ""
 
     @property
     def limits(self) -> Sequence[str]:
@@ -367,6 +377,9 @@ class ProgramDriver:
 
     def watch(self) -> None:
         """Do nothing: stderr is always kept."""
+
+    def look_at_waits(self) -> None:
+        """Do nothing: what a program waits for is unknown."""
 
     def exposed(self) -> list[tuple[str, str]] | None:
         """Return the stderr output since the client was made."""

@@ -20,6 +20,7 @@ import msgspec
 from mockbroker.model.client import ClientConfig
 from mockbroker.model.type_words import CONFIDENTIAL_JSON, JSON, Wording
 from mockbroker.model.typed_reading import ReadingError, read
+from mockbroker.report.steps import Place
 from mockbroker_contract.drivers.driver import Raised
 
 __all__ = [
@@ -161,10 +162,18 @@ class _Answered(msgspec.Struct):
     status: int
 
 
+class _Place(msgspec.Struct):
+    file: str
+    line: int
+    function: str = ""
+
+
 class _Error(msgspec.Struct):
     kind: ErrorKind
     code: str | None = None
     message: str | None = None
+    place: _Place | None = None
+    traceback: str = ""
 
 
 _Read = TypeVar("_Read")
@@ -199,7 +208,13 @@ def _client_error(value: Any, op: str) -> Raised:
     # The driver itself says that it failed. Its author must fix that, and the client is not judged.
     if error.kind == "internal":
         raise ProtocolError(f"the driver failed at {op}: {' '.join(texts[1:])}")
-    return Raised("ClientError", ": ".join(texts), texts=texts)
+    place = None
+    if error.place is not None:
+        # A `Place` rejects unknown members, and a driver may send more.
+        place = Place(file=error.place.file, line=error.place.line, function=error.place.function)
+    return Raised(
+        "ClientError", ": ".join(texts), texts=texts, place=place, traceback=error.traceback
+    )
 
 
 def _quoted(value: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from mockbroker.broker.clock import real_seconds
 from mockbroker.model.client import ClientConfig, ClientFactory
+from mockbroker.report.steps import Place
 from mockbroker_contract.drivers.client_output import ClientOutputPrinter
 from mockbroker_contract.drivers.conversation import ProgramDied, ProgramSilent
 from mockbroker_contract.drivers.driver import (
@@ -24,7 +25,7 @@ from mockbroker_contract.drivers.driver import (
     Returned,
 )
 from mockbroker_contract.drivers.failures import ClientCrashed, NotTested
-from mockbroker_contract.drivers.host_process import HostBrokenByClientError, HostProcess
+from mockbroker_contract.drivers.host_process import HostBrokenByClientError, HostError, HostProcess
 from mockbroker_contract.drivers.protocol import config_members
 from mockbroker_contract.drivers.sandbox import Sandbox
 from mockbroker_contract.drivers.target import TargetError, absolute_target
@@ -45,6 +46,11 @@ _FORKED = (
     "the factory is an object of the test run, so the client's process is forked from it: it has "
     "what the run had imported and opened by then, and that may have read the user's own settings; "
     "threads that the run had started do not run there"
+)
+_IMPORTED = "do not replace it in the modules that the client imports"
+_FROM_RUN = (
+    "restore it before the first clause, or return the name of the factory, "
+    "'package.module:factory', which is imported in a process without it"
 )
 _BROKE = "the client broke its own process: "
 _ENDED_FOR_ANOTHER = "the client's process was ended, because another client in it hung"
@@ -80,8 +86,8 @@ class PythonClients:
         self._sandbox: Sandbox | None = None
         self._is_running = False
         self._description: dict[str, Any] = {}
-        self._clock = "real"
-        self._zone: str | None = None
+        self._settings: dict[str, dict[str, Any]] = {}
+        """Settings that differ from those of a new host, by the operation that sends them."""
         self._names = map("c{}".format, itertools.count(1))
         self.turn = threading.RLock()
         """Lock held while the host is started or asked: test cases that wait run in threads."""
@@ -89,9 +95,13 @@ class PythonClients:
         self.closing_seconds = _ALL_CLOSING_SECONDS
         """Seconds left for slow closes; at 0, the driver closes no more clients."""
 
-    def use_sandbox(self, sandbox: Sandbox, *, shows_output: bool = False) -> None:
+    def use_sandbox(
+        self, sandbox: Sandbox, *, shows_output: bool = False, shows_tracebacks: bool = False
+    ) -> None:
         """Run the clients in this sandbox; called once, before any other method."""
         self._sandbox = sandbox
+        if shows_tracebacks:
+            self._settings["show_tracebacks"] = {}
         self._host = HostProcess(self._source, sandbox, START_SECONDS)
         if shows_output:
             self._host.output.show = ClientOutputPrinter().add
@@ -101,6 +111,19 @@ class PythonClients:
         """Guarantees that do not hold for a forked factory, or under this kernel."""
         limits = tuple(self._description.get("limits", ()))
         return limits if isinstance(self._source, str) else (_FORKED, *limits)
+
+    def network_obstacle(self) -> str:
+        """Return what keeps requests in the client's process, and the next step, or nothing."""
+        try:
+            answer = self.running().exchange("surroundings", _SHORT_SECONDS)["ok"]
+        except (HostError, ClientCrashed, ProgramDied, ProgramSilent, TargetError):
+            answer = self._description  # as it was after the import
+        for name, maker in answer.get("replaced", ()):
+            return (
+                f"a request of the client did not reach the broker: {maker} has replaced {name} in "
+                f"the client's process; {_IMPORTED if isinstance(self._source, str) else _FROM_RUN}"
+            )
+        return ""
 
     @property
     def host(self) -> HostProcess:
@@ -125,15 +148,16 @@ class PythonClients:
             if not self._is_running or self.host.has_ended:
                 self._is_running = False
                 self.host.start(self._sandbox.environment())
+                # An error of the import has a traceback as well.
+                if "show_tracebacks" in self._settings:
+                    self.ask("show_tracebacks")
                 # Made new for each host: its identity is the generation by which `is_running`
                 # recognizes a host.
                 self._description = self._introduced()
                 self._is_running = True
                 # A new host begins with the machine's clock and time zone.
-                if self._clock != "real":
-                    self.ask("set_clock", clock=self._clock)
-                if self._zone is not None:
-                    self.ask("zone", name=self._zone)
+                for op, members in self._settings.items():
+                    self.ask(op, **members)
         return self.host
 
     def _introduced(self) -> dict[str, Any]:
@@ -176,16 +200,19 @@ class PythonClients:
         return [virtual, RealTime(partial(self._use_clock, "real"))]
 
     def _use_clock(self, clock: str) -> None:
-        if self._clock != clock:
-            self._clock = clock
+        if self._settings.get("set_clock", {"clock": "real"}) != {"clock": clock}:
             self._send_setting("set_clock", clock=clock)
 
     def _set_zone(self, name: str | None) -> None:
-        self._zone = name
         self._send_setting("zone", name=name)
+        if name is None:  # that of every new host
+            del self._settings["zone"]
 
     def _send_setting(self, op: str, **members: Any) -> None:
         """Send a setting to a running host; `running` sends it to a host that starts later."""
+        # Last, because a switch of the clock resets the time zone.
+        self._settings.pop(op, None)
+        self._settings[op] = members
         if self._is_running and not self.host.has_ended:
             with contextlib.suppress(ProgramSilent, ClientCrashed):  # the host has ended meanwhile
                 self.ask(op, **members)
@@ -207,8 +234,12 @@ class PythonClients:
         """
         return operation in (GET_TOKEN, REQUEST)
 
-    def ask(self, op: str, deadline: float | None = None, **members: Any) -> dict[str, Any]:
+    def ask(
+        self, op: str, deadline: float | None = None, *, looks: bool = False, **members: Any
+    ) -> dict[str, Any]:
         """Return the host's answer; the deadline is None for operations that do not use the client.
+
+        If it ``looks``, the wait ends once it is certain that no answer will come in time.
 
         Raises ProgramSilent and ends the host. Raises ClientCrashed if the host ended or is
         unusable. Raises TargetError if the factory's result cannot be used.
@@ -218,7 +249,7 @@ class PythonClients:
         """
         try:
             with self.turn:
-                reply = self._asked(op, deadline, **members)
+                reply = self._asked(op, deadline, looks=looks, **members)
         except ProgramDied as died:
             # Costly, because Hypothesis would otherwise try to simplify the example, with a new
             # host for each attempt.
@@ -229,11 +260,13 @@ class PythonClients:
             raise TargetError(reply["unusable"])
         return reply
 
-    def _asked(self, op: str, deadline: float | None, **members: Any) -> dict[str, Any]:
+    def _asked(
+        self, op: str, deadline: float | None, *, looks: bool, **members: Any
+    ) -> dict[str, Any]:
         """Send a request, and end the host if it did not answer or is broken."""
         seconds = self._short_seconds if deadline is None else deadline
         try:
-            return self.host.exchange(op, seconds, **members)
+            return self.host.exchange(op, seconds, looks=looks, **members)
         except ProgramSilent:
             if deadline is None:  # the client stopped its process, and may do so again
                 # A client that stops its process would otherwise cost the full time at every test
@@ -316,6 +349,7 @@ class PythonDriver:
         self._generation: object = None
         self._seen_output = 0
         self._is_watched = False
+        self._looks_at_waits = False
         self._begun: list[str] = []
 
     def open(self) -> Answer:
@@ -425,6 +459,14 @@ class PythonDriver:
         """Close the client's event loop; its next use makes another one."""
         self._answer("change_loop", is_use=False)
 
+    def use_periodically(self, operation: str, count: int, seconds: float, **call: str) -> Answer:
+        """Have the client do that operation ``count`` times, each after virtual ``seconds``."""
+        answer = self._answer(
+            "use_periodically", operation=operation, count=count, seconds=seconds, call=call
+        )
+        with self._reading_answer("use_periodically"):
+            return answer if answer.value is None else Answer(value=int(answer.value["done"]))
+
     def use_forked(self, operation: str, **call: str) -> Answer:
         """Have the client do that operation once in a forked child of its process."""
         answer = self._answer("fork", operation=operation, call=call)
@@ -465,6 +507,10 @@ class PythonDriver:
     def watch(self) -> None:
         """Record what the client makes visible from its creation on."""
         self._is_watched = True
+
+    def look_at_waits(self) -> None:
+        """End an operation early once the client is known to wait beyond the deadline."""
+        self._looks_at_waits = True
 
     def exposed(self) -> list[tuple[str, str]] | None:
         """Return new visible texts; None if the client's repr does not return in time."""
@@ -511,9 +557,10 @@ class PythonDriver:
             if not self._clients.is_running(self._generation):
                 raise NotTested(_ENDED_FOR_ANOTHER)
             try:
-                reply = self._clients.ask(op, deadline, client=self._name, **members)
-            except ProgramSilent:
-                return Answer(hung=True)
+                looks = is_use and self._looks_at_waits
+                reply = self._clients.ask(op, deadline, looks=looks, client=self._name, **members)
+            except ProgramSilent as silent:
+                return Answer(hung=True, wait=silent.wait)
         with self._reading_answer(op):
             return _answer_in(reply)
 
@@ -539,7 +586,8 @@ def _answer_in(reply: Mapping[str, Any]) -> Answer:
         return Answer(value=reply["ok"], changed=changed)
     # JSON has no tuples, which `Raised` declares.
     error = {**reply["err"], **{name: tuple(reply["err"][name]) for name in ("bases", "texts")}}
-    return Answer(error=Raised(**error), changed=changed)
+    place = error.pop("place")
+    return Answer(error=Raised(**error, place=place and Place(**place)), changed=changed)
 
 
 def _read_use(operation: str, answer: Answer) -> Answer:

@@ -14,7 +14,7 @@ from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.drivers.removal import remove, remove_tree
 from mockbroker_contract.drivers.target import TargetError
 
-__all__ = ["CA_VARIABLES", "Sandbox"]
+__all__ = ["CA_VARIABLES", "Sandbox", "proxy_variables"]
 
 # A client reads some files of settings. More than this means that a whole project or a home was
 # named by mistake.
@@ -32,6 +32,7 @@ _UNSET = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PYTHONSTARTUP", "NETRC")
 _UNSET_PREFIX = "XDG_"
 """Prefix of variables that name folders; without them programs use the client's HOME."""
 
+_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 _NO_PROXY = "127.0.0.1,localhost,::1"
 """Brokers are on this machine, which no proxy reaches."""
 
@@ -59,6 +60,8 @@ class Sandbox:
         # `tempfile` makes it private. The clause `secrecy.files` asks what others could read. The
         # mode of a client's file must decide that, not the mode of a folder above it.
         root.chmod(0o755)
+        self.keeps_proxies = True
+        """Whether processes of the client get the variables that name a proxy."""
         self.own = root / "client"
         """Folder that contains the client's folders, and in which it may write."""
         self.folders = tuple(self.own / name for name in ("work", "home", "tmp"))
@@ -154,6 +157,8 @@ class Sandbox:
             for name, value in os.environ.items()
             if name not in _UNSET and not name.startswith(_UNSET_PREFIX)
         }
+        for name in () if self.keeps_proxies else proxy_variables():
+            del kept[name]
         own = {
             # Token caches and configurations of the user must neither decide a verdict nor be
             # overwritten.
@@ -205,6 +210,11 @@ class Sandbox:
             if original is not None and source.is_relative_to(original):
                 return folder / source.relative_to(original)
         return work / source.name
+
+
+def proxy_variables() -> list[str]:
+    """Return the names of the environment's variables that name a proxy."""
+    return sorted(name for name in os.environ if name.lower() in _PROXIES and os.environ[name])
 
 
 def _home() -> Path | None:

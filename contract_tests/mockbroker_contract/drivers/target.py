@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from mockbroker.model.client import ClientFactory
 from mockbroker_contract.drivers.host.errors import bounded_text, name_of_class
+from mockbroker_contract.drivers.host.tracebacks import place_of
 
 __all__ = [
     "Target",
@@ -189,4 +190,7 @@ def _run(load: Callable[[], Loaded], name: str) -> Loaded:
     except BaseException as error:  # a target may even call sys.exit during its import
         said = bounded_text(partial(str, error))
         problem = ": ".join(filter(None, (name_of_class(type(error)), said)))
+        place = place_of(error)
+        if place is not None:
+            problem += f" ({place['file']}:{place['line']} in {place['function']})"
         raise TargetError(f"{name} cannot be imported: {problem}") from error

@@ -17,6 +17,7 @@ from mockbroker.model.credentials import AccessToken
 from mockbroker.model.exchange import Endpoint, Exchange, Trace, Use
 from mockbroker.report.steps import (
     Action,
+    Awaited,
     ClientMade,
     ClientUsed,
     ClientUsedAtOnce,
@@ -27,7 +28,6 @@ from mockbroker.report.steps import (
     SentTooManyRequests,
     UseOutcome,
 )
-from mockbroker.report.steps import Raised as RaisedError
 from mockbroker.report.wording import action_text, outcome_text
 from mockbroker_contract.drivers.driver import GET_TOKEN, Answer, Driver
 from mockbroker_contract.drivers.exposure import Exposure
@@ -37,6 +37,7 @@ from mockbroker_contract.drivers.failures import (
     NotTested,
     ScenarioEnded,
 )
+from mockbroker_contract.drivers.observed_wait import ObservedWait
 from mockbroker_contract.harness.endings import MAX_REQUESTS, ClientHung, TooManyRequests
 from mockbroker_contract.harness.hangs import Deadline
 from mockbroker_contract.harness.outcome import Outcome, outcome_of
@@ -93,6 +94,8 @@ class ClientActions:
         self._uses: list[Use] = []
         self.exposure: Exposure | None = None
         """Texts that the client makes visible, if it is watched."""
+        self.looks_at_waits = False
+        """Whether an action ends once it is certain that the client waits beyond its deadline."""
         self.is_delayed = False
         """Whether a use failed after the client's timeout: a busy machine may be the cause."""
 
@@ -125,8 +128,9 @@ class ClientActions:
                 requested.wait(_BACKGROUND_SECONDS)
         self._must_have_returned(made, answer, began)
         error = answer.error
+        self._note_traceback([answer])
         if error is not None:
-            self._record(made, began, RaisedError(error=self._recorder.error(error)))
+            self._record(made, began, self._recorder.raised(error))
         # A creation without requests is not recorded: a report has only steps that matter.
         elif self._broker.journal.total > began.seen:
             self._record(made, began)
@@ -140,6 +144,7 @@ class ClientActions:
                 answer = act(self._client)
         exchanges = self._exchanges_since(began)
         is_delayed = self._note_delay([answer], began)
+        self._note_traceback([answer])
         self._must_have_returned(action, answer, began)
         outcome = outcome_of(action.operation, answer, exchanges, self._broker)
         outcome = replace(outcome, is_delayed=is_delayed)
@@ -152,7 +157,7 @@ class ClientActions:
             status=outcome.status,
             waited_seconds=round(waited, 3) if self._shows_pause(waited) else 0.0,
         )
-        ending = outcome.result if error is None else RaisedError(error=self._recorder.error(error))
+        ending = outcome.result if error is None else self._recorder.raised(error)
         self._record(done, began, ending)
         return outcome
 
@@ -167,6 +172,7 @@ class ClientActions:
             answers = [answer] * action.count if self._client is None else act(self._client)
         exchanges = self._exchanges_since(began)
         self._note_delay(answers, began)
+        self._note_traceback(answers)
         if any(one.hung for one in answers):
             self._hang(action, began)
         outcomes = [outcome_of(action.operation, one, exchanges, self._broker) for one in answers]
@@ -233,6 +239,8 @@ class ClientActions:
         if self.exposure is not None:
             # Before open(), because a constructor may show the secret as well.
             client.watch()
+        if self.looks_at_waits:
+            client.look_at_waits()
         answer = client.open()
         if answer.error is None and not answer.hung:
             self._client = client
@@ -277,6 +285,11 @@ class ClientActions:
                 error=self._recorder.error(outcome.error) if outcome.error else None,
             )
         )
+
+    def _note_traceback(self, answers: Iterable[Answer]) -> None:
+        errors = (answer.error for answer in answers if answer.error is not None)
+        if self._run.settings.shows_tracebacks:
+            self._recorder.note_traceback(next(errors, None))
 
     def _note_delay(self, answers: Iterable[Answer], began: _Moment) -> bool:
         """Return whether a use failed after the client's timeout, perhaps by a busy machine."""
@@ -324,7 +337,7 @@ class ClientActions:
 
     def _must_have_returned(self, action: Action, answer: Answer, began: _Moment) -> None:
         if answer.hung:
-            self._hang(action, began)
+            self._hang(action, began, answer.wait)
         # An exit would have ended the user's program, so it is a crash and not an error.
         if answer.error is not None and answer.error.is_exit:
             ending = ProgramEnded(error=self._recorder.error(answer.error))
@@ -333,7 +346,7 @@ class ClientActions:
                 ClientCrashed(f"{action_text(action)} {outcome_text(ending)}")
             )
 
-    def _hang(self, action: Action, began: _Moment) -> NoReturn:
+    def _hang(self, action: Action, began: _Moment, wait: ObservedWait | None = None) -> NoReturn:
         exchanges = self._exchanges_since(began)
         # First: a client that was cut off has not exceeded its deadline.
         if len(exchanges) > MAX_REQUESTS:
@@ -346,6 +359,13 @@ class ClientActions:
         # reports of two runs agree.
         waited = min(self._deadline.seconds, round(real_seconds() - began.real, 1))
         never = NeverReturned(seconds=waited, requests=len(exchanges))
+        if wait is not None:
+            never = NeverReturned(
+                seconds=wait.seen_after_seconds,
+                requests=len(exchanges),
+                waits_for=Awaited(wait.for_what),
+                limit_seconds=wait.limit_seconds,
+            )
         self._run.hangs.add(self._clause_id, is_brief=self._deadline.is_brief)
         if self._deadline.is_brief:
             # With a short deadline a slow machine may be the cause, so the clause gets no verdict.
@@ -354,7 +374,9 @@ class ClientActions:
             brief.is_costly = True
             raise brief
         self._record(action, began, never)
-        raise self._with_evidence(ClientHung(f"{action_text(action)} {outcome_text(never)}"))
+        hung = ClientHung(f"{action_text(action)} {outcome_text(never)}")
+        hung.outcome = never
+        raise self._with_evidence(hung)
 
     @contextlib.contextmanager
     def _driver_failures_recorded(self, action: Action, began: _Moment) -> Iterator[None]:
@@ -370,7 +392,13 @@ class ClientActions:
         # Masked here, because only the recorder knows every secret of the case.
         ended.reason, ended.details = self._recorder.masked((ended.reason, ended.details))
         ended.steps, ended.records = self._recorder.steps(), self._recorder.records()
+        # A client that died has its output there.
+        ended.details = ended.details or self._recorder.traceback
         return ended
+
+    def not_tested(self, reason: str) -> NoReturn:
+        """Raise NotTested with the steps and exchanges so far."""
+        raise self._with_evidence(NotTested(reason))
 
 
 @dataclass

@@ -234,6 +234,24 @@ class ClientSession:
         """
         return self._actions.replaces(token, lambda: self.use(operation))
 
+    def use_periodically(self, operation: str, count: int, seconds: float) -> None:
+        """Use the client ``count`` times, each after that many seconds of the run's time.
+
+        A driver that can does all of it in one operation, of which no step is recorded. Raises
+        NotTested if a use fails.
+        """
+        if not self._run.clients.arranges_uses:
+            for _ in range(count):
+                self.advance(seconds)
+                self.use_well(operation)
+            return
+        call = self.call_of(operation)
+        answer = self._actions.ask(
+            lambda driver: _arranged(driver).use_periodically(operation, count, seconds, **call)
+        )
+        if answer.value != count:
+            raise NotTested("the client failed or did not return")
+
     def use_at_once(self, operation: str, count: int) -> list[Outcome]:
         """Use the client ``count`` times concurrently, in threads or tasks."""
 
@@ -338,6 +356,13 @@ class ClientSession:
         """Record what the client makes visible from its creation on."""
         return self._actions.watch()
 
+    def look_at_waits(self) -> None:
+        """End a use early once it is certain that the client waits beyond its deadline.
+
+        Called before the client is made, while the broker answers nothing.
+        """
+        self._actions.looks_at_waits = True
+
     def look(self) -> None:
         """Fetch the texts visible so far. Raises ClientHung if the client's repr hangs."""
         self._actions.look()
@@ -363,6 +388,10 @@ class ClientSession:
         self._judge.breach_of(
             clause, what, expected, exchanges, hint=hint, is_delayed=self.is_delayed
         )
+
+    def not_tested(self, reason: str) -> NoReturn:
+        """Raise NotTested for this session's clause, with the steps and exchanges so far."""
+        self._actions.not_tested(reason)
 
     def masked(self, error: Raised) -> str:
         """Return an error as printable text: its type, and its message masked."""

@@ -10,7 +10,7 @@ from mockbroker.model.breach import Breach
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.exchange_record import ExchangeRecord
 from mockbroker.report.finding import Finding, Verdict
-from mockbroker.report.steps import Step
+from mockbroker.report.steps import NeverReturned, Step
 from mockbroker_contract.drivers.failures import NotTested, ScenarioEnded
 
 __all__ = ["MAX_REQUESTS", "ClientHung", "ContractBreached", "TooManyRequests"]
@@ -62,7 +62,10 @@ class ClientHung(ScenarioEnded):
     """The client did not return, and was stopped.
 
     A hang is a verdict of its own. Breaches of other clauses in the requests before it still count.
+    ``outcome`` says how long it had not returned, and what it waited for if that is known.
     """
+
+    outcome: NeverReturned | None = None
 
     # Each attempt to simplify it would take a whole deadline.
     is_costly = True

@@ -14,6 +14,7 @@ from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.run import ContractRun
 
 __all__ = [
+    "MEASURED_LIFETIME",
     "PROBE_AGE",
     "PROBE_LIFETIME",
     "Leeway",
@@ -25,7 +26,7 @@ __all__ = [
 
 _CREDENTIALS = Credentials("leeway-client", "leeway-s3cret")
 # A common lifetime, and large enough for every usual leeway. A search by halves takes 12 clients.
-_LIFETIME = 3600
+MEASURED_LIFETIME = _LIFETIME = 3600
 # Each measurement has a new client, because a jittered leeway may be drawn once for each.
 _REPEATS = 3
 # Two equal draws of a jitter are not rare. Three more are, so hardly any jitter passes for fixed.

@@ -13,14 +13,25 @@ from functools import partial
 from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.masking import mask
-from mockbroker_contract.drivers.driver import DriverSource, Raised
-from mockbroker_contract.drivers.failures import ClientCrashed, DriverFailed, NotTested
+from mockbroker.report.wording import place_text
+from mockbroker_contract.drivers.driver import GET_TOKEN, REQUEST, DriverSource, Raised
+from mockbroker_contract.drivers.failures import (
+    ClientCrashed,
+    DriverFailed,
+    NotTested,
+    ScenarioEnded,
+)
 from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.endings import ClientHung, TooManyRequests
 from mockbroker_contract.harness.hangs import Hangs
 from mockbroker_contract.harness.run import ContractRun, PreflightResult
 from mockbroker_contract.harness.settings import RunSettings
+from mockbroker_contract.harness.surroundings import (
+    SurroundingsError,
+    needs_free_way,
+    needs_sockets,
+)
 from mockbroker_contract.timing.run_time import RunTime
 
 __all__ = ["checked_run"]
@@ -40,6 +51,7 @@ def checked_run(clients: DriverSource, settings: RunSettings) -> Iterator[Contra
 
     Raises TargetError if no client can be made, or the object cannot be used as a client.
     """
+    needs_sockets()
     with contextlib.closing(ContractRun(clients, settings)) as run:
         run.preflight = _preflight_by_either_scheme(run)
         run.hangs = Hangs()  # hangs in the preflight count for no clause
@@ -53,15 +65,25 @@ def _preflight_by_either_scheme(run: ContractRun) -> PreflightResult:
     """Return the result by plain HTTP; by TLS if that is asked for or the client insists on it."""
     if run.settings.tls:
         run.brokers.use_tls()
-        return _preflight(run)
+        return _preflight_in_free_surroundings(run)
     try:
-        result = _preflight(run)
+        result = _preflight_in_free_surroundings(run)
+    except SurroundingsError:
+        raise
     except TargetError as error:
         over_tls = _preflight_over_tls(run, str(error))
         if over_tls is None:
             raise
         return over_tls
     return _preflight_over_tls(run, result.blocked) or result
+
+
+def _preflight_in_free_surroundings(run: ContractRun) -> PreflightResult:
+    """Return the result. Raises SurroundingsError if the client is not its cause."""
+    result = _preflight(run)
+    if result.missed_by:
+        needs_free_way(run, lambda: _reaches(run, result.missed_by))
+    return result
 
 
 def _preflight_over_tls(run: ContractRun, obstacle: str) -> PreflightResult | None:
@@ -170,12 +192,27 @@ def _what_blocks_use(run: ContractRun, operation: str) -> tuple[PreflightResult 
             bounded = clauses.errors.BOUNDED
             return PreflightResult(flood.reason, blocked_by=bounded, hung=True), False
         except NotTested as obstacle:
-            return PreflightResult(f"{operation}: {obstacle}"), session.is_delayed
+            missed_by = "" if _has_reached(session, operation) else operation
+            result = PreflightResult(f"{operation}: {obstacle}", missed_by=missed_by)
+            return result, session.is_delayed
         except DriverFailed as failed:
             return PreflightResult(failed.reason), False
         except (ClientHung, ClientCrashed) as end:
-            return PreflightResult(end.reason, hung=True), False
+            missed_by = "" if _has_reached(session, operation) else operation
+            return PreflightResult(end.reason, hung=True, missed_by=missed_by), False
     return None, False
+
+
+def _reaches(run: ContractRun, operation: str) -> bool:
+    """Return whether a new client's request reaches the broker in that operation."""
+    with _session(run) as session, contextlib.suppress(ScenarioEnded, TargetError):
+        session.use(operation)
+    return _has_reached(session, operation)
+
+
+def _has_reached(session: ClientSession, operation: str) -> bool:
+    trace = session.trace
+    return bool(trace.api_calls if operation == REQUEST else trace.token_requests)
 
 
 def _capabilities(run: ContractRun) -> tuple[str, ...]:
@@ -184,17 +221,24 @@ def _capabilities(run: ContractRun) -> tuple[str, ...]:
         try:
             answer = client.open()
         except (ClientCrashed, DriverFailed) as end:
+            needs_free_way(run, lambda: _reaches(run, GET_TOKEN))
             problem = mask(f"{end}\n{end.details}".strip(), session.broker.registered, ())
             raise TargetError(f"no client could be made: {problem}\n{run.clients.remedy}") from None
         # Made only to learn its operations; each test case makes a client of its own.
         client.close()
     maker = run.clients.maker
+    if answer.error is not None and not session.trace.exchanges:
+        needs_free_way(run, lambda: _reaches(run, GET_TOKEN))
     if answer.hung:
         raise TargetError(f"{maker} did not come back; it must make a client without waiting")
     if answer.error is not None:
+        place = f" at {place_text(answer.error.place)}" if answer.error.place else ""
+        session.recorder.note_traceback(answer.error)
+        traceback = f"\n{session.recorder.traceback}" if run.settings.shows_tracebacks else ""
         raise TargetError(
-            f"{maker} raised {session.masked(answer.error)}; it is called with a ClientConfig and "
-            f"must make the client{_where_files_are(answer.error)}"
+            f"{maker} raised {session.masked(answer.error)}{place}; it is "
+            "called with a ClientConfig and must make the client"
+            f"{_where_files_are(answer.error)}{traceback}"
         )
     return tuple(answer.value)
 

@@ -30,6 +30,7 @@ from mockbroker.report.steps import (
     Step,
     TokenChosen,
 )
+from mockbroker.report.steps import Raised as RaisedError
 from mockbroker_contract.drivers.driver import Raised
 
 __all__ = ["Recorder", "fault_step", "reached_step"]
@@ -38,6 +39,7 @@ T = TypeVar("T")
 
 # Some exceptions quote a whole body; the first lines say what went wrong.
 _MAX_ERROR = 500
+_MAX_TRACEBACK = 20_000
 # The latest, because a breach is in the last use. A flood would fill the report otherwise.
 _MAX_EXCHANGES = 24
 _MIN_SECRET = 8
@@ -61,6 +63,7 @@ class Recorder:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._steps: list[Step] = []
+        self._traceback = ""
         # A shared broker may have served other sessions before.
         self._exchanges_reported = broker.journal.total
         url = urlsplit(broker.token_url)
@@ -146,6 +149,23 @@ class Recorder:
         text = re.sub(rf"\b{self._port}\b", "PORT", text)
         # Cut last: half of a secret would not be recognized.
         return mask(text, self._broker.registered, self._broker.token_issued_values)[:_MAX_ERROR]
+
+    def raised(self, error: Raised) -> RaisedError:
+        """Return an error as the outcome of a step, masked."""
+        return RaisedError(error=self.error(error), type_name=error.name, place=error.place)
+
+    def note_traceback(self, error: Raised | None) -> None:
+        """Keep the traceback of the error by which the last action ended, if it has one."""
+        self._traceback = "" if error is None else error.traceback
+
+    @property
+    def traceback(self) -> str:
+        """The traceback of the last action, masked; empty if it did not fail."""
+        text = _FOLDED_BASE64.sub("<masked>", self._traceback)
+        text = re.sub(rf"\b{self._port}\b", "PORT", text)
+        masked = mask(text, self._broker.registered, self._broker.token_issued_values)
+        # Cut last, as above; the end of a traceback has the error.
+        return masked[-_MAX_TRACEBACK:]
 
     def _mask(self) -> Callable[[str], str]:
         registered = self._broker.registered

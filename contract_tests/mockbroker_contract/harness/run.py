@@ -34,13 +34,15 @@ class PreflightResult:
     """Result of an ordinary use of the client, before any clause was judged.
 
     ``blocked`` says why the client cannot be judged, or is empty; ``blocked_by`` is the clause that
-    it breaks so. ``hung`` is True if the reason is that it did not return, ended the program or was
-    stopped. ``clock_seen`` is False if the client uses a clock that a test case cannot move.
+    it breaks so. ``missed_by`` is the operation whose request did not reach the broker, or empty.
+    ``hung`` is True if the reason is that it did not return, ended the program or was stopped.
+    ``clock_seen`` is False if the client uses a clock that a test case cannot move.
     """
 
     blocked: str = ""
     blocked_by: Clause = clauses.response.DOCUMENTED
     hung: bool = False
+    missed_by: str = ""
     clock_seen: bool = True
 
 
@@ -68,7 +70,11 @@ class ContractRun:
         self.preflight = PreflightResult()
         try:
             # Before any thread is started, because a host may have to be forked.
-            clients.use_sandbox(self.sandbox, shows_output=settings.shows_output)
+            clients.use_sandbox(
+                self.sandbox,
+                shows_output=settings.shows_output,
+                shows_tracebacks=settings.shows_tracebacks,
+            )
             self.brokers.start()
         # Also for a Ctrl-C: a host that was started must not outlive the run.
         except BaseException:

@@ -221,7 +221,12 @@ class Scenario:
                 session.advance(lifetime + 1 if self.run.time.is_virtual else 0)
                 session.use(operation)
                 if not session.trace.token_requests:
-                    raise NotTested("the client sent no token request")
+                    # A client that fails before its first request breaks nothing but that clause.
+                    preflight = self.run.preflight
+                    raise NotTested(
+                        "the client sent no token request",
+                        blocked_by=preflight.blocked_by if preflight.blocked else None,
+                    )
                 profile = self.run.settings.profile
                 self.run.shared.note_authentication(session.trace, profile)
                 return Situation.MET

@@ -118,6 +118,7 @@ class SessionJudge:
             self._recorder.steps(),
             self._recorder.records(),
         )
+        breached.details = self._recorder.traceback
         breached.is_delayed = is_delayed
         return breached
 

@@ -26,7 +26,8 @@ class RunSettings:
     ``copies`` are paths of files and folders that the client reads; it sees copies of them.
     ``replays`` has plain examples, by clause id, that are tried before any other. ``budget`` is how
     many seconds of real time the whole run may take; 0 means unlimited. If ``shows_output``, the
-    client's output is printed on standard error. With ``tls`` all brokers speak TLS, for clients
+    client's output is printed on standard error. If ``shows_tracebacks``, findings have the
+    traceback of the client's exception. With ``tls`` all brokers speak TLS, for clients
     that insist on https.
 
     A run needs no option: with the defaults it gives the same verdicts each time.
@@ -48,6 +49,7 @@ class RunSettings:
     shrinks: int = 100
     copies: tuple[str, ...] = ()
     shows_output: bool = False
+    shows_tracebacks: bool = False
     tls: bool = False
     budget: float = 0.0
     replays: Mapping[str, Any] = field(default_factory=dict, repr=False)

@@ -6,6 +6,8 @@ to `METHODS`.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mockbroker.contract.authentication.basic import Basic, BasicForm, BasicRaw
 from mockbroker.contract.authentication.body import Body
 from mockbroker.contract.authentication.method import AuthenticationMethod
@@ -40,6 +42,8 @@ def unknown_method(profile: Profile) -> str:
     return ""
 
 
+# Judges and hints ask several times for each request. A process serves a few profiles.
+@lru_cache(maxsize=64)
 def accepted_methods(profile: Profile) -> tuple[AuthenticationMethod, ...]:
     """Return the methods that a broker of that profile accepts, in the profile's order.
 

@@ -209,6 +209,7 @@ SCHEME = Clause(
     impact=Impact.OUTAGE,
     title="authenticates with exactly one Authorization header, scheme Basic",
     sources=(vendor, rfc(7617, "2")),
+    consequence="the broker does not recognize the client and refuses every token request",
     why="A broker that authenticates clients by HTTP Basic sees no client without the header. It "
     "answers 401 invalid_client, even if the secret is right.",
     fix="Send one header, Authorization: Basic and the Base64 text (`auth=(id, secret)` in "
@@ -225,6 +226,7 @@ BASE64 = Clause(
     impact=Impact.OUTAGE,
     title="encodes in standard Base64: padded, no line breaks, not the URL-safe alphabet",
     sources=(vendor, rfc(7617, "2")),
+    consequence="the broker refuses the credentials as soon as the secret has certain characters",
     why="The URL-safe alphabet, missing padding and line breaks differ from standard Base64 for "
     "some credentials only: the client works until the secret is rotated.",
     fix="Encode with the plain Base64 function of the language (`base64.b64encode`), not with the "
@@ -245,6 +247,7 @@ CREDENTIALS = Clause(
     title="sends client_id:client_secret exactly, for all printable ASCII credentials (colon only "
     "in the secret); each form-urlencoded first where the profile says so",
     sources=(vendor, rfc(6749, "2.3.1")),
+    consequence="the broker receives wrong credentials and refuses them",
     why="Generated secrets contain characters such as + / = : $ % and spaces. A client that "
     "quotes, trims, splits or expands them works with some secrets and fails with the next one.",
     fix="Join id, colon and secret as they are, then encode. Do not trim, quote or expand them. "
@@ -261,6 +264,7 @@ UTF8 = Clause(
     impact=Impact.COMPATIBILITY,
     title="encodes non-ASCII credentials as UTF-8",
     sources=(rfc(7617, "2.1"),),
+    consequence="the broker refuses credentials with characters beyond ASCII",
     why="Credentials beyond ASCII have different bytes in Latin-1 and in UTF-8, and the broker "
     "compares those of UTF-8.",
     fix="Encode to UTF-8 before Base64. Pass bytes to Python's requests, which encodes strings as "
@@ -277,6 +281,7 @@ ONLY = Clause(
     impact=Impact.SECURITY,
     title="does not also put credentials into body or URL",
     sources=(rfc(6749, "2.3"), rfc(6749, "2.3.1")),
+    consequence="the client secret also goes into bodies or URLs, and from there into logs",
     why="RFC 6749 forbids two ways of authentication in one request, and strict brokers answer "
     "400. In a URL the secret also ends up in access logs.",
     fix="Send the credentials in the Authorization header only. Switch off the option that also "
@@ -294,6 +299,8 @@ NETRC = Clause(
     impact=Impact.SECURITY,
     title="sends the configured credentials and the token, whatever ~/.netrc has for the host",
     sources=(rfc(7617, "2"),),
+    consequence="credentials from ~/.netrc replace the configured ones and go to the broker or "
+    "the API",
     why="Some HTTP libraries read ~/.netrc and replace the Authorization header by what it has for "
     "the host or by its default entry. The login of a person then goes to the broker and the API.",
     fix="Pass the credentials and the token as the library's own authentication (`auth=` in "

@@ -151,6 +151,8 @@ REUSE = Clause(
     title="one token for many calls while it is valid, lifetimes from 3600 to 2592000, also as a "
     "string",
     sources=(vendor,),
+    consequence="the client requests a token for each call, which doubles latency and exhausts "
+    "rate limits",
     why="A token request for each call doubles the latency, and hits the broker's rate limit on a "
     "busy day.",
     fix="Keep the token with its expiry and use it until shortly before. Make sure that a lifetime "
@@ -164,6 +166,7 @@ HUGE_LIFETIME = Clause(
     level=Level.MAY,
     impact=Impact.COMPATIBILITY,
     title="survives a lifetime of 10^12",
+    consequence="the client fails for tokens that practically never expire",
     why="A test environment may issue tokens that never expire. A date beyond the year 9999 then "
     "overflows, and the client fails or requests a token for each call.",
     fix="Limit the lifetime before you add it to the time.",
@@ -175,6 +178,7 @@ ISOLATION = Clause(
     title="never presents a token issued to another client_id, another secret, for another scope, "
     "or by another broker; several clients in one process and one working directory",
     sources=(vendor, rfc(6749)),
+    consequence="calls of one customer are signed with the token of another",
     why="A cache that two clients share by mistake shows one customer's data to another, and goes "
     "on with a secret that was rotated away.",
     fix="Key the cache by token URL, client id, secret and scope, or keep it in the instance. "
@@ -188,6 +192,7 @@ THREAD_SAFE = Clause(
     title="with N threads or tasks, cold, at refresh, while one is in flight, and after N refusals "
     "at once: no exception, every call signed with a valid token",
     sources=(vendor,),
+    consequence="calls fail at random when several threads share the client",
     why="Web servers and job runners share one client among threads. Without a lock, some threads "
     "see the token half replaced, or get none.",
     fix="Hold one lock while the token is looked up and replaced, and replace token and expiry "
@@ -201,6 +206,7 @@ SINGLE_FLIGHT = Clause(
     impact=Impact.QUOTA,
     title="with N threads or tasks, cold, at refresh, while one is in flight, and after N refusals "
     "at once: one token request (the count is reported)",
+    consequence="under load, each thread requests its own token, and the broker throttles them",
     why="When the token expires under load, all threads fetch one at the same time, and a broker "
     "that limits rates refuses most of them.",
     fix="Once the lock is held, check again whether the token is still missing before you fetch. "
@@ -212,6 +218,7 @@ CANCELLATION = Clause(
     impact=Impact.OUTAGE,
     title="async: a caller that is cancelled while it waits, or while it fetches, leaves the "
     "others and the next call well",
+    consequence="one cancelled request takes the token away from other requests",
     why="Web frameworks cancel a task when its user goes away. If all callers share one task, one "
     "user who closes the page takes the token away from everyone, sometimes until a restart.",
     fix="Await a shared task so that a cancelled caller does not cancel it. Or hold an "
@@ -222,6 +229,7 @@ EVENT_LOOPS = Clause(
     level=Level.PRACTICE,
     impact=Impact.OUTAGE,
     title="async: works when it is used in a second event loop after the first has closed",
+    consequence="the client fails in the second event loop, as in a job queue",
     why="Each asyncio.run() makes a loop, as do test runners and job queues. A lock or a "
     "connection of the first loop raises in the second one.",
     fix="Make locks and HTTP clients for the running loop, and replace those of a closed one.",
@@ -231,6 +239,7 @@ FORK = Clause(
     level=Level.PRACTICE,
     impact=Impact.OUTAGE,
     title="works in a forked child, whose parent goes on",
+    consequence="the client fails in the worker processes of a server that forks",
     why="Servers that load the application before they fork use a client in the children that was "
     "made in the parent. A thread does not survive the fork, and a held lock stays held.",
     fix="Refresh at use as well as in the background, or start threads and connections again in "
@@ -244,6 +253,7 @@ RESTART = Clause(
     title="made again with the same settings and files, never presents an expired token, nor one "
     "of other settings",
     sources=(vendor,),
+    consequence="after a restart, calls are signed with an expired token or that of other settings",
     why="A token in a file outlives the process. If its expiry is counted from the reading of the "
     "file, or by a monotonic clock, every call after a restart fails until someone deletes the "
     "file.",
@@ -255,6 +265,7 @@ FILES = Clause(
     level=Level.PRACTICE,
     impact=Impact.OUTAGE,
     title="does not fail for half-written, empty, foreign or unwritable files of its own",
+    consequence="a full disk or a damaged file stops the client",
     why="Containers have read-only folders, and a full disk leaves half a file. A client that "
     "raises then has no token although the broker would issue one.",
     fix="Treat a file that cannot be read as an empty cache, and ignore errors of writing it. "
@@ -266,6 +277,7 @@ PROCESSES = Clause(
     impact=Impact.QUOTA,
     title="N processes started at once with shared files: the number of token requests is "
     "reported; none fails",
+    consequence="worker processes that start together fail, or flood the broker",
     why="Servers start several workers. If they share a file, one may read what another has half "
     "written, or wait for a lock that is never released.",
     fix="Write the file under another name and rename it. Do not wait for a lock without a "

@@ -112,6 +112,7 @@ INVALID_CLIENT = Clause(
     impact=Impact.OUTAGE,
     title="raises on 401",
     sources=(rfc(6749, "5.2"),),
+    consequence="a wrong or rotated secret goes unnoticed, and calls fail later without a cause",
     why="A wrong or rotated secret must be reported at once, where it happened, not later as a "
     "missing token.",
     fix="Check the status before the body, and raise on 401.",
@@ -122,6 +123,7 @@ BAD_REQUEST = Clause(
     impact=Impact.OUTAGE,
     title="raises on 400, for every error code of RFC 6749 5.2 and for a body that is not JSON",
     sources=(rfc(6749, "5.2"),),
+    consequence="a refused token request goes unnoticed, and calls fail later without a cause",
     why="400 says that the request is wrong. A client that goes on without a token hides that.",
     fix="Raise on 400 whatever the body is: the JSON of RFC 6749, a page, or nothing.",
 )
@@ -131,6 +133,8 @@ PROFILE = Clause(
     impact=Impact.DIAGNOSIS,
     title="raises on the profile's own error forms",
     sources=(profile_page,),
+    consequence="errors in the provider's own form go unnoticed, and calls fail later without "
+    "a cause",
     why="Some providers answer errors with status 200, or with members of their own. A client that "
     "takes one for a success reports a missing token, and not what the provider says.",
     fix="Raise on every status but 200, and on a 200 without an access_token. Put what the "
@@ -145,6 +149,7 @@ NO_HAMMERING = Clause(
     impact=Impact.QUOTA,
     title="makes one attempt for each call when the refusal is final (400, 401, 403)",
     sources=(rfc(6749, "5.2"),),
+    consequence="the client repeats requests that were refused for good, which locks accounts",
     why="Asking again does not change a final refusal. It locks accounts, and triggers alarms at "
     "the broker.",
     fix="Retry after transport failures and 5xx only, never after 400, 401 or 403.",
@@ -159,6 +164,7 @@ BOUNDED = Clause(
     impact=Impact.QUOTA,
     title="sends at most 10 requests altogether in one use, whatever is answered",
     sources=(rfc(9110, "9.2.2"),),
+    consequence="one call becomes a stream of requests without end, which blocks the caller",
     why="One call that becomes a stream of requests blocks its caller, and every caller of an app "
     "sends such a stream when the broker or the API fails.",
     fix="Count the attempts of one use, over token requests and calls together, and raise when "
@@ -171,6 +177,7 @@ SERVER_ERROR = Clause(
     impact=Impact.OUTAGE,
     title="raises on 5xx after at most 5 attempts (the count is reported)",
     sources=(rfc(9110, "15.6"),),
+    consequence="an outage of the broker goes unnoticed, or is made worse by endless retries",
     why="Retries without end multiply the load on a broker that is down, and block the caller's "
     "thread.",
     fix="Give up after a few attempts (5 at most) and raise.",
@@ -184,6 +191,7 @@ RETRY_AFTER = Clause(
     title="does not retry on its own, within a call, before Retry-After has passed (429, 503); a "
     "new call by the application may ask again",
     sources=(rfc(9110, "10.2.3"),),
+    consequence="the client ignores the broker's limits, which prolongs them for every client",
     why="The broker has said when it will answer again. A request before that prolongs the limit "
     "for every client with the same credentials.",
     fix="Wait for as long as Retry-After says, or raise at once and leave the retry to the caller.",
@@ -193,6 +201,7 @@ TRANSPORT = Clause(
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="raises when the connection is refused, reset, or the answer cut short",
+    consequence="broken connections go unnoticed, and calls are signed with half a token or none",
     why="Half an answer is not an answer: the API refuses a token that was cut off, much later.",
     fix="Raise transport errors as they are, or wrap them. Check that the body is complete.",
 )
@@ -206,6 +215,7 @@ IDLE_CONNECTION = Clause(
     title="takes no idle connection that the server closed meanwhile for a failure, and sends the "
     "request on a new one",
     sources=(rfc(9112, "9.3.1"), rfc(9112, "9.5")),
+    consequence="a refresh fails whenever the server has closed the idle connection",
     why="Servers and load balancers close idle connections after a minute or so. Token requests "
     "are an hour apart, so that each refresh fails.",
     fix="Let the HTTP library's pool check a connection before it is used again, or open one for "
@@ -216,6 +226,7 @@ TIMEOUT = Clause(
     level=Level.SHOULD,
     impact=Impact.OUTAGE,
     title="gives up on a broker that does not answer (the time is reported)",
+    consequence="a broker that does not answer stops the whole application",
     why="Without a timeout, a broker that accepts the connection and then sends nothing stops the "
     "whole application.",
     fix="Set a timeout for the token request, in seconds. requests has none by default.",
@@ -225,6 +236,7 @@ NOT_CACHED = Clause(
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="does not remember a failure: the next call after recovery works",
+    consequence="a short outage of the broker becomes a long one",
     why="A failure that the client remembers makes a short outage a long one.",
     fix="Store successful answers only, and reset unfinished state when a request fails.",
 )
@@ -235,6 +247,7 @@ CAUSE = Clause(
     impact=Impact.DIAGNOSIS,
     title="names the broker's error code in what it raises",
     sources=(rfc(6749, "5.2"),),
+    consequence="the error message does not say why the broker refused the request",
     why="The error code decides whom to call: invalid_client is yours to fix, "
     "temporarily_unavailable the provider's.",
     fix="Put the status and the members error and error_description into the exception.",

@@ -16,6 +16,7 @@ LIFECYCLE = Clause(
     title="keeps every clause above over any interleaving of calls, time, revocation, outages, "
     "changing lifetimes and rotated secrets (model-based state machine)",
     sources=(vendor,),
+    consequence="the client fails after certain sequences of events, although each alone works",
     why="A client may keep each rule alone and still break one after another event: a revocation "
     "in an outage, a shorter lifetime after a longer one.",
     fix="Follow the steps: they are the shortest sequence that was found to lead there.",

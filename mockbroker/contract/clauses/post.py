@@ -83,6 +83,7 @@ CREDENTIALS = Clause(
     title="sends client_id and client_secret in the body, exactly as registered and once each, for "
     "all characters",
     sources=(rfc(6749, "2.3.1"),),
+    consequence="the broker receives wrong credentials and refuses them",
     why="Generated secrets contain characters such as + / = & % and spaces. A client that does not "
     "form-encode them, or does it twice, works with some secrets and fails with the next one.",
     fix="Pass client_id and client_secret to the HTTP library as form parameters (`data={…}` in "
@@ -99,6 +100,7 @@ ONLY = Clause(
     impact=Impact.SECURITY,
     title="does not also put credentials into a header or the URL",
     sources=(rfc(6749, "2.3"), rfc(6749, "2.3.1")),
+    consequence="the client secret also goes into headers or URLs, and from there into logs",
     why="RFC 6749 forbids two ways of authentication in one request, and strict brokers answer "
     "400. In a URL the secret also ends up in access logs.",
     fix="Send the credentials in the body only. Switch off the option that also puts them into the "

@@ -181,6 +181,7 @@ HONOURS_EXPIRES_IN = Clause(
     title="never presents an expired token, whatever lifetimes from 1 s come and however time "
     "moves (a token fetched within the same call does not count)",
     sources=(vendor,),
+    consequence="calls are signed with expired tokens, and the API refuses them",
     why="An expired token means a 401 for every call, an hour after the deployment.",
     fix="Compute the expiry from each answer's own expires_in, in an unambiguous time (UTC or a "
     "monotonic clock). Fetch a new token when now plus the leeway is past the expiry.",
@@ -195,6 +196,7 @@ CLOCK_CHANGES = Clause(
     impact=Impact.OUTAGE,
     title="never presents an expired token when local clocks go back or forth",
     sources=(vendor,),
+    consequence="when clocks change, calls are signed with expired tokens for hours",
     why="Local time repeats an hour in autumn, and the clock of a machine may differ from the "
     "broker's. A client that mixes local time with UTC, or its own time with the broker's, uses "
     "tokens up to hours after their expiry.",
@@ -210,6 +212,7 @@ ZERO_LIFETIME = Clause(
     title="takes 0 and negative lifetimes for expired: an answer, at most one token request per "
     "call, no endless loop",
     sources=(rfc(6749, "5.1"),),
+    consequence="a broker with a wrong clock stops the client, or makes it loop",
     why="A broker whose clock is wrong issues tokens that have expired already. A client that asks "
     "until it gets a better one never returns, and one that takes 0 for no expiry never refreshes.",
     fix="Use the token that was just fetched for this call, and fetch another one for the next.",
@@ -222,6 +225,8 @@ AHEAD = Clause(
     impact=Impact.OUTAGE,
     title="refreshes before expiry (the leeway is reported; at least 1 s)",
     sources=(vendor,),
+    consequence="about once in each lifetime of a token, a call fails because its token "
+    "expires on the way",
     why="The API refuses a token that expires while the call is under way. That happens once an "
     "hour, and rarely while you are looking.",
     fix="Refresh some seconds before the expiry (10 to 60 is usual), not only after it.",
@@ -233,6 +238,7 @@ NOT_TOO_EAGER = Clause(
     impact=Impact.QUOTA,
     title="does not refresh in the first half of a 3599 s lifetime",
     sources=(vendor,),
+    consequence="the client requests at least twice as many tokens as it needs",
     why="A client that refreshes in the first half of a token's life asks at least twice as often "
     "as needed. A common cause is reading seconds as milliseconds.",
     fix="Read expires_in as seconds, and keep the leeway well below the lifetime.",
@@ -244,6 +250,7 @@ SHORT_LIVED = Clause(
     title="works with lifetimes from 1 s at or below its leeway: at most one token request per "
     "call (one more at first use)",
     sources=(vendor,),
+    consequence="the client fails or loops when tokens live only for seconds",
     why="When lifetimes shrink to the leeway or below, as they do in incidents and in tests, a "
     "client may loop forever or refuse every token.",
     fix="Use the token that was just fetched, whatever its lifetime is. Limit the leeway to a part "
@@ -255,6 +262,7 @@ LATENCY = Clause(
     impact=Impact.OUTAGE,
     title="counts the lifetime from before the request was sent, or has leeway enough",
     sources=(vendor,),
+    consequence="after a slow answer of the broker, calls are signed with an expired token",
     why="The lifetime begins when the broker issues the token. A client that counts from a slow "
     "answer's arrival takes the token for valid when it has already expired.",
     fix="Read the clock before you send the request, and count the lifetime from there.",
@@ -266,6 +274,7 @@ SAME_TOKEN = Clause(
     impact=Impact.OUTAGE,
     title="copes with a broker that issues the same token again with what is left of its life: no "
     "loop, no use beyond it",
+    consequence="the client floods a broker that issues the same token again",
     why="Some brokers have a cache. A client that refreshes ahead gets its own token back, and one "
     "that asks until the token is another one asks hundreds of times in the last minute.",
     fix="Take the new expires_in even if the token is the same. Ask once, then use what you got.",
@@ -276,6 +285,7 @@ SINGLE_LIVE_TOKEN = Clause(
     impact=Impact.OUTAGE,
     title="copes with a broker where a new token ends the old one: calls in flight with the old "
     "one are repeated once",
+    consequence="calls under way fail at each refresh, if the broker ends the old token",
     why="Some brokers keep one token for each client. Calls that are under way at a refresh get a "
     "401, and a client that then requests a token for each of them ends the others' tokens.",
     fix="Repeat a refused call with the current token. Request another one only if the refused "
@@ -287,6 +297,7 @@ SAME_GRANT = Clause(
     impact=Impact.OUTAGE,
     title="asks again with the profile's grant, when no refresh token was offered",
     sources=(vendor, rfc(6749, "4.4.3")),
+    consequence="the client cannot get a second token, so that it fails after the first hour",
     why="The client credentials grant issues no refresh token. A client that waits for one, or "
     "sends one, fails after the first hour.",
     fix="Send grant_type=client_credentials again.",
@@ -300,6 +311,7 @@ OFFERED_REFRESH_TOKEN = Clause(
     impact=Impact.COMPATIBILITY,
     title="asks again with the profile's grant although a refresh token was offered",
     sources=(rfc(6749, "4.4.3"),),
+    consequence="the client fails after the first hour at a broker that offers refresh tokens",
     why="Some brokers answer with a refresh token that they do not accept for this client. The "
     "client then fails after the first hour.",
     fix="Send grant_type=client_credentials again, and ignore a refresh_token member.",
@@ -312,6 +324,7 @@ OUTAGE_WHILE_VALID = Clause(
     level=Level.PRACTICE,
     impact=Impact.OUTAGE,
     title="goes on with a valid token when a pre-emptive refresh fails",
+    consequence="a short outage of the broker fails calls although the token is still valid",
     why="A refresh ahead of time may fail: the old token is still valid for the leeway, so a short "
     "outage of the broker need not be an outage of yours.",
     fix="If a refresh fails and the token has not expired, use it, and try again at a later call.",
@@ -322,6 +335,8 @@ OUTAGE_AFTER_EXPIRY = Clause(
     impact=Impact.OUTAGE,
     title="raises when no valid token can be had; does not present the expired one",
     sources=(vendor,),
+    consequence="during an outage of the broker, the client goes on without a valid token and "
+    "hides the outage",
     why="Signing with a token that is known to be expired hides the outage of the broker behind a "
     "401 of the API.",
     fix="Once the token has expired, raise the error of the refresh to the caller.",
@@ -333,6 +348,7 @@ RECOVERS = Clause(
     title="works again within 60 s of the end of an outage, without being made again (how long it "
     "took is reported)",
     sources=(vendor,),
+    consequence="after an outage of the broker, the client needs a restart",
     why="A client that keeps a failure, a broken connection or a held lock needs a restart after "
     "every outage of the broker.",
     fix="Change state only on success, release locks in `finally`, and limit how long a circuit "
@@ -344,6 +360,7 @@ RECOVERS_AT_ONCE = Clause(
     level=Level.PRACTICE,
     impact=Impact.OUTAGE,
     title="works again at the first call after an outage",
+    consequence="after an outage of the broker, the client fails for longer than necessary",
     why="Each second for which a client waits after the end of an outage makes the outage longer "
     "for its callers.",
     fix="Try again at the next call; or let a circuit breaker try once in a few seconds.",

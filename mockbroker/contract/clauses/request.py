@@ -293,6 +293,7 @@ METHOD = Clause(
     impact=Impact.OUTAGE,
     title="requests a token by POST",
     sources=(vendor, rfc(6749, "3.2")),
+    consequence="the broker refuses every token request, and proxies may log the secret",
     why="A token endpoint accepts only POST. With GET the parameters, and often the secret among "
     "them, end up in the log of every proxy on the way.",
     fix="Send the token request by POST, with grant_type in the body.",
@@ -308,6 +309,7 @@ URL = Clause(
     title="uses the token URL exactly as configured: path, slash at the end or none, "
     "percent-encoding, path parameters, query, port; adds no query of its own",
     sources=(vendor, rfc(6749, "3.2")),
+    consequence="token requests go to the wrong address, so that no token is issued",
     why="Path and query of the token URL are part of its configuration. An additional or lost "
     "slash or parameter names another resource: a 404, or a redirect that drops the body.",
     fix="Use the configured URL as it is. Do not join, strip, decode or rebuild it, and do not "
@@ -323,6 +325,7 @@ CONTENT_TYPE = Clause(
     impact=Impact.OUTAGE,
     title="sends media type application/x-www-form-urlencoded (any case, parameters allowed), once",
     sources=(vendor, rfc(6749, "4.4.2")),
+    consequence="the broker cannot read the token request and refuses it",
     why="The broker reads the body by its media type. Without one, or with that of JSON, it does "
     "not find grant_type and refuses the request.",
     fix="Let the HTTP library encode a form (`data={…}` in requests and httpx), and do not set "
@@ -337,6 +340,7 @@ GRANT_TYPE = Clause(
     impact=Impact.OUTAGE,
     title="sends grant_type=client_credentials exactly once, in a form-encoded body",
     sources=(vendor, rfc(6749, "3.2"), rfc(6749, "4.4.2")),
+    consequence="the broker refuses the token request, because it does not name the grant",
     why="Without exactly one grant_type in the body there is nothing that the broker could grant. "
     "RFC 6749 forbids sending a parameter twice.",
     fix="Send the body grant_type=client_credentials, form-encoded, once.",
@@ -352,6 +356,7 @@ SCOPE = Clause(
     title="sends a configured scope as one parameter, several values joined as the profile says "
     "(space)",
     sources=(rfc(6749, "3.3"),),
+    consequence="the client gets a token without the configured permissions, or none",
     why="A broker reads one parameter and splits it at its separator. Values that are joined by "
     "commas, or repeated parameters, are an unknown scope or a part of the configured one.",
     fix="Send the configured string as one parameter, scope=read+write in a form. Join a list of "
@@ -368,6 +373,7 @@ PARAMETERS = Clause(
     impact=Impact.OUTAGE,
     title="sends what the profile requires (audience, resource, account_id), once each",
     sources=(profile_page, rfc(8707, "2")),
+    consequence="the provider refuses the token request, or issues a token that the API rejects",
     why="A provider that issues tokens for one API at a time refuses a request that does not name "
     "the API, or issues a token that the API rejects.",
     fix="Take the provider's further parameters from the configuration, and send each of them once "
@@ -384,6 +390,7 @@ NO_EXTRA_PARAMETERS = Clause(
     impact=Impact.COMPATIBILITY,
     title="sends nothing else in the body but a configured scope and what the profile requires",
     sources=(vendor,),
+    consequence="a stricter broker refuses the token request",
     why="A broker may refuse parameters that it does not know, and what one provider requires "
     "(audience, resource) is unknown to another.",
     fix="Send only grant_type, and scope if one is configured. Make everything else an option that "
@@ -399,6 +406,7 @@ ACCEPT = Clause(
     impact=Impact.COMPATIBILITY,
     title="does not rule out application/json in Accept",
     sources=(rfc(9110, "12.5.1"),),
+    consequence="a stricter broker answers the token request with an error",
     why="An Accept header that rules JSON out asks for an answer that the broker cannot give: it "
     "answers 406, or an error page in HTML.",
     fix="Send Accept: application/json, or leave the header to the HTTP library.",

@@ -30,6 +30,7 @@ DOCUMENTED = Clause(
     impact=Impact.OUTAGE,
     title="accepts the documented answer",
     sources=(vendor,),
+    consequence="the client does not work even when the broker answers as documented",
     why="This is what the provider answers when everything works.",
     fix="Read access_token and expires_in from the JSON object and ignore the rest.",
 )
@@ -41,6 +42,7 @@ SCOPE_MISSING = Clause(
     impact=Impact.COMPATIBILITY,
     title="accepts an answer without scope",
     sources=(rfc(6749, "5.1"),),
+    consequence="the client fails when the broker leaves scope out of its answer",
     why="A broker that grants what was requested may leave scope out. A client that reads it, or "
     "compares it with what it requested, fails although it has a token.",
     fix="Take an answer without scope as a grant of what you requested, and compare scopes only if "
@@ -55,6 +57,8 @@ EXPIRES_IN_UNIT = Clause(
     title="reads expires_in as seconds: neither drops a token after a hundredth of its life nor "
     "uses it many lives long",
     sources=(rfc(6749, "5.1"),),
+    consequence="the client misreads the lifetime of tokens and uses them far too long or too "
+    "briefly",
     why="A lifetime that is read as milliseconds is a thousandth of the real one: each call "
     "requests a token. One that is multiplied by 60 or 1000 keeps the token long after its expiry.",
     fix="Add expires_in, in seconds, to a time in seconds. Where the language's clock counts "
@@ -69,6 +73,7 @@ OPAQUE_TOKEN = Clause(
     title="carries any token byte for byte: the whole b64token alphabet, 1 to 4096 characters, "
     "whatever else it looks like (a JWT, a number, null)",
     sources=(vendor, rfc(6750, "2.1")),
+    consequence="the client changes some tokens, and the API refuses them",
     why="A token is opaque: any b64token characters, of any length. A client that trims, cuts or "
     "parses it presents a token that the broker never issued, or fails on one that is valid.",
     fix="Keep the string in access_token as it is and write it after Bearer unchanged. Leave room "
@@ -81,6 +86,7 @@ UNKNOWN_MEMBERS = Clause(
     impact=Impact.COMPATIBILITY,
     title="ignores members that it does not know",
     sources=(rfc(6749, "5.1"),),
+    consequence="the client fails as soon as the provider adds a member to its answer",
     why="Providers add members without notice. RFC 6749 says that a client must ignore those that "
     "it does not recognize.",
     fix="Read the members that you need. Do not unpack the whole object into a strict model.",
@@ -94,6 +100,7 @@ JSON_FORMS = Clause(
     title="reads any legal JSON form: white space, order, escapes, media type in any case, charset "
     "parameter",
     sources=(rfc(6749, "5.1"), rfc(8259)),
+    consequence="the client fails when the provider formats its JSON differently",
     why="White space, order, escapes and a charset parameter may vary in JSON over HTTP, and "
     "change with any update of the provider's framework.",
     fix="Parse with a JSON library, and compare media types without their parameters.",
@@ -107,6 +114,7 @@ TRANSFER = Clause(
     title="reads an answer that is chunked, ends with the connection, or is compressed in a coding "
     "that its Accept-Encoding allowed",
     sources=(rfc(9110, "8.4"), rfc(9112, "6"), rfc(9112, "7")),
+    consequence="the client fails when a proxy sends the answer in chunks or compressed",
     why="Proxies and frameworks send answers in chunks, without a length, or compressed, and "
     "change that with any update. A client that reads a plain body only then gets no token.",
     fix="Let an HTTP library read the answer. If you read it yourself, do not rely on "
@@ -119,6 +127,7 @@ TOKEN_TYPE_CASE = Clause(
     impact=Impact.COMPATIBILITY,
     title="accepts token_type in any case, and still signs with Bearer",
     sources=(rfc(6749, "5.1"), rfc(6749, "7.1")),
+    consequence="the client fails when the provider writes token_type in another case",
     why="token_type is case insensitive: bearer and Bearer are the same type. An API, however, may "
     "accept only the scheme Bearer.",
     fix="Compare token_type in lower case, and write Bearer yourself when you sign.",
@@ -130,6 +139,7 @@ TOKEN_TYPE_UNKNOWN = Clause(
     impact=Impact.SECURITY,
     title="does not use a token of another type",
     sources=(rfc(6749, "7.1"),),
+    consequence="the client presents tokens of a type that it does not support",
     why="A token of another type (mac, DPoP) is not used by presenting it alone. RFC 6749 forbids "
     "using a token whose type the client does not understand.",
     fix="Raise unless token_type, in lower case, is bearer.",
@@ -142,6 +152,7 @@ EXPIRES_IN_MISSING = Clause(
     impact=Impact.COMPATIBILITY,
     title="works when expires_in is absent",
     sources=(rfc(6749, "5.1"),),
+    consequence="the client fails when the broker names no lifetime",
     why="expires_in is only recommended. Some brokers omit it, always or for tokens that do not "
     "expire.",
     fix="Assume a default lifetime for an answer without it, or keep the token until the API "
@@ -155,6 +166,7 @@ EXPIRES_IN_FORMS = Clause(
     impact=Impact.COMPATIBILITY,
     title='accepts "3599" and 3599.0, or raises an error that names expires_in',
     sources=(practice,),
+    consequence="the client fails when the lifetime is a string or a fraction",
     why='Real brokers send expires_in as a string ("3599") or with a fraction. A client that takes '
     "such a lifetime for none keeps the token forever, or never.",
     fix="Convert with float() or similar, and raise an error that names expires_in if that fails.",
@@ -167,6 +179,8 @@ NO_TOKEN = Clause(
     title="raises on a 200 that is not a JSON object, or has no, a null or an empty access_token; "
     "never signs with it (“Bearer None”)",
     sources=(rfc(6749, "5.1"),),
+    consequence="an answer without a token passes for a success, and calls fail later without "
+    "a cause",
     why="Otherwise a proxy's page with status 200, or an answer without a token, leads to calls "
     "signed with “Bearer None” and to an error far from its cause.",
     fix="Raise unless the answer is a JSON object whose access_token is a non-empty string.",
@@ -179,6 +193,7 @@ TOKEN_NOT_STRING = Clause(
     impact=Impact.COMPATIBILITY,
     title="raises on an access_token that is a number, boolean, list or object",
     sources=(rfc(6749, "5.1"),),
+    consequence="a malformed token is sent to the API, and the error appears far from its cause",
     why="A value that is not a string becomes a token by accident: True, 12345 or the text of a "
     "list. The API rejects it, far from the cause.",
     fix="Raise unless access_token is a string. Do not convert other types.",

@@ -180,6 +180,7 @@ BEARER = Clause(
     impact=Impact.OUTAGE,
     title="sends exactly one Authorization header: Bearer, one space, the token as provided",
     sources=(vendor, rfc(6750, "2.1")),
+    consequence="the API cannot read the token of a call and refuses the call",
     why="Many gateways compare the header literally: another case of the scheme, two spaces or a "
     "second header make it unreadable.",
     fix='Set one header, f"Bearer {token}", and replace one that is already there.',
@@ -194,6 +195,7 @@ HEADER_ONLY = Clause(
     impact=Impact.SECURITY,
     title="puts the token nowhere else: not in URL or body",
     sources=(rfc(6750, "2"), rfc(6750, "5.3")),
+    consequence="tokens end up in URLs or bodies, and from there in logs",
     why="Access logs, browser histories and Referer headers keep a token that is in a URL.",
     fix="Put the token into the Authorization header and nowhere else.",
     judge=ApiCallJudge(_judge_header_only),
@@ -205,6 +207,7 @@ NO_CREDENTIALS = Clause(
     impact=Impact.SECURITY,
     title="never sends the client's credentials to the API",
     sources=(vendor,),
+    consequence="the client secret goes to the API, which could then act in the client's name",
     why="The secret is not shared with the API: each API, and each proxy in front of it, could "
     "request tokens in the client's name.",
     fix="Use one session for the broker and another one for the API, so that neither Basic "
@@ -219,6 +222,7 @@ PRESERVES_REQUEST = Clause(
     title="leaves method, path, query, body and the caller's headers as they were, also when it "
     "repeats a call",
     sources=(vendor,),
+    consequence="calls reach the API changed, so that wrong data is read or written",
     why="Signing that loses a query, a body or a caller's header changes the request: the first "
     "page instead of the third, an order without its lines.",
     fix="Add the Authorization header to the caller's request and leave the rest as it is, also "
@@ -231,6 +235,7 @@ BODY_READ_ONCE = Clause(
     impact=Impact.OUTAGE,
     title="repeats no call with an empty body because the body, an iterator or a file, has been "
     "read to its end",
+    consequence="a repeated call reaches the API with an empty body",
     why="The first attempt reads such a body. The second one sends nothing in its place, and the "
     "API stores an order without its lines.",
     fix="Give the 401 to the caller, or raise, if the body was an iterator or a file.",
@@ -240,6 +245,7 @@ CALLERS_ARGUMENTS = Clause(
     level=Level.PRACTICE,
     impact=Impact.DIAGNOSIS,
     title="does not write into the caller's headers, body or parameters",
+    consequence="a token from an earlier call leaks into the caller's later calls",
     why="Callers keep such dicts for their next call. An Authorization header in one is then sent "
     "wherever that call goes, and is in the way of a later token.",
     fix="Copy headers and parameters before something is added: {**headers, ...}.",
@@ -252,6 +258,7 @@ REVOKED = Clause(
     impact=Impact.OUTAGE,
     title="on 401 invalid_token gets a new token and tries once more",
     sources=(rfc(6750, "3.1"),),
+    consequence="after a revocation, every call fails until the token would have expired",
     why="Tokens are revoked when secrets are rotated, and lost when a broker restarts. Without a "
     "second attempt every call fails until the token would have expired.",
     fix="On 401 drop the token that was refused, fetch another and repeat the call once.",
@@ -262,6 +269,7 @@ NO_RETRY_STORM = Clause(
     impact=Impact.QUOTA,
     title="when every call answers 401: at most 2 calls and 2 token requests, then an error or the "
     "401 for the caller",
+    consequence="a wrong permission turns each call into many, on the API and the broker",
     why="A client that answers each 401 with a new token and a new call turns a wrong permission "
     "into load on two services, and may block its caller.",
     fix="Repeat the call once at most, then give the 401 to the caller.",
@@ -274,6 +282,7 @@ NO_REPLAY = Clause(
     impact=Impact.OUTAGE,
     title="does not repeat a POST or PATCH by itself after a 5xx, a timeout or a broken connection",
     sources=(rfc(9110, "9.2.2"),),
+    consequence="an order that failed half-way may be placed twice",
     why="The API may have done what it was asked before it failed. A call that is sent again "
     "places an order twice.",
     fix="Repeat calls after 401 only, or limit other repetitions to GET, HEAD, PUT and DELETE.",
@@ -285,6 +294,7 @@ FORBIDDEN = Clause(
     impact=Impact.QUOTA,
     title="does not fetch a new token for a 403, nor for 429 or 5xx of the API",
     sources=(rfc(6750, "3.1"),),
+    consequence="a busy or forbidden API costs a new token for each call",
     why="403, 429 and 5xx do not say that the token is bad. A new token cannot help, and adds load "
     "to a service that has too much.",
     fix="Fetch a new token after 401 only.",
@@ -296,6 +306,7 @@ CROSS_ORIGIN = Clause(
     impact=Impact.SECURITY,
     title="does not carry the token to another origin when redirected",
     sources=(rfc(6750, "5.3"), rfc(9110, "15.4")),
+    consequence="a redirect gives a working token to another site",
     why="Otherwise any site that the API can be made to redirect to gets a working token.",
     fix="Let the HTTP library drop Authorization where the origin changes, or do not follow "
     "redirects. Add the header to the first request only.",
@@ -308,6 +319,7 @@ SAME_ORIGIN_REDIRECT = Clause(
     impact=Impact.OUTAGE,
     title="follows a redirect within the origin with the token, or gives the answer back",
     sources=(rfc(9110, "15.4"),),
+    consequence="calls fail when the API redirects within its own site",
     why="A call that is sent on without its token ends with a 401 that says nothing about the "
     "redirect, and costs a new token.",
     fix="Keep Authorization while scheme, host and port are the same, or do not follow redirects.",
@@ -320,6 +332,7 @@ OTHER_HOSTS = Clause(
     impact=Impact.SECURITY,
     title="does not sign calls to other origins than the API that it was configured for",
     sources=(rfc(6750, "5.3"),),
+    consequence="a call to another site gives it a working token",
     why="A picture's URL from an answer, or a webhook of a customer, is called with the same "
     "client: its host then has a working token.",
     fix="Compare scheme, host and port of the URL with those of the API. If they differ, raise, or "

@@ -15,6 +15,7 @@ VERIFY = Clause(
     title="refuses a broker whose certificate it has no reason to trust (control: trusts the given "
     "CA)",
     sources=(rfc(6750, "5.3"), rfc(6749)),
+    consequence="anyone on the network path can pose as the broker and read the secret",
     why="Without certificate verification, anyone on the network path can read the secret.",
     fix="Leave verification on (`verify=True`). Pass a private CA as a file instead of switching "
     "verification off.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import threading
 import time
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -269,6 +270,35 @@ class KeepsOneConnectionOpen(TokenManager):
         if self._token_url.startswith("http:"):
             self._session = self._plain
         return super()._fetch_token()
+
+
+@breaks(clauses.errors.IDLE_CONNECTION)
+class KeepsOneConnectionToTheApiOpen(ApiClient):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._turn = threading.Lock()
+        self._connection: http.client.HTTPConnection | None = None
+
+    def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        request = self._session.prepare_request(requests.Request(method, url, **kwargs))
+        # TLS and bodies that are read piece by piece are left to the session.
+        if not url.startswith("http:") or not isinstance(request.body, (bytes, type(None))):
+            return super()._send(method, url, token, **kwargs)
+        headers = {**request.headers, "Authorization": f"Bearer {token}"}
+        response = requests.Response()
+        with self._turn:
+            if self._connection is None:
+                parts = urlsplit(url)
+                self._connection = http.client.HTTPConnection(parts.netloc, timeout=self._timeout)
+            try:
+                self._connection.request(method, request.path_url, request.body, headers)
+                answer = self._connection.getresponse()
+                response.status_code, response._content = answer.status, answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                self._connection = None
+                raise requests.ConnectionError(type(error).__name__) from None
+        response._content_consumed = True  # type: ignore[attr-defined]
+        return response
 
 
 @breaks(clauses.errors.TIMEOUT)

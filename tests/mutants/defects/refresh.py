@@ -175,6 +175,14 @@ class UsesTheRefreshToken(Sender):
         return super()._token_parameters()
 
 
+@breaks(clauses.refresh.OFFERED_REFRESH_TOKEN)
+class WantsNoRefreshToken(TokenManager):
+    def _token_of(self, members: dict[str, Any]) -> str:
+        if "refresh_token" in members:
+            raise TokenError("the auth-broker's answer has a refresh_token")
+        return super()._token_of(members)
+
+
 @breaks(clauses.refresh.LATENCY)
 class HasLessLeewayThanItTakes(TokenManager):
     def _fetch_token(self) -> AccessToken:

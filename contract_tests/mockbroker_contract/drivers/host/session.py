@@ -29,10 +29,13 @@ from mockbroker_contract.drivers.host.descriptors import open_descriptors
 from mockbroker_contract.drivers.host.errors import bounded_text, name_of_class, plain_error
 from mockbroker_contract.drivers.host.exposure import Exposure
 from mockbroker_contract.drivers.host.forks import in_children
+from mockbroker_contract.drivers.host.tracebacks import place_of, traceback_of
+from mockbroker_contract.drivers.host.waits import WaitReporter
 from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.isolation import time_zone
 from mockbroker_contract.isolation.debugger import report_debugger
 from mockbroker_contract.isolation.process_state import ProcessState
+from mockbroker_contract.isolation.replaced_network import replaced_functions
 from mockbroker_contract.timing.shared_clock import SharedClock
 
 __all__ = ["Session"]
@@ -78,8 +81,8 @@ class Session:
         self._kept: list[HostedClient] = []
         """Clients that are not closed, because closing takes too long; kept, as __del__ may too."""
         self._has_run_client_code = False
+        self._shows_tracebacks = False
         self._exposure: Exposure | None = None
-        self._process = _getpid()
 
     def serve(self) -> None:
         """Answer each request; return when there are no more.
@@ -88,6 +91,8 @@ class Session:
         restored.
         """
         report_debugger(self._suspend_deadlines)
+        waits = WaitReporter(self._channel)
+        process = _getpid()
         while (line := self._channel.read_line()) is not None:
             request = loads(line)
             # The answer comes before the end, so that exit handlers of the client do not count as
@@ -95,13 +100,14 @@ class Session:
             if request["op"] == "bye":
                 self._answer(request, {"ok": {}})
                 return
-            try:
-                outcome = self._operation(request["op"])(request)
-            except TargetError as error:
-                outcome = {"unusable": str(error)}
-            except BaseException as error:  # noqa: BLE001 - the judging process reports it
-                outcome = self._failed(error)
-            if _getpid() != self._process:
+            with waits.reported():
+                try:
+                    outcome = self._operation(request["op"])(request)
+                except TargetError as error:
+                    outcome = {"unusable": str(error)}
+                except BaseException as error:  # noqa: BLE001 - the judging process reports it
+                    outcome = self._failed(error)
+            if _getpid() != process:
                 # The client forked, and its child returned from the operation: only the parent may
                 # answer.
                 _exit(0)
@@ -109,13 +115,16 @@ class Session:
 
     def _operation(self, name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         return {
+            "show_tracebacks": self._show_tracebacks,
             "hello": self._hello,
+            "surroundings": self._surroundings,
             "set_clock": self._use_clock,
             "zone": self._zone,
             "open": self._open,
             "get_token": self._get_token,
             "request": self._request,
             "burst": self._burst,
+            "use_periodically": self._use_periodically,
             "begin": self._begin,
             "settle": self._settle,
             "cancel": self._cancel,
@@ -138,7 +147,7 @@ class Session:
         if self._has_run_client_code:
             raised = plain_error(error)
             text = ": ".join(filter(None, (raised["name"], raised["message"])))
-            return {"broken_by_client": f"{text} ({_place_of(error)})"}
+            return {"broken_by_client": f"{text} ({_host_line_of(error)})"}
         return {"broken": "".join(format_exception(error))}
 
     def _answer(self, request: dict[str, Any], outcome: dict[str, Any]) -> None:
@@ -158,11 +167,15 @@ class Session:
 
     # -- the host ------------------------------------------------------------------------------
 
+    def _show_tracebacks(self, _: dict[str, Any]) -> dict[str, Any]:
+        self._shows_tracebacks = True
+        return {"ok": {}}
+
     def _hello(self, _: dict[str, Any]) -> dict[str, Any]:
         # Before the import, in which the client may change this process as well.
         self._has_run_client_code = True
         if self._factory is None:
-            self._factory = self._load()
+            self._factory = self._loaded()
             # The variables that a module sets at its import apply to every client that it makes.
             self._state.save_environment()
         module, name = _name_of(self._factory)
@@ -171,8 +184,21 @@ class Session:
                 "name": f"{module}:{name}",
                 "version": _version_of(module),
                 "limits": self._limits,
+                "replaced": replaced_functions(),
             }
         }
+
+    def _surroundings(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"ok": {"replaced": replaced_functions()}}
+
+    def _loaded(self) -> ClientFactory:
+        """Return the factory. Raises TargetError, with the traceback if they are shown."""
+        try:
+            return self._load()
+        except TargetError as error:
+            if self._shows_tracebacks and error.__cause__ is not None:
+                raise TargetError(f"{error}\n{traceback_of(error.__cause__)}") from error.__cause__
+            raise
 
     def _use_clock(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["clock"] == "virtual":
@@ -228,6 +254,15 @@ class Session:
         client = self._clients[request["client"]]
         results = client.burst(request["operation"], request["count"], **request["call"])
         return self._answers(request["operation"], results)
+
+    def _use_periodically(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Use a client each time after some seconds of the shared clock, until a use raises."""
+        client = self._clients[request["client"]]
+        for done in range(request["count"]):
+            self._shared.advance(request["seconds"])
+            if client.use(request["operation"], **request["call"]).error is not None:
+                return {"ok": {"done": done}}
+        return {"ok": {"done": request["count"]}}
 
     def _answers(self, operation: str, results: Sequence[Result]) -> dict[str, Any]:
         return {"ok": {"answers": [self._read(operation, result) for result in results]}}
@@ -312,7 +347,9 @@ class Session:
         """
         if self._exposure is not None:
             self._exposure.add_exception(error)
-        return {"err": plain_error(error)}
+        # Formatted only if it is shown: a check of a client with defects has hundreds of them.
+        traceback = traceback_of(error) if self._shows_tracebacks else ""
+        return {"err": {**plain_error(error), "place": place_of(error), "traceback": traceback}}
 
     def _busy(self, request: dict[str, Any]) -> dict[str, Any]:
         return {"ok": {"busy": self._clients[request["client"]].is_busy}}
@@ -377,7 +414,8 @@ class Session:
 def _answer_of_child(answer: dict[str, Any] | None) -> dict[str, Any]:
     """Return the answer of a forked child; an error if the child ended without one."""
     if answer is None:
-        return {"err": plain_error(ChildProcessError("the forked process ended in the use"))}
+        ended = ChildProcessError("the forked process ended in the use")
+        return {"err": {**plain_error(ended), "place": None, "traceback": ""}}
     return answer
 
 
@@ -400,7 +438,7 @@ def _is_status(found: Any) -> bool:
     return is_number and 0 <= found <= _HIGHEST_STATUS
 
 
-def _place_of(error: BaseException) -> str:
+def _host_line_of(error: BaseException) -> str:
     """Return the line of the host's own code that failed."""
     places = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
     # The last frame of the host's own code shows which operation failed; those after it belong to a

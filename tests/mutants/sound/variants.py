@@ -1,4 +1,4 @@
-"""Sound clients of different designs, and clients that only pretend."""
+"""Sound variants of the model client and its asynchronous sibling."""
 
 from __future__ import annotations
 
@@ -26,22 +26,10 @@ from examples.model_client import (
     make_client,
 )
 from mockbroker.contract import clauses
-from mockbroker.contract.clause import Clause
 from tests.mutants.defects.cache import NeverReuses
 from tests.mutants.defects.refresh import HasNoLeeway
+from tests.mutants.sound.registry import passes_all_but
 from tests.mutants.workshop import Encoder, FileKeeper, OwnClock, make, make_async
-
-SOUND: dict[str, tuple[Any, frozenset[Clause]]] = {}
-
-
-def passes_all_but(*but: Clause) -> Any:
-    """Register a factory and the clauses that its client does not pass."""
-
-    def register(factory: Any) -> Any:
-        SOUND[factory.__name__] = (factory, frozenset(but))
-        return factory
-
-    return register
 
 
 class Proportional(TokenManager):
@@ -167,6 +155,23 @@ class NotesTheCause(TokenManager):
             told: Any = TokenError("no token")
             told.__notes__ = [f"the broker said {error.code}"]
             raise told from None
+
+
+class MakesOneCallAtATime(ApiClient):
+    """Its calls wait for each other, with the token that each of them had when it began to wait."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._turn = threading.Lock()
+
+    def _send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        with self._turn:
+            return super()._send(*args, **kwargs)
+
+
+@passes_all_but()
+def one_call_at_a_time(config: Any) -> Any:
+    return make(MakesOneCallAtATime, config)
 
 
 @passes_all_but()
@@ -439,91 +444,6 @@ def an_httpx_client(config: Any) -> Any:
     return httpx.Client(auth=_HttpxAuth(config), verify=verify)
 
 
-class _Challenged(requests.auth.AuthBase):
-    """Sends a call without a token, and repeats it with one when it is answered 401.
-
-    With ``keeps`` it signs later calls at once, until its token has expired by its own clock.
-    Otherwise each call goes out unsigned first, and each 401 leads to a new token.
-    """
-
-    def __init__(self, config: Any, *, keeps: bool) -> None:
-        self._api = config.api_base_url + "/"
-        self.tokens = make(HasNoLeeway if keeps else NeverReuses, config).tokens
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        kept = self.tokens._token
-        token = kept.value if kept is not None and time.time() < kept.expires_at else ""
-        if token and str(request.url).startswith(self._api):
-            request.headers["Authorization"] = f"Bearer {token}"
-        request.register_hook("response", lambda r, **kw: self.answer(r, token, kw))
-        return request
-
-    def answer(self, response: requests.Response, token: str, kwargs: Any) -> Any:
-        # Redirects keep the hook: the token must not go wherever they lead.
-        is_ours = str(response.request.url).startswith(self._api)
-        if response.status_code != 401 or not is_ours:
-            return response
-        response.close()
-        self.tokens.discard(token)
-        again = response.request.copy()
-        again.headers["Authorization"] = f"Bearer {self.tokens.get_token()}"
-        if not isinstance(again.body, (str, bytes, type(None))):
-            raise TokenError("the call was refused, and its body cannot be sent again")
-        return response.connection.send(again, **kwargs)
-
-
-class _ChallengedSession(requests.Session):
-    def __init__(self, config: Any, *, keeps: bool) -> None:
-        super().__init__()
-        self.auth = _Challenged(config, keeps=keeps)
-        self._options = {"timeout": config.timeout, "verify": config.ca_file or True}
-
-    def get_token(self) -> str:
-        return self.auth.tokens.get_token()  # type: ignore[union-attr]
-
-    def request(self, method: str, url: str, **kwargs: Any) -> Any:  # type: ignore[override]
-        return super().request(method, url, **{**self._options, **kwargs})
-
-
-@passes_all_but(clauses.refresh.AHEAD, clauses.refresh.OUTAGE_WHILE_VALID)
-def challenged_and_keeps_its_token(config: Any) -> Any:
-    return _ChallengedSession(config, keeps=True)
-
-
-@passes_all_but(
-    clauses.cache.REUSE, clauses.cache.SINGLE_FLIGHT, clauses.refresh.OUTAGE_WHILE_VALID
-)
-def challenged_and_keeps_no_token(config: Any) -> Any:
-    return _ChallengedSession(config, keeps=False)
-
-
-class _HttpxChallenged(httpx.Auth):
-    """Sends every call without a token first, and repeats it with the one that it keeps."""
-
-    requires_request_body = True
-
-    def __init__(self, config: Any) -> None:
-        self._tokens = make_client(config).tokens
-        self._api = config.api_base_url + "/"
-
-    def auth_flow(self, request: httpx.Request) -> Any:
-        response = yield request
-        if response.status_code != 401 or not str(request.url).startswith(self._api):
-            return
-        token = self._tokens.get_token()
-        request.headers["Authorization"] = f"Bearer {token}"
-        response = yield request
-        if response.status_code == 401:
-            # For the next call: this one has been sent twice already.
-            self._tokens.discard(token)
-
-
-@passes_all_but(clauses.signing.REVOKED)
-def challenged_at_every_call(config: Any) -> Any:
-    verify = ssl.create_default_context(cafile=config.ca_file) if config.ca_file else True
-    return httpx.Client(auth=_HttpxChallenged(config), verify=verify)
-
-
 # Over TLS, parent and child of a fork would use one encrypted connection.
 @passes_all_but(clauses.cache.FORK)
 def insists_on_https(config: Any) -> Any:
@@ -531,34 +451,3 @@ def insists_on_https(config: Any) -> Any:
     if not config.token_url.startswith("https://"):
         raise ValueError("the token URL must begin with https://")
     return make_client(config)
-
-
-class _Null:
-    def get_token(self) -> None:
-        return None
-
-    def request(self, method: str, url: str, **kwargs: Any) -> None:
-        return None
-
-
-def null_client(config: Any) -> Any:
-    return _Null()
-
-
-class _Canned(_Null):
-    def __init__(self, config: Any) -> None:
-        self._session = requests.Session()
-
-    def get_token(self) -> str:  # type: ignore[override]
-        return "a-canned-token-that-nobody-issued"
-
-    def request(self, method: str, url: str, **kwargs: Any) -> Any:
-        headers = {**kwargs.pop("headers", {}), "Authorization": f"Bearer {self.get_token()}"}
-        return self._session.request(method, url, headers=headers, timeout=5, **kwargs)
-
-
-def canned_token_client(config: Any) -> Any:
-    return _Canned(config)
-
-
-__all__ = ["SOUND", "ApiClient", "canned_token_client", "null_client"]
