@@ -66,7 +66,8 @@ def test_the_mistake_is_named_on_the_terminal_and_as_a_value(run):
     diagnosis = rows[CREDENTIALS]["diagnosis"]
     assert diagnosis["mistake"] == "hinted"
     assert "expanded as a variable" in diagnosis["hint"]
-    assert f"    likely   {diagnosis['hint']}\n" in shown
+    # A terminal folds the line.
+    assert f"likely {diagnosis['hint']}" in " ".join(shown.split())
     assert "was bytes" in rows[OPAQUE]["diagnosis"]["hint"]
     # It stands in one place, and not in the observation as well.
     assert diagnosis["hint"] not in rows[CREDENTIALS]["reason"]
