@@ -106,7 +106,7 @@ class TokenStore:
             elif len(self._tokens) >= self._limit:
                 self._forget(self._most_expendable(issued_at))
             self._tokens.put(value, token)
-            # Only now: whoever reads the new count must find the token in the index.
+            # Only now: a thread that reads the new count must find the token in the index.
             self._given_count += is_given
             self._queues.setdefault(expires_in, OrderedDict())[value] = token
             previous = self._latest.get((credentials, scope))

@@ -129,6 +129,12 @@ def test_local_time_is_named(name):
     assert found == Diagnosis(mistake=Mistake.LOCAL_TIME)
 
 
+def test_a_time_of_the_broker_is_named():
+    client = MUTANTS["CountsFromTheBrokersDate"].cls
+    found = diagnosis_on(lambda config: make(client, config), clauses.refresh.CLOCK_CHANGES)
+    assert found == Diagnosis(mistake=Mistake.OTHER_CLOCK)
+
+
 def test_a_token_that_is_served_while_it_is_replaced_is_named():
     client = MUTANTS["ServesAStaleTokenWhileItRenews"].cls
     found = diagnosis_on(lambda config: make(client, config), HONOURS)

@@ -104,9 +104,7 @@ class _HttpxChallenged(httpx.Auth):
 
 
 # A call that is refused when it has been repeated once blocks two clauses, which revoke tokens.
-@passes_all_but(
-    clauses.signing.REVOKED, clauses.refresh.SINGLE_LIVE_TOKEN, clauses.cleanup.BOUNDED
-)
+@passes_all_but(clauses.signing.REVOKED, clauses.refresh.SINGLE_LIVE_TOKEN, clauses.cleanup.BOUNDED)
 def challenged_at_every_call(config: Any) -> Any:
     verify = ssl.create_default_context(cafile=config.ca_file) if config.ca_file else True
     return httpx.Client(auth=_HttpxChallenged(config), verify=verify)
