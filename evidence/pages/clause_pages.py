@@ -17,7 +17,7 @@ from evidence.files import CHECKOUT, write_text
 from evidence.pages.reproductions import Reproduction, read_reproductions
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.clause import Clause, Level, Source
-from mockbroker.report.wording import exchange_lines, step_lines
+from mockbroker.report.wording import diagnosis_text, exchange_lines, step_lines
 from tests.mutants.defects import MUTANTS
 
 if sys.version_info >= (3, 11):
@@ -98,6 +98,7 @@ def _reproduction(found: Reproduction | None) -> Iterator[str]:
     yield f"`mockbroker check` reports of a client with the defect {_words(found.mutant)}:"
     yield from ("", "```text")
     yield from _labelled("found", found.reason.splitlines())
+    yield from _labelled("likely", diagnosis_text(found.diagnosis).splitlines())
     yield from _labelled("steps", step_lines(found.steps))
     yield from _labelled("traffic", exchange_lines(found.exchanges, with_times=False))
     yield "```"

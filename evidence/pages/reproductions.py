@@ -18,6 +18,7 @@ import tomlkit
 from evidence.files import CHECKOUT, write_json
 from mockbroker.contract.catalogue import CATALOGUE, CATALOGUE_VERSION, clause_named
 from mockbroker.contract.clause import Clause
+from mockbroker.contract.diagnosis import Diagnosis
 from mockbroker.model.exchange_record import ExchangeRecord
 from mockbroker.model.profile import AUTOGRAB, Profile
 from mockbroker.report.document import read_document
@@ -45,6 +46,7 @@ class Reproduction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     reason: str
     steps: tuple[Step, ...]
     exchanges: tuple[ExchangeRecord, ...]
+    diagnosis: Diagnosis | None = None
 
 
 def read_reproductions() -> dict[str, Reproduction]:
@@ -83,6 +85,7 @@ def reproduce(clause: Clause, mutant: str) -> Reproduction:
         reason=row.reason,
         steps=row.steps,
         exchanges=row.exchanges,
+        diagnosis=row.diagnosis,
     )
 
 
@@ -97,9 +100,10 @@ def _configuration(profile: Profile) -> str:
 
 def main() -> None:
     """Refresh the reproductions for the named clauses, or for all that a mutant breaks."""
-    chosen = [clause_named(name) for name in sys.argv[1:]] or list(CATALOGUE)
-    reproductions = read_reproductions()
-    for clause in chosen:
+    chosen = [clause_named(name) for name in sys.argv[1:]]
+    # To refresh all of them, the stored ones need not even have the present form of steps.
+    reproductions = read_reproductions() if chosen else {}
+    for clause in chosen or CATALOGUE:
         if mutant := mutant_for(clause):
             reproductions[clause.id] = reproduce(clause, mutant)
             in_order = {c.id: reproductions[c.id] for c in CATALOGUE if c.id in reproductions}
