@@ -157,7 +157,7 @@ def _used(session: ClientSession, outcome: Outcome) -> Outcome:
     """
     if outcome.error is not None:
         session.breach(
-            f"with expires_in={session.broker.expires_in:g} the client raised "
+            f"with expires_in={session.broker.expires_in:.15g} the client raised "
             f"{session.masked(outcome.error)}",
             "one token for all calls",
         )

@@ -179,7 +179,7 @@ def _case_of_wall_clock(
 
 def _judge_clocks(scenario: Scenario, session: ClientSession, outcome: Outcome) -> Situation:
     if outcome.is_after_expiry:
-        what = f"the client {outcome.in_words}"
+        what = f"the client used a token {_late(session, outcome)}"
         exchanges = outcome.exchanges
         scenario.needs_expiry_control(outcome.operation, _LIFETIME, after=1)
         session.breach(what, "a new token", exchanges)
