@@ -191,7 +191,7 @@ PLANS: dict[str, list[Step | NotRun]] = {
         recipe,
         partial(pasted, shows=("CONFORMS at level MUST",)),
         partial(saved, name="pytest.ini", then="pytest --pyargs mockbroker_contract"),
-        partial(pasted, shows=("known.toml written",)),
+        partial(pasted, shows=("Wrote known.toml",)),
     ],
     "docs/offline.md": [
         served,

@@ -15,6 +15,7 @@ from evidence.pages.reproductions import read_reproductions
 from evidence.pages.verdict_picture import catalogue_of_picture
 from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE, CATALOGUE_VERSION
+from mockbroker.contract.diagnosis import hinted
 from mockbroker.report.finding import Verdict
 from mockbroker.report.steps import ClientMade, TimePassed
 from tests.mutants.defects import MUTANTS
@@ -124,9 +125,13 @@ def test_a_clause_that_a_mutant_breaks_has_a_reproduction(clause):
 def test_a_reproduction_is_shown_as_a_report_shows_it():
     first = next(iter(REPRODUCTIONS.values()))
     shown = msgspec.structs.replace(
-        first, reason="no token", steps=(ClientMade(), TimePassed(seconds=1)), exchanges=()
+        first,
+        reason="no token",
+        steps=(ClientMade(), TimePassed(seconds=1)),
+        exchanges=(),
+        diagnosis=hinted("a typo"),
     )
-    text = "found    no token\nsteps    the client is made\n         +1 s\n```\n"
+    text = "found    no token\nlikely   a typo\nsteps    the client is made\n         +1 s\n```\n"
     assert text in clause_page(CATALOGUE[0], shown, [])
 
 
