@@ -18,7 +18,7 @@ from mockbroker_contract.harness.leeway import Leeway
 from mockbroker_contract.harness.preflight import checked_run
 from mockbroker_contract.harness.settings import RunSettings
 from mockbroker_contract.timing.run_time import RealTime
-from tests.mutants import sound
+from tests.mutants.sound import variants as sound
 from tests.mutants.workshop import make
 
 DRIVER = Path(__file__).parents[2] / "examples" / "drivers" / "model_client.py"
