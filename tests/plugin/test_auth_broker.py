@@ -309,7 +309,8 @@ def test_a_run_that_does_not_use_it_imports_nothing_heavy(pytester):
             assert "pytest_mockbroker.plugin" in sys.modules
     """)
     result = pytester.runpytest_subprocess(
-        "-p", "no:anyio", "-p", "no:hypothesispytest", "-p", "no:randomly", "-p", "no:xdist"
+        *("-p", "no:anyio", "-p", "no:hypothesispytest", "-p", "no:randomly", "-p", "no:xdist"),
+        *("-p", "no:requests_mock", "-p", "no:socket", "-p", "no:respx"),
     )
     result.assert_outcomes(passed=1)
 

@@ -274,9 +274,11 @@ def slow(*arguments):
         ),
         ("offers_nothing.py", "the factory returned 'object', which has neither get_token() nor"),
         slow("returns_nothing.py", "the factory returned None; does it lack a return statement?"),
-        ("cannot_be_imported.py", "cannot_be_imported.py cannot be imported: ModuleNotFoundError"),
+        slow(
+            "cannot_be_imported.py", "cannot_be_imported.py cannot be imported: ModuleNotFoundError"
+        ),
         slow("exits.py", "exits.py cannot be imported: SystemExit: bye"),
-        ("leaves.py", "leaves.py cannot be imported: it ended the program (exit status 0)"),
+        slow("leaves.py", "leaves.py cannot be imported: it ended the program (exit status 0)"),
         slow(
             "attributes_raise.py", "the client 'Client' raises ValueError when asked for get_token"
         ),

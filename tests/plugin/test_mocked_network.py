@@ -60,7 +60,10 @@ def assert_usage_error(result, *texts):
     assert "not-tested" not in output
 
 
-@pytest.mark.parametrize("library", MOCKS)
+@pytest.mark.parametrize(
+    "library",
+    [pytest.param(name, marks=() if name == "responses" else pytest.mark.slow) for name in MOCKS],
+)
 def test_a_library_that_mocks_http_in_the_clients_process_is_named(run, library):
     mock, module, function = MOCKS[library]
     conftest = f"import {library}\n{FACTORY}{FOR_THE_SESSION}".format(module=module, mock=mock)
@@ -132,7 +135,9 @@ def test_forbidden_sockets_are_named(pytester):
     )
 
 
-@pytest.mark.parametrize("plugin", ["", "import pytest_socket\n"])
+@pytest.mark.parametrize(
+    "plugin", [pytest.param("", marks=pytest.mark.slow), "import pytest_socket\n"]
+)
 def test_sockets_that_reach_this_machine_are_no_obstacle(run, plugin):
     allowed = "pytest_socket.socket_allow_hosts(['127.0.0.1'])" if plugin else "None"
     start = f"\ndef pytest_configure(config):\n    {allowed}\n"
@@ -194,7 +199,9 @@ def test_a_proxy_that_the_client_uses_for_this_machine_is_named(check, pytester)
     assert check(*arguments).returncode == 0
 
 
-@pytest.mark.parametrize("variable", ["http_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    "variable", ["http_proxy", pytest.param("ALL_PROXY", marks=pytest.mark.slow)]
+)
 def test_a_proxy_of_the_environment_does_not_concern_other_clients(check, variable):
     model = str(ROOT / "examples" / "model_client.py")
     driver = f"{sys.executable} {ROOT / 'examples' / 'drivers' / 'model_client.py'}"

@@ -101,9 +101,14 @@ def heads(text: str) -> list[str]:
             "response.documented",
             "acme.py:8 in request",
             id="fails in every call",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
-            DROPS_THE_SECRET, "basic.credentials", "the secret is empty", id="drops the secret"
+            DROPS_THE_SECRET,
+            "basic.credentials",
+            "the secret is empty",
+            id="drops the secret",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             RETRIES_FOR_EVER,
@@ -232,6 +237,8 @@ def test_the_first_failure_ends_the_run_and_each_failure_is_printed_when_it_is_f
         assert "because of basic.credentials\n" in first.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.covers
 def test_pytest_ends_at_the_first_failure_as_well(contract, pytester, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.makepyfile(acme=DROPS_THE_SECRET)

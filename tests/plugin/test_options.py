@@ -178,7 +178,13 @@ def test_so_does_an_audit(pytester):
     assert "/oauth/token" in done.stdout
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+@pytest.mark.parametrize(
+    "workers",
+    [
+        pytest.param((), id="alone"),
+        pytest.param(("-n", "2"), id="xdist", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("place", ["option", "ini"])
 def test_so_does_pytest_and_the_ini_file_gives_the_path_from_its_folder(
     pytester, monkeypatch, workers, place
