@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from collections.abc import Callable, Collection, Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from mockbroker.contract.diagnosis import Diagnosis
 from mockbroker.model.client import ClientFactory
 from mockbroker.model.profile import AUTOGRAB, Profile
 from mockbroker.report.finding import Verdict
+from mockbroker_contract import clauses as contract_tests
 from mockbroker_contract.drivers.failures import ClientCrashed, NotApplicable, NotTested
 from mockbroker_contract.drivers.python_driver import PythonClients
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached
@@ -30,13 +33,21 @@ def scenarios(
     profile: Profile = AUTOGRAB,
 ) -> Iterator[tuple[Clause, Callable[[Scenario], None]]]:
     """Every contract test whose clause applies to the profile, and its clause."""
-    for chapter in CHAPTERS:
-        module = importlib.import_module(f"mockbroker_contract.clauses.test_{chapter}")
+    for module in _modules():
         for name, test in vars(module).items():
             if name.startswith("test_"):
                 clause = test.pytestmark[0].args[0]
                 if not clause.applies_to(profile):
                     yield clause, test
+
+
+def _modules() -> Iterator[ModuleType]:
+    """The modules of contract tests by chapter; several, if a chapter has many clauses."""
+    names = sorted(module.name for module in pkgutil.iter_modules(contract_tests.__path__))
+    for chapter in CHAPTERS:
+        for name in names:
+            if name == f"test_{chapter}" or name.startswith(f"test_{chapter}_"):
+                yield importlib.import_module(f"{contract_tests.__name__}.{name}")
 
 
 OF_OTHER_CLIENTS = frozenset(
