@@ -14,6 +14,8 @@ import pytest
 
 from tests.plugin.names import PROJECTS, make_project
 
+pytestmark = pytest.mark.alike
+
 
 @pytest.fixture(params=PROJECTS)
 def project(request, tmp_path):
