@@ -51,6 +51,7 @@ ALTERED = [
     ("~ab", "/else", "with another secret"),
     ("${A}mid$B-end", "1-end2mid", "with another secret"),
     ("abc$D-efg", "abc-e", "with another secret"),
+    ("$Aabc$B", "xyz-1", "with another secret"),
     ("one-secret", "another-secret", "with another secret"),
 ]
 
@@ -91,3 +92,10 @@ def test_an_altered_secret_in_the_body_is_named():
     body = GRANT + b"&client_id=shop&client_secret=s3"
     request = TokenRequest.of(parsed(raw(None, body=body)))
     assert "expanded as a variable" in hint_for_token_request(request, expectation)
+
+
+def test_the_secret_of_another_client_is_no_expansion():
+    known = (Credentials("other", "abc$D-efg"), Credentials("shop", "s3cret"))
+    expectation = TokenExpectation(AUTOGRAB, AUTOGRAB.token_path, known)
+    request = TokenRequest.of(parsed(raw("Basic " + b64("shop:abc1-efg"))))
+    assert "with another secret" in hint_for_token_request(request, expectation)
