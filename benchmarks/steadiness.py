@@ -25,7 +25,13 @@ CHECKOUT = Path(__file__).parents[1]
 ROUNDS = 5
 EXAMPLES = "25"
 MODEL = CHECKOUT / "examples" / "model_client.py"
-DEFECTS = ("HasNoLock", "CountsFromArrival", "WaitsWithoutEnd")
+DEFECTS = (
+    "HasNoLock",
+    "DropsItsTokenBeforeItHasTheNext",
+    "ServesAStaleTokenWhileItRenews",
+    "CountsFromArrival",
+    "WaitsWithoutEnd",
+)
 WAYS = {
     "in order": ("-p", "no:randomly"),
     "in random order": ("-p", "randomly"),
