@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mockbroker import Broker, Credentials, Exchange
-from mockbroker.cli.console import exchange_lines
+from mockbroker.cli.console import log_lines
 from mockbroker.cli.journal_file import JournalFile
 from mockbroker.model.messages import Headers, Request
 
@@ -80,7 +80,7 @@ def journal_file(broker: Broker) -> Iterator[None]:
 
         def answered(exchange: Exchange) -> None:
             file.write(exchange)
-            exchange_lines(exchange, broker.masked)
+            log_lines(exchange, broker.masked)
 
         leave = broker.journal.subscribe(answered)
         yield
