@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from mockbroker.model.profile import AUTOGRAB, RFC6749
 from mockbroker_contract.drivers.target import Target, TargetError, load_target
 from tests.mutants.kit import verdicts_on
 
 PATIENCE = 12.0
 """Seconds: as much longer as some clients need for giving up, as a check has."""
 EXAMPLES = Path(__file__).parents[1] / "examples"
+PROFILES_OF = {"third_party/mcp_client.py": RFC6749}
+"""The profiles of the clients that are not checked with the default one."""
 
 
 def told() -> dict[str, dict[str, str]]:
@@ -38,7 +41,8 @@ def load(client: str) -> Target:
 @pytest.mark.parametrize("client", told())
 def test_readme_tells_the_verdicts(client):
     factory = load(client).factory
-    verdicts = verdicts_on(factory, patience=PATIENCE)
+    profile = PROFILES_OF.get(client, AUTOGRAB)
+    verdicts = verdicts_on(factory, patience=PATIENCE, profile=profile)
     found = {clause.id: verdict.value for clause, (verdict, _) in verdicts.items()}
     assert found == told()[client]
 

@@ -53,6 +53,11 @@ WHY_IT_COUNTS: dict[str, dict[Clause, str]] = {
         "token is sent for up to an hour after the clocks go back.",
         clauses.secrecy.REDIRECT: _FOLLOWS_REDIRECTS,
     },
+    "mcp": {
+        clauses.response.NO_TOKEN: "An empty `access_token` is taken for no token: the call goes "
+        "out again without one, and its 401 is returned without a word on the answer.",
+        clauses.refresh.HONOURS_EXPIRES_IN: _AT_EXPIRY,
+    },
     "@badgateway/oauth2-client": {
         clauses.basic.CREDENTIALS: _FORM_ENCODED,
         clauses.response.JSON_FORMS: "Media types have no case (RFC 9110, 8.3.1), and an answer of "

@@ -26,6 +26,7 @@ from evidence.verdicts import StoredVerdicts
 from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE, CATALOGUE_VERSION
 from mockbroker.contract.clause import Clause
+from mockbroker.model.profile import AUTOGRAB, RFC6749
 from mockbroker.report.document import ReportDocument, read_document
 from mockbroker.report.finding import Verdict
 
@@ -39,16 +40,21 @@ _JAVA = 'java -cp "examples/drivers/java/target/dependency/*" examples/drivers/j
 
 @dataclass(frozen=True)
 class CheckedClient:
-    """A client to check: the target of its factory, or the command of its driver."""
+    """A client to check: the target of its factory, or the command of its driver.
+
+    ``profile`` is the one whose encoding of credentials the client has; all are shipped.
+    """
 
     language: str
     target: str = ""
     command: str = ""
     distribution: str = ""
+    profile: str = AUTOGRAB.name
 
     def arguments(self) -> list[str]:
         """Return the arguments of `mockbroker check` that name the client."""
-        return ["--exec", self.command] if self.command else [self.target]
+        client = ["--exec", self.command] if self.command else [self.target]
+        return [*client, "--profile", self.profile]
 
 
 CLIENTS: dict[str, CheckedClient] = {
@@ -75,6 +81,9 @@ CLIENTS: dict[str, CheckedClient] = {
     ),
     "openfga-sdk": CheckedClient(
         "Python", "examples/third_party/openfga_sdk_client.py", "", "openfga-sdk"
+    ),
+    "mcp": CheckedClient(
+        "Python", "examples/third_party/mcp_client.py", "", "mcp", profile=RFC6749.name
     ),
     "@badgateway/oauth2-client": CheckedClient(
         "Node.js", command="node examples/drivers/node/badgateway_oauth2_client.mjs"
@@ -152,7 +161,8 @@ def _heading() -> Iterator[str]:
     yield f"`mockbroker check --examples {_EXAMPLES}` reports it. A library leaves much to its"
     yield "user. Some breaches come from the code around the library; the"
     yield "[notes on each client](#where-the-notes-are) say which. A breach does not make a library"
-    yield "a bad one: the profile is that of one vendor."
+    yield "a bad one: the profile is that of one vendor, except for `mcp`. That client encodes its"
+    yield "credentials as RFC 6749 says, and is checked with `--profile rfc6749`."
 
 
 def _habits(reports: Mapping[str, ClientReport]) -> Iterator[str]:

@@ -51,7 +51,7 @@ ALTERED = [
     ("~ab", "/else", "with another secret"),
     ("${A}mid$B-end", "1-end2mid", "with another secret"),
     ("abc$D-efg", "abc-e", "with another secret"),
-    ("$Aabc$B", "xyz-1", "with another secret"),
+    ("${A}abc${B}", "xyz-1", "with another secret"),
     ("one-secret", "another-secret", "with another secret"),
 ]
 

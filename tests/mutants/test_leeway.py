@@ -37,7 +37,6 @@ def test_no_leeway_is_none_and_not_zero_tokens_kept():
 
 
 @pytest.mark.slow
-@pytest.mark.covers
 def test_where_no_clock_moves_only_who_keeps_tokens_has_a_leeway():
     assert measured(sound.with_a_clock_of_its_own) == Leeway(1, 1, "fixed", at_once=1)
     assert measured(lambda config: make(_OwnMilliseconds, config)) is None

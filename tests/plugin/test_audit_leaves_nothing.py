@@ -24,8 +24,6 @@ import requests
 
 from mockbroker.processes.tree import descendants
 
-pytestmark = pytest.mark.alike
-
 GRANDCHILD = ("sh", "-c", "sleep 600 & echo up; sleep 600")
 # setsid(1) is not on macOS.
 DAEMON = (

@@ -220,7 +220,6 @@ def test_a_module_that_cannot_be_imported_shows_its_line(check, pytester):
 
 
 @pytest.mark.slow
-@pytest.mark.covers
 def test_the_first_failure_ends_the_run_and_each_failure_is_printed_when_it_is_found(
     check, pytester
 ):

@@ -204,6 +204,8 @@ def test_zero_lifetime(scenario: Scenario) -> None:
                 try:
                     outcome = session.use(operation)
                 except TooManyRequests as flood:
+                    # A breach of errors.bounded wherever it happens, and of this clause here.
+                    session.note_flood(flood)
                     session.breach(
                         f"it requested tokens without end, each with a lifetime of {stated} s",
                         "at most one token request for each call",

@@ -45,7 +45,11 @@ class NeverRefreshes(TokenManager):
 
 @breaks(
     clauses.refresh.HONOURS_EXPIRES_IN,
-    blocks=[*_BLOCKED_BY_EXPIRY, clauses.refresh.OUTAGE_WHILE_VALID],
+    blocks=[
+        *_BLOCKED_BY_EXPIRY,
+        clauses.refresh.OUTAGE_WHILE_VALID,
+        clauses.errors.IDLE_CONNECTION,
+    ],
 )
 class AddsTheLeeway(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
@@ -109,11 +113,7 @@ class ReadsMilliseconds(TokenManager):
     clauses.response.EXPIRES_IN_UNIT,
     clauses.refresh.AHEAD,
     clauses.refresh.LATENCY,
-    blocks=[
-        clauses.refresh.OUTAGE_WHILE_VALID,
-        clauses.refresh.CLOCK_CHANGES,
-        clauses.refresh.SINGLE_LIVE_TOKEN,
-    ],
+    blocks=[clauses.refresh.CLOCK_CHANGES, clauses.refresh.SINGLE_LIVE_TOKEN],
 )
 class ReadsMillisecondsByItsOwnClock(OwnClock):
     def _time_until_refresh(self, lifetime: float) -> float:

@@ -20,6 +20,11 @@ _WITH_EXPIRED_TOKENS = [
     clauses.refresh.OUTAGE_WHILE_VALID,
     clauses.refresh.OUTAGE_AFTER_EXPIRY,
     clauses.refresh.RECOVERS,
+    clauses.refresh.CLOCK_CHANGES,
+    clauses.refresh.SAME_TOKEN,
+    clauses.refresh.RECOVERS_AT_ONCE,
+    clauses.refresh.OFFERED_REFRESH_TOKEN,
+    clauses.errors.IDLE_CONNECTION,
 ]
 
 
