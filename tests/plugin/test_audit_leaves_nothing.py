@@ -133,7 +133,9 @@ def test_the_end_of_an_app_is_seen_though_it_has_stopped_the_supervisor(tmp_path
     assert "ended with exit status 0" in output
 
 
-@pytest.mark.parametrize("app", [pytest.param(app, marks=SLOW.get(app, ())) for app in APPS])
+@pytest.mark.parametrize(
+    "app", [pytest.param("stubborn", marks=(pytest.mark.slow, pytest.mark.covers)), "grandchild"]
+)
 def test_what_an_app_leaves_running_ends_with_it(app, tmp_path):
     parent = (
         "import subprocess, sys; child = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE); "
