@@ -113,7 +113,12 @@ class ReadsMilliseconds(TokenManager):
     clauses.response.EXPIRES_IN_UNIT,
     clauses.refresh.AHEAD,
     clauses.refresh.LATENCY,
-    blocks=[clauses.refresh.CLOCK_CHANGES, clauses.refresh.SINGLE_LIVE_TOKEN],
+    blocks=[
+        # On a busy machine the client may pass: its token lives for milliseconds of real time.
+        clauses.refresh.OUTAGE_WHILE_VALID,
+        clauses.refresh.CLOCK_CHANGES,
+        clauses.refresh.SINGLE_LIVE_TOKEN,
+    ],
 )
 class ReadsMillisecondsByItsOwnClock(OwnClock):
     def _time_until_refresh(self, lifetime: float) -> float:
