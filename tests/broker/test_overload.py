@@ -165,6 +165,29 @@ class FailingListener:
         return getattr(self._listener, name)
 
 
+@contextlib.contextmanager
+def accepting(listener_of):
+    """An acceptor that runs, and a function that connects to it and waits until it accepts."""
+    accepted: SimpleQueue[socket.socket] = SimpleQueue()
+
+    def accept_one():
+        with socket.create_connection(listener.getsockname()):
+            accepted.get(timeout=5).close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        pool = ConnectionPool(socket.socket.close)
+        acceptor = Acceptor(listener_of(listener), accepted.put, pool)
+        loop = threading.Thread(target=acceptor.run)
+        loop.start()
+        try:
+            yield acceptor, accept_one
+        finally:
+            acceptor.interrupt()
+            loop.join(5)
+            acceptor.close()
+
+
 @pytest.mark.parametrize(
     ("error", "shortages", "logged"),
     [
@@ -179,41 +202,17 @@ class FailingListener:
     ],
 )
 def test_a_connection_is_accepted_after_an_error_of_the_system(error, shortages, logged, caplog):
-    accepted: SimpleQueue[socket.socket] = SimpleQueue()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setblocking(False)
-        pool = ConnectionPool(socket.socket.close)
-        failing = FailingListener(listener, error)
-        acceptor = Acceptor(failing, accepted.put, pool)
-        loop = threading.Thread(target=acceptor.run)
-        loop.start()
-        try:
-            with socket.create_connection(listener.getsockname()):
-                accepted.get(timeout=5).close()
-        finally:
-            acceptor.interrupt()
-            loop.join(5)
-            acceptor.close()
+    with accepting(lambda listener: FailingListener(listener, error)) as (acceptor, accept_one):
+        accept_one()
     assert acceptor.shortages == shortages
     assert logged in caplog.text
     assert bool(caplog.records) == bool(logged)
 
 
 def test_an_order_that_changes_nothing_leaves_the_port_as_it_is():
-    accepted: SimpleQueue[socket.socket] = SimpleQueue()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setblocking(False)
-        acceptor = Acceptor(listener, accepted.put, ConnectionPool(socket.socket.close))
-        loop = threading.Thread(target=acceptor.run)
-        loop.start()
-        try:
-            acceptor.set_refusing(refuses=False)
-            with socket.create_connection(listener.getsockname()):
-                accepted.get(timeout=5).close()
-        finally:
-            acceptor.interrupt()
-            loop.join(5)
-            acceptor.close()
+    with accepting(lambda listener: listener) as (acceptor, accept_one):
+        acceptor.set_refusing(refuses=False)
+        accept_one()
 
 
 def test_a_port_on_which_the_system_does_not_listen_is_closed(monkeypatch):

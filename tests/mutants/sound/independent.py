@@ -31,7 +31,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class NoTokenError(Exception):
-    """There is no token; the message names the broker's error code, if it sent one."""
+    """Failure to get a token; the message names the broker's error code, if it sent one."""
 
 
 class Token(NamedTuple):
@@ -72,7 +72,7 @@ def read_token(answer: Answer, asked_at: float, leeway: float) -> Token:
         code = members.get("error") if isinstance(members, dict) else ""
         raise NoTokenError(f"status {answer.status} {code if isinstance(code, str) else ''}")
     if not isinstance(members, dict):
-        raise NoTokenError("the answer is no JSON object")
+        raise NoTokenError("the answer is not a JSON object")
     value, kind = members.get("access_token"), members.get("token_type")
     if not isinstance(value, str) or not value:
         raise NoTokenError("the answer has no access_token")
@@ -412,7 +412,7 @@ class _AsyncChallenged(httpx.Auth):
             )
             self._token = read_token(Answer(answer.status_code, answer.content), asked_at, 20)
         if self._token is None:
-            raise NoTokenError("there is no token")
+            raise NoTokenError("the client has not got a token")
         if not isinstance(request.stream, httpx.ByteStream):
             raise NoTokenError("the call was refused, and its body cannot be sent again")
         request.headers["Authorization"] = f"Bearer {self._token.value}"

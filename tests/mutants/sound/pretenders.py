@@ -26,7 +26,7 @@ class _Canned(_Null):
         self._session = requests.Session()
 
     def get_token(self) -> str:  # type: ignore[override]
-        return "a-canned-token-that-nobody-issued"
+        return "a-canned-token-that-was-never-issued"
 
     def request(self, method: str, url: str, **kwargs: Any) -> Any:
         headers = {**kwargs.pop("headers", {}), "Authorization": f"Bearer {self.get_token()}"}

@@ -103,7 +103,7 @@ def _current_wait(interrupted: FrameType | None) -> dict[str, Any] | None:
     None for a wait without a limit. ``positions`` are equal in two looks at one wait.
 
     Certain means: each thread waits for another one, for a socket or for the timers of its event
-    loop. No alarm is set. There is no child process, and no thread that Python does not know.
+    loop. No alarm is set, no child process runs, and Python knows every thread.
     ``interrupted`` is the frame of the main thread, in whose signal handler this runs.
     """
     if any(signal.getitimer(signal.ITIMER_REAL)) or _has_unknown_company():
