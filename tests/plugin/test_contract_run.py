@@ -210,11 +210,11 @@ def test_advice_fails_only_when_the_level_says_so(check, pytester):
     pytester.makepyfile(acme=extra)
     lenient = check("acme.py", "--only", "request", "--examples", "2")
     assert lenient.returncode == 0
-    assert "! request.no-extra-parameters (SHOULD)" in lenient.stdout
+    assert "! request.no-extra-parameters (SHOULD, compatibility)" in lenient.stdout
     assert "1 advice" in lenient.stdout
     strict = check("acme.py", "--only", "request.*", "--examples", "2", "--fail-on", "should")
     assert strict.returncode == 1
-    assert "✗ request.no-extra-parameters (SHOULD)" in strict.stdout
+    assert "✗ request.no-extra-parameters (SHOULD, compatibility)" in strict.stdout
 
 
 @pytest.mark.slow
@@ -231,7 +231,10 @@ def test_a_client_that_never_gets_a_token_earns_nothing(check, pytester):
     )
     result = check("acme.py", "--json", "report.json")
     assert result.returncode == 5
-    assert "blocked by response.documented: get_token:" in " ".join(result.stdout.split())
+    shown = " ".join(result.stdout.split())
+    assert "Cause: get_token returned" in shown
+    assert "response.documented (MUST, outage)" in shown
+    assert "blocks" in shown
     assert "passed" not in verdicts(pytester.path / "report.json").values()
 
 

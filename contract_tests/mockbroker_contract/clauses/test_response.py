@@ -1,12 +1,10 @@
-"""Chapter ``response``: how the client reads token responses."""
+"""Chapter ``response``: every form that a valid answer may have."""
 
 from __future__ import annotations
 
 import functools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
 
 import pytest
 from hypothesis import strategies as st
@@ -18,13 +16,16 @@ from mockbroker.contract.altered_token import altered_token
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.judging import judge_trace
 from mockbroker.model.content_codings import allows_coding
-from mockbroker.model.credentials import Credentials
 from mockbroker.report.steps import AnswerChanged, TokenChosen
-from mockbroker_contract.drivers.driver import GET_TOKEN
+from mockbroker_contract.clauses.response_cases import (
+    CREDENTIALS,
+    Members,
+    answer_session,
+    must_use_the_token,
+    needs_control,
+)
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.client_session import ClientSession
-from mockbroker_contract.harness.explaining import diagnosing
-from mockbroker_contract.harness.lifetimes import diagnosed_by_lifetimes
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.recorder import fault_step
 from mockbroker_contract.harness.scenario import Scenario
@@ -37,9 +38,7 @@ from mockbroker_contract.harness.strategies import (
     text_of,
 )
 
-_CREDENTIALS = Credentials("response-client", "response-s3cret")
-Members = Mapping[str, object]
-# More than any use of the client can take, as a use is stopped after 50 requests.
+# More than any use of the client can take, as a use is stopped after 10 requests.
 _SEVERAL = 1000
 
 _OTHER_BREACHES = {
@@ -62,33 +61,6 @@ _KNOWN_EXTRAS = {
 }
 
 
-def _session(scenario: Scenario, answer: TokenAnswer, changed: AnswerChanged) -> ClientSession:
-    """Return a session whose broker answers like this, with the step that says so."""
-    session = scenario.session(credentials=_CREDENTIALS)
-    session.broker.token_answer = answer
-    session.record(changed)
-    return session
-
-
-def _must_use_the_token(session: ClientSession, outcome: Outcome, what: str) -> None:
-    """Raise the breach of the clause unless the use had the issued token."""
-    if outcome.error is not None:
-        _needs_control(session, outcome)
-        session.breach(f"with {what}, the client raised {session.masked(outcome.error)}", "a token")
-    if outcome.token is None:
-        session.breach(f"with {what}, the client {outcome.in_words}", "the issued token")
-
-
-def _needs_control(session: ClientSession, outcome: Outcome) -> None:
-    """Raise NotTested if as many uses fail with the documented token response as well.
-
-    A client may raise for another reason: at every second use, or because it is worn out.
-    """
-    with session.control() as control:
-        for _ in session.trace.uses:
-            control.use_well(outcome.operation)
-
-
 @pytest.mark.contract_clause(clauses.response.DOCUMENTED)
 def test_documented(scenario: Scenario) -> None:
     """Check that the token response of the provider's documentation yields a usable token.
@@ -98,7 +70,7 @@ def test_documented(scenario: Scenario) -> None:
     """
     # No exploration: this clause blocks all others, so the plainest use decides.
     for operation in scenario.run.capabilities:
-        with scenario.session(credentials=_CREDENTIALS) as session:
+        with scenario.session(credentials=CREDENTIALS) as session:
             outcome = session.use(operation)
             if not session.trace.token_requests:
                 session.not_tested(
@@ -129,125 +101,14 @@ def test_scope_missing(scenario: Scenario) -> None:
     """
 
     def run_case(scope: str, operation: str) -> Situation:
-        with scenario.session(credentials=_CREDENTIALS, scope=scope) as session:
+        with scenario.session(credentials=CREDENTIALS, scope=scope) as session:
             session.broker.token_answer = TokenAnswer(omit=("scope",))
             session.record(AnswerChanged(omitted=("scope",)))
             outcome = session.use(operation)
-            _must_use_the_token(session, outcome, "no scope")
+            must_use_the_token(session, outcome, "no scope")
             return Situation.met_if(session.trace.token_requests)
 
     scenario.for_each(["", "vehicles"], run_case)
-
-
-@dataclass(frozen=True)
-class _Lifetimes:
-    """Lifetimes and a moment that show in which unit a client reads them, all in seconds.
-
-    As milliseconds ``long`` is below ``early``, which is less than a hundredth of it. ``longer`` is
-    above it in either unit.
-    """
-
-    long: int
-    longer: int
-    early: float
-
-
-# Above any usual leeway even as milliseconds, so that the token is kept at first. The long lifetime
-# in milliseconds fits in 31 bits, because `cache.reuse` judges overflows.
-_VIRTUAL_LIFETIMES = _Lifetimes(long=2_000_000, longer=20_000_000, early=3000)
-# In real time only a client with less leeway can be judged.
-_REAL_LIFETIMES = _Lifetimes(long=2000, longer=20_000, early=2.5)
-# As minutes or more the middle lifetime is above the late wait, and the brief one is below it up to
-# thousands of seconds.
-_MIDDLE_LIFETIME, _BRIEF_LIFETIME, _LATE_WAIT = 120, 1, 4800
-
-
-@pytest.mark.contract_clause(clauses.response.EXPIRES_IN_UNIT)
-def test_expires_in_unit(scenario: Scenario) -> None:
-    """Check that the client does not read ``expires_in`` in another unit than seconds.
-
-    A token that is dropped too early or used too long counts only if another lifetime makes a
-    difference at the same moment. A client that ignores lifetimes breaks other clauses. In real
-    time only a token that is dropped too early shows.
-    """
-
-    def run_case(case: Callable[[Scenario, str], None], operation: str) -> Situation:
-        case(scenario, operation)
-        return Situation.MET
-
-    cases = [_must_not_drop_early, _must_not_use_for_lives]
-    with diagnosing(partial(diagnosed_by_lifetimes, scenario.run)):
-        scenario.for_each_in_time(cases if scenario.run.time.is_virtual else cases[:1], run_case)
-
-
-def _lifetime_session(scenario: Scenario, lifetime: float) -> ClientSession:
-    """Return a session with tokens of that lifetime, in seconds."""
-    return scenario.session(
-        credentials=_CREDENTIALS,
-        expires_in=lifetime,
-        elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN],
-    )
-
-
-def _must_not_drop_early(scenario: Scenario, operation: str) -> None:
-    """Judge a token of the long lifetime after less than a hundredth of it."""
-    lifetimes = _VIRTUAL_LIFETIMES if scenario.run.time.is_virtual else _REAL_LIFETIMES
-    with _lifetime_session(scenario, lifetimes.long) as session:
-        if _is_kept_after(session, operation, lifetimes.early):
-            return
-        # The control: a client may limit the life of every token.
-        with _lifetime_session(scenario, lifetimes.longer) as control:
-            if not _is_kept_after(control, operation, lifetimes.early):
-                raise NotTested(
-                    f"the client keeps no token for {lifetimes.early:g} s",
-                    blocked_by=clauses.refresh.NOT_TOO_EAGER,
-                )
-        session.breach(
-            f"with expires_in={lifetimes.long}, the client replaced the token after "
-            f"{lifetimes.early:g} s; with expires_in={lifetimes.longer} it did not",
-            "expires_in to be read as seconds",
-        )
-
-
-def _is_kept_after(session: ClientSession, operation: str, seconds: float) -> bool:
-    """Return whether a token is still used that many seconds after it was issued.
-
-    Raises NotTested if the client keeps no token at all.
-    """
-    first = session.use_well(operation)
-    if session.use_well(operation).token != first.token:
-        raise NotTested("the client keeps no token", blocked_by=clauses.cache.REUSE)
-    session.advance(seconds)
-    return not session.use_replaces(first.token, operation)
-
-
-def _must_not_use_for_lives(scenario: Scenario, operation: str) -> None:
-    """Judge a token of the middle lifetime long after its expiry."""
-    with _lifetime_session(scenario, _MIDDLE_LIFETIME) as session:
-        if not _is_used_after(session, operation, _LATE_WAIT):
-            return
-        # The control: a client that keeps every token that long ignores lifetimes.
-        with _lifetime_session(scenario, _BRIEF_LIFETIME) as control:
-            if _is_used_after(control, operation, _LATE_WAIT):
-                raise NotTested(
-                    "the client does not observe lifetimes",
-                    blocked_by=clauses.refresh.HONOURS_EXPIRES_IN,
-                )
-        session.breach(
-            f"with expires_in={_MIDDLE_LIFETIME}, the client still used the token after "
-            f"{_LATE_WAIT} s; with expires_in={_BRIEF_LIFETIME} it did not",
-            "expires_in to be read as seconds",
-        )
-
-
-def _is_used_after(session: ClientSession, operation: str, seconds: float) -> bool:
-    """Return whether a token is still presented that many seconds after it was issued."""
-    first = session.use_well(operation)
-    session.advance(seconds)
-    outcome = session.use(operation)
-    # A client may present the old token and then, after a 401, a new one.
-    presented = {call.token for call in outcome.api_calls} | {outcome.token}
-    return first.token in presented
 
 
 @pytest.mark.contract_clause(clauses.response.OPAQUE_TOKEN)
@@ -260,13 +121,13 @@ def test_opaque_token(scenario: Scenario) -> None:
 
     def run_case(drawn: tuple[str, str]) -> Situation:
         value, operation = drawn
-        with scenario.session(credentials=_CREDENTIALS) as session:
+        with scenario.session(credentials=CREDENTIALS) as session:
             # A fixed value: the case is about one token, and the client has no earlier one.
             session.broker.token_values = lambda: value
             session.record(TokenChosen(value=value))
             outcome = session.use(operation)
             if outcome.error is not None:
-                _needs_control(session, outcome)
+                needs_control(session, outcome)
                 session.breach(f"the client raised {session.masked(outcome.error)}", "a token")
             if outcome.presented is None:
                 raise NotTested("the client presented no token")
@@ -315,9 +176,9 @@ def test_unknown_members(scenario: Scenario) -> None:
     def run_case(drawn: tuple[Mapping[str, object], str]) -> Situation:
         members, operation = drawn
         answer = TokenAnswer(members=members)
-        with _session(scenario, answer, AnswerChanged(members=dict(members))) as session:
+        with answer_session(scenario, answer, AnswerChanged(members=dict(members))) as session:
             outcome = session.use(operation)
-            _must_use_the_token(session, outcome, "members it does not know")
+            must_use_the_token(session, outcome, "members it does not know")
             return Situation.MET
 
     first = [(_KNOWN_EXTRAS, operation) for operation in scenario.run.capabilities]
@@ -372,7 +233,7 @@ def test_json_forms(scenario: Scenario) -> None:
     @functools.cache
     # The control, once for each operation: the same tokens in the documented form.
     def takes_such_tokens(operation: str) -> bool:
-        with _session(scenario, TokenAnswer(), AnswerChanged()) as control:
+        with answer_session(scenario, TokenAnswer(), AnswerChanged()) as control:
             control.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
             return control.use(operation).token is not None
 
@@ -384,9 +245,11 @@ def test_json_forms(scenario: Scenario) -> None:
             raise NotTested(
                 "the token has characters such as /", blocked_by=clauses.response.OPAQUE_TOKEN
             )
-        with _session(scenario, answer, AnswerChanged(form=form, media_type=media_type)) as session:
+        with answer_session(
+            scenario, answer, AnswerChanged(form=form, media_type=media_type)
+        ) as session:
             session.broker.token_values = iter(_TOKENS_TO_WRITE).__next__
-            _must_use_the_token(session, session.use(operation), what)
+            must_use_the_token(session, session.use(operation), what)
             return Situation.MET
 
     scenario.for_each(cases, run_case)
@@ -411,7 +274,7 @@ def test_transfer(scenario: Scenario) -> None:
 
     def run_case(what: str, operation: str) -> Situation:
         fault = _TRANSFERS[what]
-        with scenario.session(credentials=_CREDENTIALS) as session:
+        with scenario.session(credentials=CREDENTIALS) as session:
             # More than one, because a client may request a token when it is made.
             session.broker.script(fault.times(_SEVERAL))
             session.record(fault_step(fault))
@@ -419,7 +282,7 @@ def test_transfer(scenario: Scenario) -> None:
             requests = [exchange.request for exchange in session.trace.token_requests]
             if fault.coding and not any(allows_coding(r.headers, fault.coding) for r in requests):
                 return Situation.UNMET
-            _must_use_the_token(session, outcome, what)
+            must_use_the_token(session, outcome, what)
             return Situation.met_if(requests)
 
     scenario.for_each(_TRANSFERS, run_case)
@@ -436,11 +299,11 @@ def test_token_type_case(scenario: Scenario) -> None:
     def run_case(drawn: tuple[str, str]) -> Situation:
         token_type, operation = drawn
         answer = TokenAnswer(members={"token_type": token_type})
-        with _session(
+        with answer_session(
             scenario, answer, AnswerChanged(members={"token_type": token_type})
         ) as session:
             outcome = session.use(operation)
-            _must_use_the_token(session, outcome, f"token_type={token_type}")
+            must_use_the_token(session, outcome, f"token_type={token_type}")
             scheme = (outcome.presented or "").partition(" ")[0]
             # signing.bearer judges a scheme that is always `bearer`, whatever the response says.
             if scheme == token_type and token_type not in ("Bearer", "bearer"):
@@ -455,185 +318,3 @@ def test_token_type_case(scenario: Scenario) -> None:
     first = [(t, op) for t in ("BEARER", "Bearer", "bearer") for op in scenario.run.capabilities]
     drawn = st.tuples(mixed_case("bearer"), scenario.operations())
     scenario.for_all(drawn, run_case, first=first)
-
-
-def _must_raise(scenario: Scenario, answer: TokenAnswer, operation: str, what: str) -> Situation:
-    """Judge a use whose token response is unusable.
-
-    It must raise, and must not call the API. Returns MET, or raises the breach.
-    """
-    changed = AnswerChanged(members=dict(answer.members), omitted=answer.omit)
-    if not answer.members and not answer.omit:
-        changed = AnswerChanged(body=what)
-    with _session(scenario, answer, changed) as session:
-        outcome = session.use(operation)
-        if not session.trace.token_requests:
-            raise NotTested("the client sent no token request")
-        # Before the error: a client may sign a call and raise afterwards.
-        if outcome.calls_after_challenge:
-            call = "a signed call" if outcome.presented is not None else "an unsigned call"
-            happened = f"the token response {what}, and the client sent {call}"
-            session.breach(happened, "an error", outcome.calls_after_challenge)
-        if outcome.error is None:
-            is_returned = operation == GET_TOKEN and outcome.token is not None
-            did = "returned its token" if is_returned else outcome.in_words
-            happened = f"the token response {what}, and the client {did}"
-            session.breach(happened, "an error")
-        return Situation.MET
-
-
-@pytest.mark.contract_clause(clauses.response.TOKEN_TYPE_UNKNOWN)
-def test_token_type_unknown(scenario: Scenario) -> None:
-    """Check that the client does not use a token of an unknown type.
-
-    RFC 6749, 7.1: the client must not use an access token if it does not understand the token type.
-    """
-
-    def run_case(token_type: object, operation: str) -> Situation:
-        answer = TokenAnswer(members={"token_type": token_type})
-        return _must_raise(scenario, answer, operation, f"says token_type={json.dumps(token_type)}")
-
-    # The example of RFC 6749, 7.1; DPoP (RFC 9449); the type of token exchange (RFC 8693, 2.2.1);
-    # and one that a comparison of prefixes accepts.
-    scenario.for_each(["mac", "DPoP", "N_A", "bearertoken"], run_case)
-    scenario.needs_control()
-
-
-@pytest.mark.contract_clause(clauses.response.EXPIRES_IN_MISSING)
-def test_expires_in_missing(scenario: Scenario) -> None:
-    """Check that the client accepts a token response without ``expires_in``.
-
-    Also after a token with a lifetime, which a client may carry over to the next one.
-    """
-
-    def run_case(comes_later: bool, operation: str) -> Situation:  # noqa: FBT001 - one of the cases
-        with scenario.session(
-            credentials=_CREDENTIALS, elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN]
-        ) as session:
-            # A client may keep the lifetime of the token before, which has expired.
-            if comes_later:
-                session.use_well(operation)
-                session.advance(3600)
-            session.broker.token_answer = TokenAnswer(omit=("expires_in",))
-            session.record(AnswerChanged(omitted=("expires_in",)))
-            # A client may need the lifetime only at its second use, when it looks at the cached
-            # token.
-            for number in range(2):
-                outcome = session.use(operation)
-                if number == 0 and not outcome.token_requests:
-                    raise NotTested("the client did not request the token without expires_in")
-                _must_use_the_token(session, outcome, "no expires_in")
-            return Situation.MET
-
-    scenario.for_each([False, True] if scenario.run.time.is_virtual else [False], run_case)
-
-
-@pytest.mark.contract_clause(clauses.response.EXPIRES_IN_FORMS)
-def test_expires_in_forms(scenario: Scenario) -> None:
-    """Check that the client reads ``"3599"`` and ``3599.0``, or raises an error that names them.
-
-    A client passes if it raises an error that names the member, without calling it missing. If it
-    accepts the form, it must also observe the lifetime.
-    """
-
-    def run_case(case: tuple[object, int], operation: str) -> Situation:
-        expires_in, lifetime = case
-        answer = TokenAnswer(members={"expires_in": expires_in})
-        with scenario.session(
-            credentials=_CREDENTIALS,
-            expires_in=lifetime,
-            elsewhere=[clauses.refresh.HONOURS_EXPIRES_IN],
-        ) as session:
-            session.broker.token_answer = answer
-            form = f"expires_in={json.dumps(expires_in)}"
-            session.record(AnswerChanged(members={"expires_in": expires_in}))
-            _reads_or_reports(session, operation, lifetime, form)
-            return Situation.met_if(session.trace.token_requests)
-
-    scenario.for_each([("3599", 3599), (3599.0, 3599), ("60", 60)], run_case)
-
-
-def _reads_or_reports(session: ClientSession, operation: str, lifetime: int, form: str) -> None:
-    outcome = session.use(operation)
-    if outcome.error is not None:
-        said = str(outcome.error).lower()
-        # Refusing is allowed if the message helps: "missing" would be wrong, as the member is
-        # there.
-        if "expires" not in said or "missing" in said:
-            session.breach(
-                f"with {form}, the client raised {session.masked(outcome.error)}",
-                "a token, or an error that says that expires_in has the wrong type",
-            )
-        return
-    _must_use_the_token(session, outcome, form)
-    # Only where the clock moves, and only if the client observes the same lifetime as a number.
-    if session.can_pass(lifetime + 1) and _is_replaced_in_time(
-        session.control(), operation, lifetime
-    ):
-        session.advance(lifetime + 1)
-        if session.use(operation).token == outcome.token:
-            session.breach(
-                f"with {form}, the token was still used {lifetime + 1} s after it was issued",
-                "the lifetime to be read, or an error that names expires_in",
-            )
-
-
-def _is_replaced_in_time(control: ClientSession, operation: str, lifetime: int) -> bool:
-    """Return whether the client observes that lifetime as a number: the control."""
-    with control as session:
-        first = session.use_well(operation)
-        session.advance(lifetime + 1)
-        return session.use(operation).token != first.token
-
-
-def _body(content: bytes) -> Callable[[Members], bytes]:
-    return lambda _members: content
-
-
-_WITHOUT_TOKEN: dict[str, TokenAnswer] = {
-    "is not JSON": TokenAnswer(render=_body(b"<html>Welcome</html>"), content_type="text/html"),
-    "is half of its JSON": TokenAnswer(render=lambda members: json.dumps(members).encode()[:25]),
-    "is empty": TokenAnswer(render=_body(b"")),
-    "is a JSON array": TokenAnswer(render=lambda members: json.dumps([dict(members)]).encode()),
-    "is a JSON string": TokenAnswer(render=_body(b'"access_token"')),
-    "is null": TokenAnswer(render=_body(b"null")),
-    "is an empty object": TokenAnswer(render=_body(b"{}")),
-    "has no access_token": TokenAnswer(omit=("access_token",)),
-    "has an empty access_token": TokenAnswer(members={"access_token": ""}),
-    "has access_token null": TokenAnswer(members={"access_token": None}),
-}
-_NOT_STRINGS: dict[str, TokenAnswer] = {
-    "has a number for access_token": TokenAnswer(members={"access_token": 12345}),
-    "has a list for access_token": TokenAnswer(members={"access_token": ["abc"]}),
-    "has an object for access_token": TokenAnswer(members={"access_token": {"value": "abc"}}),
-    "has true for access_token": TokenAnswer(members={"access_token": True}),
-}
-
-
-@pytest.mark.contract_clause(clauses.response.NO_TOKEN)
-def test_no_token(scenario: Scenario) -> None:
-    """Check that a 200 without a token is an error, and that no call is signed with it.
-
-    From a body that is not JSON to an empty ``access_token``. The control has a valid response.
-    """
-    _must_raise_on_each(scenario, _WITHOUT_TOKEN)
-
-
-@pytest.mark.contract_clause(clauses.response.TOKEN_NOT_STRING)
-def test_token_not_string(scenario: Scenario) -> None:
-    """Check that an ``access_token`` of another type than string is an error.
-
-    The control has a valid response.
-    """
-    _must_raise_on_each(scenario, _NOT_STRINGS)
-
-
-def _must_raise_on_each(scenario: Scenario, answers: Mapping[str, TokenAnswer]) -> None:
-    """Judge uses whose token responses have no usable token."""
-
-    def run_case(what: str, operation: str) -> Situation:
-        return _must_raise(scenario, answers[what], operation, what)
-
-    scenario.for_each(answers, run_case)
-    # The control: a client that always raises would pass.
-    scenario.needs_control()
