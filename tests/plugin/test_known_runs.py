@@ -53,11 +53,18 @@ def standings(path: Path) -> dict[str, str]:
 def test_both_ways_of_running_know_a_failure(contract, check, pytester, workers):
     pytester.makepyfile(acme=BY_GET)
     (pytester.path / "known.toml").write_text(METHOD)
-    options = ("--contract-known", "known.toml", "--contract-json", "a.json", *workers)
+    options = (
+        "--contract-known",
+        "known.toml",
+        "--contract-json",
+        "a.json",
+        *workers,
+        "--contract-verbose",
+    )
     by_pytest = contract("--contract-client", "acme.py", *CONTRACT_QUICK, *options)
     assert by_pytest.ret == 0
     by_pytest.stdout.fnmatch_lines(["*5 passed, *1 known*"])
-    by_command = check("acme.py", *QUICK, "--known", "known.toml", "--json", "b.json")
+    by_command = check("acme.py", *QUICK, "--known", "known.toml", "--json", "b.json", "-v")
     assert by_command.returncode == 0, by_command.stdout
     for output in (by_pytest.stdout.str(), by_command.stdout):
         shown = " ".join(output.split())
@@ -66,8 +73,8 @@ def test_both_ways_of_running_know_a_failure(contract, check, pytester, workers)
             in shown
         )
         assert (
-            "NOTHING FAILED at level MUST, known failures aside: 5 passed, "
-            f"{len(CATALOGUE) - 6} not-tested, 1" in shown
+            "NOTHING FAILED at level MUST, known failures aside: 5 passed, 2 not-applicable, "
+            f"{len(CATALOGUE) - 8} not-tested, 1" in shown
         )
         assert "✗ request.method" not in shown
     rows = [row_of(pytester.path / name, "request.method") for name in ("a.json", "b.json")]
@@ -91,7 +98,7 @@ def test_stale_expired_and_unmatched_in_a_run(contract, pytester, workers):
     options = ("--contract-json", "report.json", *workers)
     result = contract("--contract-client", "acme.py", *CONTRACT_QUICK, *options)
     assert result.ret == 1
-    result.assert_outcomes(passed=5, failed=1)
+    result.assert_outcomes(passed=5, failed=1, skipped=1)
     shown = " ".join(result.stdout.str().split())
     assert "the known failure expired on 2020-02-29: an old library (ACME-17)" in shown
     assert "1 stale, 1 expired, 1 unmatched" in shown
