@@ -32,7 +32,7 @@ __all__ = ["ProtectedApi"]
 class ProtectedApi:
     """The protected API of one broker; ``script`` holds the faults of its next answers.
 
-    Thread-safe; it keeps no state but the script.
+    Thread-safe; it keeps no state itself.
     """
 
     kind = Endpoint.API
@@ -43,8 +43,10 @@ class ProtectedApi:
         clients: ClientRegistry,
         tokens: TokenStore,
         mounting: Mounting,
+        *,
+        script: FaultScript,
     ) -> None:
-        self.script = FaultScript()
+        self.script = script
         self._settings = settings
         self._clients = clients
         self._tokens = tokens
