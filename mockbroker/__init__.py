@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mockbroker.broker.faults import Fault
     from mockbroker.broker.journal import Journal
     from mockbroker.broker.profiles import ConfigError
-    from mockbroker.contract.clause import Level
+    from mockbroker.contract.level import Level
     from mockbroker.fake_broker import Broker
     from mockbroker.model.client import ClientConfig
     from mockbroker.model.credentials import AccessToken, Credentials, TokenState
@@ -54,7 +54,7 @@ _PLACES = {
     "Exchange": "mockbroker.model.exchange",
     "Fault": "mockbroker.broker.faults",
     "Journal": "mockbroker.broker.journal",
-    "Level": "mockbroker.contract.clause",
+    "Level": "mockbroker.contract.level",
     "Profile": "mockbroker.model.profile",
     "Server": "mockbroker.server.listener",
     "ServerCertificate": "mockbroker.server.certificates",
