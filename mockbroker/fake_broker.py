@@ -22,6 +22,7 @@ from mockbroker.broker.profiles import usable_profile
 from mockbroker.broker.protected_api import ProtectedApi
 from mockbroker.broker.release import ReleaseSwitch
 from mockbroker.broker.request_handler import RequestHandler
+from mockbroker.broker.routes import ApiRoutes
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
 from mockbroker.broker.token_endpoint import TokenEndpoint
@@ -205,6 +206,14 @@ class Broker:
     def current_use(self, number: int | None) -> None:
         self._settings.current_use = number
 
+    @property
+    def api(self) -> ApiRoutes:
+        """The routes of the protected API; ``api.route("GET", "/vehicle/{id}", json=…)`` adds one.
+
+        The answer to a call that fits no route is a plausible sample.
+        """
+        return self._api.routes
+
     def register(self, client_id: str, client_secret: str) -> Credentials:
         """Register another client; replace the secret if the client_id is registered already.
 
@@ -279,6 +288,7 @@ class Broker:
         self.journal.reset()
         self._clients.reset()
         self._settings.reset()
+        self.api.restore()
 
     def release(self) -> None:
         """End at once every answer that is delayed, stalled or dripping."""
