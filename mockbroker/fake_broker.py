@@ -21,6 +21,7 @@ from mockbroker.broker.profiles import ConfigError, usable_profile
 from mockbroker.broker.protected_api import ProtectedApi
 from mockbroker.broker.release import ReleaseSwitch
 from mockbroker.broker.request_handler import RequestHandler
+from mockbroker.broker.routes import ApiRoutes
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
 from mockbroker.broker.state import Limits, LocalState, State
@@ -95,11 +96,12 @@ class Broker:
         # clients and tokens that come later are masked as well.
         self.journal = Journal(mask=self.masked, store=self._state.exchanges)
         parts = self._settings, clients, tokens, self._mounting
+        self._api = ProtectedApi(*parts, script=self._state.api_script)
         self._handler = RequestHandler(
             settings=self._settings,
             mounting=self._mounting,
             token_endpoint=TokenEndpoint(self.profile, *parts, script=self._state.token_script),
-            api=ProtectedApi(*parts, script=self._state.api_script),
+            api=self._api,
             journal=self.journal,
             waiting_answers=self._waiting_answers,
             elsewhere_script=self._state.elsewhere_script,
@@ -215,6 +217,14 @@ class Broker:
     def current_use(self, number: int | None) -> None:
         self._settings.current_use = number
 
+    @property
+    def api(self) -> ApiRoutes:
+        """The routes of the protected API; ``api.route("GET", "/vehicle/{id}", json=…)`` adds one.
+
+        The answer to a call that fits no route is a plausible sample.
+        """
+        return self._api.routes
+
     def register(self, client_id: str, client_secret: str) -> Credentials:
         """Register another client; replace the secret if the client_id is registered already.
 
@@ -290,6 +300,7 @@ class Broker:
         self.journal.reset()
         self._state.clients.reset()
         self._settings.reset()
+        self.api.restore()
 
     def release(self) -> None:
         """End at once every answer that is delayed, stalled or dripping."""
