@@ -7,6 +7,8 @@ kit and the commands all use it.
 from __future__ import annotations
 
 import contextlib
+import difflib
+import inspect
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NoReturn, get_args
@@ -36,6 +38,9 @@ from mockbroker.report.conformance_text import breaches_text, forgotten_text, no
 from mockbroker.server.certificates import ServerCertificate
 
 __all__ = ["Broker"]
+
+_OWN_ATTRIBUTES = ("journal", "profile")
+"""The public attributes that are not properties."""
 
 
 class Broker:
@@ -109,6 +114,18 @@ class Broker:
     @credentials.setter
     def credentials(self, credentials: Credentials) -> None:
         self._clients.credentials = credentials
+
+    @property
+    def auth(self) -> tuple[str, str]:
+        """The id and the secret of `credentials`, as ``auth=`` of requests and httpx takes them."""
+        return self.credentials.client_id, self.credentials.client_secret
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # Python would accept `broker.expire_in = 5`, and the test would run with another lifetime.
+        # A class of a test's own may have further attributes.
+        if type(self) is Broker and not name.startswith("_") and name not in _OWN_ATTRIBUTES:
+            _check_attribute(name, value)
+        super().__setattr__(name, value)
 
     @property
     def expires_in(self) -> float:
@@ -427,3 +444,16 @@ class Broker:
         """Forget the broker's URLs, and end every waiting answer at once."""
         self._mounting.unmount()
         self._waiting_answers.close()
+
+
+def _check_attribute(name: str, value: object) -> None:
+    """Raise AttributeError if a broker has no attribute of that name, or a method in its place."""
+    found = inspect.getattr_static(Broker, name, None)
+    # Tests may replace a method by a function.
+    if inspect.isfunction(found) and not callable(value):
+        raise AttributeError(f"{name} is a method of the broker; call it: {name}(…)")
+    if found is None:
+        settable = [each for each, what in vars(Broker).items() if getattr(what, "fset", None)]
+        close = difflib.get_close_matches(name, settable, n=1, cutoff=0.5)
+        advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(settable)}"
+        raise AttributeError(f"a broker has no attribute {name} to set; {advice}")
