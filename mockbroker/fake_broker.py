@@ -27,6 +27,7 @@ from mockbroker.broker.request_handler import RequestHandler
 from mockbroker.broker.routes import ApiRoutes
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
+from mockbroker.broker.time_travel import TimeTravel
 from mockbroker.broker.token_endpoint import TokenEndpoint
 from mockbroker.broker.tokens import TOKEN_LIMIT, TokenStore
 from mockbroker.contract.clause import Level
@@ -87,6 +88,7 @@ class Broker:
         self._tokens = TokenStore(token_limit)
         self._mounting = Mounting(self.profile)
         self._waiting_answers = ReleaseSwitch()
+        self._travel = TimeTravel()
         self._secrets = KnownSecrets(self._clients, self._tokens)
         # The journal prints failing assertions, so it needs the mask. It gets the bound method:
         # clients and tokens that come later are masked as well.
@@ -165,8 +167,33 @@ class Broker:
 
     @property
     def clock(self) -> SupportsClock:
-        """The clock by which tokens expire; ``clock.advance(seconds)`` moves it forward."""
+        """The clock by which tokens expire.
+
+        ``clock.advance(seconds)`` moves the broker only, as if its clock were ahead of the
+        client's. `travel` moves broker and client together.
+        """
         return self._settings.clock
+
+    def travel(self, seconds: float) -> None:
+        """Move the time of this process forward, so that broker and client move together.
+
+        It moves freezegun or time-machine if one of them is active, with `time.time`,
+        `datetime.now` and all that the library replaces. Otherwise it starts time-machine, or
+        freezegun if time-machine is not installed, until the end of the test or block. The move
+        ends with the test, with `reset`, and with the block of `running`.
+
+        Raises TypeError or ValueError unless the seconds are a finite number >= 0. Raises
+        RuntimeError if neither library is installed.
+        """
+        before = self.clock.now()
+        self._travel.move(seconds)
+        # A clock of the test's own may not follow the process's time.
+        if self.clock.now() - before < seconds / 2:
+            self.clock.advance(seconds)
+
+    def end_travel(self) -> None:
+        """Take back every move of `travel`. The fixture does so at the end of the test."""
+        self._travel.end()
 
     @property
     def scope(self) -> str:
@@ -300,6 +327,7 @@ class Broker:
         """
         # First, so that answers that wait do not outlive the tokens and faults they belong to.
         self.release()
+        self.end_travel()
         self.clear_scripts()
         self._tokens.clear()
         self.journal.reset()
@@ -416,7 +444,10 @@ class Broker:
 
         with Server(host, port, tls=tls) as server:
             server.mount(self)
-            yield self
+            try:
+                yield self
+            finally:
+                self.end_travel()
 
     # Called by the server
 
