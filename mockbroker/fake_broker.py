@@ -7,6 +7,8 @@ kit and the commands all use it.
 from __future__ import annotations
 
 import contextlib
+import difflib
+import inspect
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NoReturn, get_args
@@ -25,6 +27,7 @@ from mockbroker.broker.routes import ApiRoutes
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
 from mockbroker.broker.state import Limits, LocalState, State
+from mockbroker.broker.time_travel import TimeTravel
 from mockbroker.broker.token_endpoint import TokenEndpoint
 from mockbroker.broker.tokens import TOKEN_LIMIT
 from mockbroker.contract.clause import Level
@@ -36,6 +39,9 @@ from mockbroker.report.conformance_text import breaches_text, forgotten_text, no
 from mockbroker.server.certificates import ServerCertificate
 
 __all__ = ["Broker"]
+
+_OWN_ATTRIBUTES = ("journal", "profile")
+"""The public attributes that are not properties."""
 
 
 class Broker:
@@ -91,6 +97,7 @@ class Broker:
         clients, tokens = self._state.clients, self._state.tokens
         self._mounting = Mounting(self.profile)
         self._waiting_answers = ReleaseSwitch()
+        self._travel = TimeTravel()
         self._secrets = KnownSecrets(clients, tokens)
         # The journal prints failing assertions, so it needs the mask. It gets the bound method:
         # clients and tokens that come later are masked as well.
@@ -118,6 +125,18 @@ class Broker:
     @credentials.setter
     def credentials(self, credentials: Credentials) -> None:
         self._state.clients.credentials = credentials
+
+    @property
+    def auth(self) -> tuple[str, str]:
+        """The id and the secret of `credentials`, as ``auth=`` of requests and httpx takes them."""
+        return self.credentials.client_id, self.credentials.client_secret
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # Python would accept `broker.expire_in = 5`, and the test would run with another lifetime.
+        # A class of a test's own may have further attributes.
+        if type(self) is Broker and not name.startswith("_") and name not in _OWN_ATTRIBUTES:
+            _check_attribute(name, value)
+        super().__setattr__(name, value)
 
     @property
     def expires_in(self) -> float:
@@ -157,10 +176,35 @@ class Broker:
 
     @property
     def clock(self) -> SupportsClock:
-        """The clock by which tokens expire; ``clock.advance(seconds)`` moves it forward."""
+        """The clock by which tokens expire.
+
+        ``clock.advance(seconds)`` moves the broker only, as if its clock were ahead of the
+        client's. `travel` moves broker and client together.
+        """
         # A shared clock may have been moved by another process.
         self._state.refresh()
         return self._settings.clock
+
+    def travel(self, seconds: float) -> None:
+        """Move the time of this process forward, so that broker and client move together.
+
+        It moves freezegun or time-machine if one of them is active, with `time.time`,
+        `datetime.now` and all that the library replaces. Otherwise it starts time-machine, or
+        freezegun if time-machine is not installed, until the end of the test or block. The move
+        ends with the test, with `reset`, and with the block of `running`.
+
+        Raises TypeError or ValueError unless the seconds are a finite number >= 0. Raises
+        RuntimeError if neither library is installed.
+        """
+        before = self.clock.now()
+        self._travel.move(seconds)
+        # A clock of the test's own may not follow the process's time.
+        if self.clock.now() - before < seconds / 2:
+            self.clock.advance(seconds)
+
+    def end_travel(self) -> None:
+        """Take back every move of `travel`. The fixture does so at the end of the test."""
+        self._travel.end()
 
     @property
     def scope(self) -> str:
@@ -295,6 +339,7 @@ class Broker:
         """
         # First, so that answers that wait do not outlive the tokens and faults they belong to.
         self.release()
+        self.end_travel()
         self.clear_scripts()
         self._state.tokens.clear()
         self.journal.reset()
@@ -414,7 +459,10 @@ class Broker:
 
         with Server(host, port, tls=tls) as server:
             server.mount(self)
-            yield self
+            try:
+                yield self
+            finally:
+                self.end_travel()
 
     # Called by the server
 
@@ -460,3 +508,16 @@ def _state(url: str | None, credentials: Credentials | None, limits: Limits) -> 
             f"a shared state needs the package {error.name}; install mockbroker[redis]"
         ) from error
     return RedisState.at(url, credentials, limits)
+
+
+def _check_attribute(name: str, value: object) -> None:
+    """Raise AttributeError if a broker has no attribute of that name, or a method in its place."""
+    found = inspect.getattr_static(Broker, name, None)
+    # Tests may replace a method by a function.
+    if inspect.isfunction(found) and not callable(value):
+        raise AttributeError(f"{name} is a method of the broker; call it: {name}(…)")
+    if found is None:
+        settable = [each for each, what in vars(Broker).items() if getattr(what, "fset", None)]
+        close = difflib.get_close_matches(name, settable, n=1, cutoff=0.5)
+        advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(settable)}"
+        raise AttributeError(f"a broker has no attribute {name} to set; {advice}")
