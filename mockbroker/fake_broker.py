@@ -18,6 +18,7 @@ from mockbroker.broker.conformance import breaches_at
 from mockbroker.broker.faults import Fault
 from mockbroker.broker.journal import SIZE_BYTES, Journal
 from mockbroker.broker.mounting import Connections, Mounting
+from mockbroker.broker.observation import Observed, observe
 from mockbroker.broker.profiles import usable_profile
 from mockbroker.broker.protected_api import ProtectedApi
 from mockbroker.broker.release import ReleaseSwitch
@@ -67,26 +68,24 @@ class Broker:
         journal_bytes: int = SIZE_BYTES,
         token_limit: int = TOKEN_LIMIT,
     ) -> None:
-        # The profile never changes: the parts below read it at any time without a lock. The
-        # settings are what a test may change.
-        self.profile = usable_profile(profile)
-        lifetime_seconds = self.profile.expires_in if expires_in is None else expires_in
+        initial = usable_profile(profile)
+        lifetime_seconds = initial.expires_in if expires_in is None else expires_in
         self._settings = Settings(
             expires_in=lifetime_seconds,
             strict=strict,
             clock=clock,
-            token_policy=self.profile.token_policy,
+            token_policy=initial.token_policy,
         )
         self._clients = ClientRegistry(credentials)
         self._tokens = TokenStore(token_limit)
-        self._mounting = Mounting(self.profile)
+        self._mounting = Mounting(initial)
         self._waiting_answers = ReleaseSwitch()
         self._secrets = KnownSecrets(self._clients, self._tokens)
         # The journal prints failing assertions, so it needs the mask. It gets the bound method:
         # clients and tokens that come later are masked as well.
         self.journal = Journal(journal_size, size_bytes=journal_bytes, mask=self.masked)
         self._token_endpoint = TokenEndpoint(
-            self.profile, self._settings, self._clients, self._tokens, self._mounting
+            self._settings, self._clients, self._tokens, self._mounting
         )
         self._api = ProtectedApi(self._settings, self._clients, self._tokens, self._mounting)
         self._handler = RequestHandler(
@@ -99,6 +98,22 @@ class Broker:
         )
 
     # Set-up of a test
+
+    @property
+    def profile(self) -> Profile:
+        """The conventions of the provider. Setting it by name or value changes the URLs as well.
+
+        The lifetime of tokens and the token policy become those of the new profile. Setting it
+        raises ConfigError if the profile is unknown or has an unknown method.
+        """
+        return self._mounting.profile
+
+    @profile.setter
+    def profile(self, profile: str | Profile) -> None:
+        usable = usable_profile(profile)
+        self._mounting.profile = usable
+        self._settings.expires_in = usable.expires_in
+        self._settings.token_policy = usable.token_policy
 
     @property
     def credentials(self) -> Credentials:
@@ -213,6 +228,13 @@ class Broker:
         """
         return self._clients.register(client_id, client_secret)
 
+    def remove(self, client_id: str) -> None:
+        """Remove a client, so that its token requests are rejected; its tokens stay valid.
+
+        Raises KeyError if the client_id is not registered, and ValueError for the last client.
+        """
+        self._clients.remove(client_id)
+
     @property
     def registered(self) -> tuple[Credentials, ...]:
         """The credentials of every client that may request tokens."""
@@ -232,6 +254,22 @@ class Broker:
         They follow those that wait already. Raises TypeError if one is not a Fault.
         """
         self._api.script.extend(faults)
+        self._apply_refusal()
+
+    @property
+    def scripted(self) -> tuple[Fault, ...]:
+        """The faults that wait for answers of the token endpoint, with the counts that are left."""
+        return self._token_endpoint.script.waiting
+
+    @property
+    def api_scripted(self) -> tuple[Fault, ...]:
+        """The faults that wait for answers of the API, with the counts that are left."""
+        return self._api.script.waiting
+
+    def withdraw(self, fault: Fault) -> None:
+        """Remove that very fault from both scripts if it waits; an equal one stays."""
+        self._token_endpoint.script.remove(fault)
+        self._api.script.remove(fault)
         self._apply_refusal()
 
     def clear_scripts(self) -> None:
@@ -266,10 +304,30 @@ class Broker:
         """
         self._tokens.revoke_all()
 
+    def revoke_token(self, value: str) -> None:
+        """Revoke the token with exactly that value. Raises KeyError if there is none."""
+        self._tokens.end(self._known(value), TokenState.REVOKED)
+
+    def expire_token(self, value: str) -> None:
+        """End the lifetime of the token with exactly that value, earlier than the client expects.
+
+        The clauses do not blame a client for using it until the promised lifetime has passed.
+        Raises KeyError if there is none.
+        """
+        self._tokens.end(self._known(value), TokenState.EXPIRED)
+
+    def _known(self, value: str) -> AccessToken:
+        """Return the token of that value. Raises KeyError, without the value, if there is none."""
+        token = self._tokens.find(value)
+        if token is None:
+            raise KeyError("the broker knows no such token")
+        return token
+
     def reset(self) -> None:
         """Return to the initial state; end delayed answers at once.
 
-        Subscriptions to the journal end. A clock that was passed in keeps its time.
+        Subscriptions to the journal end, except those that survive a reset. A clock that was passed
+        in keeps its time.
         A request that is being answered meanwhile may still be recorded afterwards.
         """
         # First, so that answers that wait do not outlive the tokens and faults they belong to.
@@ -278,6 +336,7 @@ class Broker:
         self._tokens.clear()
         self.journal.reset()
         self._clients.reset()
+        self._mounting.reset_profile()
         self._settings.reset()
 
     def release(self) -> None:
@@ -295,6 +354,14 @@ class Broker:
     def api_url(self) -> str:
         """The base URL of the API. Raises RuntimeError while the broker is not mounted."""
         return self._mounting.api_url
+
+    @property
+    def control_url(self) -> str:
+        """The URL below which the control API lies, if the server offers one.
+
+        Raises RuntimeError while the broker is not mounted.
+        """
+        return self._mounting.control_url
 
     @property
     def ca_file(self) -> str | None:
@@ -326,6 +393,11 @@ class Broker:
         return token, self._tokens.state(token, self.clock.now())
 
     @property
+    def tokens(self) -> tuple[AccessToken, ...]:
+        """The issued tokens except forgotten ones, the oldest first."""
+        return self._tokens.snapshot()
+
+    @property
     def token_issued_values(self) -> Collection[str]:
         """The values of the issued tokens except forgotten ones; a live view."""
         return self._tokens.index
@@ -347,19 +419,32 @@ class Broker:
         __tracebackhide__ = True
         # One snapshot: the client may send requests while the clauses are judged.
         trace = self.trace()
-        if not trace.token_requests:
-            # A test whose client never called the broker would otherwise pass, whatever the client
-            # does.
-            raise AssertionError(nothing_seen_text(trace))
-        breaches = breaches_at(trace, fail_on)
-        if breaches:
-            raise AssertionError(self.masked(breaches_text(trace, breaches, self.profile)))
+        problem = self.problem_with(trace, fail_on)
+        if problem:
+            raise AssertionError(problem)
         # A warning, not an error: what the journal holds conforms, but the rest is not known to.
         forgotten = forgotten_text(trace)
         if forgotten:
             advice = "Broker(journal_size=…, journal_bytes=…) sets how many are remembered"
             # With this level the warning shows the line of the test, not one of this package.
             warnings.warn(f"{forgotten}: {advice}", stacklevel=2)
+
+    def problem_with(self, trace: Trace, fail_on: Level = Level.MUST) -> str:
+        """Return why `assert_conforms` would fail for that trace; empty if it would not."""
+        if not trace.token_requests:
+            # A test whose client never called the broker would otherwise pass, whatever the client
+            # does.
+            return nothing_seen_text(trace)
+        breaches = breaches_at(trace, fail_on)
+        return self.masked(breaches_text(trace, breaches, self.profile)) if breaches else ""
+
+    def observed(self) -> Observed:
+        """Return the verdict on each clause that the exchanges in the journal can show.
+
+        It is the judgement of `mockbroker audit`. Silence counts only for clauses whose situation
+        was seen.
+        """
+        return observe(self.trace(), self.profile, self.masked)
 
     # Running a server
 

@@ -52,6 +52,22 @@ class ClientRegistry:
             self._registered = (credentials, *others) if is_first else (*others, credentials)
         return credentials
 
+    def remove(self, client_id: str) -> None:
+        """Remove a client. Its tokens stay valid.
+
+        Raises KeyError if the client_id is not registered, and ValueError for the last client.
+        """
+        with self._lock:
+            others = tuple(c for c in self._registered if c.client_id != client_id)
+            if len(others) == len(self._registered):
+                raise KeyError(client_id)
+            # A lenient broker issues to the first client if it recognizes none.
+            if not others:
+                raise ValueError("a broker needs a client; register another one first")
+            self._registered = others
+            if self.credentials.client_id == client_id:
+                self.credentials = others[0]
+
 
 def _random_credentials() -> Credentials:
     """Return new credentials, made of hexadecimal digits only."""

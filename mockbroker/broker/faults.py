@@ -413,6 +413,18 @@ class FaultScript:
             return fault
 
     @property
+    def waiting(self) -> tuple[Fault, ...]:
+        """The faults that wait, in order; the count of each is how many answers it affects yet."""
+        with self._lock:
+            return tuple(self._waiting)
+
+    def remove(self, fault: Fault) -> None:
+        """Remove that very fault if it waits; an equal one stays."""
+        with self._lock:
+            others = [each for each in self._waiting if each is not fault]
+            self._waiting = deque(others)
+
+    @property
     def is_refusing(self) -> bool:
         """Whether connections are to be refused now."""
         with self._lock:

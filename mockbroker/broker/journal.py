@@ -52,7 +52,9 @@ class Journal(Sequence[Exchange]):
         self._sizes: deque[int] = deque()
         self._bytes = 0
         self._count = 0
-        self._subscribers: tuple[Subscriber, ...] = ()
+        # In the order of subscription, each with whether it survives a reset.
+        self._subscribers: tuple[tuple[Subscriber, bool], ...] = ()
+        self._clearings = 0
         self._lock = threading.Lock()
 
     def record(self, make: Callable[[int], Exchange]) -> Exchange:
@@ -67,7 +69,7 @@ class Journal(Sequence[Exchange]):
             self._append(exchange)
             subscribers = self._subscribers
         # Outside the lock: a subscriber may read the journal or take its time.
-        for subscriber in subscribers:
+        for subscriber, _ in subscribers:
             _call(subscriber, exchange)
         return exchange
 
@@ -84,15 +86,17 @@ class Journal(Sequence[Exchange]):
             self._exchanges.popleft()
             self._bytes -= self._sizes.popleft()
 
-    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+    def subscribe(
+        self, subscriber: Subscriber, *, survives_reset: bool = False
+    ) -> Callable[[], None]:
         """Call ``subscriber`` with each exchange from now on.
 
         The call is in the thread that serves the request, before the response is sent. It must be
         thread-safe and short. Its exceptions are logged. Returns a function that ends the
-        subscription.
+        subscription; `reset` ends it as well, unless it ``survives_reset``.
         """
         with self._lock:
-            self._subscribers = (*self._subscribers, subscriber)
+            self._subscribers = (*self._subscribers, (subscriber, survives_reset))
         return lambda: self._unsubscribe(subscriber)
 
     def _unsubscribe(self, subscriber: Subscriber) -> None:
@@ -100,7 +104,7 @@ class Journal(Sequence[Exchange]):
         with self._lock:
             # By identity, and into a new tuple: `record` may be walking the old one in another
             # thread.
-            self._subscribers = tuple(s for s in self._subscribers if s is not subscriber)
+            self._subscribers = tuple(s for s in self._subscribers if s[0] is not subscriber)
 
     def clear(self) -> None:
         """Remove every exchange and number from 1 again; subscriptions continue."""
@@ -108,12 +112,13 @@ class Journal(Sequence[Exchange]):
             self._exchanges.clear()
             self._sizes.clear()
             self._count = self._bytes = 0
+            self._clearings += 1
 
     def reset(self) -> None:
-        """Remove every exchange, number from 1 again, and end every subscription."""
+        """Remove every exchange, number from 1 again, and end the subscriptions of a test."""
         # In this order, so that an old subscriber never sees the numbers begin again.
         with self._lock:
-            self._subscribers = ()
+            self._subscribers = tuple(s for s in self._subscribers if s[1])
         self.clear()
 
     @property
@@ -121,6 +126,12 @@ class Journal(Sequence[Exchange]):
         """How many exchanges there were, dropped ones included."""
         with self._lock:
             return self._count
+
+    @property
+    def clearings(self) -> int:
+        """How often the journal was cleared or reset; the numbers began again each time."""
+        with self._lock:
+            return self._clearings
 
     @property
     def dropped(self) -> int:
