@@ -398,6 +398,11 @@ class Broker:
         return self._tokens.snapshot()
 
     @property
+    def token_endings(self) -> int:
+        """How often tokens were revoked or expired before their time, since the broker was made."""
+        return self._tokens.endings_count
+
+    @property
     def token_issued_values(self) -> Collection[str]:
         """The values of the issued tokens except forgotten ones; a live view."""
         return self._tokens.index
@@ -460,20 +465,29 @@ class Broker:
 
     @contextlib.contextmanager
     def running(
-        self, host: str = "127.0.0.1", port: int = 0, *, tls: ServerCertificate | None = None
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        tls: ServerCertificate | None = None,
+        control_token: str | None = None,
     ) -> Iterator[Broker]:
         """Serve the broker in a thread while the block runs; port 0 takes a free port.
 
         With a ``tls`` certificate (`throw_away_certificate` makes one) it speaks HTTPS only.
+        The control API is below ``control_url``. It demands the ``control_token``, if there is
+        one. Off loopback it demands one in any case, and without it refuses every request.
         Raises OSError if the address cannot be used.
         Tokens and journal stay after the block, so that a test can read them then.
         """
         # Flask and h11 take longer to import than the rest, and a broker may be mounted elsewhere.
         # The server does not import this module, so that the imports form no cycle.
+        from mockbroker.server.control.access import ControlAccess  # noqa: PLC0415 - see above
         from mockbroker.server.listener import Server  # noqa: PLC0415 - see above
 
         with Server(host, port, tls=tls) as server:
             server.mount(self)
+            server.mount_control(self, access=ControlAccess(token=control_token))
             yield self
 
     # Called by the server

@@ -10,7 +10,7 @@ from secrets import token_hex
 
 from mockbroker.model.credentials import Credentials
 
-__all__ = ["ClientRegistry"]
+__all__ = ["ClientRegistry", "random_credentials"]
 
 
 class ClientRegistry:
@@ -22,7 +22,7 @@ class ClientRegistry:
     """
 
     def __init__(self, credentials: Credentials | None = None) -> None:
-        self._initial = _checked(_random_credentials() if credentials is None else credentials)
+        self._initial = _checked(random_credentials() if credentials is None else credentials)
         self._lock = threading.Lock()
         self.reset()
 
@@ -69,7 +69,7 @@ class ClientRegistry:
                 self.credentials = others[0]
 
 
-def _random_credentials() -> Credentials:
+def random_credentials() -> Credentials:
     """Return new credentials, made of hexadecimal digits only."""
     # Random for each broker, so that a client with credentials left over from another test fails.
     # The client_id is short, because messages show it. The secret has 128 bits.

@@ -77,6 +77,7 @@ class TokenStore:
         self._latest: dict[tuple[Credentials, str], AccessToken] = {}
         # Of tokens that ended before their time, by number: REVOKED or EXPIRED.
         self._ended: dict[int, TokenState] = {}
+        self._endings_count = 0
         self._lock = threading.Lock()
 
     def issue(
@@ -183,6 +184,7 @@ class TokenStore:
         """Revoke every token issued so far."""
         with self._lock:
             self._revoked_count = self._issued_count
+            self._endings_count += 1
 
     def end(self, token: AccessToken, state: TokenState) -> None:
         """End a token before its time: from now on its state is REVOKED or EXPIRED.
@@ -192,6 +194,7 @@ class TokenStore:
         with self._lock:
             if self._tokens.get(token.value) is token:
                 self._ended[token.number] = state
+                self._endings_count += 1
 
     def snapshot(self) -> tuple[AccessToken, ...]:
         """Return the tokens remembered at this moment, the oldest first."""
@@ -212,6 +215,11 @@ class TokenStore:
             self._latest.clear()
             self._ended.clear()
             self._revoked_count = self._issued_count = 0
+
+    @property
+    def endings_count(self) -> int:
+        """How often tokens were ended before their time by a test; `clear` does not reset it."""
+        return self._endings_count
 
     @property
     def given_count(self) -> int:
