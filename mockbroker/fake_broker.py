@@ -19,6 +19,7 @@ from mockbroker.broker.conformance import breaches_at
 from mockbroker.broker.faults import Fault
 from mockbroker.broker.journal import SIZE_BYTES, Journal
 from mockbroker.broker.mounting import Connections, Mounting
+from mockbroker.broker.observation import Observed, observe
 from mockbroker.broker.profiles import ConfigError, usable_profile
 from mockbroker.broker.protected_api import ProtectedApi
 from mockbroker.broker.release import ReleaseSwitch
@@ -81,10 +82,8 @@ class Broker:
         token_limit: int = TOKEN_LIMIT,
         state: str | None = None,
     ) -> None:
-        # The profile never changes: the parts below read it at any time without a lock. The
-        # settings are what a test may change.
-        self.profile = usable_profile(profile)
-        lifetime_seconds = self.profile.expires_in if expires_in is None else expires_in
+        initial = usable_profile(profile)
+        lifetime_seconds = initial.expires_in if expires_in is None else expires_in
         limits = Limits(tokens=token_limit, exchanges=journal_size, exchange_bytes=journal_bytes)
         self._state = _state(state, credentials, limits)
         self._settings = Settings(
@@ -92,10 +91,10 @@ class Broker:
             strict=strict,
             clock=clock,
             own_clock=self._state.clock,
-            token_policy=self.profile.token_policy,
+            token_policy=initial.token_policy,
         )
         clients, tokens = self._state.clients, self._state.tokens
-        self._mounting = Mounting(self.profile)
+        self._mounting = Mounting(initial)
         self._waiting_answers = ReleaseSwitch()
         self._travel = TimeTravel()
         self._secrets = KnownSecrets(clients, tokens)
@@ -107,7 +106,7 @@ class Broker:
         self._handler = RequestHandler(
             settings=self._settings,
             mounting=self._mounting,
-            token_endpoint=TokenEndpoint(self.profile, *parts, script=self._state.token_script),
+            token_endpoint=TokenEndpoint(*parts, script=self._state.token_script),
             api=self._api,
             journal=self.journal,
             waiting_answers=self._waiting_answers,
@@ -116,6 +115,22 @@ class Broker:
         self._end_watch: Callable[[], None] = lambda: None
 
     # Set-up of a test
+
+    @property
+    def profile(self) -> Profile:
+        """The conventions of the provider. Setting it by name or value changes the URLs as well.
+
+        The lifetime of tokens and the token policy become those of the new profile. Setting it
+        raises ConfigError if the profile is unknown or has an unknown method.
+        """
+        return self._mounting.profile
+
+    @profile.setter
+    def profile(self, profile: str | Profile) -> None:
+        usable = usable_profile(profile)
+        self._mounting.profile = usable
+        self._settings.expires_in = usable.expires_in
+        self._settings.token_policy = usable.token_policy
 
     @property
     def credentials(self) -> Credentials:
@@ -277,6 +292,13 @@ class Broker:
         """
         return self._state.clients.register(client_id, client_secret)
 
+    def remove(self, client_id: str) -> None:
+        """Remove a client, so that its token requests are rejected; its tokens stay valid.
+
+        Raises KeyError if the client_id is not registered, and ValueError for the last client.
+        """
+        self._state.clients.remove(client_id)
+
     @property
     def registered(self) -> tuple[Credentials, ...]:
         """The credentials of every client that may request tokens."""
@@ -297,6 +319,22 @@ class Broker:
         They follow those that wait already. Raises TypeError if one is not a Fault.
         """
         self._state.api_script.extend(faults)
+        self._apply_refusal()
+
+    @property
+    def scripted(self) -> tuple[Fault, ...]:
+        """The faults that wait for answers of the token endpoint, with the counts that are left."""
+        return self._state.token_script.waiting
+
+    @property
+    def api_scripted(self) -> tuple[Fault, ...]:
+        """The faults that wait for answers of the API, with the counts that are left."""
+        return self._state.api_script.waiting
+
+    def withdraw(self, fault: Fault) -> None:
+        """Remove the first fault that waits and equals it, from the script of each endpoint."""
+        self._state.token_script.remove(fault)
+        self._state.api_script.remove(fault)
         self._apply_refusal()
 
     def clear_scripts(self) -> None:
@@ -331,10 +369,30 @@ class Broker:
         """
         self._state.tokens.revoke_all()
 
+    def revoke_token(self, value: str) -> None:
+        """Revoke the token with exactly that value. Raises KeyError if there is none."""
+        self._state.tokens.end(self._known(value), TokenState.REVOKED)
+
+    def expire_token(self, value: str) -> None:
+        """End the lifetime of the token with exactly that value, earlier than the client expects.
+
+        The clauses do not blame a client for using it until the promised lifetime has passed.
+        Raises KeyError if there is none.
+        """
+        self._state.tokens.end(self._known(value), TokenState.EXPIRED)
+
+    def _known(self, value: str) -> AccessToken:
+        """Return the token of that value. Raises KeyError, without the value, if there is none."""
+        token = self._state.tokens.find(value)
+        if token is None:
+            raise KeyError("the broker knows no such token")
+        return token
+
     def reset(self) -> None:
         """Return to the initial state; end delayed answers at once.
 
-        Subscriptions to the journal end. A clock that was passed in keeps its time.
+        Subscriptions to the journal end, except those that survive a reset. A clock that was passed
+        in keeps its time.
         A request that is being answered meanwhile may still be recorded afterwards.
         """
         # First, so that answers that wait do not outlive the tokens and faults they belong to.
@@ -344,6 +402,7 @@ class Broker:
         self._state.tokens.clear()
         self.journal.reset()
         self._state.clients.reset()
+        self._mounting.reset_profile()
         self._settings.reset()
         self.api.restore()
 
@@ -362,6 +421,14 @@ class Broker:
     def api_url(self) -> str:
         """The base URL of the API. Raises RuntimeError while the broker is not mounted."""
         return self._mounting.api_url
+
+    @property
+    def control_url(self) -> str:
+        """The URL below which the control API lies, if the server offers one.
+
+        Raises RuntimeError while the broker is not mounted.
+        """
+        return self._mounting.control_url
 
     @property
     def ca_file(self) -> str | None:
@@ -395,6 +462,16 @@ class Broker:
         return token, tokens.state(token, self._settings.clock.now())
 
     @property
+    def tokens(self) -> tuple[AccessToken, ...]:
+        """The issued tokens except forgotten ones, the oldest first."""
+        return self._state.tokens.snapshot()
+
+    @property
+    def token_endings(self) -> int:
+        """How often tokens were revoked or expired before their time, since the broker was made."""
+        return self._state.tokens.endings_count
+
+    @property
     def token_issued_values(self) -> Collection[str]:
         """The values of the issued tokens except forgotten ones; a live view."""
         self._state.refresh()
@@ -417,19 +494,32 @@ class Broker:
         __tracebackhide__ = True
         # One snapshot: the client may send requests while the clauses are judged.
         trace = self.trace()
-        if not trace.token_requests:
-            # A test whose client never called the broker would otherwise pass, whatever the client
-            # does.
-            raise AssertionError(nothing_seen_text(trace))
-        breaches = breaches_at(trace, fail_on)
-        if breaches:
-            raise AssertionError(self.masked(breaches_text(trace, breaches, self.profile)))
+        problem = self.problem_with(trace, fail_on)
+        if problem:
+            raise AssertionError(problem)
         # A warning, not an error: what the journal holds conforms, but the rest is not known to.
         forgotten = forgotten_text(trace)
         if forgotten:
             advice = "Broker(journal_size=…, journal_bytes=…) sets how many are remembered"
             # With this level the warning shows the line of the test, not one of this package.
             warnings.warn(f"{forgotten}: {advice}", stacklevel=2)
+
+    def problem_with(self, trace: Trace, fail_on: Level = Level.MUST) -> str:
+        """Return why `assert_conforms` would fail for that trace; empty if it would not."""
+        if not trace.token_requests:
+            # A test whose client never called the broker would otherwise pass, whatever the client
+            # does.
+            return nothing_seen_text(trace)
+        breaches = breaches_at(trace, fail_on)
+        return self.masked(breaches_text(trace, breaches, self.profile)) if breaches else ""
+
+    def observed(self) -> Observed:
+        """Return the verdict on each clause that the exchanges in the journal can show.
+
+        It is the judgement of `mockbroker audit`. Silence counts only for clauses whose situation
+        was seen.
+        """
+        return observe(self.trace(), self.profile, self.masked)
 
     # Running a server
 
@@ -445,20 +535,29 @@ class Broker:
 
     @contextlib.contextmanager
     def running(
-        self, host: str = "127.0.0.1", port: int = 0, *, tls: ServerCertificate | None = None
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        tls: ServerCertificate | None = None,
+        control_token: str | None = None,
     ) -> Iterator[Broker]:
         """Serve the broker in a thread while the block runs; port 0 takes a free port.
 
         With a ``tls`` certificate (`throw_away_certificate` makes one) it speaks HTTPS only.
+        The control API is below ``control_url``. It demands the ``control_token``, if there is
+        one. Off loopback it demands one in any case, and without it refuses every request.
         Raises OSError if the address cannot be used.
         Tokens and journal stay after the block, so that a test can read them then.
         """
         # Flask and h11 take longer to import than the rest, and a broker may be mounted elsewhere.
         # The server does not import this module, so that the imports form no cycle.
+        from mockbroker.server.control.access import ControlAccess  # noqa: PLC0415 - see above
         from mockbroker.server.listener import Server  # noqa: PLC0415 - see above
 
         with Server(host, port, tls=tls) as server:
             server.mount(self)
+            server.mount_control(self, access=ControlAccess(token=control_token))
             try:
                 yield self
             finally:

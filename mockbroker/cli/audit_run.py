@@ -128,7 +128,7 @@ def _serve(
         running_app,
     )
 
-    announce(broker)
+    announce(broker, server)
     if not command:
         serve_and_log(broker, server, signals)
         return 0

@@ -167,7 +167,7 @@ def serve(settings: ServeSettings) -> None:
     """Run the broker until Ctrl-C, and log what is wrong with each request."""
     signals = StopSignals()
     with listening(settings) as (broker, server):
-        announce(broker)
+        announce(broker, server)
         serve_and_log(broker, server, signals)
 
 

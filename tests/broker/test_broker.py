@@ -539,7 +539,7 @@ def test_auth_is_the_pair_of_the_clients_credentials(broker):
         ("expire_in", 5, "a broker has no attribute expire_in to set; did you mean expires_in?"),
         ("Strict", False, "did you mean strict?"),
         ("credential", None, "did you mean credentials?"),
-        ("zzzz", 1, "a broker has no attribute zzzz to set; there are credentials, expires_in"),
+        ("zzzz", 1, "a broker has no attribute zzzz to set; there are profile, credentials"),
         ("script", Fault.status(503), r"script is a method of the broker; call it: script\(…\)"),
     ],
 )
