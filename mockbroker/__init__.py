@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mockbroker.broker.faults import Fault
     from mockbroker.broker.journal import Journal
     from mockbroker.broker.profiles import ConfigError
+    from mockbroker.broker.state import StateError
     from mockbroker.contract.clause import Level
     from mockbroker.fake_broker import Broker
     from mockbroker.model.client import ClientConfig
@@ -35,6 +36,7 @@ __all__ = [
     "Profile",
     "Server",
     "ServerCertificate",
+    "StateError",
     "TokenAnswer",
     "TokenState",
     "throw_away_certificate",
@@ -58,6 +60,7 @@ _PLACES = {
     "Profile": "mockbroker.model.profile",
     "Server": "mockbroker.server.listener",
     "ServerCertificate": "mockbroker.server.certificates",
+    "StateError": "mockbroker.broker.state",
     "TokenAnswer": "mockbroker.broker.answers",
     "TokenState": "mockbroker.model.credentials",
     "throw_away_certificate": "mockbroker.server.certificates",
