@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mockbroker.broker.journal import Journal
     from mockbroker.broker.profiles import ConfigError
     from mockbroker.broker.routes import ApiRoutes, HandlerError, Route, RouteCall
+    from mockbroker.broker.state import StateError
     from mockbroker.contract.level import Level
     from mockbroker.fake_broker import Broker
     from mockbroker.model.client import ClientConfig
@@ -40,6 +41,7 @@ __all__ = [
     "RouteCall",
     "Server",
     "ServerCertificate",
+    "StateError",
     "TokenAnswer",
     "TokenState",
     "throw_away_certificate",
@@ -67,6 +69,7 @@ _PLACES = {
     "RouteCall": "mockbroker.broker.routes",
     "Server": "mockbroker.server.listener",
     "ServerCertificate": "mockbroker.server.certificates",
+    "StateError": "mockbroker.broker.state",
     "TokenAnswer": "mockbroker.broker.answers",
     "TokenState": "mockbroker.model.credentials",
     "throw_away_certificate": "mockbroker.server.certificates",

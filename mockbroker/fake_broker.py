@@ -322,6 +322,14 @@ class Broker:
         self._apply_refusal()
 
     @property
+    def shares_state(self) -> bool:
+        """Whether other processes may share the state, which has a URL then.
+
+        They share tokens, clients, faults, the clock and the journal, but no settings.
+        """
+        return not isinstance(self._state, LocalState)
+
+    @property
     def scripted(self) -> tuple[Fault, ...]:
         """The faults that wait for answers of the token endpoint, with the counts that are left."""
         return self._state.token_script.waiting

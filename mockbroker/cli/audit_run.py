@@ -128,7 +128,7 @@ def _serve(
         running_app,
     )
 
-    announce(broker, server)
+    announce(broker, server.control_token)
     if not command:
         serve_and_log(broker, server, signals)
         return 0

@@ -42,8 +42,8 @@ class SharedExchanges:
     def since(self, number: int) -> tuple[Exchange, ...]:
         """Return the exchanges after the one of that number that are still held."""
         total, records = self._replica.ask(EXCHANGES, number)
-        first = total - len(records) + 1
-        return tuple(exchange_of(record, first + i) for i, record in enumerate(records))
+        numbered = enumerate(records, total - len(records) + 1)
+        return tuple(exchange_of(sized.partition(b":")[2], number) for number, sized in numbered)
 
     def clear(self) -> None:
         """Remove every exchange, and number from 1 again."""

@@ -9,6 +9,7 @@ from typing import Any, Union
 
 from redis.exceptions import NoScriptError, RedisError
 
+from mockbroker.broker.clock import real_seconds
 from mockbroker.broker.state import StateError
 from mockbroker.redis_state.address import StateAddress
 from mockbroker.redis_state.scripts import Script
@@ -18,6 +19,9 @@ __all__ = ["Argument", "Link"]
 Argument = Union[str, bytes, int, float]
 """What redis-py encodes as an argument of a script."""
 
+FRESH_SECONDS = 0.05
+"""For how long a connection that worked is used without a look whether it still does. Redis does
+not restart as fast as that."""
 _log = logging.getLogger(__name__)
 
 
@@ -33,7 +37,7 @@ class Link:
         # Braces make one slot of all keys of the namespace, where a Redis cluster wants that.
         self._prefix = f"mockbroker:{{{address.namespace}}}:"
         # Taken and given back at one end, so that few connections serve few threads.
-        self._idle: deque[Any] = deque()
+        self._idle: deque[tuple[Any, float]] = deque()
         self._process_id = os.getpid()
         self._is_down = False
 
@@ -49,7 +53,7 @@ class Link:
             raise StateError(
                 f"the state at {self._address.name} is unavailable: {reason}"
             ) from error
-        self._idle.append(connection)
+        self._idle.append((connection, real_seconds()))
         if self._is_down:
             self._is_down = False
             _log.warning("the state at %s is available again", self._address.name)
@@ -74,17 +78,17 @@ class Link:
             self._idle = deque()
             self._process_id = os.getpid()
         try:
-            connection = self._idle.pop()
+            connection, used_at = self._idle.pop()
         except IndexError:
             return self._address.new_connection()
-        if _is_stale(connection):
+        if real_seconds() - used_at > FRESH_SECONDS and _is_stale(connection):
             connection.disconnect()
         return connection
 
     def close(self) -> None:
         """Close the idle connections. A later call opens others."""
         while self._idle:
-            self._idle.pop().disconnect()
+            self._idle.pop()[0].disconnect()
 
 
 def _is_stale(connection: Any) -> bool:

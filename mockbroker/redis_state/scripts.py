@@ -80,27 +80,24 @@ local function refusing()
 end
 """
 
+# Redis runs one script at a time, for all workers, so scripts make few calls.
 _BEGIN = (
     _KEYS
     + f"""
-local head = call('HMGET', META, 'epoch', 'version')
+local head = call('HMGET', META, 'epoch', 'version', 'issued', 'revoked', 'exchanges', 'bytes')
 if head[1] ~= ARGV[1] then return false end
-local before, version = tonumber(head[2]), tonumber(head[2])
+local version = tonumber(head[2])
 local function change(entry)
   version = version + 1
   call('RPUSH', CHANGES, entry)
+  call('HSET', META, 'version', version)
+  -- Some more than are listed, so that it seldom has to be done.
+  if version % 100 == 0 then call('LTRIM', CHANGES, -{LISTED_CHANGES}, -1) end
 end
 local function reply(...)
-  if version > before then
-    call('HSET', META, 'version', version)
-    call('LTRIM', CHANGES, -{LISTED_CHANGES}, -1)
-  end
   local missing = version - tonumber(ARGV[2])
-  local changes = {{}}
-  if missing > 0 then
-    changes = missing <= call('LLEN', CHANGES) and call('LRANGE', CHANGES, -missing, -1)
-  end
-  return {{version, changes, ...}}
+  if missing == 0 then return {{version, {{}}, ...}} end
+  return {{version, missing <= {LISTED_CHANGES} and call('LRANGE', CHANGES, -missing, -1), ...}}
 end
 """
 )
@@ -221,7 +218,7 @@ local function most_expendable()
       found, number = candidate, tonumber(its_number)
     end
   end
-  if tonumber(oldest[2]) <= tonumber(call('HGET', META, 'revoked')) then
+  if tonumber(oldest[2]) <= tonumber(head[4]) then
     consider(oldest[1], oldest[2])
   end
   local ended = call('ZRANGE', ENDED, 0, 0, 'WITHSCORES')
@@ -230,7 +227,8 @@ local function most_expendable()
   consider(expired, expired and call('ZSCORE', ORDER, expired))
   return found or oldest[1]
 end
-local number = call('HINCRBY', META, 'issued', 1)
+local number = head[3] + 1
+call('HSET', META, 'issued', number)
 if call('HEXISTS', TOKENS, value) == 1 then
   drop(value)
 elseif call('HLEN', TOKENS) >= tonumber(ARGV[9]) then
@@ -243,8 +241,8 @@ call('HSET', TOKENS, value, record)
 call('ZADD', ORDER, number, value)
 call('ZADD', EXPIRY, ARGV[6], value)
 change('T' .. record)
-local previous = call('HGET', latest, ARGV[7])
-if ARGV[8] == '1' and previous then
+local previous = ARGV[8] == '1' and call('HGET', latest, ARGV[7])
+if previous then
   local its_number, its_value = previous:match('^(%d+):(.*)$')
   if call('ZSCORE', ORDER, its_value) == its_number then
     call('ZADD', ENDED, its_number, its_value)
@@ -285,9 +283,8 @@ return reply(1)
 REVOKE = Script(
     _BEGIN
     + """
-local number = call('HGET', META, 'issued')
-call('HSET', META, 'revoked', number)
-change('R' .. number)
+call('HSET', META, 'revoked', head[3])
+change('R' .. head[3])
 return reply()
 """
 )
@@ -369,16 +366,14 @@ RECORD = Script(
     _BEGIN
     + """
 -- ARGV[3]: an exchange's record; [4]: its size in bytes; [5] and [6]: the limits of the journal.
-local EXCHANGES, SIZES = P .. 'exchanges', P .. 'sizes'
-local number = call('HINCRBY', META, 'exchanges', 1)
-local count = call('RPUSH', EXCHANGES, ARGV[3])
-call('RPUSH', SIZES, ARGV[4])
-local bytes = call('HINCRBY', META, 'bytes', ARGV[4])
+local EXCHANGES = P .. 'exchanges'
+local number, bytes = head[5] + 1, head[6] + ARGV[4]
+local count = call('RPUSH', EXCHANGES, ARGV[4] .. ':' .. ARGV[3])
 while count > tonumber(ARGV[5]) or (bytes > tonumber(ARGV[6]) and count > 1) do
-  call('LPOP', EXCHANGES)
-  bytes = call('HINCRBY', META, 'bytes', -tonumber(call('LPOP', SIZES)))
+  bytes = bytes - call('LPOP', EXCHANGES):match('^%d+')
   count = count - 1
 end
+call('HSET', META, 'exchanges', number, 'bytes', bytes)
 return reply(number)
 """
 )
@@ -386,22 +381,20 @@ return reply(number)
 EXCHANGES = Script(
     _BEGIN
     + """
--- ARGV[3]: a number. Returns the number of the last exchange, and the records after that number.
-local total = tonumber(call('HGET', META, 'exchanges'))
-local wanted = total - tonumber(ARGV[3])
+-- ARGV[3]: a number. Returns the number of the last exchange, and the exchanges after that number,
+-- each with its size, a colon and its record.
+local total = tonumber(head[5])
+local wanted = total - ARGV[3]
 return reply(total, wanted > 0 and call('LRANGE', P .. 'exchanges', -wanted, -1) or {})
 """
 )
 
-COUNT_EXCHANGES = Script(
-    _BEGIN
-    + "return reply(tonumber(call('HGET', META, 'exchanges')), call('LLEN', P .. 'exchanges'))"
-)
+COUNT_EXCHANGES = Script(_BEGIN + "return reply(tonumber(head[5]), call('LLEN', P .. 'exchanges'))")
 
 CLEAR_EXCHANGES = Script(
     _BEGIN
     + """
-call('DEL', P .. 'exchanges', P .. 'sizes')
+call('DEL', P .. 'exchanges')
 call('HSET', META, 'exchanges', 0, 'bytes', 0)
 return reply()
 """
@@ -413,7 +406,7 @@ LOAD = Script(
 -- ARGV[1]: an epoch for a state that does not exist yet; then, for each of its clients, its
 -- client_id and its record. Returns the whole state but the faults and the exchanges.
 if not call('HGET', META, 'epoch') then
-  call('DEL', CHANGES, P .. 'exchanges', P .. 'sizes', P .. 'clients', P .. 'client_ids',
+  call('DEL', CHANGES, P .. 'exchanges', P .. 'clients', P .. 'client_ids',
     P .. 'counts:token', P .. 'faults:token', P .. 'counts:api', P .. 'faults:api',
     {_KEYS_OF_TOKENS})
   call('HSET', META, 'epoch', ARGV[1], 'version', 0, 'issued', 0, 'revoked', 0, 'offset', 0,

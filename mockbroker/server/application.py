@@ -129,7 +129,8 @@ def _rebuild(environ: Mapping[str, Any]) -> Request:
     """
     # Some servers pass the target as it was received; otherwise the path has lost its encoding.
     query = environ.get("QUERY_STRING", "")
-    target = environ.get("REQUEST_URI") or flask.request.path + (f"?{query}" if query else "")
+    raw = environ.get("REQUEST_URI") or environ.get("RAW_URI")
+    target = raw or flask.request.path + (f"?{query}" if query else "")
     body = flask.request.get_data()
     return Request(flask.request.method, target, Headers.of(flask.request.headers), body)
 

@@ -116,7 +116,8 @@ def wait_for(
             left = until - real_seconds()
             if len(fitting) >= count or left <= 0 or watchers.stopped.is_set():
                 return fitting
-            changed.wait(left)
+            # Another process that shares the state may record the exchange: it tells nothing.
+            changed.wait(min(left, POLL_SECONDS))
 
 
 def end_refusal_after(
