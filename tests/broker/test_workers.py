@@ -12,11 +12,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 import requests
 from werkzeug.test import Client
 
 from mockbroker import Broker, Fault, wsgi
+from mockbroker.cli.serve import ServeSettings
+from mockbroker.cli.workers import serve_by_workers
 from mockbroker.server.ports import listen_at
 from tests.broker.programs import end, run, serving, token_url
 from tests.broker.stores import REDIS
@@ -70,14 +73,17 @@ def test_two_workers_serve_one_broker(new_url, tmp_path):
 
 
 def test_every_request_is_logged_once_and_counted_at_the_end(new_url):
-    with serving(*CLIENT, "--state", new_url(), "--workers", "2") as (process, banner):
+    options = ("--host", "0.0.0.0", "--state", new_url(), "--workers", "2")  # noqa: S104
+    with serving(*CLIENT, *options) as (process, banner):
         for _ in range(6):
             ask(token_url(banner))
         process.send_signal(signal.SIGINT)
         log, errors = process.communicate(timeout=20)
     assert log.count("POST /auth-broker/request-token 200") == 6
     assert log.splitlines()[-1] == "stopped after 6 requests"
-    assert (process.returncode, errors) == (0, "")
+    assert process.returncode == 0
+    assert errors.startswith("mockbroker: --host 0.0.0.0 is not a loopback address")
+    assert len(errors.splitlines()) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children are listed in /proc")
@@ -90,6 +96,43 @@ def test_a_worker_that_is_killed_is_replaced_and_loses_no_token(new_url):
             assert "ended by itself (signal 9)" in process.stderr.readline()
         assert answers_within_limit(token_url(banner))
         assert call(token_url(banner), token) == 200
+
+
+def test_a_worker_that_cannot_start_ends_the_command(new_url):
+    code = (
+        "from mockbroker.server.listener import Server; Server.mount = None\n"
+        "from mockbroker.__main__ import main; main()"
+    )
+    options = ("serve", "--port", "0", "--state", new_url(), "--workers", "2")
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", code, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "TypeError" in done.stderr
+    assert done.stderr.endswith("mockbroker: a worker could not start; its own message says why\n")
+
+
+def test_a_system_that_cannot_fork_is_named_with_what_to_do_there(monkeypatch):
+    monkeypatch.delattr(os, "fork")
+    settings = ServeSettings(
+        host="127.0.0.1",
+        port=0,
+        clients=(),
+        expires_in=None,
+        profile="autograb",
+        lenient=False,
+        tls=False,
+        journal=None,
+        config=None,
+        state="redis://127.0.0.1",
+        workers=2,
+    )
+    with pytest.raises(click.UsageError, match="elsewhere start several servers of mockbroker"):
+        serve_by_workers(settings, None)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children are listed in /proc")
