@@ -612,7 +612,7 @@ def _state(url: str | None, credentials: Credentials | None, limits: Limits) -> 
         from mockbroker.redis_state.state import RedisState  # noqa: PLC0415 - see above
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"a shared state needs the package {error.name}; install mockbroker[redis]"
+            "a shared state needs the package redis; install mockbroker[redis]"
         ) from error
     return RedisState.at(url, credentials, limits)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -51,6 +52,14 @@ class RedisServer:
         """Kill it: connections break, and what it knew is lost."""
         self._process.kill()
         self._process.wait()
+
+    def pause(self) -> None:
+        """Have it answer nothing, while its connections stay open."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Have it answer again."""
+        self._process.send_signal(signal.SIGCONT)
 
     def new_url(self) -> str:
         """The URL of a state that does not exist yet."""

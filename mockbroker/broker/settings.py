@@ -35,13 +35,17 @@ class Settings:
         self._initial = (expires_in, strict, clock, token_policy)
         # Kept even if a clock is given, so that `reset` needs no other code for it.
         self._own_clock = own_clock
-        self.reset()
+        self._restore()
 
     def reset(self) -> None:
-        """Restore the initial settings. A clock that was passed in keeps its time."""
+        """Restore the initial settings and time. A clock that was passed in keeps its time."""
+        self._own_clock.reset()
+        self._restore()
+
+    def _restore(self) -> None:
+        """Restore the initial settings; the clock keeps its time, which other brokers may share."""
         # By the setter, so that the lifetime given to the constructor is checked as well.
         self.expires_in, self.strict, clock, self.token_policy = self._initial
-        self._own_clock.reset()
         self.clock: SupportsClock = clock or self._own_clock
         self.scope = ""
         # What follows has no constructor argument: a test sets it for a single case, and `reset`

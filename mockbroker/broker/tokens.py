@@ -166,8 +166,10 @@ class TokenStore:
 
         A token that was dropped, or whose value was issued again, is FORGOTTEN or UNKNOWN.
         """
-        # Identity, not equality: the same value may have been issued again since.
-        if self._tokens.get(token.value) is not token:
+        # The same value may have been issued again since. Identity is the usual case, and costs
+        # less than a comparison.
+        found = self._tokens.get(token.value)
+        if found is not token and found != token:
             return self.state_of_missing(token.value)
         ended = self._ended_as(token)
         if ended is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import weakref
 from collections import deque
 from typing import Any, Union
 
@@ -38,6 +39,7 @@ class Link:
         self._prefix = f"mockbroker:{{{address.namespace}}}:"
         # Taken and given back at one end, so that few connections serve few threads.
         self._idle: deque[tuple[Any, float]] = deque()
+        weakref.finalize(self, _close, self._idle)
         self._process_id = os.getpid()
         self._is_down = False
 
@@ -75,7 +77,7 @@ class Link:
         if self._process_id != os.getpid():
             # The connections belong to the parent process as well, and two processes would get
             # each other's replies.
-            self._idle = deque()
+            self._idle.clear()
             self._process_id = os.getpid()
         try:
             connection, used_at = self._idle.pop()
@@ -85,10 +87,11 @@ class Link:
             connection.disconnect()
         return connection
 
-    def close(self) -> None:
-        """Close the idle connections. A later call opens others."""
-        while self._idle:
-            self._idle.pop()[0].disconnect()
+
+def _close(idle: deque[tuple[Any, float]]) -> None:
+    """Close idle connections, once their link is not used any more."""
+    while idle:
+        idle.pop()[0].disconnect()
 
 
 def _is_stale(connection: Any) -> bool:

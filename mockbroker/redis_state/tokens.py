@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from operator import attrgetter
 
 from mockbroker.broker.tokens import TokenStore
@@ -52,11 +53,7 @@ class SharedTokens(TokenStore):
             int(ends_previous),
             self._limit,
         )
-        found = self.find(value)
-        if found is not None and found.number == number:
-            return found
-        # Another process has issued the same value since, or the token was forgotten at once.
-        return AccessToken(value, number, issuer, credentials, scope, issued_at, expires_in)
+        return replace(token, number=number)
 
     def state_of_missing(self, value: str) -> TokenState:
         """Return FORGOTTEN or, if no process ever issued the value, UNKNOWN."""
@@ -90,10 +87,9 @@ class SharedTokens(TokenStore):
 
     def apply_dropped(self, value: bytes) -> None:
         """Remove the token of a value."""
-        token = self._tokens.get(value.decode("utf-8", "surrogatepass"))
-        if token is not None:
-            self._tokens.discard(token.value)
-            self._ended.pop(token.number, None)
+        token = self._tokens[value.decode("utf-8", "surrogatepass")]
+        self._tokens.discard(token.value)
+        self._ended.pop(token.number, None)
 
     def apply_ended(self, ending: bytes) -> None:
         """Note how the token of a number was ended before its time."""

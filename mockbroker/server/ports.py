@@ -70,9 +70,8 @@ def is_loopback(bound: socket.socket) -> bool:
 
 def _is_shared(bound: socket.socket) -> bool:
     """Return whether other processes may listen on the port as well."""
-    if not hasattr(socket, "SO_REUSEPORT"):
-        return False
-    return bool(bound.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT))
+    option = getattr(socket, "SO_REUSEPORT", None)  # Windows has none
+    return option is not None and bool(bound.getsockopt(socket.SOL_SOCKET, option))
 
 
 def _bound(
