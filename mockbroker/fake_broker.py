@@ -47,8 +47,8 @@ class Broker:
 
     ``journal_size`` and ``journal_bytes`` limit how many exchanges the journal holds, and about how
     much memory they take. ``token_limit`` limits the number of tokens. Beyond it the broker
-    forgets tokens, expired and revoked ones first. It rejects a forgotten token with a hint that
-    says so.
+    forgets tokens, expired and revoked ones first; it logs a warning if it must forget a valid
+    one. It rejects a forgotten token with a hint that says so.
 
     All methods are thread-safe. Raises ValueError if ``expires_in`` is not a finite number >= 0, a
     limit is less than 1, or the client_id has a colon. Raises TypeError if an argument is of a
