@@ -7,25 +7,29 @@ kit and the commands all use it.
 from __future__ import annotations
 
 import contextlib
+import difflib
+import inspect
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NoReturn, get_args
 
 from mockbroker.broker.answers import Reply, TokenAnswer
-from mockbroker.broker.clients import ClientRegistry
 from mockbroker.broker.clock import SupportsClock
 from mockbroker.broker.conformance import breaches_at
 from mockbroker.broker.faults import Fault
 from mockbroker.broker.journal import SIZE_BYTES, Journal
 from mockbroker.broker.mounting import Connections, Mounting
-from mockbroker.broker.profiles import usable_profile
+from mockbroker.broker.profiles import ConfigError, usable_profile
 from mockbroker.broker.protected_api import ProtectedApi
 from mockbroker.broker.release import ReleaseSwitch
 from mockbroker.broker.request_handler import RequestHandler
+from mockbroker.broker.routes import ApiRoutes
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
+from mockbroker.broker.state import Limits, LocalState, State
+from mockbroker.broker.time_travel import TimeTravel
 from mockbroker.broker.token_endpoint import TokenEndpoint
-from mockbroker.broker.tokens import TOKEN_LIMIT, TokenStore
+from mockbroker.broker.tokens import TOKEN_LIMIT
 from mockbroker.contract.clause import Level
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.exchange import Exchange, Trace
@@ -35,6 +39,9 @@ from mockbroker.report.conformance_text import breaches_text, forgotten_text, no
 from mockbroker.server.certificates import ServerCertificate
 
 __all__ = ["Broker"]
+
+_OWN_ATTRIBUTES = ("journal", "profile")
+"""The public attributes that are not properties."""
 
 
 class Broker:
@@ -50,9 +57,15 @@ class Broker:
     forgets tokens, expired and revoked ones first; it logs a warning if it must forget a valid
     one. It rejects a forgotten token with a hint that says so.
 
+    ``state`` is the URL of a Redis in which tokens, clients, clock, faults and journal are kept,
+    such as ``redis://127.0.0.1:6379/0?namespace=shop``. Brokers with the same URL share them, also
+    in other processes; without ``credentials`` they share those of the first. It needs the package
+    ``mockbroker[redis]``.
+
     All methods are thread-safe. Raises ValueError if ``expires_in`` is not a finite number >= 0, a
     limit is less than 1, or the client_id has a colon. Raises TypeError if an argument is of a
-    wrong type. Raises ConfigError if the profile is unknown or has an unknown method.
+    wrong type. Raises ConfigError if the profile is unknown or has an unknown method, or the
+    state's URL is malformed. Raises StateError if the state cannot be reached.
     """
 
     def __init__(
@@ -66,48 +79,64 @@ class Broker:
         journal_size: int = 1000,
         journal_bytes: int = SIZE_BYTES,
         token_limit: int = TOKEN_LIMIT,
+        state: str | None = None,
     ) -> None:
         # The profile never changes: the parts below read it at any time without a lock. The
         # settings are what a test may change.
         self.profile = usable_profile(profile)
         lifetime_seconds = self.profile.expires_in if expires_in is None else expires_in
+        limits = Limits(tokens=token_limit, exchanges=journal_size, exchange_bytes=journal_bytes)
+        self._state = _state(state, credentials, limits)
         self._settings = Settings(
             expires_in=lifetime_seconds,
             strict=strict,
             clock=clock,
+            own_clock=self._state.clock,
             token_policy=self.profile.token_policy,
         )
-        self._clients = ClientRegistry(credentials)
-        self._tokens = TokenStore(token_limit)
+        clients, tokens = self._state.clients, self._state.tokens
         self._mounting = Mounting(self.profile)
         self._waiting_answers = ReleaseSwitch()
-        self._secrets = KnownSecrets(self._clients, self._tokens)
+        self._travel = TimeTravel()
+        self._secrets = KnownSecrets(clients, tokens)
         # The journal prints failing assertions, so it needs the mask. It gets the bound method:
         # clients and tokens that come later are masked as well.
-        self.journal = Journal(journal_size, size_bytes=journal_bytes, mask=self.masked)
-        self._token_endpoint = TokenEndpoint(
-            self.profile, self._settings, self._clients, self._tokens, self._mounting
-        )
-        self._api = ProtectedApi(self._settings, self._clients, self._tokens, self._mounting)
+        self.journal = Journal(mask=self.masked, store=self._state.exchanges)
+        parts = self._settings, clients, tokens, self._mounting
+        self._api = ProtectedApi(*parts, script=self._state.api_script)
         self._handler = RequestHandler(
             settings=self._settings,
             mounting=self._mounting,
-            token_endpoint=self._token_endpoint,
+            token_endpoint=TokenEndpoint(self.profile, *parts, script=self._state.token_script),
             api=self._api,
             journal=self.journal,
             waiting_answers=self._waiting_answers,
+            elsewhere_script=self._state.elsewhere_script,
         )
+        self._end_watch: Callable[[], None] = lambda: None
 
     # Set-up of a test
 
     @property
     def credentials(self) -> Credentials:
         """The credentials of the first client; `register` adds others."""
-        return self._clients.credentials
+        return self._state.clients.credentials
 
     @credentials.setter
     def credentials(self, credentials: Credentials) -> None:
-        self._clients.credentials = credentials
+        self._state.clients.credentials = credentials
+
+    @property
+    def auth(self) -> tuple[str, str]:
+        """The id and the secret of `credentials`, as ``auth=`` of requests and httpx takes them."""
+        return self.credentials.client_id, self.credentials.client_secret
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # Python would accept `broker.expire_in = 5`, and the test would run with another lifetime.
+        # A class of a test's own may have further attributes.
+        if type(self) is Broker and not name.startswith("_") and name not in _OWN_ATTRIBUTES:
+            _check_attribute(name, value)
+        super().__setattr__(name, value)
 
     @property
     def expires_in(self) -> float:
@@ -147,8 +176,35 @@ class Broker:
 
     @property
     def clock(self) -> SupportsClock:
-        """The clock by which tokens expire; ``clock.advance(seconds)`` moves it forward."""
+        """The clock by which tokens expire.
+
+        ``clock.advance(seconds)`` moves the broker only, as if its clock were ahead of the
+        client's. `travel` moves broker and client together.
+        """
+        # A shared clock may have been moved by another process.
+        self._state.refresh()
         return self._settings.clock
+
+    def travel(self, seconds: float) -> None:
+        """Move the time of this process forward, so that broker and client move together.
+
+        It moves freezegun or time-machine if one of them is active, with `time.time`,
+        `datetime.now` and all that the library replaces. Otherwise it starts time-machine, or
+        freezegun if time-machine is not installed, until the end of the test or block. The move
+        ends with the test, with `reset`, and with the block of `running`.
+
+        Raises TypeError or ValueError unless the seconds are a finite number >= 0. Raises
+        RuntimeError if neither library is installed.
+        """
+        before = self.clock.now()
+        self._travel.move(seconds)
+        # A clock of the test's own may not follow the process's time.
+        if self.clock.now() - before < seconds / 2:
+            self.clock.advance(seconds)
+
+    def end_travel(self) -> None:
+        """Take back every move of `travel`. The fixture does so at the end of the test."""
+        self._travel.end()
 
     @property
     def scope(self) -> str:
@@ -205,25 +261,34 @@ class Broker:
     def current_use(self, number: int | None) -> None:
         self._settings.current_use = number
 
+    @property
+    def api(self) -> ApiRoutes:
+        """The routes of the protected API; ``api.route("GET", "/vehicle/{id}", json=…)`` adds one.
+
+        The answer to a call that fits no route is a plausible sample.
+        """
+        return self._api.routes
+
     def register(self, client_id: str, client_secret: str) -> Credentials:
         """Register another client; replace the secret if the client_id is registered already.
 
         Raises ValueError if the client_id has a colon, which Basic does not allow (RFC 7617, 2).
         Raises TypeError if either is not a string.
         """
-        return self._clients.register(client_id, client_secret)
+        return self._state.clients.register(client_id, client_secret)
 
     @property
     def registered(self) -> tuple[Credentials, ...]:
         """The credentials of every client that may request tokens."""
-        return self._clients.registered
+        self._state.refresh()
+        return self._state.clients.registered
 
     def script(self, *faults: Fault) -> None:
         """Apply these faults to the next answers of the token endpoint, in this order.
 
         They follow those that wait already. Raises TypeError if one is not a Fault.
         """
-        self._token_endpoint.script.extend(faults)
+        self._state.token_script.extend(faults)
         self._apply_refusal()
 
     def api_script(self, *faults: Fault) -> None:
@@ -231,7 +296,7 @@ class Broker:
 
         They follow those that wait already. Raises TypeError if one is not a Fault.
         """
-        self._api.script.extend(faults)
+        self._state.api_script.extend(faults)
         self._apply_refusal()
 
     def clear_scripts(self) -> None:
@@ -239,15 +304,15 @@ class Broker:
 
         A request under way keeps the fault that it has taken.
         """
-        self._token_endpoint.script.clear()
-        self._api.script.clear()
+        self._state.token_script.clear()
+        self._state.api_script.clear()
         self._apply_refusal()
 
     def _apply_refusal(self) -> None:
         """Have the server refuse connections if that is the turn of a script, or accept them."""
         connections = self._mounting.connections
         if connections is not None:
-            scripts = (self._token_endpoint.script, self._api.script)
+            scripts = (self._state.token_script, self._state.api_script)
             connections.refuse(refuses=any(script.is_refusing for script in scripts))
 
     def close_idle_connections(self) -> None:
@@ -264,7 +329,7 @@ class Broker:
 
         The API rejects them from now on, also in a lenient broker.
         """
-        self._tokens.revoke_all()
+        self._state.tokens.revoke_all()
 
     def reset(self) -> None:
         """Return to the initial state; end delayed answers at once.
@@ -274,11 +339,13 @@ class Broker:
         """
         # First, so that answers that wait do not outlive the tokens and faults they belong to.
         self.release()
+        self.end_travel()
         self.clear_scripts()
-        self._tokens.clear()
+        self._state.tokens.clear()
         self.journal.reset()
-        self._clients.reset()
+        self._state.clients.reset()
         self._settings.reset()
+        self.api.restore()
 
     def release(self) -> None:
         """End at once every answer that is delayed, stalled or dripping."""
@@ -320,15 +387,18 @@ class Broker:
 
         Without such a token, return None and UNKNOWN, or FORGOTTEN beyond the token limit.
         """
-        token = self._tokens.find(value)
+        self._state.refresh()
+        tokens = self._state.tokens
+        token = tokens.find(value)
         if token is None:
-            return None, self._tokens.state_of_missing(value)
-        return token, self._tokens.state(token, self.clock.now())
+            return None, tokens.state_of_missing(value)
+        return token, tokens.state(token, self._settings.clock.now())
 
     @property
     def token_issued_values(self) -> Collection[str]:
         """The values of the issued tokens except forgotten ones; a live view."""
-        return self._tokens.index
+        self._state.refresh()
+        return self._state.tokens.index
 
     def masked(self, text: str) -> str:
         """Return the string with every secret and every token of this broker replaced.
@@ -389,7 +459,10 @@ class Broker:
 
         with Server(host, port, tls=tls) as server:
             server.mount(self)
-            yield self
+            try:
+                yield self
+            finally:
+                self.end_travel()
 
     # Called by the server
 
@@ -397,7 +470,7 @@ class Broker:
         """Answer a request to any path below the broker's prefix."""
         reply = self._handler.handle(request, origin)
         # The request may have used up the fault before.
-        if self._token_endpoint.script.is_refusing or self._api.script.is_refusing:
+        if self._state.token_script.is_refusing or self._state.api_script.is_refusing:
             self._apply_refusal()
         return reply
 
@@ -412,8 +485,39 @@ class Broker:
         self._mounting.mount(origin, prefix, ca_file, connections)
         self._waiting_answers.open()
         self._apply_refusal()
+        if connections is not None:
+            # While connections are refused no request comes that would bring the end of it.
+            self._end_watch = self._state.watch(self._apply_refusal)
 
     def unmounted(self) -> None:
         """Forget the broker's URLs, and end every waiting answer at once."""
+        self._end_watch()
         self._mounting.unmount()
         self._waiting_answers.close()
+
+
+def _state(url: str | None, credentials: Credentials | None, limits: Limits) -> State:
+    """Return the state at that URL, or a new one in memory if it is None."""
+    if url is None:
+        return LocalState.of(credentials, limits)
+    try:
+        # Only a shared state needs the package redis.
+        from mockbroker.redis_state.state import RedisState  # noqa: PLC0415 - see above
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"a shared state needs the package {error.name}; install mockbroker[redis]"
+        ) from error
+    return RedisState.at(url, credentials, limits)
+
+
+def _check_attribute(name: str, value: object) -> None:
+    """Raise AttributeError if a broker has no attribute of that name, or a method in its place."""
+    found = inspect.getattr_static(Broker, name, None)
+    # Tests may replace a method by a function.
+    if inspect.isfunction(found) and not callable(value):
+        raise AttributeError(f"{name} is a method of the broker; call it: {name}(…)")
+    if found is None:
+        settable = [each for each, what in vars(Broker).items() if getattr(what, "fset", None)]
+        close = difflib.get_close_matches(name, settable, n=1, cutoff=0.5)
+        advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(settable)}"
+        raise AttributeError(f"a broker has no attribute {name} to set; {advice}")

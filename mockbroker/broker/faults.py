@@ -18,7 +18,7 @@ from typing import Any, Union
 
 from mockbroker.model.content_codings import CODINGS
 
-__all__ = ["Body", "Fault", "FaultScript", "Manner", "Sent"]
+__all__ = ["Body", "Fault", "FaultScript", "Manner", "Sent", "checked_faults"]
 
 Body = Union[bytes, str, Mapping[str, object], None]
 """A body to answer with: bytes, a string sent as UTF-8, members of a JSON object, or the default.
@@ -372,6 +372,15 @@ def _check_integer(name: str, value: object, lowest: int, highest: int | None = 
         raise ValueError(message)
 
 
+def checked_faults(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """Return the faults. Raises TypeError if one is not a Fault."""
+    checked = tuple(faults)
+    for fault in checked:
+        if not isinstance(fault, Fault):
+            raise TypeError(f"a script must have faults such as Fault.status(503), not {fault!r}")
+    return checked
+
+
 class FaultScript:
     """The faults of the next answers of one endpoint, in order; thread-safe.
 
@@ -386,12 +395,7 @@ class FaultScript:
     def extend(self, faults: Iterable[Fault]) -> None:
         """Apply these after those that wait already. Raises TypeError if one is not a Fault."""
         # All are checked before any is added: a script with a mistake is not applied in part.
-        more = tuple(faults)
-        for fault in more:
-            if not isinstance(fault, Fault):
-                raise TypeError(
-                    f"a script must have faults such as Fault.status(503), not {fault!r}"
-                )
+        more = checked_faults(faults)
         with self._lock:
             self._waiting.extend(more)
 

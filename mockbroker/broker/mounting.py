@@ -88,6 +88,11 @@ class Mounting:
         """The path below which the API is, prefix included."""
         return self.prefix + self._profile.api_prefix
 
+    @property
+    def api_prefix(self) -> str:
+        """The prefix of the API as the profile has it, below which paths of routes are."""
+        return self._profile.api_prefix
+
     def expected_token_path(self, requested_path: str) -> str:
         """Return the path that a token request to ``requested_path`` should have used.
 

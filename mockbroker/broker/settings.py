@@ -17,9 +17,10 @@ __all__ = ["Settings"]
 class Settings:
     """The values that the endpoints of one broker read for each request.
 
-    ``expires_in`` is in seconds. ``clock`` is the broker's own clock unless one is given. `reset`
-    restores the values given here. Each request reads the settings without a lock. If a test
-    changes a setting while a request is answered, either value may apply to that request.
+    ``expires_in`` is in seconds. ``own_clock`` is the broker's clock unless the test gives
+    another one as ``clock``. `reset` restores the values given here. Each request reads the
+    settings without a lock. If a test changes a setting while a request is answered, either value
+    may apply to that request.
     """
 
     def __init__(
@@ -28,11 +29,12 @@ class Settings:
         expires_in: float,
         strict: bool,
         clock: SupportsClock | None,
+        own_clock: Clock,
         token_policy: TokenPolicy = "new",  # noqa: S107 - a policy, not a password
     ) -> None:
         self._initial = (expires_in, strict, clock, token_policy)
         # Kept even if a clock is given, so that `reset` needs no other code for it.
-        self._own_clock = Clock()
+        self._own_clock = own_clock
         self.reset()
 
     def reset(self) -> None:

@@ -305,7 +305,7 @@ def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
     Session scope, because starting the client's process and the servers takes longer than most
     clauses. Under pytest-xdist each worker has its own.
     """
-    from mockbroker_contract.drivers.python_driver import PythonClients  # noqa: PLC0415 - only if used
+    from mockbroker_contract.drivers.python_clients import PythonClients  # noqa: PLC0415 - only if used
     from mockbroker_contract.harness.preflight import checked_run  # noqa: PLC0415 - only if used
     from pytest_mockbroker.settings import program_from_options, run_settings  # noqa: PLC0415
 
