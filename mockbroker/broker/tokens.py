@@ -13,6 +13,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from heapq import heapify, heappop, heappush
+from operator import attrgetter
 
 from mockbroker.broker.forgotten_tokens import ForgottenValues
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
@@ -59,10 +60,10 @@ def _base64url(data: bytes) -> str:
 class TokenStore:
     """The tokens of one broker, at most ``limit`` of them; thread-safe.
 
-    Beyond the limit it forgets the token that expired first, or else the oldest one that was
-    revoked. Only if all tokens are valid, it forgets the oldest valid one, and logs a warning the
-    first time. It recognizes a forgotten token by a fingerprint. No operation visits all tokens.
-    Raises ValueError if the limit is less than 1.
+    Beyond the limit it forgets the oldest of three: the token that expired first, the first that a
+    newer one ended, and the first that was revoked. Only if all tokens are valid, it forgets the
+    oldest of all, and logs a warning the first time. It recognizes a forgotten token by a
+    fingerprint. No operation visits all tokens. Raises ValueError if the limit is less than 1.
     """
 
     def __init__(self, limit: int = TOKEN_LIMIT) -> None:
@@ -82,8 +83,9 @@ class TokenStore:
         self._revoked_count = self._issued_count = self._given_count = 0
         # By client and scope, the token that was issued last.
         self._latest: dict[tuple[Credentials, str], AccessToken] = {}
-        self._ended: OrderedDict[int, AccessToken] = OrderedDict()
-        self._has_dropped_valid = False
+        # The numbers of the tokens that newer ones ended, in the order of their end.
+        self._ended: OrderedDict[int, None] = OrderedDict()
+        self._has_warned = False
         self._lock = threading.Lock()
 
     def issue(
@@ -121,7 +123,7 @@ class TokenStore:
             previous = self._latest.get((credentials, scope))
             # A forgotten token is invalid in any case, and its number would never be dropped.
             if ends_previous and previous is not None and previous.value in self._tokens:
-                self._ended[previous.number] = previous
+                self._ended[previous.number] = None
             self._latest[credentials, scope] = token
             return token
 
@@ -136,21 +138,24 @@ class TokenStore:
 
     def _most_expendable(self, now: float) -> AccessToken:
         """Return the token to forget next; see the class. Needs the lock."""
-        expired = self._first_expired(now)
-        if expired is not None:
-            return expired
         oldest = next(iter(self._oldest.values()))
         # `revoke_all` revokes the oldest ones, so the oldest of all is one of them if any is.
-        if not self._is_revoked(oldest) and self._ended:
-            return next(iter(self._ended.values()))
-        if not self._is_revoked(oldest) and not self._has_dropped_valid:
-            self._has_dropped_valid = True
+        revoked = oldest if oldest.number <= self._revoked_count else None
+        ended = self._oldest[next(iter(self._ended))] if self._ended else None
+        dead = [t for t in (revoked, ended, self._first_expired(now)) if t is not None]
+        if not dead:
+            self._warn_of_valid()
+        return min(dead, key=attrgetter("number"), default=oldest)
+
+    def _warn_of_valid(self) -> None:
+        """Log that a valid token is forgotten, if that was not logged before."""
+        if not self._has_warned:
+            self._has_warned = True
             _log.warning(
                 "the broker forgets valid tokens: it keeps %d, and all of them are valid; "
                 "raise token_limit if clients use older ones",
                 self._limit,
             )
-        return oldest
 
     def _first_expired(self, now: float) -> AccessToken | None:
         """Return the token that expired first, or None if none has; needs the lock."""
@@ -228,7 +233,7 @@ class TokenStore:
             self._forgotten.clear()
             self._latest.clear()
             self._ended.clear()
-            self._has_dropped_valid = False
+            self._has_warned = False
             self._revoked_count = self._issued_count = 0
 
     @property

@@ -37,7 +37,7 @@ class SharedTokens(TokenStore):
     ) -> AccessToken:
         """Remember a new token and return it; its arguments are those of the base."""
         token = AccessToken(value, 0, issuer, credentials, scope, issued_at, expires_in)
-        [number] = self._replica.ask(
+        [number, was_valid] = self._replica.ask(
             ISSUE,
             token_record(token, is_given=is_given),
             octets(value),
@@ -47,6 +47,8 @@ class SharedTokens(TokenStore):
             int(ends_previous),
             self._limit,
         )
+        if was_valid:
+            self._warn_of_valid()
         found = self.find(value)
         if found is not None and found.number == number:
             return found
@@ -78,11 +80,11 @@ class SharedTokens(TokenStore):
         token = self._tokens.get(value.decode("utf-8", "surrogatepass"))
         if token is not None:
             self._tokens.discard(token.value)
-            self._ended.discard(token.number)
+            self._ended.pop(token.number, None)
 
     def apply_ended(self, number: bytes) -> None:
         """Note that the token of a number was ended by its successor."""
-        self._ended.add(int(number))
+        self._ended[int(number)] = None
 
     def apply_revoked(self, number: bytes) -> None:
         """Note that the tokens up to a number were revoked."""
@@ -102,7 +104,7 @@ class SharedTokens(TokenStore):
         # Redis lists them in no order. Of each client and scope the last one counts.
         for numbered in sorted(snapshot.tokens, key=lambda record: int(record.split(b":", 1)[0])):
             self.apply_issued(numbered)
-        self._ended.update(snapshot.ended)
+        self._ended.update(dict.fromkeys(snapshot.ended))
         self._revoked_count = snapshot.revoked
         # What was masked before may have to be masked otherwise.
         self._given_count += 1
