@@ -55,8 +55,8 @@ class Broker:
 
     ``journal_size`` and ``journal_bytes`` limit how many exchanges the journal holds, and about how
     much memory they take. ``token_limit`` limits the number of tokens. Beyond it the broker
-    forgets tokens, expired and revoked ones first. It rejects a forgotten token with a hint that
-    says so.
+    forgets tokens, expired and revoked ones first; it logs a warning if it must forget a valid
+    one. It rejects a forgotten token with a hint that says so.
 
     ``state`` is the URL of a Redis in which tokens, clients, clock, faults and journal are kept,
     such as ``redis://127.0.0.1:6379/0?namespace=shop``. Brokers with the same URL share them, also

@@ -199,6 +199,7 @@ ISSUE = Script(
     + """
 -- ARGV[3]: the token's record; [4]: its value; [5] and [6]: when it is issued and expires; [7]: the
 -- client and scope; [8]: whether it ends the previous token; [9]: how many tokens are remembered.
+-- Returns the token's number, and whether a valid token was forgotten.
 local TOKENS, ORDER, EXPIRY, ENDED = P .. 'tokens', P .. 'order', P .. 'expiry', P .. 'ended'
 local value, latest = ARGV[4], P .. 'latest'
 local function drop(old)
@@ -209,7 +210,8 @@ local function drop(old)
   call('ZREM', ENDED, old)
   change('D' .. old)
 end
--- The oldest among the first that was revoked, that was ended and that has expired; or the oldest.
+-- The oldest among the first that was revoked, that was ended and that has expired; or the oldest,
+-- which is then valid.
 local function most_expendable()
   local oldest = call('ZRANGE', ORDER, 0, 0, 'WITHSCORES')
   local found, number = false, math.huge
@@ -225,14 +227,14 @@ local function most_expendable()
   consider(ended[1], ended[2])
   local expired = call('ZRANGEBYSCORE', EXPIRY, '-inf', ARGV[5], 'LIMIT', 0, 1)[1]
   consider(expired, expired and call('ZSCORE', ORDER, expired))
-  return found or oldest[1]
+  return found or oldest[1], not found
 end
-local number = head[3] + 1
+local number, old, was_valid = head[3] + 1, nil, false
 call('HSET', META, 'issued', number)
 if call('HEXISTS', TOKENS, value) == 1 then
   drop(value)
 elseif call('HLEN', TOKENS) >= tonumber(ARGV[9]) then
-  local old = most_expendable()
+  old, was_valid = most_expendable()
   drop(old)
   for _, bit in ipairs(fingerprint(old)) do call('SETBIT', P .. 'forgotten', bit, 1) end
 end
@@ -251,7 +253,7 @@ if previous then
   end
 end
 call('HSET', latest, ARGV[7], number .. ':' .. value)
-return reply(number)
+return reply(number, was_valid and 1 or 0)
 """
 )
 
