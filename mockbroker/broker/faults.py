@@ -381,6 +381,8 @@ class FaultScript:
 
     def __init__(self) -> None:
         self._waiting: deque[Fault] = deque()
+        # Whether an answer has had the first of them, so that only its repetitions wait.
+        self._has_begun = False
         self._lock = threading.Lock()
 
     def extend(self, faults: Iterable[Fault]) -> None:
@@ -410,7 +412,16 @@ class FaultScript:
             elif fault.count > 1:
                 # In one step under the lock: of two requests at once, each takes one repetition.
                 self._waiting.appendleft(replace(fault, count=fault.count - 1))
+            self._has_begun = fault.count > 1
             return fault
+
+    @property
+    def unapplied(self) -> tuple[Fault, ...]:
+        """The faults that wait and have not been applied once."""
+        with self._lock:
+            # A refused connection shows in nothing, so it may have been refused.
+            is_refusing = bool(self._waiting) and self._waiting[0].manner is Manner.REFUSE
+            return tuple(self._waiting)[self._has_begun or is_refusing :]
 
     @property
     def is_refusing(self) -> bool:
@@ -422,6 +433,7 @@ class FaultScript:
         """Remove every fault that waits."""
         with self._lock:
             self._waiting.clear()
+            self._has_begun = False
 
     def __len__(self) -> int:
         """Return how many answers are still affected, repetitions included."""
