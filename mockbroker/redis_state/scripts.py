@@ -115,8 +115,10 @@ if count then
   if count == 1 then
     call('LPOP', faults)
     call('LPOP', counts)
+    call('HDEL', META, 'begun:' .. ARGV[3])
   elseif count > 1 then
     call('LSET', counts, 0, count - 1)
+    call('HSET', META, 'begun:' .. ARGV[3], 1)
   end
 end
 return reply(refusing(), fault, count)
@@ -139,6 +141,7 @@ CLEAR_FAULTS = Script(
     _BEGIN
     + """
 call('DEL', P .. 'counts:' .. ARGV[3], P .. 'faults:' .. ARGV[3])
+call('HDEL', META, 'begun:' .. ARGV[3])
 return reply(refusing())
 """
 )
@@ -146,9 +149,10 @@ return reply(refusing())
 FAULTS = Script(
     _BEGIN
     + """
--- ARGV[3]: the endpoint. Returns the records of its faults, and their counts.
+-- ARGV[3]: the endpoint. Returns the records of its faults, their counts, and whether an answer has
+-- had the first one.
 return reply(call('LRANGE', P .. 'faults:' .. ARGV[3], 0, -1),
-  call('LRANGE', P .. 'counts:' .. ARGV[3], 0, -1))
+  call('LRANGE', P .. 'counts:' .. ARGV[3], 0, -1), call('HEXISTS', META, 'begun:' .. ARGV[3]))
 """
 )
 
@@ -164,6 +168,7 @@ for i, fault in ipairs(call('LRANGE', faults, 0, -1)) do
     call('LSET', counts, i - 1, 'removed')
     call('LREM', faults, 1, 'removed')
     call('LREM', counts, 1, 'removed')
+    if i == 1 then call('HDEL', META, 'begun:' .. ARGV[3]) end
     break
   end
 end
