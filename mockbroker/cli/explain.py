@@ -14,7 +14,7 @@ from mockbroker.cli.pasted_request import UnreadableRequestError, parse_curl, pa
 from mockbroker.contract.authentication import method_in
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
-from mockbroker.contract.hints import hint_for_api_call, hint_for_token_request
+from mockbroker.contract.hints import hint_for_api_call, hints_for_token_request
 from mockbroker.contract.judging import judge_api_call, judge_token_request
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import Credentials
@@ -82,7 +82,7 @@ def _explain_token_request(
     expectation = TokenExpectation(profile, request.path, known)
     parts = TokenRequest.of(request)
     breaches = judge_token_request(parts, expectation)
-    hint = hint_for_token_request(parts, expectation)
+    hint = "; ".join(hints_for_token_request(parts, expectation))
     return ["A request for a token.", *_verdict(breaches, hint)]
 
 

@@ -66,7 +66,7 @@ def exchange_as_json(exchange: Exchange, mask: Mask) -> dict[str, Any]:
                 "level": clause_named(breach.clause_id).level.value,
                 "what": mask(breach.what),
                 "expected": mask(breach.expected),
-                "hint": mask(breach.hint),
+                "hints": [mask(hint) for hint in breach.hints],
             }
             for breach in exchange.breaches
         ],
