@@ -141,7 +141,9 @@ def _lifetime(
     return seconds
 
 
-def client_option(help_text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def client_option(
+    help_text: str,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that adds ``--client``; the command gets ``clients``."""
     return click.option(
         "--client",

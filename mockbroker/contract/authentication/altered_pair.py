@@ -53,9 +53,9 @@ def _causes(known: Credentials, sent: str) -> Iterator[str]:
             yield hint
     if _is_expanded(known, sent):
         yield (
-            f"a {_sign_of_variable(known)} in the credentials was expanded as a variable: put them "
-            "in single quotes in a shell, escape it in a .env or compose file, and call no "
-            "expandvars"
+            f"a {_sign_of_variable(known)} in the credentials was expanded as a variable, and a "
+            "part of them is missing or replaced: put them in single quotes in a shell, escape it "
+            "in a .env or compose file, and call no expandvars"
         )
     if _is_history(known, sent):
         yield (

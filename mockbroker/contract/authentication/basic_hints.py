@@ -32,7 +32,13 @@ from mockbroker.model.masking import header_name, scheme_name
 from mockbroker.model.placeholders import placeholder_in, stands_for_nothing
 from mockbroker.model.token_request import TokenRequest
 
-__all__ = ["meant_pair", "mistakes_in_header", "without_header"]
+__all__ = [
+    "is_right",
+    "meant_pair",
+    "mistakes_in_header",
+    "what_follows_basic",
+    "without_header",
+]
 
 _LEAST_PART = 6
 """The length in characters from which a part of the Base64 text is recognized."""
@@ -44,7 +50,7 @@ _NEAR_NAMES = ("authorization", "authorisation", "authentication", "authenticate
 _OWN_NAMES = frozenset({"clientid", "clientsecret", "apikey", "apisecret", "username", "password"})
 
 
-def _is_right(octets: bytes | None, expected: TokenExpectation) -> bool:
+def is_right(octets: bytes | None, expected: TokenExpectation) -> bool:
     """Return whether the octets are the credentials of any registered client."""
     encoding = expected.profile.basic_encoding
     return any(carries(octets, pair, encoding) for pair in expected.credentials)
@@ -140,13 +146,24 @@ def mistakes_in_header(authorization: Authorization, expected: TokenExpectation)
         yield from _mistakes_after_scheme(authorization.rest, expected)
 
 
+def what_follows_basic(authorization: Authorization) -> str | None:
+    """Return what follows the word Basic, however it is written; None without that word.
+
+    Base64 of a pair after another scheme, or without a scheme, counts as well.
+    """
+    if authorization.is_scheme("Basic"):
+        return authorization.rest
+    mistake, after = read_scheme(authorization.whole)
+    if mistake:
+        return after
+    octets = decode_leniently(authorization.rest)
+    return authorization.rest if octets is not None and _PAIR.fullmatch(octets) else None
+
+
 def meant_pair(authorization: Authorization) -> tuple[str, str]:
     """Return the id and the secret that a header means, with its mistakes undone."""
-    rest = authorization.rest
-    if not authorization.is_scheme("Basic"):
-        mistake, after = read_scheme(authorization.whole)
-        rest = after if mistake else rest
-    value = read_credentials(rest, lambda _: False)
+    text = what_follows_basic(authorization)
+    value = read_credentials(authorization.rest if text is None else text, lambda _: False)
     return ("", "") if value.is_final else value.pair
 
 
@@ -181,12 +198,12 @@ def _mistakes_after_scheme(text: str, expected: TokenExpectation) -> Iterator[st
     if whole:
         yield whole
         return
-    value = read_credentials(text, lambda octets: _is_right(octets, expected))
+    value = read_credentials(text, lambda octets: is_right(octets, expected))
     form = _form_of_base64(text, value)
     if form:
         yield form
     yield from value.mistakes
-    if value.octets is None or value.is_final or _is_right(value.octets, expected):
+    if value.octets is None or value.is_final or is_right(value.octets, expected):
         return
     yield from _mistakes_in_octets(value, expected)
 
