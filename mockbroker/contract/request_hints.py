@@ -271,19 +271,24 @@ def _in_quotes(text: str) -> str:
             "the body is a form in double quotes, a JSON string: was it passed to JSON.stringify, "
             f"to json=, or with quotes within quotes? send {_GRANT}"
         )
-    if first == "'" or last == "'":
+    if _is_around("'", text):
         return (
             "there are single quotes around the body: cmd.exe passes them on as they are; write "
             f'"{_GRANT}" in double quotes'
         )
-    if first in TYPOGRAPHIC_QUOTES or last in TYPOGRAPHIC_QUOTES:
+    if any(_is_around(quote, text) for quote in TYPOGRAPHIC_QUOTES):
         return (
             "there are typographic (curly) quotes around the body, as word processors write them: "
             "use straight quotes"
         )
-    if '"' in {first, last} or "`" in {first, last}:
+    if _is_around('"', text) or _is_around("`", text):
         return f"there is a quote at one end of the body: send {_GRANT} without quotes"
     return ""
+
+
+def _is_around(quote: str, text: str) -> bool:
+    """Return whether the quote stands at the beginning, or once at the end, of a text."""
+    return text.startswith(quote) or (text.endswith(quote) and text.count(quote) == 1)
 
 
 def _entities(text: str) -> str:
@@ -299,7 +304,7 @@ def _entities(text: str) -> str:
 
 def _encoded_as_a_whole(text: str) -> str:
     """Recognize a body that was percent-encoded as a whole."""
-    if "grant_type=" in text or not re.match(r"grant(?:_|%5F)type%3D", text, re.IGNORECASE):
+    if "grant_type=" in text or not re.match(r"grant(?:_|%5F)type%(?:25)*3D", text, re.IGNORECASE):
         return ""
     return (
         f"the = is percent-encoded: names and values are encoded, not the whole body; send {_GRANT}"

@@ -22,10 +22,11 @@ from mockbroker.model.credentials import Credentials
 from mockbroker.model.forms import unquoted_plus
 from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
+from mockbroker.model.typography import QUOTES
 
 __all__ = ["Basic", "BasicForm", "BasicRaw"]
 
-_AROUND = " \t\r\n\"'"
+_AROUND = " \t\r\n<>" + QUOTES
 """What is copied together with credentials; `claimed` does not take it for a part of them."""
 
 

@@ -43,8 +43,8 @@ __all__ = [
 _LEAST_PART = 6
 """The length in characters from which a part of the Base64 text is recognized."""
 _HEADER = "the Authorization header"
-# Printable ASCII with a colon in it.
-_PAIR = re.compile(rb"[\x21-\x7e]+:[\x21-\x7e]+")
+# Printable ASCII with a colon in it, and perhaps a line feed at its end.
+_PAIR = re.compile(rb"[\x21-\x7e]+:[\x21-\x7e]+\s*")
 _CALL = re.compile(r"(?:to)?_?base_?64\w*\s*\(.*\)?", re.IGNORECASE)
 _NEAR_NAMES = ("authorization", "authorisation", "authentication", "authenticate", "auth")
 _OWN_NAMES = frozenset({"clientid", "clientsecret", "apikey", "apisecret", "username", "password"})
@@ -129,9 +129,10 @@ def mistakes_in_header(authorization: Authorization, expected: TokenExpectation)
         yield from _mistakes_after_scheme(authorization.rest, expected)
         return
     whole = authorization.whole
-    mistake, rest = read_scheme(whole)
-    if mistake:
-        yield mistake
+    found = read_scheme(whole)
+    if found:
+        mistake, rest = found
+        yield from [mistake] if mistake else []
         yield from _mistakes_after_scheme(rest, expected)
         return
     placeholder = placeholder_in(whole) or placeholder_in(whole.partition(" ")[0])
@@ -153,9 +154,9 @@ def what_follows_basic(authorization: Authorization) -> str | None:
     """
     if authorization.is_scheme("Basic"):
         return authorization.rest
-    mistake, after = read_scheme(authorization.whole)
-    if mistake:
-        return after
+    found = read_scheme(authorization.whole)
+    if found:
+        return found[1]
     octets = decode_leniently(authorization.rest)
     return authorization.rest if octets is not None and _PAIR.fullmatch(octets) else None
 
@@ -221,6 +222,11 @@ def _whole_text(text: str, expected: TokenExpectation) -> str:
             "encode client_id:client_secret"
         )
     sent = text.strip()
+    if sent.startswith(("$(", "`")):
+        return (
+            "a command of a shell was sent in place of its output: in single quotes it is not run; "
+            "write it in double quotes"
+        )
     changes = (_changed(sent, payload) for payload in _payloads(expected))
     return next(filter(None, changes), "") or _one_of_two(sent, expected)
 

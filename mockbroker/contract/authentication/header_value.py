@@ -53,10 +53,10 @@ class HeaderValue:
 # The scheme
 
 
-def read_scheme(value: str) -> tuple[str, str]:
-    """Return the mistake around the word Basic, and what follows it.
+def read_scheme(value: str) -> tuple[str, str] | None:
+    """Return the mistake around the word Basic, empty without one, and what follows the word.
 
-    Both are empty if the value does not begin with that word, however it is written.
+    Return None if the value does not begin with that word, however it is written.
     """
     text, mistake = value.strip(), ""
     named = re.match(r"authorization\s*[:=]\s*", text, re.IGNORECASE)
@@ -64,27 +64,29 @@ def read_scheme(value: str) -> tuple[str, str]:
         text, mistake = text[named.end() :], "the value repeats the name of the header"
     if len(text) > 1 and text[0] in QUOTES and text[-1] in QUOTES:
         text, mistake = text[1:-1].strip(), "there are quotes around the value of the header"
-    found = re.match(r"\W?basic", text, re.IGNORECASE)
+    found = re.match(r"(\W{0,3})basic((?:[\s:=,;\"'\])}>-]|%20)*)", text, re.IGNORECASE)
     if not found:
-        return "", ""
-    after = text[found.end() :]
-    separator = re.match(r"(?:[\s:=,;\"'\])}>-]|%20)*", after)
-    between, rest = (separator[0], after[separator.end() :]) if separator else ("", after)
-    if text[0].lower() != "b":
-        mistake = mistake or "there is a character before the word `Basic`"
+        return None
+    rest, between = text[found.end() :], found[2]
+    if found[1]:
+        mistake = mistake or "characters stand before the word `Basic`"
+        rest = rest.rstrip("])}>,\"'")
     if not between and rest:
         return _joined_to_basic(rest, mistake)
-    if mistake or between.strip(" ") == "":
+    if mistake or not between.strip(" "):
         return mistake, rest
-    name = {":": "a colon", "=": "an equals sign", ",": "a comma", "\t": "a tab"}.get(between[0])
-    return f"{name or 'a character'} follows the word `Basic`; expected one space", rest
+    name = _SEPARATORS.get(between[0], "a character")
+    return f"{name} follows the word `Basic`; expected one space", rest
 
 
-def _joined_to_basic(rest: str, mistake: str) -> tuple[str, str]:
+_SEPARATORS = {":": "a colon", "=": "an equals sign", ",": "a comma", "\t": "a tab"}
+
+
+def _joined_to_basic(rest: str, mistake: str) -> tuple[str, str] | None:
     """Return the mistake if Base64 follows the word at once; otherwise it is another word."""
     octets = decode_leniently(rest)
     if octets is None or not (_is_text(octets) and b":" in octets):
-        return "", ""
+        return None
     return mistake or "the space after the word `Basic` is missing", rest
 
 
@@ -362,7 +364,7 @@ def _pair_in_digits(digits: str) -> bytes | None:
 
 def _form(octets: bytes) -> tuple[str, bytes] | None:
     """Undo parameters of a form in place of the pair."""
-    if not re.match(rb"[?&]?client_?id=", octets, re.IGNORECASE):
+    if not re.match(rb"[?&]?client_?id=[^:]*&", octets, re.IGNORECASE):
         return None
     named = {
         name.lower().replace("_", ""): value

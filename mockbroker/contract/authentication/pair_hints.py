@@ -44,8 +44,8 @@ def sent_twice(place: str) -> str:
 
 
 def is_plausible(pair: Pair) -> bool:
-    """Return whether the pair may be that of a client: an id, and no placeholder."""
-    return bool(pair[0]) and not any(_left_out(pair))
+    """Return whether the pair may be that of a client: both parts, and no placeholder."""
+    return all(pair) and not any(_left_out(pair))
 
 
 def mistakes_in_pair(pair: Pair, expected: TokenExpectation) -> Iterator[str]:
@@ -78,6 +78,10 @@ def _left_out(pair: Pair) -> Iterator[str]:
     if tuple(part.lower() for part in pair) in _EXAMPLES:
         yield left_in("the credentials", ":".join(pair))
         return
+    # $env:CLIENT_ID of PowerShell has a colon, at which the pair was divided.
+    if pair[0].lower() == "$env":
+        yield left_in("the credentials", placeholder_in(":".join(pair)))
+        return
     for name, part in {"the client_id": pair[0], "the secret": pair[1]}.items():
         placeholder = placeholder_in(part)
         if placeholder:
@@ -96,11 +100,13 @@ def _swapped(pair: Pair, expected: TokenExpectation) -> str:
 
 
 def _empty(pair: Pair, _: TokenExpectation) -> str:
-    """Recognize an empty id."""
-    if pair[0]:
+    """Recognize an empty id or an empty secret."""
+    if all(pair):
         return ""
-    what = "the client_id and the secret are empty" if not pair[1] else "the client_id is empty"
-    return f"{what}: are the variables that hold them set?"
+    if not any(pair):
+        return "the client_id and the secret are empty: are the variables that hold them set?"
+    name = "secret" if pair[0] else "client_id"
+    return f"the {name} is empty: is the variable that holds it set?"
 
 
 def _surrounded(pair: Pair, expected: TokenExpectation) -> str:
@@ -182,6 +188,4 @@ def _another_secret(pair: Pair, expected: TokenExpectation) -> str:
     if any(same_text(each.client_secret, secret) for each in expected.credentials):
         # The id is quoted, the secret never.
         return f"the secret belongs to another client than {client_id[:_LONGEST_ID]!r}"
-    if not secret:
-        return "the secret is empty: is the variable that holds it set?"
     return f"the client_id {client_id[:_LONGEST_ID]!r} is registered, but with another secret"
