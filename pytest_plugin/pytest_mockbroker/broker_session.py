@@ -13,6 +13,7 @@ import pytest
 
 from mockbroker.broker.profiles import ConfigError, profile_named
 from mockbroker.fake_broker import Broker
+from mockbroker.model.breach import hints_of
 from mockbroker.model.exchange_text import describe
 from mockbroker.server.certificates import throw_away_certificate
 from mockbroker.server.listener import Server
@@ -158,7 +159,7 @@ def traffic_of(broker: Broker) -> str:
     lines = []
     for exchange in broker.journal:
         lines.append(describe(exchange))
-        hints = dict.fromkeys(b.hint for b in exchange.breaches if b.hint)
+        hints = hints_of(exchange.breaches)
         lines += [f"    hint: {hint}" for hint in hints]
     # Said in words: an empty section would look like a failure of the plugin.
     text = "\n".join(lines) or "the broker saw no request"
