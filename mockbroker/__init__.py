@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from mockbroker.broker.faults import Fault
     from mockbroker.broker.journal import Journal
     from mockbroker.broker.profiles import ConfigError
+    from mockbroker.broker.routes import ApiRoutes, HandlerError, Route, RouteCall
     from mockbroker.broker.state import StateError
-    from mockbroker.contract.clause import Level
+    from mockbroker.contract.level import Level
     from mockbroker.fake_broker import Broker
     from mockbroker.model.client import ClientConfig
     from mockbroker.model.credentials import AccessToken, Credentials, TokenState
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessToken",
+    "ApiRoutes",
     "Broker",
     "ClientConfig",
     "Clock",
@@ -31,9 +33,12 @@ __all__ = [
     "ErrorForm",
     "Exchange",
     "Fault",
+    "HandlerError",
     "Journal",
     "Level",
     "Profile",
+    "Route",
+    "RouteCall",
     "Server",
     "ServerCertificate",
     "StateError",
@@ -47,6 +52,7 @@ __all__ = [
 # import.
 _PLACES = {
     "AccessToken": "mockbroker.model.credentials",
+    "ApiRoutes": "mockbroker.broker.routes",
     "Broker": "mockbroker.fake_broker",
     "ClientConfig": "mockbroker.model.client",
     "Clock": "mockbroker.broker.clock",
@@ -55,9 +61,12 @@ _PLACES = {
     "ErrorForm": "mockbroker.model.profile",
     "Exchange": "mockbroker.model.exchange",
     "Fault": "mockbroker.broker.faults",
+    "HandlerError": "mockbroker.broker.routes",
     "Journal": "mockbroker.broker.journal",
-    "Level": "mockbroker.contract.clause",
+    "Level": "mockbroker.contract.level",
     "Profile": "mockbroker.model.profile",
+    "Route": "mockbroker.broker.routes",
+    "RouteCall": "mockbroker.broker.routes",
     "Server": "mockbroker.server.listener",
     "ServerCertificate": "mockbroker.server.certificates",
     "StateError": "mockbroker.broker.state",

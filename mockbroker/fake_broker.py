@@ -7,6 +7,8 @@ kit and the commands all use it.
 from __future__ import annotations
 
 import contextlib
+import difflib
+import inspect
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NoReturn, get_args
@@ -17,13 +19,16 @@ from mockbroker.broker.conformance import breaches_at
 from mockbroker.broker.faults import Fault
 from mockbroker.broker.journal import SIZE_BYTES, Journal
 from mockbroker.broker.mounting import Connections, Mounting
+from mockbroker.broker.observation import Observed, observe
 from mockbroker.broker.profiles import ConfigError, usable_profile
 from mockbroker.broker.protected_api import ProtectedApi
 from mockbroker.broker.release import ReleaseSwitch
 from mockbroker.broker.request_handler import RequestHandler
+from mockbroker.broker.routes import ApiRoutes
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
 from mockbroker.broker.state import Limits, LocalState, State
+from mockbroker.broker.time_travel import TimeTravel
 from mockbroker.broker.token_endpoint import TokenEndpoint
 from mockbroker.broker.tokens import TOKEN_LIMIT
 from mockbroker.contract.clause import Level
@@ -35,6 +40,9 @@ from mockbroker.report.conformance_text import breaches_text, forgotten_text, no
 from mockbroker.server.certificates import ServerCertificate
 
 __all__ = ["Broker"]
+
+_OWN_ATTRIBUTES = ("journal", "profile")
+"""The public attributes that are not properties."""
 
 
 class Broker:
@@ -74,10 +82,8 @@ class Broker:
         token_limit: int = TOKEN_LIMIT,
         state: str | None = None,
     ) -> None:
-        # The profile never changes: the parts below read it at any time without a lock. The
-        # settings are what a test may change.
-        self.profile = usable_profile(profile)
-        lifetime_seconds = self.profile.expires_in if expires_in is None else expires_in
+        initial = usable_profile(profile)
+        lifetime_seconds = initial.expires_in if expires_in is None else expires_in
         limits = Limits(tokens=token_limit, exchanges=journal_size, exchange_bytes=journal_bytes)
         self._state = _state(state, credentials, limits)
         self._settings = Settings(
@@ -85,21 +91,23 @@ class Broker:
             strict=strict,
             clock=clock,
             own_clock=self._state.clock,
-            token_policy=self.profile.token_policy,
+            token_policy=initial.token_policy,
         )
         clients, tokens = self._state.clients, self._state.tokens
-        self._mounting = Mounting(self.profile)
+        self._mounting = Mounting(initial)
         self._waiting_answers = ReleaseSwitch()
+        self._travel = TimeTravel()
         self._secrets = KnownSecrets(clients, tokens)
         # The journal prints failing assertions, so it needs the mask. It gets the bound method:
         # clients and tokens that come later are masked as well.
         self.journal = Journal(mask=self.masked, store=self._state.exchanges)
         parts = self._settings, clients, tokens, self._mounting
+        self._api = ProtectedApi(*parts, script=self._state.api_script)
         self._handler = RequestHandler(
             settings=self._settings,
             mounting=self._mounting,
-            token_endpoint=TokenEndpoint(self.profile, *parts, script=self._state.token_script),
-            api=ProtectedApi(*parts, script=self._state.api_script),
+            token_endpoint=TokenEndpoint(*parts, script=self._state.token_script),
+            api=self._api,
             journal=self.journal,
             waiting_answers=self._waiting_answers,
             elsewhere_script=self._state.elsewhere_script,
@@ -109,6 +117,22 @@ class Broker:
     # Set-up of a test
 
     @property
+    def profile(self) -> Profile:
+        """The conventions of the provider. Setting it by name or value changes the URLs as well.
+
+        The lifetime of tokens and the token policy become those of the new profile. Setting it
+        raises ConfigError if the profile is unknown or has an unknown method.
+        """
+        return self._mounting.profile
+
+    @profile.setter
+    def profile(self, profile: str | Profile) -> None:
+        usable = usable_profile(profile)
+        self._mounting.profile = usable
+        self._settings.expires_in = usable.expires_in
+        self._settings.token_policy = usable.token_policy
+
+    @property
     def credentials(self) -> Credentials:
         """The credentials of the first client; `register` adds others."""
         return self._state.clients.credentials
@@ -116,6 +140,18 @@ class Broker:
     @credentials.setter
     def credentials(self, credentials: Credentials) -> None:
         self._state.clients.credentials = credentials
+
+    @property
+    def auth(self) -> tuple[str, str]:
+        """The id and the secret of `credentials`, as ``auth=`` of requests and httpx takes them."""
+        return self.credentials.client_id, self.credentials.client_secret
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # Python would accept `broker.expire_in = 5`, and the test would run with another lifetime.
+        # A class of a test's own may have further attributes.
+        if type(self) is Broker and not name.startswith("_") and name not in _OWN_ATTRIBUTES:
+            _check_attribute(name, value)
+        super().__setattr__(name, value)
 
     @property
     def expires_in(self) -> float:
@@ -155,10 +191,35 @@ class Broker:
 
     @property
     def clock(self) -> SupportsClock:
-        """The clock by which tokens expire; ``clock.advance(seconds)`` moves it forward."""
+        """The clock by which tokens expire.
+
+        ``clock.advance(seconds)`` moves the broker only, as if its clock were ahead of the
+        client's. `travel` moves broker and client together.
+        """
         # A shared clock may have been moved by another process.
         self._state.refresh()
         return self._settings.clock
+
+    def travel(self, seconds: float) -> None:
+        """Move the time of this process forward, so that broker and client move together.
+
+        It moves freezegun or time-machine if one of them is active, with `time.time`,
+        `datetime.now` and all that the library replaces. Otherwise it starts time-machine, or
+        freezegun if time-machine is not installed, until the end of the test or block. The move
+        ends with the test, with `reset`, and with the block of `running`.
+
+        Raises TypeError or ValueError unless the seconds are a finite number >= 0. Raises
+        RuntimeError if neither library is installed.
+        """
+        before = self.clock.now()
+        self._travel.move(seconds)
+        # A clock of the test's own may not follow the process's time.
+        if self.clock.now() - before < seconds / 2:
+            self.clock.advance(seconds)
+
+    def end_travel(self) -> None:
+        """Take back every move of `travel`. The fixture does so at the end of the test."""
+        self._travel.end()
 
     @property
     def scope(self) -> str:
@@ -215,6 +276,14 @@ class Broker:
     def current_use(self, number: int | None) -> None:
         self._settings.current_use = number
 
+    @property
+    def api(self) -> ApiRoutes:
+        """The routes of the protected API; ``api.route("GET", "/vehicle/{id}", json=…)`` adds one.
+
+        The answer to a call that fits no route is a plausible sample.
+        """
+        return self._api.routes
+
     def register(self, client_id: str, client_secret: str) -> Credentials:
         """Register another client; replace the secret if the client_id is registered already.
 
@@ -222,6 +291,13 @@ class Broker:
         Raises TypeError if either is not a string.
         """
         return self._state.clients.register(client_id, client_secret)
+
+    def remove(self, client_id: str) -> None:
+        """Remove a client, so that its token requests are rejected; its tokens stay valid.
+
+        Raises KeyError if the client_id is not registered, and ValueError for the last client.
+        """
+        self._state.clients.remove(client_id)
 
     @property
     def registered(self) -> tuple[Credentials, ...]:
@@ -243,6 +319,30 @@ class Broker:
         They follow those that wait already. Raises TypeError if one is not a Fault.
         """
         self._state.api_script.extend(faults)
+        self._apply_refusal()
+
+    @property
+    def shares_state(self) -> bool:
+        """Whether other processes may share the state, which has a URL then.
+
+        They share tokens, clients, faults, the clock and the journal, but no settings.
+        """
+        return not isinstance(self._state, LocalState)
+
+    @property
+    def scripted(self) -> tuple[Fault, ...]:
+        """The faults that wait for answers of the token endpoint, with the counts that are left."""
+        return self._state.token_script.waiting
+
+    @property
+    def api_scripted(self) -> tuple[Fault, ...]:
+        """The faults that wait for answers of the API, with the counts that are left."""
+        return self._state.api_script.waiting
+
+    def withdraw(self, fault: Fault) -> None:
+        """Remove the first fault that waits and equals it, from the script of each endpoint."""
+        self._state.token_script.remove(fault)
+        self._state.api_script.remove(fault)
         self._apply_refusal()
 
     def clear_scripts(self) -> None:
@@ -277,19 +377,42 @@ class Broker:
         """
         self._state.tokens.revoke_all()
 
+    def revoke_token(self, value: str) -> None:
+        """Revoke the token with exactly that value. Raises KeyError if there is none."""
+        self._state.tokens.end(self._known(value), TokenState.REVOKED)
+
+    def expire_token(self, value: str) -> None:
+        """End the lifetime of the token with exactly that value, earlier than the client expects.
+
+        The clauses do not blame a client for using it until the promised lifetime has passed.
+        Raises KeyError if there is none.
+        """
+        self._state.tokens.end(self._known(value), TokenState.EXPIRED)
+
+    def _known(self, value: str) -> AccessToken:
+        """Return the token of that value. Raises KeyError, without the value, if there is none."""
+        token = self._state.tokens.find(value)
+        if token is None:
+            raise KeyError("the broker knows no such token")
+        return token
+
     def reset(self) -> None:
         """Return to the initial state; end delayed answers at once.
 
-        Subscriptions to the journal end. A clock that was passed in keeps its time.
+        Subscriptions to the journal end, except those that survive a reset. A clock that was passed
+        in keeps its time.
         A request that is being answered meanwhile may still be recorded afterwards.
         """
         # First, so that answers that wait do not outlive the tokens and faults they belong to.
         self.release()
+        self.end_travel()
         self.clear_scripts()
         self._state.tokens.clear()
         self.journal.reset()
         self._state.clients.reset()
+        self._mounting.reset_profile()
         self._settings.reset()
+        self.api.restore()
 
     def release(self) -> None:
         """End at once every answer that is delayed, stalled or dripping."""
@@ -306,6 +429,14 @@ class Broker:
     def api_url(self) -> str:
         """The base URL of the API. Raises RuntimeError while the broker is not mounted."""
         return self._mounting.api_url
+
+    @property
+    def control_url(self) -> str:
+        """The URL below which the control API lies, if the server offers one.
+
+        Raises RuntimeError while the broker is not mounted.
+        """
+        return self._mounting.control_url
 
     @property
     def ca_file(self) -> str | None:
@@ -339,6 +470,16 @@ class Broker:
         return token, tokens.state(token, self._settings.clock.now())
 
     @property
+    def tokens(self) -> tuple[AccessToken, ...]:
+        """The issued tokens except forgotten ones, the oldest first."""
+        return self._state.tokens.snapshot()
+
+    @property
+    def token_endings(self) -> int:
+        """How often tokens were revoked or expired before their time, since the broker was made."""
+        return self._state.tokens.endings_count
+
+    @property
     def token_issued_values(self) -> Collection[str]:
         """The values of the issued tokens except forgotten ones; a live view."""
         self._state.refresh()
@@ -361,19 +502,32 @@ class Broker:
         __tracebackhide__ = True
         # One snapshot: the client may send requests while the clauses are judged.
         trace = self.trace()
-        if not trace.token_requests:
-            # A test whose client never called the broker would otherwise pass, whatever the client
-            # does.
-            raise AssertionError(nothing_seen_text(trace))
-        breaches = breaches_at(trace, fail_on)
-        if breaches:
-            raise AssertionError(self.masked(breaches_text(trace, breaches, self.profile)))
+        problem = self.problem_with(trace, fail_on)
+        if problem:
+            raise AssertionError(problem)
         # A warning, not an error: what the journal holds conforms, but the rest is not known to.
         forgotten = forgotten_text(trace)
         if forgotten:
             advice = "Broker(journal_size=…, journal_bytes=…) sets how many are remembered"
             # With this level the warning shows the line of the test, not one of this package.
             warnings.warn(f"{forgotten}: {advice}", stacklevel=2)
+
+    def problem_with(self, trace: Trace, fail_on: Level = Level.MUST) -> str:
+        """Return why `assert_conforms` would fail for that trace; empty if it would not."""
+        if not trace.token_requests:
+            # A test whose client never called the broker would otherwise pass, whatever the client
+            # does.
+            return nothing_seen_text(trace)
+        breaches = breaches_at(trace, fail_on)
+        return self.masked(breaches_text(trace, breaches, self.profile)) if breaches else ""
+
+    def observed(self) -> Observed:
+        """Return the verdict on each clause that the exchanges in the journal can show.
+
+        It is the judgement of `mockbroker audit`. Silence counts only for clauses whose situation
+        was seen.
+        """
+        return observe(self.trace(), self.profile, self.masked)
 
     # Running a server
 
@@ -389,21 +543,33 @@ class Broker:
 
     @contextlib.contextmanager
     def running(
-        self, host: str = "127.0.0.1", port: int = 0, *, tls: ServerCertificate | None = None
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        tls: ServerCertificate | None = None,
+        control_token: str | None = None,
     ) -> Iterator[Broker]:
         """Serve the broker in a thread while the block runs; port 0 takes a free port.
 
         With a ``tls`` certificate (`throw_away_certificate` makes one) it speaks HTTPS only.
+        The control API is below ``control_url``. It demands the ``control_token``, if there is
+        one. Off loopback it demands one in any case, and without it refuses every request.
         Raises OSError if the address cannot be used.
         Tokens and journal stay after the block, so that a test can read them then.
         """
         # Flask and h11 take longer to import than the rest, and a broker may be mounted elsewhere.
         # The server does not import this module, so that the imports form no cycle.
+        from mockbroker.server.control.access import ControlAccess  # noqa: PLC0415 - see above
         from mockbroker.server.listener import Server  # noqa: PLC0415 - see above
 
         with Server(host, port, tls=tls) as server:
             server.mount(self)
-            yield self
+            server.mount_control(self, access=ControlAccess(token=control_token))
+            try:
+                yield self
+            finally:
+                self.end_travel()
 
     # Called by the server
 
@@ -449,3 +615,16 @@ def _state(url: str | None, credentials: Credentials | None, limits: Limits) -> 
             "a shared state needs the package redis; install mockbroker[redis]"
         ) from error
     return RedisState.at(url, credentials, limits)
+
+
+def _check_attribute(name: str, value: object) -> None:
+    """Raise AttributeError if a broker has no attribute of that name, or a method in its place."""
+    found = inspect.getattr_static(Broker, name, None)
+    # Tests may replace a method by a function.
+    if inspect.isfunction(found) and not callable(value):
+        raise AttributeError(f"{name} is a method of the broker; call it: {name}(…)")
+    if found is None:
+        settable = [each for each, what in vars(Broker).items() if getattr(what, "fset", None)]
+        close = difflib.get_close_matches(name, settable, n=1, cutoff=0.5)
+        advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(settable)}"
+        raise AttributeError(f"a broker has no attribute {name} to set; {advice}")

@@ -10,7 +10,9 @@ from secrets import token_hex
 
 from mockbroker.model.credentials import Credentials
 
-__all__ = ["ClientRegistry", "checked_credentials"]
+__all__ = ["LAST_CLIENT", "ClientRegistry", "checked_credentials", "random_credentials"]
+
+LAST_CLIENT = "a broker needs a client; register another one first"
 
 
 class ClientRegistry:
@@ -23,7 +25,7 @@ class ClientRegistry:
 
     def __init__(self, credentials: Credentials | None = None) -> None:
         self._initial = checked_credentials(
-            _random_credentials() if credentials is None else credentials
+            random_credentials() if credentials is None else credentials
         )
         self._lock = threading.Lock()
         self.credentials = self._initial
@@ -60,8 +62,28 @@ class ClientRegistry:
             is_first = self._registered[0].client_id == client_id
             self._registered = (credentials, *others) if is_first else (*others, credentials)
 
+    def remove(self, client_id: str) -> None:
+        """Remove a client. Its tokens stay valid.
 
-def _random_credentials() -> Credentials:
+        Raises KeyError if the client_id is not registered, and ValueError for the last client.
+        """
+        with self._lock:
+            ids = {each.client_id for each in self._registered}
+            if client_id not in ids:
+                raise KeyError(client_id)
+            # A lenient broker issues to the first client if it recognizes none.
+            if len(ids) == 1:
+                raise ValueError(LAST_CLIENT)
+            self._discard(client_id)
+
+    def _discard(self, client_id: str) -> None:
+        """Remove a client that is not the last one."""
+        self._registered = tuple(c for c in self._registered if c.client_id != client_id)
+        if self.credentials.client_id == client_id:
+            self.credentials = self._registered[0]
+
+
+def random_credentials() -> Credentials:
     """Return new credentials, made of hexadecimal digits only."""
     # Random for each broker, so that a client with credentials left over from another test fails.
     # The client_id is short, because messages show it. The secret has 128 bits.

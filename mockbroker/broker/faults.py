@@ -7,6 +7,7 @@ test's own line.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
 import re
@@ -415,6 +416,17 @@ class FaultScript:
                 # In one step under the lock: of two requests at once, each takes one repetition.
                 self._waiting.appendleft(replace(fault, count=fault.count - 1))
             return fault
+
+    @property
+    def waiting(self) -> tuple[Fault, ...]:
+        """The faults that wait, in order; the count of each is how many answers it affects yet."""
+        with self._lock:
+            return tuple(self._waiting)
+
+    def remove(self, fault: Fault) -> None:
+        """Remove the first fault that waits and equals it; do nothing if none does."""
+        with self._lock, contextlib.suppress(ValueError):
+            self._waiting.remove(fault)
 
     @property
     def is_refusing(self) -> bool:

@@ -173,8 +173,10 @@ class Journal(Sequence[Exchange]):
     ) -> None:
         self._store = RecentExchanges(size, size_bytes) if store is None else store
         self.mask = mask
-        # An immutable tuple, replaced as a whole: requests read it without a lock.
-        self._subscribers: tuple[Subscriber, ...] = ()
+        # In the order of subscription, each with whether it survives a reset. An immutable tuple,
+        # replaced as a whole: requests read it without a lock.
+        self._subscribers: tuple[tuple[Subscriber, bool], ...] = ()
+        self._clearings = 0
         self._lock = threading.Lock()
 
     @property
@@ -195,19 +197,21 @@ class Journal(Sequence[Exchange]):
         """
         exchange = self._store.record(make)
         # Outside the lock: a subscriber may read the journal or take its time.
-        for subscriber in self._subscribers:
+        for subscriber, _ in self._subscribers:
             _call(subscriber, exchange)
         return exchange
 
-    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+    def subscribe(
+        self, subscriber: Subscriber, *, survives_reset: bool = False
+    ) -> Callable[[], None]:
         """Call ``subscriber`` with each exchange from now on.
 
         The call is in the thread that serves the request, before the response is sent. It must be
         thread-safe and short. Its exceptions are logged. Returns a function that ends the
-        subscription.
+        subscription; `reset` ends it as well, unless it ``survives_reset``.
         """
         with self._lock:
-            self._subscribers = (*self._subscribers, subscriber)
+            self._subscribers = (*self._subscribers, (subscriber, survives_reset))
         return lambda: self._unsubscribe(subscriber)
 
     def _unsubscribe(self, subscriber: Subscriber) -> None:
@@ -215,23 +219,31 @@ class Journal(Sequence[Exchange]):
         with self._lock:
             # By identity, and into a new tuple: `record` may be walking the old one in another
             # thread.
-            self._subscribers = tuple(s for s in self._subscribers if s is not subscriber)
+            self._subscribers = tuple(s for s in self._subscribers if s[0] is not subscriber)
 
     def clear(self) -> None:
         """Remove every exchange and number from 1 again; subscriptions continue."""
         self._store.clear()
+        with self._lock:
+            self._clearings += 1
 
     def reset(self) -> None:
-        """Remove every exchange, number from 1 again, and end every subscription."""
+        """Remove every exchange, number from 1 again, and end the subscriptions of a test."""
         # In this order, so that an old subscriber never sees the numbers begin again.
         with self._lock:
-            self._subscribers = ()
+            self._subscribers = tuple(s for s in self._subscribers if s[1])
         self.clear()
 
     @property
     def total(self) -> int:
         """How many exchanges there were, dropped ones included."""
         return self._store.total
+
+    @property
+    def clearings(self) -> int:
+        """How often the journal was cleared or reset; the numbers began again each time."""
+        with self._lock:
+            return self._clearings
 
     @property
     def dropped(self) -> int:

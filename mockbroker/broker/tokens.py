@@ -75,7 +75,9 @@ class TokenStore:
         self._revoked_count = self._issued_count = self._given_count = 0
         # By client and scope, the token that was issued last.
         self._latest: dict[tuple[Credentials, str], AccessToken] = {}
-        self._ended: set[int] = set()
+        # Of tokens that ended before their time, by number: REVOKED or EXPIRED.
+        self._ended: dict[int, TokenState] = {}
+        self._endings_count = 0
         self._lock = threading.Lock()
 
     def issue(
@@ -112,7 +114,7 @@ class TokenStore:
             previous = self._latest.get((credentials, scope))
             # A forgotten token is invalid in any case, and its number would never be dropped.
             if ends_previous and previous is not None and previous.value in self._tokens:
-                self._ended.add(previous.number)
+                self._ended[previous.number] = TokenState.REVOKED
             self._latest[credentials, scope] = token
             return token
 
@@ -129,7 +131,7 @@ class TokenStore:
         """Return the oldest dead token among the first of each lifetime, or else the oldest."""
         # The cost grows with the number of different lifetimes, of which a test has a few.
         firsts = [next(iter(queue.values())) for queue in self._queues.values()]
-        dead = [t for t in firsts if self._is_revoked(t) or now >= t.expires_at]
+        dead = [t for t in firsts if self._ended_as(t) or now >= t.expires_at]
         return min(dead or firsts, key=attrgetter("number"))
 
     def _forget(self, token: AccessToken) -> None:
@@ -140,17 +142,19 @@ class TokenStore:
     def _drop(self, token: AccessToken) -> None:
         """Remove a token from the index and its queue; needs the lock."""
         self._tokens.discard(token.value)
-        self._ended.discard(token.number)
+        self._ended.pop(token.number, None)
         queue = self._queues[token.expires_in]
         del queue[token.value]
         if not queue:
             del self._queues[token.expires_in]
 
-    def _is_revoked(self, token: AccessToken) -> bool:
-        """Return whether the token was ended, or issued before the latest `revoke_all`."""
-        # Revoking moves one number instead of visiting each token: it also holds for tokens that
-        # are issued while it runs.
-        return token.number <= self._revoked_count or token.number in self._ended
+    def _ended_as(self, token: AccessToken) -> TokenState | None:
+        """Return the state of a token that was ended before its time; None for any other."""
+        # `revoke_all` moves one number instead of visiting each token: it also holds for tokens
+        # that are issued while it runs.
+        if token.number <= self._revoked_count:
+            return TokenState.REVOKED
+        return self._ended.get(token.number)
 
     def find(self, value: str) -> AccessToken | None:
         """Return the token of that value, whatever its state, or None."""
@@ -167,8 +171,9 @@ class TokenStore:
         found = self._tokens.get(token.value)
         if found is not token and found != token:
             return self.state_of_missing(token.value)
-        if self._is_revoked(token):
-            return TokenState.REVOKED
+        ended = self._ended_as(token)
+        if ended is not None:
+            return ended
         # `<`: a token is invalid from the very moment of its expiry (see `AccessToken`). Clauses
         # and broker must agree on it.
         return TokenState.VALID if now < token.expires_at else TokenState.EXPIRED
@@ -181,6 +186,23 @@ class TokenStore:
         """Revoke every token issued so far."""
         with self._lock:
             self._revoked_count = self._issued_count
+            self._endings_count += 1
+
+    def end(self, token: AccessToken, state: TokenState) -> None:
+        """End a token before its time: from now on its state is REVOKED or EXPIRED.
+
+        Do nothing if the token was forgotten, or its value was issued again.
+        """
+        with self._lock:
+            if self._tokens.get(token.value) is token:
+                self._ended[token.number] = state
+                self._endings_count += 1
+
+    def snapshot(self) -> tuple[AccessToken, ...]:
+        """Return the tokens remembered at this moment, the oldest first."""
+        with self._lock:
+            tokens = [token for queue in self._queues.values() for token in queue.values()]
+        return tuple(sorted(tokens, key=attrgetter("number")))
 
     def clear(self) -> None:
         """Forget every token, also that it was issued, and count from 1 again.
@@ -195,6 +217,11 @@ class TokenStore:
             self._latest.clear()
             self._ended.clear()
             self._revoked_count = self._issued_count = 0
+
+    @property
+    def endings_count(self) -> int:
+        """How often tokens were ended before their time by a test; `clear` does not reset it."""
+        return self._endings_count
 
     @property
     def given_count(self) -> int:

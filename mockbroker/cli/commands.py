@@ -174,7 +174,7 @@ def serve(settings: ServeSettings) -> None:
         serve_by_workers(settings, signals)
         return
     with listening(settings) as (broker, server):
-        announce(broker)
+        announce(broker, server.control_token)
         serve_and_log(broker, server, signals)
 
 

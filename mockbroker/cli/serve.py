@@ -13,6 +13,7 @@ import contextlib
 import functools
 import io
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -71,7 +72,8 @@ class ServeSettings:
 
     ``clients`` are empty for random credentials. ``config`` is a TOML file of profiles, ``journal``
     the path of the journal file, ``state`` the URL of a shared state; each may be None. ``workers``
-    is the number of processes.
+    is the number of processes. ``allowed_hosts`` are further names by which the control API may be
+    called. It demands the ``control_token``, if there is one.
     """
 
     host: str
@@ -83,6 +85,8 @@ class ServeSettings:
     tls: bool
     journal: Path | None
     config: Path | None
+    allowed_hosts: tuple[str, ...] = ()
+    control_token: str | None = None
     state: str | None = None
     workers: int = 1
 
@@ -150,6 +154,28 @@ def _lifetime(
     return seconds
 
 
+def _allowed_hosts(
+    _context: click.Context, _parameter: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Check the values of ``--allow-host``. Raises click.BadParameter."""
+    from mockbroker.server.control.access import host_problem  # noqa: PLC0415 - only when needed
+
+    problem = next(filter(None, map(host_problem, names)), "")
+    if problem:
+        raise click.BadParameter(problem)
+    return names
+
+
+def _control_token(
+    _context: click.Context, _parameter: click.Parameter, token: str | None
+) -> str | None:
+    """Check the value of ``--control-token``. Raises click.BadParameter without quoting it."""
+    # It is sent in a header field: one line of ASCII, without blanks.
+    if token is not None and not re.fullmatch(r"[!-~]{8,}", token):
+        raise click.BadParameter("must have 8 or more ASCII characters, without blanks")
+    return token
+
+
 def client_option(help_text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that adds ``--client``; the command gets ``clients``."""
     return click.option(
@@ -200,6 +226,24 @@ _OPTIONS = (
         help="Append each request and its answer as a line of JSON, secrets masked.",
     ),
     config_option,
+    click.option(
+        "--allow-host",
+        "allowed_hosts",
+        metavar="NAME",
+        multiple=True,
+        callback=_allowed_hosts,
+        help="Name by which other programs may call the control API, besides localhost and "
+        "127.0.0.1. Repeat the option for several.",
+    ),
+    # Also by an environment variable: other users of the machine can read a command line.
+    click.option(
+        "--control-token",
+        metavar="TOKEN",
+        envvar="MOCKBROKER_CONTROL_TOKEN",
+        callback=_control_token,
+        help="Token that the control API demands. By default none on a loopback address, and a "
+        "random one, which is printed, on any other. [env: MOCKBROKER_CONTROL_TOKEN]",
+    ),
 )
 _SHARING_OPTIONS = (
     click.option(
@@ -254,8 +298,25 @@ def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
         if not server.is_on_loopback:
             warn_of_other_hosts(settings.host)
         server.mount(broker)
-        broker.journal.subscribe(log.answered)
+        mount_control(server, broker, settings)
+        # The control API may reset the broker, and the log continues.
+        broker.journal.subscribe(log.answered, survives_reset=True)
         yield broker, server
+
+
+def mount_control(server: Server, broker: Broker, settings: ServeSettings) -> None:
+    """Serve the control API of the broker."""
+    from mockbroker.broker.profiles import profile_named  # noqa: PLC0415 - only when needed
+    from mockbroker.server.certificates import WILDCARDS  # noqa: PLC0415 - only when needed
+    from mockbroker.server.control.access import ControlAccess  # noqa: PLC0415 - only when needed
+
+    # The name that the user has given to this machine.
+    own = () if settings.host in WILDCARDS else (settings.host,)
+    access = ControlAccess(
+        allowed_hosts=(*settings.allowed_hosts, *own), token=settings.control_token
+    )
+    find = functools.partial(profile_named, config=settings.config)
+    server.mount_control(broker, access=access, find_profile=find)
 
 
 @contextlib.contextmanager
@@ -317,11 +378,11 @@ class StopSignals:
             self._stop()
 
 
-def announce(broker: Broker) -> None:
-    """Print the banner of a broker that is mounted."""
+def announce(broker: Broker, control_token: str | None) -> None:
+    """Print the banner of a broker that is mounted, with what its control API demands."""
     from mockbroker.cli.console import banner  # noqa: PLC0415 - Flask only if served
 
-    echo(banner(broker))
+    echo(banner(broker, control_token))
 
 
 def serve_and_log(broker: Broker, server: Server, signals: StopSignals) -> None:

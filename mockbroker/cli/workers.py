@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -25,6 +25,7 @@ from mockbroker.cli.serve import (
     StopSignals,
     announce,
     announce_end,
+    mount_control,
     prepared,
     warn,
     warn_of_other_hosts,
@@ -49,25 +50,30 @@ def serve_by_workers(settings: ServeSettings, signals: StopSignals) -> None:
 
     Raises click.ClickException, with a message of one sentence, if a setting is invalid.
     """
+    from mockbroker.server.control.access import (  # noqa: PLC0415 - only when needed
+        random_control_token,
+    )
     from mockbroker.server.listener import origin_of  # noqa: PLC0415 - Flask only if served
 
     _require_sharing(settings)
     with (
         prepared(settings) as (broker, log, certificate),
-        _reserved_port(settings.host, settings.port) as port,
+        _reserved_port(settings.host, settings.port) as (port, is_on_loopback),
     ):
+        if not is_on_loopback and settings.control_token is None:
+            # Made here, so that it is the same in every worker.
+            settings = replace(settings, control_token=random_control_token())
         ca_file = certificate.ca_file if certificate else None
         origin = origin_of(settings.host, port, is_tls=certificate is not None)
         # For the banner only: no request reaches the broker in this process.
         broker.mounted_at(origin, "", ca_file)
         before = broker.journal.total
-        service = _Service(
-            broker=broker, log=log, certificate=certificate, host=settings.host, port=port
-        )
+        settings = replace(settings, port=port)
+        service = _Service(broker=broker, log=log, certificate=certificate, settings=settings)
         workers = _Workers(service, signals)
         signals.stop_by(workers.stop)
         workers.start(settings.workers)
-        announce(broker)
+        announce(broker, settings.control_token)
         workers.wait()
         announce_end(broker, before)
 
@@ -89,8 +95,10 @@ def _require_sharing(settings: ServeSettings) -> None:
 
 
 @contextlib.contextmanager
-def _reserved_port(host: str, port: int) -> Iterator[int]:
+def _reserved_port(host: str, port: int) -> Iterator[tuple[int, bool]]:
     """Yield a port that the workers can share and other programs cannot have; 0 takes a free one.
+
+    The second value is whether only this machine can reach the port.
 
     Raises click.ClickException if the address cannot be used.
     """
@@ -107,34 +115,36 @@ def _reserved_port(host: str, port: int) -> Iterator[int]:
             "choose another address with --host or --port (--port 0 takes a free port)"
         ) from error
     with reserved:
-        if not is_loopback(reserved):
+        is_on_loopback = is_loopback(reserved)
+        if not is_on_loopback:
             warn_of_other_hosts(host)
-        yield number
+        yield number, is_on_loopback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Service:
-    """What each worker serves, and where."""
+    """What each worker serves, and where; the settings have the number of the port."""
 
     broker: Broker
     log: RequestLog
     certificate: ServerCertificate | None
-    host: str
-    port: int
+    settings: ServeSettings
 
     def run(self, signals: StopSignals, on_ready: OnReady) -> None:
         """Serve in this process until a signal arrives or ``on_ready``'s function is called."""
         from mockbroker.server.listener import Server  # noqa: PLC0415 - Flask only if served
 
         server = Server(
-            self.host,
-            self.port,
+            self.settings.host,
+            self.settings.port,
             tls=self.certificate,
             on_refused=self.log.refused,
             shares_port=True,
         )
         server.mount(self.broker)
-        self.broker.journal.subscribe(self.log.answered)
+        mount_control(server, self.broker, self.settings)
+        # The control API may reset the broker, and the log continues.
+        self.broker.journal.subscribe(self.log.answered, survives_reset=True)
         signals.stop_by(server.interrupt)
         on_ready(server.interrupt)
         server.serve_forever()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mockbroker.broker.clients import ClientRegistry, checked_credentials
+from mockbroker.broker.clients import LAST_CLIENT, ClientRegistry, checked_credentials
 from mockbroker.model.credentials import Credentials
 from mockbroker.redis_state.link import Argument
 from mockbroker.redis_state.records import client_of, client_record, octets
 from mockbroker.redis_state.replica import Replica, Snapshot
-from mockbroker.redis_state.scripts import KEEP_ONE_CLIENT, REGISTER
+from mockbroker.redis_state.scripts import KEEP_ONE_CLIENT, REGISTER, REMOVE_CLIENT
 
 __all__ = ["SharedClients"]
 
@@ -47,6 +47,14 @@ class SharedClients(ClientRegistry):
         self._replica.ask(REGISTER, octets(client_id), client_record(credentials))
         return credentials
 
+    def remove(self, client_id: str) -> None:
+        """Remove a client in all processes; its arguments and errors are those of the base."""
+        found, count = self._replica.ask(REMOVE_CLIENT, octets(client_id))
+        if not found:
+            raise KeyError(client_id)
+        if count == 1:
+            raise ValueError(LAST_CLIENT)
+
     def reset(self) -> None:
         """Remove every client but this broker's initial one, in all processes."""
         initial = self._initial
@@ -56,6 +64,10 @@ class SharedClients(ClientRegistry):
     def apply_registered(self, record: bytes) -> None:
         """Add a client from its record, or replace its secret."""
         self._put(client_of(record))
+
+    def apply_removed(self, client_id: bytes) -> None:
+        """Remove the client of an id."""
+        self._discard(client_id.decode("utf-8", "surrogatepass"))
 
     def apply_reset(self, record: bytes) -> None:
         """Remove every client but that of the record."""

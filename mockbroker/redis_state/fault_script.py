@@ -8,7 +8,14 @@ from mockbroker.broker.faults import Fault, FaultScript, Manner, checked_faults
 from mockbroker.model.exchange import Endpoint
 from mockbroker.redis_state.records import fault_of, fault_record
 from mockbroker.redis_state.replica import Replica
-from mockbroker.redis_state.scripts import ARRIVE, CLEAR_FAULTS, COUNT_FAULTS, EXTEND
+from mockbroker.redis_state.scripts import (
+    ARRIVE,
+    CLEAR_FAULTS,
+    COUNT_FAULTS,
+    EXTEND,
+    FAULTS,
+    REMOVE_FAULT,
+)
 
 __all__ = ["Refusals", "SharedFaultScript"]
 
@@ -45,6 +52,19 @@ class SharedFaultScript(FaultScript):
         """Remove and return the fault of the next answer, and bring the replica up to date."""
         self._refusals.bits, record, count = self._replica.ask(ARRIVE, self._endpoint.value)
         return None if record is None else fault_of(record, max(1, count))
+
+    @property
+    def waiting(self) -> tuple[Fault, ...]:
+        """The faults that wait in Redis, in order; see the base."""
+        records, counts = self._replica.ask(FAULTS, self._endpoint.value)
+        pairs = zip(records, map(int, counts), strict=True)
+        return tuple(fault_of(record, max(1, count)) for record, count in pairs)
+
+    def remove(self, fault: Fault) -> None:
+        """Remove the first fault that waits in Redis and equals it; do nothing if none does."""
+        [self._refusals.bits] = self._replica.ask(
+            REMOVE_FAULT, self._endpoint.value, *_arguments(fault)
+        )
 
     @property
     def is_refusing(self) -> bool:

@@ -22,7 +22,8 @@ _ATTEMPTS = 3
 class Snapshot:
     """The whole state, as records; ``revoked`` is the number up to which tokens are revoked.
 
-    ``ended`` has the numbers of tokens that their successors ended.
+    ``endings`` has a number and how it ended, as a change has it, for each token that was ended
+    before its time.
     """
 
     refusing: int
@@ -30,7 +31,7 @@ class Snapshot:
     offset_seconds: float
     clients: Sequence[bytes]
     tokens: Sequence[bytes]
-    ended: Iterable[int]
+    endings: Iterable[bytes]
 
 
 class Replica:
@@ -102,8 +103,9 @@ class Replica:
             if self._epoch != found:
                 return
             reply = self._link.run(LOAD, secrets.token_hex(16), *self._initial())
-            epoch, version, refusing, revoked, offset, clients, tokens, ended = reply
-            self._load(Snapshot(refusing, revoked, float(offset), clients, tokens, map(int, ended)))
+            epoch, version, refusing, revoked, offset, clients, tokens, pairs = reply
+            endings = map(b":".join, zip(pairs[::2], pairs[1::2], strict=True))
+            self._load(Snapshot(refusing, revoked, float(offset), clients, tokens, endings))
             self._epoch, self._version = epoch, version
 
 

@@ -10,10 +10,11 @@ A change is a letter and a value:
 
 T  a token was issued: its number, a colon, and its record
 D  a token was dropped: its value
-E  a token was ended by its successor: its number
+E  a token was ended before its time: its number, a colon and how (successor, revoked, expired)
 R  the tokens up to a number were revoked: that number
 X  every token was removed
 C  a client was registered: its record
+M  a client was removed: its client_id
 I  every client was removed but one: its record
 O  the clock was moved: its offset in seconds
 """
@@ -31,8 +32,10 @@ __all__ = [
     "CLEAR_TOKENS",
     "COUNT_EXCHANGES",
     "COUNT_FAULTS",
+    "END",
     "EXCHANGES",
     "EXTEND",
+    "FAULTS",
     "FORGOTTEN",
     "ISSUE",
     "KEEP_ONE_CLIENT",
@@ -41,6 +44,8 @@ __all__ = [
     "READ",
     "RECORD",
     "REGISTER",
+    "REMOVE_CLIENT",
+    "REMOVE_FAULT",
     "RESET_CLOCK",
     "REVOKE",
     "Script",
@@ -138,6 +143,34 @@ return reply(refusing())
 """
 )
 
+FAULTS = Script(
+    _BEGIN
+    + """
+-- ARGV[3]: the endpoint. Returns the records of its faults, and their counts.
+return reply(call('LRANGE', P .. 'faults:' .. ARGV[3], 0, -1),
+  call('LRANGE', P .. 'counts:' .. ARGV[3], 0, -1))
+"""
+)
+
+REMOVE_FAULT = Script(
+    _BEGIN
+    + """
+-- ARGV[3]: the endpoint; [4] and [5]: the count and the record of a fault. Removes the first such.
+local faults, counts = P .. 'faults:' .. ARGV[3], P .. 'counts:' .. ARGV[3]
+for i, fault in ipairs(call('LRANGE', faults, 0, -1)) do
+  if fault == ARGV[5] and call('LINDEX', counts, i - 1) == ARGV[4] then
+    -- Redis removes items of a list by their value only.
+    call('LSET', faults, i - 1, 'removed')
+    call('LSET', counts, i - 1, 'removed')
+    call('LREM', faults, 1, 'removed')
+    call('LREM', counts, 1, 'removed')
+    break
+  end
+end
+return reply(refusing())
+"""
+)
+
 COUNT_FAULTS = Script(
     _BEGIN
     + """
@@ -169,6 +202,7 @@ ISSUE = Script(
 local TOKENS, ORDER, EXPIRY, ENDED = P .. 'tokens', P .. 'order', P .. 'expiry', P .. 'ended'
 local value, latest = ARGV[4], P .. 'latest'
 local function drop(old)
+  call('HDEL', P .. 'endings', call('ZSCORE', ORDER, old))
   call('HDEL', TOKENS, old)
   call('ZREM', ORDER, old)
   call('ZREM', EXPIRY, old)
@@ -212,11 +246,25 @@ if previous then
   local its_number, its_value = previous:match('^(%d+):(.*)$')
   if call('ZSCORE', ORDER, its_value) == its_number then
     call('ZADD', ENDED, its_number, its_value)
-    change('E' .. its_number)
+    call('HSET', P .. 'endings', its_number, 'successor')
+    change('E' .. its_number .. ':successor')
   end
 end
 call('HSET', latest, ARGV[7], number .. ':' .. value)
 return reply(number)
+"""
+)
+
+END = Script(
+    _BEGIN
+    + """
+-- ARGV[3]: the value of a token; [4]: its number; [5]: how it ends. Another number changes nothing.
+if call('ZSCORE', P .. 'order', ARGV[3]) == ARGV[4] then
+  call('ZADD', P .. 'ended', ARGV[4], ARGV[3])
+  call('HSET', P .. 'endings', ARGV[4], ARGV[5])
+  change('E' .. ARGV[4] .. ':' .. ARGV[5])
+end
+return reply()
 """
 )
 
@@ -242,7 +290,8 @@ return reply()
 )
 
 _KEYS_OF_TOKENS = (
-    "P .. 'tokens', P .. 'order', P .. 'expiry', P .. 'ended', P .. 'latest', P .. 'forgotten'"
+    "P .. 'tokens', P .. 'order', P .. 'expiry', P .. 'ended', P .. 'endings', P .. 'latest', "
+    "P .. 'forgotten'"
 )
 
 CLEAR_TOKENS = Script(
@@ -267,6 +316,21 @@ end
 call('HSET', P .. 'clients', ARGV[3], ARGV[4])
 change('C' .. ARGV[4])
 return reply()
+"""
+)
+
+REMOVE_CLIENT = Script(
+    _BEGIN
+    + """
+-- ARGV[3]: a client_id. Returns how many clients there were with that id, and altogether.
+local ids = P .. 'client_ids'
+local found, count = call('HEXISTS', P .. 'clients', ARGV[3]), call('LLEN', ids)
+if found == 1 and count > 1 then
+  call('LREM', ids, 0, ARGV[3])
+  call('HDEL', P .. 'clients', ARGV[3])
+  change('M' .. ARGV[3])
+end
+return reply(found, count)
 """
 )
 
@@ -357,9 +421,8 @@ local clients = {{}}
 for i, id in ipairs(call('LRANGE', P .. 'client_ids', 0, -1)) do
   clients[i] = call('HGET', P .. 'clients', id)
 end
-local ended = call('ZRANGE', P .. 'ended', 0, -1)
-for i, value in ipairs(ended) do ended[i] = call('ZSCORE', P .. 'ended', value) end
+local endings = call('HGETALL', P .. 'endings')
 return {{meta[1], tonumber(meta[2]), refusing(), tonumber(meta[3]), meta[4], clients,
-  call('HVALS', P .. 'tokens'), ended}}
+  call('HVALS', P .. 'tokens'), endings}}
 """
 )

@@ -70,6 +70,7 @@ class RedisState:
             b"R": self.tokens.apply_revoked,
             b"X": self.tokens.apply_cleared,
             b"C": self.clients.apply_registered,
+            b"M": self.clients.apply_removed,
             b"I": self.clients.apply_reset,
             b"O": self.clock.apply_offset,
         }

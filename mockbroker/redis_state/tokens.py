@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import attrgetter
 
 from mockbroker.broker.tokens import TokenStore
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.value_index import ValueIndex
 from mockbroker.redis_state.records import octets, token_of, token_record
 from mockbroker.redis_state.replica import Replica, Snapshot
-from mockbroker.redis_state.scripts import CLEAR_TOKENS, FORGOTTEN, ISSUE, REVOKE
+from mockbroker.redis_state.scripts import CLEAR_TOKENS, END, FORGOTTEN, ISSUE, READ, REVOKE
 
 __all__ = ["SharedTokens"]
+
+_HOW = {TokenState.REVOKED: "revoked", TokenState.EXPIRED: "expired"}
+_STATES = {how.encode(): state for state, how in _HOW.items()}
 
 
 class SharedTokens(TokenStore):
@@ -60,6 +64,16 @@ class SharedTokens(TokenStore):
         """Revoke every token issued so far, by whichever process."""
         self._replica.ask(REVOKE)
 
+    def end(self, token: AccessToken, state: TokenState) -> None:
+        """End a token before its time in all processes; its arguments are those of the base."""
+        self._replica.ask(END, octets(token.value), token.number, _HOW[state])
+
+    def snapshot(self) -> tuple[AccessToken, ...]:
+        """Return the tokens that Redis remembers at this moment, the oldest first."""
+        self._replica.ask(READ)
+        tokens = filter(None, map(self.find, self.index))
+        return tuple(sorted(tokens, key=attrgetter("number")))
+
     def clear(self) -> None:
         """Forget every token, also that it was issued, and count from 1 again."""
         self._replica.ask(CLEAR_TOKENS)
@@ -75,15 +89,18 @@ class SharedTokens(TokenStore):
         """Remove the token of a value."""
         token = self._tokens[value.decode("utf-8", "surrogatepass")]
         self._tokens.discard(token.value)
-        self._ended.discard(token.number)
+        self._ended.pop(token.number, None)
 
-    def apply_ended(self, number: bytes) -> None:
-        """Note that the token of a number was ended by its successor."""
-        self._ended.add(int(number))
+    def apply_ended(self, ending: bytes) -> None:
+        """Note how the token of a number was ended before its time."""
+        number, _, how = ending.partition(b":")
+        self._ended[int(number)] = _STATES.get(how, TokenState.REVOKED)
+        self._endings_count += how in _STATES
 
     def apply_revoked(self, number: bytes) -> None:
         """Note that the tokens up to a number were revoked."""
         self._revoked_count = int(number)
+        self._endings_count += 1
 
     def apply_cleared(self, _: bytes = b"") -> None:
         """Remove every token."""
@@ -99,7 +116,8 @@ class SharedTokens(TokenStore):
         # Redis lists them in no order. Of each client and scope the last one counts.
         for numbered in sorted(snapshot.tokens, key=lambda record: int(record.split(b":", 1)[0])):
             self.apply_issued(numbered)
-        self._ended.update(snapshot.ended)
+        for ending in snapshot.endings:
+            self.apply_ended(ending)
         self._revoked_count = snapshot.revoked
         # What was masked before may have to be masked otherwise.
         self._given_count += 1

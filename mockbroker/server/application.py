@@ -14,6 +14,7 @@ import flask
 from werkzeug.exceptions import HTTPException
 
 from mockbroker.broker.answers import Reply
+from mockbroker.broker.mounting import CONTROL_PATH
 from mockbroker.model.messages import Headers, Request
 from mockbroker.server.mountable import Mountable
 
@@ -50,7 +51,8 @@ class Mounts(MutableMapping[str, Mountable]):
             # A check mounts one broker for each test case, at a prefix of one segment.
             first = "/" + path.lstrip("/").partition("/")[0]
             broker = self._brokers.get(first)
-            if broker is not None:
+            # The control API of a broker lies below the broker's own prefix.
+            if broker is not None and CONTROL_PATH not in path:
                 return broker
             fitting = [p for p in self._brokers if path == p or path.startswith(p + "/")]
             return self._brokers[max(fitting, key=len)] if fitting else None
@@ -113,7 +115,8 @@ def _answer_for_broker(mounts: Mounts) -> flask.Response:
     reply: Reply = broker.handle(request, origin)
     environ[REPLY_KEY] = reply
     response = reply.response
-    answer = flask.Response(response.body, response.status, list(response.headers))
+    body = response.body if reply.pieces is None else reply.pieces
+    answer = flask.Response(body, response.status, list(response.headers))
     if response.headers.get("Content-Type") is None:
         del answer.headers["Content-Type"]  # Flask adds a default, which the broker did not set
     return answer

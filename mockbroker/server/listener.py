@@ -15,7 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
+from typing import TYPE_CHECKING
 
+from mockbroker.broker.mounting import CONTROL_PATH
+from mockbroker.broker.profiles import profile_named
+from mockbroker.model.profile import Profile
 from mockbroker.server.acceptor import Acceptor
 from mockbroker.server.application import Mounts, create_app
 from mockbroker.server.certificates import ServerCertificate
@@ -23,6 +27,10 @@ from mockbroker.server.mountable import Mountable
 from mockbroker.server.pool import ConnectionPool, Phase
 from mockbroker.server.ports import is_loopback, listen_at
 from mockbroker.server.wire import Connection
+
+if TYPE_CHECKING:
+    from mockbroker.server.control.access import ControlAccess
+    from mockbroker.server.control.controlled import ControlledBroker
 
 __all__ = ["Server", "origin_of"]
 
@@ -75,6 +83,8 @@ class Server:
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._stop_lock = threading.Lock()
+        self.control_token: str | None = None
+        """What the control API demands that was mounted last; None if it demands nothing."""
         # The prefixes of the brokers for which connections are refused.
         self._refusing: set[str] = set()
 
@@ -100,11 +110,38 @@ class Server:
         ca_file = self._tls.ca_file if self._tls else None
         broker.mounted_at(self.origin, prefix, ca_file, _Connections(self, prefix))
 
+    def mount_control(
+        self,
+        broker: ControlledBroker,
+        prefix: str = "",
+        access: ControlAccess | None = None,
+        find_profile: Callable[[str], Profile] = profile_named,
+    ) -> None:
+        """Serve the control API of the broker that is mounted at that prefix.
+
+        It lies below ``__mockbroker__``. It demands the token of the ``access``, which
+        `control_token` then has. Off loopback it always demands one, by default a random one.
+        ``find_profile`` returns
+        the profile of a name that a request gives. Unmounting the broker ends it.
+        """
+        # Only some servers have it, and its import takes a while.
+        from mockbroker.server.control.access import ControlAccess  # noqa: PLC0415 - see above
+        from mockbroker.server.control.api import ControlApi  # noqa: PLC0415 - see above
+
+        access = access or ControlAccess()
+        if not self.is_on_loopback:
+            access = access.with_token()
+        self.mounts[prefix + CONTROL_PATH] = ControlApi(broker, access, find_profile)
+        self.control_token = access.token
+
     def unmount(self, prefix: str = "") -> None:
         """Stop serving the broker at that prefix. Raises KeyError if there is none.
 
-        The broker keeps its state. Its answers that wait end at once.
+        The broker keeps its state. Its answers that wait end at once, and its control API ends.
         """
+        control = self.mounts.pop(prefix + CONTROL_PATH, None)
+        if control is not None:
+            control.unmounted()
         # First out of the mounts, so that no later request reaches the broker.
         self.mounts.pop(prefix).unmounted()
         self.refuse_connections(prefix, refuses=False)

@@ -41,7 +41,7 @@ class BrokerSession:
 
     def __enter__(self) -> BrokerSession:
         self._server = self._servers.enter_context(Server())
-        self._server.mount(self._plain)
+        _mount(self._server, self._plain)
         return self
 
     def __exit__(
@@ -89,13 +89,14 @@ class BrokerSession:
     @contextlib.contextmanager
     def _special(self, item: pytest.Item, settings: dict[str, Any]) -> Iterator[Broker]:
         """Provide a broker that one test has for itself, with a profile or TLS of its own."""
-        server = self._tls_server if settings.pop("tls", False) else self._server
+        speaks_tls = settings.pop("tls", False)
+        server = self._tls_server if speaks_tls else self._server
         with _marker_errors(item):
             name = settings.pop("profile", "autograb")
             # From the root of the project, because pytest may be started in any folder of it.
             profile = profile_named(name, directory=item.config.rootpath)
             broker = Broker(profile=profile, **settings)
-        with _mounted(server, broker):
+        with _mounted(server, broker, before=None if speaks_tls else self._plain):
             yield broker
 
 
@@ -108,20 +109,25 @@ def _marker_errors(item: pytest.Item) -> Iterator[None]:
         raise pytest.UsageError(f"{item.nodeid}: the auth_broker marker: {error}") from error
 
 
+def _mount(server: Server, broker: Broker) -> None:
+    """Mount a broker with its control API, for tests in which another program drives it."""
+    server.mount(broker)
+    server.mount_control(broker)
+
+
 @contextlib.contextmanager
-def _mounted(server: Server, broker: Broker) -> Iterator[None]:
-    """Mount the broker on the server, and restore the previous broker afterwards."""
+def _mounted(server: Server, broker: Broker, before: Broker | None) -> Iterator[None]:
+    """Mount the broker on the server, and restore the one from before, if any, afterwards."""
     # The session's own broker is at the same path, which is part of the URL that tests know.
-    before = server.mounts.get("")
     if before is not None:
         server.unmount()
-    server.mount(broker)
+    _mount(server, broker)
     try:
         yield
     finally:
         server.unmount()
         if before is not None:
-            server.mount(before)
+            _mount(server, before)
 
 
 def _settings_of(item: pytest.Item) -> dict[str, Any]:

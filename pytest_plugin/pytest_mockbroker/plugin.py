@@ -47,17 +47,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("contract", "the contract of token clients (mockbroker)")
     for option in PYTEST_OPTIONS:
         spelling, setting = Surface.PYTEST.spell(option), Surface.INI.spell(option)
+        # The same attribute that pytest would derive. If it is given, pytest does not compare it
+        # with that of every other option, which takes longer than all the rest here.
         text = option.help_with_default
+        common: dict[str, Any] = {"dest": setting, "default": None, "help": text}
         if option.is_flag:
             # None and not False, so that a flag that was not given leaves the ini setting in force.
-            group.addoption(spelling, action="store_true", default=None, help=text)
+            group.addoption(spelling, action="store_true", **common)
             parser.addini(setting, text, type="bool", default=False)
         elif option.is_repeatable:
-            metavar = option.metavar
-            group.addoption(spelling, action="append", default=None, metavar=metavar, help=text)
+            group.addoption(spelling, action="append", metavar=option.metavar, **common)
             parser.addini(setting, text, type="linelist")
         else:
-            group.addoption(spelling, default=None, metavar=option.metavar, help=text)
+            group.addoption(spelling, metavar=option.metavar, **common)
             parser.addini(setting, text)
 
 
@@ -303,7 +305,7 @@ def contract(request: pytest.FixtureRequest) -> Iterator[ContractRun]:
     Session scope, because starting the client's process and the servers takes longer than most
     clauses. Under pytest-xdist each worker has its own.
     """
-    from mockbroker_contract.drivers.python_driver import PythonClients  # noqa: PLC0415 - only if used
+    from mockbroker_contract.drivers.python_clients import PythonClients  # noqa: PLC0415 - only if used
     from mockbroker_contract.harness.preflight import checked_run  # noqa: PLC0415 - only if used
     from pytest_mockbroker.settings import program_from_options, run_settings  # noqa: PLC0415
 

@@ -523,3 +523,40 @@ def test_a_broker_that_is_not_mounted_has_no_idle_connections(new_broker):
     broker = new_broker()
     broker.close_idle_connections()
     assert broker.journal.total == 0
+
+
+def test_auth_is_the_pair_of_the_clients_credentials(broker):
+    assert broker.auth == ("shop", "s3cr:et")
+    answer = requests.post(
+        broker.token_url, {"grant_type": "client_credentials"}, auth=broker.auth, timeout=5
+    )
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("expire_in", 5, "a broker has no attribute expire_in to set; did you mean expires_in?"),
+        ("Strict", False, "did you mean strict?"),
+        ("credential", None, "did you mean credentials?"),
+        ("zzzz", 1, "a broker has no attribute zzzz to set; there are profile, credentials"),
+        ("script", Fault.status(503), r"script is a method of the broker; call it: script\(…\)"),
+    ],
+)
+def test_an_unknown_attribute_cannot_be_set(broker, name, value, words):
+    with pytest.raises(AttributeError, match=words):
+        setattr(broker, name, value)
+
+
+def test_a_method_may_be_replaced_by_a_function(broker, monkeypatch):
+    monkeypatch.setattr(broker, "masked", lambda text: "masked " + text)
+    assert broker.masked("it") == "masked it"
+
+
+def test_a_class_of_a_tests_own_may_have_further_attributes():
+    class Recorded(Broker):
+        pass
+
+    broker = Recorded()
+    broker.note = "mine"
+    assert (broker.note, broker.strict) == ("mine", True)
