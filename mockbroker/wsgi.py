@@ -68,7 +68,7 @@ def _make_app() -> WSGIApplication:
     except click.ClickException as error:
         warn(error.format_message())
         raise SystemExit(USAGE_ERROR) from error
-    broker.journal.subscribe(log.answered)
+    broker.journal.subscribe(log.answered, survives_reset=True)
     if not settings.clients:
         _announce(broker)
     mounts = Mounts()

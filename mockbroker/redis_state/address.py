@@ -39,7 +39,8 @@ class StateAddress:
             parts = urlsplit(url)
             options = dict(parse_qsl(parts.query, keep_blank_values=True))
             namespace = options.pop("namespace", DEFAULT_NAMESPACE)
-            pool = _pool(parts._replace(query=urlencode(options)).geturl())
+            # Not put together from its parts, which would lose slashes of unix:///path.
+            pool = _pool(f"{url.partition('?')[0]}?{urlencode(options)}")
             name = _name(parts)
         except (ValueError, TypeError) as error:
             # The URL is not quoted, and its value in the error neither: both may have a password.

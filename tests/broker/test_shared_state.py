@@ -6,6 +6,7 @@ import logging
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -369,6 +370,19 @@ def test_no_message_has_the_password(tmp_path):
             with pytest.raises((StateError, ConfigError)) as caught:
                 Broker(state=url)
             assert "wrong-password" not in str(caught.value)
+
+
+def test_a_redis_may_listen_on_a_unix_socket(tmp_path):
+    # The system limits the length of its path.
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/redis.sock"
+        with redis_running(tmp_path, "--unixsocket", path) as server:
+            shared = Broker(state=f"unix://{path}?namespace=a&socket_timeout=5")
+            assert Broker(state=f"redis://127.0.0.1:{server.port}?namespace=a").registered == (
+                shared.credentials,
+            )
+        with pytest.raises(StateError, match=f"the state at unix://{path} is unavailable"):
+            shared.revoke_tokens()
 
 
 @pytest.mark.parametrize("url", ["", "redis", "redis://h/0?namespace=", "redis://h/0?nonsense=1"])

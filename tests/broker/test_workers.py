@@ -203,6 +203,9 @@ def test_workers_survive_a_kill_of_redis(tmp_path):
         assert ask(token_url(banner)).status_code == 200
         server.kill()
         assert {ask(token_url(banner)).status_code for _ in range(6)} == {503}
+        origin = token_url(banner).removesuffix("/auth-broker/request-token")
+        control = requests.get(f"{origin}/__mockbroker__/clients", timeout=10)
+        assert (control.status_code, control.json()["error"]) == (503, "unavailable")
         server.start()
         assert {ask(token_url(banner)).status_code for _ in range(6)} == {200}
         process.terminate()
