@@ -533,6 +533,6 @@ def test_explain_says_on_a_terminal_what_it_waits_for():
     finally:
         os.close(keyboard)
         os.close(terminal)
-    assert done.returncode == 0
+    assert done.returncode == 1
     assert done.stderr == "Paste a raw HTTP request or a curl command, then press Ctrl-D.\n"
     assert "no Authorization header was sent" in done.stdout
