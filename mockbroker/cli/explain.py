@@ -122,12 +122,12 @@ def read_pasted(text: bytes) -> Pasted:
     plain, repairs = repaired_text(text)
     # A curl command is text; a raw request may have any bytes in its body.
     as_text = plain.decode("utf-8", "replace")
-    command = find_command(as_text)
-    if command is not None:
-        return read_pasted_command(command, repairs)
     other = other_command(as_text)
     if other:
         raise UnreadableRequestError(other)
+    command = find_command(as_text)
+    if command is not None:
+        return read_pasted_command(command, repairs)
     return read_pasted_message(plain, repairs)
 
 
@@ -161,6 +161,8 @@ def explain_request(
 
 def _is_api_call(request: Request, profile: Profile) -> bool:
     """Return whether the request is a call to the API, as opposed to a token request."""
+    if request.path.rstrip("/").endswith(profile.token_path):
+        return False
     if (request.path + "/").startswith(profile.api_prefix + "/"):
         return True
     # A pasted request often has another path than the profile's. Any sign of a token request is

@@ -22,7 +22,7 @@ _PROMPT = re.compile(
     r"""\s*(?P<prompt>(?:\([\w.-]+\)\s*)?(?:
         [\w.-]+@[\w.-]+[^\n$#%>]{0,80}[$#%>] | \[[^\]\n]{1,60}\][$#%] | PS[^>\n]{0,120}>
         | [A-Za-z]:\\[^>\n]{0,120}> | [~/][\w./-]*\s*[$#%>] | (?:ba|z|k|da)?sh[\d.-]*[$#]
-        | [$%\#>!\u276f\u279c]
+        | [\u276f\u279c\u03bb\u00bb](?:\s+[^\s-]\S*){0,3}? | \d{1,5}(?=\s) | [$%\#>!]
         | In\s\[\d*\]:\s*!
     )\s*)?
     (?P<before>(?:(?:sudo|time|exec|env|command)\s+|[A-Za-z_]\w*=\S*\s+|!\s*)*)
@@ -41,6 +41,8 @@ _CURLY_AROUND = re.compile(rf"(?<=\s)[{_CURLY}]([^{_CURLY}\n]*\s[^{_CURLY}\n]*)[
 _SINGLE_CURLY_AROUND = re.compile(
     "(?<=\\s)[\u2018\u201b]([^\u2018\u2019\n]*\\s[^\u2018\u2019\n]*)\u2019(?=\\s|$)"
 )
+_CONTINUATIONS = {Shell.UNIX: "\\", Shell.CMD: "^", Shell.POWERSHELL: "`"}
+_BRACES = re.compile(r"\{\{\s*[\w.$-]{1,60}\s*\}\}")
 _CONTINUED = {
     Shell.UNIX: re.compile(r"\\[ \t]*\r?\n(?:[ \t]*>[ \t])?"),
     Shell.CMD: re.compile(r"\^[ \t]*\r?\n(?:More\?[ \t])?"),
@@ -79,6 +81,11 @@ def find_command(text: str) -> str | None:
 
 def other_command(text: str) -> str:
     """Return what to do with another kind of command; empty if the text is none that is known."""
+    if re.search(r"\bcurl\b.*\s-(?:Uri|Method|Body|Headers|ContentType)\b", text, re.DOTALL):
+        return (
+            "curl is an alias of Invoke-WebRequest here, which mockbroker does not read; write "
+            "curl.exe with the options of curl, or paste the HTTP request that it sends"
+        )
     start = re.sub(r"^\s*(?:[$%#>]\s+|PS[^>\n]*>\s*)?", "", text)
     for pattern, kind, instead in _OTHERS:
         if re.match(pattern, start, re.IGNORECASE):
@@ -104,7 +111,7 @@ def read_pasted_command(text: str, repairs: list[Repair]) -> Pasted:
     if found and found["prompt"]:
         repairs.append(Repair.PROMPT)
     text = text[found.start("name") if found else 0 :]
-    text = _CONTINUED[shell].sub(" ", text)
+    text = _continued(text, shell, mistakes)
     text = _as_typed(text, mistakes)
     split = split_words(text, shell)
     mistakes += split.mistakes
@@ -112,6 +119,39 @@ def read_pasted_command(text: str, repairs: list[Repair]) -> Pasted:
     return Pasted(
         command.request(), tuple(repairs), tuple(dict.fromkeys(mistakes + command.mistakes))
     )
+
+
+def _continued(text: str, shell: Shell, mistakes: list[Mistake]) -> str:
+    """Return the command in one line; report line ends that do not continue it."""
+    reported = False
+    if shell is not Shell.UNIX and re.search(r"\\[ \t]*\r?\n", text):
+        sign = _CONTINUATIONS[shell]
+        mistakes.append(
+            Mistake(
+                MistakeKind.LINE_BREAK,
+                f"a backslash does not continue a line in {shell.value}; write {sign} at its end",
+            )
+        )
+        text, reported = re.sub(r"\\[ \t]*\r?\n", " ", text), True
+    if re.search(rf"{re.escape(_CONTINUATIONS[shell])}[ \t]+\r?\n", text):
+        mistakes.append(
+            Mistake(
+                MistakeKind.LINE_BREAK,
+                "a blank follows the sign at the end of a line, which then does not continue it",
+            )
+        )
+    text = _CONTINUED[shell].sub(" ", text)
+    # An option at the beginning of a line belongs to the command; output of a program does not.
+    if re.search(r"\n[ \t]*-{1,2}[A-Za-z]", _QUOTED.sub("", text)) and not reported:
+        mistakes.append(
+            Mistake(
+                MistakeKind.LINE_BREAK,
+                "the command goes on in another line: a shell ends it at the line end; write "
+                f"{_CONTINUATIONS[shell]} there",
+            )
+        )
+    # A template's braces may have blanks in them, which are no ends of words.
+    return _BRACES.sub(lambda found: re.sub(r"\s", "", found[0]), text)
 
 
 def _shell_of(text: str) -> Shell:

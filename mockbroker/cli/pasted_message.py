@@ -86,11 +86,7 @@ def _repair_first_line(message: _Message) -> None:
     """Add the HTTP version, and find credentials in the URL."""
     parts = message.first.split()
     if len(parts) not in {2, 3} or not parts[0].isalpha() or b"://" in parts[0]:
-        shown = message.first[:60].decode("utf-8", "replace")
-        raise UnreadableRequestError(
-            f"{shown!r} is not a valid request line; begin with something like "
-            "'POST /request-token HTTP/1.1', or paste a curl command"
-        )
+        raise UnreadableRequestError(_without_request_line(message.first))
     # People often copy a request line without the version, or from a browser that used HTTP/2.
     if len(parts) == 2 or parts[2].upper() in {b"HTTP/2", b"HTTP/2.0", b"HTTP/3", b"HTTP"}:  # noqa: PLR2004 - method and target
         message.repairs.append(Repair.VERSION)
@@ -106,6 +102,19 @@ def _repair_first_line(message: _Message) -> None:
                 "Authorization: Basic, not in the URL",
             )
         )
+
+
+def _without_request_line(first: bytes) -> str:
+    """Return what is missing in a text that does not begin with a request line."""
+    if first.startswith(b"HTTP/"):
+        return "this is a response; paste the request that led to it"
+    begin = "begin with something like 'POST /request-token HTTP/1.1', or paste a curl command"
+    if _FIELD.match(first):
+        return f"the request line is missing before the first header; {begin}"
+    if (b"=" in first and b" " not in first) or first.startswith((b"{", b'"')):
+        return f"this looks like a body without its request; {begin}"
+    shown = first[:60].decode("utf-8", "replace")
+    return f"{shown!r} is not a valid request line; {begin}"
 
 
 def _divide_body(message: _Message) -> None:

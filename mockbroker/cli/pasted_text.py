@@ -61,6 +61,7 @@ class MistakeKind(str, enum.Enum):
     UNQUOTED_AMPERSAND = "unquoted-ampersand"
     SINGLE_QUOTES = "single-quotes-of-cmd"
     EXTRA_WORD = "extra-word"
+    LINE_BREAK = "unescaped-line-break"
     REPEATED_OPTION = "repeated-option"
     NO_SECRET = "no-secret"  # noqa: S105 - a kind of mistake, not a password
     GET_WITH_DATA = "get-with-data"

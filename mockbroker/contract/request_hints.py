@@ -18,9 +18,9 @@ from mockbroker.model.forms import LOOKED_AT_BYTES, media_type, unquoted
 from mockbroker.model.masking import method_name, shown
 from mockbroker.model.placeholders import placeholder_in
 from mockbroker.model.token_request import TokenRequest
-from mockbroker.model.typography import TYPOGRAPHIC_QUOTES, without_invisible
+from mockbroker.model.typography import QUOTES, TYPOGRAPHIC_QUOTES, as_utf_8, without_hidden
 
-__all__ = ["hint_on_path", "mistakes_in_form"]
+__all__ = ["hint_on_path", "is_usual_token_path", "mistakes_in_form"]
 
 _FORM = "application/x-www-form-urlencoded"
 _GRANT = "grant_type=client_credentials"
@@ -37,15 +37,17 @@ def mistakes_in_form(request: TokenRequest, expected: TokenExpectation) -> Itera
     """Yield the likely mistakes in the form of a request, part by part."""
     body = _on_body(request)
     parts = (
-        hint_on_path(request.message.path, expected.token_path),
+        hint_on_path(request.message.path, expected.token_path)
+        or _on_other_path(request.message.path, expected.token_path),
         _on_method(request),
         _grant_in_query(request),
         body.hint if body else "",
         "" if body and body.explains_type else _on_media_type(request),
         _on_compression(request),
         "" if body else _on_grant_type(request),
-        _on_placeholders(request),
+        _on_placeholders(request, is_form=body is None),
         "" if body else _missing_parameters(request, expected),
+        _id_in_body(request, expected),
     )
     yield from filter(None, parts)
 
@@ -76,6 +78,10 @@ def hint_on_path(path: str, wanted: str) -> str:
             path in {wanted + wanted, f"{wanted}/{name}"},
             "the end of the path is there twice: is the whole token URL in the base URL?",
         ),
+        (
+            path.endswith(wanted),
+            f"a prefix stands before the path of the token URL; it is {wanted}",
+        ),
         (path.lower() == wanted.lower(), f"upper and lower case matter in a path; it is {wanted}"),
         (
             unquoted(path).strip(" \t\r\n\"'") == wanted,
@@ -89,6 +95,19 @@ def hint_on_path(path: str, wanted: str) -> str:
     return next((hint for fits, hint in causes if fits), "")
 
 
+def _on_other_path(path: str, wanted: str) -> str:
+    """Return the hint on a path that other providers have; empty for any other."""
+    if path == wanted or not is_usual_token_path(path):
+        return ""
+    return f"other providers have that path; the path of this token URL is {wanted}"
+
+
+def is_usual_token_path(path: str) -> bool:
+    """Return whether the path is that of the token endpoint of many providers."""
+    return _USUAL.fullmatch(path) is not None
+
+
+_USUAL = re.compile(r"(?:/[\w.-]+)*/(?:access[-_]?)?token/?", re.IGNORECASE)
 _HOST = re.compile(r"/+(?:https?:|[\w.-]+:\d+/|localhost)")
 
 
@@ -240,6 +259,11 @@ def _in_other_notation(text: str) -> str:
         return f"the body is XML or HTML; send {_GRANT}"
     if text.startswith(("[{", '["', "[[")):
         return f"the body is a JSON list; send a form: {_GRANT}"
+    if text.startswith("{") and '\\"' in text:
+        return (
+            "the body is JSON with a backslash before each quote, which a shell passed on; send a "
+            f"form: {_GRANT}"
+        )
     if text.startswith(("{", "%{", "@{", "#{", "Map(", "dict(")) and "grant_type" in text:
         return f"the body is a dictionary in the notation of a program; send a form: {_GRANT}"
     if re.match(r"[bu]['\"]", text):
@@ -263,7 +287,7 @@ def _word_in_place(text: str) -> str:
 
 def _in_quotes(text: str) -> str:
     """Recognize quotes around the whole body."""
-    if len(text) < 2 or "=" not in text:  # noqa: PLR2004 - two quotes
+    if len(text) < 2 or not ("=" in text or "grant" in text):  # noqa: PLR2004 - two quotes
         return ""
     first, last = text[0], text[-1]
     if first == '"' and last == '"':
@@ -287,8 +311,9 @@ def _in_quotes(text: str) -> str:
 
 
 def _is_around(quote: str, text: str) -> bool:
-    """Return whether the quote stands at the beginning, or once at the end, of a text."""
-    return text.startswith(quote) or (text.endswith(quote) and text.count(quote) == 1)
+    """Return whether the quote begins a text, or is the only one and ends it."""
+    is_only = not any(each in text[:-1] for each in QUOTES)
+    return text.startswith(quote) or (text.endswith(quote) and is_only)
 
 
 def _entities(text: str) -> str:
@@ -365,11 +390,10 @@ def _wrong_value(value: str) -> str:
     wanted = "client_credentials"
     if value in {wanted, "refresh_token"}:
         return ""
-    plain = without_invisible(value).strip()
+    plain = without_hidden(as_utf_8(value)).strip()
     if plain == wanted:
         return (
-            "there is white space, a line feed or an invisible character around the value of "
-            "grant_type"
+            "there is white space, a line feed or an invisible character in the value of grant_type"
         )
     if plain.strip("\"'`" + TYPOGRAPHIC_QUOTES) == wanted:
         return "there are quotes around the value of grant_type; send client_credentials"
@@ -383,6 +407,8 @@ def _wrong_value(value: str) -> str:
         return f"grant_type is empty; send {_GRANT}"
     if placeholder_in(plain):
         return ""  # named with the other placeholders
+    if not plain.isascii():
+        return "the value of grant_type has characters beyond ASCII, which look like letters"
     compact = re.sub(r"[^a-z]", "", plain.lower())
     if get_close_matches(compact, ["clientcredentials"], cutoff=0.8):
         return f"the value of grant_type is {shown(plain)!r}; it must be client_credentials"
@@ -395,7 +421,7 @@ def _misspelt_name(request: TokenRequest) -> str:
         plain = re.sub(r"[^a-z]", "", name.lower())
         if not get_close_matches(plain, ["granttype"], cutoff=0.85):
             continue
-        if without_invisible(name).strip(" \t\r\n?&") == "grant_type":
+        if without_hidden(as_utf_8(name)).strip(" \t\r\n?&") == "grant_type":
             return "there is white space, a ? or an invisible character around the name grant_type"
         if name.endswith(("]", "%5D")):
             return "the parameter is named 'grant_type[]', as a list is; its name is grant_type"
@@ -410,10 +436,10 @@ def _misspelt_name(request: TokenRequest) -> str:
 # Everything else
 
 
-def _on_placeholders(request: TokenRequest) -> str:
+def _on_placeholders(request: TokenRequest, *, is_form: bool) -> str:
     """Recognize placeholders in the URL, in the form, and in header fields."""
     places = {"the URL": request.message.target}
-    for name, value in request.body:
+    for name, value in request.body if is_form else ():
         # Those in credentials are named by the method of authentication.
         if name not in {"client_id", "client_secret"}:
             places[f"the parameter {shown(name)}"] = value
@@ -422,6 +448,15 @@ def _on_placeholders(request: TokenRequest) -> str:
     found = {place: placeholder_in(value) for place, value in places.items()}
     named = [f"{place} ({placeholder})" for place, placeholder in found.items() if placeholder]
     return f"a placeholder is left in {', '.join(named)}; replace it by the value" if named else ""
+
+
+def _id_in_body(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize a client_id in the body next to the Authorization header."""
+    if not request.authorizations or "post" in expected.profile.authentication_methods:
+        return ""
+    if not request.values("client_id") or request.values("client_secret"):
+        return ""
+    return "client_id is in the body as well; the Authorization header has it already"
 
 
 def _missing_parameters(request: TokenRequest, expected: TokenExpectation) -> str:

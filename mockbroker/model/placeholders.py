@@ -18,14 +18,14 @@ _ANYWHERE = re.compile(
 )
 # Secrets may have these characters too, so only a whole value counts.
 _WHOLE = re.compile(
-    rf"\$[A-Za-z_]\w{{0,40}}|%{_NAME}%|\{{\s*{_NAME}\s*\}}|@{_NAME}@|__[A-Za-z]\w{{0,40}}__"
+    rf"\$[A-Za-z_]\w{{0,40}}|%{_NAME}%|\{{\s*[A-Za-z_][\w.-]{{0,40}}\s*\}}|@{_NAME}@|__[A-Za-z]\w{{0,40}}__"
 )
 _BRACKETED = re.compile(r"<[^<>]{1,60}>|\[[^\[\]]{1,60}\]|\{[^{}]{1,60}\}")
 _FILLED = re.compile(r"[xX]{3,}|\*{3,}|\.{3,}|…+|-{3,}|#{3,}|_{3,}|•{3,}|\?{3,}")
 # A name, as opposed to a value: brackets around a value are a mistake of another kind.
 _NAMING = re.compile(
     r"[A-Za-z0-9_ ():.+-]*(?:client|id|secret|token|user|pass|key|base64|cred|auth|encoded|value"
-    r"|here|basic)[A-Za-z0-9_ ():.+-]*",
+    r"|here|basic|scheme|type)[A-Za-z0-9_ ():.+-]*",
     re.IGNORECASE,
 )
 # Names that stand for themselves in examples. `my-client` is not among them: it may be an id.
@@ -37,7 +37,7 @@ _EXAMPLE = re.compile(
 )
 _VERBS = frozenset({"your", "insert", "enter", "replace", "change", "paste", "put", "add", "my"})
 _NOUNS = frozenset(
-    {"id", "secret", "key", "token", "password", "here", "me", "this", "credentials"}
+    {"id", "secret", "key", "token", "password", "here", "me", "this", "credentials", "scheme"}
 )
 # What languages print for a value that is missing.
 _NOTHING = frozenset({"none", "null", "undefined", "nil", "nan", "(null)", "[object object]"})

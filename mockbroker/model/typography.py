@@ -11,6 +11,7 @@ __all__ = [
     "DASHES",
     "QUOTES",
     "TYPOGRAPHIC_QUOTES",
+    "as_utf_8",
     "plain_blanks",
     "without_hidden",
     "without_invisible",
@@ -29,6 +30,17 @@ DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
 _BLANKS = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 # Zero-width characters, soft hyphens, marks of direction, and the byte order mark.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+
+
+def as_utf_8(text: str) -> str:
+    """Return a string that was decoded as Latin-1 as UTF-8, if it is that.
+
+    Header fields and bodies are held as Latin-1, which loses no byte.
+    """
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
 
 
 def plain_blanks(text: str) -> str:

@@ -45,6 +45,10 @@ _LEAST_PART = 6
 _HEADER = "the Authorization header"
 # Printable ASCII with a colon in it, and perhaps a line feed at its end.
 _PAIR = re.compile(rb"[\x21-\x7e]+:[\x21-\x7e]+\s*")
+_NOT_TEXT = (
+    "the header decodes to bytes that are not text: encode client_id:client_secret, not a hash or "
+    "an encrypted value"
+)
 _CALL = re.compile(r"(?:to)?_?base_?64\w*\s*\(.*\)?", re.IGNORECASE)
 _NEAR_NAMES = ("authorization", "authorisation", "authentication", "authenticate", "auth")
 _OWN_NAMES = frozenset({"clientid", "clientsecret", "apikey", "apisecret", "username", "password"})
@@ -141,10 +145,17 @@ def mistakes_in_header(authorization: Authorization, expected: TokenExpectation)
         yield left_in(_HEADER, placeholder)
         return
     yield _wrong_scheme(authorization, expected)
-    octets = decode_leniently(authorization.rest)
     # A token or a key after another scheme is not a pair that could have mistakes of its own.
-    if octets is not None and _PAIR.fullmatch(octets):
+    if _holds_pair(authorization.rest, expected):
         yield from _mistakes_after_scheme(authorization.rest, expected)
+
+
+def _holds_pair(encoded: str, expected: TokenExpectation) -> bool:
+    """Return whether the text is Base64 of a pair, perhaps with mistakes in it."""
+    if decode_leniently(encoded) is None:
+        return False
+    value = read_credentials(encoded, lambda octets: is_right(octets, expected))
+    return not value.is_final and _PAIR.fullmatch(value.octets or b"") is not None
 
 
 def what_follows_basic(authorization: Authorization) -> str | None:
@@ -200,7 +211,7 @@ def _mistakes_after_scheme(text: str, expected: TokenExpectation) -> Iterator[st
         yield whole
         return
     value = read_credentials(text, lambda octets: is_right(octets, expected))
-    form = _form_of_base64(text, value)
+    form = _form_of_base64(value)
     if form:
         yield form
     yield from value.mistakes
@@ -266,23 +277,23 @@ def _one_of_two(sent: str, expected: TokenExpectation) -> str:
     return ""
 
 
-def _form_of_base64(text: str, value: HeaderValue) -> str:
+def _form_of_base64(value: HeaderValue) -> str:
     """Return what is wrong with the form of the Base64 text: lines, alphabet, padding."""
-    encoded = text.strip(" ")
-    if not encoded or decode_leniently(encoded) is None or is_standard_base64(encoded):
+    encoded = value.encoded.strip(" ")
+    if not encoded or is_standard_base64(encoded):
         return ""
+    if re.fullmatch(r"\S+?(?:\s|%0[AaDd]|\\[nr])+", encoded):
+        return "a line feed follows the Base64 text: strip what the encoder prints"
     if re.search(r"\s|%0[AaDd]|\\n", encoded):
         return (
             "the Base64 text is broken into lines: encoders for mail wrap at 76 characters; use "
             "an encoder that does not (`base64 -w0`)"
         )
-    # Words and hexadecimal digits are Base64 without padding as well: other hints explain them.
+    # Words are Base64 without padding as well: other hints explain them.
     if value.octets is None or value.is_final or b":" not in value.octets:
         return ""
     if re.search(r"[-_]", encoded):
         return "the Base64 text uses the URL-safe alphabet (- and _); Basic takes + and /"
-    if value.is_from_digits:
-        return ""
     return "the Base64 text lost its padding: its length must be a multiple of 4, filled up with ="
 
 
@@ -300,6 +311,9 @@ def _mistakes_in_octets(value: HeaderValue, expected: TokenExpectation) -> Itera
     if mistake:
         yield mistake
         return
+    if not value.pair[0].isprintable() or "\ufffd" in value.pair[0]:
+        yield _NOT_TEXT
+        return
     pair = value.pair
     if expected.profile.basic_encoding == "form":
         pair = (unquoted_plus(pair[0]), unquoted_plus(pair[1]))
@@ -310,8 +324,15 @@ def _no_colon(octets: bytes, expected: TokenExpectation) -> str:
     """Recognize a single value in place of the pair, and another separator."""
     if b":" in octets:
         return ""
+    text = octets.decode("utf-8", "replace")
+    if _is_payload(unquoted_plus(text).encode(), expected):
+        return (
+            "the whole pair was percent-encoded, and the colon with it: encode "
+            "client_id:client_secret to Base64 as it is"
+        )
     for known in expected.credentials:
-        client_id, secret = known.client_id.encode(), known.client_secret.encode()
+        client_id = known.client_id.encode("utf-8", "surrogatepass")
+        secret = known.client_secret.encode("utf-8", "surrogatepass")
         if octets == client_id:
             return (
                 "the header decodes to the client_id alone, without a colon and the secret: "
@@ -322,17 +343,13 @@ def _no_colon(octets: bytes, expected: TokenExpectation) -> str:
                 "the header decodes to the secret alone, without the client_id and a colon: "
                 "encode client_id:client_secret"
             )
-        if octets.startswith(client_id) and same_text(octets[-len(secret) :], secret):
+        if secret and octets.startswith(client_id) and octets.endswith(secret):
             return (
                 "the header decodes to id and secret without a colon between them: encode "
                 "client_id:client_secret"
             )
-    text = octets.decode("utf-8", "replace")
     if "\ufffd" in text or not text.isprintable():
-        return (
-            "the header decodes to bytes that are not text: encode client_id:client_secret, not a "
-            "hash or an encrypted value"
-        )
+        return _NOT_TEXT
     placeholder = placeholder_in(text)
     if placeholder:
         return left_in(_HEADER, placeholder)

@@ -12,11 +12,11 @@ import html
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from mockbroker.model.authorization import decode_leniently
-from mockbroker.model.typography import QUOTES, without_hidden, without_invisible
+from mockbroker.model.typography import QUOTES, as_utf_8, without_hidden, without_invisible
 
 __all__ = ["HeaderValue", "read_credentials", "read_scheme"]
 
@@ -35,13 +35,13 @@ class HeaderValue:
     ``mistakes`` are hints, in the order in which the mistakes were undone. ``octets`` are the
     decoded credentials without those mistakes, None if they cannot be read. ``is_final`` says that
     the mistakes explain everything: the octets hold no pair that could be compared.
-    ``is_from_digits`` says that the text was hexadecimal, which is Base64 by chance.
+    ``encoded`` is the Base64 text without the mistakes around it.
     """
 
     mistakes: tuple[str, ...]
     octets: bytes | None
     is_final: bool = False
-    is_from_digits: bool = False
+    encoded: str = ""
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -58,13 +58,13 @@ def read_scheme(value: str) -> tuple[str, str] | None:
 
     Return None if the value does not begin with that word, however it is written.
     """
-    text, mistake = value.strip(), ""
+    text, mistake = as_utf_8(value).strip(), ""
     named = re.match(r"authorization\s*[:=]\s*", text, re.IGNORECASE)
     if named:
         text, mistake = text[named.end() :], "the value repeats the name of the header"
     if len(text) > 1 and text[0] in QUOTES and text[-1] in QUOTES:
         text, mistake = text[1:-1].strip(), "there are quotes around the value of the header"
-    found = re.match(r"(\W{0,3})basic((?:[\s:=,;\"'\])}>-]|%20)*)", text, re.IGNORECASE)
+    found = re.match(r"(\W{0,3})basic((?:[\s:=,;\"'\])}>+-]|%20)*)", text, re.IGNORECASE)
     if not found:
         return None
     rest, between = text[found.end() :], found[2]
@@ -79,7 +79,15 @@ def read_scheme(value: str) -> tuple[str, str] | None:
     return f"{name} follows the word `Basic`; expected one space", rest
 
 
-_SEPARATORS = {":": "a colon", "=": "an equals sign", ",": "a comma", "\t": "a tab"}
+_SEPARATORS = {
+    ":": "a colon",
+    "=": "an equals sign",
+    ",": "a comma",
+    "\t": "a tab",
+    "%": "a percent-encoded blank",
+    "+": "a plus sign",
+    "\u00a0": "a non-breaking space",
+}
 
 
 def _joined_to_basic(rest: str, mistake: str) -> tuple[str, str] | None:
@@ -100,7 +108,7 @@ def read_credentials(encoded: str, is_right: IsRight) -> HeaderValue:
     for _ in range(_MOST_STEPS):
         octets = decode_leniently(text)
         if octets is not None and is_right(octets):
-            return HeaderValue(tuple(mistakes), octets)
+            return HeaderValue(tuple(mistakes), octets, encoded=text)
         step = next(filter(None, (each(text) for each in _TEXT_STEPS)), None)
         if step is None:
             break
@@ -109,7 +117,7 @@ def read_credentials(encoded: str, is_right: IsRight) -> HeaderValue:
     octets = decode_leniently(text) if text.strip() else None
     if octets is None:
         return _not_base64(text, mistakes, is_right)
-    return _read_octets(octets, mistakes, is_right)
+    return replace(_read_octets(octets, mistakes, is_right), encoded=text)
 
 
 def _quoted(text: str) -> tuple[str, str] | None:
@@ -130,8 +138,12 @@ def _bytes_repr(text: str) -> tuple[str, str] | None:
 
 def _second_basic(text: str) -> tuple[str, str] | None:
     """Undo a second word Basic."""
-    found = re.match(r"\s*basic[\s:]+", text, re.IGNORECASE)
-    return ("the word `Basic` occurs twice", text[found.end() :]) if found else None
+    found = re.match(r"\s*(basic|auth\w*)[\s:]+", text, re.IGNORECASE)
+    if not found:
+        return None
+    word = found[1].lower()
+    hint = "the word `Basic` occurs twice" if word == "basic" else "a further word follows `Basic`"
+    return hint, text[found.end() :]
 
 
 def _bracketed(text: str) -> tuple[str, str] | None:
@@ -173,10 +185,7 @@ def _trailing(text: str) -> tuple[str, str] | None:
 
 def _hidden(text: str) -> tuple[str, str] | None:
     """Undo invisible characters in the Base64 text."""
-    try:
-        plain = without_hidden(text.encode("latin-1").decode())
-    except UnicodeError:
-        plain = without_hidden(text)
+    plain = without_hidden(as_utf_8(text))
     if plain == text or not plain.isascii():
         return None
     return "the Base64 text has invisible characters: was it copied from a page?", plain

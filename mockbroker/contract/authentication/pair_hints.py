@@ -150,6 +150,10 @@ def _repeated(pair: Pair, expected: TokenExpectation) -> str:
             return "there is an invisible character in the id or the secret"
         if not secret or secret not in sent:
             continue
+        if sent.startswith(f"{client_id}:{secret}"):
+            return "further characters follow the secret; send client_id:client_secret alone"
+        if sent.endswith(f"{client_id}:{secret}"):
+            return "characters stand before the client_id; send client_id:client_secret alone"
         before, _, after = sent.partition(secret)
         named = re.fullmatch(rf"\W*(\w+\s*[=:]\s*)?{re.escape(client_id)}\W*(\w+\W*)?", before)
         if named and not after.strip(QUOTES + " ,;}"):
