@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mockbroker.broker.answers import TokenAnswer
     from mockbroker.broker.clock import Clock
-    from mockbroker.broker.faults import Fault
+    from mockbroker.broker.faults import Fault, UnappliedFaultWarning
     from mockbroker.broker.journal import Journal
     from mockbroker.broker.profiles import ConfigError
     from mockbroker.broker.routes import ApiRoutes, HandlerError, Route, RouteCall
@@ -42,6 +42,7 @@ __all__ = [
     "ServerCertificate",
     "TokenAnswer",
     "TokenState",
+    "UnappliedFaultWarning",
     "throw_away_certificate",
 ]
 
@@ -69,6 +70,7 @@ _PLACES = {
     "ServerCertificate": "mockbroker.server.certificates",
     "TokenAnswer": "mockbroker.broker.answers",
     "TokenState": "mockbroker.model.credentials",
+    "UnappliedFaultWarning": "mockbroker.broker.faults",
     "throw_away_certificate": "mockbroker.server.certificates",
 }
 
