@@ -23,6 +23,7 @@ from pytest_mockbroker.broker_settings import IniSettings, marker_errors, marker
 from pytest_mockbroker.earlier_tests import EarlierTests, FixtureBroker
 from pytest_mockbroker.markers import FAILED
 from pytest_mockbroker.set_up import SetUp
+from pytest_mockbroker.surroundings import obstacles, variables_without_proxy
 from pytest_mockbroker.traffic import handler_errors_text, late_text, traffic_of
 
 __all__ = ["BrokerSession"]
@@ -49,6 +50,8 @@ class BrokerSession:
         # Clients of tests that have ended; nothing removes them before the next reset.
         self._leftover: frozenset[Credentials] = frozenset()
         self._has_environment = bool(settings.environment)
+        # Before the app makes a client: some HTTP clients read these variables only once.
+        _set_variables(variables_without_proxy(), self._closing)
 
     def __enter__(self) -> BrokerSession:
         return self
@@ -179,15 +182,29 @@ class BrokerSession:
 
     # Reports
 
-    def traffic_of(self, test: str, broker: Broker | None) -> str:
+    def traffic_of(self, test: str, broker: Broker | None, error: BaseException | None) -> str:
         """Return the section on a failed test: what its own broker saw, or that of the session.
 
-        Empty if the test had no broker of its own, and sent nothing to that of the session.
+        ``error`` is the exception of the test, which shows whether a library intercepts requests.
+        Empty if the test had no broker of its own, sent nothing to that of the session, and was not
+        kept from it.
         """
-        if broker is not None:
-            return traffic_of(broker, notes=late_text(self._earlier.late))
-        first = self._earlier.first_number(test)
-        return "" if first is None else traffic_of(self.broker, since=first - 1)
+        if broker is None:
+            first = self._earlier.first_number(test)
+            if first is None and not self._has_environment:
+                return ""
+            notes = list(obstacles(error, self.broker.token_url, was_reached=first is not None))
+            if first is None and not notes:
+                return ""
+            return traffic_of(
+                self.broker, since=(first or self.broker.journal.total + 1) - 1, notes=notes
+            )
+        was_reached = broker.journal.total > 0
+        notes = [
+            *late_text(self._earlier.late),
+            *obstacles(error, broker.token_url, was_reached=was_reached),
+        ]
+        return traffic_of(broker, notes=notes)
 
     def check_handlers(self) -> None:
         """Fail if a handler raised while no test had the function fixture."""

@@ -277,7 +277,7 @@ def _auth_broker_session(pytestconfig: pytest.Config) -> Iterator[Any]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the traffic of a failed test that used a broker.
 
@@ -294,7 +294,8 @@ def pytest_runtest_makereport(
         found = getattr(item, "funcargs", {}).get("auth_broker")
         # A project may have its own fixture of that name.
         has_own = isinstance(found, Broker)
-        text = session.traffic_of(item.nodeid, found if has_own else None)
+        error = call.excinfo.value if call.excinfo else None
+        text = session.traffic_of(item.nodeid, found if has_own else None, error)
         if text:
             report.sections.append(("auth-broker traffic", text))
     return report
