@@ -18,7 +18,15 @@ from typing import Any, Union
 
 from mockbroker.model.content_codings import CODINGS
 
-__all__ = ["Body", "Fault", "FaultScript", "Manner", "Sent", "checked_faults"]
+__all__ = [
+    "Body",
+    "Fault",
+    "FaultScript",
+    "Manner",
+    "Sent",
+    "UnappliedFaultWarning",
+    "checked_faults",
+]
 
 Body = Union[bytes, str, Mapping[str, object], None]
 """A body to answer with: bytes, a string sent as UTF-8, members of a JSON object, or the default.
@@ -33,6 +41,13 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?")
 
 HeaderFields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
+
+
+class UnappliedFaultWarning(UserWarning):
+    """Warning that no request of a test came for a fault that the test had scripted."""
+
+
+UnappliedFaultWarning.__module__ = "mockbroker"  # where users import it from
 
 
 class Sent(enum.Enum):
