@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mockbroker.broker.answers import TokenAnswer
     from mockbroker.broker.clock import Clock
-    from mockbroker.broker.faults import Fault
+    from mockbroker.broker.faults import Fault, UnappliedFaultWarning
     from mockbroker.broker.journal import Journal
     from mockbroker.broker.profiles import ConfigError
     from mockbroker.broker.routes import ApiRoutes, HandlerError, Route, RouteCall
@@ -44,6 +44,7 @@ __all__ = [
     "StateError",
     "TokenAnswer",
     "TokenState",
+    "UnappliedFaultWarning",
     "throw_away_certificate",
 ]
 
@@ -72,6 +73,7 @@ _PLACES = {
     "StateError": "mockbroker.broker.state",
     "TokenAnswer": "mockbroker.broker.answers",
     "TokenState": "mockbroker.model.credentials",
+    "UnappliedFaultWarning": "mockbroker.broker.faults",
     "throw_away_certificate": "mockbroker.server.certificates",
 }
 

@@ -41,9 +41,6 @@ from mockbroker.server.certificates import ServerCertificate
 
 __all__ = ["Broker"]
 
-_OWN_ATTRIBUTES = ("journal", "profile")
-"""The public attributes that are not properties."""
-
 
 class Broker:
     """A fake authorization server: a token endpoint and a protected API.
@@ -55,8 +52,8 @@ class Broker:
 
     ``journal_size`` and ``journal_bytes`` limit how many exchanges the journal holds, and about how
     much memory they take. ``token_limit`` limits the number of tokens. Beyond it the broker
-    forgets tokens, expired and revoked ones first. It rejects a forgotten token with a hint that
-    says so.
+    forgets tokens, expired and revoked ones first; it logs a warning if it must forget a valid
+    one. It rejects a forgotten token with a hint that says so.
 
     ``state`` is the URL of a Redis in which tokens, clients, clock, faults and journal are kept,
     such as ``redis://127.0.0.1:6379/0?namespace=shop``. Brokers with the same URL share them, also
@@ -68,6 +65,8 @@ class Broker:
     wrong type. Raises ConfigError if the profile is unknown or has an unknown method, or the
     state's URL is malformed. Raises StateError if the state cannot be reached.
     """
+
+    journal: Journal
 
     def __init__(
         self,
@@ -148,9 +147,8 @@ class Broker:
 
     def __setattr__(self, name: str, value: object) -> None:
         # Python would accept `broker.expire_in = 5`, and the test would run with another lifetime.
-        # A class of a test's own may have further attributes.
-        if type(self) is Broker and not name.startswith("_") and name not in _OWN_ATTRIBUTES:
-            _check_attribute(name, value)
+        if not name.startswith("_"):
+            _check_attribute(type(self), name, value)
         super().__setattr__(name, value)
 
     @property
@@ -344,6 +342,11 @@ class Broker:
         self._state.token_script.remove(fault)
         self._state.api_script.remove(fault)
         self._apply_refusal()
+
+    @property
+    def unapplied_faults(self) -> tuple[Fault, ...]:
+        """The scripted faults that no answer has had yet, not even once."""
+        return (*self._state.token_script.unapplied, *self._state.api_script.unapplied)
 
     def clear_scripts(self) -> None:
         """Remove the faults that have not been applied yet.
@@ -617,14 +620,21 @@ def _state(url: str | None, credentials: Credentials | None, limits: Limits) -> 
     return RedisState.at(url, credentials, limits)
 
 
-def _check_attribute(name: str, value: object) -> None:
-    """Raise AttributeError if a broker has no attribute of that name, or a method in its place."""
-    found = inspect.getattr_static(Broker, name, None)
+def _check_attribute(kind: type[Broker], name: str, value: object) -> None:
+    """Raise AttributeError if a broker has no attribute of that name, or a method in its place.
+
+    A class of a test's own declares what else it has: ``note: str``.
+    """
+    found = inspect.getattr_static(kind, name, None)
+    if found is None and not any(name in inspect.get_annotations(each) for each in kind.__mro__):
+        close = difflib.get_close_matches(name, _settable(kind), n=1, cutoff=0.5)
+        advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(_settable(kind))}"
+        raise AttributeError(f"a broker has no attribute {name} to set; {advice}")
     # Tests may replace a method by a function.
     if inspect.isfunction(found) and not callable(value):
         raise AttributeError(f"{name} is a method of the broker; call it: {name}(…)")
-    if found is None:
-        settable = [each for each, what in vars(Broker).items() if getattr(what, "fset", None)]
-        close = difflib.get_close_matches(name, settable, n=1, cutoff=0.5)
-        advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(settable)}"
-        raise AttributeError(f"a broker has no attribute {name} to set; {advice}")
+
+
+def _settable(kind: type[Broker]) -> list[str]:
+    """Return the names of the properties that can be set."""
+    return [name for name in dir(kind) if getattr(getattr(kind, name), "fset", None)]

@@ -7,7 +7,6 @@ test's own line.
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import json
 import re
@@ -19,7 +18,15 @@ from typing import Any, Union
 
 from mockbroker.model.content_codings import CODINGS
 
-__all__ = ["Body", "Fault", "FaultScript", "Manner", "Sent", "checked_faults"]
+__all__ = [
+    "Body",
+    "Fault",
+    "FaultScript",
+    "Manner",
+    "Sent",
+    "UnappliedFaultWarning",
+    "checked_faults",
+]
 
 Body = Union[bytes, str, Mapping[str, object], None]
 """A body to answer with: bytes, a string sent as UTF-8, members of a JSON object, or the default.
@@ -34,6 +41,13 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?")
 
 HeaderFields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
+
+
+class UnappliedFaultWarning(UserWarning):
+    """Warning that no request of a test came for a fault that the test had scripted."""
+
+
+UnappliedFaultWarning.__module__ = "mockbroker"  # where users import it from
 
 
 class Sent(enum.Enum):
@@ -391,6 +405,8 @@ class FaultScript:
 
     def __init__(self) -> None:
         self._waiting: deque[Fault] = deque()
+        # Whether an answer has had the first of them, so that only its repetitions wait.
+        self._has_begun = False
         self._lock = threading.Lock()
 
     def extend(self, faults: Iterable[Fault]) -> None:
@@ -415,6 +431,7 @@ class FaultScript:
             elif fault.count > 1:
                 # In one step under the lock: of two requests at once, each takes one repetition.
                 self._waiting.appendleft(replace(fault, count=fault.count - 1))
+            self._has_begun = fault.count > 1
             return fault
 
     @property
@@ -425,8 +442,18 @@ class FaultScript:
 
     def remove(self, fault: Fault) -> None:
         """Remove the first fault that waits and equals it; do nothing if none does."""
-        with self._lock, contextlib.suppress(ValueError):
-            self._waiting.remove(fault)
+        with self._lock:
+            if fault in self._waiting:
+                self._has_begun = self._has_begun and self._waiting[0] != fault
+                self._waiting.remove(fault)
+
+    @property
+    def unapplied(self) -> tuple[Fault, ...]:
+        """The faults that wait and have not been applied once."""
+        with self._lock:
+            # A refused connection shows in nothing, so it may have been refused.
+            is_refusing = bool(self._waiting) and self._waiting[0].manner is Manner.REFUSE
+            return tuple(self._waiting)[self._has_begun or is_refusing :]
 
     @property
     def is_refusing(self) -> bool:
@@ -438,6 +465,7 @@ class FaultScript:
         """Remove every fault that waits."""
         with self._lock:
             self._waiting.clear()
+            self._has_begun = False
 
     def __len__(self) -> int:
         """Return how many answers are still affected, repetitions included."""

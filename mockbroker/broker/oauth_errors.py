@@ -14,7 +14,7 @@ from mockbroker.contract import clauses
 from mockbroker.contract.authentication import METHODS
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.clause import Level
-from mockbroker.model.breach import Breach
+from mockbroker.model.breach import Breach, hints_of, in_one_line
 from mockbroker.model.credentials import TokenState
 from mockbroker.model.exchange import Endpoint
 from mockbroker.model.forms import body_parameters
@@ -69,7 +69,7 @@ def token_refusal(request: Request, breaches: Sequence[Breach]) -> Response | No
     if not grave:
         return _unsupported_grant(request)
     ids = {breach.clause_id for breach in grave}
-    text, hint = _reasons(grave), grave[0].hint
+    text, hint = _reasons(grave), in_one_line(hints_of(grave))
     if clauses.request.METHOD.id in ids:
         # RFC 9110, 15.5.6: "The origin server MUST generate an Allow header field in a 405
         # response".
@@ -179,7 +179,7 @@ def api_refusal(state: TokenState, breaches: Sequence[Breach]) -> Response | Non
     """Return the error of RFC 6750, 3.1, for the token's state and the breaches; None if valid."""
     # The state comes first: a client with an expired token must learn that it has to refresh,
     # whatever else is wrong with its call.
-    hint = breaches[0].hint if breaches else ""
+    hint = in_one_line(hints_of(breaches))
     if state is TokenState.MISSING:
         return _bearer_error(UNAUTHORIZED, "", TOKEN_PROBLEMS[state], hint)
     if state is not TokenState.VALID:

@@ -176,7 +176,9 @@ def _control_token(
     return token
 
 
-def client_option(help_text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def client_option(
+    help_text: str,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that adds ``--client``; the command gets ``clients``."""
     return click.option(
         "--client",

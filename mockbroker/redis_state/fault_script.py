@@ -56,9 +56,19 @@ class SharedFaultScript(FaultScript):
     @property
     def waiting(self) -> tuple[Fault, ...]:
         """The faults that wait in Redis, in order; see the base."""
-        records, counts = self._replica.ask(FAULTS, self._endpoint.value)
+        return self._waiting_faults()[0]
+
+    @property
+    def unapplied(self) -> tuple[Fault, ...]:
+        """The faults that wait in Redis and have not been applied once."""
+        faults, has_begun = self._waiting_faults()
+        return faults[has_begun or self.is_refusing :]
+
+    def _waiting_faults(self) -> tuple[tuple[Fault, ...], bool]:
+        """Return the faults that wait in Redis, and whether an answer has had the first one."""
+        records, counts, has_begun = self._replica.ask(FAULTS, self._endpoint.value)
         pairs = zip(records, map(int, counts), strict=True)
-        return tuple(fault_of(record, max(1, count)) for record, count in pairs)
+        return tuple(fault_of(record, max(1, count)) for record, count in pairs), bool(has_begun)
 
     def remove(self, fault: Fault) -> None:
         """Remove the first fault that waits in Redis and equals it; do nothing if none does."""

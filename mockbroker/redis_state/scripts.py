@@ -115,8 +115,10 @@ if count then
   if count == 1 then
     call('LPOP', faults)
     call('LPOP', counts)
+    call('HDEL', META, 'begun:' .. ARGV[3])
   elseif count > 1 then
     call('LSET', counts, 0, count - 1)
+    call('HSET', META, 'begun:' .. ARGV[3], 1)
   end
 end
 return reply(refusing(), fault, count)
@@ -139,6 +141,7 @@ CLEAR_FAULTS = Script(
     _BEGIN
     + """
 call('DEL', P .. 'counts:' .. ARGV[3], P .. 'faults:' .. ARGV[3])
+call('HDEL', META, 'begun:' .. ARGV[3])
 return reply(refusing())
 """
 )
@@ -146,9 +149,10 @@ return reply(refusing())
 FAULTS = Script(
     _BEGIN
     + """
--- ARGV[3]: the endpoint. Returns the records of its faults, and their counts.
+-- ARGV[3]: the endpoint. Returns the records of its faults, their counts, and whether an answer has
+-- had the first one.
 return reply(call('LRANGE', P .. 'faults:' .. ARGV[3], 0, -1),
-  call('LRANGE', P .. 'counts:' .. ARGV[3], 0, -1))
+  call('LRANGE', P .. 'counts:' .. ARGV[3], 0, -1), call('HEXISTS', META, 'begun:' .. ARGV[3]))
 """
 )
 
@@ -164,6 +168,7 @@ for i, fault in ipairs(call('LRANGE', faults, 0, -1)) do
     call('LSET', counts, i - 1, 'removed')
     call('LREM', faults, 1, 'removed')
     call('LREM', counts, 1, 'removed')
+    if i == 1 then call('HDEL', META, 'begun:' .. ARGV[3]) end
     break
   end
 end
@@ -199,6 +204,7 @@ ISSUE = Script(
     + """
 -- ARGV[3]: the token's record; [4]: its value; [5] and [6]: when it is issued and expires; [7]: the
 -- client and scope; [8]: whether it ends the previous token; [9]: how many tokens are remembered.
+-- Returns the token's number, and whether a valid token was forgotten.
 local TOKENS, ORDER, EXPIRY, ENDED = P .. 'tokens', P .. 'order', P .. 'expiry', P .. 'ended'
 local value, latest = ARGV[4], P .. 'latest'
 local function drop(old)
@@ -209,7 +215,8 @@ local function drop(old)
   call('ZREM', ENDED, old)
   change('D' .. old)
 end
--- The oldest among the first that was revoked, that was ended and that has expired; or the oldest.
+-- The oldest among the first that was revoked, that was ended and that has expired; or the oldest,
+-- which is then valid.
 local function most_expendable()
   local oldest = call('ZRANGE', ORDER, 0, 0, 'WITHSCORES')
   local found, number = false, math.huge
@@ -225,14 +232,14 @@ local function most_expendable()
   consider(ended[1], ended[2])
   local expired = call('ZRANGEBYSCORE', EXPIRY, '-inf', ARGV[5], 'LIMIT', 0, 1)[1]
   consider(expired, expired and call('ZSCORE', ORDER, expired))
-  return found or oldest[1]
+  return found or oldest[1], not found
 end
-local number = head[3] + 1
+local number, old, was_valid = head[3] + 1, nil, false
 call('HSET', META, 'issued', number)
 if call('HEXISTS', TOKENS, value) == 1 then
   drop(value)
 elseif call('HLEN', TOKENS) >= tonumber(ARGV[9]) then
-  local old = most_expendable()
+  old, was_valid = most_expendable()
   drop(old)
   for _, bit in ipairs(fingerprint(old)) do call('SETBIT', P .. 'forgotten', bit, 1) end
 end
@@ -251,7 +258,7 @@ if previous then
   end
 end
 call('HSET', latest, ARGV[7], number .. ':' .. value)
-return reply(number)
+return reply(number, was_valid and 1 or 0)
 """
 )
 

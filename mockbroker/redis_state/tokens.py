@@ -43,7 +43,7 @@ class SharedTokens(TokenStore):
     ) -> AccessToken:
         """Remember a new token and return it; its arguments are those of the base."""
         token = AccessToken(value, 0, issuer, credentials, scope, issued_at, expires_in)
-        [number] = self._replica.ask(
+        [number, was_valid] = self._replica.ask(
             ISSUE,
             token_record(token, is_given=is_given),
             octets(value),
@@ -53,6 +53,8 @@ class SharedTokens(TokenStore):
             int(ends_previous),
             self._limit,
         )
+        if was_valid:
+            self._warn_of_valid()
         return replace(token, number=number)
 
     def state_of_missing(self, value: str) -> TokenState:

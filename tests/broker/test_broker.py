@@ -539,7 +539,7 @@ def test_auth_is_the_pair_of_the_clients_credentials(broker):
         ("expire_in", 5, "a broker has no attribute expire_in to set; did you mean expires_in?"),
         ("Strict", False, "did you mean strict?"),
         ("credential", None, "did you mean credentials?"),
-        ("zzzz", 1, "a broker has no attribute zzzz to set; there are profile, credentials"),
+        ("zzzz", 1, "a broker has no attribute zzzz to set; there are agreed_paths, credentials"),
         ("script", Fault.status(503), r"script is a method of the broker; call it: script\(…\)"),
     ],
 )
@@ -555,7 +555,7 @@ def test_a_method_may_be_replaced_by_a_function(broker, monkeypatch):
 
 def test_a_class_of_a_tests_own_may_have_further_attributes():
     class Recorded(Broker):
-        pass
+        note: str
 
     broker = Recorded()
     broker.note = "mine"

@@ -108,3 +108,21 @@ def test_one_fault_is_withdrawn_and_an_equal_one_stays(pair):
     assert one.scripted == faults[1:]
     other.withdraw(Fault.status(400))
     assert one.scripted == faults[1:]
+
+
+def test_a_fault_is_unapplied_until_an_answer_has_had_it(pair):
+    one, other = pair
+    faults = Fault.status(503).times(2), Fault.status(500)
+    one.script(*faults)
+    assert other.unapplied_faults == faults
+    assert requests.post(other.token_url, timeout=5).status_code == 503
+    assert other.unapplied_faults == faults[1:]
+    other.withdraw(Fault.status(503))
+    assert one.unapplied_faults == faults[1:]
+    assert requests.post(one.token_url, timeout=5).status_code == 500
+    assert other.unapplied_faults == ()
+    one.script(faults[0])
+    assert requests.post(one.token_url, timeout=5).status_code == 503
+    one.clear_scripts()
+    one.script(faults[0])
+    assert other.unapplied_faults == (faults[0],)

@@ -144,6 +144,57 @@ def test_what_was_revoked_is_forgotten_before_anything_that_is_alive(limited):
         assert states(broker, [revoked, *tokens]) == ["forgotten", *["valid"] * 3]
 
 
+def test_what_expired_first_is_forgotten_first_whatever_its_lifetime(limited):
+    with limited(3).running() as broker:
+        tokens = []
+        for lifetime in (30, 10, 20):
+            broker.expires_in = lifetime
+            tokens.append(get_token(broker))
+        broker.clock.advance(25)
+        assert states(broker, tokens) == ["valid", "expired", "expired"]
+        tokens.append(get_token(broker))
+        assert states(broker, tokens) == ["valid", "forgotten", "expired", "valid"]
+        tokens.append(get_token(broker))
+        assert states(broker, tokens) == ["valid", "forgotten", "forgotten", "valid", "valid"]
+
+
+def test_a_valid_token_outlives_those_that_newer_ones_of_another_client_ended(limited):
+    with limited(3).running() as broker:
+        broker.token_policy = "single"
+        valid = get_token(broker)
+        broker.register("other", "s3cr:et")
+        ended = []
+        for _ in range(5):
+            answer = requests.post(broker.token_url, GRANT, auth=("other", "s3cr:et"), timeout=5)
+            ended.append(answer.json()["access_token"])
+        assert states(broker, [valid, *ended[:3]]) == ["valid", *["forgotten"] * 3]
+        assert states(broker, ended[3:]) == ["revoked", "valid"]
+
+
+def test_a_valid_token_is_forgotten_with_one_warning_an_expired_one_without(limited, caplog):
+    with limited(2).running() as broker:
+        broker.expires_in = 10
+        for _ in range(2):
+            get_token(broker)
+        broker.clock.advance(11)
+        for _ in range(2):
+            get_token(broker)
+        assert not caplog.records
+        for _ in range(3):
+            get_token(broker)
+        (warning,) = caplog.records
+        assert "the broker forgets valid tokens: it keeps 2" in warning.getMessage()
+
+
+def test_values_issued_again_and_again_stay_within_the_limit(limited):
+    with limited(2).running() as broker:
+        broker.token_values = iter("aababababbac").__next__
+        for _ in range(12):
+            get_token(broker)
+        assert states(broker, ["a", "b", "c"]) == ["valid", "forgotten", "valid"]
+        assert len(broker.token_issued_values) == 2
+
+
 def test_tokens_of_ones_own_and_jwts_are_known_to_be_forgotten_too(limited):
     with limited(1).running() as broker:
         broker.token_values = iter(["a", "a", "b", "a", "c"]).__next__

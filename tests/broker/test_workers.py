@@ -228,7 +228,7 @@ def answers_within_limit(url: str) -> bool:
     """Whether a server answers, once it has started."""
     until = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < until:
-        with contextlib.suppress(requests.ConnectionError):
+        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
             return ask(url).status_code == 200
     return False
 

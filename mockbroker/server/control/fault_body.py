@@ -187,12 +187,9 @@ def body_of(fault: Fault) -> FaultBody:
 
 
 def _body_keys(fault: Fault) -> dict[str, Any]:
-    """Return the body of a fault under its key; bytes that are not UTF-8 are in Base64."""
+    """Return the body of a fault under its key."""
     if isinstance(fault.body, bytes):
-        try:
-            return {"body": fault.body.decode()}
-        except UnicodeDecodeError:
-            return {"body_base64": base64.b64encode(fault.body).decode()}
+        return {"body_base64": base64.b64encode(fault.body).decode()}
     return {"body": dict(fault.body) if isinstance(fault.body, Mapping) else fault.body}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime, timezone
 
 from mockbroker.broker.answers import TokenAnswer
@@ -335,14 +336,12 @@ def list_faults(call: Call) -> FaultsView:
 
 def token_faults(call: Call) -> FaultsView:
     """Script faults for the token endpoint."""
-    call.broker.script(*_faults(call))
-    return _scripted(call)
+    return _script(call, call.broker.script)
 
 
 def api_faults(call: Call) -> FaultsView:
     """Script faults for the API."""
-    call.broker.api_script(*_faults(call))
-    return _scripted(call)
+    return _script(call, call.broker.api_script)
 
 
 def clear_faults(call: Call) -> FaultsView:
@@ -351,28 +350,28 @@ def clear_faults(call: Call) -> FaultsView:
     return faults_view(call.broker)
 
 
-def _scripted(call: Call) -> FaultsView:
-    return faults_view(call.broker)
-
-
-def _faults(call: Call) -> tuple[Fault, ...]:
-    """Return the faults of the body. Raises RequestError, which names the place."""
-    return tuple(_fault(call, body, n) for n, body in enumerate(call.body.faults))
-
-
-def _fault(call: Call, body: FaultBody, index: int) -> Fault:
-    """Return one fault; a refusal gets the thread that ends it."""
-    try:
-        fault = fault_of(body)
-    except FaultError as error:
-        raise RequestError(422, "invalid", f"faults[{index}]: {error}") from None
-    if fault.manner is Manner.REFUSE:
-        if index + 1 < len(call.body.faults):
+def _script(call: Call, script: Callable[..., None]) -> FaultsView:
+    """Script the faults of the body, all or none. Raises RequestError, which names the place."""
+    bodies: list[FaultBody] = call.body.faults
+    faults = [_fault(body, index) for index, body in enumerate(bodies)]
+    for index, fault in enumerate(faults[:-1]):
+        if fault.manner is Manner.REFUSE:
             raise RequestError(
                 422, "invalid", f"faults[{index}]: refuse_seconds must be the last fault"
             )
-        end_refusal_after(call.broker, fault, body.refuse_seconds or 0.0, call.watchers.stopped)
-    return fault
+    script(*faults)
+    if faults[-1].manner is Manner.REFUSE:
+        seconds = bodies[-1].refuse_seconds or 0.0
+        end_refusal_after(call.broker, faults[-1], seconds, call.watchers.stopped)
+    return faults_view(call.broker)
+
+
+def _fault(body: FaultBody, index: int) -> Fault:
+    """Return one fault. Raises RequestError, which names the place."""
+    try:
+        return fault_of(body)
+    except FaultError as error:
+        raise RequestError(422, "invalid", f"faults[{index}]: {error}") from None
 
 
 # Settings

@@ -284,9 +284,10 @@ class FaultsBody(Struct, forbid_unknown_fields=True):
 
 
 class ScriptedFault(Struct, kw_only=True):
-    """A fault that waits; its `times` is how many answers it affects yet."""
+    """A fault that waits; `times` is how many answers it affects yet."""
 
     description: str
+    times: int
     fault: FaultBody
 
 

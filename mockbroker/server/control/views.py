@@ -103,7 +103,7 @@ def faults_view(broker: ControlledBroker) -> FaultsView:
 
 
 def _scripted(fault: Fault) -> ScriptedFault:
-    return ScriptedFault(description=fault.describe(), fault=body_of(fault))
+    return ScriptedFault(description=fault.describe(), times=fault.count, fault=body_of(fault))
 
 
 def settings_view(broker: ControlledBroker) -> SettingsView:
