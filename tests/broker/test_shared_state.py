@@ -10,7 +10,6 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -29,12 +28,12 @@ from mockbroker import (
 from mockbroker.redis_state.replica import Replica, Snapshot
 from mockbroker.redis_state.scripts import LISTED_CHANGES, READ
 from tests.broker.stores import REDIS
+from tests.broker.waiting import becomes
 from tests.redis_server import redis_running
 
 STORES = (REDIS,)
 SHOP = Credentials("shop", "s3cr:et")
 GRANT = {"grant_type": "client_credentials"}
-LIMIT_SECONDS = 10.0
 
 
 def ask(broker: Broker, credentials: Credentials = SHOP) -> requests.Response:
@@ -50,15 +49,6 @@ def get_token(broker: Broker) -> str:
 def call(broker: Broker, token: str) -> requests.Response:
     headers = {"Authorization": f"Bearer {token}"}
     return requests.get(f"{broker.api_url}/vehicle/1", headers=headers, timeout=10)
-
-
-def eventually(is_so: Callable[[], bool]) -> bool:
-    """Whether it becomes so within the limit."""
-    until = time.monotonic() + LIMIT_SECONDS
-    while not is_so():
-        if time.monotonic() > until:
-            return False
-    return True
 
 
 @pytest.fixture
@@ -212,10 +202,10 @@ def test_connections_are_refused_by_all_until_one_clears_the_script(pair):
 
     first.api_script(Fault.refuse())
     assert refuses(first)
-    assert eventually(lambda: refuses(second))
+    assert becomes(lambda: refuses(second))
     second.clear_scripts()
     assert not refuses(second)
-    assert eventually(lambda: not refuses(first))
+    assert becomes(lambda: not refuses(first))
     assert ask(first).status_code == 200
 
 
@@ -327,7 +317,7 @@ def test_a_kill_of_redis_in_mid_flight_loses_no_request(own_redis):
 
         def waits_for(status: int) -> bool:
             seen = len(statuses)
-            return eventually(lambda: status in statuses[seen:])
+            return becomes(lambda: status in statuses[seen:])
 
         with ThreadPoolExecutor(4) as pool:
             done = [pool.submit(keep_asking) for _ in range(4)]

@@ -23,13 +23,13 @@ from mockbroker.cli.workers import serve_by_workers
 from mockbroker.server.ports import listen_at
 from tests.broker.programs import end, run, serving, token_url
 from tests.broker.stores import REDIS
+from tests.broker.waiting import LIMIT_SECONDS, becomes
 from tests.redis_server import redis_running
 
 STORES = (REDIS,)
 SHOP = ("shop", "s3cr:et")
 CLIENT = ("--client", ":".join(SHOP))
 GRANT = {"grant_type": "client_credentials"}
-LIMIT_SECONDS = 20.0
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
 
@@ -94,7 +94,7 @@ def test_a_worker_that_is_killed_is_replaced_and_loses_no_token(new_url):
             os.kill(number, signal.SIGKILL)
             assert process.stderr is not None
             assert "ended by itself (signal 9)" in process.stderr.readline()
-        assert answers_within_limit(token_url(banner))
+        assert becomes(lambda: answers(token_url(banner)))
         assert call(token_url(banner), token) == 200
 
 
@@ -142,7 +142,7 @@ def test_workers_end_with_the_first_process_even_if_it_is_killed(new_url):
         process.kill()
         process.wait()
         assert workers
-        assert ended_within_limit(workers)
+        assert becomes(lambda: not any(Path(f"/proc/{n}/exe").exists() for n in workers))
 
 
 def test_the_port_of_another_broker_cannot_be_shared(new_url):
@@ -224,22 +224,12 @@ def test_the_end_without_redis_says_so(tmp_path):
     assert log.splitlines()[-1].startswith("stopped; the state at redis://127.0.0.1:")
 
 
-def answers_within_limit(url: str) -> bool:
-    """Whether a server answers, once it has started."""
-    until = time.monotonic() + LIMIT_SECONDS
-    while time.monotonic() < until:
-        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
-            return ask(url).status_code == 200
+def answers(url: str, *, verify: str | bool = True) -> bool:
+    """Whether a server answers a token request with 200; not while it starts or refuses."""
+    with contextlib.suppress(requests.ConnectionError):
+        done = requests.post(url, data=GRANT, auth=SHOP, timeout=10, verify=verify)
+        return done.status_code == 200
     return False
-
-
-def ended_within_limit(process_ids: list[int]) -> bool:
-    """Whether processes end."""
-    until = time.monotonic() + LIMIT_SECONDS
-    while any(Path(f"/proc/{number}/exe").exists() for number in process_ids):
-        if time.monotonic() > until:
-            return False
-    return True
 
 
 @contextlib.contextmanager
@@ -346,3 +336,21 @@ def test_the_application_prints_random_credentials():
         check=True,
     )
     assert done.stdout.startswith("mockbroker: client_id client-")
+
+
+@pytest.mark.slow
+def test_workers_speak_tls_and_refuse_connections_together(new_url):
+    url = new_url()
+    with serving(*CLIENT, "--state", url, "--workers", "2", "--tls") as (_, banner):
+        address = token_url(banner)
+        ca_file = banner.partition("  CA ")[2].split()[0]
+        assert address.startswith("https://")
+        assert answers(address, verify=ca_file)
+        test = Broker(state=url)
+        test.script(Fault.refuse())
+        port = int(address.split(":")[2].split("/")[0])
+        assert becomes(lambda: not listens(port))
+        test.clear_scripts()
+        # Each worker notices it by itself.
+        assert becomes(lambda: listens(port))
+        assert {answers(address, verify=ca_file) for _ in range(8)} == {True}
