@@ -38,7 +38,7 @@ GRANT = {"grant_type": "client_credentials"}
 
 def ask(broker: Broker, credentials: Credentials = SHOP) -> requests.Response:
     pair = (credentials.client_id, credentials.client_secret)
-    return requests.post(broker.token_url, data=GRANT, auth=pair, timeout=10)
+    return requests.post(broker.token_url, data=GRANT, auth=pair, timeout=30)
 
 
 def get_token(broker: Broker) -> str:
@@ -48,7 +48,7 @@ def get_token(broker: Broker) -> str:
 
 def call(broker: Broker, token: str) -> requests.Response:
     headers = {"Authorization": f"Bearer {token}"}
-    return requests.get(f"{broker.api_url}/vehicle/1", headers=headers, timeout=10)
+    return requests.get(f"{broker.api_url}/vehicle/1", headers=headers, timeout=30)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_what_one_issued_is_masked_by_the_other(pair):
     first, second = pair
     token = get_token(first)
     path = f"{second.token_url.split('/auth')[0]}/nowhere/{token}"
-    assert token not in requests.get(path, timeout=10).text
+    assert token not in requests.get(path, timeout=30).text
 
 
 def test_each_repetition_of_a_fault_goes_to_one_request(pair):
@@ -285,7 +285,7 @@ def test_without_redis_each_request_gets_503_and_with_it_all_is_well_again(own_r
         own_redis.kill()
         caplog.clear()
         refused, failed = ask(broker), call(broker, token)
-        nowhere = requests.get(broker.token_url.split("/auth")[0], timeout=10)
+        nowhere = requests.get(broker.token_url.split("/auth")[0], timeout=30)
         assert [a.status_code for a in (refused, failed, nowhere)] == [503] * 3
         assert refused.json()["error"] == "temporarily_unavailable"
         assert "is unavailable" in refused.json()["error_description"]

@@ -36,13 +36,13 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are for
 
 def ask(url: str) -> requests.Response:
     """A token request on a connection of its own."""
-    return requests.post(url, data=GRANT, auth=SHOP, timeout=10)
+    return requests.post(url, data=GRANT, auth=SHOP, timeout=30)
 
 
 def call(url: str, token: str) -> int:
     api_url = url.replace("/auth-broker/request-token", "/v2/vehicle/1")
     return requests.get(
-        api_url, headers={"Authorization": f"Bearer {token}"}, timeout=10
+        api_url, headers={"Authorization": f"Bearer {token}"}, timeout=30
     ).status_code
 
 
@@ -78,7 +78,7 @@ def test_every_request_is_logged_once_and_counted_at_the_end(new_url):
         for _ in range(6):
             ask(token_url(banner))
         process.send_signal(signal.SIGINT)
-        log, errors = process.communicate(timeout=20)
+        log, errors = process.communicate(timeout=60)
     assert log.count("POST /auth-broker/request-token 200") == 6
     assert log.splitlines()[-1] == "stopped after 6 requests"
     assert process.returncode == 0
@@ -109,7 +109,7 @@ def test_a_worker_that_cannot_start_ends_the_command(new_url):
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=60,
     )
     assert (done.returncode, done.stdout) == (4, "")
     assert "TypeError" in done.stderr
@@ -190,7 +190,7 @@ def test_a_state_that_was_there_before_keeps_its_secrets(new_url):
     ):
         assert ask(token_url(again)).status_code == 200
         process.terminate()
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     assert "client shop has another secret in the shared state, which counts" in errors
     assert "more" in again
 
@@ -204,12 +204,12 @@ def test_workers_survive_a_kill_of_redis(tmp_path):
         server.kill()
         assert {ask(token_url(banner)).status_code for _ in range(6)} == {503}
         origin = token_url(banner).removesuffix("/auth-broker/request-token")
-        control = requests.get(f"{origin}/__mockbroker__/clients", timeout=10)
+        control = requests.get(f"{origin}/__mockbroker__/clients", timeout=30)
         assert (control.status_code, control.json()["error"]) == (503, "unavailable")
         server.start()
         assert {ask(token_url(banner)).status_code for _ in range(6)} == {200}
         process.terminate()
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert errors.count("token: answered 503: the state at redis://127.0.0.1:") == 6
 
 
@@ -220,14 +220,14 @@ def test_the_end_without_redis_says_so(tmp_path):
     ):
         server.kill()
         process.terminate()
-        log, _ = process.communicate(timeout=20)
+        log, _ = process.communicate(timeout=60)
     assert log.splitlines()[-1].startswith("stopped; the state at redis://127.0.0.1:")
 
 
 def answers(url: str, *, verify: str | bool = True) -> bool:
     """Whether a server answers a token request with 200; not while it starts or refuses."""
-    with contextlib.suppress(requests.ConnectionError):
-        done = requests.post(url, data=GRANT, auth=SHOP, timeout=10, verify=verify)
+    with contextlib.suppress(requests.ConnectionError, requests.Timeout):
+        done = requests.post(url, data=GRANT, auth=SHOP, timeout=30, verify=verify)
         return done.status_code == 200
     return False
 
@@ -304,7 +304,7 @@ def test_waitress_serves_the_application_with_its_settings(tmp_path):
     with wsgi_server("waitress", **variables) as served:
         url = served.replace("/auth-broker/request-token", "/token")
         assert ask(url).json()["expires_in"] == 60
-        assert requests.post(url, data=GRANT, timeout=10).status_code == 200
+        assert requests.post(url, data=GRANT, timeout=30).status_code == 200
         assert len(journal.read_text().splitlines()) == 2
 
 
