@@ -1,9 +1,8 @@
 """How many token requests a second two workers answer, beside one, with their state in Redis.
 
-Run it with `python benchmarks/workers.py`; it needs redis-server on the PATH. Each round measures
-one process without a shared state, one worker and two workers, one after the other, so that a busy
-moment slows down all of them. Each logs to a file. The client, Redis and the workers share the
-machine's cores.
+It needs redis-server on the PATH. Each round measures one process without a shared state, one
+worker and two workers, one after the other, so that a busy moment slows down all of them. Each logs
+to a file. The client, Redis and the workers share the machine's processors.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from throughput import (
+from benchmarks.results import MeasureSettings, Table
+from benchmarks.throughput import (
     CREDENTIALS,
     START_LIMIT_SECONDS,
     connected_to,
@@ -29,13 +29,14 @@ from throughput import (
     running,
 )
 
-__all__ = ["main"]
+__all__ = ["measure"]
 
 ROUNDS = 5
 SECONDS = 4.0
 WARM_UP_SECONDS = 1.0
 # Enough that the system does not give nearly all of them to one worker.
 CONNECTIONS = 16
+AT_LEAST = "1.6"
 
 
 @contextlib.contextmanager
@@ -85,15 +86,14 @@ def requests_per_second(url: str, seconds: float) -> float:
         return count / (time.perf_counter() - began)
 
 
-def main() -> None:
-    """Measure the three in turn; print the medians and their ratios."""
+def measure(_settings: MeasureSettings) -> tuple[Table, ...]:
+    """Measure one process, one worker and two workers in turn."""
     rates: dict[str, list[float]] = {}
     with redis() as url:
-        shared = ("--state", f"{url}?namespace=one"), ("--state", f"{url}?namespace=two")
         brokers = {
             "one process, state in memory": (),
-            "one worker, state in Redis": shared[0],
-            "two workers, state in Redis": (*shared[1], "--workers", "2"),
+            "one worker, state in Redis": ("--state", f"{url}?namespace=one"),
+            "two workers, state in Redis": ("--state", f"{url}?namespace=two", "--workers", "2"),
         }
         with contextlib.ExitStack() as stack:
             urls = {name: stack.enter_context(serving(*o)) for name, o in brokers.items()}
@@ -103,16 +103,11 @@ def main() -> None:
                 for name, served in urls.items():
                     rates.setdefault(name, []).append(requests_per_second(served, SECONDS))
     medians = {name: statistics.median(each) for name, each in rates.items()}
-    in_memory, one, two = medians.values()
-    print(
-        f"token requests a second, {CONNECTIONS} connections, median of {ROUNDS} rounds of "
-        f"{SECONDS:g} s"
+    _, one, _ = medians.values()
+    at_least = ("", "", AT_LEAST)
+    rows = tuple(
+        (name, rate, rate / one, least)
+        for (name, rate), least in zip(medians.items(), at_least, strict=True)
     )
-    for name, rate in medians.items():
-        print(f"{name}: {rate:.0f}")
-    print(f"two workers / one worker: {two / one:.2f}x")
-    print(f"two workers / one process with its state in memory: {two / in_memory:.2f}x")
-
-
-if __name__ == "__main__":
-    main()
+    columns = ("mockbroker serve with", "token requests a second", "beside one worker", "at least")
+    return (Table(columns, rows),)

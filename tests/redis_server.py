@@ -18,7 +18,7 @@ import pytest
 from mockbroker.server.ports import listen_at
 
 PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
-START_LIMIT_SECONDS = 10.0
+START_LIMIT_SECONDS = 30.0
 
 
 class RedisServer:

@@ -23,26 +23,26 @@ from mockbroker.cli.workers import serve_by_workers
 from mockbroker.server.ports import listen_at
 from tests.broker.programs import end, run, serving, token_url
 from tests.broker.stores import REDIS
+from tests.broker.waiting import LIMIT_SECONDS, becomes
 from tests.redis_server import redis_running
 
 STORES = (REDIS,)
 SHOP = ("shop", "s3cr:et")
 CLIENT = ("--client", ":".join(SHOP))
 GRANT = {"grant_type": "client_credentials"}
-LIMIT_SECONDS = 20.0
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
 
 
 def ask(url: str) -> requests.Response:
     """A token request on a connection of its own."""
-    return requests.post(url, data=GRANT, auth=SHOP, timeout=10)
+    return requests.post(url, data=GRANT, auth=SHOP, timeout=30)
 
 
 def call(url: str, token: str) -> int:
     api_url = url.replace("/auth-broker/request-token", "/v2/vehicle/1")
     return requests.get(
-        api_url, headers={"Authorization": f"Bearer {token}"}, timeout=10
+        api_url, headers={"Authorization": f"Bearer {token}"}, timeout=30
     ).status_code
 
 
@@ -78,7 +78,7 @@ def test_every_request_is_logged_once_and_counted_at_the_end(new_url):
         for _ in range(6):
             ask(token_url(banner))
         process.send_signal(signal.SIGINT)
-        log, errors = process.communicate(timeout=20)
+        log, errors = process.communicate(timeout=60)
     assert log.count("POST /auth-broker/request-token 200") == 6
     assert log.splitlines()[-1] == "stopped after 6 requests"
     assert process.returncode == 0
@@ -94,7 +94,7 @@ def test_a_worker_that_is_killed_is_replaced_and_loses_no_token(new_url):
             os.kill(number, signal.SIGKILL)
             assert process.stderr is not None
             assert "ended by itself (signal 9)" in process.stderr.readline()
-        assert answers_within_limit(token_url(banner))
+        assert becomes(lambda: answers(token_url(banner)))
         assert call(token_url(banner), token) == 200
 
 
@@ -109,7 +109,7 @@ def test_a_worker_that_cannot_start_ends_the_command(new_url):
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=60,
     )
     assert (done.returncode, done.stdout) == (4, "")
     assert "TypeError" in done.stderr
@@ -142,7 +142,7 @@ def test_workers_end_with_the_first_process_even_if_it_is_killed(new_url):
         process.kill()
         process.wait()
         assert workers
-        assert ended_within_limit(workers)
+        assert becomes(lambda: not any(Path(f"/proc/{n}/exe").exists() for n in workers))
 
 
 def test_the_port_of_another_broker_cannot_be_shared(new_url):
@@ -190,7 +190,7 @@ def test_a_state_that_was_there_before_keeps_its_secrets(new_url):
     ):
         assert ask(token_url(again)).status_code == 200
         process.terminate()
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     assert "client shop has another secret in the shared state, which counts" in errors
     assert "more" in again
 
@@ -204,12 +204,12 @@ def test_workers_survive_a_kill_of_redis(tmp_path):
         server.kill()
         assert {ask(token_url(banner)).status_code for _ in range(6)} == {503}
         origin = token_url(banner).removesuffix("/auth-broker/request-token")
-        control = requests.get(f"{origin}/__mockbroker__/clients", timeout=10)
+        control = requests.get(f"{origin}/__mockbroker__/clients", timeout=30)
         assert (control.status_code, control.json()["error"]) == (503, "unavailable")
         server.start()
         assert {ask(token_url(banner)).status_code for _ in range(6)} == {200}
         process.terminate()
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert errors.count("token: answered 503: the state at redis://127.0.0.1:") == 6
 
 
@@ -220,26 +220,16 @@ def test_the_end_without_redis_says_so(tmp_path):
     ):
         server.kill()
         process.terminate()
-        log, _ = process.communicate(timeout=20)
+        log, _ = process.communicate(timeout=60)
     assert log.splitlines()[-1].startswith("stopped; the state at redis://127.0.0.1:")
 
 
-def answers_within_limit(url: str) -> bool:
-    """Whether a server answers, once it has started."""
-    until = time.monotonic() + LIMIT_SECONDS
-    while time.monotonic() < until:
-        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
-            return ask(url).status_code == 200
+def answers(url: str, *, verify: str | bool = True) -> bool:
+    """Whether a server answers a token request with 200; not while it starts or refuses."""
+    with contextlib.suppress(requests.ConnectionError, requests.Timeout):
+        done = requests.post(url, data=GRANT, auth=SHOP, timeout=30, verify=verify)
+        return done.status_code == 200
     return False
-
-
-def ended_within_limit(process_ids: list[int]) -> bool:
-    """Whether processes end."""
-    until = time.monotonic() + LIMIT_SECONDS
-    while any(Path(f"/proc/{number}/exe").exists() for number in process_ids):
-        if time.monotonic() > until:
-            return False
-    return True
 
 
 @contextlib.contextmanager
@@ -314,7 +304,7 @@ def test_waitress_serves_the_application_with_its_settings(tmp_path):
     with wsgi_server("waitress", **variables) as served:
         url = served.replace("/auth-broker/request-token", "/token")
         assert ask(url).json()["expires_in"] == 60
-        assert requests.post(url, data=GRANT, timeout=10).status_code == 200
+        assert requests.post(url, data=GRANT, timeout=30).status_code == 200
         assert len(journal.read_text().splitlines()) == 2
 
 
@@ -346,3 +336,21 @@ def test_the_application_prints_random_credentials():
         check=True,
     )
     assert done.stdout.startswith("mockbroker: client_id client-")
+
+
+@pytest.mark.slow
+def test_workers_speak_tls_and_refuse_connections_together(new_url):
+    url = new_url()
+    with serving(*CLIENT, "--state", url, "--workers", "2", "--tls") as (_, banner):
+        address = token_url(banner)
+        ca_file = banner.partition("  CA ")[2].split()[0]
+        assert address.startswith("https://")
+        assert answers(address, verify=ca_file)
+        test = Broker(state=url)
+        test.script(Fault.refuse())
+        port = int(address.split(":")[2].split("/")[0])
+        assert becomes(lambda: not listens(port))
+        test.clear_scripts()
+        # Each worker notices it by itself.
+        assert becomes(lambda: listens(port))
+        assert {answers(address, verify=ca_file) for _ in range(8)} == {True}
