@@ -127,15 +127,16 @@ def end_refusal_after(
     A refusing server does not accept the request that would end the refusal.
     """
 
-    def waiting(script: tuple[Fault, ...]) -> bool:
-        return any(each is fault for each in script)
-
     def run() -> None:
-        while not any(s and s[0] is fault for s in (broker.scripted, broker.api_scripted)):
-            is_waiting = waiting(broker.scripted) or waiting(broker.api_scripted)
-            if not is_waiting or stopped.wait(POLL_SECONDS):
+        began: float | None = None
+        while not stopped.wait(POLL_SECONDS):
+            scripts = (broker.scripted, broker.api_scripted)
+            if not any(each is fault for script in scripts for each in script):
+                return  # a test has cleared the script, or reset the broker
+            if began is None and any(script and script[0] is fault for script in scripts):
+                began = real_seconds()
+            if began is not None and real_seconds() - began >= seconds:
+                broker.withdraw(fault)
                 return
-        stopped.wait(seconds)
-        broker.withdraw(fault)
 
     threading.Thread(target=run, name="mockbroker-refusal", daemon=True).start()
