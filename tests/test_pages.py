@@ -218,6 +218,13 @@ PLANS: dict[str, list[Step | NotRun]] = {
         partial(pasted, status=5, shows=("the app has http://127.0.0.1", "NOTHING WAS TESTED")),
         partial(configured, profile="acme"),
     ],
+    "docs/workers.md": [
+        NotRun("it needs a Redis; tests/broker/test_workers.py runs the same command"),
+        NotRun("it needs a Redis; tests/broker/test_workers.py runs the same command"),
+        NotRun("it needs Docker"),
+        NotRun("it needs a Redis; tests/broker/test_shared_state.py does the same"),
+        NotRun("it shows a response"),
+    ],
     "docs/control-api.md": [
         served,
         partial(beside_serve, shows=("503", '"times":1', '"description":"reset"')),

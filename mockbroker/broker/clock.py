@@ -54,9 +54,10 @@ class Clock:
         return self._offset_seconds
 
     def advance(self, seconds: float) -> None:
-        """Move the time forward by a number of seconds, without waiting.
+        """Move the broker's time forward by a number of seconds, without waiting.
 
-        Raises ValueError if the number is negative: a broker's time never goes back.
+        It moves the broker only: the client's clock stays. `Broker.travel` moves both. Raises
+        ValueError if the number is negative: a broker's time never goes back.
         """
         # Written so that NaN is rejected, too: each comparison with NaN is false.
         if not seconds >= 0:

@@ -71,7 +71,7 @@ class BreachView(Struct, frozen=True):
     level: str
     what: str
     expected: str
-    hint: str
+    hints: tuple[str, ...]
 
 
 class ExchangeView(Struct, frozen=True, kw_only=True):
@@ -113,7 +113,7 @@ def view_of(exchange: Exchange, mask: Mask) -> ExchangeView:
                 level=clause_named(breach.clause_id).level.value,
                 what=mask(breach.what),
                 expected=mask(breach.expected),
-                hint=mask(breach.hint),
+                hints=tuple(map(mask, breach.hints)),
             )
             for breach in exchange.breaches
         ),

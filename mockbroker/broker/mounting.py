@@ -10,6 +10,7 @@ import threading
 from typing import Protocol
 from urllib.parse import unquote
 
+from mockbroker.contract.request_hints import hint_on_path, is_usual_token_path
 from mockbroker.model.profile import Profile
 
 __all__ = ["CONTROL_PATH", "Connections", "Mounting"]
@@ -102,6 +103,11 @@ class Mounting:
         """The path below which the API is, prefix included."""
         return self.prefix + self.profile.api_prefix
 
+    @property
+    def api_prefix(self) -> str:
+        """The prefix of the API as the profile has it, below which paths of routes are."""
+        return self.profile.api_prefix
+
     def expected_token_path(self, requested_path: str) -> str:
         """Return the path that a token request to ``requested_path`` should have used.
 
@@ -120,7 +126,11 @@ class Mounting:
             return True
         # A client with a wrong base URL still sends a token request. Judged as one it gets a hint
         # on the path and an OAuth error; as an unknown path it would get a bare 404.
-        return _last_part(path) == _last_part(self.profile.token_path)
+        if _last_part(path) == _last_part(self.profile.token_path):
+            return True
+        if self.is_api_path(requested_path):
+            return False
+        return is_usual_token_path(path) or bool(hint_on_path(path, self.profile.token_path))
 
     def is_api_path(self, requested_path: str) -> bool:
         """Return whether a path is the API's prefix or lies below it."""

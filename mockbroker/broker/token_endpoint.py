@@ -30,7 +30,7 @@ __all__ = ["TokenEndpoint"]
 class TokenEndpoint:
     """The token endpoint of one broker; ``script`` holds the faults of its next answers.
 
-    Thread-safe; it keeps no state but the script.
+    Thread-safe; it keeps no state itself.
     """
 
     kind = Endpoint.TOKEN
@@ -41,8 +41,10 @@ class TokenEndpoint:
         clients: ClientRegistry,
         tokens: TokenStore,
         mounting: Mounting,
+        *,
+        script: FaultScript,
     ) -> None:
-        self.script = FaultScript()
+        self.script = script
         self._settings = settings
         self._clients = clients
         self._tokens = tokens

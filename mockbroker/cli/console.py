@@ -19,7 +19,7 @@ from mockbroker.broker.oauth_errors import is_refused
 from mockbroker.contract.authentication import accepted_methods
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.fake_broker import Broker
-from mockbroker.model.breach import Breach
+from mockbroker.model.breach import Breach, hints_of
 from mockbroker.model.credentials import TokenState
 from mockbroker.model.escaping import printable
 from mockbroker.model.exchange import Endpoint, Exchange
@@ -128,10 +128,10 @@ def _is_ok(exchange: Exchange) -> bool:
 
 
 def _remarks(exchange: Exchange, mask: Mask) -> Iterator[str]:
-    """Yield a line for each breach, and each hint once: breaches often share one."""
+    """Yield a line for each breach, then one for each hint."""
     for breach in exchange.breaches:
         yield INDENT + _breach_line(breach, mask)
-    for hint in dict.fromkeys(b.hint for b in exchange.breaches if b.hint):
+    for hint in hints_of(exchange.breaches):
         yield INDENT + click.style(f"hint: {printable(mask(hint))}", fg="yellow")
 
 

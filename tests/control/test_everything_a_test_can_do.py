@@ -21,16 +21,19 @@ class Without:
 SERVER_CALLS = Without("the server calls it")
 BROKER = {
     "agreed_paths": "PATCH /settings",
+    "api": Without("its routes answer with what a test has in Python"),
     "api_calls": "GET /journal",  # ?endpoint=api
     "api_script": "POST /faults/api",
     "api_scripted": "GET /faults",
     "api_url": "GET /",
+    "auth": "GET /clients",
     "assert_conforms": "POST /conformance/verify",
     "ca_file": "GET /",
     "clear_scripts": "DELETE /faults",
     "clock": "GET /clock",
     "close_idle_connections": "POST /connections/close-idle",
     "control_url": "GET /",
+    "end_travel": Without("it moves the test's own process; POST /clock/advance moves the broker"),
     "credentials": "GET /clients",
     "current_use": Without("the contract run sets it, in its own process"),
     "expire_token": "POST /tokens/expire",
@@ -54,6 +57,7 @@ BROKER = {
     "scope": "PATCH /settings",
     "script": "POST /faults/token",
     "scripted": "GET /faults",
+    "shares_state": Without("who starts the processes knows it"),
     "strict": "PATCH /settings",
     "token_answer": "PATCH /settings",
     "token_endings": "GET /events",
@@ -64,6 +68,8 @@ BROKER = {
     "token_values": "PATCH /settings",
     "tokens": "GET /tokens",
     "trace": "GET /journal",
+    "travel": Without("it moves the test's own process; POST /clock/advance moves the broker"),
+    "unapplied_faults": "GET /faults",
     "unmounted": SERVER_CALLS,
     "withdraw": "POST /faults/token",  # refuse_seconds, after which a refusal is withdrawn
 }

@@ -10,7 +10,7 @@ import pytest
 
 from mockbroker.model.client import ClientConfig
 from mockbroker_contract.drivers.failures import ClientCrashed, NotTested
-from mockbroker_contract.drivers.python_driver import PythonClients
+from mockbroker_contract.drivers.python_clients import PythonClients
 from mockbroker_contract.drivers.sandbox import Sandbox
 from mockbroker_contract.drivers.target import TargetError
 
@@ -115,10 +115,12 @@ def test_a_close_that_hangs_is_the_last_one(clients_of, monkeypatch):
     clients = clients_of(close="wait()")
     with opened(clients):
         pass
-    assert clients.closing_seconds <= 0
     with opened(clients) as client:
         assert client.get_token().value == "t"
-    assert clients.is_running(clients.description)
+        host = clients.description
+    # A second close that hung would have ended the host.
+    with opened(clients):
+        assert clients.description is host
 
 
 def test_a_close_that_ends_the_process_costs_the_next_client_nothing(clients_of):
@@ -185,13 +187,13 @@ def test_a_host_that_is_broken_in_use_is_a_crash_of_the_client(clients_of):
 def test_a_module_that_breaks_its_host_cannot_be_imported(clients_of):
     clients = clients_of(more="\nsession._version_of = None\n")
     with pytest.raises(TargetError, match="cannot be imported: the client broke its own process"):
-        clients.running()
+        assert clients.description
 
 
 def test_an_import_that_waits_is_one_sentence(clients_of, monkeypatch):
-    monkeypatch.setattr("mockbroker_contract.drivers.python_driver._HELLO_SECONDS", 0.3)
+    monkeypatch.setattr("mockbroker_contract.drivers.python_host._HELLO_SECONDS", 0.3)
     with pytest.raises(TargetError, match=r"was still being imported after 0\.3 s; import"):
-        clients_of(more="\nwait()\n").running()
+        assert clients_of(more="\nwait()\n").description
 
 
 def test_a_new_host_has_the_clock_and_the_time_zone_of_the_one_before(clients_of):

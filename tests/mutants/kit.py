@@ -19,7 +19,7 @@ from mockbroker.model.profile import AUTOGRAB, Profile
 from mockbroker.report.finding import Verdict
 from mockbroker_contract import clauses as contract_tests
 from mockbroker_contract.drivers.failures import ClientCrashed, NotApplicable, NotTested
-from mockbroker_contract.drivers.python_driver import PythonClients
+from mockbroker_contract.drivers.python_clients import PythonClients
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached
 from mockbroker_contract.harness.preflight import checked_run
 from mockbroker_contract.harness.run import ContractRun

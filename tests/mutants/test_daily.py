@@ -12,7 +12,7 @@ import pytest
 from examples.model_client import TokenError, TokenManager
 from mockbroker.model.profile import AUTOGRAB
 from mockbroker_contract.drivers.program_driver import ProgramClients
-from mockbroker_contract.drivers.python_driver import PythonClients
+from mockbroker_contract.drivers.python_clients import PythonClients
 from mockbroker_contract.harness.daily import measure_day, measure_herd
 from mockbroker_contract.harness.leeway import Leeway
 from mockbroker_contract.harness.preflight import checked_run

@@ -7,7 +7,7 @@ import pytest
 from examples.model_client import make_client
 from mockbroker.contract import clauses
 from mockbroker.report.finding import Verdict
-from mockbroker_contract.drivers.python_driver import PythonClients
+from mockbroker_contract.drivers.python_clients import PythonClients
 from mockbroker_contract.harness.preflight import checked_run
 from mockbroker_contract.harness.settings import RunSettings
 from tests.mutants.kit import verdicts_on

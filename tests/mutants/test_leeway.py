@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mockbroker_contract.drivers.python_driver import PythonClients
+from mockbroker_contract.drivers.python_clients import PythonClients
 from mockbroker_contract.harness.leeway import Leeway, judge_kind, measure
 from mockbroker_contract.harness.preflight import checked_run
 from mockbroker_contract.harness.settings import RunSettings

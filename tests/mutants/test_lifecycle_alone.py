@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mockbroker.contract import clauses
-from mockbroker_contract.drivers.python_driver import PythonClients
+from mockbroker_contract.drivers.python_clients import PythonClients
 from mockbroker_contract.harness.preflight import checked_run
 from mockbroker_contract.harness.scenario import scenario_of
 from mockbroker_contract.harness.settings import RunSettings

@@ -8,7 +8,7 @@ import pytest
 
 from mockbroker.contract import clauses
 from mockbroker.report.plain_examples import ExampleError
-from mockbroker_contract.drivers.python_driver import PythonClients
+from mockbroker_contract.drivers.python_clients import PythonClients
 from mockbroker_contract.harness.endings import ContractBreached
 from mockbroker_contract.harness.preflight import checked_run
 from mockbroker_contract.harness.settings import RunSettings

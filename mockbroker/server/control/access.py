@@ -18,7 +18,14 @@ from mockbroker.model.escaping import printable
 from mockbroker.model.messages import Headers
 from mockbroker.model.type_words import shortened
 
-__all__ = ["TOKEN_HEADER", "ControlAccess", "Denial", "denial_of", "host_problem"]
+__all__ = [
+    "TOKEN_HEADER",
+    "ControlAccess",
+    "Denial",
+    "denial_of",
+    "host_problem",
+    "random_control_token",
+]
 
 TOKEN_HEADER = "X-Mockbroker-Token"  # noqa: S105 - a header field, not a token
 # A host in brackets is an IPv6 address (RFC 3986, 3.2.2).
@@ -42,7 +49,12 @@ class ControlAccess:
 
     def with_token(self) -> ControlAccess:
         """Return the same access with a random token, unless there is a token already."""
-        return self if self.token else replace(self, token=secrets.token_urlsafe(24))
+        return self if self.token else replace(self, token=random_control_token())
+
+
+def random_control_token() -> str:
+    """Return a new token of 192 bits."""
+    return secrets.token_urlsafe(24)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import msgspec
 from mockbroker.broker.answers import Reply
 from mockbroker.broker.mounting import CONTROL_PATH, Connections
 from mockbroker.broker.profiles import profile_named
+from mockbroker.broker.state import StateError
 from mockbroker.model.messages import Headers, Request, Response
 from mockbroker.model.profile import Profile
 from mockbroker.model.type_words import did_you_mean, shortened
@@ -72,6 +73,8 @@ class ControlApi:
             return self._answer(request, origin)
         except RequestError as error:
             return _reply(error.status, Problem(error=error.code, message=str(error)))
+        except StateError as error:
+            return _reply(503, Problem(error="unavailable", message=str(error)))
 
     def mounted_at(
         self,

@@ -32,7 +32,7 @@ _REASONS = {
     409: "In conflict with the broker's state, or an expectation that does not hold",
     415: "The body is not JSON",
     422: "A wrong key, type or value; the message has the place",
-    503: "Too many requests wait, or the server ends",
+    503: "Too many requests wait, the server ends, or the shared state is unavailable",
 }
 
 
@@ -160,7 +160,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 def _responses(route: Route, schemas: Mapping[type, Any]) -> dict[str, Any]:
     """Return the answers of a route by their statuses."""
     answers: dict[int, Any] = {route.status: _content(route.returns, schemas)}
-    failures = [400, 401, 403, 415, 422]
+    failures = [400, 401, 403, 415, 422, 503]
     if route.parameters:
         failures.append(404)
     for status in failures:

@@ -303,6 +303,7 @@ ROUTES = (
         call=state_calls.change_settings,
         body=values.SettingsBody,
         returns=values.SettingsView,
+        others=_CONFLICT,
     ),
     Route(
         method="GET",

@@ -384,6 +384,13 @@ def show_settings(call: Call) -> SettingsView:
 
 def change_settings(call: Call) -> SettingsView:
     """Change the settings that the body has."""
+    if call.broker.shares_state:
+        raise RequestError(
+            409,
+            "shared-state",
+            "each process that shares the state has settings of its own, and this request reaches "
+            "one of them; start the processes with other options",
+        )
     body: SettingsBody = call.body
     # All values are checked before one is set: a request with a mistake changes nothing.
     profile = None if body.profile is None else _profile(call, body.profile)

@@ -116,7 +116,8 @@ def wait_for(
             left = until - real_seconds()
             if len(fitting) >= count or left <= 0 or watchers.stopped.is_set():
                 return fitting
-            changed.wait(left)
+            # Another process that shares the state may record the exchange, without an event here.
+            changed.wait(min(left, POLL_SECONDS))
 
 
 def end_refusal_after(
@@ -131,9 +132,9 @@ def end_refusal_after(
         began: float | None = None
         while not stopped.wait(POLL_SECONDS):
             scripts = (broker.scripted, broker.api_scripted)
-            if not any(each is fault for script in scripts for each in script):
+            if not any(fault in script for script in scripts):
                 return  # a test has cleared the script, or reset the broker
-            if began is None and any(script and script[0] is fault for script in scripts):
+            if began is None and any(script[:1] == (fault,) for script in scripts):
                 began = real_seconds()
             if began is not None and real_seconds() - began >= seconds:
                 broker.withdraw(fault)
