@@ -86,7 +86,7 @@ class EarlierTests:
 
 
 def _current_test() -> str:
-    """Return the id of the test that runs now, as pytest tells every process of the run."""
+    """Return the id of the test that runs now, as pytest has it in the environment."""
     return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
 
 
