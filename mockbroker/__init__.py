@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mockbroker.broker.answers import TokenAnswer
     from mockbroker.broker.clock import Clock
-    from mockbroker.broker.faults import Fault
+    from mockbroker.broker.faults import Fault, UnappliedFaultWarning
     from mockbroker.broker.journal import Journal
     from mockbroker.broker.profiles import ConfigError
-    from mockbroker.contract.clause import Level
+    from mockbroker.broker.routes import ApiRoutes, HandlerError, Route, RouteCall
+    from mockbroker.broker.state import StateError
+    from mockbroker.contract.level import Level
     from mockbroker.fake_broker import Broker
     from mockbroker.model.client import ClientConfig
     from mockbroker.model.credentials import AccessToken, Credentials, TokenState
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessToken",
+    "ApiRoutes",
     "Broker",
     "ClientConfig",
     "Clock",
@@ -30,13 +33,18 @@ __all__ = [
     "ErrorForm",
     "Exchange",
     "Fault",
+    "HandlerError",
     "Journal",
     "Level",
     "Profile",
+    "Route",
+    "RouteCall",
     "Server",
     "ServerCertificate",
+    "StateError",
     "TokenAnswer",
     "TokenState",
+    "UnappliedFaultWarning",
     "throw_away_certificate",
 ]
 
@@ -45,6 +53,7 @@ __all__ = [
 # import.
 _PLACES = {
     "AccessToken": "mockbroker.model.credentials",
+    "ApiRoutes": "mockbroker.broker.routes",
     "Broker": "mockbroker.fake_broker",
     "ClientConfig": "mockbroker.model.client",
     "Clock": "mockbroker.broker.clock",
@@ -53,13 +62,18 @@ _PLACES = {
     "ErrorForm": "mockbroker.model.profile",
     "Exchange": "mockbroker.model.exchange",
     "Fault": "mockbroker.broker.faults",
+    "HandlerError": "mockbroker.broker.routes",
     "Journal": "mockbroker.broker.journal",
-    "Level": "mockbroker.contract.clause",
+    "Level": "mockbroker.contract.level",
     "Profile": "mockbroker.model.profile",
+    "Route": "mockbroker.broker.routes",
+    "RouteCall": "mockbroker.broker.routes",
     "Server": "mockbroker.server.listener",
     "ServerCertificate": "mockbroker.server.certificates",
+    "StateError": "mockbroker.broker.state",
     "TokenAnswer": "mockbroker.broker.answers",
     "TokenState": "mockbroker.model.credentials",
+    "UnappliedFaultWarning": "mockbroker.broker.faults",
     "throw_away_certificate": "mockbroker.server.certificates",
 }
 

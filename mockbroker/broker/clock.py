@@ -48,10 +48,16 @@ class Clock:
         # advance.
         return time.time() + self._offset_seconds
 
-    def advance(self, seconds: float) -> None:
-        """Move the time forward by a number of seconds, without waiting.
+    @property
+    def advanced_seconds(self) -> float:
+        """By how many seconds the clock was advanced since it was made or reset."""
+        return self._offset_seconds
 
-        Raises ValueError if the number is negative: a broker's time never goes back.
+    def advance(self, seconds: float) -> None:
+        """Move the broker's time forward by a number of seconds, without waiting.
+
+        It moves the broker only: the client's clock stays. `Broker.travel` moves both. Raises
+        ValueError if the number is negative: a broker's time never goes back.
         """
         # Written so that NaN is rejected, too: each comparison with NaN is false.
         if not seconds >= 0:

@@ -18,7 +18,15 @@ from typing import Any, Union
 
 from mockbroker.model.content_codings import CODINGS
 
-__all__ = ["Body", "Fault", "FaultScript", "Manner", "Sent"]
+__all__ = [
+    "Body",
+    "Fault",
+    "FaultScript",
+    "Manner",
+    "Sent",
+    "UnappliedFaultWarning",
+    "checked_faults",
+]
 
 Body = Union[bytes, str, Mapping[str, object], None]
 """A body to answer with: bytes, a string sent as UTF-8, members of a JSON object, or the default.
@@ -33,6 +41,13 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?")
 
 HeaderFields = Union[Mapping[str, str], Iterable[tuple[str, str]]]
+
+
+class UnappliedFaultWarning(UserWarning):
+    """Warning that no request of a test came for a fault that the test had scripted."""
+
+
+UnappliedFaultWarning.__module__ = "mockbroker"  # where users import it from
 
 
 class Sent(enum.Enum):
@@ -372,6 +387,15 @@ def _check_integer(name: str, value: object, lowest: int, highest: int | None = 
         raise ValueError(message)
 
 
+def checked_faults(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """Return the faults. Raises TypeError if one is not a Fault."""
+    checked = tuple(faults)
+    for fault in checked:
+        if not isinstance(fault, Fault):
+            raise TypeError(f"a script must have faults such as Fault.status(503), not {fault!r}")
+    return checked
+
+
 class FaultScript:
     """The faults of the next answers of one endpoint, in order; thread-safe.
 
@@ -381,17 +405,14 @@ class FaultScript:
 
     def __init__(self) -> None:
         self._waiting: deque[Fault] = deque()
+        # Whether an answer has had the first of them, so that only its repetitions wait.
+        self._has_begun = False
         self._lock = threading.Lock()
 
     def extend(self, faults: Iterable[Fault]) -> None:
         """Apply these after those that wait already. Raises TypeError if one is not a Fault."""
         # All are checked before any is added: a script with a mistake is not applied in part.
-        more = tuple(faults)
-        for fault in more:
-            if not isinstance(fault, Fault):
-                raise TypeError(
-                    f"a script must have faults such as Fault.status(503), not {fault!r}"
-                )
+        more = checked_faults(faults)
         with self._lock:
             self._waiting.extend(more)
 
@@ -410,7 +431,29 @@ class FaultScript:
             elif fault.count > 1:
                 # In one step under the lock: of two requests at once, each takes one repetition.
                 self._waiting.appendleft(replace(fault, count=fault.count - 1))
+            self._has_begun = fault.count > 1
             return fault
+
+    @property
+    def waiting(self) -> tuple[Fault, ...]:
+        """The faults that wait, in order; the count of each is how many answers it affects yet."""
+        with self._lock:
+            return tuple(self._waiting)
+
+    def remove(self, fault: Fault) -> None:
+        """Remove the first fault that waits and equals it; do nothing if none does."""
+        with self._lock:
+            if fault in self._waiting:
+                self._has_begun = self._has_begun and self._waiting[0] != fault
+                self._waiting.remove(fault)
+
+    @property
+    def unapplied(self) -> tuple[Fault, ...]:
+        """The faults that wait and have not been applied once."""
+        with self._lock:
+            # A refused connection shows in nothing, so it may have been refused.
+            is_refusing = bool(self._waiting) and self._waiting[0].manner is Manner.REFUSE
+            return tuple(self._waiting)[self._has_begun or is_refusing :]
 
     @property
     def is_refusing(self) -> bool:
@@ -422,6 +465,7 @@ class FaultScript:
         """Remove every fault that waits."""
         with self._lock:
             self._waiting.clear()
+            self._has_begun = False
 
     def __len__(self) -> int:
         """Return how many answers are still affected, repetitions included."""

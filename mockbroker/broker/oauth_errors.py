@@ -16,6 +16,7 @@ from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.clause import Level
 from mockbroker.model.breach import Breach, hints_of, in_one_line
 from mockbroker.model.credentials import TokenState
+from mockbroker.model.exchange import Endpoint
 from mockbroker.model.forms import body_parameters
 from mockbroker.model.messages import Request, Response
 
@@ -25,6 +26,7 @@ __all__ = [
     "default_token_error",
     "is_refused",
     "token_refusal",
+    "unavailable",
 ]
 
 # RFC 7617, 2.1: the charset parameter says that the server expects UTF-8.
@@ -137,6 +139,21 @@ def default_token_error(status: int) -> Response:
     challenge = (BASIC_CHALLENGE,) if status == UNAUTHORIZED else ()
     members = {"error": codes.get(status, usual), "error_description": "scripted by the test"}
     return json_response(status, members, *NO_STORE, *challenge)
+
+
+def unavailable(endpoint: Endpoint, why: str) -> Response:
+    """Return the response of a broker whose shared state is unavailable, in the endpoint's form."""
+    hint = "send the request again later; the broker recovers without a restart"
+    headers = (("Retry-After", "1"), *NO_STORE)
+    if endpoint is Endpoint.TOKEN:
+        # RFC 6749, 4.1.2.1 has the code; 5.2 has none for 5xx.
+        members: dict[str, object] = {
+            "error": "temporarily_unavailable",
+            "error_description": error_description(why),
+        }
+    else:
+        members = _api_error(why)
+    return json_response(UNAVAILABLE, {**members, "hint": hint}, *headers)
 
 
 def default_api_error(status: int, now: float) -> Response:

@@ -15,6 +15,7 @@ from mockbroker.broker.clients import ClientRegistry
 from mockbroker.broker.faults import FaultScript
 from mockbroker.broker.mounting import Mounting
 from mockbroker.broker.oauth_errors import api_refusal, default_api_error
+from mockbroker.broker.routes import AcceptedCall, ApiRoutes
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
 from mockbroker.broker.tokens import TokenStore
@@ -32,7 +33,7 @@ __all__ = ["ProtectedApi"]
 class ProtectedApi:
     """The protected API of one broker; ``script`` holds the faults of its next answers.
 
-    Thread-safe; it keeps no state but the script.
+    ``routes`` are those that the test adds. Thread-safe; it keeps no other state itself.
     """
 
     kind = Endpoint.API
@@ -43,8 +44,11 @@ class ProtectedApi:
         clients: ClientRegistry,
         tokens: TokenStore,
         mounting: Mounting,
+        *,
+        script: FaultScript,
     ) -> None:
-        self.script = FaultScript()
+        self.script = script
+        self.routes = ApiRoutes()
         self._settings = settings
         self._clients = clients
         self._tokens = tokens
@@ -56,7 +60,7 @@ class ProtectedApi:
         judged = self._judge(arrival)
         if not arrival.needs_answer:
             return judged
-        response = self._refusal(judged) or self._answer(arrival.request)
+        response = self._refusal(judged) or self._answer(arrival.request, judged.token)
         return replace(judged, response=response)
 
     def _judge(self, arrival: Arrival) -> Outcome:
@@ -82,12 +86,22 @@ class ProtectedApi:
         # A lenient broker accepts an expired token, so that one late refresh hides nothing else.
         return api_refusal(TokenState.VALID if state is TokenState.EXPIRED else state, ())
 
-    def _answer(self, request: Request) -> Response:
-        """Answer an accepted call: 403 outside the agreed endpoints, else a sample."""
+    def _answer(self, request: Request, token: AccessToken | None) -> Response:
+        """Answer an accepted call: 403 outside the agreed endpoints, else a route or a sample."""
         path = self._mounting.path_below_api(request.path)
         if not _is_agreed(path, self._settings.agreed_paths):
             return _forbidden(self._secrets.masked(shown(request.path)))
-        return _sample_answer(request, path, self._secrets.masked)
+        # A call is accepted only with a token that the broker knows.
+        routed = token and self.routes.respond(
+            AcceptedCall(
+                request=request,
+                path=path,
+                prefix=self._mounting.api_prefix,
+                token=token,
+                mask=self._secrets.masked,
+            )
+        )
+        return routed or _sample_answer(request, path, self._secrets.masked)
 
 
 def _presented_token(

@@ -31,6 +31,7 @@ from mockbroker.cli.serve import (
     replace_closed_streams,
     serve_and_log,
     serve_options,
+    sharing_options,
 )
 from mockbroker.model.escaping import printable_lines
 from mockbroker.processes.signals import release_signals
@@ -163,11 +164,17 @@ def _is_flushed(stream: IO[str]) -> bool:
 
 @cli.command(cls=CommandWithSignals, short_help="Run the broker until Ctrl-C; log each request.")
 @serve_options
+@sharing_options
 def serve(settings: ServeSettings) -> None:
     """Run the broker until Ctrl-C, and log what is wrong with each request."""
     signals = StopSignals()
+    if settings.workers > 1:
+        from mockbroker.cli.workers import serve_by_workers  # noqa: PLC0415 - only when needed
+
+        serve_by_workers(settings, signals)
+        return
     with listening(settings) as (broker, server):
-        announce(broker)
+        announce(broker, server.control_token)
         serve_and_log(broker, server, signals)
 
 

@@ -33,10 +33,11 @@ LONGEST_TARGET = 1000
 """How many characters of a target are printed."""
 
 
-def banner(broker: Broker) -> str:
+def banner(broker: Broker, control_token: str | None = None) -> str:
     """Return the URLs of the broker, its clients, and a curl command that requests a token.
 
-    The client's first credentials are in the curl command.
+    The client's first credentials are in the curl command. ``control_token`` is what the control
+    API demands, or None.
     """
     # The secrets are printed in clear here and nowhere else: random ones cannot be known otherwise.
     kind = "strict" if broker.strict else "lenient"
@@ -44,6 +45,8 @@ def banner(broker: Broker) -> str:
         f"mockbroker, profile {broker.profile.name}, {kind}; stop it with Ctrl-C",
         f"  token URL      {broker.token_url}",
         f"  API            {broker.api_url}/",
+        f"  control API    {broker.control_url}/",
+        *([f"  control token  {control_token}"] if control_token else []),
         *([f"  CA             {broker.ca_file}"] if broker.ca_file else []),
     ]
     for credentials in broker.registered:

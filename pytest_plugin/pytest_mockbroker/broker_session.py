@@ -1,9 +1,12 @@
-"""The broker behind ``auth_broker``: one server for the session, clean for each test."""
+"""The brokers behind the fixtures: that of the session, and those of single tests."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -11,38 +14,46 @@ from typing import Any
 
 import pytest
 
-from mockbroker.broker.profiles import ConfigError, profile_named
+from mockbroker.broker.faults import UnappliedFaultWarning
 from mockbroker.fake_broker import Broker
-from mockbroker.model.breach import hints_of
-from mockbroker.model.exchange_text import describe
+from mockbroker.model.credentials import Credentials
 from mockbroker.server.certificates import throw_away_certificate
 from mockbroker.server.listener import Server
+from pytest_mockbroker.broker_settings import IniSettings, marker_errors, marker_settings
+from pytest_mockbroker.earlier_tests import EarlierTests, FixtureBroker
+from pytest_mockbroker.markers import FAILED
+from pytest_mockbroker.set_up import SetUp
+from pytest_mockbroker.surroundings import obstacles, variables_without_proxy
+from pytest_mockbroker.traffic import handler_errors_text, late_text, traffic_of
 
-__all__ = ["BrokerSession", "traffic_of"]
+__all__ = ["BrokerSession"]
 
-_SETTINGS = frozenset({"expires_in", "profile", "strict", "tls"})
+_SESSION_FIXTURE = "auth_broker_session"
 
 
 class BrokerSession:
-    """Server of the session, on which each test has its own broker.
+    """The servers and brokers of one run of tests, each started at first use.
 
-    A test whose marker asks for TLS gets a second server, which then keeps running as well.
+    A test has a broker of its own, at a URL that tests share. If the environment has the settings
+    of the session's broker, or the test uses ``auth_broker_session``, it has the session's broker,
+    reset for the test.
 
     Tests of one process only: under pytest-xdist each worker has its own servers. A test and its
     client's threads may use the broker at once.
-
-    The plain server starts at once and keeps its port, so that an application may read the URL
-    once.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._plain = Broker()
-        self._servers = contextlib.ExitStack()
+    def __init__(self, settings: IniSettings) -> None:
+        self._settings = settings
+        self._closing = contextlib.ExitStack()
+        self._servers: dict[bool, Server] = {}
+        self._earlier = EarlierTests()
+        # Clients of tests that have ended; nothing removes them before the next reset.
+        self._leftover: frozenset[Credentials] = frozenset()
+        self._has_environment = bool(settings.environment)
+        # Before the app makes a client: some HTTP clients read these variables only once.
+        _set_variables(variables_without_proxy(), self._closing)
 
     def __enter__(self) -> BrokerSession:
-        self._server = self._servers.enter_context(Server())
-        self._server.mount(self._plain)
         return self
 
     def __exit__(
@@ -51,110 +62,211 @@ class BrokerSession:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._servers.close()
+        self._closing.close()
+
+    # Servers
+
+    def _new_server(self, *, tls: bool) -> Server:
+        return self._closing.enter_context(Server(tls=self._certificate if tls else None))
 
     @cached_property
-    def _tls_server(self) -> Server:
-        certificate = throw_away_certificate(self._directory)
+    def _certificate(self) -> Any:
         # Made at first use: a key and a certificate would slow down every run.
-        return self._servers.enter_context(Server(tls=certificate))
+        directory = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="auth-broker-"))
+        return throw_away_certificate(Path(directory))
+
+    @cached_property
+    def _session_server(self) -> Server:
+        return self._new_server(tls=self._settings.tls)
+
+    @cached_property
+    def broker(self) -> FixtureBroker:
+        """The broker of the session, at a URL that never changes."""
+        broker = FixtureBroker(self._earlier, profile=self._settings.profile_of_session())
+        _mount(self._session_server, broker)
+        return broker
+
+    def set_environment(self) -> None:
+        """Put the variables of ``auth_broker_env`` into the environment until the end."""
+        _set_variables(self._settings.environment_for(self.broker), self._closing)
+
+    # Tests
 
     @contextlib.contextmanager
     def for_test(self, item: pytest.Item) -> Iterator[Broker]:
         """Return the broker for one test, with the settings of its marker.
 
         Raises pytest.UsageError if the marker has an invalid setting.
-
-        ``profile`` and ``tls`` need a broker of their own, which takes the place of the session's
-        for that test.
         """
-        settings = _settings_of(item)
-        if settings.keys() & {"profile", "tls"}:
-            with self._special(item, settings) as broker:
+        settings = marker_settings(item)
+        is_shared = self._has_environment or _SESSION_FIXTURE in getattr(item, "fixturenames", ())
+        provided = self._shared if is_shared else self._own
+        with provided(item, settings) as broker:
+            try:
                 yield broker
-            return
-        broker = self._plain
-        # Reset before the test, not after it: the report of a teardown that fails has the traffic
-        # as well.
-        broker.reset()
-        with _marker_errors(item):
-            broker.expires_in = settings.get("expires_in", broker.expires_in)
-            broker.strict = settings.get("strict", broker.strict)
-        try:
-            yield broker
-        finally:
-            # Answers that the test has delayed must not keep the server's threads for the next
-            # test.
-            broker.release()
+                _check_use(broker, item, is_strict=self._settings.strict_faults)
+            finally:
+                broker.end_travel()
+                # Answers that the test has delayed must not keep the server's threads for the next
+                # test.
+                broker.release()
 
     @contextlib.contextmanager
-    def _special(self, item: pytest.Item, settings: dict[str, Any]) -> Iterator[Broker]:
-        """Provide a broker that one test has for itself, with a profile or TLS of its own."""
-        server = self._tls_server if settings.pop("tls", False) else self._server
-        with _marker_errors(item):
-            name = settings.pop("profile", "autograb")
-            # From the root of the project, because pytest may be started in any folder of it.
-            profile = profile_named(name, directory=item.config.rootpath)
-            broker = Broker(profile=profile, **settings)
-        with _mounted(server, broker):
+    def _own(self, item: pytest.Item, settings: dict[str, Any]) -> Iterator[Broker]:
+        """Provide a broker that one test has for itself, with credentials of its own."""
+        tls = settings.pop("tls", self._settings.tls)
+        with marker_errors(item):
+            profile = self._profile(settings.pop("profile", None))
+            broker = FixtureBroker(self._earlier, profile=profile, **settings)
+        if tls not in self._servers:
+            self._servers[tls] = self._new_server(tls=tls)
+        server = self._servers[tls]
+        # The broker of the test before is there until now, so that requests of its threads find it.
+        if "" in server.mounts:
+            server.unmount()
+        self._earlier.begin(broker.credentials)
+        _mount(server, broker)
+        yield broker
+
+    @contextlib.contextmanager
+    def _shared(self, item: pytest.Item, settings: dict[str, Any]) -> Iterator[Broker]:
+        """Provide the session's broker, or one in its place, for one test."""
+        # An app that has read the URL once cannot be given another.
+        why = "the tests of this run share the URL of auth_broker_session"
+        if settings.pop("tls", self._settings.tls) != self._settings.tls:
+            raise pytest.UsageError(
+                f"{item.nodeid}: the auth_broker marker: tls would change the URL, but {why}; set "
+                "auth_broker_tls in the ini file instead"
+            )
+        name = settings.pop("profile", None)
+        with marker_errors(item):
+            profile = self._profile(name)
+        if _paths(profile) != _paths(self.broker.profile):
+            raise pytest.UsageError(
+                f"{item.nodeid}: the auth_broker marker: profile {profile.name!r} would change the "
+                f"URL, but {why}; set auth_broker_profile in the ini file instead"
+            )
+        with self._reset_broker(), contextlib.ExitStack() as stack:
+            broker = self.broker
+            if profile != broker.profile:
+                broker = FixtureBroker(
+                    self._earlier, profile=profile, credentials=broker.credentials
+                )
+                stack.enter_context(
+                    _mounted_instead(self._session_server, broker, before=self.broker)
+                )
+            with marker_errors(item):
+                for setting, value in settings.items():
+                    setattr(broker, setting, value)
+            self._earlier.begin()
             yield broker
 
+    @contextlib.contextmanager
+    def _reset_broker(self) -> Iterator[None]:
+        """Reset the session's broker, but keep what fixtures of the session have set up."""
+        broker = self.broker
+        kept = SetUp.of(broker, self._leftover)
+        # Before the test, not after it: the report of a teardown that fails has the traffic as
+        # well, and an app keeps a valid token for tests that use the session's broker alone.
+        broker.reset()
+        kept.apply_to(broker)
+        try:
+            yield
+        finally:
+            kept.apply_to(broker)
+            self._leftover = frozenset(broker.registered) - frozenset(kept.registered)
 
-@contextlib.contextmanager
-def _marker_errors(item: pytest.Item) -> Iterator[None]:
-    """Raise pytest.UsageError, which names the test, for a value that a broker rejects."""
-    try:
-        yield
-    except (ConfigError, TypeError, ValueError) as error:
-        raise pytest.UsageError(f"{item.nodeid}: the auth_broker marker: {error}") from error
+    def _profile(self, name: Any) -> Any:
+        """Return the profile of a marker, or that of the session for None."""
+        if name is None:
+            return self._settings.profile_of_session()
+        return self._settings.profile_named(name)
+
+    # Reports
+
+    def traffic_of(self, test: str, broker: Broker | None, error: BaseException | None) -> str:
+        """Return the section on a failed test: what its own broker saw, or that of the session.
+
+        ``error`` is the exception of the test, which shows whether a library intercepts requests.
+        Empty if the test had no broker of its own, sent nothing to that of the session, and was not
+        kept from it.
+        """
+        if broker is None:
+            first = self._earlier.first_number(test)
+            if first is None and not self._has_environment:
+                return ""
+            notes = list(obstacles(error, self.broker.token_url, was_reached=first is not None))
+            if first is None and not notes:
+                return ""
+            return traffic_of(
+                self.broker, since=(first or self.broker.journal.total + 1) - 1, notes=notes
+            )
+        was_reached = broker.journal.total > 0
+        notes = [
+            *late_text(self._earlier.late),
+            *obstacles(error, broker.token_url, was_reached=was_reached),
+        ]
+        return traffic_of(broker, notes=notes)
+
+    def check_handlers(self) -> None:
+        """Fail if a handler raised while no test had the function fixture."""
+        if self.broker.api.errors:
+            pytest.fail(_errors_text(self.broker), pytrace=False)
 
 
-@contextlib.contextmanager
-def _mounted(server: Server, broker: Broker) -> Iterator[None]:
-    """Mount the broker on the server, and restore the previous broker afterwards."""
-    # The session's own broker is at the same path, which is part of the URL that tests know.
-    before = server.mounts.get("")
-    if before is not None:
-        server.unmount()
+def _set_variables(variables: Mapping[str, str], closing: contextlib.ExitStack) -> None:
+    """Set variables of the environment; ``closing`` restores those that were there before."""
+    for name, value in variables.items():
+        before = os.environ.get(name)
+        os.environ[name] = value
+        if before is None:
+            closing.callback(os.environ.pop, name, None)
+        else:
+            closing.callback(os.environ.__setitem__, name, before)
+
+
+def _paths(profile: Any) -> tuple[str, ...]:
+    """Return the parts of a profile that the URLs of a broker have."""
+    return profile.token_path, profile.token_query, profile.api_prefix
+
+
+def _mount(server: Server, broker: Broker) -> None:
+    """Mount a broker with its control API, for tests in which another program drives it."""
     server.mount(broker)
+    server.mount_control(broker)
+
+
+@contextlib.contextmanager
+def _mounted_instead(server: Server, broker: Broker, before: Broker) -> Iterator[None]:
+    """Mount the broker on the server, and restore the one from before afterwards."""
+    server.unmount()
+    _mount(server, broker)
     try:
         yield
     finally:
         server.unmount()
-        if before is not None:
-            server.mount(before)
+        _mount(server, before)
 
 
-def _settings_of(item: pytest.Item) -> dict[str, Any]:
-    """Return the settings of the test's closest marker.
-
-    Raises pytest.UsageError for an unknown setting.
-    """
-    marker = item.get_closest_marker("auth_broker")
-    if marker is None:
-        return {}
-    unknown = sorted(marker.kwargs.keys() - _SETTINGS)
-    if unknown or marker.args:
-        # All of them at once, so that a user corrects a marker in one go.
-        named = ", ".join([*unknown, *map(repr, marker.args)])
-        raise pytest.UsageError(
-            f"{item.nodeid}: the auth_broker marker has no setting {named}; "
-            f"there are {', '.join(sorted(_SETTINGS))}, each as setting=value"
+def _check_use(broker: Broker, item: pytest.Item, *, is_strict: bool) -> None:
+    """Report mistakes of a test that did not fail: failed handlers, and faults without effect."""
+    # A test that failed ended early, and its report has the traffic.
+    if item.stash.get(FAILED, False):
+        return
+    if broker.api.errors:
+        pytest.fail(_errors_text(broker), pytrace=False)
+    unapplied = broker.unapplied_faults
+    if unapplied:
+        named = ", ".join(fault.describe() for fault in unapplied)
+        text = (
+            f"{len(unapplied)} scripted fault{'s' * (len(unapplied) > 1)} never applied, because "
+            f"no request came for it: {named}"
         )
-    # A copy, because entries are removed from it, and tests of a class may share the marker.
-    return dict(marker.kwargs)
+        if is_strict:
+            pytest.fail(text, pytrace=False)
+        warnings.warn(UnappliedFaultWarning(text), stacklevel=2)
 
 
-def traffic_of(broker: Broker) -> str:
-    """Return each exchange that the broker saw, with verdict and hint; secrets masked.
-
-    The text is for the report of a failed test, which is often published by a CI service.
-    """
-    lines = []
-    for exchange in broker.journal:
-        lines.append(describe(exchange))
-        hints = hints_of(exchange.breaches)
-        lines += [f"    hint: {hint}" for hint in hints]
-    # Said in words: an empty section would look like a failure of the plugin.
-    text = "\n".join(lines) or "the broker saw no request"
-    return broker.masked(text)
+def _errors_text(broker: Broker) -> str:
+    """Return the exceptions of a broker's handlers, secrets masked."""
+    return broker.masked(handler_errors_text(broker.api.errors))

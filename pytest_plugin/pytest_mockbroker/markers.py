@@ -1,14 +1,21 @@
-"""The marker that connects a test with the clause that it judges, and the name of a plugin."""
+"""The names and keys that parts of the plugin share, without an expensive import."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-__all__ = ["CLAUSE_MARKER", "RECEIVER", "clause_id_of"]
+__all__ = ["CLAUSE_MARKER", "FAILED", "RECEIVER", "SESSION", "clause_id_of"]
 
 CLAUSE_MARKER = "contract_clause"
 RECEIVER = "contract-verdict-receiver"
 """The name of the plugin that passes verdicts on to the process that reports the run."""
+
+SESSION: pytest.StashKey[Any] = pytest.StashKey()
+"""Where a run keeps its `BrokerSession` once a fixture or an ini setting needs it."""
+FAILED: pytest.StashKey[bool] = pytest.StashKey()
+"""Where a test keeps that a phase of it failed."""
 
 
 def clause_id_of(item: pytest.Item) -> str:

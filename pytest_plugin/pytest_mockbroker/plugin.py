@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mockbroker.cli.options import CLIENT, EXEC, KNOWN, ONLY, PYTEST_OPTIONS, Surface
-from pytest_mockbroker.markers import CLAUSE_MARKER, RECEIVER, clause_id_of
+from pytest_mockbroker.markers import CLAUSE_MARKER, FAILED, RECEIVER, SESSION, clause_id_of
 
 if TYPE_CHECKING:
     from mockbroker.fake_broker import Broker
@@ -29,6 +29,20 @@ _MARKERS = (
     "auth_broker(expires_in, profile, strict, tls): settings of the fixture for this test",
     f"{CLAUSE_MARKER}(clause): the clause of the contract that this test judges",
 )
+_BROKER_INI: dict[str, tuple[str, Any, Any]] = {
+    "auth_broker_env": (
+        "environment variables to set before collection: NAME = {token_url}, {api_url}, …",
+        "linelist",
+        [],
+    ),
+    "auth_broker_profile": ("profile of auth_broker and auth_broker_session", None, "autograb"),
+    "auth_broker_tls": ("whether auth_broker and auth_broker_session use TLS", "bool", False),
+    "auth_broker_strict_faults": (
+        "whether a test fails whose scripted faults were never applied",
+        "bool",
+        False,
+    ),
+}
 # Failures in threads and finalizers, which pytest reports at whatever test runs then. Under "-W
 # error" they would fail a clause.
 _LEFT_BY_CLIENTS = ("PytestUnraisableExceptionWarning", "PytestUnhandledThreadExceptionWarning")
@@ -47,18 +61,46 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("contract", "the contract of token clients (mockbroker)")
     for option in PYTEST_OPTIONS:
         spelling, setting = Surface.PYTEST.spell(option), Surface.INI.spell(option)
+        # The same attribute that pytest would derive. If it is given, pytest does not compare it
+        # with that of every other option, which takes longer than all the rest here.
         text = option.help_with_default
+        common: dict[str, Any] = {"dest": setting, "default": None, "help": text}
         if option.is_flag:
             # None and not False, so that a flag that was not given leaves the ini setting in force.
-            group.addoption(spelling, action="store_true", default=None, help=text)
+            group.addoption(spelling, action="store_true", **common)
             parser.addini(setting, text, type="bool", default=False)
         elif option.is_repeatable:
-            metavar = option.metavar
-            group.addoption(spelling, action="append", default=None, metavar=metavar, help=text)
+            group.addoption(spelling, action="append", metavar=option.metavar, **common)
             parser.addini(setting, text, type="linelist")
         else:
-            group.addoption(spelling, default=None, metavar=option.metavar, help=text)
+            group.addoption(spelling, metavar=option.metavar, **common)
             parser.addini(setting, text)
+    for name, (text, kind, default) in _BROKER_INI.items():
+        parser.addini(name, text, type=kind, default=default)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    """Set the environment of ``auth_broker_env`` before any module of the project is imported.
+
+    A wrapper that goes first, because pytest imports the conftest files in such a wrapper.
+    """
+    if early_config.getini("auth_broker_env"):
+        session = _new_session(early_config)
+        # Also if the run ends before a test, such as by an error in a conftest.py.
+        early_config.add_cleanup(lambda: session.__exit__(None, None, None))
+        session.set_environment()
+    return (yield)
+
+
+def _new_session(config: pytest.Config) -> Any:
+    """Return the brokers of this run, which has none yet."""
+    from pytest_mockbroker.broker_session import BrokerSession  # noqa: PLC0415 - only if used
+    from pytest_mockbroker.broker_settings import IniSettings  # noqa: PLC0415 - only if used
+
+    session = BrokerSession(IniSettings.of(config))
+    config.stash[SESSION] = session
+    return session
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -204,39 +246,60 @@ class _VerdictReceiver:
 def auth_broker(request: pytest.FixtureRequest, _auth_broker_session: Any) -> Iterator[Broker]:
     """Provide a running auth-broker, clean for each test; see `mockbroker.Broker`.
 
-    Function scope. The server is the session's, so the URL is the same for all tests without a
-    special marker. Assertions, faults and recorded requests are the test's own.
+    Function scope. The URL is the same for all tests without a special marker, the credentials are
+    the test's own. If the test uses ``auth_broker_session`` as well, or the ini file has
+    ``auth_broker_env``, it is the session's broker, reset for the test. Assertions, faults and
+    recorded requests are the test's own.
     """
     with _auth_broker_session.for_test(request.node) as broker:
         yield broker
 
 
 @pytest.fixture(scope="session")
-def _auth_broker_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from pytest_mockbroker.broker_session import BrokerSession  # noqa: PLC0415 - only if used
+def auth_broker_session(_auth_broker_session: Any) -> Iterator[Broker]:
+    """Provide the auth-broker of the session, for an app that reads its settings once.
 
-    with BrokerSession(tmp_path_factory.mktemp("auth-broker")) as session:
+    Session scope. URL and credentials never change. Tokens and the journal last for the session,
+    until a test uses ``auth_broker``, which resets them. What fixtures of the session set up, such
+    as clients and routes, stays.
+    """
+    yield _auth_broker_session.broker
+    _auth_broker_session.check_handlers()
+
+
+@pytest.fixture(scope="session")
+def _auth_broker_session(pytestconfig: pytest.Config) -> Iterator[Any]:
+    started = pytestconfig.stash.get(SESSION, None)
+    if started is not None:
+        yield started
+        return
+    with _new_session(pytestconfig) as session:
         yield session
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the traffic of a failed test that used ``auth_broker``.
+    """Show the traffic of a failed test that used a broker.
 
     A wrapper, because only the finished report says that the test failed. The fixture's value is
     still there after the call phase.
     """
     report = yield
-    # Items of other plugins, such as doctests, may have no fixtures.
-    found = getattr(item, "funcargs", {}).get("auth_broker")
-    if found is not None and report.failed:
+    session = item.config.stash.get(SESSION, None)
+    if session is not None and report.failed:
+        item.stash[FAILED] = True
         from mockbroker.fake_broker import Broker  # noqa: PLC0415 - only if used
-        from pytest_mockbroker.broker_session import traffic_of  # noqa: PLC0415 - only if used
 
-        if isinstance(found, Broker):  # a project may have its own fixture of that name
-            report.sections.append(("auth-broker traffic", traffic_of(found)))
+        # Items of other plugins, such as doctests, may have no fixtures.
+        found = getattr(item, "funcargs", {}).get("auth_broker")
+        # A project may have its own fixture of that name.
+        has_own = isinstance(found, Broker)
+        error = call.excinfo.value if call.excinfo else None
+        text = session.traffic_of(item.nodeid, found if has_own else None, error)
+        if text:
+            report.sections.append(("auth-broker traffic", text))
     return report
 
 

@@ -9,6 +9,9 @@ import requests
 
 from mockbroker import Fault
 from mockbroker.broker.faults import FaultScript
+from tests.broker.stores import BOTH
+
+STORES = BOTH
 
 
 @pytest.mark.parametrize(
@@ -77,8 +80,8 @@ def test_the_documentation_has_a_row_for_every_fault():
     assert not missing
 
 
-def test_a_script_plays_each_fault_as_often_as_it_says():
-    script = FaultScript()
+def test_a_script_plays_each_fault_as_often_as_it_says(new_state):
+    script = new_state().token_script
     script.extend([Fault.reset().times(2), Fault.status(500)])
     assert len(script) == 3
     played = [script.next() for _ in range(4)]
@@ -149,3 +152,19 @@ def test_a_scripted_body_is_sent_with_its_media_type(broker, fault, content_type
         assert answer.json() == {"b": 3}
     else:
         assert (answer.headers.get("Content-Type"), answer.content) == (content_type, body)
+
+
+def test_the_faults_that_no_answer_has_had_are_known(broker):
+    used, unused = Fault.status(503).times(3), Fault.delay(1).times(2)
+    broker.script(Fault.status(500), used, unused)
+    broker.api_script(Fault.reset())
+    for _ in range(2):
+        requests.post(broker.token_url, timeout=5)
+    assert broker.unapplied_faults == (unused, Fault.reset())
+    for _ in range(2):
+        requests.post(broker.token_url, timeout=5)
+    assert broker.unapplied_faults == (unused, Fault.reset())
+    broker.clear_scripts()
+    assert broker.unapplied_faults == ()
+    broker.script(Fault.refuse(), Fault.status(500))
+    assert broker.unapplied_faults == (Fault.status(500),)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,34 @@ OTHERS = ("anyio", "asyncio", "randomly", "requests_mock", "respx", "socket", "t
 def without_other_plugins(monkeypatch) -> None:
     """Start pytest without the plugins of others."""
     monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in OTHERS))
+
+
+PRELUDE = """
+    import freezegun, pytest, requests
+    from mockbroker import Fault
+
+    GRANT = {"grant_type": "client_credentials"}
+
+    def get_token(broker, pair=None):
+        pair = pair or (broker.credentials.client_id, broker.credentials.client_secret)
+        return requests.post(broker.token_url, GRANT, auth=pair, verify=broker.ca_file, timeout=5)
+
+    def call(broker, answer):
+        headers = {"Authorization": "Bearer " + answer.json()["access_token"]}
+        url = broker.api_url + "/vehicles/7"
+        return requests.get(url, headers=headers, verify=broker.ca_file, timeout=5)
+"""
+
+
+@pytest.fixture
+def run(pytester, without_other_plugins):
+    """Run tests as another project would, each warning an error."""
+
+    def run(code: str, *arguments: str) -> pytest.RunResult:
+        pytester.makepyfile(textwrap.dedent(PRELUDE) + textwrap.dedent(code))
+        return pytester.runpytest_subprocess(*WARNINGS, *arguments)
+
+    return run
 
 
 @pytest.fixture

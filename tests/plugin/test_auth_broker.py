@@ -2,38 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import pytest
-
-from tests.plugin.conftest import WARNINGS
-
-PRELUDE = """
-    import freezegun, pytest, requests
-    from mockbroker import Fault
-
-    GRANT = {"grant_type": "client_credentials"}
-
-    def get_token(broker, pair=None):
-        pair = pair or (broker.credentials.client_id, broker.credentials.client_secret)
-        return requests.post(broker.token_url, GRANT, auth=pair, verify=broker.ca_file, timeout=5)
-
-    def call(broker, answer):
-        headers = {"Authorization": "Bearer " + answer.json()["access_token"]}
-        url = broker.api_url + "/vehicles/7"
-        return requests.get(url, headers=headers, verify=broker.ca_file, timeout=5)
-"""
-
-
-@pytest.fixture
-def run(pytester, without_other_plugins):
-    """Run tests as another project would, each warning an error."""
-
-    def run(code: str, *arguments: str) -> pytest.RunResult:
-        pytester.makepyfile(textwrap.dedent(PRELUDE) + textwrap.dedent(code))
-        return pytester.runpytest_subprocess(*WARNINGS, *arguments)
-
-    return run
 
 
 def test_everything_that_it_offers(run):
@@ -92,6 +61,7 @@ def test_everything_that_it_offers(run):
 def test_it_is_clean_for_each_test(run):
     run(
         """
+        @pytest.mark.filterwarnings("ignore::mockbroker.UnappliedFaultWarning")
         @pytest.mark.parametrize("time", ["first", "second"])
         def test_clean(auth_broker, time):
             broker = auth_broker

@@ -13,8 +13,9 @@ from pathlib import Path
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.drivers.removal import remove, remove_tree
 from mockbroker_contract.drivers.target import TargetError
+from mockbroker_contract.isolation.proxies import LOOPBACK_HOSTS, proxy_variables
 
-__all__ = ["CA_VARIABLES", "Sandbox", "proxy_variables"]
+__all__ = ["CA_VARIABLES", "Sandbox"]
 
 # A client reads some files of settings. More than this means that a whole project or a home was
 # named by mistake.
@@ -31,10 +32,6 @@ CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_E
 _UNSET = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PYTHONSTARTUP", "NETRC")
 _UNSET_PREFIX = "XDG_"
 """Prefix of variables that name folders; without them programs use the client's HOME."""
-
-_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
-_NO_PROXY = "127.0.0.1,localhost,::1"
-"""Brokers are on this machine, which no proxy reaches."""
 
 
 class Sandbox:
@@ -165,8 +162,8 @@ class Sandbox:
             "HOME": home,
             "TMPDIR": temporary,
             # Both spellings, because curl and Python's urllib prefer the lower-case one.
-            "NO_PROXY": _NO_PROXY,
-            "no_proxy": _NO_PROXY,
+            "NO_PROXY": LOOPBACK_HOSTS,
+            "no_proxy": LOOPBACK_HOSTS,
             "PYTHONDONTWRITEBYTECODE": "1",  # no __pycache__ beside the user's modules
             # Shells and Go's os.Getwd trust it, and it would name the user's directory.
             "PWD": str(self.work),
@@ -210,11 +207,6 @@ class Sandbox:
             if original is not None and source.is_relative_to(original):
                 return folder / source.relative_to(original)
         return work / source.name
-
-
-def proxy_variables() -> list[str]:
-    """Return the names of the environment's variables that name a proxy."""
-    return sorted(name for name in os.environ if name.lower() in _PROXIES and os.environ[name])
 
 
 def _home() -> Path | None:

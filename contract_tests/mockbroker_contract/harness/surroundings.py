@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mockbroker_contract.drivers.sandbox import proxy_variables
 from mockbroker_contract.drivers.target import TargetError
 from mockbroker_contract.harness.run import ContractRun
+from mockbroker_contract.isolation.proxies import proxy_variables
 from mockbroker_contract.isolation.replaced_network import loopback_obstacle
 
 __all__ = ["SurroundingsError", "needs_free_way", "needs_sockets"]
