@@ -118,6 +118,25 @@ def as_tests(place: Place, text: str) -> None:
     saved(place, text, name="test_pasted.py", then=f"{place.python} -m pytest test_pasted.py")
 
 
+def as_unapplied(place: Place, text: str) -> None:
+    """Run tests that script faults and send no request, without the warning about that."""
+    options = "-W ignore::mockbroker.UnappliedFaultWarning"
+    then = f"{place.python} -m pytest {options} test_pasted.py"
+    saved(place, text, name="test_pasted.py", then=then)
+
+
+def in_a_fleet(place: Place, text: str) -> None:
+    """Run a test of an app that reads its settings when it is imported, with that ini file."""
+    (place.folder / "fleet").mkdir()
+    app = 'import os\nTOKEN_URL = os.environ["FLEET_TOKEN_URL"]\n'
+    test = (
+        "import fleet\ndef test_it(auth_broker): assert fleet.TOKEN_URL == auth_broker.token_url\n"
+    )
+    for name, content in {"pytest.ini": text, "fleet.py": app, "test_fleet.py": test}.items():
+        (place.folder / "fleet" / name).write_text(content, encoding="utf-8")
+    place.shell(f"cd fleet && {place.python} -m pytest")
+
+
 def served(place: Place, text: str) -> None:
     """Run it until it prints its curl command; that works; then Ctrl-C ends it."""
     process = subprocess.Popen(  # noqa: S603 - our own pages
@@ -198,7 +217,7 @@ PLANS: dict[str, list[Step | NotRun]] = {
         partial(pasted, shows=("1 passed",)),
         check(),
     ],
-    "docs/in-tests.md": [as_tests, script],
+    "docs/in-tests.md": [as_tests, as_tests, in_a_fleet, as_unapplied, script],
     "docs/judging.md": [
         partial(pasted, status=1, shows=("✗ DOES NOT CONFORM",)),
         partial(pasted, shows=("NOTHING FAILED",)),

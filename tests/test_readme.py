@@ -36,10 +36,19 @@ def test_snippets_are_cut_from_files_that_run(source, snippet):
 
 
 def test_recipes_run(pytester):
-    result = pytester.runpytest_subprocess(
-        ROOT / "examples" / "recipes", "--rootdir", ROOT, "-c", ROOT / "pyproject.toml", "-q"
-    )
+    recipes = ROOT / "examples" / "recipes"
+    options = ("--rootdir", ROOT, "-c", ROOT / "pyproject.toml", "-q")
+    result = pytester.runpytest_subprocess(recipes, f"--ignore={recipes / 'apps'}", *options)
     result.assert_outcomes(passed=3)
+
+
+def test_recipes_for_apps_run(pytester, monkeypatch):
+    """Flask is installed always; `tox -e recipes` has the other frameworks."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider")
+    apps = ROOT / "examples" / "recipes" / "apps"
+    result = pytester.runpytest_subprocess(apps, "-c", apps / "pytest.ini", "-rs")
+    outcomes = result.parseoutcomes()
+    assert outcomes["passed"] + 3 * outcomes.get("skipped", 0) == 12, result.stdout.str()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -85,6 +85,13 @@ def _decoded(authorization: Authorization, expected: TokenExpectation) -> Decode
             scheme=scheme, description=f"{len(octets)} {what}, without a pair of id and secret"
         )
     client_id, secret = value.pair
+    if not secret:
+        # Without a secret the text may be the secret itself, or both joined.
+        return DecodedCredentials(
+            scheme=scheme,
+            description=f"{len(client_id)} characters before the colon, and an empty secret",
+            secret_length=0,
+        )
     kinds = tuple(name for name, pattern in _KINDS if pattern.search(secret))
     noun = "character" if len(secret) == 1 else "characters"
     of_what = f" ({', '.join(kinds)})" if kinds else ""

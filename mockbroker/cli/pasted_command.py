@@ -150,7 +150,7 @@ def _continued(text: str, shell: Shell, mistakes: list[Mistake]) -> str:
                 f"{_CONTINUATIONS[shell]} there",
             )
         )
-    # A template's braces may have blanks in them, which are no ends of words.
+    # The braces of a template may have blanks in them, at which no word ends.
     return _BRACES.sub(lambda found: re.sub(r"\s", "", found[0]), text)
 
 

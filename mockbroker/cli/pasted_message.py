@@ -113,8 +113,9 @@ def _without_request_line(first: bytes) -> str:
         return f"the request line is missing before the first header; {begin}"
     if (b"=" in first and b" " not in first) or first.startswith((b"{", b'"')):
         return f"this looks like a body without its request; {begin}"
-    shown = first[:60].decode("utf-8", "replace")
-    return f"{shown!r} is not a valid request line; {begin}"
+    # The first word only: what follows may be a secret.
+    word = first.split(None, 1)[0][:20].decode("utf-8", "replace")
+    return f"a line that begins with {word!r} is not a valid request line; {begin}"
 
 
 def _divide_body(message: _Message) -> None:

@@ -438,7 +438,7 @@ def _misspelt_name(request: TokenRequest) -> str:
 
 def _on_placeholders(request: TokenRequest, *, is_form: bool) -> str:
     """Recognize placeholders in the URL, in the form, and in header fields."""
-    places = {"the URL": request.message.target}
+    places = {"the URL": unquoted(request.message.target)}
     for name, value in request.body if is_form else ():
         # Those in credentials are named by the method of authentication.
         if name not in {"client_id", "client_secret"}:

@@ -191,22 +191,18 @@ class BrokerSession:
         Empty if the test had no broker of its own, sent nothing to that of the session, and was not
         kept from it.
         """
-        if broker is None:
-            first = self._earlier.first_number(test)
-            if first is None and not self._has_environment:
-                return ""
-            notes = list(obstacles(error, self.broker.token_url, was_reached=first is not None))
-            if first is None and not notes:
-                return ""
-            return traffic_of(
-                self.broker, since=(first or self.broker.journal.total + 1) - 1, notes=notes
-            )
-        was_reached = broker.journal.total > 0
-        notes = [
-            *late_text(self._earlier.late),
-            *obstacles(error, broker.token_url, was_reached=was_reached),
-        ]
-        return traffic_of(broker, notes=notes)
+        if broker is not None:
+            was_reached = broker.journal.total > 0
+            notes = obstacles(error, broker.token_url, was_reached=was_reached)
+            late = late_text(self._earlier.late)
+            return traffic_of(broker, self._earlier.hint_on, notes=(*late, *notes))
+        first = self._earlier.first_number(test)
+        if first is not None:
+            return traffic_of(self.broker, self._earlier.hint_on, since=first - 1)
+        if not self._has_environment:
+            return ""
+        # The app has the settings, so that it may have sent requests that did not arrive.
+        return "\n".join(obstacles(error, self.broker.token_url, was_reached=False))
 
     def check_handlers(self) -> None:
         """Fail if a handler raised while no test had the function fixture."""

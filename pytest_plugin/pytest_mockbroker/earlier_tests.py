@@ -86,7 +86,7 @@ class EarlierTests:
 
 
 def _current_test() -> str:
-    """Return the id of the test that runs now, as pytest tells every process of the run."""
+    """Return the id of the test that runs now, as pytest has it in the environment."""
     return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
 
 
@@ -142,11 +142,13 @@ def _late_answer(owner: str) -> Response:
 
 
 def _with_hint(response: Response, hint: str) -> Response:
-    """Return the response with another hint in its JSON object; any other body as it is."""
+    """Return the response with another reason and hint in its JSON; any other body as it is."""
     try:
         members = json.loads(response.body)
     except ValueError:
         return response
     if not isinstance(members, dict):
         return response
-    return replace(response, body=render_json({**members, "hint": hint}))
+    # In place of "never issued", which is true for the present test only.
+    changed = {"message": "the token was issued in an earlier test", "hint": hint}
+    return replace(response, body=render_json({**members, **changed}))

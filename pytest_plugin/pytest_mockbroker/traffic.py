@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from mockbroker.broker.routes import HandlerError
 from mockbroker.fake_broker import Broker
 from mockbroker.model.breach import hints_of
 from mockbroker.model.exchange import Endpoint, Exchange
 from mockbroker.model.exchange_text import describe
+from mockbroker.model.messages import Request
 
 __all__ = ["handler_errors_text", "late_text", "traffic_of"]
 
@@ -19,17 +20,20 @@ _CLIENT_ERROR = 400
 _SHOWN_FRAMES = 10
 
 
-def traffic_of(broker: Broker, since: int = 0, notes: Iterable[str] = ()) -> str:
+def traffic_of(
+    broker: Broker, hint_on: Callable[[Request], str], since: int = 0, notes: Iterable[str] = ()
+) -> str:
     """Return each exchange after number ``since``, with verdict and hint; secrets masked.
 
-    ``notes`` follow them. The text is for the report of a failed test, which is often published by
-    a CI service.
+    ``hint_on`` recognizes tokens of earlier tests. ``notes`` follow the exchanges. The text is for
+    the report of a failed test, which is often published by a CI service.
     """
     lines = []
     for exchange in broker.journal.since(since):
         lines.append(describe(exchange))
         lines += [f"    hint: {hint}" for hint in hints_of(exchange.breaches)]
-        lines += [f"    answer: {text}" for text in _api_messages(exchange)]
+        kept = hint_on(exchange.request)
+        lines += [f"    hint: {kept}"] if kept else _api_messages(exchange)
     # Said in words: an empty section would look like a failure of the plugin.
     lines = lines or ["the broker saw no request"]
     lines += [_handler_error_text(error) for error in broker.api.errors]
@@ -43,7 +47,7 @@ def _api_messages(exchange: Exchange) -> Iterator[str]:
         return
     if response.status >= _CLIENT_ERROR and not exchange.breaches:
         try:
-            yield str(json.loads(response.body)["message"])
+            yield f"    answer: {json.loads(response.body)['message']}"
         # A route of the test may answer with anything.
         except (ValueError, TypeError, LookupError):
             return

@@ -56,6 +56,7 @@ def test_a_form_of_parts_is_no_urlencoded_form():
         ("-H $'X-A: b\\tc\\'d'", "X-A", "b\tc'd"),
         ('-H "X-A: \\"b\\" \\$c"', "X-A", '"b" $c'),
         ("-H X-A:\\ b", "X-A", "b"),
+        ("-H X-A:$(date)", "X-A", "$(date)"),
         ('-H "X-A: $(date)"', "X-A", "$(date)"),
         ("2>/dev/null -H 'X-A: b' | jq .", "X-A", "b"),
     ],
@@ -107,6 +108,12 @@ HEAD = "POST /a HTTP/1.1\r\nHost: h\r\n"
         (f"{HEAD}\r\na=1\n", b"a=1", {Repair.CONTENT_LENGTH, Repair.FINAL_LINE_FEED}),
         ("POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\na=1", b"a=1", {Repair.HOST}),
         ("POST /a\nHost: h\nContent-Length: 3\n\na=1", b"a=1", {Repair.VERSION}),
+        ("POST h/a HTTP/1.1\nHost: h\nContent-Length: 3\n\na=1", b"a=1", set()),
+        (
+            f"{HEAD}Transfer-Encoding: chunked\r\n\r\n3\r\na=1\r\n",
+            b"a=1",
+            {Repair.CARRIAGE_RETURNS},
+        ),
         ("POST /a HTTP/2\nHost: h\nContent-Length: 3\n\na=1", b"a=1", {Repair.VERSION}),
         (f"\ufeff{HEAD}Content-Length: 3\r\n\r\na=1", b"a=1", {Repair.BYTE_ORDER_MARK}),
         (f"```http\n{HEAD}Content-Length: 3\r\n\r\na=1\n```\n", b"a=1", {Repair.FENCE}),
@@ -234,6 +241,11 @@ def test_a_command_that_cannot_be_read_is_refused_with_the_reason(command, messa
         ("const r = await fetch('http://h')", "JavaScript"),
         ("requests.post('http://h', data={})", "Python"),
         ("http://h/request-token", "a URL"),
+        ("PS> curl -Method Post -Uri http://h", "alias of Invoke-WebRequest"),
+        (" \n", "stdin is empty"),
+        ("HTTP/1.1 401 Unauthorized\n\n{}", "a response"),
+        ("Authorization: Basic x", "request line is missing"),
+        ("grant_type=client_credentials", "a body without its request"),
         ("POST / HTTP/1.1\nHost: h\nX Y: 1\n\n", "a character that the name of a header cannot"),
         ("POST / HTTP/1.1\n x\nHost: h\n\nbody", "continues nothing"),
         ("POST / HTTP/1.1\nHost: h\nnonsense\n\nbody", "has no colon"),
@@ -278,7 +290,7 @@ def test_credentials_in_the_body_are_taken_from_there():
     [
         ("shop:s3cret", "client_id 'shop', a secret of 6 characters (letters, digits)"),
         ("shop:a\u00e4 -", "(letters, white space, punctuation, other characters)"),
-        ("shop:", "a secret of 0 characters"),
+        ("shop:", "4 characters before the colon, and an empty secret"),
         ("shop:1", "a secret of 1 character (digits)"),
     ],
 )
@@ -335,3 +347,27 @@ def test_a_right_request_is_ok_in_the_document():
     document = json.loads(done.stdout)
     assert document["ok"]
     assert (document["breaches"], document["hints"], document["mistakes"]) == ([], [], [])
+
+
+def test_another_path_is_accepted_and_noted():
+    text = f"curl -u shop:s3cret -d grant_type=client_credentials {URL.replace('request-', '')}"
+    found = explain(text.encode(), AUTOGRAB, SHOP)
+    assert found.is_right
+    assert "The path is /token" in "\n".join(found.lines())
+    assert explain(b"POST /v2/vehicle HTTP/1.1\n\n", AUTOGRAB).kind == "api-call"
+
+
+def test_a_url_may_be_an_option():
+    assert read(f"curl -d a=1 --url {URL}").target == "/request-token"
+
+
+def test_mistakes_of_the_body_method_are_named():
+    post = Profile(name="post", client_authentication=("post",))
+    url = f"http://h{post.token_path}"
+    for data, words in (
+        ('{"client_secret": "s3cret"}', "JSON"),
+        ("grant_type=client_credentials&client_id=shop&client_secret=s3%E2%80%8Bcret", "invisible"),
+    ):
+        found = explain(f"curl -d '{data}' {url}".encode(), post, SHOP)
+        assert words in "\n".join(found.hints)
+        assert "no client_id" not in "\n".join(found.hints)

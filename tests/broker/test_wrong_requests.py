@@ -36,9 +36,11 @@ def brokers() -> Iterator[Callable[[Credentials], Broker]]:
 
 def on_the_wire(request: Request) -> bytes:
     """The request as a client sends it."""
-    fields = [(n, v) for n, v in request.headers if n.lower() not in {"host", "content-length"}]
-    lines = [f"{request.method} {request.target} HTTP/1.1", "Host: broker"]
-    lines += [f"{name}: {value}" for name, value in fields if name.lower() != "transfer-encoding"]
+    framing = {"host", "content-length", "transfer-encoding"}
+    fields = [(name, value) for name, value in request.headers if name.lower() not in framing]
+    host = request.headers.get("Host") or "broker"
+    lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {host}"]
+    lines += [f"{name}: {value}" for name, value in fields]
     lines += [f"Content-Length: {len(request.body)}"]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + request.body
 
@@ -91,6 +93,13 @@ _NEED_IT_TOO = {
         "misspelt id",
         "encoded alone",
     )
+} | {
+    "host after the secret",
+    "word before the id",
+    "UTF-8 twice",
+    "id beyond ASCII",
+    "id in mixed case",
+    "decomposed",
 }
 
 

@@ -119,7 +119,7 @@ def _base64() -> list[Wrong]:
         Wrong("URL-safe", raw("Basic c2hvcDo_Pz8-"), ("URL-safe alphabet",), client="shop:???>"),
         Wrong("two lines", raw("Basic c2hvcDpz M2NyZXQ="), ("broken into lines",)),
         Wrong("folded", raw("Basic c2hvcDpz\r\n M2NyZXQ="), ("broken into lines",)),
-        Wrong("plus to blank", raw("Basic c2hvcDp +++ nothing"), ("Base64",), client="shop:~~>"),
+        Wrong("plus to blank", raw("Basic c2hvcDo Pj4="), ("became a space",), "shop:>>>"),
         Wrong("empty", raw("Basic "), ("nothing follows",)),
         Wrong("undefined", raw("Basic undefined"), ("the word 'undefined'",)),
         Wrong("None", raw("Basic None"), ("the word 'None'",)),
@@ -369,6 +369,66 @@ def _lines() -> list[Wrong]:
     ]
 
 
+def _found_later() -> list[Wrong]:
+    return [
+        Wrong("non-breaking space after Basic", raw(f"Basic\u00a0{RIGHT}"), ("non-breaking",)),
+        Wrong("plus after Basic", raw(f"Basic+{RIGHT}"), ("plus sign",)),
+        Wrong("%20 after Basic", raw(f"Basic%20{RIGHT}"), ("percent-encoded blank",)),
+        Wrong("a further word", raw(f"Basic Auth {RIGHT}"), ("further word",)),
+        Wrong("%0A after the text", raw(f"Basic {RIGHT}%0A"), ("line feed follows",)),
+        Wrong("escaped line feed", raw(f"Basic {RIGHT}\\n"), ("line feed follows",)),
+        Wrong("pair percent-encoded", basic("shop%3As3cret"), ("the colon with it",)),
+        Wrong("host after the secret", basic("shop:s3cret@h"), ("further characters follow",)),
+        Wrong("word before the id", basic("client:shop:s3cret"), ("characters stand before",)),
+        Wrong("words around", basic("id shop, secret s3cret"), ("without a colon",)),
+        Wrong(
+            "UTF-16 under Bearer",
+            raw(f"Bearer {b64('shop:s3cret'.encode('utf-16-le'))}"),
+            ("Bearer is for", "UTF-16"),
+        ),
+        Wrong("UTF-8 twice", basic("sh\u00c3\u00a4p:s3cret"), ("UTF-8 twice",), "sh\u00e4p:s3cret"),
+        Wrong("Latin-1", basic(b"sh\xe4p:s3cret"), ("Latin-1",), "sh\u00e4p:s3cret"),
+        Wrong("decomposed", basic("sha\u0308p:s3cret"), ("NFD",), "sh\u00e4p:s3cret"),
+        Wrong("id of no text", basic(b"\x80\x81:s3cret"), ("not text",)),
+        Wrong("id beyond ASCII", basic("sh\u043ep:s3cret"), ("but the client_id is",)),
+        Wrong("client_id as well", raw(body=f"{GRANT}&client_id=shop"), ("client_id is in the",)),
+        Wrong("escaped JSON", raw(body='{\\"grant_type\\": \\"x\\"}'), ("backslash before",)),
+        Wrong("quoted JSON", raw(body="'{grant_type:client_credentials}'"), ("single quotes",)),
+        Wrong("quote at the end", raw(body=f"{GRANT}&scope=a`"), ("quote at one end",)),
+        Wrong("UTF-16 body", raw(body="\0".join(GRANT) + "\0"), ("UTF-16",)),
+        *(
+            Wrong(f"value {value}", raw(body=f"grant_type={value}"), (words,))
+            for value, words in (
+                ("\u201cclient_credentials\u201d", "quotes around the value"),
+                ("client_cre\u200bdentials", "invisible"),
+                ("client_\u0441redentials", "ASCII"),
+            )
+        ),
+        Wrong("hidden in the name", raw(body=f"\u200b{GRANT}"), ("invisible",)),
+        Wrong("other underscore", raw(target="/auth-broker/request_token"), ("misspelt",)),
+        Wrong("prefix before", raw(target=f"/api{PATH}"), ("prefix stands before",)),
+        Wrong("placeholder in the URL", raw(target=f"{PATH}?v=$%7BV%7D"), ("${V}",)),
+        Wrong("BasicAuth", raw(f"BasicAuth {RIGHT}"), ("'BasicAuth'",)),
+        Wrong("Basic nine times", raw("Basic " * 9 + RIGHT), ("occurs twice",)),
+        Wrong("URL that is none", basic("http://[x:y@z"), ("a URL",)),
+        Wrong("URL with a user", basic("http://shop@api.example.test"), ("a URL",)),
+        Wrong("placeholder alone", basic("YOUR_API_KEY"), ("YOUR_API_KEY",)),
+        Wrong("id in mixed case", basic("sHop:s3cret"), ("case matters",)),
+        Wrong(
+            "credentials in Host",
+            raw(None).replace("Host: ", "Host: shop:s3cret@"),
+            ("id:secret@host",),
+        ),
+        Wrong("scheme left", raw(f"{{{{SCHEME}}}} {RIGHT}"), ("{{SCHEME}}",)),
+        Wrong("scheme in angles", raw(f"<scheme> {RIGHT}"), ("<scheme>",)),
+        Wrong("scheme to replace", raw(f"YOUR_SCHEME {RIGHT}"), ("YOUR_SCHEME",)),
+        Wrong("two variables", curl(f'-u "$CLIENT_ID:$CLIENT_SECRET" -d {GRANT}'),
+              ("$CLIENT_ID", "$CLIENT_SECRET")),
+        Wrong("secrets of a workflow", curl("-u ${{ secrets.ID }}:${{ secrets.KEY }} "
+              f"-d {GRANT}"), ("{{secrets.ID}}", "{{secrets.KEY}}")),
+    ]  # fmt: skip
+
+
 def _placeholders() -> list[Wrong]:
     values = (
         "{{AUTH}}",
@@ -476,6 +536,7 @@ WRONG = (
     *_lines(),
     *_placeholders(),
     *_two_at_once(),
+    *_found_later(),
     *_commands(),
 )
 """The mistake shows in the request, so that explain and the broker must both name it."""
@@ -486,6 +547,9 @@ IN_COMMANDS = (
     Wrong("-X GET", curl(f"-X GET -u shop:s3cret -d {GRANT}"), ("leave -X out", "use POST")),
     Wrong("unquoted &", f"curl -X POST -u shop:s3cret {URL}?{GRANT}&scope=a", ("& outside",)),
     Wrong("unquoted & in data", curl(f"-u shop:s3cret -d {GRANT}&scope=a"), ("& outside",)),
+    Wrong("lines of a command", f"curl {URL}\n  -u shop:s3cret\n  -d {GRANT}", ("another line",)),
+    Wrong("blank after \\", f"curl {URL} \\ \n -u shop:s3cret -d {GRANT}", ("a blank follows",)),
+    Wrong("\\ in cmd", f"C:\\>curl {URL} \\\n -u shop:s3cret -d {GRANT}", ("cmd.exe; write ^",)),
     Wrong("no blank line", raw().replace("\r\n\r\n", "\r\n"), ("blank line",)),
     Wrong("blank before a colon", raw().replace("Authorization:", "Authorization :"), ("blank",)),
     Wrong("wrong length", raw(extra="Content-Length: 20"), ("Content-Length is 20",)),
@@ -528,5 +592,10 @@ SOUND = {
     "two blanks": raw(f"Basic  {RIGHT}"),
     "chunked": raw(extra="Transfer-Encoding: chunked", body=f"1d\n{GRANT}\n0\n\n"),
     "absolute target": raw(target=URL),
+    "cmd.exe": f'C:\\>curl -u shop:s3cret ^\r\n -d "{GRANT}" {URL}',
+    "PowerShell": f"PS C:\\> curl.exe -u shop:s3cret `\n -d {GRANT} {URL}",
+    "history": f"  501  curl -u shop:s3cret -d {GRANT} {URL}",
+    "zsh": f"\u279c  ~ curl -u shop:s3cret -d {GRANT} {URL}",
+    "output below": f"$ curl -u shop:s3cret -d {GRANT} {URL}\n{{}}",
 }
 """Requests of sound clients."""

@@ -11,6 +11,8 @@ import pytest
 import requests
 
 from mockbroker import Broker, Fault
+from mockbroker.server.control.events import EventStream
+from mockbroker.server.control.watching import Watchers
 from tests.control.conftest import SHOP, Caller
 
 
@@ -155,6 +157,16 @@ def test_a_silent_stream_beats_so_that_a_reader_that_is_gone_is_noticed(broker, 
     monkeypatch.setattr("mockbroker.server.control.events.BEAT_SECONDS", 0.0)
     with reading(broker) as reader:
         assert next(line for line in reader.lines if line.startswith(":")) == ": beat"
+
+
+def test_a_stream_gives_its_place_up_once(broker, monkeypatch):
+    monkeypatch.setattr("mockbroker.server.control.watching.WATCHER_LIMIT", 1)
+    watchers = Watchers(broker.journal)
+    stream = EventStream(broker, watchers, None)
+    stream.close()
+    stream.close()
+    watchers.leave(watchers.enter())
+    assert watchers.wake() == 0
 
 
 def test_a_stream_ends_with_the_server():

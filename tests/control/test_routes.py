@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -10,6 +11,10 @@ import pytest
 import requests
 
 from mockbroker import Broker, Fault, Server
+from mockbroker.broker.mounting import CONTROL_PATH
+from mockbroker.server.application import Mounts, create_app
+from mockbroker.server.control.access import ControlAccess
+from mockbroker.server.control.api import ControlApi
 from mockbroker.server.control.openapi import document
 from mockbroker.server.control.routes import ROUTES
 from tests.broker.wires import connect, read_answer, token_request
@@ -415,6 +420,10 @@ def test_a_wrong_query_is_one_sentence(control, query, message):
     assert message in control.refused("GET", f"/journal?{query}", None, 422)
 
 
+def test_a_query_must_be_utf8(control):
+    assert "not valid UTF-8" in control.refused("GET", "/journal?method=%ff", None, 400)
+
+
 def test_an_expectation_holds_or_shows_the_closest_exchanges(control):
     control.vehicle("invented")
     path = "/v2/vehicle/1"
@@ -466,9 +475,13 @@ def test_a_wait_survives_a_reset_and_ends_with_the_server():
     with Broker(credentials=SHOP).running() as broker:
         control, answers = Caller(broker), []
         body = {"method": "DELETE", "timeout_seconds": 300}
-        thread = threading.Thread(
-            target=lambda: answers.append(control("POST", "/journal/wait", body))
-        )
+
+        def wait() -> None:
+            # The server may close the connection before it has answered.
+            with contextlib.suppress(requests.ConnectionError):
+                answers.append(control("POST", "/journal/wait", body))
+
+        thread = threading.Thread(target=wait)
         thread.start()
         Caller(broker).done("POST", "/reset")
     thread.join(10)
@@ -614,3 +627,19 @@ def test_the_document_describes_every_route(control):
     names = [each["operationId"] for path in served["paths"].values() for each in path.values()]
     assert len(names) == len(set(names))
     assert served["servers"] == [{"url": control.broker.control_url}]
+
+
+def test_another_wsgi_server_has_the_control_api_as_well():
+    broker = Broker(credentials=SHOP)
+    mounts = Mounts()
+    mounts[""] = broker
+    mounts[CONTROL_PATH] = api = ControlApi(broker, ControlAccess())
+    broker.mounted_at("http://localhost", "")
+    client = create_app(mounts).test_client()
+    assert client.get("/__mockbroker__/health").get_json() == {"status": "ok"}
+    foreign = client.get("/__mockbroker__/health", headers={"Host": "evil.example"})
+    assert foreign.status_code == 403
+    api.unmounted()
+    events = client.get("/__mockbroker__/events").get_data(as_text=True)
+    assert events.startswith("retry: 1000\n\nevent: hello")
+    assert events.endswith("event: end\ndata: {}\n\n")

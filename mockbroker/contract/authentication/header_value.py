@@ -240,9 +240,8 @@ def _not_base64(text: str, mistakes: list[str], is_right: IsRight) -> HeaderValu
 
 def _read_octets(octets: bytes, mistakes: list[str], is_right: IsRight) -> HeaderValue:
     """Return the decoded octets, with the mistakes in them undone."""
-    for _ in range(_MOST_STEPS):
-        if is_right(octets):
-            return HeaderValue(tuple(mistakes), octets)
+    # Each step leaves fewer octets, or a pair with a colon, so that the loop ends.
+    while not is_right(octets):
         end = next(filter(None, (each(octets) for each in _ENDS)), "")
         if end:
             return HeaderValue((*mistakes, end), octets, is_final=True)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import version
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -73,7 +74,19 @@ def _schemas() -> tuple[Mapping[type, Any], dict[str, Any]]:
     """Return the schema of each class that a route names, and the definitions they refer to."""
     kinds = list(dict.fromkeys(kind for route in ROUTES for kind in _kinds(route)))
     found, components = msgspec.json.schema_components([*kinds, Problem], ref_template=_REF)
-    return dict(zip([*kinds, Problem], found, strict=True)), components
+    return dict(zip([*kinds, Problem], found, strict=True)), _without_indents(components)
+
+
+def _without_indents(schema: Any) -> Any:
+    """Return a schema whose descriptions, which are docstrings, have no indented lines."""
+    if isinstance(schema, dict):
+        return {
+            key: cleandoc(value)
+            if key == "description" and isinstance(value, str)
+            else _without_indents(value)
+            for key, value in schema.items()
+        }
+    return list(map(_without_indents, schema)) if isinstance(schema, list) else schema
 
 
 def _kinds(route: Route) -> Iterable[type]:
@@ -132,7 +145,8 @@ def _inline_schema(kind: Any) -> dict[str, Any]:
     """Return the schema of a type without references to definitions."""
     (schema,), definitions = msgspec.json.schema_components([kind], ref_template="{name}")
     found: dict[str, Any] = definitions[schema["$ref"]] if "$ref" in schema else schema
-    return found
+    tidy: dict[str, Any] = _without_indents(found)
+    return tidy
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -140,11 +154,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     choices: list[dict[str, Any]] = [
         each for each in schema.get("anyOf", ()) if each != {"type": "null"}
     ]
-    if len(choices) == 1:
-        return choices[0]
-    if None in schema.get("enum", ()):
-        return {"enum": [each for each in schema["enum"] if each is not None]}
-    return schema
+    return choices[0] if len(choices) == 1 else schema
 
 
 def _responses(route: Route, schemas: Mapping[type, Any]) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def wait_for(
             left = until - real_seconds()
             if len(fitting) >= count or left <= 0 or watchers.stopped.is_set():
                 return fitting
-            # Another process that shares the state may record the exchange: it tells nothing.
+            # Another process that shares the state may record the exchange, without an event here.
             changed.wait(min(left, POLL_SECONDS))
 
 
@@ -128,15 +128,16 @@ def end_refusal_after(
     A refusing server does not accept the request that would end the refusal.
     """
 
-    def waiting(script: tuple[Fault, ...]) -> bool:
-        return fault in script
-
     def run() -> None:
-        while not any(s and s[0] == fault for s in (broker.scripted, broker.api_scripted)):
-            is_waiting = waiting(broker.scripted) or waiting(broker.api_scripted)
-            if not is_waiting or stopped.wait(POLL_SECONDS):
+        began: float | None = None
+        while not stopped.wait(POLL_SECONDS):
+            scripts = (broker.scripted, broker.api_scripted)
+            if not any(fault in script for script in scripts):
+                return  # a test has cleared the script, or reset the broker
+            if began is None and any(script[:1] == (fault,) for script in scripts):
+                began = real_seconds()
+            if began is not None and real_seconds() - began >= seconds:
+                broker.withdraw(fault)
                 return
-        stopped.wait(seconds)
-        broker.withdraw(fault)
 
     threading.Thread(target=run, name="mockbroker-refusal", daemon=True).start()
