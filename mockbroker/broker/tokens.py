@@ -11,9 +11,10 @@ import json
 import logging
 import secrets
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from heapq import heapify, heappop, heappush
 from operator import attrgetter
+from typing import Literal
 
 from mockbroker.broker.forgotten_tokens import ForgottenValues
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
@@ -80,13 +81,14 @@ class TokenStore:
         # A client that presents a forgotten token needs other advice than one with an invented
         # token.
         self._forgotten = ForgottenValues()
-        self._revoked_count = self._issued_count = self._given_count = 0
+        self._revoked_count = self._issued_count = 0
         # By client and scope, the token that was issued last.
         self._latest: dict[tuple[Credentials, str], AccessToken] = {}
         # How the tokens ended that ended before their time, by number, in the order of their end:
         # REVOKED or EXPIRED.
         self._ended: OrderedDict[int, TokenState] = OrderedDict()
-        self._endings_count = 0
+        # What a test did: it gave values, and ended tokens. `clear` does not reset these counts.
+        self._done_by_test: Counter[Literal["given", "ended"]] = Counter()
         self._has_warned = False
         self._lock = threading.Lock()
 
@@ -119,7 +121,7 @@ class TokenStore:
                 self._forget(self._most_expendable(issued_at))
             self._tokens.put(value, token)
             # Only now: a thread that reads the new count must find the token in the index.
-            self._given_count += is_given
+            self._done_by_test["given"] += is_given
             self._oldest[number] = token
             self._push_expiry(token)
             previous = self._latest.get((credentials, scope))
@@ -226,7 +228,7 @@ class TokenStore:
         """Revoke every token issued so far."""
         with self._lock:
             self._revoked_count = self._issued_count
-            self._endings_count += 1
+            self._done_by_test["ended"] += 1
 
     def end(self, token: AccessToken, state: TokenState) -> None:
         """End a token before its time: from now on its state is REVOKED or EXPIRED.
@@ -236,7 +238,7 @@ class TokenStore:
         with self._lock:
             if self._tokens.get(token.value) is token:
                 self._ended[token.number] = state
-                self._endings_count += 1
+                self._done_by_test["ended"] += 1
 
     def snapshot(self) -> tuple[AccessToken, ...]:
         """Return the tokens remembered at this moment, the oldest first."""
@@ -262,12 +264,12 @@ class TokenStore:
     @property
     def endings_count(self) -> int:
         """How often tokens were ended before their time by a test; `clear` does not reset it."""
-        return self._endings_count
+        return self._done_by_test["ended"]
 
     @property
     def given_count(self) -> int:
         """How many tokens were issued whose value a test chose; `clear` does not reset it."""
-        return self._given_count
+        return self._done_by_test["given"]
 
     @property
     def index(self) -> ValueIndex[AccessToken]:

@@ -84,7 +84,7 @@ class SharedTokens(TokenStore):
         """Add a token from its number and record."""
         token, is_given = token_of(numbered)
         self._tokens.put(token.value, token)
-        self._given_count += is_given
+        self._done_by_test["given"] += is_given
         self._latest[token.credentials, token.scope] = token
 
     def apply_dropped(self, value: bytes) -> None:
@@ -97,12 +97,12 @@ class SharedTokens(TokenStore):
         """Note how the token of a number was ended before its time."""
         number, _, how = ending.partition(b":")
         self._ended[int(number)] = _STATES.get(how, TokenState.REVOKED)
-        self._endings_count += how in _STATES
+        self._done_by_test["ended"] += how in _STATES
 
     def apply_revoked(self, number: bytes) -> None:
         """Note that the tokens up to a number were revoked."""
         self._revoked_count = int(number)
-        self._endings_count += 1
+        self._done_by_test["ended"] += 1
 
     def apply_cleared(self, _: bytes = b"") -> None:
         """Remove every token."""
@@ -122,4 +122,4 @@ class SharedTokens(TokenStore):
             self.apply_ended(ending)
         self._revoked_count = snapshot.revoked
         # What was masked before may have to be masked otherwise.
-        self._given_count += 1
+        self._done_by_test["given"] += 1
