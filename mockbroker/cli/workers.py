@@ -50,12 +50,12 @@ def serve_by_workers(settings: ServeSettings, signals: StopSignals) -> None:
 
     Raises click.ClickException, with a message of one sentence, if a setting is invalid.
     """
+    _require_sharing(settings)
     from mockbroker.server.control.access import (  # noqa: PLC0415 - only when needed
         random_control_token,
     )
     from mockbroker.server.listener import origin_of  # noqa: PLC0415 - Flask only if served
 
-    _require_sharing(settings)
     with (
         prepared(settings) as (broker, log, certificate),
         _reserved_port(settings.host, settings.port) as (port, is_on_loopback),
