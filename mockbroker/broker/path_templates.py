@@ -77,12 +77,10 @@ class PathTemplate:
         return found
 
     def difference(self, path: str, prefix: str) -> str:
-        """Return how a raw path misses this one by a likely mistake; empty if it is not near.
+        """Return how a raw path that does not fit misses by a likely mistake; empty if not near.
 
         ``prefix`` is that of the API, which a client may have added twice.
         """
-        if self.match(path) is not None:
-            return ""
         if path.startswith(prefix + "/") and self.match(path.removeprefix(prefix)) is not None:
             return f"{prefix} is part of api_url, and was added to it again"
         if self.text.startswith(prefix + "/") and self.match(prefix + path) is not None:

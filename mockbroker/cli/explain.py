@@ -31,6 +31,7 @@ from mockbroker.model.breach import Breach, hints_of
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.masking import Mask, mask, mask_parameters, shown
 from mockbroker.model.messages import Request
+from mockbroker.model.placeholders import placeholder_in, stands_for_nothing
 from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
 
@@ -223,9 +224,11 @@ def _explain_api_call(
     authorization = request.headers.get("Authorization") or ""
     # Stripped of quotes and blanks, so that the judge can say that exactly these are wrong.
     token = authorization.partition(" ")[2].strip(" \"'")
-    # The token in the call counts as issued: only its form can be judged here.
     token_values = {token} - {""}
-    expectation = ApiExpectation(frozenset(token_values), known)
+    # The token in the call counts as issued: only its form can be judged here. A placeholder does
+    # not, nor does the word for a missing value.
+    is_token = not (placeholder_in(token) or stands_for_nothing(token))
+    expectation = ApiExpectation(frozenset(token_values if is_token else ()), known)
     breaches = judge_api_call(request, expectation)
     hint = hint_for_api_call(request, expectation) if breaches else ""
     explanation = Explanation(
@@ -234,7 +237,7 @@ def _explain_api_call(
         breaches=breaches,
         hints=tuple(dict.fromkeys([hint, *hints_of(breaches)])) if hint else hints_of(breaches),
     )
-    return explanation, token_values
+    return explanation, token_values if is_token else set()
 
 
 def _claimed(request: Request, profile: Profile) -> tuple[Credentials, ...]:

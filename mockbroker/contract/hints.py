@@ -14,6 +14,7 @@ from mockbroker.model.credentials import same_text
 from mockbroker.model.forms import query_parameters, unquoted
 from mockbroker.model.masking import scheme_name
 from mockbroker.model.messages import Request
+from mockbroker.model.placeholders import placeholder_in
 from mockbroker.model.token_request import TokenRequest
 
 __all__ = ["hint_for_api_call", "hints_for_token_request"]
@@ -89,6 +90,11 @@ def _token_of_call(authorization: Authorization, expected: ApiExpectation) -> st
     # The names of "no value" in Python, JSON and Java, JavaScript, and Go and Ruby.
     if token in {"None", "null", "undefined", "nil"}:
         return f"the token is the word {token!r}: the answer's access_token was not found"
+    placeholder = placeholder_in(token)
+    if placeholder:
+        return (
+            f"a placeholder is left in place of the token: {placeholder}; replace it by the value"
+        )
     # A client that stores the whole header value as its token adds the scheme a second time.
     if token.lower().startswith("bearer "):
         return "the word `Bearer` occurs twice"

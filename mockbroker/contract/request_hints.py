@@ -6,36 +6,30 @@ returns one of them. Those of different parts are independent: a request may hav
 
 from __future__ import annotations
 
-import html
-import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from difflib import get_close_matches
-from urllib.parse import unquote_plus
 
+from mockbroker.contract.body_hints import FORM, GRANT, mistake_in_body
 from mockbroker.contract.expectations import TokenExpectation
-from mockbroker.model.forms import LOOKED_AT_BYTES, media_type, unquoted
+from mockbroker.model.forms import media_type, unquoted
 from mockbroker.model.masking import method_name, shown
 from mockbroker.model.placeholders import placeholder_in
 from mockbroker.model.token_request import TokenRequest
-from mockbroker.model.typography import QUOTES, TYPOGRAPHIC_QUOTES, as_utf_8, without_hidden
+from mockbroker.model.typography import TYPOGRAPHIC_QUOTES, as_utf_8, without_hidden
 
 __all__ = ["hint_on_path", "is_usual_token_path", "mistakes_in_form"]
 
-_FORM = "application/x-www-form-urlencoded"
-_GRANT = "grant_type=client_credentials"
-# The vendor's page shows the body as `{ grant_type: client_credentials }`, and clients send it so.
-_LITERAL = re.compile(r"\{\s*['\"]?grant_type['\"]?\s*[:=]\s*['\"]?\w+['\"]?\s*\}")
 _OTHER_GRANTS = frozenset(
     {"password", "authorization_code", "implicit", "device_code", "token", "code"}
 )
-_MEDIA_TYPES = (_FORM, "application/json", "multipart/form-data", "text/plain")
+_MEDIA_TYPES = (FORM, "application/json", "multipart/form-data", "text/plain")
 _PRINTED_VALUE = re.compile(r"[\w.:/+ -]{1,40}")
 
 
 def mistakes_in_form(request: TokenRequest, expected: TokenExpectation) -> Iterator[str]:
     """Yield the likely mistakes in the form of a request, part by part."""
-    body = _on_body(request)
+    body = mistake_in_body(request)
     parts = (
         hint_on_path(request.message.path, expected.token_path)
         or _on_other_path(request.message.path, expected.token_path),
@@ -139,7 +133,7 @@ def _on_media_type(request: TokenRequest) -> str:
     if not declared:
         return _no_media_type(request)
     if len(declared) > 1:
-        return f"there are {len(declared)} Content-Type headers; send one: {_FORM}"
+        return f"there are {len(declared)} Content-Type headers; send one: {FORM}"
     return _wrong_media_type(declared[0], _has_grant(request))
 
 
@@ -153,28 +147,28 @@ def _no_media_type(request: TokenRequest) -> str:
     for name, _ in request.message.headers:
         plain = re.sub(r"[^a-z]", "", name.lower())
         if name.lower() != "content-type" and get_close_matches(plain, ["contenttype"], cutoff=0.8):
-            return f"the header is named {shown(name)!r}; its name is Content-Type: send {_FORM}"
-    return f"there is no Content-Type; send Content-Type: {_FORM}"
+            return f"the header is named {shown(name)!r}; its name is Content-Type: send {FORM}"
+    return f"there is no Content-Type; send Content-Type: {FORM}"
 
 
 def _wrong_media_type(declared: str, has_grant: bool) -> str:  # noqa: FBT001 - a fact about the body
     """Recognize what is wrong with a Content-Type; empty for that of a form."""
     declared_type = media_type(declared)
-    if declared_type == _FORM:
+    if declared_type == FORM:
         return ""
     if re.match(r"content-type\s*:", declared, re.IGNORECASE):
-        return f"the value of Content-Type repeats the name of the header; send {_FORM}"
-    if declared_type.strip("\"' ") == _FORM:
-        return f"there are quotes around the value of Content-Type; send {_FORM}"
-    if "," in declared and _FORM in declared.lower():
-        return f"Content-Type has two values; send {_FORM} alone"
+        return f"the value of Content-Type repeats the name of the header; send {FORM}"
+    if declared_type.strip("\"' ") == FORM:
+        return f"there are quotes around the value of Content-Type; send {FORM}"
+    if "," in declared and FORM in declared.lower():
+        return f"Content-Type has two values; send {FORM} alone"
     if "json" in declared_type and has_grant:
-        return f"the body is a form although the header says JSON: send Content-Type: {_FORM}"
+        return f"the body is a form although the header says JSON: send Content-Type: {FORM}"
     name = repr(declared_type) if _PRINTED_VALUE.fullmatch(declared_type) else "something else"
     near = get_close_matches(declared_type, _MEDIA_TYPES, n=1, cutoff=0.75)
-    if near == [_FORM] or "urlencode" in declared_type or "form-url" in declared_type:
-        return f"Content-Type is misspelt, {name}: send Content-Type: {_FORM}"
-    return f"Content-Type is {name}: send Content-Type: {_FORM}"
+    if near == [FORM] or "urlencode" in declared_type or "form-url" in declared_type:
+        return f"Content-Type is misspelt, {name}: send Content-Type: {FORM}"
+    return f"Content-Type is {name}: send Content-Type: {FORM}"
 
 
 def _on_compression(request: TokenRequest) -> str:
@@ -183,187 +177,6 @@ def _on_compression(request: TokenRequest) -> str:
     if coding in {"", "identity"}:
         return ""
     return "the body is compressed (Content-Encoding); send it as it is"
-
-
-# The body as a whole
-
-
-class _BodyMistake:
-    """A mistake that explains the whole body.
-
-    ``explains_type`` says that it explains a wrong media type as well.
-    """
-
-    __slots__ = ("explains_type", "hint")
-
-    def __init__(self, hint: str, *, explains_type: bool = False) -> None:
-        self.hint = hint
-        self.explains_type = explains_type
-
-
-def _on_body(request: TokenRequest) -> _BodyMistake | None:
-    """Return the mistake that explains the whole body, or None."""
-    if request.message.method in {"GET", "HEAD"}:
-        return None
-    octets = request.message.body[:LOOKED_AT_BYTES]
-    declared = media_type(request.message.headers.get("Content-Type") or "")
-    if declared.startswith("multipart/") or b"Content-Disposition: form-data" in octets[:2000]:
-        return _BodyMistake(
-            "the body is multipart/form-data, as curl -F, FormData and files= send it; send "
-            f"{_GRANT} as {_FORM} (curl -d, URLSearchParams, data=)",
-            explains_type=declared.startswith("multipart/"),
-        )
-    if octets[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in octets[:8]:
-        return _BodyMistake("the body is encoded as UTF-16; encode it as UTF-8")
-    if octets.startswith(b"\xef\xbb\xbf"):
-        return _BodyMistake(
-            "the body begins with a byte order mark: was it read from a file? leave it out"
-        )
-    text = octets.decode("utf-8", "replace")
-    is_json_type = "json" in declared
-    if text.strip() and request.json is not None:
-        said = " although the header says form" if declared == _FORM else "; send a form"
-        return _BodyMistake(f"the body is JSON{said}: send {_GRANT}", explains_type=is_json_type)
-    looks: tuple[Callable[[str], str], ...] = (
-        _literal,
-        _in_other_notation,
-        _word_in_place,
-        _in_quotes,
-        _entities,
-        _encoded_as_a_whole,
-        _as_value_of_another,
-        _spread,
-    )
-    hint = next(filter(None, (look(text.strip()) for look in looks)), "")
-    if not hint:
-        return None
-    is_json = text.lstrip().startswith(('"', "[")) and is_json_type
-    return _BodyMistake(hint, explains_type=is_json)
-
-
-def _literal(text: str) -> str:
-    """Recognize the body in the notation of the vendor's page."""
-    if not _LITERAL.fullmatch(text):
-        return ""
-    return (
-        "the body is `{ grant_type: client_credentials }` literally, as the documentation "
-        f"prints it; send {_GRANT}"
-    )
-
-
-def _in_other_notation(text: str) -> str:
-    """Recognize YAML, XML, a list of JSON, and the repr of a dictionary."""
-    if re.match(r"grant_?-?type\s*:(?!=)", text, re.IGNORECASE):
-        return f"the body has a colon in place of the equals sign (YAML notation); send {_GRANT}"
-    if text.startswith("<"):
-        return f"the body is XML or HTML; send {_GRANT}"
-    if text.startswith(("[{", '["', "[[")):
-        return f"the body is a JSON list; send a form: {_GRANT}"
-    if text.startswith("{") and '\\"' in text:
-        return (
-            "the body is JSON with a backslash before each quote, which a shell passed on; send a "
-            f"form: {_GRANT}"
-        )
-    if text.startswith(("{", "%{", "@{", "#{", "Map(", "dict(")) and "grant_type" in text:
-        return f"the body is a dictionary in the notation of a program; send a form: {_GRANT}"
-    if re.match(r"[bu]['\"]", text):
-        return f"the body was bytes, written as b'…': decode them, and send {_GRANT}"
-    return ""
-
-
-def _word_in_place(text: str) -> str:
-    """Recognize the words that languages print for an object or for nothing."""
-    if re.fullmatch(r"\[object \w+\]|Array|System\.[\w.`\[\], ]+|None|null|undefined|nil", text):
-        return (
-            f"the body is the word {text[:40]!r}: an object was sent without encoding it; send "
-            f"{_GRANT}"
-        )
-    if text.startswith("@") and "=" not in text:
-        return (
-            "the body is the name of a file with an @; curl reads the file, other programs do not"
-        )
-    return ""
-
-
-def _in_quotes(text: str) -> str:
-    """Recognize quotes around the whole body."""
-    if len(text) < 2 or not ("=" in text or "grant" in text):  # noqa: PLR2004 - two quotes
-        return ""
-    first, last = text[0], text[-1]
-    if first == '"' and last == '"':
-        return (
-            "the body is a form in double quotes, a JSON string: was it passed to JSON.stringify, "
-            f"to json=, or with quotes within quotes? send {_GRANT}"
-        )
-    if _is_around("'", text):
-        return (
-            "there are single quotes around the body: cmd.exe passes them on as they are; write "
-            f'"{_GRANT}" in double quotes'
-        )
-    if any(_is_around(quote, text) for quote in TYPOGRAPHIC_QUOTES):
-        return (
-            "there are typographic (curly) quotes around the body, as word processors write them: "
-            "use straight quotes"
-        )
-    if _is_around('"', text) or _is_around("`", text):
-        return f"there is a quote at one end of the body: send {_GRANT} without quotes"
-    return ""
-
-
-def _is_around(quote: str, text: str) -> bool:
-    """Return whether the quote begins a text, or is the only one and ends it."""
-    is_only = not any(each in text[:-1] for each in QUOTES)
-    return text.startswith(quote) or (text.endswith(quote) and is_only)
-
-
-def _entities(text: str) -> str:
-    """Recognize entities of HTML."""
-    found = re.search(r"&(?:quot|amp|apos|lt|gt|nbsp|#\d{2,5}|#[xX][0-9A-Fa-f]{2,5});", text)
-    if not found:
-        return ""
-    return (
-        f"the body has entities of HTML, such as {found[0]}: was it copied from the source of a "
-        f"page? write {html.unescape(found[0])}"
-    )
-
-
-def _encoded_as_a_whole(text: str) -> str:
-    """Recognize a body that was percent-encoded as a whole."""
-    if "grant_type=" in text or not re.match(r"grant(?:_|%5F)type%(?:25)*3D", text, re.IGNORECASE):
-        return ""
-    return (
-        f"the = is percent-encoded: names and values are encoded, not the whole body; send {_GRANT}"
-    )
-
-
-def _as_value_of_another(text: str) -> str:
-    """Recognize JSON or a whole form as the name or the value of one parameter."""
-    if "grant_type=" in text:
-        return ""
-    plain = unquote_plus(text)
-    name, _, value = plain.partition("=")
-    for part in (plain.rstrip("="), value):
-        if part.startswith("{") and _is_json(part):
-            return f"the body is JSON in the place of a parameter; send a form: {_GRANT}"
-    if re.match(r"grant_type=", value):
-        return f"the form is the value of a parameter {shown(name)!r}; send {_GRANT} by itself"
-    return ""
-
-
-def _is_json(text: str) -> bool:
-    """Return whether the string is JSON."""
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _spread(text: str) -> str:
-    """Recognize a string that was taken for a list of characters."""
-    if re.match(r"(?:%?\w*\[?)?0(?:\]|%5D)?=g&", text):
-        return f"the body is a string taken apart into characters; send {_GRANT}"
-    return ""
 
 
 # The parameter grant_type
@@ -381,7 +194,7 @@ def _on_grant_type(request: TokenRequest) -> str:
     if "grant_type" in request.names_in_query:
         return ""
     if not request.message.body.strip():
-        return f"the body is empty; send {_GRANT}"
+        return f"the body is empty; send {GRANT}"
     return _misspelt_name(request) or "the body must be grant_type=client_credentials"
 
 
@@ -404,7 +217,7 @@ def _wrong_value(value: str) -> str:
     if plain.lower() in _OTHER_GRANTS or plain.startswith("urn:"):
         return f"the grant is {shown(plain)!r}; this broker issues tokens for client_credentials"
     if not plain:
-        return f"grant_type is empty; send {_GRANT}"
+        return f"grant_type is empty; send {GRANT}"
     if placeholder_in(plain):
         return ""  # named with the other placeholders
     if not plain.isascii():
@@ -427,9 +240,9 @@ def _misspelt_name(request: TokenRequest) -> str:
             return "the parameter is named 'grant_type[]', as a list is; its name is grant_type"
         return f"the parameter is named {shown(name)!r}; its name is grant_type"
     if any(value == "client_credentials" for _, value in request.body):
-        return f"the parameter for client_credentials has another name; send {_GRANT}"
+        return f"the parameter for client_credentials has another name; send {GRANT}"
     if request.message.body.strip() == b"client_credentials":
-        return f"the name grant_type is missing; send {_GRANT}"
+        return f"the name grant_type is missing; send {GRANT}"
     return ""
 
 

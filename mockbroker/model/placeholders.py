@@ -14,7 +14,7 @@ _NAME = r"[A-Za-z_][A-Za-z0-9_.:-]{0,40}"
 # These forms have no other meaning, so they count anywhere in a value.
 _ANYWHERE = re.compile(
     rf"\$\{{{_NAME}\}}|\{{\{{\s*\.?{_NAME}\s*\}}\}}|#\{{{_NAME}\}}|<%=?\s*{_NAME}\s*%>"
-    rf"|\$env:[A-Za-z_]\w{{0,40}}|%[A-Z_]*[G-Z_][A-Z0-9_]*%|\$\({_NAME}\)"
+    rf"|\$env:[A-Za-z_]\w{{0,40}}|%(?=\w{{3,40}}%)[A-Z_]*[G-Z_][A-Z0-9_]*%|\$\({_NAME}\)"
 )
 # Secrets may have these characters too, so only a whole value counts.
 _WHOLE = re.compile(

@@ -42,6 +42,8 @@ class Link:
         weakref.finalize(self, _close, self._idle)
         self._process_id = os.getpid()
         self._is_down = False
+        self.breaks = 0
+        """How many connections broke. Redis may have restarted then, and have an older state."""
 
     def run(self, script: Script, *arguments: Argument) -> Any:
         """Run a script in Redis and return its reply. Raises StateError if that is impossible."""
@@ -51,6 +53,7 @@ class Link:
         except RedisError as error:
             connection.disconnect()
             self._is_down = True
+            self.breaks += 1
             reason = str(error).rstrip(".") or type(error).__name__
             raise StateError(
                 f"the state at {self._address.name} is unavailable: {reason}"
@@ -85,6 +88,7 @@ class Link:
             return self._address.new_connection()
         if real_seconds() - used_at > FRESH_SECONDS and _is_stale(connection):
             connection.disconnect()
+            self.breaks += 1
         return connection
 
 

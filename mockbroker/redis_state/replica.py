@@ -45,6 +45,7 @@ class Replica:
         self._link = link
         # No state has this epoch, so that the first script finds out that nothing is loaded.
         self._epoch, self._version = b"", 0
+        self._seen_breaks = 0
         self._appliers: Mapping[bytes, Callable[[bytes], None]] = {}
         self._load: Callable[[Snapshot], None] = _ignore
         self._initial: Callable[[], Sequence[Argument]] = tuple
@@ -71,16 +72,20 @@ class Replica:
         for _ in range(_ATTEMPTS):
             epoch = self._epoch
             reply = self._link.run(script, epoch, self._version, *arguments)
-            if reply is not None:
-                self._catch_up(epoch, reply[0], reply[1])
-                results: list[Any] = reply[2:]
-                return results
-            self._load_all(epoch)
+            if reply is None:
+                self._load_all(epoch)
+                continue
+            self._catch_up(epoch, reply[0], reply[1])
+            results: list[Any] = reply[2:]
+            return results
         raise StateError("the shared state is replaced again and again by another program")
 
     def _catch_up(self, epoch: bytes, version: int, changes: Sequence[bytes] | None) -> None:
-        """Apply the changes that are new, or load the state if Redis no longer lists them all."""
-        if changes is None:
+        """Apply the changes that are new, or load the state if it cannot be known from them.
+
+        Redis may no longer list them all, or list those of an older state after a restart.
+        """
+        if changes is None or self._link.breaks != self._seen_breaks:
             self._load_all(epoch)
             return
         if not changes:
@@ -100,13 +105,15 @@ class Replica:
         A state that does not exist is made, with the clients that this process knows.
         """
         with self._lock:
-            if self._epoch != found:
+            breaks = self._link.breaks
+            if self._epoch != found and self._seen_breaks == breaks:
                 return
             reply = self._link.run(LOAD, secrets.token_hex(16), *self._initial())
             epoch, version, refusing, revoked, offset, clients, tokens, pairs = reply
             endings = map(b":".join, zip(pairs[::2], pairs[1::2], strict=True))
             self._load(Snapshot(refusing, revoked, float(offset), clients, tokens, endings))
             self._epoch, self._version = epoch, version
+            self._seen_breaks = breaks
 
 
 def _ignore(_snapshot: Snapshot) -> None:

@@ -96,7 +96,8 @@ local function change(entry)
 end
 local function reply(...)
   local missing = version - tonumber(ARGV[2])
-  if missing == 0 then return {{version, {{}}, ...}} end
+  -- Redis may have read an older state from its disk. A replica that is ahead is loaded.
+  if missing <= 0 then return {{version, missing == 0 and {{}}, ...}} end
   return {{version, missing <= {LISTED_CHANGES} and call('LRANGE', CHANGES, -missing, -1), ...}}
 end
 """

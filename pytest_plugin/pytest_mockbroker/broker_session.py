@@ -29,6 +29,7 @@ from pytest_mockbroker.traffic import handler_errors_text, late_text, traffic_of
 __all__ = ["BrokerSession"]
 
 _SESSION_FIXTURE = "auth_broker_session"
+_FIXTURES = frozenset({"auth_broker", _SESSION_FIXTURE})
 
 
 class BrokerSession:
@@ -184,25 +185,26 @@ class BrokerSession:
 
     # Reports
 
-    def traffic_of(self, test: str, broker: Broker | None, error: BaseException | None) -> str:
+    def traffic_of(
+        self, item: pytest.Item, broker: Broker | None, error: BaseException | None
+    ) -> str:
         """Return the section on a failed test: what its own broker saw, or that of the session.
 
         ``error`` is the exception of the test, which shows whether a library intercepts requests.
-        Empty if the test had no broker of its own, sent nothing to that of the session, and was not
-        kept from it.
+        Empty if the test neither uses a fixture of ours nor sent anything to the session's broker.
         """
         if broker is not None:
-            was_reached = broker.journal.total > 0
-            notes = obstacles(error, broker.token_url, was_reached=was_reached)
+            tls, was_reached = broker.ca_file is not None, broker.journal.total > 0
+            notes = obstacles(error, tls=tls, was_reached=was_reached)
             late = late_text(self._earlier.late)
             return traffic_of(broker, self._earlier.hint_on, notes=(*late, *notes))
-        first = self._earlier.first_number(test)
+        first = self._earlier.first_number(item.nodeid)
         if first is not None:
             return traffic_of(self.broker, self._earlier.hint_on, since=first - 1)
-        if not self._has_environment:
+        # A test that does without the broker may well mock HTTP.
+        if not _FIXTURES & set(getattr(item, "fixturenames", ())):
             return ""
-        # The app has the settings, so that it may have sent requests that did not arrive.
-        return "\n".join(obstacles(error, self.broker.token_url, was_reached=False))
+        return "\n".join(obstacles(error, tls=self._settings.tls, was_reached=False))
 
     def check_handlers(self) -> None:
         """Fail if a handler raised while no test had the function fixture."""

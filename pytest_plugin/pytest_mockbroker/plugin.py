@@ -297,7 +297,7 @@ def pytest_runtest_makereport(
         # A project may have its own fixture of that name.
         has_own = isinstance(found, Broker)
         error = call.excinfo.value if call.excinfo else None
-        text = session.traffic_of(item.nodeid, found if has_own else None, error)
+        text = session.traffic_of(item, found if has_own else None, error)
         if text:
             report.sections.append(("auth-broker traffic", text))
     return report

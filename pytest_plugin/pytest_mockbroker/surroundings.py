@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
 
 from mockbroker_contract.isolation.proxies import LOOPBACK_HOSTS, proxy_variables
 from mockbroker_contract.isolation.replaced_network import replaced_functions
@@ -37,22 +36,22 @@ def variables_without_proxy() -> Mapping[str, str]:
     return {"NO_PROXY": hosts, "no_proxy": hosts}
 
 
-def obstacles(error: BaseException | None, token_url: str, *, was_reached: bool) -> Iterator[str]:
+def obstacles(error: BaseException | None, *, tls: bool, was_reached: bool) -> Iterator[str]:
     """Yield what keeps the requests of a failed test from the broker, each with what to do.
 
-    ``error`` is the exception of the test. ``was_reached`` says whether the broker saw a request.
+    ``error`` is the exception of the test. ``was_reached`` says whether the broker saw a request,
+    and ``tls`` whether it speaks HTTPS.
     """
+    # Without the port, which is another one in each run.
+    host, origin = "127.0.0.1", f"{'https' if tls else 'http'}://127.0.0.1"
     packages = set(_packages_in(error))
     if not was_reached:
         # A mock of the test's own fixtures is active still; that of a block has ended.
         packages |= {maker for _, maker in replaced_functions()}
-    url = urlsplit(token_url)
     for package in sorted(packages & _ADVICE.keys()):
-        # Without the port, which is another one in each run.
-        line = _ADVICE[package].format(origin=f"{url.scheme}://{url.hostname}", host=url.hostname)
         yield (
             f"{package} intercepts the requests of this test; this lets those to the broker "
-            f"through: {line}"
+            f"through: {_ADVICE[package].format(origin=origin, host=host)}"
         )
     proxies = proxy_variables()
     if proxies and not was_reached:

@@ -371,3 +371,13 @@ def test_mistakes_of_the_body_method_are_named():
         found = explain(f"curl -d '{data}' {url}".encode(), post, SHOP)
         assert words in "\n".join(found.hints)
         assert "no client_id" not in "\n".join(found.hints)
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [("{{token}}", "{{token}}"), ("$TOKEN", "$TOKEN"), ("None", "the word 'None'")],
+)
+def test_a_placeholder_is_not_taken_for_a_token(token, words):
+    found = explain(f"curl -H 'Authorization: Bearer {token}' http://h/v2/a".encode(), AUTOGRAB)
+    assert words in "\n".join(found.hints)
+    assert not found.is_right

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
+import redis
 import requests
 
 from mockbroker import (
@@ -260,6 +261,8 @@ def test_a_state_that_changes_whenever_it_is_read_is_an_error():
     class Changing:
         """A link to a Redis that other programs clear all the time."""
 
+        breaks = 0
+
         def run(self, script: object, *_: object) -> object:
             return None if script is READ else (b"epoch", 0, 0, 0, b"0", [], [], [])
 
@@ -305,6 +308,28 @@ def test_without_redis_each_request_gets_503_and_with_it_all_is_well_again(own_r
         # Its Redis keeps nothing on the disk, so the state begins again with the clients.
         assert "never issued" in call(broker, token).json()["message"]
         assert broker.journal.total == 3
+
+
+def test_a_redis_that_restarts_with_an_older_state_decides(own_redis):
+    url = own_redis.new_url()
+    with (
+        Broker(credentials=SHOP, state=url).running() as broker,
+        Broker(credentials=SHOP, state=url).running() as other,
+    ):
+        kept = get_token(broker)
+        with redis.Redis(port=own_redis.port) as client:
+            client.save()
+        lost = [get_token(broker) for _ in range(3)]
+        assert call(other, lost[2]).status_code == 200
+        own_redis.kill()
+        own_redis.start()
+        # It gives the same numbers again, before the others notice.
+        with Broker(credentials=SHOP, state=url).running() as later:
+            new = [get_token(later) for _ in range(4)]
+        for one in (broker, other):
+            statuses = [call(one, token).status_code for token in (kept, *lost, *new)]
+            assert statuses == [200, 401, 401, 401, 200, 200, 200, 200]
+            assert [token.number for token in one.tokens] == [1, 2, 3, 4, 5]
 
 
 def test_a_kill_of_redis_in_mid_flight_loses_no_request(own_redis):

@@ -65,6 +65,20 @@ def test_a_mock_of_a_fixture_is_named_although_the_app_hides_the_exception(run, 
     result.stdout.fnmatch_lines(["requests_mock intercepts the requests of this test; this lets *"])
 
 
+def test_a_test_without_the_broker_may_mock_what_it_likes(run, pytester, monkeypatch):
+    monkeypatch.delenv("PYTEST_ADDOPTS")
+    pytester.makefile(".ini", pytest="[pytest]\nauth_broker_env = FLEET = {token_url}\n")
+    result = run(
+        """
+        def test_it(requests_mock):
+            requests.get("http://example.org")
+    """,
+        *("-p", "no:randomly", "-p", "no:asyncio", "-p", "no:anyio"),
+    )
+    result.assert_outcomes(failed=1)
+    assert "auth-broker traffic" not in result.stdout.str()
+
+
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "all_proxy"])
 def test_a_proxy_does_not_get_the_requests_to_the_broker(run, monkeypatch, variable):
     monkeypatch.setenv(variable, "http://127.0.0.1:9")
@@ -91,3 +105,21 @@ def test_a_proxy_that_a_client_uses_nevertheless_is_named(run, monkeypatch):
     result.stdout.fnmatch_lines(
         ["HTTP_PROXY: a client that ignores NO_PROXY, or was made before *"]
     )
+
+
+def test_forbidden_sockets_are_named_with_the_marker_that_helps(run, monkeypatch):
+    others = "-p no:anyio -p no:asyncio -p no:requests_mock -p no:respx -p no:time_machine"
+    monkeypatch.setenv("PYTEST_ADDOPTS", f"{others} --disable-socket")
+    code = """
+        {marker}
+        def test_it(auth_broker):
+            assert get_token(auth_broker).ok
+    """
+    result = run(code.format(marker=""))
+    result.assert_outcomes(errors=1)
+    marker = '@pytest.mark.allow_hosts(["127.0.0.1"])'
+    assert (
+        "pytest_socket intercepts the requests of this test; this lets those to the broker "
+        f"through: {marker}"
+    ) in result.stdout.str()
+    run(code.format(marker=marker)).assert_outcomes(passed=1)

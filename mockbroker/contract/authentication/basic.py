@@ -6,6 +6,7 @@ The two variants share everything but the encoding.
 from __future__ import annotations
 
 import base64
+import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
 
@@ -25,9 +26,6 @@ from mockbroker.model.token_request import TokenRequest
 from mockbroker.model.typography import QUOTES
 
 __all__ = ["Basic", "BasicForm", "BasicRaw"]
-
-_AROUND = " \t\r\n<>" + QUOTES
-"""What is copied together with credentials; `claimed` does not take it for a part of them."""
 
 
 class Basic(AuthenticationMethod):
@@ -65,8 +63,9 @@ class Basic(AuthenticationMethod):
         authorization = request.authorization
         if authorization is None:
             return None
-        client_id, secret = meant_pair(authorization)
-        pair = (client_id.strip(_AROUND), secret.strip(_AROUND))
+        # Quotes may stand around both parts together, or around each of them.
+        client_id, _, secret = _unwrapped(":".join(meant_pair(authorization))).partition(":")
+        pair = (_unwrapped(client_id), _unwrapped(secret))
         if self.encoding == "form":
             pair = (unquoted_plus(pair[0]), unquoted_plus(pair[1]))
         return Credentials(*pair) if is_plausible(pair) else None
@@ -111,6 +110,20 @@ class Basic(AuthenticationMethod):
         if self.encoding == "form":
             pair = (urllib.parse.quote_plus(pair[0]), urllib.parse.quote_plus(pair[1]))
         return ("-u", ":".join(pair))
+
+
+def _unwrapped(text: str) -> str:
+    """Return the string without white space, and quotes or angle brackets, around it.
+
+    A quote at one end only may well be part of a secret.
+    """
+    plain = text.strip()
+    while len(plain) > 1 and _WRAPPED.fullmatch(plain):
+        plain = plain[1:-1].strip()
+    return plain
+
+
+_WRAPPED = re.compile(rf"<.*>|[{re.escape(QUOTES)}].*[{re.escape(QUOTES)}]", re.DOTALL)
 
 
 class BasicRaw(Basic):
