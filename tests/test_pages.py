@@ -233,7 +233,7 @@ PLANS: dict[str, list[Step | NotRun]] = {
     ],
     "docs/offline.md": [
         served,
-        partial(pasted, shows=("request.grant-type",)),
+        partial(pasted, status=1, shows=("request.grant-type",)),
         partial(pasted, status=5, shows=("the app has http://127.0.0.1", "NOTHING WAS TESTED")),
         partial(configured, profile="acme"),
     ],

@@ -45,7 +45,7 @@ def banner(broker: Broker, control_token: str | None = None) -> str:
         f"mockbroker, profile {broker.profile.name}, {kind}; stop it with Ctrl-C",
         f"  token URL      {broker.token_url}",
         f"  API            {broker.api_url}/",
-        f"  control API    {broker.control_url}/",
+        f"  control        {broker.control_url}/",
         *([f"  control token  {control_token}"] if control_token else []),
         *([f"  CA             {broker.ca_file}"] if broker.ca_file else []),
     ]

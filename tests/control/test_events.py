@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from mockbroker import Broker, Fault
+from mockbroker import Broker, Fault, throw_away_certificate
 from mockbroker.server.control.events import EventStream
 from mockbroker.server.control.watching import Watchers
 from tests.control.conftest import SHOP, Caller
@@ -177,6 +177,19 @@ def test_a_stream_ends_with_the_server():
     with response:
         assert reader.next() == ("end", {})
         assert list(reader.lines) == []
+
+
+def test_events_come_over_tls_as_well(tmp_path):
+    with Broker(credentials=SHOP).running(tls=throw_away_certificate(tmp_path)) as broker:
+        url, own = f"{broker.control_url}/events", broker.control_url.partition("/__")[0]
+        headers = {"Origin": own}
+        with requests.get(
+            url, headers=headers, stream=True, timeout=20, verify=broker.ca_file
+        ) as response:
+            reader = Reader(response)
+            assert reader.next()[0] == "hello"
+            broker.clock.advance(60)
+            assert reader.next()[1]["moved_seconds"] == 60
 
 
 def test_the_clock_of_a_test_needs_no_moves_to_be_seen():

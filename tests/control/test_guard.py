@@ -195,7 +195,7 @@ def test_off_loopback_the_api_of_a_running_broker_needs_the_given_token():
 def test_serve_prints_the_control_url_and_no_token_on_loopback():
     with serving("--client", "shop:s3cret") as (_, banner):
         url = token_url(banner).partition("/auth-broker")[0] + "/__mockbroker__/"
-        assert f"control API    {url}" in banner
+        assert f"control        {url}" in banner
         assert "control token" not in banner
         assert requests.get(url, timeout=5).json()["profile"] == "autograb"
 

@@ -16,6 +16,7 @@ from tests.browser import CHROMIUM, OPTIONS
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.short_proof,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to open the page in"),
 ]
 
