@@ -338,14 +338,19 @@ def test_a_fault_that_was_never_applied_is_a_warning_or_an_error(run, pytester):
         def test_that_fails(auth_broker):
             auth_broker.script(Fault.status(503))
             raise RuntimeError
+
+        @pytest.mark.parametrize("end", [pytest.skip, pytest.xfail])
+        def test_that_ends_early(auth_broker, end):
+            auth_broker.script(Fault.status(503))
+            end("here")
     """
     message = "2 scripted faults never applied, because no request came for it: status 418, reset"
     result = run(code, "-W", "default")
-    result.assert_outcomes(passed=1, failed=1, warnings=1)
+    result.assert_outcomes(passed=1, failed=1, skipped=1, xfailed=1, warnings=1)
     result.stdout.fnmatch_lines([f"*UnappliedFaultWarning: {message}"])
     pytester.makefile(".ini", pytest="[pytest]\nauth_broker_strict_faults = true\n")
     result = run(code, "-W", "default")
-    result.assert_outcomes(passed=1, failed=1, errors=1)
+    result.assert_outcomes(passed=1, failed=1, skipped=1, xfailed=1, errors=1)
     result.stdout.fnmatch_lines([f"*{message}"])
 
 
