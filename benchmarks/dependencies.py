@@ -1,7 +1,5 @@
 """Cost of each runtime dependency: its installed size, and the time to import it.
 
-    python benchmarks/dependencies.py
-
 Sizes are of the distribution's own files, without what it requires itself. An import runs in a new
 interpreter; the time of an empty one is subtracted. Times are processor times in milliseconds, as
 medians of seven runs.
@@ -16,12 +14,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["import_milliseconds", "size_kilobytes"]
+from benchmarks.results import MeasureSettings, Table
+
+__all__ = ["DEPENDENCIES", "import_milliseconds", "measure", "size_kilobytes"]
 
 _RUNS = 7
 _MODULES = {"rich": "rich.progress"}
 """The module that is imported, where it is not the package itself."""
-_NEEDED_BY = {
+DEPENDENCIES = {
     "click": "every command",
     "flask": "a broker",
     "freezegun": "the client's process, in a check",
@@ -65,14 +65,10 @@ def _used_by_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def main() -> None:
-    """Print a row for each dependency of the package, as a table of Markdown."""
-    print("| dependency | needed by | size in kB | import in ms |")
-    print("|-|-|-|-|")
-    for name, use in _NEEDED_BY.items():
-        size, spent = size_kilobytes(name), import_milliseconds(_MODULES.get(name, name))
-        print(f"| {name} | {use} | {size} | {spent:.0f} |")
-
-
-if __name__ == "__main__":
-    main()
+def measure(_: MeasureSettings) -> tuple[Table, ...]:
+    """Return a row for each dependency of the package."""
+    rows = tuple(
+        (name, use, size_kilobytes(name), import_milliseconds(_MODULES.get(name, name)))
+        for name, use in DEPENDENCIES.items()
+    )
+    return (Table(("dependency", "needed by", "size in kB", "import in ms"), rows),)

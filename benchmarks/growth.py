@@ -1,6 +1,6 @@
 """What a request costs, and how much memory the broker takes, after many tokens.
 
-Run it with `python benchmarks/growth.py [TOKENS ...]`. The broker is asked without a network, so
+The broker is asked without a network, so
 that nothing but its own work is in the figures; each is the median of 200 requests. With a journal
 file, each exchange is also written as a line of JSON and printed as a line for a terminal.
 """
@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.results import MeasureSettings, Table
 from mockbroker import Broker, Credentials, Exchange
 from mockbroker.cli.console import log_lines
 from mockbroker.cli.journal_file import JournalFile
 from mockbroker.model.messages import Headers, Request
 
-__all__ = ["main"]
+__all__ = ["BENCH", "call", "fetch", "measure"]
 
 REQUESTS = 200
 COUNTS = (10, 100, 1_000, 10_000, 50_000)
 ORIGIN = "http://127.0.0.1"
+BENCH = Credentials("bench", "a-secret-of-some-length")
 TOKEN_REQUEST = Request(
     "POST",
     "/auth-broker/request-token",
@@ -97,23 +98,17 @@ def resident_mib() -> float:
     return int(line.split()[1]) / 1024
 
 
-def main() -> None:
-    """Print a table in Markdown."""
-    counts = sorted(map(int, sys.argv[1:])) or COUNTS
-    broker = Broker(credentials=Credentials("bench", "a-secret-of-some-length"))
+def measure(_: MeasureSettings) -> tuple[Table, ...]:
+    """Measure one broker as its tokens grow in number."""
+    broker = Broker(credentials=BENCH)
     kinds = ("token request", "call", "garbage around a token")
-    titles = [*kinds, *(f"{kind}, journal file" for kind in kinds), "memory, MiB"]
-    print("| tokens |", " | ".join(titles), "|")
-    print("|-|" + "-|" * len(titles))
-    for count in counts:
+    columns = ("tokens", *kinds, *(f"{kind}, journal file" for kind in kinds), "memory, MiB")
+    rows = []
+    for count in COUNTS:
         while len(broker.token_issued_values) < count:
             fetch(broker)
         plain = list(costs(broker))
         with journal_file(broker):
             written = list(costs(broker))
-        figures = [*(f"{cost:.0f}" for cost in plain + written), f"{resident_mib():.0f}"]
-        print(f"| {count:,} |", " | ".join(figures), "|", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        rows.append((count, *plain, *written, resident_mib()))
+    return (Table(columns, tuple(rows)),)

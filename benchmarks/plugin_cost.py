@@ -1,6 +1,7 @@
 """What the plugin costs a test run: one that does not use it, and each test that does.
 
-Run it with `python benchmarks/plugin_cost.py`. Each figure is a median of runs that take turns.
+All runs have pytest find the installed plugins, as every run does, and block all but this one. The
+run without the plugin blocks this one as well. Each figure is a median of runs that take turns.
 """
 
 from __future__ import annotations
@@ -11,14 +12,27 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import entry_points
 from pathlib import Path
 
-__all__ = ["main"]
+from benchmarks.results import MeasureSettings, Table
 
-ROUNDS = 11
+__all__ = ["measure"]
+
+ROUNDS = 21
 TESTS = 500
-ALONE = ("-p", "no:cacheprovider", "-p", "pytest_mockbroker.plugin")
-WITHOUT = ("-p", "no:cacheprovider")
+OWN = "mockbroker"
+"""The name of the plugin's entry point."""
+
+
+def blocking(*names: str) -> tuple[str, ...]:
+    """Return the options of pytest that block plugins."""
+    return tuple(word for name in ("cacheprovider", *names) for word in ("-p", f"no:{name}"))
+
+
+OTHERS = tuple(e.name for e in entry_points(group="pytest11") if e.name != OWN)
+ALONE = blocking(*OTHERS)
+WITHOUT = blocking(*OTHERS, OWN)
 
 ONE_TEST = "def test_it(): pass"
 PLAIN = f"""
@@ -41,13 +55,16 @@ def test_it(auth_broker, number): pass
 
 def seconds(code: str, arguments: tuple[str, ...]) -> float:
     """How long a run of pytest on that file takes, no other plugins loaded."""
+    # With these pytest would compile each module again, or find no plugin.
+    unset = ("PYTHONDONTWRITEBYTECODE", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    environment = {name: text for name, text in os.environ.items() if name not in unset}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "test_it.py").write_text(code, encoding="utf-8")
         began = time.perf_counter()
         subprocess.run(
             [sys.executable, "-m", "pytest", "-q", *arguments],
             cwd=folder,
-            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            env=environment,
             stdout=subprocess.DEVNULL,
             check=True,
         )
@@ -65,8 +82,8 @@ def medians(cases: dict[str, tuple[str, tuple[str, ...]]]) -> dict[str, float]:
     return {name: statistics.median(spent) for name, spent in times.items()}
 
 
-def main() -> None:
-    """Measure and print both figures."""
+def measure(_: MeasureSettings) -> tuple[Table, ...]:
+    """Measure the runs in turn."""
     found = medians(
         {
             "without": (ONE_TEST, WITHOUT),
@@ -78,13 +95,12 @@ def main() -> None:
     )
     without, unused = found["without"] * 1e3, found["unused"] * 1e3
     start = (found["one"] - found["unused"]) * 1e3
-    each = (found["broker"] - found["one"] - (found["plain"] - found["unused"])) * 1e6 / TESTS
-    print(f"median of {ROUNDS} runs of pytest")
-    print(f"a run without the plugin            {without:7.0f} ms")
-    print(f"a run that has it and uses it not   {unused:7.0f} ms ({unused / without:.2f}x)")
-    print(f"the first use of auth_broker        {start:7.0f} ms more")
-    print(f"each test that uses it              {each:7.0f} µs more than one with a plain fixture")
-
-
-if __name__ == "__main__":
-    main()
+    each = (found["broker"] - found["one"] - (found["plain"] - found["unused"])) * 1e3 / TESTS
+    rows: tuple[tuple[str | float, ...], ...] = (
+        ("a run without the plugin", without, ""),
+        ("a run that has it and does not use it", unused, f"{without * 1.02:.0f}"),
+        ("the same, as a multiple of the first", unused / without, "1.02"),
+        ("first use of `auth_broker`, more", start, ""),
+        ("each test that uses it, more than one with a plain fixture", each, "0.2"),
+    )
+    return (Table(("run of pytest", "ms", "at most"), rows),)

@@ -1,9 +1,8 @@
 """What a request costs, by server: the broker's app under each, on this machine.
 
-Run it with `python benchmarks/servers.py [REQUESTS]`; it needs werkzeug, cheroot and waitress.
-The load is that of a contract run: small token requests one after the other over a kept
-connection and over a new one each, and eight connections at once. The client is a bare socket,
-the same for all, in this process, so that its cost is in every figure.
+It needs werkzeug, cheroot and waitress. The load is that of a contract run: small token requests
+one after the other over a kept connection and over a new one each, and eight connections at once.
+The client is a bare socket, the same for all, in this process, so that its cost is in every figure.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import base64
 import logging
 import socket
 import statistics
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,13 +21,14 @@ import cheroot.wsgi
 import waitress.server  # type: ignore[import-untyped]
 import werkzeug.serving
 
+from benchmarks.results import MeasureSettings, Table
 from mockbroker import Broker, Credentials, Server
 from mockbroker.server.application import Mounts, create_app
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-__all__ = ["main"]
+__all__ = ["measure"]
 
 REQUESTS = 500
 ROUNDS = 5
@@ -105,9 +104,9 @@ def parallel(address: Address, count: int) -> None:
 
 
 LOADS: dict[str, Callable[[Address, int], None]] = {
-    "kept": kept,
-    "new": fresh,
-    "8 parallel": parallel,
+    "kept connection": kept,
+    "new connections": fresh,
+    "8 in parallel": parallel,
 }
 
 
@@ -179,7 +178,7 @@ SERVERS = {
 }
 
 
-def measure(requests: int) -> dict[str, dict[str, float]]:
+def medians_of(requests: int) -> dict[str, dict[str, float]]:
     """Median microseconds for a request, by server and load; rounds take turns."""
     times: dict[str, dict[str, list[float]]] = {s: {n: [] for n in LOADS} for s in SERVERS}
     for round_number in range(ROUNDS + 1):
@@ -194,17 +193,14 @@ def measure(requests: int) -> dict[str, dict[str, float]]:
     return {s: {n: statistics.median(t) for n, t in of.items()} for s, of in times.items()}
 
 
-def main() -> None:
-    """Measure and print the table."""
+def measure(_: MeasureSettings) -> tuple[Table, ...]:
+    """Measure every server with every load."""
     logging.getLogger("waitress").setLevel(logging.ERROR)
-    requests = int(sys.argv[1]) if len(sys.argv) > 1 else REQUESTS
-    medians = measure(requests)
-    print(f"µs for each token request, median of {ROUNDS} rounds of {requests}")
-    print(f"{'server':<12}" + "".join(f"{load:>20}" for load in LOADS))
-    for server, of in medians.items():
-        cells = (f"{of[n]:>10.0f} ({of[n] / medians['mockbroker'][n]:.2f}x)" for n in LOADS)
-        print(f"{server:<12}" + "".join(f"{cell:>20}" for cell in cells))
-
-
-if __name__ == "__main__":
-    main()
+    medians = medians_of(REQUESTS)
+    own = medians["mockbroker"]
+    columns = ("server", *(title for load in LOADS for title in (load, "beside mockbroker")))
+    rows = tuple(
+        (server, *(cell for load in LOADS for cell in (of[load], of[load] / own[load])))
+        for server, of in medians.items()
+    )
+    return (Table(columns, rows),)

@@ -1,13 +1,11 @@
 """How many token requests a second `mockbroker serve` answers, beside oauth2-mock-server.
 
-Run it with `python benchmarks/throughput.py FOLDER`, where FOLDER is one in which
-`npm install oauth2-mock-server` was run. Each server is a program of its own that logs to a file.
+That one must be installed by npm. Each server is a program of its own that logs to a file.
 One server is measured after the other in each round, so that a busy moment slows down both.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import contextlib
 import re
@@ -22,14 +20,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchmarks.results import MeasureSettings, Table
 from mockbroker.server.ports import listen_at
 
-__all__ = ["main"]
+__all__ = [
+    "CREDENTIALS",
+    "connected_to",
+    "free_port",
+    "measure",
+    "read_answer",
+    "request_to",
+    "running",
+]
 
 ROUNDS = 5
 REQUESTS = 2000
 WARM_UP = 200
 CONNECTIONS = (1, 8)
+AT_LEAST = {1: "2", 8: "3"}
 CREDENTIALS = "shop:s3cret"
 BODY = b"grant_type=client_credentials&scope="
 START_LIMIT_SECONDS = 20.0
@@ -140,13 +148,11 @@ def requests_per_second(url: str, connections: int) -> float:
     return share * connections / (time.perf_counter() - began)
 
 
-def main() -> None:
-    """Measure both servers in turn; print the medians and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where oauth2-mock-server is installed")
+def measure(settings: MeasureSettings) -> tuple[Table, ...]:
+    """Measure both servers in turn, one connection and eight."""
     servers = {
         "mockbroker serve": mockbroker,
-        "oauth2-mock-server": oauth2_mock_server(parser.parse_args().folder),
+        "oauth2-mock-server": oauth2_mock_server(settings.npm),
     }
     rates: dict[tuple[str, int], list[float]] = {}
     with contextlib.ExitStack() as stack:
@@ -158,14 +164,9 @@ def main() -> None:
                 for name, url in urls.items():
                     rate = requests_per_second(url, connections)
                     rates.setdefault((name, connections), []).append(rate)
-    print(f"token requests a second, median of {ROUNDS} rounds of {REQUESTS}")
+    rows = []
     for connections in CONNECTIONS:
         own, other = (statistics.median(rates[name, connections]) for name in servers)
-        print(
-            f"{connections} connections: mockbroker serve {own:.0f}, oauth2-mock-server {other:.0f}"
-            f" ({own / other:.2f}x)"
-        )
-
-
-if __name__ == "__main__":
-    main()
+        rows.append((connections, own, other, own / other, AT_LEAST[connections]))
+    columns = ("connections", *servers, "ratio", "at least")
+    return (Table(columns, tuple(rows)),)

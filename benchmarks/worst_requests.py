@@ -1,6 +1,6 @@
 """What the costliest requests cost the broker, in processor time, on this machine.
 
-Run it with `python benchmarks/worst_requests.py`. Each request has at most 1 MiB and is of a kind
+Each request has at most 1 MiB and is of a kind
 that some server takes long for. The broker keeps a journal file and prints its log, to nowhere.
 The figures hold the client's share, in the same process: it sends bytes and reads the answer.
 """
@@ -12,20 +12,20 @@ import contextlib
 import io
 import socket
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.results import MeasureSettings, Table
 from mockbroker import Credentials
 from mockbroker.cli.serve import ServeSettings, listening
 
-__all__ = ["TARGET_SECONDS", "main", "processor_seconds", "serving_broker", "worst_requests"]
+__all__ = ["measure", "processor_seconds", "serving_broker", "worst_requests"]
 
 ROUNDS = 3
-TARGET_SECONDS = 0.2
+COSTLIEST = 10
 BODY_BYTES = 1024 * 1024
 LINE_BYTES = 60_000
 CLIENT = Credentials("bench", "a-secret-of-some-length")
@@ -195,19 +195,14 @@ def processor_seconds(address: tuple[str, int], request: bytes) -> tuple[float, 
         return time.process_time() - began, answer
 
 
-def main() -> None:
-    """Measure and print the table, the costliest first; exit with 1 if one costs too much."""
+def measure(_: MeasureSettings) -> tuple[Table, ...]:
+    """Measure every request; return the costliest ones, and how many there were."""
     with serving_broker() as address:
         processor_seconds(address, message(API_PATH))  # what is imported late is imported now
         costs = {
             name: statistics.median(processor_seconds(address, raw)[0] for _ in range(ROUNDS))
             for name, raw in worst_requests().items()
         }
-    print(f"{len(costs)} kinds of requests, processor time, median of {ROUNDS}:")
-    for name, seconds in sorted(costs.items(), key=lambda item: -item[1]):
-        print(f"{seconds * 1000:8.1f} ms  {name}")
-    sys.exit(max(costs.values()) > TARGET_SECONDS)
-
-
-if __name__ == "__main__":
-    main()
+    costliest = sorted(costs.items(), key=lambda item: -item[1])[:COSTLIEST]
+    rows = tuple((f"{name}", seconds * 1000, "200") for name, seconds in costliest)
+    return (Table((f"the costliest of {len(costs)} requests", "ms", "at most"), rows),)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from mockbroker.broker.journal import Journal
     from mockbroker.broker.profiles import ConfigError
     from mockbroker.broker.routes import ApiRoutes, HandlerError, Route, RouteCall
-    from mockbroker.contract.clause import Level
+    from mockbroker.broker.state import StateError
+    from mockbroker.contract.level import Level
     from mockbroker.fake_broker import Broker
     from mockbroker.model.client import ClientConfig
     from mockbroker.model.credentials import AccessToken, Credentials, TokenState
@@ -40,6 +41,7 @@ __all__ = [
     "RouteCall",
     "Server",
     "ServerCertificate",
+    "StateError",
     "TokenAnswer",
     "TokenState",
     "UnappliedFaultWarning",
@@ -62,12 +64,13 @@ _PLACES = {
     "Fault": "mockbroker.broker.faults",
     "HandlerError": "mockbroker.broker.routes",
     "Journal": "mockbroker.broker.journal",
-    "Level": "mockbroker.contract.clause",
+    "Level": "mockbroker.contract.level",
     "Profile": "mockbroker.model.profile",
     "Route": "mockbroker.broker.routes",
     "RouteCall": "mockbroker.broker.routes",
     "Server": "mockbroker.server.listener",
     "ServerCertificate": "mockbroker.server.certificates",
+    "StateError": "mockbroker.broker.state",
     "TokenAnswer": "mockbroker.broker.answers",
     "TokenState": "mockbroker.model.credentials",
     "UnappliedFaultWarning": "mockbroker.broker.faults",

@@ -14,22 +14,23 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NoReturn, get_args
 
 from mockbroker.broker.answers import Reply, TokenAnswer
-from mockbroker.broker.clients import ClientRegistry
 from mockbroker.broker.clock import SupportsClock
 from mockbroker.broker.conformance import breaches_at
 from mockbroker.broker.faults import Fault
 from mockbroker.broker.journal import SIZE_BYTES, Journal
 from mockbroker.broker.mounting import Connections, Mounting
-from mockbroker.broker.profiles import usable_profile
+from mockbroker.broker.observation import Observed, observe
+from mockbroker.broker.profiles import ConfigError, usable_profile
 from mockbroker.broker.protected_api import ProtectedApi
 from mockbroker.broker.release import ReleaseSwitch
 from mockbroker.broker.request_handler import RequestHandler
 from mockbroker.broker.routes import ApiRoutes
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
+from mockbroker.broker.state import Limits, LocalState, State
 from mockbroker.broker.time_travel import TimeTravel
 from mockbroker.broker.token_endpoint import TokenEndpoint
-from mockbroker.broker.tokens import TOKEN_LIMIT, TokenStore
+from mockbroker.broker.tokens import TOKEN_LIMIT
 from mockbroker.contract.clause import Level
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.exchange import Exchange, Trace
@@ -51,15 +52,20 @@ class Broker:
 
     ``journal_size`` and ``journal_bytes`` limit how many exchanges the journal holds, and about how
     much memory they take. ``token_limit`` limits the number of tokens. Beyond it the broker
-    forgets tokens, expired and revoked ones first. It rejects a forgotten token with a hint that
-    says so.
+    forgets tokens, expired and revoked ones first; it logs a warning if it must forget a valid
+    one. It rejects a forgotten token with a hint that says so.
+
+    ``state`` is the URL of a Redis in which tokens, clients, clock, faults and journal are kept,
+    such as ``redis://127.0.0.1:6379/0?namespace=shop``. Brokers with the same URL share them, also
+    in other processes; without ``credentials`` they share those of the first. It needs the package
+    ``mockbroker[redis]``.
 
     All methods are thread-safe. Raises ValueError if ``expires_in`` is not a finite number >= 0, a
     limit is less than 1, or the client_id has a colon. Raises TypeError if an argument is of a
-    wrong type. Raises ConfigError if the profile is unknown or has an unknown method.
+    wrong type. Raises ConfigError if the profile is unknown or has an unknown method, or the
+    state's URL is malformed. Raises StateError if the state cannot be reached.
     """
 
-    profile: Profile
     journal: Journal
 
     def __init__(
@@ -73,49 +79,66 @@ class Broker:
         journal_size: int = 1000,
         journal_bytes: int = SIZE_BYTES,
         token_limit: int = TOKEN_LIMIT,
+        state: str | None = None,
     ) -> None:
-        # The profile never changes: the parts below read it at any time without a lock. The
-        # settings are what a test may change.
-        self.profile = usable_profile(profile)
-        lifetime_seconds = self.profile.expires_in if expires_in is None else expires_in
+        initial = usable_profile(profile)
+        lifetime_seconds = initial.expires_in if expires_in is None else expires_in
+        limits = Limits(tokens=token_limit, exchanges=journal_size, exchange_bytes=journal_bytes)
+        self._state = _state(state, credentials, limits)
         self._settings = Settings(
             expires_in=lifetime_seconds,
             strict=strict,
             clock=clock,
-            token_policy=self.profile.token_policy,
+            own_clock=self._state.clock,
+            token_policy=initial.token_policy,
         )
-        self._clients = ClientRegistry(credentials)
-        self._tokens = TokenStore(token_limit)
-        self._mounting = Mounting(self.profile)
+        clients, tokens = self._state.clients, self._state.tokens
+        self._mounting = Mounting(initial)
         self._waiting_answers = ReleaseSwitch()
         self._travel = TimeTravel()
-        self._secrets = KnownSecrets(self._clients, self._tokens)
+        self._secrets = KnownSecrets(clients, tokens)
         # The journal prints failing assertions, so it needs the mask. It gets the bound method:
         # clients and tokens that come later are masked as well.
-        self.journal = Journal(journal_size, size_bytes=journal_bytes, mask=self.masked)
-        self._token_endpoint = TokenEndpoint(
-            self.profile, self._settings, self._clients, self._tokens, self._mounting
-        )
-        self._api = ProtectedApi(self._settings, self._clients, self._tokens, self._mounting)
+        self.journal = Journal(mask=self.masked, store=self._state.exchanges)
+        parts = self._settings, clients, tokens, self._mounting
+        self._api = ProtectedApi(*parts, script=self._state.api_script)
         self._handler = RequestHandler(
             settings=self._settings,
             mounting=self._mounting,
-            token_endpoint=self._token_endpoint,
+            token_endpoint=TokenEndpoint(*parts, script=self._state.token_script),
             api=self._api,
             journal=self.journal,
             waiting_answers=self._waiting_answers,
+            elsewhere_script=self._state.elsewhere_script,
         )
+        self._end_watch: Callable[[], None] = lambda: None
 
     # Set-up of a test
 
     @property
+    def profile(self) -> Profile:
+        """The conventions of the provider. Setting it by name or value changes the URLs as well.
+
+        The lifetime of tokens and the token policy become those of the new profile. Setting it
+        raises ConfigError if the profile is unknown or has an unknown method.
+        """
+        return self._mounting.profile
+
+    @profile.setter
+    def profile(self, profile: str | Profile) -> None:
+        usable = usable_profile(profile)
+        self._mounting.profile = usable
+        self._settings.expires_in = usable.expires_in
+        self._settings.token_policy = usable.token_policy
+
+    @property
     def credentials(self) -> Credentials:
         """The credentials of the first client; `register` adds others."""
-        return self._clients.credentials
+        return self._state.clients.credentials
 
     @credentials.setter
     def credentials(self, credentials: Credentials) -> None:
-        self._clients.credentials = credentials
+        self._state.clients.credentials = credentials
 
     @property
     def auth(self) -> tuple[str, str]:
@@ -171,6 +194,8 @@ class Broker:
         ``clock.advance(seconds)`` moves the broker only, as if its clock were ahead of the
         client's. `travel` moves broker and client together.
         """
+        # A shared clock may have been moved by another process.
+        self._state.refresh()
         return self._settings.clock
 
     def travel(self, seconds: float) -> None:
@@ -263,19 +288,27 @@ class Broker:
         Raises ValueError if the client_id has a colon, which Basic does not allow (RFC 7617, 2).
         Raises TypeError if either is not a string.
         """
-        return self._clients.register(client_id, client_secret)
+        return self._state.clients.register(client_id, client_secret)
+
+    def remove(self, client_id: str) -> None:
+        """Remove a client, so that its token requests are rejected; its tokens stay valid.
+
+        Raises KeyError if the client_id is not registered, and ValueError for the last client.
+        """
+        self._state.clients.remove(client_id)
 
     @property
     def registered(self) -> tuple[Credentials, ...]:
         """The credentials of every client that may request tokens."""
-        return self._clients.registered
+        self._state.refresh()
+        return self._state.clients.registered
 
     def script(self, *faults: Fault) -> None:
         """Apply these faults to the next answers of the token endpoint, in this order.
 
         They follow those that wait already. Raises TypeError if one is not a Fault.
         """
-        self._token_endpoint.script.extend(faults)
+        self._state.token_script.extend(faults)
         self._apply_refusal()
 
     def api_script(self, *faults: Fault) -> None:
@@ -283,28 +316,52 @@ class Broker:
 
         They follow those that wait already. Raises TypeError if one is not a Fault.
         """
-        self._api.script.extend(faults)
+        self._state.api_script.extend(faults)
+        self._apply_refusal()
+
+    @property
+    def shares_state(self) -> bool:
+        """Whether other processes may share the state, which has a URL then.
+
+        They share tokens, clients, faults, the clock and the journal, but no settings.
+        """
+        return not isinstance(self._state, LocalState)
+
+    @property
+    def scripted(self) -> tuple[Fault, ...]:
+        """The faults that wait for answers of the token endpoint, with the counts that are left."""
+        return self._state.token_script.waiting
+
+    @property
+    def api_scripted(self) -> tuple[Fault, ...]:
+        """The faults that wait for answers of the API, with the counts that are left."""
+        return self._state.api_script.waiting
+
+    def withdraw(self, fault: Fault) -> None:
+        """Remove the first fault that waits and equals it, from the script of each endpoint."""
+        self._state.token_script.remove(fault)
+        self._state.api_script.remove(fault)
         self._apply_refusal()
 
     @property
     def unapplied_faults(self) -> tuple[Fault, ...]:
         """The scripted faults that no answer has had yet, not even once."""
-        return (*self._token_endpoint.script.unapplied, *self._api.script.unapplied)
+        return (*self._state.token_script.unapplied, *self._state.api_script.unapplied)
 
     def clear_scripts(self) -> None:
         """Remove the faults that have not been applied yet.
 
         A request under way keeps the fault that it has taken.
         """
-        self._token_endpoint.script.clear()
-        self._api.script.clear()
+        self._state.token_script.clear()
+        self._state.api_script.clear()
         self._apply_refusal()
 
     def _apply_refusal(self) -> None:
         """Have the server refuse connections if that is the turn of a script, or accept them."""
         connections = self._mounting.connections
         if connections is not None:
-            scripts = (self._token_endpoint.script, self._api.script)
+            scripts = (self._state.token_script, self._state.api_script)
             connections.refuse(refuses=any(script.is_refusing for script in scripts))
 
     def close_idle_connections(self) -> None:
@@ -321,21 +378,42 @@ class Broker:
 
         The API rejects them from now on, also in a lenient broker.
         """
-        self._tokens.revoke_all()
+        self._state.tokens.revoke_all()
+
+    def revoke_token(self, value: str) -> None:
+        """Revoke the token with exactly that value. Raises KeyError if there is none."""
+        self._state.tokens.end(self._known(value), TokenState.REVOKED)
+
+    def expire_token(self, value: str) -> None:
+        """End the lifetime of the token with exactly that value, earlier than the client expects.
+
+        The clauses do not blame a client for using it until the promised lifetime has passed.
+        Raises KeyError if there is none.
+        """
+        self._state.tokens.end(self._known(value), TokenState.EXPIRED)
+
+    def _known(self, value: str) -> AccessToken:
+        """Return the token of that value. Raises KeyError, without the value, if there is none."""
+        token = self._state.tokens.find(value)
+        if token is None:
+            raise KeyError("the broker knows no such token")
+        return token
 
     def reset(self) -> None:
         """Return to the initial state; end delayed answers at once.
 
-        Subscriptions to the journal end. A clock that was passed in keeps its time.
+        Subscriptions to the journal end, except those that survive a reset. A clock that was passed
+        in keeps its time.
         A request that is being answered meanwhile may still be recorded afterwards.
         """
         # First, so that answers that wait do not outlive the tokens and faults they belong to.
         self.release()
         self.end_travel()
         self.clear_scripts()
-        self._tokens.clear()
+        self._state.tokens.clear()
         self.journal.reset()
-        self._clients.reset()
+        self._state.clients.reset()
+        self._mounting.reset_profile()
         self._settings.reset()
         self.api.restore()
 
@@ -354,6 +432,14 @@ class Broker:
     def api_url(self) -> str:
         """The base URL of the API. Raises RuntimeError while the broker is not mounted."""
         return self._mounting.api_url
+
+    @property
+    def control_url(self) -> str:
+        """The URL below which the control API lies, if the server offers one.
+
+        Raises RuntimeError while the broker is not mounted.
+        """
+        return self._mounting.control_url
 
     @property
     def ca_file(self) -> str | None:
@@ -379,15 +465,28 @@ class Broker:
 
         Without such a token, return None and UNKNOWN, or FORGOTTEN beyond the token limit.
         """
-        token = self._tokens.find(value)
+        self._state.refresh()
+        tokens = self._state.tokens
+        token = tokens.find(value)
         if token is None:
-            return None, self._tokens.state_of_missing(value)
-        return token, self._tokens.state(token, self.clock.now())
+            return None, tokens.state_of_missing(value)
+        return token, tokens.state(token, self._settings.clock.now())
+
+    @property
+    def tokens(self) -> tuple[AccessToken, ...]:
+        """The issued tokens except forgotten ones, the oldest first."""
+        return self._state.tokens.snapshot()
+
+    @property
+    def token_endings(self) -> int:
+        """How often tokens were revoked or expired before their time, since the broker was made."""
+        return self._state.tokens.endings_count
 
     @property
     def token_issued_values(self) -> Collection[str]:
         """The values of the issued tokens except forgotten ones; a live view."""
-        return self._tokens.index
+        self._state.refresh()
+        return self._state.tokens.index
 
     def masked(self, text: str) -> str:
         """Return the string with every secret and every token of this broker replaced.
@@ -406,19 +505,32 @@ class Broker:
         __tracebackhide__ = True
         # One snapshot: the client may send requests while the clauses are judged.
         trace = self.trace()
-        if not trace.token_requests:
-            # A test whose client never called the broker would otherwise pass, whatever the client
-            # does.
-            raise AssertionError(nothing_seen_text(trace))
-        breaches = breaches_at(trace, fail_on)
-        if breaches:
-            raise AssertionError(self.masked(breaches_text(trace, breaches, self.profile)))
+        problem = self.problem_with(trace, fail_on)
+        if problem:
+            raise AssertionError(problem)
         # A warning, not an error: what the journal holds conforms, but the rest is not known to.
         forgotten = forgotten_text(trace)
         if forgotten:
             advice = "Broker(journal_size=…, journal_bytes=…) sets how many are remembered"
             # With this level the warning shows the line of the test, not one of this package.
             warnings.warn(f"{forgotten}: {advice}", stacklevel=2)
+
+    def problem_with(self, trace: Trace, fail_on: Level = Level.MUST) -> str:
+        """Return why `assert_conforms` would fail for that trace; empty if it would not."""
+        if not trace.token_requests:
+            # A test whose client never called the broker would otherwise pass, whatever the client
+            # does.
+            return nothing_seen_text(trace)
+        breaches = breaches_at(trace, fail_on)
+        return self.masked(breaches_text(trace, breaches, self.profile)) if breaches else ""
+
+    def observed(self) -> Observed:
+        """Return the verdict on each clause that the exchanges in the journal can show.
+
+        It is the judgement of `mockbroker audit`. Silence counts only for clauses whose situation
+        was seen.
+        """
+        return observe(self.trace(), self.profile, self.masked)
 
     # Running a server
 
@@ -434,20 +546,29 @@ class Broker:
 
     @contextlib.contextmanager
     def running(
-        self, host: str = "127.0.0.1", port: int = 0, *, tls: ServerCertificate | None = None
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        tls: ServerCertificate | None = None,
+        control_token: str | None = None,
     ) -> Iterator[Broker]:
         """Serve the broker in a thread while the block runs; port 0 takes a free port.
 
         With a ``tls`` certificate (`throw_away_certificate` makes one) it speaks HTTPS only.
+        The control API is below ``control_url``. It demands the ``control_token``, if there is
+        one. Off loopback it demands one in any case, and without it refuses every request.
         Raises OSError if the address cannot be used.
         Tokens and journal stay after the block, so that a test can read them then.
         """
         # Flask and h11 take longer to import than the rest, and a broker may be mounted elsewhere.
         # The server does not import this module, so that the imports form no cycle.
+        from mockbroker.server.control.access import ControlAccess  # noqa: PLC0415 - see above
         from mockbroker.server.listener import Server  # noqa: PLC0415 - see above
 
         with Server(host, port, tls=tls) as server:
             server.mount(self)
+            server.mount_control(self, access=ControlAccess(token=control_token))
             try:
                 yield self
             finally:
@@ -459,7 +580,7 @@ class Broker:
         """Answer a request to any path below the broker's prefix."""
         reply = self._handler.handle(request, origin)
         # The request may have used up the fault before.
-        if self._token_endpoint.script.is_refusing or self._api.script.is_refusing:
+        if self._state.token_script.is_refusing or self._state.api_script.is_refusing:
             self._apply_refusal()
         return reply
 
@@ -474,11 +595,29 @@ class Broker:
         self._mounting.mount(origin, prefix, ca_file, connections)
         self._waiting_answers.open()
         self._apply_refusal()
+        if connections is not None:
+            # While connections are refused no request comes that would bring the end of it.
+            self._end_watch = self._state.watch(self._apply_refusal)
 
     def unmounted(self) -> None:
         """Forget the broker's URLs, and end every waiting answer at once."""
+        self._end_watch()
         self._mounting.unmount()
         self._waiting_answers.close()
+
+
+def _state(url: str | None, credentials: Credentials | None, limits: Limits) -> State:
+    """Return the state at that URL, or a new one in memory if it is None."""
+    if url is None:
+        return LocalState.of(credentials, limits)
+    try:
+        # Only a shared state needs the package redis.
+        from mockbroker.redis_state.state import RedisState  # noqa: PLC0415 - see above
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "a shared state needs the package redis; install mockbroker[redis]"
+        ) from error
+    return RedisState.at(url, credentials, limits)
 
 
 def _check_attribute(kind: type[Broker], name: str, value: object) -> None:

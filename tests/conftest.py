@@ -31,6 +31,17 @@ settings.register_profile(
 settings.load_profile("tests")
 
 
+ALIKE = frozenset((ROOT / "tests" / "alike.txt").read_text().splitlines())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that the coverage run leaves out, before any of them is deselected."""
+    for item in items:
+        if {item.nodeid, item.nodeid.partition("[")[0]} & ALIKE:
+            item.add_marker("alike")
+
+
 @pytest.fixture(scope="session")
 def distributions(tmp_path_factory) -> Path:
     """A folder with the sdist, and the wheel that is built from it."""

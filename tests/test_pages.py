@@ -28,7 +28,7 @@ PAGES = [
     ROOT / "examples" / "README.md",
     ROOT / "examples" / "drivers" / "README.md",
 ]
-FIRST_PAGES = ("README.md", "docs/offline.md")
+FIRST_PAGES = ("README.md", "docs/offline.md", "docs/control-api.md")
 """What every newcomer pastes."""
 NOT_TO_BE_RUN = {"eval-rst", "toctree", "literalinclude", "include", "text"}
 """Sphinx's directives, and what is shown only."""
@@ -156,6 +156,25 @@ def served(place: Place, text: str) -> None:
             process.wait(30)
 
 
+def beside_serve(place: Place, text: str, *, shows: tuple[str, ...] = ()) -> None:
+    """Run it while the broker of the page's first block runs."""
+    process = subprocess.Popen(
+        ["bash", "-c", "exec mockbroker serve --client shop:s3cret"],  # noqa: S607
+        cwd=place.folder,
+        env=place.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    with contextlib.closing(process.stdout):
+        try:
+            assert any("curl" in line for line in process.stdout)
+            pasted(place, text, shows=shows)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
+
+
 def configured(place: Place, text: str, *, profile: str) -> None:
     saved(place, text, name="pyproject.toml")
     assert profile_named(profile, directory=place.folder).name == profile
@@ -217,6 +236,24 @@ PLANS: dict[str, list[Step | NotRun]] = {
         partial(pasted, shows=("request.grant-type",)),
         partial(pasted, status=5, shows=("the app has http://127.0.0.1", "NOTHING WAS TESTED")),
         partial(configured, profile="acme"),
+    ],
+    "docs/workers.md": [
+        NotRun("it needs a Redis; tests/broker/test_workers.py runs the same command"),
+        NotRun("it needs a Redis; tests/broker/test_workers.py runs the same command"),
+        NotRun("it needs Docker"),
+        NotRun("it needs a Redis; tests/broker/test_shared_state.py does the same"),
+        NotRun("it shows a response"),
+    ],
+    "docs/control-api.md": [
+        served,
+        partial(beside_serve, shows=("503", '"times":1', '"description":"reset"')),
+        partial(beside_serve, shows=('"state":"expired"', '"seconds_left":0.0')),
+        partial(
+            beside_serve,
+            shows=('"fits":1', '"error":"unmet"', "the method is POST, not GET", "no violation"),
+        ),
+        partial(beside_serve, shows=("event: hello",)),
+        partial(pasted, shows=('"iso":',)),
     ],
     "docs/drivers.md": [NotRun("it needs a driver that the reader has yet to write, for Node.js")],
     "examples/README.md": [script],

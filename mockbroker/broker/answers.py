@@ -9,7 +9,7 @@ from __future__ import annotations
 import email.utils
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -69,7 +69,8 @@ class Reply:
 
     ``delay_seconds`` of real time pass before it, ``spread_seconds`` while it stalls or drips;
     both end early once ``released`` is set. The body is compressed by ``coding``, if there is one
-    and the request allows it.
+    and the request allows it. ``pieces``, if there are any, follow the body as they are made. Their
+    ``close`` is called at the end, if they have one.
     """
 
     response: Response
@@ -77,6 +78,7 @@ class Reply:
     coding: str = ""
     delay_seconds: float = 0.0
     spread_seconds: float = 0.0
+    pieces: Iterable[bytes] | None = field(default=None, compare=False)
     # Not compared: two replies are equal if the client sees no difference.
     released: threading.Event = field(default_factory=threading.Event, compare=False)
 

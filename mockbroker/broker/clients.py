@@ -10,7 +10,9 @@ from secrets import token_hex
 
 from mockbroker.model.credentials import Credentials
 
-__all__ = ["ClientRegistry"]
+__all__ = ["LAST_CLIENT", "ClientRegistry", "checked_credentials", "random_credentials"]
+
+LAST_CLIENT = "a broker needs a client; register another one first"
 
 
 class ClientRegistry:
@@ -22,16 +24,19 @@ class ClientRegistry:
     """
 
     def __init__(self, credentials: Credentials | None = None) -> None:
-        self._initial = _checked(_random_credentials() if credentials is None else credentials)
+        self._initial = checked_credentials(
+            random_credentials() if credentials is None else credentials
+        )
         self._lock = threading.Lock()
-        self.reset()
-
-    def reset(self) -> None:
-        """Remove every client but the initial one."""
         self.credentials = self._initial
         # An immutable tuple, replaced as a whole: requests read it without a lock and see one
         # state.
         self._registered: tuple[Credentials, ...] = (self._initial,)
+
+    def reset(self) -> None:
+        """Remove every client but the initial one."""
+        self.credentials = self._initial
+        self._registered = (self._initial,)
 
     @property
     def registered(self) -> tuple[Credentials, ...]:
@@ -43,24 +48,49 @@ class ClientRegistry:
 
         Raises ValueError and TypeError as the class does.
         """
-        credentials = _checked(Credentials(client_id, client_secret))
+        credentials = checked_credentials(Credentials(client_id, client_secret))
+        self._put(credentials)
+        return credentials
+
+    def _put(self, credentials: Credentials) -> None:
+        """Add valid credentials, or replace those of the same client_id."""
         # Two registrations at once would otherwise each build on the same tuple, and one be lost.
         with self._lock:
+            client_id = credentials.client_id
             others = tuple(c for c in self._registered if c.client_id != client_id)
             # A lenient broker issues to the first client if it recognizes none.
             is_first = self._registered[0].client_id == client_id
             self._registered = (credentials, *others) if is_first else (*others, credentials)
-        return credentials
+
+    def remove(self, client_id: str) -> None:
+        """Remove a client. Its tokens stay valid.
+
+        Raises KeyError if the client_id is not registered, and ValueError for the last client.
+        """
+        with self._lock:
+            ids = {each.client_id for each in self._registered}
+            if client_id not in ids:
+                raise KeyError(client_id)
+            # A lenient broker issues to the first client if it recognizes none.
+            if len(ids) == 1:
+                raise ValueError(LAST_CLIENT)
+            self._discard(client_id)
+
+    def _discard(self, client_id: str) -> None:
+        """Remove a client that is not the last one."""
+        self._registered = tuple(c for c in self._registered if c.client_id != client_id)
+        if self.credentials.client_id == client_id:
+            self.credentials = self._registered[0]
 
 
-def _random_credentials() -> Credentials:
+def random_credentials() -> Credentials:
     """Return new credentials, made of hexadecimal digits only."""
     # Random for each broker, so that a client with credentials left over from another test fails.
     # The client_id is short, because messages show it. The secret has 128 bits.
     return Credentials(f"client-{token_hex(4)}", token_hex(16))
 
 
-def _checked(credentials: Credentials) -> Credentials:
+def checked_credentials(credentials: Credentials) -> Credentials:
     """Return the credentials. Raises TypeError and ValueError as `ClientRegistry` does."""
     if not isinstance(credentials, Credentials):
         # Without its value, which has the secret.

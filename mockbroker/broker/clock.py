@@ -48,6 +48,11 @@ class Clock:
         # advance.
         return time.time() + self._offset_seconds
 
+    @property
+    def advanced_seconds(self) -> float:
+        """By how many seconds the clock was advanced since it was made or reset."""
+        return self._offset_seconds
+
     def advance(self, seconds: float) -> None:
         """Move the broker's time forward by a number of seconds, without waiting.
 

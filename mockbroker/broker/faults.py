@@ -18,7 +18,15 @@ from typing import Any, Union
 
 from mockbroker.model.content_codings import CODINGS
 
-__all__ = ["Body", "Fault", "FaultScript", "Manner", "Sent", "UnappliedFaultWarning"]
+__all__ = [
+    "Body",
+    "Fault",
+    "FaultScript",
+    "Manner",
+    "Sent",
+    "UnappliedFaultWarning",
+    "checked_faults",
+]
 
 Body = Union[bytes, str, Mapping[str, object], None]
 """A body to answer with: bytes, a string sent as UTF-8, members of a JSON object, or the default.
@@ -379,6 +387,15 @@ def _check_integer(name: str, value: object, lowest: int, highest: int | None = 
         raise ValueError(message)
 
 
+def checked_faults(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """Return the faults. Raises TypeError if one is not a Fault."""
+    checked = tuple(faults)
+    for fault in checked:
+        if not isinstance(fault, Fault):
+            raise TypeError(f"a script must have faults such as Fault.status(503), not {fault!r}")
+    return checked
+
+
 class FaultScript:
     """The faults of the next answers of one endpoint, in order; thread-safe.
 
@@ -395,12 +412,7 @@ class FaultScript:
     def extend(self, faults: Iterable[Fault]) -> None:
         """Apply these after those that wait already. Raises TypeError if one is not a Fault."""
         # All are checked before any is added: a script with a mistake is not applied in part.
-        more = tuple(faults)
-        for fault in more:
-            if not isinstance(fault, Fault):
-                raise TypeError(
-                    f"a script must have faults such as Fault.status(503), not {fault!r}"
-                )
+        more = checked_faults(faults)
         with self._lock:
             self._waiting.extend(more)
 
@@ -421,6 +433,19 @@ class FaultScript:
                 self._waiting.appendleft(replace(fault, count=fault.count - 1))
             self._has_begun = fault.count > 1
             return fault
+
+    @property
+    def waiting(self) -> tuple[Fault, ...]:
+        """The faults that wait, in order; the count of each is how many answers it affects yet."""
+        with self._lock:
+            return tuple(self._waiting)
+
+    def remove(self, fault: Fault) -> None:
+        """Remove the first fault that waits and equals it; do nothing if none does."""
+        with self._lock:
+            if fault in self._waiting:
+                self._has_begun = self._has_begun and self._waiting[0] != fault
+                self._waiting.remove(fault)
 
     @property
     def unapplied(self) -> tuple[Fault, ...]:

@@ -1,5 +1,7 @@
 """The journal: a bounded number of exchanges, and the subscribers that are called with each.
 
+An `ExchangeStore` holds the exchanges, in the memory of this process or elsewhere.
+
 Subscribers are for example the log of `mockbroker serve` and the observation of an audit.
 """
 
@@ -9,13 +11,13 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import overload
+from typing import Protocol, overload
 
 from mockbroker.broker.near_misses import Pattern, assert_seen
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.masking import Mask
 
-__all__ = ["SIZE_BYTES", "Journal", "Subscriber"]
+__all__ = ["SIZE_BYTES", "ExchangeStore", "Journal", "RecentExchanges", "Subscriber"]
 
 SIZE_BYTES = 64 * 1024 * 1024
 """How much memory the exchanges of a journal may take by default. A thousand exchanges with the
@@ -27,24 +29,53 @@ _log = logging.getLogger(__name__)
 Subscriber = Callable[[Exchange], None]
 
 
-class Journal(Sequence[Exchange]):
-    """The latest exchanges, in order; thread-safe.
+class ExchangeStore(Protocol):
+    """Where a journal keeps its exchanges; thread-safe.
 
-    It holds at most ``size`` exchanges, which take about ``size_bytes`` of memory at most; it
-    always holds the last one. Iteration uses a snapshot, so exchanges may arrive meanwhile.
-    Exchanges are numbered from 1 and keep their numbers when older ones are dropped. To see what
-    arrives from a moment on, store ``total`` and later call `since` with it. ``mask`` replaces
-    secrets in the messages of failed assertions. Raises ValueError if a limit is less than 1.
+    It keeps the latest exchanges within its limits, ``size`` and ``size_bytes``, and always the
+    last one. It numbers them from 1, in their order.
     """
 
-    def __init__(self, size: int = 1000, *, size_bytes: int = SIZE_BYTES, mask: Mask = str) -> None:
-        if size < 1:
-            raise ValueError(f"the size of a journal must be 1 or more, not {size}")
-        if size_bytes < 1:
-            raise ValueError(f"the size of a journal in bytes must be 1 or more, not {size_bytes}")
-        self.size = size
-        self.size_bytes = size_bytes
-        self.mask = mask
+    size: int
+    size_bytes: int
+
+    def record(self, make: Callable[[int], Exchange]) -> Exchange:
+        """Append the exchange that ``make`` returns for its number, and return it."""
+        ...
+
+    def snapshot(self) -> tuple[Exchange, ...]:
+        """Return the exchanges as they are at this moment."""
+        ...
+
+    def since(self, number: int) -> tuple[Exchange, ...]:
+        """Return the exchanges after the one of that number that are still held."""
+        ...
+
+    def clear(self) -> None:
+        """Remove every exchange, and number from 1 again."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """How many exchanges there were, dropped ones included."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """How many exchanges were dropped because of a limit."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class RecentExchanges:
+    """An `ExchangeStore` in the memory of this process.
+
+    Raises ValueError if a limit is less than 1.
+    """
+
+    def __init__(self, size: int, size_bytes: int) -> None:
+        self.size, self.size_bytes = checked_limits(size, size_bytes)
         # No maxlen: a deque of that length would drop exchanges without their bytes being
         # subtracted.
         self._exchanges: deque[Exchange] = deque()
@@ -52,24 +83,16 @@ class Journal(Sequence[Exchange]):
         self._sizes: deque[int] = deque()
         self._bytes = 0
         self._count = 0
-        self._subscribers: tuple[Subscriber, ...] = ()
         self._lock = threading.Lock()
 
     def record(self, make: Callable[[int], Exchange]) -> Exchange:
-        """Append the exchange that ``make`` returns for its number, and call the subscribers.
-
-        ``make`` is called under the journal's lock, so it must not block or call the journal.
-        """
+        """Append the exchange that ``make`` returns for its number, and return it."""
         # Number and place are given in one step; otherwise #2 could stand before #1.
         with self._lock:
             self._count += 1
             exchange = make(self._count)
             self._append(exchange)
-            subscribers = self._subscribers
-        # Outside the lock: a subscriber may read the journal or take its time.
-        for subscriber in subscribers:
-            _call(subscriber, exchange)
-        return exchange
+            return exchange
 
     def _append(self, exchange: Exchange) -> None:
         """Append an exchange, and drop the oldest ones beyond either limit; needs the lock."""
@@ -84,37 +107,24 @@ class Journal(Sequence[Exchange]):
             self._exchanges.popleft()
             self._bytes -= self._sizes.popleft()
 
-    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
-        """Call ``subscriber`` with each exchange from now on.
-
-        The call is in the thread that serves the request, before the response is sent. It must be
-        thread-safe and short. Its exceptions are logged. Returns a function that ends the
-        subscription.
-        """
+    def snapshot(self) -> tuple[Exchange, ...]:
+        """Return the exchanges as they are at this moment."""
         with self._lock:
-            self._subscribers = (*self._subscribers, subscriber)
-        return lambda: self._unsubscribe(subscriber)
+            return tuple(self._exchanges)
 
-    def _unsubscribe(self, subscriber: Subscriber) -> None:
-        """End a subscription; do nothing if it has ended already."""
+    def since(self, number: int) -> tuple[Exchange, ...]:
+        """Return the exchanges after the one of that number that are still held."""
         with self._lock:
-            # By identity, and into a new tuple: `record` may be walking the old one in another
-            # thread.
-            self._subscribers = tuple(s for s in self._subscribers if s is not subscriber)
+            wanted = max(0, self._count - number)
+            # [-0:] would be the whole journal.
+            return tuple(self._exchanges)[-wanted:] if wanted else ()
 
     def clear(self) -> None:
-        """Remove every exchange and number from 1 again; subscriptions continue."""
+        """Remove every exchange, and number from 1 again."""
         with self._lock:
             self._exchanges.clear()
             self._sizes.clear()
             self._count = self._bytes = 0
-
-    def reset(self) -> None:
-        """Remove every exchange, number from 1 again, and end every subscription."""
-        # In this order, so that an old subscriber never sees the numbers begin again.
-        with self._lock:
-            self._subscribers = ()
-        self.clear()
 
     @property
     def total(self) -> int:
@@ -124,14 +134,125 @@ class Journal(Sequence[Exchange]):
 
     @property
     def dropped(self) -> int:
-        """How many exchanges were dropped because the journal was full."""
+        """How many exchanges were dropped because of a limit."""
         with self._lock:
             return self._count - len(self._exchanges)
 
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._exchanges)
+
+
+def checked_limits(size: int, size_bytes: int) -> tuple[int, int]:
+    """Return the limits of a journal. Raises ValueError if one is less than 1."""
+    if size < 1:
+        raise ValueError(f"the size of a journal must be 1 or more, not {size}")
+    if size_bytes < 1:
+        raise ValueError(f"the size of a journal in bytes must be 1 or more, not {size_bytes}")
+    return size, size_bytes
+
+
+class Journal(Sequence[Exchange]):
+    """The latest exchanges, in order; thread-safe.
+
+    It holds at most ``size`` exchanges, which take about ``size_bytes`` of memory at most; it
+    always holds the last one. Iteration uses a snapshot, so exchanges may arrive meanwhile.
+    Exchanges are numbered from 1 and keep their numbers when older ones are dropped. To see what
+    arrives from a moment on, store ``total`` and later call `since` with it. ``mask`` replaces
+    secrets in the messages of failed assertions. A ``store`` has limits of its own; without one
+    the exchanges are kept in memory. Raises ValueError if a limit is less than 1.
+    """
+
+    def __init__(
+        self,
+        size: int = 1000,
+        *,
+        size_bytes: int = SIZE_BYTES,
+        mask: Mask = str,
+        store: ExchangeStore | None = None,
+    ) -> None:
+        self._store = RecentExchanges(size, size_bytes) if store is None else store
+        self.mask = mask
+        # In the order of subscription, each with whether it survives a reset. An immutable tuple,
+        # replaced as a whole: requests read it without a lock.
+        self._subscribers: tuple[tuple[Subscriber, bool], ...] = ()
+        self._clearings = 0
+        self._lock = threading.Lock()
+
+    @property
+    def size(self) -> int:
+        """The limit of exchanges by number."""
+        return self._store.size
+
+    @property
+    def size_bytes(self) -> int:
+        """The limit of exchanges by memory, in bytes."""
+        return self._store.size_bytes
+
+    def record(self, make: Callable[[int], Exchange]) -> Exchange:
+        """Append the exchange that ``make`` returns for its number, and call the subscribers.
+
+        ``make`` may be called under the journal's lock, and more than once, so it must not block,
+        call the journal or have other effects.
+        """
+        exchange = self._store.record(make)
+        # Outside the lock: a subscriber may read the journal or take its time.
+        for subscriber, _ in self._subscribers:
+            _call(subscriber, exchange)
+        return exchange
+
+    def subscribe(
+        self, subscriber: Subscriber, *, survives_reset: bool = False
+    ) -> Callable[[], None]:
+        """Call ``subscriber`` with each exchange from now on.
+
+        The call is in the thread that serves the request, before the response is sent. It must be
+        thread-safe and short. Its exceptions are logged. Returns a function that ends the
+        subscription; `reset` ends it as well, unless it ``survives_reset``.
+        """
+        with self._lock:
+            self._subscribers = (*self._subscribers, (subscriber, survives_reset))
+        return lambda: self._unsubscribe(subscriber)
+
+    def _unsubscribe(self, subscriber: Subscriber) -> None:
+        """End a subscription; do nothing if it has ended already."""
+        with self._lock:
+            # By identity, and into a new tuple: `record` may be walking the old one in another
+            # thread.
+            self._subscribers = tuple(s for s in self._subscribers if s[0] is not subscriber)
+
+    def clear(self) -> None:
+        """Remove every exchange and number from 1 again; subscriptions continue."""
+        self._store.clear()
+        with self._lock:
+            self._clearings += 1
+
+    def reset(self) -> None:
+        """Remove every exchange, number from 1 again, and end the subscriptions of a test."""
+        # In this order, so that an old subscriber never sees the numbers begin again.
+        with self._lock:
+            self._subscribers = tuple(s for s in self._subscribers if s[1])
+        self.clear()
+
+    @property
+    def total(self) -> int:
+        """How many exchanges there were, dropped ones included."""
+        return self._store.total
+
+    @property
+    def clearings(self) -> int:
+        """How often the journal was cleared or reset; the numbers began again each time."""
+        with self._lock:
+            return self._clearings
+
+    @property
+    def dropped(self) -> int:
+        """How many exchanges were dropped because the journal was full."""
+        return self._store.dropped
+
     def snapshot(self) -> tuple[Exchange, ...]:
         """Return the exchanges as they are at this moment."""
-        with self._lock:
-            return tuple(self._exchanges)
+        return self._store.snapshot()
 
     def since(self, number: int) -> tuple[Exchange, ...]:
         """Return the exchanges after the one of that number that the journal still holds.
@@ -139,10 +260,7 @@ class Journal(Sequence[Exchange]):
         ``journal.since(before)`` are those that arrived after ``before = journal.total``. Lengths
         would not do: the length stays the same once the journal is full.
         """
-        with self._lock:
-            wanted = max(0, self._count - number)
-            # [-0:] would be the whole journal.
-            return tuple(self._exchanges)[-wanted:] if wanted else ()
+        return self._store.since(number)
 
     def assert_seen(
         self,
@@ -166,8 +284,7 @@ class Journal(Sequence[Exchange]):
         return iter(self.snapshot())
 
     def __len__(self) -> int:
-        with self._lock:
-            return len(self._exchanges)
+        return len(self._store)
 
     @overload
     def __getitem__(self, index: int) -> Exchange: ...

@@ -10,9 +10,13 @@ import threading
 from typing import Protocol
 from urllib.parse import unquote
 
+from mockbroker.contract.request_hints import hint_on_path, is_usual_token_path
 from mockbroker.model.profile import Profile
 
-__all__ = ["Connections", "Mounting"]
+__all__ = ["CONTROL_PATH", "Connections", "Mounting"]
+
+CONTROL_PATH = "/__mockbroker__"
+"""The path, below a broker's prefix, of its control API. No provider has an endpoint there."""
 
 
 class Connections(Protocol):
@@ -32,16 +36,22 @@ class Mounting:
 
     ``ca_file`` is the path of the certificate, in PEM, that clients must trust to reach the broker
     over TLS; None without TLS. ``connections`` are the server's, None under another WSGI server.
-    ``prefix`` is empty, or begins and does not end with a slash.
+    ``prefix`` is empty, or begins and does not end with a slash. ``profile`` decides the paths; it
+    may be replaced by another one at any time.
     """
 
     def __init__(self, profile: Profile) -> None:
-        self._profile = profile
+        self.profile = profile
+        self._initial_profile = profile
         self._base_url = ""
         self.prefix = ""
         self.ca_file: str | None = None
         self.connections: Connections | None = None
         self._lock = threading.Lock()
+
+    def reset_profile(self) -> None:
+        """Return to the profile given at construction."""
+        self.profile = self._initial_profile
 
     def mount(
         self, origin: str, prefix: str, ca_file: str | None, connections: Connections | None
@@ -64,13 +74,13 @@ class Mounting:
     @property
     def token_url(self) -> str:
         """The URL of the token endpoint. Raises RuntimeError while the broker is not mounted."""
-        query = f"?{self._profile.token_query}" if self._profile.token_query else ""
-        return self._mounted_base() + self._profile.token_path + query
+        query = f"?{self.profile.token_query}" if self.profile.token_query else ""
+        return self._mounted_base() + self.profile.token_path + query
 
     @property
     def api_url(self) -> str:
         """The base URL of the API. Raises RuntimeError while the broker is not mounted."""
-        return self._mounted_base() + self._profile.api_prefix
+        return self._mounted_base() + self.profile.api_prefix
 
     def _mounted_base(self) -> str:
         """Return the URL below which both endpoints lie. Raises RuntimeError without one."""
@@ -79,26 +89,31 @@ class Mounting:
         return self._base_url
 
     @property
+    def control_url(self) -> str:
+        """The URL below which the control API lies. Raises RuntimeError without one."""
+        return self._mounted_base() + CONTROL_PATH
+
+    @property
     def token_path(self) -> str:
         """The path of the token endpoint, prefix included."""
-        return self.prefix + self._profile.token_path
+        return self.prefix + self.profile.token_path
 
     @property
     def api_path(self) -> str:
         """The path below which the API is, prefix included."""
-        return self.prefix + self._profile.api_prefix
+        return self.prefix + self.profile.api_prefix
 
     @property
     def api_prefix(self) -> str:
         """The prefix of the API as the profile has it, below which paths of routes are."""
-        return self._profile.api_prefix
+        return self.profile.api_prefix
 
     def expected_token_path(self, requested_path: str) -> str:
         """Return the path that a token request to ``requested_path`` should have used.
 
         A profile may have several spellings of one endpoint.
         """
-        is_alias = requested_path in self._profile.token_path_aliases
+        is_alias = requested_path in self.profile.token_path_aliases
         return requested_path if is_alias else self.token_path
 
     def is_token_path(self, requested_path: str) -> bool:
@@ -107,17 +122,21 @@ class Mounting:
         A path whose last segment is that of the token endpoint counts, in any case and encoding.
         """
         path = requested_path.removeprefix(self.prefix)
-        if path in {self._profile.token_path, *self._profile.token_path_aliases}:
+        if path in {self.profile.token_path, *self.profile.token_path_aliases}:
             return True
         # A client with a wrong base URL still sends a token request. Judged as one it gets a hint
         # on the path and an OAuth error; as an unknown path it would get a bare 404.
-        return _last_part(path) == _last_part(self._profile.token_path)
+        if _last_part(path) == _last_part(self.profile.token_path):
+            return True
+        if self.is_api_path(requested_path):
+            return False
+        return is_usual_token_path(path) or bool(hint_on_path(path, self.profile.token_path))
 
     def is_api_path(self, requested_path: str) -> bool:
         """Return whether a path is the API's prefix or lies below it."""
         path = requested_path.removeprefix(self.prefix)
         # With slashes on both sides, so that /v2 does not match /v20/vehicle.
-        return (path + "/").startswith(self._profile.api_prefix.rstrip("/") + "/")
+        return (path + "/").startswith(self.profile.api_prefix.rstrip("/") + "/")
 
     def path_below_api(self, requested_path: str) -> str:
         """Return an API path without the server's prefix and the API's.
@@ -125,7 +144,7 @@ class Mounting:
         A path outside the API loses the server's prefix only.
         """
         path = requested_path.removeprefix(self.prefix)
-        return path.removeprefix(self._profile.api_prefix)
+        return path.removeprefix(self.profile.api_prefix)
 
 
 def _last_part(path: str) -> str:

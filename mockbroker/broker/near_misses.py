@@ -13,7 +13,7 @@ from mockbroker.model.exchange import Exchange
 from mockbroker.model.exchange_text import describe
 from mockbroker.model.masking import Mask, mask_parameters, method_name
 
-__all__ = ["Pattern", "assert_seen"]
+__all__ = ["Pattern", "assert_seen", "closest_to"]
 
 SHOWN = 3
 """How many of the closest exchanges a message has."""
@@ -59,6 +59,11 @@ class Pattern:
         return ", ".join(str(part) for part in parts if part) or "any request"
 
 
+def closest_to(pattern: Pattern, exchanges: Sequence[Exchange]) -> tuple[Exchange, ...]:
+    """Return the exchanges with the fewest differences from a pattern, `SHOWN` at most."""
+    return tuple(sorted(exchanges, key=lambda e: len(pattern.differences(e)))[:SHOWN])
+
+
 def assert_seen(
     exchanges: Sequence[Exchange], pattern: Pattern, times: int | None, mask: Mask = str
 ) -> None:
@@ -75,7 +80,7 @@ def assert_seen(
     wanted = "at least 1" if times is None else str(times)
     found = f"expected {wanted} like this: {pattern}\n{len(fitting)} of {len(exchanges)} fit"
     # If some fit, only their number is wrong, so these are shown and not the closest others.
-    shown = fitting or sorted(exchanges, key=lambda e: len(pattern.differences(e)))[:SHOWN]
+    shown = fitting or closest_to(pattern, exchanges)
     title = "they are:" if fitting else "the closest:" if shown else "the broker saw no request"
     text = "\n".join([f"{found}; {title}", *_lines(pattern, shown)])
     # Both masks: parameters by their names, and values that the broker knows wherever they stand.

@@ -14,8 +14,9 @@ from mockbroker.contract import clauses
 from mockbroker.contract.authentication import METHODS
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.clause import Level
-from mockbroker.model.breach import Breach
+from mockbroker.model.breach import Breach, hints_of, in_one_line
 from mockbroker.model.credentials import TokenState
+from mockbroker.model.exchange import Endpoint
 from mockbroker.model.forms import body_parameters
 from mockbroker.model.messages import Request, Response
 
@@ -25,6 +26,7 @@ __all__ = [
     "default_token_error",
     "is_refused",
     "token_refusal",
+    "unavailable",
 ]
 
 # RFC 7617, 2.1: the charset parameter says that the server expects UTF-8.
@@ -67,7 +69,7 @@ def token_refusal(request: Request, breaches: Sequence[Breach]) -> Response | No
     if not grave:
         return _unsupported_grant(request)
     ids = {breach.clause_id for breach in grave}
-    text, hint = _reasons(grave), grave[0].hint
+    text, hint = _reasons(grave), in_one_line(hints_of(grave))
     if clauses.request.METHOD.id in ids:
         # RFC 9110, 15.5.6: "The origin server MUST generate an Allow header field in a 405
         # response".
@@ -139,6 +141,21 @@ def default_token_error(status: int) -> Response:
     return json_response(status, members, *NO_STORE, *challenge)
 
 
+def unavailable(endpoint: Endpoint, why: str) -> Response:
+    """Return the response of a broker whose shared state is unavailable, in the endpoint's form."""
+    hint = "send the request again later; the broker recovers without a restart"
+    headers = (("Retry-After", "1"), *NO_STORE)
+    if endpoint is Endpoint.TOKEN:
+        # RFC 6749, 4.1.2.1 has the code; 5.2 has none for 5xx.
+        members: dict[str, object] = {
+            "error": "temporarily_unavailable",
+            "error_description": error_description(why),
+        }
+    else:
+        members = _api_error(why)
+    return json_response(UNAVAILABLE, {**members, "hint": hint}, *headers)
+
+
 def default_api_error(status: int, now: float) -> Response:
     """Return the API's response for a status that is scripted without a body.
 
@@ -162,7 +179,7 @@ def api_refusal(state: TokenState, breaches: Sequence[Breach]) -> Response | Non
     """Return the error of RFC 6750, 3.1, for the token's state and the breaches; None if valid."""
     # The state comes first: a client with an expired token must learn that it has to refresh,
     # whatever else is wrong with its call.
-    hint = breaches[0].hint if breaches else ""
+    hint = in_one_line(hints_of(breaches))
     if state is TokenState.MISSING:
         return _bearer_error(UNAUTHORIZED, "", TOKEN_PROBLEMS[state], hint)
     if state is not TokenState.VALID:

@@ -29,7 +29,7 @@ from mockbroker.model.exchange_text import curl
 from mockbroker.model.masking import Mask
 from mockbroker.model.profile import Profile
 
-__all__ = ["Evidence", "Observation", "Observed"]
+__all__ = ["Evidence", "Observation", "Observed", "observe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,14 @@ class Observed:
     inapplicable: Mapping[str, str]
 
 
+def observe(trace: Trace, profile: Profile, mask: Mask) -> Observed:
+    """Return the verdicts on a trace; exchanges before its first one count as not judged."""
+    judged = _Judged(profile)
+    for exchange in trace.exchanges:
+        judged = judged.after(exchange, mask)
+    return judged.after_window(trace.exchanges, mask).observed
+
+
 class Observation:
     """An observer of the exchanges that a journal records from now on; thread-safe.
 
@@ -78,13 +86,16 @@ class Observation:
         self._unjudged_bytes = 0
         self._judged = _Judged(profile)
         self._lock = threading.Lock()
-        journal.subscribe(self._see)
+        self._clearings = journal.clearings
+        # The control API may reset the broker. What was seen before still counts.
+        journal.subscribe(self._see, survives_reset=True)
 
     def _see(self, exchange: Exchange) -> None:
         """Judge one exchange; the journal calls it in the thread of the request."""
         # The journal calls subscribers outside its own lock, so exchanges of several threads may
         # arrive here at once and out of order.
         with self._lock:
+            self._note_clearing()
             self._judged = self._judged.after(exchange, self._journal.mask)
             self._unjudged_bytes += exchange.size_bytes
             count = exchange.number - self._judged.last_number
@@ -99,10 +110,18 @@ class Observation:
     def so_far(self) -> Observed:
         """Return the verdicts up to this moment."""
         with self._lock:
+            self._note_clearing()
             # The result is not stored: a request that seems wasteful now may prove justified by
             # the exchanges that follow.
             judged = self._judged.after_window(self._window(), self._journal.mask)
         return judged.observed
+
+    def _note_clearing(self) -> None:
+        """Number from 1 again if the journal does; needs the lock."""
+        clearings = self._journal.clearings
+        if clearings != self._clearings:
+            self._clearings = clearings
+            self._judged = self._judged.after_clearing()
 
     def _window(self) -> tuple[Exchange, ...]:
         """Return what the journal holds now; its limits are those of a window."""
@@ -113,8 +132,9 @@ class Observation:
 class _Judged:
     """The state of an observation, replaced as a whole with each exchange.
 
-    ``last_number`` is the number of the last exchange that was in a window. ``unjudged`` counts
-    the exchanges that the journal dropped before they were in one. ``firsts`` has the request by
+    ``last_number`` is the number of the last exchange that was in a window, ``seen_number`` that of
+    the last one seen. ``unjudged`` counts the exchanges that the journal dropped before they were
+    in a window. ``firsts`` has the request by
     which each client got its first token, which the journal may have dropped long ago.
     """
 
@@ -124,6 +144,7 @@ class _Judged:
     reached: frozenset[str] = frozenset()
     firsts: Mapping[Credentials, Exchange] = field(default_factory=dict)
     last_number: int = 0
+    seen_number: int = 0
     unjudged: int = 0
 
     @property
@@ -134,7 +155,7 @@ class _Judged:
         """
         unknown = unmet_preconditions(self.reached | self.evidence.keys(), self.profile)
         if self.unjudged:
-            reason = f"{self.unjudged} exchanges came too fast to be judged together"
+            reason = f"{self.unjudged} exchanges were dropped before they were judged together"
             # A clause on several messages may be broken in the gap, so it is not known to be kept.
             unknown |= {c.id: reason for c in TRACE_CLAUSES if c.id not in self.evidence}
         reasons = {clause.id: clause.applies_to(self.profile) for clause in PASSIVE_CLAUSES}
@@ -145,7 +166,14 @@ class _Judged:
         """Return the state with the breaches that one message shows."""
         found = breaches_alone(exchange)
         evidence = self._evidence_with(found, (exchange,), masked, since=0)
-        return replace(self, tally=self.tally.plus(exchange), evidence=evidence)
+        seen = max(self.seen_number, exchange.number)
+        tally = self.tally.plus(exchange)
+        return replace(self, tally=tally, evidence=evidence, seen_number=seen)
+
+    def after_clearing(self) -> _Judged:
+        """Return the state for a journal that was cleared, and numbers from 1 again."""
+        lost = max(0, self.seen_number - self.last_number)
+        return replace(self, unjudged=self.unjudged + lost, last_number=0, seen_number=0)
 
     def after_window(self, window: tuple[Exchange, ...], masked: Mask) -> _Judged:
         """Return the state with the breaches that the latest messages show together."""

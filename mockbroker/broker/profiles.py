@@ -48,7 +48,7 @@ class _Pyproject(msgspec.Struct):
 
 
 class ConfigError(ValueError):
-    """A configuration file cannot be used; the message is one sentence that says why."""
+    """A configuration file or a setting cannot be used; the message says why in one sentence."""
 
 
 # Tracebacks and documentation show the name under which users import it.

@@ -33,7 +33,7 @@ __all__ = ["ProtectedApi"]
 class ProtectedApi:
     """The protected API of one broker; ``script`` holds the faults of its next answers.
 
-    ``routes`` are those that the test adds. Thread-safe; it keeps no other state.
+    ``routes`` are those that the test adds. Thread-safe; it keeps no other state itself.
     """
 
     kind = Endpoint.API
@@ -44,8 +44,10 @@ class ProtectedApi:
         clients: ClientRegistry,
         tokens: TokenStore,
         mounting: Mounting,
+        *,
+        script: FaultScript,
     ) -> None:
-        self.script = FaultScript()
+        self.script = script
         self.routes = ApiRoutes()
         self._settings = settings
         self._clients = clients

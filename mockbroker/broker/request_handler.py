@@ -5,6 +5,7 @@ It belongs to no endpoint: faults, time and the journal are the same for all of 
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import Protocol
 
@@ -13,15 +14,19 @@ from mockbroker.broker.arrivals import Arrival, Outcome, exchange_of, faulty_rep
 from mockbroker.broker.faults import FaultScript
 from mockbroker.broker.journal import Journal
 from mockbroker.broker.mounting import Mounting
+from mockbroker.broker.oauth_errors import unavailable
 from mockbroker.broker.protected_api import ProtectedApi
 from mockbroker.broker.release import ReleaseSwitch
 from mockbroker.broker.settings import Settings
+from mockbroker.broker.state import StateError
 from mockbroker.broker.token_endpoint import TokenEndpoint
 from mockbroker.model.exchange import Endpoint
 from mockbroker.model.masking import Mask, shown
 from mockbroker.model.messages import Request
 
 __all__ = ["RequestHandler"]
+
+_log = logging.getLogger(__name__)
 
 
 class EndpointHandler(Protocol):
@@ -60,12 +65,13 @@ class RequestHandler:
         api: ProtectedApi,
         journal: Journal,
         waiting_answers: ReleaseSwitch,
+        elsewhere_script: FaultScript,
     ) -> None:
         self._settings = settings
         self._mounting = mounting
         self._token_endpoint = token_endpoint
         self._api = api
-        self._elsewhere = _Elsewhere(mounting, journal.mask)
+        self._elsewhere = _Elsewhere(mounting, journal.mask, elsewhere_script)
         self._journal = journal
         self._waiting_answers = waiting_answers
 
@@ -73,20 +79,39 @@ class RequestHandler:
         """Answer a request that came to ``origin``, and record the exchange.
 
         The exchange is in the journal before this returns, and its subscribers have been called.
-        The caller then sends the reply.
+        The caller then sends the reply. Without the broker's state the answer is 503, and nothing
+        is recorded.
         """
         endpoint = self._endpoint_at(request.path)
-        # Everything that may change while the request is answered is read once, here. The fault is
-        # taken now, so that of several requests at once each gets the fault of its turn.
-        arrival = Arrival(
+        try:
+            arrival = self._arrival(request, origin, endpoint)
+            return self._finish(arrival, endpoint.respond(arrival))
+        except StateError as error:
+            return self._unavailable(endpoint.kind, error)
+
+    def _arrival(self, request: Request, origin: str, endpoint: EndpointHandler) -> Arrival:
+        """Return the request with everything that may change while it is answered, read once."""
+        # First: taking the fault also brings a shared state up to date. It is taken now, so that
+        # of several requests at once each gets the fault of its turn.
+        fault = endpoint.script.next()
+        return Arrival(
             endpoint=endpoint.kind,
             request=request,
             origin=origin,
             received_at=self._settings.clock.now(),
-            fault=endpoint.script.next(),
+            fault=fault,
             released=self._waiting_answers.event,
         )
-        return self._finish(arrival, endpoint.respond(arrival))
+
+    def _unavailable(self, endpoint: Endpoint, error: StateError) -> Reply:
+        """Log that the state is unavailable, and return the reply that says so."""
+        # The journal is a part of the state, so this line is the only record of the request.
+        _log.warning("%s: answered 503: %s", endpoint.value, error)
+        response = unavailable(endpoint, str(error))
+        return Reply(
+            response=dated(response, self._settings.clock.now()),
+            released=self._waiting_answers.event,
+        )
 
     def _endpoint_at(self, path: str) -> EndpointHandler:
         """Return the endpoint for a path. The token endpoint may lie below the API's prefix."""
@@ -126,9 +151,9 @@ class _Elsewhere:
 
     kind = Endpoint.ELSEWHERE
 
-    def __init__(self, mounting: Mounting, mask: Mask) -> None:
+    def __init__(self, mounting: Mounting, mask: Mask, script: FaultScript) -> None:
         # Always empty: a test scripts faults for the two endpoints only.
-        self.script = FaultScript()
+        self.script = script
         self._mounting = mounting
         self._mask = mask
 

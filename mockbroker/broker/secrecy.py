@@ -58,7 +58,7 @@ class KnownSecrets:
                 breach,
                 what=self.masked(breach.what),
                 expected=self.masked(breach.expected),
-                hint=self.masked(breach.hint),
+                hints=tuple(map(self.masked, breach.hints)),
             )
             for breach in breaches
         )

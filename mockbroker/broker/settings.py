@@ -17,9 +17,10 @@ __all__ = ["Settings"]
 class Settings:
     """The values that the endpoints of one broker read for each request.
 
-    ``expires_in`` is in seconds. ``clock`` is the broker's own clock unless one is given. `reset`
-    restores the values given here. Each request reads the settings without a lock. If a test
-    changes a setting while a request is answered, either value may apply to that request.
+    ``expires_in`` is in seconds. ``own_clock`` is the broker's clock unless the test gives
+    another one as ``clock``. `reset` restores the values given here. Each request reads the
+    settings without a lock. If a test changes a setting while a request is answered, either value
+    may apply to that request.
     """
 
     def __init__(
@@ -28,18 +29,23 @@ class Settings:
         expires_in: float,
         strict: bool,
         clock: SupportsClock | None,
+        own_clock: Clock,
         token_policy: TokenPolicy = "new",  # noqa: S107 - a policy, not a password
     ) -> None:
         self._initial = (expires_in, strict, clock, token_policy)
         # Kept even if a clock is given, so that `reset` needs no other code for it.
-        self._own_clock = Clock()
-        self.reset()
+        self._own_clock = own_clock
+        self._restore()
 
     def reset(self) -> None:
-        """Restore the initial settings. A clock that was passed in keeps its time."""
+        """Restore the initial settings and time. A clock that was passed in keeps its time."""
+        self._own_clock.reset()
+        self._restore()
+
+    def _restore(self) -> None:
+        """Restore the initial settings; the clock keeps its time, which other brokers may share."""
         # By the setter, so that the lifetime given to the constructor is checked as well.
         self.expires_in, self.strict, clock, self.token_policy = self._initial
-        self._own_clock.reset()
         self.clock: SupportsClock = clock or self._own_clock
         self.scope = ""
         # What follows has no constructor argument: a test sets it for a single case, and `reset`

@@ -22,7 +22,6 @@ from mockbroker.contract.judging import judge_token_request
 from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker.model.exchange import Endpoint
 from mockbroker.model.messages import Request, Response
-from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
 
 __all__ = ["TokenEndpoint"]
@@ -31,21 +30,21 @@ __all__ = ["TokenEndpoint"]
 class TokenEndpoint:
     """The token endpoint of one broker; ``script`` holds the faults of its next answers.
 
-    Thread-safe; it keeps no state but the script.
+    Thread-safe; it keeps no state itself.
     """
 
     kind = Endpoint.TOKEN
 
     def __init__(
         self,
-        profile: Profile,
         settings: Settings,
         clients: ClientRegistry,
         tokens: TokenStore,
         mounting: Mounting,
+        *,
+        script: FaultScript,
     ) -> None:
-        self.script = FaultScript()
-        self._profile = profile
+        self.script = script
         self._settings = settings
         self._clients = clients
         self._tokens = tokens
@@ -74,7 +73,7 @@ class TokenEndpoint:
         """Judge the request by the clauses, and recognize the client that sent it."""
         request = TokenRequest.of(arrival.request)
         expectation = TokenExpectation(
-            self._profile,
+            self._mounting.profile,
             self._mounting.expected_token_path(arrival.request.path),
             self._clients.registered,
             self._settings.scope,
@@ -97,7 +96,7 @@ class TokenEndpoint:
         # Both are read once, so that the claims of a JWT agree with the token in the store.
         now = self._settings.clock.now()
         lifetime = self._settings.expires_in
-        scope = self._settings.scope or self._profile.issued_scope
+        scope = self._settings.scope or self._mounting.profile.issued_scope
         policy = self._settings.token_policy
         same = self._tokens.latest(credentials, scope, now) if policy == "same" else None
         if same is not None:
@@ -119,19 +118,19 @@ class TokenEndpoint:
         """Return the value of a new token: the test's own, a JWT, or an opaque string."""
         if self._settings.token_values is not None:
             return self._settings.token_values()
-        if self._profile.token_format == "jwt":  # noqa: S105 - a format, not a password
+        if self._mounting.profile.token_format == "jwt":  # noqa: S105 - a format, not a password
             return random_jwt(issuer, credentials.client_id, now, lifetime)
         return random_token()
 
     def _members(self, token: AccessToken, left_seconds: float) -> dict[str, object]:
         """Return the members of the documented answer (RFC 6749, 5.1)."""
         # RFC 6749, 5.1: scope is "OPTIONAL, if identical to the scope requested by the client".
-        scope = {} if self._profile.scope is False else {"scope": token.scope}
+        scope = {} if self._mounting.profile.scope is False else {"scope": token.scope}
         return {
             "access_token": token.value,
             "expires_in": _as_json_number(left_seconds),
             **scope,
-            "token_type": self._profile.token_type,
+            "token_type": self._mounting.profile.token_type,
         }
 
 

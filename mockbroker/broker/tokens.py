@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import secrets
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from heapq import heapify, heappop, heappush
 from operator import attrgetter
+from typing import Literal
 
 from mockbroker.broker.forgotten_tokens import ForgottenValues
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.value_index import ValueIndex
 
 __all__ = ["TOKEN_LIMIT", "TokenStore", "random_jwt", "random_token"]
+
+_log = logging.getLogger(__name__)
 
 TOKEN_LIMIT = 100_000
 """How many tokens a broker remembers by default. A client that never reuses a token would fill the
@@ -56,9 +61,10 @@ def _base64url(data: bytes) -> str:
 class TokenStore:
     """The tokens of one broker, at most ``limit`` of them; thread-safe.
 
-    Beyond the limit it forgets the oldest token that has expired or was revoked, or else the
-    oldest token. It recognizes a forgotten token by a fingerprint. No operation visits all tokens.
-    Raises ValueError if the limit is less than 1.
+    Beyond the limit it forgets the oldest of three: the token that expired first, the first that a
+    newer one ended, and the first that was revoked. Only if all tokens are valid, it forgets the
+    oldest of all, and logs a warning the first time. It recognizes a forgotten token by a
+    fingerprint. No operation visits all tokens. Raises ValueError if the limit is less than 1.
     """
 
     def __init__(self, limit: int = TOKEN_LIMIT) -> None:
@@ -66,16 +72,24 @@ class TokenStore:
             raise ValueError(f"a broker must remember 1 token or more, not {limit}")
         self._limit = limit
         self._tokens: ValueIndex[AccessToken] = ValueIndex()
-        # By lifetime: among tokens of one lifetime, the order of issue is that of expiry. These
-        # are OrderedDicts because a dict that is emptied from its front is slow to find its first.
-        self._queues: dict[float, OrderedDict[str, AccessToken]] = {}
+        # In the order of issue, by number. OrderedDicts, because a dict that is emptied from its
+        # front is slow to find its first entry.
+        self._oldest: OrderedDict[int, AccessToken] = OrderedDict()
+        # A heap of the moments of expiry, with the token's number. A token that is dropped before
+        # its expiry leaves its entry, which `_first_expired` and `_push_expiry` remove.
+        self._expiries: list[tuple[float, int]] = []
         # A client that presents a forgotten token needs other advice than one with an invented
         # token.
         self._forgotten = ForgottenValues()
-        self._revoked_count = self._issued_count = self._given_count = 0
+        self._revoked_count = self._issued_count = 0
         # By client and scope, the token that was issued last.
         self._latest: dict[tuple[Credentials, str], AccessToken] = {}
-        self._ended: set[int] = set()
+        # How the tokens ended that ended before their time, by number, in the order of their end:
+        # REVOKED or EXPIRED.
+        self._ended: OrderedDict[int, TokenState] = OrderedDict()
+        # What a test did: it gave values, and ended tokens. `clear` does not reset these counts.
+        self._done_by_test: Counter[Literal["given", "ended"]] = Counter()
+        self._has_warned = False
         self._lock = threading.Lock()
 
     def issue(
@@ -107,12 +121,13 @@ class TokenStore:
                 self._forget(self._most_expendable(issued_at))
             self._tokens.put(value, token)
             # Only now: a thread that reads the new count must find the token in the index.
-            self._given_count += is_given
-            self._queues.setdefault(expires_in, OrderedDict())[value] = token
+            self._done_by_test["given"] += is_given
+            self._oldest[number] = token
+            self._push_expiry(token)
             previous = self._latest.get((credentials, scope))
             # A forgotten token is invalid in any case, and its number would never be dropped.
             if ends_previous and previous is not None and previous.value in self._tokens:
-                self._ended.add(previous.number)
+                self._ended[previous.number] = TokenState.REVOKED
             self._latest[credentials, scope] = token
             return token
 
@@ -126,11 +141,43 @@ class TokenStore:
         return token if is_valid else None
 
     def _most_expendable(self, now: float) -> AccessToken:
-        """Return the oldest dead token among the first of each lifetime, or else the oldest."""
-        # The cost grows with the number of different lifetimes, of which a test has a few.
-        firsts = [next(iter(queue.values())) for queue in self._queues.values()]
-        dead = [t for t in firsts if self._is_revoked(t) or now >= t.expires_at]
-        return min(dead or firsts, key=attrgetter("number"))
+        """Return the token to forget next; see the class. Needs the lock."""
+        oldest = next(iter(self._oldest.values()))
+        # `revoke_all` revokes the oldest ones, so the oldest of all is one of them if any is.
+        revoked = oldest if oldest.number <= self._revoked_count else None
+        ended = self._oldest[next(iter(self._ended))] if self._ended else None
+        dead = [t for t in (revoked, ended, self._first_expired(now)) if t is not None]
+        if not dead:
+            self._warn_of_valid()
+        return min(dead, key=attrgetter("number"), default=oldest)
+
+    def _warn_of_valid(self) -> None:
+        """Log that a valid token is forgotten, if that was not logged before."""
+        if not self._has_warned:
+            self._has_warned = True
+            _log.warning(
+                "the broker forgets valid tokens: it keeps %d, and all of them are valid; "
+                "raise token_limit if clients use older ones",
+                self._limit,
+            )
+
+    def _first_expired(self, now: float) -> AccessToken | None:
+        """Return the token that expired first, or None if none has; needs the lock."""
+        while self._expiries and self._expiries[0][0] <= now:
+            token = self._oldest.get(self._expiries[0][1])
+            if token is not None:
+                return token
+            heappop(self._expiries)
+        return None
+
+    def _push_expiry(self, token: AccessToken) -> None:
+        """Note when a token expires; needs the lock."""
+        heappush(self._expiries, (token.expires_at, token.number))
+        # Entries of dropped tokens are removed once they are the majority, so that the cost for
+        # each token stays the same.
+        if len(self._expiries) > 2 * max(self._limit, len(self._oldest)):
+            self._expiries = [each for each in self._expiries if each[1] in self._oldest]
+            heapify(self._expiries)
 
     def _forget(self, token: AccessToken) -> None:
         """Drop a token, and keep its fingerprint; needs the lock."""
@@ -138,19 +185,18 @@ class TokenStore:
         self._forgotten.add(token.value)
 
     def _drop(self, token: AccessToken) -> None:
-        """Remove a token from the index and its queue; needs the lock."""
+        """Remove a token; needs the lock."""
         self._tokens.discard(token.value)
-        self._ended.discard(token.number)
-        queue = self._queues[token.expires_in]
-        del queue[token.value]
-        if not queue:
-            del self._queues[token.expires_in]
+        self._ended.pop(token.number, None)
+        del self._oldest[token.number]
 
-    def _is_revoked(self, token: AccessToken) -> bool:
-        """Return whether the token was ended, or issued before the latest `revoke_all`."""
-        # Revoking moves one number instead of visiting each token: it also holds for tokens that
-        # are issued while it runs.
-        return token.number <= self._revoked_count or token.number in self._ended
+    def _ended_as(self, token: AccessToken) -> TokenState | None:
+        """Return the state of a token that was ended before its time; None for any other."""
+        # `revoke_all` moves one number instead of visiting each token: it also holds for tokens
+        # that are issued while it runs.
+        if token.number <= self._revoked_count:
+            return TokenState.REVOKED
+        return self._ended.get(token.number)
 
     def find(self, value: str) -> AccessToken | None:
         """Return the token of that value, whatever its state, or None."""
@@ -162,11 +208,14 @@ class TokenStore:
 
         A token that was dropped, or whose value was issued again, is FORGOTTEN or UNKNOWN.
         """
-        # Identity, not equality: the same value may have been issued again since.
-        if self._tokens.get(token.value) is not token:
+        # The same value may have been issued again since. Identity is the usual case, and costs
+        # less than a comparison.
+        found = self._tokens.get(token.value)
+        if found is not token and found != token:
             return self.state_of_missing(token.value)
-        if self._is_revoked(token):
-            return TokenState.REVOKED
+        ended = self._ended_as(token)
+        if ended is not None:
+            return ended
         # `<`: a token is invalid from the very moment of its expiry (see `AccessToken`). Clauses
         # and broker must agree on it.
         return TokenState.VALID if now < token.expires_at else TokenState.EXPIRED
@@ -179,6 +228,22 @@ class TokenStore:
         """Revoke every token issued so far."""
         with self._lock:
             self._revoked_count = self._issued_count
+            self._done_by_test["ended"] += 1
+
+    def end(self, token: AccessToken, state: TokenState) -> None:
+        """End a token before its time: from now on its state is REVOKED or EXPIRED.
+
+        Do nothing if the token was forgotten, or its value was issued again.
+        """
+        with self._lock:
+            if self._tokens.get(token.value) is token:
+                self._ended[token.number] = state
+                self._done_by_test["ended"] += 1
+
+    def snapshot(self) -> tuple[AccessToken, ...]:
+        """Return the tokens remembered at this moment, the oldest first."""
+        with self._lock:
+            return tuple(self._oldest.values())
 
     def clear(self) -> None:
         """Forget every token, also that it was issued, and count from 1 again.
@@ -188,16 +253,23 @@ class TokenStore:
         with self._lock:
             # A new index: a search in another thread goes on in the old one, undisturbed.
             self._tokens = ValueIndex()
-            self._queues.clear()
+            self._oldest.clear()
+            self._expiries.clear()
             self._forgotten.clear()
             self._latest.clear()
             self._ended.clear()
+            self._has_warned = False
             self._revoked_count = self._issued_count = 0
+
+    @property
+    def endings_count(self) -> int:
+        """How often tokens were ended before their time by a test; `clear` does not reset it."""
+        return self._done_by_test["ended"]
 
     @property
     def given_count(self) -> int:
         """How many tokens were issued whose value a test chose; `clear` does not reset it."""
-        return self._given_count
+        return self._done_by_test["given"]
 
     @property
     def index(self) -> ValueIndex[AccessToken]:

@@ -17,7 +17,7 @@ from mockbroker.cli.options import Option, OptionError, Surface, Values, read_op
 __all__ = ["click_option", "with_options"]
 
 # A decorator of click's, which adds an option to the function of a command.
-Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def click_option(option: Option[Any]) -> Decorator:

@@ -31,6 +31,7 @@ from mockbroker.cli.serve import (
     replace_closed_streams,
     serve_and_log,
     serve_options,
+    sharing_options,
 )
 from mockbroker.model.escaping import printable_lines
 from mockbroker.processes.signals import release_signals
@@ -43,7 +44,7 @@ __all__ = ["CommandWithSignals", "cli", "main"]
 
 # The group's name in pyproject.toml, and in that of a package that adds a command.
 COMMAND_GROUP = "mockbroker.commands"
-INTERRUPTED, INTERNAL_ERROR, USAGE_ERROR = 2, 3, 4
+WRONG, INTERRUPTED, INTERNAL_ERROR, USAGE_ERROR = 1, 2, 3, 4
 """Exit statuses, the same as pytest's."""
 
 
@@ -163,11 +164,17 @@ def _is_flushed(stream: IO[str]) -> bool:
 
 @cli.command(cls=CommandWithSignals, short_help="Run the broker until Ctrl-C; log each request.")
 @serve_options
+@sharing_options
 def serve(settings: ServeSettings) -> None:
     """Run the broker until Ctrl-C, and log what is wrong with each request."""
     signals = StopSignals()
+    if settings.workers > 1:
+        from mockbroker.cli.workers import serve_by_workers  # noqa: PLC0415 - only when needed
+
+        serve_by_workers(settings, signals)
+        return
     with listening(settings) as (broker, server):
-        announce(broker)
+        announce(broker, server.control_token)
         serve_and_log(broker, server, signals)
 
 
@@ -234,15 +241,29 @@ def _clause_row(entry: Clause) -> dict[str, object]:
 @client_option("Registered client, that of the request by default.")
 @profile_option
 @config_option
-def explain(clients: tuple[Credentials, ...], profile: str, config: Path | None) -> None:
-    """Explain what is wrong with a raw HTTP request or a curl command from stdin."""
-    from mockbroker.cli.explain import UnreadableRequestError, explain_text  # noqa: PLC0415
+@click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
+def explain(
+    clients: tuple[Credentials, ...],
+    profile: str,
+    config: Path | None,
+    as_json: bool,  # noqa: FBT001 - a flag of the command line
+) -> int:
+    """Explain what is wrong with a raw HTTP request or a curl command from stdin.
+
+    The exit status is 0 if nothing is wrong, 1 if something is, and 4 if the text cannot be read.
+    """
+    from mockbroker.cli.explain import UnreadableRequestError  # noqa: PLC0415
+    from mockbroker.cli.explain import explain as explain_pasted  # noqa: PLC0415
 
     # On stderr, so that a pipe gets the explanation only.
     if sys.stdin.isatty():
         echo("Paste a raw HTTP request or a curl command, then press Ctrl-D.", err=True)
     try:
-        text = explain_text(sys.stdin.buffer.read(), find_profile(profile, config), clients)
+        pasted = sys.stdin.buffer.read()
+        explanation = explain_pasted(pasted, find_profile(profile, config), clients)
     except UnreadableRequestError as error:
         raise click.ClickException(str(error)) from error
-    echo(text)
+    # Escaped line by line, because a request may hold sequences that a terminal obeys.
+    text = printable_lines("\n".join(explanation.lines()))
+    echo(json.dumps(explanation.as_json(), indent=2) if as_json else text)
+    return 0 if explanation.is_right else WRONG

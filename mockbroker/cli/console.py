@@ -19,7 +19,7 @@ from mockbroker.broker.oauth_errors import is_refused
 from mockbroker.contract.authentication import accepted_methods
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.fake_broker import Broker
-from mockbroker.model.breach import Breach
+from mockbroker.model.breach import Breach, hints_of
 from mockbroker.model.credentials import TokenState
 from mockbroker.model.escaping import printable
 from mockbroker.model.exchange import Endpoint, Exchange
@@ -33,10 +33,11 @@ LONGEST_TARGET = 1000
 """How many characters of a target are printed."""
 
 
-def banner(broker: Broker) -> str:
+def banner(broker: Broker, control_token: str | None = None) -> str:
     """Return the URLs of the broker, its clients, and a curl command that requests a token.
 
-    The client's first credentials are in the curl command.
+    The client's first credentials are in the curl command. ``control_token`` is what the control
+    API demands, or None.
     """
     # The secrets are printed in clear here and nowhere else: random ones cannot be known otherwise.
     kind = "strict" if broker.strict else "lenient"
@@ -44,6 +45,8 @@ def banner(broker: Broker) -> str:
         f"mockbroker, profile {broker.profile.name}, {kind}; stop it with Ctrl-C",
         f"  token URL      {broker.token_url}",
         f"  API            {broker.api_url}/",
+        f"  control API    {broker.control_url}/",
+        *([f"  control token  {control_token}"] if control_token else []),
         *([f"  CA             {broker.ca_file}"] if broker.ca_file else []),
     ]
     for credentials in broker.registered:
@@ -125,10 +128,10 @@ def _is_ok(exchange: Exchange) -> bool:
 
 
 def _remarks(exchange: Exchange, mask: Mask) -> Iterator[str]:
-    """Yield a line for each breach, and each hint once: breaches often share one."""
+    """Yield a line for each breach, then one for each hint."""
     for breach in exchange.breaches:
         yield INDENT + _breach_line(breach, mask)
-    for hint in dict.fromkeys(b.hint for b in exchange.breaches if b.hint):
+    for hint in hints_of(exchange.breaches):
         yield INDENT + click.style(f"hint: {printable(mask(hint))}", fg="yellow")
 
 

@@ -3,7 +3,7 @@
 Unlike the journal in memory it is never cut, and other programs can read it while the broker runs.
 
 A crash may leave the last line unfinished; the next start ends that line. The fields of a line are
-named in `exchange_as_json`.
+named in `mockbroker.broker.exchange_view`.
 """
 
 from __future__ import annotations
@@ -11,121 +11,19 @@ from __future__ import annotations
 import errno
 import io
 import json
-import math
 import os
 import stat
 import threading
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mockbroker.contract.catalogue import clause_named
-from mockbroker.model.authorization import read_authorization
+import msgspec
+
+from mockbroker.broker.exchange_view import iso_time, view_of
 from mockbroker.model.exchange import Exchange
-from mockbroker.model.masking import (
-    Mask,
-    header_name,
-    mask_body,
-    mask_to_length,
-    method_name,
-    scheme_name,
-)
-from mockbroker.model.messages import Headers, Request, Response
+from mockbroker.model.masking import Mask
 
-__all__ = ["JournalFile", "exchange_as_json"]
-
-# Far more than any sound token request or response; it bounds a line for tools that read it.
-_MAX_BODY = 16 * 1024
-"""How many characters of a body are written."""
-_MAX_VALUE = 4 * 1024
-"""How many characters of a target, and of the value of a header field, are written."""
-# Masked as a whole: their values may be credentials of other systems, which no mask knows.
-_CREDENTIALS_FIELDS = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
-
-
-def exchange_as_json(exchange: Exchange, mask: Mask) -> dict[str, Any]:
-    """Return the exchange as values for JSON. Times are ISO 8601 in UTC, by the broker's clock.
-
-    ``response`` is null if the client got no complete response.
-    """
-    token = exchange.token
-    return {
-        "number": exchange.number,
-        "received_at": _iso(exchange.received_at),
-        "answered_at": _iso(exchange.answered_at),
-        "endpoint": exchange.endpoint.value,
-        "request": _request(exchange.request, mask),
-        "response": exchange.response and _response(exchange.response, mask),
-        "client_id": exchange.credentials and exchange.credentials.client_id,
-        "token": token and {"number": token.number, "expires_at": _iso(token.expires_at)},
-        "token_state": exchange.token_state and exchange.token_state.value,
-        "fault": exchange.fault,
-        "breaches": [
-            {
-                "clause": breach.clause_id,
-                "level": clause_named(breach.clause_id).level.value,
-                "what": mask(breach.what),
-                "expected": mask(breach.expected),
-                "hint": mask(breach.hint),
-            }
-            for breach in exchange.breaches
-        ],
-    }
-
-
-def _iso(seconds: float) -> str | float | None:
-    """Return the time as ISO 8601, or the number if datetime cannot represent it.
-
-    JSON has neither NaN nor Infinity, so those become null.
-    """
-    try:
-        return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
-    except (OverflowError, ValueError, OSError):  # outside the range of datetime
-        return seconds if math.isfinite(seconds) else None  # JSON has neither NaN nor Infinity
-
-
-def _request(request: Request, mask: Mask) -> dict[str, Any]:
-    """Return the request as values for JSON.
-
-    The method and the names of fields are checked as well: a damaged request may have a secret
-    there.
-    """
-    return {
-        "method": mask(method_name(request.method)),
-        "target": mask_to_length(request.target, mask, _MAX_VALUE),
-        "headers": _headers(request.headers, mask),
-        **_body(request.body, mask),
-    }
-
-
-def _response(response: Response, mask: Mask) -> dict[str, Any]:
-    """Return the response as values for JSON."""
-    return {
-        "status": response.status,
-        "headers": _headers(response.headers, mask),
-        **_body(response.body, mask),
-    }
-
-
-def _headers(headers: Headers, mask: Mask) -> list[list[str]]:
-    """Return the fields in the order of the message; a name may occur twice."""
-    return [[mask(header_name(name)), _masked_value(name, value, mask)] for name, value in headers]
-
-
-def _masked_value(name: str, value: str, mask: Mask) -> str:
-    """Return the value of a header field, masked; of credentials only the scheme remains."""
-    if name.lower() not in _CREDENTIALS_FIELDS:
-        return mask_to_length(value, mask, _MAX_VALUE)
-    scheme = (
-        scheme_name(read_authorization(value).scheme) if "authorization" in name.lower() else ""
-    )
-    return mask(f"{scheme} <masked>".lstrip())
-
-
-def _body(body: bytes, mask: Mask) -> dict[str, Any]:
-    """Return the body as a string; cut a long one and add its length in bytes."""
-    masked = mask_body(body, mask, _MAX_BODY)
-    return {"body": masked} | ({"body_bytes": len(body)} if len(body) > _MAX_BODY else {})
+__all__ = ["JournalFile"]
 
 
 def _is_unfinished(path: Path) -> bool:
@@ -169,14 +67,14 @@ class JournalFile:
 
     def write(self, exchange: Exchange) -> None:
         """Append an exchange. Raises OSError if writing fails."""
-        self._append(exchange_as_json(exchange, self._mask))
+        self._append(msgspec.to_builtins(view_of(exchange, self._mask)))
 
     def write_refusal(self, received_at: float, why: str) -> None:
         """Append a request that reached no broker, because it was malformed or too large.
 
         Raises OSError if writing fails.
         """
-        self._append({"received_at": _iso(received_at), "refused": why})
+        self._append({"received_at": iso_time(received_at), "refused": why})
 
     def _append(self, row: dict[str, Any]) -> None:
         """Write an object as one line, under the lock."""

@@ -3,7 +3,7 @@
 The app may be a test suite, a server, or a script that starts others. The audit
 ends all of its processes, as far as the system allows.
 
-Whether the app conforms is judged in `mockbroker.cli.audit`. Processes are found and ended in
+Whether the app conforms is judged in `mockbroker.cli.audit_run`. Processes are found and ended in
 `mockbroker.processes`.
 """
 

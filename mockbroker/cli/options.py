@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from mockbroker.contract.clause import Level
+from mockbroker.contract.level import Level
 from mockbroker.contract.selection import EVERY_CLAUSE, Selection
+from mockbroker.report.defaults import DEFAULT_EXAMPLES
 from mockbroker.report.formats import FORMATS
-from mockbroker.report.report import DEFAULT_EXAMPLES
 
 __all__ = [
     "AUDIT_OPTIONS",
@@ -78,8 +77,8 @@ class Surface(Enum):
         return self.value + (option.key if self is Surface.INI else option.name)
 
 
-# eq=False: options are keys of dicts, and each of them exists once.
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+# Not a dataclass: making one costs each start of pytest as much as the whole table. Options compare
+# by identity: they are keys of dicts, and each of them exists once.
 class Option(Generic[T_co]):
     """An option: its name, its default, its reader and its help.
 
@@ -90,15 +89,28 @@ class Option(Generic[T_co]):
     ``is_path`` says whether a string is a path, which an ini file gives relative to its folder.
     """
 
-    name: str
-    help: str
-    default: T_co
-    read: Callable[[Sequence[str]], T_co]
-    metavar: str = ""
-    letter: str = ""
-    is_repeatable: bool = False
-    argument: str = ""
-    is_path: Callable[[str], bool] = lambda _: False
+    def __init__(
+        self,
+        *,
+        name: str,
+        help: str,  # noqa: A002 - as click and argparse call it
+        default: T_co,
+        read: Callable[[Sequence[str]], T_co],
+        metavar: str = "",
+        letter: str = "",
+        is_repeatable: bool = False,
+        argument: str = "",
+        is_path: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        self.name = name
+        self.help = help
+        self.default = default
+        self.read = read
+        self.metavar = metavar
+        self.letter = letter
+        self.is_repeatable = is_repeatable
+        self.argument = argument
+        self.is_path = is_path
 
     @property
     def key(self) -> str:

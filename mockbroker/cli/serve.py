@@ -13,6 +13,7 @@ import contextlib
 import functools
 import io
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -37,9 +38,11 @@ if TYPE_CHECKING:
     from mockbroker.server.listener import Server
 
 __all__ = [
+    "RequestLog",
     "ServeSettings",
     "StopSignals",
     "announce",
+    "announce_end",
     "client_option",
     "config_option",
     "echo",
@@ -48,10 +51,14 @@ __all__ = [
     "find_profile",
     "ignore_closed_output",
     "listening",
+    "prepared",
     "profile_option",
     "replace_closed_streams",
     "serve_and_log",
     "serve_options",
+    "sharing_options",
+    "warn",
+    "warn_of_other_hosts",
 ]
 
 
@@ -64,7 +71,9 @@ class ServeSettings:
     """The options of `mockbroker serve`; ``expires_in`` is in seconds.
 
     ``clients`` are empty for random credentials. ``config`` is a TOML file of profiles, ``journal``
-    the path of the journal file; both may be None.
+    the path of the journal file, ``state`` the URL of a shared state; each may be None. ``workers``
+    is the number of processes. ``allowed_hosts`` are further names by which the control API may be
+    called. It demands the ``control_token``, if there is one.
     """
 
     host: str
@@ -76,6 +85,10 @@ class ServeSettings:
     tls: bool
     journal: Path | None
     config: Path | None
+    allowed_hosts: tuple[str, ...] = ()
+    control_token: str | None = None
+    state: str | None = None
+    workers: int = 1
 
 
 def _clients(
@@ -141,7 +154,31 @@ def _lifetime(
     return seconds
 
 
-def client_option(help_text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _allowed_hosts(
+    _context: click.Context, _parameter: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Check the values of ``--allow-host``. Raises click.BadParameter."""
+    from mockbroker.server.control.access import host_problem  # noqa: PLC0415 - only when needed
+
+    problem = next(filter(None, map(host_problem, names)), "")
+    if problem:
+        raise click.BadParameter(problem)
+    return names
+
+
+def _control_token(
+    _context: click.Context, _parameter: click.Parameter, token: str | None
+) -> str | None:
+    """Check the value of ``--control-token``. Raises click.BadParameter without quoting it."""
+    # It is sent in a header field: one line of ASCII, without blanks.
+    if token is not None and not re.fullmatch(r"[!-~]{8,}", token):
+        raise click.BadParameter("must have 8 or more ASCII characters, without blanks")
+    return token
+
+
+def client_option(
+    help_text: str,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that adds ``--client``; the command gets ``clients``."""
     return click.option(
         "--client",
@@ -191,7 +228,48 @@ _OPTIONS = (
         help="Append each request and its answer as a line of JSON, secrets masked.",
     ),
     config_option,
+    click.option(
+        "--allow-host",
+        "allowed_hosts",
+        metavar="NAME",
+        multiple=True,
+        callback=_allowed_hosts,
+        help="Name by which other programs may call the control API, besides localhost and "
+        "127.0.0.1. Repeat the option for several.",
+    ),
+    # Also by an environment variable: other users of the machine can read a command line.
+    click.option(
+        "--control-token",
+        metavar="TOKEN",
+        envvar="MOCKBROKER_CONTROL_TOKEN",
+        callback=_control_token,
+        help="Token that the control API demands. By default none on a loopback address, and a "
+        "random one, which is printed, on any other. [env: MOCKBROKER_CONTROL_TOKEN]",
+    ),
 )
+_SHARING_OPTIONS = (
+    click.option(
+        "--state",
+        metavar="URL",
+        envvar="MOCKBROKER_STATE",
+        show_envvar=True,
+        help="Keep the state in this Redis, such as redis://127.0.0.1:6379/0.",
+    ),
+    click.option(
+        "--workers",
+        metavar="N",
+        type=click.IntRange(min=1),
+        default=1,
+        help="Serve with N processes, which need a --state. (default: 1)",
+    ),
+)
+
+
+def sharing_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of several processes to a command that has `serve_options`."""
+    for option in reversed(_SHARING_OPTIONS):
+        option(command)
+    return command
 
 
 def serve_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -199,7 +277,8 @@ def serve_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapper(**options: Any) -> None:
-        given = {field.name: options.pop(field.name) for field in fields(ServeSettings)}
+        names = [field.name for field in fields(ServeSettings) if field.name in options]
+        given = {name: options.pop(name) for name in names}
         command(settings=ServeSettings(**given), **options)
 
     # Decorators apply from the last to the first; --help must show this order.
@@ -214,23 +293,56 @@ def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
 
     Raises click.ClickException, with a message of one sentence, if a setting is invalid.
     """
+    # The journal file is opened before the port: a wrong path must not leave a server behind, even
+    # for a moment.
+    with prepared(settings) as (broker, log, certificate):
+        server = _listen(settings.host, settings.port, certificate, log.refused)
+        if not server.is_on_loopback:
+            warn_of_other_hosts(settings.host)
+        server.mount(broker)
+        mount_control(server, broker, settings)
+        # The control API may reset the broker, and the log continues.
+        broker.journal.subscribe(log.answered, survives_reset=True)
+        yield broker, server
+
+
+def mount_control(server: Server, broker: Broker, settings: ServeSettings) -> None:
+    """Serve the control API of the broker."""
+    from mockbroker.broker.profiles import profile_named  # noqa: PLC0415 - only when needed
+    from mockbroker.server.certificates import WILDCARDS  # noqa: PLC0415 - only when needed
+    from mockbroker.server.control.access import ControlAccess  # noqa: PLC0415 - only when needed
+
+    # The name that the user has given to this machine.
+    own = () if settings.host in WILDCARDS else (settings.host,)
+    access = ControlAccess(
+        allowed_hosts=(*settings.allowed_hosts, *own), token=settings.control_token
+    )
+    find = functools.partial(profile_named, config=settings.config)
+    server.mount_control(broker, access=access, find_profile=find)
+
+
+@contextlib.contextmanager
+def prepared(
+    settings: ServeSettings,
+) -> Iterator[tuple[Broker, RequestLog, ServerCertificate | None]]:
+    """Make what serving needs beside a port: a broker, a log of its requests, a certificate.
+
+    Raises click.ClickException, with a message of one sentence, if a setting is invalid.
+    """
     broker = _make_broker(settings)
     with contextlib.ExitStack() as stack:
-        # The journal file is opened before the port: a wrong path must not leave a server behind,
-        # even for a moment.
-        log = _Log(broker, stack.enter_context(_journal_file(settings.journal, broker)))
+        log = RequestLog(broker, stack.enter_context(_journal_file(settings.journal, broker)))
         certificate = stack.enter_context(_certificate(settings.host)) if settings.tls else None
-        server = _listen(settings.host, settings.port, certificate, log.refused)
-        # The broker hands out tokens and prints secrets. On a shared network that must be a
-        # decision.
-        if not server.is_on_loopback:
-            _warn(
-                f"--host {settings.host} is not a loopback address: any host that reaches this "
-                "machine can get tokens from this broker"
-            )
-        server.mount(broker)
-        broker.journal.subscribe(log.answered)
-        yield broker, server
+        yield broker, log, certificate
+
+
+def warn_of_other_hosts(host: str) -> None:
+    """Warn that the address to listen on can be reached from other machines."""
+    # The broker hands out tokens and prints secrets. On a shared network that must be a decision.
+    warn(
+        f"--host {host} is not a loopback address: any host that reaches this "
+        "machine can get tokens from this broker"
+    )
 
 
 class StopSignals:
@@ -268,11 +380,11 @@ class StopSignals:
             self._stop()
 
 
-def announce(broker: Broker) -> None:
-    """Print the banner of a broker that is mounted."""
+def announce(broker: Broker, control_token: str | None) -> None:
+    """Print the banner of a broker that is mounted, with what its control API demands."""
     from mockbroker.cli.console import banner  # noqa: PLC0415 - Flask only if served
 
-    echo(banner(broker))
+    echo(banner(broker, control_token))
 
 
 def serve_and_log(broker: Broker, server: Server, signals: StopSignals) -> None:
@@ -282,9 +394,21 @@ def serve_and_log(broker: Broker, server: Server, signals: StopSignals) -> None:
     """
     # Only `interrupt`: a signal handler may not take the locks that `stop` takes.
     signals.stop_by(server.interrupt)
+    before = broker.journal.total
     server.serve_forever()
-    total = broker.journal.total
-    echo(f"stopped after {total} request{'' if total == 1 else 's'}")
+    announce_end(broker, before)
+
+
+def announce_end(broker: Broker, before: int) -> None:
+    """Print how many requests there were after the first ``before`` ones."""
+    from mockbroker.broker.state import StateError  # noqa: PLC0415 - only when needed
+
+    try:
+        count = broker.journal.total - before
+    except StateError as error:
+        echo(f"stopped; {error}")
+    else:
+        echo(f"stopped after {count} request{'' if count == 1 else 's'}")
 
 
 @contextlib.contextmanager
@@ -300,7 +424,7 @@ def ignore_closed_output() -> Iterator[None]:
             os.dup2(null.fileno(), sys.stdout.fileno())
 
 
-class _Log:
+class RequestLog:
     """The log of requests on the terminal and, if there is one, in a journal file."""
 
     def __init__(self, broker: Broker, file: JournalFile | None) -> None:
@@ -334,7 +458,7 @@ class _Log:
                 # One message, then no more attempts: a full disk would otherwise fill the terminal
                 # as well.
                 self._file = None
-                _warn(f"cannot write to the journal ({error.strerror}); it ends here")
+                warn(f"cannot write to the journal ({error.strerror}); it ends here")
         echo(lines)
 
 
@@ -351,23 +475,44 @@ def _journal_file(
     except OSError as error:
         raise click.ClickException(f"--journal {path}: {error.strerror}") from error
     if file.shared_mode:
-        _warn(f"other users can read --journal {path} (mode {file.shared_mode:04o}); run chmod 600")
+        warn(f"other users can read --journal {path} (mode {file.shared_mode:04o}); run chmod 600")
     return contextlib.closing(file)
 
 
 def _make_broker(settings: ServeSettings) -> Broker:
     """Make the broker with its profile and clients. Raises click.ClickException."""
+    from mockbroker.broker.profiles import ConfigError  # noqa: PLC0415 - only when needed
+    from mockbroker.broker.state import StateError  # noqa: PLC0415 - only when needed
     from mockbroker.fake_broker import Broker  # noqa: PLC0415 - only when needed
 
-    broker = Broker(
-        profile=find_profile(settings.profile, settings.config),
-        credentials=settings.clients[0] if settings.clients else None,
-        expires_in=settings.expires_in,
-        strict=not settings.lenient,
-    )
-    for credentials in settings.clients[1:]:
-        broker.register(credentials.client_id, credentials.client_secret)
+    try:
+        broker = Broker(
+            profile=find_profile(settings.profile, settings.config),
+            credentials=settings.clients[0] if settings.clients else None,
+            expires_in=settings.expires_in,
+            strict=not settings.lenient,
+            state=settings.state,
+        )
+        _register(broker, settings.clients)
+    except (ConfigError, StateError) as error:
+        raise click.ClickException(str(error)) from error
     return broker
+
+
+def _register(broker: Broker, clients: tuple[Credentials, ...]) -> None:
+    """Register the clients that the broker does not know, and warn of those with other secrets.
+
+    A shared state may have them already, and a secret that was replaced there must stay.
+    """
+    known = {client.client_id: client for client in broker.registered}
+    for client in clients:
+        if client.client_id not in known:
+            broker.register(client.client_id, client.client_secret)
+        elif known[client.client_id] != client:
+            warn(
+                f"client {client.client_id} has another secret in the shared state, which counts; "
+                "to begin with an empty state, use another ?namespace="
+            )
 
 
 def find_profile(name: str, config: Path | None) -> Profile:
@@ -465,6 +610,6 @@ def echo_or_raise(text: str, *, err: bool = False) -> None:
             os.close(null)
 
 
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
     """Print a warning to stderr; it never ends the command."""
     echo(f"mockbroker: {text}", err=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Union
 
 from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
+from mockbroker.contract.level import Level
 from mockbroker.model.exchange import Trace
 from mockbroker.model.messages import Request
 from mockbroker.model.profile import Profile
@@ -34,23 +35,6 @@ __all__ = [
     "rfc",
     "vendor",
 ]
-
-
-# A string as well, so that JSON and messages get its value without a conversion.
-class Level(str, enum.Enum):
-    """The level of a clause, the most binding first.
-
-    The first three are RFC 2119 words and come from a cited sentence. ``PRACTICE`` comes from
-    experience alone; breaking such a clause never violates a specification.
-
-    A strict broker rejects requests that break a MUST or have wrong credentials. It only records
-    other breaches.
-    """
-
-    MUST = "MUST"
-    SHOULD = "SHOULD"
-    MAY = "MAY"
-    PRACTICE = "PRACTICE"
 
 
 class Impact(str, enum.Enum):

@@ -6,105 +6,35 @@ never holds a secret or a token.
 
 from __future__ import annotations
 
-import re
-
 from mockbroker.contract.authentication import method_in
-from mockbroker.contract.authentication.method import Hint
 from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
+from mockbroker.contract.request_hints import mistakes_in_form
 from mockbroker.model.authorization import Authorization, decode_leniently, read_authorization
 from mockbroker.model.credentials import same_text
-from mockbroker.model.forms import LOOKED_AT_BYTES, media_type, query_parameters, unquoted
-from mockbroker.model.masking import method_name, scheme_name, shown
+from mockbroker.model.forms import query_parameters, unquoted
+from mockbroker.model.masking import scheme_name
 from mockbroker.model.messages import Request
+from mockbroker.model.placeholders import placeholder_in
 from mockbroker.model.token_request import TokenRequest
 
-__all__ = ["hint_for_api_call", "hint_for_token_request"]
-
-# The vendor's page shows the body as `{ grant_type: client_credentials }`, and clients send it so.
-_LITERAL = re.compile(rb"\{\s*['\"]?grant_type['\"]?\s*[:=]\s*['\"]?\w+['\"]?\s*\}")
-_FORM = "application/x-www-form-urlencoded"
+__all__ = ["hint_for_api_call", "hints_for_token_request"]
 
 
-def hint_for_token_request(
+def hints_for_token_request(
     request: TokenRequest, expected: TokenExpectation, chapter: str = ""
-) -> str:
-    """Return the likely mistake behind a wrong token request, or an empty string.
+) -> tuple[str, ...]:
+    """Return the likely mistakes behind a wrong token request, each once.
 
     With ``chapter`` only mistakes that break clauses of that chapter count: ``request``, or that
     of a client authentication method.
     """
     method = method_in(request, expected.profile)
-    hints = {method.chapter: method.hints, "request": _REQUEST_HINTS}
-    looks = hints.get(chapter, ()) if chapter else (*method.hints, *_REQUEST_HINTS)
-    return next((hint for look in looks if (hint := look(request, expected))), "")
-
-
-def _literal_braces(request: TokenRequest, _: TokenExpectation) -> str:
-    """Recognize the body in the notation of the vendor's page."""
-    body = request.message.body[:LOOKED_AT_BYTES].strip()
-    # With quotes it is valid JSON, which `_json_body` explains.
-    is_literal = _LITERAL.fullmatch(body) and request.json is None
-    return (
-        (
-            "the body is `{ grant_type: client_credentials }` literally, as the documentation "
-            "prints it; send grant_type=client_credentials"
-        )
-        if is_literal
-        else ""
-    )
-
-
-def _json_body(request: TokenRequest, _: TokenExpectation) -> str:
-    """Recognize a body or a media type of JSON."""
-    declared = media_type(request.message.headers.get("Content-Type") or "")
-    is_json = request.json is not None
-    if is_json and declared == _FORM:
-        return "the body is JSON although the header says form: send grant_type=client_credentials"
-    if is_json:
-        return "the body is JSON; send a form: grant_type=client_credentials"
-    if "json" in declared:
-        return f"the body is a form although the header says JSON: send Content-Type: {_FORM}"
-    return ""
-
-
-def _grant_in_query(request: TokenRequest, _: TokenExpectation) -> str:
-    """Recognize a grant_type in the URL."""
-    if "grant_type" in request.names_in_query:
-        return "grant_type is in the query of the URL; send it in the body"
-    return ""
-
-
-def _no_form(request: TokenRequest, _: TokenExpectation) -> str:
-    """Recognize another method, another media type, or a missing grant_type."""
-    if request.message.method != "POST":
-        return f"use POST to request a token, not {method_name(request.message.method)}"
-    declared = request.message.headers.get_all("Content-Type")
-    if len(declared) != 1 or media_type(declared[0]) != _FORM:
-        return f"send Content-Type: {_FORM}"
-    if not request.values("grant_type"):
-        return "the body must be grant_type=client_credentials"
-    return ""
-
-
-def _missing_parameters(request: TokenRequest, expected: TokenExpectation) -> str:
-    """Recognize that a parameter is missing which the profile requires."""
-    required = expected.profile.parameters
-    missing = [name for name in required if not any(request.values(name))]
-    if not missing:
-        return ""
-    # The value as well: it is a setting of the provider, and never a secret.
-    pairs = ", ".join(f"{name}={shown(required[name])}" for name in missing)
-    return f"profile {expected.profile.name} requires {pairs} in the body of the token request"
-
-
-_REQUEST_HINTS: tuple[Hint, ...] = (
-    _literal_braces,
-    _json_body,
-    _grant_in_query,
-    _no_form,
-    _missing_parameters,
-)
-"""The hints for anything but the client authentication, the more specific first."""
+    found: dict[str, None] = {}  # instead of a set, because the order matters
+    if chapter in {"", method.chapter}:
+        found.update(dict.fromkeys(method.mistakes(request, expected)))
+    if chapter in {"", "request"}:
+        found.update(dict.fromkeys(mistakes_in_form(request, expected)))
+    return tuple(found)
 
 
 def hint_for_api_call(request: Request, expected: ApiExpectation) -> str:
@@ -160,6 +90,11 @@ def _token_of_call(authorization: Authorization, expected: ApiExpectation) -> st
     # The names of "no value" in Python, JSON and Java, JavaScript, and Go and Ruby.
     if token in {"None", "null", "undefined", "nil"}:
         return f"the token is the word {token!r}: the answer's access_token was not found"
+    placeholder = placeholder_in(token)
+    if placeholder:
+        return (
+            f"a placeholder is left in place of the token: {placeholder}; replace it by the value"
+        )
     # A client that stores the whole header value as its token adds the scheme a second time.
     if token.lower().startswith("bearer "):
         return "the word `Bearer` occurs twice"

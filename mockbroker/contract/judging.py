@@ -21,7 +21,7 @@ from mockbroker.contract.clause import (
 )
 from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST
 from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
-from mockbroker.contract.hints import hint_for_api_call, hint_for_token_request
+from mockbroker.contract.hints import hint_for_api_call, hints_for_token_request
 from mockbroker.model.breach import Breach
 from mockbroker.model.exchange import Exchange, Trace
 from mockbroker.model.messages import Request
@@ -54,21 +54,21 @@ TRACE_CLAUSES: tuple[Clause, ...] = tuple(
 
 
 def judge_token_request(request: TokenRequest, expected: TokenExpectation) -> tuple[Breach, ...]:
-    """Return the breaches that the token request shows, each with a hint.
+    """Return the breaches that the token request shows, each with its hints.
 
     Clauses that do not apply to the profile are left out. The strings may quote the request; mask
     them before they are shown.
     They are in the order of the catalogue.
     """
-    hints: dict[str, str] = {}
+    hints: dict[str, tuple[str, ...]] = {}
     breaches: list[Breach] = []
     for clause, judge in _token_request_judges(expected.profile):
         for breach in _breaches(clause, judge.flaws(request, expected)):
             # Hints are searched for once for each chapter, and only if a clause of it is broken:
             # most requests are valid, and the broker judges each one.
             if clause.chapter not in hints:
-                hints[clause.chapter] = hint_for_token_request(request, expected, clause.chapter)
-            breaches.append(replace(breach, hint=hints[clause.chapter]))
+                hints[clause.chapter] = hints_for_token_request(request, expected, clause.chapter)
+            breaches.append(replace(breach, hints=hints[clause.chapter]))
     return tuple(breaches)
 
 
@@ -97,7 +97,7 @@ def judge_api_call(request: Request, expected: ApiExpectation) -> tuple[Breach, 
     if not breaches:
         return ()
     hint = hint_for_api_call(request, expected)
-    return tuple(replace(breach, hint=hint) for breach in breaches)
+    return tuple(replace(breach, hints=(hint,) if hint else ()) for breach in breaches)
 
 
 def judge_trace(trace: Trace) -> tuple[Breach, ...]:

@@ -6,13 +6,11 @@ patterns are errors with suggestions.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-from mockbroker.contract.clause import Level
+from mockbroker.contract.level import Level
 
 __all__ = ["EVERY_CLAUSE", "Selectable", "Selection", "SelectionError", "select"]
 
@@ -51,7 +49,7 @@ class SelectionError(ValueError):
         self.pattern = pattern
 
 
-@dataclass(frozen=True, slots=True)
+# Not a dataclass: making one costs each start of pytest as much as the rest of this module.
 class Selection:
     """The patterns by which a user selects clauses; without any, every clause is selected.
 
@@ -60,7 +58,10 @@ class Selection:
     Ask it with ``in``: ``clause in selection``. Any object with an id and a level will do.
     """
 
-    patterns: tuple[str, ...] = ()
+    __slots__ = ("patterns",)
+
+    def __init__(self, patterns: tuple[str, ...] = ()) -> None:
+        self.patterns = patterns
 
     def __contains__(self, clause: Selectable) -> bool:
         return not self.patterns or any(_matches(pattern, clause) for pattern in self.patterns)
@@ -87,7 +88,7 @@ def select(texts: Iterable[str], clauses: Sequence[Selectable]) -> Selection:
         # A pattern without a match is an error: a run of no clauses would pass.
         if not any(_matches(pattern, clause) for clause in clauses):
             raise SelectionError(pattern, _nearest(pattern, clauses))
-    return Selection(patterns)
+    return Selection(patterns) if patterns else EVERY_CLAUSE
 
 
 def _matches(pattern: str, clause: Selectable) -> bool:
@@ -106,6 +107,8 @@ def _chapter(clause_id: str) -> str:
 
 def _nearest(pattern: str, clauses: Sequence[Selectable]) -> list[str]:
     """Return the ids, chapters and levels that the user may have meant, the likeliest first."""
+    import difflib  # noqa: PLC0415 - only for a pattern that matches nothing
+
     ids = [clause.id for clause in clauses]
     # A dict keeps the order of the catalogue, which a set would not.
     names = dict.fromkeys([*map(_chapter, ids), *ids, *(level.value.lower() for level in Level)])

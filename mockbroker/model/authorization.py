@@ -35,8 +35,10 @@ _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 # What form-urlencoding would have encoded: then the client sent the credentials raw.
 # A second colon, or a percent sign without two digits after it, shows that as well.
 _UNENCODED = re.compile(rb"[^A-Za-z0-9\-._~*+%:]|:.*:|%(?![0-9A-Fa-f]{2})")
+# RFC 9110, 11.1: a scheme is a token, and 5.6.2 says which characters a token has. Registered ones
+# begin with a letter; what begins with a sign, such as $AUTH, is a value without a scheme.
 # Bounded, because the first word of a header without a scheme may be a secret.
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,20}")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]{0,20}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Authorization:
 
     scheme: str
     rest: str
+
+    @property
+    def whole(self) -> str:
+        """The value of the header as it was received."""
+        return f"{self.scheme} {self.rest}" if self.scheme else self.rest
 
     def is_scheme(self, name: str) -> bool:
         """Return whether the scheme is this one, in any case (RFC 9110, 11.1)."""

@@ -207,8 +207,11 @@ def scheme_name(scheme: str) -> str:
     return scheme if not scheme or _SCHEME_NAME.fullmatch(scheme) else "(unknown)"
 
 
-# It fits the schemes that are registered with IANA, and the one of AWS.
-_SCHEME_NAME = re.compile(r"[A-Za-z]{1,12}(?:-[A-Za-z]{1,9})?|AWS4-HMAC-SHA256|SCRAM-SHA-(?:1|256)")
+# It fits the schemes that are registered with IANA, the one of AWS, and invented ones such as
+# API-KEY_1. Digits may stand at the end only: inside a word they are the sign of a secret.
+_SCHEME_NAME = re.compile(
+    r"[A-Za-z]{1,12}(?:[-_][A-Za-z]{1,9})?(?:[-_]?[0-9]{1,2})?|AWS4-HMAC-SHA256|SCRAM-SHA-(?:1|256)"
+)
 
 # Short words of letters: long enough for every registered method, too short for most secrets.
 _METHOD_NAME = re.compile(r"[A-Za-z-]{1,20}")

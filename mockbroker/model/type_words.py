@@ -87,7 +87,8 @@ def mismatch(value: object, kind: Any, wording: Wording) -> str:
     If the value is close to one of several choices, the message suggests it.
     """
     text = f"expected {_expected(kind, wording)}, got {wording.of_value(value)}"
-    choices = [choice for choice in _choices(kind) if isinstance(choice, str)]
+    members = get_args(bare(kind)) if is_union(bare(kind)) else (kind,)
+    choices = [c for member in members for c in _choices(member) if isinstance(c, str)]
     near = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) else ()
     return f"{text}; did you mean {near[0]!r}?" if near else text
 

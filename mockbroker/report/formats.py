@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from mockbroker.model.escaping import printable
 
 if TYPE_CHECKING:
     from mockbroker.report.report import Report
@@ -35,7 +32,7 @@ class OutputError(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True)
+# Not a dataclass: making one costs each start of pytest more than the rest of this module.
 class Format:
     """A format of reports: the name of its option, the option's help, and its writer.
 
@@ -44,9 +41,12 @@ class Format:
     It may raise any exception: `write_outputs` turns it into a message.
     """
 
-    name: str
-    help: str
-    write: Callable[[Report], str]
+    __slots__ = ("help", "name", "write")
+
+    def __init__(self, name: str, help: str, write: Callable[[Report], str]) -> None:  # noqa: A002 - as in `Option`
+        self.name = name
+        self.help = help
+        self.write = write
 
 
 def _json_of(report: Report) -> str:
@@ -159,6 +159,8 @@ def write_outputs(report: Report, files: Mapping[str, str]) -> None:
 
 def _write(report: Report, name: str, file: str) -> str:
     """Write the report in one format; return the problem, empty without one."""
+    from mockbroker.model.escaping import printable  # noqa: PLC0415 - only if a report is written
+
     try:
         # Lone surrogates are escaped already. If one is left, this keeps JSON valid.
         text = FORMATS[name].write(report)
@@ -173,4 +175,6 @@ def _write(report: Report, name: str, file: str) -> str:
 
 def _reason(error: OSError) -> str:
     """Return what the system says about an error, without the path, which the caller names."""
+    from mockbroker.model.escaping import printable  # noqa: PLC0415 - only for an error
+
     return printable(error.strerror or type(error).__name__)

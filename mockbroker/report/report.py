@@ -21,6 +21,7 @@ import msgspec
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.clause import Clause, Level
 from mockbroker.model.escaping import printable
+from mockbroker.report.defaults import DEFAULT_EXAMPLES
 from mockbroker.report.finding import BREACHES, Finding, Verdict
 from mockbroker.report.gravity import Gravity, gravity_of, is_at_least
 from mockbroker.report.kit_error import KitError
@@ -28,7 +29,6 @@ from mockbroker.report.known_failures import NOTHING_KNOWN, KnownFailures, Listi
 from mockbroker.report.steps import NotRepeated
 
 __all__ = [
-    "DEFAULT_EXAMPLES",
     "ClientDescription",
     "Conclusion",
     "Report",
@@ -44,9 +44,6 @@ NOT_REACHED = "not reached: the run was interrupted"
 STOPPED_EARLY = "not reached: pytest stopped the run early"
 STOPPED_AT_FAILURE = "not reached: the run ended at the first failure"
 NO_VERDICT = "the kit reached no verdict"
-
-DEFAULT_EXAMPLES = 10
-"""How many test cases are drawn for a clause unless the user asks for another number."""
 
 # ADVICE is missing: it is a breach that does not fail the run.
 _FATAL = (Verdict.FAILED, Verdict.HANG, Verdict.CRASH)

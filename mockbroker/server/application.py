@@ -7,21 +7,29 @@ the faults that need the socket.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, MutableMapping
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from http.client import responses
+from typing import TYPE_CHECKING, Any, cast
 
 import flask
 from werkzeug.exceptions import HTTPException
 
 from mockbroker.broker.answers import Reply
+from mockbroker.broker.mounting import CONTROL_PATH
 from mockbroker.model.messages import Headers, Request
 from mockbroker.server.mountable import Mountable
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 __all__ = ["ORIGIN_KEY", "REPLY_KEY", "REQUEST_KEY", "Mounts", "create_app"]
 
 REQUEST_KEY, ORIGIN_KEY, REPLY_KEY = "mockbroker.request", "mockbroker.origin", "mockbroker.reply"
 """Keys of the WSGI environment. The server sets the received request and its own origin; the
 application sets the reply, which says how the server sends the response."""
+
+_WITHOUT_LENGTH = {204, 304}
+"""Statuses of responses that have no body, and no Content-Length of one (RFC 9110, 8.6)."""
 
 BODY_LIMIT_BYTES = 1024 * 1024
 """The longest body: a token request has some hundred bytes, a call to an API seldom more than this.
@@ -50,7 +58,8 @@ class Mounts(MutableMapping[str, Mountable]):
             # A check mounts one broker for each test case, at a prefix of one segment.
             first = "/" + path.lstrip("/").partition("/")[0]
             broker = self._brokers.get(first)
-            if broker is not None:
+            # The control API of a broker lies below the broker's own prefix.
+            if broker is not None and CONTROL_PATH not in path:
                 return broker
             fitting = [p for p in self._brokers if path == p or path.startswith(p + "/")]
             return self._brokers[max(fitting, key=len)] if fitting else None
@@ -80,14 +89,47 @@ class Mounts(MutableMapping[str, Mountable]):
             return len(self._brokers)
 
 
+class _Application(flask.Flask):
+    """Flask, with a short way for the requests that `Server` has read.
+
+    For such a request nothing of Flask is needed but its handling of errors: the request is parsed,
+    and the broker makes the response. Flask's contexts and objects would take as long as the
+    broker's answer to a token request.
+    """
+
+    def __init__(self, mounts: Mounts) -> None:
+        # Without a folder of static files: every path belongs to a broker, /static as well.
+        super().__init__("mockbroker", static_folder=None)
+        self._mounts = mounts
+
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request of `Server` by the broker at its path, any other one as Flask does."""
+        request: Request | None = environ.get(REQUEST_KEY)
+        broker = None if request is None else self._mounts.resolve(request.path)
+        if request is None or broker is None:
+            return super().wsgi_app(environ, start_response)
+        try:
+            reply = _reply_of(broker, request, environ)
+        except Exception as error:  # noqa: BLE001 - as Flask does for a view
+            with self.request_context(environ):
+                return _internal_error_response(error)(environ, start_response)
+        response = reply.response
+        if reply.pieces is not None:
+            return _flask_response(reply)(environ, start_response)
+        fields = list(response.headers)
+        if response.status not in _WITHOUT_LENGTH:
+            fields.append(("Content-Length", str(len(response.body))))
+        start_response(f"{response.status} {responses.get(response.status, '')}", fields)
+        return [response.body]
+
+
 def create_app(mounts: Mounts) -> flask.Flask:
     """Return the WSGI application that serves the brokers in ``mounts``, later additions too.
 
     The application is thread-safe. Errors in a broker become responses with status 500, and are
     logged.
     """
-    # Without a folder of static files: every path belongs to a broker, /static as well.
-    app = flask.Flask("mockbroker", static_folder=None)
+    app = _Application(mounts)
     app.url_map.merge_slashes = False  # a redirect would hide what the client asked for
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT_BYTES
     # A `before_request` function runs for any method and path. As views, the brokers would not see
@@ -107,13 +149,24 @@ def _answer_for_broker(mounts: Mounts) -> flask.Response:
     broker = mounts.resolve(request.path)
     if broker is None:
         return _json_error(404, "no broker is mounted at that path; this server carries others")
+    return _flask_response(_reply_of(broker, request, environ))
+
+
+def _reply_of(broker: Mountable, request: Request, environ: WSGIEnvironment) -> Reply:
+    """Return the broker's reply, which the environment has from then on."""
     # Another WSGI server sets neither key. It also ignores the reply, and sends each response at
     # once and whole.
     origin = environ.get(ORIGIN_KEY) or flask.request.host_url.rstrip("/")
     reply: Reply = broker.handle(request, origin)
     environ[REPLY_KEY] = reply
+    return reply
+
+
+def _flask_response(reply: Reply) -> flask.Response:
+    """Return the response of a reply."""
     response = reply.response
-    answer = flask.Response(response.body, response.status, list(response.headers))
+    body = response.body if reply.pieces is None else reply.pieces
+    answer = flask.Response(body, response.status, list(response.headers))
     if response.headers.get("Content-Type") is None:
         del answer.headers["Content-Type"]  # Flask adds a default, which the broker did not set
     return answer
@@ -126,7 +179,8 @@ def _rebuild(environ: Mapping[str, Any]) -> Request:
     """
     # Some servers pass the target as it was received; otherwise the path has lost its encoding.
     query = environ.get("QUERY_STRING", "")
-    target = environ.get("REQUEST_URI") or flask.request.path + (f"?{query}" if query else "")
+    raw = environ.get("REQUEST_URI") or environ.get("RAW_URI")
+    target = raw or flask.request.path + (f"?{query}" if query else "")
     body = flask.request.get_data()
     return Request(flask.request.method, target, Headers.of(flask.request.headers), body)
 

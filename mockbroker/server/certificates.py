@@ -9,7 +9,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ServerCertificate", "ThrowAwayAuthority", "throw_away_certificate"]
+__all__ = ["WILDCARDS", "ServerCertificate", "ThrowAwayAuthority", "throw_away_certificate"]
 
 # A client may write any of them for a broker on the same machine.
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}

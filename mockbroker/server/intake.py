@@ -8,18 +8,18 @@ head only once it is complete and within the limits, and a chunked body in small
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Callable
-from typing import Union
+from typing import Protocol, Union
 
 import h11
 
 from mockbroker.broker.clock import real_seconds
 from mockbroker.model.messages import Headers, Request
 from mockbroker.server.application import BODY_LIMIT_BYTES
+from mockbroker.server.head_flaws import flaw_in_head
 from mockbroker.server.pool import Phase
 
-__all__ = ["Refused", "RequestReader"]
+__all__ = ["Refused", "RequestReader", "read_message"]
 
 # Apache's default is 100 fields as well, so clients that work with common servers stay below these
 # limits. docs/reliability.md lists each limit and the status of its refusal.
@@ -69,6 +69,48 @@ class Refused(Exception):  # noqa: N818 - how an invalid request ends; never lea
         super().__init__(message)
 
 
+class Source(Protocol):
+    """The part of a socket that a reader needs."""
+
+    def recv(self, limit_bytes: int, /) -> bytes:
+        """Return the next bytes; empty at the end of the stream."""
+
+    def settimeout(self, seconds: float | None, /) -> None:
+        """Set how long `recv` may wait."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send an interim response."""
+
+
+class _Message:
+    """A source that has one message, and then ends; nothing is waited for or sent."""
+
+    def __init__(self, message: bytes) -> None:
+        self._unread = message
+
+    def recv(self, limit_bytes: int, /) -> bytes:
+        """Return the next bytes of the message."""
+        piece, self._unread = self._unread[:limit_bytes], self._unread[limit_bytes:]
+        return piece
+
+    def settimeout(self, seconds: float | None, /) -> None:
+        """Do nothing: all bytes are there."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Do nothing: the peer of a stored message waits for no interim response."""
+
+
+def read_message(message: bytes) -> Request:
+    """Return the request that one complete HTTP message holds, as a connection would read it.
+
+    Raises Refused if the server would reject it.
+    """
+    request = RequestReader(_Message(message), lambda _: None).next_request()
+    if request is None:
+        raise Refused(400, "the message is empty")
+    return request
+
+
 class RequestReader:
     """A reader of the requests of one connection. Not thread-safe.
 
@@ -76,7 +118,7 @@ class RequestReader:
     byte of a request arrives. ``parser`` is the h11 connection that read the latest request.
     """
 
-    def __init__(self, sock: socket.socket, on_phase: Callable[[Phase], None]) -> None:
+    def __init__(self, sock: Source, on_phase: Callable[[Phase], None]) -> None:
         self.parser = _parser()
         self._sock = sock
         self._on_phase = on_phase
@@ -117,7 +159,7 @@ class RequestReader:
             status = error.error_status_hint
             # `from None`: h11's exception quotes the request, and a logged traceback would show its
             # secrets.
-            raise Refused(status, _UNREADABLE.get(status, _MALFORMED)) from None
+            raise Refused(status, _UNREADABLE.get(status) or _malformed(self._head)) from None
 
     # The head
 
@@ -274,6 +316,12 @@ def _strip_line_ends(head: bytearray) -> None:
     # RFC 9112, 2.2: "SHOULD ignore at least one empty line (CRLF) received prior to the
     # request-line"; old clients send one after a body
     del head[: len(head) - len(head.lstrip(b"\r\n"))]
+
+
+def _malformed(head: bytearray) -> str:
+    """Return the message on a request that h11 rejects, with the flaw if it is known."""
+    flaw = flaw_in_head(bytes(head))
+    return f"{_MALFORMED}: {flaw}" if flaw else _MALFORMED
 
 
 def _check_head(head: bytearray) -> None:

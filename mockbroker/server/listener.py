@@ -8,7 +8,6 @@ the other clocks.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 import ssl
 import threading
@@ -16,16 +15,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
+from typing import TYPE_CHECKING
 
+from mockbroker.broker.mounting import CONTROL_PATH
+from mockbroker.broker.profiles import profile_named
+from mockbroker.model.profile import Profile
 from mockbroker.server.acceptor import Acceptor
 from mockbroker.server.application import Mounts, create_app
 from mockbroker.server.certificates import ServerCertificate
 from mockbroker.server.mountable import Mountable
 from mockbroker.server.pool import ConnectionPool, Phase
-from mockbroker.server.ports import listen_at
+from mockbroker.server.ports import is_loopback, listen_at
 from mockbroker.server.wire import Connection
 
-__all__ = ["Server"]
+if TYPE_CHECKING:
+    from mockbroker.server.control.access import ControlAccess
+    from mockbroker.server.control.controlled import ControlledBroker
+
+__all__ = ["Server", "origin_of"]
 
 CONNECTION_LIMIT = 256
 """Connections, and therefore threads, at a time. Linux usually lets a process open 1024 files."""
@@ -44,8 +51,9 @@ class Server:
 
     It listens as soon as it is made; port 0 takes a free port. With a ``tls`` certificate it
     speaks HTTPS only. ``on_refused`` is called with one sentence about each malformed or oversized
-    request, which reaches no broker. The call is in the thread of the connection. Raises OSError
-    if the address cannot be used.
+    request, which reaches no broker. The call is in the thread of the connection. Several
+    processes may serve one port if it ``shares_port`` in each. Raises OSError if the address cannot
+    be used.
     """
 
     def __init__(
@@ -55,11 +63,12 @@ class Server:
         *,
         tls: ServerCertificate | None = None,
         on_refused: Callable[[str], None] = _ignore,
+        shares_port: bool = False,
     ) -> None:
         self._tls = tls
         self._on_refused = on_refused
         self._pool = ConnectionPool(self._serve, CONNECTION_LIMIT)
-        listener = listen_at(host, port)
+        listener = listen_at(host, port, is_shared=shares_port)
         try:
             # The acceptor needs descriptors of its own. Without them the port must become free
             # again.
@@ -68,24 +77,21 @@ class Server:
             listener.close()
             raise
         self.port: int = listener.getsockname()[1]
-        self.origin = f"{'https' if tls else 'http'}://{_host_in_url(host)}:{self.port}"
+        self.origin = origin_of(host, self.port, is_tls=tls is not None)
         self.mounts = Mounts()
         self._app = create_app(self.mounts)
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._stop_lock = threading.Lock()
+        self.control_token: str | None = None
+        """What the control API demands that was mounted last; None if it demands nothing."""
         # The prefixes of the brokers for which connections are refused.
         self._refusing: set[str] = set()
 
     @property
     def is_on_loopback(self) -> bool:
         """Whether only programs on this machine can reach the server."""
-        # The bound address decides, not the given name: /etc/hosts may map a name to anything. A
-        # scope id such as %eth0 is not part of the address.
-        address = ipaddress.ip_address(self._acceptor.listener.getsockname()[0].partition("%")[0])
-        # ::ffff:127.0.0.1 is a loopback address, but older versions of `ipaddress` deny it.
-        mapped = getattr(address, "ipv4_mapped", None)
-        return bool((mapped or address).is_loopback)
+        return is_loopback(self._acceptor.listener)
 
     @property
     def shortages(self) -> int:
@@ -104,11 +110,38 @@ class Server:
         ca_file = self._tls.ca_file if self._tls else None
         broker.mounted_at(self.origin, prefix, ca_file, _Connections(self, prefix))
 
+    def mount_control(
+        self,
+        broker: ControlledBroker,
+        prefix: str = "",
+        access: ControlAccess | None = None,
+        find_profile: Callable[[str], Profile] = profile_named,
+    ) -> None:
+        """Serve the control API of the broker that is mounted at that prefix.
+
+        It lies below ``__mockbroker__``. It demands the token of the ``access``, which
+        `control_token` then has. Off loopback it always demands one, by default a random one.
+        ``find_profile`` returns
+        the profile of a name that a request gives. Unmounting the broker ends it.
+        """
+        # Only some servers have it, and its import takes a while.
+        from mockbroker.server.control.access import ControlAccess  # noqa: PLC0415 - see above
+        from mockbroker.server.control.api import ControlApi  # noqa: PLC0415 - see above
+
+        access = access or ControlAccess()
+        if not self.is_on_loopback:
+            access = access.with_token()
+        self.mounts[prefix + CONTROL_PATH] = ControlApi(broker, access, find_profile)
+        self.control_token = access.token
+
     def unmount(self, prefix: str = "") -> None:
         """Stop serving the broker at that prefix. Raises KeyError if there is none.
 
-        The broker keeps its state. Its answers that wait end at once.
+        The broker keeps its state. Its answers that wait end at once, and its control API ends.
         """
+        control = self.mounts.pop(prefix + CONTROL_PATH, None)
+        if control is not None:
+            control.unmounted()
         # First out of the mounts, so that no later request reaches the broker.
         self.mounts.pop(prefix).unmounted()
         self.refuse_connections(prefix, refuses=False)
@@ -254,6 +287,11 @@ def _why_no_tls(error: ssl.SSLError) -> str:
     if "UNKNOWN_CA" in reason or "CERTIFICATE" in reason:
         return f"the client does not trust the certificate ({reason}): give it the CA"
     return f"no TLS connection came about ({reason})"
+
+
+def origin_of(host: str, port: int, *, is_tls: bool) -> str:
+    """Return the scheme, host and port with which URLs of a server begin."""
+    return f"{'https' if is_tls else 'http'}://{_host_in_url(host)}:{port}"
 
 
 def _host_in_url(host: str) -> str:

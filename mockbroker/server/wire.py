@@ -117,16 +117,18 @@ class Connection:
             return io.BytesIO().write
 
         result: Iterable[bytes] = self._app(environ, start_response)
-        body = b"".join(result)
-        # PEP 3333: the server must call `close` of an iterable that has one.
-        if hasattr(result, "close"):
-            result.close()
+        # Flask calls `start_response` before it returns.
         status, headers = started[-1]
+        reply: Reply | None = environ.get(REPLY_KEY)
+        if reply is not None and reply.pieces is not None:
+            head = Response(int(status[:3]), Headers.of(headers))
+            return replace(reply, response=head, pieces=result)
+        body = b"".join(result)
+        _close(result)
         # The response that Flask made is sent, not the broker's: Flask adds fields and handles
         # errors. Only the way to send it (delay, fault) comes from the broker's reply.
         response = Response(int(status[:3]), Headers.of(headers), body)
-        reply: Reply = environ.get(REPLY_KEY) or Reply(response=response)
-        return replace(reply, response=response)
+        return replace(reply or Reply(response=response), response=response)
 
     def _environ(self, request: Request) -> dict[str, Any]:
         """Return the WSGI environment of a request (PEP 3333)."""
@@ -176,7 +178,24 @@ class Connection:
         if reply.manner is Manner.RESET:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
             raise ConnectionAbortedError
-        self._write(self._reader.parser, request.method, reply)
+        if reply.pieces is not None:
+            self._stream(self._reader.parser, reply.response, reply.pieces)
+        else:
+            self._write(self._reader.parser, request.method, reply)
+
+    def _stream(self, parser: h11.Connection, head: Response, pieces: Iterable[bytes]) -> None:
+        """Send a response piece by piece as the pieces are made, until they end.
+
+        Raises OSError if the peer is gone, or does not read for `SEND_LIMIT_SECONDS`.
+        """
+        try:
+            # Without a length h11 sends chunks, or to a client of HTTP/1.0 until the end.
+            self._sock.sendall(parser.send(_head(head)) or b"")
+            for piece in pieces:
+                self._sock.sendall(parser.send(h11.Data(data=piece)) or b"")
+            self._sock.sendall(parser.send(h11.EndOfMessage()) or b"")
+        finally:
+            _close(pieces)
 
     def _write(self, parser: h11.Connection, method: str, reply: Reply) -> None:
         """Send the response, or a part of it, as the reply's manner says."""
@@ -270,6 +289,13 @@ class Connection:
             if not data:
                 return
             unread -= len(data)
+
+
+def _close(result: Iterable[bytes]) -> None:
+    """Close what an application returned: PEP 3333 asks the server to call `close` if it exists."""
+    close = getattr(result, "close", None)
+    if close is not None:
+        close()
 
 
 def _parser_after(method: str) -> h11.Connection:

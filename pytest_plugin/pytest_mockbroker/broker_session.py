@@ -84,7 +84,7 @@ class BrokerSession:
     def broker(self) -> FixtureBroker:
         """The broker of the session, at a URL that never changes."""
         broker = FixtureBroker(self._earlier, profile=self._settings.profile_of_session())
-        self._session_server.mount(broker)
+        _mount(self._session_server, broker)
         return broker
 
     def set_environment(self) -> None:
@@ -126,7 +126,7 @@ class BrokerSession:
         if "" in server.mounts:
             server.unmount()
         self._earlier.begin(broker.credentials)
-        server.mount(broker)
+        _mount(server, broker)
         yield broker
 
     @contextlib.contextmanager
@@ -153,7 +153,9 @@ class BrokerSession:
                 broker = FixtureBroker(
                     self._earlier, profile=profile, credentials=broker.credentials
                 )
-                stack.enter_context(_mounted_instead(self._session_server, broker))
+                stack.enter_context(
+                    _mounted_instead(self._session_server, broker, before=self.broker)
+                )
             with marker_errors(item):
                 for setting, value in settings.items():
                     setattr(broker, setting, value)
@@ -226,17 +228,22 @@ def _paths(profile: Any) -> tuple[str, ...]:
     return profile.token_path, profile.token_query, profile.api_prefix
 
 
-@contextlib.contextmanager
-def _mounted_instead(server: Server, broker: Broker) -> Iterator[None]:
-    """Mount the broker on the server, and restore the previous broker afterwards."""
-    before = server.mounts[""]
-    server.unmount()
+def _mount(server: Server, broker: Broker) -> None:
+    """Mount a broker with its control API, for tests in which another program drives it."""
     server.mount(broker)
+    server.mount_control(broker)
+
+
+@contextlib.contextmanager
+def _mounted_instead(server: Server, broker: Broker, before: Broker) -> Iterator[None]:
+    """Mount the broker on the server, and restore the one from before afterwards."""
+    server.unmount()
+    _mount(server, broker)
     try:
         yield
     finally:
         server.unmount()
-        server.mount(before)
+        _mount(server, before)
 
 
 def _check_use(broker: Broker, item: pytest.Item, *, is_strict: bool) -> None:

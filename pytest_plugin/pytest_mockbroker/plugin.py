@@ -61,17 +61,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("contract", "the contract of token clients (mockbroker)")
     for option in PYTEST_OPTIONS:
         spelling, setting = Surface.PYTEST.spell(option), Surface.INI.spell(option)
+        # The same attribute that pytest would derive. If it is given, pytest does not compare it
+        # with that of every other option, which takes longer than all the rest here.
         text = option.help_with_default
+        common: dict[str, Any] = {"dest": setting, "default": None, "help": text}
         if option.is_flag:
             # None and not False, so that a flag that was not given leaves the ini setting in force.
-            group.addoption(spelling, action="store_true", default=None, help=text)
+            group.addoption(spelling, action="store_true", **common)
             parser.addini(setting, text, type="bool", default=False)
         elif option.is_repeatable:
-            metavar = option.metavar
-            group.addoption(spelling, action="append", default=None, metavar=metavar, help=text)
+            group.addoption(spelling, action="append", metavar=option.metavar, **common)
             parser.addini(setting, text, type="linelist")
         else:
-            group.addoption(spelling, default=None, metavar=option.metavar, help=text)
+            group.addoption(spelling, metavar=option.metavar, **common)
             parser.addini(setting, text)
     for name, (text, kind, default) in _BROKER_INI.items():
         parser.addini(name, text, type=kind, default=default)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mockbroker.broker.routes import HandlerError
 from mockbroker.fake_broker import Broker
+from mockbroker.model.breach import hints_of
 from mockbroker.model.exchange import Endpoint, Exchange
 from mockbroker.model.exchange_text import describe
 from mockbroker.model.messages import Request
@@ -30,8 +31,7 @@ def traffic_of(
     lines = []
     for exchange in broker.journal.since(since):
         lines.append(describe(exchange))
-        hints = dict.fromkeys(b.hint for b in exchange.breaches if b.hint)
-        lines += [f"    hint: {hint}" for hint in hints]
+        lines += [f"    hint: {hint}" for hint in hints_of(exchange.breaches)]
         kept = hint_on(exchange.request)
         lines += [f"    hint: {kept}"] if kept else _api_messages(exchange)
     # Said in words: an empty section would look like a failure of the plugin.

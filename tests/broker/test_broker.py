@@ -11,6 +11,9 @@ import pytest
 import requests
 
 from mockbroker import Broker, Clock, Credentials, Fault, Level, Profile, TokenAnswer, TokenState
+from tests.broker.stores import BOTH
+
+STORES = BOTH
 
 SHOP = ("shop", "s3cr:et")
 GRANT = {"grant_type": "client_credentials"}
@@ -245,15 +248,15 @@ def test_registering_again_rotates_the_secret(broker):
     assert get_token(broker, ("shop", "new"))
 
 
-def test_credentials_of_a_wrong_type_are_refused_without_showing_them():
+def test_credentials_of_a_wrong_type_are_refused_without_showing_them(new_broker):
     with pytest.raises(TypeError) as caught:
-        Broker(credentials=("shop", "s3cr:et"))
+        new_broker(credentials=("shop", "s3cr:et"))
     message = "credentials must be Credentials(client_id, client_secret), not of type tuple"
     assert str(caught.value) == message
 
 
-def test_a_broker_as_a_context_manager_says_what_to_write():
-    with pytest.raises(TypeError) as caught, Broker():
+def test_a_broker_as_a_context_manager_says_what_to_write(new_broker):
+    with pytest.raises(TypeError) as caught, new_broker():
         pass
     assert str(caught.value).endswith("write `with Broker(...).running() as broker:`")
 
@@ -303,8 +306,8 @@ def test_a_setting_holds_until_the_broker_is_reset(broker, setting, value):
     assert getattr(broker, setting) == before
 
 
-def test_what_is_under_way_can_wait_again_once_the_broker_is_mounted_again():
-    broker = Broker()
+def test_what_is_under_way_can_wait_again_once_the_broker_is_mounted_again(new_broker):
+    broker = new_broker()
     with broker.running():
         pass
     broker.script(Fault.delay(0.2))
@@ -322,11 +325,11 @@ def test_a_valid_token_in_two_places_is_an_invalid_request(broker):
     assert token not in answer.text
 
 
-def test_a_clock_that_was_given_is_left_alone():
+def test_a_clock_that_was_given_is_left_alone(new_broker):
     clock = Clock()
     clock.advance(1000)
     before = clock.now()
-    Broker(clock=clock).reset()
+    new_broker(clock=clock).reset()
     assert clock.now() >= before
 
 
@@ -376,16 +379,16 @@ def test_a_failed_assertion_says_what_was_seen_and_what_was_never_reached(broker
     ]
 
 
-def test_a_failed_assertion_says_what_the_journal_forgot():
-    with Broker(credentials=Credentials(*SHOP), journal_size=2).running() as broker:
+def test_a_failed_assertion_says_what_the_journal_forgot(new_broker):
+    with new_broker(credentials=Credentials(*SHOP), journal_size=2).running() as broker:
         for _ in range(3):
             requests.get(broker.token_url, timeout=5)
         with pytest.raises(AssertionError, match="1 exchange before was forgotten"):
             broker.assert_conforms()
 
 
-def test_an_assertion_that_holds_warns_of_what_the_journal_forgot():
-    with Broker(credentials=Credentials(*SHOP), journal_size=2).running() as broker:
+def test_an_assertion_that_holds_warns_of_what_the_journal_forgot(new_broker):
+    with new_broker(credentials=Credentials(*SHOP), journal_size=2).running() as broker:
         for _ in range(3):
             post(broker, auth=SHOP, data=GRANT)
         with pytest.warns(UserWarning, match="1 exchange before was forgotten") as warned:
@@ -400,26 +403,26 @@ def test_a_should_breach_fails_only_if_asked_to(lenient):
         lenient.assert_conforms(fail_on=Level.SHOULD)
 
 
-def test_the_rfc6749_profile_form_encodes_the_credentials():
+def test_the_rfc6749_profile_form_encodes_the_credentials(new_broker):
     pair = Credentials("a b", "c:d%")
-    with Broker(profile="rfc6749", credentials=pair).running() as broker:
+    with new_broker(profile="rfc6749", credentials=pair).running() as broker:
         assert get_token(broker, ("a+b", "c%3Ad%25"))
         assert post(broker, auth=("a b", "c:d%")).status_code == 401
 
 
-def test_a_profile_with_post_authentication_expects_the_body():
+def test_a_profile_with_post_authentication_expects_the_body(new_broker):
     profile = Profile(name="acme", client_authentication=("post",), token_path="/t", scope="read")
     pair = Credentials("shop", "s3cr:et")
-    with Broker(profile=profile, credentials=pair).running() as broker:
+    with new_broker(profile=profile, credentials=pair).running() as broker:
         data = {**GRANT, "client_id": "shop", "client_secret": "s3cr:et"}
         assert requests.post(broker.token_url, data=data, timeout=5).json()["scope"] == "read"
         assert post(broker, auth=SHOP).status_code == 401
 
 
-def test_a_token_url_may_have_a_slash_at_its_end_and_a_query():
+def test_a_token_url_may_have_a_slash_at_its_end_and_a_query(new_broker):
     profile = Profile(name="acme", token_path="/o/to%20ken;v=1/", token_query="api-version=1")
     pair = Credentials("shop", "s3cr:et")
-    with Broker(profile=profile, credentials=pair).running() as broker:
+    with new_broker(profile=profile, credentials=pair).running() as broker:
         assert broker.token_url.endswith("/o/to%20ken;v=1/?api-version=1")
         assert post(broker, auth=SHOP).status_code == 200
         for changed in ("/o/to%20ken;v=1/", "/o/to%20ken/?api-version=1", "/o/to%20ken;v=1/?a=1"):
@@ -436,10 +439,10 @@ def test_another_scope_than_the_configured_one_is_refused(broker):
     assert post(broker, auth=SHOP, data={**GRANT, "scope": "write read"}).status_code == 200
 
 
-def test_a_missing_parameter_is_refused_with_a_hint():
+def test_a_missing_parameter_is_refused_with_a_hint(new_broker):
     profile = Profile(name="acme", parameters={"audience": "https://api/", "account_id": "7"})
     pair = Credentials("shop", "s3cr:et")
-    with Broker(profile=profile, credentials=pair).running() as broker:
+    with new_broker(profile=profile, credentials=pair).running() as broker:
         refused = post(broker, auth=SHOP, data={**GRANT, "account_id": "7"})
         assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
         assert refused.json()["hint"] == (
@@ -455,10 +458,10 @@ def test_a_path_that_is_nowhere_says_where_things_are(broker):
     assert broker.journal[0].endpoint == "elsewhere"
 
 
-def test_a_profile_with_jwts_issues_them_with_their_expiry():
+def test_a_profile_with_jwts_issues_them_with_their_expiry(new_broker):
     profile = Profile(name="acme", token_format="jwt", expires_in=60)
     pair = Credentials("shop", "s3cr:et")
-    with Broker(profile=profile, credentials=pair).running() as broker:
+    with new_broker(profile=profile, credentials=pair).running() as broker:
         token = get_token(broker)
         _, claims, _ = token.split(".")
         told = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
@@ -482,20 +485,20 @@ def test_no_answer_repeats_a_secret_or_a_token(broker):
 
 
 @pytest.mark.parametrize("lifetime", [-1, float("nan"), float("inf"), True, "60", None, 10**400])
-def test_a_lifetime_is_a_finite_number_of_seconds(lifetime):
-    broker = Broker(expires_in=60)
+def test_a_lifetime_is_a_finite_number_of_seconds(lifetime, new_broker):
+    broker = new_broker(expires_in=60)
     with pytest.raises(ValueError, match="expires_in must be a finite number of seconds"):
         broker.expires_in = lifetime
     assert broker.expires_in == 60
     if lifetime is not None:
         with pytest.raises(ValueError, match="expires_in must be a finite number of seconds"):
-            Broker(expires_in=lifetime)
+            new_broker(expires_in=lifetime)
 
 
 @pytest.mark.parametrize("pair", [(1, "secret"), ("shop", None), (b"shop", "secret")])
-def test_credentials_are_texts(pair):
+def test_credentials_are_texts(pair, new_broker):
     with pytest.raises(TypeError, match=r"client_(id|secret) must be a str, not of type"):
-        Broker().register(*pair)
+        new_broker().register(*pair)
 
 
 def test_a_reset_restores_the_credentials_and_ends_subscriptions(broker):
@@ -516,8 +519,8 @@ def test_a_token_policy_is_one_of_three(broker):
         broker.token_policy = "old"
 
 
-def test_a_broker_that_is_not_mounted_has_no_idle_connections():
-    broker = Broker()
+def test_a_broker_that_is_not_mounted_has_no_idle_connections(new_broker):
+    broker = new_broker()
     broker.close_idle_connections()
     assert broker.journal.total == 0
 

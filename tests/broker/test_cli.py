@@ -197,7 +197,9 @@ def test_what_names_no_clause_is_told():
 
 def test_explain_finds_nothing_wrong_with_a_good_command():
     curl = "curl -u shop:s3cr:et \\\n -d grant_type=client_credentials http://h/request-token"
-    assert "breaks no clause" in run("explain", text=curl).stdout
+    done = run("explain", text=curl)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "breaks no clause" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,7 @@ def test_explain_finds_nothing_wrong_with_a_good_command():
 )
 def test_explain_says_what_is_wrong(text, words):
     done = run("explain", "--client", "shop:s3cret", text=text)
-    assert done.returncode == 0
+    assert done.returncode == 1
     assert words in done.stdout
     assert "s3cret" not in done.stdout
 
@@ -271,7 +273,7 @@ def test_commands_that_only_print_escape_what_the_terminal_cannot_show(variables
         "curl -u shop:s3 -d grant_type=client_credentials -d '%E4%BD%A0=1' http://h/request-token"
     )
     done = run("explain", text=text, **variables)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (1, "")
     assert "\\u4f60" in done.stdout
     done = run("clauses", "没有", **variables)
     assert done.returncode == 4
@@ -531,6 +533,6 @@ def test_explain_says_on_a_terminal_what_it_waits_for():
     finally:
         os.close(keyboard)
         os.close(terminal)
-    assert done.returncode == 0
+    assert done.returncode == 1
     assert done.stderr == "Paste a raw HTTP request or a curl command, then press Ctrl-D.\n"
     assert "no Authorization header was sent" in done.stdout

@@ -9,6 +9,9 @@ import requests
 
 from mockbroker import Fault
 from mockbroker.broker.faults import FaultScript
+from tests.broker.stores import BOTH
+
+STORES = BOTH
 
 
 @pytest.mark.parametrize(
@@ -77,8 +80,8 @@ def test_the_documentation_has_a_row_for_every_fault():
     assert not missing
 
 
-def test_a_script_plays_each_fault_as_often_as_it_says():
-    script = FaultScript()
+def test_a_script_plays_each_fault_as_often_as_it_says(new_state):
+    script = new_state().token_script
     script.extend([Fault.reset().times(2), Fault.status(500)])
     assert len(script) == 3
     played = [script.next() for _ in range(4)]

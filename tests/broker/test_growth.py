@@ -16,7 +16,9 @@ from mockbroker.cli.console import log_lines
 from mockbroker.cli.journal_file import JournalFile
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.value_index import ValueIndex
+from tests.broker.stores import BOTH
 
+STORES = BOTH
 SHOP = Credentials("shop", "s3cr:et-of-the-shop")
 ORIGIN = "http://127.0.0.1"
 FEW, MANY = 100, 4_000
@@ -129,8 +131,8 @@ def _median_cost(served: Served) -> float:
     return statistics.median(costs)
 
 
-def test_the_journal_is_bounded_in_bytes_too():
-    with Broker(credentials=SHOP, journal_bytes=1_000_000).running() as broker:
+def test_the_journal_is_bounded_in_bytes_too(new_broker):
+    with new_broker(credentials=SHOP, journal_bytes=1_000_000).running() as broker:
         for _ in range(10):
             requests.post(f"{broker.api_url}/x", data=b"x" * 300_000, timeout=5)
         assert [e.number for e in broker.journal] == [8, 9, 10]
@@ -138,8 +140,8 @@ def test_the_journal_is_bounded_in_bytes_too():
         assert [e.number for e in broker.journal.since(8)] == [9, 10]
 
 
-def test_forgotten_headers_count_as_well_as_bodies():
-    with Broker(credentials=SHOP, journal_bytes=100_000).running() as broker:
+def test_forgotten_headers_count_as_well_as_bodies(new_broker):
+    with new_broker(credentials=SHOP, journal_bytes=100_000).running() as broker:
         for _ in range(20):
             requests.get(f"{broker.api_url}/x", headers={"X-Long": "x" * 20_000}, timeout=5)
         assert len(broker.journal) == 4

@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 import requests
 
+from tests.broker.stores import BOTH
+
+STORES = BOTH
+
 
 @pytest.fixture
 def used(broker):

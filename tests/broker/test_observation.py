@@ -151,7 +151,7 @@ def test_what_a_journal_forgets_because_of_its_size_in_bytes_was_judged_before()
     assert not TRACE_IDS & {
         clause_id
         for clause_id, reason in app.observed.never_reached.items()
-        if "came too fast" in reason
+        if "dropped before they were judged" in reason
     }
 
 
@@ -173,7 +173,7 @@ def test_what_was_forgotten_before_it_could_be_judged_is_said_aloud():
     observed = observation.so_far()
     assert observed.tally.api_calls == 10
     reasons = {observed.never_reached[clause_id] for clause_id in TRACE_IDS}
-    assert reasons == {"6 exchanges came too fast to be judged together"}
+    assert reasons == {"6 exchanges were dropped before they were judged together"}
 
 
 def test_a_challenge_at_the_end_of_a_window_waits_for_its_answer():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from mockbroker import Broker, Credentials, Profile, TokenState
-from mockbroker.broker.tokens import TokenStore
+from tests.broker.stores import BOTH
 from tests.broker.wires import connect, read_answer
 
+STORES = BOTH
 SHOP = Credentials("shop", "s3cr:et")
 GRANT = {"grant_type": "client_credentials"}
 
@@ -61,11 +63,11 @@ ALTERED = {
 
 @pytest.mark.parametrize("alteration", ALTERED)
 @pytest.mark.parametrize("token_format", ["opaque", "jwt"])
-def test_only_the_token_itself_is_the_token(alteration, token_format):
+def test_only_the_token_itself_is_the_token(alteration, token_format, new_broker):
     form, hint = ALTERED[alteration]
     profile = Profile(name="acme", token_format=token_format)
     for strict in (True, False):
-        with Broker(profile=profile, credentials=SHOP, strict=strict).running() as broker:
+        with new_broker(profile=profile, credentials=SHOP, strict=strict).running() as broker:
             token = get_token(broker)
             encoded = base64.b64encode(token.encode()).decode()
             answer = call(broker, form.format(token, token.swapcase(), encoded))
@@ -93,15 +95,16 @@ def test_a_token_that_was_never_issued_breaks_no_clause(broker):
     assert broker.api_calls[0].breaches == ()
 
 
-def limited(count: int, **settings: object) -> Broker:
-    return Broker(credentials=SHOP, token_limit=count, **settings)
+@pytest.fixture
+def limited(new_broker) -> Callable[..., Broker]:
+    return lambda count, **more: new_broker(credentials=SHOP, token_limit=count, **more)
 
 
 def states(broker: Broker, tokens: list[str]) -> list[str]:
     return [broker.find_token(token)[1].value for token in tokens]
 
 
-def test_beyond_the_limit_the_oldest_live_token_is_too_old_to_be_remembered():
+def test_beyond_the_limit_the_oldest_live_token_is_too_old_to_be_remembered(limited):
     with limited(3).running() as broker:
         tokens = [get_token(broker) for _ in range(5)]
         assert states(broker, tokens) == ["forgotten"] * 2 + ["valid"] * 3
@@ -113,7 +116,7 @@ def test_beyond_the_limit_the_oldest_live_token_is_too_old_to_be_remembered():
         assert call(broker, f"Bearer {tokens[2]}").status_code == 200
 
 
-def test_what_has_expired_is_forgotten_before_anything_that_is_alive():
+def test_what_has_expired_is_forgotten_before_anything_that_is_alive(limited):
     with limited(4).running() as broker:
         long_lived = get_token(broker)
         broker.expires_in = 10
@@ -131,7 +134,7 @@ def test_what_has_expired_is_forgotten_before_anything_that_is_alive():
         assert states(broker, [long_lived, *young]) == ["forgotten", *["valid"] * 3]
 
 
-def test_what_was_revoked_is_forgotten_before_anything_that_is_alive():
+def test_what_was_revoked_is_forgotten_before_anything_that_is_alive(limited):
     with limited(3).running() as broker:
         broker.expires_in = 1000
         revoked = get_token(broker)
@@ -141,7 +144,58 @@ def test_what_was_revoked_is_forgotten_before_anything_that_is_alive():
         assert states(broker, [revoked, *tokens]) == ["forgotten", *["valid"] * 3]
 
 
-def test_tokens_of_ones_own_and_jwts_are_known_to_be_forgotten_too():
+def test_what_expired_first_is_forgotten_first_whatever_its_lifetime(limited):
+    with limited(3).running() as broker:
+        tokens = []
+        for lifetime in (30, 10, 20):
+            broker.expires_in = lifetime
+            tokens.append(get_token(broker))
+        broker.clock.advance(25)
+        assert states(broker, tokens) == ["valid", "expired", "expired"]
+        tokens.append(get_token(broker))
+        assert states(broker, tokens) == ["valid", "forgotten", "expired", "valid"]
+        tokens.append(get_token(broker))
+        assert states(broker, tokens) == ["valid", "forgotten", "forgotten", "valid", "valid"]
+
+
+def test_a_valid_token_outlives_those_that_newer_ones_of_another_client_ended(limited):
+    with limited(3).running() as broker:
+        broker.token_policy = "single"
+        valid = get_token(broker)
+        broker.register("other", "s3cr:et")
+        ended = []
+        for _ in range(5):
+            answer = requests.post(broker.token_url, GRANT, auth=("other", "s3cr:et"), timeout=5)
+            ended.append(answer.json()["access_token"])
+        assert states(broker, [valid, *ended[:3]]) == ["valid", *["forgotten"] * 3]
+        assert states(broker, ended[3:]) == ["revoked", "valid"]
+
+
+def test_a_valid_token_is_forgotten_with_one_warning_an_expired_one_without(limited, caplog):
+    with limited(2).running() as broker:
+        broker.expires_in = 10
+        for _ in range(2):
+            get_token(broker)
+        broker.clock.advance(11)
+        for _ in range(2):
+            get_token(broker)
+        assert not caplog.records
+        for _ in range(3):
+            get_token(broker)
+        (warning,) = caplog.records
+        assert "the broker forgets valid tokens: it keeps 2" in warning.getMessage()
+
+
+def test_values_issued_again_and_again_stay_within_the_limit(limited):
+    with limited(2).running() as broker:
+        broker.token_values = iter("aababababbac").__next__
+        for _ in range(12):
+            get_token(broker)
+        assert states(broker, ["a", "b", "c"]) == ["valid", "forgotten", "valid"]
+        assert len(broker.token_issued_values) == 2
+
+
+def test_tokens_of_ones_own_and_jwts_are_known_to_be_forgotten_too(limited):
     with limited(1).running() as broker:
         broker.token_values = iter(["a", "a", "b", "a", "c"]).__next__
         for _ in range(5):
@@ -167,7 +221,7 @@ def test_a_value_issued_again_is_the_new_token(broker):
     assert list(broker.token_issued_values) == ["the-same-value"]
 
 
-def test_a_reset_forgets_that_tokens_were_forgotten():
+def test_a_reset_forgets_that_tokens_were_forgotten(limited):
     with limited(1).running() as broker:
         tokens = [get_token(broker), get_token(broker)]
         broker.reset()
@@ -175,15 +229,15 @@ def test_a_reset_forgets_that_tokens_were_forgotten():
 
 
 @pytest.mark.parametrize("setting", ["token_limit", "journal_size", "journal_bytes"])
-def test_a_limit_is_one_at_least(setting):
+def test_a_limit_is_one_at_least(setting, new_broker):
     with pytest.raises(ValueError, match="not 0"):
-        Broker(**{setting: 0})
+        new_broker(**{setting: 0})
 
 
-def test_a_token_that_was_found_may_be_forgotten_since():
-    store = TokenStore(limit=1)
+def test_a_token_that_was_found_may_be_forgotten_since(new_state):
+    tokens = new_state(tokens=1).tokens
     settings = {"issuer": "http://b", "credentials": SHOP, "scope": "", "expires_in": 9}
-    first = store.issue("a", issued_at=0, **settings)
-    assert store.state(first, now=1) is TokenState.VALID
-    store.issue("b", issued_at=0, **settings)
-    assert store.state(first, now=1) is TokenState.FORGOTTEN
+    first = tokens.issue("a", issued_at=0, **settings)
+    assert tokens.state(first, now=1) is TokenState.VALID
+    tokens.issue("b", issued_at=0, **settings)
+    assert tokens.state(first, now=1) is TokenState.FORGOTTEN

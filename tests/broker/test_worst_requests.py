@@ -1,6 +1,6 @@
 """No request of up to 1 MiB takes the broker long.
 
-The bounds are generous, for slow machines; `benchmarks/worst_requests.py` has the figures.
+The bounds are generous, for slow machines; docs/benchmarks.md has the figures.
 """
 
 from __future__ import annotations

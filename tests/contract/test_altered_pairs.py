@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mockbroker.contract.expectations import TokenExpectation
-from mockbroker.contract.hints import hint_for_token_request
+from mockbroker.contract.hints import hints_for_token_request
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.profile import AUTOGRAB, RFC6749, Profile
 from mockbroker.model.token_request import TokenRequest
@@ -60,7 +60,7 @@ def hint_on(secret: str, sent: str, profile: Profile = AUTOGRAB) -> str:
     known = (Credentials("shop", secret),)
     expectation = TokenExpectation(profile, profile.token_path, known)
     request = raw("Basic " + b64(f"shop:{sent}"))
-    return hint_for_token_request(TokenRequest.of(parsed(request)), expectation)
+    return "; ".join(hints_for_token_request(TokenRequest.of(parsed(request)), expectation))
 
 
 @pytest.mark.parametrize(("secret", "sent", "words"), ALTERED)
@@ -79,7 +79,7 @@ def test_an_id_may_be_altered_alone():
     known = (Credentials("Shop", "s3cret"),)
     expectation = TokenExpectation(AUTOGRAB, AUTOGRAB.token_path, known)
     request = TokenRequest.of(parsed(raw("Basic " + b64("shop:s3cret"))))
-    assert "in lower case" in hint_for_token_request(request, expectation)
+    assert "in lower case" in "; ".join(hints_for_token_request(request, expectation))
 
 
 def test_alterations_are_looked_for_below_the_form_encoding():
@@ -91,11 +91,11 @@ def test_an_altered_secret_in_the_body_is_named():
     expectation = TokenExpectation(POST, POST.token_path, (Credentials("shop", "s3$cret"),))
     body = GRANT + b"&client_id=shop&client_secret=s3"
     request = TokenRequest.of(parsed(raw(None, body=body)))
-    assert "expanded as a variable" in hint_for_token_request(request, expectation)
+    assert "expanded as a variable" in "; ".join(hints_for_token_request(request, expectation))
 
 
 def test_the_secret_of_another_client_is_no_expansion():
     known = (Credentials("other", "abc$D-efg"), Credentials("shop", "s3cret"))
     expectation = TokenExpectation(AUTOGRAB, AUTOGRAB.token_path, known)
     request = TokenRequest.of(parsed(raw("Basic " + b64("shop:abc1-efg"))))
-    assert "with another secret" in hint_for_token_request(request, expectation)
+    assert "with another secret" in "; ".join(hints_for_token_request(request, expectation))

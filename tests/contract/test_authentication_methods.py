@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from mockbroker import Credentials
-from mockbroker.cli.pasted_request import parse_curl
+from mockbroker.cli.explain import read_pasted
 from mockbroker.contract.authentication import METHODS
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.token_request import TokenRequest
@@ -29,7 +29,9 @@ def sent(method, credentials):
 def by_curl(method, credentials):
     """The same as a curl command sends it, as `serve` shows one."""
     options = ("-d", "grant_type=client_credentials", *method.curl_options(credentials))
-    return TokenRequest.of(parse_curl(shlex.join(["curl", *options, "http://b/t"])))
+    return TokenRequest.of(
+        read_pasted((shlex.join(["curl", *options, "http://b/t"])).encode()).request
+    )
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)

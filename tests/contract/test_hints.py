@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
-from mockbroker.contract.hints import hint_for_api_call, hint_for_token_request
+from mockbroker.contract.hints import hint_for_api_call, hints_for_token_request
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.profile import AUTOGRAB, RFC6749, Profile
@@ -57,7 +57,7 @@ def raw(
 
 def hint(request: bytes, profile: Profile = AUTOGRAB) -> str:
     expectation = TokenExpectation(profile, profile.token_path, EXPECTATION.credentials)
-    return hint_for_token_request(TokenRequest.of(parsed(request)), expectation)
+    return "; ".join(hints_for_token_request(TokenRequest.of(parsed(request)), expectation))
 
 
 POST = Profile(name="post", client_authentication=("post",))
@@ -154,7 +154,8 @@ POSTED = {
         "the credentials are in the URL",
     ),
     "no id": (posted(client_secret=SECRET), "but no client_id"),
-    "unknown client": (posted(client_id="x", client_secret=SECRET), "no client with that"),
+    "unknown client": (posted(client_id="x", client_secret="y"), "no client with that"),
+    "another id": (posted(client_id="x", client_secret=SECRET), "but the client_id is 'x'"),
     "empty secret": (posted(client_id=ID, client_secret=""), "the secret is empty"),
     "another client's secret": (
         posted(client_id=ID, client_secret="another-s3cret"),

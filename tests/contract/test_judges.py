@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mockbroker.contract.authentication import recognise
 from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
-from mockbroker.contract.hints import hint_for_api_call, hint_for_token_request
+from mockbroker.contract.hints import hint_for_api_call, hints_for_token_request
 from mockbroker.contract.judging import judge_api_call, judge_token_request, judge_trace
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
@@ -500,7 +500,7 @@ def test_nothing_that_comes_over_the_wire_upsets_a_judge(request, profile):
     parts = TokenRequest.of(request)
     breaches = judge_token_request(parts, expectation) + judge_api_call(request, api)
     assert all(breach.clause_id and breach.expected for breach in breaches)
-    said = hint_for_token_request(parts, expectation) + hint_for_api_call(request, api)
+    said = "".join(hints_for_token_request(parts, expectation)) + hint_for_api_call(request, api)
     seen = exchange(1, Endpoint.TOKEN, 0, request)
     shown = said + describe(seen) + curl(request, str)
     assert SECRET not in mask(shown, (KNOWN,), {TOKEN})

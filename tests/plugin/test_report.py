@@ -12,13 +12,13 @@ import pytest
 from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Level
 from mockbroker.report.badge import badge_of
+from mockbroker.report.defaults import DEFAULT_EXAMPLES
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.junit_xml import junit_xml_of
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import KnownFailure, KnownFailures, Standing
 from mockbroker.report.markdown import markdown_of
 from mockbroker.report.report import (
-    DEFAULT_EXAMPLES,
     ClientDescription,
     Conclusion,
     RunFacts,

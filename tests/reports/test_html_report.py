@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -20,6 +19,7 @@ from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.html_page import html_of
 from mockbroker.report.report import ClientDescription, build_report
 from mockbroker.report.steps import Note
+from tests.browser import CHROMIUM, OPTIONS
 from tests.reports.samples import EXCHANGES, STEPS
 
 HONOURS = [clause.id for clause in CATALOGUE].index("refresh.honours-expires-in")
@@ -229,19 +229,14 @@ def test_a_report_that_was_read_is_the_one_that_was_written(tmp_path):
     assert read_document(tmp_path / "a.json") == document
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to open it in")
 def test_a_browser_opens_a_page_of_twelve_clients(tmp_path):
     page = tmp_path / "all.html"
     page.write_text(html_of([report(*FOUND, name=f"client{n}") for n in range(12)]), "utf-8")
-    options = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--dump-dom")
-    quiet = ("--disable-background-networking", "--disable-sync", "--disable-component-update")
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     done = subprocess.run(  # noqa: S603
-        [str(CHROMIUM), *options, *quiet, profile, page.as_uri()],
+        [str(CHROMIUM), *OPTIONS, "--dump-dom", profile, page.as_uri()],
         capture_output=True,
         text=True,
         encoding="utf-8",

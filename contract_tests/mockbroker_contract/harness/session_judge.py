@@ -52,7 +52,7 @@ class SessionJudge:
     ) -> NoReturn:
         """Raise ContractBreached for that clause, with the exchanges that show the breach."""
         numbers = tuple(exchange.number for exchange in exchanges)
-        breach = Breach(clause.id, what, expected, hint, exchanges=numbers)
+        breach = Breach(clause.id, what, expected, (hint,) if hint else (), exchanges=numbers)
         self.fail([breach], is_delayed=is_delayed)
 
     def judge(self, trace: Trace, *, own: bool, is_delayed: bool) -> None:
@@ -123,6 +123,6 @@ class SessionJudge:
         return breached
 
     def _without_secrets(self, breach: Breach) -> Breach:
-        texts = (breach.what, breach.expected, breach.hint)
-        what, expected, hint = self._recorder.masked(texts)
-        return replace(breach, what=what, expected=expected, hint=hint)
+        texts = (breach.what, breach.expected, *breach.hints)
+        what, expected, *hints = self._recorder.masked(texts)
+        return replace(breach, what=what, expected=expected, hints=tuple(hints))

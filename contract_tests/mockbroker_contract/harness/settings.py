@@ -8,7 +8,7 @@ from typing import Any
 
 from mockbroker.contract.clause import Level
 from mockbroker.model.profile import AUTOGRAB, Profile
-from mockbroker.report.report import DEFAULT_EXAMPLES
+from mockbroker.report.defaults import DEFAULT_EXAMPLES
 
 __all__ = ["RunSettings"]
 

@@ -5,18 +5,13 @@ Providers call it client_secret_post. RFC 6749 does not recommend it, but many o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from mockbroker.contract.authentication.altered_pair import altered
 from mockbroker.contract.authentication.method import AuthenticationMethod
 from mockbroker.contract.authentication.pair_hints import (
-    UNKNOWN_CLIENT,
-    another_secret,
-    client_named,
-    on_pair,
+    is_plausible,
+    mistakes_in_pair,
     sent_twice,
-    surrounded,
-    swapped,
 )
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.credentials import Credentials, same_text
@@ -25,7 +20,7 @@ from mockbroker.model.token_request import TokenRequest
 __all__ = ["Body"]
 
 
-def _not_in_body(request: TokenRequest, _: TokenExpectation) -> str:
+def _not_in_body(request: TokenRequest) -> str:
     """Recognize credentials in the URL, in the header, or nowhere."""
     if "body" in request.places_of_secret:
         return ""
@@ -38,25 +33,6 @@ def _not_in_body(request: TokenRequest, _: TokenExpectation) -> str:
             "auth_method or client_secret_post"
         )
     return "no credentials were sent; send client_id and client_secret in the body"
-
-
-def _no_client_id(request: TokenRequest, _: TokenExpectation) -> str:
-    """Recognize a secret without the id to which it belongs."""
-    return "" if request.values("client_id") else "the body has client_secret but no client_id"
-
-
-def _unknown_client(request: TokenRequest, expected: TokenExpectation) -> str:
-    """Recognize a client_id that is not registered; earlier hints have excluded other causes."""
-    if client_named(_sent(request)[0], expected) is not None:
-        return ""
-    return UNKNOWN_CLIENT
-
-
-def _sent_twice(request: TokenRequest, _: TokenExpectation) -> str:
-    """Recognize credentials in a second place."""
-    if request.authorizations or "URL" in request.places_of_secret:
-        return sent_twice(Body.place)
-    return ""
 
 
 def _sent(request: TokenRequest) -> tuple[str, str]:
@@ -76,17 +52,6 @@ class Body(AuthenticationMethod):
     chapter = "post"
     place = "in the body"
     expected = "client_id and client_secret in the body, as they were registered, once each"
-    # The first hint that fits is shown; `_unknown_client` relies on the earlier ones.
-    hints = (
-        _not_in_body,
-        _no_client_id,
-        on_pair(swapped, _sent),
-        on_pair(surrounded, _sent),
-        on_pair(altered, _sent),
-        on_pair(another_secret, _sent),
-        _unknown_client,
-        _sent_twice,
-    )
 
     def is_used_in(self, request: TokenRequest) -> bool:
         """Return whether the body has a client_secret.
@@ -105,8 +70,8 @@ class Body(AuthenticationMethod):
 
     def claimed(self, request: TokenRequest) -> Credentials | None:
         """Return the first client_id and the first client_secret of the form."""
-        client_id, secret = _sent(request)
-        return Credentials(client_id, secret) if client_id else None
+        pair = _sent(request)
+        return Credentials(*pair) if is_plausible(pair) else None
 
     def client_ids_in(self, request: TokenRequest) -> frozenset[str]:
         """Return each client_id that is a parameter of the body or of the query.
@@ -114,6 +79,21 @@ class Body(AuthenticationMethod):
         A client that puts its id into the URL by mistake is recognized as well.
         """
         return frozenset(v for name, v in (*request.body, *request.query) if name == "client_id")
+
+    def mistakes(self, request: TokenRequest, expected: TokenExpectation) -> Iterator[str]:
+        """Yield the likely mistakes in the place of the credentials and in the pair."""
+        elsewhere = _not_in_body(request)
+        if elsewhere:
+            yield elsewhere
+            return
+        if request.json is not None:
+            return  # the hint on JSON explains it
+        if not request.values("client_id"):
+            yield "the body has client_secret but no client_id"
+        else:
+            yield from mistakes_in_pair(_sent(request), expected)
+        if request.authorizations or "URL" in request.places_of_secret:
+            yield sent_twice(self.place)
 
     def headers(self, credentials: Credentials) -> Mapping[str, str]:
         """Return no header fields: no header holds credentials."""

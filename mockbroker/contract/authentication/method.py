@@ -6,7 +6,7 @@ A new method needs one subclass, and one chapter of clauses that judge it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from mockbroker.contract.expectations import TokenExpectation
@@ -14,10 +14,7 @@ from mockbroker.model.credentials import Credentials
 from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
 
-__all__ = ["AuthenticationMethod", "Hint"]
-
-Hint = Callable[[TokenRequest, TokenExpectation], str]
-"""A function that returns the likely mistake in a request, or an empty string."""
+__all__ = ["AuthenticationMethod"]
 
 
 class AuthenticationMethod(ABC):
@@ -36,8 +33,6 @@ class AuthenticationMethod(ABC):
     """The place of the credentials; it completes the sentence "the client authenticates …"."""
     expected: ClassVar[str]
     """The credentials that a request must have, in words."""
-    hints: ClassVar[Sequence[Hint]]
-    """The hints for a wrong request, the more specific first."""
 
     def is_accepted_by(self, profile: Profile) -> bool:
         """Return whether a broker of that profile accepts this variant of the method."""
@@ -64,6 +59,13 @@ class AuthenticationMethod(ABC):
     @abstractmethod
     def client_ids_in(self, request: TokenRequest) -> frozenset[str]:
         """Return the client ids that the request may mean, even from malformed credentials."""
+
+    @abstractmethod
+    def mistakes(self, request: TokenRequest, expected: TokenExpectation) -> Iterator[str]:
+        """Yield a hint on each likely mistake in a wrong request.
+
+        Right credentials have none. No hint holds a secret.
+        """
 
     @abstractmethod
     def headers(self, credentials: Credentials) -> Mapping[str, str]:

@@ -6,87 +6,190 @@ every registered client, because a client may have the credentials of another on
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
 
-from mockbroker.contract.authentication.method import Hint
+from mockbroker.contract.authentication.altered_pair import altered
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.credentials import Credentials, same_text
-from mockbroker.model.token_request import TokenRequest
+from mockbroker.model.placeholders import placeholder_in, stands_for_nothing
+from mockbroker.model.typography import QUOTES, without_invisible
 
-__all__ = [
-    "UNKNOWN_CLIENT",
-    "Pair",
-    "another_secret",
-    "client_named",
-    "on_pair",
-    "sent_twice",
-    "surrounded",
-    "swapped",
-]
-
-UNKNOWN_CLIENT = (
-    "no client with that client_id is registered: does it belong to another environment?"
-)
-"""The hint on a client_id that is not registered."""
+__all__ = ["Pair", "is_plausible", "left_in", "mistakes_in_pair", "sent_twice"]
 
 Pair = tuple[str, str]
 """A client_id and a secret, as a request carries them; neither need be registered."""
 
+_UNKNOWN_CLIENT = (
+    "no client with that client_id is registered: does it belong to another environment?"
+)
+# Pairs that documentation prints. A test may well have a client with the id "client".
+_EXAMPLES = frozenset(
+    {("username", "password"), ("user", "password"), ("user", "pass"), ("id", "secret")}
+)
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
+_LONGEST_ID = 60
+"""How much of a client_id is quoted: a client may send anything as its id."""
 
-def on_pair(
-    hint: Callable[[Pair, TokenExpectation], str], pair_of: Callable[[TokenRequest], Pair]
-) -> Hint:
-    """Return the hint on a request for a hint on the pair that the request carries."""
-    return lambda request, expected: hint(pair_of(request), expected)
+
+def left_in(place: str, placeholder: str) -> str:
+    """Return the hint on a placeholder that is left in some place."""
+    return f"a placeholder is left in {place}: {placeholder}; replace it by the value"
 
 
-def client_named(client_id: str, expected: TokenExpectation) -> Credentials | None:
+def sent_twice(place: str) -> str:
+    """Return the hint on credentials in a second place; they belong in ``place`` only."""
+    return f"the credentials are sent twice; send them {place} only"
+
+
+def is_plausible(pair: Pair) -> bool:
+    """Return whether the pair may be that of a client: both parts, and no placeholder."""
+    return all(pair) and not any(_left_out(pair))
+
+
+def mistakes_in_pair(pair: Pair, expected: TokenExpectation) -> Iterator[str]:
+    """Yield the likely mistakes in a pair; none if it is that of a registered client."""
+    if any(_is_pair_of(known, pair) for known in expected.credentials):
+        return
+    # A placeholder in the id says nothing about the secret, and the other way round.
+    left_out = list(_left_out(pair))
+    if left_out:
+        yield from left_out
+        return
+    causes = (_swapped, _empty, _surrounded, _repeated, altered, _changed_id, _another_secret)
+    yield next(filter(None, (cause(pair, expected) for cause in causes)), _UNKNOWN_CLIENT)
+
+
+def _is_pair_of(known: Credentials, pair: Pair) -> bool:
+    """Return whether the pair is exactly that of the client."""
+    return known.client_id == pair[0] and same_text(known.client_secret, pair[1])
+
+
+def _client_named(client_id: str, expected: TokenExpectation) -> Credentials | None:
     """Return the registered client of that id, or None."""
     # The client_id is public, so a plain lookup is enough; only secrets are compared in constant
     # time.
     return next((c for c in expected.credentials if c.client_id == client_id), None)
 
 
-def swapped(pair: Pair, expected: TokenExpectation) -> str:
+def _left_out(pair: Pair) -> Iterator[str]:
+    """Yield the hints on placeholders, and on words for a missing value."""
+    if tuple(part.lower() for part in pair) in _EXAMPLES:
+        yield left_in("the credentials", ":".join(pair))
+        return
+    # $env:CLIENT_ID of PowerShell has a colon, at which the pair was divided.
+    if pair[0].lower() == "$env":
+        yield left_in("the credentials", placeholder_in(":".join(pair)))
+        return
+    for name, part in {"the client_id": pair[0], "the secret": pair[1]}.items():
+        placeholder = placeholder_in(part)
+        if placeholder:
+            yield left_in(name, placeholder)
+        elif stands_for_nothing(part):
+            yield f"{name} is the word {part.strip()!r}: is the variable that holds it set?"
+
+
+def _swapped(pair: Pair, expected: TokenExpectation) -> str:
     """Recognize a pair in which id and secret are swapped."""
     client_id, secret = pair
-    known = client_named(secret, expected)
+    known = _client_named(secret, expected)
     if known and same_text(known.client_secret, client_id):
         return "id and secret are swapped: client_id comes first, client_secret second"
     return ""
 
 
-def surrounded(pair: Pair, expected: TokenExpectation) -> str:
-    """Recognize white space or quotes around the id or the secret."""
+def _empty(pair: Pair, _: TokenExpectation) -> str:
+    """Recognize an empty id or an empty secret."""
+    if all(pair):
+        return ""
+    if not any(pair):
+        return "the client_id and the secret are empty: are the variables that hold them set?"
+    name = "secret" if pair[0] else "client_id"
+    return f"the {name} is empty: is the variable that holds it set?"
+
+
+def _surrounded(pair: Pair, expected: TokenExpectation) -> str:
+    """Recognize white space, quotes, brackets or punctuation around the id or the secret."""
     causes = {
         # None makes `str.strip` remove white space of any kind.
         None: "there is white space around the id or the secret: was it copied with it?",
-        "\"'": "the id or the secret has quotes around it: were they copied from a .env file?",
+        QUOTES: "the id or the secret has quotes around it: were they copied from a .env file?",
+        "<>[]{}()": "the id or the secret has brackets around it, as a placeholder has",
+        ",;.": "punctuation follows the id or the secret: was it copied with it?",
+        " \t\r\n" + QUOTES + "<>[]{}(),;.": (
+            "there are quotes, white space or brackets around the id or the secret"
+        ),
     }
     for characters, hint in causes.items():
         client_id, secret = (part.strip(characters) for part in pair)
-        known = client_named(client_id, expected)
+        known = _client_named(client_id, expected)
         # A pair that did not change was right before, and has nothing around it.
         if known and same_text(known.client_secret, secret) and pair != (client_id, secret):
             return hint
     return ""
 
 
-def another_secret(pair: Pair, expected: TokenExpectation) -> str:
+def _repeated(pair: Pair, expected: TokenExpectation) -> str:
+    """Recognize a part that is there twice, or has the name of its setting with it."""
+    sent = ":".join(pair)
+    for known in expected.credentials:
+        client_id, secret = known.client_id, known.client_secret
+        twice = {
+            f"{client_id}:{client_id}:{secret}": "the client_id is there twice",
+            f"{client_id}:{secret}:{secret}": "the secret is there twice",
+            f"{client_id}:{secret}{secret}": "the secret is there twice",
+            f"{client_id}:{client_id}": "the client_id was sent in place of the secret",
+            f"{secret}:{secret}": "the secret was sent in place of the client_id",
+            f"{client_id}:{client_id}{secret}": "the client_id is there twice",
+        }
+        for form, hint in twice.items():
+            if same_text(form, sent):
+                return f"{hint}; send client_id:client_secret"
+        if same_text(without_invisible(sent), f"{client_id}:{secret}"):
+            return "there is an invisible character in the id or the secret"
+        if not secret or secret not in sent:
+            continue
+        if sent.startswith(f"{client_id}:{secret}"):
+            return "further characters follow the secret; send client_id:client_secret alone"
+        if sent.endswith(f"{client_id}:{secret}"):
+            return "characters stand before the client_id; send client_id:client_secret alone"
+        before, _, after = sent.partition(secret)
+        named = re.fullmatch(rf"\W*(\w+\s*[=:]\s*)?{re.escape(client_id)}\W*(\w+\W*)?", before)
+        if named and not after.strip(QUOTES + " ,;}"):
+            return "the names of the settings were sent with the credentials; send the values only"
+    return ""
+
+
+def _changed_id(pair: Pair, expected: TokenExpectation) -> str:
+    """Recognize an id that is nearly that of a client, or the login of a person."""
+    client_id = pair[0]
+    ids = [known.client_id for known in expected.credentials]
+    if client_id in ids:
+        return ""
+    same_secret = [c for c in expected.credentials if same_text(c.client_secret, pair[1])]
+    shown = repr(client_id[:_LONGEST_ID])
+    if _EMAIL.fullmatch(client_id):
+        return f"the client_id is an e-mail address, {shown}: send the client_id, not a login name"
+    lowered = {each.lower(): each for each in ids}
+    if client_id.lower() in lowered:
+        wanted = lowered[client_id.lower()]
+        return f"the client_id is {shown}; the registered one is {wanted!r}: case matters"
+    if same_secret:
+        return f"the secret is that of {same_secret[0].client_id!r}, but the client_id is {shown}"
+    near = get_close_matches(client_id, ids, n=1, cutoff=0.75)
+    if near and len(client_id) <= _LONGEST_ID:
+        return f"the client_id is {shown}, which is not registered; did you mean {near[0]!r}?"
+    return ""
+
+
+def _another_secret(pair: Pair, expected: TokenExpectation) -> str:
     """Recognize a registered client_id with a wrong secret."""
     client_id, secret = pair
-    known = client_named(client_id, expected)
-    if known is None or same_text(known.client_secret, secret):
+    known = _client_named(client_id, expected)
+    if known is None:
         return ""
     if any(same_text(each.client_secret, secret) for each in expected.credentials):
-        # The id is quoted, the secret never; it is cut, because a client may send anything as its
-        # id.
-        return f"the secret belongs to another client than {client_id[:60]!r}"
-    if not secret:
-        return "the secret is empty: is the variable that holds it set?"
-    return f"the client_id {client_id[:60]!r} is registered, but with another secret"
-
-
-def sent_twice(place: str) -> str:
-    """Return the hint on credentials in a second place; they belong in ``place`` only."""
-    return f"the credentials are sent twice; send them {place} only"
+        # The id is quoted, the secret never.
+        return f"the secret belongs to another client than {client_id[:_LONGEST_ID]!r}"
+    return f"the client_id {client_id[:_LONGEST_ID]!r} is registered, but with another secret"

@@ -1,0 +1,201 @@
+"""Likely mistakes that explain the whole body of a token request: another format, quotes around it.
+
+They are read from the octets, because such a body has no parameters that could be judged.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import unquote_plus
+
+from mockbroker.model.forms import LOOKED_AT_BYTES, media_type
+from mockbroker.model.masking import shown
+from mockbroker.model.token_request import TokenRequest
+from mockbroker.model.typography import QUOTES, TYPOGRAPHIC_QUOTES
+
+__all__ = ["FORM", "GRANT", "BodyMistake", "mistake_in_body"]
+
+FORM = "application/x-www-form-urlencoded"
+GRANT = "grant_type=client_credentials"
+# The vendor's page shows the body as `{ grant_type: client_credentials }`, and clients send it so.
+_LITERAL = re.compile(r"\{\s*['\"]?grant_type['\"]?\s*[:=]\s*['\"]?\w+['\"]?\s*\}")
+
+
+@dataclass(frozen=True, slots=True)
+class BodyMistake:
+    """A mistake that explains the whole body.
+
+    ``explains_type`` says that it explains a wrong media type as well.
+    """
+
+    hint: str
+    explains_type: bool = False
+
+
+def mistake_in_body(request: TokenRequest) -> BodyMistake | None:
+    """Return the mistake that explains the whole body, or None."""
+    if request.message.method in {"GET", "HEAD"}:
+        return None
+    octets = request.message.body[:LOOKED_AT_BYTES]
+    declared = media_type(request.message.headers.get("Content-Type") or "")
+    if declared.startswith("multipart/") or b"Content-Disposition: form-data" in octets[:2000]:
+        return BodyMistake(
+            "the body is multipart/form-data, as curl -F, FormData and files= send it; send "
+            f"{GRANT} as {FORM} (curl -d, URLSearchParams, data=)",
+            explains_type=declared.startswith("multipart/"),
+        )
+    if octets[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in octets[:8]:
+        return BodyMistake("the body is encoded as UTF-16; encode it as UTF-8")
+    if octets.startswith(b"\xef\xbb\xbf"):
+        return BodyMistake(
+            "the body begins with a byte order mark: was it read from a file? leave it out"
+        )
+    text = octets.decode("utf-8", "replace")
+    is_json_type = "json" in declared
+    if text.strip() and request.json is not None:
+        said = " although the header says form" if declared == FORM else "; send a form"
+        return BodyMistake(f"the body is JSON{said}: send {GRANT}", explains_type=is_json_type)
+    looks: tuple[Callable[[str], str], ...] = (
+        _literal,
+        _in_other_notation,
+        _word_in_place,
+        _in_quotes,
+        _entities,
+        _encoded_as_a_whole,
+        _as_value_of_another,
+        _spread,
+    )
+    hint = next(filter(None, (look(text.strip()) for look in looks)), "")
+    if not hint:
+        return None
+    is_json = text.lstrip().startswith(('"', "[")) and is_json_type
+    return BodyMistake(hint, explains_type=is_json)
+
+
+def _literal(text: str) -> str:
+    """Recognize the body in the notation of the vendor's page."""
+    if not _LITERAL.fullmatch(text):
+        return ""
+    return (
+        "the body is `{ grant_type: client_credentials }` literally, as the documentation "
+        f"prints it; send {GRANT}"
+    )
+
+
+def _in_other_notation(text: str) -> str:
+    """Recognize YAML, XML, a list of JSON, and the repr of a dictionary."""
+    if re.match(r"grant_?-?type\s*:(?!=)", text, re.IGNORECASE):
+        return f"the body has a colon in place of the equals sign (YAML notation); send {GRANT}"
+    if text.startswith("<"):
+        return f"the body is XML or HTML; send {GRANT}"
+    if text.startswith(("[{", '["', "[[")):
+        return f"the body is a JSON list; send a form: {GRANT}"
+    if text.startswith("{") and '\\"' in text:
+        return (
+            "the body is JSON with a backslash before each quote, which a shell passed on; send a "
+            f"form: {GRANT}"
+        )
+    if text.startswith(("{", "%{", "@{", "#{", "Map(", "dict(")) and "grant_type" in text:
+        return f"the body is a dictionary in the notation of a program; send a form: {GRANT}"
+    if re.match(r"[bu]['\"]", text):
+        return f"the body was bytes, written as b'…': decode them, and send {GRANT}"
+    return ""
+
+
+def _word_in_place(text: str) -> str:
+    """Recognize the words that languages print for an object or for nothing."""
+    if re.fullmatch(r"\[object \w+\]|Array|System\.[\w.`\[\], ]+|None|null|undefined|nil", text):
+        return (
+            f"the body is the word {text[:40]!r}: an object was sent without encoding it; send "
+            f"{GRANT}"
+        )
+    if text.startswith("@") and "=" not in text:
+        return (
+            "the body is the name of a file with an @; curl reads the file, other programs do not"
+        )
+    return ""
+
+
+def _in_quotes(text: str) -> str:
+    """Recognize quotes around the whole body."""
+    if len(text) < 2 or not ("=" in text or "grant" in text):  # noqa: PLR2004 - two quotes
+        return ""
+    first, last = text[0], text[-1]
+    if first == '"' and last == '"':
+        return (
+            "the body is a form in double quotes, a JSON string: was it passed to JSON.stringify, "
+            f"to json=, or with quotes within quotes? send {GRANT}"
+        )
+    if _is_around("'", text):
+        return (
+            "there are single quotes around the body: cmd.exe passes them on as they are; write "
+            f'"{GRANT}" in double quotes'
+        )
+    if any(_is_around(quote, text) for quote in TYPOGRAPHIC_QUOTES):
+        return (
+            "there are typographic (curly) quotes around the body, as word processors write them: "
+            "use straight quotes"
+        )
+    if _is_around('"', text) or _is_around("`", text):
+        return f"there is a quote at one end of the body: send {GRANT} without quotes"
+    return ""
+
+
+def _is_around(quote: str, text: str) -> bool:
+    """Return whether the quote begins a text, or is the only one and ends it."""
+    is_only = not any(each in text[:-1] for each in QUOTES)
+    return text.startswith(quote) or (text.endswith(quote) and is_only)
+
+
+def _entities(text: str) -> str:
+    """Recognize entities of HTML."""
+    found = re.search(r"&(?:quot|amp|apos|lt|gt|nbsp|#\d{2,5}|#[xX][0-9A-Fa-f]{2,5});", text)
+    if not found:
+        return ""
+    return (
+        f"the body has entities of HTML, such as {found[0]}: was it copied from the source of a "
+        f"page? write {html.unescape(found[0])}"
+    )
+
+
+def _encoded_as_a_whole(text: str) -> str:
+    """Recognize a body that was percent-encoded as a whole."""
+    if "grant_type=" in text or not re.match(r"grant(?:_|%5F)type%(?:25)*3D", text, re.IGNORECASE):
+        return ""
+    return (
+        f"the = is percent-encoded: names and values are encoded, not the whole body; send {GRANT}"
+    )
+
+
+def _as_value_of_another(text: str) -> str:
+    """Recognize JSON or a whole form as the name or the value of one parameter."""
+    if "grant_type=" in text:
+        return ""
+    plain = unquote_plus(text)
+    name, _, value = plain.partition("=")
+    for part in (plain.rstrip("="), value):
+        if part.startswith("{") and _is_json(part):
+            return f"the body is JSON in the place of a parameter; send a form: {GRANT}"
+    if re.match(r"grant_type=", value):
+        return f"the form is the value of a parameter {shown(name)!r}; send {GRANT} by itself"
+    return ""
+
+
+def _is_json(text: str) -> bool:
+    """Return whether the string is JSON."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _spread(text: str) -> str:
+    """Recognize a string that was taken for a list of characters."""
+    if re.match(r"(?:%?\w*\[?)?0(?:\]|%5D)?=g&", text):
+        return f"the body is a string taken apart into characters; send {GRANT}"
+    return ""

@@ -1,0 +1,283 @@
+"""Likely mistakes in the form of a token request: URL, method, media type and body.
+
+Each function looks for the mistakes of one part of the request, the more specific first, and
+returns one of them. Those of different parts are independent: a request may have several.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from mockbroker.contract.body_hints import FORM, GRANT, mistake_in_body
+from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.model.forms import media_type, unquoted
+from mockbroker.model.masking import method_name, shown
+from mockbroker.model.placeholders import placeholder_in
+from mockbroker.model.token_request import TokenRequest
+from mockbroker.model.typography import TYPOGRAPHIC_QUOTES, as_utf_8, without_hidden
+
+__all__ = ["hint_on_path", "is_usual_token_path", "mistakes_in_form"]
+
+_OTHER_GRANTS = frozenset(
+    {"password", "authorization_code", "implicit", "device_code", "token", "code"}
+)
+_MEDIA_TYPES = (FORM, "application/json", "multipart/form-data", "text/plain")
+_PRINTED_VALUE = re.compile(r"[\w.:/+ -]{1,40}")
+
+
+def mistakes_in_form(request: TokenRequest, expected: TokenExpectation) -> Iterator[str]:
+    """Yield the likely mistakes in the form of a request, part by part."""
+    body = mistake_in_body(request)
+    parts = (
+        hint_on_path(request.message.path, expected.token_path)
+        or _on_other_path(request.message.path, expected.token_path),
+        _on_method(request),
+        _grant_in_query(request),
+        body.hint if body else "",
+        "" if body and body.explains_type else _on_media_type(request),
+        _on_compression(request),
+        "" if body else _on_grant_type(request),
+        _on_placeholders(request, is_form=body is None),
+        "" if body else _missing_parameters(request, expected),
+        _id_in_body(request, expected),
+    )
+    yield from filter(None, parts)
+
+
+# The URL and the method
+
+
+def hint_on_path(path: str, wanted: str) -> str:
+    """Return the likely mistake in a path that is nearly the wanted one, or an empty string."""
+    if path == wanted:
+        return ""
+    folder, _, name = wanted.rpartition("/")
+    causes = (
+        (path.rstrip("/") == wanted, "there is a slash at the end of the path; leave it out"),
+        (
+            re.sub("/{2,}", "/", path) == wanted,
+            "there is a doubled slash in the path: does the base URL end in a slash?",
+        ),
+        (
+            _HOST.match(path) is not None,
+            "the path has the host in it: a whole URL was appended to a base URL",
+        ),
+        (
+            bool(folder) and path == folder + wanted,
+            f"the path has {folder} twice: is it in the base URL as well?",
+        ),
+        (
+            path in {wanted + wanted, f"{wanted}/{name}"},
+            "the end of the path is there twice: is the whole token URL in the base URL?",
+        ),
+        (
+            path.endswith(wanted),
+            f"a prefix stands before the path of the token URL; it is {wanted}",
+        ),
+        (path.lower() == wanted.lower(), f"upper and lower case matter in a path; it is {wanted}"),
+        (
+            unquoted(path).strip(" \t\r\n\"'") == wanted,
+            "the path has white space, quotes or percent-encoding that does not belong to it",
+        ),
+        (
+            len(path) <= 2 * len(wanted) and bool(get_close_matches(path, [wanted], cutoff=0.85)),
+            f"the path is misspelt; the path of the token URL is {wanted}",
+        ),
+    )
+    return next((hint for fits, hint in causes if fits), "")
+
+
+def _on_other_path(path: str, wanted: str) -> str:
+    """Return the hint on a path that other providers have; empty for any other."""
+    if path == wanted or not is_usual_token_path(path):
+        return ""
+    return f"other providers have that path; the path of this token URL is {wanted}"
+
+
+def is_usual_token_path(path: str) -> bool:
+    """Return whether the path is that of the token endpoint of many providers."""
+    return _USUAL.fullmatch(path) is not None
+
+
+_USUAL = re.compile(r"(?:/[\w.-]+)*/(?:access[-_]?)?token/?", re.IGNORECASE)
+_HOST = re.compile(r"/+(?:https?:|[\w.-]+:\d+/|localhost)")
+
+
+def _on_method(request: TokenRequest) -> str:
+    """Recognize another method than POST."""
+    method = request.message.method
+    if method == "POST":
+        return ""
+    if method.upper() == "POST":
+        return "write POST in upper case: the names of methods have case"
+    return f"use POST to request a token, not {method_name(method)}"
+
+
+def _grant_in_query(request: TokenRequest) -> str:
+    """Recognize a grant_type in the URL."""
+    if "grant_type" in request.names_in_query:
+        return "grant_type is in the query of the URL; send it in the body"
+    return ""
+
+
+# The media type
+
+
+def _on_media_type(request: TokenRequest) -> str:
+    """Recognize a missing, repeated, misspelt or other media type."""
+    if request.message.method in {"GET", "HEAD"}:
+        return ""
+    declared = request.message.headers.get_all("Content-Type")
+    if not declared:
+        return _no_media_type(request)
+    if len(declared) > 1:
+        return f"there are {len(declared)} Content-Type headers; send one: {FORM}"
+    return _wrong_media_type(declared[0], _has_grant(request))
+
+
+def _has_grant(request: TokenRequest) -> bool:
+    """Return whether the body is a form with a grant_type."""
+    return bool(request.values("grant_type"))
+
+
+def _no_media_type(request: TokenRequest) -> str:
+    """Recognize a Content-Type under another name, or none."""
+    for name, _ in request.message.headers:
+        plain = re.sub(r"[^a-z]", "", name.lower())
+        if name.lower() != "content-type" and get_close_matches(plain, ["contenttype"], cutoff=0.8):
+            return f"the header is named {shown(name)!r}; its name is Content-Type: send {FORM}"
+    return f"there is no Content-Type; send Content-Type: {FORM}"
+
+
+def _wrong_media_type(declared: str, has_grant: bool) -> str:  # noqa: FBT001 - a fact about the body
+    """Recognize what is wrong with a Content-Type; empty for that of a form."""
+    declared_type = media_type(declared)
+    if declared_type == FORM:
+        return ""
+    if re.match(r"content-type\s*:", declared, re.IGNORECASE):
+        return f"the value of Content-Type repeats the name of the header; send {FORM}"
+    if declared_type.strip("\"' ") == FORM:
+        return f"there are quotes around the value of Content-Type; send {FORM}"
+    if "," in declared and FORM in declared.lower():
+        return f"Content-Type has two values; send {FORM} alone"
+    if "json" in declared_type and has_grant:
+        return f"the body is a form although the header says JSON: send Content-Type: {FORM}"
+    name = repr(declared_type) if _PRINTED_VALUE.fullmatch(declared_type) else "something else"
+    near = get_close_matches(declared_type, _MEDIA_TYPES, n=1, cutoff=0.75)
+    if near == [FORM] or "urlencode" in declared_type or "form-url" in declared_type:
+        return f"Content-Type is misspelt, {name}: send Content-Type: {FORM}"
+    return f"Content-Type is {name}: send Content-Type: {FORM}"
+
+
+def _on_compression(request: TokenRequest) -> str:
+    """Recognize a compressed body."""
+    coding = (request.message.headers.get("Content-Encoding") or "").strip().lower()
+    if coding in {"", "identity"}:
+        return ""
+    return "the body is compressed (Content-Encoding); send it as it is"
+
+
+# The parameter grant_type
+
+
+def _on_grant_type(request: TokenRequest) -> str:
+    """Recognize a missing, misspelt, repeated or other grant_type."""
+    if request.message.method in {"GET", "HEAD"} or request.json is not None:
+        return ""
+    values = request.values("grant_type")
+    if len(values) > 1:
+        return f"grant_type is in the body {len(values)} times; send it once"
+    if values:
+        return _wrong_value(values[0])
+    if "grant_type" in request.names_in_query:
+        return ""
+    if not request.message.body.strip():
+        return f"the body is empty; send {GRANT}"
+    return _misspelt_name(request) or "the body must be grant_type=client_credentials"
+
+
+def _wrong_value(value: str) -> str:
+    """Recognize what is wrong with the value of grant_type; empty if it is right."""
+    wanted = "client_credentials"
+    if value in {wanted, "refresh_token"}:
+        return ""
+    plain = without_hidden(as_utf_8(value)).strip()
+    if plain == wanted:
+        return (
+            "there is white space, a line feed or an invisible character in the value of grant_type"
+        )
+    if plain.strip("\"'`" + TYPOGRAPHIC_QUOTES) == wanted:
+        return "there are quotes around the value of grant_type; send client_credentials"
+    separated = re.match(r"client_credentials(\r?\n|[;,| ?]|\\n)\s*\w", value)
+    if separated:
+        name = {"\n": "a line feed", "\r\n": "a line feed", " ": "a blank"}.get(separated[1])
+        return f"the parameters are separated by {name or repr(separated[1])}; write & between them"
+    if plain.lower() in _OTHER_GRANTS or plain.startswith("urn:"):
+        return f"the grant is {shown(plain)!r}; this broker issues tokens for client_credentials"
+    if not plain:
+        return f"grant_type is empty; send {GRANT}"
+    if placeholder_in(plain):
+        return ""  # named with the other placeholders
+    if not plain.isascii():
+        return "the value of grant_type has characters beyond ASCII, which look like letters"
+    compact = re.sub(r"[^a-z]", "", plain.lower())
+    if get_close_matches(compact, ["clientcredentials"], cutoff=0.8):
+        return f"the value of grant_type is {shown(plain)!r}; it must be client_credentials"
+    return "the value of grant_type must be client_credentials"
+
+
+def _misspelt_name(request: TokenRequest) -> str:
+    """Recognize grant_type under another name."""
+    for name, _ in request.body:
+        plain = re.sub(r"[^a-z]", "", name.lower())
+        if not get_close_matches(plain, ["granttype"], cutoff=0.85):
+            continue
+        if without_hidden(as_utf_8(name)).strip(" \t\r\n?&") == "grant_type":
+            return "there is white space, a ? or an invisible character around the name grant_type"
+        if name.endswith(("]", "%5D")):
+            return "the parameter is named 'grant_type[]', as a list is; its name is grant_type"
+        return f"the parameter is named {shown(name)!r}; its name is grant_type"
+    if any(value == "client_credentials" for _, value in request.body):
+        return f"the parameter for client_credentials has another name; send {GRANT}"
+    if request.message.body.strip() == b"client_credentials":
+        return f"the name grant_type is missing; send {GRANT}"
+    return ""
+
+
+# Everything else
+
+
+def _on_placeholders(request: TokenRequest, *, is_form: bool) -> str:
+    """Recognize placeholders in the URL, in the form, and in header fields."""
+    places = {"the URL": unquoted(request.message.target)}
+    for name, value in request.body if is_form else ():
+        # Those in credentials are named by the method of authentication.
+        if name not in {"client_id", "client_secret"}:
+            places[f"the parameter {shown(name)}"] = value
+            places.setdefault("the body", name)
+    places["Content-Type"] = request.message.headers.get("Content-Type") or ""
+    found = {place: placeholder_in(value) for place, value in places.items()}
+    named = [f"{place} ({placeholder})" for place, placeholder in found.items() if placeholder]
+    return f"a placeholder is left in {', '.join(named)}; replace it by the value" if named else ""
+
+
+def _id_in_body(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize a client_id in the body next to the Authorization header."""
+    if not request.authorizations or "post" in expected.profile.authentication_methods:
+        return ""
+    if not request.values("client_id") or request.values("client_secret"):
+        return ""
+    return "client_id is in the body as well; the Authorization header has it already"
+
+
+def _missing_parameters(request: TokenRequest, expected: TokenExpectation) -> str:
+    """Recognize that a parameter is missing which the profile requires."""
+    required = expected.profile.parameters
+    missing = [name for name in required if not any(request.values(name))]
+    if not missing or not _has_grant(request):
+        return ""
+    # The value as well: it is a setting of the provider, and never a secret.
+    pairs = ", ".join(f"{name}={shown(required[name])}" for name in missing)
+    return f"profile {expected.profile.name} requires {pairs} in the body of the token request"

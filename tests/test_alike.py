@@ -1,0 +1,18 @@
+"""The list of tests that the coverage run leaves out names tests that exist."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from tests.conftest import ALIKE, ROOT
+
+NAMED = sorted({line.partition("[")[0] for line in ALIKE if not line.startswith("#")})
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_test_of_the_list_exists(name):
+    file, _, function = name.partition("::")
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
