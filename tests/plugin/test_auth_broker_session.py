@@ -164,6 +164,7 @@ def test_the_session_fixture_serves_an_app_of_the_session(run):
             assert auth_broker.token_url == app[0]
             auth_broker.register("shop", "rotated")
             auth_broker.register("other", "secret")
+            auth_broker.profile = "rfc6749"
             auth_broker.expires_in = 1
             auth_broker.api.route("GET", "/title", status=500)
             auth_broker.script(Fault.status(503).times(9))
