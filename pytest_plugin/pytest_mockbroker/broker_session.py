@@ -21,7 +21,7 @@ from mockbroker.server.certificates import throw_away_certificate
 from mockbroker.server.listener import Server
 from pytest_mockbroker.broker_settings import IniSettings, marker_errors, marker_settings
 from pytest_mockbroker.earlier_tests import EarlierTests, FixtureBroker
-from pytest_mockbroker.markers import FAILED
+from pytest_mockbroker.markers import RAISED
 from pytest_mockbroker.set_up import SetUp
 from pytest_mockbroker.surroundings import obstacles, variables_without_proxy
 from pytest_mockbroker.traffic import handler_errors_text, late_text, traffic_of
@@ -247,9 +247,9 @@ def _mounted_instead(server: Server, broker: Broker, before: Broker) -> Iterator
 
 
 def _check_use(broker: Broker, item: pytest.Item, *, is_strict: bool) -> None:
-    """Report mistakes of a test that did not fail: failed handlers, and faults without effect."""
-    # A test that failed ended early, and its report has the traffic.
-    if item.stash.get(FAILED, False):
+    """Report mistakes of a test that ran to its end: failed handlers, and faults without effect."""
+    # The report of a test that failed has the traffic.
+    if item.stash.get(RAISED, False):
         return
     if broker.api.errors:
         pytest.fail(_errors_text(broker), pytrace=False)

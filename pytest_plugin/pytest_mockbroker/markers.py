@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["CLAUSE_MARKER", "FAILED", "RECEIVER", "SESSION", "clause_id_of"]
+__all__ = ["CLAUSE_MARKER", "RAISED", "RECEIVER", "SESSION", "clause_id_of"]
 
 CLAUSE_MARKER = "contract_clause"
 RECEIVER = "contract-verdict-receiver"
@@ -14,8 +14,8 @@ RECEIVER = "contract-verdict-receiver"
 
 SESSION: pytest.StashKey[Any] = pytest.StashKey()
 """Where a run keeps its `BrokerSession` once a fixture or an ini setting needs it."""
-FAILED: pytest.StashKey[bool] = pytest.StashKey()
-"""Where a test keeps that a phase of it failed."""
+RAISED: pytest.StashKey[bool] = pytest.StashKey()
+"""Where a test keeps that an exception ended a phase of it."""
 
 
 def clause_id_of(item: pytest.Item) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mockbroker.cli.options import CLIENT, EXEC, KNOWN, ONLY, PYTEST_OPTIONS, Surface
-from pytest_mockbroker.markers import CLAUSE_MARKER, FAILED, RECEIVER, SESSION, clause_id_of
+from pytest_mockbroker.markers import CLAUSE_MARKER, RAISED, RECEIVER, SESSION, clause_id_of
 
 if TYPE_CHECKING:
     from mockbroker.fake_broker import Broker
@@ -288,15 +288,18 @@ def pytest_runtest_makereport(
     """
     report = yield
     session = item.config.stash.get(SESSION, None)
-    if session is not None and report.failed:
-        item.stash[FAILED] = True
+    if session is None or call.excinfo is None:
+        return report
+    # Also if it was skipped, or was expected to fail.
+    item.stash[RAISED] = True
+    if report.failed:
         from mockbroker.fake_broker import Broker  # noqa: PLC0415 - only if used
 
         # Items of other plugins, such as doctests, may have no fixtures.
         found = getattr(item, "funcargs", {}).get("auth_broker")
         # A project may have its own fixture of that name.
         has_own = isinstance(found, Broker)
-        error = call.excinfo.value if call.excinfo else None
+        error = call.excinfo.value
         text = session.traffic_of(item, found if has_own else None, error)
         if text:
             report.sections.append(("auth-broker traffic", text))

@@ -14,6 +14,7 @@ from mockbroker.model.credentials import Credentials
 __all__ = ["SetUp"]
 
 _SETTINGS = (
+    "profile",  # first, because it sets some of the others
     "expires_in",
     "token_policy",
     "strict",
