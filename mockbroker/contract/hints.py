@@ -91,10 +91,9 @@ def _token_of_call(authorization: Authorization, expected: ApiExpectation) -> st
     if token in {"None", "null", "undefined", "nil"}:
         return f"the token is the word {token!r}: the answer's access_token was not found"
     placeholder = placeholder_in(token)
-    if placeholder:
-        return (
-            f"a placeholder is left in place of the token: {placeholder}; replace it by the value"
-        )
+    # Brackets around a token may look like a placeholder.
+    if placeholder and not expected.damage_of(token):
+        return f"a placeholder is left in place of the token: {placeholder}; put the value there"
     # A client that stores the whole header value as its token adds the scheme a second time.
     if token.lower().startswith("bearer "):
         return "the word `Bearer` occurs twice"

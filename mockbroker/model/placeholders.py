@@ -22,12 +22,14 @@ _WHOLE = re.compile(
 )
 _BRACKETED = re.compile(r"<[^<>]{1,60}>|\[[^\[\]]{1,60}\]|\{[^{}]{1,60}\}")
 _FILLED = re.compile(r"[xX]{3,}|\*{3,}|\.{3,}|…+|-{3,}|#{3,}|_{3,}|•{3,}|\?{3,}")
-# A name, as opposed to a value: brackets around a value are a mistake of another kind.
-_NAMING = re.compile(
-    r"[A-Za-z0-9_ ():.+-]*(?:client|id|secret|token|user|pass|key|base64|cred|auth|encoded|value"
-    r"|here|basic|scheme|type)[A-Za-z0-9_ ():.+-]*",
+_LONGEST_NAME = 40
+_TOPIC = re.compile(
+    r"client|id|secret|token|user|pass|key|base64|cred|auth|encoded|value|here|basic|scheme|type",
     re.IGNORECASE,
 )
+# A word of a name, such as client, clientId and CLIENT; random characters change their case more
+# often.
+_WORD = re.compile(r"(?:[A-Z]+|[A-Z]?[a-z]+(?:[A-Z][a-z]+){0,3}[A-Z]{0,2})[0-9]{0,3}")
 # Names that stand for themselves in examples. `my-client` is not among them: it may be an id.
 _EXAMPLE = re.compile(
     r"(?:my|the|your)?[-_ ]?(?:client|app|application|api|consumer)[-_ ]?(?:id|secret|key)"
@@ -50,11 +52,18 @@ def placeholder_in(text: str) -> str:
     if found:
         return found[0]
     if _BRACKETED.fullmatch(whole):
-        is_named = _NAMING.fullmatch(whole[1:-1]) and whole.lower() not in _NOTHING
-        return whole if is_named else ""
+        return whole if _is_name(whole[1:-1]) and whole.lower() not in _NOTHING else ""
     if _FILLED.fullmatch(whole):
         return f"{whole[:3]}…" if whole[0] != "…" else "…"
     return whole if _EXAMPLE.fullmatch(whole) or _is_instruction(whole) else ""
+
+
+def _is_name(text: str) -> bool:
+    """Return whether the content of brackets names a value; otherwise it may be one."""
+    # Brackets around a value are a mistake of another kind, and the value must not be printed.
+    words = filter(None, re.split(r"[ _():.+-]", text))
+    is_short = len(text) <= _LONGEST_NAME
+    return is_short and bool(_TOPIC.search(text)) and all(map(_WORD.fullmatch, words))
 
 
 def _is_instruction(text: str) -> bool:

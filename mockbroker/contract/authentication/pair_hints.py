@@ -55,7 +55,9 @@ def mistakes_in_pair(pair: Pair, expected: TokenExpectation) -> Iterator[str]:
     # A placeholder in the id says nothing about the secret, and the other way round.
     left_out = list(_left_out(pair))
     if left_out:
-        yield from left_out
+        # The credentials of a client may look like a placeholder themselves.
+        alteration = altered(pair, expected)
+        yield from [alteration] if alteration else left_out
         return
     causes = (_swapped, _empty, _surrounded, _repeated, altered, _changed_id, _another_secret)
     yield next(filter(None, (cause(pair, expected) for cause in causes)), _UNKNOWN_CLIENT)
