@@ -36,7 +36,7 @@ ALIKE = frozenset((ROOT / "tests" / "alike.txt").read_text().splitlines())
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that the coverage run leaves out, before any of them is deselected."""
+    """Mark the tests of the list, before any of them is deselected."""
     for item in items:
         if {item.nodeid, item.nodeid.partition("[")[0]} & ALIKE:
             item.add_marker("alike")

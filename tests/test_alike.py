@@ -1,4 +1,4 @@
-"""The list of tests that the coverage run leaves out names tests that exist."""
+"""The list of slow tests that reach nothing of their own names tests that exist."""
 
 from __future__ import annotations
 
