@@ -38,6 +38,11 @@ class ClientRegistry:
         self.credentials = self._initial
         self._registered = (self._initial,)
 
+    def renew(self) -> None:
+        """Replace every client by one with random credentials, the initial one from now on."""
+        self._initial = random_credentials()
+        self.reset()
+
     @property
     def registered(self) -> tuple[Credentials, ...]:
         """The credentials of every client that may request tokens, the initial client's first."""

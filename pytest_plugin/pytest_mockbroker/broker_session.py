@@ -116,18 +116,33 @@ class BrokerSession:
     def _own(self, item: pytest.Item, settings: dict[str, Any]) -> Iterator[Broker]:
         """Provide a broker that one test has for itself, with credentials of its own."""
         tls = settings.pop("tls", self._settings.tls)
+        name = settings.pop("profile", None)
         with marker_errors(item):
-            profile = self._profile(settings.pop("profile", None))
-            broker = FixtureBroker(self._earlier, profile=profile, **settings)
+            if name is None:
+                broker = self._plain
+                broker.renew()
+                for setting, value in settings.items():
+                    setattr(broker, setting, value)
+            else:
+                broker = FixtureBroker(self._earlier, profile=self._profile(name), **settings)
         if tls not in self._servers:
             self._servers[tls] = self._new_server(tls=tls)
         server = self._servers[tls]
-        # The broker of the test before is there until now, so that requests of its threads find it.
-        if "" in server.mounts:
-            server.unmount()
         self._earlier.begin(broker.credentials)
-        _mount(server, broker)
+        # The broker of the test before is there until now, so that requests of its threads find it.
+        if server.mounts.get("") is not broker:
+            if "" in server.mounts:
+                server.unmount()
+            _mount(server, broker)
         yield broker
+
+    @cached_property
+    def _plain(self) -> FixtureBroker:
+        """The broker of all tests with the profile of the session, one after another.
+
+        Making one for each test would take longer than most tests.
+        """
+        return FixtureBroker(self._earlier, profile=self._settings.profile_of_session())
 
     @contextlib.contextmanager
     def _shared(self, item: pytest.Item, settings: dict[str, Any]) -> Iterator[Broker]:

@@ -115,6 +115,11 @@ class FixtureBroker(Broker):
         super().reset()
         self.journal.subscribe(self._earlier.see)
 
+    def renew(self) -> None:
+        """Return to the initial state, with other random credentials, for the next test."""
+        self._state.clients.renew()
+        self.reset()
+
     def handle(self, request: Request, origin: str) -> Reply:
         """Answer a request as a broker does, unless it belongs to an earlier test."""
         owner = self._earlier.owner_of(request, self.credentials)

@@ -46,7 +46,10 @@ BREACHED = {Verdict.FAILED, Verdict.ADVICE, Verdict.HANG}
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=() if name in MEASURED else pytest.mark.unmeasured) for name in MUTANTS],
+    [
+        pytest.param(name, marks=() if name in MEASURED else pytest.mark.unmeasured)
+        for name in MUTANTS
+    ],
 )
 def test_mutant_fails_its_own_clauses(name):
     mutant = MUTANTS[name]
