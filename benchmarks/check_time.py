@@ -56,8 +56,6 @@ def contract_run(*options: str) -> Callable[[], float]:
 MEASURED: dict[str, tuple[str, Callable[[], float]]] = {
     "model client": ("10 s", check(MODEL)),
     "model client, `-j 1`": ("", check(MODEL, "-j", "1")),
-    "model client, `-j 2`": ("", check(MODEL, "-j", "2")),
-    "model client, `--examples 100`": ("", check(MODEL, "--examples", "100")),
     "a client with three defects": ("1.5 times as long", check("benchmarks/clients/defects.py")),
     "the model client without a timeout": (
         "1.5 times as long",
