@@ -269,8 +269,10 @@ def test_text_that_cannot_be_read_is_refused_with_the_reason(text, message):
 def test_credentials_that_were_not_sent_are_not_invented():
     raw = b"POST /auth-broker/request-token HTTP/1.1\r\nAuthorization: Basic Y2xpZW50OnNlY3JldA=="
     assert "basic.credentials" not in broken(raw)
-    nobody = b"POST /auth-broker/request-token HTTP/1.1\r\nAuthorization: Basic OnNlY3JldA=="
-    assert "basic.credentials" in broken(nobody)
+    unknown_client = (
+        b"POST /auth-broker/request-token HTTP/1.1\r\nAuthorization: Basic OnNlY3JldA=="
+    )
+    assert "basic.credentials" in broken(unknown_client)
 
 
 def broken(text: bytes) -> set[str]:
