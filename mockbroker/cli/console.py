@@ -9,14 +9,13 @@ It makes strings and prints none. `mockbroker.cli.serve` prints them, and
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from datetime import datetime
 
 import click
 
+from mockbroker.broker.client_setup import ClientSetup
 from mockbroker.broker.oauth_errors import is_refused
-from mockbroker.contract.authentication import accepted_methods
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.fake_broker import Broker
 from mockbroker.model.breach import Breach, hints_of
@@ -24,6 +23,7 @@ from mockbroker.model.credentials import TokenState
 from mockbroker.model.escaping import printable
 from mockbroker.model.exchange import Endpoint, Exchange
 from mockbroker.model.masking import Mask, mask_to_length, method_name
+from mockbroker.server.control.live_page import page_url
 
 __all__ = ["banner", "log_lines", "refusal_line"]
 
@@ -45,6 +45,7 @@ def banner(broker: Broker, control_token: str | None = None) -> str:
         f"mockbroker, profile {broker.profile.name}, {kind}; stop it with Ctrl-C",
         f"  token URL      {broker.token_url}",
         f"  API            {broker.api_url}/",
+        f"  live page      {page_url(broker)}",
         f"  control        {broker.control_url}/",
         *([f"  control token  {control_token}"] if control_token else []),
         *([f"  CA             {broker.ca_file}"] if broker.ca_file else []),
@@ -58,16 +59,14 @@ def banner(broker: Broker, control_token: str | None = None) -> str:
 
 
 def _curl(broker: Broker) -> str:
-    """Return a curl command that requests a token from the broker with TLS verification on."""
-    method = accepted_methods(broker.profile)[0]
-    options = list(method.curl_options(broker.credentials))
-    if broker.ca_file:
-        # Never -k: a copied command should not teach to switch verification off.
-        options = ["--cacert", broker.ca_file, *options]
-    for name, value in broker.profile.parameters.items():
-        options += ["--data-urlencode", f"{name}={value}"]
-    # The URL is quoted as well: it may have a query.
-    return shlex.join(["curl", *options, "-d", "grant_type=client_credentials", broker.token_url])
+    """Return a curl command that requests a token from the broker."""
+    return ClientSetup(
+        token_url=broker.token_url,
+        api_url=broker.api_url,
+        ca_file=broker.ca_file,
+        credentials=broker.credentials,
+        profile=broker.profile,
+    ).curl
 
 
 def log_lines(exchange: Exchange, mask: Mask) -> str:

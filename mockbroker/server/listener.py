@@ -117,7 +117,7 @@ class Server:
         access: ControlAccess | None = None,
         find_profile: Callable[[str], Profile] = profile_named,
     ) -> None:
-        """Serve the control API of the broker that is mounted at that prefix.
+        """Serve the control API and the live page of the broker that is mounted at that prefix.
 
         It lies below ``__mockbroker__``. It demands the token of the ``access``, which
         `control_token` then has. Off loopback it always demands one, by default a random one.
@@ -127,10 +127,12 @@ class Server:
         # Only some servers have it, and its import takes a while.
         from mockbroker.server.control.access import ControlAccess  # noqa: PLC0415 - see above
         from mockbroker.server.control.api import ControlApi  # noqa: PLC0415 - see above
+        from mockbroker.server.control.live_page import PageAtRoot  # noqa: PLC0415 - see above
 
         access = access or ControlAccess()
         if not self.is_on_loopback:
             access = access.with_token()
+        self.mounts[prefix] = PageAtRoot(self.mounts[prefix], broker, prefix, access)
         self.mounts[prefix + CONTROL_PATH] = ControlApi(broker, access, find_profile)
         self.control_token = access.token
 

@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from evidence.browser import CHROMIUM, OPTIONS
 from mockbroker import Broker, Fault
-from tests.browser import CHROMIUM, OPTIONS
 
 pytestmark = [
     pytest.mark.slow,

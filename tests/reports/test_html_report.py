@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from evidence.browser import CHROMIUM, OPTIONS
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.model.exchange_text import exchange_text
 from mockbroker.report.document import document_of, json_text, read_document
@@ -19,7 +20,6 @@ from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.html_page import html_of
 from mockbroker.report.report import ClientDescription, build_report
 from mockbroker.report.steps import Note
-from tests.browser import CHROMIUM, OPTIONS
 from tests.reports.samples import EXCHANGES, STEPS
 
 HONOURS = [clause.id for clause in CATALOGUE].index("refresh.honours-expires-in")

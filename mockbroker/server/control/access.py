@@ -24,6 +24,7 @@ __all__ = [
     "Denial",
     "denial_of",
     "host_problem",
+    "page_denial_of",
     "random_control_token",
 ]
 
@@ -79,20 +80,44 @@ def denial_of(headers: Headers, scheme: str, access: ControlAccess) -> Denial | 
 
     ``scheme`` is that of the server, http or https.
     """
+    return (
+        _other_host(headers, access)
+        or _cross_site(headers, scheme)
+        or _without_token(headers, access)
+    )
+
+
+def page_denial_of(headers: Headers, scheme: str, access: ControlAccess) -> Denial | None:
+    """Return why a request with these headers may not load a file of the live page, or None.
+
+    It needs no token: the files have no data, and the page asks for the token. A link on a page of
+    another site may open it, but such a page cannot embed a file of it.
+    """
+    is_opened = headers.get("Sec-Fetch-Dest") == "document"
+    return _other_host(headers, access) or (None if is_opened else _cross_site(headers, scheme))
+
+
+def _other_host(headers: Headers, access: ControlAccess) -> Denial | None:
+    """Return why the request names a host that the user has not allowed, or None."""
+    host = _host_of(headers)
+    name = _name_in(host)
+    if name is not None and (_is_this_machine(name) or _is_allowed(name, access)):
+        return None
+    shown = shortened(printable(host)) or "no single host"
+    return Denial(
+        403,
+        "host",
+        f"the request names {shown!r} as its host, which may be a page that has pointed its "
+        "own domain to this machine; call the broker by 127.0.0.1 or localhost, or start it "
+        "with --allow-host NAME",
+    )
+
+
+def _host_of(headers: Headers) -> str:
+    """Return the value of the Host field, empty unless there is exactly one."""
     hosts = headers.get_all("Host")
     # RFC 9112, 3.2: a server must reject a request with several, or without one.
-    host = hosts[0] if len(hosts) == 1 else ""
-    name = _name_in(host)
-    if name is None or not (_is_this_machine(name) or _is_allowed(name, access)):
-        shown = shortened(printable(host)) or "no single host"
-        return Denial(
-            403,
-            "host",
-            f"the request names {shown!r} as its host, which may be a page that has pointed its "
-            "own domain to this machine; call the broker by 127.0.0.1 or localhost, or start it "
-            "with --allow-host NAME",
-        )
-    return _cross_site(headers, f"{scheme}://{host}") or _without_token(headers, access)
+    return hosts[0] if len(hosts) == 1 else ""
 
 
 def _name_in(host: str) -> str | None:
@@ -116,8 +141,9 @@ def _is_allowed(name: str, access: ControlAccess) -> bool:
     return name.strip("[]") in {each.strip("[]").lower() for each in access.allowed_hosts}
 
 
-def _cross_site(headers: Headers, own_origin: str) -> Denial | None:
+def _cross_site(headers: Headers, scheme: str) -> Denial | None:
     """Return why the request comes from a page of another site, or None."""
+    own_origin = f"{scheme}://{_host_of(headers)}"
     # Browsers send Origin with each request that changes something, and Sec-Fetch-Site with every
     # request to this machine. Programs send neither.
     origins = headers.get_all("Origin")

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from mockbroker.broker.answers import Reply
 from mockbroker.broker.mounting import CONTROL_PATH, Connections
 from mockbroker.broker.profiles import profile_named
@@ -22,6 +20,7 @@ from mockbroker.server.control.access import ControlAccess, denial_of
 from mockbroker.server.control.calls import Call, Result
 from mockbroker.server.control.controlled import ControlledBroker
 from mockbroker.server.control.events import EventStream
+from mockbroker.server.control.live_page import PAGE_PATH, page_reply
 from mockbroker.server.control.openapi import document
 from mockbroker.server.control.reading import (
     RequestError,
@@ -29,21 +28,20 @@ from mockbroker.server.control.reading import (
     read_query,
     require_json,
 )
+from mockbroker.server.control.replies import (
+    SAFE_FIELDS,
+    denied,
+    json_reply,
+    problem_reply,
+    value_reply,
+)
 from mockbroker.server.control.routes import ROUTES, Route, methods_at, resolve
-from mockbroker.server.control.values import Problem
 from mockbroker.server.control.watching import Watchers
 
 __all__ = ["ControlApi"]
 
 
 OPENAPI_PATH = "/openapi.json"
-# Never a field that lets another origin read the response (Access-Control-Allow-Origin).
-SAFE_FIELDS = (
-    ("Cache-Control", "no-store"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-    ("X-Content-Type-Options", "nosniff"),
-)
 
 
 class ControlApi:
@@ -64,17 +62,19 @@ class ControlApi:
         self._watchers = Watchers(broker.journal)
 
     def handle(self, request: Request, origin: str) -> Reply:
-        """Answer a control request that ``origin`` received."""
+        """Answer a control request, or one for the live page, that ``origin`` received."""
+        path = request.path.partition(CONTROL_PATH)[2]
+        if path.startswith(PAGE_PATH):
+            return page_reply(request, origin, self._access, path.removeprefix(PAGE_PATH), "..")
         denial = denial_of(request.headers, origin.partition(":")[0], self._access)
         if denial is not None:
-            problem = Problem(error=denial.code, message=denial.message)
-            return _reply(denial.status, problem, *denial.headers)
+            return denied(denial)
         try:
             return self._answer(request, origin)
         except RequestError as error:
-            return _reply(error.status, Problem(error=error.code, message=str(error)))
+            return problem_reply(error.status, error.code, str(error))
         except StateError as error:
-            return _reply(503, Problem(error="unavailable", message=str(error)))
+            return problem_reply(503, "unavailable", str(error))
 
     def mounted_at(
         self,
@@ -96,7 +96,7 @@ class ControlApi:
         method = "GET" if request.method == "HEAD" else request.method
         if path == OPENAPI_PATH and method == "GET":
             require_json(request)
-            return _json(200, document(origin + before + CONTROL_PATH))
+            return json_reply(200, document(origin + before + CONTROL_PATH))
         found = resolve(method, path)
         if found is None:
             return _unrouted(path)
@@ -109,8 +109,8 @@ class ControlApi:
         if method != "GET":
             self._watchers.wake()
         if isinstance(answer, Result):
-            return _reply(answer.status, answer.value)
-        return _reply(route.status, answer)
+            return value_reply(answer.status, answer.value)
+        return value_reply(route.status, answer)
 
     def _read(self, request: Request, route: Route, parameters: dict[str, str]) -> Call:
         """Read what the route asks for. Raises RequestError."""
@@ -140,11 +140,10 @@ def _unrouted(path: str) -> Reply:
     methods = (*methods_at(path), *(("GET", "HEAD") if path == OPENAPI_PATH else ()))
     if methods:
         allowed = ", ".join(methods)
-        problem = Problem(error="method", message=f"use {allowed} for this path")
-        return _reply(405, problem, ("Allow", allowed))
+        return problem_reply(405, "method", f"use {allowed} for this path", ("Allow", allowed))
     known = sorted({route.path for route in ROUTES})
     message = f"unknown path {shortened(path)!r}{did_you_mean(path, known)}"
-    return _reply(404, Problem(error="not-found", message=message))
+    return problem_reply(404, "not-found", message)
 
 
 def _events(stream: EventStream, request: Request) -> Reply:
@@ -154,14 +153,3 @@ def _events(stream: EventStream, request: Request) -> Reply:
         stream.close()
         return Reply(response=Response(200, Headers(fields)))
     return Reply(response=Response(200, Headers(fields)), pieces=stream)
-
-
-def _reply(status: int, value: object, *headers: tuple[str, str]) -> Reply:
-    """Return the reply with a value as JSON."""
-    return _json(status, msgspec.json.encode(value), *headers)
-
-
-def _json(status: int, body: bytes, *headers: tuple[str, str]) -> Reply:
-    """Return the reply with JSON."""
-    fields = (("Content-Type", "application/json"), *SAFE_FIELDS, *headers)
-    return Reply(response=Response(status, Headers(fields), body))

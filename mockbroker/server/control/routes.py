@@ -129,6 +129,15 @@ ROUTES = (
     ),
     Route(
         method="POST",
+        path="/setup",
+        summary="The settings of an application that uses the broker, to copy",
+        call=state_calls.setup,
+        body=values.SetupBody,
+        returns=values.SetupView,
+        others=_MISSING,
+    ),
+    Route(
+        method="POST",
         path="/mask",
         summary="Replace the secrets and tokens in a string",
         call=state_calls.masked,

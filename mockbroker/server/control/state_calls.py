@@ -7,11 +7,12 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 
 from mockbroker.broker.answers import TokenAnswer
+from mockbroker.broker.client_setup import ClientSetup
 from mockbroker.broker.clients import random_credentials
 from mockbroker.broker.faults import Fault, Manner
 from mockbroker.broker.profiles import ConfigError
 from mockbroker.broker.tokens import random_token
-from mockbroker.model.credentials import AccessToken
+from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker.model.profile import Profile
 from mockbroker.model.type_words import did_you_mean
 from mockbroker.server.control.calls import Call
@@ -33,6 +34,7 @@ from mockbroker.server.control.values import (
     Ready,
     SettingsBody,
     SettingsView,
+    SetupView,
     TokenAnswerBody,
     Tokens,
     TokenView,
@@ -71,6 +73,7 @@ __all__ = [
     "revoke_tokens",
     "rotate_secret",
     "set_clock",
+    "setup",
     "show_settings",
     "show_token",
     "token_faults",
@@ -113,6 +116,26 @@ def close_idle(call: Call) -> Done:
     """Close the connections on which the server waits for a request."""
     call.broker.close_idle_connections()
     return Done()
+
+
+def setup(call: Call) -> SetupView:
+    """Return the settings of an application that uses the broker as one of its clients."""
+    broker, wanted = call.broker, call.body.client_id
+    known = {each.client_id: each for each in broker.registered}
+    client = broker.credentials if wanted is None else known.get(wanted)
+    if client is None:
+        advice = did_you_mean(wanted, known)
+        raise RequestError(404, "not-found", f"client {wanted[:60]!r} is not registered{advice}")
+    made = ClientSetup(
+        token_url=broker.token_url,
+        api_url=broker.api_url,
+        ca_file=broker.ca_file,
+        credentials=client if call.body.with_secret else Credentials(client.client_id, "***"),
+        profile=broker.profile,
+    )
+    return SetupView(
+        client_id=client.client_id, curl=made.curl, environment=made.environment, toml=made.toml
+    )
 
 
 def masked(call: Call) -> MaskedText:

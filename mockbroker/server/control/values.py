@@ -52,6 +52,8 @@ __all__ = [
     "SecretBody",
     "SettingsBody",
     "SettingsView",
+    "SetupBody",
+    "SetupView",
     "TokenAnswerBody",
     "TokenBody",
     "TokenView",
@@ -131,6 +133,7 @@ class Overview(Struct, kw_only=True):
     ca_file: Union[str, None]
     control_url: str
     openapi_url: str
+    page_url: str
     now: float
     exchange_count: int
     fault_count: int
@@ -141,6 +144,22 @@ class Done(Struct, kw_only=True):
     """What was asked for has been done."""
 
     done: bool = True
+
+
+class SetupBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Which client's settings to show, by default the first one's, and whether with its secret."""
+
+    client_id: Union[str, None] = None
+    with_secret: bool = False
+
+
+class SetupView(Struct, kw_only=True):
+    """The settings of an application, in three forms; `***` stands for a secret not asked for."""
+
+    client_id: str
+    curl: str
+    environment: str
+    toml: str
 
 
 class MaskBody(Struct, forbid_unknown_fields=True):

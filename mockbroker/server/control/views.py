@@ -22,6 +22,7 @@ from mockbroker.model.exchange_text import describe
 from mockbroker.model.masking import Mask, mask_parameters
 from mockbroker.server.control.controlled import ControlledBroker
 from mockbroker.server.control.fault_body import body_of
+from mockbroker.server.control.live_page import page_url
 from mockbroker.server.control.values import (
     BreachedClause,
     ClockView,
@@ -65,6 +66,7 @@ def overview_of(broker: ControlledBroker) -> Overview:
         ca_file=broker.ca_file,
         control_url=broker.control_url,
         openapi_url=f"{broker.control_url}/openapi.json",
+        page_url=page_url(broker),
         now=broker.clock.now(),
         exchange_count=broker.journal.total,
         fault_count=sum(fault.count for fault in broker.scripted),
