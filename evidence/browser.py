@@ -121,12 +121,16 @@ class Browser:
         return done["result"].get("value")
 
     def until(self, expression: str) -> Any:
-        """Wait until an expression is true, and return its value. Raises TimeoutError."""
+        """Wait until an expression is true, and return its value; True for an element.
+
+        Raises TimeoutError.
+        """
+        wanted = f"(v => v instanceof Node || v)({expression})"
         end = time.monotonic() + LIMIT_SECONDS
         while time.monotonic() < end:
             # A page that is being replaced has no context for a moment.
             with contextlib.suppress(RuntimeError):
-                if found := self.eval(expression):
+                if found := self.eval(wanted):
                     return found
             select.select([], [], [], POLL_SECONDS)
         raise TimeoutError(f"never true: {expression}\n{self.eval('document.body.innerText')}")
@@ -172,7 +176,8 @@ def browsing(folder: Path) -> Iterator[Browser]:
     try:
         yield Browser(commands, answers)
     finally:
-        process.terminate()
+        # In an orderly way, so that no process of it writes to the folder any more.
+        os.write(commands, b'{"id": 0, "method": "Browser.close"}\0')
         process.wait(30)
         os.close(commands)
         os.close(answers)

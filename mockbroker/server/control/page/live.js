@@ -58,7 +58,7 @@ function showClock({now: moment}) {
 
 function tick() {
   byId("now").textContent = timeOfDay(now());
-  byId("ahead").textContent = ahead > 1 ? `${duration(ahead)} ahead of this browser` : "";
+  byId("ahead").textContent = ahead > 1 ? `${duration(Math.round(ahead))} ahead of this browser` : "";
   tokens.tick();
 }
 

@@ -4,7 +4,6 @@ import {byId, duration, element} from "./elements.js";
 
 export const SHOWN = 50;
 const LOW = 0.15;
-const WORDS = {valid: "valid", expired: "expired", revoked: "revoked"};
 
 export class Tokens {
   // `act(path, said)` sends a request about a token; `now()` is the broker's time in seconds.
@@ -95,10 +94,10 @@ export class Tokens {
     row.element.dataset.low = String(part < LOW);
     // By the CSSOM, which the Content-Security-Policy allows, unlike a style attribute.
     row.fill.style.width = `${part * 100}%`;
-    const long = left >= 120 ? ` (${duration(left)})` : "";
+    const long = left >= 120 ? ` · ${duration(left)}` : "";
     const text = isValid
-      ? `${Math.ceil(left)} s left of ${token.expires_in} s${long}`
-      : WORDS[token.state] ?? token.state;
+      ? `${Math.ceil(left)} of ${token.expires_in} s left${long}`
+      : token.state;
     if (row.left.textContent !== text) {
       row.left.replaceChildren(isValid ? text : element("b", {className: "state", text}));
     }
