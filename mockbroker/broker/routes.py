@@ -195,6 +195,14 @@ class ApiRoutes:
             # Stable: of two routes with as many parameters the earlier one goes first.
             self._routes = tuple(sorted(named.values(), key=lambda r: len(r.template.parameters)))
 
+    def remove(self, method: str, path: str) -> None:
+        """Remove the route with that method and path. Raises KeyError if there is none."""
+        with self._lock:
+            kept = tuple(r for r in self._routes if (r.method, r.path) != (method.upper(), path))
+            if len(kept) == len(self._routes):
+                raise KeyError(f"the API has no route {method.upper()} {path}")
+            self._routes = kept
+
     @property
     def errors(self) -> tuple[HandlerError, ...]:
         """The exceptions of handlers, in order. The fixture fails a test that has any."""

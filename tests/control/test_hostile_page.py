@@ -13,6 +13,7 @@ import pytest
 
 from evidence.browser import CHROMIUM, OPTIONS
 from mockbroker import Broker, Fault
+from tests.control.conftest import SHOP
 
 pytestmark = [
     pytest.mark.slow,
@@ -66,6 +67,9 @@ const blob = new Blob(['{"seconds": 3600}'], {type: 'application/json'});
     await attempt('post nothing', () => fetch(api + '/reset', {method: 'POST', mode: 'no-cors'})),
     await attempt('post json', () => fetch(api + '/clock/advance',
       {method: 'POST', headers: json, body: '{"seconds": 3600}'})),
+    await attempt('page', () => fetch(api.replace('__mockbroker__', ''))),
+    await attempt('setup', () => fetch(api + '/setup',
+      {method: 'POST', headers: json, body: '{"with_secret": true}'})),
     await attempt('delete', () => fetch(api + '/journal', {method: 'DELETE'})),
     await attempt('beacon', async () => {
       navigator.sendBeacon(api + '/clock/advance', blob);
@@ -176,7 +180,9 @@ def test_a_page_of_another_site_can_neither_read_nor_drive_the_broker(control, t
     assert found["read blindly"]["type"] == "error"
     assert found["events"]["text"] == "refused"
     assert (found["post json"]["type"], found["delete"]["type"]) == ("error", "error")
+    assert (found["page"]["type"], found["setup"]["type"]) == ("error", "error")
     assert "masked" not in json.dumps(found)
+    assert SHOP.client_secret not in json.dumps(found)
     after = [control.done("GET", path) for path in ("/tokens/1", "/settings", "/journal")]
     before_token, after_token = state[0], after[0]
     assert after_token | {"seconds_left": before_token["seconds_left"]} == before_token
@@ -200,6 +206,8 @@ def test_a_page_that_the_broker_serves_itself_may(control, tmp_path):
     assert found["events"]["text"].startswith("hello")
     assert found["post json"]["status"] == 200
     assert found["delete"]["status"] == 200
+    assert found["page"]["status"] == 200
+    assert SHOP.client_secret in found["setup"]["text"]
 
 
 def test_a_name_that_leads_to_this_machine_is_refused_after_dns_rebinding(control, tmp_path):

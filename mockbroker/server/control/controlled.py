@@ -13,6 +13,7 @@ from mockbroker.broker.clock import SupportsClock
 from mockbroker.broker.faults import Fault
 from mockbroker.broker.journal import Journal
 from mockbroker.broker.observation import Observed
+from mockbroker.broker.routes import ApiRoutes
 from mockbroker.contract.clause import Level
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.exchange import Trace
@@ -35,6 +36,8 @@ class ControlledBroker(Protocol):
     token_policy: TokenPolicy
     token_values: Callable[[], str] | None
 
+    @property
+    def api(self) -> ApiRoutes: ...
     @property
     def api_scripted(self) -> tuple[Fault, ...]: ...
     @property

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from mockbroker.broker.exchange_view import ExchangeView
-from mockbroker.server.control import state_calls, traffic_calls, values
+from mockbroker.server.control import api_calls, state_calls, traffic_calls, values
 from mockbroker.server.control.calls import Call
 from mockbroker.server.control.events import EventStream
 
@@ -297,6 +297,40 @@ ROUTES = (
         body=values.FaultsBody,
         returns=values.FaultsView,
         status=201,
+    ),
+    Route(
+        method="GET",
+        path="/api/routes",
+        summary="The routes of the protected API that tests have added",
+        call=api_calls.list_routes,
+        returns=values.ApiRoutesView,
+    ),
+    Route(
+        method="POST",
+        path="/api/routes",
+        summary="Add a route to the protected API, or replace one",
+        call=api_calls.add_route,
+        body=values.ApiRouteBody,
+        returns=values.ApiRoutesView,
+        status=201,
+        others=_CONFLICT,
+    ),
+    Route(
+        method="POST",
+        path="/api/routes/remove",
+        summary="Remove a route of the protected API",
+        call=api_calls.remove_route,
+        body=values.ApiRouteName,
+        returns=values.ApiRoutesView,
+        others={**_MISSING, **_CONFLICT},
+    ),
+    Route(
+        method="DELETE",
+        path="/api/routes",
+        summary="Remove every route of the protected API",
+        call=api_calls.clear_routes,
+        returns=values.ApiRoutesView,
+        others=_CONFLICT,
     ),
     Route(
         method="GET",

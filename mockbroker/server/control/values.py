@@ -20,6 +20,10 @@ from mockbroker.server.control.fault_body import FaultBody
 __all__ = [
     "LAST_MOMENT",
     "AdvanceBody",
+    "ApiRouteBody",
+    "ApiRouteName",
+    "ApiRouteView",
+    "ApiRoutesView",
     "BreachedClause",
     "ClientBody",
     "ClientCreated",
@@ -356,6 +360,46 @@ class SettingsView(Struct, kw_only=True):
     agreed_paths: tuple[str, ...]
     token_answer: TokenAnswerBody
     has_token_values: bool
+
+
+# Routes of the protected API
+
+
+class ApiRouteBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A route of the protected API, with the answer of each call; without `json` it has no body.
+
+    `path` is relative to the URL of the API, and may have parameters, such as `/vehicle/{id}`. A
+    token that lacks one of the `scopes` gets 403.
+    """
+
+    method: str
+    path: _Path
+    json: Any = None
+    status: int = 200
+    headers: dict[str, str] = {}
+    scopes: tuple[str, ...] = ()
+
+
+class ApiRouteName(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A route of the protected API, by its method and its path as they were given."""
+
+    method: str
+    path: str
+
+
+class ApiRouteView(Struct, kw_only=True):
+    """A route of the protected API. `calls` counts those that it has answered, up to 1000."""
+
+    method: str
+    path: str
+    scopes: tuple[str, ...]
+    calls: int
+
+
+class ApiRoutesView(Struct):
+    """The routes in the order in which they are tried. Calls that fit none get a sample."""
+
+    routes: tuple[ApiRouteView, ...]
 
 
 # The journal
