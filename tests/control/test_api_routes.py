@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from mockbroker import Broker
@@ -50,7 +48,6 @@ def test_a_mistake_in_a_route_is_named(control, wrong, expected):
     assert control.done("GET", "/api/routes") == {"routes": []}
 
 
-@pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server")
 def test_processes_that_share_the_state_have_no_routes_by_request(tmp_path):
     with (
         redis_running(tmp_path) as redis,

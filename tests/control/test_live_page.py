@@ -18,7 +18,7 @@ except ModuleNotFoundError:
 from mockbroker import Broker, Credentials, Profile, throw_away_certificate
 from mockbroker.cli.console import banner
 from mockbroker.server.control.access import ControlAccess
-from mockbroker.server.control.live_page import page_url
+from mockbroker.server.control.live_page import PageAtRoot, page_url
 from mockbroker.server.listener import Server
 from tests.control.conftest import SHOP, Caller
 
@@ -106,6 +106,17 @@ def test_the_page_of_a_mounted_broker_is_below_its_prefix(path, expected):
         assert f'data-control="{expected}"' in answer.text
         assert page_url(broker) == f"{server.origin}/x7/"
         assert Caller(broker).token()
+
+
+def test_a_broker_with_its_page_can_be_mounted_as_a_whole():
+    with Server() as server:
+        broker = Broker(credentials=SHOP)
+        server.mount(PageAtRoot(broker, broker, "/x7", ControlAccess()), "/x7")
+        assert broker.token_url.startswith(f"{server.origin}/x7/")
+        assert Caller(broker).session.get(f"{server.origin}/x7/", timeout=10).status_code == 200
+        server.unmount("/x7")
+        with pytest.raises(RuntimeError):
+            _ = broker.token_url
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ export class Tokens {
     row.element.dataset.low = String(part < LOW);
     // By the CSSOM, which the Content-Security-Policy allows, unlike a style attribute.
     row.fill.style.width = `${part * 100}%`;
-    const long = left >= 120 ? ` · ${duration(left)}` : "";
+    const long = left >= 120 ? ` · ${duration(left).replaceAll(" ", "\u00a0")}` : "";
     const text = isValid
       ? `${Math.ceil(left)} of ${token.expires_in} s left${long}`
       : token.state;
