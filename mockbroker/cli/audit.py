@@ -12,7 +12,8 @@ import click
 from mockbroker.cli.click_options import with_options
 from mockbroker.cli.commands import CommandWithSignals
 from mockbroker.cli.options import AUDIT_OPTIONS, Values
-from mockbroker.cli.serve import ServeSettings, StopSignals, serve_options
+from mockbroker.cli.serve_options import ServeSettings, serve_options
+from mockbroker.cli.stop_signals import StopSignals
 
 __all__ = ["audit"]
 

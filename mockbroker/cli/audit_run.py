@@ -27,15 +27,10 @@ from mockbroker.broker.conformance import is_binding
 from mockbroker.broker.observation import Evidence, Observation, Observed
 from mockbroker.cli.options import FAIL_ON, OUTPUTS, VERBOSE, Values
 from mockbroker.cli.printing import print_report
-from mockbroker.cli.serve import (
-    ServeSettings,
-    StopSignals,
-    announce,
-    echo,
-    ignore_closed_output,
-    listening,
-    serve_and_log,
-)
+from mockbroker.cli.serve import announce, listening, serve_and_log
+from mockbroker.cli.serve_options import ServeSettings
+from mockbroker.cli.stop_signals import StopSignals
+from mockbroker.cli.streams import echo, ignore_closed_output
 from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Level

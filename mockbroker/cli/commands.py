@@ -17,22 +17,18 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from mockbroker.cli.serve import (
+from mockbroker.cli.made_broker import find_profile
+from mockbroker.cli.serve import announce, listening, serve_and_log
+from mockbroker.cli.serve_options import (
     ServeSettings,
-    StopSignals,
-    announce,
     client_option,
     config_option,
-    echo,
-    escape_unencodable_output,
-    find_profile,
-    listening,
     profile_option,
-    replace_closed_streams,
-    serve_and_log,
     serve_options,
     sharing_options,
 )
+from mockbroker.cli.stop_signals import StopSignals
+from mockbroker.cli.streams import echo, escape_unencodable_output, replace_closed_streams
 from mockbroker.model.escaping import printable_lines
 from mockbroker.processes.signals import release_signals
 

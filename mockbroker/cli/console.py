@@ -3,7 +3,7 @@
 Every line is masked and printable: a target or a client_id may hold a secret, or escape sequences
 for the terminal.
 
-It makes strings and prints none. `mockbroker.cli.serve` prints them, and
+It makes strings and prints none. `mockbroker.cli.request_log` prints them, and
 `mockbroker.cli.journal_file` keeps the details.
 """
 

@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mockbroker.cli.request_log import RequestLog
 from mockbroker.cli.serve import (
-    RequestLog,
-    ServeSettings,
-    StopSignals,
     announce,
     announce_end,
     mount_control,
     prepared,
-    warn,
     warn_of_other_hosts,
 )
+from mockbroker.cli.serve_options import ServeSettings
+from mockbroker.cli.stop_signals import StopSignals
+from mockbroker.cli.streams import warn
 from mockbroker.processes.signals import hold_signals, release_signals
 
 if TYPE_CHECKING:

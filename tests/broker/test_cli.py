@@ -20,7 +20,7 @@ import pytest
 import requests
 
 from mockbroker.cli.commands import cli
-from mockbroker.cli.serve import escape_unencodable_output
+from mockbroker.cli.streams import escape_unencodable_output
 from tests.broker.programs import MAIN, run, serving, token_url
 
 GRANT = {"grant_type": "client_credentials"}

@@ -18,7 +18,7 @@ import requests
 from werkzeug.test import Client
 
 from mockbroker import Broker, Fault, wsgi
-from mockbroker.cli.serve import ServeSettings
+from mockbroker.cli.serve_options import ServeSettings
 from mockbroker.cli.workers import serve_by_workers
 from mockbroker.server.ports import listen_at
 from tests.broker.programs import end, run, serving, token_url
