@@ -76,6 +76,8 @@ def run_audit(
         raise click.UsageError(problem)
     if variables and not command:
         raise click.UsageError("--env needs a COMMAND; write one after --")
+    from mockbroker.cli.published_files import published  # noqa: PLC0415 - Flask only if served
+
     created = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
     began = real_seconds()
     with listening(settings) as (broker, server):
@@ -88,7 +90,10 @@ def run_audit(
             return report_on(observed, broker.profile.name, values[FAIL_ON], command, facts)
 
         # Enter belongs to the COMMAND if there is one: both would read from the same terminal.
-        with _printed_on_request(report, by_enter=not command, verbose=values[VERBOSE]):
+        with (
+            _printed_on_request(report, by_enter=not command, verbose=values[VERBOSE]),
+            published(settings, broker),
+        ):
             failure = _serve(command, variables, broker, server, signals)
     # Made after the app has ended, so that its last requests count.
     final = report()

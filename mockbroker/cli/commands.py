@@ -23,6 +23,7 @@ from mockbroker.cli.serve_options import (
     ServeSettings,
     client_option,
     config_option,
+    file_options,
     profile_option,
     serve_options,
     sharing_options,
@@ -161,6 +162,7 @@ def _is_flushed(stream: IO[str]) -> bool:
 @cli.command(cls=CommandWithSignals, short_help="Run the broker until Ctrl-C; log each request.")
 @serve_options
 @sharing_options
+@file_options
 def serve(settings: ServeSettings) -> None:
     """Run the broker until Ctrl-C, and log what is wrong with each request."""
     signals = StopSignals()
@@ -170,8 +172,11 @@ def serve(settings: ServeSettings) -> None:
         serve_by_workers(settings, signals)
         return
     with listening(settings) as (broker, server):
-        announce(broker, server.control_token)
-        serve_and_log(broker, server, signals)
+        from mockbroker.cli.published_files import published  # noqa: PLC0415 - only when needed
+
+        with published(settings, broker):
+            announce(broker, server.control_token)
+            serve_and_log(broker, server, signals)
 
 
 @cli.command()

@@ -20,17 +20,23 @@ __all__ = ["RequestLog", "journal_file"]
 
 
 class RequestLog:
-    """The log of requests on the terminal and, if there is one, in a journal file."""
+    """The log of requests on the terminal and, if there is one, in a journal file.
 
-    def __init__(self, broker: Broker, file: JournalFile | None) -> None:
+    On a terminal that ``is_quiet`` only requests in which something is wrong are printed.
+    """
+
+    def __init__(self, broker: Broker, file: JournalFile | None, *, is_quiet: bool = False) -> None:
         self._broker = broker
         self._file = file
+        self._is_quiet = is_quiet
 
     def answered(self, exchange: Exchange) -> None:
         """Log an exchange with the broker."""
-        from mockbroker.cli.console import log_lines  # noqa: PLC0415 - Flask only if served
+        from mockbroker.cli.console import is_ok, log_lines  # noqa: PLC0415 - Flask only if served
 
-        lines = log_lines(exchange, self._broker.masked)
+        # Formatted only if it is printed.
+        is_printed = not (self._is_quiet and is_ok(exchange))
+        lines = log_lines(exchange, self._broker.masked) if is_printed else ""
         self._log(lines, lambda file: file.write(exchange))
 
     def refused(self, why: str) -> None:
@@ -41,7 +47,7 @@ class RequestLog:
         self._log(refusal_line(now, why), lambda file: file.write_refusal(now, why))
 
     def _log(self, lines: str, write: Callable[[JournalFile], None]) -> None:
-        """Write to the journal, if there is one, and print the lines.
+        """Write to the journal, if there is one, and print the lines unless empty.
 
         Called in the threads that serve requests; each call prints once, so that lines do not mix.
         """
@@ -54,7 +60,8 @@ class RequestLog:
                 # as well.
                 self._file = None
                 warn(f"cannot write to the journal ({error.strerror}); it ends here")
-        echo(lines)
+        if lines:
+            echo(lines)
 
 
 def journal_file(

@@ -80,10 +80,16 @@ def prepared(
 
     Raises click.ClickException, with a message of one sentence, if a setting is invalid.
     """
+    if settings.ca_out is not None and not settings.tls:
+        raise click.UsageError("--ca-out needs --tls: without it there is no certificate")
     broker = make_broker(settings)
     with contextlib.ExitStack() as stack:
-        log = RequestLog(broker, stack.enter_context(journal_file(settings.journal, broker)))
-        certificate = stack.enter_context(_certificate(settings.host)) if settings.tls else None
+        log = RequestLog(
+            broker,
+            stack.enter_context(journal_file(settings.journal, broker)),
+            is_quiet=settings.quiet,
+        )
+        certificate = stack.enter_context(_certificate(settings)) if settings.tls else None
         yield broker, log, certificate
 
 
@@ -128,13 +134,24 @@ def announce_end(broker: Broker, before: int) -> None:
 
 
 @contextlib.contextmanager
-def _certificate(host: str) -> Iterator[ServerCertificate]:
-    """Yield a certificate whose CA file exists as long as the block runs."""
+def _certificate(settings: ServeSettings) -> Iterator[ServerCertificate]:
+    """Yield a certificate; its CA file stays in ``ca_out``, or exists while the block runs.
+
+    Raises click.ClickException if the CA file cannot be written.
+    """
     from mockbroker.server.certificates import throw_away_certificate  # noqa: PLC0415 - when needed
 
+    if settings.ca_out is not None:
+        try:
+            settings.ca_out.mkdir(parents=True, exist_ok=True)
+            certificate = throw_away_certificate(settings.ca_out.absolute(), settings.host)
+        except OSError as error:
+            raise click.ClickException(f"--ca-out {settings.ca_out}: {error.strerror}") from error
+        yield certificate
+        return
     # Only the CA certificate is written there. It is public, and clients need it as a file.
     with tempfile.TemporaryDirectory(prefix="mockbroker-") as directory:
-        yield throw_away_certificate(Path(directory), host)
+        yield throw_away_certificate(Path(directory), settings.host)
 
 
 def _listen(

@@ -25,6 +25,7 @@ __all__ = [
     "ServeSettings",
     "client_option",
     "config_option",
+    "file_options",
     "profile_option",
     "serve_options",
     "sharing_options",
@@ -41,7 +42,9 @@ class ServeSettings:
     ``clients`` are empty for random credentials. ``config`` is a TOML file of profiles, ``journal``
     the path of the journal file, ``state`` the URL of a shared state; each may be None. ``workers``
     is the number of processes. ``allowed_hosts`` are further names by which the control API may be
-    called. It demands the ``control_token``, if there is one.
+    called. It demands the ``control_token``, if there is one. ``env_file`` and ``ready_file`` are
+    written by `mockbroker.cli.published_files`, the CA certificate into ``ca_out``. A ``quiet`` log
+    leaves out requests in which nothing is wrong.
     """
 
     host: str
@@ -57,6 +60,10 @@ class ServeSettings:
     control_token: str | None = None
     state: str | None = None
     workers: int = 1
+    env_file: Path | None = None
+    ready_file: Path | None = None
+    ca_out: Path | None = None
+    quiet: bool = False
 
 
 def _clients(
@@ -103,11 +110,12 @@ def _as_utf8(text: str) -> str:
     return text
 
 
-def _port(_context: click.Context, _parameter: click.Parameter, port: int) -> int:
-    """Check the value of ``--port``. Raises click.BadParameter."""
-    if not 0 <= port <= HIGHEST_PORT:
-        raise click.BadParameter(f"must be from 0 to {HIGHEST_PORT}, not {port}")
-    return port
+def _port(_context: click.Context, _parameter: click.Parameter, text: str) -> int:
+    """Read the value of ``--port``. Raises click.BadParameter."""
+    # int() would also accept "1_0", " 1 " and digits of other scripts.
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > HIGHEST_PORT:
+        raise click.BadParameter(f"must be an integer from 0 to {HIGHEST_PORT}, not {text!r}")
+    return int(text)
 
 
 def _lifetime(
@@ -145,7 +153,7 @@ def _control_token(
 
 
 def client_option(
-    help_text: str,
+    help_text: str, *, has_variable: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that adds ``--client``; the command gets ``clients``."""
     return click.option(
@@ -153,6 +161,7 @@ def client_option(
         "clients",
         metavar="ID:SECRET",
         multiple=True,
+        envvar="MOCKBROKER_CLIENTS" if has_variable else None,
         callback=_clients,
         help=f"{help_text} Repeat the option for several.",
     )
@@ -171,12 +180,16 @@ _OPTIONS = (
     click.option(
         "--port",
         metavar="N",
-        type=int,
         callback=_port,
-        default=8080,
+        default="8080",
         help="Port to listen on; 0 takes a free one. (default: 8080)",
     ),
-    client_option("Client that may request tokens, random by default."),
+    # Also by an environment variable, for the secret.
+    client_option(
+        "Client that may request tokens, random by default. [env: MOCKBROKER_CLIENTS, separated by "
+        "blanks]",
+        has_variable=True,
+    ),
     click.option(
         "--expires-in",
         metavar="SECONDS",
@@ -231,6 +244,38 @@ _SHARING_OPTIONS = (
         help="Serve with N processes, which need a --state. (default: 1)",
     ),
 )
+
+_FILE_OPTIONS = (
+    click.option(
+        "--env-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write TOKEN_URL, API_URL, CLIENT_ID, CLIENT_SECRET and CA_FILE into this file while "
+        "the broker runs, for `docker run --env-file` and for a shell. Only its owner can read it.",
+    ),
+    click.option(
+        "--ca-out",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Write the CA certificate to DIR/ca.pem, where it stays. Needs --tls.",
+    ),
+    click.option(
+        "--ready-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write this file once the broker listens, and remove it at the end.",
+    ),
+    click.option(
+        "--quiet", "-q", is_flag=True, help="Log only requests in which something is wrong."
+    ),
+)
+
+
+def file_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of other files and of the log to a command that has `serve_options`."""
+    for option in reversed(_FILE_OPTIONS):
+        option(command)
+    return command
 
 
 def sharing_options(command: Callable[..., None]) -> Callable[..., None]:
