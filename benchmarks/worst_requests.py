@@ -20,7 +20,8 @@ from pathlib import Path
 
 from benchmarks.results import MeasureSettings, Table
 from mockbroker import Credentials
-from mockbroker.cli.serve import ServeSettings, listening
+from mockbroker.cli.serve import listening
+from mockbroker.cli.serve_options import ServeSettings
 
 __all__ = ["measure", "processor_seconds", "serving_broker", "worst_requests"]
 

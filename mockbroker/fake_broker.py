@@ -610,6 +610,12 @@ def _state(url: str | None, credentials: Credentials | None, limits: Limits) -> 
     """Return the state at that URL, or a new one in memory if it is None."""
     if url is None:
         return LocalState.of(credentials, limits)
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        # Before the package: installing it would not help. Without the URL, for its password.
+        raise ConfigError(
+            "the state's URL must be like redis://HOST:PORT/0, rediss://USER:PASSWORD@HOST/0 or "
+            "unix:///run/redis.sock"
+        )
     try:
         # Only a shared state needs the package redis.
         from mockbroker.redis_state.state import RedisState  # noqa: PLC0415 - see above

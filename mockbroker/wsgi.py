@@ -23,14 +23,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mockbroker.broker.answers import render_json
-from mockbroker.cli.serve import (
-    ServeSettings,
-    echo,
-    prepared,
-    serve_options,
-    sharing_options,
-    warn,
-)
+from mockbroker.cli.serve import prepared
+from mockbroker.cli.serve_options import ServeSettings, serve_options, sharing_options
+from mockbroker.cli.streams import echo, warn
 from mockbroker.server.application import Mounts, create_app
 
 if TYPE_CHECKING:

@@ -12,13 +12,15 @@ import click
 from mockbroker.cli.click_options import with_options
 from mockbroker.cli.commands import CommandWithSignals
 from mockbroker.cli.options import AUDIT_OPTIONS, Values
-from mockbroker.cli.serve import ServeSettings, StopSignals, serve_options
+from mockbroker.cli.serve_options import ServeSettings, file_options, serve_options
+from mockbroker.cli.stop_signals import StopSignals
 
 __all__ = ["audit"]
 
 
 @click.command(cls=CommandWithSignals, short_help="Run the broker for an app; judge the app.")
 @serve_options
+@file_options
 @with_options(AUDIT_OPTIONS)
 @click.option(
     "--env",

@@ -27,15 +27,10 @@ from mockbroker.broker.conformance import is_binding
 from mockbroker.broker.observation import Evidence, Observation, Observed
 from mockbroker.cli.options import FAIL_ON, OUTPUTS, VERBOSE, Values
 from mockbroker.cli.printing import print_report
-from mockbroker.cli.serve import (
-    ServeSettings,
-    StopSignals,
-    announce,
-    echo,
-    ignore_closed_output,
-    listening,
-    serve_and_log,
-)
+from mockbroker.cli.serve import announce, listening, serve_and_log
+from mockbroker.cli.serve_options import ServeSettings
+from mockbroker.cli.stop_signals import StopSignals
+from mockbroker.cli.streams import echo, ignore_closed_output
 from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Level
@@ -81,6 +76,8 @@ def run_audit(
         raise click.UsageError(problem)
     if variables and not command:
         raise click.UsageError("--env needs a COMMAND; write one after --")
+    from mockbroker.cli.published_files import published  # noqa: PLC0415 - Flask only if served
+
     created = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
     began = real_seconds()
     with listening(settings) as (broker, server):
@@ -93,7 +90,10 @@ def run_audit(
             return report_on(observed, broker.profile.name, values[FAIL_ON], command, facts)
 
         # Enter belongs to the COMMAND if there is one: both would read from the same terminal.
-        with _printed_on_request(report, by_enter=not command, verbose=values[VERBOSE]):
+        with (
+            _printed_on_request(report, by_enter=not command, verbose=values[VERBOSE]),
+            published(settings, broker),
+        ):
             failure = _serve(command, variables, broker, server, signals)
     # Made after the app has ended, so that its last requests count.
     final = report()

@@ -17,22 +17,19 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from mockbroker.cli.serve import (
+from mockbroker.cli.made_broker import find_profile
+from mockbroker.cli.serve import announce, listening, serve_and_log
+from mockbroker.cli.serve_options import (
     ServeSettings,
-    StopSignals,
-    announce,
     client_option,
     config_option,
-    echo,
-    escape_unencodable_output,
-    find_profile,
-    listening,
+    file_options,
     profile_option,
-    replace_closed_streams,
-    serve_and_log,
     serve_options,
     sharing_options,
 )
+from mockbroker.cli.stop_signals import StopSignals
+from mockbroker.cli.streams import echo, escape_unencodable_output, replace_closed_streams
 from mockbroker.model.escaping import printable_lines
 from mockbroker.processes.signals import release_signals
 
@@ -165,6 +162,7 @@ def _is_flushed(stream: IO[str]) -> bool:
 @cli.command(cls=CommandWithSignals, short_help="Run the broker until Ctrl-C; log each request.")
 @serve_options
 @sharing_options
+@file_options
 def serve(settings: ServeSettings) -> None:
     """Run the broker until Ctrl-C, and log what is wrong with each request."""
     signals = StopSignals()
@@ -174,8 +172,11 @@ def serve(settings: ServeSettings) -> None:
         serve_by_workers(settings, signals)
         return
     with listening(settings) as (broker, server):
-        announce(broker, server.control_token)
-        serve_and_log(broker, server, signals)
+        from mockbroker.cli.published_files import published  # noqa: PLC0415 - only when needed
+
+        with published(settings, broker):
+            announce(broker, server.control_token)
+            serve_and_log(broker, server, signals)
 
 
 @cli.command()

@@ -3,7 +3,7 @@
 Every line is masked and printable: a target or a client_id may hold a secret, or escape sequences
 for the terminal.
 
-It makes strings and prints none. `mockbroker.cli.serve` prints them, and
+It makes strings and prints none. `mockbroker.cli.request_log` prints them, and
 `mockbroker.cli.journal_file` keeps the details.
 """
 
@@ -25,7 +25,7 @@ from mockbroker.model.exchange import Endpoint, Exchange
 from mockbroker.model.masking import Mask, mask_to_length, method_name
 from mockbroker.server.control.live_page import page_url
 
-__all__ = ["banner", "log_lines", "refusal_line"]
+__all__ = ["banner", "is_ok", "log_lines", "refusal_line"]
 
 INDENT = " " * 10
 FIRST_ERROR_STATUS = 400
@@ -116,11 +116,11 @@ def _facts(exchange: Exchange, mask: Mask) -> Iterator[str]:
         yield f"{exchange.token_state.value} token" if exchange.token_state else ""
     if exchange.fault is not None:
         yield click.style(f"scripted: {mask(exchange.fault)}", fg="cyan")
-    if _is_ok(exchange):
+    if is_ok(exchange):
         yield click.style("ok", fg="green")
 
 
-def _is_ok(exchange: Exchange) -> bool:
+def is_ok(exchange: Exchange) -> bool:
     """Return whether the exchange needs no attention: no breach, no error, a known endpoint."""
     failed = exchange.response is not None and exchange.response.status >= FIRST_ERROR_STATUS
     return not (exchange.breaches or failed or exchange.endpoint is Endpoint.ELSEWHERE)

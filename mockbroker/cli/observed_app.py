@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
-from mockbroker.cli.serve import echo
+from mockbroker.cli.streams import echo
 from mockbroker.fake_broker import Broker
 from mockbroker.processes.supervisor import SupervisedProgram
 from mockbroker.processes.tree import become_subreaper, end_descendants

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from mockbroker.cli.serve import echo, echo_or_raise
+from mockbroker.cli.streams import echo, echo_or_raise
 from mockbroker.report.annotations import annotations_of, are_wanted
 from mockbroker.report.report import Report
 from mockbroker.report.terminal import render

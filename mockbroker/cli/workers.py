@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mockbroker.cli.request_log import RequestLog
 from mockbroker.cli.serve import (
-    RequestLog,
-    ServeSettings,
-    StopSignals,
     announce,
     announce_end,
     mount_control,
     prepared,
-    warn,
     warn_of_other_hosts,
 )
+from mockbroker.cli.serve_options import ServeSettings
+from mockbroker.cli.stop_signals import StopSignals
+from mockbroker.cli.streams import warn
 from mockbroker.processes.signals import hold_signals, release_signals
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def serve_by_workers(settings: ServeSettings, signals: StopSignals) -> None:
     Raises click.ClickException, with a message of one sentence, if a setting is invalid.
     """
     _require_sharing(settings)
+    from mockbroker.cli.published_files import published  # noqa: PLC0415 - only when needed
     from mockbroker.server.control.access import (  # noqa: PLC0415 - only when needed
         random_control_token,
     )
@@ -73,8 +74,13 @@ def serve_by_workers(settings: ServeSettings, signals: StopSignals) -> None:
         workers = _Workers(service, signals)
         signals.stop_by(workers.stop)
         workers.start(settings.workers)
-        announce(broker, settings.control_token)
-        workers.wait()
+        try:
+            with published(settings, broker):
+                announce(broker, settings.control_token)
+                workers.wait()
+        except click.ClickException:
+            workers.stop()
+            raise
         announce_end(broker, before)
 
 

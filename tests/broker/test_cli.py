@@ -20,7 +20,7 @@ import pytest
 import requests
 
 from mockbroker.cli.commands import cli
-from mockbroker.cli.serve import escape_unencodable_output
+from mockbroker.cli.streams import escape_unencodable_output
 from tests.broker.programs import MAIN, run, serving, token_url
 
 GRANT = {"grant_type": "client_credentials"}
@@ -153,7 +153,9 @@ def test_a_taken_port_is_one_clear_sentence():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("serve", "--port", "99999"), "99999"),
+        (("serve", "--port", "99999"), "must be an integer from 0 to 65535, not '99999'"),
+        (("serve", "--port", "x"), "must be an integer from 0 to 65535, not 'x'"),
+        (("serve", "--state", "foo"), "the state's URL must be like redis://"),
         (("serve", "--nonsense"), "--nonsense"),
         (("serve", "--client", "nocolon"), "ID:SECRET"),
         (("serve", "--client", "a:1", "--client", "b:2", "--client", "a:3"), "'a' is given twice"),

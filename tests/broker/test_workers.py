@@ -18,7 +18,7 @@ import requests
 from werkzeug.test import Client
 
 from mockbroker import Broker, Fault, wsgi
-from mockbroker.cli.serve import ServeSettings
+from mockbroker.cli.serve_options import ServeSettings
 from mockbroker.cli.workers import serve_by_workers
 from mockbroker.server.ports import listen_at
 from tests.broker.programs import end, run, serving, token_url
@@ -172,6 +172,24 @@ def test_a_redis_that_cannot_be_reached_at_the_start_is_one_sentence(workers):
     assert (done.returncode, done.stdout) == (4, "")
     (line,) = done.stderr.splitlines()
     assert f"the state at redis://user:***@127.0.0.1:{port}/0 is unavailable" in line
+
+
+def test_workers_have_the_files_of_one_broker(new_url, tmp_path):
+    ready_file = tmp_path / "ready"
+    options = (*CLIENT, "--state", new_url(), "--workers", "2", "--ready-file", str(ready_file))
+    with serving(*options) as (process, _):
+        assert ready_file.read_text(encoding="utf-8") == f"{process.pid}\n"
+        process.terminate()
+        assert process.wait(10) == 0
+    assert not ready_file.exists()
+
+
+def test_workers_end_if_a_file_cannot_be_written(new_url):
+    options = (*CLIENT, "--state", new_url(), "--workers", "2", "--ready-file", "/nowhere/ready")
+    # It reads the output to its end, which comes once the workers have ended as well.
+    done = run("serve", "--port", "0", *options)
+    assert done.returncode == 4
+    assert "--ready-file /nowhere/ready: No such file" in done.stderr
 
 
 def test_a_malformed_state_is_a_usage_error():
