@@ -22,6 +22,14 @@ def call(broker: Broker, path: str, method: str = "GET", **options) -> requests.
     return requests.request(method, broker.api_url + path, headers=headers, timeout=5, **options)
 
 
+def test_a_route_without_content_sends_neither_a_body_nor_a_length(broker):
+    # RFC 9110, 8.6: no Content-Length in a response with status 204.
+    broker.api.route("DELETE", "/vehicle/{id}", status=204)
+    answer = call(broker, "/vehicle/7", "DELETE")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert "Content-Length" not in answer.headers
+
+
 def test_a_route_answers_with_its_parts_and_records_the_call(broker):
     route = broker.api.route(
         "get", "/vehicle/{id}/notes", json={"notes": ["é"]}, status=203, headers={"X-Page": "1"}

@@ -61,6 +61,13 @@ def pair(new_url):
         yield first, second
 
 
+def test_the_control_api_changes_no_settings_of_one_process_of_several(pair):
+    url = f"{pair[0].control_url}/settings"
+    answer = requests.patch(url, json={"expires_in": 7}, timeout=30)
+    assert (answer.status_code, answer.json()["error"]) == (409, "shared-state")
+    assert [broker.expires_in for broker in pair] == [3599, 3599]
+
+
 def test_a_token_of_one_is_a_token_of_all_until_one_revokes_it(pair):
     first, second = pair
     token = get_token(first)

@@ -271,7 +271,10 @@ def test_connections_are_refused_for_some_seconds(control):
 
 def test_a_refusal_that_is_cleared_before_its_turn_never_comes(control):
     control.done("POST", "/faults/token", {"faults": [{"status": 503}, {"refuse_seconds": 60}]})
+    (waiting,) = [t for t in threading.enumerate() if t.name == "mockbroker-refusal"]
     control.done("DELETE", "/faults")
+    waiting.join(20)
+    assert not waiting.is_alive()
     assert control.token_answer().status_code == 200
     assert control.token_answer().status_code == 200
 
