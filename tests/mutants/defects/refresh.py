@@ -113,16 +113,13 @@ class ReadsMilliseconds(TokenManager):
     clauses.response.EXPIRES_IN_UNIT,
     clauses.refresh.AHEAD,
     clauses.refresh.LATENCY,
-    blocks=[
-        # On a busy machine the client may pass: its token lives for milliseconds of real time.
-        clauses.refresh.OUTAGE_WHILE_VALID,
-        clauses.refresh.CLOCK_CHANGES,
-        clauses.refresh.SINGLE_LIVE_TOKEN,
-    ],
+    blocks=[clauses.refresh.CLOCK_CHANGES, clauses.refresh.SINGLE_LIVE_TOKEN],
 )
 class ReadsMillisecondsByItsOwnClock(OwnClock):
     def _time_until_refresh(self, lifetime: float) -> float:
-        return lifetime / 1000
+        # In whole seconds: a token that lives for milliseconds of real time is expired at the next
+        # use or not, as the machine is busy or not.
+        return lifetime // 1000
 
 
 @breaks(clauses.refresh.NOT_TOO_EAGER)

@@ -61,7 +61,11 @@ class ComparesTheScopes(TokenManager):
 @breaks(
     clauses.response.EXPIRES_IN_UNIT,
     clauses.cache.REUSE,
-    blocks=[clauses.cache.SINGLE_FLIGHT, clauses.refresh.OUTAGE_WHILE_VALID],
+    blocks=[
+        clauses.cache.SINGLE_FLIGHT,
+        clauses.refresh.OUTAGE_WHILE_VALID,
+        clauses.refresh.SINGLE_LIVE_TOKEN,
+    ],
 )
 class TakesSecondsForMilliseconds(TokenManager):
     def _lifetime_of(self, members: dict[str, Any]) -> float:
