@@ -81,7 +81,7 @@ def prepared(
     Raises click.ClickException, with a message of one sentence, if a setting is invalid.
     """
     if settings.ca_out is not None and not settings.tls:
-        raise click.UsageError("--ca-out needs --tls: without it there is no certificate")
+        raise click.UsageError("--ca-out needs --tls: only then the broker has a certificate")
     broker = make_broker(settings)
     with contextlib.ExitStack() as stack:
         log = RequestLog(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from mockbroker.cli.click_options import click_option
 from mockbroker.cli.options import CONFIG, PROFILE
@@ -66,14 +67,30 @@ class ServeSettings:
     quiet: bool = False
 
 
+_CLIENTS = "MOCKBROKER_CLIENTS"
+"""The variable that has the clients, which other users cannot read as they can a command line."""
+
+
 def _clients(
-    _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[Credentials, ...]:
-    """Read the values of ``--client``. Raises click.BadParameter if an id occurs twice.
+    """Read the values of ``--client``, or of its variable. Raises click.BadParameter.
 
     The values are not quoted, except for an id: they hold secrets.
     """
-    clients = tuple(_client(text) for text in texts)
+    source = context.get_parameter_source(str(parameter.name))
+    try:
+        return _distinct(tuple(map(_client, texts)))
+    except click.BadParameter as error:
+        if source is not ParameterSource.ENVIRONMENT:
+            raise
+        # click splits the variable at blanks, so that a secret with a blank is in pieces.
+        message = f"{error.message}; blanks separate several clients"
+        raise click.BadParameter(message, param_hint=_CLIENTS) from None
+
+
+def _distinct(clients: tuple[Credentials, ...]) -> tuple[Credentials, ...]:
+    """Return the clients. Raises click.BadParameter if an id occurs twice."""
     # The registry would keep the last secret only, and the user would wonder about the first.
     ids = [credentials.client_id for credentials in clients]
     duplicate = next((each for each in ids if ids.count(each) > 1), None)
@@ -161,7 +178,7 @@ def client_option(
         "clients",
         metavar="ID:SECRET",
         multiple=True,
-        envvar="MOCKBROKER_CLIENTS" if has_variable else None,
+        envvar=_CLIENTS if has_variable else None,
         callback=_clients,
         help=f"{help_text} Repeat the option for several.",
     )

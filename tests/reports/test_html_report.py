@@ -230,7 +230,7 @@ def test_a_report_that_was_read_is_the_one_that_was_written(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to open it in")
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_a_browser_opens_a_page_of_twelve_clients(tmp_path):
     page = tmp_path / "all.html"
     page.write_text(html_of([report(*FOUND, name=f"client{n}") for n in range(12)]), "utf-8")

@@ -15,7 +15,7 @@ from mockbroker.broker.tokens import random_token
 from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker.model.profile import Profile
 from mockbroker.model.type_words import did_you_mean
-from mockbroker.server.control.calls import Call
+from mockbroker.server.control.calls import Call, refuse_if_shared
 from mockbroker.server.control.fault_body import FaultBody, FaultError, fault_of
 from mockbroker.server.control.reading import RequestError
 from mockbroker.server.control.values import (
@@ -407,13 +407,7 @@ def show_settings(call: Call) -> SettingsView:
 
 def change_settings(call: Call) -> SettingsView:
     """Change the settings that the body has."""
-    if call.broker.shares_state:
-        raise RequestError(
-            409,
-            "shared-state",
-            "each process that shares the state has settings of its own, and this request reaches "
-            "one of them; start the processes with other options",
-        )
+    refuse_if_shared(call, "settings", "start the processes with other options")
     body: SettingsBody = call.body
     # All values are checked before one is set: a request with a mistake changes nothing.
     profile = None if body.profile is None else _profile(call, body.profile)
