@@ -26,6 +26,7 @@ from mockbroker.report.document import ClauseRow, ReportDocument
 from mockbroker.report.finding import Verdict
 from mockbroker.report.gravity import Gravity, gravity_of
 from mockbroker.report.groups import last_place
+from mockbroker.report.provenance_text import provenance_of
 from mockbroker.report.timeline import Timeline, TokenLife, timeline_of
 from mockbroker.report.wording import (
     diagnosis_text,
@@ -148,6 +149,7 @@ class _Client:
     counts: tuple[tuple[str, str, int], ...]
     facts: tuple[tuple[str, str], ...]
     details: tuple[_Detail, ...]
+    provenance: tuple[tuple[str, str], ...]
 
     @property
     def sections(self) -> tuple[tuple[str, tuple[_Detail, ...]], ...]:
@@ -213,6 +215,7 @@ def _client(number: int, report: ReportDocument) -> _Client:
         counts=tuple(counts),
         facts=tuple(_fact(n, v) for n, v in report.measured.items() if n != _OTHER_LEEWAY),
         details=tuple(_detail(number, row, report.clauses) for row in report.clauses),
+        provenance=provenance_of(report),
     )
 
 

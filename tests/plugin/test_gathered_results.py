@@ -20,8 +20,8 @@ def report_of(*facts: ClientFacts):
 
 
 def test_time_that_one_worker_used_up_is_reported_whoever_comes_last():
-    assert report_of(ClientFacts(is_out_of_time=True), ClientFacts()).out_of_time
-    assert not report_of(ClientFacts(), ClientFacts()).out_of_time
+    assert report_of(ClientFacts(is_out_of_time=True), ClientFacts()).facts.out_of_time
+    assert not report_of(ClientFacts(), ClientFacts()).facts.out_of_time
 
 
 def test_what_workers_measured_and_could_not_do_is_put_together():
@@ -29,5 +29,5 @@ def test_what_workers_measured_and_could_not_do_is_put_together():
         ClientFacts(measured={"clock": "moved"}, limits=("forked",)),
         ClientFacts(measured={"leeway_seconds": [1, 1]}, limits=("forked", "no zone")),
     )
-    assert report.measured == {"clock": "moved", "leeway_seconds": [1, 1]}
-    assert report.limits == ("forked", "no zone")
+    assert report.facts.measured == {"clock": "moved", "leeway_seconds": [1, 1]}
+    assert report.facts.limits == ("forked", "no zone")
