@@ -132,7 +132,7 @@ def test_reports_are_compared_in_the_terminal_and_on_a_page(tmp_path):
         (tmp_path / f"{name}.json").write_text(json_text(report(*findings, name=name)))
     done = compare(tmp_path, "a.json", "b.json", "--html", "all.html")
     assert done.returncode == 0, done.stderr
-    assert "1  a 1.2: does not conform" in done.stdout
+    assert "1  a.py 1.2: does not conform" in done.stdout
     assert re.search(r"refresh\.honours-expires-in +MUST +✗ +\?", done.stdout)
     page = Page((tmp_path / "all.html").read_text(encoding="utf-8"))
     assert "2 token clients" in page.text
