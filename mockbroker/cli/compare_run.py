@@ -21,7 +21,6 @@ from mockbroker.report.document import ReportDocument, ReportFileError, read_doc
 from mockbroker.report.finding import Verdict
 from mockbroker.report.formats import problem_with_outputs
 from mockbroker.report.terminal_lines import MARKS, MAX_WIDTH, Line, counted_clauses, wrap
-from mockbroker.report.wording import reason_text
 
 __all__ = ["compare_reports", "compare_with_baseline", "named_reports"]
 
@@ -44,8 +43,9 @@ def named_reports(
 ) -> tuple[NamedReport, ...]:
     """Read the reports, each given as ``FILE`` or as ``NAME=FILE``.
 
-    Raises click.UsageError for a page that would overwrite a report or cannot be written, and
-    click.ClickException for a file that is not a valid report.
+    Raises click.UsageError for an argument without a name or a file, and for a page that would
+    overwrite a report or cannot be written; click.ClickException for a file that is not a valid
+    report.
     """
     named = [_name_and_file(argument) for argument in arguments]
     files = [file for _, file in named]
@@ -67,6 +67,8 @@ def _name_and_file(argument: str) -> tuple[str, Path]:
     # A file whose own name has an equals sign comes first.
     if not equals or Path(argument).exists():
         return "", Path(argument)
+    if not name or not file:
+        raise click.UsageError(f"{printable(argument)!r} must be FILE or NAME=FILE")
     return printable(name), Path(file)
 
 
@@ -173,8 +175,9 @@ def _profiles(reports: Sequence[NamedReport]) -> Iterator[Line]:
 def _table(reports: Sequence[ReportDocument], *, shows_all: bool) -> Iterator[Line]:
     """Yield a line for each clause that differs, with a column for each report, and totals."""
     heads = _cells(map(str, range(1, len(reports) + 1)))
+    width = max(len(row.id) for row in reports[0].clauses)
     yield Line()
-    yield Line(f"  {'':<28}  {'':<8}  {heads}")
+    yield Line(f"  {'':<{width}}  {'':<8}  {heads}")
     used = dict.fromkeys(row.verdict for report in reports for row in report.clauses)
     alike = 0
     for rows in zip(*(report.clauses for report in reports), strict=True):
@@ -183,7 +186,7 @@ def _table(reports: Sequence[ReportDocument], *, shows_all: bool) -> Iterator[Li
         if differs or shows_all:
             marks = _cells(MARKS[row.verdict][0] for row in rows)
             style = "bold" if differs and shows_all else ""
-            yield Line(f"  {rows[0].id:<28}  {rows[0].level.value:<8}  {marks}", style)
+            yield Line(f"  {rows[0].id:<{width}}  {rows[0].level.value:<8}  {marks}", style)
     if not shows_all:
         yield Line(f"  {counted_clauses(alike)} without a difference; --all prints them", "faint")
     yield Line()
@@ -191,7 +194,7 @@ def _table(reports: Sequence[ReportDocument], *, shows_all: bool) -> Iterator[Li
         if verdict in used:
             counts = [sum(row.verdict is verdict for row in r.clauses) for r in reports]
             mark = f"{MARKS[verdict][0]} {verdict.value}"
-            yield Line(f"  {mark:<28}  {'':<8}  {_cells(map(str, counts))}")
+            yield Line(f"  {mark:<{width}}  {'':<8}  {_cells(map(str, counts))}")
 
 
 def _cells(texts: Iterator[str]) -> str:
@@ -213,8 +216,9 @@ def _changes(
         ("better", comparison.better, "green"),
         ("left out", comparison.unjudged if shows_all else (), "purple"),
     ):
-        for change in changes:
-            yield from _change(label, change, style)
+        for text in _change_texts(changes):
+            for number, line in enumerate(wrap(text, MAX_WIDTH - 14)):
+                yield Line(f"    {'' if number else label:<9} {line}", style)
     if comparison.unjudged and not shows_all:
         count = counted_clauses(len(comparison.unjudged))
         yield Line(f"    {count} of the baseline left out by a partial run", "purple")
@@ -228,14 +232,19 @@ def _changes(
     yield from _other_circumstances(before.document, report.document)
 
 
-def _change(label: str, change: Change, style: str) -> Iterator[Line]:
-    """Yield a clause with its verdicts before and after, and the reason of the later one."""
-    row = change.after
-    reason = reason_text(row.reason, row.blocked_by)
-    text = f"{row.id} ({row.level.value}): {change.before.verdict.value} → {row.verdict.value}"
-    lines = wrap(f"{text}: {reason}" if reason else text, MAX_WIDTH - 13)
-    for number, line in enumerate(lines):
-        yield Line(f"    {'' if number else label:<8} {line}", style)
+def _change_texts(changes: Sequence[Change]) -> Iterator[str]:
+    """Yield a text for each clause, and one for all clauses that the same clause now blocks."""
+    blocked: dict[str, list[str]] = {}
+    for change in changes:
+        row = change.after
+        if row.blocked_by is not None:
+            blocked.setdefault(row.blocked_by, []).append(row.id)
+            continue
+        text = f"{row.id} ({row.level.value}): {change.before.verdict.value} → {row.verdict.value}"
+        yield f"{text}: {row.reason}" if row.reason else text
+    for blocker, ids in blocked.items():
+        verdict = Verdict.NOT_TESTED.value
+        yield f"{counted_clauses(len(ids))} → {verdict}, blocked by {blocker}: {', '.join(ids)}"
 
 
 def _other_circumstances(before: ReportDocument, after: ReportDocument) -> Iterator[Line]:

@@ -10,8 +10,8 @@ from mockbroker.report.finding import Verdict
 
 __all__ = ["Change", "Comparison", "compared", "obstacle_to"]
 
-# The higher, the worse. Equal verdicts are no change for a user: an accepted failure is as good as
-# a pass, and a client that hangs is as bad as one that fails.
+# The higher, the worse. Of equal ones none is worse for a user: an accepted failure is as good as a
+# pass, and a client that hangs is as bad as one that fails.
 _BADNESS = {
     Verdict.PASSED: 0,
     Verdict.NOT_APPLICABLE: 0,
