@@ -20,7 +20,9 @@ __all__ = ["compare"]
 @click.option("--all", "shows_all", is_flag=True, help="Also print clauses without a difference.")
 @click.option("--html", "page", default="", metavar="FILE", help="Write the table as an HTML page.")
 def compare(reports: tuple[str, ...], baseline: Path | None, page: str, *, shows_all: bool) -> None:
-    """Compare several reports, with a column for each; only clauses that differ are printed.
+    """Compare several reports in a table with a column for each.
+
+    Only clauses on which they differ are printed.
 
     `mockbroker check --json` and `mockbroker audit --json` write the reports. A report has the name
     of its target unless it is given as NAME=REPORT.json.
