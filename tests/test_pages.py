@@ -224,6 +224,7 @@ PLANS: dict[str, list[Step | NotRun]] = {
     ],
     "docs/ci.md": [
         recipe,
+        NotRun("GitHub runs it; tests/plugin/test_outputs.py writes the file"),
         NotRun("GitHub runs it; tests/test_shared_files.py runs the steps of the action"),
         recipe,
         recipe,
@@ -231,6 +232,7 @@ PLANS: dict[str, list[Step | NotRun]] = {
         NotRun("pre-commit runs it; tests/test_shared_files.py reads the hook that it names"),
         partial(pasted, shows=("CONFORMS at level MUST",)),
         partial(saved, name="pytest.ini", then="pytest --pyargs mockbroker_contract"),
+        partial(pasted, shows=("contract-baseline.json of 2", ": 0 worse, 0 better")),
         partial(pasted, shows=("Wrote known.toml",)),
     ],
     "docs/offline.md": [

@@ -97,6 +97,8 @@ class Profile:
     ``token_format`` decides only what a token looks like: ``opaque`` characters, or a ``jwt``. The
     broker looks up both by their values. ``api_prefix`` is the path below which the API lies.
     ``error_forms`` are error responses of the provider's own, which a client must recognise.
+    ``sources`` are the pages that these facts come from, each a title or an address; reports name
+    them.
 
     Raises ValueError if a value does not fit; the message names the field and what was expected.
     """
@@ -118,6 +120,7 @@ class Profile:
     # Left out of the hash, because a dict has none; profiles that differ still compare unequal.
     parameters: dict[str, _NonEmpty] = field(default_factory=dict, hash=False)
     error_forms: tuple[ErrorForm, ...] = ()
+    sources: tuple[_NonEmpty, ...] = ()
 
     def __post_init__(self) -> None:
         problem = field_problem(self)
@@ -129,7 +132,7 @@ class Profile:
             if name in _OWN_PARAMETERS:
                 raise ValueError(f"parameters: {name!r} is not a further parameter; remove it")
         # A program may pass lists; a profile is a value that can be hashed and never changes.
-        for name in ("token_path_aliases", "client_authentication", "error_forms"):
+        for name in ("token_path_aliases", "client_authentication", "error_forms", "sources"):
             if not isinstance(getattr(self, name), (str, tuple)):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
 
@@ -158,10 +161,20 @@ def lifetime_problem(value: object) -> str:
 
 
 # The vendor documents both paths: /auth-broker/request-token is the one in production.
-AUTOGRAB = Profile(name="autograb", token_path_aliases=("/request-token",))
+AUTOGRAB = Profile(
+    name="autograb",
+    token_path_aliases=("/request-token",),
+    sources=("AutoGrab developer pages, “OAuth Authentication”",),
+)
 # RFC 6749, 2.3.1: client_id and secret are form-urlencoded before Basic encodes them. Many
 # providers leave that out, so it is a difference between profiles.
-RFC6749 = Profile(name="rfc6749", token_path="/token", basic_encoding="form", expires_in=3600)  # noqa: S106
+RFC6749 = Profile(
+    name="rfc6749",
+    token_path="/token",  # noqa: S106 - a path, not a password
+    basic_encoding="form",
+    expires_in=3600,
+    sources=("https://www.rfc-editor.org/rfc/rfc6749",),
+)
 
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in (AUTOGRAB, RFC6749)}
 """The profiles that ship, by name."""
