@@ -145,6 +145,7 @@ def test_a_driver_for_node_conforms_as_it_is_written(project):
     assert set(rest.values()) == {"not-applicable"}
 
 
+@pytest.mark.slow
 def test_a_client_of_ones_own_is_checked_once_the_marked_lines_are_edited(project):
     assert run_init("--for", "class").exit_code == 0
     file = project / "mockbroker_client.py"
