@@ -1,4 +1,4 @@
-"""The verdicts that examples/README.md tells are those that a check reaches."""
+"""The verdicts that docs/examples.md tells are those that a check reaches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROFILES_OF = {"third_party/mcp_client.py": RFC6749}
 
 def told() -> dict[str, dict[str, str]]:
     """For each client of the README, the clauses that do not pass and the verdict on each."""
-    text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    text = (EXAMPLES.parent / "docs" / "examples.md").read_text(encoding="utf-8")
     sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
     row = re.compile(r"^\| `([a-z.0-9-]+)` \| ([a-z-]+) \|", re.MULTILINE)
     return {part.splitlines()[0].strip(): dict(row.findall(part)) for part in sections}

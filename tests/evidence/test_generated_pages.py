@@ -144,6 +144,15 @@ def test_pages_that_did_not_change_are_left_as_they_are(tmp_path):
     assert {page: page.stat().st_mtime_ns for page in pages} == before
 
 
+def test_the_pages_of_clauses_are_those_of_the_catalogue(tmp_path):
+    write_clause_pages(tmp_path)
+    folder = Path(__file__).parents[2] / "docs" / "clauses"
+    assert {page.name for page in folder.iterdir()} == {page.name for page in tmp_path.iterdir()}
+    for page in tmp_path.iterdir():
+        is_current = (folder / page.name).read_bytes() == page.read_bytes()
+        assert is_current, f"{page.name} is stale: run `python -m evidence`"
+
+
 def test_the_start_page_counts_the_clauses():
     start = (Path(__file__).parents[2] / "docs" / "index.md").read_text(encoding="utf-8")
     assert f"[{len(CATALOGUE)} clauses](clauses/index.md)" in start
