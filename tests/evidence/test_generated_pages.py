@@ -16,6 +16,7 @@ from evidence.pages.verdict_picture import catalogue_of_picture
 from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE, CATALOGUE_VERSION
 from mockbroker.contract.diagnosis import hinted
+from mockbroker.model.profile import AUTOGRAB
 from mockbroker.report.finding import Verdict
 from mockbroker.report.steps import ClientMade, TimePassed
 from tests.mutants.defects import MUTANTS
@@ -80,6 +81,17 @@ def test_a_clause_without_a_verdict_was_never_tried_and_does_not_pass():
     page = clients.page({"curl in a script": report_with(verdicts)})
     assert row_of(page, "curl in a script") == ["-", "-", "-", link(clauses.secrecy.REDIRECT)]
     assert "not sent" not in page
+
+
+@pytest.mark.parametrize("verdict", [None, Verdict.NOT_APPLICABLE])
+def test_a_clause_that_does_not_apply_to_the_profile_is_in_no_column(verdict):
+    of_no_basic = clauses.post.ONLY
+    assert of_no_basic.applies_to(AUTOGRAB)
+    verdicts = {clause.id: Verdict.PASSED for clause in CATALOGUE if clause is not of_no_basic}
+    if verdict:
+        verdicts[of_no_basic.id] = verdict
+    page = clients.page({"curl in a script": report_with(verdicts)})
+    assert row_of(page, "curl in a script") == ["-", "-", "-", "-"]
 
 
 def test_each_verdict_that_is_not_a_pass_has_its_column():
