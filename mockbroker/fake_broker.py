@@ -131,7 +131,7 @@ class Broker:
     def profile(self, profile: str | Profile) -> None:
         usable = usable_profile(profile)
         self._mounting.profile = usable
-        self._state.clients.need_key(key_algorithm_of(usable))
+        self._state.clients.need_keys(key_algorithm_of(usable))
         self._settings.expires_in = usable.expires_in
         self._settings.token_policy = usable.token_policy
 
@@ -295,7 +295,8 @@ class Broker:
         """Register another client; replace what it has if the client_id is registered already.
 
         A client that signs assertions has ``public_keys``: a JWK Set, or PEM of a key or a
-        certificate, whose ``kid`` is then the ``key_id``. Several keys are for a rotation.
+        certificate, whose ``kid`` is then the ``key_id``. Several keys are for a rotation. Without
+        them, the broker makes a key if the profile needs one.
 
         Raises ValueError if the client_id has a colon, which Basic does not allow (RFC 7617, 2), or
         the keys are malformed. Raises TypeError if an argument is not a string.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import lru_cache
-from secrets import token_hex
+from hashlib import sha256
 from typing import Any
 
 from mockbroker.contract.authentication import PrivateKeyJwt
@@ -16,6 +16,7 @@ from mockbroker.model.profile import Profile
 __all__ = ["key_algorithm_of", "with_key", "with_new_key"]
 
 _RSA_BITS = 2048
+_KEYS = 2
 
 
 def key_algorithm_of(profile: Profile) -> str:
@@ -35,14 +36,18 @@ def with_key(credentials: Credentials, algorithm: str) -> Credentials:
     return with_new_key(credentials, algorithm)
 
 
-def with_new_key(credentials: Credentials, algorithm: str, *, number: int = 0) -> Credentials:
-    """Return the credentials with another ``kid``, and the key of that number.
+def with_new_key(
+    credentials: Credentials, algorithm: str, *, number: int | None = None
+) -> Credentials:
+    """Return the credentials with a key that depends on them, or with the key of that number.
 
-    A process makes one key for each algorithm and number: an RSA key takes a tenth of a second.
+    Another secret gives another ``kid``, so that replacing the secret rotates the key. A process
+    makes few keys, which clients share: an RSA key takes a tenth of a second.
     """
-    pem, members = _key_pair(algorithm, number)
-    # The id is random for each client: a client with an id left over from another test fails.
-    kid = f"key-{token_hex(4)}"
+    digest = sha256(repr((credentials.client_id, credentials.client_secret, number)).encode())
+    chosen = digest.digest()[0] % _KEYS if number is None else number
+    pem, members = _key_pair(algorithm, chosen)
+    kid = f"key-{digest.hexdigest()[:8]}"
     jwk = {**members, "kid": kid, "use": "sig", "alg": algorithm}
     keys = json.dumps({"keys": [jwk]})
     return replace(credentials, private_key=pem, key_id=kid, public_keys=keys)

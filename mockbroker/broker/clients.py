@@ -57,17 +57,18 @@ class ClientRegistry:
 
         Raises ValueError and TypeError as the class does.
         """
-        self._put(checked_credentials(credentials))
-        return credentials
+        keyed = with_key(checked_credentials(credentials), self._key_algorithm)
+        self._put(keyed)
+        return keyed
 
-    def need_key(self, algorithm: str) -> None:
-        """Give the initial client a key for that algorithm, unless it has one or needs none."""
+    def need_keys(self, algorithm: str) -> None:
+        """Give each client a key for that algorithm, unless it has one or needs none."""
         self._key_algorithm = algorithm
-        keyed = with_key(self._initial, algorithm)
-        if keyed is not self._initial:
-            self._initial = keyed
-            self.put(keyed)
-            self.credentials = keyed
+        self._initial = with_key(self._initial, algorithm)
+        self.credentials = with_key(self.credentials, algorithm)
+        for client in self._registered:
+            if algorithm and not client.public_keys:
+                self.put(client)
 
     def _put(self, credentials: Credentials) -> None:
         """Add valid credentials, or replace those of the same client_id."""

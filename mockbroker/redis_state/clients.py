@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mockbroker.broker.client_keys import with_key
 from mockbroker.broker.clients import LAST_CLIENT, ClientRegistry, checked_credentials
 from mockbroker.model.credentials import Credentials
 from mockbroker.redis_state.link import Argument
@@ -45,9 +46,9 @@ class SharedClients(ClientRegistry):
 
     def put(self, credentials: Credentials) -> Credentials:
         """Register a client in all processes; its arguments and errors are those of the base."""
-        checked = checked_credentials(credentials)
-        self._replica.ask(REGISTER, octets(checked.client_id), client_record(checked))
-        return checked
+        keyed = with_key(checked_credentials(credentials), self._key_algorithm)
+        self._replica.ask(REGISTER, octets(keyed.client_id), client_record(keyed))
+        return keyed
 
     def remove(self, client_id: str) -> None:
         """Remove a client in all processes; its arguments and errors are those of the base."""
