@@ -12,6 +12,7 @@ import base64
 import binascii
 import codecs
 import html
+import json
 import re
 import sys
 import unicodedata
@@ -67,6 +68,10 @@ _MAX_QUOTED = 100
 
 _SECRET, _TOKEN = "<secret>", "<token>"
 _MASKED = "<masked>"
+_KEY_HEADER_OCTETS = 36
+_KEY_PIECE = 20
+"""The pieces of a private key that are searched for, in characters of Base64: 15 octets do not
+occur by chance, and the shortest private number has 32."""
 # Separates the parts of a joined view; no value that is searched for has it.
 _SEPARATOR = "\uffff"
 
@@ -437,13 +442,41 @@ def _indexes_of(
 
 def _key_of(credentials: Credentials) -> str:
     """Return the Base64 of a client's private key; empty if it has none."""
+    lines = credentials.private_key.splitlines()
     # Views have no line breaks (see `_ESCAPED`), so the value must have none either.
-    return "".join(_lines_of_key(credentials))
+    return "".join(line for line in lines if "-----" not in line)
 
 
-def _lines_of_key(credentials: Credentials) -> list[str]:
-    """Return the lines of Base64 of a client's private key, without those that frame it."""
-    return [line for line in credentials.private_key.splitlines() if "-----" not in line]
+def _forms_of_key(credentials: Credentials) -> set[str]:
+    """Return pieces of a client's private key, of which PEM and a JWK of it have some.
+
+    Each number of a JWK is a part of the PEM's octets, in Base64 of its own. So that Base64 begins
+    at one of three places in a group of three octets.
+    """
+    # What precedes the private number is the same for all keys of a type.
+    octets = base64.b64decode(_key_of(credentials))[_KEY_HEADER_OCTETS:]
+    parts = [octets]
+    for public in _public_numbers(credentials.public_keys):
+        parts = [piece for part in parts for piece in part.split(public)]
+    encoders = (base64.b64encode, base64.urlsafe_b64encode)
+    texts = [
+        encode(part[start : start + (len(part) - start) // 3 * 3]).decode()
+        for part in parts
+        for start in range(3)
+        for encode in encoders
+    ]
+    return {
+        text[begin : begin + _KEY_PIECE]
+        for text in texts
+        for begin in range(0, len(text) - _KEY_PIECE + 1, _KEY_PIECE)
+    }
+
+
+def _public_numbers(public_keys: str) -> Iterator[bytes]:
+    """Yield the numbers of a JWK Set, which the private key has as well and which are no secret."""
+    for jwk in json.loads(public_keys)["keys"]:
+        for name in {"n", "x", "y"} & set(jwk):
+            yield base64.urlsafe_b64decode(jwk[name] + "==")
 
 
 def _decoded_forms(secret: str) -> set[str]:
@@ -500,6 +533,6 @@ def secret_forms(pair: Credentials) -> list[str]:
         for text in texts
         for encode in encoders
     ]
-    keys = _lines_of_key(pair)
+    keys = _forms_of_key(pair) if pair.private_key else ()
     forms = {form for form in (*plain, *encoded, *keys) if len(form) >= _MIN_FORM_LENGTH}
     return sorted(forms, key=lambda form: (-len(form), form))

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 
+import jwt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,6 +26,7 @@ from mockbroker.broker.profiles import load_profiles
 from mockbroker.cli.explain import explain
 from mockbroker.contract.authentication.public_keys import public_keys_in
 from mockbroker.model.assertion_rules import ALGORITHMS, AssertionRules
+from mockbroker.model.masking import secret_forms
 from tests.broker.stores import BOTH
 from tests.broker.wrong_assertions import (
     RIGHT,
@@ -193,7 +195,7 @@ def test_a_signature_that_does_not_verify_uses_up_no_jti():
 def test_a_client_registers_several_keys_and_drops_the_old_one():
     broker = mounted(Broker(profile=profile_with()))
     old = broker.credentials
-    new = with_new_key(old, "ES256", number=1)
+    new = with_new_key(old, "ES256", number=7)
     both = {"keys": [json.loads(each.public_keys)["keys"][0] for each in (old, new)]}
     broker.register(old.client_id, public_keys=json.dumps(both))
     for each in (old, new):
@@ -334,3 +336,16 @@ def test_a_broker_without_assertions_loads_no_cryptography():
     # The code is this test's own.
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - see above
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "ES384", "RS256"])
+def test_a_leaked_key_is_found_as_pem_and_as_jwk_and_its_public_half_is_no_leak(algorithm):
+    client = with_new_key(Credentials("shop", "s3cret-of-shop"), algorithm)
+    made = jwt.algorithms.get_default_algorithms()[algorithm]
+    key = load_pem_private_key(client.private_key.encode(), None)
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    leaks = [client.private_key, json.dumps(made.to_jwk(key, as_dict=True))]
+    forms = secret_forms(client)
+    assert [any(form in text for form in forms) for text in leaks] == [True, True]
+    harmless = [public.decode(), client.public_keys, client.key_id]
+    assert [any(form in text for form in forms) for text in harmless] == [False] * 3

@@ -163,7 +163,7 @@ def _with_kid(kid: str | None) -> Callable[[Broker], bytes]:
 def _with_the_other_kid(broker: Broker) -> bytes:
     """Signed with the old key after both were registered, and named by the new one's id."""
     old = broker.credentials
-    new = with_new_key(old, "ES256", number=1)
+    new = with_new_key(old, "ES256", number=7)
     keys = [json.loads(each.public_keys)["keys"][0] for each in (old, new)]
     broker.register(old.client_id, public_keys=json.dumps({"keys": keys}))
     return form_of(signed(claims_for(broker), old, kid=new.key_id))
