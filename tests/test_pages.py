@@ -218,6 +218,7 @@ PLANS: dict[str, list[Step | NotRun]] = {
         check(),
     ],
     "docs/in-tests.md": [as_tests, as_tests, in_a_fleet, as_unapplied, script],
+    "docs/client-authentication.md": [partial(configured, profile="acme"), script, check()],
     "docs/judging.md": [
         partial(pasted, status=1, shows=("✗ DOES NOT CONFORM",)),
         partial(pasted, shows=("NOTHING FAILED",)),

@@ -473,7 +473,7 @@ def _forms_of_key(credentials: Credentials) -> set[str]:
 
 
 def _public_numbers(public_keys: str) -> Iterator[bytes]:
-    """Yield the numbers of a JWK Set, which the private key has as well and which are no secret."""
+    """Yield the numbers of a JWK Set, which the private key has as well. They are public."""
     for jwk in json.loads(public_keys)["keys"]:
         for name in {"n", "x", "y"} & set(jwk):
             yield base64.urlsafe_b64decode(jwk[name] + "==")
