@@ -39,6 +39,7 @@ from tests.broker.wrong_assertions import (
     WRONG,
     WrongAssertion,
     claims_for,
+    encoded,
     form_of,
     request_with,
     signed,
@@ -434,3 +435,39 @@ def test_a_key_file_needs_a_profile_with_keys(tmp_path):
     settings = serve_settings(None, profile="rfc6749", client_key=tmp_path / "keys")
     with pytest.raises(click.ClickException, match="profile rfc6749 have no key"):
         make_broker(settings)
+
+
+ODD = [
+    None,
+    True,
+    0,
+    -1,
+    10**400,
+    float("nan"),
+    float("inf"),
+    "",
+    "\ud800",
+    "x" * 5000,
+    [],
+    {},
+    [[1]],
+]
+
+
+@pytest.mark.parametrize("name", ["alg", "kid", "iss", "sub", "aud", "exp", "iat", "nbf", "jti"])
+def test_odd_values_are_refused_and_never_an_error(name):
+    broker = mounted(Broker(profile=profile_with(), clock=Stopped()))
+    for odd in ODD:
+        header = {"alg": "ES256", "kid": broker.credentials.key_id}
+        claims = claims_for(broker)
+        (header if name in {"alg", "kid"} else claims)[name] = odd
+        right = signed(claims, broker.credentials)
+        assertion = right
+        if name in {"alg", "kid"}:
+            assertion = f"{encoded(header)}.{right.partition('.')[2]}"
+        exchange = sent(broker, form_of(assertion))
+        # What begins may be missing or long past, and any string is a jti.
+        is_right = (name in {"iat", "nbf"} and repr(odd) in {"None", "0", "-1"}) or (
+            name == "jti" and isinstance(odd, str) and odd != ""
+        )
+        assert (exchange.response.status == 200) == is_right, ascii(odd)

@@ -7,10 +7,10 @@ likely mistake. The parts are looked at in order; those that depend on one that 
 from __future__ import annotations
 
 import enum
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from mockbroker.contract.authentication.public_keys import fits, public_keys_in
 from mockbroker.contract.authentication.signed_assertion import (
@@ -31,6 +31,7 @@ SLACK_SECONDS = 5
 """The room that a clock which is off needs at least, in seconds."""
 _MILLISECONDS_FROM = 1e11
 """A number of seconds that large is a date beyond the year 5000; milliseconds passed it in 1973."""
+_LARGEST = 1e18
 _TWO_INTEGERS_OCTETS = {"ES256": 64, "ES384": 96}
 
 
@@ -329,7 +330,9 @@ def _audience(assertion: SignedAssertion, expected: TokenExpectation) -> Problem
     # RFC 7523, 3: aud is a string or an array, and one value of it must be the server.
     if not wanted or any(each in wanted for each in values):
         return None
-    text = ", ".join(shown(str(each)) for each in values)
+    # JSON can have half of a surrogate pair, which no response can.
+    readable = (str(each).encode("utf-8", "backslashreplace").decode() for each in values)
+    text = ", ".join(map(shown, readable))
     what, right = f"aud is {text}", f"{wanted[0]} ({name})"
     hint = f"aud is {text}; it must be {wanted[0]}, {name}{_why_audience(text, wanted[0])}"
     return Problem(Part.AUDIENCE, what, right, hint)
@@ -387,20 +390,23 @@ def _malformed_time(name: str, claims: Mapping[str, object]) -> Problem | None:
             return None
         what = "the assertion has no exp"
         return Problem(Part.LIFETIME, what, wanted, f"{what}; an assertion must expire")
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    # Python's JSON has integers of any size, which no float can hold, and NaN.
+    if not is_number or not -_LARGEST < cast("float", value) < _LARGEST:
         what = f"{name} is not a number"
         kind = "a string" if isinstance(value, str) else "of another type"
         return Problem(Part.LIFETIME, what, wanted, f"{name} is {kind}; it must be {wanted}")
-    if value >= _MILLISECONDS_FROM:
+    if cast("float", value) >= _MILLISECONDS_FROM:
         what = f"{name} is in milliseconds"
         return Problem(Part.LIFETIME, what, wanted, f"{what}; divide it by 1000")
     return None
 
 
 def _seconds(claims: Mapping[str, object], name: str) -> float | None:
-    """Return a time in Unix seconds; None if it is missing."""
+    """Return a time in Unix seconds; None if it is missing or malformed."""
     value = claims.get(name)
-    return float(value) if isinstance(value, (int, float)) else None
+    is_time = _malformed_time(name, claims) is None and value is not None
+    return float(cast("float", value)) if is_time else None
 
 
 def _jti(assertion: SignedAssertion, expected: TokenExpectation) -> Problem | None:
