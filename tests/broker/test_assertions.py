@@ -471,3 +471,22 @@ def test_odd_values_are_refused_and_never_an_error(name):
             name == "jti" and isinstance(odd, str) and odd != ""
         )
         assert (exchange.response.status == 200) == is_right, ascii(odd)
+
+
+def test_a_profile_may_accept_a_secret_as_well():
+    either = dataclasses.replace(profile_with(), client_authentication=("basic", "private_key_jwt"))
+    broker = mounted(Broker(profile=either, credentials=Credentials("shop", "s3cret")))
+    assert sent(broker, form_of(signed(claims_for(broker), broker.credentials))).breaches == ()
+    request = request_with(broker, b"grant_type=client_credentials")
+    fields = (*request.headers, ("Authorization", "Basic c2hvcDpzM2NyZXQ="))
+    broker.handle(dataclasses.replace(request, headers=type(request.headers)(fields)), ORIGIN)
+    assert broker.journal[-1].breaches == ()
+
+
+def test_explain_cannot_say_how_long_an_assertion_without_iat_lives():
+    broker = mounted(Broker(profile=profile_with()))
+    claims = claims_for(broker)
+    claims = {name: value for name, value in claims.items() if name != "iat"} | {"exp": 9e9}
+    body = form_of(signed(claims, broker.credentials)).decode()
+    head = "POST /token HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded"
+    assert explain(f"{head}\r\n\r\n{body}".encode(), profile_with()).breaches == ()
