@@ -11,6 +11,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from mockbroker.contract.request_hints import hint_on_path, is_usual_token_path
+from mockbroker.model.messages import Request
 from mockbroker.model.profile import Profile
 
 __all__ = ["CONTROL_PATH", "Connections", "Mounting"]
@@ -115,6 +116,25 @@ class Mounting:
         """
         is_alias = requested_path in self.profile.token_path_aliases
         return requested_path if is_alias else self.token_path
+
+    def audiences(self, origin: str, request: Request) -> tuple[str, ...]:
+        """Return the audiences that an assertion may have, that of the configured URL first.
+
+        A client may reach the broker by another name than the one it was started with, such as that
+        of a container, so the request's own host counts as well.
+        """
+        host = request.headers.get("Host") or origin.partition("://")[2]
+        origins = dict.fromkeys([origin, f"{origin.partition('://')[0]}://{host}"])
+        if self.profile.assertion.audience == "issuer":
+            return tuple(each + self.prefix for each in origins)
+        query = f"?{self.profile.token_query}" if self.profile.token_query else ""
+        path = self.expected_token_path(request.path)
+        return tuple(each + path + query for each in origins)
+
+    @property
+    def issuer(self) -> str:
+        """The issuer's URL: the one below which the endpoints lie. Raises RuntimeError."""
+        return self._mounted_base()
 
     def is_token_path(self, requested_path: str) -> bool:
         """Return whether the client means the token endpoint, even by a misspelt path.

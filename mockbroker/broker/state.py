@@ -15,6 +15,7 @@ from mockbroker.broker.clock import Clock
 from mockbroker.broker.faults import FaultScript
 from mockbroker.broker.journal import ExchangeStore, RecentExchanges
 from mockbroker.broker.tokens import TokenStore
+from mockbroker.broker.used_assertions import UsedAssertions
 from mockbroker.model.credentials import Credentials
 
 __all__ = ["Limits", "LocalState", "State", "StateError"]
@@ -56,6 +57,11 @@ class State(Protocol):
     @property
     def clients(self) -> ClientRegistry:
         """The clients that may request tokens."""
+        ...
+
+    @property
+    def assertions(self) -> UsedAssertions:
+        """The signed assertions that clients have used."""
         ...
 
     @property
@@ -102,17 +108,20 @@ class LocalState:
     tokens: TokenStore
     clients: ClientRegistry
     exchanges: ExchangeStore
+    assertions: UsedAssertions = field(default_factory=UsedAssertions)
     clock: Clock = field(default_factory=Clock)
     token_script: FaultScript = field(default_factory=FaultScript)
     api_script: FaultScript = field(default_factory=FaultScript)
     elsewhere_script: FaultScript = field(default_factory=FaultScript)
 
     @classmethod
-    def of(cls, credentials: Credentials | None, limits: Limits) -> LocalState:
+    def of(
+        cls, credentials: Credentials | None, limits: Limits, *, key_algorithm: str = ""
+    ) -> LocalState:
         """Return an empty state. Raises ValueError if a limit is less than 1."""
         return cls(
             TokenStore(limits.tokens),
-            ClientRegistry(credentials),
+            ClientRegistry(credentials, key_algorithm=key_algorithm),
             RecentExchanges(limits.exchanges, limits.exchange_bytes),
         )
 

@@ -44,8 +44,9 @@ class ServeSettings:
     the path of the journal file, ``state`` the URL of a shared state; each may be None. ``workers``
     is the number of processes. ``allowed_hosts`` are further names by which the control API may be
     called. It demands the ``control_token``, if there is one. ``env_file`` and ``ready_file`` are
-    written by `mockbroker.cli.published_files`, the CA certificate into ``ca_out``. A ``quiet`` log
-    leaves out requests in which nothing is wrong.
+    written by `mockbroker.cli.published_files`, the CA certificate into ``ca_out``, and the first
+    client's private key into ``key_out``. ``client_key`` has its public keys instead. A ``quiet``
+    log leaves out requests in which nothing is wrong.
     """
 
     host: str
@@ -59,11 +60,13 @@ class ServeSettings:
     config: Path | None
     allowed_hosts: tuple[str, ...] = ()
     control_token: str | None = None
+    client_key: Path | None = None
     state: str | None = None
     workers: int = 1
     env_file: Path | None = None
     ready_file: Path | None = None
     ca_out: Path | None = None
+    key_out: Path | None = None
     quiet: bool = False
 
 
@@ -208,6 +211,13 @@ _OPTIONS = (
         has_variable=True,
     ),
     click.option(
+        "--client-key",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Public keys of the first client, for a profile with private_key_jwt: PEM or a JWK "
+        "Set. By default the broker makes a key.",
+    ),
+    click.option(
         "--expires-in",
         metavar="SECONDS",
         type=float,
@@ -275,6 +285,13 @@ _FILE_OPTIONS = (
         type=click.Path(path_type=Path, file_okay=False),
         metavar="DIR",
         help="Write the CA certificate to DIR/ca.pem, where it stays. Needs --tls.",
+    ),
+    click.option(
+        "--key-out",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write the private key that the broker has made for the first client into this file "
+        "(PEM) while the broker runs. Only its owner can read it.",
     ),
     click.option(
         "--ready-file",
