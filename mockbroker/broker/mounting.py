@@ -11,6 +11,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from mockbroker.contract.request_hints import hint_on_path, is_usual_token_path
+from mockbroker.model.metadata import Metadata
 from mockbroker.model.profile import Profile
 
 __all__ = ["CONTROL_PATH", "Connections", "Mounting"]
@@ -107,6 +108,27 @@ class Mounting:
     def api_prefix(self) -> str:
         """The prefix of the API as the profile has it, below which paths of routes are."""
         return self.profile.api_prefix
+
+    @property
+    def jwks_path(self) -> str | None:
+        """The path of the public keys, prefix included; None if tokens are not signed."""
+        if self.profile.token_format != "jwt":  # noqa: S105 - a format, not a password
+            return None
+        return self.prefix + (self.profile.metadata or Metadata()).jwks_path
+
+    def is_metadata_path(self, requested_path: str) -> bool:
+        """Return whether a path is that of a document about the broker, or of its keys."""
+        metadata = self.profile.metadata
+        if metadata is not None and "/.well-known/" in requested_path:
+            issuer = self.prefix + metadata.issuer_path
+            # RFC 8414, 3: the well-known string is inserted "between the host component and the
+            # path component". OpenID Connect Discovery 1.0, 4, appends it, and providers do either
+            # with both documents.
+            for name in metadata.documents:
+                document = f"/.well-known/{name}"
+                if requested_path in (document + issuer, issuer + document):
+                    return True
+        return requested_path == self.jwks_path
 
     def expected_token_path(self, requested_path: str) -> str:
         """Return the path that a token request to ``requested_path`` should have used.

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Union, cast
 
 from msgspec import Meta
 
+from mockbroker.model.metadata import Metadata
 from mockbroker.model.typed_reading import field_problem
 
 __all__ = [
@@ -94,8 +95,11 @@ class Profile:
     it, the ``same`` token with what is left of its lifetime, or a ``single`` one, which ends the
     old token.
 
-    ``token_format`` decides only what a token looks like: ``opaque`` characters, or a ``jwt``. The
-    broker looks up both by their values. ``api_prefix`` is the path below which the API lies.
+    ``token_format`` is ``opaque`` characters, or a ``jwt`` that is signed by RS256; its key is
+    published. ``metadata`` are the documents by which clients find the endpoints, None for none.
+    The broker's own API looks up all tokens by their values.
+
+    ``api_prefix`` is the path below which the API lies.
     ``error_forms`` are error responses of the provider's own, which a client must recognise.
 
     Raises ValueError if a value does not fit; the message names the field and what was expected.
@@ -118,6 +122,7 @@ class Profile:
     # Left out of the hash, because a dict has none; profiles that differ still compare unequal.
     parameters: dict[str, _NonEmpty] = field(default_factory=dict, hash=False)
     error_forms: tuple[ErrorForm, ...] = ()
+    metadata: Union[Metadata, None] = None
 
     def __post_init__(self) -> None:
         problem = field_problem(self)

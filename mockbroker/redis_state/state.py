@@ -18,6 +18,7 @@ from mockbroker.redis_state.fault_script import Refusals, SharedFaultScript
 from mockbroker.redis_state.link import Link
 from mockbroker.redis_state.replica import Replica, Snapshot
 from mockbroker.redis_state.scripts import READ
+from mockbroker.redis_state.signing_keys import SharedKeyRing
 from mockbroker.redis_state.tokens import SharedTokens
 
 __all__ = ["RedisState"]
@@ -36,6 +37,7 @@ class RedisState:
     tokens: SharedTokens
     clients: SharedClients
     clock: SharedClock
+    keys: SharedKeyRing
     exchanges: SharedExchanges
     token_script: SharedFaultScript
     api_script: SharedFaultScript
@@ -55,6 +57,7 @@ class RedisState:
             SharedTokens(replica, limits.tokens),
             SharedClients(replica, credentials),
             SharedClock(replica),
+            SharedKeyRing(replica),
             SharedExchanges(replica, limits.exchanges, limits.exchange_bytes),
             *(SharedFaultScript(replica, endpoint, refusals) for endpoint in Endpoint),
         )

@@ -74,7 +74,7 @@ BAD_FILES = {
     "[profiles.a]\nname = 'b'": (
         "bad.toml: profiles.a: unknown key 'name'; known are token_path, token_path_aliases, "
         "token_query, client_authentication, basic_encoding, expires_in, scope, scope_separator, "
-        "token_type, token_format, token_policy, api_prefix, parameters, error_forms"
+        "token_type, token_format, token_policy, api_prefix, parameters, error_forms, met…"
     ),
     "[profiles.a.parameters]\naudience = 1": (
         "bad.toml: profiles.a.parameters.audience: expected a string that is not empty, got 1"
@@ -139,7 +139,7 @@ BAD_FILES = {
     "[profiles.b]\n[profiles.a]\nx = 1": (
         "bad.toml: profiles.a: unknown key 'x'; known are token_path, token_path_aliases, "
         "token_query, client_authentication, basic_encoding, expires_in, scope, scope_separator, "
-        "token_type, token_format, token_policy, api_prefix, parameters, error_forms"
+        "token_type, token_format, token_policy, api_prefix, parameters, error_forms, met…"
     ),
 }
 
