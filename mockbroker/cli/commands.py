@@ -172,11 +172,13 @@ def serve(settings: ServeSettings) -> None:
         serve_by_workers(settings, signals)
         return
     with listening(settings) as (broker, server):
+        from mockbroker.cli.further_issuers import further_issuers  # noqa: PLC0415 - as below
         from mockbroker.cli.published_files import published  # noqa: PLC0415 - only when needed
 
         with published(settings, broker):
             announce(broker, server.control_token)
-            serve_and_log(broker, server, signals)
+            with further_issuers(settings, broker, server) as issuers:
+                serve_and_log((broker, *issuers), server, signals)
 
 
 @cli.command()

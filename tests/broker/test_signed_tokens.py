@@ -8,11 +8,14 @@ import hmac
 import jwt
 import pytest
 import requests
+from click.testing import CliRunner
 from joserfc import jwt as jose
 from joserfc.jwk import KeySet
 
 from mockbroker import Broker, Credentials, Fault, Metadata, Profile, Server
 from mockbroker.broker.faults import TokenFlaw
+from mockbroker.cli.commands import cli
+from tests.broker.programs import serving, token_url
 from tests.broker.stores import BOTH
 
 STORES = BOTH
@@ -271,3 +274,60 @@ def test_issuers_of_one_server_are_apart(new_broker):
 def test_metadata_that_does_not_fit_is_refused(field, value):
     with pytest.raises(ValueError, match=f"{field}"):
         Metadata(**{field: value})
+
+
+def test_serve_has_several_issuers_on_one_port(tmp_path):
+    config = tmp_path / "brokers.toml"
+    config.write_text(
+        '[profiles.acme]\ntoken_path = "/token"\ntoken_format = "jwt"\nmetadata = {}\n'
+    )
+    journal = tmp_path / "journal.jsonl"
+    arguments = ("--config", str(config), "--issuer", "/a=acme", "--issuer", "/b/c=acme")
+    with serving(*arguments, "--client", "shop:s3cr:et", "--journal", str(journal)) as (
+        process,
+        banner,
+    ):
+        base = token_url(banner).removesuffix("/auth-broker/request-token")
+        tokens = []
+        for path in ("/a", "/b/c"):
+            document = requests.get(f"{base}/.well-known/{OAUTH}{path}", timeout=5).json()
+            answer = requests.post(
+                document["token_endpoint"],
+                {"grant_type": "client_credentials"},
+                auth=("shop", "s3cr:et"),
+                timeout=5,
+            )
+            tokens.append(answer.json()["access_token"])
+            assert requests.get(f"{base}{path}/__mockbroker__/ready", timeout=5).json()["ready"]
+        for path, statuses in (("/a", [200, 401]), ("/b/c", [401, 200])):
+            answers = [
+                requests.get(
+                    f"{base}{path}/v2/x", headers={"Authorization": f"Bearer {token}"}, timeout=5
+                )
+                for token in tokens
+            ]
+            assert [answer.status_code for answer in answers] == statuses
+        process.terminate()
+        output, _ = process.communicate(timeout=10)
+    assert f"token URL      {base}/b/c/token" in output
+    assert "stopped after 8 requests" in output
+    assert len(journal.read_text().splitlines()) == 8
+    assert not any(token in journal.read_text() for token in tokens)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--issuer", "/a"], "write it as PATH=PROFILE"),
+        (["--issuer", "/.well-known=rfc6749"], "write it as PATH=PROFILE"),
+        (["--issuer", "/a=rfc6749", "--issuer", "/a=autograb"], "path /a is given twice"),
+        (["--issuer", "/v2=rfc6749"], "profile autograb has /v2 at that path"),
+        (["--issuer", "/v2/x=rfc6749"], "profile autograb has /v2 at that path"),
+        (["--issuer", "/a=nope"], "unknown profile 'nope'"),
+        (["--issuer", "/a=rfc6749", "--state", "redis://127.0.0.1:1/0"], "share their tokens"),
+    ],
+)
+def test_an_issuer_that_cannot_be_served_is_a_usage_error(arguments, words):
+    done = CliRunner().invoke(cli, ["serve", "--port", "0", *arguments])
+    assert done.exit_code != 0
+    assert words in done.output
