@@ -84,10 +84,6 @@ def prepared(
     """
     if settings.ca_out is not None and not settings.tls:
         raise click.UsageError("--ca-out needs --tls: without it there is no certificate")
-    if settings.issuers and settings.state is not None:
-        raise click.UsageError(
-            "--issuer does not go with --state: all issuers would share their tokens"
-        )
     broker = make_broker(settings)
     with contextlib.ExitStack() as stack:
         log = RequestLog(

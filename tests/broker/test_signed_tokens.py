@@ -307,9 +307,10 @@ def test_serve_has_several_issuers_on_one_port(tmp_path):
                 for token in tokens
             ]
             assert [answer.status_code for answer in answers] == statuses
+        announced = [process.stdout.readline() for _ in range(8)]
         process.terminate()
         output, _ = process.communicate(timeout=10)
-    assert f"token URL      {base}/b/c/token" in output
+    assert f"  token URL      {base}/b/c/token\n" in announced
     assert "stopped after 8 requests" in output
     assert len(journal.read_text().splitlines()) == 8
     assert not any(token in journal.read_text() for token in tokens)
