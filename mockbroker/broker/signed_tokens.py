@@ -1,6 +1,6 @@
 """Access tokens as signed JSON Web Tokens (RFC 9068), and some that must be rejected.
 
-joserfc is imported at the first token: most brokers issue opaque ones.
+PyJWT is imported at the first token: most brokers issue opaque ones.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ _CLAIMS: Mapping[TokenFlaw | None, Callable[[TokenClaims], dict[str, Any]]] = {
 
 def _signed(members: Mapping[str, Any], key: SigningKey, kid: str = "") -> str:
     """Return the token, signed by a key, with the id of that key or another one."""
-    from joserfc import jwt  # noqa: PLC0415 - see the module
+    import jwt  # noqa: PLC0415 - see the module
 
     # RFC 9068, 2.1: the type "at+jwt" distinguishes access tokens from ID tokens.
-    header = {"alg": "RS256", "typ": "at+jwt", "kid": kid or key.kid}
-    return jwt.encode(header, dict(members), key.key)
+    header = {"typ": "at+jwt", "kid": kid or key.kid}
+    return jwt.encode(dict(members), key.private, algorithm="RS256", headers=header)
 
 
 def _by_wrong_key(members: Mapping[str, Any], key: SigningKey) -> str:
@@ -105,7 +105,7 @@ def _by_public_key(members: Mapping[str, Any], key: SigningKey) -> str:
     RFC 8725, 2.1: some libraries "would validate an HMAC with the RSA public key as its secret".
     """
     signed = _joined({"alg": "HS256", "typ": "at+jwt", "kid": key.kid}, members)
-    digest = hmac.digest(key.key.as_pem(private=False), signed.encode(), hashlib.sha256)
+    digest = hmac.digest(key.public_pem, signed.encode(), hashlib.sha256)
     return f"{signed}.{_base64url(digest)}"
 
 
