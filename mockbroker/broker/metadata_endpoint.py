@@ -28,8 +28,7 @@ _METHOD_NAMES = {"basic": "client_secret_basic", "post": "client_secret_post"}
 
 def issuer_at(request: Request, origin: str, mounting: Mounting) -> str:
     """Return the issuer identifier for a request that came to ``origin``."""
-    metadata = mounting.profile.metadata or Metadata()
-    return _origin_for(request, origin) + mounting.prefix + metadata.issuer_path
+    return _origin_for(request, origin) + mounting.issuer_path
 
 
 def _origin_for(request: Request, origin: str) -> str:

@@ -11,6 +11,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from mockbroker.contract.request_hints import hint_on_path, is_usual_token_path
+from mockbroker.model.messages import Request
 from mockbroker.model.metadata import Metadata
 from mockbroker.model.profile import Profile
 
@@ -120,7 +121,7 @@ class Mounting:
         """Return whether a path is that of a document about the broker, or of its keys."""
         metadata = self.profile.metadata
         if metadata is not None and "/.well-known/" in requested_path:
-            issuer = self.prefix + metadata.issuer_path
+            issuer = self.issuer_path
             # RFC 8414, 3: the well-known string is inserted "between the host component and the
             # path component". OpenID Connect Discovery 1.0, 4, appends it, and providers do either
             # with both documents.
@@ -137,6 +138,30 @@ class Mounting:
         """
         is_alias = requested_path in self.profile.token_path_aliases
         return requested_path if is_alias else self.token_path
+
+    def audiences(self, origin: str, request: Request) -> tuple[str, ...]:
+        """Return the audiences that an assertion may have, that of the configured URL first.
+
+        A client may reach the broker by another name than the one it was started with, such as that
+        of a container, so the request's own host counts as well.
+        """
+        host = request.headers.get("Host") or origin.partition("://")[2]
+        origins = dict.fromkeys([origin, f"{origin.partition('://')[0]}://{host}"])
+        if self.profile.assertion.audience == "issuer":
+            return tuple(each + self.issuer_path for each in origins)
+        query = f"?{self.profile.token_query}" if self.profile.token_query else ""
+        path = self.expected_token_path(request.path)
+        return tuple(each + path + query for each in origins)
+
+    @property
+    def issuer(self) -> str:
+        """The issuer's URL. Raises RuntimeError while the broker is not mounted."""
+        return self._mounted_base().removesuffix(self.prefix) + self.issuer_path
+
+    @property
+    def issuer_path(self) -> str:
+        """What follows the origin in the issuer's URL: the prefix, and the profile's own path."""
+        return self.prefix + (self.profile.metadata.issuer_path if self.profile.metadata else "")
 
     def is_token_path(self, requested_path: str) -> bool:
         """Return whether the client means the token endpoint, even by a misspelt path.

@@ -16,6 +16,7 @@ from mockbroker.broker.faults import FaultScript
 from mockbroker.broker.journal import ExchangeStore, RecentExchanges
 from mockbroker.broker.signing_keys import KeyRing
 from mockbroker.broker.tokens import TokenStore
+from mockbroker.broker.used_assertions import UsedAssertions
 from mockbroker.model.credentials import Credentials
 
 __all__ = ["Limits", "LocalState", "State", "StateError"]
@@ -57,6 +58,11 @@ class State(Protocol):
     @property
     def clients(self) -> ClientRegistry:
         """The clients that may request tokens."""
+        ...
+
+    @property
+    def assertions(self) -> UsedAssertions:
+        """The signed assertions that clients have used."""
         ...
 
     @property
@@ -108,6 +114,7 @@ class LocalState:
     tokens: TokenStore
     clients: ClientRegistry
     exchanges: ExchangeStore
+    assertions: UsedAssertions = field(default_factory=UsedAssertions)
     clock: Clock = field(default_factory=Clock)
     keys: KeyRing = field(default_factory=KeyRing)
     token_script: FaultScript = field(default_factory=FaultScript)
@@ -115,11 +122,13 @@ class LocalState:
     elsewhere_script: FaultScript = field(default_factory=FaultScript)
 
     @classmethod
-    def of(cls, credentials: Credentials | None, limits: Limits) -> LocalState:
+    def of(
+        cls, credentials: Credentials | None, limits: Limits, *, key_algorithm: str = ""
+    ) -> LocalState:
         """Return an empty state. Raises ValueError if a limit is less than 1."""
         return cls(
             TokenStore(limits.tokens),
-            ClientRegistry(credentials),
+            ClientRegistry(credentials, key_algorithm=key_algorithm),
             RecentExchanges(limits.exchanges, limits.exchange_bytes),
         )
 

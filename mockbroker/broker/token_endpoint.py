@@ -19,7 +19,9 @@ from mockbroker.broker.settings import Settings
 from mockbroker.broker.signed_tokens import TokenClaims, signed_token
 from mockbroker.broker.signing_keys import KeyRing
 from mockbroker.broker.tokens import TokenStore, random_token
+from mockbroker.broker.used_assertions import UsedAssertions
 from mockbroker.contract.authentication import recognise
+from mockbroker.contract.authentication.signed_assertion import proven_use
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.contract.judging import judge_token_request
 from mockbroker.model.credentials import AccessToken, Credentials
@@ -46,6 +48,7 @@ class TokenEndpoint:
         mounting: Mounting,
         *,
         keys: KeyRing,
+        assertions: UsedAssertions,
         script: FaultScript,
     ) -> None:
         self.script = script
@@ -54,6 +57,7 @@ class TokenEndpoint:
         self._tokens = tokens
         self._mounting = mounting
         self._keys = keys
+        self._assertions = assertions
         self._secrets = KnownSecrets(clients, tokens)
 
     def respond(self, arrival: Arrival) -> Outcome:
@@ -81,12 +85,23 @@ class TokenEndpoint:
             self._mounting.expected_token_path(arrival.request.path),
             self._clients.registered,
             self._settings.scope,
+            received_at=arrival.received_at,
+            audiences=self._mounting.audiences(arrival.origin, arrival.request),
+            is_replayed=self._is_replayed(request),
         )
         return Outcome(
             response=default_token_error(arrival.scripted_status),
             breaches=judge_token_request(request, expectation),
             credentials=recognise(request, expectation),
         )
+
+    def _is_replayed(self, request: TokenRequest) -> bool:
+        """Record the use of the request's assertion; return whether it was used before.
+
+        It counts as used whatever the answer is, as with a real server whose answer was lost.
+        """
+        use = proven_use(request, self._clients.registered, self._mounting.profile)
+        return bool(use) and not self._assertions.use(use)
 
     def _refusal(self, request: Request, judged: Outcome) -> Response | None:
         """Return the error response for what was judged; None if the broker issues a token."""

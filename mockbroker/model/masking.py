@@ -44,7 +44,7 @@ Mask = Callable[[str], str]
 
 # Shorter forms occur in ordinary text by chance; masking them would make a report unreadable.
 _MIN_FORM_LENGTH = 4
-_NAME = r"(?:client(?:_|%5F)secret|(?:access|refresh)(?:_|%5F)token)"
+_NAME = r"(?:client(?:_|%5F)(?:secret|assertion)|(?:access|refresh)(?:_|%5F)token)"
 # By name, because a value may be unknown to the broker: a client may send a secret of another
 # environment by mistake, and that must not be printed either.
 _SECRET_PARAMETER = re.compile(
@@ -141,7 +141,8 @@ def mask(text: str, credentials: Iterable[Credentials], token_values: Collection
     The cost grows with the length of the string; it does not grow with the number of tokens if
     ``token_values`` is a ValueIndex.
     """
-    secrets, pairs = _indexes_of(tuple(credentials))
+    registered = tuple(credentials)
+    secrets, pairs = _indexes_of(registered, tuple(map(_key_of, registered)))
     known = _Known(secrets, pairs, index_of(token_values))
     # All matches are collected first: those of different views overlap, and the first replaced
     # would shift the places of the others.
@@ -415,17 +416,34 @@ def _from_base64(text: str) -> bytes:
 # longer than a search. The key is the tuple of credentials, so a new secret has a new entry.
 @lru_cache(maxsize=64)
 def _indexes_of(
-    credentials: tuple[Credentials, ...],
+    credentials: tuple[Credentials, ...], private_keys: tuple[str, ...]
 ) -> tuple[ValueIndex[None], ValueIndex[None]]:
-    """Return an index of the secrets, and one of the secrets alone and with their client_id."""
+    """Return an index of the secrets, and one of the secrets alone and with their client_id.
+
+    Both have the private keys, which do not count when credentials are compared.
+    """
     secrets: ValueIndex[None] = ValueIndex()
     pairs: ValueIndex[None] = ValueIndex()
+    for key in filter(None, private_keys):
+        secrets.put(key, None)
+        pairs.put(key, None)
     for pair in credentials:
         for secret in _decoded_forms(pair.client_secret):
             secrets.put(secret, None)
             pairs.put(secret, None)
             pairs.put(f"{pair.client_id}:{secret}", None)
     return secrets, pairs
+
+
+def _key_of(credentials: Credentials) -> str:
+    """Return the Base64 of a client's private key; empty if it has none."""
+    # Views have no line breaks (see `_ESCAPED`), so the value must have none either.
+    return "".join(_lines_of_key(credentials))
+
+
+def _lines_of_key(credentials: Credentials) -> list[str]:
+    """Return the lines of Base64 of a client's private key, without those that frame it."""
+    return [line for line in credentials.private_key.splitlines() if "-----" not in line]
 
 
 def _decoded_forms(secret: str) -> set[str]:
@@ -482,5 +500,6 @@ def secret_forms(pair: Credentials) -> list[str]:
         for text in texts
         for encode in encoders
     ]
-    forms = {form for form in (*plain, *encoded) if len(form) >= _MIN_FORM_LENGTH}
+    keys = _lines_of_key(pair)
+    forms = {form for form in (*plain, *encoded, *keys) if len(form) >= _MIN_FORM_LENGTH}
     return sorted(forms, key=lambda form: (-len(form), form))

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Union, cast
 
 from msgspec import Meta
 
+from mockbroker.model.assertion_rules import AssertionRules
 from mockbroker.model.metadata import Metadata
 from mockbroker.model.typed_reading import field_problem
 
@@ -53,7 +54,16 @@ _NonEmpty = Annotated[str, Meta(min_length=1, description="a string that is not 
 TokenPolicy = Literal["new", "same", "single"]
 
 
-_OWN_PARAMETERS = frozenset({"client_id", "client_secret", "grant_type", "scope"})
+_OWN_PARAMETERS = frozenset(
+    {
+        "client_assertion",
+        "client_assertion_type",
+        "client_id",
+        "client_secret",
+        "grant_type",
+        "scope",
+    }
+)
 """Parameters of a token request that come from elsewhere than `Profile.parameters`."""
 
 
@@ -85,8 +95,9 @@ class Profile:
     a scope of False omits the member. ``scope_separator`` joins several scopes in a token request.
     ``client_authentication`` names the method that the broker
     accepts, or several. The methods are ``basic`` and ``post`` (client_id and client_secret in the
-    body, RFC 6749, 2.3.1). ``basic_encoding`` is ``raw`` (Basic encodes id and secret as they are)
-    or ``form`` (each is form-urlencoded first, same section).
+    body, RFC 6749, 2.3.1), and ``private_key_jwt`` (a signed assertion, RFC 7523), for which
+    ``assertion`` has the rules. ``basic_encoding`` is ``raw`` (Basic encodes id and secret as they
+    are) or ``form`` (each is form-urlencoded first, same section).
 
     ``parameters`` are further parameters that every token request must have, with their values,
     such as an audience.
@@ -122,6 +133,7 @@ class Profile:
     # Left out of the hash, because a dict has none; profiles that differ still compare unequal.
     parameters: dict[str, _NonEmpty] = field(default_factory=dict, hash=False)
     error_forms: tuple[ErrorForm, ...] = ()
+    assertion: AssertionRules = field(default_factory=AssertionRules)
     metadata: Union[Metadata, None] = None
 
     def __post_init__(self) -> None:

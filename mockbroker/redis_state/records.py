@@ -35,7 +35,7 @@ _JSON_OPENINGS = (b"{", b"[")
 
 _Seconds = Union[int, float]
 _Token = tuple[str, str, str, str, str, _Seconds, _Seconds, bool]
-_Client = tuple[str, str]
+_Client = tuple[str, str, str, str, str]
 
 
 class _FaultRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -118,7 +118,15 @@ def token_of(numbered: bytes) -> tuple[AccessToken, bool]:
 
 def client_record(credentials: Credentials) -> bytes:
     """Return the record of a client."""
-    return _encoded((credentials.client_id, credentials.client_secret))
+    return _encoded(
+        (
+            credentials.client_id,
+            credentials.client_secret,
+            credentials.private_key,
+            credentials.key_id,
+            credentials.public_keys,
+        )
+    )
 
 
 def client_of(record: bytes) -> Credentials:

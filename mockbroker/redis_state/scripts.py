@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 __all__ = [
     "ADVANCE",
     "ARRIVE",
+    "CLEAR_ASSERTIONS",
     "CLEAR_EXCHANGES",
     "CLEAR_FAULTS",
     "CLEAR_TOKENS",
@@ -50,6 +51,7 @@ __all__ = [
     "REMOVE_FAULT",
     "RESET_CLOCK",
     "REVOKE",
+    "USE_ASSERTION",
     "Script",
 ]
 
@@ -436,6 +438,26 @@ return reply()
 """
 )
 
+USE_ASSERTION = Script(
+    _BEGIN
+    + """
+-- ARGV[3]: what identifies an assertion; [4]: how many are remembered. Returns whether it is new.
+local USED, ORDER = P .. 'assertions', P .. 'assertion_order'
+if call('SADD', USED, ARGV[3]) == 0 then return reply(0) end
+local count = call('RPUSH', ORDER, ARGV[3])
+if count > tonumber(ARGV[4]) then call('SREM', USED, call('LPOP', ORDER)) end
+return reply(1)
+"""
+)
+
+CLEAR_ASSERTIONS = Script(
+    _BEGIN
+    + """
+call('DEL', P .. 'assertions', P .. 'assertion_order')
+return reply()
+"""
+)
+
 LOAD = Script(
     _KEYS
     + f"""
@@ -443,6 +465,7 @@ LOAD = Script(
 -- client_id and its record. Returns the whole state but the faults and the exchanges.
 if not call('HGET', META, 'epoch') then
   call('DEL', CHANGES, P .. 'keys', P .. 'exchanges', P .. 'clients', P .. 'client_ids',
+    P .. 'assertions', P .. 'assertion_order',
     P .. 'counts:token', P .. 'faults:token', P .. 'counts:api', P .. 'faults:api',
     {_KEYS_OF_TOKENS})
   call('HSET', META, 'epoch', ARGV[1], 'version', 0, 'issued', 0, 'revoked', 0, 'offset', 0,

@@ -74,7 +74,7 @@ BAD_FILES = {
     "[profiles.a]\nname = 'b'": (
         "bad.toml: profiles.a: unknown key 'name'; known are token_path, token_path_aliases, "
         "token_query, client_authentication, basic_encoding, expires_in, scope, scope_separator, "
-        "token_type, token_format, token_policy, api_prefix, parameters, error_forms, met…"
+        "token_type, token_format, token_policy, api_prefix, parameters, error_forms, ass…"
     ),
     "[profiles.a.parameters]\naudience = 1": (
         "bad.toml: profiles.a.parameters.audience: expected a string that is not empty, got 1"
@@ -121,7 +121,8 @@ BAD_FILES = {
         "empty, got an empty list"
     ),
     "[profiles.a]\nclient_authentication = 'digest'": (
-        "bad.toml: profiles.a.client_authentication: unknown method 'digest'; known are basic, post"
+        "bad.toml: profiles.a.client_authentication: unknown method 'digest'; known are basic, "
+        "post, private_key_jwt"
     ),
     "[profiles.a]\nbasic_encoding = 'percent'": (
         "bad.toml: profiles.a.basic_encoding: expected 'raw' or 'form', got 'percent'"
@@ -139,7 +140,7 @@ BAD_FILES = {
     "[profiles.b]\n[profiles.a]\nx = 1": (
         "bad.toml: profiles.a: unknown key 'x'; known are token_path, token_path_aliases, "
         "token_query, client_authentication, basic_encoding, expires_in, scope, scope_separator, "
-        "token_type, token_format, token_policy, api_prefix, parameters, error_forms, met…"
+        "token_type, token_format, token_policy, api_prefix, parameters, error_forms, ass…"
     ),
 }
 
@@ -216,7 +217,10 @@ def test_a_broker_rejects_a_profile_with_an_unknown_method(methods):
     profile = Profile(name="acme", client_authentication=methods)
     with pytest.raises(ConfigError) as caught:
         Broker(profile=profile)
-    message = "profile acme: client_authentication: unknown method 'digest'; known are basic, post"
+    message = (
+        "profile acme: client_authentication: unknown method 'digest'; known are basic, post, "
+        "private_key_jwt"
+    )
     assert str(caught.value) == message
 
 

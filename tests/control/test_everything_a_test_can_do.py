@@ -26,6 +26,7 @@ BROKER = {
     "api_script": "POST /faults/api",
     "api_scripted": "GET /faults",
     "api_url": "GET /",
+    "audience": Without("it is the token URL, or what precedes the profile's path in it"),
     "auth": "GET /clients",
     "assert_conforms": "POST /conformance/verify",
     "ca_file": "GET /",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from mockbroker.contract.authentication.assertion import PrivateKeyJwt
 from mockbroker.contract.authentication.basic import Basic, BasicForm, BasicRaw
 from mockbroker.contract.authentication.body import Body
 from mockbroker.contract.authentication.method import AuthenticationMethod
@@ -22,6 +23,7 @@ __all__ = [
     "AuthenticationMethod",
     "Basic",
     "Body",
+    "PrivateKeyJwt",
     "accepted_methods",
     "method_in",
     "recognise",
@@ -29,7 +31,12 @@ __all__ = [
     "where_profile_authenticates",
 ]
 
-METHODS: tuple[AuthenticationMethod, ...] = (BasicRaw(), BasicForm(), Body())
+METHODS: tuple[AuthenticationMethod, ...] = (
+    BasicRaw(),
+    BasicForm(),
+    Body(),
+    PrivateKeyJwt(),
+)
 """Every method, in the variants that profiles distinguish."""
 
 
