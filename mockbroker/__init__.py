@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mockbroker.model.client import ClientConfig
     from mockbroker.model.credentials import AccessToken, Credentials, TokenState
     from mockbroker.model.exchange import Exchange
+    from mockbroker.model.metadata import Metadata
     from mockbroker.model.profile import ErrorForm, Profile
     from mockbroker.server.certificates import ServerCertificate, throw_away_certificate
     from mockbroker.server.listener import Server
@@ -36,6 +37,7 @@ __all__ = [
     "HandlerError",
     "Journal",
     "Level",
+    "Metadata",
     "Profile",
     "Route",
     "RouteCall",
@@ -65,6 +67,7 @@ _PLACES = {
     "HandlerError": "mockbroker.broker.routes",
     "Journal": "mockbroker.broker.journal",
     "Level": "mockbroker.contract.level",
+    "Metadata": "mockbroker.model.metadata",
     "Profile": "mockbroker.model.profile",
     "Route": "mockbroker.broker.routes",
     "RouteCall": "mockbroker.broker.routes",

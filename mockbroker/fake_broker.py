@@ -19,6 +19,7 @@ from mockbroker.broker.clock import SupportsClock
 from mockbroker.broker.conformance import breaches_at
 from mockbroker.broker.faults import Fault
 from mockbroker.broker.journal import SIZE_BYTES, Journal
+from mockbroker.broker.metadata_endpoint import MetadataEndpoint
 from mockbroker.broker.mounting import Connections, Mounting
 from mockbroker.broker.observation import Observed, observe
 from mockbroker.broker.profiles import ConfigError, usable_profile
@@ -107,9 +108,15 @@ class Broker:
             settings=self._settings,
             mounting=self._mounting,
             token_endpoint=TokenEndpoint(
-                *parts, assertions=self._state.assertions, script=self._state.token_script
+                *parts,
+                keys=self._state.keys,
+                assertions=self._state.assertions,
+                script=self._state.token_script,
             ),
             api=self._api,
+            metadata=MetadataEndpoint(
+                self._mounting, self._state.keys, self._state.elsewhere_script
+            ),
             journal=self.journal,
             waiting_answers=self._waiting_answers,
             elsewhere_script=self._state.elsewhere_script,
@@ -322,14 +329,27 @@ class Broker:
 
         They follow those that wait already. Raises TypeError if one is not a Fault.
         """
+        self._check_flaws(faults)
         self._state.token_script.extend(faults)
         self._apply_refusal()
+
+    def _check_flaws(self, faults: Sequence[Fault]) -> None:
+        """Raise ValueError if a fault is a flaw of signed tokens, and tokens are not signed."""
+        # Without an effect the test would show nothing of the resource server.
+        is_signed = self.profile.token_format == "jwt"  # noqa: S105 - a format, not a password
+        if not is_signed and any(getattr(fault, "token_flaw", None) for fault in faults):
+            raise ValueError(
+                f"flawed_token needs signed tokens, and the profile {self.profile.name} has opaque "
+                'ones; use a profile with token_format = "jwt"'
+            )
 
     def api_script(self, *faults: Fault) -> None:
         """Apply these faults to the next answers of the API, in this order.
 
         They follow those that wait already. Raises TypeError if one is not a Fault.
         """
+        if any(getattr(fault, "token_flaw", None) for fault in faults):
+            raise ValueError("flawed_token is a fault of the token endpoint; use script()")
         self._state.api_script.extend(faults)
         self._apply_refusal()
 
@@ -413,6 +433,14 @@ class Broker:
             raise KeyError("the broker knows no such token")
         return token
 
+    def rotate_signing_key(self, *, withdraw_old: bool = False) -> None:
+        """Sign tokens by a new key from now on, and publish it.
+
+        The old keys stay published, so that tokens signed by them stay valid, unless
+        ``withdraw_old``.
+        """
+        self._state.keys.rotate(withdraw_old=withdraw_old)
+
     def reset(self) -> None:
         """Return to the initial state; end delayed answers at once.
 
@@ -425,6 +453,7 @@ class Broker:
         self.end_travel()
         self.clear_scripts()
         self._state.tokens.clear()
+        self._state.keys.reset()
         self._state.assertions.clear()
         self.journal.reset()
         self._state.clients.reset()

@@ -14,6 +14,7 @@ from mockbroker.broker.clients import ClientRegistry
 from mockbroker.broker.clock import Clock
 from mockbroker.broker.faults import FaultScript
 from mockbroker.broker.journal import ExchangeStore, RecentExchanges
+from mockbroker.broker.signing_keys import KeyRing
 from mockbroker.broker.tokens import TokenStore
 from mockbroker.broker.used_assertions import UsedAssertions
 from mockbroker.model.credentials import Credentials
@@ -85,6 +86,11 @@ class State(Protocol):
         ...
 
     @property
+    def keys(self) -> KeyRing:
+        """The keys by which tokens are signed."""
+        ...
+
+    @property
     def exchanges(self) -> ExchangeStore:
         """The exchanges that the journal holds."""
         ...
@@ -110,6 +116,7 @@ class LocalState:
     exchanges: ExchangeStore
     assertions: UsedAssertions = field(default_factory=UsedAssertions)
     clock: Clock = field(default_factory=Clock)
+    keys: KeyRing = field(default_factory=KeyRing)
     token_script: FaultScript = field(default_factory=FaultScript)
     api_script: FaultScript = field(default_factory=FaultScript)
     elsewhere_script: FaultScript = field(default_factory=FaultScript)

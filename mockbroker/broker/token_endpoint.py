@@ -11,11 +11,14 @@ from dataclasses import replace
 from mockbroker.broker.arrivals import Arrival, Outcome
 from mockbroker.broker.clients import ClientRegistry
 from mockbroker.broker.faults import FaultScript
+from mockbroker.broker.metadata_endpoint import issuer_at
 from mockbroker.broker.mounting import Mounting
 from mockbroker.broker.oauth_errors import default_token_error, token_refusal
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
-from mockbroker.broker.tokens import TokenStore, random_jwt, random_token
+from mockbroker.broker.signed_tokens import TokenClaims, signed_token
+from mockbroker.broker.signing_keys import KeyRing
+from mockbroker.broker.tokens import TokenStore, random_token
 from mockbroker.broker.used_assertions import UsedAssertions
 from mockbroker.contract.authentication import recognise
 from mockbroker.contract.authentication.signed_assertion import proven_use
@@ -44,6 +47,7 @@ class TokenEndpoint:
         tokens: TokenStore,
         mounting: Mounting,
         *,
+        keys: KeyRing,
         assertions: UsedAssertions,
         script: FaultScript,
     ) -> None:
@@ -52,6 +56,7 @@ class TokenEndpoint:
         self._clients = clients
         self._tokens = tokens
         self._mounting = mounting
+        self._keys = keys
         self._assertions = assertions
         self._secrets = KnownSecrets(clients, tokens)
 
@@ -67,8 +72,7 @@ class TokenEndpoint:
             return replace(judged, response=refusal)
         # A lenient broker answers even if it recognizes no client.
         credentials = judged.credentials or self._clients.registered[0]
-        # The issuer is the URL that the client used. One broker may be mounted at several.
-        token, left_seconds = self._issue(credentials, arrival.origin + self._mounting.token_path)
+        token, left_seconds = self._issue(arrival, credentials)
         members = self._members(token, left_seconds)
         response = self._settings.token_answer.response(members)
         return replace(judged, response=response, credentials=credentials, token=token)
@@ -106,20 +110,24 @@ class TokenEndpoint:
         # Masked first, because the response quotes what the client sent.
         return token_refusal(request, self._secrets.masked_breaches(judged.breaches))
 
-    def _issue(self, credentials: Credentials, issuer: str) -> tuple[AccessToken, float]:
+    def _issue(self, arrival: Arrival, credentials: Credentials) -> tuple[AccessToken, float]:
         """Issue a token to a client, with the present settings; return also the seconds left."""
         # Both are read once, so that the claims of a JWT agree with the token in the store.
         now = self._settings.clock.now()
         lifetime = self._settings.expires_in
         scope = self._settings.scope or self._mounting.profile.issued_scope
         policy = self._settings.token_policy
-        same = self._tokens.latest(credentials, scope, now) if policy == "same" else None
+        flaw = arrival.fault and arrival.fault.token_flaw
+        # A token that was issued before has not the flaw.
+        wants_same = policy == "same" and flaw is None
+        same = self._tokens.latest(credentials, scope, now) if wants_same else None
         if same is not None:
             # Rounded down: expires_in has whole seconds, and must not promise more than is left.
             return same, math.floor(same.expires_at - now)
         token = self._tokens.issue(
-            self._new_value(credentials, issuer, now, lifetime),
-            issuer=issuer,
+            self._new_value(arrival, credentials, scope, now, lifetime),
+            # The URL that the client used. One broker may be mounted at several.
+            issuer=arrival.origin + self._mounting.token_path,
             credentials=credentials,
             scope=scope,
             issued_at=now,
@@ -129,13 +137,31 @@ class TokenEndpoint:
         )
         return token, lifetime
 
-    def _new_value(self, credentials: Credentials, issuer: str, now: float, lifetime: float) -> str:
-        """Return the value of a new token: the test's own, a JWT, or an opaque string."""
+    def _new_value(
+        self, arrival: Arrival, credentials: Credentials, scope: str, now: float, lifetime: float
+    ) -> str:
+        """Return the value of a new token: the test's own, a signed one, or an opaque string."""
         if self._settings.token_values is not None:
             return self._settings.token_values()
-        if self._mounting.profile.token_format == "jwt":  # noqa: S105 - a format, not a password
-            return random_jwt(issuer, credentials.client_id, now, lifetime)
-        return random_token()
+        if self._mounting.profile.token_format == "opaque":  # noqa: S105 - a format
+            return random_token()
+        claims = TokenClaims(
+            issuer=issuer_at(arrival.request, arrival.origin, self._mounting),
+            audience=self._audience(arrival),
+            client_id=credentials.client_id,
+            scope=scope,
+            issued_at=now,
+            expires_in=lifetime,
+        )
+        flaw = arrival.fault.token_flaw if arrival.fault else None
+        return signed_token(claims, self._keys.published()[-1], flaw)
+
+    def _audience(self, arrival: Arrival) -> str:
+        """Return what the client asks a token for; by default the API."""
+        request = TokenRequest.of(arrival.request)
+        # RFC 8707, 2, has resource; many providers have audience.
+        asked = (*request.values("audience"), *request.values("resource"))
+        return asked[0] if asked else arrival.origin + self._mounting.api_path
 
     def _members(self, token: AccessToken, left_seconds: float) -> dict[str, object]:
         """Return the members of the documented answer (RFC 6749, 5.1)."""

@@ -135,11 +135,11 @@ def _serve(
 
     announce(broker, server.control_token)
     if not command:
-        serve_and_log(broker, server, signals)
+        serve_and_log((broker,), server, signals)
         return 0
     try:
         with running_app(command, app_environment(broker, variables), server.interrupt) as app:
-            serve_and_log(broker, server, signals)
+            serve_and_log((broker,), server, signals)
             # The app of an interrupted audit ends by our signal, which is not a failure of its own.
             failure = 0 if signals.received else failure_of(app)
             end_app(app, command[0], by_ctrl_c=signals.received == signal.SIGINT)

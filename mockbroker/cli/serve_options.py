@@ -46,7 +46,8 @@ class ServeSettings:
     called. It demands the ``control_token``, if there is one. ``env_file`` and ``ready_file`` are
     written by `mockbroker.cli.published_files`, the CA certificate into ``ca_out``, and the first
     client's private key into ``key_out``. ``client_key`` has its public keys instead. A ``quiet``
-    log leaves out requests in which nothing is wrong.
+    log leaves out requests in which nothing is wrong. ``issuers`` are further ones, as pairs of a
+    path and the name of a profile.
     """
 
     host: str
@@ -68,6 +69,7 @@ class ServeSettings:
     ca_out: Path | None = None
     key_out: Path | None = None
     quiet: bool = False
+    issuers: tuple[tuple[str, str], ...] = ()
 
 
 _CLIENTS = "MOCKBROKER_CLIENTS"
@@ -172,6 +174,27 @@ def _control_token(
     return token
 
 
+def _issuers(
+    _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Read the values of ``--issuer``. Raises click.BadParameter."""
+    issuers = tuple(_issuer(text) for text in texts)
+    paths = [path for path, _ in issuers]
+    duplicate = next((each for each in paths if paths.count(each) > 1), None)
+    if duplicate is not None:
+        raise click.BadParameter(f"path {duplicate} is given twice; keep one of them")
+    return issuers
+
+
+def _issuer(text: str) -> tuple[str, str]:
+    """Read one ``PATH=PROFILE``. Raises click.BadParameter."""
+    path, _, profile = text.partition("=")
+    # Paths that begin with a dot or underscores are those of documents and of the control API.
+    if not re.fullmatch(r"(?:/[A-Za-z0-9~-][A-Za-z0-9._~-]*)+", path) or not profile:
+        raise click.BadParameter(f"write it as PATH=PROFILE, such as /tenant=rfc6749, not {text!r}")
+    return path, profile
+
+
 def client_option(
     help_text: str, *, has_variable: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -262,6 +285,15 @@ _SHARING_OPTIONS = (
         envvar="MOCKBROKER_STATE",
         show_envvar=True,
         help="Keep the state in this Redis, such as redis://127.0.0.1:6379/0.",
+    ),
+    click.option(
+        "--issuer",
+        "issuers",
+        metavar="PATH=PROFILE",
+        multiple=True,
+        callback=_issuers,
+        help="Serve another broker below that path, with the same clients and tokens of its own. "
+        "Repeat the option for several.",
     ),
     click.option(
         "--workers",

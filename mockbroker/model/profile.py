@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Union, cast
 from msgspec import Meta
 
 from mockbroker.model.assertion_rules import AssertionRules
+from mockbroker.model.metadata import Metadata
 from mockbroker.model.typed_reading import field_problem
 
 __all__ = [
@@ -105,8 +106,11 @@ class Profile:
     it, the ``same`` token with what is left of its lifetime, or a ``single`` one, which ends the
     old token.
 
-    ``token_format`` decides only what a token looks like: ``opaque`` characters, or a ``jwt``. The
-    broker looks up both by their values. ``api_prefix`` is the path below which the API lies.
+    ``token_format`` is ``opaque`` characters, or a ``jwt`` that is signed by RS256; its key is
+    published. ``metadata`` are the documents by which clients find the endpoints, None for none.
+    The broker's own API looks up all tokens by their values.
+
+    ``api_prefix`` is the path below which the API lies.
     ``error_forms`` are error responses of the provider's own, which a client must recognise.
     ``sources`` are the pages that these facts come from, each a title or an address; reports name
     them.
@@ -133,6 +137,7 @@ class Profile:
     error_forms: tuple[ErrorForm, ...] = ()
     sources: tuple[_NonEmpty, ...] = ()
     assertion: AssertionRules = field(default_factory=AssertionRules)
+    metadata: Union[Metadata, None] = None
 
     def __post_init__(self) -> None:
         problem = field_problem(self)

@@ -18,6 +18,7 @@ from mockbroker.redis_state.fault_script import Refusals, SharedFaultScript
 from mockbroker.redis_state.link import Link
 from mockbroker.redis_state.replica import Replica, Snapshot
 from mockbroker.redis_state.scripts import READ
+from mockbroker.redis_state.signing_keys import SharedKeyRing
 from mockbroker.redis_state.tokens import SharedTokens
 from mockbroker.redis_state.used_assertions import SharedAssertions
 
@@ -37,6 +38,7 @@ class RedisState:
     tokens: SharedTokens
     clients: SharedClients
     clock: SharedClock
+    keys: SharedKeyRing
     assertions: SharedAssertions
     exchanges: SharedExchanges
     token_script: SharedFaultScript
@@ -64,6 +66,7 @@ class RedisState:
             SharedTokens(replica, limits.tokens),
             SharedClients(replica, credentials, key_algorithm=key_algorithm),
             SharedClock(replica),
+            SharedKeyRing(replica),
             SharedAssertions(replica),
             SharedExchanges(replica, limits.exchanges, limits.exchange_bytes),
             *(SharedFaultScript(replica, endpoint, refusals) for endpoint in Endpoint),

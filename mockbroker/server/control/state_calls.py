@@ -72,6 +72,7 @@ __all__ = [
     "revoke_numbered",
     "revoke_tokens",
     "rotate_secret",
+    "rotate_signing_key",
     "set_clock",
     "setup",
     "show_settings",
@@ -285,6 +286,12 @@ def _numbered(call: Call) -> AccessToken:
     return found[0]
 
 
+def rotate_signing_key(call: Call) -> Done:
+    """Sign tokens by a new key from now on."""
+    call.broker.rotate_signing_key(withdraw_old=call.body.withdraw_old)
+    return Done()
+
+
 # Clients
 
 
@@ -382,7 +389,10 @@ def _script(call: Call, script: Callable[..., None]) -> FaultsView:
             raise RequestError(
                 422, "invalid", f"faults[{index}]: refuse_seconds must be the last fault"
             )
-    script(*faults)
+    try:
+        script(*faults)
+    except ValueError as error:
+        raise RequestError(422, "invalid", f"faults: {error}") from None
     if faults[-1].manner is Manner.REFUSE:
         seconds = bodies[-1].refuse_seconds or 0.0
         end_refusal_after(call.broker, faults[-1], seconds, call.watchers.stopped)
