@@ -69,7 +69,8 @@ class ProtectedApi:
         # The state at arrival, not at the end: with a delayed answer the token may expire in
         # between, which is not the client's fault.
         token, state = _presented_token(request, self._tokens, now)
-        expectation = ApiExpectation(self._tokens.index, self._clients.registered)
+        bound_to = token.bound_to if token else ""
+        expectation = ApiExpectation(self._tokens.index, self._clients.registered, bound_to)
         return Outcome(
             response=default_api_error(arrival.scripted_status, now),
             breaches=judge_api_call(request, expectation),

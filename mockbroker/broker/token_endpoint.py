@@ -21,6 +21,7 @@ from mockbroker.broker.signing_keys import KeyRing
 from mockbroker.broker.tokens import TokenStore, random_token
 from mockbroker.broker.used_assertions import UsedAssertions
 from mockbroker.contract.authentication import recognise
+from mockbroker.contract.authentication.client_certificate import thumbprint_of
 from mockbroker.contract.authentication.signed_assertion import proven_use
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.contract.judging import judge_token_request
@@ -121,7 +122,9 @@ class TokenEndpoint:
         # A token that was issued before has not the flaw.
         wants_same = policy == "same" and flaw is None
         same = self._tokens.latest(credentials, scope, now) if wants_same else None
-        if same is not None:
+        bound_to = self._bound_to(arrival)
+        # Of another certificate, a token would be of no use to the client.
+        if same is not None and same.bound_to == bound_to:
             # Rounded down: expires_in has whole seconds, and must not promise more than is left.
             return same, math.floor(same.expires_at - now)
         token = self._tokens.issue(
@@ -134,8 +137,15 @@ class TokenEndpoint:
             expires_in=lifetime,
             ends_previous=policy == "single",
             is_given=self._settings.token_values is not None,
+            bound_to=bound_to,
         )
         return token, lifetime
+
+    def _bound_to(self, arrival: Arrival) -> str:
+        """Return the thumbprint of the certificate to bind a token to; empty without one."""
+        der, profile = arrival.request.certificate, self._mounting.profile
+        binds = bool(profile.certificate_method) and profile.certificate.bound_tokens
+        return thumbprint_of(der) if der and binds else ""
 
     def _new_value(
         self, arrival: Arrival, credentials: Credentials, scope: str, now: float, lifetime: float
@@ -152,6 +162,7 @@ class TokenEndpoint:
             scope=scope,
             issued_at=now,
             expires_in=lifetime,
+            bound_to=self._bound_to(arrival),
         )
         flaw = arrival.fault.token_flaw if arrival.fault else None
         return signed_token(claims, self._keys.published()[-1], flaw)

@@ -56,11 +56,14 @@ class ApiExpectation:
     """The values that a call to the API may carry, and the credentials that it must not.
 
     ``token_values`` should be a ValueIndex if there may be many: then no judge visits them all.
+    ``bound_to`` is the thumbprint of the certificate to which the call's token is bound; empty if
+    it is not bound, or the call has no token.
     """
 
     # Left out of the repr: the values are tokens.
     token_values: Collection[str] = field(default=(), repr=False)
     credentials: tuple[Credentials, ...] = ()
+    bound_to: str = ""
 
     def tokens_in(self, text: str, shortest: int = _SHORTEST_RECOGNISED) -> list[str]:
         """Return the tokens of ``shortest`` characters or more that the string contains.

@@ -265,7 +265,9 @@ def _on_placeholders(request: TokenRequest, *, is_form: bool) -> str:
 
 def _id_in_body(request: TokenRequest, expected: TokenExpectation) -> str:
     """Recognize a client_id in the body next to the Authorization header."""
-    if not request.authorizations or "post" in expected.profile.authentication_methods:
+    profile = expected.profile
+    takes_id = "post" in profile.authentication_methods or profile.certificate_method
+    if not request.authorizations or takes_id:
         return ""
     if not request.values("client_id") or request.values("client_secret"):
         return ""

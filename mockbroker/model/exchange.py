@@ -85,6 +85,7 @@ class Exchange:
         headers = (*request.headers, *response.headers)
         # Characters serve as bytes: Python stores Latin-1 strings in one byte for each.
         size = sum(map(len, strings)) + sum(len(name) + len(value) for name, value in headers)
+        size += len(request.certificate or b"")
         return _OBJECTS_BYTES + size + len(request.body) + len(response.body)
 
     def __repr__(self) -> str:

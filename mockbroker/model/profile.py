@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Union, cast
 from msgspec import Meta
 
 from mockbroker.model.assertion_rules import AssertionRules
+from mockbroker.model.certificate_rules import CERTIFICATE_METHODS, CertificateRules
 from mockbroker.model.metadata import Metadata
 from mockbroker.model.typed_reading import field_problem
 
@@ -96,8 +97,9 @@ class Profile:
     ``client_authentication`` names the method that the broker
     accepts, or several. The methods are ``basic`` and ``post`` (client_id and client_secret in the
     body, RFC 6749, 2.3.1), and ``private_key_jwt`` (a signed assertion, RFC 7523), for which
-    ``assertion`` has the rules. ``basic_encoding`` is ``raw`` (Basic encodes id and secret as they
-    are) or ``form`` (each is form-urlencoded first, same section).
+    ``assertion`` has the rules; also ``tls_client_auth`` and ``self_signed_tls_client_auth`` (a
+    certificate, RFC 8705), for which ``certificate`` has them. ``basic_encoding`` is ``raw`` (Basic
+    encodes id and secret as they are) or ``form`` (each is form-urlencoded first, same section).
 
     ``parameters`` are further parameters that every token request must have, with their values,
     such as an audience.
@@ -137,6 +139,7 @@ class Profile:
     error_forms: tuple[ErrorForm, ...] = ()
     sources: tuple[_NonEmpty, ...] = ()
     assertion: AssertionRules = field(default_factory=AssertionRules)
+    certificate: CertificateRules = field(default_factory=CertificateRules)
     metadata: Union[Metadata, None] = None
 
     def __post_init__(self) -> None:
@@ -158,6 +161,12 @@ class Profile:
         """The names of the client authentication methods that the broker accepts."""
         names = self.client_authentication
         return (names,) if isinstance(names, str) else names
+
+    @property
+    def certificate_method(self) -> str:
+        """The first method that needs a certificate; empty if no method does."""
+        names = (name for name in self.authentication_methods if name in CERTIFICATE_METHODS)
+        return next(names, "")
 
     @property
     def issued_scope(self) -> str:

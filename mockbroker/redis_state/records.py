@@ -34,8 +34,8 @@ _JSON_OPENINGS = (b"{", b"[")
 """In MessagePack these bytes are numbers, and no record is a number."""
 
 _Seconds = Union[int, float]
-_Token = tuple[str, str, str, str, str, _Seconds, _Seconds, bool]
-_Client = tuple[str, str, str, str, str]
+_Token = tuple[str, str, str, str, str, _Seconds, _Seconds, str, bool]
+_Client = tuple[str, str, str, str, str, str, str, str]
 
 
 class _FaultRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -100,6 +100,7 @@ def token_record(token: AccessToken, *, is_given: bool) -> bytes:
             token.scope,
             token.issued_at,
             token.expires_in,
+            token.bound_to,
             is_given,
         )
     )
@@ -108,11 +109,11 @@ def token_record(token: AccessToken, *, is_given: bool) -> bytes:
 def token_of(numbered: bytes) -> tuple[AccessToken, bool]:
     """Return the token of a number, a colon and a record, and whether a test chose its value."""
     number, _, record = numbered.partition(b":")
-    value, issuer, client_id, secret, scope, issued_at, expires_in, is_given = _decoded(
+    value, issuer, client_id, secret, scope, issued_at, expires_in, bound_to, is_given = _decoded(
         record, _token_decoder, _Token
     )
     client = Credentials(client_id, secret)
-    token = AccessToken(value, int(number), issuer, client, scope, issued_at, expires_in)
+    token = AccessToken(value, int(number), issuer, client, scope, issued_at, expires_in, bound_to)
     return token, is_given
 
 
@@ -125,6 +126,9 @@ def client_record(credentials: Credentials) -> bytes:
             credentials.private_key,
             credentials.key_id,
             credentials.public_keys,
+            credentials.certificate,
+            credentials.certificate_file,
+            credentials.key_file,
         )
     )
 

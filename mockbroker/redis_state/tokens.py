@@ -40,9 +40,10 @@ class SharedTokens(TokenStore):
         expires_in: float,
         ends_previous: bool = False,
         is_given: bool = False,
+        bound_to: str = "",
     ) -> AccessToken:
         """Remember a new token and return it; its arguments are those of the base."""
-        token = AccessToken(value, 0, issuer, credentials, scope, issued_at, expires_in)
+        token = AccessToken(value, 0, issuer, credentials, scope, issued_at, expires_in, bound_to)
         [number, was_valid] = self._replica.ask(
             ISSUE,
             token_record(token, is_given=is_given),
