@@ -6,22 +6,48 @@ bound to the certificate need it in the calls of the API as well.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
+import requests
+
 from examples.model_client import ApiClient, TokenManager
 
-__all__ = ["CertificateApiClient", "CertificateTokenManager", "make_client"]
+__all__ = [
+    "CertificateApiClient",
+    "CertificateSession",
+    "CertificateTokenManager",
+    "make_client",
+]
 
 CertificateFiles = tuple[str, str]
 """The paths of a certificate and of its private key, in PEM."""
 
 
-class CertificateTokenManager(TokenManager):
-    """Token manager that presents a certificate at the token endpoint.
+class CertificateSession(requests.Session):
+    """Session that presents a certificate, and has connections of its own in a forked child.
 
-    The files are read for each new connection, so that a renewed certificate needs no restart.
+    Two processes that share a connection of TLS break it for both.
     """
+
+    def __init__(self, certificate: CertificateFiles) -> None:
+        super().__init__()
+        # A pair of paths. They are read for each new connection, so that a renewed certificate
+        # needs no restart.
+        self.cert = certificate
+        self._process = os.getpid()
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request as `requests.Session.request` does."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self.close()
+        return super().request(*args, **kwargs)
+
+
+class CertificateTokenManager(TokenManager):
+    """Token manager that presents a certificate at the token endpoint."""
 
     def __init__(
         self,
@@ -43,7 +69,8 @@ class CertificateTokenManager(TokenManager):
             timeout=timeout,
             verify=verify,
         )
-        self._session.cert = certificate
+        auth, self._session = self._session.auth, CertificateSession(certificate)
+        self._session.auth = auth
 
     def _token_parameters(self) -> dict[str, str]:
         # RFC 8705, 2: the broker finds the registration by it, and not by the certificate.
@@ -66,7 +93,7 @@ class CertificateApiClient(ApiClient):
         verify: bool | str = True,
     ) -> None:
         super().__init__(tokens, api_base_url, timeout=timeout, verify=verify)
-        self._session.cert = certificate
+        self._session = CertificateSession(certificate)
 
 
 def make_client(config: Any) -> CertificateApiClient:
