@@ -170,6 +170,13 @@ def serve(settings: ServeSettings) -> None:
         raise click.UsageError(
             "--issuer does not go with --state: issuers would share their tokens"
         )
+    from mockbroker.cli.published_files import published  # noqa: PLC0415 - Flask only if served
+    from mockbroker.cli.scenario_run import (  # noqa: PLC0415 - Flask only if served
+        running_scenario,
+        scenario_of,
+    )
+
+    scenario = scenario_of(settings)
     if settings.workers > 1:
         from mockbroker.cli.workers import serve_by_workers  # noqa: PLC0415 - only when needed
 
@@ -183,13 +190,14 @@ def serve(settings: ServeSettings) -> None:
 
     settings = with_clients(settings)
     issuers = make_issuers(settings)
-    with listening(settings) as (broker, server):
-        from mockbroker.cli.published_files import published  # noqa: PLC0415 - only when needed
-
-        with published(settings, broker):
-            announce(broker, server.control_token)
-            with mounted_issuers(settings, issuers, server):
-                serve_and_log((broker, *issuers.values()), server, signals)
+    with (
+        listening(settings) as (broker, server),
+        running_scenario(scenario, broker),
+        published(settings, broker),
+    ):
+        announce(broker, server.control_token)
+        with mounted_issuers(settings, issuers, server):
+            serve_and_log((broker, *issuers.values()), server, signals)
 
 
 @cli.command()

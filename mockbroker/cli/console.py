@@ -16,6 +16,7 @@ import click
 
 from mockbroker.broker.client_setup import ClientSetup
 from mockbroker.broker.oauth_errors import is_refused
+from mockbroker.broker.scenario import PlannedEvent
 from mockbroker.contract.authentication import PrivateKeyJwt
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.fake_broker import Broker
@@ -24,9 +25,10 @@ from mockbroker.model.credentials import TokenState
 from mockbroker.model.escaping import printable
 from mockbroker.model.exchange import Endpoint, Exchange
 from mockbroker.model.masking import Mask, mask_to_length, method_name
+from mockbroker.report.scenario_text import event_text
 from mockbroker.server.control.live_page import page_url
 
-__all__ = ["banner", "is_ok", "log_lines", "refusal_line"]
+__all__ = ["banner", "event_line", "is_ok", "log_lines", "refusal_line"]
 
 INDENT = " " * 10
 FIRST_ERROR_STATUS = 400
@@ -88,6 +90,12 @@ def refusal_line(received_at: float, why: str) -> str:
     ``received_at`` is in Unix seconds. ``why`` may quote the request, so it is made printable.
     """
     return f"{_moment(received_at)}   {click.style(printable(why), fg='red')}"
+
+
+def event_line(happened_at: float, event: PlannedEvent) -> str:
+    """Return a line for an event of a scenario; ``happened_at`` is in Unix seconds."""
+    text = printable(f"scenario: {event_text(event)}")
+    return f"{_moment(happened_at)}   {click.style(text, fg='cyan')}"
 
 
 def _moment(seconds: float) -> str:

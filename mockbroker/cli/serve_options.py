@@ -47,7 +47,7 @@ class ServeSettings:
     written by `mockbroker.cli.published_files`, the CA certificate into ``ca_out``, and the first
     client's private key into ``key_out``. ``client_key`` has its public keys instead. A ``quiet``
     log leaves out requests in which nothing is wrong. ``issuers`` are further ones, as pairs of a
-    path and the name of a profile.
+    path and the name of a profile. ``scenario`` is a TOML file of planned events.
     """
 
     host: str
@@ -70,6 +70,7 @@ class ServeSettings:
     key_out: Path | None = None
     quiet: bool = False
     issuers: tuple[tuple[str, str], ...] = ()
+    scenario: Path | None = None
 
 
 _CLIENTS = "MOCKBROKER_CLIENTS"
@@ -330,6 +331,12 @@ _FILE_OPTIONS = (
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
         help="Write this file once the broker listens, and remove it at the end.",
+    ),
+    click.option(
+        "--scenario",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE.toml",
+        help="Planned events: outages, revocations, rotated secrets, after N requests or seconds.",
     ),
     click.option(
         "--quiet", "-q", is_flag=True, help="Log only requests in which something is wrong."
