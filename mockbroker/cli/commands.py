@@ -24,6 +24,7 @@ from mockbroker.cli.serve_options import (
     client_option,
     config_option,
     file_options,
+    log_options,
     profile_option,
     serve_options,
     sharing_options,
@@ -163,9 +164,12 @@ def _is_flushed(stream: IO[str]) -> bool:
 @serve_options
 @sharing_options
 @file_options
+@log_options
 def serve(settings: ServeSettings) -> None:
     """Run the broker until Ctrl-C, and log what is wrong with each request."""
     signals = StopSignals()
+    if settings.quiet and settings.verbose:
+        raise click.UsageError("--quiet and --verbose contradict each other; keep one")
     if settings.issuers and settings.state is not None:
         raise click.UsageError(
             "--issuer does not go with --state: issuers would share their tokens"
