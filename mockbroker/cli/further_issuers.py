@@ -38,7 +38,14 @@ def make_issuers(settings: ServeSettings) -> Mapping[str, Broker]:
     profile = find_profile(settings.profile, settings.config)
     for path, _ in settings.issuers:
         _check_path(path, profile)
-    return {path: make_broker(replace(settings, profile=name)) for path, name in settings.issuers}
+    made = {path: make_broker(replace(settings, profile=name)) for path, name in settings.issuers}
+    for path, broker in made.items():
+        if broker.asks_for_certificates and not (settings.tls or profile.certificate_method):
+            raise click.UsageError(
+                f"--issuer {path}: clients of profile {broker.profile.name} have a certificate, "
+                "which needs TLS; add --tls"
+            )
+    return made
 
 
 @contextlib.contextmanager

@@ -82,9 +82,11 @@ def prepared(
 
     Raises click.ClickException, with a message of one sentence, if a setting is invalid.
     """
-    if settings.ca_out is not None and not settings.tls:
-        raise click.UsageError("--ca-out needs --tls: only then the broker has a certificate")
     broker = make_broker(settings)
+    # A certificate of a client is a part of TLS.
+    uses_tls = settings.tls or broker.asks_for_certificates
+    if settings.ca_out is not None and not uses_tls:
+        raise click.UsageError("--ca-out needs --tls: only then the broker has a certificate")
     with contextlib.ExitStack() as stack:
         log = RequestLog(
             broker,
@@ -92,7 +94,7 @@ def prepared(
             is_quiet=settings.quiet,
             is_verbose=settings.verbose,
         )
-        certificate = stack.enter_context(_certificate(settings)) if settings.tls else None
+        certificate = stack.enter_context(_certificate(settings)) if uses_tls else None
         yield broker, log, certificate
 
 

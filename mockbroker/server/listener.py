@@ -41,6 +41,8 @@ CONNECTION_LIMIT = 256
 """Connections, and therefore threads, at a time. Linux usually lets a process open 1024 files."""
 # Real seconds for a whole handshake: until then a silent peer holds a thread.
 HANDSHAKE_LIMIT_SECONDS = 10.0
+LINGER_SECONDS, LINGER_PIECES = 2.0, 16
+"""How long, and how often, `_read_rest` waits for bytes; the time is real."""
 STOP_LIMIT_SECONDS = 5.0
 """How long `Server.stop` waits for the accepting thread, in seconds."""
 
@@ -277,6 +279,8 @@ class Server:
             raise  # the peer closed the connection: there is no request to report
         except ssl.SSLError as error:
             self._on_refused(_why_no_tls(error))
+            if isinstance(error, ssl.SSLCertVerificationError):
+                _read_rest(sock)
             raise
 
 
@@ -294,6 +298,20 @@ class _Connections:
         # A broker that was unmounted meanwhile has no port any more.
         if self.prefix in self.server.mounts:  # pragma: no branch - needs another thread's unmount
             self.server.refuse_connections(self.prefix, refuses=refuses)
+
+
+def _read_rest(sock: ssl.SSLSocket) -> None:
+    """Read what a client has sent already after its certificate was not accepted.
+
+    With TLS 1.3 that is its request. Closing the socket first would send RST, and the client would
+    not see the alert that names its certificate.
+    """
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        sock.settimeout(LINGER_SECONDS)
+        for _ in range(LINGER_PIECES):
+            if not sock.recv(65536):
+                return
 
 
 def _why_no_tls(error: ssl.SSLError) -> str:

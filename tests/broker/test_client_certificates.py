@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import jwt
 import pytest
 import requests
@@ -16,7 +18,14 @@ import requests
 from mockbroker import Broker, Credentials, Profile, throw_away_certificate
 from mockbroker.broker.client_keys import with_new_key
 from mockbroker.broker.profiles import load_profiles
+from mockbroker.cli.console import banner
 from mockbroker.cli.explain import explain
+from mockbroker.cli.further_issuers import make_issuers
+from mockbroker.cli.made_broker import make_broker
+from mockbroker.cli.observed_app import app_environment
+from mockbroker.cli.published_files import published
+from mockbroker.cli.serve import listening
+from mockbroker.cli.serve_options import ServeSettings
 from mockbroker.contract.authentication.client_certificate import thumbprint_of
 from mockbroker.model.certificate_rules import CERTIFICATE_METHODS, CertificateRules
 from mockbroker.model.messages import Headers, Request
@@ -334,7 +343,9 @@ def test_an_unknown_certificate_fails_the_handshake_and_is_logged(tmp_path, capl
     with Broker(profile=profile_with(SELF_SIGNED)).running() as broker:
         form = {"grant_type": "client_credentials", "client_id": "shop"}
         kwargs = {"cert": own.files(tmp_path), "verify": broker.ca_file, "timeout": 5, "data": form}
-        with caplog.at_level(logging.WARNING), pytest.raises(requests.ConnectionError):
+        # The client sees the alert of TLS, and no reset.
+        refused = pytest.raises(requests.exceptions.SSLError, match=r"(?i)unknown.ca")
+        with caplog.at_level(logging.WARNING), refused:
             requests.post(broker.token_url, **kwargs)
         broker.register("shop", certificate=own.pem)
         assert requests.post(broker.token_url, **kwargs).status_code == 200
@@ -402,3 +413,97 @@ def test_rules_come_from_a_file(tmp_path):
     assert not profile.certificate.bound_tokens
     with pytest.raises(ValueError, match=re.escape("bound_tokens")):
         CertificateRules(bound_tokens="yes")  # type: ignore[arg-type]
+
+
+# The command
+
+
+@pytest.fixture
+def mutual_toml(tmp_path):
+    path = tmp_path / "mutual.toml"
+    path.write_text(f'[profiles.mutual]\nclient_authentication = "{ISSUED}"\n')
+    return path
+
+
+def serve_settings(path, **changes):
+    settings = {
+        "host": "127.0.0.1",
+        "port": 0,
+        "clients": (Credentials("shop", "s3cr:et"),),
+        "expires_in": None,
+        "profile": "mutual",
+        "lenient": False,
+        "tls": False,
+        "journal": None,
+        "config": path,
+    }
+    return ServeSettings(**{**settings, **changes})
+
+
+def test_serve_speaks_tls_and_writes_certificate_and_key(mutual_toml, tmp_path):
+    settings = serve_settings(
+        mutual_toml,
+        cert_out=tmp_path / "client.pem",
+        key_out=tmp_path / "client.key",
+        ca_out=tmp_path,
+    )
+    with listening(settings) as (broker, server), server, published(settings, broker):
+        client = broker.credentials
+        assert (tmp_path / "client.pem").read_text() == client.certificate
+        assert (tmp_path / "client.key").read_text() == client.private_key
+        assert broker.ca_file == str(tmp_path / "ca.pem")
+        said = banner(broker)
+        variables = app_environment(broker, ())
+        assert variables["CERTIFICATE_FILE"] == client.certificate_file
+        assert variables["KEY_FILE"] == client.key_file
+        assert f"curl --cacert {broker.ca_file} --cert {client.certificate_file} --key " in said
+    assert not (tmp_path / "client.pem").exists()
+    assert f"private key    {client.key_file}" in said
+    assert "client_secret" not in said
+    assert "PRIVATE" not in said
+    assert {"KEY_ID", "AUDIENCE"}.isdisjoint(variables)
+
+
+def test_serve_takes_the_certificate_of_a_file(mutual_toml, tmp_path):
+    own = own_certificate("shop")
+    (tmp_path / "own.pem").write_text(own.pem)
+    settings = serve_settings(mutual_toml, client_cert=tmp_path / "own.pem")
+    broker = mounted(make_broker(settings))
+    assert sent(broker, own.der).breaches == ()
+    assert "--cert client.pem --key client.key" in banner(broker)
+    for option, words in (("cert_out", "no certificate"), ("key_out", "no key")):
+        asked = dataclasses.replace(settings, **{option: tmp_path / "out"})
+        with pytest.raises(click.ClickException, match=words), published(asked, broker):
+            pass
+
+
+BAD_FILES = {
+    "missing": (None, "No such file"),
+    "binary": (b"\xff\xfe", "not text"),
+    "a word": (b"something", "is not PEM"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_certificate_file_that_cannot_be_used_is_one_sentence(name, mutual_toml, tmp_path):
+    content, words = BAD_FILES[name]
+    path = tmp_path / "own.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(click.ClickException) as error:
+        make_broker(serve_settings(mutual_toml, client_cert=path))
+    assert error.value.message.startswith(f"--client-cert {path}: ")
+    assert words in error.value.message
+
+
+def test_a_certificate_file_needs_a_profile_with_certificates(tmp_path):
+    settings = serve_settings(None, profile="rfc6749", client_cert=tmp_path / "own.pem")
+    with pytest.raises(click.ClickException, match="profile rfc6749 have no certificate"):
+        make_broker(settings)
+
+
+def test_a_further_issuer_with_certificates_needs_tls(mutual_toml):
+    settings = serve_settings(mutual_toml, profile="rfc6749", issuers=(("/shop", "mutual"),))
+    with pytest.raises(click.UsageError, match=r"--issuer /shop: .* needs TLS; add --tls"):
+        make_issuers(settings)
+    assert set(make_issuers(dataclasses.replace(settings, tls=True))) == {"/shop"}

@@ -19,8 +19,16 @@ MUTUAL = Profile(name="mutual", client_authentication="tls_client_auth")
     blocks=[clauses.certificate.CLIENT_ID, clauses.certificate.ONLY, clauses.certificate.API],
     profile=MUTUAL,
 )
-class UsesBasicInPlaceOfACertificate(TokenManager):
-    """The model client, where a certificate should be presented."""
+class UsesBasicInPlaceOfACertificate(CertificateTokenManager):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._session.cert = None
+
+    def _token_parameters(self) -> dict[str, str]:
+        return TokenManager._token_parameters(self)
+
+    def _token_headers(self) -> dict[str, str]:
+        return TokenManager._token_headers(self)
 
 
 class _FirstFiles:
