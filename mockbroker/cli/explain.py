@@ -162,13 +162,15 @@ def explain_request(
 
 def _is_api_call(request: Request, profile: Profile) -> bool:
     """Return whether the request is a call to the API, as opposed to a token request."""
-    if request.path.rstrip("/").endswith(profile.token_path):
+    if request.path.rstrip("/").endswith(profile.own_token_path):
+        return False
+    if profile.has_token_path(request.path):
         return False
     if (request.path + "/").startswith(profile.api_prefix + "/"):
         return True
     # A pasted request often has another path than the profile's. Any sign of a token request is
     # enough: the name of the endpoint, a grant type, or credentials.
-    last = profile.token_path.rstrip("/").rpartition("/")[2]
+    last = profile.own_token_path.rstrip("/").rpartition("/")[2]
     place = request.target.lower()
     body = request.body.lower()
     signs = (
@@ -189,14 +191,14 @@ def _explain_token_request(
     if pasted.is_body_unknown:
         notes.append("The text has no body, as curl -v prints none: it was not judged.")
         request = replace(request, body=_right_body(profile))
-    is_near = hint_on_path(request.path, profile.token_path)
-    paths = {profile.token_path, *profile.token_path_aliases}
-    if not is_near and request.path not in paths:
+    is_near = hint_on_path(request.path, profile.own_token_path)
+    is_right = profile.has_token_path(request.path)
+    if not is_near and not is_right:
         notes.append(
             f"The path is {shown(request.path)}; that of profile {profile.name} is "
             f"{profile.token_path}."
         )
-    wanted = profile.token_path if is_near and request.path not in paths else request.path
+    wanted = profile.own_token_path if is_near and not is_right else request.path
     expectation = TokenExpectation(profile, wanted, known)
     parts = TokenRequest.of(request)
     breaches = judge_token_request(parts, expectation)
