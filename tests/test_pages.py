@@ -224,9 +224,11 @@ PLANS: dict[str, list[Step | NotRun]] = {
     ],
     "docs/ci.md": [
         recipe,
+        NotRun("GitHub runs it; tests/test_shared_files.py runs the steps of the action"),
         recipe,
         recipe,
         recipe,
+        NotRun("pre-commit runs it; tests/test_shared_files.py reads the hook that it names"),
         partial(pasted, shows=("CONFORMS at level MUST",)),
         partial(saved, name="pytest.ini", then="pytest --pyargs mockbroker_contract"),
         partial(pasted, shows=("Wrote known.toml",)),

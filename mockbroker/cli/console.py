@@ -91,11 +91,12 @@ def _moment(seconds: float) -> str:
 
 
 def _headline(exchange: Exchange, mask: Mask) -> str:
-    """Return the time, the request, its status and the facts about it, in one line."""
+    """Return the time, the number, the request, its status and the facts about it, in one line."""
     target = mask_to_length(exchange.request.target, mask, LONGEST_TARGET)
     request = printable(f"{mask(method_name(exchange.request.method))} {target}")
     facts = ", ".join(_facts(exchange, mask))
-    return f"{_moment(exchange.received_at)}   {request} {_status(exchange)}  {facts}"
+    moment, number = _moment(exchange.received_at), f"#{exchange.number}"
+    return f"{moment}  {number:<4} {request} {_status(exchange)}  {facts}"
 
 
 def _status(exchange: Exchange) -> str:

@@ -295,7 +295,7 @@ def test_without_redis_each_request_gets_503_and_with_it_all_is_well_again(own_r
         own_redis.kill()
         caplog.clear()
         refused, failed = ask(broker), call(broker, token)
-        nowhere = requests.get(broker.token_url.split("/auth")[0], timeout=30)
+        nowhere = requests.get(broker.token_url.split("/auth")[0] + "/nowhere", timeout=30)
         assert [a.status_code for a in (refused, failed, nowhere)] == [503] * 3
         assert refused.json()["error"] == "temporarily_unavailable"
         assert "is unavailable" in refused.json()["error_description"]

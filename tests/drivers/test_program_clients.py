@@ -130,6 +130,30 @@ def test_a_command_that_cannot_be_executed_is_one_sentence(clients_of, tmp_path)
         clients_of(argv=[str(file)]).running()
 
 
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("lib", "{here}/lib"),
+        ("lib/*", "{here}/lib/*"),
+        ("lib/*:lib/a.jar:/", "{here}/lib/*:{here}/lib/a.jar:/"),
+        ("lib:missing", "lib:missing"),
+        ("missing/*", "missing/*"),
+        ("*", "*"),
+        (":", ":"),
+        ("", ""),
+        ("x" * 5000, "x" * 5000),
+    ],
+)
+def test_words_that_name_files_become_absolute(clients_of, tmp_path, monkeypatch, word, expected):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "a.jar").touch()
+    monkeypatch.chdir(tmp_path)
+    hello = '{"id": 1, "ok": {"name": sys.argv[1], "version": "", "capabilities": ["get_token"]}}'
+    program = f"import json, sys; input(); print(json.dumps({hello})); input()"
+    clients = clients_of(argv=[sys.executable, "-S", "-c", program, word])
+    assert clients.description["name"] == expected.format(here=tmp_path)
+
+
 def test_after_its_introduction_every_failure_of_a_program_is_one_of_the_test_case(
     clients_of, monkeypatch
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import string
 import urllib.parse
 from typing import Any
@@ -241,8 +242,10 @@ def _differences(
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
-    # As pairs, because "+" and "%20" are the same in a query of a form.
+    # As pairs, because "+" and "%20" are the same in a query of a form. In the order of the names,
+    # because only the order of the values of a name has a meaning: libraries keep lists of them.
     pairs = urllib.parse.parse_qsl(query, keep_blank_values=True)
+    pairs.sort(key=operator.itemgetter(0))
     return [pair for pair in pairs if pair[0] != "access_token"]  # signing.header-only judges that
 
 

@@ -303,11 +303,15 @@ class Program(Conversation):
 
 
 def _absolute(word: str) -> str:
-    """Return a word of a command, as an absolute path if it names a file here."""
+    """Return a word of a command, as absolute paths if it names files here.
+
+    A class path, as Java has it, names several: files, folders and `folder/*`.
+    """
     # A word that names no file here may be found through PATH, or is an option; it stays unchanged.
     with contextlib.suppress(OSError):  # such as an argument that is too long for a name
-        if Path(word).exists():
-            return str(Path(word).absolute())
+        entries = word.split(os.pathsep)
+        if all(entry and Path(entry.removesuffix("/*")).exists() for entry in entries):
+            return os.pathsep.join(str(Path(entry).absolute()) for entry in entries)
     return word
 
 

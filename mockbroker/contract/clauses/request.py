@@ -94,7 +94,9 @@ def _judge_method(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
 def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
     """Find another path, a changed query, and a query that the client added.
 
-    Both are compared undecoded and with their case, as proxies and routers may do it.
+    The path is compared undecoded and with its case, as proxies and routers may do it. A query is
+    compared decoded: RFC 6749, 3.2, has it form-urlencoded, and HTTP libraries write its characters
+    in different ways.
     """
     if request.message.method in _METHODS_WITHOUT_BODY:
         return  # its parameters can only be in the query: one mistake, which request.method names
@@ -104,7 +106,8 @@ def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Fl
     configured = expected.profile.token_query
     # RFC 6749, 3.2: a query of the endpoint's URI "MUST be retained when adding additional query
     # parameters".
-    lost = set(configured.split("&")) - set(request.message.query.split("&")) - {""}
+    sent = set(_parameters_of(request.message.query))
+    lost = {part for part in configured.split("&") if not sent.issuperset(_parameters_of(part))}
     if lost:
         what = f"the query of the URL lacks {_listed(lost)}"
         yield Flaw(what, f"?{shown(configured)}, as configured")
@@ -120,7 +123,12 @@ def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Fl
 
 def _names_in(query: str) -> frozenset[str]:
     """Return the names of the parameters of a query."""
-    return frozenset(name for name, _ in parse_qsl(query, keep_blank_values=True))
+    return frozenset(name for name, _ in _parameters_of(query))
+
+
+def _parameters_of(query: str) -> list[tuple[str, str]]:
+    """Return the decoded parameters of a query."""
+    return parse_qsl(query, keep_blank_values=True)
 
 
 def _judge_content_type(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:

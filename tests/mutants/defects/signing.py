@@ -227,6 +227,20 @@ class CarriesTheTokenAnywhere(ApiClient):
         return response
 
 
+@breaks(clauses.signing.CROSS_ORIGIN, clauses.errors.BOUNDED)
+class SendsNewTokensToAnotherOriginWithoutEnd(ApiClient):
+    def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
+        response = super()._send(method, url, token, allow_redirects=False, **kwargs)
+        if response.is_redirect:
+            location = urljoin(url, response.headers["Location"])
+            response = super()._send(method, location, token)
+            while response.status_code == 401:
+                self.tokens.discard(token)
+                token = self.get_token()
+                response = super()._send(method, location, token)
+        return response
+
+
 @breaks(clauses.signing.CROSS_ORIGIN)
 class ShowsTheTokenInARefererOnRedirect(ApiClient):
     def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:

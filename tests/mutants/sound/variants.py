@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime
 import os
 import random
@@ -12,6 +13,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import httpx
 import requests
@@ -45,6 +47,19 @@ class Jittered(TokenManager):
 class Generous(TokenManager):
     def _time_until_refresh(self, lifetime: float) -> float:
         return lifetime - 600
+
+
+class WritesQueriesInAnotherForm(ApiClient):
+    """A client whose HTTP library keeps a query as lists of values, and encodes it itself."""
+
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        return super().request(method, _in_another_form(url), **kwargs)
+
+
+def _in_another_form(url: str) -> str:
+    parts = urlsplit(url)
+    lists = parse_qs(parts.query, keep_blank_values=True)
+    return urlunsplit(parts._replace(query=urlencode(lists, doseq=True)))
 
 
 class LowerCaseBasic(Encoder):
@@ -218,6 +233,12 @@ def lower_case_basic(config: Any) -> Any:
 @passes_all_but()
 def with_charset(config: Any) -> Any:
     return make(WithCharset, config)
+
+
+@passes_all_but()
+def writes_queries_in_another_form(config: Any) -> Any:
+    config = dataclasses.replace(config, token_url=_in_another_form(config.token_url))
+    return make(WritesQueriesInAnotherForm, config)
 
 
 @passes_all_but(clauses.request.SCOPE)
