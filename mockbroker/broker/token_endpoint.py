@@ -71,7 +71,7 @@ class TokenEndpoint:
 
     def _judge(self, arrival: Arrival) -> Outcome:
         """Judge the request by the clauses, and recognize the client that sent it."""
-        request = TokenRequest.of(arrival.request)
+        request = TokenRequest.of(arrival.request, self._mounting.profile)
         expectation = TokenExpectation(
             self._mounting.profile,
             self._mounting.expected_token_path(arrival.request.path),

@@ -200,7 +200,7 @@ def _explain_token_request(
         )
     wanted = profile.own_token_path if is_near and not is_right else request.path
     expectation = TokenExpectation(profile, wanted, known)
-    parts = TokenRequest.of(request)
+    parts = TokenRequest.of(request, profile)
     breaches = judge_token_request(parts, expectation)
     found = (*hints_for_token_request(parts, expectation), *hints_of(breaches))
     return Explanation(
@@ -215,8 +215,8 @@ def _explain_token_request(
 
 def _right_body(profile: Profile) -> bytes:
     """Return a body that breaks no clause, in place of one that is not known."""
-    pairs = {"grant_type": "client_credentials", **profile.parameters}
-    return urlencode(pairs).encode()
+    pairs = profile.example_parameters
+    return json.dumps(pairs).encode() if profile.body == "json" else urlencode(pairs).encode()
 
 
 def _explain_api_call(
@@ -247,7 +247,7 @@ def _claimed(request: Request, profile: Profile) -> tuple[Credentials, ...]:
 
     Their secret cannot be checked, because nothing else knows it.
     """
-    parts = TokenRequest.of(request)
+    parts = TokenRequest.of(request, profile)
     claimed = method_in(parts, profile).claimed(parts)
     return () if claimed is None else (claimed,)
 

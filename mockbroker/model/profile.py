@@ -209,6 +209,18 @@ class Profile:
         """The paths of the token endpoint, with their placeholders."""
         return (self.token_path, *self.token_path_aliases)
 
+    @property
+    def example_parameters(self) -> dict[str, str]:
+        """The parameters of a right token request by the provider's names, without credentials."""
+        grant = {self.parameter_names.grant_type: str(self.grant_type)} if self.grant_type else {}
+        scope = {self.parameter_names.scope: self.example_scope} if self.scope_required else {}
+        return {**grant, **scope, **self.parameters, **self.open_parameters}
+
+    @property
+    def further_parameters(self) -> frozenset[str]:
+        """The names of parameters that a token request must or may have beyond RFC 6749's."""
+        return frozenset({*self.parameters, *self.open_parameters, *self.optional_parameters})
+
     def has_token_path(self, path: str) -> bool:
         """Return whether a raw path is one of the token endpoint, with any placeholders."""
         # The broker's own path first: nearly every request has it.

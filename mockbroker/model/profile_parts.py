@@ -5,6 +5,7 @@ Each is a frozen value, checked in TOML files and in programs by the declared ty
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import html
 import json
@@ -130,6 +131,11 @@ class ParameterNames:
             raise ValueError(
                 f"parameter_names: two parameters have the same name: {', '.join(names)}"
             )
+
+    @property
+    def by_rfc_name(self) -> Mapping[str, str]:
+        """The provider's names by those of RFC 6749."""
+        return {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
