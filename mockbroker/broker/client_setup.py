@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from mockbroker.contract.authentication import accepted_methods
 from mockbroker.model.credentials import Credentials
@@ -51,8 +52,7 @@ class ClientSetup:
         for name, value in profile.required_headers.items():
             options += ["-H", f"{name}: {'VALUE' if value == '*' else value}"]
         if profile.body == "query":
-            # The credentials as well, if they are parameters: `curl -d` would put them in a body.
-            options = [*method_options(options), "-X", profile.method]
+            options += ["-X", profile.method]
             in_url = {**parameters, **method.parameters(self.credentials), **in_url}
         elif profile.body == "json":
             members = {**parameters, **method.parameters(self.credentials)}

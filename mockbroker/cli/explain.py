@@ -7,6 +7,7 @@ nothing about clauses on several requests, such as those on refreshing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode

@@ -213,8 +213,10 @@ def _on_grant_type(request: TokenRequest, profile: Profile) -> str:
     values = request.values("grant_type")
     if len(values) > 1:
         return f"{name} is in the {place} {len(values)} times; send it once"
+    if values and profile.grant_type not in {"client_credentials", values[0]}:
+        return f"the value of {name} is {shown(values[0])!r}; this provider has {grant}"
     if values:
-        return _wrong_value(values[0], str(profile.grant_type), grant)
+        return _wrong_value(values[0], grant)
     if place == "query":
         return f"there is no {name} in the query of the URL; send {grant}"
     if name in request.names_in_query:
@@ -224,12 +226,11 @@ def _on_grant_type(request: TokenRequest, profile: Profile) -> str:
     return _misspelt_name(request, profile) or f"the body must be {grant}"
 
 
-def _wrong_value(value: str, wanted: str, grant: str) -> str:
-    """Recognize what is wrong with the value of grant_type; empty if it is right."""
+def _wrong_value(value: str, grant: str) -> str:
+    """Recognize what is wrong with a value for client_credentials; empty if it is right."""
+    wanted = "client_credentials"
     if value in {wanted, "refresh_token"}:
         return ""
-    if wanted != "client_credentials":
-        return f"the value of grant_type is {shown(value)!r}; this provider has {wanted}"
     plain = without_hidden(as_utf_8(value)).strip()
     if plain == wanted:
         return (

@@ -204,7 +204,8 @@ BAD_FILES = {
         "empty, got an empty list"
     ),
     "[profiles.a]\nclient_authentication = 'digest'": (
-        "bad.toml: profiles.a.client_authentication: unknown method 'digest'; known are basic, post"
+        "bad.toml: profiles.a.client_authentication: unknown method 'digest'; known are "
+        "basic, post, query, none"
     ),
     "[profiles.a]\nbasic_encoding = 'percent'": (
         "bad.toml: profiles.a.basic_encoding: expected 'raw' or 'form', got 'percent'"
@@ -299,7 +300,10 @@ def test_a_broker_rejects_a_profile_with_an_unknown_method(methods):
     profile = Profile(name="acme", client_authentication=methods)
     with pytest.raises(ConfigError) as caught:
         Broker(profile=profile)
-    message = "profile acme: client_authentication: unknown method 'digest'; known are basic, post"
+    message = (
+        "profile acme: client_authentication: unknown method 'digest'; known are "
+        "basic, post, query, none"
+    )
     assert str(caught.value) == message
 
 

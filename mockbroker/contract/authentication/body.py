@@ -37,7 +37,7 @@ class Body(AuthenticationMethod):
 
     def __init__(self, profile: Profile | None = None) -> None:
         self._names = ParameterNames() if profile is None else profile.parameter_names
-        self._is_json = profile is not None and profile.body == "json"
+        self._is_form = profile is None or profile.body == "form"
 
     def for_profile(self, profile: Profile) -> AuthenticationMethod:
         """Return the method with the profile's names, and for its form of the body."""
@@ -137,8 +137,8 @@ class Body(AuthenticationMethod):
         }
 
     def curl_options(self, credentials: Credentials) -> tuple[str, ...]:
-        """Return curl's ``--data-urlencode`` for the parameters; none of a JSON object."""
-        if self._is_json:
+        """Return curl's ``--data-urlencode`` for the parameters of a form; nothing otherwise."""
+        if not self._is_form:
             return ()
         pairs = (f"{name}={value}" for name, value in self.parameters(credentials).items())
         return tuple(word for pair in pairs for word in ("--data-urlencode", pair))
