@@ -14,7 +14,14 @@ from mockbroker.broker.arrivals import Arrival, Outcome
 from mockbroker.broker.clients import ClientRegistry
 from mockbroker.broker.faults import FaultScript
 from mockbroker.broker.mounting import Mounting
-from mockbroker.broker.oauth_errors import api_refusal, default_api_error
+from mockbroker.broker.oauth_errors import (
+    Refusal,
+    api_refusal,
+    default_api_error,
+    forbidden_refusal,
+    header_refusal,
+    refusal_response,
+)
 from mockbroker.broker.routes import AcceptedCall, ApiRoutes
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
@@ -60,8 +67,15 @@ class ProtectedApi:
         judged = self._judge(arrival)
         if not arrival.needs_answer:
             return judged
-        response = self._refusal(judged) or self._answer(arrival.request, judged.token)
-        return replace(judged, response=response)
+        refusal = self._refusal(judged, arrival.request)
+        if refusal is None:
+            return replace(judged, response=self._answer(arrival, judged.token))
+        return replace(judged, response=self._refused(refusal, arrival))
+
+    def _refused(self, refusal: Refusal, arrival: Arrival) -> Response:
+        """Return the error response for a call, in the profile's form."""
+        profile = self._mounting.profile
+        return refusal_response(refusal, arrival.request, profile, arrival.received_at)
 
     def _judge(self, arrival: Arrival) -> Outcome:
         """Judge the call by the clauses, and look up the token that it presents."""
@@ -78,19 +92,23 @@ class ProtectedApi:
             token_state=state,
         )
 
-    def _refusal(self, judged: Outcome) -> Response | None:
-        """Return the error response for the call; None if the broker answers it."""
+    def _refusal(self, judged: Outcome, request: Request) -> Refusal | None:
+        """Return the error for the call; None if the broker answers it."""
         state = judged.token_state or TokenState.MISSING
         if self._settings.strict:
-            return api_refusal(state, self._secrets.masked_breaches(judged.breaches))
+            breaches = self._secrets.masked_breaches(judged.breaches)
+            return api_refusal(state, breaches) or header_refusal(request, self._mounting.profile)
         # A lenient broker accepts an expired token, so that one late refresh hides nothing else.
         return api_refusal(TokenState.VALID if state is TokenState.EXPIRED else state, ())
 
-    def _answer(self, request: Request, token: AccessToken | None) -> Response:
+    def _answer(self, arrival: Arrival, token: AccessToken | None) -> Response:
         """Answer an accepted call: 403 outside the agreed endpoints, else a route or a sample."""
+        request = arrival.request
         path = self._mounting.path_below_api(request.path)
         if not _is_agreed(path, self._settings.agreed_paths):
-            return _forbidden(self._secrets.masked(shown(request.path)))
+            return self._refused(
+                forbidden_refusal(self._secrets.masked(shown(request.path))), arrival
+            )
         # A call is accepted only with a token that the broker knows.
         routed = token and self.routes.respond(
             AcceptedCall(
@@ -156,18 +174,6 @@ def _is_agreed(path: str, agreed_paths: Sequence[str]) -> bool:
     return any(
         path == agreed.rstrip("/") or path.startswith(agreed.rstrip("/") + "/")
         for agreed in agreed_paths
-    )
-
-
-def _forbidden(path: str) -> Response:
-    """Return the answer to a call outside the agreed endpoints.
-
-    RFC 6750, 3.1: insufficient_scope goes with status 403. A new token would not help the client.
-    """
-    return json_response(
-        403,
-        {"error": True, "message": f"{path} is not among the endpoints agreed for this client"},
-        ("WWW-Authenticate", 'Bearer realm="auth-broker", error="insufficient_scope"'),
     )
 
 
