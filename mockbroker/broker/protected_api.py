@@ -82,8 +82,11 @@ class ProtectedApi:
         request, now = arrival.request, arrival.received_at
         # The state at arrival, not at the end: with a delayed answer the token may expire in
         # between, which is not the client's fault.
-        token, state = _presented_token(request, self._tokens, now)
-        expectation = ApiExpectation(self._tokens.index, self._clients.registered)
+        profile = self._mounting.profile
+        token, state = _presented_token(request, self._tokens, now, profile.api_header)
+        expectation = ApiExpectation(
+            self._tokens.index, self._clients.registered, profile.api_header, profile.api_scheme
+        )
         return Outcome(
             response=default_api_error(arrival.scripted_status, now),
             breaches=judge_api_call(request, expectation),
@@ -123,17 +126,20 @@ class ProtectedApi:
 
 
 def _presented_token(
-    request: Request, tokens: TokenStore, now: float
+    request: Request, tokens: TokenStore, now: float, header: str
 ) -> tuple[AccessToken | None, TokenState]:
     """Return the token that a call presents, even in a wrong form, and its state.
 
-    ``now`` is in Unix seconds. The clause ``signing.bearer`` judges the form.
+    ``now`` is in Unix seconds, ``header`` the field that should carry the token. The clause
+    ``signing.bearer`` judges the form.
     """
     # Clauses on expiry and reuse need to know which token was meant, even if the scheme is missing
     # or the value is damaged. Otherwise one defect would hide all others.
     authorizations = request.headers.get_all("Authorization")
+    if header != "Authorization":
+        authorizations = (*request.headers.get_all(header), *authorizations)
     # Whatever the scheme is: a token under another scheme is still the token that was meant.
-    presented = [value.partition(" ")[2] for value in authorizations]
+    presented = [value.partition(" ")[2] or value for value in authorizations]
     token = _exact(presented, tokens) or _anywhere(request, authorizations, tokens)
     if token is not None:
         return token, tokens.state(token, now)

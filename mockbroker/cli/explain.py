@@ -224,14 +224,17 @@ def _explain_api_call(
     request: Request, profile: Profile, known: tuple[Credentials, ...]
 ) -> tuple[Explanation, set[str]]:
     """Explain a call to the API; return also its token, which must be masked."""
-    authorization = request.headers.get("Authorization") or ""
+    carrier = request.headers.get(profile.api_header) or ""
     # Stripped of quotes and blanks, so that the judge can say that exactly these are wrong.
-    token = authorization.partition(" ")[2].strip(" \"'")
+    after_scheme = carrier.partition(" ")[2] if profile.api_scheme else carrier
+    token = after_scheme.strip(" \"'")
     token_values = {token} - {""}
     # The token in the call counts as issued: only its form can be judged here. A placeholder does
     # not, nor does the word for a missing value.
     is_token = not (placeholder_in(token) or stands_for_nothing(token))
-    expectation = ApiExpectation(frozenset(token_values if is_token else ()), known)
+    expectation = ApiExpectation(
+        frozenset(token_values if is_token else ()), known, profile.api_header, profile.api_scheme
+    )
     breaches = judge_api_call(request, expectation)
     hint = hint_for_api_call(request, expectation) if breaches else ""
     explanation = Explanation(

@@ -307,8 +307,7 @@ def _missing_parameters(request: TokenRequest, profile: Profile) -> str:
     missing = {name: value for name, value in required.items() if not any(request.values(name))}
     if profile.scope_required and not any(request.values("scope")):
         missing[profile.parameter_names.scope] = profile.example_scope
-    is_form = _has_grant(request) or (profile.grant_type is False and bool(request.parameters))
-    if not missing or not is_form:
+    if not missing or not request.has_form_of(profile):
         return ""
     # The value as well: it is a setting of the provider, and never a secret.
     pairs = ", ".join(f"{name}={shown(value)}" for name, value in missing.items())

@@ -78,6 +78,12 @@ class TokenRequest:
         """The first Authorization header, or None."""
         return self.authorizations[0] if self.authorizations else None
 
+    def has_form_of(self, profile: Profile) -> bool:
+        """Return whether the parameters can be judged one by one, because their form is right."""
+        if profile.grant_type is not False:
+            return bool(self.values("grant_type"))
+        return profile.body == "query" or (profile.body == "json") is (self.json is not None)
+
     def values(self, name: str) -> tuple[str, ...]:
         """Return every value of that parameter, at the profile's place and by the RFC's name."""
         return tuple(value for key, value in self.parameters if key == name)

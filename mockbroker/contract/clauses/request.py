@@ -106,13 +106,6 @@ def _is_unreadable(request: TokenRequest, profile: Profile) -> bool:
     return request.message.method in _METHODS_WITHOUT_BODY and profile.body != "query"
 
 
-def _has_parameters(request: TokenRequest, profile: Profile) -> bool:
-    """Return whether there are parameters that can be judged one by one."""
-    if profile.grant_type is False:
-        return bool(request.parameters)
-    return bool(request.values("grant_type"))
-
-
 def _place(profile: Profile) -> str:
     """Return the place of the parameters, in words."""
     return "query" if profile.body == "query" else "body"
@@ -254,7 +247,7 @@ def _judge_scope(request: TokenRequest, expected: TokenExpectation) -> Iterator[
     wanted = f"{name}={shown(separator.join(scope.split()))}, once"
     if len(scopes) > 1:
         yield Flaw(f"{name} is in the {_place(profile)} {len(scopes)} times", wanted)
-    elif not scopes and profile.scope_required and _has_parameters(request, profile):
+    elif not scopes and profile.scope_required and request.has_form_of(profile):
         yield Flaw(f"the {_place(profile)} lacks {name}", f"{name}, such as {shown(scope)}")
     elif not expected.scope:
         return  # the test has set none, so that any scope may be right
@@ -268,7 +261,7 @@ def _judge_parameters(request: TokenRequest, expected: TokenExpectation) -> Iter
     """Find parameters that the profile requires and that are missing, repeated or different."""
     profile = expected.profile
     yield from _flaws_of_headers(request, profile)
-    if _is_unreadable(request, profile) or not _has_parameters(request, profile):
+    if _is_unreadable(request, profile) or not request.has_form_of(profile):
         return  # not a form: request.grant-type names it
     place = _place(profile)
     for name, example in {**profile.parameters, **profile.open_parameters}.items():
@@ -310,7 +303,7 @@ def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -
     if _is_unreadable(request, profile) or (profile.body == "form" and request.json is not None):
         return
     grants = request.values("grant_type")
-    if not _has_parameters(request, profile):
+    if not request.has_form_of(profile):
         return  # not a form at all: nothing in it could be extra
     extra = {name for name, value in request.parameters if _is_extra(name, value, expected)}
     if profile.body == "query":
