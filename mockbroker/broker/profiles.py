@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from mockbroker.contract.authentication import unknown_method
-from mockbroker.model.profile import PROFILES, Profile
+from mockbroker.model.profile import AUTOGRAB, PROFILES, Profile
 from mockbroker.model.type_words import TOML, did_you_mean
 from mockbroker.model.typed_reading import ReadingError, read
 
@@ -27,6 +27,8 @@ else:  # pragma: no cover - the same parser under its older name
 __all__ = [
     "ConfigError",
     "load_profiles",
+    "own_profiles",
+    "problems_in",
     "profile_named",
     "read_toml",
     "shipped_names",
@@ -44,6 +46,8 @@ class _Tables(msgspec.Struct, forbid_unknown_fields=True):
     The profiles stay unparsed here: their own errors then get the place with the profile's name.
     """
 
+    # The name of the project's profile, empty for the default.
+    profile: str = ""
     # msgspec makes a new dict for each instance, so this default is not shared.
     profiles: dict[str, dict[str, Any]] = {}
 
@@ -89,13 +93,17 @@ def usable_profile(profile: str | Profile) -> Profile:
 def profile_named(
     name: str, *, config: Path | None = None, directory: Path | None = None
 ) -> Profile:
-    """Return the profile of that name.
+    """Return the profile of that name; the project's own default for an empty name.
 
-    It comes from the ``config`` file, the shipped profiles, or the nearest pyproject.toml.
+    It comes from the ``config`` file, the shipped profiles, or the nearest pyproject.toml. The
+    default is the ``profile`` that the config file, or else that pyproject.toml, names, or
+    ``autograb``.
 
     ``directory`` is where the search for a pyproject.toml begins; the working directory unless
     given. Raises ConfigError if the profile is unknown or a file is invalid.
     """
+    if not name:
+        return _project_profile(config, directory)
     own = load_profiles(config) if config else {}
     if name in own:
         return own[name]
@@ -114,6 +122,19 @@ def profile_named(
             )
         raise ConfigError(f"unknown profile {name!r}{did_you_mean(name, [*shipped_names(), *own])}")
     return own[name]
+
+
+def _project_profile(config: Path | None, directory: Path | None) -> Profile:
+    """Return the profile that a project has set as its own; see `profile_named`."""
+    for path in (config, _nearest_pyproject(directory or Path.cwd())):
+        name = path and _tables_of(path)[0].profile
+        if path and name:
+            try:
+                return profile_named(name, config=config, directory=directory)
+            except ConfigError as error:
+                place = ".".join((*_tables_of(path)[1], "profile"))
+                raise ConfigError(f"{path}: {place}: {error}") from error
+    return AUTOGRAB
 
 
 def shipped_names() -> tuple[str, ...]:
@@ -148,22 +169,46 @@ def load_profiles(path: Path) -> dict[str, Profile]:
     ``[tool.mockbroker.profiles.NAME]``. Raises ConfigError if the file cannot be read, is not
     valid TOML, or has an invalid profile.
     """
+    described = _described_in(path)
+    return {name: described.profile(name) for name in described.names}
+
+
+def problems_in(path: Path) -> tuple[dict[str, Profile], tuple[str, ...]]:
+    """Return the right profiles of a file by name, and a sentence on each wrong one.
+
+    Raises ConfigError as `load_profiles`, but for an invalid profile.
+    """
+    described = _described_in(path)
+    right: dict[str, Profile] = {}
+    problems: dict[str, None] = {}  # two profiles may fail for the one that both extend
+    for name in described.names:
+        try:
+            right[name] = described.profile(name)
+        except ConfigError as error:
+            problems[str(error)] = None
+    return right, tuple(problems)
+
+
+def _tables_of(path: Path) -> tuple[_Tables, tuple[str, ...]]:
+    """Return the tables of a file, and the keys that lead to them. Raises ConfigError."""
     document = read_toml(path)
     try:
         if path.name == "pyproject.toml":
-            profiles = read(document, _Pyproject, str(path)).tool.mockbroker.profiles
-            parents: tuple[str, ...] = ("tool", "mockbroker", "profiles")
-        else:
-            profiles = read(document, _Tables, str(path)).profiles
-            parents = ("profiles",)
+            return read(document, _Pyproject, str(path)).tool.mockbroker, ("tool", "mockbroker")
+        return read(document, _Tables, str(path)), ()
     except ReadingError as error:
         raise ConfigError(str(error)) from error
+
+
+def _described_in(path: Path) -> _ProfilesOfFile:
+    """Return the profiles of a file, unread. Raises ConfigError."""
+    tables, parents = _tables_of(path)
+    profiles = tables.profiles
     # A redefined built-in profile would give another verdict for the same name on two machines.
     shipped = [name for name in profiles if name in shipped_names()]
     if shipped:
         raise ConfigError(f"{path}: profile {shipped[0]!r} is built in; choose another name")
-    described = _ProfilesOfFile(profiles, path, parents)
-    return {name: described.profile(name) for name in profiles}
+    return _ProfilesOfFile(profiles, path, (*parents, "profiles"))
 
 
 class _ProfilesOfFile:
@@ -176,6 +221,7 @@ class _ProfilesOfFile:
         self._path = path
         self._parents = parents
         self._read: dict[str, Profile] = {}
+        self.names = tuple(tables)
 
     def profile(self, name: str, extending: tuple[str, ...] = ()) -> Profile:
         """Return the profile of that name. Raises ConfigError if it is invalid.
@@ -259,6 +305,12 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
         merged[key] = _merged(merged[key], value) if both else value
     return merged
+
+
+def own_profiles(config: Path | None) -> dict[str, Profile]:
+    """Return the profiles of a config file, or else of the nearest pyproject.toml, by name."""
+    path = config or _nearest_pyproject(Path.cwd())
+    return load_profiles(path) if path else {}
 
 
 def read_toml(path: Path) -> dict[str, Any]:

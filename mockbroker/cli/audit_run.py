@@ -87,7 +87,7 @@ def run_audit(
         def report() -> Report:
             observed = observation.so_far()
             facts = RunFacts(created=created, duration_seconds=real_seconds() - began)
-            return report_on(observed, broker.profile.name, values[FAIL_ON], command, facts)
+            return report_on(observed, broker.profile, values[FAIL_ON], command, facts)
 
         # Enter belongs to the COMMAND if there is one: both would read from the same terminal.
         with (
@@ -148,7 +148,7 @@ def _serve(
 
 def report_on(
     observed: Observed,
-    profile: str,
+    profile: Profile,
     fail_on: Level,
     command: Sequence[str] = (),
     run: RunFacts | None = None,
@@ -170,7 +170,8 @@ def report_on(
     ]
     return build_report(
         findings,
-        profile=profile,
+        profile=profile.name,
+        profile_sources=profile.source_urls,
         client=ClientDescription(
             target=shlex.join(command) or "observed traffic",
             name=Path(command[0]).name if command else "observed",

@@ -236,6 +236,11 @@ class Profile:
         usual = "token_error" if situation in TOKEN_SITUATIONS else "api_error"
         return self.errors.get(situation) or self.errors.get(usual)
 
+    @property
+    def source_urls(self) -> tuple[str, ...]:
+        """The addresses of the pages that its facts come from, each once."""
+        return tuple(dict.fromkeys(source.url for source in self.sources))
+
     def sources_of(self, name: str) -> tuple[Source, ...]:
         """Return the pages that are the source of a field, or of a member of it."""
         return tuple(s for s in self.sources if any(_is_within(each, name) for each in s.fields))

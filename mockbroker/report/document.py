@@ -199,8 +199,7 @@ def document_of(report: Report) -> ReportDocument:
         options=Options(
             examples=run.examples, seed=run.seed, fail_on=report.fail_on, only=run.only
         ),
-        # A report knows its profile by name only, so the pages are not known here.
-        profile=ProfileInfo(name=report.profile, sources=()),
+        profile=ProfileInfo(name=report.profile, sources=report.profile_sources),
         client=ClientInfo(
             name=client.name,
             version=client.version,

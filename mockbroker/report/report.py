@@ -213,6 +213,8 @@ class Report:
     out_of_time: bool = False
     limits: tuple[str, ...] = ()
     options: str = "--"
+    # The pages that the profile's facts come from.
+    profile_sources: tuple[str, ...] = ()
     # Facts of the run that no conclusion depends on.
     run: RunFacts = field(default_factory=RunFacts)
 
@@ -378,6 +380,7 @@ def build_report(
     out_of_time: bool = False,
     limits: Iterable[str] = (),
     options: str = "--",
+    profile_sources: Iterable[str] = (),
     run: RunFacts | None = None,
 ) -> Report:
     """Make the report of these findings, with known failures taken into account.
@@ -407,6 +410,7 @@ def build_report(
     found = (_row(clause, rooted.get(clause.id), reasons) for clause in CATALOGUE)
     return Report(
         profile=profile,
+        profile_sources=tuple(profile_sources),
         client=client,
         rows=tuple(_with_listing(row, known, replays or {}) for row in found),
         measured=measured,

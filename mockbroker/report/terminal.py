@@ -48,6 +48,9 @@ def render(report: Report, width: int, *, verbose: bool = False) -> Iterator[Lin
     yield Line(
         f"The contract · {report.client.target or 'client'} · profile {report.profile}", "bold"
     )
+    if report.profile_sources:
+        pages = count(len(report.profile_sources), "page")
+        yield Line(f"Facts of the profile from {pages}: mockbroker profiles show {report.profile}")
     yield Line()
     yield from (Line(f"  {text}", "bold") for text in wrap(overview_of(report), width - 2))
     groups = groups_of(report)

@@ -70,7 +70,7 @@ def _report_nothing(values: Values) -> None:
     """Print and write the report of a run that was interrupted before it began."""
     report = build_report(
         (),
-        profile=values[PROFILE],
+        profile=profile_of(values).name,
         client=ClientDescription(target=values[CLIENT] or values[EXEC]),
         measured={},
         fail_on=values[FAIL_ON],

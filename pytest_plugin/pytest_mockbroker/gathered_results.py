@@ -127,11 +127,12 @@ class GatheredResults:
         ``values`` are those of the options. ``check_arguments`` repeat the run by the command. A
         report of a run ``is_by_pytest`` names pytest's options.
         """
-        client, command = self._client, values[EXEC]
+        client, command, profile = self._client, values[EXEC], profile_of(values)
         target = values[CLIENT] or command or client.name
         return build_report(
             self._findings,
-            profile=values[PROFILE],
+            profile=profile.name,
+            profile_sources=profile.source_urls,
             client=ClientDescription(
                 target=target,
                 # A driver program names its client; a Python client has the name of its module.
