@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
+import re
 from importlib.metadata import version as version_of
-from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
-
-from evidence.pages.clause_pages import write_clause_pages  # noqa: E402 - found by the path set above
+from sphinx.application import Sphinx
 
 project = "mockbroker"
 author = "the mockbroker authors"
@@ -36,4 +32,12 @@ linkcheck_anchors = False
 linkcheck_timeout = 20
 linkcheck_retries = 2
 
-write_clause_pages(HERE / "clauses")
+
+def _with_directives(_app: object, _name: str, source: list[str]) -> None:
+    """Make directives of the comments that hold them, so that GitHub shows none of them."""
+    source[0] = re.sub(r"<!-- (\{[a-z-]+\}\n.*?)-->", r"```\1```", source[0], flags=re.DOTALL)
+
+
+def setup(app: Sphinx) -> None:
+    """Connect what reads a page before its parser does."""
+    app.connect("source-read", _with_directives)

@@ -49,15 +49,15 @@ class Browser:
         self._answers = answers
         self._rest = b""
         self._count = 0
+        # None until there is a page, to which later commands are sent.
+        self._session: str | None = None
         self.problems: list[str] = []
         """What the page logged as an error: exceptions, and breaches of its policy."""
         target = self._send("Target.createTarget", url="about:blank")["targetId"]
         attached = self._send("Target.attachToTarget", targetId=target, flatten=True)
-        self._session: str | None = attached["sessionId"]
+        self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self._send(f"{domain}.enable")
-
-    _session: str | None = None
 
     def _send(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command and return its result. Raises RuntimeError if it fails."""
@@ -155,7 +155,7 @@ class Browser:
 def browsing(folder: Path) -> Iterator[Browser]:
     """Run a browser with its profile in a folder while the block runs."""
     if CHROMIUM is None:
-        raise RuntimeError("there is no Chromium; install the package chromium")
+        raise RuntimeError("Chromium is not installed; install the package chromium")
     ends = [*os.pipe(), *os.pipe()]
     high = [fcntl.fcntl(each, fcntl.F_DUPFD, _HIGH) for each in ends]
     for each in ends:

@@ -6,9 +6,10 @@ import msgspec
 
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.clause import Clause
+from mockbroker.model.profile import Profile
 from mockbroker.report.finding import BREACHES, Verdict
 
-__all__ = ["StoredVerdicts"]
+__all__ = ["StoredVerdicts", "clauses_of"]
 
 
 class StoredVerdicts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -26,7 +27,11 @@ class StoredVerdicts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         """Return whether the clause is broken, at any level."""
         return self.verdicts.get(clause.id) in BREACHES
 
-    @property
-    def never_tried(self) -> list[Clause]:
-        """The clauses of the current catalogue that the check did not have, in order."""
-        return [clause for clause in CATALOGUE if clause.id not in self.verdicts]
+    def never_tried(self, profile: Profile) -> list[Clause]:
+        """Return the clauses of the profile that the check did not have, in order."""
+        return [clause for clause in clauses_of(profile) if clause.id not in self.verdicts]
+
+
+def clauses_of(profile: Profile) -> list[Clause]:
+    """Return the clauses of the current catalogue that apply to a profile, in order."""
+    return [clause for clause in CATALOGUE if not clause.applies_to(profile)]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mockbroker.model.client import ClientConfig
     from mockbroker.model.credentials import AccessToken, Credentials, TokenState
     from mockbroker.model.exchange import Exchange
+    from mockbroker.model.metadata import Metadata
     from mockbroker.model.profile import (
         Answer,
         ErrorForm,
@@ -44,6 +45,7 @@ __all__ = [
     "HandlerError",
     "Journal",
     "Level",
+    "Metadata",
     "ParameterNames",
     "Profile",
     "Quota",
@@ -78,6 +80,7 @@ _PLACES = {
     "Journal": "mockbroker.broker.journal",
     "Level": "mockbroker.contract.level",
     "ParameterNames": "mockbroker.model.profile",
+    "Metadata": "mockbroker.model.metadata",
     "Profile": "mockbroker.model.profile",
     "Quota": "mockbroker.model.profile",
     "Route": "mockbroker.broker.routes",

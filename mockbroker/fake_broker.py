@@ -14,10 +14,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NoReturn, get_args
 
 from mockbroker.broker.answers import Reply, TokenAnswer
+from mockbroker.broker.client_keys import key_algorithm_of
 from mockbroker.broker.clock import SupportsClock
 from mockbroker.broker.conformance import breaches_at
 from mockbroker.broker.faults import Fault
 from mockbroker.broker.journal import SIZE_BYTES, Journal
+from mockbroker.broker.metadata_endpoint import MetadataEndpoint
 from mockbroker.broker.mounting import Connections, Mounting
 from mockbroker.broker.observation import Observed, observe
 from mockbroker.broker.profiles import ConfigError, usable_profile
@@ -84,7 +86,7 @@ class Broker:
         initial = usable_profile(profile)
         lifetime_seconds = initial.expires_in if expires_in is None else expires_in
         limits = Limits(tokens=token_limit, exchanges=journal_size, exchange_bytes=journal_bytes)
-        self._state = _state(state, credentials, limits)
+        self._state = _state(state, credentials, limits, key_algorithm_of(initial))
         self._settings = Settings(
             expires_in=lifetime_seconds,
             strict=strict,
@@ -105,8 +107,16 @@ class Broker:
         self._handler = RequestHandler(
             settings=self._settings,
             mounting=self._mounting,
-            token_endpoint=TokenEndpoint(*parts, script=self._state.token_script),
+            token_endpoint=TokenEndpoint(
+                *parts,
+                keys=self._state.keys,
+                assertions=self._state.assertions,
+                script=self._state.token_script,
+            ),
             api=self._api,
+            metadata=MetadataEndpoint(
+                self._mounting, self._state.keys, self._state.elsewhere_script
+            ),
             journal=self.journal,
             waiting_answers=self._waiting_answers,
             elsewhere_script=self._state.elsewhere_script,
@@ -128,12 +138,16 @@ class Broker:
     def profile(self, profile: str | Profile) -> None:
         usable = usable_profile(profile)
         self._mounting.profile = usable
+        self._state.clients.need_keys(key_algorithm_of(usable))
         self._settings.expires_in = usable.expires_in
         self._settings.token_policy = usable.token_policy
 
     @property
     def credentials(self) -> Credentials:
-        """The credentials of the first client; `register` adds others."""
+        """The credentials of the first client; `register` adds others.
+
+        If the profile has ``private_key_jwt``, they have a private key (PEM) and its ``key_id``.
+        """
         return self._state.clients.credentials
 
     @credentials.setter
@@ -284,13 +298,20 @@ class Broker:
         """
         return self._api.routes
 
-    def register(self, client_id: str, client_secret: str) -> Credentials:
-        """Register another client; replace the secret if the client_id is registered already.
+    def register(
+        self, client_id: str, client_secret: str = "", *, public_keys: str = "", key_id: str = ""
+    ) -> Credentials:
+        """Register another client; replace what it has if the client_id is registered already.
 
-        Raises ValueError if the client_id has a colon, which Basic does not allow (RFC 7617, 2).
-        Raises TypeError if either is not a string.
+        A client that signs assertions has ``public_keys``: a JWK Set, or PEM of a key or a
+        certificate, whose ``kid`` is then the ``key_id``. Several keys are for a rotation. Without
+        them, the broker makes a key if the profile needs one.
+
+        Raises ValueError if the client_id has a colon, which Basic does not allow (RFC 7617, 2), or
+        the keys are malformed. Raises TypeError if an argument is not a string.
         """
-        return self._state.clients.register(client_id, client_secret)
+        credentials = Credentials(client_id, client_secret, "", key_id, public_keys)
+        return self._state.clients.put(credentials)
 
     def remove(self, client_id: str) -> None:
         """Remove a client, so that its token requests are rejected; its tokens stay valid.
@@ -310,14 +331,27 @@ class Broker:
 
         They follow those that wait already. Raises TypeError if one is not a Fault.
         """
+        self._check_flaws(faults)
         self._state.token_script.extend(faults)
         self._apply_refusal()
+
+    def _check_flaws(self, faults: Sequence[Fault]) -> None:
+        """Raise ValueError if a fault is a flaw of signed tokens, and tokens are not signed."""
+        # Without an effect the test would show nothing of the resource server.
+        is_signed = self.profile.token_format == "jwt"  # noqa: S105 - a format, not a password
+        if not is_signed and any(getattr(fault, "token_flaw", None) for fault in faults):
+            raise ValueError(
+                f"flawed_token needs signed tokens, and the profile {self.profile.name} has opaque "
+                'ones; use a profile with token_format = "jwt"'
+            )
 
     def api_script(self, *faults: Fault) -> None:
         """Apply these faults to the next answers of the API, in this order.
 
         They follow those that wait already. Raises TypeError if one is not a Fault.
         """
+        if any(getattr(fault, "token_flaw", None) for fault in faults):
+            raise ValueError("flawed_token is a fault of the token endpoint; use script()")
         self._state.api_script.extend(faults)
         self._apply_refusal()
 
@@ -401,6 +435,14 @@ class Broker:
             raise KeyError("the broker knows no such token")
         return token
 
+    def rotate_signing_key(self, *, withdraw_old: bool = False) -> None:
+        """Sign tokens by a new key from now on, and publish it.
+
+        The old keys stay published, so that tokens signed by them stay valid, unless
+        ``withdraw_old``.
+        """
+        self._state.keys.rotate(withdraw_old=withdraw_old)
+
     def reset(self) -> None:
         """Return to the initial state; end delayed answers at once.
 
@@ -413,6 +455,8 @@ class Broker:
         self.end_travel()
         self.clear_scripts()
         self._state.tokens.clear()
+        self._state.keys.reset()
+        self._state.assertions.clear()
         self.journal.reset()
         self._state.clients.reset()
         self._mounting.reset_profile()
@@ -442,6 +486,16 @@ class Broker:
         Raises RuntimeError while the broker is not mounted.
         """
         return self._mounting.control_url
+
+    @property
+    def audience(self) -> str:
+        """The ``aud`` of assertions, as the profile says: the token URL or the issuer's.
+
+        Raises RuntimeError while the broker is not mounted.
+        """
+        if self.profile.assertion.audience == "issuer":
+            return self._mounting.issuer
+        return self.token_url
 
     @property
     def ca_file(self) -> str | None:
@@ -608,10 +662,12 @@ class Broker:
         self._waiting_answers.close()
 
 
-def _state(url: str | None, credentials: Credentials | None, limits: Limits) -> State:
+def _state(
+    url: str | None, credentials: Credentials | None, limits: Limits, key_algorithm: str
+) -> State:
     """Return the state at that URL, or a new one in memory if it is None."""
     if url is None:
-        return LocalState.of(credentials, limits)
+        return LocalState.of(credentials, limits, key_algorithm=key_algorithm)
     if not url.startswith(("redis://", "rediss://", "unix://")):
         # Before the package: installing it would not help. Without the URL, for its password.
         raise ConfigError(
@@ -625,7 +681,7 @@ def _state(url: str | None, credentials: Credentials | None, limits: Limits) -> 
         raise ConfigError(
             "a shared state needs the package redis; install mockbroker[redis]"
         ) from error
-    return RedisState.at(url, credentials, limits)
+    return RedisState.at(url, credentials, limits, key_algorithm=key_algorithm)
 
 
 def _check_attribute(kind: type[Broker], name: str, value: object) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +36,14 @@ def test_what_a_module_promises_it_holds(name):
 def test_the_package_promises_no_other_name():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         str(mockbroker.nonsense)
+
+
+def test_the_page_of_the_interface_has_every_name():
+    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
+    for name in mockbroker.__all__:
+        first_line = (inspect.getdoc(getattr(mockbroker, name)) or "").splitlines()[0]
+        assert f"| `{name}` | {first_line} |" in page
+        assert re.search(rf"^\.\. auto\w+:: {name}$", page, re.MULTILINE)
 
 
 def test_importing_the_package_imports_nothing_heavy():

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import click
-import pytest
 
 from mockbroker.cli.audit import audit
 from mockbroker.cli.commands import cli
 from mockbroker.cli.compare import compare
+from mockbroker.cli.init import init
 from pytest_mockbroker.check import check
 from pytest_mockbroker.driver_test import driver_test
 
@@ -18,21 +18,6 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
 EVERYWHERE = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-
-
-def snippets() -> list[tuple[str, str]]:
-    """Each Python snippet of the README and the file that it says it is cut from."""
-    marked = re.compile(r"<!-- from (\S+) -->\n```python\n(.*?)```", re.DOTALL)
-    found = marked.findall(README)
-    assert len(found) == README.count("```python"), "each snippet names the file it is cut from"
-    return found
-
-
-@pytest.mark.parametrize(("source", "snippet"), snippets())
-def test_snippets_are_cut_from_files_that_run(source, snippet):
-    text = (ROOT / source).read_text(encoding="utf-8")
-    for part in snippet.split("\n...\n"):
-        assert part.strip() in text
 
 
 def test_recipes_run(pytester):
@@ -51,17 +36,8 @@ def test_recipes_for_apps_run(pytester, monkeypatch):
     assert outcomes["passed"] + 3 * outcomes.get("skipped", 0) == 12, result.stdout.str()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page):
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
-    written = [
-        target for target in targets if not target.startswith("clauses/")
-    ]  # by `tox -e docs`
-    assert [target for target in written if not (page.parent / target).exists()] == []
-
-
 def test_commands_and_their_options_exist():
-    registered = {each.name: each for each in (audit, check, compare, driver_test)}
+    registered = {each.name: each for each in (audit, check, compare, driver_test, init)}
     commands = {**registered, **cli.commands}
     command = r"(?:[`/]|^)mockbroker ([a-z][a-z-]*)((?: [^`\n#]*)?)"
     told = re.findall(command, EVERYWHERE, re.MULTILINE)

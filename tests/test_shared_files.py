@@ -46,6 +46,13 @@ def test_the_action_checks_the_client_and_writes_the_summary(tmp_path):
     assert (tmp_path / "my report.html").exists()
 
 
+def test_the_action_runs_nothing_that_its_arguments_say(tmp_path):
+    ran = run_check_step(tmp_path, "--only basic.scheme --html '$(touch ran).html'")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert not (tmp_path / "ran").exists()
+    assert (tmp_path / "$(touch ran).html").exists()
+
+
 def test_the_action_fails_with_the_status_of_the_check(tmp_path):
     assert run_check_step(tmp_path, "--only basic.schem").returncode == 4
 

@@ -1,4 +1,4 @@
-"""The page of each clause and their index, in docs/clauses; each build by Sphinx writes them.
+"""The page of each clause and their index, in docs/clauses; `python -m evidence` writes them.
 
 The clause comes from the catalogue, the reproduction from `reproductions.json`, the defects from
 the mutants, and the real bugs from `tests/mutants/real_bugs.toml`.
@@ -147,5 +147,5 @@ def _index() -> str:
     for chapter, members in groupby(CATALOGUE, key=lambda clause: clause.chapter):
         rows = [f"| [`{c.id}`]({c.id}.md) | {c.level.value} | {c.title} |" for c in members]
         lines += ["", f"## {chapter}", "", "| clause | level | a client … |", "|-|-|-|", *rows]
-    lines += ["", "```{toctree}", ":hidden:", "", *(clause.id for clause in CATALOGUE), "```"]
+    lines += ["", "<!-- {toctree}", ":hidden:", "", *(clause.id for clause in CATALOGUE), "-->"]
     return "\n".join(lines) + "\n"

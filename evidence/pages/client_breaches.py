@@ -18,6 +18,10 @@ _EMPTY = (
 _ANY_ANSWER = (
     "An answer without `access_token` is taken for a token, though RFC 6749, 5.1, requires it."
 )
+_EMPTY_OR_MISSING = (
+    "A call is signed with an empty or missing `access_token`, which RFC 6749, 5.1, requires; the "
+    "cause is then a 401 of the API, far from the answer."
+)
 _FORM_ENCODED = (
     "Not a bug: RFC 6749, 2.3.1, wants id and secret form-encoded before Base64, as this client "
     "does. The profile's vendor takes them as they are, so that special characters fail there."
@@ -71,29 +75,35 @@ WHY_IT_COUNTS: dict[str, dict[Clause, str]] = {
     },
     "golang.org/x/oauth2": {
         clauses.basic.CREDENTIALS: _FORM_ENCODED,
-        clauses.response.TOKEN_TYPE_UNKNOWN: _OTHER_TYPE,
+        clauses.response.TOKEN_TYPE_UNKNOWN: "A token of any type is sent behind the name of its "
+        "type (`MAC …`), without the proof that such a type demands; RFC 6749, 7.1, forbids its "
+        "use.",
         clauses.signing.CROSS_ORIGIN: _SIGNS_REDIRECTS,
     },
     "oauth2": {
-        clauses.response.JSON_FORMS: "A token is not found in an answer whose media type is "
-        "written in another legal form.",
+        clauses.response.JSON_FORMS: "Media types have no case (RFC 9110, 8.3.1), and an answer of "
+        "type `Application/JSON` is refused.",
         clauses.response.TOKEN_TYPE_UNKNOWN: _OTHER_TYPE,
+        clauses.response.NO_TOKEN: _EMPTY,
         clauses.refresh.HONOURS_EXPIRES_IN: _AT_EXPIRY,
         clauses.signing.PRESERVES_REQUEST: "Of a query parameter that is there twice, one is sent.",
     },
     "google-oauth-client": {
         clauses.response.TOKEN_TYPE_UNKNOWN: _OTHER_TYPE,
+        clauses.response.NO_TOKEN: "An answer without a token passes for a success, and the call "
+        "goes out unsigned.",
         clauses.refresh.OUTAGE_AFTER_EXPIRY: "A refresh that fails with 5xx is not reported: the "
         "call goes out with the expired token.",
-        clauses.signing.NO_RETRY_STORM: "It fetches a token and repeats the call up to ten times "
-        "while the API answers 401.",
         clauses.signing.CROSS_ORIGIN: _SIGNS_REDIRECTS,
+        clauses.errors.BOUNDED: "It fetches a token and repeats the call ten times while the API "
+        "answers 401: 22 requests in one use.",
         clauses.errors.SERVER_ERROR: "A failed first token request is not reported: the call goes "
         "out unsigned.",
         clauses.secrecy.REDIRECT: _FOLLOWS_REDIRECTS,
     },
     "LWP::Authen::OAuth2": {
         clauses.basic.SCHEME: _IN_THE_BODY,
+        clauses.response.NO_TOKEN: _EMPTY_OR_MISSING,
         clauses.refresh.HONOURS_EXPIRES_IN: _AT_EXPIRY,
         clauses.signing.CROSS_ORIGIN: _SIGNS_REDIRECTS,
     },

@@ -17,7 +17,8 @@ from evidence.files import CHECKOUT, DOCS, write_text
 from mockbroker.contract.catalogue import CATALOGUE_VERSION
 from mockbroker.report.document import ClauseRow, read_document
 from mockbroker.report.finding import Finding, Verdict
-from mockbroker.report.report import ClientDescription, build_report
+from mockbroker.report.report import build_report
+from mockbroker.report.run_facts import ClientDescription, RunFacts
 from mockbroker.report.terminal import render
 from mockbroker.report.terminal_lines import Line
 
@@ -61,9 +62,11 @@ def checked(client: str) -> list[Line]:
         document = read_document(path)
     built = build_report(
         [_finding(row) for row in document.clauses if row.verdict is not Verdict.NOT_TESTED],
-        profile=document.profile.name,
-        client=ClientDescription(target=client),
-        measured=document.measured,
+        RunFacts(
+            profile=document.profile.name,
+            client=ClientDescription(target=client),
+            measured=document.measured,
+        ),
     )
     return list(render(built, 100))
 

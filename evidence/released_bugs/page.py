@@ -10,6 +10,7 @@ from evidence.released_bugs.checks import EXAMPLES
 from evidence.released_bugs.results import Result, Results
 from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Level
+from mockbroker.model.profile import AUTOGRAB
 from mockbroker.report.finding import Verdict
 
 __all__ = ["CheckedCase", "checked_cases", "page"]
@@ -160,7 +161,7 @@ def _section(one: CheckedCase) -> str:
 
 def _never_tried(one: CheckedCase) -> Iterator[str]:
     # The releases of a case are checked together, so by the same catalogue.
-    if added := next(iter(one.results.values())).never_tried:
+    if added := next(iter(one.results.values())).never_tried(AUTOGRAB):
         yield f"never tried: {', '.join(f'`{clause.id}`' for clause in added)}"
 
 

@@ -6,8 +6,11 @@ Judges compare a request with all of them, because a client may send credentials
 from __future__ import annotations
 
 import threading
+from dataclasses import fields
 from secrets import token_hex
 
+from mockbroker.broker.client_keys import with_key
+from mockbroker.contract.authentication.public_keys import public_keys_in
 from mockbroker.model.credentials import Credentials
 
 __all__ = ["LAST_CLIENT", "ClientRegistry", "checked_credentials", "random_credentials"]
@@ -19,14 +22,15 @@ class ClientRegistry:
     """The registered clients of one broker; thread-safe.
 
     ``credentials`` are those of the client that a test uses by default, random if None. Raises
-    ValueError if the client_id has a colon, which Basic cannot carry (RFC 7617, 2). Raises
-    TypeError if they are not Credentials, or the client_id or the secret is not a string.
+    ValueError if the client_id has a colon, which Basic cannot carry (RFC 7617, 2), or the public
+    keys are malformed. Raises TypeError if they are not Credentials, or a member is not a string.
+    With a ``key_algorithm`` the client gets a key for it, unless it has one.
     """
 
-    def __init__(self, credentials: Credentials | None = None) -> None:
-        self._initial = checked_credentials(
-            random_credentials() if credentials is None else credentials
-        )
+    def __init__(self, credentials: Credentials | None = None, *, key_algorithm: str = "") -> None:
+        given = checked_credentials(random_credentials() if credentials is None else credentials)
+        self._key_algorithm = key_algorithm
+        self._initial = with_key(given, key_algorithm)
         self._lock = threading.Lock()
         self.credentials = self._initial
         # An immutable tuple, replaced as a whole: requests read it without a lock and see one
@@ -40,7 +44,7 @@ class ClientRegistry:
 
     def renew(self) -> None:
         """Replace every client by one with random credentials, the initial one from now on."""
-        self._initial = random_credentials()
+        self._initial = with_key(random_credentials(), self._key_algorithm)
         self.reset()
 
     @property
@@ -48,14 +52,23 @@ class ClientRegistry:
         """The credentials of every client that may request tokens, the initial client's first."""
         return self._registered
 
-    def register(self, client_id: str, client_secret: str) -> Credentials:
-        """Add a client, or replace the secret of a known client_id.
+    def put(self, credentials: Credentials) -> Credentials:
+        """Add a client, or replace the secret and the keys of a known client_id.
 
         Raises ValueError and TypeError as the class does.
         """
-        credentials = checked_credentials(Credentials(client_id, client_secret))
-        self._put(credentials)
-        return credentials
+        keyed = with_key(checked_credentials(credentials), self._key_algorithm)
+        self._put(keyed)
+        return keyed
+
+    def need_keys(self, algorithm: str) -> None:
+        """Give each client a key for that algorithm, unless it has one or needs none."""
+        self._key_algorithm = algorithm
+        self._initial = with_key(self._initial, algorithm)
+        self.credentials = with_key(self.credentials, algorithm)
+        for client in self._registered:
+            if algorithm and not client.public_keys:
+                self.put(client)
 
     def _put(self, credentials: Credentials) -> None:
         """Add valid credentials, or replace those of the same client_id."""
@@ -103,7 +116,7 @@ def checked_credentials(credentials: Credentials) -> Credentials:
         raise TypeError(
             f"credentials must be Credentials(client_id, client_secret), not of type {kind}"
         )
-    named = {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
+    named = {each.name: getattr(credentials, each.name) for each in fields(Credentials)}
     for name, value in named.items():
         # Checked although it is typed: a test often passes `os.environ.get(...)`, which may be
         # None, and None would fail much later, when a request is judged.
@@ -114,4 +127,8 @@ def checked_credentials(credentials: Credentials) -> Credentials:
             f"client_id {credentials.client_id!r} has a colon, which Basic cannot carry "
             "(RFC 7617, 2)"
         )
+    try:
+        public_keys_in(credentials.public_keys, credentials.key_id)
+    except ValueError as error:
+        raise ValueError(f"public_keys of client {credentials.client_id!r}: {error}") from None
     return credentials

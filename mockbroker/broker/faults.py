@@ -24,6 +24,7 @@ __all__ = [
     "FaultScript",
     "Manner",
     "Sent",
+    "TokenFlaw",
     "UnappliedFaultWarning",
     "checked_faults",
 ]
@@ -89,6 +90,26 @@ class Manner(str, enum.Enum):
         return manner
 
 
+class TokenFlaw(str, enum.Enum):
+    """A flaw of a signed token, for which a resource server must reject it.
+
+    ``EXPIRED`` an hour ago; ``NOT_YET_VALID`` for another hour; another ``AUDIENCE`` or ``ISSUER``;
+    a ``KEY`` that is not the one named; an ``UNKNOWN_KEY`` that is not published; ``UNSIGNED``,
+    with the algorithm none; the ``ALGORITHM`` HS256 with the public key as its secret; ``ALTERED``
+    after it was signed.
+    """
+
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not-yet-valid"
+    AUDIENCE = "audience"
+    ISSUER = "issuer"
+    KEY = "key"
+    UNKNOWN_KEY = "unknown-key"
+    UNSIGNED = "unsigned"
+    ALGORITHM = "algorithm"
+    ALTERED = "altered"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One fault of an endpoint, applied once or ``count`` times. Make it by the class methods.
@@ -107,6 +128,7 @@ class Fault:
     omit: tuple[str, ...] = ()
     media_type: str | None = None
     breaks_json: bool = False
+    token_flaw: TokenFlaw | None = None
     manner: Manner = Manner.NORMAL
     coding: str = ""
     spread_seconds: float = 0.0
@@ -258,6 +280,18 @@ class Fault:
         """Answer normally with another Content-Type; an empty string omits the header."""
         return cls(media_type=media_type)
 
+    @classmethod
+    def flawed_token(cls, flaw: TokenFlaw | str) -> Fault:
+        """Issue a signed token that a resource server must reject; see `TokenFlaw` for the flaws.
+
+        The answer says nothing of it, and the broker's own API takes the token for valid. Raises
+        ValueError for an unknown flaw.
+        """
+        names = [each.value for each in TokenFlaw]
+        if flaw not in names:
+            raise ValueError(f"a token's flaw must be one of {', '.join(names)}, not {flaw!r}")
+        return cls(token_flaw=TokenFlaw(flaw))
+
     def times(self, count: int) -> Fault:
         """Return the same fault for that many answers.
 
@@ -303,6 +337,7 @@ def _descriptions(fault: Fault) -> list[str]:
         f"status {fault.status_code}" if fault.status_code is not None else "",
         f"members changed: {changed}" if changed else "",
         f"content type {fault.media_type!r}" if fault.media_type is not None else "",
+        f"flawed token: {fault.token_flaw.value}" if fault.token_flaw else "",
         "invalid JSON" if fault.breaks_json else "",
         fault.coding,
         _describe_manner(fault),

@@ -11,6 +11,8 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from mockbroker.contract.request_hints import hint_on_path, is_usual_token_path
+from mockbroker.model.messages import Request
+from mockbroker.model.metadata import Metadata
 from mockbroker.model.profile import Profile
 
 __all__ = ["CONTROL_PATH", "Connections", "Mounting"]
@@ -108,6 +110,27 @@ class Mounting:
         """The prefix of the API as the profile has it, below which paths of routes are."""
         return self.profile.api_prefix
 
+    @property
+    def jwks_path(self) -> str | None:
+        """The path of the public keys, prefix included; None if tokens are not signed."""
+        if self.profile.token_format != "jwt":  # noqa: S105 - a format, not a password
+            return None
+        return self.prefix + (self.profile.metadata or Metadata()).jwks_path
+
+    def is_metadata_path(self, requested_path: str) -> bool:
+        """Return whether a path is that of a document about the broker, or of its keys."""
+        metadata = self.profile.metadata
+        if metadata is not None and "/.well-known/" in requested_path:
+            issuer = self.issuer_path
+            # RFC 8414, 3: the well-known string is inserted "between the host component and the
+            # path component". OpenID Connect Discovery 1.0, 4, appends it, and providers do either
+            # with both documents.
+            for name in metadata.documents:
+                document = f"/.well-known/{name}"
+                if requested_path in (document + issuer, issuer + document):
+                    return True
+        return requested_path == self.jwks_path
+
     def expected_token_path(self, requested_path: str) -> str:
         """Return the path that a token request to ``requested_path`` should have used.
 
@@ -116,6 +139,30 @@ class Mounting:
         is_below = requested_path.startswith(self.prefix)
         is_one = is_below and self.profile.has_token_path(requested_path.removeprefix(self.prefix))
         return requested_path if is_one else self.token_path
+
+    def audiences(self, origin: str, request: Request) -> tuple[str, ...]:
+        """Return the audiences that an assertion may have, that of the configured URL first.
+
+        A client may reach the broker by another name than the one it was started with, such as that
+        of a container, so the request's own host counts as well.
+        """
+        host = request.headers.get("Host") or origin.partition("://")[2]
+        origins = dict.fromkeys([origin, f"{origin.partition('://')[0]}://{host}"])
+        if self.profile.assertion.audience == "issuer":
+            return tuple(each + self.issuer_path for each in origins)
+        query = f"?{self.profile.token_query}" if self.profile.token_query else ""
+        path = self.expected_token_path(request.path)
+        return tuple(each + path + query for each in origins)
+
+    @property
+    def issuer(self) -> str:
+        """The issuer's URL. Raises RuntimeError while the broker is not mounted."""
+        return self._mounted_base().removesuffix(self.prefix) + self.issuer_path
+
+    @property
+    def issuer_path(self) -> str:
+        """What follows the origin in the issuer's URL: the prefix, and the profile's own path."""
+        return self.prefix + (self.profile.metadata.issuer_path if self.profile.metadata else "")
 
     def is_token_path(self, requested_path: str) -> bool:
         """Return whether the client means the token endpoint, even by a misspelt path.

@@ -49,7 +49,7 @@ METHOD_NOT_ALLOWED, UNAUTHORIZED, TOO_MANY, SERVER_ERROR, UNAVAILABLE = 405, 401
 _AUTHENTICATION_CHAPTERS = frozenset(method.chapter for method in METHODS)
 # RFC 6749, 5.2 names this case under invalid_request: the request "utilizes more than one mechanism
 # for authenticating the client".
-_TWO_METHODS = ({clauses.basic.ONLY.id}, {clauses.post.ONLY.id})
+_TWO_METHODS = ({clauses.basic.ONLY.id}, {clauses.post.ONLY.id}, {clauses.assertion.ONLY.id})
 
 # Separate sentences for one error code: RFC 6750 has invalid_token for all of them, but each has
 # another cause in the client.
@@ -65,11 +65,14 @@ TOKEN_PROBLEMS = {
 def is_refused(breach: Breach) -> bool:
     """Return whether a strict broker rejects a request for this breach.
 
-    That is a breach of a MUST, or of any clause on the credentials.
+    That is a breach of a MUST, or of a clause on the credentials that is more than advice.
     """
     # A real broker rejects credentials that it cannot read, whatever the level of the clause is.
     entry = clause_named(breach.clause_id)
-    return entry.level is Level.MUST or entry.chapter in _AUTHENTICATION_CHAPTERS
+    is_advice = entry.level is Level.PRACTICE
+    return entry.level is Level.MUST or (
+        entry.chapter in _AUTHENTICATION_CHAPTERS and not is_advice
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,7 +184,7 @@ def problems_in(path: Path) -> tuple[dict[str, Profile], tuple[str, ...]]:
     for name in described.names:
         try:
             right[name] = described.profile(name)
-        except ConfigError as error:
+        except ConfigError as error:  # noqa: PERF203 - all wrong profiles are named
             problems[str(error)] = None
     return right, tuple(problems)
 

@@ -13,6 +13,7 @@ from mockbroker.broker.answers import Reply, dated, json_response
 from mockbroker.broker.arrivals import Arrival, Outcome, exchange_of, faulty_reply
 from mockbroker.broker.faults import FaultScript
 from mockbroker.broker.journal import Journal
+from mockbroker.broker.metadata_endpoint import MetadataEndpoint
 from mockbroker.broker.mounting import Mounting
 from mockbroker.broker.oauth_errors import unavailable
 from mockbroker.broker.protected_api import ProtectedApi
@@ -63,6 +64,7 @@ class RequestHandler:
         mounting: Mounting,
         token_endpoint: TokenEndpoint,
         api: ProtectedApi,
+        metadata: MetadataEndpoint,
         journal: Journal,
         waiting_answers: ReleaseSwitch,
         elsewhere_script: FaultScript,
@@ -71,6 +73,7 @@ class RequestHandler:
         self._mounting = mounting
         self._token_endpoint = token_endpoint
         self._api = api
+        self._metadata = metadata
         self._elsewhere = _Elsewhere(mounting, journal.mask, elsewhere_script)
         self._journal = journal
         self._waiting_answers = waiting_answers
@@ -115,6 +118,9 @@ class RequestHandler:
 
     def _endpoint_at(self, path: str) -> EndpointHandler:
         """Return the endpoint for a path. The token endpoint may lie below the API's prefix."""
+        # First: a path such as /.well-known/… may resemble that of the token endpoint.
+        if self._mounting.is_metadata_path(path):
+            return self._metadata
         if self._mounting.is_token_path(path):
             return self._token_endpoint
         if self._mounting.is_api_path(path):

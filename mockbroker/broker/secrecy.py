@@ -40,11 +40,19 @@ class KnownSecrets:
         """
         # The registry is read at each call: it changes while the broker runs. Random tokens that
         # are issued later change no result: they were not made yet when the string was.
-        changing = (self._clients.registered, self._tokens.given_count)
+        registered = self._clients.registered
+        keys = tuple(each.private_key for each in registered)
+        changing = (registered, keys, self._tokens.given_count)
         mask_it = self._remembered if len(text) <= _REMEMBERED_LENGTH else self._mask
         return mask_it(text, *changing)
 
-    def _mask(self, text: str, registered: tuple[Credentials, ...], _given_count: int) -> str:
+    def _mask(
+        self,
+        text: str,
+        registered: tuple[Credentials, ...],
+        _private_keys: tuple[str, ...],
+        _given_count: int,
+    ) -> str:
         """Return the masked string; the other arguments say for how long the result holds."""
         return mask(text, registered, self._tokens.index)
 

@@ -14,7 +14,9 @@ from mockbroker.broker.clients import ClientRegistry
 from mockbroker.broker.clock import Clock
 from mockbroker.broker.faults import FaultScript
 from mockbroker.broker.journal import ExchangeStore, RecentExchanges
+from mockbroker.broker.signing_keys import KeyRing
 from mockbroker.broker.tokens import TokenStore
+from mockbroker.broker.used_assertions import UsedAssertions
 from mockbroker.model.credentials import Credentials
 
 __all__ = ["Limits", "LocalState", "State", "StateError"]
@@ -59,6 +61,11 @@ class State(Protocol):
         ...
 
     @property
+    def assertions(self) -> UsedAssertions:
+        """The signed assertions that clients have used."""
+        ...
+
+    @property
     def clock(self) -> Clock:
         """The broker's own clock."""
         ...
@@ -76,6 +83,11 @@ class State(Protocol):
     @property
     def elsewhere_script(self) -> FaultScript:
         """The faults of other answers: none."""
+        ...
+
+    @property
+    def keys(self) -> KeyRing:
+        """The keys by which tokens are signed."""
         ...
 
     @property
@@ -102,17 +114,21 @@ class LocalState:
     tokens: TokenStore
     clients: ClientRegistry
     exchanges: ExchangeStore
+    assertions: UsedAssertions = field(default_factory=UsedAssertions)
     clock: Clock = field(default_factory=Clock)
+    keys: KeyRing = field(default_factory=KeyRing)
     token_script: FaultScript = field(default_factory=FaultScript)
     api_script: FaultScript = field(default_factory=FaultScript)
     elsewhere_script: FaultScript = field(default_factory=FaultScript)
 
     @classmethod
-    def of(cls, credentials: Credentials | None, limits: Limits) -> LocalState:
+    def of(
+        cls, credentials: Credentials | None, limits: Limits, *, key_algorithm: str = ""
+    ) -> LocalState:
         """Return an empty state. Raises ValueError if a limit is less than 1."""
         return cls(
             TokenStore(limits.tokens),
-            ClientRegistry(credentials),
+            ClientRegistry(credentials, key_algorithm=key_algorithm),
             RecentExchanges(limits.exchanges, limits.exchange_bytes),
         )
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 from mockbroker.broker.answer_form import AnswerForm, form_of, moment_words
 from mockbroker.broker.arrivals import Arrival, Outcome
 from mockbroker.broker.clients import ClientRegistry
-from mockbroker.broker.faults import FaultScript
+from mockbroker.broker.faults import FaultScript, TokenFlaw
+from mockbroker.broker.metadata_endpoint import issuer_at
 from mockbroker.broker.mounting import Mounting
 from mockbroker.broker.oauth_errors import (
     Refusal,
@@ -23,8 +24,12 @@ from mockbroker.broker.oauth_errors import (
 )
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
-from mockbroker.broker.tokens import TokenStore, random_jwt, random_token
+from mockbroker.broker.signed_tokens import TokenClaims, signed_token
+from mockbroker.broker.signing_keys import KeyRing
+from mockbroker.broker.tokens import TokenStore, random_token
+from mockbroker.broker.used_assertions import UsedAssertions
 from mockbroker.contract.authentication import recognise
+from mockbroker.contract.authentication.signed_assertion import proven_use
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.contract.judging import judge_token_request
 from mockbroker.model.credentials import AccessToken, Credentials
@@ -49,6 +54,8 @@ class TokenEndpoint:
         tokens: TokenStore,
         mounting: Mounting,
         *,
+        keys: KeyRing,
+        assertions: UsedAssertions,
         script: FaultScript,
     ) -> None:
         self.script = script
@@ -56,6 +63,8 @@ class TokenEndpoint:
         self._clients = clients
         self._tokens = tokens
         self._mounting = mounting
+        self._keys = keys
+        self._assertions = assertions
         self._secrets = KnownSecrets(clients, tokens)
 
     def respond(self, arrival: Arrival) -> Outcome:
@@ -76,9 +85,7 @@ class TokenEndpoint:
             return replace(
                 judged, response=refusal_response(refusal, arrival.request, profile, now)
             )
-        # The issuer is the URL that the client used. One broker may be mounted at several.
-        issuer = arrival.origin + self._mounting.token_path
-        token, left_seconds = self._issue(credentials, scope, issuer)
+        token, left_seconds = self._issue(arrival, parts, credentials, scope)
         members = self._members(token, left_seconds)
         response = self._settings.token_answer.response(members, self._form(arrival, token))
         return replace(judged, response=response, credentials=credentials, token=token)
@@ -90,12 +97,23 @@ class TokenEndpoint:
             self._mounting.expected_token_path(arrival.request.path),
             self._clients.registered,
             self._settings.scope,
+            received_at=arrival.received_at,
+            audiences=self._mounting.audiences(arrival.origin, arrival.request),
+            is_replayed=self._is_replayed(request),
         )
         return Outcome(
             response=default_token_error(arrival.scripted_status),
             breaches=judge_token_request(request, expectation),
             credentials=recognise(request, expectation),
         )
+
+    def _is_replayed(self, request: TokenRequest) -> bool:
+        """Record the use of the request's assertion; return whether it was used before.
+
+        It counts as used whatever the answer is, as with a real server whose answer was lost.
+        """
+        use = proven_use(request, self._clients.registered, self._mounting.profile)
+        return bool(use) and not self._assertions.use(use)
 
     def _scope(self, request: TokenRequest) -> str:
         """Return the scope of a token for a request."""
@@ -143,22 +161,34 @@ class TokenEndpoint:
         )
 
     def _issue(
-        self, credentials: Credentials, scope: str, issuer: str
+        self, arrival: Arrival, request: TokenRequest, credentials: Credentials, scope: str
     ) -> tuple[AccessToken, float]:
         """Issue a token to a client, with the present settings; return also the seconds left."""
         # Both are read once, so that the claims of a JWT agree with the token in the store.
         now = self._settings.clock.now()
         lifetime = self._settings.expires_in
         policy, profile = self._settings.token_policy, self._mounting.profile
-        same = self._tokens.latest(credentials, scope, now) if policy == "same" else None
+        flaw = arrival.fault.token_flaw if arrival.fault else None
+        # A token that was issued before has not the flaw.
+        wants_same = policy == "same" and flaw is None
+        same = self._tokens.latest(credentials, scope, now) if wants_same else None
         if same is not None and same.expires_at - now > profile.renewal_seconds:
             if profile.repeats_expires_in:
                 return same, same.expires_in
             # Rounded down: expires_in has whole seconds, and must not promise more than is left.
             return same, math.floor(same.expires_at - now)
+        claims = TokenClaims(
+            issuer=issuer_at(arrival.request, arrival.origin, self._mounting),
+            audience=self._audience(arrival, request),
+            client_id=credentials.client_id,
+            scope=scope,
+            issued_at=now,
+            expires_in=lifetime,
+        )
         token = self._tokens.issue(
-            self._new_value(credentials, issuer, now, lifetime),
-            issuer=issuer,
+            self._new_value(claims, flaw),
+            # The URL that the client used. One broker may be mounted at several.
+            issuer=arrival.origin + self._mounting.token_path,
             credentials=credentials,
             scope=scope,
             issued_at=now,
@@ -169,13 +199,19 @@ class TokenEndpoint:
         )
         return token, lifetime
 
-    def _new_value(self, credentials: Credentials, issuer: str, now: float, lifetime: float) -> str:
-        """Return the value of a new token: the test's own, a JWT, or an opaque string."""
+    def _new_value(self, claims: TokenClaims, flaw: TokenFlaw | None) -> str:
+        """Return the value of a new token: the test's own, a signed one, or an opaque string."""
         if self._settings.token_values is not None:
             return self._settings.token_values()
-        if self._mounting.profile.token_format == "jwt":  # noqa: S105 - a format, not a password
-            return random_jwt(issuer, credentials.client_id, now, lifetime)
-        return random_token()
+        if self._mounting.profile.token_format == "opaque":  # noqa: S105 - a format
+            return random_token()
+        return signed_token(claims, self._keys.published()[-1], flaw)
+
+    def _audience(self, arrival: Arrival, request: TokenRequest) -> str:
+        """Return what the client asks a token for; by default the API."""
+        # RFC 8707, 2, has resource; many providers have audience.
+        asked = (*request.values("audience"), *request.values("resource"))
+        return asked[0] if asked else arrival.origin + self._mounting.api_path
 
     def _members(self, token: AccessToken, left_seconds: float) -> dict[str, object]:
         """Return the members of the documented answer (RFC 6749, 5.1)."""

@@ -1,13 +1,11 @@
 """Access tokens: issue, look up, revoke, expire.
 
-The broker looks tokens up by value, as a real one does for opaque tokens; even a JWT is only a
-value here.
+The broker looks tokens up by value, as a real one does for opaque tokens; even a signed one is only
+a value here.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
 import secrets
 import threading
@@ -23,7 +21,7 @@ from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.profile import Quota
 from mockbroker.model.value_index import ValueIndex
 
-__all__ = ["TOKEN_LIMIT", "TokenStore", "random_jwt", "random_token"]
+__all__ = ["TOKEN_LIMIT", "TokenStore", "random_token"]
 
 _log = logging.getLogger(__name__)
 
@@ -37,28 +35,6 @@ def random_token() -> str:
     # 256 bits. RFC 6749, 10.10: the probability of guessing a token "MUST be less than or equal to
     # 2^(-128) and SHOULD be less than or equal to 2^(-160)".
     return secrets.token_urlsafe(32)
-
-
-def random_jwt(issuer: str, client_id: str, issued_at: float, expires_in: float) -> str:
-    """Return a JSON Web Token with these facts as claims (RFC 7519) and a random signature.
-
-    ``issued_at`` is in Unix seconds, ``expires_in`` in seconds. A client cannot verify the
-    signature; the broker itself looks tokens up by their value.
-    """
-    # Whole seconds, as most issuers have them: some JWT libraries reject a fraction.
-    times = {"iat": int(issued_at), "exp": int(issued_at + expires_in)}
-    # Without a random jti, two tokens of one second would have the same claims.
-    claims = {"iss": issuer, "sub": client_id, "jti": secrets.token_hex(8), **times}
-    parts = ({"alg": "HS256", "typ": "JWT"}, claims)
-    encoded = [_base64url(json.dumps(part).encode()) for part in parts]
-    # 32 octets are the length of an HMAC with SHA-256 (RFC 7518, 3.2).
-    return ".".join([*encoded, _base64url(secrets.token_bytes(32))])
-
-
-def _base64url(data: bytes) -> str:
-    """Return the octets in the encoding of the parts of a JWT."""
-    # RFC 7515, 2: base64url "with all trailing '=' characters omitted".
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 class TokenStore:

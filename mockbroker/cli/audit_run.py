@@ -36,7 +36,8 @@ from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Level
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.formats import OutputError, problem_with_outputs, write_outputs
-from mockbroker.report.report import ClientDescription, Report, RunFacts, build_report
+from mockbroker.report.report import Report, build_report
+from mockbroker.report.run_facts import ClientDescription, Provenance, RunFacts
 from mockbroker.report.steps import BreachRepeated
 
 if TYPE_CHECKING:
@@ -86,8 +87,12 @@ def run_audit(
 
         def report() -> Report:
             observed = observation.so_far()
-            facts = RunFacts(created=created, duration_seconds=real_seconds() - began)
-            return report_on(observed, broker.profile, values[FAIL_ON], command, facts)
+            provenance = Provenance(
+                created=created,
+                duration_seconds=real_seconds() - began,
+                profile_sources=broker.profile.source_names,
+            )
+            return report_on(observed, broker.profile.name, values[FAIL_ON], command, provenance)
 
         # Enter belongs to the COMMAND if there is one: both would read from the same terminal.
         with (
@@ -130,11 +135,11 @@ def _serve(
 
     announce(broker, server.control_token)
     if not command:
-        serve_and_log(broker, server, signals)
+        serve_and_log((broker,), server, signals)
         return 0
     try:
         with running_app(command, app_environment(broker, variables), server.interrupt) as app:
-            serve_and_log(broker, server, signals)
+            serve_and_log((broker,), server, signals)
             # The app of an interrupted audit ends by our signal, which is not a failure of its own.
             failure = 0 if signals.received else failure_of(app)
             end_app(app, command[0], by_ctrl_c=signals.received == signal.SIGINT)
@@ -148,10 +153,10 @@ def _serve(
 
 def report_on(
     observed: Observed,
-    profile: Profile,
+    profile: str,
     fail_on: Level,
     command: Sequence[str] = (),
-    run: RunFacts | None = None,
+    provenance: Provenance = Provenance(),  # noqa: B008 - a frozen value
 ) -> Report:
     """Return the report on an observed app; a clause passes only if its situation was seen.
 
@@ -170,16 +175,17 @@ def report_on(
     ]
     return build_report(
         findings,
-        profile=profile.name,
-        profile_sources=profile.source_urls,
-        client=ClientDescription(
-            target=shlex.join(command) or "observed traffic",
-            name=Path(command[0]).name if command else "observed",
+        RunFacts(
+            profile=profile,
+            client=ClientDescription(
+                target=shlex.join(command) or "observed traffic",
+                name=Path(command[0]).name if command else "observed",
+            ),
+            measured=asdict(observed.tally),
+            fail_on=fail_on,
+            unseen=unseen,
+            provenance=provenance,
         ),
-        measured=asdict(observed.tally),
-        fail_on=fail_on,
-        unseen=unseen,
-        run=run,
     )
 
 

@@ -166,17 +166,30 @@ def _is_flushed(stream: IO[str]) -> bool:
 def serve(settings: ServeSettings) -> None:
     """Run the broker until Ctrl-C, and log what is wrong with each request."""
     signals = StopSignals()
+    if settings.issuers and settings.state is not None:
+        raise click.UsageError(
+            "--issuer does not go with --state: issuers would share their tokens"
+        )
     if settings.workers > 1:
         from mockbroker.cli.workers import serve_by_workers  # noqa: PLC0415 - only when needed
 
         serve_by_workers(settings, signals)
         return
+    from mockbroker.cli.further_issuers import (  # noqa: PLC0415 - Flask only if served
+        make_issuers,
+        mounted_issuers,
+        with_clients,
+    )
+
+    settings = with_clients(settings)
+    issuers = make_issuers(settings)
     with listening(settings) as (broker, server):
         from mockbroker.cli.published_files import published  # noqa: PLC0415 - only when needed
 
         with published(settings, broker):
             announce(broker, server.control_token)
-            serve_and_log(broker, server, signals)
+            with mounted_issuers(settings, issuers, server):
+                serve_and_log((broker, *issuers.values()), server, signals)
 
 
 @cli.command()

@@ -16,6 +16,7 @@ import click
 
 from mockbroker.broker.client_setup import ClientSetup
 from mockbroker.broker.oauth_errors import is_refused
+from mockbroker.contract.authentication import PrivateKeyJwt
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.fake_broker import Broker
 from mockbroker.model.breach import Breach, hints_of
@@ -55,11 +56,16 @@ def banner(broker: Broker, control_token: str | None = None) -> str:
         *([f"  control token  {control_token}"] if control_token else []),
         *([f"  CA             {broker.ca_file}"] if broker.ca_file else []),
     ]
+    signs_only = broker.profile.authentication_methods == (PrivateKeyJwt.name,)
     for credentials in broker.registered:
-        lines += [
-            f"  client_id      {credentials.client_id}",
-            f"  client_secret  {credentials.client_secret}",
-        ]
+        lines += [f"  client_id      {credentials.client_id}"]
+        lines += [] if signs_only else [f"  client_secret  {credentials.client_secret}"]
+    client = broker.credentials
+    if client.public_keys:
+        lines += [f"  audience       {broker.audience}"]
+    if client.private_key:
+        # The key itself goes to a file only: a banner ends up in logs.
+        lines += [f"  key id         {client.key_id} (--key-out FILE writes the private key)"]
     return "\n".join([*lines, "", f"  {_curl(broker)}", ""])
 
 

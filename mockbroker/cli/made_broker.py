@@ -36,6 +36,8 @@ def make_broker(settings: ServeSettings) -> Broker:
             state=settings.state,
         )
         _register(broker, settings.clients)
+        if settings.client_key is not None:
+            _register_key(broker, settings.client_key)
     except (ConfigError, StateError) as error:
         raise click.ClickException(str(error)) from error
     return broker
@@ -55,6 +57,29 @@ def _register(broker: Broker, clients: tuple[Credentials, ...]) -> None:
                 f"client {client.client_id} has another secret in the shared state, which counts; "
                 "to begin with an empty state, use another ?namespace="
             )
+
+
+def _register_key(broker: Broker, path: Path) -> None:
+    """Replace the keys of the first client by those in a file. Raises click.ClickException."""
+    from mockbroker.broker.client_keys import key_algorithm_of  # noqa: PLC0415 - only when needed
+
+    if not key_algorithm_of(broker.profile):
+        raise click.ClickException(
+            f"--client-key: clients of profile {broker.profile.name} have no key; choose a profile "
+            "with private_key_jwt"
+        )
+    client = broker.credentials
+    try:
+        keys = path.read_text(encoding="utf-8")
+        broker.credentials = broker.register(
+            client.client_id, client.client_secret, public_keys=keys
+        )
+    except OSError as error:
+        raise click.ClickException(f"--client-key {path}: {error.strerror}") from error
+    except ValueError as error:
+        # A file that is not UTF-8 is not PEM either, and its error would quote it.
+        what = "not text" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise click.ClickException(f"--client-key {path}: {what}") from error
 
 
 def find_profile(name: str, config: Path | None) -> Profile:

@@ -25,7 +25,7 @@ __all__ = ["AppError", "app_environment", "end_app", "failure_of", "running_app"
 GRACE_SECONDS = 5.0
 """How long the app may take to end, after Ctrl-C and again after SIGTERM, before it is killed."""
 
-_USUAL = ("TOKEN_URL", "API_URL", "CLIENT_ID", "CLIENT_SECRET", "CA_FILE")
+_USUAL = ("TOKEN_URL", "API_URL", "CLIENT_ID", "CLIENT_SECRET", "CA_FILE", "KEY_ID", "AUDIENCE")
 
 
 class AppError(Exception):
@@ -36,8 +36,10 @@ def app_environment(broker: Broker, settings: Sequence[str]) -> dict[str, str]:
     """Return the environment variables that pass the broker's URLs and credentials to an app.
 
     Each setting is ``NAME=TEXT``, in which ``{token_url}``, ``{api_url}``, ``{client_id}``,
-    ``{client_secret}`` and ``{ca_file}`` (empty without TLS) are filled in. Without settings each
-    of them has a variable of that name, in capitals. Raises AppError for a malformed setting.
+    ``{client_secret}`` and ``{ca_file}`` (empty without TLS) are filled in, and for a client that
+    signs assertions ``{key_id}``, ``{audience}`` and ``{private_key}``. Without settings each of
+    them but the private key has a variable of that name, in capitals. Raises AppError for a
+    malformed setting.
     """
     facts = {
         "token_url": broker.token_url,
@@ -45,8 +47,12 @@ def app_environment(broker: Broker, settings: Sequence[str]) -> dict[str, str]:
         "client_id": broker.credentials.client_id,
         "client_secret": broker.credentials.client_secret,
         "ca_file": broker.ca_file or "",
+        "key_id": broker.credentials.key_id,
+        "audience": broker.audience if broker.credentials.public_keys else "",
+        "private_key": broker.credentials.private_key,
     }
-    # Without TLS there is no CA file. An empty variable would make some clients fail.
+    # Without TLS there is no CA file, and without a key no id. An empty variable would make some
+    # clients fail.
     usual = [f"{name}={{{name.lower()}}}" for name in _USUAL if facts[name.lower()]]
     return dict(_filled_in(setting, facts) for setting in (settings or usual))
 

@@ -27,7 +27,7 @@ _UNQUOTED = re.compile(r"[A-Za-z0-9_./:=@%+,?!^-]*")
 
 @contextlib.contextmanager
 def published(settings: ServeSettings, broker: Broker) -> Iterator[None]:
-    """Write the environment file and the ready file of a mounted broker; remove both at the end.
+    """Write the files of a mounted broker; remove them at the end.
 
     Raises click.ClickException, with a message of one sentence, if one cannot be written.
     """
@@ -35,10 +35,24 @@ def published(settings: ServeSettings, broker: Broker) -> Iterator[None]:
         if settings.env_file is not None:
             text = environment_text(app_environment(broker, ()))
             stack.enter_context(_file("--env-file", settings.env_file, text))
+        if settings.key_out is not None:
+            key = _private_key(broker)
+            stack.enter_context(_file("--key-out", settings.key_out, key))
         if settings.ready_file is not None:
             # Last, so that a program that waits for it finds the other file.
             stack.enter_context(_file("--ready-file", settings.ready_file, f"{os.getpid()}\n"))
         yield
+
+
+def _private_key(broker: Broker) -> str:
+    """Return the private key of the first client, in PEM. Raises click.ClickException."""
+    key = broker.credentials.private_key
+    if not key:
+        raise click.ClickException(
+            "--key-out: the broker has made no key; use a profile with private_key_jwt, and no "
+            "--client-key"
+        )
+    return key
 
 
 def environment_text(variables: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,8 +57,10 @@ def listening(settings: ServeSettings) -> Iterator[tuple[Broker, Server]]:
         yield broker, server
 
 
-def mount_control(server: Server, broker: Broker, settings: ServeSettings) -> None:
-    """Serve the control API of the broker."""
+def mount_control(
+    server: Server, broker: Broker, settings: ServeSettings, prefix: str = ""
+) -> None:
+    """Serve the control API of the broker that is mounted at the prefix."""
     from mockbroker.broker.profiles import profile_named  # noqa: PLC0415 - only when needed
     from mockbroker.server.certificates import WILDCARDS  # noqa: PLC0415 - only when needed
     from mockbroker.server.control.access import ControlAccess  # noqa: PLC0415 - only when needed
@@ -69,7 +71,7 @@ def mount_control(server: Server, broker: Broker, settings: ServeSettings) -> No
         allowed_hosts=(*settings.allowed_hosts, *own), token=settings.control_token
     )
     find = functools.partial(profile_named, config=settings.config)
-    server.mount_control(broker, access=access, find_profile=find)
+    server.mount_control(broker, prefix, access=access, find_profile=find)
 
 
 @contextlib.contextmanager
@@ -81,7 +83,7 @@ def prepared(
     Raises click.ClickException, with a message of one sentence, if a setting is invalid.
     """
     if settings.ca_out is not None and not settings.tls:
-        raise click.UsageError("--ca-out needs --tls: without it there is no certificate")
+        raise click.UsageError("--ca-out needs --tls: only then the broker has a certificate")
     broker = make_broker(settings)
     with contextlib.ExitStack() as stack:
         log = RequestLog(
@@ -109,24 +111,24 @@ def announce(broker: Broker, control_token: str | None) -> None:
     echo(banner(broker, control_token))
 
 
-def serve_and_log(broker: Broker, server: Server, signals: StopSignals) -> None:
+def serve_and_log(brokers: Sequence[Broker], server: Server, signals: StopSignals) -> None:
     """Serve until a signal arrives; print how many requests there were.
 
     A signal that arrived earlier ends it at once.
     """
     # Only `interrupt`: a signal handler may not take the locks that `stop` takes.
     signals.stop_by(server.interrupt)
-    before = broker.journal.total
+    before = sum(each.journal.total for each in brokers)
     server.serve_forever()
-    announce_end(broker, before)
+    announce_end(brokers, before)
 
 
-def announce_end(broker: Broker, before: int) -> None:
+def announce_end(brokers: Sequence[Broker], before: int) -> None:
     """Print how many requests there were after the first ``before`` ones."""
     from mockbroker.broker.state import StateError  # noqa: PLC0415 - only when needed
 
     try:
-        count = broker.journal.total - before
+        count = sum(each.journal.total for each in brokers) - before
     except StateError as error:
         echo(f"stopped; {error}")
     else:

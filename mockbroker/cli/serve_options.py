@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from mockbroker.cli.click_options import click_option
 from mockbroker.cli.options import CONFIG, PROFILE
@@ -43,8 +44,10 @@ class ServeSettings:
     the path of the journal file, ``state`` the URL of a shared state; each may be None. ``workers``
     is the number of processes. ``allowed_hosts`` are further names by which the control API may be
     called. It demands the ``control_token``, if there is one. ``env_file`` and ``ready_file`` are
-    written by `mockbroker.cli.published_files`, the CA certificate into ``ca_out``. A ``quiet`` log
-    leaves out requests in which nothing is wrong.
+    written by `mockbroker.cli.published_files`, the CA certificate into ``ca_out``, and the first
+    client's private key into ``key_out``. ``client_key`` has its public keys instead. A ``quiet``
+    log leaves out requests in which nothing is wrong. ``issuers`` are further ones, as pairs of a
+    path and the name of a profile.
     """
 
     host: str
@@ -58,22 +61,41 @@ class ServeSettings:
     config: Path | None
     allowed_hosts: tuple[str, ...] = ()
     control_token: str | None = None
+    client_key: Path | None = None
     state: str | None = None
     workers: int = 1
     env_file: Path | None = None
     ready_file: Path | None = None
     ca_out: Path | None = None
+    key_out: Path | None = None
     quiet: bool = False
+    issuers: tuple[tuple[str, str], ...] = ()
+
+
+_CLIENTS = "MOCKBROKER_CLIENTS"
+"""The variable that has the clients, which other users cannot read as they can a command line."""
 
 
 def _clients(
-    _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[Credentials, ...]:
-    """Read the values of ``--client``. Raises click.BadParameter if an id occurs twice.
+    """Read the values of ``--client``, or of its variable. Raises click.BadParameter.
 
     The values are not quoted, except for an id: they hold secrets.
     """
-    clients = tuple(_client(text) for text in texts)
+    source = context.get_parameter_source(str(parameter.name))
+    try:
+        return _distinct(tuple(map(_client, texts)))
+    except click.BadParameter as error:
+        if source is not ParameterSource.ENVIRONMENT:
+            raise
+        # click splits the variable at blanks, so that a secret with a blank is in pieces.
+        message = f"{error.message}; blanks separate several clients"
+        raise click.BadParameter(message, param_hint=_CLIENTS) from None
+
+
+def _distinct(clients: tuple[Credentials, ...]) -> tuple[Credentials, ...]:
+    """Return the clients. Raises click.BadParameter if an id occurs twice."""
     # The registry would keep the last secret only, and the user would wonder about the first.
     ids = [credentials.client_id for credentials in clients]
     duplicate = next((each for each in ids if ids.count(each) > 1), None)
@@ -152,6 +174,27 @@ def _control_token(
     return token
 
 
+def _issuers(
+    _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Read the values of ``--issuer``. Raises click.BadParameter."""
+    issuers = tuple(_issuer(text) for text in texts)
+    paths = [path for path, _ in issuers]
+    duplicate = next((each for each in paths if paths.count(each) > 1), None)
+    if duplicate is not None:
+        raise click.BadParameter(f"path {duplicate} is given twice; keep one of them")
+    return issuers
+
+
+def _issuer(text: str) -> tuple[str, str]:
+    """Read one ``PATH=PROFILE``. Raises click.BadParameter."""
+    path, _, profile = text.partition("=")
+    # Paths that begin with a dot or underscores are those of documents and of the control API.
+    if not re.fullmatch(r"(?:/[A-Za-z0-9~-][A-Za-z0-9._~-]*)+", path) or not profile:
+        raise click.BadParameter(f"write it as PATH=PROFILE, such as /tenant=rfc6749, not {text!r}")
+    return path, profile
+
+
 def client_option(
     help_text: str, *, has_variable: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -161,7 +204,7 @@ def client_option(
         "clients",
         metavar="ID:SECRET",
         multiple=True,
-        envvar="MOCKBROKER_CLIENTS" if has_variable else None,
+        envvar=_CLIENTS if has_variable else None,
         callback=_clients,
         help=f"{help_text} Repeat the option for several.",
     )
@@ -189,6 +232,13 @@ _OPTIONS = (
         "Client that may request tokens, random by default. [env: MOCKBROKER_CLIENTS, separated by "
         "blanks]",
         has_variable=True,
+    ),
+    click.option(
+        "--client-key",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Public keys of the first client, for a profile with private_key_jwt: PEM or a JWK "
+        "Set. By default the broker makes a key.",
     ),
     click.option(
         "--expires-in",
@@ -237,6 +287,15 @@ _SHARING_OPTIONS = (
         help="Keep the state in this Redis, such as redis://127.0.0.1:6379/0.",
     ),
     click.option(
+        "--issuer",
+        "issuers",
+        metavar="PATH=PROFILE",
+        multiple=True,
+        callback=_issuers,
+        help="Serve another broker below that path, with the same clients and tokens of its own. "
+        "Repeat the option for several.",
+    ),
+    click.option(
         "--workers",
         metavar="N",
         type=click.IntRange(min=1),
@@ -258,6 +317,13 @@ _FILE_OPTIONS = (
         type=click.Path(path_type=Path, file_okay=False),
         metavar="DIR",
         help="Write the CA certificate to DIR/ca.pem, where it stays. Needs --tls.",
+    ),
+    click.option(
+        "--key-out",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write the private key that the broker has made for the first client into this file "
+        "(PEM) while the broker runs. Only its owner can read it.",
     ),
     click.option(
         "--ready-file",

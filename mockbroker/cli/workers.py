@@ -81,7 +81,7 @@ def serve_by_workers(settings: ServeSettings, signals: StopSignals) -> None:
         except click.ClickException:
             workers.stop()
             raise
-        announce_end(broker, before)
+        announce_end((broker,), before)
 
 
 def _require_sharing(settings: ServeSettings) -> None:

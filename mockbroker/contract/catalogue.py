@@ -18,6 +18,7 @@ CATALOGUE: tuple[Clause, ...] = (
     *clauses.request.CLAUSES,
     *clauses.basic.CLAUSES,
     *clauses.post.CLAUSES,
+    *clauses.assertion.CLAUSES,
     *clauses.response.CLAUSES,
     *clauses.cache.CLAUSES,
     *clauses.refresh.CLAUSES,

@@ -26,12 +26,19 @@ class TokenExpectation:
 
     ``token_path`` is the path of the broker's token URL, ``credentials`` are those of every
     registered client, and ``scope`` is the scope that the client was configured with.
+
+    The rest is for assertions. ``received_at`` is in Unix seconds by the broker's clock, None if it
+    is unknown. ``audiences`` are the values of ``aud`` that the profile accepts, empty if they are
+    unknown. ``is_replayed`` says whether the assertion's ``jti`` was used before.
     """
 
     profile: Profile
     token_path: str
     credentials: tuple[Credentials, ...]
     scope: str = ""
+    received_at: float | None = None
+    audiences: tuple[str, ...] = ()
+    is_replayed: bool = False
 
 
 class TokenDamage(enum.Enum):

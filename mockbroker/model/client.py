@@ -20,6 +20,9 @@ class ClientConfig:
     of a PEM file to trust, in addition to the system's certificates or instead of them; or None.
     ``scope`` is a space-separated list, empty by default. ``parameters`` are further parameters of
     the token request that the provider requires, such as an audience.
+
+    The last four are for clients that authenticate by a signed assertion, and empty for others:
+    the private key in PEM, its ``kid``, the algorithm to sign by, and the value of ``aud``.
     """
 
     token_url: str
@@ -31,6 +34,10 @@ class ClientConfig:
     ca_file: str | None = None
     scope: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    private_key: str = field(default="", repr=False)
+    key_id: str = ""
+    algorithm: str = ""
+    audience: str = ""
 
 
 # A client may be synchronous or asynchronous, so the kit awaits whatever is awaitable.

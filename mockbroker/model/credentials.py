@@ -17,11 +17,19 @@ __all__ = ["AccessToken", "Credentials", "TokenState", "same_text"]
 class Credentials:
     """A client identifier and its secret (RFC 6749, 2.3.1). The repr leaves the secret out.
 
+    A client that authenticates by a key (``private_key_jwt``) has further members. ``public_keys``
+    are those that the broker accepts, as a JWK Set or as PEM. ``private_key`` (PEM) and ``key_id``
+    are for the client; they are empty if the broker did not make the key. Credentials are equal if
+    client_id and secret are.
+
     The model does not check them; `mockbroker.broker.clients` does when a client is registered.
     """
 
     client_id: str
     client_secret: str = field(repr=False)
+    private_key: str = field(default="", repr=False, compare=False)
+    key_id: str = field(default="", repr=False, compare=False)
+    public_keys: str = field(default="", repr=False, compare=False)
 
 
 def same_text(a: str | bytes, b: str | bytes) -> bool:

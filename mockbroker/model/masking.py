@@ -12,6 +12,7 @@ import base64
 import binascii
 import codecs
 import html
+import json
 import re
 import sys
 import unicodedata
@@ -44,7 +45,7 @@ Mask = Callable[[str], str]
 
 # Shorter forms occur in ordinary text by chance; masking them would make a report unreadable.
 _MIN_FORM_LENGTH = 4
-_NAME = r"(?:client(?:_|%5F)secret|(?:access|refresh)(?:_|%5F)token)"
+_NAME = r"(?:client(?:_|%5F)(?:secret|assertion)|(?:access|refresh)(?:_|%5F)token)"
 # By name, because a value may be unknown to the broker: a client may send a secret of another
 # environment by mistake, and that must not be printed either.
 _SECRET_PARAMETER = re.compile(
@@ -67,6 +68,10 @@ _MAX_QUOTED = 100
 
 _SECRET, _TOKEN = "<secret>", "<token>"
 _MASKED = "<masked>"
+_KEY_HEADER_OCTETS = 36
+_KEY_PIECE = 20
+"""The pieces of a private key that are searched for, in characters of Base64: 15 octets do not
+occur by chance, and the shortest private number has 32."""
 # Separates the parts of a joined view; no value that is searched for has it.
 _SEPARATOR = "\uffff"
 
@@ -141,7 +146,8 @@ def mask(text: str, credentials: Iterable[Credentials], token_values: Collection
     The cost grows with the length of the string; it does not grow with the number of tokens if
     ``token_values`` is a ValueIndex.
     """
-    secrets, pairs = _indexes_of(tuple(credentials))
+    registered = tuple(credentials)
+    secrets, pairs = _indexes_of(registered, tuple(map(_key_of, registered)))
     known = _Known(secrets, pairs, index_of(token_values))
     # All matches are collected first: those of different views overlap, and the first replaced
     # would shift the places of the others.
@@ -415,17 +421,62 @@ def _from_base64(text: str) -> bytes:
 # longer than a search. The key is the tuple of credentials, so a new secret has a new entry.
 @lru_cache(maxsize=64)
 def _indexes_of(
-    credentials: tuple[Credentials, ...],
+    credentials: tuple[Credentials, ...], private_keys: tuple[str, ...]
 ) -> tuple[ValueIndex[None], ValueIndex[None]]:
-    """Return an index of the secrets, and one of the secrets alone and with their client_id."""
+    """Return an index of the secrets, and one of the secrets alone and with their client_id.
+
+    Both have the private keys, which do not count when credentials are compared.
+    """
     secrets: ValueIndex[None] = ValueIndex()
     pairs: ValueIndex[None] = ValueIndex()
+    for key in filter(None, private_keys):
+        secrets.put(key, None)
+        pairs.put(key, None)
     for pair in credentials:
         for secret in _decoded_forms(pair.client_secret):
             secrets.put(secret, None)
             pairs.put(secret, None)
             pairs.put(f"{pair.client_id}:{secret}", None)
     return secrets, pairs
+
+
+def _key_of(credentials: Credentials) -> str:
+    """Return the Base64 of a client's private key; empty if it has none."""
+    lines = credentials.private_key.splitlines()
+    # Views have no line breaks (see `_ESCAPED`), so the value must have none either.
+    return "".join(line for line in lines if "-----" not in line)
+
+
+def _forms_of_key(credentials: Credentials) -> set[str]:
+    """Return pieces of a client's private key, of which PEM and a JWK of it have some.
+
+    Each number of a JWK is a part of the PEM's octets, in Base64 of its own. So that Base64 begins
+    at one of three places in a group of three octets.
+    """
+    # What precedes the private number is the same for all keys of a type.
+    octets = base64.b64decode(_key_of(credentials))[_KEY_HEADER_OCTETS:]
+    parts = [octets]
+    for public in _public_numbers(credentials.public_keys):
+        parts = [piece for part in parts for piece in part.split(public)]
+    encoders = (base64.b64encode, base64.urlsafe_b64encode)
+    texts = [
+        encode(part[start : start + (len(part) - start) // 3 * 3]).decode()
+        for part in parts
+        for start in range(3)
+        for encode in encoders
+    ]
+    return {
+        text[begin : begin + _KEY_PIECE]
+        for text in texts
+        for begin in range(0, len(text) - _KEY_PIECE + 1, _KEY_PIECE)
+    }
+
+
+def _public_numbers(public_keys: str) -> Iterator[bytes]:
+    """Yield the numbers of a JWK Set, which the private key has as well. They are public."""
+    for jwk in json.loads(public_keys)["keys"]:
+        for name in {"n", "x", "y"} & set(jwk):
+            yield base64.urlsafe_b64decode(jwk[name] + "==")
 
 
 def _decoded_forms(secret: str) -> set[str]:
@@ -482,5 +533,6 @@ def secret_forms(pair: Credentials) -> list[str]:
         for text in texts
         for encode in encoders
     ]
-    forms = {form for form in (*plain, *encoded) if len(form) >= _MIN_FORM_LENGTH}
+    keys = _forms_of_key(pair) if pair.private_key else ()
+    forms = {form for form in (*plain, *encoded, *keys) if len(form) >= _MIN_FORM_LENGTH}
     return sorted(forms, key=lambda form: (-len(form), form))

@@ -6,6 +6,7 @@ types. `mockbroker.model.typed_reading` applies them to files and to programs, a
 
 from __future__ import annotations
 
+import datetime
 import re
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from typing import Annotated, Any, Literal, Union, cast
 
 from msgspec import Meta
 
+from mockbroker.model.assertion_rules import AssertionRules
+from mockbroker.model.metadata import Metadata
 from mockbroker.model.profile_parts import (
     API_SITUATIONS,
     TOKEN_SITUATIONS,
@@ -110,14 +113,13 @@ class Profile:
 
     ``client_authentication`` names the method that the broker accepts, or several. The methods are
     ``basic``, ``post`` (client_id and client_secret in the body, RFC 6749, 2.3.1), ``query`` (both
-    in the URL) and ``none`` (a client_id alone). ``basic_encoding`` is ``raw`` (Basic encodes id
+    in the URL), ``private_key_jwt`` (a signed assertion, RFC 7523), for which ``assertion`` has the
+    rules, and ``none`` (a client_id alone). ``basic_encoding`` is ``raw`` (Basic encodes id
     and secret as they are) or ``form`` (each is form-urlencoded first, same section).
     ``basic_scheme`` is the word before them.
 
     ``expires_in`` is in seconds. ``scope`` and ``token_type`` are members of the token response;
     a scope of False omits the member. ``answer`` has the other forms of the response.
-    ``token_format`` decides only what a token looks like: ``opaque`` characters, or a ``jwt``. The
-    broker looks up both by their values.
 
     ``token_policy`` is what a client gets that has a valid token already: a ``new`` token beside
     it, the ``same`` token with what is left of its lifetime, a ``single`` one, which ends the
@@ -125,6 +127,10 @@ class Profile:
     ``refuse`` issue a new one. ``repeats_expires_in`` makes ``same`` repeat the first expires_in.
     ``overlap_seconds`` is how long an old token lives on under ``single``. ``quotas`` limit how
     many tokens a client may request.
+
+    ``token_format`` is ``opaque`` characters, or a ``jwt`` that is signed by RS256; its key is
+    published. ``metadata`` are the documents by which clients find the endpoints, None for none.
+    The broker's own API looks up all tokens by their values.
 
     ``api_prefix`` is the path below which the API lies. A call carries its token in ``api_header``
     after the word ``api_scheme``, and ``api_required_headers`` besides. ``errors`` are error
@@ -173,6 +179,8 @@ class Profile:
     api_scheme: _SchemeOrNone = "Bearer"
     api_required_headers: dict[str, NonEmpty] = field(default_factory=dict)
     errors: dict[str, ErrorForm] = field(default_factory=dict)
+    assertion: AssertionRules = field(default_factory=AssertionRules)
+    metadata: Union[Metadata, None] = None
 
     def __post_init__(self) -> None:
         problem = field_problem(self) or next(_problems(self), "")
@@ -237,9 +245,9 @@ class Profile:
         return self.errors.get(situation) or self.errors.get(usual)
 
     @property
-    def source_urls(self) -> tuple[str, ...]:
-        """The addresses of the pages that its facts come from, each once."""
-        return tuple(dict.fromkeys(source.url for source in self.sources))
+    def source_names(self) -> tuple[str, ...]:
+        """The addresses or titles of the pages that its facts come from, each once."""
+        return tuple(dict.fromkeys(str(source) for source in self.sources))
 
     def sources_of(self, name: str) -> tuple[Source, ...]:
         """Return the pages that are the source of a field, or of a member of it."""
@@ -294,7 +302,7 @@ def _problems_of_names(profile: Profile) -> Iterator[str]:
 def _problems_of_parameters(profile: Profile) -> Iterator[str]:
     """Yield what is wrong with the parameters of a profile, one with the other."""
     names = profile.parameter_names
-    own = {names.client_id, names.client_secret, names.grant_type, names.scope}
+    own = {*names.by_rfc_name.values(), "client_assertion", "client_assertion_type"}
     seen: dict[str, str] = {}
     for table in ("parameters", "open_parameters", "optional_parameters"):
         for name in getattr(profile, table):
@@ -321,11 +329,43 @@ def lifetime_problem(value: object) -> str:
     return f"expires_in must be a finite number of seconds, 0 or more, not {value!r}"
 
 
+_CHECKED = datetime.date(2026, 7, 1)
+_DOCUMENTED = (
+    "token_path",
+    "client_authentication",
+    "basic_encoding",
+    "grant_type",
+    "body",
+    "expires_in",
+    "scope",
+    "token_type",
+    "answer",
+    "api_scheme",
+)
+"""What both of the profiles below take from their page."""
 # The vendor documents both paths: /auth-broker/request-token is the one in production.
-AUTOGRAB = Profile(name="autograb", token_path_aliases=("/request-token",))
+AUTOGRAB = Profile(
+    name="autograb",
+    token_path_aliases=("/request-token",),
+    sources=(
+        Source(
+            fields=_DOCUMENTED,
+            title="AutoGrab developer pages, “OAuth Authentication”",
+            checked=_CHECKED,
+        ),
+    ),
+)
 # RFC 6749, 2.3.1: client_id and secret are form-urlencoded before Basic encodes them. Many
 # providers leave that out, so it is a difference between profiles.
-RFC6749 = Profile(name="rfc6749", token_path="/token", basic_encoding="form", expires_in=3600)  # noqa: S106
+RFC6749 = Profile(
+    name="rfc6749",
+    token_path="/token",  # noqa: S106 - a path, not a password
+    basic_encoding="form",
+    expires_in=3600,
+    sources=(
+        Source(fields=_DOCUMENTED, url="https://www.rfc-editor.org/rfc/rfc6749", checked=_CHECKED),
+    ),
+)
 
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in (AUTOGRAB, RFC6749)}
 """The profiles that are always at hand, by name. The others that ship are read when needed."""

@@ -54,8 +54,12 @@ Seconds = Annotated[
     float, Meta(ge=0, le=1e12, description="a number of seconds from 0 to 1000000000000")
 ]
 _Names = Annotated[tuple[NonEmpty, ...], Meta(min_length=1, description="a list of names")]
-_Url = Annotated[
-    str, Meta(pattern=r"\Ahttps?://\S+\Z", description="a URL that begins with http:// or https://")
+_UrlOrNone = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(?:https?://\S+)?\Z",
+        description="a URL that begins with http:// or https://",
+    ),
 ]
 # Names of members, joined by dots: the way to a member of a JSON document.
 _Path = Annotated[
@@ -94,22 +98,24 @@ class Source:
     """The page from which facts of a profile were taken.
 
     ``fields`` are the profile's fields that the page is the source of, and ``checked`` is the day
-    on which it was read. Raises ValueError if a value does not fit.
+    on which it was read. A page that has no public ``url`` has a ``title``. Raises ValueError if a
+    value does not fit, or without both.
     """
 
     fields: _Names
-    url: _Url
+    url: _UrlOrNone = ""
+    title: str = ""
     checked: datetime.date
     note: str = ""
 
     def __post_init__(self) -> None:
         _check(self)
+        if not (self.url or self.title):
+            raise ValueError("url is missing; a page without a public address needs a title")
         object.__setattr__(self, "fields", tuple(self.fields))
 
-    @property
-    def host(self) -> str:
-        """The host of the page."""
-        return self.url.partition("://")[2].partition("/")[0]
+    def __str__(self) -> str:
+        return self.url or self.title
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

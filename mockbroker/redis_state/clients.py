@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mockbroker.broker.client_keys import with_key
 from mockbroker.broker.clients import LAST_CLIENT, ClientRegistry, checked_credentials
 from mockbroker.model.credentials import Credentials
 from mockbroker.redis_state.link import Argument
@@ -22,8 +23,10 @@ class SharedClients(ClientRegistry):
     only, one at a time.
     """
 
-    def __init__(self, replica: Replica, credentials: Credentials | None) -> None:
-        super().__init__(credentials)
+    def __init__(
+        self, replica: Replica, credentials: Credentials | None, *, key_algorithm: str = ""
+    ) -> None:
+        super().__init__(credentials, key_algorithm=key_algorithm)
         self._replica = replica
         self._is_random = credentials is None
 
@@ -37,15 +40,15 @@ class SharedClients(ClientRegistry):
             return
         known = [c for c in self._registered if c.client_id == self._initial.client_id]
         if not known:
-            self.register(self._initial.client_id, self._initial.client_secret)
+            self.put(self._initial)
         # Its secret may have been replaced since; a process that starts later must not undo that.
         self.credentials = known[0] if known else self._initial
 
-    def register(self, client_id: str, client_secret: str) -> Credentials:
+    def put(self, credentials: Credentials) -> Credentials:
         """Register a client in all processes; its arguments and errors are those of the base."""
-        credentials = checked_credentials(Credentials(client_id, client_secret))
-        self._replica.ask(REGISTER, octets(client_id), client_record(credentials))
-        return credentials
+        keyed = with_key(checked_credentials(credentials), self._key_algorithm)
+        self._replica.ask(REGISTER, octets(keyed.client_id), client_record(keyed))
+        return keyed
 
     def remove(self, client_id: str) -> None:
         """Remove a client in all processes; its arguments and errors are those of the base."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, Union
 
 import msgspec
 
-from mockbroker.broker.faults import Fault, Manner
+from mockbroker.broker.faults import Fault, Manner, TokenFlaw
 from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.typed_reading import read
@@ -35,7 +35,7 @@ _JSON_OPENINGS = (b"{", b"[")
 
 _Seconds = Union[int, float]
 _Token = tuple[str, str, str, str, str, _Seconds, _Seconds, bool, Union[_Seconds, None]]
-_Client = tuple[str, str]
+_Client = tuple[str, str, str, str, str]
 
 
 class _FaultRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -53,6 +53,7 @@ class _FaultRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     omit: list[str] = []
     media_type: str | None = None
     breaks_json: bool = False
+    token_flaw: TokenFlaw | None = None
     manner: Manner = Manner.NORMAL
     coding: str = ""
     spread_seconds: float = 0.0
@@ -123,7 +124,15 @@ def token_of(numbered: bytes) -> tuple[AccessToken, bool, float | None]:
 
 def client_record(credentials: Credentials) -> bytes:
     """Return the record of a client."""
-    return _encoded((credentials.client_id, credentials.client_secret))
+    return _encoded(
+        (
+            credentials.client_id,
+            credentials.client_secret,
+            credentials.private_key,
+            credentials.key_id,
+            credentials.public_keys,
+        )
+    )
 
 
 def client_of(record: bytes) -> Credentials:
@@ -162,6 +171,7 @@ def fault_record(fault: Fault) -> bytes:
             omit=list(fault.omit),
             media_type=fault.media_type,
             breaks_json=fault.breaks_json,
+            token_flaw=fault.token_flaw,
             manner=fault.manner,
             coding=fault.coding,
             spread_seconds=fault.spread_seconds,
@@ -185,6 +195,7 @@ def fault_of(record: bytes, count: int) -> Fault:
         omit=tuple(found.omit),
         media_type=found.media_type,
         breaks_json=found.breaks_json,
+        token_flaw=found.token_flaw,
         manner=found.manner,
         coding=found.coding,
         spread_seconds=found.spread_seconds,

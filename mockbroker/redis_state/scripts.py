@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 __all__ = [
     "ADVANCE",
     "ARRIVE",
+    "CLEAR_ASSERTIONS",
     "CLEAR_EXCHANGES",
     "CLEAR_FAULTS",
     "CLEAR_TOKENS",
@@ -37,10 +38,12 @@ __all__ = [
     "EXTEND",
     "FAULTS",
     "FORGOTTEN",
+    "HAVE_KEY",
     "ISSUE",
     "KEEP_ONE_CLIENT",
     "LISTED_CHANGES",
     "LOAD",
+    "PUT_KEYS",
     "READ",
     "RECORD",
     "REGISTER",
@@ -49,6 +52,7 @@ __all__ = [
     "REQUEST",
     "RESET_CLOCK",
     "REVOKE",
+    "USE_ASSERTION",
     "Script",
 ]
 
@@ -434,13 +438,60 @@ return reply()
 """
 )
 
+HAVE_KEY = Script(
+    _BEGIN
+    + """
+-- ARGV[3]: a key, which becomes the first one if there is none, or empty. Returns the keys, the
+-- oldest first.
+local KEYS_OF_TOKENS = P .. 'keys'
+if ARGV[3] ~= '' and call('EXISTS', KEYS_OF_TOKENS) == 0 then
+  call('RPUSH', KEYS_OF_TOKENS, ARGV[3])
+end
+return reply(call('LRANGE', KEYS_OF_TOKENS, 0, -1))
+"""
+)
+
+PUT_KEYS = Script(
+    _BEGIN
+    + """
+-- ARGV[3]: which keys are removed: "none", "withdraw" (all) or "reset" (all but the first); [4]: a
+-- key that is added, or empty.
+local KEYS_OF_TOKENS = P .. 'keys'
+if ARGV[3] == 'withdraw' then call('DEL', KEYS_OF_TOKENS) end
+if ARGV[3] == 'reset' then call('LTRIM', KEYS_OF_TOKENS, 0, 0) end
+if ARGV[4] ~= '' then call('RPUSH', KEYS_OF_TOKENS, ARGV[4]) end
+return reply()
+"""
+)
+
+USE_ASSERTION = Script(
+    _BEGIN
+    + """
+-- ARGV[3]: what identifies an assertion; [4]: how many are remembered. Returns whether it is new.
+local USED, ORDER = P .. 'assertions', P .. 'assertion_order'
+if call('SADD', USED, ARGV[3]) == 0 then return reply(0) end
+local count = call('RPUSH', ORDER, ARGV[3])
+if count > tonumber(ARGV[4]) then call('SREM', USED, call('LPOP', ORDER)) end
+return reply(1)
+"""
+)
+
+CLEAR_ASSERTIONS = Script(
+    _BEGIN
+    + """
+call('DEL', P .. 'assertions', P .. 'assertion_order')
+return reply()
+"""
+)
+
 LOAD = Script(
     _KEYS
     + f"""
 -- ARGV[1]: an epoch for a state that does not exist yet; then, for each of its clients, its
 -- client_id and its record. Returns the whole state but the faults and the exchanges.
 if not call('HGET', META, 'epoch') then
-  call('DEL', CHANGES, P .. 'exchanges', P .. 'clients', P .. 'client_ids',
+  call('DEL', CHANGES, P .. 'keys', P .. 'exchanges', P .. 'clients', P .. 'client_ids',
+    P .. 'assertions', P .. 'assertion_order',
     P .. 'counts:token', P .. 'faults:token', P .. 'counts:api', P .. 'faults:api',
     {_KEYS_OF_TOKENS})
   call('HSET', META, 'epoch', ARGV[1], 'version', 0, 'issued', 0, 'revoked', 0, 'offset', 0,

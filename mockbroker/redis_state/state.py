@@ -18,7 +18,9 @@ from mockbroker.redis_state.fault_script import Refusals, SharedFaultScript
 from mockbroker.redis_state.link import Link
 from mockbroker.redis_state.replica import Replica, Snapshot
 from mockbroker.redis_state.scripts import READ
+from mockbroker.redis_state.signing_keys import SharedKeyRing
 from mockbroker.redis_state.tokens import SharedTokens
+from mockbroker.redis_state.used_assertions import SharedAssertions
 
 __all__ = ["RedisState"]
 
@@ -36,13 +38,22 @@ class RedisState:
     tokens: SharedTokens
     clients: SharedClients
     clock: SharedClock
+    keys: SharedKeyRing
+    assertions: SharedAssertions
     exchanges: SharedExchanges
     token_script: SharedFaultScript
     api_script: SharedFaultScript
     elsewhere_script: SharedFaultScript
 
     @classmethod
-    def at(cls, url: str, credentials: Credentials | None, limits: Limits) -> RedisState:
+    def at(
+        cls,
+        url: str,
+        credentials: Credentials | None,
+        limits: Limits,
+        *,
+        key_algorithm: str = "",
+    ) -> RedisState:
         """Return the state at a URL; make it if it does not exist.
 
         Raises ConfigError if the URL is malformed, StateError if Redis cannot be reached, and
@@ -53,8 +64,10 @@ class RedisState:
             replica,
             refusals,
             SharedTokens(replica, limits.tokens),
-            SharedClients(replica, credentials),
+            SharedClients(replica, credentials, key_algorithm=key_algorithm),
             SharedClock(replica),
+            SharedKeyRing(replica),
+            SharedAssertions(replica),
             SharedExchanges(replica, limits.exchanges, limits.exchange_bytes),
             *(SharedFaultScript(replica, endpoint, refusals) for endpoint in Endpoint),
         )

@@ -33,7 +33,7 @@ def annotations_of(report: Report) -> Iterator[str]:
     """
     if report.conclusion in (Conclusion.INTERRUPTED, Conclusion.OUT_OF_TIME):
         yield _command("error", "mockbroker", report.conclusion.value)
-    for error in report.errors:
+    for error in report.facts.errors:
         yield _command("error", "mockbroker", error.reason)
     # Asked of the report, which knows the level that binds and the stale entries. A second rule
     # here could disagree with the exit status.

@@ -2,13 +2,18 @@
 
 It is written without a library or a web service, so that a CI job can publish it as a file.
 
-The words are constants and counts, so no string of a client reaches the picture. Therefore nothing
-is escaped.
+The words are constants and counts. The description, which is read aloud and not drawn, names the
+client and the run.
 """
 
 from __future__ import annotations
 
+from html import escape
+
+from mockbroker.report.document import document_of
 from mockbroker.report.finding import Verdict
+from mockbroker.report.headline import overview_of
+from mockbroker.report.provenance_text import provenance_of
 from mockbroker.report.report import Conclusion, Report
 
 __all__ = ["badge_of"]
@@ -29,12 +34,15 @@ def badge_of(report: Report) -> str:
     It is grey if the run says nothing about the whole contract.
     """
     words, colour = _message(report)
+    run = "; ".join(f"{label} {text}" for label, text in provenance_of(document_of(report)))
+    description = f"{overview_of(report)} ({run})"
     left, right = _width(_LABEL), _width(words)
     total = left + right
     # 20 pixels high with round corners, as the badges of other projects are: it stands beside them.
     return f"""<svg xmlns="http://www.w3.org/2000/svg" width="{total}" height="20" role="img" \
 aria-label="{_LABEL}: {words}">
 <title>{_LABEL}: {words}</title>
+<desc>{escape(description)}</desc>
 <clipPath id="r"><rect width="{total}" height="20" rx="3"/></clipPath>
 <g clip-path="url(#r)"><rect width="{left}" height="20" fill="#32383f"/>\
 <rect x="{left}" width="{right}" height="20" fill="{colour}"/></g>

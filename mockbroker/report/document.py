@@ -17,6 +17,7 @@ from typing import Any, Literal, Union
 
 import msgspec
 
+from mockbroker.contract.catalogue import CATALOGUE_VERSION
 from mockbroker.contract.clause import Impact, Level
 from mockbroker.contract.diagnosis import Diagnosis
 from mockbroker.model.cleaning import with_texts
@@ -26,7 +27,7 @@ from mockbroker.model.type_words import JSON
 from mockbroker.model.typed_reading import ReadingError, read
 from mockbroker.report.finding import Verdict
 from mockbroker.report.groups import groups_of
-from mockbroker.report.headline import breach_sentence, overview_of
+from mockbroker.report.headline import breach_sentence, link_of, overview_of
 from mockbroker.report.known_failures import Listing
 from mockbroker.report.report import Conclusion, Report, Row
 from mockbroker.report.steps import Step
@@ -77,12 +78,14 @@ class ClientInfo(_Part, frozen=True, kw_only=True):
     """The client that was judged.
 
     ``target`` is what the user named; name, version and capabilities come from the client's driver.
+    ``file`` is the file of its factory below the working directory, or empty.
     """
 
     name: str
     version: str
     target: str
     capabilities: tuple[str, ...]
+    file: str = ""
 
 
 class ErrorInfo(_Part, frozen=True, kw_only=True):
@@ -153,7 +156,8 @@ class ReportDocument(_Part, frozen=True, kw_only=True):
     ``duration_seconds`` is real time. ``conforms`` is true only for ``conclusion`` "conforms".
     ``partial`` is true if clauses were left out or not reached. ``overview`` sums up the report in
     a few sentences. ``headline`` has the gravest breaches, a sentence each. ``measured`` has facts
-    such as the leeway in seconds.
+    such as the leeway in seconds. ``catalogue`` is the version of the catalogue, a digest of its
+    clauses; empty in reports of older versions.
     """
 
     schema: Literal[2]
@@ -174,6 +178,7 @@ class ReportDocument(_Part, frozen=True, kw_only=True):
     limits: tuple[str, ...]
     clauses: tuple[ClauseRow, ...]
     overview: str = ""
+    catalogue: str = ""
 
 
 class ReportFileError(Exception):
@@ -185,7 +190,7 @@ def document_of(report: Report) -> ReportDocument:
 
     Each clause of the catalogue has a row, in the catalogue's order, also if it was not run.
     """
-    client, run = report.client, report.run
+    client, run = report.facts.client, report.facts.provenance
     causes = {
         row.clause.id: group.head.clause.id
         for group in groups_of(report)
@@ -197,26 +202,30 @@ def document_of(report: Report) -> ReportDocument:
         created=run.created,
         duration_seconds=round(run.duration_seconds, 1),
         options=Options(
-            examples=run.examples, seed=run.seed, fail_on=report.fail_on, only=run.only
+            examples=run.examples, seed=run.seed, fail_on=report.facts.fail_on, only=run.only
         ),
-        profile=ProfileInfo(name=report.profile, sources=report.profile_sources),
+        profile=ProfileInfo(name=report.facts.profile, sources=run.profile_sources),
         client=ClientInfo(
             name=client.name,
             version=client.version,
             target=client.target,
             capabilities=client.capabilities,
+            file=client.file,
         ),
         conforms=report.conforms,
         conclusion=report.conclusion,
         partial=report.is_partial,
-        interrupted=report.interrupted,
-        errors=tuple(ErrorInfo(reason=e.reason, traceback=e.traceback) for e in report.errors),
+        interrupted=report.facts.interrupted,
+        errors=tuple(
+            ErrorInfo(reason=e.reason, traceback=e.traceback) for e in report.facts.errors
+        ),
         summary=_summary(report),
         headline=tuple(map(breach_sentence, report.gravest_first[:_MAX_HEADLINES])),
-        measured=dict(report.measured),
-        limits=report.limits,
+        measured=dict(report.facts.measured),
+        limits=report.facts.limits,
         clauses=tuple(_clause_row(report, row, causes) for row in report.rows),
         overview=overview_of(report),
+        catalogue=CATALOGUE_VERSION,
     )
 
 
@@ -241,7 +250,7 @@ def _clause_row(report: Report, row: Row, causes: Mapping[str, str]) -> ClauseRo
         steps=finding.steps,
         exchanges=finding.exchanges,
         reproduce=report.reproduce(row) or None,
-        url=None,  # no page of a clause is published yet
+        url=link_of(clause) or None,
         details=finding.details,
         known=_known_info(row.listing) if row.listing else None,
         diagnosis=finding.diagnosis,

@@ -74,6 +74,12 @@ def _markdown_of(report: Report) -> str:
     return markdown_of(report)
 
 
+def _sarif_of(report: Report) -> str:
+    from mockbroker.report.sarif import sarif_of  # noqa: PLC0415 - only if wanted
+
+    return sarif_of(report)
+
+
 def _badge_of(report: Report) -> str:
     from mockbroker.report.badge import badge_of  # noqa: PLC0415 - only if wanted
 
@@ -89,6 +95,7 @@ FORMATS: dict[str, Format] = {
             "junit-xml", "Write the report as JUnit XML, one test case per clause.", _junit_xml_of
         ),
         Format("markdown", "Write the report as Markdown, for a job summary.", _markdown_of),
+        Format("sarif", "Write the report as SARIF 2.1.0, for code scanning.", _sarif_of),
         Format("badge", "Write the verdict as an SVG badge.", _badge_of),
     )
 }

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mockbroker.contract.catalogue import clause_named
+from mockbroker.contract.clause import Clause
 from mockbroker.report.finding import BREACHES, Finding, Verdict
 from mockbroker.report.groups import Group, groups_of, mistake_of, place_of
 from mockbroker.report.report import Conclusion, Report, Row
 from mockbroker.report.wording import place_text
 
-__all__ = ["breach_sentence", "fix_for", "overview_of"]
+__all__ = ["advice_on", "breach_sentence", "fix_for", "link_of", "overview_of"]
 
 _RESERVATIONS = {
     Conclusion.INTERRUPTED: "The run was interrupted, so this report is partial.",
@@ -47,6 +48,25 @@ def fix_for(finding: Finding) -> str:
     if mistake is not None:
         return f"Correct {place_text(mistake.place)}, which raises {mistake.type_name}."
     return clause_named(finding.clause_id).fix if finding.verdict in BREACHES else ""
+
+
+def advice_on(row: Row) -> tuple[tuple[str, str], ...]:
+    """Return what a breach leads to, its fix, and a link, each with its label; texts may be empty.
+
+    A clause that is not broken has none of them.
+    """
+    if row.found.verdict not in BREACHES:
+        return ()
+    return (
+        ("leads to", row.clause.consequence),
+        ("fix", fix_for(row.found)),
+        ("link", link_of(row.clause)),
+    )
+
+
+def link_of(clause: Clause) -> str:
+    """Return the address of the first source of a clause that has a public page; may be empty."""
+    return next((source.url for source in clause.sources if source.url), "")
 
 
 def _sentences(report: Report) -> Iterator[str]:

@@ -9,7 +9,8 @@ computed here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -26,8 +27,12 @@ from mockbroker.report.document import ClauseRow, ReportDocument
 from mockbroker.report.finding import Verdict
 from mockbroker.report.gravity import Gravity, gravity_of
 from mockbroker.report.groups import last_place
+from mockbroker.report.provenance_text import provenance_of
+from mockbroker.report.terminal_lines import MARKS
 from mockbroker.report.timeline import Timeline, TokenLife, timeline_of
 from mockbroker.report.wording import (
+    changed_answers,
+    counted_exchanges,
     diagnosis_text,
     exchange_lines,
     place_text,
@@ -37,24 +42,15 @@ from mockbroker.report.wording import (
 
 __all__ = ["html_of"]
 
-# Not every reader can distinguish the colours, so each verdict has a symbol as well.
-_SYMBOLS = {
-    "passed": "✓",
-    "failed": "✗",
-    "advice": "!",
-    "not-applicable": "-",
-    "not-tested": "?",
-    "known": "k",
-    "stale": "s",
-    "hang": "⧗",
-    "crash": "☇",
-    "error": "‼",
-}
-_ROW = 46
-"""The height of an exchange in a sequence diagram, in pixels."""
-_NOTE = 16
+# Not every reader can distinguish the colours, so each verdict has a symbol as well. Letters and
+# two signs that fonts commonly have: with others, some readers see empty boxes.
+_SYMBOLS = {verdict.value: mark for verdict, (mark, _) in MARKS.items()}
+_LINE, _ARROW, _GAP = 16, 10, 14
+"""The heights of a line of text, of an arrow, and between exchanges in a diagram, in pixels."""
+_COLUMNS = 44
+"""How many characters of a line of a diagram fit on a screen 400 pixels wide."""
 # The template repeats some of these numbers: a change here needs a change there.
-_BAR_WIDTH, _BAR_ROW = 520, 26
+_BAR_ROW, _MAX_BARS = 40, 12
 _OTHER_LEEWAY = "leeway_at_once_seconds"
 """A second measurement of the leeway, which the page leaves out."""
 # The rest is folded: a report of a sound client would otherwise be seventy open sections.
@@ -73,11 +69,25 @@ class _Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class _TextLine:
+    """A line of text in a diagram, and its baseline in pixels from the top."""
+
+    text: str
+    y: int
+    is_bad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Message:
-    """An exchange in a sequence diagram, and its vertical position."""
+    """An exchange in a sequence diagram: its lines of text, and the heights of its two arrows."""
 
     exchange: ExchangeRecord
     y: int
+    request: tuple[_TextLine, ...]
+    asked_y: int
+    answer: tuple[_TextLine, ...]
+    answered_y: int
+    notes: tuple[_TextLine, ...]
 
     @property
     def is_api_call(self) -> bool:
@@ -87,23 +97,19 @@ class _Message:
     @property
     def is_refused(self) -> bool:
         """Whether the response is an error or missing."""
-        return self.exchange.status is None or self.exchange.status >= HTTPStatus.BAD_REQUEST
+        return _is_refused(self.exchange)
 
-    @property
-    def request(self) -> str:
-        """The request in a few words."""
-        return request_text(self.exchange)
 
-    @property
-    def answer(self) -> str:
-        """The answer in a few words."""
-        return answer_text(self.exchange)
+def _is_refused(record: ExchangeRecord) -> bool:
+    """Return whether the response is an error or missing."""
+    return record.status is None or record.status >= HTTPStatus.BAD_REQUEST
 
 
 @dataclass(frozen=True, slots=True)
 class _Bar:
-    """The lifetime of a token as a bar: its label, and its place in pixels.
+    """The lifetime of a token as a bar: its label, and its place.
 
+    ``x``, ``width`` and the marks are in per cent of the diagram's width, ``y`` in pixels.
     ``goes_on`` if the token outlives the diagram. A mark is a use: its x, whether it was late, and
     the token's state.
     """
@@ -135,6 +141,7 @@ class _Detail:
     traffic: str
     height: int
     bars: tuple[_Bar, ...]
+    hidden_bars: int
     seconds: float
 
 
@@ -148,6 +155,7 @@ class _Client:
     counts: tuple[tuple[str, str, int], ...]
     facts: tuple[tuple[str, str], ...]
     details: tuple[_Detail, ...]
+    provenance: tuple[tuple[str, str], ...]
 
     @property
     def sections(self) -> tuple[tuple[str, tuple[_Detail, ...]], ...]:
@@ -169,12 +177,18 @@ def _gravity(fail_on: Level, detail: _Detail) -> tuple[bool, Gravity]:
     return is_mild, gravity_of(clause.id, clause.level, clause.impact, fail_on)
 
 
-def html_of(reports: Sequence[ReportDocument]) -> str:
+def html_of(reports: Sequence[ReportDocument], names: Sequence[str] = ()) -> str:
     """Return a page with the reports on one client or several.
 
-    All must have the same clauses in the same order, as `mockbroker compare` makes sure.
+    All must have the same clauses in the same order, as `mockbroker compare` makes sure. ``names``
+    has a name for each report; without it the clients' own names are shown.
     """
-    clients = tuple(_client(number, report) for number, report in enumerate(reports, 1))
+    clients = tuple(
+        _client(number, report, name)
+        for number, report, name in zip(
+            range(1, len(reports) + 1), reports, names or [""] * len(reports), strict=True
+        )
+    )
     environment = Environment(
         loader=PackageLoader("mockbroker.report"),
         # Every string of a report comes from a client, so none may be taken for HTML.
@@ -191,11 +205,10 @@ def html_of(reports: Sequence[ReportDocument]) -> str:
         facts=_facts_of_all(clients),
         symbols=_SYMBOLS,
         shown=[v for v in _SYMBOLS if any(v == each for c in clients for each, *_ in c.counts)],
-        bar_width=_BAR_WIDTH,
     )
 
 
-def _client(number: int, report: ReportDocument) -> _Client:
+def _client(number: int, report: ReportDocument, named: str) -> _Client:
     """Return one report as the template shows it.
 
     ``number`` counts from 1. It is part of each anchor, so that the anchors of several clients
@@ -209,10 +222,11 @@ def _client(number: int, report: ReportDocument) -> _Client:
     return _Client(
         number=number,
         report=report,
-        title=f"{name} {described.version}".strip(),
+        title=named or f"{name} {described.version}".strip(),
         counts=tuple(counts),
         facts=tuple(_fact(n, v) for n, v in report.measured.items() if n != _OTHER_LEEWAY),
         details=tuple(_detail(number, row, report.clauses) for row in report.clauses),
+        provenance=provenance_of(report),
     )
 
 
@@ -266,7 +280,7 @@ def _detail(number: int, row: ClauseRow, rows: Sequence[ClauseRow]) -> _Detail:
 
     ``rows`` are those of all clauses, among which it finds what has the same cause.
     """
-    messages, height = _placed(row.exchanges)
+    messages, height = _placed(row)
     also_broken = tuple(each.id for each in rows if each.same_cause_as == row.id)
     # A clause that has the same cause as another one shows nothing that it blocks.
     causes = set() if row.same_cause_as else {row.id, *also_broken}
@@ -291,21 +305,55 @@ def _detail(number: int, row: ClauseRow, rows: Sequence[ClauseRow]) -> _Detail:
         traffic="\n".join(exchange_lines(row.exchanges, with_times=has_times)),
         height=height,
         bars=_bars(timeline),
+        hidden_bars=max(len(timeline.lives) - _MAX_BARS, 0),
         seconds=timeline.seconds,
     )
 
 
-def _placed(exchanges: Iterable[ExchangeRecord]) -> tuple[tuple[_Message, ...], int]:
+def _placed(row: ClauseRow) -> tuple[tuple[_Message, ...], int]:
     """Return the exchanges with their vertical positions, and the height of the diagram.
 
-    A breach adds a line below its exchange, so the positions depend on everything above.
+    Exchanges that repeat the ones before them are drawn once, with a note. Each has as many lines
+    as its text needs, so the positions depend on everything above.
     """
+    changes = changed_answers(row.steps, row.exchanges)
     # Below the names of client and broker, which the template draws at the top.
-    y, messages = 44, []
-    for exchange in exchanges:
-        messages.append(_Message(exchange, y))
-        y += _ROW + _NOTE * len(exchange.breaches)
+    y, messages = 40, []
+    for record, repetition in counted_exchanges(row.exchanges):
+        message, y = _message(record, changes.get(record.number, ""), repetition, y)
+        messages.append(message)
     return tuple(messages), y
+
+
+def _message(
+    record: ExchangeRecord, change: str, repetition: str, top: int
+) -> tuple[_Message, int]:
+    """Return an exchange placed below ``top``, and where the next one begins.
+
+    ``change`` says which members of the answer the test case changed, ``repetition`` how often
+    the exchange came again.
+    """
+    fault = f" [fault: {record.fault}]" if record.fault else ""
+    answer = ", ".join(filter(None, (f"{answer_text(record)}{fault}", change)))
+    request, asked_y = _lines(request_text(record), top + _LINE)
+    answers, answered_y = _lines(answer, asked_y + _ARROW, is_bad=_is_refused(record))
+    texts = [f"✗ {breach.clause_id}: {breach.what}" for breach in record.breaches]
+    notes: list[_TextLine] = []
+    y = answered_y + _ARROW
+    for text, is_bad in (*((text, True) for text in texts), (repetition, False)):
+        lines, y = _lines(text, y, is_bad=is_bad)
+        notes += lines
+    placed = _Message(record, top, request, asked_y, answers, answered_y, tuple(notes))
+    return placed, y + _GAP
+
+
+def _lines(text: str, top: int, *, is_bad: bool = False) -> tuple[tuple[_TextLine, ...], int]:
+    """Return the text as lines below ``top``, and the height below them."""
+    lines = textwrap.wrap(text, _COLUMNS)
+    placed = (
+        _TextLine(line, top + _LINE * (number + 1) - 4, is_bad) for number, line in enumerate(lines)
+    )
+    return tuple(placed), top + _LINE * len(lines)
 
 
 def _bars(timeline: Timeline) -> tuple[_Bar, ...]:
@@ -313,24 +361,24 @@ def _bars(timeline: Timeline) -> tuple[_Bar, ...]:
     # Without any time there is no scale for the bars.
     if not timeline.seconds:
         return ()
-    # Five per cent more than the duration, so that a mark at the end is not cut.
-    scale = _BAR_WIDTH / (timeline.seconds * 1.05)
+    # Per cent of the width. Not all of it, so that a mark at either end is not cut.
+    scale = 94 / timeline.seconds
 
     def bar(number: int, life: TokenLife) -> _Bar:
         """Return the bar in row ``number``, counted from 0 at the top."""
-        x, width = life.issued_at_seconds * scale, life.expires_in * scale
-        room = _BAR_WIDTH - x
+        x, width = 2 + life.issued_at_seconds * scale, life.expires_in * scale
+        room = 100 - x
         return _Bar(
             label=f"token #{life.token}",
             life=life,
             y=number * _BAR_ROW,
             x=round(x, 1),
             # A token of a month would otherwise be drawn far beyond the page.
-            width=round(min(width, room), 1),
+            width=round(min(width, room), 2),
             goes_on=width > room,
             marks=tuple(
-                (round(use.at_seconds * scale, 1), use.is_late, use.state) for use in life.uses
+                (round(2 + use.at_seconds * scale, 1), use.is_late, use.state) for use in life.uses
             ),
         )
 
-    return tuple(bar(number, life) for number, life in enumerate(timeline.lives))
+    return tuple(bar(number, life) for number, life in enumerate(timeline.lives[:_MAX_BARS]))

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree as ET
 
+from mockbroker.report.document import document_of
 from mockbroker.report.evidence import evidence_lines
 from mockbroker.report.finding import Verdict
-from mockbroker.report.headline import overview_of
+from mockbroker.report.headline import advice_on, link_of, overview_of
+from mockbroker.report.provenance_text import provenance_of
 from mockbroker.report.report import Conclusion, Report, Row
 
 __all__ = ["junit_xml_of"]
@@ -41,9 +43,14 @@ def junit_xml_of(report: Report) -> str:
     passes; ``system-out`` describes it. A problem of the run itself is an error in a case of its
     own. Otherwise a CI server would show a partial report as complete.
     """
-    # The time of a single clause is unknown, because clauses share test cases. The attribute is
-    # there for readers that expect it.
-    suite = ET.Element("testsuite", name=f"contract: {report.client.target}", time="0")
+    provenance = report.facts.provenance
+    suite = ET.Element(
+        "testsuite",
+        name=f"contract: {report.facts.client.target}",
+        time=f"{provenance.duration_seconds:.3f}",
+    )
+    if provenance.created:
+        suite.set("timestamp", provenance.created)
     properties = ET.SubElement(suite, "properties")
     _add_properties(
         properties,
@@ -51,7 +58,8 @@ def junit_xml_of(report: Report) -> str:
             ("overview", overview_of(report)),
             ("conclusion", report.conclusion.value),
             ("partial", str(report.is_partial).lower()),
-            ("interrupted", str(report.interrupted).lower()),
+            ("interrupted", str(report.facts.interrupted).lower()),
+            *provenance_of(document_of(report)),
         ],
     )
     results = [_add_case(suite, report, row) for row in report.rows]
@@ -78,7 +86,7 @@ def _problems(report: Report) -> Iterator[tuple[str, str, str]]:
     for kind, conclusion in _CUT_SHORT.items():
         if report.conclusion is conclusion:
             yield kind, conclusion.value, ""
-    for error in report.errors:
+    for error in report.facts.errors:
         yield Verdict.ERROR.value, error.reason, error.traceback
 
 
@@ -97,8 +105,14 @@ def _add_properties(parent: ET.Element, pairs: Iterable[tuple[str, str]]) -> Non
 
 def _add_case(suite: ET.Element, report: Report, row: Row) -> str:
     """Add the test case of a clause; return the name of its result element, empty without one."""
+    # Test cases of one clause also judge others; the time counts for the clause that drew them.
+    seconds = report.facts.provenance.clause_seconds.get(row.clause.id, 0.0)
     case = ET.SubElement(
-        suite, "testcase", classname=f"contract.{row.clause.chapter}", name=row.clause.id, time="0"
+        suite,
+        "testcase",
+        classname=f"contract.{row.clause.chapter}",
+        name=row.clause.id,
+        time=f"{seconds:.3f}",
     )
     properties = ET.SubElement(case, "properties")
     _add_properties(
@@ -109,6 +123,7 @@ def _add_case(suite: ET.Element, report: Report, row: Row) -> str:
             ("verdict", row.verdict.value),
             ("title", row.clause.title),
             *(("source", str(source)) for source in row.clause.sources),
+            *([("link", link)] if (link := link_of(row.clause)) else []),
         ],
     )
     element = _ELEMENTS.get(row.verdict, "")
@@ -138,5 +153,6 @@ def _message(row: Row) -> str:
 
 
 def _details(report: Report, row: Row) -> str:
-    """Return the evidence, with the command that repeats it at the end."""
-    return "\n".join(evidence_lines(row.finding, command=report.reproduce(row)))
+    """Return what the breach leads to, its fix and a link, then the evidence and a command."""
+    lines = [f"{label}: {text}" for label, text in advice_on(row) if text]
+    return "\n".join((*lines, *evidence_lines(row.finding, command=report.reproduce(row))))

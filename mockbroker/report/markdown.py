@@ -12,10 +12,13 @@ import html
 import re
 from collections.abc import Iterator
 
+from mockbroker.contract.clause import Source
+from mockbroker.report.document import document_of
 from mockbroker.report.evidence import evidence_lines
 from mockbroker.report.finding import BREACHES, Verdict
 from mockbroker.report.groups import Group, groups_of
-from mockbroker.report.headline import overview_of
+from mockbroker.report.headline import fix_for, overview_of
+from mockbroker.report.provenance_text import provenance_of
 from mockbroker.report.report import Conclusion, Report, Row
 
 __all__ = ["markdown_of"]
@@ -67,8 +70,8 @@ def _lines(report: Report) -> Iterator[str]:
         yield ""
     counts = ", ".join(f"{report.count(v)} {v.value}" for v in Verdict if report.count(v))
     yield (
-        f"{_cell(report.client.target or 'client')} · profile {_cell(report.profile)} · "
-        f"level {report.fail_on.value} · {counts}"
+        f"{_cell(report.facts.client.target or 'client')} · "
+        f"profile {_cell(report.facts.profile)} · level {report.facts.fail_on.value} · {counts}"
     )
     groups = groups_of(report)
     # The gravest cause first, and what has the same cause below it; then what has no cause.
@@ -97,14 +100,26 @@ def _lines(report: Report) -> Iterator[str]:
         if row.verdict in BREACHES or row.verdict is Verdict.ERROR:
             yield from _evidence(row, report.reproduce(row))
     # Even in a good report: a reader should know what this run could not guarantee.
-    for limit in report.limits:
+    for limit in report.facts.limits:
         yield ""
         yield f"Limit of this run: {_cell(limit)}"
-    for error in report.errors:
+    for error in report.facts.errors:
         yield ""
         yield f"🛑 {_cell(error.reason)}"
         yield ""
         yield f"<pre>{html.escape(error.traceback)}</pre>"
+    yield from _provenance(report)
+
+
+def _provenance(report: Report) -> Iterator[str]:
+    """Yield where the report comes from, folded."""
+    yield ""
+    yield "<details><summary>About this run</summary>"
+    yield ""
+    for label, text in provenance_of(document_of(report)):
+        yield f"- {label}: {_cell(text)}"
+    yield ""
+    yield "</details>"
 
 
 def _blocked(group: Group) -> str:
@@ -132,17 +147,26 @@ def _evidence(row: Row, reproduce: str) -> Iterator[str]:
     the block.
     """
     finding = row.finding
-    sources = "; ".join(str(source) for source in row.clause.sources)
+    sources = "; ".join(map(_linked, row.clause.sources))
     text = "\n".join(evidence_lines(finding, command=f"$ {reproduce}" if reproduce else ""))
     yield ""
     # Folded: the comment on a pull request stays short, and the evidence is at hand.
     yield f"<details><summary><code>{row.clause.id}</code>: a client {row.clause.title}</summary>"
     yield ""
+    for label, advice in (("leads to", row.clause.consequence), ("fix", fix_for(finding))):
+        if advice and finding.verdict in BREACHES:
+            yield f"**{label.capitalize()}:** {_cell(advice)}"
+            yield ""
     if sources:
-        yield f"Source: {_cell(sources)}"
+        yield f"**Source:** {sources}"
         yield ""
     yield f"<pre>{html.escape(text)}</pre>"
     yield "</details>"
+
+
+def _linked(source: Source) -> str:
+    """Return a source as a link to its public page, if it has one."""
+    return f"[{_cell(str(source))}]({source.url})" if source.url else _cell(str(source))
 
 
 def _cell(text: str) -> str:

@@ -11,29 +11,23 @@ result.
 from __future__ import annotations
 
 import enum
-import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from mockbroker.contract.catalogue import CATALOGUE
-from mockbroker.contract.clause import Clause, Level
-from mockbroker.model.escaping import printable
-from mockbroker.report.defaults import DEFAULT_EXAMPLES
+from mockbroker.contract.clause import Clause
 from mockbroker.report.finding import BREACHES, Finding, Verdict
 from mockbroker.report.gravity import Gravity, gravity_of, is_at_least
-from mockbroker.report.kit_error import KitError
-from mockbroker.report.known_failures import NOTHING_KNOWN, KnownFailures, Listing
+from mockbroker.report.known_failures import Listing
+from mockbroker.report.run_facts import RunFacts
 from mockbroker.report.steps import NotRepeated
 
 __all__ = [
-    "ClientDescription",
     "Conclusion",
     "Report",
     "Row",
-    "RunFacts",
     "build_report",
 ]
 
@@ -77,6 +71,11 @@ class Conclusion(str, enum.Enum):
         return self.exit_status == 0
 
     @property
+    def is_about_client(self) -> bool:
+        """Whether the run went to its end and judged the client, well or badly."""
+        return self.is_good or self is Conclusion.FAILED
+
+    @property
     def exit_status(self) -> int:
         """The exit status of the process; the numbers are pytest's."""
         return _EXIT_STATUSES.get(self, 0)
@@ -92,61 +91,6 @@ _EXIT_STATUSES = {
     Conclusion.FAILED: 1,
     Conclusion.OUT_OF_TIME: 2,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ClientDescription:
-    """The client that was judged, and its capabilities; each string is one printable line.
-
-    Name and version are empty if the client does not introduce itself.
-    """
-
-    target: str = ""
-    name: str = ""
-    version: str = ""
-    capabilities: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Make every string printable, once for all formats."""
-        # They come from the client or its driver, and every format prints them.
-        for name in ("target", "name", "version"):
-            # The class is frozen, so a plain assignment would raise.
-            object.__setattr__(self, name, printable(getattr(self, name)))
-        object.__setattr__(self, "capabilities", tuple(map(printable, self.capabilities)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFacts:
-    """The options and the time of a run.
-
-    ``created`` is a date and time by RFC 3339. ``examples`` is the number of test cases for a
-    clause, None if none were drawn. ``seed`` is None if the test cases are the same every time.
-    ``only`` is the selection of clauses, as the user wrote it. ``check_arguments`` are the
-    arguments of `mockbroker check` that name the client, empty if the command cannot check it.
-    """
-
-    created: str = ""
-    duration_seconds: float = 0.0
-    examples: int | None = None
-    seed: int | None = None
-    only: str = ""
-    check_arguments: tuple[str, ...] = ()
-
-    def command_for(self, clause_id: str) -> str:
-        """Return the command that repeats the test cases of a clause; empty without one.
-
-        The arguments are quoted for a POSIX shell.
-        """
-        # Such as a client that only a fixture of a test suite can make.
-        if not self.check_arguments:
-            return ""
-        words = ["mockbroker", "check", *self.check_arguments, "--only", clause_id]
-        # A default would only make the command longer.
-        if self.examples not in (None, DEFAULT_EXAMPLES):
-            words += ["--examples", str(self.examples)]
-        # Only a run with --explore has a seed; without one the same cases are drawn each time.
-        words += [] if self.seed is None else ["--seed", str(self.seed)]
-        return shlex.join(words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,32 +135,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The verdicts on a client: a row for each clause of the catalogue, in its order.
+    """The verdicts on a client: a row for each clause of the catalogue, in its order."""
 
-    ``observed`` is True if they come from the traffic of an app instead of test cases;
-    ``interrupted`` if a signal ended the run. ``errors`` are those of the kit that belong to no
-    single clause. ``driver_failures`` describes failures of the driver. ``limits`` names the
-    guarantees of the client's isolation that do not hold in this run. ``out_of_time`` is True if
-    the budget of the run was used up. ``options`` is the prefix of option names in messages.
-    """
-
-    profile: str
-    client: ClientDescription
+    facts: RunFacts
     rows: tuple[Row, ...]
-    measured: Mapping[str, Any] = field(default_factory=dict)
-    fail_on: Level = Level.MUST
-    observed: bool = False
-    interrupted: bool = False
-    known_file: str = ""
-    errors: tuple[KitError, ...] = ()
-    driver_failures: tuple[str, ...] = ()
-    out_of_time: bool = False
-    limits: tuple[str, ...] = ()
-    options: str = "--"
-    # The pages that the profile's facts come from.
-    profile_sources: tuple[str, ...] = ()
-    # Facts of the run that no conclusion depends on.
-    run: RunFacts = field(default_factory=RunFacts)
+
+    @property
+    def observed(self) -> bool:
+        """Whether the verdicts come from the traffic of an app instead of test cases."""
+        # Only observed traffic has this mapping, which may be empty.
+        return self.facts.unseen is not None
 
     @property
     def conclusion(self) -> Conclusion:
@@ -225,13 +153,13 @@ class Report:
         The order of the checks is that of `Conclusion`. Only a blocked clause differs: it fails a
         run that had enough time.
         """
-        if self.interrupted:
+        if self.facts.interrupted:
             return Conclusion.INTERRUPTED
         # Before any breach: a kit that failed may have seen breaches that the client did not
         # commit.
         if self.has_errors:
             return Conclusion.KIT_FAILED
-        if self.driver_failures:
+        if self.facts.driver_failures:
             return Conclusion.DRIVER_FAILED
         # A run that skipped everything must not pass, as when no pattern of --only applies to the
         # profile.
@@ -270,13 +198,15 @@ class Report:
 
         It says nothing about breaches: a partial run may have found some.
         """
-        return self.observed or self.interrupted or self._is_out_of_time or bool(self.left_out)
+        return (
+            self.observed or self.facts.interrupted or self._is_out_of_time or bool(self.left_out)
+        )
 
     @property
     def _is_out_of_time(self) -> bool:
         """Whether the end of the budget left a binding clause without a verdict."""
         # A budget that ends after the last binding clause has cost nothing.
-        return self.out_of_time and bool(self.blocked)
+        return self.facts.out_of_time and bool(self.blocked)
 
     @property
     def left_out(self) -> tuple[Row, ...]:
@@ -286,7 +216,7 @@ class Report:
     @property
     def has_errors(self) -> bool:
         """Whether the kit failed anywhere, so that the run says less than it seems to."""
-        return bool(self.errors or self.count(Verdict.ERROR))
+        return bool(self.facts.errors or self.count(Verdict.ERROR))
 
     @property
     def failures(self) -> tuple[Row, ...]:
@@ -325,7 +255,7 @@ class Report:
 
         ``fail_on`` is the lowest level that binds, so every level above it binds as well.
         """
-        return is_at_least(clause.level, self.fail_on)
+        return is_at_least(clause.level, self.facts.fail_on)
 
     def reproduce(self, row: Row) -> str:
         """Return a command that shows the breach of the row's clause; empty if there is none.
@@ -338,7 +268,9 @@ class Report:
         # The scenario that found the breach, not the broken clause: test cases of one clause often
         # break another one.
         found_in = row.finding.found_in
-        return row.finding.command or (self.run.command_for(found_in) if found_in else "")
+        return row.finding.command or (
+            self.facts.provenance.command_for(found_in) if found_in else ""
+        )
 
     @property
     def gravest_first(self) -> tuple[Row, ...]:
@@ -352,7 +284,7 @@ class Report:
 
     def gravity(self, row: Row) -> Gravity:
         """Return the sort key of a row: the lower, the graver its breach would be."""
-        return gravity_of(row.clause.id, row.clause.level, row.clause.impact, self.fail_on)
+        return gravity_of(row.clause.id, row.clause.level, row.clause.impact, self.facts.fail_on)
 
     def count(self, verdict: Verdict) -> int:
         """Return how many clauses have that verdict.
@@ -362,70 +294,41 @@ class Report:
         return sum(row.verdict is verdict for row in self.rows)
 
 
-def build_report(
-    findings: Iterable[Finding],
-    *,
-    profile: str,
-    client: ClientDescription,
-    measured: Mapping[str, Any],
-    fail_on: Level = Level.MUST,
-    selected: Iterable[str] = (),
-    unreached: str = "",
-    unseen: Mapping[str, str] | None = None,
-    interrupted: bool = False,
-    known: KnownFailures = NOTHING_KNOWN,
-    replays: Mapping[str, str] | None = None,
-    errors: Iterable[KitError] = (),
-    driver_failures: Iterable[str] = (),
-    out_of_time: bool = False,
-    limits: Iterable[str] = (),
-    options: str = "--",
-    profile_sources: Iterable[str] = (),
-    run: RunFacts | None = None,
-) -> Report:
+def build_report(findings: Iterable[Finding], facts: RunFacts) -> Report:
     """Make the report of these findings, with known failures taken into account.
 
     Several findings on one clause are merged: a breach found in the test cases of any clause
     counts, and an error of the kit outweighs all. Of two breaches that of the clause's own test
-    cases counts, otherwise the first. A ``selected``
-    clause without a finding is an error of the kit, unless ``unreached`` says why the run did not
-    reach it. For observed traffic, ``unseen`` says why a clause could not be judged.
-    ``replays`` has, for each clause whose known example was tried, why it was ignored.
+    cases counts, otherwise the first. A selected clause without a finding is an error of the kit,
+    unless the facts say why the run did not reach it.
     """
-    merged: dict[str, Finding] = {}
-    # Passive clauses are judged in every test case, so a clause can have several findings.
-    for finding in findings:
-        merged[finding.clause_id] = _more_severe(merged.get(finding.clause_id), finding)
-    due = set(selected)
-    if interrupted:
-        unreached = unreached or NOT_REACHED
-    reasons = {**dict.fromkeys(due, unreached), **(unseen or {})}
-    # A clause that disappears from a report must not look like one that passed.
-    if not unreached:
-        missing = due - merged.keys()
-        merged |= {name: Finding(name, Verdict.ERROR, NO_VERDICT) for name in missing}
+    reasons = _reasons_without_finding(facts)
+    merged = _merged(findings, {name for name, reason in reasons.items() if not reason})
     # After the merge: a chain of blocked clauses can be followed only when each has its final
     # finding.
     rooted = {name: _with_root_cause(finding, merged) for name, finding in merged.items()}
     found = (_row(clause, rooted.get(clause.id), reasons) for clause in CATALOGUE)
-    return Report(
-        profile=profile,
-        profile_sources=tuple(profile_sources),
-        client=client,
-        rows=tuple(_with_listing(row, known, replays or {}) for row in found),
-        measured=measured,
-        fail_on=fail_on,
-        # Only observed traffic has this mapping, which may be empty.
-        observed=unseen is not None,
-        interrupted=interrupted,
-        known_file=known.file,
-        errors=tuple(errors),
-        driver_failures=tuple(driver_failures),
-        out_of_time=out_of_time,
-        limits=tuple(limits),
-        options=options,
-        run=run or RunFacts(),
-    )
+    return Report(facts=facts, rows=tuple(_with_listing(row, facts) for row in found))
+
+
+def _reasons_without_finding(facts: RunFacts) -> dict[str, str]:
+    """Return why a clause may lack a finding, by id; empty if it must have one.
+
+    Clauses that were not selected are missing.
+    """
+    unreached = facts.unreached or (NOT_REACHED if facts.interrupted else "")
+    return {**dict.fromkeys(facts.selected, unreached), **(facts.unseen or {})}
+
+
+def _merged(findings: Iterable[Finding], required: Iterable[str]) -> dict[str, Finding]:
+    """Return the one finding on each clause; a required clause without any is an error."""
+    merged: dict[str, Finding] = {}
+    # Passive clauses are judged in every test case, so a clause can have several findings.
+    for finding in findings:
+        merged[finding.clause_id] = _more_severe(merged.get(finding.clause_id), finding)
+    # A clause that disappears from a report must not look like one that passed.
+    missing = {name: Finding(name, Verdict.ERROR, NO_VERDICT) for name in required}
+    return missing | merged
 
 
 def _with_root_cause(finding: Finding, findings: Mapping[str, Finding]) -> Finding:
@@ -446,12 +349,12 @@ def _with_root_cause(finding: Finding, findings: Mapping[str, Finding]) -> Findi
     return msgspec.structs.replace(finding, blocked_by=cause)
 
 
-def _with_listing(row: Row, known: KnownFailures, replays: Mapping[str, str]) -> Row:
+def _with_listing(row: Row, facts: RunFacts) -> Row:
     """Return the row as the list of known failures changes it; the same row without an entry.
 
     ``listing.found`` keeps the finding of the run, so that nothing of it is lost.
     """
-    listing = known.listing(row.finding, replays)
+    listing = facts.known.listing(row.finding, facts.replays)
     return replace(row, finding=listing.finding, listing=listing) if listing else row
 
 

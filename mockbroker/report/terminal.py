@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from mockbroker.contract.clause import Clause
+from mockbroker.report.document import document_of
 from mockbroker.report.finding import Verdict
 from mockbroker.report.groups import groups_of, ungrouped
 from mockbroker.report.headline import overview_of
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import Listing, Standing
+from mockbroker.report.provenance_text import provenance_of
 from mockbroker.report.report import Report, Row
 from mockbroker.report.terminal_causes import cause_lines
 from mockbroker.report.terminal_conclusion import conclusion_lines
@@ -46,11 +48,9 @@ def render(report: Report, width: int, *, verbose: bool = False) -> Iterator[Lin
     copied. ``verbose`` gives each clause a line, and each advice its evidence.
     """
     yield Line(
-        f"The contract · {report.client.target or 'client'} · profile {report.profile}", "bold"
+        f"The contract · {report.facts.client.target or 'client'} · profile {report.facts.profile}",
+        "bold",
     )
-    if report.profile_sources:
-        pages = count(len(report.profile_sources), "page")
-        yield Line(f"Facts of the profile from {pages}: mockbroker profiles show {report.profile}")
     yield Line()
     yield from (Line(f"  {text}", "bold") for text in wrap(overview_of(report), width - 2))
     groups = groups_of(report)
@@ -63,9 +63,10 @@ def render(report: Report, width: int, *, verbose: bool = False) -> Iterator[Lin
     yield from cause_lines(report, groups, width, verbose=verbose)
     yield from _unjudged((*unjudged, *report.left_out), width)
     yield from _known(report, width)
-    yield from _measured(report.measured, width)
-    yield from _limits(report.limits, width)
+    yield from _measured(report.facts.measured, width)
+    yield from _limits(report.facts.limits, width)
     yield from _errors(report, width)
+    yield from _provenance(report, width)
     yield Line()
     yield from conclusion_lines(report, groups, width)
 
@@ -172,7 +173,7 @@ def _errors(report: Report, width: int) -> Iterator[Line]:
 
     An error that belongs to no clause is printed as well, without a list of clauses.
     """
-    by_error: dict[KitError, list[Clause]] = {error: [] for error in report.errors}
+    by_error: dict[KitError, list[Clause]] = {error: [] for error in report.facts.errors}
     for row in report.rows:
         if row.verdict is Verdict.ERROR:
             # By value: one error often costs several clauses their verdict, and is printed once.
@@ -199,7 +200,9 @@ def _known(report: Report, width: int) -> Iterator[Line]:
     standings = [listing.standing for listing in report.listings]
     counts = (f"{standings.count(s)} {s.value}" for s in Standing if s in standings)
     yield Line()
-    yield Line(f"  Known failures, by {Path(report.known_file).name}: {', '.join(counts)}", "bold")
+    yield Line(
+        f"  Known failures, by {Path(report.facts.known.file).name}: {', '.join(counts)}", "bold"
+    )
     # The table has these clauses too; here the entry is the subject, with what to do about it.
     for listing in report.listings:
         mark, style = _STANDINGS[listing.standing]
@@ -252,6 +255,15 @@ def _limits(limits: Iterable[str], width: int) -> Iterator[Line]:
         yield Line()
         lines = textwrap.wrap(f"Limit of this run: {limit}", width - 4, subsequent_indent="  ")
         yield from (Line(f"  {line}", "yellow") for line in lines)
+
+
+def _provenance(report: Report, width: int) -> Iterator[Line]:
+    """Yield where the report comes from, unless it was made without a run."""
+    if report.facts.provenance.created:
+        words = "; ".join(f"{label} {text}" for label, text in provenance_of(document_of(report)))
+        yield Line()
+        lines = textwrap.wrap(f"  Run: {words}", width, subsequent_indent=" " * 7)
+        yield from (Line(line, "faint") for line in lines)
 
 
 _JOINED = {

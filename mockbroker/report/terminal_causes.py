@@ -44,7 +44,9 @@ def cause_lines(
         )
     if advice and not is_full:
         yield Line()
-        yield Line(f"  Advice ({len(advice)}); {report.options}verbose shows the steps", "bold")
+        yield Line(
+            f"  Advice ({len(advice)}); {report.facts.options}verbose shows the steps", "bold"
+        )
         for group in advice:
             yield from _advice(report, group, width)
 

@@ -34,8 +34,8 @@ def conclusion_lines(report: Report, groups: Sequence[Group], width: int) -> Ite
     )
     yield Line(f"  {mark} {words}: {counts}", style)
     # Also below other headlines: a failure of the driver may explain a breach.
-    if report.driver_failures:
-        yield from (Line(f"    {each}", "purple") for each in report.driver_failures)
+    if report.facts.driver_failures:
+        yield from (Line(f"    {each}", "purple") for each in report.facts.driver_failures)
     note = _partial_run_note(report)
     if note:
         yield from (Line(f"    {line}", style) for line in wrap(note, width - 4))
@@ -98,7 +98,7 @@ def _headline(report: Report) -> tuple[str, str, str]:
     """
     mark, words, style = _HEADLINES[report.conclusion]
     filled = words.format(
-        level=report.fail_on.value,
+        level=report.facts.fail_on.value,
         known=", known failures aside" if report.count(Verdict.KNOWN) else "",
         left_out=counted_clauses(len(report.left_out)),
     )
@@ -155,23 +155,23 @@ def _next_steps(report: Report, groups: Sequence[Group]) -> Iterator[str]:
     obstacle = next((g.head for g in groups if g.head.verdict is Verdict.NOT_TESTED), None)
     if report.conclusion is Conclusion.KIT_FAILED:
         yield "Next: report the errors above to the authors of mockbroker, with the traceback"
-    elif report.driver_failures:
+    elif report.facts.driver_failures:
         yield f"Next: {LOOK_AT_THE_DRIVER}"
     elif first is not None:
         yield f"Next: fix {first.clause.id}, then {_check_of(report, first)}"
     elif stale:
-        yield f"Next: {stale[0]} passes; remove its entry from {Path(report.known_file).name}"
-    elif report.interrupted:
+        yield f"Next: {stale[0]} passes; remove its entry from {Path(report.facts.known.file).name}"
+    elif report.facts.interrupted:
         return
-    elif report.out_of_time:
-        yield f"Next: the run was out of time; give it more with {report.options}budget"
+    elif report.facts.out_of_time:
+        yield f"Next: the run was out of time; give it more with {report.facts.options}budget"
     elif report.blocked and obstacle is not None:
         yield f"Next: fix {_subject(obstacle)}, then {_check_of(report, obstacle)}"
     elif report.blocked:
         yield "Next: look at the reasons after NOT TESTED"
     elif report.count(Verdict.ADVICE):
         level = Level.PRACTICE.value.lower()
-        yield f"Next: look at the advice; {report.options}fail-on {level} makes it binding"
+        yield f"Next: look at the advice; {report.facts.options}fail-on {level} makes it binding"
 
 
 def _subject(obstacle: Row) -> str:
@@ -186,7 +186,7 @@ def _check_of(report: Report, row: Row) -> str:
     """Return how to check one clause again, as a command if it can be repeated by one."""
     if report.observed:
         return "audit again"
-    command = report.run.command_for(row.clause.id)
+    command = report.facts.provenance.command_for(row.clause.id)
     if command:
         return f"check it alone: {command}"
-    return f"check it alone with {report.options}only {row.clause.id}"
+    return f"check it alone with {report.facts.options}only {row.clause.id}"

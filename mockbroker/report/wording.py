@@ -9,21 +9,24 @@ without a new schema. Strings in a step have been masked before.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from itertools import groupby
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from mockbroker.broker.faults import Manner
 from mockbroker.contract.diagnosis import Diagnosis, Mistake
+from mockbroker.model.exchange import Endpoint
 from mockbroker.model.exchange_record import ExchangeRecord
 from mockbroker.model.exchange_text import exchange_text
 from mockbroker.report import steps as s
 
 __all__ = [
     "action_text",
+    "changed_answers",
+    "counted_exchanges",
     "diagnosis_text",
     "exchange_lines",
     "outcome_text",
@@ -55,19 +58,46 @@ def exchange_lines(exchanges: Iterable[ExchangeRecord], *, with_times: bool) -> 
 
     Exchanges that repeat the one or the two before them are counted in one line.
     """
-    records, lines, number = tuple(exchanges), list[str](), 0
+    lines = list[str]()
+    for record, repetition in counted_exchanges(exchanges):
+        lines += [_exchange_line(record, with_times=with_times), repetition]
+    return [line for line in lines if line]
+
+
+def counted_exchanges(
+    exchanges: Iterable[ExchangeRecord],
+) -> Iterator[tuple[ExchangeRecord, str]]:
+    """Yield the exchanges without repetitions, each with a text that counts those.
+
+    The text stands at the last of the exchanges that are repeated; elsewhere it is empty.
+    """
+    records, number = tuple(exchanges), 0
     while number < len(records):
         period, times = _repetition(records[number:])
-        shown = records[number : number + period]
-        lines += [_exchange_line(record, with_times=with_times) for record in shown]
+        *shown, last = records[number : number + period]
+        yield from ((record, "") for record in shown)
         number += period * times
-        if times > 1:
-            last = records[number - 1]
-            first = shown[-1].number + 1
-            the_same = "the same" if period == 1 else "the same two"
-            again = f"{the_same}, {times - 1} times"
-            lines.append(f"#{first} to #{last.number}: {again}")
-    return lines
+        the_same = "the same" if period == 1 else "the same two"
+        again = (
+            f"#{last.number + 1} to #{records[number - 1].number}: {the_same}, {times - 1} times"
+        )
+        yield last, again if times > 1 else ""
+
+
+def changed_answers(steps: Iterable[s.Step], exchanges: Iterable[ExchangeRecord]) -> dict[int, str]:
+    """Return how a test case changed the members of answers, in words by number of the exchange."""
+    records = {record.number: record for record in exchanges}
+    found, documented, faulty = dict[int, str](), "", ""
+    for step in steps:
+        if isinstance(step, s.AnswerChanged):
+            documented = _answer_changed(step)
+        elif isinstance(step, s.FaultScripted) and (step.changed or step.omitted):
+            faulty = f"the answer has {_members(step.changed, step.omitted)}"
+        elif isinstance(step, get_args(s.Action)):
+            for record in filter(None, map(records.get, step.exchanges)):
+                if record.endpoint is Endpoint.TOKEN and record.status == HTTPStatus.OK:
+                    found[record.number] = faulty if record.fault else documented
+    return found
 
 
 def _exchange_line(record: ExchangeRecord, *, with_times: bool) -> str:

@@ -6,6 +6,7 @@ the faults that need the socket.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from http.client import responses
@@ -17,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 from mockbroker.broker.answers import Reply
 from mockbroker.broker.mounting import CONTROL_PATH
 from mockbroker.model.messages import Headers, Request
+from mockbroker.model.metadata import DOCUMENTS
 from mockbroker.server.mountable import Mountable
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ REQUEST_KEY, ORIGIN_KEY, REPLY_KEY = "mockbroker.request", "mockbroker.origin", 
 """Keys of the WSGI environment. The server sets the received request and its own origin; the
 application sets the reply, which says how the server sends the response."""
 
+_WELL_KNOWN = re.compile(rf"/\.well-known/(?:{'|'.join(DOCUMENTS)})(?=/|\Z)")
 _WITHOUT_LENGTH = {204, 304}
 """Statuses of responses that have no body, and no Content-Length of one (RFC 9110, 8.6)."""
 
@@ -51,8 +54,15 @@ class Mounts(MutableMapping[str, Mountable]):
     def resolve(self, path: str) -> Mountable | None:
         """Return the broker with the longest prefix of the path, or None.
 
+        The path of a metadata document leads to the broker of its issuer.
+
         It costs the same for any number of brokers if the path begins with a prefix of one segment.
         """
+        # RFC 8414, 3: the well-known string stands before the path of the issuer, and so before the
+        # prefix.
+        document = _WELL_KNOWN.match(path)
+        if document is not None:
+            path = path[document.end() :]
         with self._lock:
             # A prefix of one segment needs no search, however many brokers are mounted.
             # A check mounts one broker for each test case, at a prefix of one segment.

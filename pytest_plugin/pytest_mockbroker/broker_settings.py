@@ -65,6 +65,9 @@ class IniSettings:
             "client_id": broker.credentials.client_id,
             "client_secret": broker.credentials.client_secret,
             "ca_file": broker.ca_file or "",
+            "key_id": broker.credentials.key_id,
+            "audience": broker.audience,
+            "private_key": broker.credentials.private_key,
         }
         return dict(_variable(line, values) for line in self.environment)
 

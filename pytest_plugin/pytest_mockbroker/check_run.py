@@ -9,19 +9,20 @@ import click
 import pytest
 
 from mockbroker.broker.profiles import ConfigError
-from mockbroker.cli.options import CLIENT, EXEC, FAIL_ON, KNOWN, ONLY, PROFILE, WRITE_KNOWN, Values
+from mockbroker.cli.options import CLIENT, EXEC, FAIL_ON, KNOWN, ONLY, WRITE_KNOWN, Values
 from mockbroker.cli.printing import print_error, print_line, print_report
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.processes.signals import release_signals
 from mockbroker.report.formats import OutputError, problem_with_output, write_outputs
 from mockbroker.report.known_failures import KnownFailure, examples_of
 from mockbroker.report.known_file import TODO, known_failures_of, read_known_failures
-from mockbroker.report.report import ClientDescription, build_report
+from mockbroker.report.report import build_report
+from mockbroker.report.run_facts import ClientDescription, RunFacts
 from mockbroker.report.terminal_lines import Line
 from pytest_mockbroker.clause_run import ClauseRun, run_clauses
 from pytest_mockbroker.collector import VerdictCollector, most_severe
 from pytest_mockbroker.interruption import Interruption
-from pytest_mockbroker.settings import problem_with
+from pytest_mockbroker.settings import problem_with, profile_and_sources
 
 __all__ = ["run_check"]
 
@@ -70,12 +71,13 @@ def _report_nothing(values: Values) -> None:
     """Print and write the report of a run that was interrupted before it began."""
     report = build_report(
         (),
-        profile=profile_of(values).name,
-        client=ClientDescription(target=values[CLIENT] or values[EXEC]),
-        measured={},
-        fail_on=values[FAIL_ON],
-        selected=[clause.id for clause in CATALOGUE if clause in values[ONLY]],
-        interrupted=True,
+        RunFacts(
+            profile=profile_and_sources(values)[0],
+            client=ClientDescription(target=values[CLIENT] or values[EXEC]),
+            fail_on=values[FAIL_ON],
+            selected=[clause.id for clause in CATALOGUE if clause in values[ONLY]],
+            interrupted=True,
+        ),
     )
     with contextlib.suppress(OSError):  # the process that reads the output has closed it
         print_report(report)

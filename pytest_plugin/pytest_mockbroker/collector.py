@@ -172,7 +172,7 @@ class VerdictCollector:
             self._is_unusable = True
             # Not raised in the worker: there pytest.exit ends one worker, and the others go on.
             pytest.exit(result.unusable, returncode=pytest.ExitCode.USAGE_ERROR)
-        self._results.add(result)
+        self._results.add(result, seconds=report.duration)
         self._note_breaches(result.findings)
 
     def _note_breaches(self, findings: Iterable[Finding]) -> None:

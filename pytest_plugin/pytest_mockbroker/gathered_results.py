@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import Any
 import msgspec
 
 from mockbroker.broker.clock import real_seconds
-from mockbroker.cli.options import CLIENT, EXEC, FAIL_ON, ONLY, PROFILE, Values
+from mockbroker.cli.options import CLIENT, EXEC, FAIL_ON, ONLY, Values
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.report.finding import Finding
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import KnownFailures
-from mockbroker.report.report import ClientDescription, Report, RunFacts, build_report
+from mockbroker.report.report import Report, build_report
+from mockbroker.report.run_facts import ClientDescription, Provenance, RunFacts
 from pytest_mockbroker.item_results import ClientFacts, ItemResult
+from pytest_mockbroker.settings import profile_and_sources
 
 __all__ = ["GatheredResults"]
 
@@ -33,6 +36,7 @@ class GatheredResults:
         # Not the difference of two dates: the clock of the machine may be changed meanwhile.
         self._began = real_seconds()
         self._by_clause: dict[str, ItemResult] = {}
+        self._seconds: dict[str, float] = {}
         self._noted: list[Finding] = []
         # A set, because each result of a worker has all clauses of that worker.
         self._selected: set[str] = set()
@@ -56,12 +60,13 @@ class GatheredResults:
         """The clauses that are to be judged, sorted."""
         return tuple(sorted(self._selected))
 
-    def add(self, result: ItemResult) -> None:
-        """Add the result of an item."""
+    def add(self, result: ItemResult, *, seconds: float = 0.0) -> None:
+        """Add the result of an item, which took so many seconds of real time."""
         if result.error is not None:
             self.add_error(result.error)
         if result.findings:
             self._by_clause[result.findings[0].clause_id] = result
+            self._seconds[result.findings[0].clause_id] = seconds
         self.select(result.selected)
 
     def note(self, findings: Iterable[Finding]) -> None:
@@ -127,40 +132,60 @@ class GatheredResults:
         ``values`` are those of the options. ``check_arguments`` repeat the run by the command. A
         report of a run ``is_by_pytest`` names pytest's options.
         """
-        client, command, profile = self._client, values[EXEC], profile_of(values)
+        client, command = self._client, values[EXEC]
+        profile, sources = profile_and_sources(values)
         target = values[CLIENT] or command or client.name
         return build_report(
             self._findings,
-            profile=profile.name,
-            profile_sources=profile.source_urls,
-            client=ClientDescription(
-                target=target,
-                # A driver program names its client; a Python client has the name of its module.
-                name=client.name if command else _name_in(target),
-                version=client.version,
-                capabilities=client.capabilities,
-            ),
-            measured=client.measured,
-            fail_on=values[FAIL_ON],
-            selected=self._selected,
-            unreached=self.unreached,
-            interrupted=self.is_interrupted,
-            errors=self._errors,
-            known=self._known,
-            replays=client.replays,
-            driver_failures=client.driver_failures,
-            out_of_time=client.is_out_of_time,
-            limits=client.limits,
-            options="--contract-" if is_by_pytest else "--",
-            run=RunFacts(
-                created=self._created,
-                duration_seconds=real_seconds() - self._began,
-                examples=client.examples,
-                seed=client.seed,
-                only=str(values[ONLY]),
-                check_arguments=check_arguments,
+            RunFacts(
+                profile=profile,
+                client=ClientDescription(
+                    target=target,
+                    # A driver program names its client; a Python client has its module's name.
+                    name=client.name if command else _name_in(target),
+                    version=client.version,
+                    capabilities=client.capabilities,
+                    file=_file_of(values[CLIENT], command),
+                ),
+                measured=client.measured,
+                fail_on=values[FAIL_ON],
+                selected=self._selected,
+                unreached=self.unreached,
+                interrupted=self.is_interrupted,
+                errors=tuple(self._errors),
+                known=self._known,
+                replays=client.replays,
+                driver_failures=client.driver_failures,
+                out_of_time=client.is_out_of_time,
+                limits=client.limits,
+                options="--contract-" if is_by_pytest else "--",
+                provenance=Provenance(
+                    created=self._created,
+                    duration_seconds=real_seconds() - self._began,
+                    profile_sources=sources,
+                    examples=client.examples,
+                    seed=client.seed,
+                    only=str(values[ONLY]),
+                    check_arguments=check_arguments,
+                    clause_seconds=self._seconds,
+                ),
             ),
         )
+
+
+def _file_of(client: str, command: str) -> str:
+    """Return the file of the client's factory or driver below the working directory, or "".
+
+    The path has slashes on every system.
+    """
+    # A module is not imported here: the check imports none of the user's code.
+    module = client.partition(":")[0].replace(".", "/")
+    path = f"{client.rpartition('.py')[0]}.py"
+    for name in (*shlex.split(command), path, f"{module}.py", f"{module}/__init__.py"):
+        file = Path(name).resolve()
+        if file.is_file() and file.is_relative_to(Path.cwd()):
+            return file.relative_to(Path.cwd()).as_posix()
+    return ""
 
 
 def _name_in(target: str) -> str:

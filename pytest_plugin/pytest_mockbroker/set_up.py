@@ -55,7 +55,11 @@ class SetUp:
             broker.clock.reset()
         for each in self.registered:
             if each not in broker.registered:
-                broker.register(each.client_id, each.client_secret)
+                # A key that the broker has made comes again with the credentials.
+                keys = "" if each.private_key else each.public_keys
+                broker.register(
+                    each.client_id, each.client_secret, public_keys=keys, key_id=each.key_id
+                )
         for name, value in self.settings:
             setattr(broker, name, value)
         broker.api.restore(self.routes)

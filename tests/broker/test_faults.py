@@ -29,6 +29,7 @@ STORES = BOTH
         (Fault.latency(3), "clock +3 s"),
         (Fault.invalid_json(), "invalid JSON"),
         (Fault.members(omit=["scope"], expires_in=1), "members changed: expires_in, no scope"),
+        (Fault.flawed_token("key"), "flawed token: key"),
         (Fault.content_type("text/html"), "content type 'text/html'"),
         (Fault.redirect("http://x/"), "status 307"),
         (Fault.delay(2) & Fault.status(503), "delay 2 s + status 503"),

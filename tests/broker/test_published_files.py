@@ -9,8 +9,10 @@ import subprocess
 import click
 import pytest
 import requests
+from click.testing import CliRunner
 
 from mockbroker.cli import published_files
+from mockbroker.cli.commands import cli
 from mockbroker.cli.published_files import environment_text
 from tests.broker.programs import run, serving
 
@@ -49,6 +51,17 @@ def test_other_programs_find_the_broker_by_its_files(tmp_path):
     assert not env_file.exists()
     assert not ready_file.exists()
     assert (ca_out / "ca.pem").exists()
+
+
+@pytest.mark.parametrize(
+    ("clients", "words"),
+    [("shop", "write it as ID:SECRET"), ("a:1 a:2", "'a' is given twice"), ("a:b c", "blanks")],
+)
+def test_a_mistake_in_the_variable_of_the_clients_names_it(clients, words):
+    refused = CliRunner().invoke(cli, ["serve"], env={"MOCKBROKER_CLIENTS": clients})
+    assert refused.exit_code != 0
+    assert "Invalid value for MOCKBROKER_CLIENTS" in refused.output
+    assert words in refused.output
 
 
 def test_a_file_that_another_broker_has_replaced_stays(tmp_path):

@@ -9,10 +9,12 @@ import pytest
 
 from mockbroker import Credentials
 from mockbroker.cli.explain import read_pasted
-from mockbroker.contract.authentication import METHODS
+from mockbroker.contract.authentication import METHODS, PrivateKeyJwt
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.token_request import TokenRequest
 
+# An assertion is signed for one broker and one moment: tests/broker/test_assertions.py has them.
+WITH_SECRET = [method for method in METHODS if not isinstance(method, PrivateKeyJwt)]
 PAIR = Credentials("shop 1", "a:b%c+d&ö")
 OTHER = Credentials("shop 1", "another")
 FORM = "application/x-www-form-urlencoded"
@@ -34,7 +36,7 @@ def by_curl(method, credentials):
     return TokenRequest.of(read_pasted((shlex.join(["curl", *options, url])).encode()).request)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
+@pytest.mark.parametrize("method", WITH_SECRET, ids=lambda method: type(method).__name__)
 @pytest.mark.parametrize("make", [sent, by_curl])
 def test_a_method_reads_back_what_it_makes(method, make):
     request = make(method, PAIR)
@@ -54,3 +56,10 @@ def test_a_request_without_credentials_claims_none(method):
     assert not method.presents(request, PAIR)
     assert method.claimed(request) is None
     assert method.client_ids_in(request) == frozenset()
+
+
+def test_an_example_of_an_assertion_has_a_placeholder_for_it():
+    request = sent(PrivateKeyJwt(), PAIR)
+    assert PrivateKeyJwt().is_used_in(request)
+    assert request.values("client_assertion") == ("${ASSERTION}",)
+    assert by_curl(PrivateKeyJwt(), PAIR).body == request.body

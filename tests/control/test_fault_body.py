@@ -43,6 +43,7 @@ SAME = {
     "cut short": ({"cut_short": True}, Fault.cut_short()),
     "chunked": ({"chunked": True, "delay_seconds": 1}, Fault.chunked() & Fault.delay(1)),
     "close-delimited": ({"close_delimited": True}, Fault.close_delimited()),
+    "token_flaw": ({"token_flaw": "key"}, Fault.flawed_token("key")),
     "compressed": ({"compressed": "gzip"}, Fault.compressed("gzip")),
     "invalid JSON": ({"invalid_json": True}, Fault.invalid_json()),
     "members": (

@@ -18,7 +18,7 @@ from tests.control.conftest import SHOP
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.short_proof,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to open the page in"),
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
 ]
 
 SCRIPT = """

@@ -279,6 +279,15 @@ def test_a_refusal_that_is_cleared_before_its_turn_never_comes(control):
     assert control.token_answer().status_code == 200
 
 
+def test_a_refusal_that_waits_for_its_turn_ends_with_the_server():
+    with Broker(credentials=SHOP).running() as broker:
+        faults = {"faults": [{"status": 503}, {"refuse_seconds": 60}]}
+        Caller(broker).done("POST", "/faults/token", faults)
+        (waiting,) = [t for t in threading.enumerate() if t.name == "mockbroker-refusal"]
+    waiting.join(20)
+    assert not waiting.is_alive()
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
@@ -474,9 +483,17 @@ def test_a_wait_in_vain_shows_what_came_instead(control):
     assert answer.json()["closest"][0]["differences"] == ["the method is GET, not POST"]
 
 
-def test_a_wait_survives_a_reset_and_ends_with_the_server():
+def test_a_wait_survives_a_reset_and_ends_with_the_server(monkeypatch):
     with Broker(credentials=SHOP).running() as broker:
-        control, answers = Caller(broker), []
+        control, answers, waits = Caller(broker), [], threading.Event()
+        journal = type(broker.journal)
+        subscribe = journal.subscribe
+
+        def subscribe_and_note(*arguments, **options):
+            waits.set()
+            return subscribe(*arguments, **options)
+
+        monkeypatch.setattr(journal, "subscribe", subscribe_and_note)
         body = {"method": "DELETE", "timeout_seconds": 300}
 
         def wait() -> None:
@@ -486,6 +503,8 @@ def test_a_wait_survives_a_reset_and_ends_with_the_server():
 
         thread = threading.Thread(target=wait)
         thread.start()
+        # Else the server may end before the request has arrived.
+        assert waits.wait(10)
         Caller(broker).done("POST", "/reset")
     thread.join(10)
     assert not thread.is_alive()

@@ -19,7 +19,7 @@ NODE = sorted((DRIVERS / "node").glob("*_*.mjs"))
 
 def told() -> dict[str, dict[str, str]]:
     """For each command of the README, the clauses that do not pass and the verdict on each."""
-    text = (DRIVERS / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "example-drivers.md").read_text(encoding="utf-8")
     sections = re.split(r"^## `", text, flags=re.MULTILINE)[1:]
     row = re.compile(r"^\| `([a-z.0-9-]+)` \| ([a-z-]+) \|", re.MULTILINE)
     return {part.partition("`")[0]: dict(row.findall(part)) for part in sections}

@@ -16,6 +16,7 @@ from evidence.pages.verdict_picture import catalogue_of_picture
 from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE, CATALOGUE_VERSION
 from mockbroker.contract.diagnosis import hinted
+from mockbroker.model.profile import AUTOGRAB
 from mockbroker.report.finding import Verdict
 from mockbroker.report.steps import ClientMade, TimePassed
 from tests.mutants.defects import MUTANTS
@@ -82,6 +83,17 @@ def test_a_clause_without_a_verdict_was_never_tried_and_does_not_pass():
     assert "not sent" not in page
 
 
+@pytest.mark.parametrize("verdict", [None, Verdict.NOT_APPLICABLE])
+def test_a_clause_that_does_not_apply_to_the_profile_is_in_no_column(verdict):
+    of_no_basic = clauses.post.ONLY
+    assert of_no_basic.applies_to(AUTOGRAB)
+    verdicts = {clause.id: Verdict.PASSED for clause in CATALOGUE if clause is not of_no_basic}
+    if verdict:
+        verdicts[of_no_basic.id] = verdict
+    page = clients.page({"curl in a script": report_with(verdicts)})
+    assert row_of(page, "curl in a script") == ["-", "-", "-", "-"]
+
+
 def test_each_verdict_that_is_not_a_pass_has_its_column():
     verdicts = {clause.id: Verdict.PASSED for clause in CATALOGUE} | {
         clauses.secrecy.REDIRECT.id: Verdict.HANG,
@@ -142,6 +154,15 @@ def test_pages_that_did_not_change_are_left_as_they_are(tmp_path):
     before = {page: page.stat().st_mtime_ns for page in pages}
     write_clause_pages(tmp_path)
     assert {page: page.stat().st_mtime_ns for page in pages} == before
+
+
+def test_the_pages_of_clauses_are_those_of_the_catalogue(tmp_path):
+    write_clause_pages(tmp_path)
+    folder = Path(__file__).parents[2] / "docs" / "clauses"
+    assert {page.name for page in folder.iterdir()} == {page.name for page in tmp_path.iterdir()}
+    for page in tmp_path.iterdir():
+        is_current = (folder / page.name).read_bytes() == page.read_bytes()
+        assert is_current, f"{page.name} is stale: run `python -m evidence`"
 
 
 def test_the_start_page_counts_the_clauses():

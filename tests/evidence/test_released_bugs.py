@@ -15,7 +15,8 @@ from evidence.released_bugs.results import Result
 from mockbroker.contract.catalogue import CATALOGUE, CATALOGUE_VERSION
 from mockbroker.report.document import ReportDocument, document_of
 from mockbroker.report.finding import Finding, Verdict
-from mockbroker.report.report import ClientDescription, build_report
+from mockbroker.report.report import build_report
+from mockbroker.report.run_facts import ClientDescription, RunFacts
 from mockbroker.report.steps import AnswerChanged, OtherClientAdded
 
 CASES = {case.name: case for case in read_cases(FOLDER)}
@@ -182,7 +183,7 @@ def test_a_page_names_the_clauses_that_a_release_was_never_tried_on(make_case):
 
 def report_with(*findings: Finding) -> ReportDocument:
     client = ClientDescription(target="client.py")
-    return document_of(build_report(findings, profile="autograb", client=client, measured={}))
+    return document_of(build_report(findings, RunFacts(profile="autograb", client=client)))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import requests
 
+from examples.assertion_client import AssertionTokenManager
 from examples.async_client import AsyncApiClient, AsyncTokenManager, Connections
 from examples.model_client import AccessToken, ApiClient, TokenError, TokenManager
 from mockbroker.contract.clause import Clause
@@ -250,13 +251,15 @@ def make(cls: type, config: Any, *others: type) -> Any:
         type("Manager", managers, {}) if managers else getattr(signer, "manager", TokenManager)
     )
     verify = config.ca_file or True
-    tokens = manager(
-        config.token_url,
-        config.client_id,
-        config.client_secret,
-        scope=config.scope,
-        parameters=config.parameters,
-        timeout=config.timeout,
-        verify=verify,
-    )
+    settings = {
+        "scope": config.scope,
+        "parameters": config.parameters,
+        "timeout": config.timeout,
+        "verify": verify,
+    }
+    secret = config.client_secret
+    if issubclass(manager, AssertionTokenManager):
+        secret = config.private_key
+        settings |= {name: getattr(config, name) for name in ("key_id", "algorithm", "audience")}
+    tokens = manager(config.token_url, config.client_id, secret, **settings)
     return signer(tokens, config.api_base_url, timeout=config.timeout, verify=verify)

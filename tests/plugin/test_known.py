@@ -9,7 +9,8 @@ import pytest
 from mockbroker.contract.clause import Level
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.known_failures import KnownFailure, KnownFailures
-from mockbroker.report.report import ClientDescription, build_report
+from mockbroker.report.report import build_report
+from mockbroker.report.run_facts import RunFacts
 from mockbroker.report.terminal import render
 from tests.reports.samples import EXCHANGES, STEPS, as_json
 
@@ -29,12 +30,7 @@ def known(*entries, **first):
 def report_on(failures, *findings, replays=None, fail_on=Level.MUST):
     return build_report(
         [Finding(*finding) for finding in findings],
-        profile="autograb",
-        client=ClientDescription(),
-        measured={},
-        fail_on=fail_on,
-        known=failures,
-        replays=replays,
+        RunFacts(profile="autograb", fail_on=fail_on, known=failures, replays=replays or {}),
     )
 
 

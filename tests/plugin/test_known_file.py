@@ -16,7 +16,8 @@ from mockbroker.report.known_failures import KnownFailure, KnownFailures
 from mockbroker.report.known_file import TODO, known_failures_of, read_known_failures
 from mockbroker.report.known_text import updated_text
 from mockbroker.report.plain_examples import to_plain
-from mockbroker.report.report import ClientDescription, build_report
+from mockbroker.report.report import build_report
+from mockbroker.report.run_facts import RunFacts
 
 MUST, OTHER, SHOULD = "request.method", "request.url", "refresh.ahead"
 PASSED, FAILED, ADVICE = Verdict.PASSED, Verdict.FAILED, Verdict.ADVICE
@@ -33,12 +34,7 @@ def known(*entries, **first):
 def report_on(failures, *findings, replays=None, fail_on=Level.MUST):
     return build_report(
         [Finding(*finding) for finding in findings],
-        profile="autograb",
-        client=ClientDescription(),
-        measured={},
-        fail_on=fail_on,
-        known=failures,
-        replays=replays,
+        RunFacts(profile="autograb", fail_on=fail_on, known=failures, replays=replays or {}),
     )
 
 

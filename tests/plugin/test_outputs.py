@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.report.annotations import annotations_of
 from mockbroker.report.badge import badge_of
 from mockbroker.report.finding import Finding, Verdict
@@ -25,7 +25,8 @@ from mockbroker.report.formats import (
 from mockbroker.report.junit_xml import junit_xml_of
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.markdown import markdown_of
-from mockbroker.report.report import ClientDescription, build_report
+from mockbroker.report.report import build_report
+from mockbroker.report.run_facts import ClientDescription, RunFacts
 from tests.reports.samples import EXCHANGES, STEPS
 
 HOSTILE = 'a <b> & "c" | `d` \x00\x1b[31m\ud800 %0A ::error::x\nnext, line: ]]>'
@@ -43,7 +44,7 @@ WHOLE = tuple(Finding(clause.id, Verdict.PASSED) for clause in CATALOGUE)
 
 def report(*findings: Finding, **run):
     client = ClientDescription(target='acme.py:make "x" <y>', name="acme")
-    return build_report(findings, profile="autograb", client=client, measured={}, **run)
+    return build_report(findings, RunFacts(profile="autograb", client=client, **run))
 
 
 def cases(text: str) -> dict[str, ET.Element]:
@@ -78,6 +79,9 @@ def test_junit_xml_survives_what_xml_cannot_say():
     assert failure is not None
     assert 'a <b> & "c" | `d`' in failure.get("message", "")
     assert failure.text == (
+        f"leads to: {clause_named('request.method').consequence}\n"
+        f"fix: {clause_named('request.method').fix}\n"
+        "link: https://www.rfc-editor.org/rfc/rfc6749#section-3.2\n"
         "  the broker issues tokens with expires_in=60\n"
         "#2 GET /v2/vehicle/1?region=uk Authorization: Bearer <token #1, expired> → 401\n"
         "curl x"
@@ -91,7 +95,7 @@ def test_markdown_tells_what_is_wrong_and_folds_the_stories():
     assert len(rows) == 1 + 5
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 5 for row in rows)
     assert "<b>" not in text
-    assert text.count("<details>") == text.count("</details>") == 4
+    assert text.count("<details>") == text.count("</details>") == 5
     assert markdown_of(report(*WHOLE)).startswith("### Token client contract: ✅ conforms\n")
 
 
@@ -150,6 +154,7 @@ BEGINNINGS = {
     "a.xml": "<?xml ",
     "a.md": "### Token client",
     "a.svg": "<svg ",
+    "a.sarif": '{\n  "$schema": "https://json.schemastore.org/sarif-2.1.0.json"',
 }
 FILES = (
     "--json",
@@ -162,6 +167,8 @@ FILES = (
     "a.md",
     "--badge",
     "a.svg",
+    "--sarif",
+    "a.sarif",
 )
 
 
@@ -189,6 +196,9 @@ def test_a_check_and_a_pytest_run_write_every_form(check, contract, pytester):
         assert len(cases(texts["a.xml"])["request.method"].findall("failure")) == 1
         assert "❌ failed | `request.method` | MUST" in texts["a.md"]
         assert ">1 failed<" in texts["a.svg"]
+        [result] = json.loads(texts["a.sarif"])["runs"][0]["results"]
+        place = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        assert (result["ruleId"], place) == ("request.method", "acme.py")
 
 
 def test_a_form_that_cannot_be_written_is_told_before_the_run(check, pytester):
@@ -208,7 +218,7 @@ ERRORS = (
 
 
 def test_every_form_shows_an_error_of_the_kit_with_its_traceback():
-    found = report(*ERRORS, errors=[KitError("the kit failed: at the end", "another traceback")])
+    found = report(*ERRORS, errors=(KitError("the kit failed: at the end", "another traceback"),))
     told = {name: form.write(found) for name, form in FORMATS.items()}
     for name in ("json", "html", "junit-xml", "markdown"):
         assert "the kit failed: KeyError" in told[name]
@@ -244,7 +254,7 @@ def test_a_form_that_fails_takes_no_other_along(tmp_path, monkeypatch):
     files = {name: str(tmp_path / name) for name in FORMATS}
     with pytest.raises(OutputError, match=r"html: the kit failed: ValueError: a number\\x1b\[31m$"):
         write_outputs(report(*FOUND), {**files, "json": str(tmp_path / "gone" / "a.json")})
-    assert {path.name for path in tmp_path.iterdir()} == {"junit-xml", "markdown", "badge"}
+    assert {path.name for path in tmp_path.iterdir()} == {"junit-xml", "markdown", "sarif", "badge"}
 
 
 def test_a_file_that_a_read_only_folder_has_is_told_before_the_run(tmp_path, monkeypatch):

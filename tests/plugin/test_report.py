@@ -9,7 +9,7 @@ from importlib.metadata import version
 import msgspec
 import pytest
 
-from mockbroker.contract.catalogue import CATALOGUE, clause_named
+from mockbroker.contract.catalogue import CATALOGUE, CATALOGUE_VERSION, clause_named
 from mockbroker.contract.clause import Level
 from mockbroker.report.badge import badge_of
 from mockbroker.report.defaults import DEFAULT_EXAMPLES
@@ -18,12 +18,8 @@ from mockbroker.report.junit_xml import junit_xml_of
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import KnownFailure, KnownFailures, Standing
 from mockbroker.report.markdown import markdown_of
-from mockbroker.report.report import (
-    ClientDescription,
-    Conclusion,
-    RunFacts,
-    build_report,
-)
+from mockbroker.report.report import Conclusion, build_report
+from mockbroker.report.run_facts import ClientDescription, Provenance, RunFacts
 from mockbroker.report.steps import AnswerChanged, Note, NotRepeated
 from mockbroker.report.terminal import render
 from mockbroker.report.terminal_causes import finding_lines
@@ -32,9 +28,10 @@ from tests.reports.samples import EXCHANGES, STEPS, as_json
 
 ALL = len(CATALOGUE)
 MUST, SHOULD, PRACTICE = "request.method", "refresh.ahead", "signing.revoked"
-RUN = RunFacts(
+RUN = Provenance(
     created="2030-01-01T00:00:00+00:00",
     duration_seconds=1.5,
+    profile_sources=("a page",),
     examples=5,
     seed=7,
     only="request.",
@@ -56,12 +53,14 @@ def told(report, width=100):
 def report_on(*findings, fail_on=Level.MUST, unseen=None, run=None, **measured):
     return build_report(
         [Finding(*finding) for finding in findings],
-        profile="autograb",
-        client=ClientDescription("acme.py", "acme", capabilities=("get_token",)),
-        measured=measured,
-        fail_on=fail_on,
-        unseen=unseen,
-        **(run or {}),
+        RunFacts(
+            profile="autograb",
+            client=ClientDescription("acme.py", "acme", capabilities=("get_token",)),
+            measured=measured,
+            fail_on=fail_on,
+            unseen=unseen,
+            **(run or {}),
+        ),
     )
 
 
@@ -104,21 +103,37 @@ def test_a_breach_found_anywhere_counts_against_its_clause_and_the_first_is_told
     assert found[SHOULD].verdict is PASSED
 
 
-def test_json_has_a_row_for_each_clause_in_order():
+@pytest.fixture(scope="module")
+def document():
+    """A report as JSON: a failure, an advice, and a clause that is blocked."""
     report = report_on(
         (MUST, FAILED, "by GET", STEPS[:1], EXCHANGES[:1], "curl"),
         (SHOULD, ADVICE, "late", (), (), "", "", None, SHOULD),
         ("request.url", Verdict.NOT_TESTED, "a GET", (), (), "", "", MUST),
-        run={"run": RUN},
+        run={"provenance": RUN},
         leeway_seconds=[0.0, 0.0],
     )
-    document = as_json(report)
+    return as_json(report)
+
+
+def test_json_says_where_the_report_comes_from(document):
     assert document["schema"] == 2
     assert document["tool"] == {"name": "mockbroker", "version": version("mockbroker")}
+    assert document["catalogue"] == CATALOGUE_VERSION
     assert (document["created"], document["duration_seconds"]) == (RUN.created, 1.5)
     options = {"examples": 5, "seed": 7, "fail_on": "MUST", "only": "request."}
     assert document["options"] == options
-    assert document["profile"] == {"name": "autograb", "sources": []}
+    assert document["profile"] == {"name": "autograb", "sources": ["a page"]}
+    assert document["client"] == {
+        "name": "acme",
+        "version": "",
+        "target": "acme.py",
+        "capabilities": ["get_token"],
+        "file": "",
+    }
+
+
+def test_json_sums_up_what_was_found(document):
     assert document["headline"] == [
         f"outage: {clause_named(MUST).consequence} (request.method, MUST): by GET",
         f"outage: {clause_named(SHOULD).consequence} (refresh.ahead, SHOULD): late",
@@ -128,17 +143,14 @@ def test_json_has_a_row_for_each_clause_in_order():
         "1 more could not be tested. 1 more clause gives advice."
     )
     assert document["conforms"] is False
-    assert document["client"] == {
-        "name": "acme",
-        "version": "",
-        "target": "acme.py",
-        "capabilities": ["get_token"],
-    }
     assert document["summary"]["by_level"]["MUST"]["failed"] == 1
     assert document["summary"]["by_level"]["SHOULD"]["advice"] == 1
     assert document["summary"]["by_impact"]["outage"]["failed"] == 1
     assert document["summary"]["by_impact"]["security"]["failed"] == 0
     assert document["measured"] == {"leeway_seconds": [0.0, 0.0]}
+
+
+def test_json_has_a_row_for_each_clause_in_order(document):
     assert [row["id"] for row in document["clauses"]] == [clause.id for clause in CATALOGUE]
     rows = {row["id"]: row for row in document["clauses"]}
     assert rows[MUST] == {
@@ -155,7 +167,7 @@ def test_json_has_a_row_for_each_clause_in_order():
         "steps": [{"step": "broker-started", "expires_in": 60.0}],
         "exchanges": json.loads(msgspec.json.encode(EXCHANGES[:1])),
         "reproduce": "curl",
-        "url": None,
+        "url": "https://www.rfc-editor.org/rfc/rfc6749#section-3.2",
         "details": "",
         "known": None,
         "diagnosis": None,
@@ -164,6 +176,7 @@ def test_json_has_a_row_for_each_clause_in_order():
     assert rows[SHOULD]["reproduce"] == (
         "mockbroker check acme.py --only refresh.ahead --examples 5 --seed 7"
     )
+    assert rows[SHOULD]["url"] is None
     assert (rows["request.url"]["blocked_by"], rows["request.url"]["reason"]) == (MUST, "a GET")
     assert rows["request.url"]["reproduce"] is None
     assert rows["basic.utf8"]["reason"] == "not selected in this run"
@@ -173,9 +186,9 @@ def test_json_has_a_row_for_each_clause_in_order():
 def test_a_client_that_no_command_can_check_has_no_reproduction():
     found = Finding(SHOULD, ADVICE, "late", found_in=SHOULD)
     for arguments, reproduce in (((), None), (("acme.py",), "mockbroker check acme.py --only ")):
-        run = RunFacts(check_arguments=arguments)
+        run = Provenance(check_arguments=arguments)
         client = ClientDescription("acme.py", "acme")
-        report = build_report([found], profile="autograb", client=client, measured={}, run=run)
+        report = build_report([found], RunFacts(profile="autograb", client=client, provenance=run))
         rows = {row["id"]: row for row in as_json(report)["clauses"]}
         assert str(rows[SHOULD]["reproduce"]).startswith(str(reproduce))
 
@@ -183,14 +196,16 @@ def test_a_client_that_no_command_can_check_has_no_reproduction():
 def test_a_breach_that_was_not_repeated_has_no_reproduction():
     [row] = [
         row
-        for row in report_on((SHOULD, ADVICE, "late", (NotRepeated(),)), run={"run": RUN}).rows
+        for row in report_on(
+            (SHOULD, ADVICE, "late", (NotRepeated(),)), run={"provenance": RUN}
+        ).rows
         if row.clause.id == SHOULD
     ]
-    assert report_on(run={"run": RUN}).reproduce(row) == ""
+    assert report_on(run={"provenance": RUN}).reproduce(row) == ""
 
 
 def test_a_reproduction_leaves_out_the_default_number_of_examples():
-    run = RunFacts(examples=DEFAULT_EXAMPLES, check_arguments=("acme.py",))
+    run = Provenance(examples=DEFAULT_EXAMPLES, check_arguments=("acme.py",))
     assert run.command_for(SHOULD) == "mockbroker check acme.py --only refresh.ahead"
 
 
@@ -327,11 +342,7 @@ def test_what_failed_before_the_time_was_up_fails_the_run():
 def test_an_interrupted_run_conforms_to_nothing():
     report = build_report(
         [Finding(MUST, PASSED)],
-        profile="autograb",
-        client=ClientDescription("acme.py", "acme"),
-        measured={},
-        interrupted=True,
-        selected=[MUST, SHOULD],
+        RunFacts(profile="autograb", interrupted=True, selected=[MUST, SHOULD]),
     )
     assert report.exit_status == 2
     document = as_json(report)
@@ -359,7 +370,7 @@ ERROR = Verdict.ERROR
         ([(MUST, FAILED)], {"driver_failures": ["x"]}, 4),
         ([(MUST, PASSED)], {"selected": [MUST, SHOULD]}, 3),
         ([(MUST, PASSED)], {"selected": [MUST, SHOULD], "unreached": "stopped"}, 0),
-        ([(MUST, PASSED)], {"errors": [KitError("the kit failed: x")]}, 3),
+        ([(MUST, PASSED)], {"errors": (KitError("the kit failed: x"),)}, 3),
     ],
 )
 def test_the_gravest_of_what_went_wrong_is_the_exit_status(findings, run, status):
@@ -387,7 +398,7 @@ def test_an_error_outweighs_a_breach_of_the_same_clause_and_is_never_known():
 def test_errors_of_the_kit_are_told_once_with_their_clauses_and_the_traceback():
     error = ("the kit failed: KeyError: x", (), (), "", "Traceback\n  line 1")
     findings = [(MUST, ERROR, *error), (SHOULD, ERROR, *error), (PRACTICE, PASSED)]
-    run = {"errors": [KitError("the kit failed: at the end", "Traceback\n  line 2")]}
+    run = {"errors": (KitError("the kit failed: at the end", "Traceback\n  line 2"),)}
     shown = told(report_on(*findings, run=run))
     assert shown.count("    E the kit failed: KeyError: x") == 1
     assert shown.count("        line 1") == shown.count("        line 2") == 1
@@ -435,6 +446,6 @@ def blocked(clause_id, by):
     ids=["through another", "at once", "no further", "in a circle", "none"],
 )
 def test_a_clause_is_blocked_by_the_first_cause(findings, cause):
-    report = build_report(findings, profile="autograb", client=ClientDescription(), measured={})
+    report = build_report(findings, RunFacts(profile="autograb"))
     rows = {row.clause.id: row for row in report.rows}
     assert rows[SHOULD].finding.blocked_by == cause

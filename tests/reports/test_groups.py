@@ -11,7 +11,8 @@ from mockbroker.contract.diagnosis import Diagnosis, Mistake
 from mockbroker.report.finding import BREACHES, Finding, Verdict
 from mockbroker.report.groups import groups_of, place_of, ungrouped
 from mockbroker.report.known_failures import KnownFailure, KnownFailures
-from mockbroker.report.report import ClientDescription, build_report
+from mockbroker.report.report import build_report
+from mockbroker.report.run_facts import ClientDescription, RunFacts
 from mockbroker.report.steps import (
     BrokerStarted,
     ClientUsed,
@@ -61,7 +62,7 @@ def blocked(clause_id, by, steps=()):
 
 def report_on(*findings, **options):
     client = ClientDescription("acme.py")
-    return build_report(findings, profile="autograb", client=client, measured={}, **options)
+    return build_report(findings, RunFacts(profile="autograb", client=client, **options))
 
 
 def ids(report):

@@ -18,7 +18,8 @@ from mockbroker.model.exchange_text import exchange_text
 from mockbroker.report.document import document_of, json_text, read_document
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.html_page import html_of
-from mockbroker.report.report import ClientDescription, build_report
+from mockbroker.report.report import build_report
+from mockbroker.report.run_facts import ClientDescription, RunFacts
 from mockbroker.report.steps import Note
 from tests.reports.samples import EXCHANGES, STEPS
 
@@ -37,7 +38,7 @@ FOUND = (
 def report(*findings: Finding, name: str = "acme"):
     client = ClientDescription(target=f"{name}.py", name=name, version="1.2")
     facts = {"leeway_seconds": [30.0, 30.0], "timeout_seconds": 0.2, "leeway_kind": "fixed"}
-    built = build_report(findings, profile="autograb", client=client, measured=facts)
+    built = build_report(findings, RunFacts(profile="autograb", client=client, measured=facts))
     return document_of(built)
 
 
@@ -90,7 +91,7 @@ def test_a_page_is_well_formed_and_its_links_lead_somewhere(count):
 def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing():
     text = html_of([report(*FOUND), report(FOUND[-1])])
     assert not {"script", "link", "img", "iframe"} & set(Page(text).tags)
-    assert not re.search(r"url\((?!#)|@import|https?://", text)
+    assert not re.search(r'url\((?!#)|@import|src=|href="(?!#)', text)
 
 
 def test_what_was_found_is_shown_as_text_whatever_it_is():
@@ -131,7 +132,7 @@ def test_reports_are_compared_in_the_terminal_and_on_a_page(tmp_path):
         (tmp_path / f"{name}.json").write_text(json_text(report(*findings, name=name)))
     done = compare(tmp_path, "a.json", "b.json", "--html", "all.html")
     assert done.returncode == 0, done.stderr
-    assert "1  a 1.2: does not conform" in done.stdout
+    assert "1  a.py 1.2: does not conform" in done.stdout
     assert re.search(r"refresh\.honours-expires-in +MUST +✗ +\?", done.stdout)
     page = Page((tmp_path / "all.html").read_text(encoding="utf-8"))
     assert "2 token clients" in page.text
@@ -230,7 +231,7 @@ def test_a_report_that_was_read_is_the_one_that_was_written(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to open it in")
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_a_browser_opens_a_page_of_twelve_clients(tmp_path):
     page = tmp_path / "all.html"
     page.write_text(html_of([report(*FOUND, name=f"client{n}") for n in range(12)]), "utf-8")

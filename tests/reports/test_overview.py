@@ -10,7 +10,8 @@ from mockbroker.report.annotations import annotations_of
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.headline import overview_of
 from mockbroker.report.known_failures import KnownFailure, KnownFailures
-from mockbroker.report.report import ClientDescription, build_report
+from mockbroker.report.report import build_report
+from mockbroker.report.run_facts import ClientDescription, RunFacts
 from mockbroker.report.terminal import render
 
 MUSTS = [clause.id for clause in CATALOGUE if clause.level is Level.MUST]
@@ -27,10 +28,7 @@ def report_on(*findings, whole=True, **options):
     others = [Finding(c.id, Verdict.PASSED) for c in CATALOGUE if c.id not in named]
     return build_report(
         [*findings, *(others if whole else ())],
-        profile="autograb",
-        client=ClientDescription("acme.py"),
-        measured={},
-        **options,
+        RunFacts(profile="autograb", client=ClientDescription("acme.py"), **options),
     )
 
 

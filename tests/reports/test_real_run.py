@@ -52,6 +52,7 @@ BROKEN = {
 }
 BLOCKED = clauses.refresh.AHEAD.id
 TELLING = ("json", "html", "junit-xml", "markdown", "terminal")
+"""The formats that a person reads as text; SARIF is read by programs."""
 
 
 def check(folder: Path, *arguments: str) -> str:

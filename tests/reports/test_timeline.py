@@ -5,7 +5,8 @@ from __future__ import annotations
 from mockbroker.report import wording
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.formats import FORMATS
-from mockbroker.report.report import ClientDescription, build_report
+from mockbroker.report.report import build_report
+from mockbroker.report.run_facts import ClientDescription, RunFacts
 from mockbroker.report.steps import ClientUsed, GotToken, IssuedToken, Note, TimePassed
 from mockbroker.report.timeline import TokenLife, TokenUse, timeline_of
 from tests.reports.samples import STEPS, raised
@@ -45,7 +46,7 @@ def test_other_words_for_a_step_leave_the_drawing_as_it_is(monkeypatch):
     def page() -> str:
         finding = Finding("refresh.ahead", Verdict.ADVICE, "late", STEPS)
         client = ClientDescription("acme.py")
-        report = build_report([finding], profile="autograb", client=client, measured={})
+        report = build_report([finding], RunFacts(profile="autograb", client=client))
         return FORMATS["html"].write(report)
 
     def drawing(text: str) -> str:

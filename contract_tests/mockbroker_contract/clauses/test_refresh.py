@@ -153,8 +153,10 @@ def _case_of_wall_clock(
     The clock is set before the token is fetched, or while the token is valid.
     """
     ahead_seconds, while_valid = drawn
+    # The times of an assertion are wrong with the clock, and the client cannot know.
+    elsewhere = [HONOURS, clauses.assertion.LIFETIME, clauses.assertion.CLOCK]
     with scenario.session(
-        credentials=CREDENTIALS, expires_in=LIFETIME, elsewhere=[HONOURS]
+        credentials=CREDENTIALS, expires_in=LIFETIME, elsewhere=elsewhere
     ) as session:
         if while_valid:
             session.use_well(operation)

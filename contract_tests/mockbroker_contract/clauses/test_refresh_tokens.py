@@ -128,7 +128,10 @@ def test_single_live_token(scenario: Scenario) -> None:
             session.record(TokenPolicySet(policy="single"))
             first = session.use_well(operation)
             if session.use_well(operation).token != first.token:
-                raise NotTested("the client keeps no token", blocked_by=clauses.cache.REUSE)
+                if scenario.run.time.is_virtual:
+                    raise NotTested("the client keeps no token", blocked_by=clauses.cache.REUSE)
+                # Its leeway may be longer than the lifetime, and it is right to refresh.
+                raise NotTested(f"a client without a clock keeps no token of {lifetime} s")
             outcomes = refreshed_meanwhile(session, operation, in_flight + 1, pause)
             if not outcomes[0].token_requests:
                 raise NotTested("the client requested no new token", blocked_by=HONOURS)

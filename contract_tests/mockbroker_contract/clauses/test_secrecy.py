@@ -17,7 +17,7 @@ from mockbroker.model.credentials import Credentials
 from mockbroker.model.masking import secret_forms
 from mockbroker_contract.drivers.exposure import Exposure
 from mockbroker_contract.drivers.failures import NotTested
-from mockbroker_contract.harness.carried_secrets import carries_secret
+from mockbroker_contract.harness.carried_secrets import carries_credentials
 from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.endings import ClientHung, ContractBreached, TooManyRequests
 from mockbroker_contract.harness.recorder import fault_step, reached_step
@@ -67,7 +67,7 @@ def test_token(scenario: Scenario) -> None:
 
 
 _SECRETS: dict[Clause, tuple[str, Callable[[Broker], Iterable[str]]]] = {
-    clauses.secrecy.SECRET: ("the client secret", lambda _: secret_forms(_CREDENTIALS)),
+    clauses.secrecy.SECRET: ("the client secret", lambda broker: secret_forms(broker.credentials)),
     clauses.secrecy.TOKEN: ("an access token", lambda broker: broker.token_issued_values),
 }
 
@@ -163,7 +163,9 @@ def test_redirect(scenario: Scenario) -> None:
             # The other origin is a broker too, so the client succeeds there, and no error hides the
             # request.
             taken = [
-                e.request for e in other_broker.journal if carries_secret(e.request, _CREDENTIALS)
+                e.request
+                for e in other_broker.journal
+                if carries_credentials(e.request, session.credentials)
             ]
             if taken:
                 session.record(reached_step(other_broker, taken[0], "credentials"))
@@ -195,7 +197,7 @@ def test_files(scenario: Scenario) -> None:
                 session.use_well(operation)
             secrets = {
                 *(token.encode() for token in session.broker.token_issued_values),
-                *(form.encode() for form in secret_forms(_CREDENTIALS)),
+                *(form.encode() for form in secret_forms(session.credentials)),
             }
             for path, mode in _readable_files(scenario.run.sandbox.folders):
                 if _holds(path, secrets):

@@ -7,6 +7,8 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, NoReturn
 
+from mockbroker.broker.client_keys import key_algorithm_of, with_key
+from mockbroker.contract.authentication import PrivateKeyJwt
 from mockbroker.contract.clause import Clause
 from mockbroker.contract.judging import breaches_alone
 from mockbroker.fake_broker import Broker
@@ -88,7 +90,7 @@ class ClientSession:
         profile = run.settings.profile
         scope = scope or (profile.example_scope if profile.scope_required else "")
         self._scope = scope
-        self.credentials = credentials
+        self.credentials = with_key(credentials, key_algorithm_of(run.settings.profile))
         if neighbour is not None:
             self.broker = run.brokers.copy_at_another_origin(neighbour)
         else:
@@ -115,8 +117,7 @@ class ClientSession:
         settings = {
             "token_url": self.broker.token_url,
             "api_base_url": self.broker.api_url,
-            "client_id": self.credentials.client_id,
-            "client_secret": self.credentials.client_secret,
+            **self._authentication(self.credentials),
             "timeout": self._run.settings.client_timeout,
             "scope": self._scope,
             "ca_file": ca_file,
@@ -126,6 +127,22 @@ class ClientSession:
             },
         }
         return ClientConfig(**{**settings, **changes})
+
+    def _authentication(self, credentials: Credentials) -> dict[str, Any]:
+        """Return the settings by which the client authenticates."""
+        profile = self.broker.profile
+        algorithm = key_algorithm_of(profile)
+        # A client that signs has no secret to send by mistake.
+        signs_only = profile.authentication_methods == (PrivateKeyJwt.name,)
+        keyed = with_key(credentials, algorithm)
+        return {
+            "client_id": keyed.client_id,
+            "client_secret": "" if signs_only else keyed.client_secret,
+            "private_key": keyed.private_key,
+            "key_id": keyed.key_id,
+            "algorithm": algorithm,
+            "audience": self.broker.audience if algorithm else "",
+        }
 
     @property
     def config(self) -> ClientConfig:
@@ -346,14 +363,15 @@ class ClientSession:
     def restart(self, *, in_new_process: bool = False, secret: str | None = None) -> None:
         """End the client; its next use makes it again, with the same settings and files.
 
-        ``secret`` replaces the one in its settings. ``in_new_process`` ends its process as well,
-        and the clients of other sessions with it.
+        ``secret`` replaces the one in its settings, and its key. ``in_new_process`` ends its
+        process as well, and the clients of other sessions with it.
         """
         self._actions.close()
         if in_new_process:
             self._run.clients.restart()
         if secret is not None:
-            self._actions.config = replace(self.config, client_secret=secret)
+            renewed = Credentials(self.credentials.client_id, secret)
+            self._actions.config = replace(self.config, **self._authentication(renewed))
         self.record(
             ClientRestarted(in_new_process=in_new_process, has_new_secret=secret is not None)
         )

@@ -41,11 +41,13 @@ def authentication_conventions(run: ContractRun) -> dict[str, Any]:
 
 
 def client_authentication_of(request: Request) -> str:
-    """Return ``basic``, ``post`` or ``both``, by the place of the credentials; empty if none.
+    """Return ``basic``, ``post``, ``both`` or ``private_key_jwt``; empty without credentials.
 
     The place decides, not the profile: the fact is shown for clients that use the wrong one as
     well.
     """
+    if b"client_assertion=" in request.body:
+        return "private_key_jwt"
     in_header = request.headers.get("Authorization") is not None
     in_body = b"client_secret" in request.body
     return {(True, False): "basic", (False, True): "post", (True, True): "both"}.get(

@@ -335,7 +335,13 @@ class ClientStateMachine(RuleBasedStateMachine):
         mistake of a client whose secret was rotated.
         """
         rotated = not all(client.secret_is_current for client in self._clients)
-        credentials = (clauses.basic.CREDENTIALS, clauses.post.CREDENTIALS) if rotated else ()
+        by_method = (
+            clauses.basic.CREDENTIALS,
+            clauses.post.CREDENTIALS,
+            clauses.assertion.SIGNATURE,
+            clauses.assertion.KEY_ID,
+        )
+        credentials = by_method if rotated else ()
         return {clause.id for clause in (_HONOURS, *credentials)}
 
     def _judge_expired_use(self, client: _Client, outcome: Outcome) -> None:

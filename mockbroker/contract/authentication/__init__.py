@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from mockbroker.contract.authentication.assertion import PrivateKeyJwt
 from mockbroker.contract.authentication.basic import Basic, BasicForm, BasicRaw
 from mockbroker.contract.authentication.body import Body, PublicClient, Query
 from mockbroker.contract.authentication.method import AuthenticationMethod
@@ -22,6 +23,7 @@ __all__ = [
     "AuthenticationMethod",
     "Basic",
     "Body",
+    "PrivateKeyJwt",
     "accepted_methods",
     "method_in",
     "recognise",
@@ -35,6 +37,7 @@ METHODS: tuple[AuthenticationMethod, ...] = (
     Body(),
     Query(),
     PublicClient(),
+    PrivateKeyJwt(),
 )
 """Every method, in the variants that profiles distinguish."""
 

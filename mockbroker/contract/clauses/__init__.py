@@ -9,6 +9,7 @@ Each module has its clauses, their judges and their preconditions, and lists the
 from __future__ import annotations
 
 from mockbroker.contract.clauses import (
+    assertion,
     basic,
     cache,
     cleanup,
@@ -24,6 +25,7 @@ from mockbroker.contract.clauses import (
 )
 
 __all__ = [
+    "assertion",
     "basic",
     "cache",
     "cleanup",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from urllib.parse import parse_qsl
 
-from mockbroker.contract.authentication import Body, method_in
+from mockbroker.contract.authentication import Body, PrivateKeyJwt, method_in
 from mockbroker.contract.clause import (
     Clause,
     Flaw,
@@ -46,6 +46,7 @@ __all__ = [
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 _CREDENTIAL_NAMES = frozenset({"client_id", "client_secret"})
+_ASSERTION_NAMES = frozenset({"client_assertion", "client_assertion_type"})
 _LISTED_NAMES = 10
 """How many parameter names a message lists; a body of another format may split into thousands."""
 # RFC 9110, 9.3.1: content in a GET request "has no generally defined semantics".
@@ -148,8 +149,9 @@ def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Fl
         return  # a parameter that was changed would look like one that was added
     if expected.profile.body == "query":
         return  # request.no-extra-parameters judges what is in it
-    # Credentials in the URL are a breach of basic.only or post.only.
-    names = request.names_in_query - _credential_names(expected.profile) - _names_in(configured)
+    # Credentials in the URL are a breach of a clause on client authentication.
+    credentials = _credential_names(expected.profile) | _ASSERTION_NAMES
+    names = request.names_in_query - credentials - _names_in(configured)
     if not request.values("grant_type"):
         names -= {"grant_type"}  # then request.grant-type names it
     if names:
@@ -316,6 +318,10 @@ def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -
         if not any(method.presents(request, pair) for pair in expected.credentials):
             return  # a secret that was not encoded splits into parameters: see post.credentials
         extra -= _CREDENTIAL_NAMES
+    elif isinstance(method, PrivateKeyJwt):
+        # RFC 7521, 4.2: client_id is optional with an assertion. A secret breaks assertion.only,
+        # and an assertion by the name of the grant's parameter breaks assertion.sent.
+        extra -= _CREDENTIAL_NAMES | _ASSERTION_NAMES | {"assertion"}
     elif request.values("client_secret"):
         extra -= _CREDENTIAL_NAMES  # see basic.only
     if extra:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from mockbroker.server.control.calls import Call
+from mockbroker.server.control.calls import Call, refuse_if_shared
 from mockbroker.server.control.reading import RequestError
 from mockbroker.server.control.values import ApiRoutesView, ApiRouteView
 
 __all__ = ["add_route", "clear_routes", "list_routes", "remove_route"]
+
+_ADVICE = "serve with one process to use routes"
 
 
 def list_routes(call: Call) -> ApiRoutesView:
@@ -26,7 +28,7 @@ def list_routes(call: Call) -> ApiRoutesView:
 
 def add_route(call: Call) -> ApiRoutesView:
     """Add a route. Raises RequestError if it is invalid, or if other processes lack it."""
-    _refuse_if_shared(call)
+    refuse_if_shared(call, "routes", _ADVICE)
     body = call.body
     try:
         call.broker.api.route(
@@ -44,7 +46,7 @@ def add_route(call: Call) -> ApiRoutesView:
 
 def remove_route(call: Call) -> ApiRoutesView:
     """Remove the route of that method and path. Raises RequestError if there is none."""
-    _refuse_if_shared(call)
+    refuse_if_shared(call, "routes", _ADVICE)
     try:
         call.broker.api.remove(call.body.method, call.body.path)
     except KeyError as error:
@@ -56,17 +58,6 @@ def remove_route(call: Call) -> ApiRoutesView:
 
 def clear_routes(call: Call) -> ApiRoutesView:
     """Remove every route."""
-    _refuse_if_shared(call)
+    refuse_if_shared(call, "routes", _ADVICE)
     call.broker.api.restore()
     return list_routes(call)
-
-
-def _refuse_if_shared(call: Call) -> None:
-    """Raise RequestError with status 409 if other processes answer requests as well."""
-    if call.broker.shares_state:
-        raise RequestError(
-            409,
-            "shared-state",
-            "each process that shares the state has routes of its own, and this request reaches "
-            "one of them; serve with one process to use routes",
-        )

@@ -12,9 +12,10 @@ from typing import Any
 from mockbroker.model.messages import Request
 from mockbroker.model.profile import Profile
 from mockbroker.server.control.controlled import ControlledBroker
+from mockbroker.server.control.reading import RequestError
 from mockbroker.server.control.watching import Watchers
 
-__all__ = ["Call", "Result"]
+__all__ = ["Call", "Result", "refuse_if_shared"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +40,16 @@ class Result:
 
     status: int
     value: Any
+
+
+def refuse_if_shared(call: Call, what: str, advice: str) -> None:
+    """Raise RequestError with status 409 if other processes answer requests as well.
+
+    ``what`` is what each of them has of its own, which this request would change in one of them.
+    """
+    if call.broker.shares_state:
+        message = (
+            f"each process that shares the state has {what} of its own, and this request reaches "
+            f"one of them; {advice}"
+        )
+        raise RequestError(409, "shared-state", message)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union
 
 from msgspec import Meta, Struct
 
-from mockbroker.broker.faults import Fault, Manner
+from mockbroker.broker.faults import Fault, Manner, TokenFlaw
 
 __all__ = ["FaultBody", "FaultError", "body_of", "fault_of"]
 
@@ -51,6 +51,7 @@ class FaultBody(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=
     members: dict[str, Any] = {}
     omit: tuple[str, ...] = ()
     content_type: Union[str, None] = None
+    token_flaw: Union[TokenFlaw, None] = None
     invalid_json: bool = False
     compressed: Union[Literal["gzip", "deflate"], None] = None
     delay_seconds: Union[_Seconds, None] = None
@@ -97,6 +98,8 @@ def _combined(body: FaultBody) -> Fault:
         fault &= Fault(changes=body.members, omit=body.omit)
     if body.content_type is not None:
         fault &= Fault.content_type(body.content_type)
+    if body.token_flaw is not None:
+        fault &= Fault.flawed_token(body.token_flaw)
     if body.invalid_json:
         fault &= Fault.invalid_json()
     if body.compressed is not None:
@@ -173,6 +176,7 @@ def body_of(fault: Fault) -> FaultBody:
         "members": dict(fault.changes),
         "omit": fault.omit,
         "content_type": fault.media_type,
+        "token_flaw": fault.token_flaw,
         "invalid_json": fault.breaks_json,
         "compressed": fault.coding or None,
         "delay_seconds": fault.delay_seconds or None,

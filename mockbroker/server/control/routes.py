@@ -170,6 +170,14 @@ ROUTES = (
         returns=values.ClockView,
     ),
     Route(
+        method="POST",
+        path="/keys/rotate",
+        summary="Sign tokens by a new key from now on, and publish it",
+        call=state_calls.rotate_signing_key,
+        body=values.RotationBody,
+        returns=values.Done,
+    ),
+    Route(
         method="GET",
         path="/tokens",
         summary="The tokens with their states and the seconds left",

@@ -15,7 +15,7 @@ from mockbroker.broker.tokens import random_token
 from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker.model.profile import Profile
 from mockbroker.model.type_words import did_you_mean
-from mockbroker.server.control.calls import Call
+from mockbroker.server.control.calls import Call, refuse_if_shared
 from mockbroker.server.control.fault_body import FaultBody, FaultError, fault_of
 from mockbroker.server.control.reading import RequestError
 from mockbroker.server.control.values import (
@@ -72,6 +72,7 @@ __all__ = [
     "revoke_numbered",
     "revoke_tokens",
     "rotate_secret",
+    "rotate_signing_key",
     "set_clock",
     "setup",
     "show_settings",
@@ -285,6 +286,12 @@ def _numbered(call: Call) -> AccessToken:
     return found[0]
 
 
+def rotate_signing_key(call: Call) -> Done:
+    """Sign tokens by a new key from now on."""
+    call.broker.rotate_signing_key(withdraw_old=call.body.withdraw_old)
+    return Done()
+
+
 # Clients
 
 
@@ -382,7 +389,10 @@ def _script(call: Call, script: Callable[..., None]) -> FaultsView:
             raise RequestError(
                 422, "invalid", f"faults[{index}]: refuse_seconds must be the last fault"
             )
-    script(*faults)
+    try:
+        script(*faults)
+    except ValueError as error:
+        raise RequestError(422, "invalid", f"faults: {error}") from None
     if faults[-1].manner is Manner.REFUSE:
         seconds = bodies[-1].refuse_seconds or 0.0
         end_refusal_after(call.broker, faults[-1], seconds, call.watchers.stopped)
@@ -407,13 +417,7 @@ def show_settings(call: Call) -> SettingsView:
 
 def change_settings(call: Call) -> SettingsView:
     """Change the settings that the body has."""
-    if call.broker.shares_state:
-        raise RequestError(
-            409,
-            "shared-state",
-            "each process that shares the state has settings of its own, and this request reaches "
-            "one of them; start the processes with other options",
-        )
+    refuse_if_shared(call, "settings", "start the processes with other options")
     body: SettingsBody = call.body
     # All values are checked before one is set: a request with a mistake changes nothing.
     profile = None if body.profile is None else _profile(call, body.profile)

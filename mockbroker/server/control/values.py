@@ -150,6 +150,12 @@ class Done(Struct, kw_only=True):
     done: bool = True
 
 
+class RotationBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Whether the old keys are published no more, so that tokens signed by them become invalid."""
+
+    withdraw_old: bool = False
+
+
 class SetupBody(Struct, forbid_unknown_fields=True, kw_only=True):
     """Which client's settings to show, by default the first one's, and whether with its secret."""
 

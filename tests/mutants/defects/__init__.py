@@ -4,6 +4,7 @@ Importing it registers them all.
 """
 
 from tests.mutants.defects import (
+    assertion,
     basic,
     cache,
     cleanup,
@@ -21,6 +22,7 @@ from tests.mutants.workshop import MUTANTS
 
 __all__ = [
     "MUTANTS",
+    "assertion",
     "basic",
     "cache",
     "cleanup",
