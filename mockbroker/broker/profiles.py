@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Union
 
 import msgspec
 
@@ -46,8 +46,9 @@ class _Tables(msgspec.Struct, forbid_unknown_fields=True):
     The profiles stay unparsed here: their own errors then get the place with the profile's name.
     """
 
-    # The name of the project's profile, empty for the default.
-    profile: str = ""
+    # The name of the project's profile, empty for the default. A table of this name is a mistake
+    # for ``profiles``; it is accepted here, so that the message can name that.
+    profile: Annotated[Union[str, dict[str, Any]], msgspec.Meta(description="a string")] = ""
     # msgspec makes a new dict for each instance, so this default is not shared.
     profiles: dict[str, dict[str, Any]] = {}
 
@@ -127,8 +128,8 @@ def profile_named(
 def _project_profile(config: Path | None, directory: Path | None) -> Profile:
     """Return the profile that a project has set as its own; see `profile_named`."""
     for path in (config, _nearest_pyproject(directory or Path.cwd())):
-        name = path and _tables_of(path)[0].profile
-        if path and name:
+        name = _tables_of(path)[0].profile if path else ""
+        if path and isinstance(name, str) and name:
             try:
                 return profile_named(name, config=config, directory=directory)
             except ConfigError as error:
@@ -194,10 +195,17 @@ def _tables_of(path: Path) -> tuple[_Tables, tuple[str, ...]]:
     document = read_toml(path)
     try:
         if path.name == "pyproject.toml":
-            return read(document, _Pyproject, str(path)).tool.mockbroker, ("tool", "mockbroker")
-        return read(document, _Tables, str(path)), ()
+            keys: tuple[str, ...] = ("tool", "mockbroker")
+            tables = read(document, _Pyproject, str(path)).tool.mockbroker
+        else:
+            keys = ()
+            tables = read(document, _Tables, str(path))
     except ReadingError as error:
         raise ConfigError(str(error)) from error
+    if not isinstance(tables.profile, str):
+        where = ": ".join(filter(None, (str(path), ".".join(keys))))
+        raise ConfigError(f"{where}: unknown table 'profile'; did you mean 'profiles'?")
+    return tables, keys
 
 
 def _described_in(path: Path) -> _ProfilesOfFile:

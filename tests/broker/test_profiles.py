@@ -70,8 +70,8 @@ BAD_FILES = {
     "profiles.a = 1": "bad.toml: profiles.a: expected a table, got 1",
     "[[profiles.a]]": "bad.toml: profiles.a: expected a table, got a list",
     "[profile.a]": "bad.toml: unknown table 'profile'; did you mean 'profiles'?",
-    "profile = 1": "bad.toml: unknown key 'profile'; did you mean 'profiles'?",
-    "[tool.mockbroker.profiles.a]": "bad.toml: unknown table 'tool'; known are profiles",
+    "profile = 1": "bad.toml: profile: expected a string, got 1",
+    "[tool.mockbroker.profiles.a]": "bad.toml: unknown table 'tool'; known are profile, profiles",
     "[profiles.autograb]": "bad.toml: profile 'autograb' is built in; choose another name",
     "[profiles.a]\ntoken_pth = '/t'": (
         "bad.toml: profiles.a: unknown key 'token_pth'; did you mean 'token_path'?"
@@ -398,7 +398,7 @@ note = "read in a hurry"
     assert own.parameters == {"audience": "https://a", "resource": "https://r"}
     assert own.errors == {"quota": ErrorForm(status=200, body="slow")}
     [source] = own.sources_of("client_authentication")
-    assert (source.host, source.note) == ("own.example", "read in a hurry")
+    assert (str(source), source.note) == ("https://own.example/docs", "read in a hurry")
     assert [each.url for each in own.sources_of("token_path")] == ["https://base.example/page"]
     assert len(own.sources) == 2
 
