@@ -398,7 +398,7 @@ note = "read in a hurry"
     assert own.parameters == {"audience": "https://a", "resource": "https://r"}
     assert own.errors == {"quota": ErrorForm(status=200, body="slow")}
     [source] = own.sources_of("client_authentication")
-    assert (str(source), source.note) == ("https://own.example/docs", "read in a hurry")
+    assert (str(source), source.note) == ("https://own.example/", "read in a hurry")
     assert [each.url for each in own.sources_of("token_path")] == ["https://base.example/page"]
     assert len(own.sources) == 2
 
