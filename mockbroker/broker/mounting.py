@@ -11,6 +11,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from mockbroker.contract.request_hints import hint_on_path, is_usual_token_path
+from mockbroker.contract.unknown_path import KnownPaths
 from mockbroker.model.messages import Request
 from mockbroker.model.metadata import Metadata
 from mockbroker.model.profile import Profile
@@ -109,6 +110,11 @@ class Mounting:
     def api_prefix(self) -> str:
         """The prefix of the API as the profile has it, below which paths of routes are."""
         return self.profile.api_prefix
+
+    @property
+    def known_paths(self) -> KnownPaths:
+        """The paths of the endpoints, for a hint on another path."""
+        return KnownPaths(profile=self.profile, prefix=self.prefix, control=CONTROL_PATH)
 
     @property
     def jwks_path(self) -> str | None:

@@ -155,7 +155,8 @@ def _remarks(exchange: Exchange, mask: Mask) -> Iterator[str]:
     """Yield a line for each breach, then one for each hint."""
     for breach in exchange.breaches:
         yield INDENT + _breach_line(breach, mask)
-    for hint in hints_of(exchange.breaches):
+    own = (exchange.hint,) if exchange.hint else ()
+    for hint in (*hints_of(exchange.breaches), *own):
         yield INDENT + click.style(f"hint: {printable(mask(hint))}", fg="yellow")
 
 
