@@ -48,6 +48,11 @@ def banner(broker: Broker, control_token: str | None = None) -> str:
     kind = "strict" if broker.strict else "lenient"
     lines = [
         f"mockbroker, profile {broker.profile.name}, {kind}; stop it with Ctrl-C",
+        *(
+            [f"  its facts      mockbroker profiles show {broker.profile.name}"]
+            if broker.profile.sources
+            else []
+        ),
         f"  token URL      {broker.token_url}",
         f"  API            {broker.api_url}/",
         f"  live page      {page_url(broker)}",
@@ -154,7 +159,8 @@ def _remarks(exchange: Exchange, mask: Mask) -> Iterator[str]:
     """Yield a line for each breach, then one for each hint."""
     for breach in exchange.breaches:
         yield INDENT + _breach_line(breach, mask)
-    for hint in hints_of(exchange.breaches):
+    own = (exchange.hint,) if exchange.hint else ()
+    for hint in (*hints_of(exchange.breaches), *own):
         yield INDENT + click.style(f"hint: {printable(mask(hint))}", fg="yellow")
 
 

@@ -47,8 +47,8 @@ class ServeSettings:
     called. It demands the ``control_token``, if there is one. ``env_file`` and ``ready_file`` are
     written by `mockbroker.cli.published_files`, the CA certificate into ``ca_out``, and the first
     client's private key into ``key_out`` and its certificate into ``cert_out``. ``client_key`` and
-    ``client_cert`` have its public keys and its certificate instead. A ``quiet``
-    log leaves out requests in which nothing is wrong, and a ``verbose`` one has the messages.
+    ``client_cert`` have its public keys and its certificate instead. A ``quiet`` log leaves out
+    requests in which nothing is wrong, and a ``verbose_log`` has the messages.
     ``issuers`` are further ones, as pairs of a path and the name of a profile. ``scenario`` is a
     TOML file of planned events.
     """
@@ -74,7 +74,7 @@ class ServeSettings:
     key_out: Path | None = None
     cert_out: Path | None = None
     quiet: bool = False
-    verbose: bool = False
+    verbose_log: bool = False
     issuers: tuple[tuple[str, str], ...] = ()
     scenario: Path | None = None
 
@@ -367,6 +367,7 @@ _FILE_OPTIONS = (
 _VERBOSE_OPTION = click.option(
     "--verbose",
     "-v",
+    "verbose_log",
     is_flag=True,
     help="Log the header fields and the bodies of each request and its answer, secrets masked.",
 )
