@@ -7,6 +7,7 @@ this process takes milliseconds. POSIX only; elsewhere the session judges all cl
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import selectors
@@ -76,6 +77,10 @@ class ClauseWorkers:
         if count < 2 or session.config.option.collectonly:  # noqa: PLR2004 - more than one
             return None
         workers: list[_Worker] = []
+        # A collection of garbage writes into each object that it visits. The processes share the
+        # memory of frozen objects, which no collection visits.
+        gc.collect()
+        gc.freeze()
         try:
             with queue.opened():
                 # Not all at once: those that were forked end, even if the next cannot be.
