@@ -35,7 +35,7 @@ from mockbroker.broker.token_endpoint import TokenEndpoint
 from mockbroker.broker.tokens import TOKEN_LIMIT
 from mockbroker.contract.clause import Level
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
-from mockbroker.model.exchange import Exchange, Trace
+from mockbroker.model.exchange import Endpoint, Exchange, Trace
 from mockbroker.model.messages import Request
 from mockbroker.model.profile import Profile, TokenPolicy
 from mockbroker.report.conformance_text import breaches_text, forgotten_text, nothing_seen_text
@@ -182,14 +182,16 @@ class Broker:
         """What a client gets that has a valid token already; at first that of the profile.
 
         ``new``: a token beside it. ``same``: the same token, with what is left of its lifetime.
-        ``single``: a token that ends the old one. Setting it raises ValueError for others.
+        ``single``: a token that ends the old one. ``refuse``: an error.
+
+        Setting it raises ValueError for others.
         """
         return self._settings.token_policy
 
     @token_policy.setter
     def token_policy(self, policy: TokenPolicy) -> None:
         if policy not in get_args(TokenPolicy):
-            raise ValueError(f"token_policy must be new, same or single, not {policy!r}")
+            raise ValueError(f"token_policy must be new, same, single or refuse, not {policy!r}")
         self._settings.token_policy = policy
 
     @property
@@ -390,6 +392,14 @@ class Broker:
         self._state.token_script.clear()
         self._state.api_script.clear()
         self._apply_refusal()
+
+    def plan_faults(self, planned_fault: Callable[[Endpoint], Fault | None]) -> None:
+        """Call the function for each request before it is answered, also after a `reset`.
+
+        It gets the endpoint that the request has reached. The fault that it returns applies unless
+        one is scripted for the answer. It is called in the threads of requests.
+        """
+        self._handler.planned_fault = planned_fault
 
     def _apply_refusal(self) -> None:
         """Have the server refuse connections if that is the turn of a script, or accept them."""

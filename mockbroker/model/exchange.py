@@ -45,7 +45,8 @@ class Exchange:
     ``token`` is the token issued (token endpoint) or presented (API), if the broker knows it.
     ``fault`` names the scripted fault that was applied. ``origin`` is the scheme, host and port
     that received the request. ``use`` is the number of the client's use in which the request
-    arrived; None outside a contract run, where it is unknown.
+    arrived; None outside a contract run, where it is unknown. ``hint`` says what a request to an
+    unknown path probably meant.
     """
 
     number: int
@@ -61,11 +62,17 @@ class Exchange:
     token_state: TokenState | None = None
     fault: str | None = None
     use: int | None = None
+    hint: str = ""
 
     @property
     def is_unsigned(self) -> bool:
-        """Whether it is a call of the API without an Authorization header."""
-        return self.endpoint is Endpoint.API and not self.request.headers.get_all("Authorization")
+        """Whether it is a call of the API without an Authorization header.
+
+        A call with a token in a header of the provider's own is signed: it breaks no clause.
+        """
+        if self.endpoint is not Endpoint.API or self.request.headers.get_all("Authorization"):
+            return False
+        return self.token is None or any(b.clause_id == "signing.bearer" for b in self.breaches)
 
     @property
     def is_challenge(self) -> bool:
