@@ -35,7 +35,7 @@ from mockbroker.broker.token_endpoint import TokenEndpoint
 from mockbroker.broker.tokens import TOKEN_LIMIT
 from mockbroker.contract.clause import Level
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
-from mockbroker.model.exchange import Exchange, Trace
+from mockbroker.model.exchange import Endpoint, Exchange, Trace
 from mockbroker.model.messages import Request
 from mockbroker.model.profile import Profile, TokenPolicy
 from mockbroker.report.conformance_text import breaches_text, forgotten_text, nothing_seen_text
@@ -392,6 +392,14 @@ class Broker:
         self._state.token_script.clear()
         self._state.api_script.clear()
         self._apply_refusal()
+
+    def plan_faults(self, planned_fault: Callable[[Endpoint], Fault | None]) -> None:
+        """Call the function for each request before it is answered, also after a `reset`.
+
+        It gets the endpoint that the request has reached. The fault that it returns applies unless
+        one is scripted for the answer. It is called in the threads of requests.
+        """
+        self._handler.planned_fault = planned_fault
 
     def _apply_refusal(self) -> None:
         """Have the server refuse connections if that is the turn of a script, or accept them."""

@@ -52,7 +52,7 @@ def mounted_issuers(
         for path, broker in issuers.items():
             # Each masks the secrets that it knows, and lines of several files do not mix.
             file = stack.enter_context(journal_file(settings.journal, broker))
-            log = RequestLog(broker, file, is_quiet=settings.quiet)
+            log = RequestLog(broker, file, is_quiet=settings.quiet, is_verbose=settings.verbose)
             server.mount(broker, path)
             mount_control(server, broker, own, path)
             broker.journal.subscribe(log.answered, survives_reset=True)

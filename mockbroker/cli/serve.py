@@ -90,6 +90,7 @@ def prepared(
             broker,
             stack.enter_context(journal_file(settings.journal, broker)),
             is_quiet=settings.quiet,
+            is_verbose=settings.verbose,
         )
         certificate = stack.enter_context(_certificate(settings)) if settings.tls else None
         yield broker, log, certificate

@@ -27,6 +27,7 @@ __all__ = [
     "client_option",
     "config_option",
     "file_options",
+    "log_options",
     "profile_option",
     "serve_options",
     "sharing_options",
@@ -46,8 +47,9 @@ class ServeSettings:
     called. It demands the ``control_token``, if there is one. ``env_file`` and ``ready_file`` are
     written by `mockbroker.cli.published_files`, the CA certificate into ``ca_out``, and the first
     client's private key into ``key_out``. ``client_key`` has its public keys instead. A ``quiet``
-    log leaves out requests in which nothing is wrong. ``issuers`` are further ones, as pairs of a
-    path and the name of a profile.
+    log leaves out requests in which nothing is wrong, and a ``verbose`` one has the messages.
+    ``issuers`` are further ones, as pairs of a path and the name of a profile. ``scenario`` is a
+    TOML file of planned events.
     """
 
     host: str
@@ -69,7 +71,9 @@ class ServeSettings:
     ca_out: Path | None = None
     key_out: Path | None = None
     quiet: bool = False
+    verbose: bool = False
     issuers: tuple[tuple[str, str], ...] = ()
+    scenario: Path | None = None
 
 
 _CLIENTS = "MOCKBROKER_CLIENTS"
@@ -332,9 +336,28 @@ _FILE_OPTIONS = (
         help="Write this file once the broker listens, and remove it at the end.",
     ),
     click.option(
+        "--scenario",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE.toml",
+        help="Planned events: outages, revocations, rotated secrets, after N requests or seconds.",
+    ),
+    click.option(
         "--quiet", "-q", is_flag=True, help="Log only requests in which something is wrong."
     ),
 )
+
+# `audit` has an option of that name for its report.
+_VERBOSE_OPTION = click.option(
+    "--verbose",
+    "-v",
+    is_flag=True,
+    help="Log the header fields and the bodies of each request and its answer, secrets masked.",
+)
+
+
+def log_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--verbose`` to a command that has `serve_options`."""
+    return _VERBOSE_OPTION(command)
 
 
 def file_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -45,6 +45,7 @@ BROKER = {
     "masked": "POST /mask",
     "mounted_at": SERVER_CALLS,
     "observed": "GET /conformance",
+    "plan_faults": Without("serve --scenario does it"),
     "problem_with": "POST /conformance/verify",
     "profile": "PATCH /settings",
     "register": "POST /clients",
