@@ -14,12 +14,14 @@ from mockbroker.contract.clause import (
     Level,
     Precondition,
     TraceJudge,
+    profile_page,
     rfc,
     vendor,
 )
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.exchange import Endpoint, Exchange, Trace, Use
 from mockbroker.model.forms import body_parameters
+from mockbroker.model.profile import Profile, TokenPolicy
 
 __all__ = [
     "AHEAD",
@@ -33,6 +35,7 @@ __all__ = [
     "OUTAGE_WHILE_VALID",
     "RECOVERS",
     "RECOVERS_AT_ONCE",
+    "REFUSED_WHILE_VALID",
     "SAME_GRANT",
     "SAME_TOKEN",
     "SHORT_LIVED",
@@ -175,6 +178,36 @@ def _asks_twice(trace: Trace) -> bool:
     return len(asked) > len(set(asked))
 
 
+def _repeats_a_token(profile: Profile) -> str:
+    """Return why a provider never issues a valid token again; empty if it may."""
+    return "" if profile.token_policy in {"new", "same"} else _policy_of(profile)
+
+
+def _ends_a_token(profile: Profile) -> str:
+    """Return why a provider's new token never ends the old one at once; empty if it may."""
+    if profile.token_policy == "single" and profile.overlap_seconds:  # noqa: S105 - a policy
+        return f"profile {profile.name} lets an old token live on for {profile.overlap_seconds:g} s"
+    return "" if profile.token_policy in {"new", "single"} else _policy_of(profile)
+
+
+def _refuses_a_token(profile: Profile) -> str:
+    """Return why a provider refuses no client that has a valid token; empty if it does."""
+    return "" if profile.token_policy == "refuse" else _policy_of(profile)  # noqa: S105 - a policy
+
+
+def _policy_of(profile: Profile) -> str:
+    """Return what a client gets that has a valid token, as the reason of a clause."""
+    return f"profile {profile.name} {_POLICIES[profile.token_policy]}"
+
+
+_POLICIES: dict[TokenPolicy, str] = {
+    "new": "issues a further token while one is valid",
+    "same": "issues the same token again while it is valid",
+    "single": "issues a new token, which ends the old one",
+    "refuse": "refuses another token while one is valid",
+}
+
+
 # RFC 6749, 5.1: expires_in is "The lifetime in seconds of the access token". The vendor asks for a
 # valid token at all times.
 HONOURS_EXPIRES_IN = Clause(
@@ -270,7 +303,9 @@ LATENCY = Clause(
     "answer's arrival takes the token for valid when it has already expired.",
     fix="Read the clock before you send the request, and count the lifetime from there.",
 )
-# Brokers that issue the same token, or a single one, say so on their own pages: hence PRACTICE.
+# Most providers issue a new token each time. Those that issue the same token, or a single one, say
+# so on their own pages, and another provider may begin to: hence PRACTICE, for each profile whose
+# policy does not exclude it.
 SAME_TOKEN = Clause(
     id="refresh.same-token",
     level=Level.PRACTICE,
@@ -281,6 +316,7 @@ SAME_TOKEN = Clause(
     why="Some brokers have a cache. A client that refreshes ahead gets its own token back, and one "
     "that asks until the token is another one asks hundreds of times in the last minute.",
     fix="Take the new expires_in even if the token is the same. Ask once, then use what you got.",
+    applies_to=_repeats_a_token,
 )
 SINGLE_LIVE_TOKEN = Clause(
     id="refresh.single-live-token",
@@ -293,6 +329,22 @@ SINGLE_LIVE_TOKEN = Clause(
     "401, and a client that then requests a token for each of them ends the others' tokens.",
     fix="Repeat a refused call with the current token. Request another one only if the refused "
     "token is still the current one.",
+    applies_to=_ends_a_token,
+)
+# A SHOULD: the page of such a provider says it, and a client without a leeway never meets it.
+REFUSED_WHILE_VALID = Clause(
+    id="refresh.refused-while-valid",
+    level=Level.SHOULD,
+    impact=Impact.OUTAGE,
+    title="goes on with its valid token when the provider refuses another one, and gets one after "
+    "its expiry",
+    sources=(profile_page,),
+    consequence="calls fail shortly before each expiry, because the provider gives no second token",
+    why="Some providers refuse a token request while the client has a valid token. A client that "
+    "refreshes ahead gets an error, although the token that it has would still do.",
+    fix="When a refresh is refused and the token has not expired, use the token, and ask again "
+    "after its expiry.",
+    applies_to=_refuses_a_token,
 )
 SAME_GRANT = Clause(
     id="refresh.same-grant",
@@ -379,6 +431,7 @@ CLAUSES = (
     LATENCY,
     SAME_TOKEN,
     SINGLE_LIVE_TOKEN,
+    REFUSED_WHILE_VALID,
     SAME_GRANT,
     OFFERED_REFRESH_TOKEN,
     OUTAGE_WHILE_VALID,
