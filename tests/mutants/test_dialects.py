@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mockbroker.contract import clauses
@@ -101,6 +103,21 @@ def test_no_leeway_is_needed_where_a_second_token_is_refused():
         only=[clauses.refresh.REFUSED_WHILE_VALID],
     )
     assert found == {}
+
+
+def test_clauses_on_members_that_an_answer_lacks_do_not_apply():
+    bare = Profile(name="bare", answer=Answer(omit=("expires_in", "token_type")))
+    why = "the token response of profile bare has no "
+    for clause in (
+        clauses.refresh.HONOURS_EXPIRES_IN,
+        clauses.refresh.SAME_TOKEN,
+        clauses.response.EXPIRES_IN_UNIT,
+        clauses.cache.HUGE_LIFETIME,
+    ):
+        assert clause.applies_to(bare) == why + "expires_in"
+    assert clauses.response.TOKEN_TYPE_UNKNOWN.applies_to(bare) == why + "token_type"
+    refusing = replace(bare, token_policy="refuse")
+    assert clauses.refresh.REFUSED_WHILE_VALID.applies_to(refusing) == why + "expires_in"
 
 
 def test_clauses_on_other_policies_do_not_apply():

@@ -14,6 +14,7 @@ from mockbroker.contract.clause import (
     Level,
     Precondition,
     TraceJudge,
+    names_lifetime,
     profile_page,
     rfc,
     vendor,
@@ -180,7 +181,9 @@ def _asks_twice(trace: Trace) -> bool:
 
 def _repeats_a_token(profile: Profile) -> str:
     """Return why a provider never issues a valid token again; empty if it may."""
-    return "" if profile.token_policy in {"new", "same"} else _policy_of(profile)
+    if profile.token_policy not in {"new", "same"}:
+        return _policy_of(profile)
+    return names_lifetime(profile)
 
 
 def _ends_a_token(profile: Profile) -> str:
@@ -192,7 +195,9 @@ def _ends_a_token(profile: Profile) -> str:
 
 def _refuses_a_token(profile: Profile) -> str:
     """Return why a provider refuses no client that has a valid token; empty if it does."""
-    return "" if profile.token_policy == "refuse" else _policy_of(profile)  # noqa: S105 - a policy
+    if profile.token_policy != "refuse":  # noqa: S105 - a policy, not a password
+        return _policy_of(profile)
+    return names_lifetime(profile)
 
 
 def _policy_of(profile: Profile) -> str:
@@ -221,6 +226,7 @@ HONOURS_EXPIRES_IN = Clause(
     why="An expired token means a 401 for every call, an hour after the deployment.",
     fix="Compute the expiry from each answer's own expires_in, in an unambiguous time (UTC or a "
     "monotonic clock). Fetch a new token when now plus the leeway is past the expiry.",
+    applies_to=names_lifetime,
     judge=TraceJudge(_judge_expiry),
     precondition=Precondition("no client was seen to outlast a token", _outlives_a_token),
 )
@@ -238,6 +244,7 @@ CLOCK_CHANGES = Clause(
     "tokens up to hours after their expiry.",
     fix="Take the time of issue and the time of use from one clock: the machine's in UTC, or a "
     "monotonic one. Do not compute with naive local datetimes, or with the Date header.",
+    applies_to=names_lifetime,
 )
 # RFC 6749, 5.1 defines expires_in as a lifetime in seconds; no broker of a profile issues a token
 # without any: hence SHOULD.
@@ -252,6 +259,7 @@ ZERO_LIFETIME = Clause(
     why="A broker whose clock is wrong issues tokens that have expired already. A client that asks "
     "until it gets a better one never returns, and one that takes 0 for no expiry never refreshes.",
     fix="Use the token that was just fetched for this call, and fetch another one for the next.",
+    applies_to=names_lifetime,
 )
 # The vendor recommends to "refresh pre-emptively". A client that refreshes after expiry and retries
 # on 401 works as well: hence SHOULD.
@@ -266,6 +274,7 @@ AHEAD = Clause(
     why="The API refuses a token that expires while the call is under way. That happens once an "
     "hour, and rarely while you are looking.",
     fix="Refresh some seconds before the expiry (10 to 60 is usual), not only after it.",
+    applies_to=names_lifetime,
 )
 # Half a lifetime is far beyond any sound leeway; the usual ones take seconds to minutes.
 NOT_TOO_EAGER = Clause(
@@ -278,6 +287,7 @@ NOT_TOO_EAGER = Clause(
     why="A client that refreshes in the first half of a token's life asks at least twice as often "
     "as needed. A common cause is reading seconds as milliseconds.",
     fix="Read expires_in as seconds, and keep the leeway well below the lifetime.",
+    applies_to=names_lifetime,
 )
 SHORT_LIVED = Clause(
     id="refresh.short-lived",
@@ -291,6 +301,7 @@ SHORT_LIVED = Clause(
     "client may loop forever or refuse every token.",
     fix="Use the token that was just fetched, whatever its lifetime is. Limit the leeway to a part "
     "of the lifetime.",
+    applies_to=names_lifetime,
 )
 LATENCY = Clause(
     id="refresh.latency",
@@ -302,6 +313,7 @@ LATENCY = Clause(
     why="The lifetime begins when the broker issues the token. A client that counts from a slow "
     "answer's arrival takes the token for valid when it has already expired.",
     fix="Read the clock before you send the request, and count the lifetime from there.",
+    applies_to=names_lifetime,
 )
 # Most providers issue a new token each time. Those that issue the same token, or a single one, say
 # so on their own pages, and another provider may begin to: hence PRACTICE, for each profile whose
@@ -383,6 +395,7 @@ OUTAGE_WHILE_VALID = Clause(
     why="A refresh ahead of time may fail: the old token is still valid for the leeway, so a short "
     "outage of the broker need not be an outage of yours.",
     fix="If a refresh fails and the token has not expired, use it, and try again at a later call.",
+    applies_to=names_lifetime,
 )
 OUTAGE_AFTER_EXPIRY = Clause(
     id="refresh.outage-after-expiry",
@@ -395,6 +408,7 @@ OUTAGE_AFTER_EXPIRY = Clause(
     why="Signing with a token that is known to be expired hides the outage of the broker behind a "
     "401 of the API.",
     fix="Once the token has expired, raise the error of the refresh to the caller.",
+    applies_to=names_lifetime,
 )
 RECOVERS = Clause(
     id="refresh.recovers",
