@@ -189,7 +189,7 @@ class _Judged:
         # Preconditions need the first token; breaches are looked for in the window only, because
         # the trace with the firsts has a gap in which anything may have happened.
         trace = _trace((*self.firsts.values(), *window))
-        found, since = judge_together(Trace(window)), self.last_number
+        found, since = judge_together(Trace(window), self.profile), self.last_number
         # A later key replaces an earlier one, so that the first request of each client remains.
         latest_first = reversed(trace.token_requests)
         return replace(

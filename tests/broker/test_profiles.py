@@ -44,7 +44,7 @@ def test_a_pyproject_without_our_table_has_no_profiles(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nope", "unknown profile 'nope'; known are autograb, json-body, post, rfc6749"),
+        ("nope", "unknown profile 'nope'; `mockbroker profiles` lists those that ship"),
         ("rfc-6749", "unknown profile 'rfc-6749'; did you mean 'rfc6749'?"),
         (
             "acme.toml",

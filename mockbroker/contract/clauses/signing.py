@@ -141,8 +141,11 @@ def _judge_no_credentials(request: Request, expected: ApiExpectation) -> Iterato
         # The pair is searched for at any length: id and secret together do not occur by chance.
         has_pair = base64.b64encode(basic).decode() in everything
         forms = (pair.client_secret, base64.b64encode(alone).decode())
-        is_long = len(pair.client_secret) >= _MIN_SECRET_LENGTH
-        if has_pair or (is_long and any(form in everything for form in forms)):
+        # A secret that is the client_id may be in a token: a JWT has the id among its claims.
+        is_unique = (
+            len(pair.client_secret) >= _MIN_SECRET_LENGTH and pair.client_secret != pair.client_id
+        )
+        if has_pair or (is_unique and any(form in everything for form in forms)):
             what = "the call carries the client's credentials"
             yield Flaw(what, "the access token and no credentials")
             # One flaw for each call: credentials of a second client would need the same fix.
