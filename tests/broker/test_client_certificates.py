@@ -31,6 +31,7 @@ from mockbroker.contract import clauses
 from mockbroker.contract.authentication.client_certificate import thumbprint_of
 from mockbroker.model.certificate_rules import CERTIFICATE_METHODS, CertificateRules
 from mockbroker.model.messages import Headers, Request
+from mockbroker.model.metadata import Metadata
 from tests.broker.client_certificates import der_of, own_certificate
 from tests.broker.stores import BOTH
 
@@ -547,3 +548,11 @@ def test_a_further_issuer_with_certificates_needs_tls(mutual_toml):
     with pytest.raises(click.UsageError, match=r"--issuer /shop: .* needs TLS; add --tls"):
         make_issuers(settings)
     assert set(make_issuers(dataclasses.replace(settings, tls=True))) == {"/shop"}
+
+
+def test_metadata_names_the_method_and_says_that_tokens_are_bound():
+    broker = mounted(Broker(profile=profile_with(metadata=Metadata())))
+    path = "/.well-known/oauth-authorization-server"
+    members = json.loads(broker.handle(Request("GET", path), ORIGIN).response.body)
+    assert members["token_endpoint_auth_methods_supported"] == [ISSUED]
+    assert members["tls_client_certificate_bound_access_tokens"] is True
