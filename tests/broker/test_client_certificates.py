@@ -337,8 +337,10 @@ def test_a_client_gets_a_token_and_calls_the_api_over_tls():
         refused = requests.post(broker.token_url, data=form, **kwargs)
         assert refused.status_code == 401
         assert "no client certificate was presented" in refused.json()["hint"]
-        # A page in a browser is asked for no reason, and still shown.
-        assert requests.get(broker.control_url + "/openapi.json", **kwargs).status_code == 200
+        # The control API needs no certificate.
+        setup = requests.post(broker.control_url + "/setup", json={}, **kwargs).json()
+        assert f"--cert {pair[0]} --key {pair[1]}" in setup["curl"]
+        assert f"KEY_FILE={pair[1]}" in setup["environment"]
 
 
 def test_an_unknown_certificate_fails_the_handshake_and_is_logged(tmp_path, caplog):
