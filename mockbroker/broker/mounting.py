@@ -12,6 +12,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from mockbroker.contract.request_hints import hint_on_path, is_usual_token_path
+from mockbroker.contract.unknown_path import KnownPaths
 from mockbroker.model.messages import Request
 from mockbroker.model.metadata import Metadata
 from mockbroker.model.profile import Profile
@@ -111,6 +112,11 @@ class Mounting:
     def api_prefix(self) -> str:
         """The prefix of the API as the profile has it, below which paths of routes are."""
         return self.profile.api_prefix
+
+    @property
+    def known_paths(self) -> KnownPaths:
+        """The paths of the endpoints, for a hint on another path."""
+        return KnownPaths(profile=self.profile, prefix=self.prefix, control=CONTROL_PATH)
 
     def jwks_path_for(self, requested_path: str) -> str | None:
         """Return the path of the public keys for the placeholders of a path; prefix included.

@@ -22,6 +22,7 @@ from mockbroker.broker.release import ReleaseSwitch
 from mockbroker.broker.settings import Settings
 from mockbroker.broker.state import StateError
 from mockbroker.broker.token_endpoint import TokenEndpoint
+from mockbroker.contract.unknown_path import hint_on_unknown_path
 from mockbroker.model.exchange import Endpoint
 from mockbroker.model.masking import Mask, shown
 from mockbroker.model.messages import Request
@@ -171,10 +172,13 @@ class _Elsewhere:
 
     def respond(self, arrival: Arrival) -> Outcome:
         """Answer with 404, without judging: no clause applies to such a request."""
+        hint = hint_on_unknown_path(arrival.request, self._mounting.known_paths)
         # The path may hold a secret that the client put there by mistake.
         message = (
             f"unknown path {self._mask(shown(arrival.request.path))}; "
             f"the token endpoint is {self._mounting.token_path}, "
             f"the API is below {self._mounting.api_path}/"
         )
-        return Outcome(response=json_response(404, {"error": True, "message": message}))
+        hints = {"hint": hint} if hint else {}
+        response = json_response(404, {"error": True, "message": message, **hints})
+        return Outcome(response=response, hint=hint)

@@ -168,7 +168,7 @@ def _is_flushed(stream: IO[str]) -> bool:
 def serve(settings: ServeSettings) -> None:
     """Run the broker until Ctrl-C, and log what is wrong with each request."""
     signals = StopSignals()
-    if settings.quiet and settings.verbose:
+    if settings.quiet and settings.verbose_log:
         raise click.UsageError("--quiet and --verbose contradict each other; keep one")
     if settings.issuers and settings.state is not None:
         raise click.UsageError(

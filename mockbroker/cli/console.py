@@ -14,11 +14,12 @@ from datetime import datetime
 
 import click
 
+from mockbroker.broker.client_keys import key_algorithm_of
 from mockbroker.broker.client_setup import ClientSetup
 from mockbroker.broker.exchange_view import view_of
 from mockbroker.broker.oauth_errors import is_refused
 from mockbroker.broker.scenario import PlannedEvent
-from mockbroker.contract.authentication import PrivateKeyJwt
+from mockbroker.contract.authentication import takes_secret
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.fake_broker import Broker
 from mockbroker.model.breach import Breach, hints_of
@@ -59,14 +60,17 @@ def banner(broker: Broker, control_token: str | None = None) -> str:
         *([f"  control token  {control_token}"] if control_token else []),
         *([f"  CA             {broker.ca_file}"] if broker.ca_file else []),
     ]
-    signs_only = broker.profile.authentication_methods == (PrivateKeyJwt.name,)
+    has_secret = takes_secret(broker.profile)
     for credentials in broker.registered:
         lines += [f"  client_id      {credentials.client_id}"]
-        lines += [] if signs_only else [f"  client_secret  {credentials.client_secret}"]
-    client = broker.credentials
-    if client.public_keys:
+        lines += [f"  client_secret  {credentials.client_secret}"] if has_secret else []
+    client, signs = broker.credentials, key_algorithm_of(broker.profile) != ""
+    if client.certificate_file:
+        lines += [f"  certificate    {client.certificate_file}"]
+        lines += [f"  private key    {client.key_file}"]
+    if signs:
         lines += [f"  audience       {broker.audience}"]
-    if client.private_key:
+    if signs and client.private_key:
         # The key itself goes to a file only: a banner ends up in logs.
         lines += [f"  key id         {client.key_id} (--key-out FILE writes the private key)"]
     return "\n".join([*lines, "", f"  {_curl(broker)}", ""])
@@ -155,7 +159,8 @@ def _remarks(exchange: Exchange, mask: Mask) -> Iterator[str]:
     """Yield a line for each breach, then one for each hint."""
     for breach in exchange.breaches:
         yield INDENT + _breach_line(breach, mask)
-    for hint in hints_of(exchange.breaches):
+    own = (exchange.hint,) if exchange.hint else ()
+    for hint in (*hints_of(exchange.breaches), *own):
         yield INDENT + click.style(f"hint: {printable(mask(hint))}", fg="yellow")
 
 

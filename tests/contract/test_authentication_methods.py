@@ -9,12 +9,14 @@ import pytest
 
 from mockbroker import Credentials
 from mockbroker.cli.explain import read_pasted
-from mockbroker.contract.authentication import METHODS, PrivateKeyJwt
+from mockbroker.contract.authentication import METHODS, ClientCertificateMethod, PrivateKeyJwt
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.token_request import TokenRequest
 
-# An assertion is signed for one broker and one moment: tests/broker/test_assertions.py has them.
-WITH_SECRET = [method for method in METHODS if not isinstance(method, PrivateKeyJwt)]
+# An assertion is signed for one broker and one moment: tests/broker/test_assertions.py has them. A
+# certificate is that of a connection: tests/broker/test_client_certificates.py.
+WITHOUT_SECRET = (PrivateKeyJwt, ClientCertificateMethod)
+WITH_SECRET = [method for method in METHODS if not isinstance(method, WITHOUT_SECRET)]
 PAIR = Credentials("shop 1", "a:b%c+d&ö")
 OTHER = Credentials("shop 1", "another")
 FORM = "application/x-www-form-urlencoded"
