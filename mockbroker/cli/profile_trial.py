@@ -23,6 +23,8 @@ _ORIGIN = "http://127.0.0.1:8080"
 """Where `mockbroker serve` listens, so that its user can run the commands that are shown."""
 _CLIENT = Credentials("nightly-sync", "k7Qw2vX9")
 _ASSERTION_SECONDS = 60
+_CERTIFICATES = "certificate"
+"""The chapter of the methods that need a client certificate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,8 @@ class Trial:
     """A token request of a profile, what the broker answered, and what a call to the API got.
 
     ``token`` is empty if the client found none in the response, and ``call`` is None then.
-    ``refusal`` is the answer to the same request by an unknown client.
+    ``refusal`` is the answer to the same request by an unknown client; None for a client
+    certificate, which is seen over TLS only.
     """
 
     method: str
@@ -38,7 +41,7 @@ class Trial:
     response: Response
     token: str
     call: Response | None
-    refusal: Response
+    refusal: Response | None
 
 
 def trials_of(profile: Profile) -> Iterator[Trial]:
@@ -51,8 +54,8 @@ def trials_of(profile: Profile) -> Iterator[Trial]:
         response = _sent(broker, command)
         token = _token_in(only, response)
         call = broker.handle(_call(only, token), _ORIGIN).response if token else None
-        unknown = replace(broker.credentials, client_id="other-client")
-        refusal = _sent(broker, _setup_of(broker, unknown).curl, unknown)
+        is_seen = method.chapter != _CERTIFICATES
+        refusal = _refusal(broker) if is_seen else None
         yield Trial(
             method=method.name,
             command=command,
@@ -61,6 +64,12 @@ def trials_of(profile: Profile) -> Iterator[Trial]:
             call=call,
             refusal=refusal,
         )
+
+
+def _refusal(broker: Broker) -> Response:
+    """Return the answer to a client that is not registered."""
+    unknown = replace(broker.credentials, client_id="other-client")
+    return _sent(broker, _setup_of(broker, unknown).curl, unknown)
 
 
 def flaws_of_errors(profile: Profile) -> Iterator[str]:

@@ -181,7 +181,10 @@ def _tried(profile: Profile) -> Iterator[str]:
         lines = [f"Tried with {trial.method}:", f"  {trial.command}", f"  {answer}"]
         if trial.call is not None:
             lines.append(f"  A call to the API with that token: status {trial.call.status}")
-        lines += [f"  The same by an unknown client: {_shown(trial.refusal)}", ""]
+        if trial.refusal is None:
+            lines += ["  (Certificates were not checked: that needs TLS, as in serve --tls.)", ""]
+        else:
+            lines += [f"  The same by an unknown client: {_shown(trial.refusal)}", ""]
         echo(printable_lines("\n".join(lines)))
         if trial.call is None:
             yield (

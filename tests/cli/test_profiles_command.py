@@ -194,6 +194,13 @@ def test_odd_dialects_are_tried_too(tmp_path, name):
     assert (status, "A call to the API with that token: status 200" in text) == (0, True), text
 
 
+def test_certificates_are_not_checked_without_tls(tmp_path):
+    file = tmp_path / "good.toml"
+    file.write_text("[profiles.own]\nclient_authentication = 'tls_client_auth'\n")
+    status, text = profiles("check", file)
+    assert (status, "Certificates were not checked" in text) == (0, True)
+
+
 WRONG = {
     "x = ": ("is not a valid TOML file",),
     "[profiles.a]\ntoken_pth = '/t'": ("profiles.a: unknown key 'token_pth'; did you mean",),
