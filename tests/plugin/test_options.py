@@ -170,6 +170,13 @@ def test_a_check_takes_profiles_from_a_file(check, pytester):
     assert json.loads((pytester.path / "a.json").read_text())["profile"]["name"] == "acme"
 
 
+def test_a_check_takes_the_profile_of_the_project(check, pytester):
+    pytester.makepyprojecttoml('[tool.mockbroker]\nprofile = "spotify"\n')
+    done = check(MODEL, *ONE_CLAUSE, "--json", "a.json")
+    assert done.returncode == 0, done.stderr
+    assert "profile spotify" in done.stdout
+
+
 def test_so_does_an_audit(pytester):
     config = pytester.path / "acme.toml"
     config.write_text(ACME, encoding="utf-8")
