@@ -182,14 +182,16 @@ class Broker:
         """What a client gets that has a valid token already; at first that of the profile.
 
         ``new``: a token beside it. ``same``: the same token, with what is left of its lifetime.
-        ``single``: a token that ends the old one. Setting it raises ValueError for others.
+        ``single``: a token that ends the old one. ``refuse``: an error.
+
+        Setting it raises ValueError for others.
         """
         return self._settings.token_policy
 
     @token_policy.setter
     def token_policy(self, policy: TokenPolicy) -> None:
         if policy not in get_args(TokenPolicy):
-            raise ValueError(f"token_policy must be new, same or single, not {policy!r}")
+            raise ValueError(f"token_policy must be new, same, single or refuse, not {policy!r}")
         self._settings.token_policy = policy
 
     @property

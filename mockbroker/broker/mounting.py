@@ -78,7 +78,7 @@ class Mounting:
     def token_url(self) -> str:
         """The URL of the token endpoint. Raises RuntimeError while the broker is not mounted."""
         query = f"?{self.profile.token_query}" if self.profile.token_query else ""
-        return self._mounted_base() + self.profile.token_path + query
+        return self._mounted_base() + self.profile.own_token_path + query
 
     @property
     def api_url(self) -> str:
@@ -99,7 +99,7 @@ class Mounting:
     @property
     def token_path(self) -> str:
         """The path of the token endpoint, prefix included."""
-        return self.prefix + self.profile.token_path
+        return self.prefix + self.profile.own_token_path
 
     @property
     def api_path(self) -> str:
@@ -140,10 +140,11 @@ class Mounting:
     def expected_token_path(self, requested_path: str) -> str:
         """Return the path that a token request to ``requested_path`` should have used.
 
-        A profile may have several spellings of one endpoint.
+        A profile may have several spellings of one endpoint, also by placeholders.
         """
-        is_alias = requested_path in self.profile.token_path_aliases
-        return requested_path if is_alias else self.token_path
+        is_below = requested_path.startswith(self.prefix)
+        is_one = is_below and self.profile.has_token_path(requested_path.removeprefix(self.prefix))
+        return requested_path if is_one else self.token_path
 
     def audiences(self, origin: str, request: Request) -> tuple[str, ...]:
         """Return the audiences that an assertion may have, that of the configured URL first.
@@ -175,15 +176,15 @@ class Mounting:
         A path whose last segment is that of the token endpoint counts, in any case and encoding.
         """
         path = requested_path.removeprefix(self.prefix)
-        if path in {self.profile.token_path, *self.profile.token_path_aliases}:
+        if self.profile.has_token_path(path):
             return True
         # A client with a wrong base URL still sends a token request. Judged as one it gets a hint
         # on the path and an OAuth error; as an unknown path it would get a bare 404.
-        if _last_part(path) == _last_part(self.profile.token_path):
+        if _last_part(path) == _last_part(self.profile.own_token_path):
             return True
         if self.is_api_path(requested_path):
             return False
-        return is_usual_token_path(path) or bool(hint_on_path(path, self.profile.token_path))
+        return is_usual_token_path(path) or bool(hint_on_path(path, self.profile.own_token_path))
 
     def is_api_path(self, requested_path: str) -> bool:
         """Return whether a path is the API's prefix or lies below it."""

@@ -104,7 +104,7 @@ def run_audit(
             provenance = Provenance(
                 created=created,
                 duration_seconds=real_seconds() - began,
-                profile_sources=broker.profile.sources,
+                profile_sources=broker.profile.source_names,
             )
             return report_on(
                 observed,

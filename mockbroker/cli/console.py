@@ -47,6 +47,11 @@ def banner(broker: Broker, control_token: str | None = None) -> str:
     kind = "strict" if broker.strict else "lenient"
     lines = [
         f"mockbroker, profile {broker.profile.name}, {kind}; stop it with Ctrl-C",
+        *(
+            [f"  its facts      mockbroker profiles show {broker.profile.name}"]
+            if broker.profile.sources
+            else []
+        ),
         f"  token URL      {broker.token_url}",
         f"  API            {broker.api_url}/",
         f"  live page      {page_url(broker)}",

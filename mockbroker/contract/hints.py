@@ -12,7 +12,7 @@ from mockbroker.contract.request_hints import mistakes_in_form
 from mockbroker.model.authorization import Authorization, decode_leniently, read_authorization
 from mockbroker.model.credentials import same_text
 from mockbroker.model.forms import query_parameters, unquoted
-from mockbroker.model.masking import scheme_name
+from mockbroker.model.masking import header_name, scheme_name
 from mockbroker.model.messages import Request
 from mockbroker.model.placeholders import placeholder_in
 from mockbroker.model.token_request import TokenRequest
@@ -39,6 +39,8 @@ def hints_for_token_request(
 
 def hint_for_api_call(request: Request, expected: ApiExpectation) -> str:
     """Return the likely mistake behind a rejected API call, or an empty string."""
+    if not expected.is_usual:
+        return _carried_otherwise(request, expected)
     values = request.headers.get_all("Authorization")
     if not values:
         return _missing_bearer(request)
@@ -47,6 +49,22 @@ def hint_for_api_call(request: Request, expected: ApiExpectation) -> str:
         return "there is more than one Authorization header: does a session or proxy add its own?"
     authorization = read_authorization(values[0])
     return _scheme_of_call(authorization, expected) or _token_of_call(authorization, expected)
+
+
+def _carried_otherwise(request: Request, expected: ApiExpectation) -> str:
+    """Recognize a token that is not where the provider has it; empty if it is there."""
+    name = expected.header
+    values = request.headers.get_all(name)
+    if not values:
+        others = {field for field, value in request.headers if expected.tokens_in(value)}
+        where = f"the token is in the header {header_name(min(others))}" if others else ""
+        return f"{where or f'no {name} header was sent'}; send {expected.example}"
+    if len(values) > 1:
+        return f"there is more than one {name} header; send {expected.example} once"
+    authorization = read_authorization(values[0])
+    if authorization.scheme != expected.scheme:
+        return f"the header {name} has another form; send {expected.example}"
+    return _token_of_call(authorization, expected)
 
 
 def _missing_bearer(request: Request) -> str:

@@ -66,8 +66,13 @@ class Exchange:
 
     @property
     def is_unsigned(self) -> bool:
-        """Whether it is a call of the API without an Authorization header."""
-        return self.endpoint is Endpoint.API and not self.request.headers.get_all("Authorization")
+        """Whether it is a call of the API without an Authorization header.
+
+        A call with a token in a header of the provider's own is signed: it breaks no clause.
+        """
+        if self.endpoint is not Endpoint.API or self.request.headers.get_all("Authorization"):
+            return False
+        return self.token is None or any(b.clause_id == "signing.bearer" for b in self.breaches)
 
     @property
     def is_challenge(self) -> bool:

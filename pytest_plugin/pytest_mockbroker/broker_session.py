@@ -240,7 +240,7 @@ def _set_variables(variables: Mapping[str, str], closing: contextlib.ExitStack) 
 
 def _paths(profile: Any) -> tuple[str, ...]:
     """Return the parts of a profile that the URLs of a broker have."""
-    return profile.token_path, profile.token_query, profile.api_prefix
+    return profile.own_token_path, profile.token_query, profile.api_prefix
 
 
 def _mount(server: Server, broker: Broker) -> None:

@@ -86,6 +86,9 @@ class ClientSession:
     ) -> None:
         self._run = run
         self._name = name
+        # A provider that requires a scope refuses a client that is configured without one.
+        profile = run.settings.profile
+        scope = scope or (profile.example_scope if profile.scope_required else "")
         self._scope = scope
         self.credentials = with_key(credentials, key_algorithm_of(run.settings.profile))
         if neighbour is not None:
@@ -118,7 +121,10 @@ class ClientSession:
             "timeout": self._run.settings.client_timeout,
             "scope": self._scope,
             "ca_file": ca_file,
-            "parameters": dict(self.broker.profile.parameters),
+            "parameters": {
+                **self.broker.profile.parameters,
+                **self.broker.profile.open_parameters,
+            },
         }
         return ClientConfig(**{**settings, **changes})
 

@@ -68,7 +68,7 @@ class Recorder:
         self._exchanges_reported = broker.journal.total
         url = urlsplit(broker.token_url)
         self._port = url.port
-        self._prefix = url.path.removesuffix(broker.profile.token_path)
+        self._prefix = url.path.removesuffix(broker.profile.own_token_path)
 
     def add(self, step: Step) -> None:
         """Add a step.

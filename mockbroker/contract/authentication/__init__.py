@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from mockbroker.contract.authentication.assertion import PrivateKeyJwt
 from mockbroker.contract.authentication.basic import Basic, BasicForm, BasicRaw
-from mockbroker.contract.authentication.body import Body
+from mockbroker.contract.authentication.body import Body, PublicClient, Query
 from mockbroker.contract.authentication.method import AuthenticationMethod
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.credentials import Credentials
@@ -35,6 +35,8 @@ METHODS: tuple[AuthenticationMethod, ...] = (
     BasicRaw(),
     BasicForm(),
     Body(),
+    Query(),
+    PublicClient(),
     PrivateKeyJwt(),
 )
 """Every method, in the variants that profiles distinguish."""
@@ -57,7 +59,7 @@ def accepted_methods(profile: Profile) -> tuple[AuthenticationMethod, ...]:
     A method may have several variants, such as the two of Basic; the profile accepts one of them.
     """
     return tuple(
-        method
+        method.for_profile(profile)
         for name in profile.authentication_methods
         for method in METHODS
         if method.name == name and method.is_accepted_by(profile)
@@ -89,7 +91,8 @@ def recognise(request: TokenRequest, expected: TokenExpectation) -> Credentials 
     The accepted methods come first: their credentials are the likeliest.
     """
     accepted = accepted_methods(expected.profile)
-    for method in (*accepted, *(method for method in METHODS if method not in accepted)):
+    kinds = tuple(map(type, accepted))
+    for method in (*accepted, *(method for method in METHODS if type(method) not in kinds)):
         for pair in expected.credentials:
             if method.presents(request, pair):
                 return pair

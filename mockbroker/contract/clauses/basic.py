@@ -26,7 +26,12 @@ from mockbroker.contract.clause import (
 )
 from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST, token_request_seen
 from mockbroker.contract.expectations import TokenExpectation
-from mockbroker.model.authorization import Authorization, decode_leniently, is_standard_base64
+from mockbroker.model.authorization import (
+    Authorization,
+    decode_leniently,
+    is_standard_base64,
+    read_authorization,
+)
 from mockbroker.model.credentials import Credentials, same_text
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.masking import scheme_name
@@ -67,7 +72,9 @@ def _judge_scheme(request: TokenRequest, expected: TokenExpectation) -> Iterator
     if not scheme:
         yield Flaw("the Authorization header names no scheme", _ONE_BASIC)
     elif not request.authorization.is_scheme("Basic"):
-        yield Flaw(f"the Authorization header has scheme {scheme_name(scheme)!r}", _ONE_BASIC)
+        raw = read_authorization(request.message.headers.get("Authorization") or "").scheme
+        wanted = f"one Authorization header with scheme {expected.profile.basic_scheme}"
+        yield Flaw(f"the Authorization header has scheme {scheme_name(raw)!r}", wanted)
 
 
 def _what_number(request: TokenRequest, count: int) -> str:

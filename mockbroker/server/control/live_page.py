@@ -99,7 +99,7 @@ def page_url(broker: ControlledBroker) -> str:
 
 def _has_free_root(broker: ControlledBroker) -> bool:
     """Return whether the profile has no token endpoint at the root; an API is never there."""
-    return "/" not in {broker.profile.token_path, *broker.profile.token_path_aliases}
+    return not broker.profile.has_token_path("/")
 
 
 def page_reply(
