@@ -27,6 +27,7 @@ from mockbroker.cli.made_broker import find_profile
 from mockbroker.cli.serve_options import ServeSettings
 from mockbroker.cli.streams import echo
 from mockbroker.contract.authentication import PrivateKeyJwt, accepted_methods
+from mockbroker.contract.authentication.body import PublicClient
 from mockbroker.fake_broker import Broker
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import Credentials
@@ -188,7 +189,7 @@ def scenario_of(settings: ServeSettings, *, for_audit: bool = False) -> Scenario
         )
     profile = find_profile(settings.profile, settings.config)
     rotates = any(isinstance(each, RotateSecret) for each in scenario.events)
-    if rotates and profile.authentication_methods == (PrivateKeyJwt.name,):
+    if rotates and set(profile.authentication_methods) <= {PrivateKeyJwt.name, PublicClient.name}:
         raise click.ClickException(
             f"{settings.scenario}: clients of profile {profile.name} have no secret to rotate; "
             "remove the event rotate-secret"
