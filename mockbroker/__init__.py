@@ -19,12 +19,20 @@ if TYPE_CHECKING:
     from mockbroker.model.credentials import AccessToken, Credentials, TokenState
     from mockbroker.model.exchange import Exchange
     from mockbroker.model.metadata import Metadata
-    from mockbroker.model.profile import ErrorForm, Profile
+    from mockbroker.model.profile import (
+        Answer,
+        ErrorForm,
+        ParameterNames,
+        Profile,
+        Quota,
+        Source,
+    )
     from mockbroker.server.certificates import ServerCertificate, throw_away_certificate
     from mockbroker.server.listener import Server
 
 __all__ = [
     "AccessToken",
+    "Answer",
     "ApiRoutes",
     "Broker",
     "ClientConfig",
@@ -38,11 +46,14 @@ __all__ = [
     "Journal",
     "Level",
     "Metadata",
+    "ParameterNames",
     "Profile",
+    "Quota",
     "Route",
     "RouteCall",
     "Server",
     "ServerCertificate",
+    "Source",
     "StateError",
     "TokenAnswer",
     "TokenState",
@@ -55,6 +66,7 @@ __all__ = [
 # import.
 _PLACES = {
     "AccessToken": "mockbroker.model.credentials",
+    "Answer": "mockbroker.model.profile",
     "ApiRoutes": "mockbroker.broker.routes",
     "Broker": "mockbroker.fake_broker",
     "ClientConfig": "mockbroker.model.client",
@@ -67,12 +79,15 @@ _PLACES = {
     "HandlerError": "mockbroker.broker.routes",
     "Journal": "mockbroker.broker.journal",
     "Level": "mockbroker.contract.level",
+    "ParameterNames": "mockbroker.model.profile",
     "Metadata": "mockbroker.model.metadata",
     "Profile": "mockbroker.model.profile",
+    "Quota": "mockbroker.model.profile",
     "Route": "mockbroker.broker.routes",
     "RouteCall": "mockbroker.broker.routes",
     "Server": "mockbroker.server.listener",
     "ServerCertificate": "mockbroker.server.certificates",
+    "Source": "mockbroker.model.profile",
     "StateError": "mockbroker.broker.state",
     "TokenAnswer": "mockbroker.broker.answers",
     "TokenState": "mockbroker.model.credentials",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from mockbroker.broker.answer_form import AnswerForm
 from mockbroker.broker.faults import Body, Fault, Manner, Sent
 from mockbroker.model.messages import Headers, Response
 
@@ -56,11 +57,18 @@ class TokenAnswer:
     render: Callable[[Mapping[str, object]], bytes] = render_json
     content_type: str = JSON
 
-    def response(self, documented: Mapping[str, object]) -> Response:
-        """Return the response made from the documented members."""
+    def response(
+        self, documented: Mapping[str, object], form: AnswerForm | None = None
+    ) -> Response:
+        """Return the response made from the documented members, in the provider's form."""
         members = {**documented, **self.members}
-        body = self.render({name: members[name] for name in members if name not in self.omit})
-        return Response(200, Headers((("Content-Type", self.content_type), *NO_STORE)), body)
+        chosen: Mapping[str, object] = {n: v for n, v in members.items() if n not in self.omit}
+        status = 200
+        if form is not None:
+            # Last, so that a test changes the members of RFC 6749, wherever a provider has them.
+            chosen, status = form.members(chosen), form.answer.status
+        fields = (("Content-Type", self.content_type), *NO_STORE)
+        return Response(status, Headers(fields), self.render(chosen))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

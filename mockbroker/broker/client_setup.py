@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from mockbroker.contract.authentication import accepted_methods
 from mockbroker.model.credentials import Credentials
@@ -33,19 +34,44 @@ class ClientSetup:
             "CLIENT_ID": self.credentials.client_id,
             "CLIENT_SECRET": self.credentials.client_secret,
         }
-        return found | ({"CA_FILE": self.ca_file} if self.ca_file else {})
+        files = {
+            "CA_FILE": self.ca_file,
+            "CERTIFICATE_FILE": self.credentials.certificate_file,
+            "KEY_FILE": self.credentials.key_file,
+        }
+        return found | {name: path for name, path in files.items() if path}
 
     @property
     def curl(self) -> str:
         """A curl command that requests a token, with TLS verification on."""
-        options = list(accepted_methods(self.profile)[0].curl_options(self.credentials))
-        if self.ca_file:
-            # Never -k: a copied command should not teach to switch verification off.
-            options = ["--cacert", self.ca_file, *options]
-        for name, value in self.profile.parameters.items():
-            options += ["--data-urlencode", f"{name}={value}"]
+        # Never -k: a copied command should not teach to switch verification off.
+        trusted = ["--cacert", self.ca_file] if self.ca_file else []
+        return shlex.join(["curl", *trusted, *self._curl_options()])
+
+    def _curl_options(self) -> list[str]:
+        """Return the options of the curl command but those for TLS, and its URL."""
+        profile, method = self.profile, accepted_methods(self.profile)[0]
+        parameters = profile.example_parameters
+        in_url = dict(method.url_parameters(self.credentials))
+        options = list(method.curl_options(self.credentials))
+        for name, value in profile.required_headers.items():
+            options += ["-H", f"{name}: {'VALUE' if value == '*' else value}"]
+        if profile.body == "query":
+            options += ["-X", profile.method]
+            in_url = {**parameters, **method.parameters(self.credentials), **in_url}
+        elif profile.body == "json":
+            members = {**parameters, **method.parameters(self.credentials)}
+            options += ["-H", "Content-Type: application/json", "-d", json.dumps(members)]
+        else:
+            grant = parameters.pop(profile.parameter_names.grant_type, None)
+            for name, value in parameters.items():
+                options += ["--data-urlencode", f"{name}={value}"]
+            last = f"{profile.parameter_names.grant_type}={grant}" if grant else ""
+            options += ["-d", last]
         # The URL is quoted as well: it may have a query.
-        return shlex.join(["curl", *options, "-d", "grant_type=client_credentials", self.token_url])
+        query = urlencode(in_url)
+        joint = ("&" if "?" in self.token_url else "?") if query else ""
+        return [*options, f"{self.token_url}{joint}{query}"]
 
     @property
     def environment(self) -> str:

@@ -8,7 +8,7 @@ before. A breach across the end of a window therefore lies within the next one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mockbroker.broker.conformance import Tally
@@ -65,7 +65,7 @@ def observe(trace: Trace, profile: Profile, mask: Mask) -> Observed:
     """Return the verdicts on a trace; exchanges before its first one count as not judged."""
     judged = _Judged(profile)
     for exchange in trace.exchanges:
-        judged = judged.after(exchange, mask)
+        judged = judged.after(exchange, breaches_alone(exchange), mask)
     return judged.after_window(trace.exchanges, mask).observed
 
 
@@ -73,11 +73,18 @@ class Observation:
     """An observer of the exchanges that a journal records from now on; thread-safe.
 
     It judges in the threads that serve requests. The cost of an exchange is constant on average,
-    because a window is judged after half a journal.
+    because a window is judged after half a journal. A breach that a single message shows does not
+    count if it ``is_excused``.
     """
 
-    def __init__(self, journal: Journal, profile: Profile) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        profile: Profile,
+        is_excused: Callable[[Exchange, Breach], bool] = lambda _exchange, _breach: False,
+    ) -> None:
         self._journal = journal
+        self._is_excused = is_excused
         # Half a window, by number and by memory: the journal drops exchanges by either limit, and
         # none must be dropped before it was in a window.
         # At least 1, for a journal that holds a single exchange.
@@ -96,7 +103,8 @@ class Observation:
         # arrive here at once and out of order.
         with self._lock:
             self._note_clearing()
-            self._judged = self._judged.after(exchange, self._journal.mask)
+            found = [b for b in breaches_alone(exchange) if not self._is_excused(exchange, b)]
+            self._judged = self._judged.after(exchange, found, self._journal.mask)
             self._unjudged_bytes += exchange.size_bytes
             count = exchange.number - self._judged.last_number
             if count >= self._step or self._unjudged_bytes >= self._step_bytes:
@@ -162,9 +170,8 @@ class _Judged:
         inapplicable = {name: reason for name, reason in reasons.items() if reason}
         return Observed(self.tally, self.evidence, unknown, inapplicable)
 
-    def after(self, exchange: Exchange, masked: Mask) -> _Judged:
-        """Return the state with the breaches that one message shows."""
-        found = breaches_alone(exchange)
+    def after(self, exchange: Exchange, found: Iterable[Breach], masked: Mask) -> _Judged:
+        """Return the state with the breaches that were ``found`` in one message."""
         evidence = self._evidence_with(found, (exchange,), masked, since=0)
         seen = max(self.seen_number, exchange.number)
         tally = self.tally.plus(exchange)
@@ -182,7 +189,7 @@ class _Judged:
         # Preconditions need the first token; breaches are looked for in the window only, because
         # the trace with the firsts has a gap in which anything may have happened.
         trace = _trace((*self.firsts.values(), *window))
-        found, since = judge_together(Trace(window)), self.last_number
+        found, since = judge_together(Trace(window), self.profile), self.last_number
         # A later key replaces an earlier one, so that the first request of each client remains.
         latest_first = reversed(trace.token_requests)
         return replace(

@@ -14,7 +14,14 @@ from mockbroker.broker.arrivals import Arrival, Outcome
 from mockbroker.broker.clients import ClientRegistry
 from mockbroker.broker.faults import FaultScript
 from mockbroker.broker.mounting import Mounting
-from mockbroker.broker.oauth_errors import api_refusal, default_api_error
+from mockbroker.broker.oauth_errors import (
+    Refusal,
+    api_refusal,
+    default_api_error,
+    forbidden_refusal,
+    header_refusal,
+    refusal_response,
+)
 from mockbroker.broker.routes import AcceptedCall, ApiRoutes
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
@@ -60,16 +67,30 @@ class ProtectedApi:
         judged = self._judge(arrival)
         if not arrival.needs_answer:
             return judged
-        response = self._refusal(judged) or self._answer(arrival.request, judged.token)
-        return replace(judged, response=response)
+        refusal = self._refusal(judged, arrival.request)
+        if refusal is None:
+            return replace(judged, response=self._answer(arrival, judged.token))
+        return replace(judged, response=self._refused(refusal, arrival))
+
+    def _refused(self, refusal: Refusal, arrival: Arrival) -> Response:
+        """Return the error response for a call, in the profile's form."""
+        profile = self._mounting.profile
+        return refusal_response(refusal, arrival.request, profile, arrival.received_at)
 
     def _judge(self, arrival: Arrival) -> Outcome:
         """Judge the call by the clauses, and look up the token that it presents."""
         request, now = arrival.request, arrival.received_at
         # The state at arrival, not at the end: with a delayed answer the token may expire in
         # between, which is not the client's fault.
-        token, state = _presented_token(request, self._tokens, now)
-        expectation = ApiExpectation(self._tokens.index, self._clients.registered)
+        profile = self._mounting.profile
+        token, state = _presented_token(request, self._tokens, now, profile.api_header)
+        expectation = ApiExpectation(
+            self._tokens.index,
+            self._clients.registered,
+            profile.api_header,
+            profile.api_scheme,
+            bound_to=token.bound_to if token else "",
+        )
         return Outcome(
             response=default_api_error(arrival.scripted_status, now),
             breaches=judge_api_call(request, expectation),
@@ -78,19 +99,23 @@ class ProtectedApi:
             token_state=state,
         )
 
-    def _refusal(self, judged: Outcome) -> Response | None:
-        """Return the error response for the call; None if the broker answers it."""
+    def _refusal(self, judged: Outcome, request: Request) -> Refusal | None:
+        """Return the error for the call; None if the broker answers it."""
         state = judged.token_state or TokenState.MISSING
         if self._settings.strict:
-            return api_refusal(state, self._secrets.masked_breaches(judged.breaches))
+            breaches = self._secrets.masked_breaches(judged.breaches)
+            return api_refusal(state, breaches) or header_refusal(request, self._mounting.profile)
         # A lenient broker accepts an expired token, so that one late refresh hides nothing else.
         return api_refusal(TokenState.VALID if state is TokenState.EXPIRED else state, ())
 
-    def _answer(self, request: Request, token: AccessToken | None) -> Response:
+    def _answer(self, arrival: Arrival, token: AccessToken | None) -> Response:
         """Answer an accepted call: 403 outside the agreed endpoints, else a route or a sample."""
+        request = arrival.request
         path = self._mounting.path_below_api(request.path)
         if not _is_agreed(path, self._settings.agreed_paths):
-            return _forbidden(self._secrets.masked(shown(request.path)))
+            return self._refused(
+                forbidden_refusal(self._secrets.masked(shown(request.path))), arrival
+            )
         # A call is accepted only with a token that the broker knows.
         routed = token and self.routes.respond(
             AcceptedCall(
@@ -105,17 +130,20 @@ class ProtectedApi:
 
 
 def _presented_token(
-    request: Request, tokens: TokenStore, now: float
+    request: Request, tokens: TokenStore, now: float, header: str
 ) -> tuple[AccessToken | None, TokenState]:
     """Return the token that a call presents, even in a wrong form, and its state.
 
-    ``now`` is in Unix seconds. The clause ``signing.bearer`` judges the form.
+    ``now`` is in Unix seconds, ``header`` the field that should carry the token. The clause
+    ``signing.bearer`` judges the form.
     """
     # Clauses on expiry and reuse need to know which token was meant, even if the scheme is missing
     # or the value is damaged. Otherwise one defect would hide all others.
     authorizations = request.headers.get_all("Authorization")
+    if header != "Authorization":
+        authorizations = (*request.headers.get_all(header), *authorizations)
     # Whatever the scheme is: a token under another scheme is still the token that was meant.
-    presented = [value.partition(" ")[2] for value in authorizations]
+    presented = [value.partition(" ")[2] or value for value in authorizations]
     token = _exact(presented, tokens) or _anywhere(request, authorizations, tokens)
     if token is not None:
         return token, tokens.state(token, now)
@@ -156,18 +184,6 @@ def _is_agreed(path: str, agreed_paths: Sequence[str]) -> bool:
     return any(
         path == agreed.rstrip("/") or path.startswith(agreed.rstrip("/") + "/")
         for agreed in agreed_paths
-    )
-
-
-def _forbidden(path: str) -> Response:
-    """Return the answer to a call outside the agreed endpoints.
-
-    RFC 6750, 3.1: insufficient_scope goes with status 403. A new token would not help the client.
-    """
-    return json_response(
-        403,
-        {"error": True, "message": f"{path} is not among the endpoints agreed for this client"},
-        ("WWW-Authenticate", 'Bearer realm="auth-broker", error="insufficient_scope"'),
     )
 
 

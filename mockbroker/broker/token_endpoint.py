@@ -8,12 +8,20 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from mockbroker.broker.answer_form import AnswerForm, form_of, moment_words
 from mockbroker.broker.arrivals import Arrival, Outcome
 from mockbroker.broker.clients import ClientRegistry
-from mockbroker.broker.faults import FaultScript
+from mockbroker.broker.faults import FaultScript, TokenFlaw
 from mockbroker.broker.metadata_endpoint import issuer_at
 from mockbroker.broker.mounting import Mounting
-from mockbroker.broker.oauth_errors import default_token_error, token_refusal
+from mockbroker.broker.oauth_errors import (
+    Refusal,
+    default_token_error,
+    quota_refusal,
+    refusal_response,
+    still_valid_refusal,
+    token_refusal,
+)
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
 from mockbroker.broker.signed_tokens import TokenClaims, signed_token
@@ -21,12 +29,12 @@ from mockbroker.broker.signing_keys import KeyRing
 from mockbroker.broker.tokens import TokenStore, random_token
 from mockbroker.broker.used_assertions import UsedAssertions
 from mockbroker.contract.authentication import recognise
+from mockbroker.contract.authentication.client_certificate import thumbprint_of
 from mockbroker.contract.authentication.signed_assertion import proven_use
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.contract.judging import judge_token_request
 from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker.model.exchange import Endpoint
-from mockbroker.model.messages import Request, Response
 from mockbroker.model.token_request import TokenRequest
 
 __all__ = ["TokenEndpoint"]
@@ -62,24 +70,29 @@ class TokenEndpoint:
 
     def respond(self, arrival: Arrival) -> Outcome:
         """Judge a token request, then reject it or issue a token."""
-        judged = self._judge(arrival)
+        profile = self._mounting.profile
+        parts = TokenRequest.of(arrival.request, profile)
+        judged = self._judge(arrival, parts)
         # A scripted status replaces the answer, but the request is judged all the same: a client
         # must send valid requests during an outage, too. No token is issued that it never gets.
         if not arrival.needs_answer:
             return judged
-        refusal = self._refusal(arrival.request, judged)
-        if refusal is not None:
-            return replace(judged, response=refusal)
         # A lenient broker answers even if it recognizes no client.
         credentials = judged.credentials or self._clients.registered[0]
-        token, left_seconds = self._issue(arrival, credentials)
+        scope = self._scope(parts)
+        refusal = self._refusal(parts, judged) or self._limit(credentials, scope)
+        if refusal is not None:
+            now = arrival.received_at
+            return replace(
+                judged, response=refusal_response(refusal, arrival.request, profile, now)
+            )
+        token, left_seconds = self._issue(arrival, parts, credentials, scope)
         members = self._members(token, left_seconds)
-        response = self._settings.token_answer.response(members)
+        response = self._settings.token_answer.response(members, self._form(arrival, token))
         return replace(judged, response=response, credentials=credentials, token=token)
 
-    def _judge(self, arrival: Arrival) -> Outcome:
+    def _judge(self, arrival: Arrival, request: TokenRequest) -> Outcome:
         """Judge the request by the clauses, and recognize the client that sent it."""
-        request = TokenRequest.of(arrival.request)
         expectation = TokenExpectation(
             self._mounting.profile,
             self._mounting.expected_token_path(arrival.request.path),
@@ -103,29 +116,83 @@ class TokenEndpoint:
         use = proven_use(request, self._clients.registered, self._mounting.profile)
         return bool(use) and not self._assertions.use(use)
 
-    def _refusal(self, request: Request, judged: Outcome) -> Response | None:
-        """Return the error response for what was judged; None if the broker issues a token."""
+    def _scope(self, request: TokenRequest) -> str:
+        """Return the scope of a token for a request."""
+        profile = self._mounting.profile
+        if self._settings.scope or not profile.scope_required:
+            return self._settings.scope or profile.issued_scope
+        # The client chooses it, and the provider issues what was asked for.
+        asked = next(iter(request.values("scope")), profile.issued_scope)
+        return " ".join(asked.split(profile.scope_separator))
+
+    def _limit(self, credentials: Credentials, scope: str) -> Refusal | None:
+        """Return the error for a right request that comes too often; None for any other."""
+        profile, now = self._mounting.profile, self._settings.clock.now()
+        if self._settings.token_policy == "refuse":  # noqa: S105 - a policy, not a password
+            token = self._tokens.latest(credentials, scope, now)
+            if token is not None and token.expires_at - now > profile.renewal_seconds:
+                return still_valid_refusal(token.expires_at - now)
+        if profile.quotas:
+            wait = self._tokens.request(credentials.client_id, profile.quotas, now)
+            return quota_refusal(wait) if wait > 0 else None
+        return None
+
+    def _form(self, arrival: Arrival, token: AccessToken) -> AnswerForm | None:
+        """Return the provider's form of the answer; None if it is that of the RFC."""
+        answer = form_of(self._mounting.profile)
+        if answer is None:
+            return None
+        now = self._settings.clock.now()
+        words = {
+            "api_url": arrival.origin + self._mounting.api_path,
+            "origin": arrival.origin,
+            "client_id": token.credentials.client_id,
+            "scope": token.scope,
+            **moment_words(now),
+        }
+        return AnswerForm(answer, words, now)
+
+    def _refusal(self, request: TokenRequest, judged: Outcome) -> Refusal | None:
+        """Return the error for what was judged; None if the broker may issue a token."""
         if not self._settings.strict:
             return None
         # Masked first, because the response quotes what the client sent.
-        return token_refusal(request, self._secrets.masked_breaches(judged.breaches))
+        return token_refusal(
+            request, self._secrets.masked_breaches(judged.breaches), self._mounting.profile
+        )
 
-    def _issue(self, arrival: Arrival, credentials: Credentials) -> tuple[AccessToken, float]:
+    def _issue(
+        self, arrival: Arrival, request: TokenRequest, credentials: Credentials, scope: str
+    ) -> tuple[AccessToken, float]:
         """Issue a token to a client, with the present settings; return also the seconds left."""
         # Both are read once, so that the claims of a JWT agree with the token in the store.
         now = self._settings.clock.now()
         lifetime = self._settings.expires_in
-        scope = self._settings.scope or self._mounting.profile.issued_scope
-        policy = self._settings.token_policy
-        flaw = arrival.fault and arrival.fault.token_flaw
+        policy, profile = self._settings.token_policy, self._mounting.profile
+        flaw = arrival.fault.token_flaw if arrival.fault else None
         # A token that was issued before has not the flaw.
         wants_same = policy == "same" and flaw is None
         same = self._tokens.latest(credentials, scope, now) if wants_same else None
-        if same is not None:
+        bound_to = self._bound_to(arrival)
+        # Of another certificate, a token would be of no use to the client.
+        if same is not None and same.bound_to != bound_to:
+            same = None
+        if same is not None and same.expires_at - now > profile.renewal_seconds:
+            if profile.repeats_expires_in:
+                return same, same.expires_in
             # Rounded down: expires_in has whole seconds, and must not promise more than is left.
             return same, math.floor(same.expires_at - now)
+        claims = TokenClaims(
+            issuer=issuer_at(arrival.request, arrival.origin, self._mounting),
+            audience=self._audience(arrival, request),
+            client_id=credentials.client_id,
+            scope=scope,
+            issued_at=now,
+            expires_in=lifetime,
+            bound_to=bound_to,
+        )
         token = self._tokens.issue(
-            self._new_value(arrival, credentials, scope, now, lifetime),
+            self._new_value(claims, flaw),
             # The URL that the client used. One broker may be mounted at several.
             issuer=arrival.origin + self._mounting.token_path,
             credentials=credentials,
@@ -133,32 +200,28 @@ class TokenEndpoint:
             issued_at=now,
             expires_in=lifetime,
             ends_previous=policy == "single",
+            overlap_seconds=profile.overlap_seconds,
             is_given=self._settings.token_values is not None,
+            bound_to=bound_to,
         )
         return token, lifetime
 
-    def _new_value(
-        self, arrival: Arrival, credentials: Credentials, scope: str, now: float, lifetime: float
-    ) -> str:
+    def _bound_to(self, arrival: Arrival) -> str:
+        """Return the thumbprint of the certificate to bind a token to; empty without one."""
+        der, profile = arrival.request.certificate, self._mounting.profile
+        binds = bool(profile.certificate_method) and profile.certificate.bound_tokens
+        return thumbprint_of(der) if der and binds else ""
+
+    def _new_value(self, claims: TokenClaims, flaw: TokenFlaw | None) -> str:
         """Return the value of a new token: the test's own, a signed one, or an opaque string."""
         if self._settings.token_values is not None:
             return self._settings.token_values()
         if self._mounting.profile.token_format == "opaque":  # noqa: S105 - a format
             return random_token()
-        claims = TokenClaims(
-            issuer=issuer_at(arrival.request, arrival.origin, self._mounting),
-            audience=self._audience(arrival),
-            client_id=credentials.client_id,
-            scope=scope,
-            issued_at=now,
-            expires_in=lifetime,
-        )
-        flaw = arrival.fault.token_flaw if arrival.fault else None
         return signed_token(claims, self._keys.published()[-1], flaw)
 
-    def _audience(self, arrival: Arrival) -> str:
+    def _audience(self, arrival: Arrival, request: TokenRequest) -> str:
         """Return what the client asks a token for; by default the API."""
-        request = TokenRequest.of(arrival.request)
         # RFC 8707, 2, has resource; many providers have audience.
         asked = (*request.values("audience"), *request.values("resource"))
         return asked[0] if asked else arrival.origin + self._mounting.api_path

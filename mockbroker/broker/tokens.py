@@ -10,12 +10,15 @@ import logging
 import secrets
 import threading
 from collections import Counter, OrderedDict
+from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from operator import attrgetter
 from typing import Literal
 
 from mockbroker.broker.forgotten_tokens import ForgottenValues
+from mockbroker.broker.issue_history import IssueHistory
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
+from mockbroker.model.profile import Quota
 from mockbroker.model.value_index import ValueIndex
 
 __all__ = ["TOKEN_LIMIT", "TokenStore", "random_token"]
@@ -58,8 +61,7 @@ class TokenStore:
         # token.
         self._forgotten = ForgottenValues()
         self._revoked_count = self._issued_count = 0
-        # By client and scope, the token that was issued last.
-        self._latest: dict[tuple[Credentials, str], AccessToken] = {}
+        self._history = IssueHistory()
         # How the tokens ended that ended before their time, by number, in the order of their end:
         # REVOKED or EXPIRED.
         self._ended: OrderedDict[int, TokenState] = OrderedDict()
@@ -78,18 +80,23 @@ class TokenStore:
         issued_at: float,
         expires_in: float,
         ends_previous: bool = False,
+        overlap_seconds: float = 0,
         is_given: bool = False,
+        bound_to: str = "",
     ) -> AccessToken:
         """Remember a new token and return it; a value issued before now means the new token.
 
         ``issued_at`` is in Unix seconds, ``expires_in`` in seconds. If ``ends_previous``, the
-        client's previous token for that scope is revoked. ``is_given`` says that a test chose the
-        value, so that it may have been seen before.
+        client's previous token for that scope is revoked, ``overlap_seconds`` after the new one
+        is issued. ``is_given`` says that a test chose the value, so that it may have been seen
+        before. ``bound_to`` is the thumbprint of the certificate to which the token is bound.
         """
         with self._lock:
             self._issued_count += 1
             number = self._issued_count
-            token = AccessToken(value, number, issuer, credentials, scope, issued_at, expires_in)
+            token = AccessToken(
+                value, number, issuer, credentials, scope, issued_at, expires_in, bound_to
+            )
             # A test may set `token_values` and issue the same value again, as some providers do.
             if value in self._tokens:
                 self._drop(self._tokens[value])
@@ -100,19 +107,25 @@ class TokenStore:
             self._done_by_test["given"] += is_given
             self._oldest[number] = token
             self._push_expiry(token)
-            previous = self._latest.get((credentials, scope))
+            is_delayed = ends_previous and overlap_seconds > 0
+            ends_at = issued_at + overlap_seconds if is_delayed else None
+            previous = self._history.add(token, ends_at)
             # A forgotten token is invalid in any case, and its number would never be dropped.
-            if ends_previous and previous is not None and previous.value in self._tokens:
+            if ends_previous and not is_delayed and previous and previous.value in self._tokens:
                 self._ended[previous.number] = TokenState.REVOKED
-            self._latest[credentials, scope] = token
             return token
+
+    def request(self, client_id: str, quotas: Sequence[Quota], now: float) -> float:
+        """Note a token request; return for how many seconds the quotas make it wait, or 0."""
+        with self._lock:
+            return self._history.request(client_id, quotas, now)
 
     def latest(self, credentials: Credentials, scope: str, now: float) -> AccessToken | None:
         """Return the client's latest token for that scope if it is still valid, or None.
 
         ``now`` is in Unix seconds.
         """
-        token = self._latest.get((credentials, scope))
+        token = self._history.latest(credentials, scope)
         is_valid = token is not None and self.state(token, now) is TokenState.VALID
         return token if is_valid else None
 
@@ -164,6 +177,7 @@ class TokenStore:
         """Remove a token; needs the lock."""
         self._tokens.discard(token.value)
         self._ended.pop(token.number, None)
+        self._history.drop(token)
         del self._oldest[token.number]
 
     def _ended_as(self, token: AccessToken) -> TokenState | None:
@@ -192,6 +206,8 @@ class TokenStore:
         ended = self._ended_as(token)
         if ended is not None:
             return ended
+        if self._history.has_ended(token, now):
+            return TokenState.REVOKED
         # `<`: a token is invalid from the very moment of its expiry (see `AccessToken`). Clauses
         # and broker must agree on it.
         return TokenState.VALID if now < token.expires_at else TokenState.EXPIRED
@@ -232,7 +248,7 @@ class TokenStore:
             self._oldest.clear()
             self._expiries.clear()
             self._forgotten.clear()
-            self._latest.clear()
+            self._history.clear()
             self._ended.clear()
             self._has_warned = False
             self._revoked_count = self._issued_count = 0

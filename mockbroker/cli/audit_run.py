@@ -25,6 +25,7 @@ import click
 from mockbroker.broker.clock import real_seconds
 from mockbroker.broker.conformance import is_binding
 from mockbroker.broker.observation import Evidence, Observation, Observed
+from mockbroker.broker.scenario_plan import Occurrence
 from mockbroker.cli.options import FAIL_ON, OUTPUTS, VERBOSE, Values
 from mockbroker.cli.printing import print_report
 from mockbroker.cli.serve import announce, listening, serve_and_log
@@ -78,21 +79,40 @@ def run_audit(
     if variables and not command:
         raise click.UsageError("--env needs a COMMAND; write one after --")
     from mockbroker.cli.published_files import published  # noqa: PLC0415 - Flask only if served
+    from mockbroker.cli.scenario_run import (  # noqa: PLC0415 - Flask only if served
+        running_scenario,
+        scenario_of,
+    )
 
+    scenario = scenario_of(settings, for_audit=True)
     created = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
     began = real_seconds()
-    with listening(settings) as (broker, server):
+    with (
+        listening(settings) as (broker, server),
+        running_scenario(scenario, broker) as scenario_run,
+    ):
         # Before the app starts, so that it misses no exchange.
-        observation = Observation(broker.journal, broker.profile)
+        observation = (
+            Observation(broker.journal, broker.profile)
+            if scenario_run is None
+            else Observation(broker.journal, broker.profile, scenario_run.is_excused)
+        )
 
         def report() -> Report:
             observed = observation.so_far()
             provenance = Provenance(
                 created=created,
                 duration_seconds=real_seconds() - began,
-                profile_sources=broker.profile.sources,
+                profile_sources=broker.profile.source_names,
             )
-            return report_on(observed, broker.profile.name, values[FAIL_ON], command, provenance)
+            return report_on(
+                observed,
+                broker.profile.name,
+                values[FAIL_ON],
+                command,
+                provenance,
+                scenario=() if scenario_run is None else scenario_run.occurrences,
+            )
 
         # Enter belongs to the COMMAND if there is one: both would read from the same terminal.
         with (
@@ -157,11 +177,14 @@ def report_on(
     fail_on: Level,
     command: Sequence[str] = (),
     provenance: Provenance = Provenance(),  # noqa: B008 - a frozen value
+    *,
+    scenario: tuple[Occurrence, ...] = (),
 ) -> Report:
     """Return the report on an observed app; a clause passes only if its situation was seen.
 
     ``command`` is the app's command line, empty for traffic that was only observed. A breach at a
-    level below ``fail_on`` is advice.
+    level below ``fail_on`` is advice. ``scenario`` has the planned events that may have brought
+    about a situation.
     """
     unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.is_passive} | {**observed.never_reached}
     # Both have a reason of their own, so neither is a pass.
@@ -184,6 +207,7 @@ def report_on(
             measured=asdict(observed.tally),
             fail_on=fail_on,
             unseen=unseen,
+            scenario=scenario,
             provenance=provenance,
         ),
     )

@@ -7,6 +7,7 @@ nothing about clauses on several requests, such as those on refreshing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
@@ -162,13 +163,15 @@ def explain_request(
 
 def _is_api_call(request: Request, profile: Profile) -> bool:
     """Return whether the request is a call to the API, as opposed to a token request."""
-    if request.path.rstrip("/").endswith(profile.token_path):
+    if request.path.rstrip("/").endswith(profile.own_token_path):
+        return False
+    if profile.has_token_path(request.path):
         return False
     if (request.path + "/").startswith(profile.api_prefix + "/"):
         return True
     # A pasted request often has another path than the profile's. Any sign of a token request is
     # enough: the name of the endpoint, a grant type, or credentials.
-    last = profile.token_path.rstrip("/").rpartition("/")[2]
+    last = profile.own_token_path.rstrip("/").rpartition("/")[2]
     place = request.target.lower()
     body = request.body.lower()
     signs = (
@@ -189,16 +192,16 @@ def _explain_token_request(
     if pasted.is_body_unknown:
         notes.append("The text has no body, as curl -v prints none: it was not judged.")
         request = replace(request, body=_right_body(profile))
-    is_near = hint_on_path(request.path, profile.token_path)
-    paths = {profile.token_path, *profile.token_path_aliases}
-    if not is_near and request.path not in paths:
+    is_near = hint_on_path(request.path, profile.own_token_path)
+    is_right = profile.has_token_path(request.path)
+    if not is_near and not is_right:
         notes.append(
             f"The path is {shown(request.path)}; that of profile {profile.name} is "
             f"{profile.token_path}."
         )
-    wanted = profile.token_path if is_near and request.path not in paths else request.path
+    wanted = profile.own_token_path if is_near and not is_right else request.path
     expectation = TokenExpectation(profile, wanted, known)
-    parts = TokenRequest.of(request)
+    parts = TokenRequest.of(request, profile)
     breaches = judge_token_request(parts, expectation)
     found = (*hints_for_token_request(parts, expectation), *hints_of(breaches))
     return Explanation(
@@ -213,22 +216,25 @@ def _explain_token_request(
 
 def _right_body(profile: Profile) -> bytes:
     """Return a body that breaks no clause, in place of one that is not known."""
-    pairs = {"grant_type": "client_credentials", **profile.parameters}
-    return urlencode(pairs).encode()
+    pairs = profile.example_parameters
+    return json.dumps(pairs).encode() if profile.body == "json" else urlencode(pairs).encode()
 
 
 def _explain_api_call(
     request: Request, profile: Profile, known: tuple[Credentials, ...]
 ) -> tuple[Explanation, set[str]]:
     """Explain a call to the API; return also its token, which must be masked."""
-    authorization = request.headers.get("Authorization") or ""
+    carrier = request.headers.get(profile.api_header) or ""
     # Stripped of quotes and blanks, so that the judge can say that exactly these are wrong.
-    token = authorization.partition(" ")[2].strip(" \"'")
+    after_scheme = carrier.partition(" ")[2] if profile.api_scheme else carrier
+    token = after_scheme.strip(" \"'")
     token_values = {token} - {""}
     # The token in the call counts as issued: only its form can be judged here. A placeholder does
     # not, nor does the word for a missing value.
     is_token = not (placeholder_in(token) or stands_for_nothing(token))
-    expectation = ApiExpectation(frozenset(token_values if is_token else ()), known)
+    expectation = ApiExpectation(
+        frozenset(token_values if is_token else ()), known, profile.api_header, profile.api_scheme
+    )
     breaches = judge_api_call(request, expectation)
     hint = hint_for_api_call(request, expectation) if breaches else ""
     explanation = Explanation(
@@ -245,7 +251,7 @@ def _claimed(request: Request, profile: Profile) -> tuple[Credentials, ...]:
 
     Their secret cannot be checked, because nothing else knows it.
     """
-    parts = TokenRequest.of(request)
+    parts = TokenRequest.of(request, profile)
     claimed = method_in(parts, profile).claimed(parts)
     return () if claimed is None else (claimed,)
 

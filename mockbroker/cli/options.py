@@ -282,10 +282,11 @@ EXEC: Option[str] = Option(
 PROFILE: Option[str] = Option(
     name="profile",
     metavar="NAME",
-    default="autograb",
-    # An ini file may have an empty setting, which means the default.
-    read=_last(lambda text: text or "autograb"),
-    help="Profile of the provider.",
+    # Empty for the project's own: [tool.mockbroker] profile in pyproject.toml, or autograb.
+    default="",
+    read=_last(str),
+    help="Profile of the provider. By default that of [tool.mockbroker] in pyproject.toml, "
+    "otherwise autograb.",
 )
 CONFIG: Option[Path | None] = Option(
     name="config",

@@ -9,18 +9,20 @@ import html
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote_plus
 
 from mockbroker.model.forms import LOOKED_AT_BYTES, media_type
 from mockbroker.model.masking import shown
+from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
 from mockbroker.model.typography import QUOTES, TYPOGRAPHIC_QUOTES
 
-__all__ = ["FORM", "GRANT", "BodyMistake", "mistake_in_body"]
+__all__ = ["FORM", "BodyMistake", "grant_in_form", "mistake_in_body"]
 
 FORM = "application/x-www-form-urlencoded"
 GRANT = "grant_type=client_credentials"
+"""The form of most providers; `mistake_in_body` writes the profile's own in its place."""
 # The vendor's page shows the body as `{ grant_type: client_credentials }`, and clients send it so.
 _LITERAL = re.compile(r"\{\s*['\"]?grant_type['\"]?\s*[:=]\s*['\"]?\w+['\"]?\s*\}")
 
@@ -36,10 +38,60 @@ class BodyMistake:
     explains_type: bool = False
 
 
-def mistake_in_body(request: TokenRequest) -> BodyMistake | None:
+def grant_in_form(profile: Profile) -> str:
+    """Return the start of a right body, in the profile's form."""
+    pairs = dict(list(profile.example_parameters.items())[:1])
+    if profile.body == "json":
+        return json.dumps(pairs)
+    return "&".join(f"{name}={value}" for name, value in pairs.items())
+
+
+def mistake_in_body(request: TokenRequest, profile: Profile) -> BodyMistake | None:
     """Return the mistake that explains the whole body, or None."""
     if request.message.method in {"GET", "HEAD"}:
         return None
+    if profile.body != "form":
+        return _not_json(request, profile) if profile.body == "json" else _not_query(request)
+    found = _not_form(request)
+    grant = grant_in_form(profile)
+    if found is None or grant == GRANT:
+        return found
+    return replace(found, hint=found.hint.replace(GRANT, grant))
+
+
+def _not_query(request: TokenRequest) -> BodyMistake | None:
+    """Recognize parameters in a body where the profile has them in the URL."""
+    if request.parameters or not request.message.body.strip():
+        return None
+    return BodyMistake(
+        "the parameters are in the body; this provider takes them in the query of the URL "
+        "(curl -G, params= in requests and httpx)",
+        explains_type=True,
+    )
+
+
+def _not_json(request: TokenRequest, profile: Profile) -> BodyMistake | None:
+    """Recognize a body other than a JSON object where the profile has one."""
+    text = request.message.body[:LOOKED_AT_BYTES].decode("utf-8", "replace").strip()
+    if request.json is not None:
+        return None
+    example = f"send {grant_in_form(profile)} and the rest as one JSON object"
+    declared = media_type(request.message.headers.get("Content-Type") or "")
+    if not text:
+        return BodyMistake(f"the body is empty; {example}", explains_type=True)
+    if "json" in declared and not text.startswith("{"):
+        what = "the body is a JSON list" if text.startswith("[") else "the body is not JSON"
+        return BodyMistake(f"{what} although the header says so; {example}")
+    if text.startswith("{"):
+        return BodyMistake(f"the body begins as JSON and cannot be parsed; {example}")
+    return BodyMistake(
+        f"the body is a form; this provider takes JSON: {example} (json= in requests and httpx)",
+        explains_type=declared == FORM,
+    )
+
+
+def _not_form(request: TokenRequest) -> BodyMistake | None:
+    """Return the mistake that explains why a body is not a form, or None."""
     octets = request.message.body[:LOOKED_AT_BYTES]
     declared = media_type(request.message.headers.get("Content-Type") or "")
     if declared.startswith("multipart/") or b"Content-Disposition: form-data" in octets[:2000]:

@@ -30,6 +30,8 @@ __all__ = [
     "TokenRequestJudge",
     "TraceJudge",
     "always",
+    "names_lifetime",
+    "names_token_type",
     "practice",
     "profile_page",
     "rfc",
@@ -142,6 +144,26 @@ class Precondition:
 
     lack: str
     is_met: Callable[[Trace], bool]
+
+
+def names_lifetime(profile: Profile) -> str:
+    """Apply to profiles whose token response says how long a token lives; see `applies_to`.
+
+    A client of the others cannot know it, and may keep a token until the API refuses it.
+    """
+    return _answer_has("expires_in", profile)
+
+
+def names_token_type(profile: Profile) -> str:
+    """Apply to profiles whose token response has the type of the token; see `applies_to`."""
+    return _answer_has("token_type", profile)
+
+
+def _answer_has(member: str, profile: Profile) -> str:
+    """Return why a clause on a member of the token response does not apply; empty if it does."""
+    if member not in profile.answer.omit:
+        return ""
+    return f"the token response of profile {profile.name} has no {member}"
 
 
 def always(_: Profile) -> str:

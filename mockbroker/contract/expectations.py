@@ -56,11 +56,27 @@ class ApiExpectation:
     """The values that a call to the API may carry, and the credentials that it must not.
 
     ``token_values`` should be a ValueIndex if there may be many: then no judge visits them all.
+    ``header`` is the field that carries the token, after the word ``scheme``, which may be empty.
+    ``bound_to`` is the thumbprint of the certificate to which the call's token is bound; empty if
+    it is not bound, or the call has no token.
     """
 
     # Left out of the repr: the values are tokens.
     token_values: Collection[str] = field(default=(), repr=False)
     credentials: tuple[Credentials, ...] = ()
+    header: str = "Authorization"
+    scheme: str = "Bearer"
+    bound_to: str = ""
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether calls carry tokens as RFC 6750, 2.1 says."""
+        return self.header == "Authorization" and self.scheme == "Bearer"
+
+    @property
+    def example(self) -> str:
+        """The header field of a right call, in words."""
+        return f"{self.header}: {self.scheme} <token>".replace(":  ", ": ")
 
     def tokens_in(self, text: str, shortest: int = _SHORTEST_RECOGNISED) -> list[str]:
         """Return the tokens of ``shortest`` characters or more that the string contains.

@@ -7,12 +7,13 @@ never holds a secret or a token.
 from __future__ import annotations
 
 from mockbroker.contract.authentication import method_in
+from mockbroker.contract.authentication.token_binding import BindingProblem, binding_problem
 from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
 from mockbroker.contract.request_hints import mistakes_in_form
 from mockbroker.model.authorization import Authorization, decode_leniently, read_authorization
 from mockbroker.model.credentials import same_text
 from mockbroker.model.forms import query_parameters, unquoted
-from mockbroker.model.masking import scheme_name
+from mockbroker.model.masking import header_name, scheme_name
 from mockbroker.model.messages import Request
 from mockbroker.model.placeholders import placeholder_in
 from mockbroker.model.token_request import TokenRequest
@@ -39,6 +40,8 @@ def hints_for_token_request(
 
 def hint_for_api_call(request: Request, expected: ApiExpectation) -> str:
     """Return the likely mistake behind a rejected API call, or an empty string."""
+    if not expected.is_usual:
+        return _carried_otherwise(request, expected)
     values = request.headers.get_all("Authorization")
     if not values:
         return _missing_bearer(request)
@@ -46,7 +49,27 @@ def hint_for_api_call(request: Request, expected: ApiExpectation) -> str:
         # Which of them the client meant is unknown, so none of them is explained.
         return "there is more than one Authorization header: does a session or proxy add its own?"
     authorization = read_authorization(values[0])
-    return _scheme_of_call(authorization, expected) or _token_of_call(authorization, expected)
+    return (
+        _scheme_of_call(authorization, expected)
+        or _token_of_call(authorization, expected)
+        or _certificate_of_call(request, expected)
+    )
+
+
+def _carried_otherwise(request: Request, expected: ApiExpectation) -> str:
+    """Recognize a token that is not where the provider has it; empty if it is there."""
+    name = expected.header
+    values = request.headers.get_all(name)
+    if not values:
+        others = {field for field, value in request.headers if expected.tokens_in(value)}
+        where = f"the token is in the header {header_name(min(others))}" if others else ""
+        return f"{where or f'no {name} header was sent'}; send {expected.example}"
+    if len(values) > 1:
+        return f"there is more than one {name} header; send {expected.example} once"
+    authorization = read_authorization(values[0])
+    if authorization.scheme != expected.scheme:
+        return f"the header {name} has another form; send {expected.example}"
+    return _token_of_call(authorization, expected)
 
 
 def _missing_bearer(request: Request) -> str:
@@ -104,6 +127,22 @@ def _token_of_call(authorization: Authorization, expected: ApiExpectation) -> st
     if token.strip("\"' \t") in expected.token_values:
         return "the token has quotes or white space around it; send it as provided"
     return _decoded_token(token, expected)
+
+
+def _certificate_of_call(request: Request, expected: ApiExpectation) -> str:
+    """Recognize a bound token that is presented with another certificate, or without one."""
+    problem = binding_problem(request, expected)
+    if problem is BindingProblem.NO_CERTIFICATE:
+        return (
+            "the token is bound to the certificate of its token request: give certificate and "
+            "private key to the HTTP client of the API as well, and use https"
+        )
+    if problem is BindingProblem.OTHER_CERTIFICATE:
+        return (
+            "the token is bound to another certificate: present the same one as at the token "
+            "endpoint, and request a new token after a renewal"
+        )
+    return ""
 
 
 def _decoded_token(token: str, expected: ApiExpectation) -> str:

@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from mockbroker.contract.body_hints import FORM, GRANT, mistake_in_body
+from mockbroker.contract.body_hints import FORM, grant_in_form, mistake_in_body
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.forms import media_type, unquoted
 from mockbroker.model.masking import method_name, shown
 from mockbroker.model.placeholders import placeholder_in
+from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
 from mockbroker.model.typography import TYPOGRAPHIC_QUOTES, as_utf_8, without_hidden
 
@@ -29,18 +30,21 @@ _PRINTED_VALUE = re.compile(r"[\w.:/+ -]{1,40}")
 
 def mistakes_in_form(request: TokenRequest, expected: TokenExpectation) -> Iterator[str]:
     """Yield the likely mistakes in the form of a request, part by part."""
-    body = mistake_in_body(request)
+    profile = expected.profile
+    body = mistake_in_body(request, profile)
     parts = (
         hint_on_path(request.message.path, expected.token_path)
         or _on_other_path(request.message.path, expected.token_path),
-        _on_method(request),
-        _grant_in_query(request),
+        _on_method(request, profile),
+        _grant_in_query(request, profile),
         body.hint if body else "",
-        "" if body and body.explains_type else _on_media_type(request),
+        "" if body and body.explains_type else _on_media_type(request, profile),
         _on_compression(request),
-        "" if body else _on_grant_type(request),
+        "" if body else _on_grant_type(request, profile),
+        *_on_names(request, profile),
         _on_placeholders(request, is_form=body is None),
-        "" if body else _missing_parameters(request, expected),
+        "" if body else _missing_parameters(request, profile),
+        _missing_headers(request, profile),
         _id_in_body(request, expected),
     )
     yield from filter(None, parts)
@@ -105,50 +109,65 @@ _USUAL = re.compile(r"(?:/[\w.-]+)*/(?:access[-_]?)?token/?", re.IGNORECASE)
 _HOST = re.compile(r"/+(?:https?:|[\w.-]+:\d+/|localhost)")
 
 
-def _on_method(request: TokenRequest) -> str:
-    """Recognize another method than POST."""
-    method = request.message.method
-    if method == "POST":
+def _on_method(request: TokenRequest, profile: Profile) -> str:
+    """Recognize another method than that of the profile, which is nearly always POST."""
+    method, wanted = request.message.method, profile.method
+    if method == wanted:
         return ""
-    if method.upper() == "POST":
-        return "write POST in upper case: the names of methods have case"
-    return f"use POST to request a token, not {method_name(method)}"
+    if method.upper() == wanted:
+        return f"write {wanted} in upper case: the names of methods have case"
+    return f"use {wanted} to request a token, not {method_name(method)}"
 
 
-def _grant_in_query(request: TokenRequest) -> str:
+def _grant_in_query(request: TokenRequest, profile: Profile) -> str:
     """Recognize a grant_type in the URL."""
-    if "grant_type" in request.names_in_query:
-        return "grant_type is in the query of the URL; send it in the body"
+    if profile.body == "query" or profile.grant_type is False:
+        return ""
+    name = profile.parameter_names.grant_type
+    if name in request.names_in_query:
+        return f"{name} is in the query of the URL; send it in the body"
     return ""
 
 
 # The media type
 
 
-def _on_media_type(request: TokenRequest) -> str:
+def _on_media_type(request: TokenRequest, profile: Profile) -> str:
     """Recognize a missing, repeated, misspelt or other media type."""
-    if request.message.method in {"GET", "HEAD"}:
+    if request.message.method in {"GET", "HEAD"} or profile.body == "query":
         return ""
+    wanted = FORM if profile.body == "form" else "application/json"
     declared = request.message.headers.get_all("Content-Type")
     if not declared:
-        return _no_media_type(request)
+        return _no_media_type(request, wanted)
     if len(declared) > 1:
-        return f"there are {len(declared)} Content-Type headers; send one: {FORM}"
+        return f"there are {len(declared)} Content-Type headers; send one: {wanted}"
+    if wanted != FORM:
+        return _not_json_type(declared[0], wanted)
     return _wrong_media_type(declared[0], _has_grant(request))
 
 
+def _not_json_type(declared: str, wanted: str) -> str:
+    """Recognize another media type than that of JSON."""
+    declared_type = media_type(declared)
+    if declared_type == wanted:
+        return ""
+    name = repr(declared_type) if _PRINTED_VALUE.fullmatch(declared_type) else "something else"
+    return f"Content-Type is {name} although the body is JSON: send Content-Type: {wanted}"
+
+
 def _has_grant(request: TokenRequest) -> bool:
-    """Return whether the body is a form with a grant_type."""
+    """Return whether the parameters have a grant_type."""
     return bool(request.values("grant_type"))
 
 
-def _no_media_type(request: TokenRequest) -> str:
+def _no_media_type(request: TokenRequest, wanted: str) -> str:
     """Recognize a Content-Type under another name, or none."""
     for name, _ in request.message.headers:
         plain = re.sub(r"[^a-z]", "", name.lower())
         if name.lower() != "content-type" and get_close_matches(plain, ["contenttype"], cutoff=0.8):
-            return f"the header is named {shown(name)!r}; its name is Content-Type: send {FORM}"
-    return f"there is no Content-Type; send Content-Type: {FORM}"
+            return f"the header is named {shown(name)!r}; its name is Content-Type: send {wanted}"
+    return f"there is no Content-Type; send Content-Type: {wanted}"
 
 
 def _wrong_media_type(declared: str, has_grant: bool) -> str:  # noqa: FBT001 - a fact about the body
@@ -182,24 +201,33 @@ def _on_compression(request: TokenRequest) -> str:
 # The parameter grant_type
 
 
-def _on_grant_type(request: TokenRequest) -> str:
+def _on_grant_type(request: TokenRequest, profile: Profile) -> str:
     """Recognize a missing, misspelt, repeated or other grant_type."""
-    if request.message.method in {"GET", "HEAD"} or request.json is not None:
+    is_unreadable = request.message.method in {"GET", "HEAD"} and profile.body != "query"
+    if is_unreadable or profile.grant_type is False or "grant_type" in request.misnamed:
         return ""
+    if profile.body == "form" and request.json is not None:
+        return ""
+    name, grant = profile.parameter_names.grant_type, grant_in_form(profile)
+    place = "query" if profile.body == "query" else "body"
     values = request.values("grant_type")
     if len(values) > 1:
-        return f"grant_type is in the body {len(values)} times; send it once"
+        return f"{name} is in the {place} {len(values)} times; send it once"
+    if values and profile.grant_type not in {"client_credentials", values[0]}:
+        return f"the value of {name} is {shown(values[0])!r}; this provider has {grant}"
     if values:
-        return _wrong_value(values[0])
-    if "grant_type" in request.names_in_query:
+        return _wrong_value(values[0], grant)
+    if place == "query":
+        return f"there is no {name} in the query of the URL; send {grant}"
+    if name in request.names_in_query:
         return ""
     if not request.message.body.strip():
-        return f"the body is empty; send {GRANT}"
-    return _misspelt_name(request) or "the body must be grant_type=client_credentials"
+        return f"the body is empty; send {grant}"
+    return _misspelt_name(request, profile) or f"the body must be {grant}"
 
 
-def _wrong_value(value: str) -> str:
-    """Recognize what is wrong with the value of grant_type; empty if it is right."""
+def _wrong_value(value: str, grant: str) -> str:
+    """Recognize what is wrong with a value for client_credentials; empty if it is right."""
     wanted = "client_credentials"
     if value in {wanted, "refresh_token"}:
         return ""
@@ -217,7 +245,7 @@ def _wrong_value(value: str) -> str:
     if plain.lower() in _OTHER_GRANTS or plain.startswith("urn:"):
         return f"the grant is {shown(plain)!r}; this broker issues tokens for client_credentials"
     if not plain:
-        return f"grant_type is empty; send {GRANT}"
+        return f"grant_type is empty; send {grant}"
     if placeholder_in(plain):
         return ""  # named with the other placeholders
     if not plain.isascii():
@@ -228,9 +256,10 @@ def _wrong_value(value: str) -> str:
     return "the value of grant_type must be client_credentials"
 
 
-def _misspelt_name(request: TokenRequest) -> str:
+def _misspelt_name(request: TokenRequest, profile: Profile) -> str:
     """Recognize grant_type under another name."""
-    for name, _ in request.body:
+    grant = grant_in_form(profile)
+    for name, _ in request.parameters:
         plain = re.sub(r"[^a-z]", "", name.lower())
         if not get_close_matches(plain, ["granttype"], cutoff=0.85):
             continue
@@ -239,10 +268,10 @@ def _misspelt_name(request: TokenRequest) -> str:
         if name.endswith(("]", "%5D")):
             return "the parameter is named 'grant_type[]', as a list is; its name is grant_type"
         return f"the parameter is named {shown(name)!r}; its name is grant_type"
-    if any(value == "client_credentials" for _, value in request.body):
-        return f"the parameter for client_credentials has another name; send {GRANT}"
+    if any(value == profile.grant_type for _, value in request.parameters):
+        return f"the parameter for {profile.grant_type} has another name; send {grant}"
     if request.message.body.strip() == b"client_credentials":
-        return f"the name grant_type is missing; send {GRANT}"
+        return f"the name grant_type is missing; send {grant}"
     return ""
 
 
@@ -265,19 +294,43 @@ def _on_placeholders(request: TokenRequest, *, is_form: bool) -> str:
 
 def _id_in_body(request: TokenRequest, expected: TokenExpectation) -> str:
     """Recognize a client_id in the body next to the Authorization header."""
-    if not request.authorizations or "post" in expected.profile.authentication_methods:
+    if not request.authorizations or set(expected.profile.authentication_methods) != {"basic"}:
         return ""
     if not request.values("client_id") or request.values("client_secret"):
         return ""
     return "client_id is in the body as well; the Authorization header has it already"
 
 
-def _missing_parameters(request: TokenRequest, expected: TokenExpectation) -> str:
+def _missing_parameters(request: TokenRequest, profile: Profile) -> str:
     """Recognize that a parameter is missing which the profile requires."""
-    required = expected.profile.parameters
-    missing = [name for name in required if not any(request.values(name))]
-    if not missing or not _has_grant(request):
+    required = {**profile.parameters, **profile.open_parameters}
+    missing = {name: value for name, value in required.items() if not any(request.values(name))}
+    if profile.scope_required and not any(request.values("scope")):
+        missing[profile.parameter_names.scope] = profile.example_scope
+    if not missing or not request.has_form_of(profile):
         return ""
     # The value as well: it is a setting of the provider, and never a secret.
-    pairs = ", ".join(f"{name}={shown(required[name])}" for name in missing)
-    return f"profile {expected.profile.name} requires {pairs} in the body of the token request"
+    pairs = ", ".join(f"{name}={shown(value)}" for name, value in missing.items())
+    place = "query" if profile.body == "query" else "body"
+    return f"profile {profile.name} requires {pairs} in the {place} of the token request"
+
+
+def _missing_headers(request: TokenRequest, profile: Profile) -> str:
+    """Recognize that header fields are missing which the profile requires."""
+    missing = {
+        name: "a value" if wanted == "*" else shown(wanted)
+        for name, wanted in profile.required_headers.items()
+        if not request.message.headers.get(name)
+    }
+    if not missing:
+        return ""
+    fields = ", ".join(f"{name}: {value}" for name, value in missing.items())
+    return f"profile {profile.name} requires the header field {fields} in token requests"
+
+
+def _on_names(request: TokenRequest, profile: Profile) -> Iterator[str]:
+    """Recognize parameters by the RFC's names where the profile has its own."""
+    for name in ("grant_type", "scope"):
+        own = getattr(profile.parameter_names, name)
+        if name in request.misnamed:
+            yield f"the parameter is named {name}; profile {profile.name} has {own}"

@@ -45,7 +45,8 @@ class Exchange:
     ``token`` is the token issued (token endpoint) or presented (API), if the broker knows it.
     ``fault`` names the scripted fault that was applied. ``origin`` is the scheme, host and port
     that received the request. ``use`` is the number of the client's use in which the request
-    arrived; None outside a contract run, where it is unknown.
+    arrived; None outside a contract run, where it is unknown. ``hint`` says what a request to an
+    unknown path probably meant.
     """
 
     number: int
@@ -61,11 +62,21 @@ class Exchange:
     token_state: TokenState | None = None
     fault: str | None = None
     use: int | None = None
+    hint: str = ""
 
     @property
     def is_unsigned(self) -> bool:
-        """Whether it is a call of the API without an Authorization header."""
-        return self.endpoint is Endpoint.API and not self.request.headers.get_all("Authorization")
+        """Whether it is a call of the API without a token, and without an Authorization header.
+
+        A call with something in a header of the provider's own is signed, well or badly.
+        """
+        if self.endpoint is not Endpoint.API or self.request.headers.get_all("Authorization"):
+            return False
+        if self.token is None:
+            # The broker takes whatever stands in the provider's header for an unknown token.
+            return self.token_state in {None, TokenState.MISSING}
+        # A token may also be in the URL or in the body, where it signs nothing.
+        return not any(self.token.value in value for _, value in self.request.headers)
 
     @property
     def is_challenge(self) -> bool:
@@ -85,6 +96,7 @@ class Exchange:
         headers = (*request.headers, *response.headers)
         # Characters serve as bytes: Python stores Latin-1 strings in one byte for each.
         size = sum(map(len, strings)) + sum(len(name) + len(value) for name, value in headers)
+        size += len(request.certificate or b"")
         return _OBJECTS_BYTES + size + len(request.body) + len(response.body)
 
     def __repr__(self) -> str:

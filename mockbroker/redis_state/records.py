@@ -34,8 +34,8 @@ _JSON_OPENINGS = (b"{", b"[")
 """In MessagePack these bytes are numbers, and no record is a number."""
 
 _Seconds = Union[int, float]
-_Token = tuple[str, str, str, str, str, _Seconds, _Seconds, bool]
-_Client = tuple[str, str, str, str, str]
+_Token = tuple[str, str, str, str, str, _Seconds, _Seconds, str, bool, Union[_Seconds, None]]
+_Client = tuple[str, str, str, str, str, str, str, str]
 
 
 class _FaultRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -88,8 +88,13 @@ def _decoded(record: bytes, decoder: msgspec.msgpack.Decoder[T], kind: Any) -> T
     return value
 
 
-def token_record(token: AccessToken, *, is_given: bool) -> bytes:
-    """Return the record of a token without its number, which Redis gives."""
+def token_record(
+    token: AccessToken, *, is_given: bool, previous_ends_at: float | None = None
+) -> bytes:
+    """Return the record of a token without its number, which Redis gives.
+
+    ``previous_ends_at`` is when the client's previous token ends, in Unix seconds, or None.
+    """
     client = token.credentials
     return _encoded(
         (
@@ -100,20 +105,31 @@ def token_record(token: AccessToken, *, is_given: bool) -> bytes:
             token.scope,
             token.issued_at,
             token.expires_in,
+            token.bound_to,
             is_given,
+            previous_ends_at,
         )
     )
 
 
-def token_of(numbered: bytes) -> tuple[AccessToken, bool]:
-    """Return the token of a number, a colon and a record, and whether a test chose its value."""
+def token_of(numbered: bytes) -> tuple[AccessToken, bool, float | None]:
+    """Return the token of a number, a colon and a record, and the other facts of `token_record`."""
     number, _, record = numbered.partition(b":")
-    value, issuer, client_id, secret, scope, issued_at, expires_in, is_given = _decoded(
-        record, _token_decoder, _Token
-    )
+    (
+        value,
+        issuer,
+        client_id,
+        secret,
+        scope,
+        issued_at,
+        expires_in,
+        bound_to,
+        is_given,
+        ends_at,
+    ) = _decoded(record, _token_decoder, _Token)
     client = Credentials(client_id, secret)
-    token = AccessToken(value, int(number), issuer, client, scope, issued_at, expires_in)
-    return token, is_given
+    token = AccessToken(value, int(number), issuer, client, scope, issued_at, expires_in, bound_to)
+    return token, is_given, ends_at
 
 
 def client_record(credentials: Credentials) -> bytes:
@@ -125,6 +141,9 @@ def client_record(credentials: Credentials) -> bytes:
             credentials.private_key,
             credentials.key_id,
             credentials.public_keys,
+            credentials.certificate,
+            credentials.certificate_file,
+            credentials.key_file,
         )
     )
 

@@ -49,6 +49,7 @@ __all__ = [
     "REGISTER",
     "REMOVE_CLIENT",
     "REMOVE_FAULT",
+    "REQUEST",
     "RESET_CLOCK",
     "REVOKE",
     "USE_ASSERTION",
@@ -303,7 +304,7 @@ return reply()
 
 _KEYS_OF_TOKENS = (
     "P .. 'tokens', P .. 'order', P .. 'expiry', P .. 'ended', P .. 'endings', P .. 'latest', "
-    "P .. 'forgotten'"
+    "P .. 'forgotten', P .. 'requests'"
 )
 
 CLEAR_TOKENS = Script(
@@ -313,6 +314,31 @@ call('DEL', {_KEYS_OF_TOKENS})
 call('HSET', META, 'issued', 0, 'revoked', 0)
 change('X')
 return reply()
+"""
+)
+
+REQUEST = Script(
+    _BEGIN
+    + """
+-- ARGV[3]: a client_id; [4]: the time; then, for each quota, its number of requests and its period
+-- in seconds. Returns for how many seconds the client must wait. If it need not, notes the request.
+local REQUESTS = P .. 'requests'
+local moments, now, wait, kept = {}, tonumber(ARGV[4]), 0, 0
+for moment in string.gmatch(call('HGET', REQUESTS, ARGV[3]) or '', '[^,]+') do
+  moments[#moments + 1] = moment
+end
+for i = 5, #ARGV, 2 do
+  local number = tonumber(ARGV[i])
+  kept = math.max(kept, number)
+  if #moments >= number then
+    wait = math.max(wait, moments[#moments - number + 1] + ARGV[i + 1] - now)
+  end
+end
+if wait <= 0 then
+  moments[#moments + 1] = ARGV[4]
+  call('HSET', REQUESTS, ARGV[3], table.concat(moments, ',', math.max(1, #moments - kept + 1)))
+end
+return reply(tostring(wait))
 """
 )
 

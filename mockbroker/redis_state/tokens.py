@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter
 
 from mockbroker.broker.tokens import TokenStore
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
+from mockbroker.model.profile import Quota
 from mockbroker.model.value_index import ValueIndex
 from mockbroker.redis_state.records import octets, token_of, token_record
 from mockbroker.redis_state.replica import Replica, Snapshot
-from mockbroker.redis_state.scripts import CLEAR_TOKENS, END, FORGOTTEN, ISSUE, READ, REVOKE
+from mockbroker.redis_state.scripts import (
+    CLEAR_TOKENS,
+    END,
+    FORGOTTEN,
+    ISSUE,
+    READ,
+    REQUEST,
+    REVOKE,
+)
 
 __all__ = ["SharedTokens"]
 
@@ -39,23 +49,37 @@ class SharedTokens(TokenStore):
         issued_at: float,
         expires_in: float,
         ends_previous: bool = False,
+        overlap_seconds: float = 0,
         is_given: bool = False,
+        bound_to: str = "",
     ) -> AccessToken:
         """Remember a new token and return it; its arguments are those of the base."""
-        token = AccessToken(value, 0, issuer, credentials, scope, issued_at, expires_in)
+        token = AccessToken(value, 0, issuer, credentials, scope, issued_at, expires_in, bound_to)
+        # Each replica ends the previous token by itself then, at the moment in the record.
+        is_delayed = ends_previous and overlap_seconds > 0
         [number, was_valid] = self._replica.ask(
             ISSUE,
-            token_record(token, is_given=is_given),
+            token_record(
+                token,
+                is_given=is_given,
+                previous_ends_at=issued_at + overlap_seconds if is_delayed else None,
+            ),
             octets(value),
             repr(float(issued_at)),
             repr(float(token.expires_at)),
             octets(f"{credentials.client_id}\0{credentials.client_secret}\0{scope}"),
-            int(ends_previous),
+            int(ends_previous and not is_delayed),
             self._limit,
         )
         if was_valid:
             self._warn_of_valid()
         return replace(token, number=number)
+
+    def request(self, client_id: str, quotas: Sequence[Quota], now: float) -> float:
+        """Note a token request to any process; its arguments are those of the base."""
+        limits = [repr(float(n)) for q in quotas for n in (q.requests, q.period_seconds)]
+        [wait] = self._replica.ask(REQUEST, octets(client_id), repr(float(now)), *limits)
+        return float(wait)
 
     def state_of_missing(self, value: str) -> TokenState:
         """Return FORGOTTEN or, if no process ever issued the value, UNKNOWN."""
@@ -82,16 +106,17 @@ class SharedTokens(TokenStore):
 
     def apply_issued(self, numbered: bytes) -> None:
         """Add a token from its number and record."""
-        token, is_given = token_of(numbered)
+        token, is_given, previous_ends_at = token_of(numbered)
         self._tokens.put(token.value, token)
         self._done_by_test["given"] += is_given
-        self._latest[token.credentials, token.scope] = token
+        self._history.add(token, previous_ends_at)
 
     def apply_dropped(self, value: bytes) -> None:
         """Remove the token of a value."""
         token = self._tokens[value.decode("utf-8", "surrogatepass")]
         self._tokens.discard(token.value)
         self._ended.pop(token.number, None)
+        self._history.drop(token)
 
     def apply_ended(self, ending: bytes) -> None:
         """Note how the token of a number was ended before its time."""
@@ -108,7 +133,7 @@ class SharedTokens(TokenStore):
         """Remove every token."""
         # A new index: a search in another thread goes on in the old one, undisturbed.
         self._tokens = ValueIndex()
-        self._latest.clear()
+        self._history.clear()
         self._ended.clear()
         self._revoked_count = 0
 

@@ -249,6 +249,7 @@ _POLICIES = {
     "new": "issues a new token each time",
     "same": "issues the same token again, with what is left of its lifetime",
     "single": "ends the old token when it issues a new one",
+    "refuse": "refuses a new token while the client has a valid one",
 }
 
 

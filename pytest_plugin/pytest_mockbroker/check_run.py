@@ -9,7 +9,7 @@ import click
 import pytest
 
 from mockbroker.broker.profiles import ConfigError
-from mockbroker.cli.options import CLIENT, EXEC, FAIL_ON, KNOWN, ONLY, PROFILE, WRITE_KNOWN, Values
+from mockbroker.cli.options import CLIENT, EXEC, FAIL_ON, KNOWN, ONLY, WRITE_KNOWN, Values
 from mockbroker.cli.printing import print_error, print_line, print_report
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.processes.signals import release_signals
@@ -22,7 +22,7 @@ from mockbroker.report.terminal_lines import Line
 from pytest_mockbroker.clause_run import ClauseRun, run_clauses
 from pytest_mockbroker.collector import VerdictCollector, most_severe
 from pytest_mockbroker.interruption import Interruption
-from pytest_mockbroker.settings import problem_with
+from pytest_mockbroker.settings import problem_with, profile_and_sources
 
 __all__ = ["run_check"]
 
@@ -72,7 +72,7 @@ def _report_nothing(values: Values) -> None:
     report = build_report(
         (),
         RunFacts(
-            profile=values[PROFILE],
+            profile=profile_and_sources(values)[0],
             client=ClientDescription(target=values[CLIENT] or values[EXEC]),
             fail_on=values[FAIL_ON],
             selected=[clause.id for clause in CATALOGUE if clause in values[ONLY]],

@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 
 from mockbroker.broker.clock import real_seconds
-from mockbroker.broker.profiles import ConfigError, profile_named
-from mockbroker.cli.options import CLIENT, CONFIG, EXEC, FAIL_ON, ONLY, PROFILE, Values
+from mockbroker.cli.options import CLIENT, EXEC, FAIL_ON, ONLY, Values
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.report.finding import Finding
 from mockbroker.report.kit_error import KitError
@@ -20,6 +19,7 @@ from mockbroker.report.known_failures import KnownFailures
 from mockbroker.report.report import Report, build_report
 from mockbroker.report.run_facts import ClientDescription, Provenance, RunFacts
 from pytest_mockbroker.item_results import ClientFacts, ItemResult
+from pytest_mockbroker.settings import profile_and_sources
 
 __all__ = ["GatheredResults"]
 
@@ -133,11 +133,12 @@ class GatheredResults:
         report of a run ``is_by_pytest`` names pytest's options.
         """
         client, command = self._client, values[EXEC]
+        profile, sources = profile_and_sources(values)
         target = values[CLIENT] or command or client.name
         return build_report(
             self._findings,
             RunFacts(
-                profile=values[PROFILE],
+                profile=profile,
                 client=ClientDescription(
                     target=target,
                     # A driver program names its client; a Python client has its module's name.
@@ -161,7 +162,7 @@ class GatheredResults:
                 provenance=Provenance(
                     created=self._created,
                     duration_seconds=real_seconds() - self._began,
-                    profile_sources=_profile_sources(values),
+                    profile_sources=sources,
                     examples=client.examples,
                     seed=client.seed,
                     only=str(values[ONLY]),
@@ -170,19 +171,6 @@ class GatheredResults:
                 ),
             ),
         )
-
-
-def _profile_sources(values: Values) -> tuple[str, ...]:
-    """Return where the facts of the profile stand: its own sources, or else the file that has it.
-
-    Empty if the profile cannot be read any more.
-    """
-    config = values[CONFIG]
-    try:
-        profile = profile_named(values[PROFILE], config=config)
-    except ConfigError:  # the file has changed during the run; the report is written all the same
-        return ()
-    return profile.sources or ((str(config),) if config else ())
 
 
 def _file_of(client: str, command: str) -> str:

@@ -35,7 +35,11 @@ _BROKER_INI: dict[str, tuple[str, Any, Any]] = {
         "linelist",
         [],
     ),
-    "auth_broker_profile": ("profile of auth_broker and auth_broker_session", None, "autograb"),
+    "auth_broker_profile": (
+        "profile of auth_broker and auth_broker_session; by default that of [tool.mockbroker]",
+        None,
+        "",
+    ),
     "auth_broker_tls": ("whether auth_broker and auth_broker_session use TLS", "bool", False),
     "auth_broker_strict_faults": (
         "whether a test fails whose scripted faults were never applied",

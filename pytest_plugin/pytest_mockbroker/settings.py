@@ -38,7 +38,7 @@ from mockbroker.cli.options import (
 )
 from mockbroker.contract.clause import Level
 from mockbroker.model.escaping import printable_lines
-from mockbroker.model.profile import AUTOGRAB
+from mockbroker.model.profile import Profile
 from mockbroker.report.formats import problem_with_outputs
 from mockbroker.report.known_failures import KnownFailures
 from mockbroker.report.known_file import read_known_failures
@@ -136,7 +136,7 @@ def problem_with(values: Values) -> str:
     """
     target, command = values[CLIENT], values[EXEC]
     try:
-        profile_named(values[PROFILE], config=values[CONFIG])
+        profile_of(values)
         if target:
             check_target(target)
         if command:
@@ -225,6 +225,21 @@ def target_from_options(config: pytest.Config) -> str:
     return target
 
 
+def profile_of(values: Values) -> Profile:
+    """Return the profile that the options choose. Raises ConfigError if it is unknown."""
+    return profile_named(values[PROFILE], config=values[CONFIG])
+
+
+def profile_and_sources(values: Values) -> tuple[str, tuple[str, ...]]:
+    """Return the profile's name, and where its facts stand: its own sources, or else its file."""
+    config = values[CONFIG]
+    try:
+        profile = profile_of(values)
+    except ConfigError:  # the file has changed during the run; the report is written all the same
+        return values[PROFILE], ()
+    return profile.name, profile.source_names or ((str(config),) if config else ())
+
+
 def run_settings(config: pytest.Config) -> RunSettings:
     """Return the settings of a contract run.
 
@@ -238,7 +253,7 @@ def run_settings(config: pytest.Config) -> RunSettings:
         # At most ten digits, which a user can type.
         seed = secrets.randbelow(2**32)
     return RunSettings(
-        profile=profile_named(values[PROFILE], config=values[CONFIG]),
+        profile=profile_of(values),
         examples=values[EXAMPLES],
         seed=seed,
         budget=values[BUDGET],
@@ -263,6 +278,6 @@ def check_arguments(config: pytest.Config) -> tuple[str, ...]:
     named = ("--exec", command) if command else (client,) if client else ()
     if not named:
         return ()
-    # The command uses this profile by default, so the user need not type it.
-    profile = () if values[PROFILE] == AUTOGRAB.name else ("--profile", values[PROFILE])
+    # The command finds the project's own profile by itself, so the user need not type it.
+    profile = ("--profile", values[PROFILE]) if values[PROFILE] else ()
     return (*named, *profile, *(("--tls",) if values[TLS] else ()))

@@ -515,7 +515,7 @@ def test_a_reset_restores_the_credentials_and_ends_subscriptions(broker):
 
 def test_a_token_policy_is_one_of_three(broker):
     assert broker.token_policy == "new"
-    with pytest.raises(ValueError, match="must be new, same or single, not 'old'"):
+    with pytest.raises(ValueError, match="must be new, same, single or refuse, not 'old'"):
         broker.token_policy = "old"
 
 

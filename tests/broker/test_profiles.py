@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from mockbroker import Broker, ConfigError, ErrorForm, Profile
-from mockbroker.broker.profiles import load_profiles, profile_named
+from mockbroker import Broker, ConfigError, ErrorForm, Profile, Server
+from mockbroker.broker.profiles import (
+    load_profiles,
+    profile_named,
+    shipped_names,
+    shipped_profile,
+)
 
 
 def test_a_profile_takes_what_is_left_out_from_autograb(tmp_path):
@@ -39,7 +44,7 @@ def test_a_pyproject_without_our_table_has_no_profiles(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nope", "unknown profile 'nope'; known are autograb, rfc6749"),
+        ("nope", "unknown profile 'nope'; `mockbroker profiles` lists those that ship"),
         ("rfc-6749", "unknown profile 'rfc-6749'; did you mean 'rfc6749'?"),
         (
             "acme.toml",
@@ -65,16 +70,16 @@ BAD_FILES = {
     "profiles.a = 1": "bad.toml: profiles.a: expected a table, got 1",
     "[[profiles.a]]": "bad.toml: profiles.a: expected a table, got a list",
     "[profile.a]": "bad.toml: unknown table 'profile'; did you mean 'profiles'?",
-    "profile = 1": "bad.toml: unknown key 'profile'; did you mean 'profiles'?",
-    "[tool.mockbroker.profiles.a]": "bad.toml: unknown table 'tool'; known are profiles",
+    "profile = 1": "bad.toml: profile: expected a string, got 1",
+    "[tool.mockbroker.profiles.a]": "bad.toml: unknown table 'tool'; known are profile, profiles",
     "[profiles.autograb]": "bad.toml: profile 'autograb' is built in; choose another name",
     "[profiles.a]\ntoken_pth = '/t'": (
         "bad.toml: profiles.a: unknown key 'token_pth'; did you mean 'token_path'?"
     ),
     "[profiles.a]\nname = 'b'": (
-        "bad.toml: profiles.a: unknown key 'name'; known are token_path, token_path_aliases, "
-        "token_query, client_authentication, basic_encoding, expires_in, scope, scope_separator, "
-        "token_type, token_format, token_policy, api_prefix, parameters, error_forms, ass…"
+        "bad.toml: profiles.a: unknown key 'name'; known are extends, title, sources, token_path, "
+        "token_path_aliases, path_values, token_query, method, body, parameter_names, grant_type, "
+        "parameters, open_parameters, optional_parameters, required_headers, client…"
     ),
     "[profiles.a.parameters]\naudience = 1": (
         "bad.toml: profiles.a.parameters.audience: expected a string that is not empty, got 1"
@@ -82,15 +87,93 @@ BAD_FILES = {
     "[profiles.a.parameters]\nscope = 'a'": (
         "bad.toml: profiles.a: parameters: 'scope' is not a further parameter; remove it"
     ),
-    "[profiles.a.error_forms]": (
-        "bad.toml: profiles.a.error_forms: expected a list, got a table; "
-        "write [[profiles.a.error_forms]], not [profiles.a.error_forms]"
+    "[[profiles.a.sources]]\nfields = ['scope']\nurl = 'x'": (
+        "bad.toml: profiles.a.sources[0]: checked is missing"
     ),
-    "[[profiles.a.error_forms]]\nstatus = 700\nbody = 'x'": (
-        "bad.toml: profiles.a.error_forms[0].status: expected a status from 200 to 599, got 700"
+    "[[profiles.a.sources]]\nfields = ['scop']\nurl = 'https://a'\nchecked = 2026-11-29": (
+        "bad.toml: profiles.a: sources: unknown field 'scop'; did you mean 'scope'?"
     ),
-    "[[profiles.a.error_forms]]\nstatus = 200": (
-        "bad.toml: profiles.a.error_forms[0]: body is missing"
+    "[[profiles.a.sources]]\nfields = ['scope']\nurl = 'a'\nchecked = 2026-11-29": (
+        "bad.toml: profiles.a.sources[0].url: expected a URL that begins with http:// or https://, "
+        "got 'a'"
+    ),
+    "[[profiles.a.quotas]]\nrequests = 0\nperiod_seconds = 1": (
+        "bad.toml: profiles.a.quotas[0].requests: expected a number from 1 to 1000000, got 0"
+    ),
+    "[profiles.a.quotas]\nrequests = 1": (
+        "bad.toml: profiles.a.quotas: expected a list, got a table; "
+        "write [[profiles.a.quotas]], not [profiles.a.quotas]"
+    ),
+    "[profiles.a.errors.invalid_client]\nstatus = 700\nbody = 'x'": (
+        "bad.toml: profiles.a.errors.invalid_client.status: expected a status from 200 to 599, "
+        "got 700"
+    ),
+    "[profiles.a.errors.invalid_client]\nstatus = 200": (
+        "bad.toml: profiles.a.errors.invalid_client: body is missing"
+    ),
+    "[profiles.a.errors.invalid_clinet]\nstatus = 200\nbody = 'x'": (
+        "bad.toml: profiles.a: errors: unknown situation 'invalid_clinet'; "
+        "did you mean 'invalid_client'?"
+    ),
+    "[profiles.a.errors.quota]\nstatus = 200\nbody = '{descripton}'": (
+        "bad.toml: profiles.a: errors: unknown placeholder {descripton} in a body; "
+        "did you mean 'description'?"
+    ),
+    "[profiles.a.answer.members]\nurl = '{api}'": (
+        "bad.toml: profiles.a: answer.members.url: unknown placeholder {api}; "
+        "did you mean 'api_url'?"
+    ),
+    "[profiles.a.answer.paths]\ntoken = 'a.b'": (
+        "bad.toml: profiles.a: answer.paths: unknown member 'token'; did you mean 'token_type'?"
+    ),
+    "[profiles.a.answer.paths]\nscope = 'a..b'": (
+        "bad.toml: profiles.a.answer.paths.scope: expected names of members, joined by dots, "
+        "got 'a..b'"
+    ),
+    "[profiles.a]\ntoken_path = '/{tenant/t'": (
+        "bad.toml: profiles.a: token_path: a brace is not closed in '/{tenant/t'; "
+        "write a placeholder as {tenant}"
+    ),
+    "[profiles.a]\ntoken_path_aliases = ['/{a b}/t']": (
+        "bad.toml: profiles.a: token_path_aliases: {a b} is not a placeholder; "
+        "write a name between braces, as in {tenant}"
+    ),
+    "[profiles.a.path_values]\ntenant = 'x'": (
+        "bad.toml: profiles.a: path_values: token_path has no placeholder {tenant}"
+    ),
+    "[profiles.a.required_headers]\n'a b' = 'x'": (
+        "bad.toml: profiles.a: required_headers: 'a b' is not the name of a header field"
+    ),
+    "[profiles.a.parameter_names]\nscope = 'client_id'": (
+        "bad.toml: profiles.a: parameter_names: two parameters have the same name: "
+        "client_id, client_secret, grant_type, client_id"
+    ),
+    "[profiles.a]\noptional_parameters = ['b']\nparameters = {b = 'x'}": (
+        "bad.toml: profiles.a: optional_parameters: 'b' is in parameters as well; remove it"
+    ),
+    "[profiles.a]\nmethod = 'GET'": (
+        "bad.toml: profiles.a: body: a GET request has its parameters in the query, "
+        "but body is 'form'"
+    ),
+    "[profiles.a]\nscope_required = true": (
+        "bad.toml: profiles.a: example_scope is missing; scope_required needs it, for examples and "
+        "test cases"
+    ),
+    "[profiles.a]\ngrant_type = ''": (
+        "bad.toml: profiles.a: grant_type: expected a string that is not empty, or false, got ''"
+    ),
+    "[profiles.a]\nextends = 3": (
+        "bad.toml: profiles.a.extends: expected the name of a profile, got 3"
+    ),
+    "[profiles.a]\nextends = 'rfc674'": (
+        "bad.toml: profiles.a.extends: unknown profile 'rfc674'; did you mean 'rfc6749'?"
+    ),
+    "[profiles.a]\nextends = 'b'\n[profiles.b]\nextends = 'a'": (
+        "bad.toml: profiles.b.extends: profiles extend each other in a circle: "
+        "a extends b extends a"
+    ),
+    "[profiles.a]\nextends = 'post'\nscope = 5": (
+        "bad.toml: profiles.a.scope: expected a string or false, got 5"
     ),
     "[profiles.a.scope]": "bad.toml: profiles.a.scope: expected a string or false, got a table",
     "[profiles.a]\ntoken_path = 't'": f"bad.toml: profiles.a.token_path: {PATH}, got 't'",
@@ -121,8 +204,8 @@ BAD_FILES = {
         "empty, got an empty list"
     ),
     "[profiles.a]\nclient_authentication = 'digest'": (
-        "bad.toml: profiles.a.client_authentication: unknown method 'digest'; known are basic, "
-        "post, private_key_jwt"
+        "bad.toml: profiles.a.client_authentication: unknown method 'digest'; known are "
+        "basic, post, query, none, private_key_jwt"
     ),
     "[profiles.a]\nbasic_encoding = 'percent'": (
         "bad.toml: profiles.a.basic_encoding: expected 'raw' or 'form', got 'percent'"
@@ -138,9 +221,9 @@ BAD_FILES = {
         "did you mean 'form'?"
     ),
     "[profiles.b]\n[profiles.a]\nx = 1": (
-        "bad.toml: profiles.a: unknown key 'x'; known are token_path, token_path_aliases, "
-        "token_query, client_authentication, basic_encoding, expires_in, scope, scope_separator, "
-        "token_type, token_format, token_policy, api_prefix, parameters, error_forms, ass…"
+        "bad.toml: profiles.a: unknown key 'x'; known are extends, title, sources, token_path, "
+        "token_path_aliases, path_values, token_query, method, body, parameter_names, grant_type, "
+        "parameters, open_parameters, optional_parameters, required_headers, client…"
     ),
 }
 
@@ -218,8 +301,8 @@ def test_a_broker_rejects_a_profile_with_an_unknown_method(methods):
     with pytest.raises(ConfigError) as caught:
         Broker(profile=profile)
     message = (
-        "profile acme: client_authentication: unknown method 'digest'; known are basic, post, "
-        "private_key_jwt"
+        "profile acme: client_authentication: unknown method 'digest'; known are "
+        "basic, post, query, none, private_key_jwt"
     )
     assert str(caught.value) == message
 
@@ -240,12 +323,117 @@ def test_a_file_that_is_not_there(tmp_path):
         load_profiles(tmp_path / "none.toml")
 
 
-def test_error_forms_of_a_provider_are_a_part_of_its_profile(tmp_path):
+def test_errors_of_a_provider_are_a_part_of_its_profile(tmp_path):
     file = tmp_path / "profiles.toml"
-    file.write_text("[[profiles.acme.error_forms]]\nstatus = 200\nbody = '{\"errcode\": 1}'\n")
+    file.write_text("[profiles.acme.errors.quota]\nstatus = 200\nbody = '{\"errcode\": 1}'\n")
     form = ErrorForm(status=200, body='{"errcode": 1}')
     acme = profile_named("acme", config=file)
-    assert acme.error_forms == (form,)
-    assert acme == Profile(name="acme", error_forms=[form])
+    assert acme.token_errors == (form,)
+    assert acme == Profile(name="acme", errors={"quota": form})
+    assert acme.error_form("quota") == form
+    assert acme.error_form("invalid_client") is None
     with pytest.raises(ValueError, match="status: expected a status from 200 to 599, got 99"):
         ErrorForm(status=99, body="x")
+
+
+def test_a_body_of_an_error_is_escaped_as_its_media_type_needs_it():
+    values = {"description": 'a "b" <c>'}
+    json_form = ErrorForm(status=400, body='{"a": {"b": "{description}"}}')
+    assert json_form.filled(values) == '{"a": {"b": "a \\"b\\" <c>"}}'
+    xml = {"content-type": "text/xml; charset=utf-8"}
+    assert ErrorForm(status=400, body="<e>{description}</e>", headers=xml).filled(values) == (
+        "<e>a &quot;b&quot; &lt;c&gt;</e>"
+    )
+    text = {"Content-Type": "text/plain"}
+    assert ErrorForm(status=400, body="{description}", headers=text).filled(values) == 'a "b" <c>'
+    assert ErrorForm(status=400, body="{uuid}", headers=text).example().count("-") == 4
+
+
+BASE = """
+[profiles.base]
+title = "Base"
+token_path = "/{tenant}/token"
+client_authentication = "post"
+[profiles.base.path_values]
+tenant = "common"
+[profiles.base.parameters]
+audience = "https://a"
+[profiles.base.errors.quota]
+status = 429
+body = "slow"
+[[profiles.base.sources]]
+fields = ["token_path", "parameters"]
+url = "https://base.example/page"
+checked = 2026-11-29
+[[profiles.base.sources]]
+fields = ["client_authentication"]
+url = "https://base.example/other"
+checked = 2026-11-28
+"""
+
+
+def test_a_profile_extends_another_one(tmp_path):
+    file = tmp_path / "profiles.toml"
+    file.write_text(
+        BASE
+        + """
+[profiles.own]
+extends = "base"
+client_authentication = "basic"
+[profiles.own.parameters]
+resource = "https://r"
+[profiles.own.errors.quota]
+status = 200
+[[profiles.own.sources]]
+fields = ["client_authentication"]
+url = "https://own.example/"
+checked = 2026-11-27
+note = "read in a hurry"
+"""
+    )
+    own = profile_named("own", config=file)
+    assert (own.extends, own.title) == ("base", "")
+    assert own.token_path == "/{tenant}/token"
+    assert own.own_token_path == "/common/token"
+    assert own.parameters == {"audience": "https://a", "resource": "https://r"}
+    assert own.errors == {"quota": ErrorForm(status=200, body="slow")}
+    [source] = own.sources_of("client_authentication")
+    assert (str(source), source.note) == ("https://own.example/", "read in a hurry")
+    assert [each.url for each in own.sources_of("token_path")] == ["https://base.example/page"]
+    assert len(own.sources) == 2
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_a_profile_that_ships_is_found_by_its_name(name):
+    profile = profile_named(name)
+    assert profile.name == name
+    assert profile is profile_named(name)
+
+
+def test_the_name_of_a_profile_is_no_path():
+    assert shipped_profile("../shipped_profiles/post") is None
+
+
+@pytest.mark.parametrize("prefix", ["", "/base"])
+def test_a_placeholder_in_the_token_path_accepts_any_value(tmp_path, prefix):
+    file = tmp_path / "profiles.toml"
+    file.write_text(BASE)
+    broker = Broker(profile=profile_named("base", config=file))
+    with Server() as server:
+        server.mount(broker, prefix)
+        assert broker.token_url.endswith(f"{prefix}/common/token")
+        data = {
+            "grant_type": "client_credentials",
+            "audience": "https://a",
+            "client_id": broker.credentials.client_id,
+            "client_secret": broker.credentials.client_secret,
+        }
+        origin = broker.token_url.removesuffix(f"{prefix}/common/token")
+        for path, status in {
+            "/common/token": 200,
+            "/contoso.example/token": 200,
+            "/a/b/token": 404,
+            "/token": 404,
+        }.items():
+            answer = requests.post(f"{origin}{prefix}{path}", data=data, timeout=5)
+            assert answer.status_code == status

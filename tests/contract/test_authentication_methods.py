@@ -9,12 +9,14 @@ import pytest
 
 from mockbroker import Credentials
 from mockbroker.cli.explain import read_pasted
-from mockbroker.contract.authentication import METHODS, PrivateKeyJwt
+from mockbroker.contract.authentication import METHODS, ClientCertificateMethod, PrivateKeyJwt
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.token_request import TokenRequest
 
-# An assertion is signed for one broker and one moment: tests/broker/test_assertions.py has them.
-WITH_SECRET = [method for method in METHODS if not isinstance(method, PrivateKeyJwt)]
+# An assertion is signed for one broker and one moment: tests/broker/test_assertions.py has them. A
+# certificate is that of a connection: tests/broker/test_client_certificates.py.
+WITHOUT_SECRET = (PrivateKeyJwt, ClientCertificateMethod)
+WITH_SECRET = [method for method in METHODS if not isinstance(method, WITHOUT_SECRET)]
 PAIR = Credentials("shop 1", "a:b%c+d&ö")
 OTHER = Credentials("shop 1", "another")
 FORM = "application/x-www-form-urlencoded"
@@ -25,15 +27,15 @@ def sent(method, credentials):
     fields = {"Content-Type": FORM, **method.headers(credentials)}
     parameters = {"grant_type": "client_credentials", **method.parameters(credentials)}
     body = urlencode(parameters).encode()
-    return TokenRequest.of(Request("POST", "/t", Headers.of(fields.items()), body))
+    target = f"/t?{urlencode(method.url_parameters(credentials))}".rstrip("?")
+    return TokenRequest.of(Request("POST", target, Headers.of(fields.items()), body))
 
 
 def by_curl(method, credentials):
     """The same as a curl command sends it, as `serve` shows one."""
     options = ("-d", "grant_type=client_credentials", *method.curl_options(credentials))
-    return TokenRequest.of(
-        read_pasted((shlex.join(["curl", *options, "http://b/t"])).encode()).request
-    )
+    url = f"http://b/t?{urlencode(method.url_parameters(credentials))}".rstrip("?")
+    return TokenRequest.of(read_pasted((shlex.join(["curl", *options, url])).encode()).request)
 
 
 @pytest.mark.parametrize("method", WITH_SECRET, ids=lambda method: type(method).__name__)
@@ -42,8 +44,11 @@ def test_a_method_reads_back_what_it_makes(method, make):
     request = make(method, PAIR)
     assert method.is_used_in(request)
     assert method.presents(request, PAIR)
-    assert not method.presents(request, OTHER)
-    assert method.claimed(request) == PAIR
+    # A public client has no secret that could be read back, or be wrong.
+    is_public = method.name == "none"
+    assert method.presents(request, OTHER) is is_public
+    assert is_public or method.claimed(request) == PAIR
+    assert method.claimed(request).client_id == PAIR.client_id
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)

@@ -27,6 +27,10 @@ ON_TOKEN_REQUESTS = [
 ]
 
 
+# A client without a secret breaks two clauses where one is asked for: its client_id is in the body.
+WITH_SECRET = [method for method in METHODS if method.name not in {"none", "query"}]
+
+
 def client_with(method: AuthenticationMethod) -> type[TokenManager]:
     """The model client, authenticating by that method."""
 
@@ -43,7 +47,7 @@ def client_with(method: AuthenticationMethod) -> type[TokenManager]:
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
+@pytest.mark.parametrize("method", WITH_SECRET, ids=lambda method: type(method).__name__)
 def test_the_matching_client_conforms_and_another_one_fails_one_clause(method, profile):
     cls = client_with(method)
     matches = method.is_accepted_by(profile)

@@ -178,15 +178,14 @@ def test_profile(scenario: Scenario) -> None:
     """
 
     def run_case(form: ErrorForm, operation: str) -> Situation:
-        headers = {"Content-Type": "application/json"}
-        fault = Fault.status(form.status, body=form.body, headers=headers)
+        fault = Fault.status(form.status, body=form.example(), headers=form.fields())
         with _failing(scenario, fault) as session:
             session.make()
             outcome = session.use(operation)
             _must_raise(session, outcome, f"the token endpoint answered with {fault.describe()}")
             return Situation.MET
 
-    scenario.for_each(scenario.run.settings.profile.error_forms, run_case)
+    scenario.for_each(scenario.run.settings.profile.token_errors, run_case)
     scenario.needs_control()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
-from mockbroker.model.profile import Profile
+from mockbroker.model.profile import Profile, TokenPolicy
 from mockbroker.server.certificates import ThrowAwayAuthority
 from mockbroker.server.listener import Server
 from mockbroker_contract.drivers.failures import ResourcesExhausted
@@ -90,11 +90,13 @@ class Brokers:
         """Return a new broker, by default on the first server with a new path prefix.
 
         ``expires_in`` is in seconds. The caller retires the broker. ``scope`` is what its tokens
-        have. ``profile`` is the run's unless given.
+        have. ``profile`` is the run's unless given. A test case makes more token requests than an
+        app, so no quota limits them, and none is refused because a token is valid; a clause on
+        either sets it itself.
         """
         server = server or self._here
         broker = Broker(
-            profile=profile or self._profile,
+            profile=without_limits(profile or self._profile),
             credentials=credentials,
             expires_in=expires_in,
             # Lenient, so that a mistake in a request breaks its own clause only, and the case goes
@@ -199,6 +201,16 @@ class Brokers:
                 f"the broker could not accept {new} connections of the client: this process has no "
                 "more file descriptors or memory"
             )
+
+
+def without_limits(profile: Profile) -> Profile:
+    """Return the profile without a limit to how often a client may request a token.
+
+    Without a repeated expires_in as well: no client can know when such a token ends.
+    """
+    refuses = profile.token_policy == "refuse"  # noqa: S105 - a policy, not a password
+    policy: TokenPolicy = "new" if refuses else profile.token_policy
+    return replace(profile, quotas=(), token_policy=policy, repeats_expires_in=False)
 
 
 @dataclass

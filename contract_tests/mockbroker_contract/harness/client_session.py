@@ -7,14 +7,15 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, NoReturn
 
-from mockbroker.broker.client_keys import key_algorithm_of, with_key
-from mockbroker.contract.authentication import PrivateKeyJwt
+from mockbroker.broker.client_keys import equipped, key_algorithm_of, needs_of
+from mockbroker.contract.authentication import takes_secret
 from mockbroker.contract.clause import Clause
 from mockbroker.contract.judging import breaches_alone
 from mockbroker.fake_broker import Broker
 from mockbroker.model.client import ClientConfig
 from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker.model.exchange import Exchange, Trace
+from mockbroker.model.token_request import TokenRequest
 from mockbroker.report.steps import (
     BrokerStarted,
     ClientMade,
@@ -86,8 +87,11 @@ class ClientSession:
     ) -> None:
         self._run = run
         self._name = name
+        # A provider that requires a scope refuses a client that is configured without one.
+        profile = run.settings.profile
+        scope = scope or (profile.example_scope if profile.scope_required else "")
         self._scope = scope
-        self.credentials = with_key(credentials, key_algorithm_of(run.settings.profile))
+        self.credentials = equipped(credentials, needs_of(run.settings.profile))
         if neighbour is not None:
             self.broker = run.brokers.copy_at_another_origin(neighbour)
         else:
@@ -118,7 +122,10 @@ class ClientSession:
             "timeout": self._run.settings.client_timeout,
             "scope": self._scope,
             "ca_file": ca_file,
-            "parameters": dict(self.broker.profile.parameters),
+            "parameters": {
+                **self.broker.profile.parameters,
+                **self.broker.profile.open_parameters,
+            },
         }
         return ClientConfig(**{**settings, **changes})
 
@@ -126,16 +133,17 @@ class ClientSession:
         """Return the settings by which the client authenticates."""
         profile = self.broker.profile
         algorithm = key_algorithm_of(profile)
-        # A client that signs has no secret to send by mistake.
-        signs_only = profile.authentication_methods == (PrivateKeyJwt.name,)
-        keyed = with_key(credentials, algorithm)
+        keyed = equipped(credentials, needs_of(profile))
         return {
             "client_id": keyed.client_id,
-            "client_secret": "" if signs_only else keyed.client_secret,
-            "private_key": keyed.private_key,
-            "key_id": keyed.key_id,
+            # A client that has a key in its place has no secret to send by mistake.
+            "client_secret": keyed.client_secret if takes_secret(profile) else "",
+            "private_key": keyed.private_key if algorithm else "",
+            "key_id": keyed.key_id if algorithm else "",
             "algorithm": algorithm,
             "audience": self.broker.audience if algorithm else "",
+            "certificate_file": keyed.certificate_file,
+            "key_file": keyed.key_file,
         }
 
     @property
@@ -205,6 +213,16 @@ class ClientSession:
         """Whether a request so far breaks this session's clause by itself."""
         broken = (b.clause_id for e in self.trace.exchanges for b in breaches_alone(e))
         return self._judge.clause.id in broken
+
+    @property
+    def sends_scope(self) -> bool:
+        """Whether a token request so far had a scope, wherever parameters may be.
+
+        Other clauses judge the place and the name.
+        """
+        names = {"scope", self.broker.profile.parameter_names.scope}
+        requests = [TokenRequest.of(exchange.request) for exchange in self.trace.token_requests]
+        return any(names & (each.names_in_body | each.names_in_query) for each in requests)
 
     @property
     def is_delayed(self) -> bool:

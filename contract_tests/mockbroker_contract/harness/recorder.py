@@ -68,7 +68,7 @@ class Recorder:
         self._exchanges_reported = broker.journal.total
         url = urlsplit(broker.token_url)
         self._port = url.port
-        self._prefix = url.path.removesuffix(broker.profile.token_path)
+        self._prefix = url.path.removesuffix(broker.profile.own_token_path)
 
     def add(self, step: Step) -> None:
         """Add a step.
@@ -111,8 +111,12 @@ class Recorder:
 
     def steps(self) -> tuple[Step, ...]:
         """Return the steps so far, masked, except for what the kit made for a test case."""
+        # Made once for all steps: it visits every token of the broker.
+        mask_text = self._mask()
         return tuple(
-            step if isinstance(step, (CredentialsConfigured, TokenChosen)) else self.masked(step)
+            step
+            if isinstance(step, (CredentialsConfigured, TokenChosen))
+            else with_texts(step, mask_text)
             for step in self._steps
         )
 

@@ -46,7 +46,9 @@ class SharedCases:
         different methods.
         """
         for exchange in trace.token_requests:
-            self.chapters.add(method_in(TokenRequest.of(exchange.request), profile).chapter)
+            self.chapters.add(
+                method_in(TokenRequest.of(exchange.request, profile), profile).chapter
+            )
         for clause in ON_AUTHENTICATION - self.clauses_met:
             if clause.precondition is not None and clause.precondition.is_met(trace):
                 self.clauses_met.add(clause)

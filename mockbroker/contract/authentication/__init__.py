@@ -10,7 +10,12 @@ from functools import lru_cache
 
 from mockbroker.contract.authentication.assertion import PrivateKeyJwt
 from mockbroker.contract.authentication.basic import Basic, BasicForm, BasicRaw
-from mockbroker.contract.authentication.body import Body
+from mockbroker.contract.authentication.body import Body, PublicClient, Query
+from mockbroker.contract.authentication.certificate import (
+    ClientCertificateMethod,
+    SelfSignedTlsClientAuth,
+    TlsClientAuth,
+)
 from mockbroker.contract.authentication.method import AuthenticationMethod
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.credentials import Credentials
@@ -23,10 +28,12 @@ __all__ = [
     "AuthenticationMethod",
     "Basic",
     "Body",
+    "ClientCertificateMethod",
     "PrivateKeyJwt",
     "accepted_methods",
     "method_in",
     "recognise",
+    "takes_secret",
     "unknown_method",
     "where_profile_authenticates",
 ]
@@ -35,7 +42,11 @@ METHODS: tuple[AuthenticationMethod, ...] = (
     BasicRaw(),
     BasicForm(),
     Body(),
+    Query(),
+    PublicClient(),
     PrivateKeyJwt(),
+    TlsClientAuth(),
+    SelfSignedTlsClientAuth(),
 )
 """Every method, in the variants that profiles distinguish."""
 
@@ -57,7 +68,7 @@ def accepted_methods(profile: Profile) -> tuple[AuthenticationMethod, ...]:
     A method may have several variants, such as the two of Basic; the profile accepts one of them.
     """
     return tuple(
-        method
+        method.for_profile(profile)
         for name in profile.authentication_methods
         for method in METHODS
         if method.name == name and method.is_accepted_by(profile)
@@ -75,6 +86,12 @@ def method_in(request: TokenRequest, profile: Profile) -> AuthenticationMethod:
     return next((method for method in methods if method.is_used_in(request)), methods[0])
 
 
+def takes_secret(profile: Profile) -> bool:
+    """Return whether a profile accepts a method that has a client_secret."""
+    without = (PrivateKeyJwt, ClientCertificateMethod)
+    return not all(isinstance(method, without) for method in accepted_methods(profile))
+
+
 def where_profile_authenticates(profile: Profile) -> str:
     """Return where clients of a profile put their credentials, in words."""
     return " or ".join(dict.fromkeys(method.place for method in accepted_methods(profile)))
@@ -89,7 +106,8 @@ def recognise(request: TokenRequest, expected: TokenExpectation) -> Credentials 
     The accepted methods come first: their credentials are the likeliest.
     """
     accepted = accepted_methods(expected.profile)
-    for method in (*accepted, *(method for method in METHODS if method not in accepted)):
+    kinds = tuple(map(type, accepted))
+    for method in (*accepted, *(method for method in METHODS if type(method) not in kinds)):
         for pair in expected.credentials:
             if method.presents(request, pair):
                 return pair

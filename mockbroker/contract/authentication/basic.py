@@ -39,6 +39,13 @@ class Basic(AuthenticationMethod):
     place = "in the Authorization header"
     encoding: BasicEncoding
 
+    def __init__(self, scheme: str = "Basic") -> None:
+        self._scheme = scheme
+
+    def for_profile(self, profile: Profile) -> AuthenticationMethod:
+        """Return the method with the profile's name of the scheme."""
+        return type(self)(profile.basic_scheme)
+
     def is_accepted_by(self, profile: Profile) -> bool:
         """Return whether the profile uses Basic in this encoding."""
         return super().is_accepted_by(profile) and profile.basic_encoding == self.encoding
@@ -84,6 +91,13 @@ class Basic(AuthenticationMethod):
         if request.authorization is None:
             yield without_header(request)
             return
+        if self._scheme != "Basic" and not request.authorization.is_scheme("Basic"):
+            # Such a scheme is compared under the name Basic; see `TokenRequest.authorizations`.
+            yield (
+                f"profile {expected.profile.name} has the scheme {self._scheme} in place of Basic: "
+                f"send Authorization: {self._scheme} and Base64 of client_id:client_secret"
+            )
+            return
         count = len(request.authorizations)
         if count > 1:
             yield (
@@ -97,7 +111,7 @@ class Basic(AuthenticationMethod):
     def headers(self, credentials: Credentials) -> Mapping[str, str]:
         """Return the Authorization header."""
         encoded = base64.b64encode(basic_payload(credentials, self.encoding)).decode()
-        return {"Authorization": f"Basic {encoded}"}
+        return {"Authorization": f"{self._scheme} {encoded}"}
 
     def parameters(self, credentials: Credentials) -> Mapping[str, str]:
         """Return no parameters: the body holds no credentials."""
@@ -106,6 +120,8 @@ class Basic(AuthenticationMethod):
 
     def curl_options(self, credentials: Credentials) -> tuple[str, ...]:
         """Return curl's ``-u``, which encodes the pair to Base64 without form-urlencoding it."""
+        if self._scheme != "Basic":
+            return ("-H", f"Authorization: {self.headers(credentials)['Authorization']}")
         pair = (credentials.client_id, credentials.client_secret)
         if self.encoding == "form":
             pair = (urllib.parse.quote_plus(pair[0]), urllib.parse.quote_plus(pair[1]))

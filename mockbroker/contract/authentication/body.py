@@ -1,4 +1,4 @@
-"""Client credentials in the body of the token request (RFC 6749, 2.3.1).
+"""Client credentials as parameters of the token request (RFC 6749, 2.3.1).
 
 Providers call it client_secret_post. RFC 6749 does not recommend it, but many offer nothing else.
 """
@@ -6,6 +6,7 @@ Providers call it client_secret_post. RFC 6749 does not recommend it, but many o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 from mockbroker.contract.authentication.method import AuthenticationMethod
 from mockbroker.contract.authentication.pair_hints import (
@@ -15,35 +16,14 @@ from mockbroker.contract.authentication.pair_hints import (
 )
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.credentials import Credentials, same_text
+from mockbroker.model.profile import ParameterNames, Profile
 from mockbroker.model.token_request import TokenRequest
 
-__all__ = ["Body"]
-
-
-def _not_in_body(request: TokenRequest) -> str:
-    """Recognize credentials in the URL, in the header, or nowhere."""
-    if "body" in request.places_of_secret:
-        return ""
-    if "URL" in request.places_of_secret:
-        return "the credentials are in the URL; send client_id and client_secret in the body"
-    if request.authorizations:
-        return (
-            "the credentials are in the Authorization header (client_secret_basic); this broker "
-            "takes client_id and client_secret in the body: look for a setting such as "
-            "auth_method or client_secret_post"
-        )
-    return "no credentials were sent; send client_id and client_secret in the body"
-
-
-def _sent(request: TokenRequest) -> tuple[str, str]:
-    """Return the first client_id and the first client_secret of the form; empty if missing."""
-    # Reversed, so that the first of several parameters of one name remains.
-    first = dict(reversed(request.body))
-    return first.get("client_id", ""), first.get("client_secret", "")
+__all__ = ["Body", "PublicClient", "Query"]
 
 
 class Body(AuthenticationMethod):
-    """client_id and client_secret as parameters of the form.
+    """client_id and client_secret as parameters of the body, by the profile's names.
 
     If a profile accepts several methods and a request uses several, the profile's order decides.
     """
@@ -51,26 +31,47 @@ class Body(AuthenticationMethod):
     name = "post"
     chapter = "post"
     place = "in the body"
+    where: ClassVar[str] = "body"
+    """The place of the credentials, as a noun."""
     expected = "client_id and client_secret in the body, as they were registered, once each"
 
+    def __init__(self, profile: Profile | None = None) -> None:
+        self._names = ParameterNames() if profile is None else profile.parameter_names
+        self._is_form = profile is None or profile.body == "form"
+
+    def for_profile(self, profile: Profile) -> AuthenticationMethod:
+        """Return the method with the profile's names, and for its form of the body."""
+        return type(self)(profile)
+
     def is_used_in(self, request: TokenRequest) -> bool:
-        """Return whether the body has a client_secret.
+        """Return whether the place has a client_secret.
 
         A client_id alone does not count: public clients and other methods send it, too.
         """
-        return "body" in request.places_of_secret
+        return self.where in request.places_of_secret
 
     def presents(self, request: TokenRequest, credentials: Credentials) -> bool:
-        """Return whether the form has exactly these credentials, once each."""
+        """Return whether the place has exactly these credentials, once each."""
         # Once each, because RFC 6749, 3.2 forbids repeated parameters.
-        ids, secrets = request.values("client_id"), request.values("client_secret")
+        ids = self._values(request, "client_id")
+        secrets = self._values(request, "client_secret")
         if ids != (credentials.client_id,) or len(secrets) != 1:
             return False
         return same_text(secrets[0], credentials.client_secret)
 
+    def _values(self, request: TokenRequest, name: str) -> tuple[str, ...]:
+        """Return every value of a parameter at the method's place."""
+        return request.values(name)
+
+    def _sent(self, request: TokenRequest) -> tuple[str, str]:
+        """Return the first client_id and the first client_secret; empty if missing."""
+        pairs = (self._values(request, name) for name in ("client_id", "client_secret"))
+        client_id, secret = (values[0] if values else "" for values in pairs)
+        return client_id, secret
+
     def claimed(self, request: TokenRequest) -> Credentials | None:
-        """Return the first client_id and the first client_secret of the form."""
-        pair = _sent(request)
+        """Return the first client_id and the first client_secret of the place."""
+        pair = self._sent(request)
         return Credentials(*pair) if is_plausible(pair) else None
 
     def client_ids_in(self, request: TokenRequest) -> frozenset[str]:
@@ -78,22 +79,50 @@ class Body(AuthenticationMethod):
 
         A client that puts its id into the URL by mistake is recognized as well.
         """
-        return frozenset(v for name, v in (*request.body, *request.query) if name == "client_id")
+        return frozenset((*request.values("client_id"), *request.values_in_url("client_id")))
 
     def mistakes(self, request: TokenRequest, expected: TokenExpectation) -> Iterator[str]:
         """Yield the likely mistakes in the place of the credentials and in the pair."""
-        elsewhere = _not_in_body(request)
+        if request.misnamed:
+            yield from self._misnamed(request, expected)
+            return
+        elsewhere = self._elsewhere(request)
         if elsewhere:
             yield elsewhere
             return
-        if request.json is not None:
+        if expected.profile.body == "form" and request.json is not None:
             return  # the hint on JSON explains it
-        if not request.values("client_id"):
-            yield "the body has client_secret but no client_id"
+        if expected.profile.body == "json" and request.json is None:
+            return  # the hint on the form explains it
+        if not self._values(request, "client_id"):
+            yield f"the {self.where} has {self._names.client_secret} but no {self._names.client_id}"
         else:
-            yield from mistakes_in_pair(_sent(request), expected)
-        if request.authorizations or "URL" in request.places_of_secret:
+            yield from mistakes_in_pair(self._sent(request), expected)
+        if request.authorizations or set(request.places_of_secret) - {self.where}:
             yield sent_twice(self.place)
+
+    def _misnamed(self, request: TokenRequest, expected: TokenExpectation) -> Iterator[str]:
+        """Yield the hint on credentials by the RFC's names where the profile has its own."""
+        for name in ("client_id", "client_secret"):
+            own = getattr(self._names, name)
+            if name in request.misnamed and own != name:
+                yield f"the parameter is named {name}; profile {expected.profile.name} has {own}"
+
+    def _elsewhere(self, request: TokenRequest) -> str:
+        """Recognize credentials at another place, in the header, or nowhere."""
+        names = f"{self._names.client_id} and {self._names.client_secret}"
+        if self.where in request.places_of_secret:
+            return ""
+        if request.places_of_secret:
+            found = request.places_of_secret[0]
+            return f"the credentials are in the {found}; send {names} {self.place}"
+        if request.authorizations:
+            return (
+                "the credentials are in the Authorization header (client_secret_basic); this "
+                f"broker takes {names} {self.place}: look for a setting such as auth_method or "
+                "client_secret_post"
+            )
+        return f"no credentials were sent; send {names} {self.place}"
 
     def headers(self, credentials: Credentials) -> Mapping[str, str]:
         """Return no header fields: no header holds credentials."""
@@ -101,13 +130,78 @@ class Body(AuthenticationMethod):
         return {}
 
     def parameters(self, credentials: Credentials) -> Mapping[str, str]:
-        """Return the two parameters."""
+        """Return the two parameters by the profile's names."""
         return {
-            "client_id": credentials.client_id,
-            "client_secret": credentials.client_secret,
+            self._names.client_id: credentials.client_id,
+            self._names.client_secret: credentials.client_secret,
         }
 
     def curl_options(self, credentials: Credentials) -> tuple[str, ...]:
-        """Return curl's ``--data-urlencode`` for both parameters."""
+        """Return curl's ``--data-urlencode`` for the parameters of a form; nothing otherwise."""
+        if not self._is_form:
+            return ()
         pairs = (f"{name}={value}" for name, value in self.parameters(credentials).items())
         return tuple(word for pair in pairs for word in ("--data-urlencode", pair))
+
+
+class Query(Body):
+    """client_id and client_secret as parameters of the URL's query.
+
+    RFC 6749, 2.3.1 forbids it, because URLs end up in logs. Some providers take nothing else.
+    """
+
+    name = "query"
+    place = "in the URL"
+    where = "URL"
+    expected = "client_id and client_secret in the query of the URL, as registered, once each"
+
+    def _values(self, request: TokenRequest, name: str) -> tuple[str, ...]:
+        """Return every value of a parameter of the query."""
+        return request.values_in_url(name)
+
+    def parameters(self, credentials: Credentials) -> Mapping[str, str]:
+        """Return no parameters: the body holds no credentials."""
+        del credentials
+        return {}
+
+    def url_parameters(self, credentials: Credentials) -> Mapping[str, str]:
+        """Return the two parameters by the profile's names."""
+        return super().parameters(credentials)
+
+
+class PublicClient(Body):
+    """A client_id as a parameter, and no secret (RFC 6749, 2.1: a public client)."""
+
+    name = "none"
+    place = "by its client_id alone"
+    expected = "client_id, as it was registered, once, and no secret"
+
+    def is_used_in(self, request: TokenRequest) -> bool:
+        """Return whether there is a client_id and no secret."""
+        return bool(request.values("client_id")) and not request.places_of_secret
+
+    def presents(self, request: TokenRequest, credentials: Credentials) -> bool:
+        """Return whether there is exactly this client_id, and no secret."""
+        ids = request.values("client_id")
+        return ids == (credentials.client_id,) and not request.places_of_secret
+
+    def claimed(self, request: TokenRequest) -> Credentials | None:
+        """Return the first client_id; its secret is unknown."""
+        ids = request.values("client_id")
+        has_id = bool(ids and ids[0]) and not request.places_of_secret
+        return Credentials(ids[0], "unknown") if has_id else None
+
+    def mistakes(self, request: TokenRequest, expected: TokenExpectation) -> Iterator[str]:
+        """Yield the likely mistakes: a secret that nothing asks for, and a wrong id."""
+        yield from self._misnamed(request, expected)
+        ids = request.values("client_id")
+        if request.places_of_secret or request.authorizations:
+            yield f"a secret was sent; send {self._names.client_id} alone"
+        elif not ids:
+            yield f"no {self._names.client_id} was sent"
+        elif all(pair.client_id not in ids for pair in expected.credentials):
+            yield f"no client with that {self._names.client_id} is registered"
+
+    def parameters(self, credentials: Credentials) -> Mapping[str, str]:
+        """Return the one parameter by the profile's name."""
+        return {self._names.client_id: credentials.client_id}

@@ -21,8 +21,8 @@ class AuthenticationMethod(ABC):
     """A client authentication method of the token endpoint (RFC 6749, 2.3).
 
     It reads requests, recognizes credentials, gives hints, and makes the credentials of examples
-    and curl commands. The clauses of its ``chapter`` judge the clients that use it. Instances have
-    no state, so threads share them.
+    and curl commands. The clauses of its ``chapter`` judge the clients that use it. Instances never
+    change, so threads share them.
     """
 
     name: ClassVar[str]
@@ -37,6 +37,11 @@ class AuthenticationMethod(ABC):
     def is_accepted_by(self, profile: Profile) -> bool:
         """Return whether a broker of that profile accepts this variant of the method."""
         return self.name in profile.authentication_methods
+
+    def for_profile(self, profile: Profile) -> AuthenticationMethod:
+        """Return the method in the profile's terms, such as its names of parameters."""
+        del profile
+        return self
 
     @abstractmethod
     def is_used_in(self, request: TokenRequest) -> bool:
@@ -80,6 +85,11 @@ class AuthenticationMethod(ABC):
 
         They are not form-encoded yet. Empty if the method uses none.
         """
+
+    def url_parameters(self, credentials: Credentials) -> Mapping[str, str]:
+        """Return the parameters of the URL's query that present the credentials, not encoded."""
+        del credentials
+        return {}
 
     @abstractmethod
     def curl_options(self, credentials: Credentials) -> tuple[str, ...]:

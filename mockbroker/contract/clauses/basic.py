@@ -24,9 +24,14 @@ from mockbroker.contract.clause import (
     rfc,
     vendor,
 )
-from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST, token_request_seen
+from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST, is_accepted, token_request_seen
 from mockbroker.contract.expectations import TokenExpectation
-from mockbroker.model.authorization import Authorization, decode_leniently, is_standard_base64
+from mockbroker.model.authorization import (
+    Authorization,
+    decode_leniently,
+    is_standard_base64,
+    read_authorization,
+)
 from mockbroker.model.credentials import Credentials, same_text
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.masking import scheme_name
@@ -67,7 +72,9 @@ def _judge_scheme(request: TokenRequest, expected: TokenExpectation) -> Iterator
     if not scheme:
         yield Flaw("the Authorization header names no scheme", _ONE_BASIC)
     elif not request.authorization.is_scheme("Basic"):
-        yield Flaw(f"the Authorization header has scheme {scheme_name(scheme)!r}", _ONE_BASIC)
+        raw = read_authorization(request.message.headers.get("Authorization") or "").scheme
+        wanted = f"one Authorization header with scheme {expected.profile.basic_scheme}"
+        yield Flaw(f"the Authorization header has scheme {scheme_name(raw)!r}", wanted)
 
 
 def _what_number(request: TokenRequest, count: int) -> str:
@@ -181,13 +188,17 @@ def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[F
 
 
 def _uses_basic(exchange: Exchange) -> bool:
-    """Return whether the first Authorization header of a request has the scheme Basic."""
-    return _basic_header(TokenRequest.of(exchange.request)) is not None
+    """Return whether the first Authorization header has the scheme Basic, or the profile's."""
+    parts = TokenRequest.of(exchange.request)
+    if parts.authorization is None or _basic_header(parts) is not None:
+        return parts.authorization is not None
+    # An exchange does not name the profile. Its broker has judged the scheme, though.
+    return is_accepted(exchange) and all(b.clause_id != SCHEME.id for b in exchange.breaches)
 
 
 def _shows_credentials(exchange: Exchange) -> bool:
     """Return whether a request has Basic credentials that can be decoded, right or wrong."""
-    return _basic_octets(TokenRequest.of(exchange.request)) is not None
+    return _uses_basic(exchange) and TokenRequest.of(exchange.request).decoded is not None
 
 
 def _needs_utf8(exchange: Exchange) -> bool:

@@ -15,6 +15,7 @@ from mockbroker.contract.clause import (
     Level,
     Precondition,
     TraceJudge,
+    names_lifetime,
     rfc,
     vendor,
 )
@@ -170,6 +171,7 @@ HUGE_LIFETIME = Clause(
     why="A test environment may issue tokens that never expire. A date beyond the year 9999 then "
     "overflows, and the client fails or requests a token for each call.",
     fix="Limit the lifetime before you add it to the time.",
+    applies_to=names_lifetime,
 )
 ISOLATION = Clause(
     id="cache.isolation",

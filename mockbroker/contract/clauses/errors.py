@@ -140,7 +140,7 @@ PROFILE = Clause(
     fix="Raise on every status but 200, and on a 200 without an access_token. Put what the "
     "provider says into the exception.",
     applies_to=lambda profile: (
-        "" if profile.error_forms else f"profile {profile.name} lists no error forms of its own"
+        "" if profile.token_errors else f"profile {profile.name} has no error forms of its own"
     ),
 )
 NO_HAMMERING = Clause(

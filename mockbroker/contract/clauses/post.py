@@ -14,15 +14,17 @@ from mockbroker.contract.authentication import (
     where_profile_authenticates,
 )
 from mockbroker.contract.clause import Clause, Flaw, Impact, Level, TokenRequestJudge, rfc
-from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST, token_request_seen
+from mockbroker.contract.clauses.request import (
+    ANY_TOKEN_REQUEST,
+    is_accepted,
+    token_request_seen,
+)
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
 
 __all__ = ["CLAUSES", "CREDENTIALS", "ONLY"]
-
-_BODY = Body()
 
 
 def _applies_to(profile: Profile) -> str:
@@ -32,9 +34,10 @@ def _applies_to(profile: Profile) -> str:
     return f"profile {profile.name} authenticates {where_profile_authenticates(profile)}"
 
 
-def _is_judged(request: TokenRequest, expected: TokenExpectation) -> bool:
-    """Return whether the request is judged by this chapter, and not by another method's."""
-    return isinstance(method_in(request, expected.profile), Body)
+def _judged_as(request: TokenRequest, expected: TokenExpectation) -> Body | None:
+    """Return the method by which the request is judged if it belongs to this chapter."""
+    method = method_in(request, expected.profile)
+    return method if isinstance(method, Body) else None
 
 
 def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
@@ -42,36 +45,41 @@ def _judge_credentials(request: TokenRequest, expected: TokenExpectation) -> Ite
 
     The flaw names the place where they are instead, because the fix depends on it.
     """
-    if not _is_judged(request, expected):
+    method = _judged_as(request, expected)
+    if method is None or any(method.presents(request, pair) for pair in expected.credentials):
         return
-    if any(_BODY.presents(request, pair) for pair in expected.credentials):
-        return
-    if "body" in request.places_of_secret:
-        what = "the credentials in the body match no registered client"
+    where = method.where
+    other = next((place for place in request.places_of_secret if place != where), "")
+    if method.is_used_in(request):
+        what = f"the credentials in the {where} match no registered client"
     elif request.authorizations:
-        what = "the credentials are in the Authorization header, not in the body"
-    elif "URL" in request.places_of_secret:
-        what = "the credentials are in the URL, not in the body"
+        what = f"the credentials are in the Authorization header, not in the {where}"
+    elif other:
+        what = f"the credentials are in the {other}, not in the {where}"
     else:
-        what = "the body has no credentials"
-    yield Flaw(what, _BODY.expected)
+        what = f"the {where} has no credentials"
+    yield Flaw(what, method.expected)
 
 
 def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
     """Find credentials in a second place."""
     # RFC 6749, 2.3: "The client MUST NOT use more than one authentication method in each request."
-    if not _is_judged(request, expected) or not _BODY.is_used_in(request):
+    method = _judged_as(request, expected)
+    if method is None or not method.is_used_in(request):
         return
     places = ["Authorization header"] if request.authorizations else []
-    places += ["URL"] if "URL" in request.places_of_secret else []
+    places += [place for place in request.places_of_secret if place != method.where]
     if places:
         what = f"the credentials are also in the {' and '.join(places)}"
-        yield Flaw(what, "credentials in the body only")
+        yield Flaw(what, f"credentials in the {method.where} only")
 
 
 def _shows_credentials(exchange: Exchange) -> bool:
-    """Return whether the form has a client_secret, right or wrong."""
-    return bool(TokenRequest.of(exchange.request).values("client_secret"))
+    """Return whether the form has a client_secret, right or wrong; in another form a right one."""
+    parts = TokenRequest.of(exchange.request)
+    return bool(parts.values("client_secret")) or (
+        is_accepted(exchange) and not parts.authorizations
+    )
 
 
 # RFC 6749, 2.3.1: "Alternatively, the authorization server MAY support including the client

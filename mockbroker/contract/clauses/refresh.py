@@ -14,12 +14,15 @@ from mockbroker.contract.clause import (
     Level,
     Precondition,
     TraceJudge,
+    names_lifetime,
+    profile_page,
     rfc,
     vendor,
 )
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.exchange import Endpoint, Exchange, Trace, Use
 from mockbroker.model.forms import body_parameters
+from mockbroker.model.profile import Profile, TokenPolicy
 
 __all__ = [
     "AHEAD",
@@ -33,6 +36,7 @@ __all__ = [
     "OUTAGE_WHILE_VALID",
     "RECOVERS",
     "RECOVERS_AT_ONCE",
+    "REFUSED_WHILE_VALID",
     "SAME_GRANT",
     "SAME_TOKEN",
     "SHORT_LIVED",
@@ -175,6 +179,40 @@ def _asks_twice(trace: Trace) -> bool:
     return len(asked) > len(set(asked))
 
 
+def _repeats_a_token(profile: Profile) -> str:
+    """Return why a provider never issues a valid token again; empty if it may."""
+    if profile.token_policy not in {"new", "same"}:
+        return _policy_of(profile)
+    return names_lifetime(profile)
+
+
+def _ends_a_token(profile: Profile) -> str:
+    """Return why a provider's new token never ends the old one at once; empty if it may."""
+    if profile.token_policy == "single" and profile.overlap_seconds:  # noqa: S105 - a policy
+        return f"profile {profile.name} lets an old token live on for {profile.overlap_seconds:g} s"
+    return "" if profile.token_policy in {"new", "single"} else _policy_of(profile)
+
+
+def _refuses_a_token(profile: Profile) -> str:
+    """Return why a provider refuses no client that has a valid token; empty if it does."""
+    if profile.token_policy != "refuse":  # noqa: S105 - a policy, not a password
+        return _policy_of(profile)
+    return names_lifetime(profile)
+
+
+def _policy_of(profile: Profile) -> str:
+    """Return what a client gets that has a valid token, as the reason of a clause."""
+    return f"profile {profile.name} {_POLICIES[profile.token_policy]}"
+
+
+_POLICIES: dict[TokenPolicy, str] = {
+    "new": "issues a further token while one is valid",
+    "same": "issues the same token again while it is valid",
+    "single": "issues a new token, which ends the old one",
+    "refuse": "refuses another token while one is valid",
+}
+
+
 # RFC 6749, 5.1: expires_in is "The lifetime in seconds of the access token". The vendor asks for a
 # valid token at all times.
 HONOURS_EXPIRES_IN = Clause(
@@ -188,6 +226,7 @@ HONOURS_EXPIRES_IN = Clause(
     why="An expired token means a 401 for every call, an hour after the deployment.",
     fix="Compute the expiry from each answer's own expires_in, in an unambiguous time (UTC or a "
     "monotonic clock). Fetch a new token when now plus the leeway is past the expiry.",
+    applies_to=names_lifetime,
     judge=TraceJudge(_judge_expiry),
     precondition=Precondition("no client was seen to outlast a token", _outlives_a_token),
 )
@@ -205,6 +244,7 @@ CLOCK_CHANGES = Clause(
     "tokens up to hours after their expiry.",
     fix="Take the time of issue and the time of use from one clock: the machine's in UTC, or a "
     "monotonic one. Do not compute with naive local datetimes, or with the Date header.",
+    applies_to=names_lifetime,
 )
 # RFC 6749, 5.1 defines expires_in as a lifetime in seconds; no broker of a profile issues a token
 # without any: hence SHOULD.
@@ -219,6 +259,7 @@ ZERO_LIFETIME = Clause(
     why="A broker whose clock is wrong issues tokens that have expired already. A client that asks "
     "until it gets a better one never returns, and one that takes 0 for no expiry never refreshes.",
     fix="Use the token that was just fetched for this call, and fetch another one for the next.",
+    applies_to=names_lifetime,
 )
 # The vendor recommends to "refresh pre-emptively". A client that refreshes after expiry and retries
 # on 401 works as well: hence SHOULD.
@@ -233,6 +274,7 @@ AHEAD = Clause(
     why="The API refuses a token that expires while the call is under way. That happens once an "
     "hour, and rarely while you are looking.",
     fix="Refresh some seconds before the expiry (10 to 60 is usual), not only after it.",
+    applies_to=names_lifetime,
 )
 # Half a lifetime is far beyond any sound leeway; the usual ones take seconds to minutes.
 NOT_TOO_EAGER = Clause(
@@ -245,6 +287,7 @@ NOT_TOO_EAGER = Clause(
     why="A client that refreshes in the first half of a token's life asks at least twice as often "
     "as needed. A common cause is reading seconds as milliseconds.",
     fix="Read expires_in as seconds, and keep the leeway well below the lifetime.",
+    applies_to=names_lifetime,
 )
 SHORT_LIVED = Clause(
     id="refresh.short-lived",
@@ -258,6 +301,7 @@ SHORT_LIVED = Clause(
     "client may loop forever or refuse every token.",
     fix="Use the token that was just fetched, whatever its lifetime is. Limit the leeway to a part "
     "of the lifetime.",
+    applies_to=names_lifetime,
 )
 LATENCY = Clause(
     id="refresh.latency",
@@ -269,8 +313,11 @@ LATENCY = Clause(
     why="The lifetime begins when the broker issues the token. A client that counts from a slow "
     "answer's arrival takes the token for valid when it has already expired.",
     fix="Read the clock before you send the request, and count the lifetime from there.",
+    applies_to=names_lifetime,
 )
-# Brokers that issue the same token, or a single one, say so on their own pages: hence PRACTICE.
+# Most providers issue a new token each time. Those that issue the same token, or a single one, say
+# so on their own pages, and another provider may begin to: hence PRACTICE, for each profile whose
+# policy does not exclude it.
 SAME_TOKEN = Clause(
     id="refresh.same-token",
     level=Level.PRACTICE,
@@ -281,6 +328,7 @@ SAME_TOKEN = Clause(
     why="Some brokers have a cache. A client that refreshes ahead gets its own token back, and one "
     "that asks until the token is another one asks hundreds of times in the last minute.",
     fix="Take the new expires_in even if the token is the same. Ask once, then use what you got.",
+    applies_to=_repeats_a_token,
 )
 SINGLE_LIVE_TOKEN = Clause(
     id="refresh.single-live-token",
@@ -293,6 +341,22 @@ SINGLE_LIVE_TOKEN = Clause(
     "401, and a client that then requests a token for each of them ends the others' tokens.",
     fix="Repeat a refused call with the current token. Request another one only if the refused "
     "token is still the current one.",
+    applies_to=_ends_a_token,
+)
+# A SHOULD: the page of such a provider says it, and a client without a leeway never meets it.
+REFUSED_WHILE_VALID = Clause(
+    id="refresh.refused-while-valid",
+    level=Level.SHOULD,
+    impact=Impact.OUTAGE,
+    title="goes on with its valid token when the provider refuses another one, and gets one after "
+    "its expiry",
+    sources=(profile_page,),
+    consequence="calls fail shortly before each expiry, because the provider gives no second token",
+    why="Some providers refuse a token request while the client has a valid token. A client that "
+    "refreshes ahead gets an error, although the token that it has would still do.",
+    fix="When a refresh is refused and the token has not expired, use the token, and ask again "
+    "after its expiry.",
+    applies_to=_refuses_a_token,
 )
 SAME_GRANT = Clause(
     id="refresh.same-grant",
@@ -331,6 +395,7 @@ OUTAGE_WHILE_VALID = Clause(
     why="A refresh ahead of time may fail: the old token is still valid for the leeway, so a short "
     "outage of the broker need not be an outage of yours.",
     fix="If a refresh fails and the token has not expired, use it, and try again at a later call.",
+    applies_to=names_lifetime,
 )
 OUTAGE_AFTER_EXPIRY = Clause(
     id="refresh.outage-after-expiry",
@@ -343,6 +408,7 @@ OUTAGE_AFTER_EXPIRY = Clause(
     why="Signing with a token that is known to be expired hides the outage of the broker behind a "
     "401 of the API.",
     fix="Once the token has expired, raise the error of the refresh to the caller.",
+    applies_to=names_lifetime,
 )
 RECOVERS = Clause(
     id="refresh.recovers",
@@ -379,6 +445,7 @@ CLAUSES = (
     LATENCY,
     SAME_TOKEN,
     SINGLE_LIVE_TOKEN,
+    REFUSED_WHILE_VALID,
     SAME_GRANT,
     OFFERED_REFRESH_TOKEN,
     OUTAGE_WHILE_VALID,

@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from urllib.parse import parse_qsl
 
-from mockbroker.contract.authentication import Body, PrivateKeyJwt, method_in
+from mockbroker.contract.authentication import (
+    Body,
+    ClientCertificateMethod,
+    PrivateKeyJwt,
+    method_in,
+)
 from mockbroker.contract.clause import (
     Clause,
     Flaw,
@@ -39,10 +44,12 @@ __all__ = [
     "PARAMETERS",
     "SCOPE",
     "URL",
+    "is_accepted",
     "token_request_seen",
 ]
 
 _FORM = "application/x-www-form-urlencoded"
+_JSON = "application/json"
 _CREDENTIAL_NAMES = frozenset({"client_id", "client_secret"})
 _ASSERTION_NAMES = frozenset({"client_assertion", "client_assertion_type"})
 _LISTED_NAMES = 10
@@ -65,31 +72,63 @@ def _has_body(exchange: Exchange) -> bool:
 
 
 def _has_form(exchange: Exchange) -> bool:
-    """Return whether the body has a grant_type, and can therefore be read as a form."""
+    """Return whether the parameters of the request can be read, in RFC 6749's form or another."""
     names = {name for name, _ in body_parameters(exchange.request)}
-    return _has_body(exchange) and "grant_type" in names
+    return (_has_body(exchange) and "grant_type" in names) or is_accepted(exchange)
 
 
 def _has_scope(exchange: Exchange) -> bool:
-    """Return whether the form has a scope."""
-    return any(name == "scope" and value for name, value in body_parameters(exchange.request))
+    """Return whether the request has a scope, in RFC 6749's form or another."""
+    parts = TokenRequest.of(exchange.request)
+    if any(parts.values("scope")):
+        return True
+    elsewhere = any(parts.values_in_url("scope")) or bool((parts.json or {}).get("scope"))
+    return elsewhere and is_accepted(exchange)
+
+
+def is_accepted(exchange: Exchange) -> bool:
+    """Return whether the broker issued a token, and found nothing wrong with the request's form.
+
+    Then its parameters have the form of the profile, which an exchange does not name.
+    """
+    is_formal = not any(breach.clause_id.startswith("request.") for breach in exchange.breaches)
+    return exchange.token is not None and is_formal
 
 
 def _requires_parameters(profile: Profile) -> str:
     """Return why request.parameters does not apply to a profile; empty if it does."""
-    return "" if profile.parameters else f"profile {profile.name} requires no further parameters"
+    if profile.parameters or profile.open_parameters or profile.required_headers:
+        return ""
+    return f"profile {profile.name} requires no further parameters"
+
+
+def _requires_scope(profile: Profile) -> str:
+    """Return the scope that examples have if each token request needs one; empty otherwise."""
+    return profile.example_scope if profile.scope_required else ""
+
+
+def _is_unreadable(request: TokenRequest, profile: Profile) -> bool:
+    """Return whether the method leaves a request without the body that the profile asks for."""
+    return request.message.method in _METHODS_WITHOUT_BODY and profile.body != "query"
+
+
+def _place(profile: Profile) -> str:
+    """Return the place of the parameters, in words."""
+    return "query" if profile.body == "query" else "body"
 
 
 ANY_TOKEN_REQUEST = token_request_seen("no token request was seen", lambda _: True)
 _BODY_SEEN = token_request_seen("no token request except by GET was seen", _has_body)
 
 
-def _judge_method(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
-    """Find token requests by another method than POST."""
+def _judge_method(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
+    """Find token requests by another method than the profile's, which is nearly always POST."""
     # RFC 6749, 3.2: "The client MUST use the HTTP "POST" method when making access token requests."
     method = request.message.method
-    if method != "POST":
-        yield Flaw(f"the client requested a token by {method_name(method)}", "POST")
+    if method != expected.profile.method:
+        yield Flaw(
+            f"the client requested a token by {method_name(method)}", expected.profile.method
+        )
 
 
 def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
@@ -99,7 +138,7 @@ def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Fl
     compared decoded: RFC 6749, 3.2, has it form-urlencoded, and HTTP libraries write its characters
     in different ways.
     """
-    if request.message.method in _METHODS_WITHOUT_BODY:
+    if _is_unreadable(request, expected.profile):
         return  # its parameters can only be in the query: one mistake, which request.method names
     if request.message.path != expected.token_path:
         what = f"the request went to {shown(request.message.path)}"
@@ -113,14 +152,22 @@ def _judge_url(request: TokenRequest, expected: TokenExpectation) -> Iterator[Fl
         what = f"the query of the URL lacks {_listed(lost)}"
         yield Flaw(what, f"?{shown(configured)}, as configured")
         return  # a parameter that was changed would look like one that was added
+    if expected.profile.body == "query":
+        return  # request.no-extra-parameters judges what is in it
     # Credentials in the URL are a breach of a clause on client authentication.
-    credentials = _CREDENTIAL_NAMES | _ASSERTION_NAMES
+    credentials = _credential_names(expected.profile) | _ASSERTION_NAMES
     names = request.names_in_query - credentials - _names_in(configured)
     if not request.values("grant_type"):
         names -= {"grant_type"}  # then request.grant-type names it
     if names:
         wanted = f"no query but ?{shown(configured)}" if configured else "no query"
         yield Flaw(f"the client added a query to the URL: {_listed(names)}", wanted)
+
+
+def _credential_names(profile: Profile) -> frozenset[str]:
+    """Return the names under which a request may have credentials."""
+    own = profile.parameter_names
+    return _CREDENTIAL_NAMES | {own.client_id, own.client_secret}
 
 
 def _names_in(query: str) -> frozenset[str]:
@@ -133,16 +180,17 @@ def _parameters_of(query: str) -> list[tuple[str, str]]:
     return parse_qsl(query, keep_blank_values=True)
 
 
-def _judge_content_type(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
+def _judge_content_type(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
     """Find a missing, repeated or other media type.
 
     Parameters are allowed: many libraries send a charset, which changes nothing for a form in
     ASCII.
     """
-    if request.message.method in _METHODS_WITHOUT_BODY:
+    if request.message.method in _METHODS_WITHOUT_BODY or expected.profile.body == "query":
         return
+    wanted = _FORM if expected.profile.body == "form" else _JSON
     values = request.message.headers.get_all("Content-Type")
-    if len(values) == 1 and media_type(values[0]) == _FORM:
+    if len(values) == 1 and media_type(values[0]) == wanted:
         return
     if not values:
         what = "there is no Content-Type"
@@ -150,32 +198,45 @@ def _judge_content_type(request: TokenRequest, _: TokenExpectation) -> Iterator[
         what = f"there are {len(values)} Content-Type headers"
     else:
         what = f"Content-Type is {quoted(values[0])}"
-    yield Flaw(what, _FORM)
+    yield Flaw(what, wanted)
 
 
-def _judge_grant_type(request: TokenRequest, _: TokenExpectation) -> Iterator[Flaw]:
+def _judge_grant_type(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
     """Find a grant_type that is missing, repeated, elsewhere, or another one."""
     # RFC 6749, 3.2: "Request and response parameters MUST NOT be included more than once."
-    if request.message.method in _METHODS_WITHOUT_BODY:
+    profile = expected.profile
+    if _is_unreadable(request, profile) or profile.grant_type is False:
         return
     grants = request.values("grant_type")
-    if grants in (("client_credentials",), ("refresh_token",)):
+    if grants in ((profile.grant_type,), ("refresh_token",)):
         return  # the second one is for refresh.same-grant to judge
-    what = _what_grant_type(request, grants)
-    yield Flaw(what, "grant_type=client_credentials, once, in a form-encoded body")
+    places = {
+        "form": "in a form-encoded body",
+        "json": "in a JSON body",
+        "query": "in the query of the URL",
+    }
+    name = profile.parameter_names.grant_type
+    what = _what_grant_type(request, grants, profile)
+    yield Flaw(what, f"{name}={profile.grant_type}, once, {places[profile.body]}")
 
 
-def _what_grant_type(request: TokenRequest, grants: tuple[str, ...]) -> str:
+def _what_grant_type(request: TokenRequest, grants: tuple[str, ...], profile: Profile) -> str:
     """Return what is wrong with the grant_type, in words, the most specific mistake first."""
+    name, place = profile.parameter_names.grant_type, _place(profile)
     if len(grants) > 1:
-        return f"grant_type is in the body {len(grants)} times"
+        return f"{name} is in the {place} {len(grants)} times"
     if grants:
-        return f"grant_type is {quoted(grants[0])}"
-    if request.json is not None:
+        return f"{name} is {quoted(grants[0])}"
+    if profile.body == "form" and request.json is not None:
         return "the body is JSON, not a form"
-    if "grant_type" in request.names_in_query:
-        return "grant_type is in the query, not in the body"
-    return "the body has no grant_type" if request.message.body else "the body is empty"
+    if profile.body == "query":
+        elsewhere = name in request.names_in_body
+        return f"{name} is in the body, not in the query" if elsewhere else f"there is no {name}"
+    if name in request.names_in_query:
+        return f"{name} is in the query, not in the body"
+    if profile.body == "json" and request.json is None and request.message.body:
+        return "the body is not a JSON object"
+    return f"the body has no {name}" if request.message.body else "the body is empty"
 
 
 def _judge_scope(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
@@ -184,34 +245,60 @@ def _judge_scope(request: TokenRequest, expected: TokenExpectation) -> Iterator[
     A missing scope is not a flaw: the client may have no setting for it, and the server then uses
     a default (RFC 6749, 3.3).
     """
-    if request.message.method in _METHODS_WITHOUT_BODY or not expected.scope:
+    profile = expected.profile
+    scope = expected.scope or _requires_scope(profile)
+    if _is_unreadable(request, profile) or not scope:
         return
     scopes = [value for value in request.values("scope") if value]
-    separator = expected.profile.scope_separator
-    wanted = f"scope={shown(separator.join(expected.scope.split()))}, once"
+    separator, name = profile.scope_separator, profile.parameter_names.scope
+    wanted = f"{name}={shown(separator.join(scope.split()))}, once"
     if len(scopes) > 1:
-        yield Flaw(f"scope is in the body {len(scopes)} times", wanted)
+        yield Flaw(f"{name} is in the {_place(profile)} {len(scopes)} times", wanted)
+    elif not scopes and profile.scope_required and request.has_form_of(profile):
+        yield Flaw(f"the {_place(profile)} lacks {name}", f"{name}, such as {shown(scope)}")
+    elif not expected.scope:
+        return  # the test has set none, so that any scope may be right
     # RFC 6749, 3.3: "If the value contains multiple space-delimited strings, their order does not
     # matter".
     elif scopes and sorted(scopes[0].split(separator)) != sorted(expected.scope.split()):
-        yield Flaw(f"scope is {quoted(scopes[0])}", wanted)
+        yield Flaw(f"{name} is {quoted(scopes[0])}", wanted)
 
 
 def _judge_parameters(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
     """Find parameters that the profile requires and that are missing, repeated or different."""
-    if request.message.method in _METHODS_WITHOUT_BODY or not request.values("grant_type"):
+    profile = expected.profile
+    yield from _flaws_of_headers(request, profile)
+    if _is_unreadable(request, profile) or not request.has_form_of(profile):
         return  # not a form: request.grant-type names it
-    for name, wanted in expected.profile.parameters.items():
+    place = _place(profile)
+    for name, example in {**profile.parameters, **profile.open_parameters}.items():
         values = [value for value in request.values(name) if value]
-        if values == [wanted]:
+        if values == [example] or (name in profile.open_parameters and len(values) == 1):
             continue
         if not values:
-            what = f"the body lacks {name}"
+            what = f"the {place} lacks {name}"
         elif len(values) > 1:
-            what = f"{name} is in the body {len(values)} times"
+            what = f"{name} is in the {place} {len(values)} times"
         else:
             what = f"{name} is {quoted(values[0])}"
-        yield Flaw(what, f"{name}={shown(wanted)}, once")
+        yield Flaw(what, f"{name}={shown(example)}, once")
+
+
+def _flaws_of_headers(request: TokenRequest, profile: Profile) -> Iterator[Flaw]:
+    """Find header fields that the profile requires and that are missing or different."""
+    for name, wanted in profile.required_headers.items():
+        value = ", ".join(request.message.headers.get_all(name))
+        if not value:
+            value_words = "any value" if wanted == "*" else shown(wanted)
+            yield Flaw(f"there is no header field {name}", f"{name}: {value_words}")
+        elif wanted != "*" and wanted.lower() not in _listed_values(value):
+            yield Flaw(f"{name} is {quoted(value)}", f"{name}: {shown(wanted)}")
+
+
+def _listed_values(value: str) -> set[str]:
+    """Return the value of a header field, and the items of a list in it, without parameters."""
+    items = (item.partition(";")[0].strip().lower() for item in value.split(","))
+    return {value.strip().lower(), *items}
 
 
 def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
@@ -219,12 +306,15 @@ def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -
 
     Credentials are left to the clauses on client authentication.
     """
-    if request.message.method in _METHODS_WITHOUT_BODY or request.json is not None:
+    profile = expected.profile
+    if _is_unreadable(request, profile) or (profile.body == "form" and request.json is not None):
         return
     grants = request.values("grant_type")
-    if not grants:
+    if not request.has_form_of(profile):
         return  # not a form at all: nothing in it could be extra
-    extra = {name for name, value in request.body if _is_extra(name, value, expected)}
+    extra = {name for name, value in request.parameters if _is_extra(name, value, expected)}
+    if profile.body == "query":
+        extra -= _names_in(profile.token_query)
     if "refresh_token" in grants:
         # It belongs to that grant, and refresh.same-grant names the mistake.
         extra.discard("refresh_token")
@@ -233,14 +323,15 @@ def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -
         if not any(method.presents(request, pair) for pair in expected.credentials):
             return  # a secret that was not encoded splits into parameters: see post.credentials
         extra -= _CREDENTIAL_NAMES
-    elif isinstance(method, PrivateKeyJwt):
-        # RFC 7521, 4.2: client_id is optional with an assertion. A secret breaks assertion.only,
-        # and an assertion by the name of the grant's parameter breaks assertion.sent.
+    elif isinstance(method, (PrivateKeyJwt, ClientCertificateMethod)):
+        # RFC 7521, 4.2: client_id is optional with an assertion; RFC 8705, 2, requires it with a
+        # certificate. A secret breaks assertion.only or certificate.only. An assertion by the name
+        # of the grant's parameter breaks assertion.sent.
         extra -= _CREDENTIAL_NAMES | _ASSERTION_NAMES | {"assertion"}
     elif request.values("client_secret"):
         extra -= _CREDENTIAL_NAMES  # see basic.only
     if extra:
-        what = f"the body also has {_listed(extra)}"
+        what = f"the {_place(profile)} also has {_listed(extra)}"
         yield Flaw(what, "grant_type and nothing else but what is configured or required")
 
 
@@ -250,8 +341,10 @@ def _is_extra(name: str, value: str, expected: TokenExpectation) -> bool:
     # the request."
     if name == "scope":
         # Whether it is the configured one is for request.scope to judge.
-        return value != "" and not expected.scope
-    return name != "grant_type" and name not in expected.profile.parameters
+        return value != "" and not (expected.scope or expected.profile.scope_required)
+    if name == "grant_type":
+        return expected.profile.grant_type is False
+    return name not in expected.profile.further_parameters
 
 
 def _listed(names: Collection[str]) -> str:

@@ -5,7 +5,16 @@ Traffic alone does not show it, so these clauses have no judge; scenarios provok
 
 from __future__ import annotations
 
-from mockbroker.contract.clause import Clause, Impact, Level, practice, rfc, vendor
+from mockbroker.contract.clause import (
+    Clause,
+    Impact,
+    Level,
+    names_lifetime,
+    names_token_type,
+    practice,
+    rfc,
+    vendor,
+)
 
 __all__ = [
     "CLAUSES",
@@ -63,6 +72,7 @@ EXPIRES_IN_UNIT = Clause(
     "requests a token. One that is multiplied by 60 or 1000 keeps the token long after its expiry.",
     fix="Add expires_in, in seconds, to a time in seconds. Where the language's clock counts "
     "milliseconds, multiply by 1000 exactly once.",
+    applies_to=names_lifetime,
 )
 # RFC 6749, 5.1: "The client should avoid making assumptions about value sizes." RFC 6750, 2.1 has
 # the alphabet of a bearer token, b64token.
@@ -131,6 +141,7 @@ TOKEN_TYPE_CASE = Clause(
     why="token_type is case insensitive: bearer and Bearer are the same type. An API, however, may "
     "accept only the scheme Bearer.",
     fix="Compare token_type in lower case, and write Bearer yourself when you sign.",
+    applies_to=names_token_type,
 )
 # RFC 6749, 7.1: "The client MUST NOT use an access token if it does not understand the token type."
 TOKEN_TYPE_UNKNOWN = Clause(
@@ -143,6 +154,7 @@ TOKEN_TYPE_UNKNOWN = Clause(
     why="A token of another type (mac, DPoP) is not used by presenting it alone. RFC 6749 forbids "
     "using a token whose type the client does not understand.",
     fix="Raise unless token_type, in lower case, is bearer.",
+    applies_to=names_token_type,
 )
 # RFC 6749, 5.1: expires_in is RECOMMENDED. "If omitted, the authorization server SHOULD provide the
 # expiration time via other means or document the default value."
@@ -170,6 +182,7 @@ EXPIRES_IN_FORMS = Clause(
     why='Real brokers send expires_in as a string ("3599") or with a fraction. A client that takes '
     "such a lifetime for none keeps the token forever, or never.",
     fix="Convert with float() or similar, and raise an error that names expires_in if that fails.",
+    applies_to=names_lifetime,
 )
 # RFC 6749, 5.1: access_token is REQUIRED.
 NO_TOKEN = Clause(

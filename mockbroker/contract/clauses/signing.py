@@ -63,14 +63,16 @@ def _judge_bearer(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
 
     Several headers are a single flaw: which of them an API reads depends on its framework.
     """
-    values = request.headers.get_all("Authorization")
+    name = expected.header
+    wanted = _ONE_BEARER if expected.is_usual else f"one header field {expected.example}"
+    values = request.headers.get_all(name)
     if len(values) != 1:
-        count = f"{len(values)} Authorization headers" if values else "no Authorization header"
-        yield Flaw(f"the call has {count}", _ONE_BEARER)
+        count = f"{len(values)} {name} headers" if values else f"no {name} header"
+        yield Flaw(f"the call has {count}", wanted)
         return
     what = _what_is_wrong(values[0], expected)
     if what:
-        yield Flaw(what, _ONE_BEARER)
+        yield Flaw(what, wanted)
 
 
 def _what_is_wrong(value: str, expected: ApiExpectation) -> str:
@@ -79,11 +81,14 @@ def _what_is_wrong(value: str, expected: ApiExpectation) -> str:
     A token that was never issued is not a flaw of its form: the API rejects it for its state.
     """
     authorization = read_authorization(value)
-    if not authorization.scheme:
-        return "the Authorization header names no scheme"
+    if not expected.scheme:
+        if authorization.scheme:
+            return f"the word {scheme_name(authorization.scheme)!r} stands before the token"
+    elif not authorization.scheme:
+        return f"the {expected.header} header names no scheme"
     # Compared with its case, although schemes have none (RFC 9110, 11.1): RFC 6750, 2.1 writes
     # "Bearer", and many gateways compare literally.
-    if authorization.scheme != "Bearer":
+    elif authorization.scheme != expected.scheme:
         return f"the scheme is {scheme_name(authorization.scheme)!r}"
     token = authorization.rest
     # An exact token is right in any form: a test may set token values that are not a b64token.
@@ -136,8 +141,11 @@ def _judge_no_credentials(request: Request, expected: ApiExpectation) -> Iterato
         # The pair is searched for at any length: id and secret together do not occur by chance.
         has_pair = base64.b64encode(basic).decode() in everything
         forms = (pair.client_secret, base64.b64encode(alone).decode())
-        is_long = len(pair.client_secret) >= _MIN_SECRET_LENGTH
-        if has_pair or (is_long and any(form in everything for form in forms)):
+        # A secret that is the client_id may be in a token: a JWT has the id among its claims.
+        is_unique = (
+            len(pair.client_secret) >= _MIN_SECRET_LENGTH and pair.client_secret != pair.client_id
+        )
+        if has_pair or (is_unique and any(form in everything for form in forms)):
             what = "the call carries the client's credentials"
             yield Flaw(what, "the access token and no credentials")
             # One flaw for each call: credentials of a second client would need the same fix.

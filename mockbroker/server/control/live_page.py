@@ -6,6 +6,7 @@ applies. So a page of another site that loads it learns nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
 
@@ -55,6 +56,15 @@ class PageAtRoot:
         self._paths = {prefix, f"{prefix}/"}
         self._access = access
 
+    @property
+    def asks_for_certificates(self) -> bool:
+        """Whether the broker asks clients for a certificate."""
+        return self._broker.asks_for_certificates
+
+    def accepted_certificates(self) -> Sequence[str]:
+        """Return the certificates that the broker accepts."""
+        return self._broker.accepted_certificates()
+
     def handle(self, request: Request, origin: str) -> Reply:
         """Answer a request for the page, or pass it on to the broker."""
         if request.path not in self._paths or not self._is_for_page(request):
@@ -99,7 +109,7 @@ def page_url(broker: ControlledBroker) -> str:
 
 def _has_free_root(broker: ControlledBroker) -> bool:
     """Return whether the profile has no token endpoint at the root; an API is never there."""
-    return "/" not in {broker.profile.token_path, *broker.profile.token_path_aliases}
+    return not broker.profile.has_token_path("/")
 
 
 def page_reply(

@@ -69,10 +69,12 @@ class MakesDoWithAnExpiredTokenAtA400(MakesDo):
 
 OWN_FORMS = Profile(
     name="own-errors",
-    error_forms=(
-        ErrorForm(status=200, body='{"errcode": 40001, "errmsg": "invalid credential"}'),
-        ErrorForm(status=400, body='{"error": {"code": "quota", "message": "too many"}}'),
-    ),
+    errors={
+        "invalid_client": ErrorForm(
+            status=200, body='{"errcode": 40001, "errmsg": "invalid credential"}'
+        ),
+        "quota": ErrorForm(status=400, body='{"error": {"code": "quota", "message": "too many"}}'),
+    },
 )
 
 
