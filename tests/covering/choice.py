@@ -42,7 +42,7 @@ class Reached:
 
 
 def left_out(tests: Mapping[str, Recorded], kept: Iterable[str]) -> set[str]:
-    """Return the tests whose branches are reached by others that are cheaper, or by the kept ones."""
+    """Return the tests whose branches cheaper tests, or the kept ones, reach as well."""
     everything, chosen = Reached(REDUNDANCY), Reached(REDUNDANCY)
     for test in tests.values():
         everything.add(test.reached)
