@@ -34,6 +34,7 @@ from mockbroker.cli.streams import echo, ignore_closed_output
 from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Level
+from mockbroker.model.profile import Profile
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.formats import OutputError, problem_with_outputs, write_outputs
 from mockbroker.report.report import Report, build_report
@@ -92,7 +93,7 @@ def run_audit(
                 duration_seconds=real_seconds() - began,
                 profile_sources=broker.profile.source_names,
             )
-            return report_on(observed, broker.profile.name, values[FAIL_ON], command, provenance)
+            return report_on(observed, broker.profile, values[FAIL_ON], command, provenance)
 
         # Enter belongs to the COMMAND if there is one: both would read from the same terminal.
         with (
@@ -153,7 +154,7 @@ def _serve(
 
 def report_on(
     observed: Observed,
-    profile: str,
+    profile: Profile,
     fail_on: Level,
     command: Sequence[str] = (),
     provenance: Provenance = Provenance(),  # noqa: B008 - a frozen value
@@ -176,7 +177,8 @@ def report_on(
     return build_report(
         findings,
         RunFacts(
-            profile=profile,
+            profile=profile.name,
+            terms=profile,
             client=ClientDescription(
                 target=shlex.join(command) or "observed traffic",
                 name=Path(command[0]).name if command else "observed",

@@ -24,6 +24,8 @@ __all__ = [
     "Basic",
     "Body",
     "PrivateKeyJwt",
+    "PublicClient",
+    "Query",
     "accepted_methods",
     "method_in",
     "recognise",
