@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import difflib
 import inspect
+import tempfile
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
 from typing import NoReturn, get_args
 
 from mockbroker.broker.answers import Reply, TokenAnswer
-from mockbroker.broker.client_keys import key_algorithm_of
+from mockbroker.broker.client_keys import KeyNeeds, needs_of
 from mockbroker.broker.clock import SupportsClock
 from mockbroker.broker.conformance import breaches_at
 from mockbroker.broker.faults import Fault
@@ -29,17 +31,17 @@ from mockbroker.broker.request_handler import RequestHandler
 from mockbroker.broker.routes import ApiRoutes
 from mockbroker.broker.secrecy import KnownSecrets
 from mockbroker.broker.settings import Settings
-from mockbroker.broker.state import Limits, LocalState, State
+from mockbroker.broker.state import Limits, LocalState, State, StateError
 from mockbroker.broker.time_travel import TimeTravel
 from mockbroker.broker.token_endpoint import TokenEndpoint
 from mockbroker.broker.tokens import TOKEN_LIMIT
 from mockbroker.contract.clause import Level
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
-from mockbroker.model.exchange import Exchange, Trace
+from mockbroker.model.exchange import Endpoint, Exchange, Trace
 from mockbroker.model.messages import Request
 from mockbroker.model.profile import Profile, TokenPolicy
 from mockbroker.report.conformance_text import breaches_text, forgotten_text, nothing_seen_text
-from mockbroker.server.certificates import ServerCertificate
+from mockbroker.server.certificates import ServerCertificate, throw_away_certificate
 
 __all__ = ["Broker"]
 
@@ -86,7 +88,7 @@ class Broker:
         initial = usable_profile(profile)
         lifetime_seconds = initial.expires_in if expires_in is None else expires_in
         limits = Limits(tokens=token_limit, exchanges=journal_size, exchange_bytes=journal_bytes)
-        self._state = _state(state, credentials, limits, key_algorithm_of(initial))
+        self._state = _state(state, credentials, limits, needs_of(initial))
         self._settings = Settings(
             expires_in=lifetime_seconds,
             strict=strict,
@@ -138,7 +140,7 @@ class Broker:
     def profile(self, profile: str | Profile) -> None:
         usable = usable_profile(profile)
         self._mounting.profile = usable
-        self._state.clients.need_keys(key_algorithm_of(usable))
+        self._state.clients.need_keys(needs_of(usable))
         self._settings.expires_in = usable.expires_in
         self._settings.token_policy = usable.token_policy
 
@@ -146,7 +148,9 @@ class Broker:
     def credentials(self) -> Credentials:
         """The credentials of the first client; `register` adds others.
 
-        If the profile has ``private_key_jwt``, they have a private key (PEM) and its ``key_id``.
+        If the profile has ``private_key_jwt``, they have a private key (PEM) and its ``key_id``. If
+        it has ``tls_client_auth`` or ``self_signed_tls_client_auth``, they have the paths
+        ``certificate_file`` and ``key_file``, of files that exist as long as this process.
         """
         return self._state.clients.credentials
 
@@ -299,18 +303,26 @@ class Broker:
         return self._api.routes
 
     def register(
-        self, client_id: str, client_secret: str = "", *, public_keys: str = "", key_id: str = ""
+        self,
+        client_id: str,
+        client_secret: str = "",
+        *,
+        public_keys: str = "",
+        key_id: str = "",
+        certificate: str = "",
     ) -> Credentials:
         """Register another client; replace what it has if the client_id is registered already.
 
         A client that signs assertions has ``public_keys``: a JWK Set, or PEM of a key or a
-        certificate, whose ``kid`` is then the ``key_id``. Several keys are for a rotation. Without
-        them, the broker makes a key if the profile needs one.
+        certificate, whose ``kid`` is then the ``key_id``. Several keys are for a rotation. A client
+        with a ``certificate`` gives it as PEM. Authorities may follow it: with
+        ``tls_client_auth``, certificates of the same subject that they issue are accepted as well.
+        Without them, the broker makes a key and a certificate if the profile needs them.
 
         Raises ValueError if the client_id has a colon, which Basic does not allow (RFC 7617, 2), or
-        the keys are malformed. Raises TypeError if an argument is not a string.
+        the keys or the certificate are malformed. Raises TypeError if an argument is not a string.
         """
-        credentials = Credentials(client_id, client_secret, "", key_id, public_keys)
+        credentials = Credentials(client_id, client_secret, "", key_id, public_keys, certificate)
         return self._state.clients.put(credentials)
 
     def remove(self, client_id: str) -> None:
@@ -392,6 +404,14 @@ class Broker:
         self._state.token_script.clear()
         self._state.api_script.clear()
         self._apply_refusal()
+
+    def plan_faults(self, planned_fault: Callable[[Endpoint], Fault | None]) -> None:
+        """Call the function for each request before it is answered, also after a `reset`.
+
+        It gets the endpoint that the request has reached. The fault that it returns applies unless
+        one is scripted for the answer. It is called in the threads of requests.
+        """
+        self._handler.planned_fault = planned_fault
 
     def _apply_refusal(self) -> None:
         """Have the server refuse connections if that is the turn of a script, or accept them."""
@@ -611,7 +631,8 @@ class Broker:
     ) -> Iterator[Broker]:
         """Serve the broker in a thread while the block runs; port 0 takes a free port.
 
-        With a ``tls`` certificate (`throw_away_certificate` makes one) it speaks HTTPS only.
+        With a ``tls`` certificate (`throw_away_certificate` makes one) it speaks HTTPS only. A
+        profile whose clients authenticate by a certificate needs TLS, and gets such a one.
         The control API is below ``control_url``. It demands the ``control_token``, if there is
         one. Off loopback it demands one in any case, and without it refuses every request.
         Raises OSError if the address cannot be used.
@@ -620,9 +641,13 @@ class Broker:
         # Flask and h11 take longer to import than the rest, and a broker may be mounted elsewhere.
         # The server does not import this module, so that the imports form no cycle.
         from mockbroker.server.control.access import ControlAccess  # noqa: PLC0415 - see above
-        from mockbroker.server.listener import Server  # noqa: PLC0415 - see above
+        from mockbroker.server.listener import Server, log_refused  # noqa: PLC0415 - see above
 
-        with Server(host, port, tls=tls) as server:
+        with contextlib.ExitStack() as stack:
+            if tls is None and self.asks_for_certificates:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mockbroker-"))
+                tls = throw_away_certificate(Path(folder), host)
+            server = stack.enter_context(Server(host, port, tls=tls, on_refused=log_refused))
             server.mount(self)
             server.mount_control(self, access=ControlAccess(token=control_token))
             try:
@@ -631,6 +656,18 @@ class Broker:
                 self.end_travel()
 
     # Called by the server
+
+    @property
+    def asks_for_certificates(self) -> bool:
+        """Whether clients of the profile authenticate by a certificate."""
+        return bool(self.profile.certificate_method)
+
+    def accepted_certificates(self) -> Sequence[str]:
+        """Return the certificates of clients and of their authorities, in PEM."""
+        # Without the shared state, those that are known here: each request then gets 503.
+        with contextlib.suppress(StateError):
+            self._state.refresh()
+        return [each.certificate for each in self._state.clients.registered if each.certificate]
 
     def handle(self, request: Request, origin: str) -> Reply:
         """Answer a request to any path below the broker's prefix."""
@@ -663,11 +700,11 @@ class Broker:
 
 
 def _state(
-    url: str | None, credentials: Credentials | None, limits: Limits, key_algorithm: str
+    url: str | None, credentials: Credentials | None, limits: Limits, needs: KeyNeeds
 ) -> State:
     """Return the state at that URL, or a new one in memory if it is None."""
     if url is None:
-        return LocalState.of(credentials, limits, key_algorithm=key_algorithm)
+        return LocalState.of(credentials, limits, needs=needs)
     if not url.startswith(("redis://", "rediss://", "unix://")):
         # Before the package: installing it would not help. Without the URL, for its password.
         raise ConfigError(
@@ -681,7 +718,7 @@ def _state(
         raise ConfigError(
             "a shared state needs the package redis; install mockbroker[redis]"
         ) from error
-    return RedisState.at(url, credentials, limits, key_algorithm=key_algorithm)
+    return RedisState.at(url, credentials, limits, needs=needs)
 
 
 def _check_attribute(kind: type[Broker], name: str, value: object) -> None:

@@ -10,28 +10,41 @@ MOCKBROKER_EXPIRES_IN  the lifetime of tokens in seconds
 MOCKBROKER_LENIENT     1 to log what is wrong with a request, but answer it
 MOCKBROKER_JOURNAL     a file to which each request and its answer are appended
 
-A server closes idle connections and sends answers in its own way. Faults that concern the
-connection or the time of an answer therefore need `mockbroker serve`.
+MOCKBROKER_CONTROL_TOKEN  serve the control API and the live page, which demand this token
+MOCKBROKER_ALLOWED_HOSTS  names by which programs may call the control API, separated by blanks
+
+The live page keeps a request open for its events, so the server needs several threads. A server
+closes idle connections and sends answers in its own way. Faults that concern the connection or the
+time of an answer therefore need `mockbroker serve`.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+import functools
+import threading
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mockbroker.broker.answers import render_json
-from mockbroker.cli.serve import prepared
+from mockbroker.broker.answers import Reply, render_json
+from mockbroker.broker.mounting import CONTROL_PATH
+from mockbroker.broker.profiles import profile_named
+from mockbroker.cli.serve import access_of, prepared
 from mockbroker.cli.serve_options import ServeSettings, serve_options, sharing_options
 from mockbroker.cli.streams import echo, warn
+from mockbroker.model.messages import Request
 from mockbroker.server.application import Mounts, create_app
+from mockbroker.server.control.access import ControlAccess, denial_of
+from mockbroker.server.control.api import ControlApi
+from mockbroker.server.control.live_page import PageAtRoot
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from mockbroker.fake_broker import Broker
+    from mockbroker.model.profile import Profile
 
 __all__ = ["app"]
 
@@ -68,8 +81,40 @@ def _make_app() -> WSGIApplication:
         _announce(broker)
     mounts = Mounts()
     mounts[""] = broker
+    # Not known here: whether only this machine can reach the server. So the token is always needed.
+    if settings.control_token is not None:
+        access = access_of(settings)
+        mounts[""] = PageAtRoot(broker, broker, "", access)
+        find = functools.partial(profile_named, config=settings.config)
+        mounts[CONTROL_PATH] = _ControlAtOrigin(broker, access, find)
     served = create_app(mounts)
     return served if settings.state else _for_one_process(served)
+
+
+class _ControlAtOrigin(ControlApi):
+    """A control API whose URLs have the origin of the request: no other origin is known.
+
+    Thread-safe.
+    """
+
+    def __init__(
+        self, broker: Broker, access: ControlAccess, find_profile: Callable[[str], Profile]
+    ) -> None:
+        super().__init__(broker, access, find_profile)
+        self._located = broker
+        self._guard = access
+        self._origin = ""
+        self._lock = threading.Lock()
+
+    def handle(self, request: Request, origin: str) -> Reply:
+        """Answer a control request; the broker's URLs begin with its origin from then on."""
+        # A request that is refused may name any host.
+        if denial_of(request.headers, origin.partition(":")[0], self._guard) is None:
+            with self._lock:
+                if origin != self._origin:
+                    self._located.mounted_at(origin, "")
+                    self._origin = origin
+        return super().handle(request, origin)
 
 
 def _announce(broker: Broker) -> None:

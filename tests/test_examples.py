@@ -18,6 +18,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 SIGNED = load_profiles(EXAMPLES / "third_party" / "signed.toml")
 PROFILES_OF = {
     "assertion_client.py": SIGNED["signed"],
+    "certificate_client.py": SIGNED["mutual"],
     "third_party/authlib_assertion_client.py": SIGNED["signed"],
     "third_party/authlib_httpx_assertion_client.py": SIGNED["signed"],
     "third_party/mcp_assertion_client.py": SIGNED["signed-for-issuer"],

@@ -51,7 +51,8 @@ class Outcome:
     """The answer of an endpoint, and what it found, before a fault changes the answer.
 
     ``credentials`` are those of the client that most likely sent the request. ``token`` is the
-    token issued or presented, and ``token_state`` the state of a presented one.
+    token issued or presented, and ``token_state`` the state of a presented one. ``hint`` is on a
+    request that no endpoint has judged.
     """
 
     response: Response
@@ -59,6 +60,7 @@ class Outcome:
     credentials: Credentials | None = None
     token: AccessToken | None = None
     token_state: TokenState | None = None
+    hint: str = ""
 
 
 def faulty_reply(reply: Reply, fault: Fault) -> Reply:
@@ -107,4 +109,5 @@ def exchange_of(
         # The description only: a fault may hold bodies and header values with secrets.
         fault=arrival.fault.describe() if arrival.fault else None,
         use=use,
+        hint=outcome.hint,
     )

@@ -1,22 +1,46 @@
-"""Keys of clients that authenticate by a signed assertion: made for a test, and checked."""
+"""Keys of clients that authenticate by an assertion or a certificate: made, and checked."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
+from mockbroker.broker.client_certificates import with_certificate
 from mockbroker.contract.authentication import PrivateKeyJwt
+from mockbroker.contract.authentication.client_certificate import certificates_in
 from mockbroker.contract.authentication.public_keys import public_keys_in
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.profile import Profile
 
-__all__ = ["key_algorithm_of", "with_key", "with_new_key"]
+__all__ = ["NO_KEYS", "KeyNeeds", "equipped", "key_algorithm_of", "needs_of", "with_new_key"]
 
 _RSA_BITS = 2048
 _KEYS = 2
+_CERTIFICATE_ALGORITHM = "ES256"
+"""The algorithm of a key for certificates only, the fastest that every TLS library knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyNeeds:
+    """What clients of a profile need beside a secret; either may be empty.
+
+    ``algorithm`` is that of a key for assertions. ``certificate`` is the client authentication
+    method that a certificate is for.
+    """
+
+    algorithm: str = ""
+    certificate: str = ""
+
+
+NO_KEYS = KeyNeeds()
+
+
+def needs_of(profile: Profile) -> KeyNeeds:
+    """Return what clients of a profile need to authenticate, beside a secret."""
+    return KeyNeeds(key_algorithm_of(profile), profile.certificate_method)
 
 
 def key_algorithm_of(profile: Profile) -> str:
@@ -26,14 +50,21 @@ def key_algorithm_of(profile: Profile) -> str:
     return profile.assertion.algorithms[0]
 
 
-def with_key(credentials: Credentials, algorithm: str) -> Credentials:
-    """Return the credentials with a key for that algorithm, unless they have one.
+def equipped(credentials: Credentials, needs: KeyNeeds) -> Credentials:
+    """Return the credentials with the key and the certificate that they need and do not have.
 
-    Without an algorithm they need none. Raises ValueError if their public keys are malformed.
+    A certificate is made for a key that the broker has made. Raises ValueError if their public keys
+    or their certificate are malformed.
     """
-    if public_keys_in(credentials.public_keys, credentials.key_id) or not algorithm:
-        return credentials
-    return with_new_key(credentials, algorithm)
+    has_keys = bool(public_keys_in(credentials.public_keys, credentials.key_id))
+    # The key of a certificate that was given is with the client.
+    needs_certificate = needs.certificate and not certificates_in(credentials.certificate)
+    algorithm = needs.algorithm or (_CERTIFICATE_ALGORITHM if needs_certificate else "")
+    if algorithm and not has_keys:
+        credentials = with_new_key(credentials, algorithm)
+    if needs_certificate and credentials.private_key:
+        credentials = with_certificate(credentials, needs.certificate)
+    return credentials
 
 
 def with_new_key(

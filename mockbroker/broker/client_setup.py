@@ -34,7 +34,12 @@ class ClientSetup:
             "CLIENT_ID": self.credentials.client_id,
             "CLIENT_SECRET": self.credentials.client_secret,
         }
-        return found | ({"CA_FILE": self.ca_file} if self.ca_file else {})
+        files = {
+            "CA_FILE": self.ca_file,
+            "CERTIFICATE_FILE": self.credentials.certificate_file,
+            "KEY_FILE": self.credentials.key_file,
+        }
+        return found | {name: path for name, path in files.items() if path}
 
     @property
     def curl(self) -> str:

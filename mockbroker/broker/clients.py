@@ -9,7 +9,8 @@ import threading
 from dataclasses import fields
 from secrets import token_hex
 
-from mockbroker.broker.client_keys import with_key
+from mockbroker.broker.client_keys import NO_KEYS, KeyNeeds, equipped
+from mockbroker.contract.authentication.client_certificate import certificates_in
 from mockbroker.contract.authentication.public_keys import public_keys_in
 from mockbroker.model.credentials import Credentials
 
@@ -23,14 +24,17 @@ class ClientRegistry:
 
     ``credentials`` are those of the client that a test uses by default, random if None. Raises
     ValueError if the client_id has a colon, which Basic cannot carry (RFC 7617, 2), or the public
-    keys are malformed. Raises TypeError if they are not Credentials, or a member is not a string.
-    With a ``key_algorithm`` the client gets a key for it, unless it has one.
+    keys or the certificate are malformed. Raises TypeError if they are not Credentials, or a member
+    is not a string. Each client gets the key and the certificate that it ``needs``, unless it has
+    them.
     """
 
-    def __init__(self, credentials: Credentials | None = None, *, key_algorithm: str = "") -> None:
+    def __init__(
+        self, credentials: Credentials | None = None, *, needs: KeyNeeds = NO_KEYS
+    ) -> None:
         given = checked_credentials(random_credentials() if credentials is None else credentials)
-        self._key_algorithm = key_algorithm
-        self._initial = with_key(given, key_algorithm)
+        self._needs = needs
+        self._initial = equipped(given, needs)
         self._lock = threading.Lock()
         self.credentials = self._initial
         # An immutable tuple, replaced as a whole: requests read it without a lock and see one
@@ -44,7 +48,7 @@ class ClientRegistry:
 
     def renew(self) -> None:
         """Replace every client by one with random credentials, the initial one from now on."""
-        self._initial = with_key(random_credentials(), self._key_algorithm)
+        self._initial = equipped(random_credentials(), self._needs)
         self.reset()
 
     @property
@@ -53,21 +57,22 @@ class ClientRegistry:
         return self._registered
 
     def put(self, credentials: Credentials) -> Credentials:
-        """Add a client, or replace the secret and the keys of a known client_id.
+        """Add a client, or replace all that is registered of a known client_id.
 
         Raises ValueError and TypeError as the class does.
         """
-        keyed = with_key(checked_credentials(credentials), self._key_algorithm)
+        keyed = equipped(checked_credentials(credentials), self._needs)
         self._put(keyed)
         return keyed
 
-    def need_keys(self, algorithm: str) -> None:
-        """Give each client a key for that algorithm, unless it has one or needs none."""
-        self._key_algorithm = algorithm
-        self._initial = with_key(self._initial, algorithm)
-        self.credentials = with_key(self.credentials, algorithm)
+    def need_keys(self, needs: KeyNeeds) -> None:
+        """Give each client the key and the certificate that it needs and does not have."""
+        self._needs = needs
+        self._initial = equipped(self._initial, needs)
+        self.credentials = equipped(self.credentials, needs)
         for client in self._registered:
-            if algorithm and not client.public_keys:
+            # Credentials that differ in keys only are equal.
+            if equipped(client, needs) is not client:
                 self.put(client)
 
     def _put(self, credentials: Credentials) -> None:
@@ -131,4 +136,8 @@ def checked_credentials(credentials: Credentials) -> Credentials:
         public_keys_in(credentials.public_keys, credentials.key_id)
     except ValueError as error:
         raise ValueError(f"public_keys of client {credentials.client_id!r}: {error}") from None
+    try:
+        certificates_in(credentials.certificate)
+    except ValueError as error:
+        raise ValueError(f"certificate of client {credentials.client_id!r}: {error}") from None
     return credentials

@@ -77,7 +77,8 @@ class BreachView(Struct, frozen=True):
 class ExchangeView(Struct, frozen=True, kw_only=True):
     """An exchange; times are ISO 8601 in UTC, by the broker's clock.
 
-    ``response`` is null if the client got no complete response.
+    ``response`` is null if the client got no complete response. ``hint`` is on a request to an
+    unknown path.
     """
 
     number: int
@@ -91,6 +92,7 @@ class ExchangeView(Struct, frozen=True, kw_only=True):
     token_state: Union[str, None]
     fault: Union[str, None]
     breaches: tuple[BreachView, ...]
+    hint: Union[str, None] = None
 
 
 def view_of(exchange: Exchange, mask: Mask) -> ExchangeView:
@@ -117,6 +119,7 @@ def view_of(exchange: Exchange, mask: Mask) -> ExchangeView:
             )
             for breach in exchange.breaches
         ),
+        hint=mask(exchange.hint) or None,
     )
 
 

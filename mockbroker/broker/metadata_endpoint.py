@@ -18,6 +18,7 @@ from mockbroker.model.exchange import Endpoint
 from mockbroker.model.messages import Request, Response
 from mockbroker.model.metadata import Metadata
 from mockbroker.model.profile import Profile
+from mockbroker.model.profile_placeholders import filled
 
 __all__ = ["MetadataEndpoint", "issuer_at"]
 
@@ -28,7 +29,7 @@ _METHOD_NAMES = {"basic": "client_secret_basic", "post": "client_secret_post"}
 
 def issuer_at(request: Request, origin: str, mounting: Mounting) -> str:
     """Return the issuer identifier for a request that came to ``origin``."""
-    return _origin_for(request, origin) + mounting.issuer_path
+    return _origin_for(request, origin) + mounting.issuer_path_for(request.path)
 
 
 def _origin_for(request: Request, origin: str) -> str:
@@ -58,7 +59,7 @@ class MetadataEndpoint:
             message = "this document is read by GET"
             refusal = json_response(405, {"error": True, "message": message}, ("Allow", "GET"))
             return Outcome(response=refusal)
-        if request.path == self._mounting.jwks_path:
+        if self._mounting.is_jwks_path(request.path):
             return Outcome(response=self._key_set())
         return Outcome(response=json_response(200, self._document(request, arrival.origin)))
 
@@ -71,9 +72,10 @@ class MetadataEndpoint:
         profile = self._mounting.profile
         issuer = issuer_at(request, origin, self._mounting)
         own = _origin_for(request, origin)
+        token_path = filled(profile.token_path, self._mounting.path_values(request.path))
         members: dict[str, Any] = {
             "issuer": issuer,
-            "token_endpoint": own + self._mounting.token_path + _query_of(profile),
+            "token_endpoint": own + self._mounting.prefix + token_path + _query_of(profile),
             "token_endpoint_auth_methods_supported": [
                 _METHOD_NAMES.get(name, name) for name in profile.authentication_methods
             ],
@@ -81,13 +83,17 @@ class MetadataEndpoint:
             # RFC 8414, 2: it is required; without the authorization endpoint it is empty.
             "response_types_supported": [],
         }
-        if self._mounting.jwks_path is not None:
-            members["jwks_uri"] = own + self._mounting.jwks_path
+        jwks_path = self._mounting.jwks_path_for(request.path)
+        if jwks_path is not None:
+            members["jwks_uri"] = own + jwks_path
+        if profile.certificate_method:
+            # RFC 8705, 3.3; the default of the member is false.
+            members["tls_client_certificate_bound_access_tokens"] = profile.certificate.bound_tokens
         if profile.issued_scope:
             members["scopes_supported"] = profile.issued_scope.split()
         if "openid-configuration" in request.path:
             # OpenID Connect Discovery 1.0, 3, requires all three.
-            members["authorization_endpoint"] = issuer + "/authorize"
+            members["authorization_endpoint"] = issuer.rstrip("/") + "/authorize"
             members["subject_types_supported"] = ["public"]
             members["id_token_signing_alg_values_supported"] = ["RS256"]
         metadata = profile.metadata or Metadata()

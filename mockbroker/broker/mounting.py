@@ -7,13 +7,16 @@ below its own prefix, so every path is compared without that prefix.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 from urllib.parse import unquote
 
 from mockbroker.contract.request_hints import hint_on_path, is_usual_token_path
+from mockbroker.contract.unknown_path import KnownPaths
 from mockbroker.model.messages import Request
 from mockbroker.model.metadata import Metadata
 from mockbroker.model.profile import Profile
+from mockbroker.model.profile_placeholders import filled, values_in
 
 __all__ = ["CONTROL_PATH", "Connections", "Mounting"]
 
@@ -111,25 +114,61 @@ class Mounting:
         return self.profile.api_prefix
 
     @property
-    def jwks_path(self) -> str | None:
-        """The path of the public keys, prefix included; None if tokens are not signed."""
+    def known_paths(self) -> KnownPaths:
+        """The paths of the endpoints, for a hint on another path."""
+        return KnownPaths(profile=self.profile, prefix=self.prefix, control=CONTROL_PATH)
+
+    def jwks_path_for(self, requested_path: str) -> str | None:
+        """Return the path of the public keys for the placeholders of a path; prefix included.
+
+        None if tokens are not signed.
+        """
         if self.profile.token_format != "jwt":  # noqa: S105 - a format, not a password
             return None
-        return self.prefix + (self.profile.metadata or Metadata()).jwks_path
+        path = (self.profile.metadata or Metadata()).jwks_path
+        return self.prefix + filled(path, self.path_values(requested_path))
 
     def is_metadata_path(self, requested_path: str) -> bool:
         """Return whether a path is that of a document about the broker, or of its keys."""
         metadata = self.profile.metadata
         if metadata is not None and "/.well-known/" in requested_path:
-            issuer = self.issuer_path
+            issuer = self.issuer_path_for(requested_path).rstrip("/")
             # RFC 8414, 3: the well-known string is inserted "between the host component and the
-            # path component". OpenID Connect Discovery 1.0, 4, appends it, and providers do either
-            # with both documents.
+            # path component", without a slash at the end of that. OpenID Connect Discovery 1.0, 4,
+            # appends it, and providers do either with both documents.
             for name in metadata.documents:
                 document = f"/.well-known/{name}"
                 if requested_path in (document + issuer, issuer + document):
                     return True
-        return requested_path == self.jwks_path
+        return self.is_jwks_path(requested_path)
+
+    def is_jwks_path(self, requested_path: str) -> bool:
+        """Return whether a path is that of the public keys, with any placeholders."""
+        return requested_path == self.jwks_path_for(requested_path)
+
+    def path_values(self, requested_path: str) -> Mapping[str, str]:
+        """Return the values of the profile's placeholders in a path, or else its own values.
+
+        Each tenant of a provider has a token endpoint, a document and keys of its own.
+        """
+        below = requested_path.removeprefix(self.prefix)
+        for pattern in self._patterns():
+            # The document that RFC 8414 places first has the server's prefix behind its own part.
+            found = values_in(pattern, below) or values_in(pattern, requested_path)
+            if found:
+                return {**self.profile.path_values, **found}
+        return self.profile.path_values
+
+    def _patterns(self) -> Iterator[str]:
+        """Yield the paths with placeholders that the profile has."""
+        yield from self.profile.token_paths
+        metadata = self.profile.metadata
+        if metadata is not None:
+            yield metadata.jwks_path
+            issuer = metadata.issuer_path.rstrip("/")
+            for name in metadata.documents:
+                yield f"/.well-known/{name}{self.prefix}{issuer}"
+                yield f"{issuer}/.well-known/{name}"
 
     def expected_token_path(self, requested_path: str) -> str:
         """Return the path that a token request to ``requested_path`` should have used.
@@ -149,7 +188,8 @@ class Mounting:
         host = request.headers.get("Host") or origin.partition("://")[2]
         origins = dict.fromkeys([origin, f"{origin.partition('://')[0]}://{host}"])
         if self.profile.assertion.audience == "issuer":
-            return tuple(each + self.issuer_path for each in origins)
+            issuer = self.issuer_path_for(request.path)
+            return tuple(each + issuer for each in origins)
         query = f"?{self.profile.token_query}" if self.profile.token_query else ""
         path = self.expected_token_path(request.path)
         return tuple(each + path + query for each in origins)
@@ -157,12 +197,15 @@ class Mounting:
     @property
     def issuer(self) -> str:
         """The issuer's URL. Raises RuntimeError while the broker is not mounted."""
-        return self._mounted_base().removesuffix(self.prefix) + self.issuer_path
+        return self._mounted_base().removesuffix(self.prefix) + self.issuer_path_for("")
 
-    @property
-    def issuer_path(self) -> str:
-        """What follows the origin in the issuer's URL: the prefix, and the profile's own path."""
-        return self.prefix + (self.profile.metadata.issuer_path if self.profile.metadata else "")
+    def issuer_path_for(self, requested_path: str) -> str:
+        """Return what follows the origin in the issuer's URL, for the placeholders of a path.
+
+        That is the prefix, and the profile's own path.
+        """
+        path = self.profile.metadata.issuer_path if self.profile.metadata else ""
+        return self.prefix + filled(path, self.path_values(requested_path))
 
     def is_token_path(self, requested_path: str) -> bool:
         """Return whether the client means the token endpoint, even by a misspelt path.

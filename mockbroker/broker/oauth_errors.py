@@ -49,7 +49,13 @@ METHOD_NOT_ALLOWED, UNAUTHORIZED, TOO_MANY, SERVER_ERROR, UNAVAILABLE = 405, 401
 _AUTHENTICATION_CHAPTERS = frozenset(method.chapter for method in METHODS)
 # RFC 6749, 5.2 names this case under invalid_request: the request "utilizes more than one mechanism
 # for authenticating the client".
-_TWO_METHODS = ({clauses.basic.ONLY.id}, {clauses.post.ONLY.id}, {clauses.assertion.ONLY.id})
+_TWO_METHODS = tuple(
+    {chapter.ONLY.id}
+    for chapter in (clauses.basic, clauses.post, clauses.assertion, clauses.certificate)
+)
+# RFC 6750, 3.1: a malformed token is invalid_token. RFC 8705, 3: so is another certificate than
+# that of the token.
+_INVALID_TOKEN = {clauses.signing.BEARER.id, clauses.certificate.API.id}
 
 # Separate sentences for one error code: RFC 6750 has invalid_token for all of them, but each has
 # another cause in the client.
@@ -315,7 +321,7 @@ def api_refusal(state: TokenState, breaches: Sequence[Breach]) -> Refusal | None
         return None
     # RFC 6750, 3.1: a malformed token is invalid_token with 401. A malformed request is
     # invalid_request with 400.
-    if any(breach.clause_id == clauses.signing.BEARER.id for breach in grave):
+    if any(breach.clause_id in _INVALID_TOKEN for breach in grave):
         situation, status, code = "token_invalid", UNAUTHORIZED, "invalid_token"
     else:
         situation, status, code = "bad_call", 400, "invalid_request"

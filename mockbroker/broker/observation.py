@@ -8,7 +8,7 @@ before. A breach across the end of a window therefore lies within the next one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mockbroker.broker.conformance import Tally
@@ -21,6 +21,7 @@ from mockbroker.contract.judging import (
     met_preconditions,
     unmet_preconditions,
 )
+from mockbroker.contract.shown_kept import shown_kept
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
@@ -52,32 +53,41 @@ class Observed:
 
     ``breaches`` has the evidence for broken clauses. ``never_reached`` has the reason for clauses
     that could not be judged, and ``inapplicable`` the reason for those that the profile excludes.
-    The app keeps every other clause.
+    The app keeps every other clause. ``kept`` are clauses that traffic alone cannot show to be
+    broken, but that this traffic shows to be kept.
     """
 
     tally: Tally
     breaches: Mapping[str, Evidence]
     never_reached: Mapping[str, str]
     inapplicable: Mapping[str, str]
+    kept: frozenset[str] = frozenset()
 
 
 def observe(trace: Trace, profile: Profile, mask: Mask) -> Observed:
     """Return the verdicts on a trace; exchanges before its first one count as not judged."""
     judged = _Judged(profile)
     for exchange in trace.exchanges:
-        judged = judged.after(exchange, mask)
-    return judged.after_window(trace.exchanges, mask).observed
+        judged = judged.after(exchange, breaches_alone(exchange), mask)
+    return judged.after_window(trace.exchanges, mask, is_last=True).observed
 
 
 class Observation:
     """An observer of the exchanges that a journal records from now on; thread-safe.
 
     It judges in the threads that serve requests. The cost of an exchange is constant on average,
-    because a window is judged after half a journal.
+    because a window is judged after half a journal. A breach that a single message shows does not
+    count if it ``is_excused``.
     """
 
-    def __init__(self, journal: Journal, profile: Profile) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        profile: Profile,
+        is_excused: Callable[[Exchange, Breach], bool] = lambda _exchange, _breach: False,
+    ) -> None:
         self._journal = journal
+        self._is_excused = is_excused
         # Half a window, by number and by memory: the journal drops exchanges by either limit, and
         # none must be dropped before it was in a window.
         # At least 1, for a journal that holds a single exchange.
@@ -96,7 +106,8 @@ class Observation:
         # arrive here at once and out of order.
         with self._lock:
             self._note_clearing()
-            self._judged = self._judged.after(exchange, self._journal.mask)
+            found = [b for b in breaches_alone(exchange) if not self._is_excused(exchange, b)]
+            self._judged = self._judged.after(exchange, found, self._journal.mask)
             self._unjudged_bytes += exchange.size_bytes
             count = exchange.number - self._judged.last_number
             if count >= self._step or self._unjudged_bytes >= self._step_bytes:
@@ -113,7 +124,7 @@ class Observation:
             self._note_clearing()
             # The result is not stored: a request that seems wasteful now may prove justified by
             # the exchanges that follow.
-            judged = self._judged.after_window(self._window(), self._journal.mask)
+            judged = self._judged.after_window(self._window(), self._journal.mask, is_last=True)
         return judged.observed
 
     def _note_clearing(self) -> None:
@@ -135,7 +146,8 @@ class _Judged:
     ``last_number`` is the number of the last exchange that was in a window, ``seen_number`` that of
     the last one seen. ``unjudged`` counts the exchanges that the journal dropped before they were
     in a window. ``firsts`` has the request by
-    which each client got its first token, which the journal may have dropped long ago.
+    which each client got its first token, which the journal may have dropped long ago. ``handled``
+    has the clauses that can only be shown to be kept, and whether their situations were handled.
     """
 
     profile: Profile
@@ -146,6 +158,7 @@ class _Judged:
     last_number: int = 0
     seen_number: int = 0
     unjudged: int = 0
+    handled: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def observed(self) -> Observed:
@@ -160,11 +173,11 @@ class _Judged:
             unknown |= {c.id: reason for c in TRACE_CLAUSES if c.id not in self.evidence}
         reasons = {clause.id: clause.applies_to(self.profile) for clause in PASSIVE_CLAUSES}
         inapplicable = {name: reason for name, reason in reasons.items() if reason}
-        return Observed(self.tally, self.evidence, unknown, inapplicable)
+        kept = frozenset(name for name, is_handled in self.handled.items() if is_handled)
+        return Observed(self.tally, self.evidence, unknown, inapplicable, kept)
 
-    def after(self, exchange: Exchange, masked: Mask) -> _Judged:
-        """Return the state with the breaches that one message shows."""
-        found = breaches_alone(exchange)
+    def after(self, exchange: Exchange, found: Iterable[Breach], masked: Mask) -> _Judged:
+        """Return the state with the breaches that were ``found`` in one message."""
         evidence = self._evidence_with(found, (exchange,), masked, since=0)
         seen = max(self.seen_number, exchange.number)
         tally = self.tally.plus(exchange)
@@ -175,8 +188,13 @@ class _Judged:
         lost = max(0, self.seen_number - self.last_number)
         return replace(self, unjudged=self.unjudged + lost, last_number=0, seen_number=0)
 
-    def after_window(self, window: tuple[Exchange, ...], masked: Mask) -> _Judged:
-        """Return the state with the breaches that the latest messages show together."""
+    def after_window(
+        self, window: tuple[Exchange, ...], masked: Mask, *, is_last: bool = False
+    ) -> _Judged:
+        """Return the state with the breaches that the latest messages show together.
+
+        After the last window nothing follows that could show a situation to be handled.
+        """
         if not window:
             return self
         # Preconditions need the first token; breaches are looked for in the window only, because
@@ -185,6 +203,10 @@ class _Judged:
         found, since = judge_together(Trace(window), self.profile), self.last_number
         # A later key replaces an earlier one, so that the first request of each client remains.
         latest_first = reversed(trace.token_requests)
+        # The next window begins in the middle of this one, and shows more of what follows.
+        until = window[-1 if is_last else len(window) // 2].number
+        now = shown_kept(Trace(window), until)
+        handled = {name: self.handled.get(name, True) and each for name, each in now.items()}
         return replace(
             self,
             evidence=self._evidence_with(found, window, masked, since),
@@ -192,6 +214,7 @@ class _Judged:
             firsts={e.token.credentials: e for e in latest_first if e.token is not None},
             last_number=window[-1].number,
             unjudged=self.unjudged + max(0, window[0].number - 1 - self.last_number),
+            handled={**self.handled, **handled},
         )
 
     def _evidence_with(

@@ -5,8 +5,9 @@ The profile is data. Nothing else in the code depends on a provider's name.
 
 from __future__ import annotations
 
+import difflib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ import msgspec
 
 from mockbroker.contract.authentication import unknown_method
 from mockbroker.model.profile import AUTOGRAB, PROFILES, Profile
-from mockbroker.model.type_words import TOML, did_you_mean
+from mockbroker.model.type_words import TOML, listed
 from mockbroker.model.typed_reading import ReadingError, read
 
 if sys.version_info >= (3, 11):
@@ -121,8 +122,20 @@ def profile_named(
                 f"unknown profile {name!r}; pass a file with --config (--contract-config in "
                 "pytest), and the name of one of its profiles with --profile"
             )
-        raise ConfigError(f"unknown profile {name!r}{did_you_mean(name, [*shipped_names(), *own])}")
+        raise ConfigError(f"unknown profile {name!r}{_nearest(name, own)}")
     return own[name]
+
+
+def _nearest(name: str, own: Iterable[str]) -> str:
+    """Return the end of a message on an unknown profile, given the names that a file describes."""
+    near = difflib.get_close_matches(name, (*shipped_names(), *own), n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    # Those that ship are too many for a message.
+    described = listed(own)
+    return "; `mockbroker profiles` lists those that ship" + (
+        f", and the file describes {described}" if described else ""
+    )
 
 
 def _project_profile(config: Path | None, directory: Path | None) -> Profile:
@@ -272,8 +285,8 @@ class _ProfilesOfFile:
             return self.profile(base, extending)
         shipped = shipped_profile(base)
         if shipped is None:
-            known = [each for each in (*shipped_names(), *self._tables) if each != extending[-1]]
-            raise ConfigError(f"{place}: unknown profile {base!r}{did_you_mean(base, known)}")
+            own = [each for each in self._tables if each != extending[-1]]
+            raise ConfigError(f"{place}: unknown profile {base!r}{_nearest(base, own)}")
         return shipped
 
 

@@ -85,7 +85,11 @@ class ProtectedApi:
         profile = self._mounting.profile
         token, state = _presented_token(request, self._tokens, now, profile.api_header)
         expectation = ApiExpectation(
-            self._tokens.index, self._clients.registered, profile.api_header, profile.api_scheme
+            self._tokens.index,
+            self._clients.registered,
+            profile.api_header,
+            profile.api_scheme,
+            bound_to=token.bound_to if token else "",
         )
         return Outcome(
             response=default_api_error(arrival.scripted_status, now),

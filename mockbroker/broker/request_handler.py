@@ -6,12 +6,13 @@ It belongs to no endpoint: faults, time and the journal are the same for all of 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
 from mockbroker.broker.answers import Reply, dated, json_response
 from mockbroker.broker.arrivals import Arrival, Outcome, exchange_of, faulty_reply
-from mockbroker.broker.faults import FaultScript
+from mockbroker.broker.faults import Fault, FaultScript
 from mockbroker.broker.journal import Journal
 from mockbroker.broker.metadata_endpoint import MetadataEndpoint
 from mockbroker.broker.mounting import Mounting
@@ -21,6 +22,7 @@ from mockbroker.broker.release import ReleaseSwitch
 from mockbroker.broker.settings import Settings
 from mockbroker.broker.state import StateError
 from mockbroker.broker.token_endpoint import TokenEndpoint
+from mockbroker.contract.unknown_path import hint_on_unknown_path
 from mockbroker.model.exchange import Endpoint
 from mockbroker.model.masking import Mask, shown
 from mockbroker.model.messages import Request
@@ -55,6 +57,8 @@ class RequestHandler:
     """Answers requests to any path of one broker and records the exchanges; thread-safe.
 
     It passes each request to one endpoint, applies the fault, and records the exchange.
+    ``planned_fault`` is called for each request before it is answered. Its fault applies if none is
+    scripted for the answer.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class RequestHandler:
         self._elsewhere = _Elsewhere(mounting, journal.mask, elsewhere_script)
         self._journal = journal
         self._waiting_answers = waiting_answers
+        self.planned_fault: Callable[[Endpoint], Fault | None] = lambda _endpoint: None
 
     def handle(self, request: Request, origin: str) -> Reply:
         """Answer a request that came to ``origin``, and record the exchange.
@@ -94,9 +99,11 @@ class RequestHandler:
 
     def _arrival(self, request: Request, origin: str, endpoint: EndpointHandler) -> Arrival:
         """Return the request with everything that may change while it is answered, read once."""
-        # First: taking the fault also brings a shared state up to date. It is taken now, so that
-        # of several requests at once each gets the fault of its turn.
-        fault = endpoint.script.next()
+        # The plan may revoke tokens or move the clock, which concerns this request already.
+        planned = self.planned_fault(endpoint.kind)
+        # Before the clock is read: taking the fault also brings a shared state up to date. It is
+        # taken now, so that of several requests at once each gets the fault of its turn.
+        fault = endpoint.script.next() or planned
         return Arrival(
             endpoint=endpoint.kind,
             request=request,
@@ -165,10 +172,13 @@ class _Elsewhere:
 
     def respond(self, arrival: Arrival) -> Outcome:
         """Answer with 404, without judging: no clause applies to such a request."""
+        hint = hint_on_unknown_path(arrival.request, self._mounting.known_paths)
         # The path may hold a secret that the client put there by mistake.
         message = (
             f"unknown path {self._mask(shown(arrival.request.path))}; "
             f"the token endpoint is {self._mounting.token_path}, "
             f"the API is below {self._mounting.api_path}/"
         )
-        return Outcome(response=json_response(404, {"error": True, "message": message}))
+        hints = {"hint": hint} if hint else {}
+        response = json_response(404, {"error": True, "message": message, **hints})
+        return Outcome(response=response, hint=hint)

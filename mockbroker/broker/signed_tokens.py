@@ -26,7 +26,10 @@ _ELSEWHERE = "https://elsewhere.example"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenClaims:
-    """What a signed token says. ``issued_at`` is in Unix seconds, ``expires_in`` in seconds."""
+    """What a signed token says. ``issued_at`` is in Unix seconds, ``expires_in`` in seconds.
+
+    ``bound_to`` is the ``x5t#S256`` of the client's certificate; empty for a bearer token.
+    """
 
     issuer: str
     audience: str
@@ -34,6 +37,7 @@ class TokenClaims:
     scope: str
     issued_at: float
     expires_in: float
+    bound_to: str = ""
 
     def members(self) -> dict[str, Any]:
         """Return the claims of RFC 9068, 2.2; without a scope there is no such claim."""
@@ -45,6 +49,8 @@ class TokenClaims:
             "aud": self.audience,
             "client_id": self.client_id,
             **({"scope": self.scope} if self.scope else {}),
+            # RFC 8705, 3.1: the confirmation method "x5t#S256".
+            **({"cnf": {"x5t#S256": self.bound_to}} if self.bound_to else {}),
             # Whole seconds, as most issuers have them: some JWT libraries reject a fraction.
             "iat": int(self.issued_at),
             "exp": int(self.issued_at + self.expires_in),

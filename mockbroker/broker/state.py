@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mockbroker.broker.client_keys import NO_KEYS, KeyNeeds
 from mockbroker.broker.clients import ClientRegistry
 from mockbroker.broker.clock import Clock
 from mockbroker.broker.faults import FaultScript
@@ -123,12 +124,12 @@ class LocalState:
 
     @classmethod
     def of(
-        cls, credentials: Credentials | None, limits: Limits, *, key_algorithm: str = ""
+        cls, credentials: Credentials | None, limits: Limits, *, needs: KeyNeeds = NO_KEYS
     ) -> LocalState:
         """Return an empty state. Raises ValueError if a limit is less than 1."""
         return cls(
             TokenStore(limits.tokens),
-            ClientRegistry(credentials, key_algorithm=key_algorithm),
+            ClientRegistry(credentials, needs=needs),
             RecentExchanges(limits.exchanges, limits.exchange_bytes),
         )
 

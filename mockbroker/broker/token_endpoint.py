@@ -29,6 +29,7 @@ from mockbroker.broker.signing_keys import KeyRing
 from mockbroker.broker.tokens import TokenStore, random_token
 from mockbroker.broker.used_assertions import UsedAssertions
 from mockbroker.contract.authentication import recognise
+from mockbroker.contract.authentication.client_certificate import thumbprint_of
 from mockbroker.contract.authentication.signed_assertion import proven_use
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.contract.judging import judge_token_request
@@ -172,6 +173,10 @@ class TokenEndpoint:
         # A token that was issued before has not the flaw.
         wants_same = policy == "same" and flaw is None
         same = self._tokens.latest(credentials, scope, now) if wants_same else None
+        bound_to = self._bound_to(arrival)
+        # Of another certificate, a token would be of no use to the client.
+        if same is not None and same.bound_to != bound_to:
+            same = None
         if same is not None and same.expires_at - now > profile.renewal_seconds:
             if profile.repeats_expires_in:
                 return same, same.expires_in
@@ -184,6 +189,7 @@ class TokenEndpoint:
             scope=scope,
             issued_at=now,
             expires_in=lifetime,
+            bound_to=bound_to,
         )
         token = self._tokens.issue(
             self._new_value(claims, flaw),
@@ -196,8 +202,15 @@ class TokenEndpoint:
             ends_previous=policy == "single",
             overlap_seconds=profile.overlap_seconds,
             is_given=self._settings.token_values is not None,
+            bound_to=bound_to,
         )
         return token, lifetime
+
+    def _bound_to(self, arrival: Arrival) -> str:
+        """Return the thumbprint of the certificate to bind a token to; empty without one."""
+        der, profile = arrival.request.certificate, self._mounting.profile
+        binds = bool(profile.certificate_method) and profile.certificate.bound_tokens
+        return thumbprint_of(der) if der and binds else ""
 
     def _new_value(self, claims: TokenClaims, flaw: TokenFlaw | None) -> str:
         """Return the value of a new token: the test's own, a signed one, or an opaque string."""

@@ -82,18 +82,21 @@ class TokenStore:
         ends_previous: bool = False,
         overlap_seconds: float = 0,
         is_given: bool = False,
+        bound_to: str = "",
     ) -> AccessToken:
         """Remember a new token and return it; a value issued before now means the new token.
 
         ``issued_at`` is in Unix seconds, ``expires_in`` in seconds. If ``ends_previous``, the
         client's previous token for that scope is revoked, ``overlap_seconds`` after the new one
-        is issued. ``is_given`` says that a test chose the
-        value, so that it may have been seen before.
+        is issued. ``is_given`` says that a test chose the value, so that it may have been seen
+        before. ``bound_to`` is the thumbprint of the certificate to which the token is bound.
         """
         with self._lock:
             self._issued_count += 1
             number = self._issued_count
-            token = AccessToken(value, number, issuer, credentials, scope, issued_at, expires_in)
+            token = AccessToken(
+                value, number, issuer, credentials, scope, issued_at, expires_in, bound_to
+            )
             # A test may set `token_values` and issue the same value again, as some providers do.
             if value in self._tokens:
                 self._drop(self._tokens[value])

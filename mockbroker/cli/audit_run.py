@@ -25,6 +25,7 @@ import click
 from mockbroker.broker.clock import real_seconds
 from mockbroker.broker.conformance import is_binding
 from mockbroker.broker.observation import Evidence, Observation, Observed
+from mockbroker.broker.scenario_plan import Occurrence
 from mockbroker.cli.options import FAIL_ON, OUTPUTS, VERBOSE, Values
 from mockbroker.cli.printing import print_report
 from mockbroker.cli.serve import announce, listening, serve_and_log
@@ -34,6 +35,7 @@ from mockbroker.cli.streams import echo, ignore_closed_output
 from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Level
+from mockbroker.contract.shown_kept import SHOWN_CLAUSES
 from mockbroker.model.profile import Profile
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.formats import OutputError, problem_with_outputs, write_outputs
@@ -79,12 +81,24 @@ def run_audit(
     if variables and not command:
         raise click.UsageError("--env needs a COMMAND; write one after --")
     from mockbroker.cli.published_files import published  # noqa: PLC0415 - Flask only if served
+    from mockbroker.cli.scenario_run import (  # noqa: PLC0415 - Flask only if served
+        running_scenario,
+        scenario_of,
+    )
 
+    scenario = scenario_of(settings, for_audit=True)
     created = datetime.now(tz=timezone.utc).isoformat(timespec="seconds")
     began = real_seconds()
-    with listening(settings) as (broker, server):
+    with (
+        listening(settings) as (broker, server),
+        running_scenario(scenario, broker) as scenario_run,
+    ):
         # Before the app starts, so that it misses no exchange.
-        observation = Observation(broker.journal, broker.profile)
+        observation = (
+            Observation(broker.journal, broker.profile)
+            if scenario_run is None
+            else Observation(broker.journal, broker.profile, scenario_run.is_excused)
+        )
 
         def report() -> Report:
             observed = observation.so_far()
@@ -93,7 +107,14 @@ def run_audit(
                 duration_seconds=real_seconds() - began,
                 profile_sources=broker.profile.source_names,
             )
-            return report_on(observed, broker.profile, values[FAIL_ON], command, provenance)
+            return report_on(
+                observed,
+                broker.profile,
+                values[FAIL_ON],
+                command,
+                provenance,
+                scenario=() if scenario_run is None else scenario_run.occurrences,
+            )
 
         # Enter belongs to the COMMAND if there is one: both would read from the same terminal.
         with (
@@ -158,13 +179,21 @@ def report_on(
     fail_on: Level,
     command: Sequence[str] = (),
     provenance: Provenance = Provenance(),  # noqa: B008 - a frozen value
+    *,
+    scenario: tuple[Occurrence, ...] = (),
 ) -> Report:
     """Return the report on an observed app; a clause passes only if its situation was seen.
 
     ``command`` is the app's command line, empty for traffic that was only observed. A breach at a
-    level below ``fail_on`` is advice.
+    level below ``fail_on`` is advice. ``scenario`` has the planned events that may have brought
+    about a situation.
     """
     unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.is_passive} | {**observed.never_reached}
+    # A scenario may have shown some of them, and can show them next time.
+    for shown in SHOWN_CLAUSES:
+        unseen[shown.clause.id] = f"never shown: {shown.lack}"
+        if shown.clause.id in observed.kept:
+            del unseen[shown.clause.id]
     # Both have a reason of their own, so neither is a pass.
     unknown = unseen.keys() | observed.inapplicable.keys()
     seen = [clause.id for clause in CATALOGUE if clause.id not in unknown]
@@ -186,6 +215,7 @@ def report_on(
             measured=asdict(observed.tally),
             fail_on=fail_on,
             unseen=unseen,
+            scenario=scenario,
             provenance=provenance,
         ),
     )

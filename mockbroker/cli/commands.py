@@ -24,6 +24,7 @@ from mockbroker.cli.serve_options import (
     client_option,
     config_option,
     file_options,
+    log_options,
     profile_option,
     serve_options,
     sharing_options,
@@ -163,13 +164,23 @@ def _is_flushed(stream: IO[str]) -> bool:
 @serve_options
 @sharing_options
 @file_options
+@log_options
 def serve(settings: ServeSettings) -> None:
     """Run the broker until Ctrl-C, and log what is wrong with each request."""
     signals = StopSignals()
+    if settings.quiet and settings.verbose_log:
+        raise click.UsageError("--quiet and --verbose contradict each other; keep one")
     if settings.issuers and settings.state is not None:
         raise click.UsageError(
             "--issuer does not go with --state: issuers would share their tokens"
         )
+    from mockbroker.cli.published_files import published  # noqa: PLC0415 - Flask only if served
+    from mockbroker.cli.scenario_run import (  # noqa: PLC0415 - Flask only if served
+        running_scenario,
+        scenario_of,
+    )
+
+    scenario = scenario_of(settings)
     if settings.workers > 1:
         from mockbroker.cli.workers import serve_by_workers  # noqa: PLC0415 - only when needed
 
@@ -183,13 +194,14 @@ def serve(settings: ServeSettings) -> None:
 
     settings = with_clients(settings)
     issuers = make_issuers(settings)
-    with listening(settings) as (broker, server):
-        from mockbroker.cli.published_files import published  # noqa: PLC0415 - only when needed
-
-        with published(settings, broker):
-            announce(broker, server.control_token)
-            with mounted_issuers(settings, issuers, server):
-                serve_and_log((broker, *issuers.values()), server, signals)
+    with (
+        listening(settings) as (broker, server),
+        running_scenario(scenario, broker),
+        published(settings, broker),
+    ):
+        announce(broker, server.control_token)
+        with mounted_issuers(settings, issuers, server):
+            serve_and_log((broker, *issuers.values()), server, signals)
 
 
 @cli.command()

@@ -14,9 +14,12 @@ from datetime import datetime
 
 import click
 
+from mockbroker.broker.client_keys import key_algorithm_of
 from mockbroker.broker.client_setup import ClientSetup
+from mockbroker.broker.exchange_view import view_of
 from mockbroker.broker.oauth_errors import is_refused
-from mockbroker.contract.authentication import PrivateKeyJwt
+from mockbroker.broker.scenario import PlannedEvent
+from mockbroker.contract.authentication import takes_secret
 from mockbroker.contract.catalogue import clause_named
 from mockbroker.fake_broker import Broker
 from mockbroker.model.breach import Breach, hints_of
@@ -24,14 +27,15 @@ from mockbroker.model.credentials import TokenState
 from mockbroker.model.escaping import printable
 from mockbroker.model.exchange import Endpoint, Exchange
 from mockbroker.model.masking import Mask, mask_to_length, method_name
+from mockbroker.report.scenario_text import event_text
 from mockbroker.server.control.live_page import page_url
 
-__all__ = ["banner", "is_ok", "log_lines", "refusal_line"]
+__all__ = ["banner", "event_line", "is_ok", "log_lines", "refusal_line"]
 
 INDENT = " " * 10
 FIRST_ERROR_STATUS = 400
 LONGEST_TARGET = 1000
-"""How many characters of a target are printed."""
+"""How many characters of a target, a header field or a body are printed."""
 
 
 def banner(broker: Broker, control_token: str | None = None) -> str:
@@ -56,14 +60,17 @@ def banner(broker: Broker, control_token: str | None = None) -> str:
         *([f"  control token  {control_token}"] if control_token else []),
         *([f"  CA             {broker.ca_file}"] if broker.ca_file else []),
     ]
-    signs_only = broker.profile.authentication_methods == (PrivateKeyJwt.name,)
+    has_secret = takes_secret(broker.profile)
     for credentials in broker.registered:
         lines += [f"  client_id      {credentials.client_id}"]
-        lines += [] if signs_only else [f"  client_secret  {credentials.client_secret}"]
-    client = broker.credentials
-    if client.public_keys:
+        lines += [f"  client_secret  {credentials.client_secret}"] if has_secret else []
+    client, signs = broker.credentials, key_algorithm_of(broker.profile) != ""
+    if client.certificate_file:
+        lines += [f"  certificate    {client.certificate_file}"]
+        lines += [f"  private key    {client.key_file}"]
+    if signs:
         lines += [f"  audience       {broker.audience}"]
-    if client.private_key:
+    if signs and client.private_key:
         # The key itself goes to a file only: a banner ends up in logs.
         lines += [f"  key id         {client.key_id} (--key-out FILE writes the private key)"]
     return "\n".join([*lines, "", f"  {_curl(broker)}", ""])
@@ -80,11 +87,15 @@ def _curl(broker: Broker) -> str:
     ).curl
 
 
-def log_lines(exchange: Exchange, mask: Mask) -> str:
-    """Return the exchange as coloured lines for a terminal, masked by ``mask``."""
+def log_lines(exchange: Exchange, mask: Mask, *, is_verbose: bool = False) -> str:
+    """Return the exchange as coloured lines for a terminal, masked by ``mask``.
+
+    With ``is_verbose`` they have the header fields and the bodies of both messages.
+    """
     # Each part that a client or a test may have written is masked by itself: most of them are the
     # same in each request, and the mask of a broker remembers those.
-    return "\n".join([_headline(exchange, mask), *_remarks(exchange, mask)])
+    messages = _messages(exchange, mask) if is_verbose else ()
+    return "\n".join([_headline(exchange, mask), *_remarks(exchange, mask), *messages])
 
 
 def refusal_line(received_at: float, why: str) -> str:
@@ -93,6 +104,12 @@ def refusal_line(received_at: float, why: str) -> str:
     ``received_at`` is in Unix seconds. ``why`` may quote the request, so it is made printable.
     """
     return f"{_moment(received_at)}   {click.style(printable(why), fg='red')}"
+
+
+def event_line(happened_at: float, event: PlannedEvent) -> str:
+    """Return a line for an event of a scenario; ``happened_at`` is in Unix seconds."""
+    text = printable(f"scenario: {event_text(event)}")
+    return f"{_moment(happened_at)}   {click.style(text, fg='cyan')}"
 
 
 def _moment(seconds: float) -> str:
@@ -142,8 +159,27 @@ def _remarks(exchange: Exchange, mask: Mask) -> Iterator[str]:
     """Yield a line for each breach, then one for each hint."""
     for breach in exchange.breaches:
         yield INDENT + _breach_line(breach, mask)
-    for hint in hints_of(exchange.breaches):
+    own = (exchange.hint,) if exchange.hint else ()
+    for hint in (*hints_of(exchange.breaches), *own):
         yield INDENT + click.style(f"hint: {printable(mask(hint))}", fg="yellow")
+
+
+def _messages(exchange: Exchange, mask: Mask) -> Iterator[str]:
+    """Yield a line for each header field and each body, as curl -v does."""
+    view = view_of(exchange, mask)
+    for mark, message in ((">", view.request), ("<", view.response)):
+        if message is not None:
+            texts = [f"{name}: {value}" for name, value in message.headers]
+            texts += [message.body] if message.body else []
+            # They are masked: what is cut off here hides no secret in two.
+            yield from (
+                INDENT + click.style(f"{mark} {printable(_cut(text))}", dim=True) for text in texts
+            )
+
+
+def _cut(text: str) -> str:
+    """Return a string with a limited number of characters."""
+    return text if len(text) <= LONGEST_TARGET else f"{text[:LONGEST_TARGET]}…"
 
 
 def _breach_line(breach: Breach, mask: Mask) -> str:

@@ -38,7 +38,14 @@ def make_issuers(settings: ServeSettings) -> Mapping[str, Broker]:
     profile = find_profile(settings.profile, settings.config)
     for path, _ in settings.issuers:
         _check_path(path, profile)
-    return {path: make_broker(replace(settings, profile=name)) for path, name in settings.issuers}
+    made = {path: make_broker(replace(settings, profile=name)) for path, name in settings.issuers}
+    for path, broker in made.items():
+        if broker.asks_for_certificates and not (settings.tls or profile.certificate_method):
+            raise click.UsageError(
+                f"--issuer {path}: clients of profile {broker.profile.name} have a certificate, "
+                "which needs TLS; add --tls"
+            )
+    return made
 
 
 @contextlib.contextmanager
@@ -52,7 +59,7 @@ def mounted_issuers(
         for path, broker in issuers.items():
             # Each masks the secrets that it knows, and lines of several files do not mix.
             file = stack.enter_context(journal_file(settings.journal, broker))
-            log = RequestLog(broker, file, is_quiet=settings.quiet)
+            log = RequestLog(broker, file, is_quiet=settings.quiet, is_verbose=settings.verbose_log)
             server.mount(broker, path)
             mount_control(server, broker, own, path)
             broker.journal.subscribe(log.answered, survives_reset=True)

@@ -5,6 +5,7 @@ Each setting that cannot be used is a click.ClickException with a message of one
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,7 @@ def make_broker(settings: ServeSettings) -> Broker:
             state=settings.state,
         )
         _register(broker, settings.clients)
-        if settings.client_key is not None:
-            _register_key(broker, settings.client_key)
+        _register_files(broker, settings)
     except (ConfigError, StateError) as error:
         raise click.ClickException(str(error)) from error
     return broker
@@ -59,27 +59,47 @@ def _register(broker: Broker, clients: tuple[Credentials, ...]) -> None:
             )
 
 
-def _register_key(broker: Broker, path: Path) -> None:
-    """Replace the keys of the first client by those in a file. Raises click.ClickException."""
+def _register_files(broker: Broker, settings: ServeSettings) -> None:
+    """Register what the first client has in files of its own. Raises click.ClickException."""
     from mockbroker.broker.client_keys import key_algorithm_of  # noqa: PLC0415 - only when needed
 
-    if not key_algorithm_of(broker.profile):
-        raise click.ClickException(
-            f"--client-key: clients of profile {broker.profile.name} have no key; choose a profile "
-            "with private_key_jwt"
-        )
+    found: dict[str, str] = {}
+    if settings.client_key is not None:
+        if not key_algorithm_of(broker.profile):
+            raise click.ClickException(
+                f"--client-key: clients of profile {broker.profile.name} have no key; choose a "
+                "profile with private_key_jwt"
+            )
+        found["public_keys"] = _text_of("--client-key", settings.client_key)
+        _register_again(broker, f"--client-key {settings.client_key}", found)
+    if settings.client_cert is not None:
+        if not broker.profile.certificate_method:
+            raise click.ClickException(
+                f"--client-cert: clients of profile {broker.profile.name} have no certificate; "
+                "choose a profile with tls_client_auth or self_signed_tls_client_auth"
+            )
+        found["certificate"] = _text_of("--client-cert", settings.client_cert)
+        _register_again(broker, f"--client-cert {settings.client_cert}", found)
+
+
+def _text_of(option: str, path: Path) -> str:
+    """Return the text of a file. Raises click.ClickException."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{option} {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        # Its own message would quote the file.
+        raise click.ClickException(f"{option} {path}: not text") from error
+
+
+def _register_again(broker: Broker, where: str, found: Mapping[str, str]) -> None:
+    """Register the first client with these members. Raises click.ClickException."""
     client = broker.credentials
     try:
-        keys = path.read_text(encoding="utf-8")
-        broker.credentials = broker.register(
-            client.client_id, client.client_secret, public_keys=keys
-        )
-    except OSError as error:
-        raise click.ClickException(f"--client-key {path}: {error.strerror}") from error
+        broker.credentials = broker.register(client.client_id, client.client_secret, **found)
     except ValueError as error:
-        # A file that is not UTF-8 is not PEM either, and its error would quote it.
-        what = "not text" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise click.ClickException(f"--client-key {path}: {what}") from error
+        raise click.ClickException(f"{where}: {error}") from error
 
 
 def find_profile(name: str, config: Path | None) -> Profile:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
+from mockbroker.broker.client_keys import key_algorithm_of
 from mockbroker.cli.streams import echo
 from mockbroker.fake_broker import Broker
 from mockbroker.processes.supervisor import SupervisedProgram
@@ -25,7 +26,17 @@ __all__ = ["AppError", "app_environment", "end_app", "failure_of", "running_app"
 GRACE_SECONDS = 5.0
 """How long the app may take to end, after Ctrl-C and again after SIGTERM, before it is killed."""
 
-_USUAL = ("TOKEN_URL", "API_URL", "CLIENT_ID", "CLIENT_SECRET", "CA_FILE", "KEY_ID", "AUDIENCE")
+_USUAL = (
+    "TOKEN_URL",
+    "API_URL",
+    "CLIENT_ID",
+    "CLIENT_SECRET",
+    "CA_FILE",
+    "KEY_ID",
+    "AUDIENCE",
+    "CERTIFICATE_FILE",
+    "KEY_FILE",
+)
 
 
 class AppError(Exception):
@@ -37,19 +48,22 @@ def app_environment(broker: Broker, settings: Sequence[str]) -> dict[str, str]:
 
     Each setting is ``NAME=TEXT``, in which ``{token_url}``, ``{api_url}``, ``{client_id}``,
     ``{client_secret}`` and ``{ca_file}`` (empty without TLS) are filled in, and for a client that
-    signs assertions ``{key_id}``, ``{audience}`` and ``{private_key}``. Without settings each of
-    them but the private key has a variable of that name, in capitals. Raises AppError for a
-    malformed setting.
+    signs assertions ``{key_id}``, ``{audience}`` and ``{private_key}``; for one that presents a
+    certificate ``{certificate_file}`` and ``{key_file}``. Without settings each of them but the
+    private key has a variable of that name, in capitals. Raises AppError for a malformed setting.
     """
+    client, signs = broker.credentials, key_algorithm_of(broker.profile) != ""
     facts = {
         "token_url": broker.token_url,
         "api_url": broker.api_url,
-        "client_id": broker.credentials.client_id,
-        "client_secret": broker.credentials.client_secret,
+        "client_id": client.client_id,
+        "client_secret": client.client_secret,
         "ca_file": broker.ca_file or "",
-        "key_id": broker.credentials.key_id,
-        "audience": broker.audience if broker.credentials.public_keys else "",
-        "private_key": broker.credentials.private_key,
+        "key_id": client.key_id if signs else "",
+        "audience": broker.audience if signs else "",
+        "private_key": client.private_key,
+        "certificate_file": client.certificate_file,
+        "key_file": client.key_file,
     }
     # Without TLS there is no CA file, and without a key no id. An empty variable would make some
     # clients fail.

@@ -38,6 +38,9 @@ def published(settings: ServeSettings, broker: Broker) -> Iterator[None]:
         if settings.key_out is not None:
             key = _private_key(broker)
             stack.enter_context(_file("--key-out", settings.key_out, key))
+        if settings.cert_out is not None:
+            certificate = _certificate(broker)
+            stack.enter_context(_file("--cert-out", settings.cert_out, certificate))
         if settings.ready_file is not None:
             # Last, so that a program that waits for it finds the other file.
             stack.enter_context(_file("--ready-file", settings.ready_file, f"{os.getpid()}\n"))
@@ -49,10 +52,20 @@ def _private_key(broker: Broker) -> str:
     key = broker.credentials.private_key
     if not key:
         raise click.ClickException(
-            "--key-out: the broker has made no key; use a profile with private_key_jwt, and no "
-            "--client-key"
+            "--key-out: the broker has made no key; use a profile with private_key_jwt or "
+            "tls_client_auth, and neither --client-key nor --client-cert"
         )
     return key
+
+
+def _certificate(broker: Broker) -> str:
+    """Return the certificate of the first client, in PEM. Raises click.ClickException."""
+    if not broker.credentials.certificate_file:
+        raise click.ClickException(
+            "--cert-out: the broker has made no certificate; use a profile with tls_client_auth or "
+            "self_signed_tls_client_auth, and no --client-cert"
+        )
+    return broker.credentials.certificate
 
 
 def environment_text(variables: Mapping[str, str]) -> str:

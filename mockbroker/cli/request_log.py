@@ -22,13 +22,22 @@ __all__ = ["RequestLog", "journal_file"]
 class RequestLog:
     """The log of requests on the terminal and, if there is one, in a journal file.
 
-    On a terminal that ``is_quiet`` only requests in which something is wrong are printed.
+    On a terminal that ``is_quiet`` only requests in which something is wrong are printed. If it
+    ``is_verbose``, the messages are printed as well.
     """
 
-    def __init__(self, broker: Broker, file: JournalFile | None, *, is_quiet: bool = False) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        file: JournalFile | None,
+        *,
+        is_quiet: bool = False,
+        is_verbose: bool = False,
+    ) -> None:
         self._broker = broker
         self._file = file
         self._is_quiet = is_quiet
+        self._is_verbose = is_verbose
 
     def answered(self, exchange: Exchange) -> None:
         """Log an exchange with the broker."""
@@ -36,7 +45,8 @@ class RequestLog:
 
         # Formatted only if it is printed.
         is_printed = not (self._is_quiet and is_ok(exchange))
-        lines = log_lines(exchange, self._broker.masked) if is_printed else ""
+        mask, is_verbose = self._broker.masked, self._is_verbose
+        lines = log_lines(exchange, mask, is_verbose=is_verbose) if is_printed else ""
         self._log(lines, lambda file: file.write(exchange))
 
     def refused(self, why: str) -> None:

@@ -25,9 +25,11 @@ from mockbroker.cli.streams import echo, warn
 if TYPE_CHECKING:
     from mockbroker.fake_broker import Broker
     from mockbroker.server.certificates import ServerCertificate
+    from mockbroker.server.control.access import ControlAccess
     from mockbroker.server.listener import Server
 
 __all__ = [
+    "access_of",
     "announce",
     "announce_end",
     "listening",
@@ -62,16 +64,21 @@ def mount_control(
 ) -> None:
     """Serve the control API of the broker that is mounted at the prefix."""
     from mockbroker.broker.profiles import profile_named  # noqa: PLC0415 - only when needed
+
+    find = functools.partial(profile_named, config=settings.config)
+    server.mount_control(broker, prefix, access=access_of(settings), find_profile=find)
+
+
+def access_of(settings: ServeSettings) -> ControlAccess:
+    """Return which requests the control API accepts by these settings."""
     from mockbroker.server.certificates import WILDCARDS  # noqa: PLC0415 - only when needed
     from mockbroker.server.control.access import ControlAccess  # noqa: PLC0415 - only when needed
 
     # The name that the user has given to this machine.
     own = () if settings.host in WILDCARDS else (settings.host,)
-    access = ControlAccess(
+    return ControlAccess(
         allowed_hosts=(*settings.allowed_hosts, *own), token=settings.control_token
     )
-    find = functools.partial(profile_named, config=settings.config)
-    server.mount_control(broker, prefix, access=access, find_profile=find)
 
 
 @contextlib.contextmanager
@@ -82,16 +89,19 @@ def prepared(
 
     Raises click.ClickException, with a message of one sentence, if a setting is invalid.
     """
-    if settings.ca_out is not None and not settings.tls:
-        raise click.UsageError("--ca-out needs --tls: only then the broker has a certificate")
     broker = make_broker(settings)
+    # A certificate of a client is a part of TLS.
+    uses_tls = settings.tls or broker.asks_for_certificates
+    if settings.ca_out is not None and not uses_tls:
+        raise click.UsageError("--ca-out needs --tls: only then the broker has a certificate")
     with contextlib.ExitStack() as stack:
         log = RequestLog(
             broker,
             stack.enter_context(journal_file(settings.journal, broker)),
             is_quiet=settings.quiet,
+            is_verbose=settings.verbose_log,
         )
-        certificate = stack.enter_context(_certificate(settings)) if settings.tls else None
+        certificate = stack.enter_context(_certificate(settings)) if uses_tls else None
         yield broker, log, certificate
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "client_option",
     "config_option",
     "file_options",
+    "log_options",
     "profile_option",
     "serve_options",
     "sharing_options",
@@ -45,9 +46,11 @@ class ServeSettings:
     is the number of processes. ``allowed_hosts`` are further names by which the control API may be
     called. It demands the ``control_token``, if there is one. ``env_file`` and ``ready_file`` are
     written by `mockbroker.cli.published_files`, the CA certificate into ``ca_out``, and the first
-    client's private key into ``key_out``. ``client_key`` has its public keys instead. A ``quiet``
-    log leaves out requests in which nothing is wrong. ``issuers`` are further ones, as pairs of a
-    path and the name of a profile.
+    client's private key into ``key_out`` and its certificate into ``cert_out``. ``client_key`` and
+    ``client_cert`` have its public keys and its certificate instead. A ``quiet`` log leaves out
+    requests in which nothing is wrong, and a ``verbose_log`` has the messages.
+    ``issuers`` are further ones, as pairs of a path and the name of a profile. ``scenario`` is a
+    TOML file of planned events.
     """
 
     host: str
@@ -62,14 +65,18 @@ class ServeSettings:
     allowed_hosts: tuple[str, ...] = ()
     control_token: str | None = None
     client_key: Path | None = None
+    client_cert: Path | None = None
     state: str | None = None
     workers: int = 1
     env_file: Path | None = None
     ready_file: Path | None = None
     ca_out: Path | None = None
     key_out: Path | None = None
+    cert_out: Path | None = None
     quiet: bool = False
+    verbose_log: bool = False
     issuers: tuple[tuple[str, str], ...] = ()
+    scenario: Path | None = None
 
 
 _CLIENTS = "MOCKBROKER_CLIENTS"
@@ -241,6 +248,13 @@ _OPTIONS = (
         "Set. By default the broker makes a key.",
     ),
     click.option(
+        "--client-cert",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="The first client's certificate (PEM), for a profile with tls_client_auth or "
+        "self_signed_tls_client_auth; its authorities may follow. By default the broker makes one.",
+    ),
+    click.option(
         "--expires-in",
         metavar="SECONDS",
         type=float,
@@ -326,15 +340,42 @@ _FILE_OPTIONS = (
         "(PEM) while the broker runs. Only its owner can read it.",
     ),
     click.option(
+        "--cert-out",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write the certificate that the broker has made for the first client into this file "
+        "(PEM) while the broker runs; its key goes to --key-out.",
+    ),
+    click.option(
         "--ready-file",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
         help="Write this file once the broker listens, and remove it at the end.",
     ),
     click.option(
+        "--scenario",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE.toml",
+        help="Planned events: outages, revocations, rotated secrets, after N requests or seconds.",
+    ),
+    click.option(
         "--quiet", "-q", is_flag=True, help="Log only requests in which something is wrong."
     ),
 )
+
+# `audit` has an option of that name for its report.
+_VERBOSE_OPTION = click.option(
+    "--verbose",
+    "-v",
+    "verbose_log",
+    is_flag=True,
+    help="Log the header fields and the bodies of each request and its answer, secrets masked.",
+)
+
+
+def log_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--verbose`` to a command that has `serve_options`."""
+    return _VERBOSE_OPTION(command)
 
 
 def file_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -71,7 +71,7 @@ def _not_query(request: TokenRequest) -> BodyMistake | None:
 
 
 def _not_json(request: TokenRequest, profile: Profile) -> BodyMistake | None:
-    """Recognize a body that is no JSON object where the profile has one."""
+    """Recognize a body other than a JSON object where the profile has one."""
     text = request.message.body[:LOOKED_AT_BYTES].decode("utf-8", "replace").strip()
     if request.json is not None:
         return None
@@ -91,7 +91,7 @@ def _not_json(request: TokenRequest, profile: Profile) -> BodyMistake | None:
 
 
 def _not_form(request: TokenRequest) -> BodyMistake | None:
-    """Return the mistake that explains a body that is no form, or None."""
+    """Return the mistake that explains why a body is not a form, or None."""
     octets = request.message.body[:LOOKED_AT_BYTES]
     declared = media_type(request.message.headers.get("Content-Type") or "")
     if declared.startswith("multipart/") or b"Content-Disposition: form-data" in octets[:2000]:

@@ -19,6 +19,7 @@ CATALOGUE: tuple[Clause, ...] = (
     *clauses.basic.CLAUSES,
     *clauses.post.CLAUSES,
     *clauses.assertion.CLAUSES,
+    *clauses.certificate.CLAUSES,
     *clauses.response.CLAUSES,
     *clauses.cache.CLAUSES,
     *clauses.refresh.CLAUSES,

@@ -57,6 +57,8 @@ class ApiExpectation:
 
     ``token_values`` should be a ValueIndex if there may be many: then no judge visits them all.
     ``header`` is the field that carries the token, after the word ``scheme``, which may be empty.
+    ``bound_to`` is the thumbprint of the certificate to which the call's token is bound; empty if
+    it is not bound, or the call has no token.
     """
 
     # Left out of the repr: the values are tokens.
@@ -64,6 +66,7 @@ class ApiExpectation:
     credentials: tuple[Credentials, ...] = ()
     header: str = "Authorization"
     scheme: str = "Bearer"
+    bound_to: str = ""
 
     @property
     def is_usual(self) -> bool:

@@ -7,6 +7,7 @@ never holds a secret or a token.
 from __future__ import annotations
 
 from mockbroker.contract.authentication import method_in
+from mockbroker.contract.authentication.token_binding import BindingProblem, binding_problem
 from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
 from mockbroker.contract.request_hints import mistakes_in_form
 from mockbroker.model.authorization import Authorization, decode_leniently, read_authorization
@@ -48,7 +49,11 @@ def hint_for_api_call(request: Request, expected: ApiExpectation) -> str:
         # Which of them the client meant is unknown, so none of them is explained.
         return "there is more than one Authorization header: does a session or proxy add its own?"
     authorization = read_authorization(values[0])
-    return _scheme_of_call(authorization, expected) or _token_of_call(authorization, expected)
+    return (
+        _scheme_of_call(authorization, expected)
+        or _token_of_call(authorization, expected)
+        or _certificate_of_call(request, expected)
+    )
 
 
 def _carried_otherwise(request: Request, expected: ApiExpectation) -> str:
@@ -122,6 +127,22 @@ def _token_of_call(authorization: Authorization, expected: ApiExpectation) -> st
     if token.strip("\"' \t") in expected.token_values:
         return "the token has quotes or white space around it; send it as provided"
     return _decoded_token(token, expected)
+
+
+def _certificate_of_call(request: Request, expected: ApiExpectation) -> str:
+    """Recognize a bound token that is presented with another certificate, or without one."""
+    problem = binding_problem(request, expected)
+    if problem is BindingProblem.NO_CERTIFICATE:
+        return (
+            "the token is bound to the certificate of its token request: give certificate and "
+            "private key to the HTTP client of the API as well, and use https"
+        )
+    if problem is BindingProblem.OTHER_CERTIFICATE:
+        return (
+            "the token is bound to another certificate: present the same one as at the token "
+            "endpoint, and request a new token after a renewal"
+        )
+    return ""
 
 
 def _decoded_token(token: str, expected: ApiExpectation) -> str:

@@ -21,8 +21,10 @@ class ClientConfig:
     ``scope`` is a space-separated list, empty by default. ``parameters`` are further parameters of
     the token request that the provider requires, such as an audience.
 
-    The last four are for clients that authenticate by a signed assertion, and empty for others:
-    the private key in PEM, its ``kid``, the algorithm to sign by, and the value of ``aud``.
+    The next four are for clients that authenticate by a signed assertion, and empty for others:
+    the private key in PEM, its ``kid``, the algorithm to sign by, and the value of ``aud``. The
+    last two are for clients that authenticate by a certificate: the paths of the certificate and of
+    its private key, in PEM.
     """
 
     token_url: str
@@ -38,6 +40,8 @@ class ClientConfig:
     key_id: str = ""
     algorithm: str = ""
     audience: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
 
 
 # A client may be synchronous or asynchronous, so the kit awaits whatever is awaitable.

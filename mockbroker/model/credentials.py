@@ -19,8 +19,13 @@ class Credentials:
 
     A client that authenticates by a key (``private_key_jwt``) has further members. ``public_keys``
     are those that the broker accepts, as a JWK Set or as PEM. ``private_key`` (PEM) and ``key_id``
-    are for the client; they are empty if the broker did not make the key. Credentials are equal if
-    client_id and secret are.
+    are for the client; they are empty if the broker did not make the key.
+
+    A client that authenticates by a certificate (RFC 8705) has ``certificate``: PEM of its own, and
+    of the authorities that may issue others for it. ``certificate_file`` and ``key_file`` are the
+    paths of the client's certificate and private key, in PEM, if the broker made them.
+
+    Credentials are equal if client_id and secret are.
 
     The model does not check them; `mockbroker.broker.clients` does when a client is registered.
     """
@@ -30,6 +35,9 @@ class Credentials:
     private_key: str = field(default="", repr=False, compare=False)
     key_id: str = field(default="", repr=False, compare=False)
     public_keys: str = field(default="", repr=False, compare=False)
+    certificate: str = field(default="", repr=False, compare=False)
+    certificate_file: str = field(default="", compare=False)
+    key_file: str = field(default="", compare=False)
 
 
 def same_text(a: str | bytes, b: str | bytes) -> bool:
@@ -74,7 +82,8 @@ class AccessToken:
     Times are Unix seconds by the broker's clock. ``expires_in`` is the lifetime in seconds that
     the broker enforces: a token issued at t is valid while now < t + expires_in. ``number`` counts
     the broker's tokens from 1; messages name a token by it, because the value is secret.
-    ``issuer`` is the token URL of the broker that issued it.
+    ``issuer`` is the token URL of the broker that issued it. ``bound_to`` is the ``x5t#S256`` of
+    the certificate with which it must be presented (RFC 8705, 3.1); empty for a bearer token.
     """
 
     value: str = field(repr=False)
@@ -84,6 +93,7 @@ class AccessToken:
     scope: str
     issued_at: float
     expires_in: float
+    bound_to: str = ""
 
     @property
     def expires_at(self) -> float:

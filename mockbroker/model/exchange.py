@@ -45,7 +45,8 @@ class Exchange:
     ``token`` is the token issued (token endpoint) or presented (API), if the broker knows it.
     ``fault`` names the scripted fault that was applied. ``origin`` is the scheme, host and port
     that received the request. ``use`` is the number of the client's use in which the request
-    arrived; None outside a contract run, where it is unknown.
+    arrived; None outside a contract run, where it is unknown. ``hint`` says what a request to an
+    unknown path probably meant.
     """
 
     number: int
@@ -61,6 +62,7 @@ class Exchange:
     token_state: TokenState | None = None
     fault: str | None = None
     use: int | None = None
+    hint: str = ""
 
     @property
     def is_unsigned(self) -> bool:
@@ -94,6 +96,7 @@ class Exchange:
         headers = (*request.headers, *response.headers)
         # Characters serve as bytes: Python stores Latin-1 strings in one byte for each.
         size = sum(map(len, strings)) + sum(len(name) + len(value) for name, value in headers)
+        size += len(request.certificate or b"")
         return _OBJECTS_BYTES + size + len(request.body) + len(response.body)
 
     def __repr__(self) -> str:

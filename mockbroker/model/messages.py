@@ -52,12 +52,16 @@ class Request:
     the header values and the body.
 
     The server has removed scheme and host from an absolute target (RFC 9112, 3.2.2).
+
+    ``certificate`` is the client's certificate of the TLS connection, in DER: empty if the client
+    presented none, None if that is unknown, as of a pasted request.
     """
 
     method: str
     target: str
     headers: Headers = field(default_factory=Headers)
     body: bytes = b""
+    certificate: bytes | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.path}>"

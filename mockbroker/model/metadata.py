@@ -16,13 +16,13 @@ DOCUMENTS: tuple[MetadataDocument, ...] = ("oauth-authorization-server", "openid
 """The names of the documents below ``/.well-known/``: RFC 8414, 7.3, and OpenID Connect Discovery
 1.0, 4."""
 
-# A slash at the end would double when a path is appended. RFC 8414, 2: an issuer "has no query or
-# fragment components".
+# Some issuers end with a slash, which counts when identifiers are compared. RFC 8414, 2: an issuer
+# "has no query or fragment components".
 _IssuerPath = Annotated[
     str,
     Meta(
-        pattern=r"\A(?:/[^?#\s]*[^/?#\s])?\Z",
-        description="an empty string, or a path that begins with a slash and does not end with one",
+        pattern=r"\A(?:/[^?#\s]*)?\Z",
+        description="an empty string, or a path that begins with a slash",
     ),
 ]
 _JwksPath = Annotated[
@@ -39,8 +39,9 @@ class Metadata:
 
     ``documents`` are the names of those that the provider serves. ``issuer_path`` follows the
     origin in the issuer identifier, and ``jwks_path`` is the path of the public keys, which exist
-    if the profile's tokens are signed. ``members`` are added to each document or replace what it
-    has; in their values ``{issuer}`` stands for the issuer identifier.
+    if the profile's tokens are signed. Both may have the placeholders of the token path.
+    ``members`` are added to each document or replace what it has; in their values ``{issuer}``
+    stands for the issuer identifier.
 
     Raises ValueError if a value does not fit.
     """

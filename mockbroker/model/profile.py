@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Union, cast
 from msgspec import Meta
 
 from mockbroker.model.assertion_rules import AssertionRules
+from mockbroker.model.certificate_rules import CERTIFICATE_METHODS, CertificateRules
 from mockbroker.model.metadata import Metadata
 from mockbroker.model.profile_parts import (
     API_SITUATIONS,
@@ -114,9 +115,10 @@ class Profile:
     ``client_authentication`` names the method that the broker accepts, or several. The methods are
     ``basic``, ``post`` (client_id and client_secret in the body, RFC 6749, 2.3.1), ``query`` (both
     in the URL), ``private_key_jwt`` (a signed assertion, RFC 7523), for which ``assertion`` has the
-    rules, and ``none`` (a client_id alone). ``basic_encoding`` is ``raw`` (Basic encodes id
-    and secret as they are) or ``form`` (each is form-urlencoded first, same section).
-    ``basic_scheme`` is the word before them.
+    rules, ``tls_client_auth`` and ``self_signed_tls_client_auth`` (a certificate, RFC 8705), for
+    which ``certificate`` has them, and ``none`` (a client_id alone). ``basic_encoding`` is ``raw``
+    (Basic encodes id and secret as they are) or ``form`` (each is form-urlencoded first, same
+    section). ``basic_scheme`` is the word before them.
 
     ``expires_in`` is in seconds. ``scope`` and ``token_type`` are members of the token response;
     a scope of False omits the member. ``answer`` has the other forms of the response.
@@ -180,6 +182,7 @@ class Profile:
     api_required_headers: dict[str, NonEmpty] = field(default_factory=dict)
     errors: dict[str, ErrorForm] = field(default_factory=dict)
     assertion: AssertionRules = field(default_factory=AssertionRules)
+    certificate: CertificateRules = field(default_factory=CertificateRules)
     metadata: Union[Metadata, None] = None
 
     def __post_init__(self) -> None:
@@ -201,6 +204,12 @@ class Profile:
         """The names of the client authentication methods that the broker accepts."""
         names = self.client_authentication
         return (names,) if isinstance(names, str) else names
+
+    @property
+    def certificate_method(self) -> str:
+        """The first method that needs a certificate; empty if no method does."""
+        names = (name for name in self.authentication_methods if name in CERTIFICATE_METHODS)
+        return next(names, "")
 
     @property
     def issued_scope(self) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "placeholder_problem",
     "placeholders_in",
     "placeholders_in_text",
+    "values_in",
 ]
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -67,9 +68,15 @@ def matches(pattern: str, path: str) -> bool:
     return _compiled(pattern).fullmatch(path) is not None
 
 
+def values_in(pattern: str, path: str) -> Mapping[str, str]:
+    """Return the values that a raw path has for the placeholders of a pattern; empty for none."""
+    found = _compiled(pattern).fullmatch(path) if has_placeholders(pattern) else None
+    return dict(zip(placeholders_in(pattern), found.groups(), strict=True)) if found else {}
+
+
 # A broker has a few patterns, and compares each request with all of them.
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
     """Return the paths that fit a pattern as a regular expression."""
     literals = _PLACEHOLDER.split(pattern)[::2]
-    return re.compile("[^/]+".join(map(re.escape, literals)))
+    return re.compile("([^/]+)".join(map(re.escape, literals)))

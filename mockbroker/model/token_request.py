@@ -151,7 +151,7 @@ def _misnamed(parameters: Parameters, names: Mapping[str, str]) -> tuple[str, ..
 
 
 def _flat(members: Mapping[str, object]) -> Parameters:
-    """Return the members of a JSON object as parameters; values that are no strings as JSON."""
+    """Return the members of a JSON object as parameters; other values than strings as JSON."""
     return tuple(
         (name, value if isinstance(value, str) else "" if value is None else json.dumps(value))
         for name, value in members.items()

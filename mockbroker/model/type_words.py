@@ -114,7 +114,8 @@ def _choices(kind: Any) -> Sequence[object]:
 
 
 def _any_of(parts: Sequence[str]) -> str:
-    """Return the parts separated by commas, with "or" before the last."""
+    """Return the parts separated by commas, each once, with "or" before the last."""
+    parts = [*dict.fromkeys(parts)]
     return " or ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
 
 

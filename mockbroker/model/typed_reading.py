@@ -129,7 +129,8 @@ def _find_problem(
 def _advice_on_tables(value: object, kind: Any, keys: Keys) -> str:
     """Return what to write if one table stands where TOML needs an array of tables."""
     lists = [member for member in _members(kind) if get_origin(member) in {list, tuple}]
-    if isinstance(value, Mapping) and any(_fields_of(get_args(each)[0]) for each in lists):
+    items = [item for each in lists for item in _members(get_args(each)[0])]
+    if isinstance(value, Mapping) and any(map(_fields_of, items)):
         name = ".".join(keys)
         return f"; write [[{name}]], not [{name}]"
     return ""
@@ -175,7 +176,8 @@ def _tag_field(kind: Any) -> str:
 def _wrong_tag(value: object, kind: Any, keys: Keys, wording: Wording) -> _Problem | None:
     """Return what is wrong with the tag of a value that is one of several Structs."""
     by_tag, tag_field = _by_tag(kind), _tag_field(kind)
-    if not by_tag or not isinstance(value, Mapping) or value.get(tag_field) in by_tag:
+    # Compared one by one: a tag that a file gives as a list cannot be looked up.
+    if not by_tag or not isinstance(value, Mapping) or value.get(tag_field) in [*by_tag]:
         return None
     if tag_field not in value:
         return _Problem(keys, f"{tag_field} is missing")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from mockbroker.broker.client_keys import with_key
+from mockbroker.broker.client_keys import NO_KEYS, KeyNeeds, equipped
 from mockbroker.broker.clients import LAST_CLIENT, ClientRegistry, checked_credentials
 from mockbroker.model.credentials import Credentials
 from mockbroker.redis_state.link import Argument
@@ -24,9 +25,9 @@ class SharedClients(ClientRegistry):
     """
 
     def __init__(
-        self, replica: Replica, credentials: Credentials | None, *, key_algorithm: str = ""
+        self, replica: Replica, credentials: Credentials | None, *, needs: KeyNeeds = NO_KEYS
     ) -> None:
-        super().__init__(credentials, key_algorithm=key_algorithm)
+        super().__init__(credentials, needs=needs)
         self._replica = replica
         self._is_random = credentials is None
 
@@ -41,12 +42,16 @@ class SharedClients(ClientRegistry):
         known = [c for c in self._registered if c.client_id == self._initial.client_id]
         if not known:
             self.put(self._initial)
+        else:
+            # Clients have the files of the key and the certificate that another process made.
+            secret = self._initial.client_secret
+            self._initial = replace(known[0], client_secret=secret)
         # Its secret may have been replaced since; a process that starts later must not undo that.
         self.credentials = known[0] if known else self._initial
 
     def put(self, credentials: Credentials) -> Credentials:
         """Register a client in all processes; its arguments and errors are those of the base."""
-        keyed = with_key(checked_credentials(credentials), self._key_algorithm)
+        keyed = equipped(checked_credentials(credentials), self._needs)
         self._replica.ask(REGISTER, octets(keyed.client_id), client_record(keyed))
         return keyed
 

@@ -34,8 +34,8 @@ _JSON_OPENINGS = (b"{", b"[")
 """In MessagePack these bytes are numbers, and no record is a number."""
 
 _Seconds = Union[int, float]
-_Token = tuple[str, str, str, str, str, _Seconds, _Seconds, bool, Union[_Seconds, None]]
-_Client = tuple[str, str, str, str, str]
+_Token = tuple[str, str, str, str, str, _Seconds, _Seconds, str, bool, Union[_Seconds, None]]
+_Client = tuple[str, str, str, str, str, str, str, str]
 
 
 class _FaultRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -105,6 +105,7 @@ def token_record(
             token.scope,
             token.issued_at,
             token.expires_in,
+            token.bound_to,
             is_given,
             previous_ends_at,
         )
@@ -114,11 +115,20 @@ def token_record(
 def token_of(numbered: bytes) -> tuple[AccessToken, bool, float | None]:
     """Return the token of a number, a colon and a record, and the other facts of `token_record`."""
     number, _, record = numbered.partition(b":")
-    value, issuer, client_id, secret, scope, issued_at, expires_in, is_given, ends_at = _decoded(
-        record, _token_decoder, _Token
-    )
+    (
+        value,
+        issuer,
+        client_id,
+        secret,
+        scope,
+        issued_at,
+        expires_in,
+        bound_to,
+        is_given,
+        ends_at,
+    ) = _decoded(record, _token_decoder, _Token)
     client = Credentials(client_id, secret)
-    token = AccessToken(value, int(number), issuer, client, scope, issued_at, expires_in)
+    token = AccessToken(value, int(number), issuer, client, scope, issued_at, expires_in, bound_to)
     return token, is_given, ends_at
 
 
@@ -131,6 +141,9 @@ def client_record(credentials: Credentials) -> bytes:
             credentials.private_key,
             credentials.key_id,
             credentials.public_keys,
+            credentials.certificate,
+            credentials.certificate_file,
+            credentials.key_file,
         )
     )
 

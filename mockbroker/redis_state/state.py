@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mockbroker.broker.client_keys import NO_KEYS, KeyNeeds
 from mockbroker.broker.state import Limits, StateError
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.exchange import Endpoint
@@ -52,7 +53,7 @@ class RedisState:
         credentials: Credentials | None,
         limits: Limits,
         *,
-        key_algorithm: str = "",
+        needs: KeyNeeds = NO_KEYS,
     ) -> RedisState:
         """Return the state at a URL; make it if it does not exist.
 
@@ -64,7 +65,7 @@ class RedisState:
             replica,
             refusals,
             SharedTokens(replica, limits.tokens),
-            SharedClients(replica, credentials, key_algorithm=key_algorithm),
+            SharedClients(replica, credentials, needs=needs),
             SharedClock(replica),
             SharedKeyRing(replica),
             SharedAssertions(replica),

@@ -51,9 +51,10 @@ class SharedTokens(TokenStore):
         ends_previous: bool = False,
         overlap_seconds: float = 0,
         is_given: bool = False,
+        bound_to: str = "",
     ) -> AccessToken:
         """Remember a new token and return it; its arguments are those of the base."""
-        token = AccessToken(value, 0, issuer, credentials, scope, issued_at, expires_in)
+        token = AccessToken(value, 0, issuer, credentials, scope, issued_at, expires_in, bound_to)
         # Each replica ends the previous token by itself then, at the moment in the record.
         is_delayed = ends_previous and overlap_seconds > 0
         [number, was_valid] = self._replica.ask(

@@ -30,6 +30,7 @@ from mockbroker.report.groups import groups_of
 from mockbroker.report.headline import breach_sentence, link_of, overview_of
 from mockbroker.report.known_failures import Listing
 from mockbroker.report.report import Conclusion, Report, Row
+from mockbroker.report.scenario_text import event_text, outcome_text
 from mockbroker.report.steps import Step
 
 __all__ = [
@@ -150,6 +151,15 @@ class ClauseRow(_Part, frozen=True, kw_only=True):
     same_cause_as: str | None = None
 
 
+class ScenarioEvent(_Part, frozen=True, kw_only=True):
+    """A planned event of an audit in words, the outcome, and how many requests it failed."""
+
+    event: str
+    outcome: str
+    happened: bool
+    requests: int
+
+
 class ReportDocument(_Part, frozen=True, kw_only=True):
     """The whole report. ``created`` is a date and time by RFC 3339.
 
@@ -157,7 +167,7 @@ class ReportDocument(_Part, frozen=True, kw_only=True):
     ``partial`` is true if clauses were left out or not reached. ``overview`` sums up the report in
     a few sentences. ``headline`` has the gravest breaches, a sentence each. ``measured`` has facts
     such as the leeway in seconds. ``catalogue`` is the version of the catalogue, a digest of its
-    clauses; empty in reports of older versions.
+    clauses; empty in reports of older versions. ``scenario`` has the planned events of an audit.
     """
 
     schema: Literal[2]
@@ -179,6 +189,7 @@ class ReportDocument(_Part, frozen=True, kw_only=True):
     clauses: tuple[ClauseRow, ...]
     overview: str = ""
     catalogue: str = ""
+    scenario: tuple[ScenarioEvent, ...] = ()
 
 
 class ReportFileError(Exception):
@@ -226,6 +237,15 @@ def document_of(report: Report) -> ReportDocument:
         clauses=tuple(_clause_row(report, row, causes) for row in report.rows),
         overview=overview_of(report),
         catalogue=CATALOGUE_VERSION,
+        scenario=tuple(
+            ScenarioEvent(
+                event=event_text(each.event),
+                outcome=outcome_text(each),
+                happened=each.happened,
+                requests=each.requests,
+            )
+            for each in report.facts.scenario
+        ),
     )
 
 

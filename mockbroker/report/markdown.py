@@ -20,6 +20,7 @@ from mockbroker.report.groups import Group, groups_of
 from mockbroker.report.headline import fix_for, overview_of
 from mockbroker.report.provenance_text import provenance_of
 from mockbroker.report.report import Conclusion, Report, Row
+from mockbroker.report.scenario_text import event_text, outcome_text
 
 __all__ = ["markdown_of"]
 
@@ -99,16 +100,24 @@ def _lines(report: Report) -> Iterator[str]:
         # The others need no evidence: their reason in the table says what to do.
         if row.verdict in BREACHES or row.verdict is Verdict.ERROR:
             yield from _evidence(row, report.reproduce(row))
-    # Even in a good report: a reader should know what this run could not guarantee.
-    for limit in report.facts.limits:
-        yield ""
-        yield f"Limit of this run: {_cell(limit)}"
+    yield from _circumstances(report)
     for error in report.facts.errors:
         yield ""
         yield f"🛑 {_cell(error.reason)}"
         yield ""
         yield f"<pre>{html.escape(error.traceback)}</pre>"
     yield from _provenance(report)
+
+
+def _circumstances(report: Report) -> Iterator[str]:
+    """Yield the planned events of an audit, and the limits of the run."""
+    for each in report.facts.scenario:
+        yield ""
+        yield f"Scenario: {_cell(f'{event_text(each.event)}: {outcome_text(each)}')}"
+    # Even in a good report: a reader should know what this run could not guarantee.
+    for limit in report.facts.limits:
+        yield ""
+        yield f"Limit of this run: {_cell(limit)}"
 
 
 def _provenance(report: Report) -> Iterator[str]:

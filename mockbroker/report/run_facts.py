@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mockbroker.broker.scenario_plan import Occurrence
 from mockbroker.contract.clause import Level
 from mockbroker.model.escaping import printable
 from mockbroker.model.profile import AUTOGRAB, Profile
@@ -92,8 +93,8 @@ class RunFacts:
     ``out_of_time`` if its budget was used up. ``replays`` has, for each clause whose known example
     was tried, why it was ignored. ``errors`` are those of the kit that belong to no single clause.
     ``driver_failures`` describes failures of the driver. ``limits`` names the guarantees of the
-    client's isolation that do not apply in this run. ``options`` is the prefix of option names in
-    messages.
+    client's isolation that do not apply in this run. ``scenario`` has the planned events of an
+    audit, and the outcome of each. ``options`` is the prefix of option names in messages.
     """
 
     profile: str
@@ -111,5 +112,6 @@ class RunFacts:
     driver_failures: tuple[str, ...] = ()
     out_of_time: bool = False
     limits: tuple[str, ...] = ()
+    scenario: tuple[Occurrence, ...] = ()
     options: str = "--"
     provenance: Provenance = field(default_factory=Provenance)

@@ -10,11 +10,12 @@ is printed, by `plain`.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from mockbroker.broker.scenario_plan import Occurrence
 from mockbroker.contract.clause import Clause
 from mockbroker.report.document import document_of
 from mockbroker.report.finding import Verdict
@@ -24,6 +25,7 @@ from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import Listing, Standing
 from mockbroker.report.provenance_text import provenance_of
 from mockbroker.report.report import Report, Row
+from mockbroker.report.scenario_text import event_text, outcome_text
 from mockbroker.report.terminal_causes import cause_lines
 from mockbroker.report.terminal_conclusion import conclusion_lines
 from mockbroker.report.terminal_lines import MARKS, Line, by_chapter, wrap
@@ -64,6 +66,7 @@ def render(report: Report, width: int, *, verbose: bool = False) -> Iterator[Lin
     yield from _unjudged((*unjudged, *report.left_out), width)
     yield from _known(report, width)
     yield from _measured(report.facts.measured, width)
+    yield from _scenario(report.facts.scenario, width)
     yield from _limits(report.facts.limits, width)
     yield from _errors(report, width)
     yield from _provenance(report, width)
@@ -247,6 +250,20 @@ def _measured(facts: Any, width: int) -> Iterator[Line]:
         yield Line()
         lines = textwrap.wrap("  Measured: " + " · ".join(texts), width, subsequent_indent=" " * 12)
         yield from map(Line, lines)
+
+
+def _scenario(occurrences: Sequence[Occurrence], width: int) -> Iterator[Line]:
+    """Yield the planned events of an audit, and the outcome of each."""
+    if not occurrences:
+        return
+    yield Line()
+    happened = sum(each.happened for each in occurrences)
+    yield Line(f"  Scenario: {happened} of {len(occurrences)} planned events happened", "bold")
+    for each in occurrences:
+        mark, style = ("·", "") if each.happened else ("?", "purple")
+        text = f"    {mark} {event_text(each.event)}: {outcome_text(each)}"
+        lines = textwrap.wrap(text, width, subsequent_indent=" " * 6)
+        yield from (Line(line, style) for line in lines)
 
 
 def _limits(limits: Iterable[str], width: int) -> Iterator[Line]:

@@ -192,7 +192,9 @@ def _rebuild(environ: Mapping[str, Any]) -> Request:
     raw = environ.get("REQUEST_URI") or environ.get("RAW_URI")
     target = raw or flask.request.path + (f"?{query}" if query else "")
     body = flask.request.get_data()
-    return Request(flask.request.method, target, Headers.of(flask.request.headers), body)
+    # No standard of WSGI has the client's certificate, so there is none.
+    headers = Headers.of(flask.request.headers)
+    return Request(flask.request.method, target, headers, body, certificate=b"")
 
 
 def _json_error(status: int, message: str) -> flask.Response:

@@ -8,6 +8,7 @@ the other clocks.
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import ssl
 import threading
@@ -19,10 +20,12 @@ from typing import TYPE_CHECKING
 
 from mockbroker.broker.mounting import CONTROL_PATH
 from mockbroker.broker.profiles import profile_named
+from mockbroker.model.escaping import printable
 from mockbroker.model.profile import Profile
 from mockbroker.server.acceptor import Acceptor
 from mockbroker.server.application import Mounts, create_app
 from mockbroker.server.certificates import ServerCertificate
+from mockbroker.server.client_trust import ClientTrust
 from mockbroker.server.mountable import Mountable
 from mockbroker.server.pool import ConnectionPool, Phase
 from mockbroker.server.ports import is_loopback, listen_at
@@ -32,18 +35,28 @@ if TYPE_CHECKING:
     from mockbroker.server.control.access import ControlAccess
     from mockbroker.server.control.controlled import ControlledBroker
 
-__all__ = ["Server", "origin_of"]
+__all__ = ["Server", "log_refused", "origin_of"]
 
 CONNECTION_LIMIT = 256
 """Connections, and therefore threads, at a time. Linux usually lets a process open 1024 files."""
 # Real seconds for a whole handshake: until then a silent peer holds a thread.
 HANDSHAKE_LIMIT_SECONDS = 10.0
+LINGER_SECONDS, LINGER_PIECES = 2.0, 16
+"""How long, and how often, `_read_rest` waits for bytes; the time is real."""
 STOP_LIMIT_SECONDS = 5.0
 """How long `Server.stop` waits for the accepting thread, in seconds."""
 
 
+_log = logging.getLogger(__name__)
+
+
 def _ignore(_: str) -> None:
     """Ignore the report on a malformed request."""
+
+
+def log_refused(why: str) -> None:
+    """Log the report on a malformed request or a failed handshake, which no journal has."""
+    _log.warning("a request did not reach the broker: %s", printable(why))
 
 
 class Server:
@@ -66,6 +79,7 @@ class Server:
         shares_port: bool = False,
     ) -> None:
         self._tls = tls
+        self._trust = None if tls is None else ClientTrust(tls.context)
         self._on_refused = on_refused
         self._pool = ConnectionPool(self._serve, CONNECTION_LIMIT)
         listener = listen_at(host, port, is_shared=shares_port)
@@ -223,7 +237,10 @@ class Server:
 
     def _take(self, sock: socket.socket) -> None:
         """Pass an accepted connection to the pool, wrapped for TLS if the server uses it."""
-        if self._tls is not None:
+        if self._tls is not None and self._trust is not None:
+            # The connection gets the setting that the context has now.
+            asks = any(broker.asks_for_certificates for broker in tuple(self.mounts.values()))
+            self._trust.ask(asks=asks)
             try:
                 # The thread of the connection shakes hands: a silent peer must not block this one.
                 sock = self._tls.context.wrap_socket(
@@ -252,12 +269,18 @@ class Server:
         """Do the TLS handshake. Raises ssl.SSLError, and reports why, if it fails."""
         self._pool.note_phase(sock, Phase.IDLE)  # the pool may close a silent peer
         sock.settimeout(HANDSHAKE_LIMIT_SECONDS)
+        # Here and not in `_take`: it may read a shared state.
+        for broker in tuple(self.mounts.values()):
+            if self._trust is not None and broker.asks_for_certificates:
+                self._trust.accept(broker.accepted_certificates())
         try:
             sock.do_handshake()
         except ssl.SSLEOFError:
             raise  # the peer closed the connection: there is no request to report
         except ssl.SSLError as error:
             self._on_refused(_why_no_tls(error))
+            if isinstance(error, ssl.SSLCertVerificationError):
+                _read_rest(sock)
             raise
 
 
@@ -277,12 +300,29 @@ class _Connections:
             self.server.refuse_connections(self.prefix, refuses=refuses)
 
 
+def _read_rest(sock: ssl.SSLSocket) -> None:
+    """Read what a client has sent already after its certificate was not accepted.
+
+    With TLS 1.3 that is its request. Closing the socket first would send RST, and the client would
+    not see the alert that names its certificate.
+    """
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        sock.settimeout(LINGER_SECONDS)
+        any(not sock.recv(65536) for _ in range(LINGER_PIECES))
+
+
 def _why_no_tls(error: ssl.SSLError) -> str:
     """Return why a TLS handshake failed, and what to do about it.
 
     The reasons are those of OpenSSL, whose names differ between versions.
     """
     reason = error.reason or "no reason given"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the client's certificate is not accepted ({error.verify_message}): expected one that "
+            "is registered, or that a registered authority has issued"
+        )
     # OpenSSL recognizes an HTTP method where a handshake should begin.
     if reason == "HTTP_REQUEST":
         return "the client speaks plain HTTP, and this port speaks TLS: write https://"

@@ -5,6 +5,7 @@ It keeps the server independent of `Broker`, and lets tests mount simpler object
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from mockbroker.broker.answers import Reply
@@ -16,6 +17,18 @@ __all__ = ["Mountable"]
 
 class Mountable(Protocol):
     """A broker as the server sees it. The server calls it from many threads."""
+
+    @property
+    def asks_for_certificates(self) -> bool:
+        """Whether clients should be asked for a certificate in the TLS handshake."""
+        ...
+
+    def accepted_certificates(self) -> Sequence[str]:
+        """Return the certificates of clients, and of their authorities, that TLS accepts, in PEM.
+
+        It may read a shared state.
+        """
+        ...
 
     def handle(self, request: Request, origin: str) -> Reply:
         """Answer a request that ``origin`` received, the server's scheme, host and port.

@@ -70,6 +70,7 @@ class Connection:
         self._on_phase = on_phase
         self._on_refused = on_refused
         self._reader = RequestReader(sock, on_phase)
+        self._certificate = _certificate_of(sock)
 
     def serve(self) -> None:
         """Answer requests until one side closes the connection."""
@@ -87,6 +88,7 @@ class Connection:
             return False
         if request is None:
             return False
+        request = replace(request, certificate=self._certificate)
         self._on_phase(Phase.ANSWERING)
         self._deliver(request, _encoded(self._ask_app(request), request))
         # h11 decides on persistence (RFC 9112, 9.3): both sides are DONE unless a field said close,
@@ -289,6 +291,13 @@ class Connection:
             if not data:
                 return
             unread -= len(data)
+
+
+def _certificate_of(sock: socket.socket) -> bytes:
+    """Return the client's certificate of a connection, in DER; empty if it presented none."""
+    if isinstance(sock, ssl.SSLSocket):
+        return sock.getpeercert(binary_form=True) or b""
+    return b""
 
 
 def _close(result: Iterable[bytes]) -> None:

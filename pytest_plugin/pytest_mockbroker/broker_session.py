@@ -18,7 +18,7 @@ from mockbroker.broker.faults import UnappliedFaultWarning
 from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.server.certificates import throw_away_certificate
-from mockbroker.server.listener import Server
+from mockbroker.server.listener import Server, log_refused
 from pytest_mockbroker.broker_settings import IniSettings, marker_errors, marker_settings
 from pytest_mockbroker.earlier_tests import EarlierTests, FixtureBroker
 from pytest_mockbroker.markers import RAISED
@@ -68,7 +68,8 @@ class BrokerSession:
     # Servers
 
     def _new_server(self, *, tls: bool) -> Server:
-        return self._closing.enter_context(Server(tls=self._certificate if tls else None))
+        certificate = self._certificate if tls else None
+        return self._closing.enter_context(Server(tls=certificate, on_refused=log_refused))
 
     @cached_property
     def _certificate(self) -> Any:
@@ -77,8 +78,13 @@ class BrokerSession:
         return throw_away_certificate(Path(directory))
 
     @cached_property
+    def _uses_tls(self) -> bool:
+        """Whether brokers of the session speak TLS: also if clients authenticate by it."""
+        return self._settings.tls or bool(self._profile(None).certificate_method)
+
+    @cached_property
     def _session_server(self) -> Server:
-        return self._new_server(tls=self._settings.tls)
+        return self._new_server(tls=self._uses_tls)
 
     @cached_property
     def broker(self) -> FixtureBroker:
@@ -115,7 +121,7 @@ class BrokerSession:
     @contextlib.contextmanager
     def _own(self, item: pytest.Item, settings: dict[str, Any]) -> Iterator[Broker]:
         """Provide a broker that one test has for itself, with credentials of its own."""
-        tls = settings.pop("tls", self._settings.tls)
+        chosen = settings.pop("tls", self._settings.tls)
         name = settings.pop("profile", None)
         with marker_errors(item):
             if name is None:
@@ -125,6 +131,7 @@ class BrokerSession:
                     setattr(broker, setting, value)
             else:
                 broker = FixtureBroker(self._earlier, profile=self._profile(name), **settings)
+        tls = chosen or broker.asks_for_certificates
         if tls not in self._servers:
             self._servers[tls] = self._new_server(tls=tls)
         server = self._servers[tls]
@@ -149,7 +156,7 @@ class BrokerSession:
         """Provide the session's broker, or one in its place, for one test."""
         # An app that has read the URL once cannot be given another.
         why = "the tests of this run share the URL of auth_broker_session"
-        if settings.pop("tls", self._settings.tls) != self._settings.tls:
+        if settings.pop("tls", self._uses_tls) != self._uses_tls:
             raise pytest.UsageError(
                 f"{item.nodeid}: the auth_broker marker: tls would change the URL, but {why}; set "
                 "auth_broker_tls in the ini file instead"

@@ -68,6 +68,8 @@ class IniSettings:
             "key_id": broker.credentials.key_id,
             "audience": broker.audience,
             "private_key": broker.credentials.private_key,
+            "certificate_file": broker.credentials.certificate_file,
+            "key_file": broker.credentials.key_file,
         }
         return dict(_variable(line, values) for line in self.environment)
 

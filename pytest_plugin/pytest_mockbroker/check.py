@@ -13,6 +13,7 @@ import click
 from mockbroker.cli.click_options import with_options
 from mockbroker.cli.commands import CommandWithSignals
 from mockbroker.cli.options import CHECK_OPTIONS, CLIENT, EXEC, Values
+from mockbroker_contract.isolation.own_pytest import without_hypothesis_plugins
 from pytest_mockbroker.interruption import Interruption
 
 __all__ = ["check"]
@@ -38,8 +39,9 @@ def check(context: click.Context, /, values: Values) -> None:
         raise click.UsageError("no client is named; pass a TARGET, or a program: --exec COMMAND")
     # Before anything slow: a Ctrl-C during an import leaves a report as well.
     with Interruption() as interruption:
-        # pytest, Hypothesis and Flask, which --help and a wrong option need not wait for.
-        from pytest_mockbroker.check_run import run_check  # noqa: PLC0415
+        with without_hypothesis_plugins():
+            # pytest, Hypothesis and Flask, which --help and a wrong option need not wait for.
+            from pytest_mockbroker.check_run import run_check  # noqa: PLC0415
 
         status = run_check(values, interruption)
     context.exit(status)

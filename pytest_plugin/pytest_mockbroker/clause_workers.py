@@ -7,12 +7,14 @@ this process takes milliseconds. POSIX only; elsewhere the session judges all cl
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import selectors
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -38,8 +40,8 @@ __all__ = ["ClauseWorkers", "can_fork"]
 _PIECE = 65_536
 _SECONDS_TO_END = 2.0
 """The time that a worker has after an interruption to report what it found so far."""
-_FIRST = (LIFECYCLE.id, TIMEOUT.id)
-"""The state machine takes longest. A client without a timeout is waited for while others work."""
+_FIRST = (TIMEOUT.id, LIFECYCLE.id)
+"""A client without a timeout is waited for while others work. The state machine takes longest."""
 _TOKEN_REQUESTS = frozenset({"request", *(method.chapter for method in METHODS)})
 """The chapters whose clauses are judged by the same test cases, which are run once."""
 
@@ -75,6 +77,10 @@ class ClauseWorkers:
         if count < 2 or session.config.option.collectonly:  # noqa: PLR2004 - more than one
             return None
         workers: list[_Worker] = []
+        # A collection of garbage writes into each object that it visits. The processes share the
+        # memory of frozen objects, which no collection visits.
+        gc.collect()
+        gc.freeze()
         try:
             with queue.opened():
                 # Not all at once: those that were forked end, even if the next cannot be.
@@ -219,17 +225,33 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 def _judge(queue: _ChapterQueue) -> None:
-    items = queue.next()
-    while items:
-        following: list[pytest.Item] = []
-        for position, item in enumerate(items, 1):
-            if position == len(items):
-                # Only now, so that no chapter waits for this worker while another one is idle.
-                following = queue.next()
-            # pytest tears down the fixtures that the next item does not use.
-            next_item = next(iter((*items[position:], *following)), None)
+    chapter = queue.next()
+    while chapter:
+        after_chapter = _NextOfQueue(queue)
+        for item, next_item in zip(chapter, (*chapter[1:], after_chapter), strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=next_item)
-        items = following
+        chapter = after_chapter.chapter
+
+
+class _NextOfQueue:
+    """Stand-in for the item after the last one of a chapter.
+
+    pytest tears down the fixtures that the next item does not use, and asks for its collectors
+    only then. The next chapter is taken from the queue at that moment. If it were taken before the
+    last item is judged, it would wait for this worker while another one is idle.
+    """
+
+    def __init__(self, queue: _ChapterQueue) -> None:
+        self._queue = queue
+
+    @cached_property
+    def chapter(self) -> list[pytest.Item]:
+        """The next chapter; empty if none is left."""
+        return self._queue.next()
+
+    def listchain(self) -> list[Any]:
+        """Return the collectors of the next item, and the item; empty if none is left."""
+        return self.chapter[0].listchain() if self.chapter else []
 
 
 # -- in the parent -----------------------------------------------------------------------------

@@ -55,10 +55,13 @@ class SetUp:
             broker.clock.reset()
         for each in self.registered:
             if each not in broker.registered:
-                # A key that the broker has made comes again with the credentials.
-                keys = "" if each.private_key else each.public_keys
+                # What the broker has made comes again with the credentials.
                 broker.register(
-                    each.client_id, each.client_secret, public_keys=keys, key_id=each.key_id
+                    each.client_id,
+                    each.client_secret,
+                    public_keys="" if each.private_key else each.public_keys,
+                    key_id=each.key_id,
+                    certificate="" if each.certificate_file else each.certificate,
                 )
         for name, value in self.settings:
             setattr(broker, name, value)

@@ -44,7 +44,7 @@ def test_a_pyproject_without_our_table_has_no_profiles(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nope", "unknown profile 'nope'; known are autograb, json-body, post, rfc6749"),
+        ("nope", "unknown profile 'nope'; `mockbroker profiles` lists those that ship"),
         ("rfc-6749", "unknown profile 'rfc-6749'; did you mean 'rfc6749'?"),
         (
             "acme.toml",
@@ -205,7 +205,7 @@ BAD_FILES = {
     ),
     "[profiles.a]\nclient_authentication = 'digest'": (
         "bad.toml: profiles.a.client_authentication: unknown method 'digest'; known are "
-        "basic, post, query, none, private_key_jwt"
+        "basic, post, query, none, private_key_jwt, tls_client_auth, self_signed_tls_client_auth"
     ),
     "[profiles.a]\nbasic_encoding = 'percent'": (
         "bad.toml: profiles.a.basic_encoding: expected 'raw' or 'form', got 'percent'"
@@ -302,7 +302,7 @@ def test_a_broker_rejects_a_profile_with_an_unknown_method(methods):
         Broker(profile=profile)
     message = (
         "profile acme: client_authentication: unknown method 'digest'; known are "
-        "basic, post, query, none, private_key_jwt"
+        "basic, post, query, none, private_key_jwt, tls_client_auth, self_signed_tls_client_auth"
     )
     assert str(caught.value) == message
 

@@ -75,6 +75,11 @@ class Echo:
     def __init__(self) -> None:
         self.places: list[tuple[str, str, str | None] | None] = []
 
+    asks_for_certificates = False
+
+    def accepted_certificates(self) -> tuple[str, ...]:
+        return ()
+
     def handle(self, request: Request, origin: str) -> Reply:
         body = f"{request.method} {request.target} at {origin}".encode()
         return Reply(response=Response(200, body=body))

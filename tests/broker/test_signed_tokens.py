@@ -245,6 +245,31 @@ def test_a_profile_decides_what_is_published(new_broker):
             assert requests.get(base + path, timeout=5).status_code == 404
 
 
+def test_each_tenant_has_an_issuer_of_its_own(new_broker):
+    tenants = Profile(
+        name="tenants",
+        token_path="/{tenant}/token",
+        path_values={"tenant": "common"},
+        token_format="jwt",
+        metadata=Metadata(issuer_path="/{tenant}/v2.0/", jwks_path="/{tenant}/keys"),
+    )
+    with new_broker(profile=tenants).running() as broker:
+        base = broker.token_url.removesuffix("/common/token")
+        document = requests.get(f"{base}/common/v2.0/.well-known/{OPENID}", timeout=5).json()
+        assert document["issuer"] == f"{base}/common/v2.0/"
+        for path in (f"/contoso/v2.0/.well-known/{OPENID}", f"/.well-known/{OAUTH}/contoso/v2.0"):
+            document = requests.get(base + path, timeout=5).json()
+            assert document["issuer"] == f"{base}/contoso/v2.0/"
+            assert document["token_endpoint"] == f"{base}/contoso/token"
+            assert document["jwks_uri"] == f"{base}/contoso/keys"
+        assert requests.get(document["jwks_uri"], timeout=5).json()["keys"]
+        pair = (broker.credentials.client_id, broker.credentials.client_secret)
+        data = {"grant_type": "client_credentials"}
+        answer = requests.post(document["token_endpoint"], data=data, auth=pair, timeout=5).json()
+        claims = jwt.decode(answer["access_token"], options={"verify_signature": False})
+        assert claims["iss"] == document["issuer"]
+
+
 def test_documents_are_read_by_get(broker):
     answer = requests.post(origin_of(broker) + "/jwks", timeout=5)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
@@ -273,7 +298,7 @@ def test_issuers_of_one_server_are_apart(new_broker):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("issuer_path", "/ends/"),
+        ("issuer_path", "/a?b"),
         ("issuer_path", "oauth2"),
         ("jwks_path", "jwks"),
         ("documents", ["other"]),

@@ -180,7 +180,7 @@ def request_with(broker: Broker, body: bytes) -> Any:
     from mockbroker.model.messages import Headers, Request  # noqa: PLC0415 - for this helper only
 
     fields = [("Content-Type", "application/x-www-form-urlencoded")]
-    return Request("POST", broker.profile.token_path, Headers.of(fields), body)
+    return Request("POST", broker.profile.own_token_path, Headers.of(fields), body)
 
 
 def _later(claim: str, seconds: float) -> Callable[[dict[str, Any]], float]:

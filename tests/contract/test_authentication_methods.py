@@ -9,12 +9,15 @@ import pytest
 
 from mockbroker import Credentials
 from mockbroker.cli.explain import read_pasted
-from mockbroker.contract.authentication import METHODS, PrivateKeyJwt
+from mockbroker.contract.authentication import METHODS, ClientCertificateMethod, PrivateKeyJwt
+from mockbroker.contract.authentication.certificate import SelfSignedTlsClientAuth, TlsClientAuth
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.token_request import TokenRequest
 
-# An assertion is signed for one broker and one moment: tests/broker/test_assertions.py has them.
-WITH_SECRET = [method for method in METHODS if not isinstance(method, PrivateKeyJwt)]
+# An assertion is signed for one broker and one moment: tests/broker/test_assertions.py has them. A
+# certificate is that of a connection: tests/broker/test_client_certificates.py.
+WITHOUT_SECRET = (PrivateKeyJwt, ClientCertificateMethod)
+WITH_SECRET = [method for method in METHODS if not isinstance(method, WITHOUT_SECRET)]
 PAIR = Credentials("shop 1", "a:b%c+d&ö")
 OTHER = Credentials("shop 1", "another")
 FORM = "application/x-www-form-urlencoded"
@@ -63,3 +66,12 @@ def test_an_example_of_an_assertion_has_a_placeholder_for_it():
     assert PrivateKeyJwt().is_used_in(request)
     assert request.values("client_assertion") == ("${ASSERTION}",)
     assert by_curl(PrivateKeyJwt(), PAIR).body == request.body
+
+
+@pytest.mark.parametrize("method", [TlsClientAuth(), SelfSignedTlsClientAuth()])
+def test_an_example_with_a_certificate_names_its_files(method):
+    client = Credentials("shop 1", "", certificate_file="a b.pem", key_file="a.key")
+    assert sent(method, client).values("client_id") == ("shop 1",)
+    assert by_curl(method, client).body == sent(method, client).body
+    assert method.curl_options(client)[:4] == ("--cert", "a b.pem", "--key", "a.key")
+    assert method.curl_options(PAIR)[:4] == ("--cert", "client.pem", "--key", "client.key")

@@ -12,7 +12,7 @@ import mockbroker
 from mockbroker.contract.catalogue import CATALOGUE, CHAPTERS, clause_named
 from mockbroker.contract.clause import Level
 from mockbroker.contract.judging import PASSIVE_CLAUSES, TRACE_CLAUSES
-from tests.broker import wrong_assertions
+from tests.broker import test_client_certificates, wrong_assertions
 from tests.contract import test_judges
 
 
@@ -44,9 +44,11 @@ def test_every_passive_clause_is_judged():
     shown = shown.union(*(ids for _, ids in test_judges.CALLS.values()))
     shown = shown.union(*(ids for _, ids in test_judges.POSTED.values()))
     shown = shown.union(wrong.clause for wrong in wrong_assertions.WRONG)
+    shown = shown.union(clause for _, _, clause, _ in test_client_certificates.WRONG.values())
     judged_alone = {clause.id for clause in set(PASSIVE_CLAUSES) - set(TRACE_CLAUSES)}
     elsewhere = {"request.accept", "request.parameters", "request.scope", "basic.utf8"}
     elsewhere |= {"assertion.clock"}  # tests/broker/test_assertions.py
+    elsewhere |= {"certificate.api"}  # tests/broker/test_client_certificates.py
     assert shown | elsewhere == judged_alone
 
 

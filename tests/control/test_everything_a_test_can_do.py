@@ -20,6 +20,7 @@ class Without:
 
 SERVER_CALLS = Without("the server calls it")
 BROKER = {
+    "accepted_certificates": SERVER_CALLS,
     "agreed_paths": "PATCH /settings",
     "api": "POST /api/routes",
     "api_calls": "GET /journal",  # ?endpoint=api
@@ -28,6 +29,7 @@ BROKER = {
     "api_url": "GET /",
     "audience": Without("it is the token URL, or what precedes the profile's path in it"),
     "auth": "GET /clients",
+    "asks_for_certificates": SERVER_CALLS,
     "assert_conforms": "POST /conformance/verify",
     "ca_file": "GET /",
     "clear_scripts": "DELETE /faults",
@@ -45,6 +47,7 @@ BROKER = {
     "masked": "POST /mask",
     "mounted_at": SERVER_CALLS,
     "observed": "GET /conformance",
+    "plan_faults": Without("serve --scenario does it"),
     "problem_with": "POST /conformance/verify",
     "profile": "PATCH /settings",
     "register": "POST /clients",

@@ -1,8 +1,9 @@
-"""What `isolation/draws.py` assumes of Hypothesis, each on the real library."""
+"""What the kit assumes of Hypothesis, each on the real library."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from hypothesis.internal import constants_ast
 from hypothesis.internal.conjecture import providers
 
 from mockbroker_contract.isolation.draws import without_constants_of_modules
+from mockbroker_contract.isolation.own_pytest import without_hypothesis_plugins
 
 HYPOTHESIS = f"hypothesis {version('hypothesis')}"
 RARE = 314_159_265_358_979
@@ -88,3 +90,40 @@ def test_the_patch_does_not_fill_the_users_cache():
     with without_constants_of_modules():
         providers.CONSTANTS_CACHE["key"] = ((), ())
     assert dict(providers.CONSTANTS_CACHE.cache) == before
+
+
+@pytest.mark.parametrize("context", ["without_hypothesis_plugins", "contextlib.nullcontext"])
+def test_plugins_of_installed_packages_are_loaded_only_without_the_context(tmp_path, context):
+    (tmp_path / "slow_strategies.py").touch()
+    information = tmp_path / "slow_strategies-1.dist-info"
+    information.mkdir()
+    information.joinpath("METADATA").write_text("Name: slow-strategies\nVersion: 1\n")
+    information.joinpath("entry_points.txt").write_text("[hypothesis]\nslow = slow_strategies\n")
+    path = [str(tmp_path), *filter(None, sys.path)]
+    program = f"""
+import contextlib, sys
+from mockbroker_contract.isolation.own_pytest import without_hypothesis_plugins
+with {context}():
+    import hypothesis
+print("slow_strategies" in sys.modules)
+"""
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program],
+        # tests/conftest.py sets the variable for the processes of other tests.
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "HYPOTHESIS_NO_PLUGINS": ""},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.strip() == str(context == "contextlib.nullcontext")
+
+
+@pytest.mark.parametrize("before", [None, "0"])
+def test_the_variable_of_the_user_is_restored(monkeypatch, before):
+    monkeypatch.delenv("HYPOTHESIS_NO_PLUGINS", raising=False)
+    if before is not None:
+        monkeypatch.setenv("HYPOTHESIS_NO_PLUGINS", before)
+    with without_hypothesis_plugins():
+        assert os.environ["HYPOTHESIS_NO_PLUGINS"]
+    assert os.environ.get("HYPOTHESIS_NO_PLUGINS") == before

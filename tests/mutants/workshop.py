@@ -21,6 +21,7 @@ import requests
 
 from examples.assertion_client import AssertionTokenManager
 from examples.async_client import AsyncApiClient, AsyncTokenManager, Connections
+from examples.certificate_client import CertificateApiClient, CertificateTokenManager
 from examples.model_client import AccessToken, ApiClient, TokenError, TokenManager
 from mockbroker.contract.clause import Clause
 
@@ -250,6 +251,10 @@ def make(cls: type, config: Any, *others: type) -> Any:
     manager = (
         type("Manager", managers, {}) if managers else getattr(signer, "manager", TokenManager)
     )
+    if issubclass(signer, CertificateApiClient) and not managers:
+        manager = CertificateTokenManager
+    if issubclass(manager, CertificateTokenManager) and not signers:
+        signer = CertificateApiClient
     verify = config.ca_file or True
     settings = {
         "scope": config.scope,
@@ -257,9 +262,13 @@ def make(cls: type, config: Any, *others: type) -> Any:
         "timeout": config.timeout,
         "verify": verify,
     }
-    secret = config.client_secret
+    files = (config.certificate_file, config.key_file)
+    secret: Any = config.client_secret
     if issubclass(manager, AssertionTokenManager):
         secret = config.private_key
         settings |= {name: getattr(config, name) for name in ("key_id", "algorithm", "audience")}
+    elif issubclass(manager, CertificateTokenManager):
+        secret = files
     tokens = manager(config.token_url, config.client_id, secret, **settings)
-    return signer(tokens, config.api_base_url, timeout=config.timeout, verify=verify)
+    certificate = (files,) if issubclass(signer, CertificateApiClient) else ()
+    return signer(tokens, config.api_base_url, *certificate, timeout=config.timeout, verify=verify)

@@ -260,7 +260,7 @@ def test_it_takes_every_option_of_serve():
         return set(re.findall(r"--[a-z-]+", text))
 
     # An audit judges the traffic of one process.
-    shared = options("serve") - {"--state", "--workers"}
+    shared = options("serve") - {"--state", "--workers", "--issuer"}
     assert options("audit") == shared | {
         *OUTPUT_OPTIONS,
         "--fail-on",
@@ -278,7 +278,7 @@ with ApiClient(TokenManager(token_url, client_id, secret), api_url) as client:
     for _ in range(4):
         client.request("GET", api_url + "/vehicle/1")
 """
-OUTPUT_OPTIONS = ("--json", "--html", "--junit-xml", "--markdown", "--badge")
+OUTPUT_OPTIONS = ("--json", "--html", "--junit-xml", "--markdown", "--badge", "--sarif")
 USUAL = ("TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET", "API_URL")
 OWN = ("AG_TOKENS", "AG_USER", "AG_PASSWORD", "AG_API")
 OWN_SETTINGS = ("{token_url}", "{client_id}", "{client_secret}", "{api_url}")

@@ -62,7 +62,9 @@ def test_the_file_of_the_client_is_found_below_the_working_directory(
 def test_the_facts_of_a_profile_stand_on_its_pages_or_in_its_file(tmp_path):
     config = tmp_path / "profiles.toml"
     config.write_text(
-        '[profiles.plain]\n[profiles.cited]\nsources = ["a page"]\n', encoding="utf-8"
+        "[profiles.plain]\n[[profiles.cited.sources]]\n"
+        'fields = ["scope"]\ntitle = "a page"\nchecked = 2026-11-29\n',
+        encoding="utf-8",
     )
 
     def sources(name: str) -> tuple[str, ...]:

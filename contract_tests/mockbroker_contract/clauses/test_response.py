@@ -73,8 +73,11 @@ def test_documented(scenario: Scenario) -> None:
         with scenario.session(credentials=CREDENTIALS) as session:
             outcome = session.use(operation)
             if not session.trace.token_requests:
+                # Such as a certificate of the client that the handshake did not accept.
+                why = scenario.run.brokers.refusal
                 session.not_tested(
                     f"{operation} {_ended(session, outcome)} before any token request"
+                    + (f"; {why}" if why else "")
                 )
             # A breach of another clause explains why the token did not arrive as issued, so it is
             # reported as the cause.

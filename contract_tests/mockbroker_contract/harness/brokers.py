@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -72,6 +73,11 @@ class Brokers:
     def use_http(self) -> None:
         """Have all new brokers speak plain HTTP, as they do at first."""
         self._here, self._elsewhere = self._plain
+
+    @property
+    def refusal(self) -> str:
+        """The latest reason why a server that speaks TLS got no request; empty if it did."""
+        return next(iter(self._with_tls.refusals), "")
 
     @property
     def _servers(self) -> tuple[Server, ...]:
@@ -222,10 +228,12 @@ class _TlsServers:
 
     folder: Path
     by_names: dict[tuple[str, ...], Server] = field(default_factory=dict)
+    refusals: deque[str] = field(default_factory=lambda: deque(maxlen=1))
 
     def server(self, *names: str) -> Server:
         if names not in self.by_names:
-            server = Server(tls=self._authority.certificate_for(*names))
+            certificate = self._authority.certificate_for(*names)
+            server = Server(tls=certificate, on_refused=self.refusals.append)
             server.start()
             self.by_names[names] = server
         return self.by_names[names]

@@ -7,8 +7,8 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, NoReturn
 
-from mockbroker.broker.client_keys import key_algorithm_of, with_key
-from mockbroker.contract.authentication import PrivateKeyJwt
+from mockbroker.broker.client_keys import equipped, key_algorithm_of, needs_of
+from mockbroker.contract.authentication import takes_secret
 from mockbroker.contract.clause import Clause
 from mockbroker.contract.judging import breaches_alone
 from mockbroker.fake_broker import Broker
@@ -91,7 +91,7 @@ class ClientSession:
         profile = run.settings.profile
         scope = scope or (profile.example_scope if profile.scope_required else "")
         self._scope = scope
-        self.credentials = with_key(credentials, key_algorithm_of(run.settings.profile))
+        self.credentials = equipped(credentials, needs_of(run.settings.profile))
         if neighbour is not None:
             self.broker = run.brokers.copy_at_another_origin(neighbour)
         else:
@@ -133,16 +133,17 @@ class ClientSession:
         """Return the settings by which the client authenticates."""
         profile = self.broker.profile
         algorithm = key_algorithm_of(profile)
-        # A client that signs has no secret to send by mistake.
-        signs_only = profile.authentication_methods == (PrivateKeyJwt.name,)
-        keyed = with_key(credentials, algorithm)
+        keyed = equipped(credentials, needs_of(profile))
         return {
             "client_id": keyed.client_id,
-            "client_secret": "" if signs_only else keyed.client_secret,
-            "private_key": keyed.private_key,
-            "key_id": keyed.key_id,
+            # A client that has a key in its place has no secret to send by mistake.
+            "client_secret": keyed.client_secret if takes_secret(profile) else "",
+            "private_key": keyed.private_key if algorithm else "",
+            "key_id": keyed.key_id if algorithm else "",
             "algorithm": algorithm,
             "audience": self.broker.audience if algorithm else "",
+            "certificate_file": keyed.certificate_file,
+            "key_file": keyed.key_file,
         }
 
     @property

@@ -41,7 +41,9 @@ def authentication_conventions(run: ContractRun) -> dict[str, Any]:
 
 
 def client_authentication_of(request: Request) -> str:
-    """Return ``basic``, ``post``, ``both`` or ``private_key_jwt``; empty without credentials.
+    """Return the method by which a client authenticates; empty without credentials.
+
+    It is ``basic``, ``post``, ``both``, ``private_key_jwt`` or ``tls_client_auth``.
 
     The place decides, not the profile: the fact is shown for clients that use the wrong one as
     well.
@@ -51,7 +53,7 @@ def client_authentication_of(request: Request) -> str:
     in_header = request.headers.get("Authorization") is not None
     in_body = b"client_secret" in request.body
     return {(True, False): "basic", (False, True): "post", (True, True): "both"}.get(
-        (in_header, in_body), ""
+        (in_header, in_body), "tls_client_auth" if request.certificate else ""
     )
 
 

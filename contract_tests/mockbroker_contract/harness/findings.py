@@ -44,6 +44,10 @@ class Findings:
                 self.examples[clause_id] = breached.drawn
             self._breaches[clause_id] = breached.finding(self.verdict_on_breach(clause_id))
 
+    def has(self, clause_id: str) -> bool:
+        """Return whether a breach of that clause is stored, so that `note` drops the next one."""
+        return clause_id in self._breaches
+
     def take(self) -> list[Finding]:
         """Return the breaches noted since the last call.
 

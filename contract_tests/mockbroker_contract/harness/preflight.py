@@ -63,7 +63,8 @@ def checked_run(clients: DriverSource, settings: RunSettings) -> Iterator[Contra
 
 def _preflight_by_either_scheme(run: ContractRun) -> PreflightResult:
     """Return the result by plain HTTP; by TLS if that is asked for or the client insists on it."""
-    if run.settings.tls:
+    # A certificate of the client is a part of TLS.
+    if run.settings.tls or run.settings.profile.certificate_method:
         run.brokers.use_tls()
         return _preflight_in_free_surroundings(run)
     try:

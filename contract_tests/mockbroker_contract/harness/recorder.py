@@ -111,8 +111,12 @@ class Recorder:
 
     def steps(self) -> tuple[Step, ...]:
         """Return the steps so far, masked, except for what the kit made for a test case."""
+        # Made once for all steps: it visits every token of the broker.
+        mask_text = self._mask()
         return tuple(
-            step if isinstance(step, (CredentialsConfigured, TokenChosen)) else self.masked(step)
+            step
+            if isinstance(step, (CredentialsConfigured, TokenChosen))
+            else with_texts(step, mask_text)
             for step in self._steps
         )
 

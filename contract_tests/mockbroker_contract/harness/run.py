@@ -135,11 +135,20 @@ class ContractRun:
         then not reached.
         """
         clause_id = breached.clause_id
-        if clause_id in OWN_SCENARIO_ONLY and not self.preflight.blocked:
+        if self._counts_here(clause_id):
+            self.findings.note(breached)
+        else:
             # Known as broken, but without a finding: its own scenario decides.
             self.findings.broken.add(clause_id)
-        else:
-            self.findings.note(breached)
+
+    def has_noted(self, clause_id: str) -> bool:
+        """Return whether `note` would change nothing for another breach of that clause."""
+        if self._counts_here(clause_id):
+            return self.findings.has(clause_id)
+        return clause_id in self.findings.broken
+
+    def _counts_here(self, clause_id: str) -> bool:
+        return clause_id not in OWN_SCENARIO_ONLY or bool(self.preflight.blocked)
 
     @property
     def time(self) -> RunTime:

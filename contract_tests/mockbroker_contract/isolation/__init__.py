@@ -23,7 +23,8 @@ In the judging process, while Hypothesis draws the examples of a clause:
 
 In the process of `mockbroker check`, which runs nothing of the user's:
 
-- `own_pytest`: the variables by which a user configures pytest, and the hook for errors in __del__;
+- `own_pytest`: the variables by which a user configures pytest, the hook for errors in __del__, and
+  the variable that keeps plugins of Hypothesis out;
 - `one_processor`: CPU affinity, because client and broker then take turns faster.
 
 A process that belongs to the kit also sets itself up when it starts: signal handlers, resource

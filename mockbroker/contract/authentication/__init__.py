@@ -11,6 +11,11 @@ from functools import lru_cache
 from mockbroker.contract.authentication.assertion import PrivateKeyJwt
 from mockbroker.contract.authentication.basic import Basic, BasicForm, BasicRaw
 from mockbroker.contract.authentication.body import Body, PublicClient, Query
+from mockbroker.contract.authentication.certificate import (
+    ClientCertificateMethod,
+    SelfSignedTlsClientAuth,
+    TlsClientAuth,
+)
 from mockbroker.contract.authentication.method import AuthenticationMethod
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.credentials import Credentials
@@ -23,12 +28,14 @@ __all__ = [
     "AuthenticationMethod",
     "Basic",
     "Body",
+    "ClientCertificateMethod",
     "PrivateKeyJwt",
     "PublicClient",
     "Query",
     "accepted_methods",
     "method_in",
     "recognise",
+    "takes_secret",
     "unknown_method",
     "where_profile_authenticates",
 ]
@@ -40,6 +47,8 @@ METHODS: tuple[AuthenticationMethod, ...] = (
     Query(),
     PublicClient(),
     PrivateKeyJwt(),
+    TlsClientAuth(),
+    SelfSignedTlsClientAuth(),
 )
 """Every method, in the variants that profiles distinguish."""
 
@@ -77,6 +86,12 @@ def method_in(request: TokenRequest, profile: Profile) -> AuthenticationMethod:
     methods = accepted_methods(profile)
     # There is at least one: a profile names a method, and a broker accepts known methods only.
     return next((method for method in methods if method.is_used_in(request)), methods[0])
+
+
+def takes_secret(profile: Profile) -> bool:
+    """Return whether a profile accepts a method that has a client_secret."""
+    without = (PrivateKeyJwt, ClientCertificateMethod)
+    return not all(isinstance(method, without) for method in accepted_methods(profile))
 
 
 def where_profile_authenticates(profile: Profile) -> str:

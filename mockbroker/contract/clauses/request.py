@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from urllib.parse import parse_qsl
 
-from mockbroker.contract.authentication import Body, PrivateKeyJwt, method_in
+from mockbroker.contract.authentication import (
+    Body,
+    ClientCertificateMethod,
+    PrivateKeyJwt,
+    method_in,
+)
 from mockbroker.contract.clause import (
     Clause,
     Flaw,
@@ -319,9 +324,10 @@ def _judge_extra_parameters(request: TokenRequest, expected: TokenExpectation) -
         if not any(method.presents(request, pair) for pair in expected.credentials):
             return  # a secret that was not encoded splits into parameters: see post.credentials
         extra -= _CREDENTIAL_NAMES
-    elif isinstance(method, PrivateKeyJwt):
-        # RFC 7521, 4.2: client_id is optional with an assertion. A secret breaks assertion.only,
-        # and an assertion by the name of the grant's parameter breaks assertion.sent.
+    elif isinstance(method, (PrivateKeyJwt, ClientCertificateMethod)):
+        # RFC 7521, 4.2: client_id is optional with an assertion; RFC 8705, 2, requires it with a
+        # certificate. A secret breaks assertion.only or certificate.only. An assertion by the name
+        # of the grant's parameter breaks assertion.sent.
         extra -= _CREDENTIAL_NAMES | _ASSERTION_NAMES | {"assertion"}
     elif request.values("client_secret"):
         extra -= _CREDENTIAL_NAMES  # see basic.only

@@ -6,7 +6,7 @@ its requests.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mockbroker.broker.answers import Reply
@@ -60,6 +60,12 @@ class ControlApi:
         self._access = access
         self._find_profile = find_profile
         self._watchers = Watchers(broker.journal)
+
+    asks_for_certificates = False
+
+    def accepted_certificates(self) -> Sequence[str]:
+        """Return none: the broker itself has them."""
+        return ()
 
     def handle(self, request: Request, origin: str) -> Reply:
         """Answer a control request, or one for the live page, that ``origin`` received."""

@@ -6,6 +6,7 @@ applies. So a page of another site that loads it learns nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
 
@@ -54,6 +55,15 @@ class PageAtRoot:
         # Without the slash as well: a user may leave it out.
         self._paths = {prefix, f"{prefix}/"}
         self._access = access
+
+    @property
+    def asks_for_certificates(self) -> bool:
+        """Whether the broker asks clients for a certificate."""
+        return self._broker.asks_for_certificates
+
+    def accepted_certificates(self) -> Sequence[str]:
+        """Return the certificates that the broker accepts."""
+        return self._broker.accepted_certificates()
 
     def handle(self, request: Request, origin: str) -> Reply:
         """Answer a request for the page, or pass it on to the broker."""

@@ -81,7 +81,8 @@ function shortTarget({request}) {
 }
 
 function hintsOf(exchange) {
-  return [...new Set(exchange.breaches.flatMap((breach) => breach.hints))];
+  const hints = exchange.breaches.flatMap((breach) => breach.hints);
+  return [...new Set(exchange.hint ? [...hints, exchange.hint] : hints)];
 }
 
 function row(exchange) {
