@@ -36,6 +36,7 @@ from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Level
 from mockbroker.contract.shown_kept import SHOWN_CLAUSES
+from mockbroker.model.profile import Profile
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.formats import OutputError, problem_with_outputs, write_outputs
 from mockbroker.report.report import Report, build_report
@@ -108,7 +109,7 @@ def run_audit(
             )
             return report_on(
                 observed,
-                broker.profile.name,
+                broker.profile,
                 values[FAIL_ON],
                 command,
                 provenance,
@@ -174,7 +175,7 @@ def _serve(
 
 def report_on(
     observed: Observed,
-    profile: str,
+    profile: Profile,
     fail_on: Level,
     command: Sequence[str] = (),
     provenance: Provenance = Provenance(),  # noqa: B008 - a frozen value
@@ -205,7 +206,8 @@ def report_on(
     return build_report(
         findings,
         RunFacts(
-            profile=profile,
+            profile=profile.name,
+            terms=profile,
             client=ClientDescription(
                 target=shlex.join(command) or "observed traffic",
                 name=Path(command[0]).name if command else "observed",

@@ -14,7 +14,7 @@ from mockbroker.contract.clause import (
     Level,
     Precondition,
     TraceJudge,
-    profile_page,
+    provider,
     rfc,
 )
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
@@ -132,7 +132,7 @@ PROFILE = Clause(
     level=Level.MUST,
     impact=Impact.DIAGNOSIS,
     title="raises on the profile's own error forms",
-    sources=(profile_page,),
+    sources=(provider("errors"),),
     consequence="errors in the provider's own form go unnoticed, and calls fail later without "
     "a cause",
     why="Some providers answer errors with status 200, or with members of their own. A client that "

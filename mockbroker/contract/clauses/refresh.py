@@ -15,9 +15,8 @@ from mockbroker.contract.clause import (
     Precondition,
     TraceJudge,
     names_lifetime,
-    profile_page,
+    provider,
     rfc,
-    vendor,
 )
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.exchange import Endpoint, Exchange, Trace, Use
@@ -221,7 +220,7 @@ HONOURS_EXPIRES_IN = Clause(
     impact=Impact.OUTAGE,
     title="never presents an expired token, whatever lifetimes from 1 s come and however time "
     "moves (a token fetched within the same call does not count)",
-    sources=(vendor,),
+    sources=(provider("expires_in"), rfc(6749, "5.1")),
     consequence="calls are signed with expired tokens, and the API refuses them",
     why="An expired token means a 401 for every call, an hour after the deployment.",
     fix="Compute the expiry from each answer's own expires_in, in an unambiguous time (UTC or a "
@@ -237,7 +236,7 @@ CLOCK_CHANGES = Clause(
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="never presents an expired token when local clocks go back or forth",
-    sources=(vendor,),
+    sources=(provider("expires_in"), rfc(6749, "5.1")),
     consequence="when clocks change, calls are signed with expired tokens for hours",
     why="Local time repeats an hour in autumn, and the clock of a machine may differ from the "
     "broker's. A client that mixes local time with UTC, or its own time with the broker's, uses "
@@ -268,7 +267,7 @@ AHEAD = Clause(
     level=Level.SHOULD,
     impact=Impact.OUTAGE,
     title="refreshes before expiry (the leeway is reported; at least 1 s)",
-    sources=(vendor,),
+    sources=(provider("expires_in"),),
     consequence="about once in each lifetime of a token, a call fails because its token "
     "expires on the way",
     why="The API refuses a token that expires while the call is under way. That happens once an "
@@ -282,7 +281,7 @@ NOT_TOO_EAGER = Clause(
     level=Level.SHOULD,
     impact=Impact.QUOTA,
     title="does not refresh in the first half of a 3599 s lifetime",
-    sources=(vendor,),
+    sources=(provider("expires_in"),),
     consequence="the client requests at least twice as many tokens as it needs",
     why="A client that refreshes in the first half of a token's life asks at least twice as often "
     "as needed. A common cause is reading seconds as milliseconds.",
@@ -295,7 +294,7 @@ SHORT_LIVED = Clause(
     impact=Impact.OUTAGE,
     title="works with lifetimes from 1 s at or below its leeway: at most one token request per "
     "call (one more at first use)",
-    sources=(vendor,),
+    sources=(provider("expires_in"), rfc(6749, "5.1")),
     consequence="the client fails or loops when tokens live only for seconds",
     why="When lifetimes shrink to the leeway or below, as they do in incidents and in tests, a "
     "client may loop forever or refuse every token.",
@@ -308,7 +307,7 @@ LATENCY = Clause(
     level=Level.SHOULD,
     impact=Impact.OUTAGE,
     title="counts the lifetime from before the request was sent, or has leeway enough",
-    sources=(vendor,),
+    sources=(provider("expires_in"), rfc(6749, "5.1")),
     consequence="after a slow answer of the broker, calls are signed with an expired token",
     why="The lifetime begins when the broker issues the token. A client that counts from a slow "
     "answer's arrival takes the token for valid when it has already expired.",
@@ -324,6 +323,7 @@ SAME_TOKEN = Clause(
     impact=Impact.OUTAGE,
     title="copes with a broker that issues the same token again with what is left of its life: no "
     "loop, no use beyond it",
+    sources=(provider("token_policy"),),
     consequence="the client floods a broker that issues the same token again",
     why="Some brokers have a cache. A client that refreshes ahead gets its own token back, and one "
     "that asks until the token is another one asks hundreds of times in the last minute.",
@@ -336,6 +336,7 @@ SINGLE_LIVE_TOKEN = Clause(
     impact=Impact.OUTAGE,
     title="copes with a broker where a new token ends the old one: calls in flight with the old "
     "one are repeated once",
+    sources=(provider("token_policy"),),
     consequence="calls under way fail at each refresh, if the broker ends the old token",
     why="Some brokers keep one token for each client. Calls that are under way at a refresh get a "
     "401, and a client that then requests a token for each of them ends the others' tokens.",
@@ -350,7 +351,7 @@ REFUSED_WHILE_VALID = Clause(
     impact=Impact.OUTAGE,
     title="goes on with its valid token when the provider refuses another one, and gets one after "
     "its expiry",
-    sources=(profile_page,),
+    sources=(provider("token_policy"),),
     consequence="calls fail shortly before each expiry, because the provider gives no second token",
     why="Some providers refuse a token request while the client has a valid token. A client that "
     "refreshes ahead gets an error, although the token that it has would still do.",
@@ -363,7 +364,7 @@ SAME_GRANT = Clause(
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="asks again with the profile's grant, when no refresh token was offered",
-    sources=(vendor, rfc(6749, "4.4.3")),
+    sources=(provider("grant_type"), rfc(6749, "4.4.3")),
     consequence="the client cannot get a second token, so that it fails after the first hour",
     why="The client credentials grant issues no refresh token. A client that waits for one, or "
     "sends one, fails after the first hour.",
@@ -402,7 +403,7 @@ OUTAGE_AFTER_EXPIRY = Clause(
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="raises when no valid token can be had; does not present the expired one",
-    sources=(vendor,),
+    sources=(provider("expires_in"), rfc(6749, "5.1")),
     consequence="during an outage of the broker, the client goes on without a valid token and "
     "hides the outage",
     why="Signing with a token that is known to be expired hides the outage of the broker behind a "
@@ -416,7 +417,7 @@ RECOVERS = Clause(
     impact=Impact.OUTAGE,
     title="works again within 60 s of the end of an outage, without being made again (how long it "
     "took is reported)",
-    sources=(vendor,),
+    sources=(provider("expires_in"),),
     consequence="after an outage of the broker, the client needs a restart",
     why="A client that keeps a failure, a broken connection or a held lock needs a restart after "
     "every outage of the broker.",
