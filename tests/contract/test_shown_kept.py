@@ -128,7 +128,7 @@ def test_a_long_audit_judges_each_situation_with_what_follows():
 def test_a_report_of_an_audit_has_them_as_passed_or_with_what_was_missing():
     app = App()
     app.run("tcrctc")
-    report = report_on(app.observation.so_far(), "autograb", Level.MUST)
+    report = report_on(app.observation.so_far(), app.broker.profile, Level.MUST)
     rows = {row.clause.id: row for row in report.rows}
     assert rows[REVOKED].verdict is Verdict.PASSED
     for shown in SHOWN_CLAUSES:
