@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mockbroker.model.profile import Profile
+from mockbroker.model.profile import Profile, Quota
 
-__all__ = ["argument_for", "body_in_words", "separator_in_words", "token_header"]
+__all__ = ["argument_for", "body_in_words", "quota_in_words", "separator_in_words", "token_header"]
 
 
 def body_in_words(profile: Profile) -> str:
@@ -20,6 +20,13 @@ def argument_for(profile: Profile) -> str:
     """Return by which argument HTTP libraries of Python take parameters for that place."""
     name = {"form": "data", "json": "json", "query": "params"}[profile.body]
     return f"`{name}={{…}}` in requests and httpx"
+
+
+def quota_in_words(quota: Quota) -> str:
+    """Return a quota, such as "100 in an hour"."""
+    periods: dict[float, str] = {1: "a second", 60: "a minute", 3600: "an hour", 86400: "a day"}
+    period = periods.get(quota.period_seconds, f"{quota.period_seconds:g} s")
+    return f"{quota.requests} in {period}"
 
 
 def separator_in_words(profile: Profile) -> str:

@@ -280,4 +280,5 @@ def check_arguments(config: pytest.Config) -> tuple[str, ...]:
         return ()
     # The command finds the project's own profile by itself, so the user need not type it.
     profile = ("--profile", values[PROFILE]) if values[PROFILE] else ()
-    return (*named, *profile, *(("--tls",) if values[TLS] else ()))
+    file = ("--config", str(values[CONFIG])) if values[CONFIG] else ()
+    return (*named, *file, *profile, *(("--tls",) if values[TLS] else ()))

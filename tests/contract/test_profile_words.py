@@ -8,6 +8,7 @@ import datetime
 import pytest
 
 from mockbroker.contract import clauses
+from mockbroker.contract.authentication import accepted_methods
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.profile_words import separator_in_words
 from mockbroker.model.profile import AUTOGRAB, Answer, ParameterNames, Profile, Source
@@ -155,3 +156,9 @@ def test_separators_have_names():
         "|": "a vertical bar",
         "+": "'+'",
     }
+
+
+def test_the_credentials_that_a_breach_expects_have_the_names_of_the_profile():
+    for profile, names in ((JSON, "appKey and appSecret in the body"), (SCOPED, "client_id, as")):
+        (method,) = accepted_methods(profile)
+        assert method.expected.startswith(names)

@@ -5,6 +5,7 @@ Sound clients differ in their leeway, from none to ten minutes, so no judge expe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from mockbroker.contract.clause import (
@@ -14,14 +15,16 @@ from mockbroker.contract.clause import (
     Level,
     Precondition,
     TraceJudge,
+    Wording,
     names_lifetime,
     provider,
     rfc,
 )
+from mockbroker.contract.profile_words import quota_in_words
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.exchange import Endpoint, Exchange, Trace, Use
 from mockbroker.model.forms import body_parameters
-from mockbroker.model.profile import Profile, TokenPolicy
+from mockbroker.model.profile import Profile, Quota, TokenPolicy
 
 __all__ = [
     "AHEAD",
@@ -33,6 +36,7 @@ __all__ = [
     "OFFERED_REFRESH_TOKEN",
     "OUTAGE_AFTER_EXPIRY",
     "OUTAGE_WHILE_VALID",
+    "QUOTA",
     "RECOVERS",
     "RECOVERS_AT_ONCE",
     "REFUSED_WHILE_VALID",
@@ -42,6 +46,7 @@ __all__ = [
     "SINGLE_LIVE_TOKEN",
     "ZERO_LIFETIME",
     "late_use",
+    "tokens_needed",
 ]
 
 _SAME_MOMENT_SECONDS = 1.0
@@ -197,6 +202,32 @@ def _refuses_a_token(profile: Profile) -> str:
     if profile.token_policy != "refuse":  # noqa: S105 - a policy, not a password
         return _policy_of(profile)
     return names_lifetime(profile)
+
+
+def _has_quota(profile: Profile) -> str:
+    """Return why no quota of a provider can be kept; empty if one can."""
+    if not profile.quotas:
+        return f"profile {profile.name} has no quota"
+    if all(tokens_needed(profile, quota) > quota.requests for quota in profile.quotas):
+        return f"the quota of profile {profile.name} is less than the lifetime of tokens needs"
+    return ""
+
+
+def tokens_needed(profile: Profile, quota: Quota) -> int:
+    """Return how many tokens a sound client may need in the period of a quota.
+
+    It may replace each token after half of its lifetime, and may need one more at the start.
+    """
+    lifetime = max(profile.expires_in, 1)
+    return math.ceil(2 * quota.period_seconds / lifetime) + 1
+
+
+def _quota_words(profile: Profile) -> Wording:
+    limits = " and ".join(quota_in_words(quota) for quota in profile.quotas)
+    return {
+        "title": f"keeps within the provider's quota of {limits}: does not request a token for "
+        "each call",
+    }
 
 
 def _policy_of(profile: Profile) -> str:
@@ -359,6 +390,23 @@ REFUSED_WHILE_VALID = Clause(
     "after its expiry.",
     applies_to=_refuses_a_token,
 )
+# A SHOULD: a client without a cache works while its calls are few.
+QUOTA = Clause(
+    id="refresh.quota",
+    level=Level.SHOULD,
+    impact=Impact.QUOTA,
+    title="keeps within the provider's quota of token requests: does not request a token for each "
+    "call",
+    sources=(provider("quotas"),),
+    consequence="the provider refuses tokens as soon as the client makes as many calls as its "
+    "quota allows token requests",
+    why="The provider counts token requests, and refuses the next one when there were too many. "
+    "Every call of the client fails then until the period is over.",
+    fix="Keep the token, and use it for every call until shortly before its expiry. Share it "
+    "between the processes of one client.",
+    applies_to=_has_quota,
+    wording=_quota_words,
+)
 SAME_GRANT = Clause(
     id="refresh.same-grant",
     level=Level.MUST,
@@ -447,6 +495,7 @@ CLAUSES = (
     SAME_TOKEN,
     SINGLE_LIVE_TOKEN,
     REFUSED_WHILE_VALID,
+    QUOTA,
     SAME_GRANT,
     OFFERED_REFRESH_TOKEN,
     OUTAGE_WHILE_VALID,
