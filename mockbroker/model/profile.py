@@ -114,11 +114,12 @@ class Profile:
 
     ``client_authentication`` names the method that the broker accepts, or several. The methods are
     ``basic``, ``post`` (client_id and client_secret in the body, RFC 6749, 2.3.1), ``query`` (both
-    in the URL), ``private_key_jwt`` (a signed assertion, RFC 7523), for which ``assertion`` has the
-    rules, ``tls_client_auth`` and ``self_signed_tls_client_auth`` (a certificate, RFC 8705), for
-    which ``certificate`` has them, and ``none`` (a client_id alone). ``basic_encoding`` is ``raw``
-    (Basic encodes id and secret as they are) or ``form`` (each is form-urlencoded first, same
-    section). ``basic_scheme`` is the word before them.
+    in the URL), ``header`` (both in header fields), ``private_key_jwt`` (a signed assertion, RFC
+    7523), for which ``assertion`` has the rules, ``tls_client_auth`` and
+    ``self_signed_tls_client_auth`` (a certificate, RFC 8705), for which ``certificate`` has them,
+    and ``none`` (a client_id alone). ``basic_encoding`` is ``raw`` (Basic encodes id and secret as
+    they are) or ``form`` (each is form-urlencoded first, same section). ``basic_scheme`` is the
+    word before them.
 
     ``expires_in`` is in seconds. ``scope`` and ``token_type`` are members of the token response;
     a scope of False omits the member. ``answer`` has the other forms of the response.

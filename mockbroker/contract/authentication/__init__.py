@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from mockbroker.contract.authentication.assertion import PrivateKeyJwt
 from mockbroker.contract.authentication.basic import Basic, BasicForm, BasicRaw
-from mockbroker.contract.authentication.body import Body, PublicClient, Query
+from mockbroker.contract.authentication.body import Body, HeaderFields, PublicClient, Query
 from mockbroker.contract.authentication.certificate import (
     ClientCertificateMethod,
     SelfSignedTlsClientAuth,
@@ -43,6 +43,7 @@ METHODS: tuple[AuthenticationMethod, ...] = (
     BasicForm(),
     Body(),
     Query(),
+    HeaderFields(),
     PublicClient(),
     PrivateKeyJwt(),
     TlsClientAuth(),
