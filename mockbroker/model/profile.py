@@ -136,7 +136,8 @@ class Profile:
     The broker's own API looks up all tokens by their values.
 
     ``api_prefix`` is the path below which the API lies. A call carries its token in ``api_header``
-    after the word ``api_scheme``, and ``api_required_headers`` besides. ``errors`` are error
+    after the word ``api_scheme``, or in the parameter ``api_query`` of its URL, and
+    ``api_required_headers`` besides. ``errors`` are error
     responses of the provider's own, by situation, which a client must recognise.
 
     Raises ValueError if a value does not fit; the message names the field and what was expected.
@@ -180,6 +181,7 @@ class Profile:
     api_prefix: _UrlPath = "/v2"
     api_header: _HeaderName = "Authorization"
     api_scheme: _SchemeOrNone = "Bearer"
+    api_query: str = ""
     api_required_headers: dict[str, NonEmpty] = field(default_factory=dict)
     errors: dict[str, ErrorForm] = field(default_factory=dict)
     assertion: AssertionRules = field(default_factory=AssertionRules)
