@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 import jwt
 
@@ -127,10 +128,12 @@ def _call(profile: Profile, token: str) -> Request:
     """Return a call to the API with a token."""
     word = f"{profile.api_scheme} " if profile.api_scheme else ""
     fields = {
-        profile.api_header: word + token,
-        **{
-            name: "VALUE" if value == "*" else value
-            for name, value in profile.api_required_headers.items()
-        },
+        name: "VALUE" if value == "*" else value
+        for name, value in profile.api_required_headers.items()
     }
-    return Request("GET", f"{profile.api_prefix}/example", Headers.of(fields.items()))
+    target = f"{profile.api_prefix}/example"
+    if profile.api_query:
+        target += "?" + urlencode({profile.api_query: token})
+    else:
+        fields[profile.api_header] = word + token
+    return Request("GET", target, Headers.of(fields.items()))
