@@ -28,6 +28,7 @@ from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
 from mockbroker.contract.hints import hint_for_api_call, hints_for_token_request
 from mockbroker.contract.judging import judge_api_call, judge_token_request
 from mockbroker.contract.request_hints import hint_on_path
+from mockbroker.model.api_call import judged_call
 from mockbroker.model.breach import Breach, hints_of
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.masking import Mask, mask, mask_parameters, shown
@@ -51,7 +52,7 @@ class Explanation:
     """
 
     kind: str
-    profile: str
+    profile: Profile
     breaches: tuple[Breach, ...] = ()
     hints: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
@@ -71,7 +72,7 @@ class Explanation:
         lines += [str(each) for each in self.decoded]
         lines += [f"Mistake: {mistake.text}" for mistake in self.mistakes]
         for breach in self.breaches:
-            entry = clause_named(breach.clause_id)
+            entry = clause_named(breach.clause_id).for_profile(self.profile)
             lines.append(f"{entry.level.value} {breach.clause_id}: the client {entry.title}")
             lines.append(f"    found: {breach.what}; expected {breach.expected}")
             lines.append(f"    source: {'; '.join(map(str, entry.sources))}")
@@ -87,10 +88,10 @@ class Explanation:
         return {
             "schema": 1,
             "kind": self.kind,
-            "profile": self.profile,
+            "profile": self.profile.name,
             "ok": self.is_right,
             "mistakes": [{"kind": m.kind.value, "text": m.text} for m in self.mistakes],
-            "breaches": [_breach_row(breach) for breach in self.breaches],
+            "breaches": [_breach_row(breach, self.profile) for breach in self.breaches],
             "hints": list(self.hints),
             "decoded": [each.as_json() for each in self.decoded],
             "repairs": [repair.name.lower().replace("_", "-") for repair in self.repairs],
@@ -98,9 +99,9 @@ class Explanation:
         }
 
 
-def _breach_row(breach: Breach) -> dict[str, object]:
+def _breach_row(breach: Breach, profile: Profile) -> dict[str, object]:
     """Return a breach as values for JSON."""
-    entry = clause_named(breach.clause_id)
+    entry = clause_named(breach.clause_id).for_profile(profile)
     return {
         "clause": breach.clause_id,
         "level": entry.level.value,
@@ -206,7 +207,7 @@ def _explain_token_request(
     found = (*hints_for_token_request(parts, expectation), *hints_of(breaches))
     return Explanation(
         kind=TOKEN_REQUEST,
-        profile=profile.name,
+        profile=profile,
         breaches=breaches,
         hints=tuple(dict.fromkeys(found)),
         decoded=decoded_credentials(parts, expectation),
@@ -224,22 +225,22 @@ def _explain_api_call(
     request: Request, profile: Profile, known: tuple[Credentials, ...]
 ) -> tuple[Explanation, set[str]]:
     """Explain a call to the API; return also its token, which must be masked."""
-    carrier = request.headers.get(profile.api_header) or ""
+    request = judged_call(request, profile)
+    usual = ApiExpectation.of(profile, (), known)
+    carrier = request.headers.get(usual.header) or ""
     # Stripped of quotes and blanks, so that the judge can say that exactly these are wrong.
-    after_scheme = carrier.partition(" ")[2] if profile.api_scheme else carrier
+    after_scheme = carrier.partition(" ")[2] if usual.scheme else carrier
     token = after_scheme.strip(" \"'")
     token_values = {token} - {""}
     # The token in the call counts as issued: only its form can be judged here. A placeholder does
     # not, nor does the word for a missing value.
     is_token = not (placeholder_in(token) or stands_for_nothing(token))
-    expectation = ApiExpectation(
-        frozenset(token_values if is_token else ()), known, profile.api_header, profile.api_scheme
-    )
+    expectation = replace(usual, token_values=frozenset(token_values if is_token else ()))
     breaches = judge_api_call(request, expectation)
     hint = hint_for_api_call(request, expectation) if breaches else ""
     explanation = Explanation(
         kind=API_CALL,
-        profile=profile.name,
+        profile=profile,
         breaches=breaches,
         hints=tuple(dict.fromkeys([hint, *hints_of(breaches)])) if hint else hints_of(breaches),
     )

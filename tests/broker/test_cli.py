@@ -436,7 +436,7 @@ def test_no_command_is_help_and_a_usage_error():
 def test_an_unknown_profile_is_one_sentence():
     done = run("explain", "--profile", "nope", text="GET / HTTP/1.1")
     assert done.returncode == 4
-    assert done.stderr.startswith("mockbroker: unknown profile 'nope'; known are ")
+    assert done.stderr.startswith("mockbroker: unknown profile 'nope'; `mockbroker profiles` lists")
     assert done.stderr.count("\n") == 1
 
 

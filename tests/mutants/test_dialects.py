@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
 
+from examples.model_client import TokenManager
 from mockbroker.contract import clauses
 from mockbroker.model.profile import (
     AUTOGRAB,
@@ -15,6 +17,7 @@ from mockbroker.model.profile import (
     Profile,
     Quota,
 )
+from tests.mutants.defects.errors import LIMITED
 from tests.mutants.defects.refresh import REFUSING, HasNoLeeway
 from tests.mutants.dialect import dialect_client
 from tests.mutants.kit import verdicts_on
@@ -103,6 +106,36 @@ def test_no_leeway_is_needed_where_a_second_token_is_refused():
         only=[clauses.refresh.REFUSED_WHILE_VALID],
     )
     assert found == {}
+
+
+class WaitsForItsQuota(TokenManager):
+    """It asks once more when its quota is used up, after a pause."""
+
+    def _send_token_request(self):
+        response = super()._send_token_request()
+        if "errcode" in response.text:
+            time.sleep(2)
+            response = super()._send_token_request()
+        return response
+
+
+@pytest.mark.parametrize("cls", [TokenManager, WaitsForItsQuota])
+def test_a_client_that_keeps_its_token_or_waits_keeps_its_quota(cls):
+    only = [clauses.errors.QUOTA, clauses.refresh.QUOTA]
+    found = verdicts_on(lambda config: make(cls, config), profile=LIMITED, only=only)
+    assert found == {}
+
+
+def test_a_quota_that_the_lifetime_of_tokens_excludes_is_not_judged():
+    a_day = Quota(requests=10, period_seconds=86400)
+    narrow = Profile(name="narrow", quotas=(a_day,))
+    assert clauses.refresh.QUOTA.applies_to(narrow) == (
+        "the quota of profile narrow is less than the lifetime of tokens needs"
+    )
+    assert clauses.refresh.QUOTA.applies_to(AUTOGRAB) == "profile autograb has no quota"
+    assert clauses.errors.QUOTA.applies_to(AUTOGRAB) == "profile autograb has no quota"
+    assert clauses.errors.QUOTA.applies_to(narrow) == ""
+    assert "20 in an hour" in clauses.refresh.QUOTA.for_profile(LIMITED).title
 
 
 def test_clauses_on_members_that_an_answer_lacks_do_not_apply():

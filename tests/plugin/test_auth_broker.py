@@ -123,6 +123,23 @@ def test_the_marker_sets_it_up_for_one_test(run, module):
     ).assert_outcomes(passed=5)
 
 
+def test_a_project_sets_its_profile_once(run, pytester):
+    pytester.makepyprojecttoml("""
+        [tool.pytest.ini_options]
+        [tool.mockbroker]
+        profile = "entra"
+    """)
+    run("""
+        def test_entra(auth_broker):
+            assert auth_broker.profile.name == "entra"
+            pair = {"client_id": auth_broker.credentials.client_id,
+                    "client_secret": auth_broker.credentials.client_secret}
+            assert requests.post(auth_broker.token_url, GRANT | pair, timeout=5).status_code == 400
+            scope = {"scope": "https://graph.microsoft.com/.default"}
+            assert requests.post(auth_broker.token_url, GRANT | pair | scope, timeout=5).ok
+    """).assert_outcomes(passed=1)
+
+
 def test_the_marker_finds_the_projects_own_profiles(run, pytester):
     pytester.makepyprojecttoml("""
         [tool.pytest.ini_options]
@@ -145,7 +162,7 @@ def test_the_marker_finds_the_projects_own_profiles(run, pytester):
     [
         ("lifetime=60", "the auth_broker marker has no setting lifetime; there are expires_in,"),
         ("60", "the auth_broker marker has no setting 60; there are expires_in, profile, strict"),
-        ("profile='acme'", "the auth_broker marker: unknown profile 'acme'; known are"),
+        ("profile='acme'", "the auth_broker marker: unknown profile 'acme'; `mockbroker"),
         ("expires_in=-1", "the auth_broker marker: expires_in must be a finite number of seconds"),
         ("tls=True, expires_in='60'", "finite number of seconds, 0 or more, not '60'"),
     ],

@@ -327,7 +327,7 @@ def test_a_wrong_target_is_one_sentence(contract, check, pytester, target, messa
         ((MODEL, "--budget", "nan"), "--budget must be a number of seconds >= 0"),
         ((MODEL, "--fail-on", "shall"), "--fail-on must be one of must, should, may, practice"),
         ((MODEL, "--config", "gone.toml"), "cannot read gone.toml: No such file or directory"),
-        ((MODEL, "--profile", "acme"), "unknown profile 'acme'; known are autograb, rfc6749"),
+        ((MODEL, "--profile", "acme"), "unknown profile 'acme'; `mockbroker profiles` lists"),
         ((MODEL, "--json", "no/such/folder/x.json"), "the folder does not exist"),
         ((MODEL, "--json", "."), "--json .: this is a folder; give the name of a file"),
         ((MODEL, "--exec", "true"), "TARGET and --exec name two clients; check one at a time"),

@@ -36,7 +36,18 @@ from tests.broker.programs import run
 from tests.plugin.conftest import MODEL_CLIENT, WARNINGS
 
 MODEL = str(MODEL_CLIENT)
-COMMANDS = ("", "serve", "check", "audit", "explain", "clauses", "compare", "driver-test", "init")
+COMMANDS = (
+    "",
+    "serve",
+    "check",
+    "audit",
+    "explain",
+    "clauses",
+    "compare",
+    "driver-test",
+    "init",
+    "profiles",
+)
 ONE_CLAUSE = ("--only", "request.method", "--examples", "1")
 BY_PYTEST = ("--contract-only", "request.method", "--contract-examples", "1")
 ACME = '[profiles.acme]\ntoken_path = "/oauth/token"\n'
@@ -168,6 +179,13 @@ def test_a_check_takes_profiles_from_a_file(check, pytester):
     assert done.returncode == 0, done.stderr
     assert "profile acme" in done.stdout
     assert json.loads((pytester.path / "a.json").read_text())["profile"]["name"] == "acme"
+
+
+def test_a_check_takes_the_profile_of_the_project(check, pytester):
+    pytester.makepyprojecttoml('[tool.mockbroker]\nprofile = "spotify"\n')
+    done = check(MODEL, *ONE_CLAUSE, "--json", "a.json")
+    assert done.returncode == 0, done.stderr
+    assert "profile spotify" in done.stdout
 
 
 def test_so_does_an_audit(pytester):

@@ -8,7 +8,9 @@ import pytest
 
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.contract import clauses
-from mockbroker.model.profile import TokenPolicy
+from mockbroker.contract.clauses.refresh import tokens_needed
+from mockbroker.contract.profile_words import quota_in_words
+from mockbroker.model.profile import Quota, TokenPolicy
 from mockbroker.report.steps import (
     AnswerChanged,
     TokenPolicySet,
@@ -236,6 +238,41 @@ def _must_be_served(session: ClientSession, outcome: Outcome, left: int) -> None
     when = f"{left} s before the expiry of its token" if left > 0 else "after its token had expired"
     expected = "a call with the token that is valid" if left > 0 else "a new token"
     session.breach(f"{when}, the client {result}", expected, outcome.exchanges)
+
+
+@pytest.mark.contract_clause(clauses.refresh.QUOTA)
+def test_quota(scenario: Scenario) -> None:
+    """Check that a client stays within the provider's quota of token requests.
+
+    It makes one call more than the quota allows token requests, spread over the quota's period.
+    Tokens have the lifetime of the profile, by which a sound client needs fewer.
+    """
+    profile = scenario.run.settings.profile
+
+    def run_case(quota: Quota, operation: str) -> Situation:
+        # So many show that each call costs a token request, also where the quota is larger.
+        calls = min(quota.requests, _MOST_CALLS)
+        with scenario.session(
+            credentials=CREDENTIALS, expires_in=max(profile.expires_in, 1)
+        ) as session:
+            session.use_well(operation)
+            session.use_periodically(operation, calls, quota.period_seconds / (calls + 1))
+            requested = len(session.trace.token_requests)
+            if requested > calls:
+                session.breach(
+                    f"{calls + 1} calls in {quota.period_seconds:g} s led to {requested} token "
+                    "requests",
+                    f"few enough for a quota of {quota_in_words(quota)}",
+                    session.trace.token_requests[:_SHOWN_REQUESTS],
+                )
+            return Situation.MET
+
+    kept = [quota for quota in profile.quotas if tokens_needed(profile, quota) <= quota.requests]
+    scenario.for_each(kept, run_case)
+
+
+_MOST_CALLS = 60
+_SHOWN_REQUESTS = 3
 
 
 @pytest.mark.contract_clause(clauses.refresh.SAME_GRANT)

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from mockbroker.contract.authentication.assertion import PrivateKeyJwt
 from mockbroker.contract.authentication.basic import Basic, BasicForm, BasicRaw
-from mockbroker.contract.authentication.body import Body, PublicClient, Query
+from mockbroker.contract.authentication.body import Body, HeaderFields, PublicClient, Query
 from mockbroker.contract.authentication.certificate import (
     ClientCertificateMethod,
     SelfSignedTlsClientAuth,
@@ -30,6 +30,8 @@ __all__ = [
     "Body",
     "ClientCertificateMethod",
     "PrivateKeyJwt",
+    "PublicClient",
+    "Query",
     "accepted_methods",
     "method_in",
     "recognise",
@@ -43,6 +45,7 @@ METHODS: tuple[AuthenticationMethod, ...] = (
     BasicForm(),
     Body(),
     Query(),
+    HeaderFields(),
     PublicClient(),
     PrivateKeyJwt(),
     TlsClientAuth(),

@@ -19,7 +19,7 @@ from mockbroker.model.credentials import Credentials, same_text
 from mockbroker.model.profile import ParameterNames, Profile
 from mockbroker.model.token_request import TokenRequest
 
-__all__ = ["Body", "PublicClient", "Query"]
+__all__ = ["Body", "HeaderFields", "PublicClient", "Query"]
 
 
 class Body(AuthenticationMethod):
@@ -33,11 +33,14 @@ class Body(AuthenticationMethod):
     place = "in the body"
     where: ClassVar[str] = "body"
     """The place of the credentials, as a noun."""
-    expected = "client_id and client_secret in the body, as they were registered, once each"
+    expected = "{id} and {secret} in the body, as they were registered, once each"
 
     def __init__(self, profile: Profile | None = None) -> None:
         self._names = ParameterNames() if profile is None else profile.parameter_names
         self._is_form = profile is None or profile.body == "form"
+        self.expected = type(self).expected.format(
+            id=self._names.client_id, secret=self._names.client_secret
+        )
 
     def for_profile(self, profile: Profile) -> AuthenticationMethod:
         """Return the method with the profile's names, and for its form of the body."""
@@ -153,7 +156,7 @@ class Query(Body):
     name = "query"
     place = "in the URL"
     where = "URL"
-    expected = "client_id and client_secret in the query of the URL, as registered, once each"
+    expected = "{id} and {secret} in the query of the URL, as registered, once each"
 
     def _values(self, request: TokenRequest, name: str) -> tuple[str, ...]:
         """Return every value of a parameter of the query."""
@@ -169,12 +172,57 @@ class Query(Body):
         return super().parameters(credentials)
 
 
+class HeaderFields(Body):
+    """client_id and client_secret as header fields by the profile's names, as they are.
+
+    No RFC describes it; providers name the fields ``X-Client-Id`` or ``api-key``.
+    """
+
+    name = "header"
+    place = "in header fields"
+    where = "header"
+    expected = "client_id and client_secret in header fields, as registered, once each"
+
+    def is_used_in(self, request: TokenRequest) -> bool:
+        """Return whether there is a header field for the secret."""
+        return bool(self._values(request, "client_secret"))
+
+    def _values(self, request: TokenRequest, name: str) -> tuple[str, ...]:
+        """Return every value of the header field that the profile has for a parameter."""
+        return tuple(map(_text, request.message.headers.get_all(self._names.by_rfc_name[name])))
+
+    def mistakes(self, request: TokenRequest, expected: TokenExpectation) -> Iterator[str]:
+        """Yield the likely mistakes in the place of the credentials and in the pair."""
+        if not self.is_used_in(request):
+            yield self._elsewhere(request)
+        elif not self._values(request, "client_id"):
+            yield f"the request has {self._names.client_secret} but no {self._names.client_id}"
+        else:
+            yield from mistakes_in_pair(self._sent(request), expected)
+            if request.authorizations or request.places_of_secret:
+                yield sent_twice(self.place)
+
+    def parameters(self, credentials: Credentials) -> Mapping[str, str]:
+        """Return no parameters: the body holds no credentials."""
+        del credentials
+        return {}
+
+    def headers(self, credentials: Credentials) -> Mapping[str, str]:
+        """Return the two header fields by the profile's names."""
+        return super().parameters(credentials)
+
+    def curl_options(self, credentials: Credentials) -> tuple[str, ...]:
+        """Return curl's ``-H`` for both header fields."""
+        fields = (f"{name}: {value}" for name, value in self.headers(credentials).items())
+        return tuple(word for each in fields for word in ("-H", each))
+
+
 class PublicClient(Body):
     """A client_id as a parameter, and no secret (RFC 6749, 2.1: a public client)."""
 
     name = "none"
     place = "by its client_id alone"
-    expected = "client_id, as it was registered, once, and no secret"
+    expected = "{id}, as it was registered, once, and no secret"
 
     def is_used_in(self, request: TokenRequest) -> bool:
         """Return whether there is a client_id and no secret."""
@@ -205,3 +253,12 @@ class PublicClient(Body):
     def parameters(self, credentials: Credentials) -> Mapping[str, str]:
         """Return the one parameter by the profile's name."""
         return {self._names.client_id: credentials.client_id}
+
+
+def _text(value: str) -> str:
+    """Return a header field as the text that its octets are in UTF-8, or else as it is."""
+    # RFC 9110, 5.5: octets beyond ASCII have no meaning of their own; the server reads Latin-1.
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value

@@ -13,7 +13,7 @@ import requests
 
 from examples.model_client import AccessToken, ApiClient, TokenError, TokenManager
 from mockbroker.contract import clauses
-from mockbroker.model.profile import Profile
+from mockbroker.model.profile import Profile, Quota
 from tests.mutants.defects.cache import LocalTime
 from tests.mutants.workshop import MakesDo, OwnClock, Sender, breaks
 
@@ -260,6 +260,15 @@ class DropsItsTokenWhenRefused(TokenManager):
     def _refreshed(self) -> AccessToken:
         self._token = None
         return self._fetch_token()
+
+
+LIMITED = Profile(name="limited", quotas=(Quota(requests=20, period_seconds=3600),))
+
+
+@breaks(clauses.refresh.QUOTA, clauses.refresh.NOT_TOO_EAGER, profile=LIMITED)
+class ReplacesItsTokenEveryTwoMinutes(TokenManager):
+    def _time_until_refresh(self, lifetime: float) -> float:
+        return min(super()._time_until_refresh(lifetime), 120)
 
 
 @breaks(clauses.refresh.OUTAGE_AFTER_EXPIRY)
