@@ -18,7 +18,7 @@ from typing import Any
 
 from mockbroker.model.credentials import Credentials
 
-__all__ = ["with_certificate"]
+__all__ = ["remove_files", "with_certificate"]
 
 # As trustme has it: a client with a moved clock still accepts the certificate.
 _FROM = datetime(2000, 1, 1, tzinfo=timezone.utc)
@@ -125,7 +125,7 @@ def _pem(certificate: Any) -> str:
 @cache
 def _file(text: str) -> str:
     """Return the path of a file with that text, which only its owner can read."""
-    path = _folder() / f"{sha256(text.encode()).hexdigest()[:16]}.pem"
+    path = _folder()[0] / f"{sha256(text.encode()).hexdigest()[:16]}.pem"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
@@ -133,14 +133,18 @@ def _file(text: str) -> str:
 
 
 @cache
-def _folder() -> Path:
-    """Return the folder of this process."""
-    folder = tempfile.mkdtemp(prefix="mockbroker-clients-")
-    atexit.register(_remove, folder, os.getpid())
-    return Path(folder)
+def _folder() -> tuple[Path, int]:
+    """Return the folder of this process, and the process that removes it."""
+    atexit.register(remove_files)
+    return Path(tempfile.mkdtemp(prefix="mockbroker-clients-")), os.getpid()
 
 
-def _remove(folder: str, owner: int) -> None:
-    """Remove the folder, unless this process is a forked child of its owner."""
-    if os.getpid() == owner:
-        shutil.rmtree(folder, ignore_errors=True)
+def remove_files() -> None:
+    """Remove the files of this process, which ends; a forked child leaves those of its parent.
+
+    Call it before `os._exit`, which does not call it.
+    """
+    if _folder.cache_info().currsize:
+        folder, owner = _folder()
+        if owner == os.getpid():
+            shutil.rmtree(folder, ignore_errors=True)

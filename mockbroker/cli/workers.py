@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mockbroker.broker.client_certificates import remove_files
 from mockbroker.cli.request_log import RequestLog
 from mockbroker.cli.serve import (
     announce,
@@ -236,6 +237,7 @@ class _Workers:
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError):
                     stream.flush()
+            remove_files()
             os._exit(status)
 
     # A test sees its effect. Coverage sees no other thread than the first of a forked process.

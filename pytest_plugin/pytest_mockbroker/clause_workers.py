@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import msgspec
 import pytest
 
+from mockbroker.broker.client_certificates import remove_files
 from mockbroker.broker.clock import real_seconds
 from mockbroker.contract.authentication import METHODS
 from mockbroker.contract.catalogue import clause_named
@@ -207,6 +208,7 @@ def _work(
             reported = kit_error_from(error, "it ended the run")
             outlet.send(error=msgspec.to_builtins(reported), done=True)
     finally:
+        remove_files()
         # Not sys.exit(): the end of pytest and of the command are the parent's.
         os._exit(0)
 

@@ -391,6 +391,8 @@ def test_only_a_profile_with_certificates_asks_for_one(tmp_path):
 def test_a_process_removes_the_files_of_its_clients_at_its_end():
     code = (
         "from mockbroker import Broker, Profile\n"
+        "from mockbroker.broker.client_certificates import remove_files\n"
+        "remove_files()  # there are none yet\n"
         f"broker = Broker(profile=Profile(name='a', client_authentication={ISSUED!r}))\n"
         "import os\n"
         "if not os.fork():\n"
