@@ -597,7 +597,7 @@ class Broker:
             # A test whose client never called the broker would otherwise pass, whatever the client
             # does.
             return nothing_seen_text(trace)
-        breaches = breaches_at(trace, fail_on)
+        breaches = breaches_at(trace, fail_on, self.profile)
         return self.masked(breaches_text(trace, breaches, self.profile)) if breaches else ""
 
     def observed(self) -> Observed:

@@ -17,6 +17,7 @@ from evidence.files import CHECKOUT, write_text
 from evidence.pages.reproductions import Reproduction, read_reproductions
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.clause import Clause, Level, Source
+from mockbroker.model.profile import AUTOGRAB
 from mockbroker.report.wording import diagnosis_text, exchange_lines, step_lines
 from tests.mutants.defects import MUTANTS
 
@@ -61,6 +62,8 @@ def clause_page(
     clause: Clause, reproduction: Reproduction | None, bugs: list[dict[str, str]]
 ) -> str:
     """Return the page of a clause, in Markdown."""
+    # In the terms of the default profile, as a report without another one.
+    clause = clause.for_profile(AUTOGRAB)
     parts = [_head(clause), _why(clause), _reproduction(reproduction), _fix(clause)]
     parts += [_defects(clause), _bugs(bugs)]
     return "\n".join(line for part in parts for line in part) + "\n"

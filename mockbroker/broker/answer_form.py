@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,16 +49,33 @@ class AnswerForm:
         """Return a member in the provider's form."""
         if name == "scope" and self.answer.scope_list and isinstance(value, str):
             return value.split()
-        if name != "expires_in" or not isinstance(value, (int, float)) or isinstance(value, bool):
-            return value  # a test may have set a lifetime of another type
-        if self.answer.lifetime == "seconds":
+        if name != "expires_in" or self.answer.lifetime == "seconds":
             return value
+        # A test may have set a lifetime of another type; that of a number in a string is kept.
+        seconds = _seconds_in(value)
+        if seconds is None:
+            return value
+        return str(self._lifetime(seconds)) if isinstance(value, str) else self._lifetime(seconds)
+
+    def _lifetime(self, seconds: float) -> int | str:
+        """Return a lifetime in the provider's form, which is not in seconds."""
         if self.answer.lifetime == "milliseconds":
-            return int(value * 1000)
-        expires_at = min(self.now + value, _LATEST)
+            return int(seconds * 1000)
+        expires_at = min(self.now + seconds, _LATEST)
         if self.answer.lifetime == "rfc3339":
             return _date(expires_at, self.answer.date_format)
         return int(expires_at if self.answer.lifetime == "unix" else expires_at * 1000)
+
+
+def _seconds_in(value: object) -> float | None:
+    """Return a number of seconds, or that in a string; None for any other value."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) else None
 
 
 # A process serves a few profiles, and most answer as the RFC says.

@@ -13,6 +13,7 @@ from mockbroker.contract.clause import Level
 from mockbroker.contract.judging import judge_trace
 from mockbroker.model.breach import Breach
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
+from mockbroker.model.profile import Profile
 
 __all__ = ["Tally", "breaches_at", "is_binding"]
 
@@ -62,10 +63,10 @@ def is_binding(clause_id: str, fail_on: Level) -> bool:
     return BINDING.index(clause_named(clause_id).level) <= BINDING.index(Level(fail_on))
 
 
-def breaches_at(trace: Trace, fail_on: Level) -> tuple[Breach, ...]:
-    """Return the breaches in a trace of clauses at least as binding as ``fail_on``.
+def breaches_at(trace: Trace, fail_on: Level, profile: Profile) -> tuple[Breach, ...]:
+    """Return the breaches in a trace of the profile's clauses at least as binding as ``fail_on``.
 
     They are in the order of the exchanges: breaches of single messages first, then those that
     several messages show together.
     """
-    return tuple(b for b in judge_trace(trace) if is_binding(b.clause_id, fail_on))
+    return tuple(b for b in judge_trace(trace, profile) if is_binding(b.clause_id, fail_on))

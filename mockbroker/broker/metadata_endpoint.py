@@ -86,6 +86,9 @@ class MetadataEndpoint:
         jwks_path = self._mounting.jwks_path_for(request.path)
         if jwks_path is not None:
             members["jwks_uri"] = own + jwks_path
+        if profile.certificate_method:
+            # RFC 8705, 3.3; the default of the member is false.
+            members["tls_client_certificate_bound_access_tokens"] = profile.certificate.bound_tokens
         if profile.issued_scope:
             members["scopes_supported"] = profile.issued_scope.split()
         if "openid-configuration" in request.path:

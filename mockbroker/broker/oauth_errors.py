@@ -302,7 +302,7 @@ def default_api_error(status: int, now: float) -> Response:
     return json_response(status, _api_error("scripted by the test"), *headers)
 
 
-def api_refusal(state: TokenState, breaches: Sequence[Breach]) -> Refusal | None:
+def api_refusal(state: TokenState, breaches: Sequence[Breach], profile: Profile) -> Refusal | None:
     """Return the error of RFC 6750, 3.1, for the token's state and the breaches; None if valid."""
     # The state comes first: a client with an expired token must learn that it has to refresh,
     # whatever else is wrong with its call.
@@ -313,7 +313,7 @@ def api_refusal(state: TokenState, breaches: Sequence[Breach]) -> Refusal | None
             situation=_STATE_SITUATIONS.get(state, "token_invalid"),
             status=UNAUTHORIZED,
             code="" if is_missing else "invalid_token",
-            text=TOKEN_PROBLEMS[state],
+            text=_problem_text(state, profile),
             hint=hint,
         )
     grave = [breach for breach in breaches if is_refused(breach)]
@@ -326,6 +326,13 @@ def api_refusal(state: TokenState, breaches: Sequence[Breach]) -> Refusal | None
     else:
         situation, status, code = "bad_call", 400, "invalid_request"
     return Refusal(situation=situation, status=status, code=code, text=_reasons(grave), hint=hint)
+
+
+def _problem_text(state: TokenState, profile: Profile) -> str:
+    """Return why a token is refused."""
+    if state is TokenState.MISSING and profile.api_header != "Authorization":
+        return f"no token in the {profile.api_header} header"
+    return TOKEN_PROBLEMS[state]
 
 
 _STATE_SITUATIONS = {

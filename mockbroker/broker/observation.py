@@ -21,6 +21,7 @@ from mockbroker.contract.judging import (
     met_preconditions,
     unmet_preconditions,
 )
+from mockbroker.contract.shown_kept import shown_kept
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
@@ -52,13 +53,15 @@ class Observed:
 
     ``breaches`` has the evidence for broken clauses. ``never_reached`` has the reason for clauses
     that could not be judged, and ``inapplicable`` the reason for those that the profile excludes.
-    The app keeps every other clause.
+    The app keeps every other clause. ``kept`` are clauses that traffic alone cannot show to be
+    broken, but that this traffic shows to be kept.
     """
 
     tally: Tally
     breaches: Mapping[str, Evidence]
     never_reached: Mapping[str, str]
     inapplicable: Mapping[str, str]
+    kept: frozenset[str] = frozenset()
 
 
 def observe(trace: Trace, profile: Profile, mask: Mask) -> Observed:
@@ -66,7 +69,7 @@ def observe(trace: Trace, profile: Profile, mask: Mask) -> Observed:
     judged = _Judged(profile)
     for exchange in trace.exchanges:
         judged = judged.after(exchange, breaches_alone(exchange), mask)
-    return judged.after_window(trace.exchanges, mask).observed
+    return judged.after_window(trace.exchanges, mask, is_last=True).observed
 
 
 class Observation:
@@ -121,7 +124,7 @@ class Observation:
             self._note_clearing()
             # The result is not stored: a request that seems wasteful now may prove justified by
             # the exchanges that follow.
-            judged = self._judged.after_window(self._window(), self._journal.mask)
+            judged = self._judged.after_window(self._window(), self._journal.mask, is_last=True)
         return judged.observed
 
     def _note_clearing(self) -> None:
@@ -143,7 +146,8 @@ class _Judged:
     ``last_number`` is the number of the last exchange that was in a window, ``seen_number`` that of
     the last one seen. ``unjudged`` counts the exchanges that the journal dropped before they were
     in a window. ``firsts`` has the request by
-    which each client got its first token, which the journal may have dropped long ago.
+    which each client got its first token, which the journal may have dropped long ago. ``handled``
+    has the clauses that can only be shown to be kept, and whether their situations were handled.
     """
 
     profile: Profile
@@ -154,6 +158,7 @@ class _Judged:
     last_number: int = 0
     seen_number: int = 0
     unjudged: int = 0
+    handled: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def observed(self) -> Observed:
@@ -168,7 +173,8 @@ class _Judged:
             unknown |= {c.id: reason for c in TRACE_CLAUSES if c.id not in self.evidence}
         reasons = {clause.id: clause.applies_to(self.profile) for clause in PASSIVE_CLAUSES}
         inapplicable = {name: reason for name, reason in reasons.items() if reason}
-        return Observed(self.tally, self.evidence, unknown, inapplicable)
+        kept = frozenset(name for name, is_handled in self.handled.items() if is_handled)
+        return Observed(self.tally, self.evidence, unknown, inapplicable, kept)
 
     def after(self, exchange: Exchange, found: Iterable[Breach], masked: Mask) -> _Judged:
         """Return the state with the breaches that were ``found`` in one message."""
@@ -182,16 +188,25 @@ class _Judged:
         lost = max(0, self.seen_number - self.last_number)
         return replace(self, unjudged=self.unjudged + lost, last_number=0, seen_number=0)
 
-    def after_window(self, window: tuple[Exchange, ...], masked: Mask) -> _Judged:
-        """Return the state with the breaches that the latest messages show together."""
+    def after_window(
+        self, window: tuple[Exchange, ...], masked: Mask, *, is_last: bool = False
+    ) -> _Judged:
+        """Return the state with the breaches that the latest messages show together.
+
+        After the last window nothing follows that could show a situation to be handled.
+        """
         if not window:
             return self
         # Preconditions need the first token; breaches are looked for in the window only, because
         # the trace with the firsts has a gap in which anything may have happened.
         trace = _trace((*self.firsts.values(), *window))
-        found, since = judge_together(Trace(window)), self.last_number
+        found, since = judge_together(Trace(window), self.profile), self.last_number
         # A later key replaces an earlier one, so that the first request of each client remains.
         latest_first = reversed(trace.token_requests)
+        # The next window begins in the middle of this one, and shows more of what follows.
+        until = window[-1 if is_last else len(window) // 2].number
+        now = shown_kept(Trace(window), until)
+        handled = {name: self.handled.get(name, True) and each for name, each in now.items()}
         return replace(
             self,
             evidence=self._evidence_with(found, window, masked, since),
@@ -199,6 +214,7 @@ class _Judged:
             firsts={e.token.credentials: e for e in latest_first if e.token is not None},
             last_number=window[-1].number,
             unjudged=self.unjudged + max(0, window[0].number - 1 - self.last_number),
+            handled={**self.handled, **handled},
         )
 
     def _evidence_with(

@@ -99,12 +99,13 @@ class ProtectedApi:
 
     def _refusal(self, judged: Outcome, request: Request) -> Refusal | None:
         """Return the error for the call; None if the broker answers it."""
-        state = judged.token_state or TokenState.MISSING
+        state, profile = judged.token_state or TokenState.MISSING, self._mounting.profile
         if self._settings.strict:
             breaches = self._secrets.masked_breaches(judged.breaches)
-            return api_refusal(state, breaches) or header_refusal(request, self._mounting.profile)
+            return api_refusal(state, breaches, profile) or header_refusal(request, profile)
         # A lenient broker accepts an expired token, so that one late refresh hides nothing else.
-        return api_refusal(TokenState.VALID if state is TokenState.EXPIRED else state, ())
+        accepted = TokenState.VALID if state is TokenState.EXPIRED else state
+        return api_refusal(accepted, (), profile)
 
     def _answer(self, arrival: Arrival, token: AccessToken | None) -> Response:
         """Answer an accepted call: 403 outside the agreed endpoints, else a route or a sample."""

@@ -35,6 +35,8 @@ from mockbroker.cli.streams import echo, ignore_closed_output
 from mockbroker.contract import clauses
 from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Level
+from mockbroker.contract.shown_kept import SHOWN_CLAUSES
+from mockbroker.model.profile import Profile
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.formats import OutputError, problem_with_outputs, write_outputs
 from mockbroker.report.report import Report, build_report
@@ -107,7 +109,7 @@ def run_audit(
             )
             return report_on(
                 observed,
-                broker.profile.name,
+                broker.profile,
                 values[FAIL_ON],
                 command,
                 provenance,
@@ -173,7 +175,7 @@ def _serve(
 
 def report_on(
     observed: Observed,
-    profile: str,
+    profile: Profile,
     fail_on: Level,
     command: Sequence[str] = (),
     provenance: Provenance = Provenance(),  # noqa: B008 - a frozen value
@@ -187,6 +189,11 @@ def report_on(
     about a situation.
     """
     unseen = {c.id: NOT_PASSIVE for c in CATALOGUE if not c.is_passive} | {**observed.never_reached}
+    # A scenario may have shown some of them, and can show them next time.
+    for shown in SHOWN_CLAUSES:
+        unseen[shown.clause.id] = f"never shown: {shown.lack}"
+        if shown.clause.id in observed.kept:
+            del unseen[shown.clause.id]
     # Both have a reason of their own, so neither is a pass.
     unknown = unseen.keys() | observed.inapplicable.keys()
     seen = [clause.id for clause in CATALOGUE if clause.id not in unknown]
@@ -199,7 +206,8 @@ def report_on(
     return build_report(
         findings,
         RunFacts(
-            profile=profile,
+            profile=profile.name,
+            terms=profile,
             client=ClientDescription(
                 target=shlex.join(command) or "observed traffic",
                 name=Path(command[0]).name if command else "observed",

@@ -206,9 +206,16 @@ def serve(settings: ServeSettings) -> None:
 
 @cli.command()
 @click.argument("patterns", nargs=-1, metavar="[PATTERN...]")
+@profile_option
+@config_option
 @click.option("--json", "as_json", is_flag=True, help="Print the catalogue as JSON.")
-def clauses(patterns: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
-    """Print the clauses of the contract.
+def clauses(
+    patterns: tuple[str, ...],
+    profile: str,
+    config: Path | None,
+    as_json: bool,  # noqa: FBT001 - a flag of the command line
+) -> None:
+    """Print the clauses of the contract in the terms of a profile.
 
     A PATTERN is the id of a clause (refresh.ahead), a chapter (refresh), a level (must) or a
     wildcard ('basic.*'), as with `mockbroker check --only`. With a PATTERN, each clause is printed
@@ -221,7 +228,8 @@ def clauses(patterns: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 -
         selection = select(patterns, CATALOGUE)
     except SelectionError as error:
         raise click.UsageError(str(error)) from error
-    chosen = [entry for entry in CATALOGUE if entry in selection]
+    terms = find_profile(profile, config)
+    chosen = [entry.for_profile(terms) for entry in CATALOGUE if entry in selection]
     if as_json:
         echo(json.dumps([_clause_row(c) for c in chosen], indent=2))
         return

@@ -52,7 +52,7 @@ class Explanation:
     """
 
     kind: str
-    profile: str
+    profile: Profile
     breaches: tuple[Breach, ...] = ()
     hints: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
@@ -72,7 +72,7 @@ class Explanation:
         lines += [str(each) for each in self.decoded]
         lines += [f"Mistake: {mistake.text}" for mistake in self.mistakes]
         for breach in self.breaches:
-            entry = clause_named(breach.clause_id)
+            entry = clause_named(breach.clause_id).for_profile(self.profile)
             lines.append(f"{entry.level.value} {breach.clause_id}: the client {entry.title}")
             lines.append(f"    found: {breach.what}; expected {breach.expected}")
             lines.append(f"    source: {'; '.join(map(str, entry.sources))}")
@@ -88,10 +88,10 @@ class Explanation:
         return {
             "schema": 1,
             "kind": self.kind,
-            "profile": self.profile,
+            "profile": self.profile.name,
             "ok": self.is_right,
             "mistakes": [{"kind": m.kind.value, "text": m.text} for m in self.mistakes],
-            "breaches": [_breach_row(breach) for breach in self.breaches],
+            "breaches": [_breach_row(breach, self.profile) for breach in self.breaches],
             "hints": list(self.hints),
             "decoded": [each.as_json() for each in self.decoded],
             "repairs": [repair.name.lower().replace("_", "-") for repair in self.repairs],
@@ -99,9 +99,9 @@ class Explanation:
         }
 
 
-def _breach_row(breach: Breach) -> dict[str, object]:
+def _breach_row(breach: Breach, profile: Profile) -> dict[str, object]:
     """Return a breach as values for JSON."""
-    entry = clause_named(breach.clause_id)
+    entry = clause_named(breach.clause_id).for_profile(profile)
     return {
         "clause": breach.clause_id,
         "level": entry.level.value,
@@ -207,7 +207,7 @@ def _explain_token_request(
     found = (*hints_for_token_request(parts, expectation), *hints_of(breaches))
     return Explanation(
         kind=TOKEN_REQUEST,
-        profile=profile.name,
+        profile=profile,
         breaches=breaches,
         hints=tuple(dict.fromkeys(found)),
         decoded=decoded_credentials(parts, expectation),
@@ -240,7 +240,7 @@ def _explain_api_call(
     hint = hint_for_api_call(request, expectation) if breaches else ""
     explanation = Explanation(
         kind=API_CALL,
-        profile=profile.name,
+        profile=profile,
         breaches=breaches,
         hints=tuple(dict.fromkeys([hint, *hints_of(breaches)])) if hint else hints_of(breaches),
     )

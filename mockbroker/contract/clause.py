@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Union
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TypedDict, Union
 
 from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
 from mockbroker.contract.level import Level
@@ -29,11 +30,14 @@ __all__ = [
     "Source",
     "TokenRequestJudge",
     "TraceJudge",
+    "Wording",
     "always",
+    "in_any_words",
+    "names_lifetime",
+    "names_token_type",
     "practice",
-    "profile_page",
+    "provider",
     "rfc",
-    "vendor",
 ]
 
 
@@ -57,7 +61,8 @@ class Impact(str, enum.Enum):
 class Source:
     """The document, and the section of it, from which a clause comes.
 
-    ``url`` leads to the section, and is empty for documents without a public page.
+    ``url`` leads to the section, and is empty for documents without a public page. ``fields`` are
+    those fields of a profile whose pages are meant; `Clause.for_profile` puts the pages there.
 
     Its string is what reports and pages print.
     """
@@ -65,6 +70,7 @@ class Source:
     document: str
     section: str = ""
     url: str = ""
+    fields: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.document}, {self.section}" if self.section else self.document
@@ -77,9 +83,12 @@ def rfc(number: int, section: str = "") -> Source:
     return Source(f"RFC {number}", section, f"https://www.rfc-editor.org/rfc/rfc{number}{anchor}")
 
 
-vendor = Source("AutoGrab developer pages, “OAuth Authentication”")
+def provider(*fields: str) -> Source:
+    """Return the provider's pages on these fields of its profile as a source."""
+    return Source("documentation of the provider", fields=fields)
+
+
 practice = Source("practice of real brokers")
-profile_page = Source("page of the provider that the profile describes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +153,44 @@ class Precondition:
     is_met: Callable[[Trace], bool]
 
 
+def names_lifetime(profile: Profile) -> str:
+    """Apply to profiles whose token response says how long a token lives; see `applies_to`.
+
+    A client of the others cannot know it, and may keep a token until the API refuses it.
+    """
+    return _answer_has("expires_in", profile)
+
+
+def names_token_type(profile: Profile) -> str:
+    """Apply to profiles whose token response has the type of the token; see `applies_to`."""
+    return _answer_has("token_type", profile)
+
+
+def _answer_has(member: str, profile: Profile) -> str:
+    """Return why a clause on a member of the token response does not apply; empty if it does."""
+    if member not in profile.answer.omit:
+        return ""
+    return f"the token response of profile {profile.name} has no {member}"
+
+
+class Wording(TypedDict, total=False):
+    """The texts of a clause that differ for a profile, and its sources; see `Clause`.
+
+    A provider that differs from an RFC has other sources than the RFC.
+    """
+
+    title: str
+    consequence: str
+    why: str
+    fix: str
+    sources: tuple[Source, ...]
+
+
+def in_any_words(_: Profile) -> Wording:
+    """Keep the words of a clause for every profile; see `Clause.wording`."""
+    return {}
+
+
 def always(_: Profile) -> str:
     """Apply to every profile; see `Clause.applies_to`."""
     return ""
@@ -158,8 +205,10 @@ class Clause:
     and full stop. ``why`` describes the failure without the rule, ``fix`` the change in the client.
     ``applies_to`` returns the reason why the rule does not apply to a profile, or an empty string.
     A clause with a ``judge`` is *passive*: traffic alone shows whether a client breaks it, once the
-    ``precondition`` is met. The others need a scenario. Clauses compare by identity, because each
-    exists once.
+    ``precondition`` is met. The others need a scenario. Clauses with the same id are equal.
+
+    The texts are those for the form of RFC 6749 and RFC 6750. ``wording`` returns, by their names,
+    those that differ for a profile; `for_profile` returns the clause with them.
     """
 
     id: str
@@ -171,6 +220,7 @@ class Clause:
     why: str
     fix: str
     applies_to: Callable[[Profile], str] = always
+    wording: Callable[[Profile], Wording] = in_any_words
     judge: Judge | None = None
     precondition: Precondition | None = None
 
@@ -189,5 +239,48 @@ class Clause:
         """Whether observed traffic alone shows that a client breaks the clause."""
         return self.judge is not None
 
+    def for_profile(self, profile: Profile) -> Clause:
+        """Return the clause in the terms of a profile, with its pages as sources.
+
+        A fact of a profile without a page has the profile itself as its source.
+        """
+        return _for_profile(self, profile)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Clause) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
     def __repr__(self) -> str:
         return f"<Clause {self.id}>"
+
+
+# A report asks for each clause several times, of one profile.
+@lru_cache(maxsize=512)
+def _for_profile(clause: Clause, profile: Profile) -> Clause:
+    # A clause that does not apply is listed all the same, and has nothing to say of the profile.
+    if clause.applies_to(profile):
+        return clause
+    changed = clause.wording(profile)
+    wanted = changed.get("sources", clause.sources)
+    sources = tuple(dict.fromkeys(_pages(wanted, profile)))
+    if wanted and not sources and clause.level is not Level.PRACTICE:
+        sources = (Source(f"profile {profile.name}"),)
+    return replace(
+        clause,
+        title=changed.get("title", clause.title),
+        consequence=changed.get("consequence", clause.consequence),
+        why=changed.get("why", clause.why),
+        fix=changed.get("fix", clause.fix),
+        sources=sources,
+    )
+
+
+def _pages(sources: tuple[Source, ...], profile: Profile) -> Iterator[Source]:
+    """Yield the sources, with the pages of the profile for those that name its fields."""
+    for source in sources:
+        if not source.fields:
+            yield source
+        for page in (each for name in source.fields for each in profile.sources_of(name)):
+            yield Source(page.title or page.url, url=page.url)

@@ -100,13 +100,14 @@ def judge_api_call(request: Request, expected: ApiExpectation) -> tuple[Breach, 
     return tuple(replace(breach, hints=(hint,) if hint else ()) for breach in breaches)
 
 
-def judge_trace(trace: Trace) -> tuple[Breach, ...]:
+def judge_trace(trace: Trace, profile: Profile | None = None) -> tuple[Breach, ...]:
     """Return the breaches of passive clauses: message by message, then those of the whole trace.
 
     The broker has judged each message on arrival, with the tokens and clients known at that time.
+    See `judge_together` for the ``profile``.
     """
     alone = tuple(b for exchange in trace.exchanges for b in breaches_alone(exchange))
-    return alone + judge_together(trace)
+    return alone + judge_together(trace, profile)
 
 
 def breaches_alone(exchange: Exchange) -> tuple[Breach, ...]:
@@ -129,14 +130,16 @@ def _unanswered_challenges(trace: Trace) -> Iterator[Breach]:
             yield from (b for b in exchange.breaches if b.clause_id == clauses.signing.BEARER.id)
 
 
-def judge_together(trace: Trace) -> tuple[Breach, ...]:
+def judge_together(trace: Trace, profile: Profile | None = None) -> tuple[Breach, ...]:
     """Return the breaches that only several messages of a trace show together.
 
-    The result depends on the trace only, so a longer trace may show fewer breaches of a clause.
+    Clauses that do not apply to the ``profile`` are left out, if it is given. The result depends on
+    the trace besides, so a longer trace may show fewer breaches of a clause.
     """
     together = (
         breach
         for clause in TRACE_CLAUSES
+        if profile is None or not clause.applies_to(profile)
         # Always true here: it narrows the type for the type checker.
         if isinstance(clause.judge, TraceJudge)
         for breach in _breaches(clause, clause.judge.flaws(trace))

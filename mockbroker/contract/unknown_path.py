@@ -37,7 +37,7 @@ def hint_on_unknown_path(request: Request, known: KnownPaths) -> str:
     It names the broker's own paths and quotes nothing of the request.
     """
     path = request.path.removeprefix(known.prefix)
-    token_path, api = known.profile.token_path, known.profile.api_prefix
+    token_path, api = known.profile.own_token_path, known.profile.api_prefix
     if path.startswith("/__") or _likeness(_first(path), known.control) > _VERY_NEAR:
         return f"the control API is below {known.prefix}{known.control}/"
     if path.startswith("/.well-known/"):
@@ -51,7 +51,7 @@ def hint_on_unknown_path(request: Request, known: KnownPaths) -> str:
             f"that is the token path of profile {other}; this broker has profile "
             f"{known.profile.name}, whose token path is {known.prefix}{token_path}"
         )
-    if _means_token(request, path, token_path):
+    if _means_token(request, path, known.profile):
         return _on_token_path(request, path, known)
     if _VERSION.match(path) and _VERSION.match(api):
         return f"the path has another version; the API is below {known.prefix}{api}/"
@@ -62,19 +62,21 @@ def hint_on_unknown_path(request: Request, known: KnownPaths) -> str:
 
 def _on_token_path(request: Request, path: str, known: KnownPaths) -> str:
     """Return the hint for what seems to be a token request."""
-    wanted = known.prefix + known.profile.token_path
-    # RFC 6749, 3.2: "The client MUST use the HTTP "POST" method".
-    by_method = "" if request.method == "POST" else ", which takes POST only"
-    if known.profile.token_path.startswith(path.rstrip("/") + "/"):
+    token_path, method = known.profile.own_token_path, known.profile.method
+    wanted = known.prefix + token_path
+    by_method = "" if request.method == method else f", which takes {method} only"
+    if token_path.startswith(path.rstrip("/") + "/"):
         return f"the path ends too early; the path of the token URL is {wanted}{by_method}"
     return f"the nearest path is that of the token URL, {wanted}{by_method}"
 
 
-def _means_token(request: Request, path: str, token_path: str) -> bool:
+def _means_token(request: Request, path: str, profile: Profile) -> bool:
     """Return whether a request to an unknown path seems to be one for a token."""
-    asked = TokenRequest.of(request)
-    names = asked.names_in_body | asked.names_in_query
-    if names & {"grant_type", "client_id", "client_secret", "client_assertion"}:
+    asked, token_path = TokenRequest.of(request), profile.own_token_path
+    own = profile.parameter_names
+    usual = {"grant_type", "client_id", "client_secret", "client_assertion"}
+    wanted = usual | {own.grant_type, own.client_id, own.client_secret}
+    if wanted & (asked.names_in_body | asked.names_in_query):
         return True
     is_folder = len(path) > 1 and token_path.startswith(path.rstrip("/") + "/")
     return is_folder or _likeness(path, token_path) > _NEAR
@@ -82,9 +84,8 @@ def _means_token(request: Request, path: str, token_path: str) -> bool:
 
 def _profile_with(path: str, own: Profile) -> str:
     """Return the name of another shipped profile that has the token path; empty without one."""
-    ended = path.rstrip("/")
     shipped = (each for each in PROFILES.values() if each.name != own.name)
-    found = (p.name for p in shipped if ended in {p.token_path, *p.token_path_aliases})
+    found = (each.name for each in shipped if each.has_token_path(path.rstrip("/")))
     return next(found, "")
 
 

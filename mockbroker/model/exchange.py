@@ -66,13 +66,17 @@ class Exchange:
 
     @property
     def is_unsigned(self) -> bool:
-        """Whether it is a call of the API without an Authorization header.
+        """Whether it is a call of the API without a token, and without an Authorization header.
 
-        A call with a token in a header of the provider's own is signed: it breaks no clause.
+        A call with something in a header of the provider's own is signed, well or badly.
         """
         if self.endpoint is not Endpoint.API or self.request.headers.get_all("Authorization"):
             return False
-        return self.token is None or any(b.clause_id == "signing.bearer" for b in self.breaches)
+        if self.token is None:
+            # The broker takes whatever stands in the provider's header for an unknown token.
+            return self.token_state in {None, TokenState.MISSING}
+        # A token may also be in the URL or in the body, where it signs nothing.
+        return not any(self.token.value in value for _, value in self.request.headers)
 
     @property
     def is_challenge(self) -> bool:

@@ -78,7 +78,10 @@ def record_of(
     first = exchange.received_at if since is None else since
     authorization = request.headers.get("Authorization")
     is_issued = exchange.endpoint is Endpoint.TOKEN and token is not None
-    is_call = exchange.endpoint is not Endpoint.TOKEN and authorization is not None
+    # A call may carry its token in a field of the provider's own.
+    is_call = exchange.endpoint is not Endpoint.TOKEN and (
+        authorization is not None or (token is not None and not exchange.is_unsigned)
+    )
     state = exchange.token_state.value if exchange.token_state else "unknown"
     headers = [(n, v) for n, v in request.headers if n.lower() in _SHOWN_HEADERS]
     return ExchangeRecord(

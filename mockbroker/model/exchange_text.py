@@ -59,7 +59,8 @@ def answer_text(record: ExchangeRecord) -> str:
 def _authorization(record: ExchangeRecord) -> str:
     """Return how a request is authorized, without its credentials."""
     if record.scheme is None:
-        return "(no Authorization)"
+        is_signed = record.token_state is not None
+        return f"<{_presented(record)}>" if is_signed else "(no Authorization)"
     scheme = record.scheme or "(no scheme)"
     if record.endpoint is Endpoint.TOKEN:
         # Masked as a whole: credentials that match no registered client are unknown to any mask.

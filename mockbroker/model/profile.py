@@ -341,7 +341,7 @@ def lifetime_problem(value: object) -> str:
     return f"expires_in must be a finite number of seconds, 0 or more, not {value!r}"
 
 
-_CHECKED = datetime.date(2026, 7, 1)
+_CHECKED = datetime.date(2026, 11, 23)
 _DOCUMENTED = (
     "token_path",
     "client_authentication",

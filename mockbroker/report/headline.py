@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mockbroker.contract.catalogue import clause_named
 from mockbroker.contract.clause import Clause
 from mockbroker.report.finding import BREACHES, Finding, Verdict
 from mockbroker.report.groups import Group, groups_of, mistake_of, place_of
@@ -38,8 +37,8 @@ def breach_sentence(row: Row) -> str:
     )
 
 
-def fix_for(finding: Finding) -> str:
-    """Return what to change in the client; empty if that is unknown.
+def fix_for(finding: Finding, clause: Clause) -> str:
+    """Return what to change in the client that broke the clause; empty if that is unknown.
 
     An exception that shows a mistake in the client's code is fixed where it was raised, whatever
     clause it breaks.
@@ -47,7 +46,7 @@ def fix_for(finding: Finding) -> str:
     mistake = mistake_of(finding)
     if mistake is not None:
         return f"Correct {place_text(mistake.place)}, which raises {mistake.type_name}."
-    return clause_named(finding.clause_id).fix if finding.verdict in BREACHES else ""
+    return clause.fix if finding.verdict in BREACHES else ""
 
 
 def advice_on(row: Row) -> tuple[tuple[str, str], ...]:
@@ -59,7 +58,7 @@ def advice_on(row: Row) -> tuple[tuple[str, str], ...]:
         return ()
     return (
         ("leads to", row.clause.consequence),
-        ("fix", fix_for(row.found)),
+        ("fix", fix_for(row.found, row.clause)),
         ("link", link_of(row.clause)),
     )
 

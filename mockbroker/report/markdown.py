@@ -162,7 +162,8 @@ def _evidence(row: Row, reproduce: str) -> Iterator[str]:
     # Folded: the comment on a pull request stays short, and the evidence is at hand.
     yield f"<details><summary><code>{row.clause.id}</code>: a client {row.clause.title}</summary>"
     yield ""
-    for label, advice in (("leads to", row.clause.consequence), ("fix", fix_for(finding))):
+    fix = fix_for(finding, row.clause)
+    for label, advice in (("leads to", row.clause.consequence), ("fix", fix)):
         if advice and finding.verdict in BREACHES:
             yield f"**{label.capitalize()}:** {_cell(advice)}"
             yield ""

@@ -307,7 +307,8 @@ def build_report(findings: Iterable[Finding], facts: RunFacts) -> Report:
     # After the merge: a chain of blocked clauses can be followed only when each has its final
     # finding.
     rooted = {name: _with_root_cause(finding, merged) for name, finding in merged.items()}
-    found = (_row(clause, rooted.get(clause.id), reasons) for clause in CATALOGUE)
+    clauses = (clause.for_profile(facts.terms) for clause in CATALOGUE)
+    found = (_row(clause, rooted.get(clause.id), reasons) for clause in clauses)
     return Report(facts=facts, rows=tuple(_with_listing(row, facts) for row in found))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from mockbroker.broker.scenario_plan import Occurrence
 from mockbroker.contract.clause import Level
 from mockbroker.model.escaping import printable
+from mockbroker.model.profile import AUTOGRAB, Profile
 from mockbroker.report.defaults import DEFAULT_EXAMPLES
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import NOTHING_KNOWN, KnownFailures
@@ -85,6 +86,7 @@ class Provenance:
 class RunFacts:
     """What a report says about a run besides the findings.
 
+    ``terms`` is the profile in whose terms the report says things, ``profile`` its name.
     ``selected`` are the clauses to judge. ``unreached`` says why the run did not reach each of
     them; empty if it did. ``unseen`` is None unless the traffic of an app was observed; it says
     why a clause could not be judged. ``interrupted`` is True if a signal ended the run,
@@ -96,6 +98,7 @@ class RunFacts:
     """
 
     profile: str
+    terms: Profile = AUTOGRAB
     client: ClientDescription = field(default_factory=ClientDescription)
     measured: Mapping[str, Any] = field(default_factory=dict)
     fail_on: Level = Level.MUST

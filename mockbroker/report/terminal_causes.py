@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mockbroker.contract.catalogue import clause_named
+from mockbroker.model.profile import AUTOGRAB, Profile
 from mockbroker.report.finding import BREACHES, Finding, Verdict
 from mockbroker.report.groups import Group, place_of
 from mockbroker.report.headline import fix_for
@@ -78,6 +79,7 @@ def _group_lines(report: Report, group: Group, width: int) -> Iterator[Line]:
     """Yield the evidence for a cause, and what else it breaks and blocks."""
     yield from finding_lines(
         group.head.finding,
+        report.facts.terms,
         reproduce=report.reproduce(group.head),
         with_times=report.observed,
         width=width,
@@ -104,16 +106,21 @@ def _consequences(report: Report, group: Group, width: int) -> Iterator[Line]:
 
 
 def finding_lines(
-    finding: Finding, *, reproduce: str = "", with_times: bool = False, width: int = MAX_WIDTH
+    finding: Finding,
+    profile: Profile = AUTOGRAB,
+    *,
+    reproduce: str = "",
+    with_times: bool = False,
+    width: int = MAX_WIDTH,
 ) -> Iterator[Line]:
     """Yield the evidence for the verdict on one clause, with the clause's title and fix.
 
-    ``reproduce`` is a command that shows the breach. ``with_times`` adds the time of each
-    exchange. Prose is wrapped to ``width`` columns.
+    They are in the terms of the ``profile``. ``reproduce`` is a command that shows the breach.
+    ``with_times`` adds the time of each exchange. Prose is wrapped to ``width`` columns.
     """
     mark, style = MARKS[finding.verdict]
     # Title, sources and fix come from the catalogue; a finding holds only what the run found.
-    known = clause_named(finding.clause_id)
+    known = clause_named(finding.clause_id).for_profile(profile)
     heading = f"{mark} {known.id} ({importance(known)}): a client {known.title}"
     for text in textwrap.wrap(heading, width, subsequent_indent="  ", break_on_hyphens=False):
         yield Line(text, style)
@@ -134,7 +141,7 @@ def finding_lines(
         yield from labelled(label, text, style="faint" if label == "traffic" else "")
     # An error of the kit is not for the user's client to fix.
     if not is_error:
-        yield from labelled("fix", fix_for(finding), width)
+        yield from labelled("fix", fix_for(finding, known), width)
 
 
 def breach_line(finding: Finding) -> str:

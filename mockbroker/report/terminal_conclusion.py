@@ -67,7 +67,7 @@ def _gravest(report: Report, groups: Sequence[Group], width: int) -> Iterator[Li
             "Worst:" if is_breach else "Cause:",
             f"{what} ({head.clause.id}, {importance(head.clause)}){at}",
         ),
-        ("Fix:", fix_for(head.finding)),
+        ("Fix:", fix_for(head.finding, head.clause)),
     ):
         lines = wrap(text, width - 11) if text else []
         for number, line in enumerate(lines):

@@ -309,9 +309,7 @@ def _read_rest(sock: ssl.SSLSocket) -> None:
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_WR)
         sock.settimeout(LINGER_SECONDS)
-        for _ in range(LINGER_PIECES):
-            if not sock.recv(65536):
-                return
+        any(not sock.recv(65536) for _ in range(LINGER_PIECES))
 
 
 def _why_no_tls(error: ssl.SSLError) -> str:
@@ -322,8 +320,8 @@ def _why_no_tls(error: ssl.SSLError) -> str:
     reason = error.reason or "no reason given"
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
-            f"the client's certificate is not accepted ({error.verify_message}): register it with "
-            "the broker, or the authority that has issued it"
+            f"the client's certificate is not accepted ({error.verify_message}): expected one that "
+            "is registered, or that a registered authority has issued"
         )
     # OpenSSL recognizes an HTTP method where a handshake should begin.
     if reason == "HTTP_REQUEST":

@@ -69,10 +69,12 @@ def _status_without_report(status: int, values: Values) -> int:
 
 def _report_nothing(values: Values) -> None:
     """Print and write the report of a run that was interrupted before it began."""
+    profile, _ = profile_and_sources(values)
     report = build_report(
         (),
         RunFacts(
-            profile=profile_and_sources(values)[0],
+            profile=profile.name,
+            terms=profile,
             client=ClientDescription(target=values[CLIENT] or values[EXEC]),
             fail_on=values[FAIL_ON],
             selected=[clause.id for clause in CATALOGUE if clause in values[ONLY]],

@@ -138,7 +138,8 @@ class GatheredResults:
         return build_report(
             self._findings,
             RunFacts(
-                profile=profile,
+                profile=profile.name,
+                terms=profile,
                 client=ClientDescription(
                     target=target,
                     # A driver program names its client; a Python client has its module's name.

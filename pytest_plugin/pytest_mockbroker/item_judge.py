@@ -12,6 +12,7 @@ import pytest
 from mockbroker.broker.conformance import is_binding
 from mockbroker.contract.clause import Level
 from mockbroker.model.escaping import printable, printable_lines
+from mockbroker.model.profile import AUTOGRAB, Profile
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import KnownFailures, Standing
@@ -143,9 +144,14 @@ class ItemJudge:
         findings = [msgspec.structs.replace(each, found_in=clause_id) for each in findings]
         finding = self.as_known(findings[0])
         if not isinstance(error, _SKIPPED):  # pytest reports the error by itself
-            _set_outcome(report, finding, is_fatal=self.is_fatal(finding))
+            _set_outcome(report, finding, self._profile, is_fatal=self.is_fatal(finding))
         examples = all_to_plain(self._examples)
         return ItemResult(findings=tuple(findings), examples=examples, client=client)
+
+    @property
+    def _profile(self) -> Profile:
+        """The profile that judges; the default one before there is a run."""
+        return AUTOGRAB if self.run is None else self.run.settings.profile
 
     def _finding(self, clause_id: str, error: BaseException | None) -> Finding:
         """Return the finding that the end of a clause test means."""
@@ -183,11 +189,14 @@ def _kit_error_in(error: BaseException) -> KitError:
     return error.error if isinstance(error, KitFailed) else kit_error_from(error)
 
 
-def _set_outcome(report: pytest.TestReport, finding: Finding, *, is_fatal: bool) -> None:
+def _set_outcome(
+    report: pytest.TestReport, finding: Finding, profile: Profile, *, is_fatal: bool
+) -> None:
     """Set the outcome that the verdict means, and replace the traceback by the finding."""
     if is_fatal:
         report.outcome = "failed"
-        report.longrepr = "\n".join(printable(line.text) for line in finding_lines(finding))
+        lines = finding_lines(finding, profile)
+        report.longrepr = "\n".join(printable(line.text) for line in lines)
     elif report.when == "setup":  # a passed setup phase is followed by the call phase, which counts
         report.outcome = "skipped"
         path, line, _ = report.location

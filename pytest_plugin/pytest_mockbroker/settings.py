@@ -230,14 +230,14 @@ def profile_of(values: Values) -> Profile:
     return profile_named(values[PROFILE], config=values[CONFIG])
 
 
-def profile_and_sources(values: Values) -> tuple[str, tuple[str, ...]]:
-    """Return the profile's name, and where its facts stand: its own sources, or else its file."""
+def profile_and_sources(values: Values) -> tuple[Profile, tuple[str, ...]]:
+    """Return the profile, and where its facts stand: its own sources, or else its file."""
     config = values[CONFIG]
     try:
         profile = profile_of(values)
     except ConfigError:  # the file has changed during the run; the report is written all the same
-        return values[PROFILE], ()
-    return profile.name, profile.source_names or ((str(config),) if config else ())
+        return Profile(name=values[PROFILE]), ()
+    return profile, profile.source_names or ((str(config),) if config else ())
 
 
 def run_settings(config: pytest.Config) -> RunSettings:
@@ -280,4 +280,5 @@ def check_arguments(config: pytest.Config) -> tuple[str, ...]:
         return ()
     # The command finds the project's own profile by itself, so the user need not type it.
     profile = ("--profile", values[PROFILE]) if values[PROFILE] else ()
-    return (*named, *profile, *(("--tls",) if values[TLS] else ()))
+    file = ("--config", str(values[CONFIG])) if values[CONFIG] else ()
+    return (*named, *file, *profile, *(("--tls",) if values[TLS] else ()))

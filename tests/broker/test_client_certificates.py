@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import re
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -26,9 +27,11 @@ from mockbroker.cli.observed_app import app_environment
 from mockbroker.cli.published_files import published
 from mockbroker.cli.serve import listening
 from mockbroker.cli.serve_options import ServeSettings
+from mockbroker.contract import clauses
 from mockbroker.contract.authentication.client_certificate import thumbprint_of
 from mockbroker.model.certificate_rules import CERTIFICATE_METHODS, CertificateRules
 from mockbroker.model.messages import Headers, Request
+from mockbroker.model.metadata import Metadata
 from tests.broker.client_certificates import der_of, own_certificate
 from tests.broker.stores import BOTH
 
@@ -334,8 +337,10 @@ def test_a_client_gets_a_token_and_calls_the_api_over_tls():
         refused = requests.post(broker.token_url, data=form, **kwargs)
         assert refused.status_code == 401
         assert "no client certificate was presented" in refused.json()["hint"]
-        # A page in a browser is asked for no reason, and still shown.
-        assert requests.get(broker.control_url + "/openapi.json", **kwargs).status_code == 200
+        # The control API needs no certificate.
+        setup = requests.post(broker.control_url + "/setup", json={}, **kwargs).json()
+        assert f"--cert {pair[0]} --key {pair[1]}" in setup["curl"]
+        assert f"KEY_FILE={pair[1]}" in setup["environment"]
 
 
 def test_an_unknown_certificate_fails_the_handshake_and_is_logged(tmp_path, caplog):
@@ -355,7 +360,7 @@ def test_an_unknown_certificate_fails_the_handshake_and_is_logged(tmp_path, capl
     [record] = caplog.records
     said = record.getMessage()
     assert "the client's certificate is not accepted" in said
-    assert "register it with the broker" in said
+    assert "expected one that is registered" in said
 
 
 def test_only_a_profile_with_certificates_asks_for_one(tmp_path):
@@ -387,6 +392,44 @@ def test_a_process_removes_the_files_of_its_clients_at_its_end():
     path, existed = done.stdout.split()
     assert existed == "True"
     assert not Path(path).parent.exists()
+
+
+def test_a_context_that_demands_certificates_is_left_as_it_is(tmp_path):
+    own = own_certificate("shop")
+    tls = throw_away_certificate(tmp_path)
+    tls.context.verify_mode = ssl.CERT_REQUIRED
+    tls.context.load_verify_locations(cadata=own.pem)
+    with Broker().running(tls=tls) as broker:
+        kwargs = {"verify": broker.ca_file, "timeout": 5}
+        assert requests.get(broker.api_url, cert=own.files(tmp_path), **kwargs).status_code == 401
+        with pytest.raises(requests.ConnectionError):
+            requests.get(broker.api_url, **kwargs)
+
+
+def test_traffic_shows_which_clauses_on_certificates_are_kept():
+    broker = mounted(Broker(profile=profile_with()))
+    der = der_of(broker.credentials.certificate)
+    chapter = {clause.id for clause in clauses.certificate.CLAUSES}
+    called(broker, sent(broker, der).token, der)
+    broker.assert_conforms()
+    assert chapter.isdisjoint({*broker.observed().breaches, *broker.observed().never_reached})
+    other = mounted(Broker(profile=profile_with(), strict=False))
+    sent(other, b"")
+    assert set(other.observed().breaches) == {"certificate.presented"}
+    assert chapter - {"certificate.presented"} <= set(other.observed().never_reached)
+
+
+def test_brokers_with_the_same_client_and_state_share_its_certificate(new_url):
+    url, shop = new_url(), Credentials("shop", "s3cr:et")
+    first = mounted(Broker(profile=profile_with(), credentials=shop, state=url))
+    second = mounted(Broker(profile=profile_with(), credentials=shop, state=url))
+    first.register("shop", "another")
+    renewed = first.registered[0].certificate
+    third = mounted(Broker(profile=profile_with(), credentials=shop, state=url))
+    for broker in (second, third) if url else ():
+        assert broker.registered[0].certificate == renewed
+    third.reset()
+    assert third.credentials.client_secret == "s3cr:et"
 
 
 # Elsewhere
@@ -507,3 +550,11 @@ def test_a_further_issuer_with_certificates_needs_tls(mutual_toml):
     with pytest.raises(click.UsageError, match=r"--issuer /shop: .* needs TLS; add --tls"):
         make_issuers(settings)
     assert set(make_issuers(dataclasses.replace(settings, tls=True))) == {"/shop"}
+
+
+def test_metadata_names_the_method_and_says_that_tokens_are_bound():
+    broker = mounted(Broker(profile=profile_with(metadata=Metadata())))
+    path = "/.well-known/oauth-authorization-server"
+    members = json.loads(broker.handle(Request("GET", path), ORIGIN).response.body)
+    assert members["token_endpoint_auth_methods_supported"] == [ISSUED]
+    assert members["tls_client_certificate_bound_access_tokens"] is True

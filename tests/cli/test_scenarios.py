@@ -319,6 +319,7 @@ def test_a_named_client_must_be_given_to_the_broker(scenario_file):
         (["--workers", "2"], "--scenario does not go with --workers: it counts the requests"),
         (["--issuer", "/a=rfc6749"], "--scenario does not go with --issuer"),
         (["--profile", "keys"], "night.toml: clients of profile keys have no secret to rotate"),
+        (["--profile", "public"], "clients of profile public have no secret to rotate"),
         (["--scenario", "none.toml"], "cannot read none.toml: No such file or directory"),
     ],
 )
@@ -327,7 +328,10 @@ def test_options_that_do_not_fit_are_refused_before_anything_is_served(
 ):
     path = scenario_file(event("rotate-secret", "after_seconds = 1", 'secret = "n3w"'))
     config = tmp_path / "config.toml"
-    config.write_text('[profiles.keys]\nclient_authentication = "private_key_jwt"\n')
+    config.write_text(
+        '[profiles.keys]\nclient_authentication = "private_key_jwt"\n'
+        '[profiles.public]\nclient_authentication = "none"\n'
+    )
     arguments = ["serve", "--port", "0", "--config", str(config), "--scenario", str(path)]
     refused = CliRunner().invoke(cli, [*arguments, *options])
     assert refused.exit_code != 0

@@ -7,10 +7,11 @@ import json
 import click
 import pytest
 
-from mockbroker import Broker
+from mockbroker import Broker, Profile
 from mockbroker.broker.exchange_view import view_of
 from mockbroker.cli.console import log_lines
 from mockbroker.model.messages import Headers, Request
+from mockbroker.model.profile_parts import ParameterNames
 
 GRANT = b"grant_type=client_credentials"
 BEARER = ("Authorization", "Bearer abc")
@@ -73,4 +74,20 @@ def test_the_path_of_another_profile_is_recognized():
     assert asked("POST", "/auth-broker/request-token/", profile="rfc6749", body=GRANT) == (
         "that is the token path of profile autograb; this broker has profile rfc6749, whose token "
         "path is /token"
+    )
+
+
+def test_the_names_and_the_method_of_the_profile_count():
+    names = ParameterNames(client_secret="clientsecret")
+    profile = Profile(
+        name="acme",
+        token_path="/{tenant}/login",
+        path_values={"tenant": "t1"},
+        method="GET",
+        body="query",
+        client_authentication="query",
+        parameter_names=names,
+    )
+    assert asked("POST", "/anything?clientsecret=mistyped", profile=profile) == (
+        "the nearest path is that of the token URL, /t1/login, which takes GET only"
     )

@@ -11,6 +11,7 @@ import pytest
 from mockbroker import Broker, Credentials, Profile
 from mockbroker.cli.explain import read_pasted
 from mockbroker.contract.authentication import METHODS, ClientCertificateMethod, PrivateKeyJwt
+from mockbroker.contract.authentication.certificate import SelfSignedTlsClientAuth, TlsClientAuth
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.profile_parts import ParameterNames
 from mockbroker.model.token_request import TokenRequest
@@ -67,6 +68,15 @@ def test_an_example_of_an_assertion_has_a_placeholder_for_it():
     assert PrivateKeyJwt().is_used_in(request)
     assert request.values("client_assertion") == ("${ASSERTION}",)
     assert by_curl(PrivateKeyJwt(), PAIR).body == request.body
+
+
+@pytest.mark.parametrize("method", [TlsClientAuth(), SelfSignedTlsClientAuth()])
+def test_an_example_with_a_certificate_names_its_files(method):
+    client = Credentials("shop 1", "", certificate_file="a b.pem", key_file="a.key")
+    assert sent(method, client).values("client_id") == ("shop 1",)
+    assert by_curl(method, client).body == sent(method, client).body
+    assert method.curl_options(client)[:4] == ("--cert", "a b.pem", "--key", "a.key")
+    assert method.curl_options(PAIR)[:4] == ("--cert", "client.pem", "--key", "client.key")
 
 
 HEADERS = Profile(

@@ -9,6 +9,7 @@ import pytest
 
 from mockbroker.contract.catalogue import CATALOGUE, clause_named
 from mockbroker.contract.clause import Impact, Level
+from mockbroker.model.profile import AUTOGRAB
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.kit_error import KitError
 from mockbroker.report.known_failures import KnownFailure, KnownFailures
@@ -107,7 +108,8 @@ def test_a_known_failure_is_suppressed_and_a_stale_entry_is_an_error():
 def test_every_clause_is_a_rule_with_help():
     rules = run_of(*FOUND)["tool"]["driver"]["rules"]
     assert [rule["id"] for rule in rules] == [clause.id for clause in CATALOGUE]
-    for rule, clause in zip(rules, CATALOGUE, strict=True):
+    clauses = [clause.for_profile(AUTOGRAB) for clause in CATALOGUE]
+    for rule, clause in zip(rules, clauses, strict=True):
         assert clause.fix in rule["help"]["text"]
         assert clause.fix in rule["help"]["markdown"]
         assert rule["shortDescription"]["text"].endswith(clause.title)

@@ -296,12 +296,11 @@ def _judge_isolation(
         raise NotTested("the second client presented no token")
     # All calls, and not the last one only: a client may repeat a call with its own token after a
     # 401.
-    borrowed = {e.request.headers.get("Authorization") for e in second_use.api_calls} | {
-        second_use.presented
-    }
+    carried = {value for call in second_use.api_calls for _, value in call.request.headers}
+    borrowed = {*carried, second_use.presented}
     if any(first_use.token and first_use.token.value in (text or "") for text in borrowed):
         # A client that sends no scope gets the same token for each, and cannot confuse them.
-        if difference == "scope" and not _asks_for_scope(first):
+        if difference == "scope" and not first.sends_scope:
             return Situation.UNMET
         second.breach(
             f"the second client presented the token of the first, which has another {difference}",
@@ -316,7 +315,3 @@ def _switch_to(broker: Broker, second: ClientSession, difference: str) -> None:
         broker.register(second.credentials.client_id, second.credentials.client_secret)
     if difference == "scope":
         broker.scope = "write"
-
-
-def _asks_for_scope(session: ClientSession) -> bool:
-    return any(b"scope=" in e.request.body for e in session.trace.token_requests)

@@ -11,7 +11,6 @@ from mockbroker.broker.faults import Fault
 from mockbroker.contract import clauses
 from mockbroker.contract.clauses.signing import answered_challenges
 from mockbroker.model.credentials import TokenState
-from mockbroker.model.exchange import Exchange
 from mockbroker.report.steps import (
     AnswersDelayed,
     Arrangement,
@@ -190,9 +189,7 @@ def _must_all_be_valid(scenario: Scenario, session: ClientSession, outcome: Outc
         # count, not by order: a client with one connection sends them one after the other.
         revoked_count += call.token_state is TokenState.REVOKED
         is_refused = revoked_count <= AT_ONCE and call.token_state is TokenState.REVOKED
-        is_challenge = call.number in answered or (
-            _is_unsigned(call) and _starts_unsigned(scenario)
-        )
+        is_challenge = call.number in answered or (call.is_unsigned and _starts_unsigned(scenario))
         if is_refused or is_challenge:
             continue
         # A token of this burst may expire on its way, and the client could not do better.
@@ -208,15 +205,11 @@ def _must_all_be_valid(scenario: Scenario, session: ClientSession, outcome: Outc
             )
 
 
-def _is_unsigned(call: Exchange) -> bool:
-    return call.request.headers.get("Authorization") is None
-
-
 def _starts_unsigned(scenario: Scenario) -> bool:
     """Return whether a new client calls the API unsigned, and fetches a token after the 401."""
     with scenario.session(credentials=CREDENTIALS) as session:
         calls = session.use_well(REQUEST).api_calls
-        return bool(calls) and _is_unsigned(calls[0])
+        return bool(calls) and calls[0].is_unsigned
 
 
 @pytest.mark.contract_clause(clauses.cache.SINGLE_FLIGHT)

@@ -128,7 +128,7 @@ def _presented(outcome: Outcome, token: str) -> bool:
     """Return whether a call of the use carried the token, or get_token returned it."""
     # All calls, and not the last one only: a client may repeat a call with another token after a
     # 401.
-    texts = {e.request.headers.get("Authorization") for e in outcome.api_calls}
+    texts = {value for call in outcome.api_calls for _, value in call.request.headers}
     return any(token in (text or "") for text in {*texts, outcome.presented})
 
 

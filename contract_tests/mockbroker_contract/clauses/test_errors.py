@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -187,6 +188,48 @@ def test_profile(scenario: Scenario) -> None:
 
     scenario.for_each(scenario.run.settings.profile.token_errors, run_case)
     scenario.needs_control()
+
+
+@pytest.mark.contract_clause(clauses.errors.QUOTA)
+def test_quota(scenario: Scenario) -> None:
+    """Check that the client does not repeat a request that the provider's quota refuses.
+
+    The answer is the provider's own, to a new client. A client may wait and ask again: as long as
+    the answer says, or for a second where it says nothing, and five times at most.
+    """
+    profile = scenario.run.settings.profile
+    wait = max(quota.period_seconds for quota in profile.quotas)
+    form = profile.error_form("quota")
+    if form is None:
+        body = {"error": "too_many_requests", "error_description": "made up by the scenario"}
+        fault = Fault.status(_TOO_MANY, body=body, retry_after=math.ceil(wait))
+    else:
+        fault = Fault.status(form.status, body=form.example(), headers=form.fields())
+
+    def run_case(waits: float, operation: str) -> Situation:
+        with _failing(scenario, fault) as session:
+            session.make()
+            with contextlib.suppress(ClientHung), token_request_gaps(session) as gaps:
+                session.use(operation)
+            requests = session.trace.token_requests
+            if not requests:
+                raise NotTested("the client sent no token request")
+            # A second less, as above.
+            if (gaps and min(gaps) < waits - 1) or len(requests) > _MAX_ATTEMPTS:
+                session.breach(
+                    f"the quota was used up, and one use led to {len(requests)} token requests",
+                    f"one, or others {waits:g} s apart, {_MAX_ATTEMPTS} at most",
+                    requests,
+                )
+            return Situation.MET
+
+    scenario.for_each([wait if form is None else _SHORTEST_PAUSE + 1], run_case)
+    scenario.needs_control()
+
+
+_TOO_MANY = 429
+# Seconds. Clients that double their pauses begin with a second or a half.
+_SHORTEST_PAUSE = 0.4
 
 
 @pytest.mark.contract_clause(clauses.errors.NO_HAMMERING)

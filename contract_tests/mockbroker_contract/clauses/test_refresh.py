@@ -119,7 +119,9 @@ def test_clock_changes(scenario: Scenario) -> None:
         ]
         scenario.for_each(changes, partial(_case_of_zone, scenario, zoned))
     wall_clocks = [(-_TWO_HOURS, False), (_TWO_HOURS, False), (_TWO_HOURS, True)]
-    scenario.for_each(wall_clocks, partial(_case_of_wall_clock, scenario, zoned))
+    if scenario.run.settings.profile.answer.lifetime in ("seconds", "milliseconds"):
+        # The others are moments by the provider's clock: no client can use them by a wrong one.
+        scenario.for_each(wall_clocks, partial(_case_of_wall_clock, scenario, zoned))
 
 
 _TWO_HOURS = 7200

@@ -8,6 +8,9 @@ import pytest
 
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.contract import clauses
+from mockbroker.contract.clauses.refresh import tokens_needed
+from mockbroker.contract.profile_words import quota_in_words
+from mockbroker.model.profile import Quota, TokenPolicy
 from mockbroker.report.steps import (
     AnswerChanged,
     TokenPolicySet,
@@ -18,6 +21,7 @@ from mockbroker_contract.drivers.driver import REQUEST
 from mockbroker_contract.drivers.failures import NotTested
 from mockbroker_contract.harness.arrangements import refreshed_meanwhile
 from mockbroker_contract.harness.client_session import ClientSession
+from mockbroker_contract.harness.endings import ContractBreached
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
@@ -175,6 +179,100 @@ def _needs_repeated_calls(scenario: Scenario, operation: str) -> None:
                 "the client repeats no call whose token was revoked",
                 blocked_by=clauses.signing.REVOKED,
             )
+
+
+@pytest.mark.contract_clause(clauses.refresh.REFUSED_WHILE_VALID)
+def test_refused_while_valid(scenario: Scenario) -> None:
+    """Check that a client works at a provider that refuses a token while one is valid.
+
+    It is used within every usual leeway, where it may ask and is refused, and after the expiry. The
+    control is a broker that refuses nothing.
+    """
+
+    def run_case(lifetime: int, operation: str) -> Situation:
+        failed = _failure_near_expiry(scenario, lifetime, operation, "refuse")
+        if failed is None:
+            return Situation.MET
+        if _failure_near_expiry(scenario, lifetime, operation, "new") is not None:
+            raise NotTested("the client fails at a refresh that is not refused as well")
+        raise failed
+
+    scenario.for_each_in_time([LIFETIME if scenario.run.time.is_virtual else 3], run_case)
+
+
+def _failure_near_expiry(
+    scenario: Scenario, lifetime: int, operation: str, policy: TokenPolicy
+) -> ContractBreached | None:
+    """Use a client around its token's expiry; return the breach if one of the uses fails."""
+    lefts = _LEFT_LATER if scenario.run.time.is_virtual else (2, 1)
+    with scenario.session(
+        credentials=CREDENTIALS, expires_in=lifetime, elsewhere=[HONOURS]
+    ) as session:
+        session.broker.token_policy = policy
+        session.record(TokenPolicySet(policy=policy))
+        session.use_well(operation)
+        age = 0
+        for left in (*lefts, -1):
+            session.advance(lifetime - left - age)
+            age = lifetime - left
+            outcome = session.use(operation)
+            try:
+                _must_be_served(session, outcome, left)
+            except ContractBreached as breached:
+                return breached
+    return None
+
+
+def _must_be_served(session: ClientSession, outcome: Outcome, left: int) -> None:
+    """Raise the breach of the clause for a use that failed, or asked more than once."""
+    if len(outcome.token_requests) > 1:
+        session.breach(
+            f"one call led to {len(outcome.token_requests)} token requests",
+            "at most one: asking again cannot change the answer",
+            outcome.token_requests,
+        )
+    if outcome.is_good:
+        return
+    error = outcome.error
+    result = f"raised {session.masked(error)}" if error else outcome.in_words
+    when = f"{left} s before the expiry of its token" if left > 0 else "after its token had expired"
+    expected = "a call with the token that is valid" if left > 0 else "a new token"
+    session.breach(f"{when}, the client {result}", expected, outcome.exchanges)
+
+
+@pytest.mark.contract_clause(clauses.refresh.QUOTA)
+def test_quota(scenario: Scenario) -> None:
+    """Check that a client stays within the provider's quota of token requests.
+
+    It makes one call more than the quota allows token requests, spread over the quota's period.
+    Tokens have the lifetime of the profile, by which a sound client needs fewer.
+    """
+    profile = scenario.run.settings.profile
+
+    def run_case(quota: Quota, operation: str) -> Situation:
+        # So many show that each call costs a token request, also where the quota is larger.
+        calls = min(quota.requests, _MOST_CALLS)
+        with scenario.session(
+            credentials=CREDENTIALS, expires_in=max(profile.expires_in, 1)
+        ) as session:
+            session.use_well(operation)
+            session.use_periodically(operation, calls, quota.period_seconds / (calls + 1))
+            requested = len(session.trace.token_requests)
+            if requested > calls:
+                session.breach(
+                    f"{calls + 1} calls in {quota.period_seconds:g} s led to {requested} token "
+                    "requests",
+                    f"few enough for a quota of {quota_in_words(quota)}",
+                    session.trace.token_requests[:_SHOWN_REQUESTS],
+                )
+            return Situation.MET
+
+    kept = [quota for quota in profile.quotas if tokens_needed(profile, quota) <= quota.requests]
+    scenario.for_each(kept, run_case)
+
+
+_MOST_CALLS = 60
+_SHOWN_REQUESTS = 3
 
 
 @pytest.mark.contract_clause(clauses.refresh.SAME_GRANT)

@@ -9,10 +9,8 @@ import pytest
 
 from mockbroker.contract import clauses
 from mockbroker.model.credentials import Credentials
-from mockbroker.model.token_request import TokenRequest
 from mockbroker.report.steps import Note, ScopeConfigured
 from mockbroker_contract.drivers.failures import NotApplicable
-from mockbroker_contract.harness.client_session import ClientSession
 from mockbroker_contract.harness.outcome import Outcome
 from mockbroker_contract.harness.scenario import Scenario
 from mockbroker_contract.harness.situation import Situation
@@ -99,7 +97,7 @@ def test_scope(scenario: Scenario) -> None:
             session.record(ScopeConfigured(scope=scope))
             outcome = session.use(operation)
             # A wrong scope is judged when the session ends.
-            if not _sends_scope(session):
+            if not session.sends_scope:
                 _needs_scope_setting(scenario, operation)
                 what = "the token request had no scope"
                 if outcome.error is not None:
@@ -119,17 +117,8 @@ def _needs_scope_setting(scenario: Scenario, operation: str) -> None:
     """Raise NotApplicable unless the client sends the plainest scope: the control."""
     with scenario.session(credentials=_CREDENTIALS, scope=_PLAIN_SCOPE) as control:
         control.use_well(operation)
-        if not _sends_scope(control):
+        if not control.sends_scope:
             raise NotApplicable("the client sends no scope")
-
-
-def _sends_scope(session: ClientSession) -> bool:
-    """Return whether a token request so far had a scope.
-
-    In a query or in JSON as well: other clauses judge where parameters are.
-    """
-    requests = [TokenRequest.of(exchange.request) for exchange in session.trace.token_requests]
-    return any("scope" in request.names_in_body | request.names_in_query for request in requests)
 
 
 @pytest.mark.contract_clause(clauses.request.PARAMETERS)

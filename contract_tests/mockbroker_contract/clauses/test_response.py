@@ -73,8 +73,11 @@ def test_documented(scenario: Scenario) -> None:
         with scenario.session(credentials=CREDENTIALS) as session:
             outcome = session.use(operation)
             if not session.trace.token_requests:
+                # Such as a certificate of the client that the handshake did not accept.
+                why = scenario.run.brokers.refusal
                 session.not_tested(
                     f"{operation} {_ended(session, outcome)} before any token request"
+                    + (f"; {why}" if why else "")
                 )
             # A breach of another clause explains why the token did not arrive as issued, so it is
             # reported as the cause.
@@ -197,7 +200,9 @@ def _escaped(members: Members) -> bytes:
 
 
 def _spaced(members: Members) -> bytes:
-    return b"\r\n\t " + json.dumps(members, indent=4).replace(":", " :\t").encode() + b" \n\n"
+    # Not by a replacement of colons: a provider's lifetime may be a date, which has some.
+    spaced = json.dumps(members, indent=4, separators=(",", " :\t"))
+    return b"\r\n\t " + spaced.encode() + b" \n\n"
 
 
 def _reversed(members: Members) -> bytes:
@@ -295,6 +300,8 @@ def test_token_type_case(scenario: Scenario) -> None:
     RFC 6749, 5.1, makes the value case-insensitive. A client that copies it as the scheme is judged
     only if that shows: ``bearer`` is judged by `signing.bearer`.
     """
+    profile = scenario.run.settings.profile
+    own, api_scheme = profile.token_type, profile.api_scheme
 
     def run_case(drawn: tuple[str, str]) -> Situation:
         token_type, operation = drawn
@@ -306,15 +313,16 @@ def test_token_type_case(scenario: Scenario) -> None:
             must_use_the_token(session, outcome, f"token_type={token_type}")
             scheme = (outcome.presented or "").partition(" ")[0]
             # signing.bearer judges a scheme that is always `bearer`, whatever the response says.
-            if scheme == token_type and token_type not in ("Bearer", "bearer"):
+            if scheme == token_type and token_type not in (api_scheme, "bearer"):
                 session.breach(
                     f"the call was signed with scheme {scheme!r}, copied from token_type",
-                    "scheme 'Bearer' whatever the case of token_type",
+                    f"scheme {api_scheme!r} whatever the case of token_type",
                     outcome.api_calls,
                 )
             return Situation.MET
 
     # RFC 6749, 5.1: the value is case-insensitive.
-    first = [(t, op) for t in ("BEARER", "Bearer", "bearer") for op in scenario.run.capabilities]
-    drawn = st.tuples(mixed_case("bearer"), scenario.operations())
+    spellings = (own.upper(), own.capitalize(), own.lower())
+    first = [(spelling, op) for spelling in spellings for op in scenario.run.capabilities]
+    drawn = st.tuples(mixed_case(own.lower()), scenario.operations())
     scenario.for_all(drawn, run_case, first=first)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
-from mockbroker.model.profile import Profile
+from mockbroker.model.profile import Profile, TokenPolicy
 from mockbroker.server.certificates import ThrowAwayAuthority
 from mockbroker.server.listener import Server
 from mockbroker_contract.drivers.failures import ResourcesExhausted
@@ -74,6 +75,11 @@ class Brokers:
         self._here, self._elsewhere = self._plain
 
     @property
+    def refusal(self) -> str:
+        """The latest reason why a server that speaks TLS got no request; empty if it did."""
+        return next(iter(self._with_tls.refusals), "")
+
+    @property
     def _servers(self) -> tuple[Server, ...]:
         return (*self._plain, *self._with_tls.by_names.values())
 
@@ -90,11 +96,13 @@ class Brokers:
         """Return a new broker, by default on the first server with a new path prefix.
 
         ``expires_in`` is in seconds. The caller retires the broker. ``scope`` is what its tokens
-        have. ``profile`` is the run's unless given.
+        have. ``profile`` is the run's unless given. A test case makes more token requests than an
+        app, so no quota limits them, and none is refused because a token is valid; a clause on
+        either sets it itself.
         """
         server = server or self._here
         broker = Broker(
-            profile=profile or self._profile,
+            profile=without_limits(profile or self._profile),
             credentials=credentials,
             expires_in=expires_in,
             # Lenient, so that a mistake in a request breaks its own clause only, and the case goes
@@ -201,6 +209,16 @@ class Brokers:
             )
 
 
+def without_limits(profile: Profile) -> Profile:
+    """Return the profile without a limit to how often a client may request a token.
+
+    Without a repeated expires_in as well: no client can know when such a token ends.
+    """
+    refuses = profile.token_policy == "refuse"  # noqa: S105 - a policy, not a password
+    policy: TokenPolicy = "new" if refuses else profile.token_policy
+    return replace(profile, quotas=(), token_policy=policy, repeats_expires_in=False)
+
+
 @dataclass
 class _TlsServers:
     """Servers that speak TLS, one for each set of names in their certificate.
@@ -210,10 +228,12 @@ class _TlsServers:
 
     folder: Path
     by_names: dict[tuple[str, ...], Server] = field(default_factory=dict)
+    refusals: deque[str] = field(default_factory=lambda: deque(maxlen=1))
 
     def server(self, *names: str) -> Server:
         if names not in self.by_names:
-            server = Server(tls=self._authority.certificate_for(*names))
+            certificate = self._authority.certificate_for(*names)
+            server = Server(tls=certificate, on_refused=self.refusals.append)
             server.start()
             self.by_names[names] = server
         return self.by_names[names]

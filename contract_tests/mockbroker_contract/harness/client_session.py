@@ -15,6 +15,7 @@ from mockbroker.fake_broker import Broker
 from mockbroker.model.client import ClientConfig
 from mockbroker.model.credentials import AccessToken, Credentials
 from mockbroker.model.exchange import Exchange, Trace
+from mockbroker.model.token_request import TokenRequest
 from mockbroker.report.steps import (
     BrokerStarted,
     ClientMade,
@@ -212,6 +213,16 @@ class ClientSession:
         """Whether a request so far breaks this session's clause by itself."""
         broken = (b.clause_id for e in self.trace.exchanges for b in breaches_alone(e))
         return self._judge.clause.id in broken
+
+    @property
+    def sends_scope(self) -> bool:
+        """Whether a token request so far had a scope, wherever parameters may be.
+
+        Other clauses judge the place and the name.
+        """
+        names = {"scope", self.broker.profile.parameter_names.scope}
+        requests = [TokenRequest.of(exchange.request) for exchange in self.trace.token_requests]
+        return any(names & (each.names_in_body | each.names_in_query) for each in requests)
 
     @property
     def is_delayed(self) -> bool:

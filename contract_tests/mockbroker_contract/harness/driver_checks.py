@@ -288,7 +288,7 @@ class _DriverTrial:
             return self._token_of(name)
         self._call(name, "GET", f"{self._broker.api_url}/vehicle/1", 200)
         # Where the client returns no token, the API has seen it.
-        return self._broker.api_calls[-1].request.headers.get("Authorization")
+        return self._broker.api_calls[-1].request.headers.get(self._broker.profile.api_header)
 
     def _token_of(self, name: str) -> str:
         token = self._accepted_reply("get_token", name).value

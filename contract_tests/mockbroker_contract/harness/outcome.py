@@ -160,7 +160,8 @@ def outcome_of(
         )
     # A client may repeat a call after a 401, so its last attempt decides.
     last = calls[-1]
-    presented = last.request.headers.get("Authorization")
+    own = last.request.headers.get(broker.profile.api_header)
+    presented = last.request.headers.get("Authorization") if own is None else own
     return Outcome(
         operation,
         exchanges,

@@ -59,7 +59,7 @@ class SessionJudge:
         """Judge a complete trace. Raises ContractBreached for the own clause, if ``own``."""
         not_here = {clause.id for clause in self.elsewhere}
         found = []
-        for breach in judge_trace(trace):
+        for breach in judge_trace(trace, self._run.settings.profile):
             if breach.clause_id == self.clause.id:
                 found.append(breach)
             # A client breaks a clause in hundreds of requests, and its steps take long to mask.

@@ -324,7 +324,7 @@ class ClientStateMachine(RuleBasedStateMachine):
         # with a delay the client may have reached its timeout
         elif not (is_slow and outcome.error):
             self._judge_well(client, outcome)
-        for breach in judge_trace(client.session.trace):
+        for breach in judge_trace(client.session.trace, self._broker.profile):
             if breach.clause_id not in self._judged_otherwise():
                 self._breach(client, clause_named(breach.clause_id), breach.what, breach.expected)
 

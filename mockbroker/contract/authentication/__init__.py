@@ -30,6 +30,8 @@ __all__ = [
     "Body",
     "ClientCertificateMethod",
     "PrivateKeyJwt",
+    "PublicClient",
+    "Query",
     "accepted_methods",
     "method_in",
     "recognise",

@@ -33,11 +33,14 @@ class Body(AuthenticationMethod):
     place = "in the body"
     where: ClassVar[str] = "body"
     """The place of the credentials, as a noun."""
-    expected = "client_id and client_secret in the body, as they were registered, once each"
+    expected = "{id} and {secret} in the body, as they were registered, once each"
 
     def __init__(self, profile: Profile | None = None) -> None:
         self._names = ParameterNames() if profile is None else profile.parameter_names
         self._is_form = profile is None or profile.body == "form"
+        self.expected = type(self).expected.format(
+            id=self._names.client_id, secret=self._names.client_secret
+        )
 
     def for_profile(self, profile: Profile) -> AuthenticationMethod:
         """Return the method with the profile's names, and for its form of the body."""
@@ -153,7 +156,7 @@ class Query(Body):
     name = "query"
     place = "in the URL"
     where = "URL"
-    expected = "client_id and client_secret in the query of the URL, as registered, once each"
+    expected = "{id} and {secret} in the query of the URL, as registered, once each"
 
     def _values(self, request: TokenRequest, name: str) -> tuple[str, ...]:
         """Return every value of a parameter of the query."""
@@ -219,7 +222,7 @@ class PublicClient(Body):
 
     name = "none"
     place = "by its client_id alone"
-    expected = "client_id, as it was registered, once, and no secret"
+    expected = "{id}, as it was registered, once, and no secret"
 
     def is_used_in(self, request: TokenRequest) -> bool:
         """Return whether there is a client_id and no secret."""

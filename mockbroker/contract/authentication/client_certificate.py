@@ -28,11 +28,6 @@ class ClientCertificate:
     der: bytes = field(repr=False)
     certificate: Any = field(repr=False, compare=False)
 
-    @property
-    def thumbprint(self) -> str:
-        """The confirmation of a bound token (RFC 8705, 3.1)."""
-        return thumbprint_of(self.der)
-
     def is_issued_by(self, authority: ClientCertificate) -> bool:
         """Return whether the key of the other certificate has signed this one."""
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see the module

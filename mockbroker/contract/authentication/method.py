@@ -31,7 +31,7 @@ class AuthenticationMethod(ABC):
     """The chapter of the contract whose clauses judge the method."""
     place: ClassVar[str]
     """The place of the credentials; it completes the sentence "the client authenticates …"."""
-    expected: ClassVar[str]
+    expected: str
     """The credentials that a request must have, in words."""
 
     def is_accepted_by(self, profile: Profile) -> bool:

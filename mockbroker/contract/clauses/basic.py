@@ -21,10 +21,11 @@ from mockbroker.contract.clause import (
     Impact,
     Level,
     TokenRequestJudge,
+    Wording,
+    provider,
     rfc,
-    vendor,
 )
-from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST, token_request_seen
+from mockbroker.contract.clauses.request import ANY_TOKEN_REQUEST, is_accepted, token_request_seen
 from mockbroker.contract.expectations import TokenExpectation
 from mockbroker.model.authorization import (
     Authorization,
@@ -188,13 +189,17 @@ def _judge_only(request: TokenRequest, expected: TokenExpectation) -> Iterator[F
 
 
 def _uses_basic(exchange: Exchange) -> bool:
-    """Return whether the first Authorization header of a request has the scheme Basic."""
-    return _basic_header(TokenRequest.of(exchange.request)) is not None
+    """Return whether the first Authorization header has the scheme Basic, or the profile's."""
+    parts = TokenRequest.of(exchange.request)
+    if parts.authorization is None or _basic_header(parts) is not None:
+        return parts.authorization is not None
+    # An exchange does not name the profile. Its broker has judged the scheme, though.
+    return is_accepted(exchange) and all(b.clause_id != SCHEME.id for b in exchange.breaches)
 
 
 def _shows_credentials(exchange: Exchange) -> bool:
     """Return whether a request has Basic credentials that can be decoded, right or wrong."""
-    return _basic_octets(TokenRequest.of(exchange.request)) is not None
+    return _uses_basic(exchange) and TokenRequest.of(exchange.request).decoded is not None
 
 
 def _needs_utf8(exchange: Exchange) -> bool:
@@ -209,19 +214,51 @@ _CREDENTIALS_SEEN = token_request_seen(
     _shows_credentials,
 )
 
+
+def _scheme_words(profile: Profile) -> Wording:
+    scheme = profile.basic_scheme
+    if scheme == "Basic":
+        return {}
+    return {
+        "title": f"authenticates with exactly one Authorization header, scheme {scheme}",
+        "sources": (provider("basic_scheme", "client_authentication"),),
+        "why": f"A broker that authenticates clients by the scheme {scheme} sees no client without "
+        "the header, even if the secret is right.",
+        "fix": f"Send one header, Authorization: {scheme} and the Base64 text of "
+        "client_id:client_secret, with every token request, also with one that is repeated.",
+    }
+
+
+def _credential_words(profile: Profile) -> Wording:
+    if profile.basic_encoding == "raw":
+        return {
+            "title": "sends client_id:client_secret exactly, for all printable ASCII credentials "
+            "(colon only in the secret)",
+            "fix": "Join id, colon and secret as they are, then encode. Do not trim, quote or "
+            "expand them.",
+        }
+    return {
+        "title": "sends client_id:client_secret exactly, each form-urlencoded first, for all "
+        "printable ASCII credentials",
+        "fix": "Form-urlencode id and secret (`urllib.parse.quote_plus`), join them by a colon, "
+        "then encode. Do not trim or expand them.",
+    }
+
+
 # RFC 9110, 5.3: a sender MUST NOT repeat a field that is not a list, and Authorization is not one.
 SCHEME = Clause(
     id="basic.scheme",
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="authenticates with exactly one Authorization header, scheme Basic",
-    sources=(vendor, rfc(7617, "2")),
+    sources=(provider("client_authentication"), rfc(7617, "2")),
     consequence="the broker does not recognize the client and refuses every token request",
     why="A broker that authenticates clients by HTTP Basic sees no client without the header. It "
     "answers 401 invalid_client, even if the secret is right.",
     fix="Send one header, Authorization: Basic and the Base64 text (`auth=(id, secret)` in "
     "requests and httpx), with every token request, also with one that is repeated.",
     applies_to=_applies_to,
+    wording=_scheme_words,
     judge=TokenRequestJudge(_judge_scheme),
     precondition=ANY_TOKEN_REQUEST,
 )
@@ -232,7 +269,7 @@ BASE64 = Clause(
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="encodes in standard Base64: padded, no line breaks, not the URL-safe alphabet",
-    sources=(vendor, rfc(7617, "2")),
+    sources=(provider("client_authentication"), rfc(7617, "2")),
     consequence="the broker refuses the credentials as soon as the secret has certain characters",
     why="The URL-safe alphabet, missing padding and line breaks differ from standard Base64 for "
     "some credentials only: the client works until the secret is rotated.",
@@ -253,13 +290,14 @@ CREDENTIALS = Clause(
     impact=Impact.OUTAGE,
     title="sends client_id:client_secret exactly, for all printable ASCII credentials (colon only "
     "in the secret); each form-urlencoded first where the profile says so",
-    sources=(vendor, rfc(6749, "2.3.1")),
+    sources=(provider("basic_encoding"), rfc(6749, "2.3.1")),
     consequence="the broker receives wrong credentials and refuses them",
     why="Generated secrets contain characters such as + / = : $ % and spaces. A client that "
     "quotes, trims, splits or expands them works with some secrets and fails with the next one.",
     fix="Join id, colon and secret as they are, then encode. Do not trim, quote or expand them. "
     "Form-urlencode each part first only where the provider follows RFC 6749, 2.3.1.",
     applies_to=_applies_to,
+    wording=_credential_words,
     judge=TokenRequestJudge(_judge_credentials),
     precondition=_CREDENTIALS_SEEN,
 )

@@ -15,8 +15,9 @@ from mockbroker.contract.clause import (
     Level,
     Precondition,
     TraceJudge,
+    names_lifetime,
+    provider,
     rfc,
-    vendor,
 )
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.exchange import Exchange, Trace
@@ -150,7 +151,7 @@ REUSE = Clause(
     impact=Impact.QUOTA,
     title="one token for many calls while it is valid, lifetimes from 3600 to 2592000, also as a "
     "string",
-    sources=(vendor,),
+    sources=(provider("expires_in"),),
     consequence="the client requests a token for each call, which doubles latency and exhausts "
     "rate limits",
     why="A token request for each call doubles the latency, and hits the broker's rate limit on a "
@@ -170,6 +171,7 @@ HUGE_LIFETIME = Clause(
     why="A test environment may issue tokens that never expire. A date beyond the year 9999 then "
     "overflows, and the client fails or requests a token for each call.",
     fix="Limit the lifetime before you add it to the time.",
+    applies_to=names_lifetime,
 )
 ISOLATION = Clause(
     id="cache.isolation",
@@ -177,7 +179,7 @@ ISOLATION = Clause(
     impact=Impact.SECURITY,
     title="never presents a token issued to another client_id, another secret, for another scope, "
     "or by another broker; several clients in one process and one working directory",
-    sources=(vendor, rfc(6749)),
+    sources=(provider("client_authentication"), rfc(6749)),
     consequence="calls of one customer are signed with the token of another",
     why="A cache that two clients share by mistake shows one customer's data to another, and goes "
     "on with a secret that was rotated away.",
@@ -191,7 +193,7 @@ THREAD_SAFE = Clause(
     impact=Impact.OUTAGE,
     title="with N threads or tasks, cold, at refresh, while one is in flight, and after N refusals "
     "at once: no exception, every call signed with a valid token",
-    sources=(vendor,),
+    sources=(provider("expires_in"),),
     consequence="calls fail at random when several threads share the client",
     why="Web servers and job runners share one client among threads. Without a lock, some threads "
     "see the token half replaced, or get none.",
@@ -252,7 +254,7 @@ RESTART = Clause(
     impact=Impact.OUTAGE,
     title="made again with the same settings and files, never presents an expired token, nor one "
     "of other settings",
-    sources=(vendor,),
+    sources=(provider("expires_in"), rfc(6749, "5.1")),
     consequence="after a restart, calls are signed with an expired token or that of other settings",
     why="A token in a file outlives the process. If its expiry is counted from the reading of the "
     "file, or by a monotonic clock, every call after a restart fails until someone deletes the "

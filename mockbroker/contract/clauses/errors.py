@@ -14,7 +14,7 @@ from mockbroker.contract.clause import (
     Level,
     Precondition,
     TraceJudge,
-    profile_page,
+    provider,
     rfc,
 )
 from mockbroker.model.exchange import Endpoint, Exchange, Trace
@@ -29,6 +29,7 @@ __all__ = [
     "NOT_CACHED",
     "NO_HAMMERING",
     "PROFILE",
+    "QUOTA",
     "RETRY_AFTER",
     "SERVER_ERROR",
     "TIMEOUT",
@@ -132,7 +133,7 @@ PROFILE = Clause(
     level=Level.MUST,
     impact=Impact.DIAGNOSIS,
     title="raises on the profile's own error forms",
-    sources=(profile_page,),
+    sources=(provider("errors"),),
     consequence="errors in the provider's own form go unnoticed, and calls fail later without "
     "a cause",
     why="Some providers answer errors with status 200, or with members of their own. A client that "
@@ -142,6 +143,22 @@ PROFILE = Clause(
     applies_to=lambda profile: (
         "" if profile.token_errors else f"profile {profile.name} has no error forms of its own"
     ),
+)
+# The provider's page says how its quota is answered; RFC 6585, 4, has the status 429: "Too Many
+# Requests". A client that asks again at once cannot get another answer.
+QUOTA = Clause(
+    id="errors.quota",
+    level=Level.SHOULD,
+    impact=Impact.QUOTA,
+    title="when the provider's quota is used up, sends no further token request within the call "
+    "before the time to wait is over",
+    sources=(provider("quotas", "errors"), rfc(6585, "4")),
+    consequence="the client repeats requests that its quota refuses, which prolongs the limit",
+    why="A quota is over when its period is. A client that asks again at once gets the same "
+    "answer, and with some providers the period begins again.",
+    fix="Recognize the provider's answer, and raise. If you repeat within a call, wait as long as "
+    "the answer says, and a second at least.",
+    applies_to=lambda profile: "" if profile.quotas else f"profile {profile.name} has no quota",
 )
 NO_HAMMERING = Clause(
     id="errors.no-hammering",
@@ -257,6 +274,7 @@ CLAUSES = (
     INVALID_CLIENT,
     BAD_REQUEST,
     PROFILE,
+    QUOTA,
     NO_HAMMERING,
     BOUNDED,
     SERVER_ERROR,

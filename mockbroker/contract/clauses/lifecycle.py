@@ -5,7 +5,7 @@ Its one clause stands for the state machine, which combines the events of the ot
 
 from __future__ import annotations
 
-from mockbroker.contract.clause import Clause, Impact, Level, vendor
+from mockbroker.contract.clause import Clause, Impact, Level, provider
 
 __all__ = ["CLAUSES", "LIFECYCLE"]
 
@@ -15,7 +15,7 @@ LIFECYCLE = Clause(
     impact=Impact.OUTAGE,
     title="keeps every clause above over any interleaving of calls, time, revocation, outages, "
     "changing lifetimes and rotated secrets (model-based state machine)",
-    sources=(vendor,),
+    sources=(provider("expires_in"),),
     consequence="the client fails after certain sequences of events, although each alone works",
     why="A client may keep each rule alone and still break one after another event: a revocation "
     "in an outage, a shorter lifetime after a longer one.",

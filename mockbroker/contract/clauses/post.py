@@ -9,17 +9,29 @@ from collections.abc import Iterator
 
 from mockbroker.contract.authentication import (
     Body,
+    PublicClient,
+    Query,
     accepted_methods,
     method_in,
     where_profile_authenticates,
 )
-from mockbroker.contract.clause import Clause, Flaw, Impact, Level, TokenRequestJudge, rfc
+from mockbroker.contract.clause import (
+    Clause,
+    Flaw,
+    Impact,
+    Level,
+    TokenRequestJudge,
+    Wording,
+    provider,
+    rfc,
+)
 from mockbroker.contract.clauses.request import (
     ANY_TOKEN_REQUEST,
     is_accepted,
     token_request_seen,
 )
 from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.contract.profile_words import argument_for, body_in_words
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
@@ -82,6 +94,59 @@ def _shows_credentials(exchange: Exchange) -> bool:
     )
 
 
+def _credential_words(profile: Profile) -> Wording:
+    method = next(each for each in accepted_methods(profile) if isinstance(each, Body))
+    names, place = profile.parameter_names, body_in_words(profile)
+    both = f"{names.client_id} and {names.client_secret}"
+    own_pages = (provider("client_authentication", "parameter_names", "body"),)
+    if isinstance(method, PublicClient):
+        return {
+            "sources": own_pages,
+            "title": f"sends {names.client_id} in {place}, exactly as registered and once, and no "
+            "secret",
+            "fix": f"Pass {names.client_id} to the HTTP library as a parameter "
+            f"({argument_for(profile)}), and let the library encode it once.",
+        }
+    if isinstance(method, Query):
+        return {
+            "sources": own_pages,
+            "title": f"sends {both} in the query of the URL, exactly as registered and once each, "
+            "for all characters",
+            "fix": f"Pass {both} to the HTTP library as parameters of the query (`params={{…}}` in "
+            "requests and httpx), and let the library encode them once.",
+        }
+    if profile.body == "json":
+        return {
+            "sources": own_pages,
+            "title": f"sends {both} in a JSON body, exactly as registered and once each, for all "
+            "characters",
+            "why": "Generated secrets contain quotes, backslashes and characters beyond ASCII. A "
+            "client that writes JSON by hand works with some secrets and fails with the next one.",
+            "fix": f"Pass {both} to the HTTP library as members ({argument_for(profile)}), and let "
+            "the library encode them.",
+        }
+    return {
+        "title": f"sends {both} in the body, exactly as registered and once each, for all "
+        "characters",
+        "fix": f"Pass {both} to the HTTP library as form parameters ({argument_for(profile)}), and "
+        "let the library encode them once.",
+    }
+
+
+def _only_words(profile: Profile) -> Wording:
+    method = next(each for each in accepted_methods(profile) if isinstance(each, Body))
+    if method.where == "body":
+        return {}
+    return {
+        "title": "does not also put credentials into a header or the body",
+        "sources": (provider("client_authentication"), rfc(6749, "2.3")),
+        "why": "RFC 6749 forbids two ways of authentication in one request, and strict brokers "
+        "answer 400.",
+        "fix": "Send the credentials in the URL only, as this provider wants it. Switch off the "
+        "option that also puts them into the Authorization header or the body.",
+    }
+
+
 # RFC 6749, 2.3.1: "Alternatively, the authorization server MAY support including the client
 # credentials in the request-body".
 CREDENTIALS = Clause(
@@ -90,13 +155,14 @@ CREDENTIALS = Clause(
     impact=Impact.OUTAGE,
     title="sends client_id and client_secret in the body, exactly as registered and once each, for "
     "all characters",
-    sources=(rfc(6749, "2.3.1"),),
+    sources=(provider("client_authentication", "parameter_names"), rfc(6749, "2.3.1")),
     consequence="the broker receives wrong credentials and refuses them",
     why="Generated secrets contain characters such as + / = & % and spaces. A client that does not "
     "form-encode them, or does it twice, works with some secrets and fails with the next one.",
     fix="Pass client_id and client_secret to the HTTP library as form parameters (`data={…}` in "
     "requests and httpx), and let the library encode them once.",
     applies_to=_applies_to,
+    wording=_credential_words,
     judge=TokenRequestJudge(_judge_credentials),
     precondition=ANY_TOKEN_REQUEST,
 )
@@ -114,6 +180,7 @@ ONLY = Clause(
     fix="Send the credentials in the body only. Switch off the option that also puts them into the "
     "Authorization header or the URL.",
     applies_to=_applies_to,
+    wording=_only_words,
     judge=TokenRequestJudge(_judge_only),
     precondition=token_request_seen(
         "no token request with credentials in its body was seen", _shows_credentials

@@ -5,6 +5,7 @@ Sound clients differ in their leeway, from none to ten minutes, so no judge expe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from mockbroker.contract.clause import (
@@ -14,12 +15,16 @@ from mockbroker.contract.clause import (
     Level,
     Precondition,
     TraceJudge,
+    Wording,
+    names_lifetime,
+    provider,
     rfc,
-    vendor,
 )
+from mockbroker.contract.profile_words import quota_in_words
 from mockbroker.model.credentials import AccessToken, Credentials, TokenState
 from mockbroker.model.exchange import Endpoint, Exchange, Trace, Use
 from mockbroker.model.forms import body_parameters
+from mockbroker.model.profile import Profile, Quota, TokenPolicy
 
 __all__ = [
     "AHEAD",
@@ -31,14 +36,17 @@ __all__ = [
     "OFFERED_REFRESH_TOKEN",
     "OUTAGE_AFTER_EXPIRY",
     "OUTAGE_WHILE_VALID",
+    "QUOTA",
     "RECOVERS",
     "RECOVERS_AT_ONCE",
+    "REFUSED_WHILE_VALID",
     "SAME_GRANT",
     "SAME_TOKEN",
     "SHORT_LIVED",
     "SINGLE_LIVE_TOKEN",
     "ZERO_LIFETIME",
     "late_use",
+    "tokens_needed",
 ]
 
 _SAME_MOMENT_SECONDS = 1.0
@@ -175,6 +183,66 @@ def _asks_twice(trace: Trace) -> bool:
     return len(asked) > len(set(asked))
 
 
+def _repeats_a_token(profile: Profile) -> str:
+    """Return why a provider never issues a valid token again; empty if it may."""
+    if profile.token_policy not in {"new", "same"}:
+        return _policy_of(profile)
+    return names_lifetime(profile)
+
+
+def _ends_a_token(profile: Profile) -> str:
+    """Return why a provider's new token never ends the old one at once; empty if it may."""
+    if profile.token_policy == "single" and profile.overlap_seconds:  # noqa: S105 - a policy
+        return f"profile {profile.name} lets an old token live on for {profile.overlap_seconds:g} s"
+    return "" if profile.token_policy in {"new", "single"} else _policy_of(profile)
+
+
+def _refuses_a_token(profile: Profile) -> str:
+    """Return why a provider refuses no client that has a valid token; empty if it does."""
+    if profile.token_policy != "refuse":  # noqa: S105 - a policy, not a password
+        return _policy_of(profile)
+    return names_lifetime(profile)
+
+
+def _has_quota(profile: Profile) -> str:
+    """Return why no quota of a provider can be kept; empty if one can."""
+    if not profile.quotas:
+        return f"profile {profile.name} has no quota"
+    if all(tokens_needed(profile, quota) > quota.requests for quota in profile.quotas):
+        return f"the quota of profile {profile.name} is less than the lifetime of tokens needs"
+    return ""
+
+
+def tokens_needed(profile: Profile, quota: Quota) -> int:
+    """Return how many tokens a sound client may need in the period of a quota.
+
+    It may replace each token after half of its lifetime, and may need one more at the start.
+    """
+    lifetime = max(profile.expires_in, 1)
+    return math.ceil(2 * quota.period_seconds / lifetime) + 1
+
+
+def _quota_words(profile: Profile) -> Wording:
+    limits = " and ".join(quota_in_words(quota) for quota in profile.quotas)
+    return {
+        "title": f"keeps within the provider's quota of {limits}: does not request a token for "
+        "each call",
+    }
+
+
+def _policy_of(profile: Profile) -> str:
+    """Return what a client gets that has a valid token, as the reason of a clause."""
+    return f"profile {profile.name} {_POLICIES[profile.token_policy]}"
+
+
+_POLICIES: dict[TokenPolicy, str] = {
+    "new": "issues a further token while one is valid",
+    "same": "issues the same token again while it is valid",
+    "single": "issues a new token, which ends the old one",
+    "refuse": "refuses another token while one is valid",
+}
+
+
 # RFC 6749, 5.1: expires_in is "The lifetime in seconds of the access token". The vendor asks for a
 # valid token at all times.
 HONOURS_EXPIRES_IN = Clause(
@@ -183,11 +251,12 @@ HONOURS_EXPIRES_IN = Clause(
     impact=Impact.OUTAGE,
     title="never presents an expired token, whatever lifetimes from 1 s come and however time "
     "moves (a token fetched within the same call does not count)",
-    sources=(vendor,),
+    sources=(provider("expires_in"), rfc(6749, "5.1")),
     consequence="calls are signed with expired tokens, and the API refuses them",
     why="An expired token means a 401 for every call, an hour after the deployment.",
     fix="Compute the expiry from each answer's own expires_in, in an unambiguous time (UTC or a "
     "monotonic clock). Fetch a new token when now plus the leeway is past the expiry.",
+    applies_to=names_lifetime,
     judge=TraceJudge(_judge_expiry),
     precondition=Precondition("no client was seen to outlast a token", _outlives_a_token),
 )
@@ -198,13 +267,14 @@ CLOCK_CHANGES = Clause(
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="never presents an expired token when local clocks go back or forth",
-    sources=(vendor,),
+    sources=(provider("expires_in"), rfc(6749, "5.1")),
     consequence="when clocks change, calls are signed with expired tokens for hours",
     why="Local time repeats an hour in autumn, and the clock of a machine may differ from the "
     "broker's. A client that mixes local time with UTC, or its own time with the broker's, uses "
     "tokens up to hours after their expiry.",
     fix="Take the time of issue and the time of use from one clock: the machine's in UTC, or a "
     "monotonic one. Do not compute with naive local datetimes, or with the Date header.",
+    applies_to=names_lifetime,
 )
 # RFC 6749, 5.1 defines expires_in as a lifetime in seconds; no broker of a profile issues a token
 # without any: hence SHOULD.
@@ -219,6 +289,7 @@ ZERO_LIFETIME = Clause(
     why="A broker whose clock is wrong issues tokens that have expired already. A client that asks "
     "until it gets a better one never returns, and one that takes 0 for no expiry never refreshes.",
     fix="Use the token that was just fetched for this call, and fetch another one for the next.",
+    applies_to=names_lifetime,
 )
 # The vendor recommends to "refresh pre-emptively". A client that refreshes after expiry and retries
 # on 401 works as well: hence SHOULD.
@@ -227,12 +298,13 @@ AHEAD = Clause(
     level=Level.SHOULD,
     impact=Impact.OUTAGE,
     title="refreshes before expiry (the leeway is reported; at least 1 s)",
-    sources=(vendor,),
+    sources=(provider("expires_in"),),
     consequence="about once in each lifetime of a token, a call fails because its token "
     "expires on the way",
     why="The API refuses a token that expires while the call is under way. That happens once an "
     "hour, and rarely while you are looking.",
     fix="Refresh some seconds before the expiry (10 to 60 is usual), not only after it.",
+    applies_to=names_lifetime,
 )
 # Half a lifetime is far beyond any sound leeway; the usual ones take seconds to minutes.
 NOT_TOO_EAGER = Clause(
@@ -240,11 +312,12 @@ NOT_TOO_EAGER = Clause(
     level=Level.SHOULD,
     impact=Impact.QUOTA,
     title="does not refresh in the first half of a 3599 s lifetime",
-    sources=(vendor,),
+    sources=(provider("expires_in"),),
     consequence="the client requests at least twice as many tokens as it needs",
     why="A client that refreshes in the first half of a token's life asks at least twice as often "
     "as needed. A common cause is reading seconds as milliseconds.",
     fix="Read expires_in as seconds, and keep the leeway well below the lifetime.",
+    applies_to=names_lifetime,
 )
 SHORT_LIVED = Clause(
     id="refresh.short-lived",
@@ -252,35 +325,41 @@ SHORT_LIVED = Clause(
     impact=Impact.OUTAGE,
     title="works with lifetimes from 1 s at or below its leeway: at most one token request per "
     "call (one more at first use)",
-    sources=(vendor,),
+    sources=(provider("expires_in"), rfc(6749, "5.1")),
     consequence="the client fails or loops when tokens live only for seconds",
     why="When lifetimes shrink to the leeway or below, as they do in incidents and in tests, a "
     "client may loop forever or refuse every token.",
     fix="Use the token that was just fetched, whatever its lifetime is. Limit the leeway to a part "
     "of the lifetime.",
+    applies_to=names_lifetime,
 )
 LATENCY = Clause(
     id="refresh.latency",
     level=Level.SHOULD,
     impact=Impact.OUTAGE,
     title="counts the lifetime from before the request was sent, or has leeway enough",
-    sources=(vendor,),
+    sources=(provider("expires_in"), rfc(6749, "5.1")),
     consequence="after a slow answer of the broker, calls are signed with an expired token",
     why="The lifetime begins when the broker issues the token. A client that counts from a slow "
     "answer's arrival takes the token for valid when it has already expired.",
     fix="Read the clock before you send the request, and count the lifetime from there.",
+    applies_to=names_lifetime,
 )
-# Brokers that issue the same token, or a single one, say so on their own pages: hence PRACTICE.
+# Most providers issue a new token each time. Those that issue the same token, or a single one, say
+# so on their own pages, and another provider may begin to: hence PRACTICE, for each profile whose
+# policy does not exclude it.
 SAME_TOKEN = Clause(
     id="refresh.same-token",
     level=Level.PRACTICE,
     impact=Impact.OUTAGE,
     title="copes with a broker that issues the same token again with what is left of its life: no "
     "loop, no use beyond it",
+    sources=(provider("token_policy"),),
     consequence="the client floods a broker that issues the same token again",
     why="Some brokers have a cache. A client that refreshes ahead gets its own token back, and one "
     "that asks until the token is another one asks hundreds of times in the last minute.",
     fix="Take the new expires_in even if the token is the same. Ask once, then use what you got.",
+    applies_to=_repeats_a_token,
 )
 SINGLE_LIVE_TOKEN = Clause(
     id="refresh.single-live-token",
@@ -288,18 +367,52 @@ SINGLE_LIVE_TOKEN = Clause(
     impact=Impact.OUTAGE,
     title="copes with a broker where a new token ends the old one: calls in flight with the old "
     "one are repeated once",
+    sources=(provider("token_policy"),),
     consequence="calls under way fail at each refresh, if the broker ends the old token",
     why="Some brokers keep one token for each client. Calls that are under way at a refresh get a "
     "401, and a client that then requests a token for each of them ends the others' tokens.",
     fix="Repeat a refused call with the current token. Request another one only if the refused "
     "token is still the current one.",
+    applies_to=_ends_a_token,
+)
+# A SHOULD: the page of such a provider says it, and a client without a leeway never meets it.
+REFUSED_WHILE_VALID = Clause(
+    id="refresh.refused-while-valid",
+    level=Level.SHOULD,
+    impact=Impact.OUTAGE,
+    title="goes on with its valid token when the provider refuses another one, and gets one after "
+    "its expiry",
+    sources=(provider("token_policy"),),
+    consequence="calls fail shortly before each expiry, because the provider gives no second token",
+    why="Some providers refuse a token request while the client has a valid token. A client that "
+    "refreshes ahead gets an error, although the token that it has would still do.",
+    fix="When a refresh is refused and the token has not expired, use the token, and ask again "
+    "after its expiry.",
+    applies_to=_refuses_a_token,
+)
+# A SHOULD: a client without a cache works while its calls are few.
+QUOTA = Clause(
+    id="refresh.quota",
+    level=Level.SHOULD,
+    impact=Impact.QUOTA,
+    title="keeps within the provider's quota of token requests: does not request a token for each "
+    "call",
+    sources=(provider("quotas"),),
+    consequence="the provider refuses tokens as soon as the client makes as many calls as its "
+    "quota allows token requests",
+    why="The provider counts token requests, and refuses the next one when there were too many. "
+    "Every call of the client fails then until the period is over.",
+    fix="Keep the token, and use it for every call until shortly before its expiry. Share it "
+    "between the processes of one client.",
+    applies_to=_has_quota,
+    wording=_quota_words,
 )
 SAME_GRANT = Clause(
     id="refresh.same-grant",
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="asks again with the profile's grant, when no refresh token was offered",
-    sources=(vendor, rfc(6749, "4.4.3")),
+    sources=(provider("grant_type"), rfc(6749, "4.4.3")),
     consequence="the client cannot get a second token, so that it fails after the first hour",
     why="The client credentials grant issues no refresh token. A client that waits for one, or "
     "sends one, fails after the first hour.",
@@ -331,18 +444,20 @@ OUTAGE_WHILE_VALID = Clause(
     why="A refresh ahead of time may fail: the old token is still valid for the leeway, so a short "
     "outage of the broker need not be an outage of yours.",
     fix="If a refresh fails and the token has not expired, use it, and try again at a later call.",
+    applies_to=names_lifetime,
 )
 OUTAGE_AFTER_EXPIRY = Clause(
     id="refresh.outage-after-expiry",
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="raises when no valid token can be had; does not present the expired one",
-    sources=(vendor,),
+    sources=(provider("expires_in"), rfc(6749, "5.1")),
     consequence="during an outage of the broker, the client goes on without a valid token and "
     "hides the outage",
     why="Signing with a token that is known to be expired hides the outage of the broker behind a "
     "401 of the API.",
     fix="Once the token has expired, raise the error of the refresh to the caller.",
+    applies_to=names_lifetime,
 )
 RECOVERS = Clause(
     id="refresh.recovers",
@@ -350,7 +465,7 @@ RECOVERS = Clause(
     impact=Impact.OUTAGE,
     title="works again within 60 s of the end of an outage, without being made again (how long it "
     "took is reported)",
-    sources=(vendor,),
+    sources=(provider("expires_in"),),
     consequence="after an outage of the broker, the client needs a restart",
     why="A client that keeps a failure, a broken connection or a held lock needs a restart after "
     "every outage of the broker.",
@@ -379,6 +494,8 @@ CLAUSES = (
     LATENCY,
     SAME_TOKEN,
     SINGLE_LIVE_TOKEN,
+    REFUSED_WHILE_VALID,
+    QUOTA,
     SAME_GRANT,
     OFFERED_REFRESH_TOKEN,
     OUTAGE_WHILE_VALID,

@@ -22,11 +22,12 @@ from mockbroker.contract.clause import (
     Level,
     Precondition,
     TokenRequestJudge,
-    profile_page,
+    Wording,
+    provider,
     rfc,
-    vendor,
 )
 from mockbroker.contract.expectations import TokenExpectation
+from mockbroker.contract.profile_words import argument_for, body_in_words, separator_in_words
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.forms import body_parameters, media_type
 from mockbroker.model.masking import method_name, quoted, shown
@@ -394,16 +395,117 @@ def _quality(parameters: list[str]) -> float:
     return 1.0
 
 
+def _has_media_type(profile: Profile) -> str:
+    """Return why a token request has no body; empty if it has one."""
+    if profile.body != "query":
+        return ""
+    return f"profile {profile.name} has the parameters in the query of the URL"
+
+
+def _has_grant_type(profile: Profile) -> str:
+    """Return why a token request names no grant; empty if it does."""
+    return f"profile {profile.name} has no grant_type" if profile.grant_type is False else ""
+
+
+def _method_words(profile: Profile) -> Wording:
+    if profile.method == "POST":
+        return {} if profile.body == "form" else {"fix": _send_by(profile)}
+    return {
+        "title": f"requests a token by {profile.method}",
+        "sources": (provider("method"),),
+        "why": f"The token endpoint of this provider accepts only {profile.method}.",
+        "fix": _send_by(profile),
+    }
+
+
+def _send_by(profile: Profile) -> str:
+    """Return how a token request is sent, as an instruction."""
+    place = body_in_words(profile)
+    return f"Send the token request by {profile.method}, with its parameters in {place}."
+
+
+def _media_type_words(profile: Profile) -> Wording:
+    if profile.body != "json":
+        return {}
+    return {
+        "title": "sends media type application/json (any case, parameters allowed), once",
+        "sources": (provider("body"),),
+        "why": "The broker reads the body by its media type. Without one, or with that of a form, "
+        "it does not find the parameters and refuses the request.",
+        "fix": f"Let the HTTP library encode the JSON ({argument_for(profile)}), and do not set "
+        "Content-Type yourself.",
+    }
+
+
+def _grant_words(profile: Profile) -> Wording:
+    name, place = profile.parameter_names.grant_type, body_in_words(profile)
+    pair = f"{name}={profile.grant_type}"
+    if (pair, profile.body) == ("grant_type=client_credentials", "form"):
+        return {}
+    return {
+        "title": f"sends {pair} exactly once, in {place}",
+        "sources": (provider("grant_type", "parameter_names", "body"),),
+        "why": f"Without exactly one parameter {name} in {place} there is nothing that the broker "
+        "could grant.",
+        "fix": f"Send {pair} once, in {place} ({argument_for(profile)}).",
+    }
+
+
+def _scope_words(profile: Profile) -> Wording:
+    name, separator = profile.parameter_names.scope, separator_in_words(profile)
+    if (name, profile.scope_separator, profile.scope_required) == ("scope", " ", False):
+        return {}
+    needed = ", and one in each token request" if profile.scope_required else ""
+    return {
+        "title": f"sends a configured scope as one parameter {name}, several values joined by "
+        f"{separator}{needed}",
+        "sources": (provider("scope_separator", "scope_required", "parameter_names"),),
+        "why": f"A broker reads one parameter and splits it at {separator}. Values that are joined "
+        "in another way, or repeated parameters, are an unknown scope or a part of the configured "
+        "one.",
+        "fix": f"Send the configured values as one parameter {name}, joined by {separator}.",
+    }
+
+
+def _parameter_words(profile: Profile) -> Wording:
+    names = [*profile.parameters, *profile.open_parameters]
+    parts = [f"the parameters {', '.join(names)}"] * bool(names)
+    parts += [f"the header fields {', '.join(profile.required_headers)}"] * bool(
+        profile.required_headers
+    )
+    wanted = " and ".join(parts)
+    return {
+        "title": f"sends what the provider requires, once each: {wanted}",
+        "fix": f"Take {wanted} from the configuration, and send each of them once with every token "
+        "request, also with a refresh.",
+    }
+
+
+def _extra_words(profile: Profile) -> Wording:
+    if profile.body == "form" and list(profile.example_parameters) == ["grant_type"]:
+        return {}
+    place = "query" if profile.body == "query" else "body"
+    own = [name for name in profile.example_parameters if name != profile.parameter_names.scope]
+    names = ", ".join(own) or "the credentials"
+    return {
+        "title": f"sends nothing else in the {place} but what the provider requires, and a "
+        "configured scope",
+        "fix": f"Send only {names}, and a scope if one is configured. Make everything else an "
+        "option that is off by default.",
+    }
+
+
 METHOD = Clause(
     id="request.method",
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="requests a token by POST",
-    sources=(vendor, rfc(6749, "3.2")),
+    sources=(provider("method", "token_path"), rfc(6749, "3.2")),
     consequence="the broker refuses every token request, and proxies may log the secret",
     why="A token endpoint accepts only POST. With GET the parameters, and often the secret among "
     "them, end up in the log of every proxy on the way.",
     fix="Send the token request by POST, with grant_type in the body.",
+    wording=_method_words,
     judge=TokenRequestJudge(_judge_method),
     precondition=ANY_TOKEN_REQUEST,
 )
@@ -415,7 +517,7 @@ URL = Clause(
     impact=Impact.OUTAGE,
     title="uses the token URL exactly as configured: path, slash at the end or none, "
     "percent-encoding, path parameters, query, port; adds no query of its own",
-    sources=(vendor, rfc(6749, "3.2")),
+    sources=(provider("token_path", "token_query"), rfc(6749, "3.2")),
     consequence="token requests go to the wrong address, so that no token is issued",
     why="Path and query of the token URL are part of its configuration. An additional or lost "
     "slash or parameter names another resource: a 404, or a redirect that drops the body.",
@@ -431,12 +533,14 @@ CONTENT_TYPE = Clause(
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="sends media type application/x-www-form-urlencoded (any case, parameters allowed), once",
-    sources=(vendor, rfc(6749, "4.4.2")),
+    sources=(provider("body"), rfc(6749, "4.4.2")),
     consequence="the broker cannot read the token request and refuses it",
     why="The broker reads the body by its media type. Without one, or with that of JSON, it does "
     "not find grant_type and refuses the request.",
     fix="Let the HTTP library encode a form (`data={…}` in requests and httpx), and do not set "
     "Content-Type yourself.",
+    applies_to=_has_media_type,
+    wording=_media_type_words,
     judge=TokenRequestJudge(_judge_content_type),
     precondition=_BODY_SEEN,
 )
@@ -446,11 +550,13 @@ GRANT_TYPE = Clause(
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="sends grant_type=client_credentials exactly once, in a form-encoded body",
-    sources=(vendor, rfc(6749, "3.2"), rfc(6749, "4.4.2")),
+    sources=(provider("grant_type"), rfc(6749, "3.2"), rfc(6749, "4.4.2")),
     consequence="the broker refuses the token request, because it does not name the grant",
     why="Without exactly one grant_type in the body there is nothing that the broker could grant. "
     "RFC 6749 forbids sending a parameter twice.",
     fix="Send the body grant_type=client_credentials, form-encoded, once.",
+    applies_to=_has_grant_type,
+    wording=_grant_words,
     judge=TokenRequestJudge(_judge_grant_type),
     precondition=_BODY_SEEN,
 )
@@ -468,6 +574,7 @@ SCOPE = Clause(
     "commas, or repeated parameters, are an unknown scope or a part of the configured one.",
     fix="Send the configured string as one parameter, scope=read+write in a form. Join a list of "
     "values by a space.",
+    wording=_scope_words,
     judge=TokenRequestJudge(_judge_scope),
     precondition=token_request_seen("no token request with a scope was seen", _has_scope),
 )
@@ -479,13 +586,14 @@ PARAMETERS = Clause(
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="sends what the profile requires (audience, resource, account_id), once each",
-    sources=(profile_page, rfc(8707, "2")),
+    sources=(provider("parameters", "open_parameters", "required_headers"), rfc(8707, "2")),
     consequence="the provider refuses the token request, or issues a token that the API rejects",
     why="A provider that issues tokens for one API at a time refuses a request that does not name "
     "the API, or issues a token that the API rejects.",
     fix="Take the provider's further parameters from the configuration, and send each of them once "
     "in the body of every token request, also of a refresh.",
     applies_to=_requires_parameters,
+    wording=_parameter_words,
     judge=TokenRequestJudge(_judge_parameters),
     precondition=token_request_seen("no token request with a grant_type was seen", _has_form),
 )
@@ -496,12 +604,13 @@ NO_EXTRA_PARAMETERS = Clause(
     level=Level.SHOULD,
     impact=Impact.COMPATIBILITY,
     title="sends nothing else in the body but a configured scope and what the profile requires",
-    sources=(vendor,),
+    sources=(provider("body", "parameters", "grant_type"),),
     consequence="a stricter broker refuses the token request",
     why="A broker may refuse parameters that it does not know, and what one provider requires "
     "(audience, resource) is unknown to another.",
     fix="Send only grant_type, and scope if one is configured. Make everything else an option that "
     "is off by default.",
+    wording=_extra_words,
     judge=TokenRequestJudge(_judge_extra_parameters),
     precondition=token_request_seen("no token request with a grant_type was seen", _has_form),
 )

@@ -5,7 +5,19 @@ Traffic alone does not show it, so these clauses have no judge; scenarios provok
 
 from __future__ import annotations
 
-from mockbroker.contract.clause import Clause, Impact, Level, practice, rfc, vendor
+from mockbroker.contract.clause import (
+    Clause,
+    Impact,
+    Level,
+    Wording,
+    names_lifetime,
+    names_token_type,
+    practice,
+    provider,
+    rfc,
+)
+from mockbroker.contract.profile_words import token_header
+from mockbroker.model.profile import Profile
 
 __all__ = [
     "CLAUSES",
@@ -24,15 +36,68 @@ __all__ = [
     "UNKNOWN_MEMBERS",
 ]
 
+
+def _unit_words(profile: Profile) -> Wording:
+    form = profile.answer.lifetime
+    name = profile.answer.paths.get("expires_in", "expires_in")
+    unit = _UNITS[form]
+    if (form, name) == ("seconds", "expires_in"):
+        return {}
+    return {
+        "sources": (provider("answer"),),
+        "title": f"reads {name} as {unit}: neither drops a token after a hundredth of its life nor "
+        "uses it many lives long",
+        "why": f"The provider sends {unit}. A client that takes {name} for anything else requests "
+        "a token for each call, or keeps one long after its expiry.",
+        "fix": f"Read {name} as {unit}, and compute the expiry in the unit of your clock.",
+    }
+
+
+_UNITS = {
+    "seconds": "seconds",
+    "milliseconds": "milliseconds",
+    "rfc3339": "the moment of expiry, a date in RFC 3339",
+    "unix": "the moment of expiry, in Unix seconds",
+    "unix-milliseconds": "the moment of expiry, in Unix milliseconds",
+}
+
+
+def _answer_words(profile: Profile) -> Wording:
+    paths = profile.answer.paths
+    token = paths.get("access_token", "access_token")
+    lifetime = paths.get("expires_in", "expires_in")
+    wanted = token if "expires_in" in profile.answer.omit else f"{token} and {lifetime}"
+    return {"fix": f"Read {wanted} from the JSON object and ignore the rest."}
+
+
+def _type_words(profile: Profile) -> Wording:
+    scheme, own = profile.api_scheme, profile.token_type
+    if (scheme, own.lower()) == ("Bearer", "bearer"):
+        return {}
+    return {
+        "title": f"accepts token_type {own} in any case, and still signs as the API wants it",
+        "why": "token_type is case insensitive. The API, however, takes a token in one form only: "
+        f"{token_header(profile)}.",
+        "fix": f"Compare token_type in lower case, and sign calls with {token_header(profile)}, "
+        "whatever token_type is.",
+    }
+
+
+def _other_type_words(profile: Profile) -> Wording:
+    own = profile.token_type.lower()
+    return {"fix": f"Raise unless token_type, in lower case, is {own}."}
+
+
 DOCUMENTED = Clause(
     id="response.documented",
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="accepts the documented answer",
-    sources=(vendor,),
+    sources=(provider("answer", "expires_in", "token_type"), rfc(6749, "5.1")),
     consequence="the client does not work even when the broker answers as documented",
     why="This is what the provider answers when everything works.",
     fix="Read access_token and expires_in from the JSON object and ignore the rest.",
+    wording=_answer_words,
 )
 # RFC 6749, 5.1, on scope: "OPTIONAL, if identical to the scope requested by the client;
 # otherwise, REQUIRED."
@@ -63,6 +128,8 @@ EXPIRES_IN_UNIT = Clause(
     "requests a token. One that is multiplied by 60 or 1000 keeps the token long after its expiry.",
     fix="Add expires_in, in seconds, to a time in seconds. Where the language's clock counts "
     "milliseconds, multiply by 1000 exactly once.",
+    applies_to=names_lifetime,
+    wording=_unit_words,
 )
 # RFC 6749, 5.1: "The client should avoid making assumptions about value sizes." RFC 6750, 2.1 has
 # the alphabet of a bearer token, b64token.
@@ -72,7 +139,7 @@ OPAQUE_TOKEN = Clause(
     impact=Impact.OUTAGE,
     title="carries any token byte for byte: the whole b64token alphabet, 1 to 4096 characters, "
     "whatever else it looks like (a JWT, a number, null)",
-    sources=(vendor, rfc(6750, "2.1")),
+    sources=(provider("api_scheme"), rfc(6750, "2.1")),
     consequence="the client changes some tokens, and the API refuses them",
     why="A token is opaque: any b64token characters, of any length. A client that trims, cuts or "
     "parses it presents a token that the broker never issued, or fails on one that is valid.",
@@ -131,6 +198,8 @@ TOKEN_TYPE_CASE = Clause(
     why="token_type is case insensitive: bearer and Bearer are the same type. An API, however, may "
     "accept only the scheme Bearer.",
     fix="Compare token_type in lower case, and write Bearer yourself when you sign.",
+    applies_to=names_token_type,
+    wording=_type_words,
 )
 # RFC 6749, 7.1: "The client MUST NOT use an access token if it does not understand the token type."
 TOKEN_TYPE_UNKNOWN = Clause(
@@ -143,6 +212,8 @@ TOKEN_TYPE_UNKNOWN = Clause(
     why="A token of another type (mac, DPoP) is not used by presenting it alone. RFC 6749 forbids "
     "using a token whose type the client does not understand.",
     fix="Raise unless token_type, in lower case, is bearer.",
+    applies_to=names_token_type,
+    wording=_other_type_words,
 )
 # RFC 6749, 5.1: expires_in is RECOMMENDED. "If omitted, the authorization server SHOULD provide the
 # expiration time via other means or document the default value."
@@ -170,6 +241,7 @@ EXPIRES_IN_FORMS = Clause(
     why='Real brokers send expires_in as a string ("3599") or with a fraction. A client that takes '
     "such a lifetime for none keeps the token forever, or never.",
     fix="Convert with float() or similar, and raise an error that names expires_in if that fails.",
+    applies_to=names_lifetime,
 )
 # RFC 6749, 5.1: access_token is REQUIRED.
 NO_TOKEN = Clause(

@@ -16,10 +16,12 @@ from mockbroker.contract.clause import (
     Impact,
     Level,
     Precondition,
+    Wording,
+    provider,
     rfc,
-    vendor,
 )
 from mockbroker.contract.expectations import ApiExpectation
+from mockbroker.contract.profile_words import token_header
 from mockbroker.model.authorization import decode_leniently, is_b64token, read_authorization
 from mockbroker.model.exchange import Endpoint, Exchange
 from mockbroker.model.forms import (
@@ -30,6 +32,7 @@ from mockbroker.model.forms import (
 )
 from mockbroker.model.masking import scheme_name
 from mockbroker.model.messages import Request
+from mockbroker.model.profile import Profile
 
 __all__ = [
     "BEARER",
@@ -116,7 +119,8 @@ def _judge_header_only(request: Request, expected: ApiExpectation) -> Iterator[F
     texts = {"URL": request.target, "body": request.body[:LOOKED_AT_BYTES].decode("latin-1")}
     for place, text in texts.items():
         if named[place] or _has_token(text, expected):
-            yield Flaw(f"the token is in the {place}", "the token in the Authorization header only")
+            wanted = f"the token in the {expected.header} header only"
+            yield Flaw(f"the token is in the {place}", wanted)
 
 
 def _has_token(text: str, expected: ApiExpectation) -> bool:
@@ -143,8 +147,11 @@ def _judge_no_credentials(request: Request, expected: ApiExpectation) -> Iterato
         # The pair is searched for at any length: id and secret together do not occur by chance.
         has_pair = base64.b64encode(basic).decode() in everything
         forms = (pair.client_secret, base64.b64encode(alone).decode())
-        is_long = len(pair.client_secret) >= _MIN_SECRET_LENGTH
-        if has_pair or (is_long and any(form in everything for form in forms)):
+        # A secret that is the client_id may be in a token: a JWT has the id among its claims.
+        is_unique = (
+            len(pair.client_secret) >= _MIN_SECRET_LENGTH and pair.client_secret != pair.client_id
+        )
+        if has_pair or (is_unique and any(form in everything for form in forms)):
             what = "the call carries the client's credentials"
             yield Flaw(what, "the access token and no credentials")
             # One flaw for each call: credentials of a second client would need the same fix.
@@ -179,6 +186,36 @@ _SIGNED_CALL_SEEN = Precondition(
     lambda trace: any(call.token is not None for call in trace.api_calls),
 )
 
+
+def _bearer_words(profile: Profile) -> Wording:
+    header, scheme = profile.api_header, profile.api_scheme
+    if (header, scheme) == ("Authorization", "Bearer"):
+        return {}
+    form = f"{scheme}, one space, the token as provided" if scheme else "the token as provided"
+    return {
+        "title": f"sends exactly one header {header}: {form}",
+        "sources": (provider("api_header", "api_scheme"),),
+        "why": "The API takes a token in one form only. Another field, another word before the "
+        "token or a second field make it unreadable.",
+        "fix": f"Set one header, {token_header(profile)}, and replace one that is already there.",
+    }
+
+
+def _header_words(profile: Profile) -> Wording:
+    if profile.api_header == "Authorization":
+        return {}
+    return {"fix": f"Put the token into the header {profile.api_header} and nowhere else."}
+
+
+def _redirect_words(profile: Profile) -> Wording:
+    if profile.api_header == "Authorization":
+        return {}
+    return {
+        "fix": "Do not follow redirects, or remove the header where the origin changes: HTTP "
+        f"libraries drop Authorization there, but not {profile.api_header}.",
+    }
+
+
 # RFC 6750, 2.1: credentials = "Bearer" 1*SP b64token. The grammar allows several spaces; the
 # vendor's example has one, and gateways that split at the first space fail on two.
 BEARER = Clause(
@@ -186,11 +223,12 @@ BEARER = Clause(
     level=Level.MUST,
     impact=Impact.OUTAGE,
     title="sends exactly one Authorization header: Bearer, one space, the token as provided",
-    sources=(vendor, rfc(6750, "2.1")),
+    sources=(provider("api_scheme", "api_header"), rfc(6750, "2.1")),
     consequence="the API cannot read the token of a call and refuses the call",
     why="Many gateways compare the header literally: another case of the scheme, two spaces or a "
     "second header make it unreadable.",
     fix='Set one header, f"Bearer {token}", and replace one that is already there.',
+    wording=_bearer_words,
     judge=ApiCallJudge(_judge_bearer),
     precondition=_SIGNED_CALL_SEEN,
 )
@@ -205,6 +243,7 @@ HEADER_ONLY = Clause(
     consequence="tokens end up in URLs or bodies, and from there in logs",
     why="Access logs, browser histories and Referer headers keep a token that is in a URL.",
     fix="Put the token into the Authorization header and nowhere else.",
+    wording=_header_words,
     judge=ApiCallJudge(_judge_header_only),
     precondition=_SIGNED_CALL_SEEN,
 )
@@ -213,7 +252,7 @@ NO_CREDENTIALS = Clause(
     level=Level.MUST,
     impact=Impact.SECURITY,
     title="never sends the client's credentials to the API",
-    sources=(vendor,),
+    sources=(provider("client_authentication"),),
     consequence="the client secret goes to the API, which could then act in the client's name",
     why="The secret is not shared with the API: each API, and each proxy in front of it, could "
     "request tokens in the client's name.",
@@ -228,7 +267,7 @@ PRESERVES_REQUEST = Clause(
     impact=Impact.OUTAGE,
     title="leaves method, path, query, body and the caller's headers as they were, also when it "
     "repeats a call",
-    sources=(vendor,),
+    sources=(provider("api_scheme"),),
     consequence="calls reach the API changed, so that wrong data is read or written",
     why="Signing that loses a query, a body or a caller's header changes the request: the first "
     "page instead of the third, an order without its lines.",
@@ -317,6 +356,7 @@ CROSS_ORIGIN = Clause(
     why="Otherwise any site that the API can be made to redirect to gets a working token.",
     fix="Let the HTTP library drop Authorization where the origin changes, or do not follow "
     "redirects. Add the header to the first request only.",
+    wording=_redirect_words,
 )
 # RFC 9110, 15.4 lets a client follow a redirect by itself or give the answer to its user. Of the
 # fields to remove it names Authorization only where the origin changes.

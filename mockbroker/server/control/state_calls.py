@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from mockbroker.broker.answers import TokenAnswer
-from mockbroker.broker.client_setup import ClientSetup
+from mockbroker.broker.client_setup import setup_of
 from mockbroker.broker.clients import random_credentials
 from mockbroker.broker.faults import Fault, Manner
 from mockbroker.broker.profiles import ConfigError
 from mockbroker.broker.tokens import random_token
-from mockbroker.model.credentials import AccessToken, Credentials
+from mockbroker.model.credentials import AccessToken
 from mockbroker.model.profile import Profile
 from mockbroker.model.type_words import did_you_mean
 from mockbroker.server.control.calls import Call, refuse_if_shared
@@ -127,13 +128,8 @@ def setup(call: Call) -> SetupView:
     if client is None:
         advice = did_you_mean(wanted, known)
         raise RequestError(404, "not-found", f"client {wanted[:60]!r} is not registered{advice}")
-    made = ClientSetup(
-        token_url=broker.token_url,
-        api_url=broker.api_url,
-        ca_file=broker.ca_file,
-        credentials=client if call.body.with_secret else Credentials(client.client_id, "***"),
-        profile=broker.profile,
-    )
+    hidden = replace(client, client_secret="***")  # noqa: S106 - it stands for the secret
+    made = setup_of(broker, client if call.body.with_secret else hidden)
     return SetupView(
         client_id=client.client_id, curl=made.curl, environment=made.environment, toml=made.toml
     )

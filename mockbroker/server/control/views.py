@@ -20,6 +20,7 @@ from mockbroker.model.credentials import AccessToken, TokenState
 from mockbroker.model.exchange import Exchange
 from mockbroker.model.exchange_text import describe
 from mockbroker.model.masking import Mask, mask_parameters
+from mockbroker.model.profile import Profile
 from mockbroker.server.control.controlled import ControlledBroker
 from mockbroker.server.control.fault_body import body_of
 from mockbroker.server.control.live_page import page_url
@@ -146,7 +147,9 @@ def closest_views(
 def conformance_of(broker: ControlledBroker, fail_on: Level) -> Conformance:
     """Return what the traffic in the journal shows of each clause, so far."""
     observed = broker.observed()
-    broken = tuple(_breached(name, each) for name, each in sorted(observed.breaches.items()))
+    broken = tuple(
+        _breached(name, each, broker.profile) for name, each in sorted(observed.breaches.items())
+    )
     violated = tuple(each for each in broken if is_binding(each.clause, fail_on))
     passive = [clause.id for clause in CATALOGUE if clause.is_passive]
     known = observed.breaches.keys() | observed.never_reached.keys() | observed.inapplicable.keys()
@@ -187,9 +190,9 @@ def _conclusion(
     return "no-violation-seen", f"{seen} others, and never shows that a client conforms"
 
 
-def _breached(clause_id: str, evidence: Evidence) -> BreachedClause:
-    """Return a broken clause with its evidence."""
-    clause = clause_named(clause_id)
+def _breached(clause_id: str, evidence: Evidence, profile: Profile) -> BreachedClause:
+    """Return a broken clause with its evidence, in the terms of the profile."""
+    clause = clause_named(clause_id).for_profile(profile)
     return BreachedClause(
         clause=clause_id,
         level=clause.level,

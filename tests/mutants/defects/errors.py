@@ -12,7 +12,7 @@ import requests
 
 from examples.model_client import AccessToken, ApiClient, TokenError, TokenManager
 from mockbroker.contract import clauses
-from mockbroker.model.profile import ErrorForm, Profile
+from mockbroker.model.profile import ErrorForm, Profile, Quota
 from tests.mutants.workshop import MakesDo, breaks
 
 NOTHING = AccessToken("", 1e12, 1e12)
@@ -108,6 +108,19 @@ class Retrying(TokenManager):
                 break
             self.pause(response)
         return response
+
+
+LIMITED = Profile(
+    name="limited",
+    quotas=(Quota(requests=20, period_seconds=3600),),
+    errors={"quota": ErrorForm(status=200, body='{"errcode": 42, "errmsg": "too many"}')},
+)
+
+
+@breaks(clauses.errors.QUOTA, profile=LIMITED)
+class AsksAgainWhenItsQuotaIsUsedUp(Retrying):
+    def asks_again(self, response: requests.Response) -> bool:
+        return "errcode" in response.text
 
 
 @breaks(clauses.errors.NO_HAMMERING)

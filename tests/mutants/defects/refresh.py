@@ -13,6 +13,7 @@ import requests
 
 from examples.model_client import AccessToken, ApiClient, TokenError, TokenManager
 from mockbroker.contract import clauses
+from mockbroker.model.profile import Profile, Quota
 from tests.mutants.defects.cache import LocalTime
 from tests.mutants.workshop import MakesDo, OwnClock, Sender, breaks
 
@@ -235,6 +236,39 @@ class LetsGoOfItsTokenTooSoon(TokenManager):
 def is_outage(error: TokenError) -> bool:
     """Whether the broker was down, rather than refused."""
     return "status 5" in str(error) or "reached" in str(error)
+
+
+REFUSING = Profile(name="refusing", token_policy="refuse")
+
+
+@breaks(clauses.refresh.REFUSED_WHILE_VALID, profile=REFUSING)
+class TakesARefusalForTheEnd(TokenManager):
+    """It survives an outage, but not the answer of a provider that gives no second token."""
+
+    def _refreshed(self) -> AccessToken:
+        kept = self._token
+        try:
+            return self._fetch_token()
+        except TokenError as error:
+            if kept is not None and is_outage(error) and time.time() < kept.expires_at:
+                return kept
+            raise
+
+
+@breaks(clauses.refresh.REFUSED_WHILE_VALID, clauses.refresh.OUTAGE_WHILE_VALID, profile=REFUSING)
+class DropsItsTokenWhenRefused(TokenManager):
+    def _refreshed(self) -> AccessToken:
+        self._token = None
+        return self._fetch_token()
+
+
+LIMITED = Profile(name="limited", quotas=(Quota(requests=20, period_seconds=3600),))
+
+
+@breaks(clauses.refresh.QUOTA, clauses.refresh.NOT_TOO_EAGER, profile=LIMITED)
+class ReplacesItsTokenEveryTwoMinutes(TokenManager):
+    def _time_until_refresh(self, lifetime: float) -> float:
+        return min(super()._time_until_refresh(lifetime), 120)
 
 
 @breaks(clauses.refresh.OUTAGE_AFTER_EXPIRY)

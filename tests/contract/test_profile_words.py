@@ -1,0 +1,164 @@
+"""Clauses in the terms of a profile: its names, its form, and its pages as their sources."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+
+import pytest
+
+from mockbroker.contract import clauses
+from mockbroker.contract.authentication import accepted_methods
+from mockbroker.contract.catalogue import CATALOGUE
+from mockbroker.contract.profile_words import separator_in_words
+from mockbroker.model.profile import AUTOGRAB, Answer, ParameterNames, Profile, Source
+from mockbroker.report.finding import Finding, Verdict
+from mockbroker.report.report import build_report
+from mockbroker.report.run_facts import RunFacts
+from mockbroker.report.terminal_causes import finding_lines
+
+VENDOR = str(AUTOGRAB.sources[0])
+PAGE = "https://provider.example/tokens"
+JSON = Profile(
+    name="json",
+    body="json",
+    client_authentication="post",
+    parameter_names=ParameterNames(client_id="appKey", client_secret="appSecret", scope="rights"),
+    required_headers={"X-Account": "*"},
+    answer=Answer(paths={"access_token": "data.token"}, lifetime="milliseconds"),
+    api_header="X-Token",
+    api_scheme="",
+    sources=(
+        Source(
+            fields=("body", "client_authentication", "api_header"),
+            url=PAGE,
+            checked=datetime.date(2026, 11, 29),
+        ),
+    ),
+)
+QUERY = Profile(
+    name="query",
+    method="GET",
+    body="query",
+    client_authentication="query",
+    parameters={"audience": "https://api.example/"},
+    answer=Answer(omit=("expires_in",)),
+    token_type="BearerToken",
+)
+SCOPED = Profile(
+    name="scoped",
+    client_authentication="none",
+    scope_required=True,
+    example_scope="read",
+    scope_separator=",",
+    basic_encoding="form",
+)
+OWN = Profile(name="own", basic_scheme="Client", basic_encoding="form", api_scheme="Token")
+BARE = Profile(name="bare", client_authentication="post", grant_type=False)
+
+TITLES = [
+    (JSON, clauses.request.CONTENT_TYPE, "media type application/json"),
+    (
+        JSON,
+        clauses.request.GRANT_TYPE,
+        "grant_type=client_credentials exactly once, in a JSON body",
+    ),
+    (JSON, clauses.request.SCOPE, "one parameter rights, several values joined by a space"),
+    (JSON, clauses.request.PARAMETERS, "the header fields X-Account"),
+    (JSON, clauses.request.NO_EXTRA_PARAMETERS, "nothing else in the body"),
+    (JSON, clauses.post.CREDENTIALS, "appKey and appSecret in a JSON body"),
+    (JSON, clauses.response.EXPIRES_IN_UNIT, "expires_in as milliseconds"),
+    (JSON, clauses.signing.BEARER, "one header X-Token: the token as provided"),
+    (QUERY, clauses.request.METHOD, "by GET"),
+    (QUERY, clauses.request.GRANT_TYPE, "in the query of the URL"),
+    (QUERY, clauses.request.PARAMETERS, "the parameters audience"),
+    (QUERY, clauses.request.NO_EXTRA_PARAMETERS, "nothing else in the query"),
+    (QUERY, clauses.post.CREDENTIALS, "client_id and client_secret in the query of the URL"),
+    (QUERY, clauses.post.ONLY, "into a header or the body"),
+    (QUERY, clauses.response.TOKEN_TYPE_CASE, "accepts token_type BearerToken"),
+    (SCOPED, clauses.request.SCOPE, "joined by a comma, and one in each token request"),
+    (SCOPED, clauses.post.CREDENTIALS, "client_id in a form-encoded body"),
+    (OWN, clauses.basic.SCHEME, "scheme Client"),
+    (OWN, clauses.basic.CREDENTIALS, "each form-urlencoded first"),
+    (OWN, clauses.signing.BEARER, "Authorization: Token, one space"),
+    (BARE, clauses.post.CREDENTIALS, "client_id and client_secret in the body"),
+]
+FIXES = [
+    (JSON, clauses.request.METHOD, "by POST, with its parameters in a JSON body"),
+    (JSON, clauses.response.DOCUMENTED, "Read data.token and expires_in"),
+    (JSON, clauses.signing.HEADER_ONLY, "header X-Token"),
+    (JSON, clauses.signing.CROSS_ORIGIN, "but not X-Token"),
+    (QUERY, clauses.response.DOCUMENTED, "Read access_token from"),
+    (QUERY, clauses.response.TOKEN_TYPE_UNKNOWN, "bearertoken"),
+    (QUERY, clauses.request.NO_EXTRA_PARAMETERS, "Send only grant_type, audience,"),
+    (BARE, clauses.request.NO_EXTRA_PARAMETERS, "Send only the credentials"),
+]
+
+
+@pytest.mark.parametrize(("profile", "clause", "words"), TITLES)
+def test_a_title_has_the_names_of_the_profile(profile, clause, words):
+    assert clause.applies_to(profile) == ""
+    assert words in clause.for_profile(profile).title
+
+
+@pytest.mark.parametrize(("profile", "clause", "words"), FIXES)
+def test_a_fix_is_for_the_profile(profile, clause, words):
+    assert words in clause.for_profile(profile).fix
+
+
+@pytest.mark.parametrize("profile", [JSON, QUERY, SCOPED, OWN, BARE], ids=lambda each: each.name)
+def test_no_clause_cites_the_page_of_another_provider(profile):
+    for clause in CATALOGUE:
+        told = clause.for_profile(profile)
+        cited = [str(source) for source in told.sources]
+        assert VENDOR not in cited
+        assert told == clause
+        assert all(text.endswith(".") for text in (told.why, told.fix))
+        # What a document demands has a source under each profile, if only the profile itself.
+        assert bool(cited) is bool(clause.sources) or clause.level.value == "PRACTICE"
+
+
+def test_a_fact_of_the_provider_has_its_page_and_no_rfc_that_says_otherwise():
+    body = clauses.request.CONTENT_TYPE
+    assert [source.url for source in body.for_profile(JSON).sources] == [PAGE]
+    without = dataclasses.replace(JSON, sources=())
+    assert [str(source) for source in body.for_profile(without).sources] == ["profile json"]
+    assert [str(source) for source in body.for_profile(AUTOGRAB).sources] == [
+        VENDOR,
+        "RFC 6749, 4.4.2",
+    ]
+
+
+def test_a_clause_that_does_not_apply_keeps_its_words():
+    assert clauses.basic.SCHEME.for_profile(JSON) is clauses.basic.SCHEME
+    assert clauses.request.CONTENT_TYPE.applies_to(QUERY) == (
+        "profile query has the parameters in the query of the URL"
+    )
+    assert clauses.request.GRANT_TYPE.applies_to(BARE) == "profile bare has no grant_type"
+
+
+def test_a_report_is_in_the_terms_of_its_profile():
+    finding = Finding("request.content-type", Verdict.FAILED, "a form")
+    report = build_report([finding], RunFacts(profile=JSON.name, terms=JSON))
+    row = next(row for row in report.rows if row.clause == clauses.request.CONTENT_TYPE)
+    assert "application/json" in row.clause.title
+    text = "\n".join(line.text for line in finding_lines(finding, JSON))
+    assert PAGE in text
+    assert "json={…}" in text
+
+
+def test_separators_have_names():
+    named = {text: separator_in_words(Profile(name="x", scope_separator=text)) for text in " ,;|+"}
+    assert named == {
+        " ": "a space",
+        ",": "a comma",
+        ";": "a semicolon",
+        "|": "a vertical bar",
+        "+": "'+'",
+    }
+
+
+def test_the_credentials_that_a_breach_expects_have_the_names_of_the_profile():
+    for profile, names in ((JSON, "appKey and appSecret in the body"), (SCOPED, "client_id, as")):
+        (method,) = accepted_methods(profile)
+        assert method.expected.startswith(names)
