@@ -10,9 +10,10 @@ from datetime import datetime, timezone
 from functools import lru_cache
 
 from mockbroker.model.profile import Answer, Profile
+from mockbroker.model.profile_parts import RFC3339
 from mockbroker.model.profile_placeholders import filled_text
 
-__all__ = ["AnswerForm", "error_words", "form_of", "moment_words"]
+__all__ = ["AnswerForm", "error_words", "form_of", "member_at", "moment_words"]
 
 _LATEST = 253_402_300_799
 """The last second of the year 9999, the latest that a date in RFC 3339 can name."""
@@ -42,7 +43,7 @@ class AnswerForm:
         for path, value in answer.members.items():
             text = filled_text(value, self.words, str) if isinstance(value, str) else value
             _put(made, path, text)
-        return made
+        return {name: _with_lists(value) for name, value in made.items()}
 
     def _formed(self, name: str, value: object) -> object:
         """Return a member in the provider's form."""
@@ -62,7 +63,7 @@ class AnswerForm:
             return int(seconds * 1000)
         expires_at = min(self.now + seconds, _LATEST)
         if self.answer.lifetime == "rfc3339":
-            return _rfc3339(expires_at)
+            return _date(expires_at, self.answer.date_format)
         return int(expires_at if self.answer.lifetime == "unix" else expires_at * 1000)
 
 
@@ -89,7 +90,7 @@ def moment_words(now: float) -> dict[str, str]:
     return {
         "now": str(int(now)),
         "now_ms": str(int(now * 1000)),
-        "now_rfc3339": _rfc3339(now),
+        "now_rfc3339": _date(now, RFC3339),
     }
 
 
@@ -98,11 +99,11 @@ def error_words(now: float) -> dict[str, str]:
     return {**moment_words(now), "uuid": str(uuid.uuid4())}
 
 
-def _rfc3339(moment: float) -> str:
+def _date(moment: float, form: str) -> str:
     """Return a time in Unix seconds as a date in UTC, in whole seconds."""
     # A test may have moved its clock to a year that has no date.
     within = max(0, min(int(moment), _LATEST))
-    return datetime.fromtimestamp(within, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(within, timezone.utc).strftime(form)
 
 
 def _put(members: dict[str, object], path: str, value: object) -> None:
@@ -116,3 +117,22 @@ def _put(members: dict[str, object], path: str, value: object) -> None:
             place[each] = inner
         place = inner
     place[name] = value
+
+
+def _with_lists(value: object) -> object:
+    """Return a list for an object whose names are 0, 1, and so on, also within another one."""
+    if not isinstance(value, dict):
+        return value
+    inner = {name: _with_lists(each) for name, each in value.items()}
+    is_list = [*inner] == [str(number) for number in range(len(inner))]
+    return [*inner.values()] if is_list else inner
+
+
+def member_at(document: object, path: str) -> object:
+    """Return the member of a JSON document at a path such as ``data.0.token``; None without one."""
+    for name in path.split("."):
+        if isinstance(document, list):
+            document = dict(enumerate(document)).get(int(name)) if name.isdigit() else None
+        else:
+            document = document.get(name) if isinstance(document, dict) else None
+    return document

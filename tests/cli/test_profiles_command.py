@@ -11,6 +11,7 @@ import requests
 from click.testing import CliRunner
 
 from mockbroker import Broker
+from mockbroker.broker.answer_form import member_at
 from mockbroker.broker.profiles import load_profiles, shipped_names, shipped_profile
 from mockbroker.cli.commands import cli
 from mockbroker.cli.profile_tables import toml_of
@@ -184,6 +185,26 @@ def test_a_right_file_is_explained_and_tried(tmp_path):
     assert "A call to the API with that token: status 200" in text
     assert "The same by an unknown client: status 401" in text
     assert text.endswith(f"{file}: acme: right.\n")
+
+
+def test_a_token_is_found_within_a_list_and_nowhere_else():
+    document = {"data": [{"token": "t"}]}
+    assert member_at(document, "data.0.token") == "t"
+    for path in ("data.1.token", "data.token", "data.0.token.x", "none"):
+        assert member_at(document, path) is None
+
+
+def test_a_date_has_the_form_that_the_profile_says(tmp_path):
+    file = tmp_path / "dates.toml"
+    file.write_text(
+        "[profiles.own]\napi_query = 'token'\n"
+        "answer = {lifetime = 'rfc3339', date_format = '%d.%m.%Y %H:%M', "
+        "paths = {expires_in = 'until.0'}}\n"
+    )
+    status, text = profiles("check", file)
+    assert status == 0
+    assert '"until": ["01.01.2026 12:59"]' in text
+    assert "each call has ?token=TOKEN in its URL." in text
 
 
 @pytest.mark.parametrize("name", ["okta-org", "shopify", "zoominfo", "marketo", "domo"])

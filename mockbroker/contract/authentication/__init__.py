@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from mockbroker.contract.authentication.assertion import PrivateKeyJwt
-from mockbroker.contract.authentication.basic import Basic, BasicForm, BasicRaw
+from mockbroker.contract.authentication.basic import Basic, BasicBase64, BasicForm, BasicRaw
 from mockbroker.contract.authentication.body import Body, HeaderFields, PublicClient, Query
 from mockbroker.contract.authentication.certificate import (
     ClientCertificateMethod,
@@ -43,6 +43,7 @@ __all__ = [
 METHODS: tuple[AuthenticationMethod, ...] = (
     BasicRaw(),
     BasicForm(),
+    BasicBase64(),
     Body(),
     Query(),
     HeaderFields(),
