@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
+from typing import Any
 
 from mockbroker.model.profile import Answer, Profile
 from mockbroker.model.profile_placeholders import filled_text
 
-__all__ = ["AnswerForm", "error_words", "form_of", "moment_words"]
+__all__ = [
+    "AnswerForm",
+    "drop_member",
+    "error_words",
+    "form_of",
+    "moment_words",
+    "put_member",
+]
 
 _LATEST = 253_402_300_799
 """The last second of the year 9999, the latest that a date in RFC 3339 can name."""
@@ -38,10 +46,10 @@ class AnswerForm:
             formed = self._formed(name, value)
             is_number = isinstance(formed, (int, float)) and not isinstance(formed, bool)
             text = str(formed) if name in answer.strings and is_number else formed
-            _put(made, answer.paths.get(name, name), text)
+            put_member(made, answer.paths.get(name, name).split("."), text)
         for path, value in answer.members.items():
             text = filled_text(value, self.words, str) if isinstance(value, str) else value
-            _put(made, path, text)
+            put_member(made, path.split("."), text)
         return made
 
     def _formed(self, name: str, value: object) -> object:
@@ -105,14 +113,22 @@ def _rfc3339(moment: float) -> str:
     return datetime.fromtimestamp(within, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _put(members: dict[str, object], path: str, value: object) -> None:
-    """Set a member at a path such as ``data.token``."""
-    *parents, name = path.split(".")
+def put_member(members: dict[str, Any], path: Sequence[str], value: object) -> None:
+    """Set a member of a JSON object, or of the objects in it that its path leads through."""
+    *parents, name = path
     place = members
     for each in parents:
-        inner = place.get(each)
-        if not isinstance(inner, dict):
-            inner = {}
-            place[each] = inner
-        place = inner
+        if not isinstance(place.get(each), dict):
+            place[each] = {}
+        place = place[each]
     place[name] = value
+
+
+def drop_member(members: dict[str, Any], path: Sequence[str]) -> None:
+    """Remove a member of a JSON object, if it is there; see `put_member`."""
+    *parents, name = path
+    place: object = members
+    for each in parents:
+        place = place.get(each) if isinstance(place, dict) else None
+    if isinstance(place, dict):
+        place.pop(name, None)
