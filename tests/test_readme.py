@@ -11,6 +11,7 @@ from mockbroker.cli.audit import audit
 from mockbroker.cli.commands import cli
 from mockbroker.cli.compare import compare
 from mockbroker.cli.init import init
+from mockbroker.cli.profiles import profiles
 from pytest_mockbroker.check import check
 from pytest_mockbroker.driver_test import driver_test
 
@@ -37,7 +38,7 @@ def test_recipes_for_apps_run(pytester, monkeypatch):
 
 
 def test_commands_and_their_options_exist():
-    registered = {each.name: each for each in (audit, check, compare, driver_test, init)}
+    registered = {each.name: each for each in (audit, check, compare, driver_test, init, profiles)}
     commands = {**registered, **cli.commands}
     command = r"(?:[`/]|^)mockbroker ([a-z][a-z-]*)((?: [^`\n#]*)?)"
     told = re.findall(command, EVERYWHERE, re.MULTILINE)

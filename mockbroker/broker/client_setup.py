@@ -6,40 +6,58 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlencode
 
+from mockbroker.broker.client_keys import key_algorithm_of
 from mockbroker.contract.authentication import accepted_methods
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.profile import Profile
 
-__all__ = ["ClientSetup"]
+__all__ = ["ClientSetup", "filled_variable", "setup_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSetup:
-    """What an application needs to use a broker. ``ca_file`` is None without TLS."""
+    """What an application needs to use a broker.
+
+    ``ca_file`` is None without TLS. ``audience`` is the one that a signed assertion has to name.
+    """
 
     token_url: str
     api_url: str
+    audience: str
     ca_file: str | None
     credentials: Credentials
     profile: Profile
 
     @property
+    def settings(self) -> Mapping[str, str]:
+        """Every setting by the name that `mockbroker audit --env` has for it; empty if unused."""
+        client, signs = self.credentials, key_algorithm_of(self.profile) != ""
+        return {
+            "token_url": self.token_url,
+            "api_url": self.api_url,
+            "client_id": client.client_id,
+            "client_secret": client.client_secret,
+            "ca_file": self.ca_file or "",
+            "key_id": client.key_id if signs else "",
+            "audience": self.audience if signs else "",
+            "certificate_file": client.certificate_file,
+            "key_file": client.key_file,
+            "private_key": client.private_key,
+        }
+
+    @property
     def variables(self) -> Mapping[str, str]:
-        """The settings by the names that `mockbroker audit` gives to environment variables."""
-        found = {
-            "TOKEN_URL": self.token_url,
-            "API_URL": self.api_url,
-            "CLIENT_ID": self.credentials.client_id,
-            "CLIENT_SECRET": self.credentials.client_secret,
+        """The settings in use, as environment variables; without the private key."""
+        # Without TLS there is no CA file, and without a key no id. An empty variable would make
+        # some clients fail. A key in PEM has several lines, which a file of variables cannot hold.
+        return {
+            name.upper(): value
+            for name, value in self.settings.items()
+            if value and name != "private_key"
         }
-        files = {
-            "CA_FILE": self.ca_file,
-            "CERTIFICATE_FILE": self.credentials.certificate_file,
-            "KEY_FILE": self.credentials.key_file,
-        }
-        return found | {name: path for name, path in files.items() if path}
 
     @property
     def curl(self) -> str:
@@ -85,3 +103,52 @@ class ClientSetup:
         values = {name.lower(): json.dumps(value) for name, value in self.variables.items()}
         lines = [f"{name} = {value}".replace("\x7f", "\\u007f") for name, value in values.items()]
         return "\n".join(["[oauth]", *lines, ""])
+
+
+class _MountedBroker(Protocol):
+    """What the settings of an application are taken from."""
+
+    @property
+    def token_url(self) -> str: ...
+    @property
+    def api_url(self) -> str: ...
+    @property
+    def audience(self) -> str: ...
+    @property
+    def ca_file(self) -> str | None: ...
+    @property
+    def credentials(self) -> Credentials: ...
+    @property
+    def profile(self) -> Profile: ...
+
+
+def setup_of(broker: _MountedBroker, credentials: Credentials | None = None) -> ClientSetup:
+    """Return the settings of an application that uses the broker, by default as its first client.
+
+    Raises RuntimeError if the broker is not mounted, because it then has no URLs.
+    """
+    return ClientSetup(
+        token_url=broker.token_url,
+        api_url=broker.api_url,
+        audience=broker.audience,
+        ca_file=broker.ca_file,
+        credentials=broker.credentials if credentials is None else credentials,
+        profile=broker.profile,
+    )
+
+
+def filled_variable(text: str, settings: Mapping[str, str]) -> tuple[str, str]:
+    """Return the name and the value of an environment variable that is written ``NAME=TEXT``.
+
+    Placeholders in the text, such as ``{token_url}``, are replaced by the settings; double braces
+    stand for single ones, as in `str.format`. Blanks around both parts are left out. Raises
+    ValueError if the text is not of that form or has an unknown placeholder.
+    """
+    name, equals, template = map(str.strip, text.partition("="))
+    if not name or not equals:
+        raise ValueError(f"{text!r} is not a variable; write it as NAME={{token_url}}")
+    try:
+        return name, template.format_map(settings)
+    except (KeyError, ValueError, IndexError, AttributeError):
+        known = ", ".join(f"{{{each}}}" for each in settings)
+        raise ValueError(f"{text!r} has an unknown placeholder; known are {known}") from None

@@ -28,6 +28,7 @@ from mockbroker.broker.settings import Settings
 from mockbroker.broker.tokens import TokenStore
 from mockbroker.contract.expectations import ApiExpectation
 from mockbroker.contract.judging import judge_api_call
+from mockbroker.model.api_call import judged_call
 from mockbroker.model.credentials import AccessToken, TokenState
 from mockbroker.model.exchange import Endpoint
 from mockbroker.model.forms import LOOKED_AT_BYTES
@@ -79,18 +80,15 @@ class ProtectedApi:
 
     def _judge(self, arrival: Arrival) -> Outcome:
         """Judge the call by the clauses, and look up the token that it presents."""
-        request, now = arrival.request, arrival.received_at
+        now = arrival.received_at
         # The state at arrival, not at the end: with a delayed answer the token may expire in
         # between, which is not the client's fault.
         profile = self._mounting.profile
-        token, state = _presented_token(request, self._tokens, now, profile.api_header)
-        expectation = ApiExpectation(
-            self._tokens.index,
-            self._clients.registered,
-            profile.api_header,
-            profile.api_scheme,
-            bound_to=token.bound_to if token else "",
-        )
+        request = judged_call(arrival.request, profile)
+        expectation = ApiExpectation.of(profile, self._tokens.index, self._clients.registered)
+        token, state = _presented_token(request, self._tokens, now, expectation.header)
+        if token is not None and token.bound_to:
+            expectation = replace(expectation, bound_to=token.bound_to)
         return Outcome(
             response=default_api_error(arrival.scripted_status, now),
             breaches=judge_api_call(request, expectation),

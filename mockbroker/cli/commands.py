@@ -215,9 +215,7 @@ def clauses(
     config: Path | None,
     as_json: bool,  # noqa: FBT001 - a flag of the command line
 ) -> None:
-    """Print the clauses of the contract.
-
-    They are in the terms of a profile, and cite its pages.
+    """Print the clauses of the contract in the terms of a profile.
 
     A PATTERN is the id of a clause (refresh.ahead), a chapter (refresh), a level (must) or a
     wildcard ('basic.*'), as with `mockbroker check --only`. With a PATTERN, each clause is printed

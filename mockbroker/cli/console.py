@@ -15,7 +15,7 @@ from datetime import datetime
 import click
 
 from mockbroker.broker.client_keys import key_algorithm_of
-from mockbroker.broker.client_setup import ClientSetup
+from mockbroker.broker.client_setup import setup_of
 from mockbroker.broker.exchange_view import view_of
 from mockbroker.broker.oauth_errors import is_refused
 from mockbroker.broker.scenario import PlannedEvent
@@ -78,13 +78,7 @@ def banner(broker: Broker, control_token: str | None = None) -> str:
 
 def _curl(broker: Broker) -> str:
     """Return a curl command that requests a token from the broker."""
-    return ClientSetup(
-        token_url=broker.token_url,
-        api_url=broker.api_url,
-        ca_file=broker.ca_file,
-        credentials=broker.credentials,
-        profile=broker.profile,
-    ).curl
+    return setup_of(broker).curl
 
 
 def log_lines(exchange: Exchange, mask: Mask, *, is_verbose: bool = False) -> str:

@@ -28,6 +28,7 @@ from mockbroker.contract.expectations import ApiExpectation, TokenExpectation
 from mockbroker.contract.hints import hint_for_api_call, hints_for_token_request
 from mockbroker.contract.judging import judge_api_call, judge_token_request
 from mockbroker.contract.request_hints import hint_on_path
+from mockbroker.model.api_call import judged_call
 from mockbroker.model.breach import Breach, hints_of
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.masking import Mask, mask, mask_parameters, shown
@@ -224,17 +225,17 @@ def _explain_api_call(
     request: Request, profile: Profile, known: tuple[Credentials, ...]
 ) -> tuple[Explanation, set[str]]:
     """Explain a call to the API; return also its token, which must be masked."""
-    carrier = request.headers.get(profile.api_header) or ""
+    request = judged_call(request, profile)
+    usual = ApiExpectation.of(profile, (), known)
+    carrier = request.headers.get(usual.header) or ""
     # Stripped of quotes and blanks, so that the judge can say that exactly these are wrong.
-    after_scheme = carrier.partition(" ")[2] if profile.api_scheme else carrier
+    after_scheme = carrier.partition(" ")[2] if usual.scheme else carrier
     token = after_scheme.strip(" \"'")
     token_values = {token} - {""}
     # The token in the call counts as issued: only its form can be judged here. A placeholder does
     # not, nor does the word for a missing value.
     is_token = not (placeholder_in(token) or stands_for_nothing(token))
-    expectation = ApiExpectation(
-        frozenset(token_values if is_token else ()), known, profile.api_header, profile.api_scheme
-    )
+    expectation = replace(usual, token_values=frozenset(token_values if is_token else ()))
     breaches = judge_api_call(request, expectation)
     hint = hint_for_api_call(request, expectation) if breaches else ""
     explanation = Explanation(

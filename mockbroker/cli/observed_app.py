@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
-from mockbroker.broker.client_keys import key_algorithm_of
+from mockbroker.broker.client_setup import filled_variable, setup_of
 from mockbroker.cli.streams import echo
 from mockbroker.fake_broker import Broker
 from mockbroker.processes.supervisor import SupervisedProgram
@@ -26,18 +26,6 @@ __all__ = ["AppError", "app_environment", "end_app", "failure_of", "running_app"
 GRACE_SECONDS = 5.0
 """How long the app may take to end, after Ctrl-C and again after SIGTERM, before it is killed."""
 
-_USUAL = (
-    "TOKEN_URL",
-    "API_URL",
-    "CLIENT_ID",
-    "CLIENT_SECRET",
-    "CA_FILE",
-    "KEY_ID",
-    "AUDIENCE",
-    "CERTIFICATE_FILE",
-    "KEY_FILE",
-)
-
 
 class AppError(Exception):
     """The app cannot be run; the message is one sentence that says why."""
@@ -46,44 +34,16 @@ class AppError(Exception):
 def app_environment(broker: Broker, settings: Sequence[str]) -> dict[str, str]:
     """Return the environment variables that pass the broker's URLs and credentials to an app.
 
-    Each setting is ``NAME=TEXT``, in which ``{token_url}``, ``{api_url}``, ``{client_id}``,
-    ``{client_secret}`` and ``{ca_file}`` (empty without TLS) are filled in, and for a client that
-    signs assertions ``{key_id}``, ``{audience}`` and ``{private_key}``; for one that presents a
-    certificate ``{certificate_file}`` and ``{key_file}``. Without settings each of them but the
-    private key has a variable of that name, in capitals. Raises AppError for a malformed setting.
+    Each setting is ``NAME=TEXT``, in which the names of `ClientSetup.settings` are filled in, such
+    as ``{token_url}``. Without settings there are those of `ClientSetup.variables`. Raises AppError
+    for a malformed setting.
     """
-    client, signs = broker.credentials, key_algorithm_of(broker.profile) != ""
-    facts = {
-        "token_url": broker.token_url,
-        "api_url": broker.api_url,
-        "client_id": client.client_id,
-        "client_secret": client.client_secret,
-        "ca_file": broker.ca_file or "",
-        "key_id": client.key_id if signs else "",
-        "audience": broker.audience if signs else "",
-        "private_key": client.private_key,
-        "certificate_file": client.certificate_file,
-        "key_file": client.key_file,
-    }
-    # Without TLS there is no CA file, and without a key no id. An empty variable would make some
-    # clients fail.
-    usual = [f"{name}={{{name.lower()}}}" for name in _USUAL if facts[name.lower()]]
-    return dict(_filled_in(setting, facts) for setting in (settings or usual))
-
-
-def _filled_in(setting: str, facts: Mapping[str, str]) -> tuple[str, str]:
-    """Return the name and the value of one ``--env`` setting. Raises AppError if it is invalid.
-
-    Double braces stand for single ones, as in `str.format`.
-    """
-    name, equals, text = setting.partition("=")
-    if not name or not equals:
-        raise AppError(f"--env {setting!r} is not valid; write it as NAME=TEXT")
+    setup = setup_of(broker)
     try:
-        return name, text.format_map(facts)
-    except (KeyError, ValueError, IndexError, AttributeError):
-        known = ", ".join(f"{{{each}}}" for each in facts)
-        raise AppError(f"--env {setting!r} has an unknown placeholder; known are {known}") from None
+        filled = dict(filled_variable(text, setup.settings) for text in settings)
+    except ValueError as error:
+        raise AppError(f"--env {error}") from error
+    return filled or dict(setup.variables)
 
 
 @contextlib.contextmanager

@@ -6,10 +6,11 @@ import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 import jwt
 
-from mockbroker.broker.client_setup import ClientSetup
+from mockbroker.broker.client_setup import setup_of
 from mockbroker.cli.explain import read_pasted
 from mockbroker.contract.authentication import PrivateKeyJwt, accepted_methods
 from mockbroker.fake_broker import Broker
@@ -50,7 +51,7 @@ def trials_of(profile: Profile) -> Iterator[Trial]:
         only = replace(profile, client_authentication=method.name)
         broker = Broker(profile=only, credentials=_CLIENT)
         broker.mounted_at(_ORIGIN, "")
-        command = _setup_of(broker, broker.credentials).curl
+        command = setup_of(broker, broker.credentials).curl
         response = _sent(broker, command)
         token = _token_in(only, response)
         call = broker.handle(_call(only, token), _ORIGIN).response if token else None
@@ -69,7 +70,7 @@ def trials_of(profile: Profile) -> Iterator[Trial]:
 def _refusal(broker: Broker) -> Response:
     """Return the answer to a client that is not registered."""
     unknown = replace(broker.credentials, client_id="other-client")
-    return _sent(broker, _setup_of(broker, unknown).curl, unknown)
+    return _sent(broker, setup_of(broker, unknown).curl, unknown)
 
 
 def flaws_of_errors(profile: Profile) -> Iterator[str]:
@@ -85,17 +86,6 @@ def flaws_of_errors(profile: Profile) -> Iterator[str]:
                 f"errors.{name}.body: not valid JSON once its placeholders are filled: {error}; "
                 "correct it, or name its Content-Type in headers"
             )
-
-
-def _setup_of(broker: Broker, credentials: Credentials) -> ClientSetup:
-    """Return the settings of a client with these credentials."""
-    return ClientSetup(
-        token_url=broker.token_url,
-        api_url=broker.api_url,
-        ca_file=None,
-        credentials=credentials,
-        profile=broker.profile,
-    )
 
 
 def _sent(broker: Broker, command: str, client: Credentials | None = None) -> Response:
@@ -138,10 +128,12 @@ def _call(profile: Profile, token: str) -> Request:
     """Return a call to the API with a token."""
     word = f"{profile.api_scheme} " if profile.api_scheme else ""
     fields = {
-        profile.api_header: word + token,
-        **{
-            name: "VALUE" if value == "*" else value
-            for name, value in profile.api_required_headers.items()
-        },
+        name: "VALUE" if value == "*" else value
+        for name, value in profile.api_required_headers.items()
     }
-    return Request("GET", f"{profile.api_prefix}/example", Headers.of(fields.items()))
+    target = f"{profile.api_prefix}/example"
+    if profile.api_query:
+        target += "?" + urlencode({profile.api_query: token})
+    else:
+        fields[profile.api_header] = word + token
+    return Request("GET", target, Headers.of(fields.items()))

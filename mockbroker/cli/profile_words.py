@@ -216,9 +216,12 @@ def _issuance(profile: Profile) -> Iterator[tuple[str, str]]:
 def _api(profile: Profile) -> Iterator[tuple[str, str]]:
     """Yield the fields and the sentences on calls to the API."""
     word = f"{profile.api_scheme} " if profile.api_scheme else ""
+    carrier = f"{profile.api_header}: {word}TOKEN"
+    if profile.api_query:
+        carrier = f"?{profile.api_query}=TOKEN in its URL"
     yield (
-        "api_prefix api_header api_scheme",
-        f"Below {profile.api_prefix}, each call has {profile.api_header}: {word}TOKEN.",
+        "api_prefix api_header api_scheme api_query",
+        f"Below {profile.api_prefix}, each call has {carrier}.",
     )
     for name, value in profile.api_required_headers.items():
         yield "api_required_headers", f"The header field {name} is required{_of_value(value)}."

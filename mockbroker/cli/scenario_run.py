@@ -26,8 +26,8 @@ from mockbroker.cli.console import event_line
 from mockbroker.cli.made_broker import find_profile
 from mockbroker.cli.serve_options import ServeSettings
 from mockbroker.cli.streams import echo
-from mockbroker.contract.authentication import PrivateKeyJwt, accepted_methods
-from mockbroker.contract.authentication.body import PublicClient
+from mockbroker.contract.authentication import Basic, Body, accepted_methods
+from mockbroker.contract.authentication.body import Query
 from mockbroker.fake_broker import Broker
 from mockbroker.model.breach import Breach
 from mockbroker.model.credentials import Credentials
@@ -38,6 +38,9 @@ __all__ = ["ScenarioRun", "running_scenario", "scenario_of"]
 
 POLL_SECONDS = 0.1
 """How often events that wait for seconds are looked at while no request comes, in real seconds."""
+
+_WITH_SECRET = {Basic.name, Body.name, Query.name}
+"""The authentication methods by which a client presents its secret."""
 
 
 class ScenarioRun:
@@ -189,7 +192,7 @@ def scenario_of(settings: ServeSettings, *, for_audit: bool = False) -> Scenario
         )
     profile = find_profile(settings.profile, settings.config)
     rotates = any(isinstance(each, RotateSecret) for each in scenario.events)
-    if rotates and set(profile.authentication_methods) <= {PrivateKeyJwt.name, PublicClient.name}:
+    if rotates and not _WITH_SECRET & set(profile.authentication_methods):
         raise click.ClickException(
             f"{settings.scenario}: clients of profile {profile.name} have no secret to rotate; "
             "remove the event rotate-secret"

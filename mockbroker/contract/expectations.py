@@ -57,6 +57,7 @@ class ApiExpectation:
 
     ``token_values`` should be a ValueIndex if there may be many: then no judge visits them all.
     ``header`` is the field that carries the token, after the word ``scheme``, which may be empty.
+    With ``in_query`` it is a parameter of the URL instead; see `mockbroker.model.api_call`.
     ``bound_to`` is the thumbprint of the certificate to which the call's token is bound; empty if
     it is not bound, or the call has no token.
     """
@@ -66,7 +67,18 @@ class ApiExpectation:
     credentials: tuple[Credentials, ...] = ()
     header: str = "Authorization"
     scheme: str = "Bearer"
+    in_query: bool = False
     bound_to: str = ""
+
+    @classmethod
+    def of(
+        cls, profile: Profile, token_values: Collection[str], credentials: tuple[Credentials, ...]
+    ) -> ApiExpectation:
+        """Return what a profile's API expects of a call."""
+        header, scheme = profile.api_header, profile.api_scheme
+        if profile.api_query:
+            header, scheme = profile.api_query, ""
+        return cls(token_values, credentials, header, scheme, in_query=bool(profile.api_query))
 
     @property
     def is_usual(self) -> bool:
@@ -75,7 +87,9 @@ class ApiExpectation:
 
     @property
     def example(self) -> str:
-        """The header field of a right call, in words."""
+        """The header field or the parameter of a right call, in words."""
+        if self.in_query:
+            return f"{self.header} with the token in the query of the URL"
         return f"{self.header}: {self.scheme} <token>".replace(":  ", ": ")
 
     def tokens_in(self, text: str, shortest: int = _SHORTEST_RECOGNISED) -> list[str]:

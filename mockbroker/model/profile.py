@@ -114,11 +114,12 @@ class Profile:
 
     ``client_authentication`` names the method that the broker accepts, or several. The methods are
     ``basic``, ``post`` (client_id and client_secret in the body, RFC 6749, 2.3.1), ``query`` (both
-    in the URL), ``private_key_jwt`` (a signed assertion, RFC 7523), for which ``assertion`` has the
-    rules, ``tls_client_auth`` and ``self_signed_tls_client_auth`` (a certificate, RFC 8705), for
-    which ``certificate`` has them, and ``none`` (a client_id alone). ``basic_encoding`` is ``raw``
-    (Basic encodes id and secret as they are) or ``form`` (each is form-urlencoded first, same
-    section). ``basic_scheme`` is the word before them.
+    in the URL), ``header`` (both in header fields), ``private_key_jwt`` (a signed assertion, RFC
+    7523), for which ``assertion`` has the rules, ``tls_client_auth`` and
+    ``self_signed_tls_client_auth`` (a certificate, RFC 8705), for which ``certificate`` has them,
+    and ``none`` (a client_id alone). ``basic_encoding`` is ``raw`` (Basic encodes id and secret as
+    they are) or ``form`` (each is form-urlencoded first, same section). ``basic_scheme`` is the
+    word before them.
 
     ``expires_in`` is in seconds. ``scope`` and ``token_type`` are members of the token response;
     a scope of False omits the member. ``answer`` has the other forms of the response.
@@ -135,7 +136,8 @@ class Profile:
     The broker's own API looks up all tokens by their values.
 
     ``api_prefix`` is the path below which the API lies. A call carries its token in ``api_header``
-    after the word ``api_scheme``, and ``api_required_headers`` besides. ``errors`` are error
+    after the word ``api_scheme``, or in the parameter ``api_query`` of its URL, and
+    ``api_required_headers`` besides. ``errors`` are error
     responses of the provider's own, by situation, which a client must recognise.
 
     Raises ValueError if a value does not fit; the message names the field and what was expected.
@@ -179,6 +181,7 @@ class Profile:
     api_prefix: _UrlPath = "/v2"
     api_header: _HeaderName = "Authorization"
     api_scheme: _SchemeOrNone = "Bearer"
+    api_query: str = ""
     api_required_headers: dict[str, NonEmpty] = field(default_factory=dict)
     errors: dict[str, ErrorForm] = field(default_factory=dict)
     assertion: AssertionRules = field(default_factory=AssertionRules)
@@ -338,7 +341,7 @@ def lifetime_problem(value: object) -> str:
     return f"expires_in must be a finite number of seconds, 0 or more, not {value!r}"
 
 
-_CHECKED = datetime.date(2026, 7, 1)
+_CHECKED = datetime.date(2026, 11, 23)
 _DOCUMENTED = (
     "token_path",
     "client_authentication",

@@ -17,6 +17,7 @@ from mockbroker.broker.clock import real_seconds
 from mockbroker.model.messages import Headers, Request
 from mockbroker.server.application import BODY_LIMIT_BYTES
 from mockbroker.server.head_flaws import flaw_in_head
+from mockbroker.server.plain_messages import plain_head
 from mockbroker.server.pool import Phase
 
 __all__ = ["Refused", "RequestReader", "read_message"]
@@ -115,11 +116,12 @@ class RequestReader:
     """A reader of the requests of one connection. Not thread-safe.
 
     ``on_phase`` is called when the connection begins to wait for a request, and when the first
-    byte of a request arrives. ``parser`` is the h11 connection that read the latest request.
+    byte of a request arrives.
     """
 
     def __init__(self, sock: Source, on_phase: Callable[[Phase], None]) -> None:
-        self.parser = _parser()
+        self._parser: h11.Connection | None = None
+        self._plain_body: bytes | None = None
         self._sock = sock
         self._on_phase = on_phase
         self._head = bytearray()
@@ -135,12 +137,34 @@ class RequestReader:
         return self._head.startswith(b"HEAD ")
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the latest request was so plain that it was read without h11."""
+        return self._plain_body is not None
+
+    @property
+    def parser(self) -> h11.Connection:
+        """The h11 connection that has read the latest request.
+
+        A plain request is read again if it is asked for.
+        """
+        if self._parser is None:
+            self._parser = _parser()
+            self._parser.receive_data(bytes(self._head) + (self._plain_body or b""))
+            while not isinstance(self._parser.next_event(), h11.EndOfMessage):
+                pass
+        return self._parser
+
+    @property
     def has_unread(self) -> bool:
         """Whether bytes have arrived after the latest request.
 
         They belong to another request, or to the rest of one that was rejected.
         """
-        return bool(self._unread or self.parser.trailing_data[0])
+        return bool(self._unread or self._trailing_data())
+
+    def _trailing_data(self) -> bytes:
+        """Return what h11 has received and not parsed."""
+        return b"" if self._parser is None else self._parser.trailing_data[0]
 
     def next_request(self) -> Request | None:
         """Wait for the next request and return it; return None if the peer closed the connection.
@@ -148,13 +172,12 @@ class RequestReader:
         Raises Refused if the request is malformed, too long or too slow. Raises OSError if the
         connection breaks or is idle for `IDLE_LIMIT_SECONDS`.
         """
-        self._unread = self.parser.trailing_data[0] + self._unread
-        self.parser = _parser()
-        self._deadline = None
+        self._unread = self._trailing_data() + self._unread
+        self._parser = self._plain_body = self._deadline = None
         if not self._read_head():
             return None
         try:
-            return self._parse()
+            return self._read_plainly() or self._parse(_parser())
         except h11.RemoteProtocolError as error:
             status = error.error_status_hint
             # `from None`: h11's exception quotes the request, and a logged traceback would show its
@@ -188,13 +211,28 @@ class RequestReader:
                     raise Refused(400, "the connection ended in the middle of a request")
                 return False
 
-    def _parse(self) -> Request:
+    def _read_plainly(self) -> Request | None:
+        """Return the request without h11; None if that has to read it, or to reject it."""
+        head = plain_head(self._head)
+        if head is None or head.length > BODY_LIMIT_BYTES:
+            return None
+        while len(self._unread) < head.length:
+            received = self._receive()
+            self._unread += received
+            if not received:
+                return None
+        body, self._unread = self._unread[: head.length], self._unread[head.length :]
+        self._plain_body = body
+        return Request(head.method, head.target, head.headers, body)
+
+    def _parse(self, parser: h11.Connection) -> Request:
         """Parse the complete head with h11, then read the body.
 
         Raises Refused as soon as the head shows that the body would be rejected.
         """
-        self.parser.receive_data(bytes(self._head))
-        head = self.parser.next_event()
+        self._parser = parser
+        parser.receive_data(bytes(self._head))
+        head = parser.next_event()
         if not isinstance(head, h11.Request):  # pragma: no cover - the head was complete
             raise Refused(400, _MALFORMED)
         # The raw items keep order, case and repetitions. Clauses such as basic.scheme judge all

@@ -27,6 +27,7 @@ from mockbroker.model.content_codings import CODINGS, allows_coding
 from mockbroker.model.messages import Headers, Request, Response
 from mockbroker.server.application import ORIGIN_KEY, REPLY_KEY, REQUEST_KEY
 from mockbroker.server.intake import Refused, RequestReader
+from mockbroker.server.plain_messages import plain_response
 from mockbroker.server.pool import Phase
 
 if TYPE_CHECKING:
@@ -90,7 +91,13 @@ class Connection:
             return False
         request = replace(request, certificate=self._certificate)
         self._on_phase(Phase.ANSWERING)
-        self._deliver(request, _encoded(self._ask_app(request), request))
+        reply = _encoded(self._ask_app(request), request)
+        is_plain = self._reader.is_plain and reply.manner is Manner.NORMAL and reply.pieces is None
+        plain = plain_response(reply.response) if is_plain else None
+        self._deliver(request, reply, plain)
+        if plain is not None:
+            # Neither side has asked for the connection to be closed.
+            return True
         # h11 decides on persistence (RFC 9112, 9.3): both sides are DONE unless a field said close,
         # or the peer speaks HTTP/1.0.
         parser = self._reader.parser
@@ -164,8 +171,11 @@ class Connection:
 
     # Answering
 
-    def _deliver(self, request: Request, reply: Reply) -> None:
-        """Send a reply: wait for its delay, and apply a fault that has no response."""
+    def _deliver(self, request: Request, reply: Reply, plain: bytes | None) -> None:
+        """Send a reply: wait for its delay, and apply a fault that has no response.
+
+        ``plain`` has the bytes of the response if h11 is not needed for them.
+        """
         self._sock.settimeout(SEND_LIMIT_SECONDS)
         # Waiting on the event instead of sleeping lets a reset or a stop end the wait at once.
         if reply.delay_seconds:
@@ -180,7 +190,9 @@ class Connection:
         if reply.manner is Manner.RESET:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
             raise ConnectionAbortedError
-        if reply.pieces is not None:
+        if plain is not None:
+            self._send_whole(plain)
+        elif reply.pieces is not None:
             self._stream(self._reader.parser, reply.response, reply.pieces)
         else:
             self._write(self._reader.parser, request.method, reply)
@@ -221,12 +233,16 @@ class Connection:
         if reply.manner is Manner.DRIP:
             self._drip(data, reply)
         else:
-            # From here on only the peer can delay the connection.
-            self._on_phase(Phase.SENDING)
-            # Head and body go out in one call: with TCP_NODELAY, two calls would be two packets.
-            self._sock.sendall(data)
+            self._send_whole(data)
         if reply.manner is Manner.CLOSE_DELIMITED:
             self._end_tls()
+
+    def _send_whole(self, data: bytes) -> None:
+        """Send a whole response."""
+        # From here on only the peer can delay the connection.
+        self._on_phase(Phase.SENDING)
+        # Head and body go out in one call: with TCP_NODELAY, two calls would be two packets.
+        self._sock.sendall(data)
 
     def _end_tls(self) -> None:
         """Send the close_notify of TLS, without which a client takes an end for a cut."""
@@ -320,6 +336,8 @@ def _parser_after(method: str) -> h11.Connection:
 
 def _encoded(reply: Reply, request: Request) -> Reply:
     """Return the reply with the body and the header fields that its coding and manner ask for."""
+    if not reply.coding and reply.manner is Manner.NORMAL:
+        return reply
     response = reply.response
     if reply.coding and response.body and allows_coding(request.headers, reply.coding):
         response = replace(response, body=CODINGS[reply.coding](response.body))

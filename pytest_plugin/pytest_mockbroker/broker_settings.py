@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mockbroker.broker.client_setup import filled_variable, setup_of
 from mockbroker.broker.profiles import ConfigError, profile_named
 from mockbroker.fake_broker import Broker
 from mockbroker.model.profile import Profile
@@ -59,35 +60,9 @@ class IniSettings:
 
         Raises pytest.UsageError if a line is malformed.
         """
-        values = {
-            "token_url": broker.token_url,
-            "api_url": broker.api_url,
-            "client_id": broker.credentials.client_id,
-            "client_secret": broker.credentials.client_secret,
-            "ca_file": broker.ca_file or "",
-            "key_id": broker.credentials.key_id,
-            "audience": broker.audience,
-            "private_key": broker.credentials.private_key,
-            "certificate_file": broker.credentials.certificate_file,
-            "key_file": broker.credentials.key_file,
-        }
-        return dict(_variable(line, values) for line in self.environment)
-
-
-def _variable(line: str, values: Mapping[str, str]) -> tuple[str, str]:
-    """Return the name and the value of a line of ``auth_broker_env``."""
-    name, equals, template = map(str.strip, line.partition("="))
-    if not name or not equals:
-        raise pytest.UsageError(
-            f"auth_broker_env: the line {line!r} must be like NAME = {{token_url}}"
-        )
-    try:
-        return name, template.format_map(values)
-    except (KeyError, ValueError, IndexError, AttributeError):
-        known = ", ".join(f"{{{each}}}" for each in values)
-        raise pytest.UsageError(
-            f"auth_broker_env: {name} has an unknown value {template!r}; there are {known}"
-        ) from None
+        settings = setup_of(broker).settings
+        with _usage_errors("auth_broker_env"):
+            return dict(filled_variable(line, settings) for line in self.environment)
 
 
 @contextlib.contextmanager

@@ -205,7 +205,8 @@ BAD_FILES = {
     ),
     "[profiles.a]\nclient_authentication = 'digest'": (
         "bad.toml: profiles.a.client_authentication: unknown method 'digest'; known are "
-        "basic, post, query, none, private_key_jwt, tls_client_auth, self_signed_tls_client_auth"
+        "basic, post, query, header, none, private_key_jwt, tls_client_auth, "
+        "self_signed_tls_client_auth"
     ),
     "[profiles.a]\nbasic_encoding = 'percent'": (
         "bad.toml: profiles.a.basic_encoding: expected 'raw' or 'form', got 'percent'"
@@ -302,7 +303,8 @@ def test_a_broker_rejects_a_profile_with_an_unknown_method(methods):
         Broker(profile=profile)
     message = (
         "profile acme: client_authentication: unknown method 'digest'; known are "
-        "basic, post, query, none, private_key_jwt, tls_client_auth, self_signed_tls_client_auth"
+        "basic, post, query, header, none, private_key_jwt, tls_client_auth, "
+        "self_signed_tls_client_auth"
     )
     assert str(caught.value) == message
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from urllib.parse import urlencode
 
 import pytest
 
-from mockbroker import Credentials
+from mockbroker import Broker, Credentials, Profile
 from mockbroker.cli.explain import read_pasted
 from mockbroker.contract.authentication import METHODS, ClientCertificateMethod, PrivateKeyJwt
 from mockbroker.contract.authentication.certificate import SelfSignedTlsClientAuth, TlsClientAuth
 from mockbroker.model.messages import Headers, Request
+from mockbroker.model.profile_parts import ParameterNames
 from mockbroker.model.token_request import TokenRequest
 
 # An assertion is signed for one broker and one moment: tests/broker/test_assertions.py has them. A
@@ -75,3 +77,34 @@ def test_an_example_with_a_certificate_names_its_files(method):
     assert by_curl(method, client).body == sent(method, client).body
     assert method.curl_options(client)[:4] == ("--cert", "a b.pem", "--key", "a.key")
     assert method.curl_options(PAIR)[:4] == ("--cert", "client.pem", "--key", "client.key")
+
+
+HEADERS = Profile(
+    name="acme",
+    client_authentication="header",
+    parameter_names=ParameterNames(client_id="X-Id", client_secret="X-Secret"),
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "words"),
+    [
+        ({}, "", "no credentials were sent; send X-Id and X-Secret in header fields"),
+        ({"X-Secret": "s"}, "", "the request has X-Secret but no X-Id"),
+        ({"X-Id": "shop", "X-Secret": "wrong"}, "", "with another secret"),
+        ({}, "client_secret=s", "the credentials are in the body; send X-Id and X-Secret in"),
+        ({"Authorization": "Basic c2hvcDpz"}, "", "are in the Authorization header"),
+        ({"X-Id": "shop", "X-Secret": "s"}, "client_secret=s", "the credentials are sent twice"),
+    ],
+)
+def test_a_mistake_with_credentials_in_header_fields_is_named(fields, body, words):
+    broker = Broker(profile=HEADERS, credentials=Credentials("shop", "s"))
+    request = Request(
+        "POST",
+        HEADERS.token_path,
+        Headers.of({"Content-Type": FORM, **fields}.items()),
+        f"grant_type=client_credentials&{body}".encode(),
+    )
+    answer = broker.handle(request, "http://broker").response
+    assert answer.status >= 400
+    assert words in json.loads(answer.body)["hint"]

@@ -10,7 +10,6 @@ from mockbroker.cli.audit_run import report_on
 from mockbroker.contract.clause import Level
 from mockbroker.contract.shown_kept import SHOWN_CLAUSES
 from mockbroker.model.messages import Headers, Request
-from mockbroker.model.profile import AUTOGRAB
 from mockbroker.report.finding import Verdict
 
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
@@ -129,7 +128,7 @@ def test_a_long_audit_judges_each_situation_with_what_follows():
 def test_a_report_of_an_audit_has_them_as_passed_or_with_what_was_missing():
     app = App()
     app.run("tcrctc")
-    report = report_on(app.observation.so_far(), AUTOGRAB, Level.MUST)
+    report = report_on(app.observation.so_far(), app.broker.profile, Level.MUST)
     rows = {row.clause.id: row for row in report.rows}
     assert rows[REVOKED].verdict is Verdict.PASSED
     for shown in SHOWN_CLAUSES:

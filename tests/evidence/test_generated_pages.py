@@ -114,6 +114,7 @@ def test_each_verdict_that_is_not_a_pass_has_its_column():
 def test_the_page_of_a_clause_has_everything_that_is_known_of_it(clause):
     reproduction, bugs = REPRODUCTIONS.get(clause.id), read_bugs().get(clause.id, [])
     page = clause_page(clause, reproduction, bugs)
+    clause = clause.for_profile(AUTOGRAB)
     assert page.startswith(f"# {clause.id}\n")
     assert clause.title in page
     assert all(str(source) in page for source in clause.sources)

@@ -120,9 +120,9 @@ def test_tls_and_a_profile_come_from_the_ini_file(run, project):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("FLEET = {token}", "auth_broker_env: FLEET has an unknown value '{token}'; there are "),
-        ("FLEET = {token_url", "auth_broker_env: FLEET has an unknown value '{token_url'; there"),
-        ("{token_url}", "auth_broker_env: the line '{token_url}' must be like NAME = {token_url}"),
+        ("FLEET = {token}", "auth_broker_env: 'FLEET = {token}' has an unknown placeholder; known"),
+        ("FLEET = {token_url", "auth_broker_env: 'FLEET = {token_url' has an unknown placeholder"),
+        ("{token_url}", "auth_broker_env: '{token_url}' is not a variable; write it as NAME={"),
     ],
 )
 def test_a_malformed_line_is_one_sentence(run, pytester, line, message):

@@ -36,7 +36,18 @@ from tests.broker.programs import run
 from tests.plugin.conftest import MODEL_CLIENT, WARNINGS
 
 MODEL = str(MODEL_CLIENT)
-COMMANDS = ("", "serve", "check", "audit", "explain", "clauses", "compare", "driver-test", "init")
+COMMANDS = (
+    "",
+    "serve",
+    "check",
+    "audit",
+    "explain",
+    "clauses",
+    "compare",
+    "driver-test",
+    "init",
+    "profiles",
+)
 ONE_CLAUSE = ("--only", "request.method", "--examples", "1")
 BY_PYTEST = ("--contract-only", "request.method", "--contract-examples", "1")
 ACME = '[profiles.acme]\ntoken_path = "/oauth/token"\n'

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from mockbroker.contract.authentication.assertion import PrivateKeyJwt
 from mockbroker.contract.authentication.basic import Basic, BasicForm, BasicRaw
-from mockbroker.contract.authentication.body import Body, PublicClient, Query
+from mockbroker.contract.authentication.body import Body, HeaderFields, PublicClient, Query
 from mockbroker.contract.authentication.certificate import (
     ClientCertificateMethod,
     SelfSignedTlsClientAuth,
@@ -45,6 +45,7 @@ METHODS: tuple[AuthenticationMethod, ...] = (
     BasicForm(),
     Body(),
     Query(),
+    HeaderFields(),
     PublicClient(),
     PrivateKeyJwt(),
     TlsClientAuth(),

@@ -19,7 +19,7 @@ from mockbroker.model.credentials import Credentials, same_text
 from mockbroker.model.profile import ParameterNames, Profile
 from mockbroker.model.token_request import TokenRequest
 
-__all__ = ["Body", "PublicClient", "Query"]
+__all__ = ["Body", "HeaderFields", "PublicClient", "Query"]
 
 
 class Body(AuthenticationMethod):
@@ -172,6 +172,51 @@ class Query(Body):
         return super().parameters(credentials)
 
 
+class HeaderFields(Body):
+    """client_id and client_secret as header fields by the profile's names, as they are.
+
+    No RFC describes it; providers name the fields ``X-Client-Id`` or ``api-key``.
+    """
+
+    name = "header"
+    place = "in header fields"
+    where = "header"
+    expected = "client_id and client_secret in header fields, as registered, once each"
+
+    def is_used_in(self, request: TokenRequest) -> bool:
+        """Return whether there is a header field for the secret."""
+        return bool(self._values(request, "client_secret"))
+
+    def _values(self, request: TokenRequest, name: str) -> tuple[str, ...]:
+        """Return every value of the header field that the profile has for a parameter."""
+        return tuple(map(_text, request.message.headers.get_all(self._names.by_rfc_name[name])))
+
+    def mistakes(self, request: TokenRequest, expected: TokenExpectation) -> Iterator[str]:
+        """Yield the likely mistakes in the place of the credentials and in the pair."""
+        if not self.is_used_in(request):
+            yield self._elsewhere(request)
+        elif not self._values(request, "client_id"):
+            yield f"the request has {self._names.client_secret} but no {self._names.client_id}"
+        else:
+            yield from mistakes_in_pair(self._sent(request), expected)
+            if request.authorizations or request.places_of_secret:
+                yield sent_twice(self.place)
+
+    def parameters(self, credentials: Credentials) -> Mapping[str, str]:
+        """Return no parameters: the body holds no credentials."""
+        del credentials
+        return {}
+
+    def headers(self, credentials: Credentials) -> Mapping[str, str]:
+        """Return the two header fields by the profile's names."""
+        return super().parameters(credentials)
+
+    def curl_options(self, credentials: Credentials) -> tuple[str, ...]:
+        """Return curl's ``-H`` for both header fields."""
+        fields = (f"{name}: {value}" for name, value in self.headers(credentials).items())
+        return tuple(word for each in fields for word in ("-H", each))
+
+
 class PublicClient(Body):
     """A client_id as a parameter, and no secret (RFC 6749, 2.1: a public client)."""
 
@@ -208,3 +253,12 @@ class PublicClient(Body):
     def parameters(self, credentials: Credentials) -> Mapping[str, str]:
         """Return the one parameter by the profile's name."""
         return {self._names.client_id: credentials.client_id}
+
+
+def _text(value: str) -> str:
+    """Return a header field as the text that its octets are in UTF-8, or else as it is."""
+    # RFC 9110, 5.5: octets beyond ASCII have no meaning of their own; the server reads Latin-1.
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value

@@ -52,6 +52,7 @@ __all__ = [
 ]
 
 _ONE_BEARER = "one Authorization header: Bearer, one space, the token as provided"
+_KINDS = {"header": "header field", "parameter": "parameter"}
 # What languages print for a missing value or a boolean. Each word is also a valid b64token, so the
 # grammar alone would accept it.
 _WORDS_FOR_NO_TOKEN = frozenset({"None", "null", "undefined", "nil", "true", "false"})
@@ -67,10 +68,11 @@ def _judge_bearer(request: Request, expected: ApiExpectation) -> Iterator[Flaw]:
     Several headers are a single flaw: which of them an API reads depends on its framework.
     """
     name = expected.header
-    wanted = _ONE_BEARER if expected.is_usual else f"one header field {expected.example}"
+    kind = "parameter" if expected.in_query else "header"
+    wanted = _ONE_BEARER if expected.is_usual else f"one {_KINDS[kind]} {expected.example}"
     values = request.headers.get_all(name)
     if len(values) != 1:
-        count = f"{len(values)} {name} headers" if values else f"no {name} header"
+        count = f"{len(values)} {name} {kind}s" if values else f"no {name} {kind}"
         yield Flaw(f"the call has {count}", wanted)
         return
     what = _what_is_wrong(values[0], expected)

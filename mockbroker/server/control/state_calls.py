@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from mockbroker.broker.answers import TokenAnswer
-from mockbroker.broker.client_setup import ClientSetup
+from mockbroker.broker.client_setup import setup_of
 from mockbroker.broker.clients import random_credentials
 from mockbroker.broker.faults import Fault, Manner
 from mockbroker.broker.profiles import ConfigError
@@ -129,13 +129,7 @@ def setup(call: Call) -> SetupView:
         advice = did_you_mean(wanted, known)
         raise RequestError(404, "not-found", f"client {wanted[:60]!r} is not registered{advice}")
     hidden = replace(client, client_secret="***")  # noqa: S106 - it stands for the secret
-    made = ClientSetup(
-        token_url=broker.token_url,
-        api_url=broker.api_url,
-        ca_file=broker.ca_file,
-        credentials=client if call.body.with_secret else hidden,
-        profile=broker.profile,
-    )
+    made = setup_of(broker, client if call.body.with_secret else hidden)
     return SetupView(
         client_id=client.client_id, curl=made.curl, environment=made.environment, toml=made.toml
     )
