@@ -11,7 +11,7 @@ from mockbroker.contract import clauses
 from mockbroker.contract.authentication import accepted_methods
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.profile_words import separator_in_words
-from mockbroker.model.profile import AUTOGRAB, Answer, ParameterNames, Profile, Source
+from mockbroker.model.profile import AUTOGRAB, RFC6749, Answer, ParameterNames, Profile, Source
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.report import build_report
 from mockbroker.report.run_facts import RunFacts
@@ -127,6 +127,15 @@ def test_a_fact_of_the_provider_has_its_page_and_no_rfc_that_says_otherwise():
         VENDOR,
         "RFC 6749, 4.4.2",
     ]
+
+
+def test_an_rfc_as_the_page_of_a_profile_is_cited_as_elsewhere():
+    cited = [str(source) for source in clauses.request.CONTENT_TYPE.for_profile(RFC6749).sources]
+    assert cited == ["RFC 6749", "RFC 6749, 4.4.2"]
+    section = "https://www.rfc-editor.org/rfc/rfc6749#section-4.4.2"
+    page = Source(fields=("body",), url=section, checked=datetime.date(2026, 11, 29))
+    by_section = clauses.request.CONTENT_TYPE.for_profile(Profile(name="x", sources=(page,)))
+    assert [str(source) for source in by_section.sources] == ["RFC 6749, 4.4.2"]
 
 
 def test_a_clause_that_does_not_apply_keeps_its_words():
