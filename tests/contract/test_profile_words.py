@@ -7,6 +7,7 @@ import datetime
 
 import pytest
 
+from mockbroker.broker.profiles import shipped_names, shipped_profile
 from mockbroker.contract import clauses
 from mockbroker.contract.authentication import accepted_methods
 from mockbroker.contract.catalogue import CATALOGUE
@@ -64,14 +65,14 @@ TITLES = [
         "grant_type=client_credentials exactly once, in a JSON body",
     ),
     (JSON, clauses.request.SCOPE, "one parameter rights, several values joined by a space"),
-    (JSON, clauses.request.PARAMETERS, "the header fields X-Account"),
+    (JSON, clauses.request.PARAMETERS, "the header field X-Account"),
     (JSON, clauses.request.NO_EXTRA_PARAMETERS, "nothing else in the body"),
     (JSON, clauses.post.CREDENTIALS, "appKey and appSecret in a JSON body"),
     (JSON, clauses.response.EXPIRES_IN_UNIT, "expires_in as milliseconds"),
     (JSON, clauses.signing.BEARER, "one header X-Token: the token as provided"),
     (QUERY, clauses.request.METHOD, "by GET"),
     (QUERY, clauses.request.GRANT_TYPE, "in the query of the URL"),
-    (QUERY, clauses.request.PARAMETERS, "the parameters audience"),
+    (QUERY, clauses.request.PARAMETERS, "the parameter audience"),
     (QUERY, clauses.request.NO_EXTRA_PARAMETERS, "nothing else in the query"),
     (QUERY, clauses.post.CREDENTIALS, "client_id and client_secret in the query of the URL"),
     (QUERY, clauses.post.ONLY, "into a header or the body"),
@@ -116,6 +117,16 @@ def test_no_clause_cites_the_page_of_another_provider(profile):
         assert all(text.endswith(".") for text in (told.why, told.fix))
         # What a document demands has a source under each profile, if only the profile itself.
         assert bool(cited) is bool(clause.sources) or clause.level.value == "PRACTICE"
+
+
+def test_every_profile_that_ships_has_the_clauses_in_its_terms():
+    for profile in map(shipped_profile, shipped_names()):
+        titles = {clause: clause.for_profile(profile).title for clause in CATALOGUE}
+        cited = {str(each) for clause in CATALOGUE for each in clause.for_profile(profile).sources}
+        assert (VENDOR in cited) is (profile == AUTOGRAB)
+        if not clauses.request.PARAMETERS.applies_to(profile):
+            for name in (*profile.parameters, *profile.open_parameters, *profile.required_headers):
+                assert name in titles[clauses.request.PARAMETERS]
 
 
 def test_a_fact_of_the_provider_has_its_page_and_no_rfc_that_says_otherwise():

@@ -469,13 +469,14 @@ def _scope_words(profile: Profile) -> Wording:
 
 def _parameter_words(profile: Profile) -> Wording:
     names = [*profile.parameters, *profile.open_parameters]
-    parts = [f"the parameters {', '.join(names)}"] * bool(names)
-    parts += [f"the header fields {', '.join(profile.required_headers)}"] * bool(
-        profile.required_headers
+    counted = (("parameter", names), ("header field", [*profile.required_headers]))
+    wanted = " and ".join(
+        f"the {noun}{'s' * (len(each) > 1)} {', '.join(each)}" for noun, each in counted if each
     )
-    wanted = " and ".join(parts)
+    pages = provider("parameters", "open_parameters", "required_headers")
     return {
         "title": f"sends what the provider requires, once each: {wanted}",
+        "sources": (pages, rfc(8707, "2")) if "resource" in names else (pages,),
         "fix": f"Take {wanted} from the configuration, and send each of them once with every token "
         "request, also with a refresh.",
     }
