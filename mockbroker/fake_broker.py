@@ -641,13 +641,13 @@ class Broker:
         # Flask and h11 take longer to import than the rest, and a broker may be mounted elsewhere.
         # The server does not import this module, so that the imports form no cycle.
         from mockbroker.server.control.access import ControlAccess  # noqa: PLC0415 - see above
-        from mockbroker.server.listener import Server, log_refused  # noqa: PLC0415 - see above
+        from mockbroker.server.listener import Server  # noqa: PLC0415 - see above
 
         with contextlib.ExitStack() as stack:
             if tls is None and self.asks_for_certificates:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mockbroker-"))
                 tls = throw_away_certificate(Path(folder), host)
-            server = stack.enter_context(Server(host, port, tls=tls, on_refused=log_refused))
+            server = stack.enter_context(Server(host, port, tls=tls))
             server.mount(self)
             server.mount_control(self, access=ControlAccess(token=control_token))
             try:

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 from mockbroker.broker.mounting import CONTROL_PATH
 from mockbroker.broker.profiles import profile_named
-from mockbroker.model.escaping import printable
 from mockbroker.model.profile import Profile
 from mockbroker.server.acceptor import Acceptor
 from mockbroker.server.application import Mounts, create_app
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from mockbroker.server.control.access import ControlAccess
     from mockbroker.server.control.controlled import ControlledBroker
 
-__all__ = ["Server", "log_refused", "origin_of"]
+__all__ = ["Server", "origin_of"]
 
 CONNECTION_LIMIT = 256
 """Connections, and therefore threads, at a time. Linux usually lets a process open 1024 files."""
@@ -52,11 +51,6 @@ _log = logging.getLogger(__name__)
 
 def _ignore(_: str) -> None:
     """Ignore the report on a malformed request."""
-
-
-def log_refused(why: str) -> None:
-    """Log the report on a malformed request or a failed handshake, which no journal has."""
-    _log.warning("a request did not reach the broker: %s", printable(why))
 
 
 class Server:
@@ -278,8 +272,12 @@ class Server:
         except ssl.SSLEOFError:
             raise  # the peer closed the connection: there is no request to report
         except ssl.SSLError as error:
-            self._on_refused(_why_no_tls(error))
+            why = _why_no_tls(error)
+            self._on_refused(why)
             if isinstance(error, ssl.SSLCertVerificationError):
+                if self._on_refused is _ignore:
+                    # No journal has a handshake, and a test has to find the reason somewhere.
+                    _log.warning("%s", why)
                 _read_rest(sock)
             raise
 

@@ -18,7 +18,7 @@ from mockbroker.broker.faults import UnappliedFaultWarning
 from mockbroker.fake_broker import Broker
 from mockbroker.model.credentials import Credentials
 from mockbroker.server.certificates import throw_away_certificate
-from mockbroker.server.listener import Server, log_refused
+from mockbroker.server.listener import Server
 from pytest_mockbroker.broker_settings import IniSettings, marker_errors, marker_settings
 from pytest_mockbroker.earlier_tests import EarlierTests, FixtureBroker
 from pytest_mockbroker.markers import RAISED
@@ -69,7 +69,7 @@ class BrokerSession:
 
     def _new_server(self, *, tls: bool) -> Server:
         certificate = self._certificate if tls else None
-        return self._closing.enter_context(Server(tls=certificate, on_refused=log_refused))
+        return self._closing.enter_context(Server(tls=certificate))
 
     @cached_property
     def _certificate(self) -> Any:

@@ -10,13 +10,14 @@ import ssl
 import subprocess
 import sys
 from pathlib import Path
+from queue import SimpleQueue
 
 import click
 import jwt
 import pytest
 import requests
 
-from mockbroker import Broker, Credentials, Profile, throw_away_certificate
+from mockbroker import Broker, Credentials, Profile, Server, throw_away_certificate
 from mockbroker.broker.client_keys import with_new_key
 from mockbroker.broker.profiles import load_profiles
 from mockbroker.cli.console import banner
@@ -361,6 +362,18 @@ def test_an_unknown_certificate_fails_the_handshake_and_is_logged(tmp_path, capl
     said = record.getMessage()
     assert "the client's certificate is not accepted" in said
     assert "expected one that is registered" in said
+
+
+def test_a_server_with_a_log_of_its_own_reports_an_unknown_certificate_there(tmp_path, caplog):
+    told: SimpleQueue[str] = SimpleQueue()
+    broker = Broker(profile=profile_with())
+    with Server(tls=throw_away_certificate(tmp_path), on_refused=told.put) as server:
+        server.mount(broker)
+        cert = own_certificate("shop", days=1).files(tmp_path)
+        with pytest.raises(requests.ConnectionError):
+            requests.post(broker.token_url, cert=cert, verify=broker.ca_file, timeout=5)
+        assert told.get(timeout=5).startswith("the client's certificate is not accepted (")
+    assert caplog.records == []
 
 
 def test_only_a_profile_with_certificates_asks_for_one(tmp_path):
