@@ -98,7 +98,7 @@ class Profile:
 
     ``extends`` is the name of the profile that a file takes the other values from; in a program
     `dataclasses.replace` does that. ``title`` names the provider, and ``sources`` are the pages
-    that its facts come from.
+    that its facts come from. ``unconfirmed`` are facts that are left out: no page confirms them.
 
     ``token_path`` and ``token_path_aliases`` are the paths of the token endpoint, without the
     server's prefix; a placeholder such as ``{tenant}`` accepts any value, and ``path_values`` has
@@ -188,6 +188,7 @@ class Profile:
     assertion: AssertionRules = field(default_factory=AssertionRules)
     certificate: CertificateRules = field(default_factory=CertificateRules)
     metadata: Union[Metadata, None] = None
+    unconfirmed: tuple[NonEmpty, ...] = ()
 
     def __post_init__(self) -> None:
         problem = field_problem(self) or next(_problems(self), "")

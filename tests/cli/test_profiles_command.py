@@ -70,6 +70,7 @@ def test_a_profile_is_shown_with_the_pages_of_its_facts():
         "checked 2026-11-29"
     ) in text
     assert "[profiles.my-uber]" in text
+    assert "Not confirmed by a page, and left out\n  that the 101st token ends" in text
     members = json.loads(profiles("show", "uber", "--json")[1])
     assert members["fields"]["expires_in"] == 2592000
     assert members["example_answer"]["access_token"] == "TOKEN"
@@ -224,6 +225,7 @@ def test_certificates_are_not_checked_without_tls(tmp_path):
 
 WRONG = {
     "x = ": ("is not a valid TOML file",),
+    "title = 'x'\n[profiles.a]": ("'title' is a field of a profile; write it below [profiles",),
     "[profiles.a]\ntoken_pth = '/t'": ("profiles.a: unknown key 'token_pth'; did you mean",),
     "[profiles.a]\nscope = 5\n[profiles.b]\nbody = 'x'": ("profiles.a.scope", "profiles.b.body"),
     "[profiles.a]\nerrors.quota = {status = 200, body = '{\"a\": {error}}'}": (
