@@ -31,15 +31,20 @@ settings.register_profile(
 settings.load_profile("tests")
 
 
-ALIKE = frozenset((ROOT / "tests" / "alike.txt").read_text().splitlines())
+# Markers that lists give to tests, or to single cases of them.
+LISTED = {
+    marker: frozenset((ROOT / "tests" / f"{marker}.txt").read_text(encoding="utf-8").splitlines())
+    for marker in ("alike", "unmeasured")
+}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the list, before any of them is deselected."""
+    """Mark the tests of the lists, before any of them is deselected."""
     for item in items:
-        if {item.nodeid, item.nodeid.partition("[")[0]} & ALIKE:
-            item.add_marker("alike")
+        for marker, names in LISTED.items():
+            if {item.nodeid, item.nodeid.partition("[")[0]} & names:
+                item.add_marker(marker)
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import ast
 
 import pytest
 
-from tests.conftest import ALIKE, ROOT
+from tests.conftest import LISTED, ROOT
 
-NAMED = sorted({line.partition("[")[0] for line in ALIKE if not line.startswith("#")})
+NAMED = sorted({line.partition("[")[0] for line in LISTED["alike"] if not line.startswith("#")})
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
+from typing import Any
 
 from mockbroker.model.profile import Answer, Profile
+from mockbroker.model.profile_parts import RFC3339
 from mockbroker.model.profile_placeholders import filled_text
 
-__all__ = ["AnswerForm", "error_words", "form_of", "moment_words"]
+__all__ = [
+    "AnswerForm",
+    "drop_member",
+    "error_words",
+    "form_of",
+    "member_at",
+    "moment_words",
+    "put_member",
+]
 
 _LATEST = 253_402_300_799
 """The last second of the year 9999, the latest that a date in RFC 3339 can name."""
@@ -38,11 +48,11 @@ class AnswerForm:
             formed = self._formed(name, value)
             is_number = isinstance(formed, (int, float)) and not isinstance(formed, bool)
             text = str(formed) if name in answer.strings and is_number else formed
-            _put(made, answer.paths.get(name, name), text)
+            put_member(made, answer.paths.get(name, name).split("."), text)
         for path, value in answer.members.items():
             text = filled_text(value, self.words, str) if isinstance(value, str) else value
-            _put(made, path, text)
-        return made
+            put_member(made, path.split("."), text)
+        return {name: _with_lists(value) for name, value in made.items()}
 
     def _formed(self, name: str, value: object) -> object:
         """Return a member in the provider's form."""
@@ -62,7 +72,7 @@ class AnswerForm:
             return int(seconds * 1000)
         expires_at = min(self.now + seconds, _LATEST)
         if self.answer.lifetime == "rfc3339":
-            return _rfc3339(expires_at)
+            return _date(expires_at, self.answer.date_format)
         return int(expires_at if self.answer.lifetime == "unix" else expires_at * 1000)
 
 
@@ -89,7 +99,7 @@ def moment_words(now: float) -> dict[str, str]:
     return {
         "now": str(int(now)),
         "now_ms": str(int(now * 1000)),
-        "now_rfc3339": _rfc3339(now),
+        "now_rfc3339": _date(now, RFC3339),
     }
 
 
@@ -98,21 +108,56 @@ def error_words(now: float) -> dict[str, str]:
     return {**moment_words(now), "uuid": str(uuid.uuid4())}
 
 
-def _rfc3339(moment: float) -> str:
+def _date(moment: float, form: str) -> str:
     """Return a time in Unix seconds as a date in UTC, in whole seconds."""
     # A test may have moved its clock to a year that has no date.
     within = max(0, min(int(moment), _LATEST))
-    return datetime.fromtimestamp(within, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(within, timezone.utc).strftime(form)
 
 
-def _put(members: dict[str, object], path: str, value: object) -> None:
-    """Set a member at a path such as ``data.token``."""
-    *parents, name = path.split(".")
-    place = members
+def put_member(members: dict[str, Any], path: Sequence[str], value: object) -> None:
+    """Set a member of a JSON object, or of the objects in it that its path leads through.
+
+    Objects that are missing are made. Items of lists are changed, and none is added.
+    """
+    *parents, name = path
+    place: Any = members
     for each in parents:
-        inner = place.get(each)
-        if not isinstance(inner, dict):
-            inner = {}
-            place[each] = inner
-        place = inner
-    place[name] = value
+        if isinstance(place, dict) and not isinstance(_inner(place, each), (dict, list)):
+            place[each] = {}
+        place = _inner(place, each)
+    if isinstance(place, dict):
+        place[name] = value
+
+
+def drop_member(members: dict[str, Any], path: Sequence[str]) -> None:
+    """Remove a member of a JSON object, if it is there; see `put_member`."""
+    *parents, name = path
+    place: Any = members
+    for each in parents:
+        place = _inner(place, each)
+    if isinstance(place, dict):
+        place.pop(name, None)
+
+
+def _inner(place: object, name: str) -> object:
+    """Return what an object or a list has at a name or a number; None for nothing."""
+    if isinstance(place, list):
+        return dict(enumerate(place)).get(int(name)) if name.isdigit() else None
+    return place.get(name) if isinstance(place, dict) else None
+
+
+def _with_lists(value: object) -> object:
+    """Return a list for an object whose names are 0, 1, and so on, also within another one."""
+    if not isinstance(value, dict):
+        return value
+    inner = {name: _with_lists(each) for name, each in value.items()}
+    is_list = [*inner] == [str(number) for number in range(len(inner))]
+    return [*inner.values()] if is_list else inner
+
+
+def member_at(document: object, path: str) -> object:
+    """Return the member of a JSON document at a path such as ``data.0.token``; None without one."""
+    for name in path.split("."):
+        document = _inner(document, name)
+    return document

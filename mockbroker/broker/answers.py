@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from mockbroker.broker.answer_form import AnswerForm
+from mockbroker.broker.answer_form import AnswerForm, drop_member, put_member
 from mockbroker.broker.faults import Body, Fault, Manner, Sent
 from mockbroker.model.messages import Headers, Response
 
@@ -128,14 +128,17 @@ def error_description(text: str) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in plain)
 
 
-def apply_fault(response: Response, fault: Fault) -> Response:
-    """Return the response as the fault changes it; `Reply` says how it is sent."""
+def apply_fault(response: Response, fault: Fault, paths: Mapping[str, str] = {}) -> Response:
+    """Return the response as the fault changes it; `Reply` says how it is sent.
+
+    ``paths`` are the places of members that a provider has elsewhere; a fault names RFC 6749's.
+    """
     # The order matters where faults are combined: a status replaces the body whose members are
     # changed next, and the JSON is broken after that.
     if fault.status_code is not None:
         response = _with_status(response, fault)
     if fault.changes or fault.omit:
-        response = replace(response, body=_change_members(response.body, fault))
+        response = replace(response, body=_change_members(response.body, fault, paths))
     if fault.breaks_json:
         # Half of an object lacks its closing brace, so that each JSON parser rejects it.
         response = replace(response, body=response.body[: len(response.body) // 2])
@@ -177,7 +180,7 @@ def _with_content_type(response: Response, media_type: str) -> Response:
     return replace(response, headers=Headers(own + others))
 
 
-def _change_members(body: bytes, fault: Fault) -> bytes:
+def _change_members(body: bytes, fault: Fault, paths: Mapping[str, str]) -> bytes:
     """Return the JSON object with the fault's changes; return any other body as it is."""
     try:
         members = json.loads(body)
@@ -186,5 +189,8 @@ def _change_members(body: bytes, fault: Fault) -> bytes:
         return body
     if not isinstance(members, dict):
         return body
-    members.update(fault.changes)
-    return render_json({name: members[name] for name in members if name not in fault.omit})
+    for name, value in dict(fault.changes).items():
+        put_member(members, paths[name].split(".") if name in paths else [name], value)
+    for name in fault.omit:
+        drop_member(members, paths[name].split(".") if name in paths else [name])
+    return render_json(members)

@@ -7,6 +7,7 @@ what an earlier one has seen.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mockbroker.broker.answers import Reply, apply_fault
@@ -63,14 +64,14 @@ class Outcome:
     hint: str = ""
 
 
-def faulty_reply(reply: Reply, fault: Fault) -> Reply:
-    """Return the reply as the fault changes it.
+def faulty_reply(reply: Reply, fault: Fault, paths: Mapping[str, str]) -> Reply:
+    """Return the reply as the fault changes it; `apply_fault` explains ``paths``.
 
     The fault's latency has moved the broker's clock before, and is not part of the reply.
     """
     return replace(
         reply,
-        response=apply_fault(reply.response, fault),
+        response=apply_fault(reply.response, fault, paths),
         manner=fault.manner,
         coding=fault.coding,
         delay_seconds=fault.delay_seconds,

@@ -8,10 +8,10 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Union, cast
 
 import msgspec
 
@@ -39,6 +39,9 @@ __all__ = [
 
 _SHIPPED = Path(__file__).parents[1] / "shipped_profiles"
 """The folder of the profiles that ship: a TOML file for each, with the keys of `Profile`."""
+
+
+_PROFILE_FIELDS = frozenset(each.name for each in fields(cast("Any", Profile)))
 
 
 class _Tables(msgspec.Struct, forbid_unknown_fields=True):
@@ -206,6 +209,11 @@ def problems_in(path: Path) -> tuple[dict[str, Profile], tuple[str, ...]]:
 def _tables_of(path: Path) -> tuple[_Tables, tuple[str, ...]]:
     """Return the tables of a file, and the keys that lead to them. Raises ConfigError."""
     document = read_toml(path)
+    misplaced = [name for name in document if name in _PROFILE_FIELDS]
+    if misplaced and path.name != "pyproject.toml":
+        raise ConfigError(
+            f"{path}: {misplaced[0]!r} is a field of a profile; write it below [profiles.NAME]"
+        )
     try:
         if path.name == "pyproject.toml":
             keys: tuple[str, ...] = ("tool", "mockbroker")

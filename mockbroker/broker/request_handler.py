@@ -143,7 +143,10 @@ class RequestHandler:
             if arrival.fault.latency_seconds:
                 # After the token was issued: its lifetime runs while the response is on its way.
                 self._settings.clock.advance(arrival.fault.latency_seconds)
-            reply = faulty_reply(reply, arrival.fault)
+            # Only the token endpoint answers with members that a provider has elsewhere.
+            is_call = outcome.token_state is not None
+            paths = {} if is_call else self._mounting.profile.answer.paths
+            reply = faulty_reply(reply, arrival.fault, paths)
         # The clock and the use are read here: under the journal's lock either could block.
         make_exchange = partial(
             exchange_of,

@@ -9,8 +9,8 @@ It makes strings and prints none. `mockbroker.cli.request_log` prints them, and
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from datetime import datetime
 
 import click
 
@@ -109,7 +109,8 @@ def event_line(happened_at: float, event: PlannedEvent) -> str:
 def _moment(seconds: float) -> str:
     """Return a time in Unix seconds as HH:MM:SS."""
     # Local time, which a person can compare with a clock; the journal file has UTC.
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%H:%M:%S")
+    local = time.localtime(seconds)
+    return f"{local.tm_hour:02}:{local.tm_min:02}:{local.tm_sec:02}"
 
 
 def _headline(exchange: Exchange, mask: Mask) -> str:

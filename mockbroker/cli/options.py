@@ -376,8 +376,8 @@ JOBS: Option[int | None] = Option(
     metavar="N",
     default=None,
     read=_last(_integer(1)),
-    help="Number of processes that judge clauses, one for each processor by default. Use 1 to "
-    "debug a client.",
+    help="Number of processes that judge clauses, by default one for each processor, and one more "
+    "with --exec. Use 1 to debug a client.",
 )
 TRACEBACK: Option[bool] = Option(
     name="traceback",

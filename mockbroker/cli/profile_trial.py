@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import jwt
 
+from mockbroker.broker.answer_form import member_at
 from mockbroker.broker.client_setup import setup_of
 from mockbroker.cli.explain import read_pasted
 from mockbroker.contract.authentication import PrivateKeyJwt, accepted_methods
@@ -119,8 +120,7 @@ def _token_in(profile: Profile, response: Response) -> str:
     # An error may have any status and any form.
     with contextlib.suppress(ValueError):
         found = json.loads(response.body)
-    for name in profile.answer.paths.get("access_token", "access_token").split("."):
-        found = found.get(name) if isinstance(found, dict) else None
+    found = member_at(found, profile.answer.paths.get("access_token", "access_token"))
     return found if isinstance(found, str) else ""
 
 

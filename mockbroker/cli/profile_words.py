@@ -24,6 +24,11 @@ _BODIES = {
     "json": "The parameters are members of a JSON object in the body.",
     "query": "The parameters are in the query of the URL.",
 }
+_ENCODINGS = {
+    "raw": "as they are",
+    "form": "each form-encoded first",
+    "base64": "each encoded to Base64 first",
+}
 _AUDIENCES = {"token_endpoint": "the URL of the token endpoint", "issuer": "the issuer's URL"}
 
 
@@ -120,7 +125,7 @@ def _authentication(profile: Profile) -> Iterator[tuple[str, str]]:
     if "basic" in profile.authentication_methods:
         if profile.basic_scheme != "Basic":
             yield "basic_scheme", f"The scheme is called {profile.basic_scheme}."
-        how = "as they are" if profile.basic_encoding == "raw" else "each form-encoded first"
+        how = _ENCODINGS[profile.basic_encoding]
         yield "basic_encoding", f"Basic is the Base64 of client_id:client_secret, {how}."
     if PrivateKeyJwt.name in profile.authentication_methods:
         yield "assertion", _assertion(profile.assertion)

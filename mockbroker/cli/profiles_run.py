@@ -137,6 +137,9 @@ def _description(profile: Profile) -> Iterator[str]:
         yield f"  [{number}] {source}, checked {source.checked}"
         if source.note:
             yield f"      {source.note}"
+    if profile.unconfirmed:
+        yield from ("", "Not confirmed by a page, and left out")
+        yield from (f"  {each}" for each in profile.unconfirmed)
     yield ""
 
 

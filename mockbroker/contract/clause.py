@@ -7,6 +7,7 @@ over tables by id could be missing in one of them.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -283,4 +284,14 @@ def _pages(sources: tuple[Source, ...], profile: Profile) -> Iterator[Source]:
         if not source.fields:
             yield source
         for page in (each for name in source.fields for each in profile.sources_of(name)):
-            yield Source(page.title or page.url, url=page.url)
+            found = _RFC_PAGE.fullmatch(page.url)
+            if found and not page.title:
+                # As other clauses cite it, so that no document stands there by two names.
+                yield rfc(int(found[1]), found[2] or "")
+            else:
+                yield Source(page.title or page.url, url=page.url)
+
+
+_RFC_PAGE = re.compile(
+    r"https://www\.rfc-editor\.org/rfc/rfc(\d+)(?:\.html)?(?:#section-([\d.]+))?"
+)

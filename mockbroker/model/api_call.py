@@ -8,7 +8,7 @@ from urllib.parse import unquote, unquote_plus
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.profile import Profile
 
-__all__ = ["judged_call"]
+__all__ = ["carrier_of", "judged_call"]
 
 
 def judged_call(request: Request, profile: Profile) -> Request:
@@ -30,3 +30,9 @@ def judged_call(request: Request, profile: Profile) -> Request:
             kept.append(part)
     target = "?".join(filter(None, (path, "&".join(kept))))
     return replace(request, target=target, headers=Headers((*request.headers, *values)))
+
+
+def carrier_of(request: Request, profile: Profile) -> str | None:
+    """Return the header field or the parameter of a call that has the token; None without it."""
+    name = profile.api_query or profile.api_header
+    return judged_call(request, profile).headers.get(name)

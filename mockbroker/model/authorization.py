@@ -20,12 +20,13 @@ __all__ = [
     "basic_payload",
     "carries",
     "decode_leniently",
+    "from_base64",
     "is_b64token",
     "is_standard_base64",
     "read_authorization",
 ]
 
-BasicEncoding = Literal["raw", "form"]
+BasicEncoding = Literal["raw", "form", "base64"]
 """The encoding of id and secret before Base64: as they are, or each form-urlencoded."""
 
 # RFC 4648, 4: groups of four characters, the last one padded.
@@ -106,8 +107,21 @@ def basic_payload(credentials: Credentials, encoding: BasicEncoding) -> bytes:
     pair = (credentials.client_id, credentials.client_secret)
     if encoding == "form":
         pair = (urllib.parse.quote_plus(pair[0]), urllib.parse.quote_plus(pair[1]))
+    if encoding == "base64":
+        pair = (_base64(pair[0]), _base64(pair[1]))
     # A client_id or a secret from a command line may have lone surrogates.
     return ":".join(pair).encode("utf-8", "surrogatepass")
+
+
+def _base64(text: str) -> str:
+    """Return a string of Base64."""
+    return base64.b64encode(text.encode("utf-8", "surrogatepass")).decode()
+
+
+def from_base64(text: str) -> str:
+    """Return the text that a string of Base64 encodes; the string itself if it is not Base64."""
+    decoded = decode_leniently(text)
+    return text if decoded is None else decoded.decode("utf-8", "replace")
 
 
 def carries(decoded: bytes | None, credentials: Credentials, encoding: BasicEncoding) -> bool:
@@ -117,7 +131,7 @@ def carries(decoded: bytes | None, credentials: Credentials, encoding: BasicEnco
     """
     if decoded is None:
         return False
-    if encoding == "raw":
+    if encoding != "form":
         return same_text(decoded, basic_payload(credentials, encoding))
     client_id, colon, secret = decoded.decode("utf-8", "replace").partition(":")
     pair = f"{urllib.parse.unquote_plus(client_id)}:{urllib.parse.unquote_plus(secret)}"

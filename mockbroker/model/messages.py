@@ -41,7 +41,11 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """Return the first value of the named field, or None."""
-        return next(iter(self.get_all(name)), None)
+        wanted = name.lower()
+        for field_name, value in self.fields:
+            if field_name.lower() == wanted:
+                return value
+        return None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

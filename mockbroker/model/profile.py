@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Union, cast
 from msgspec import Meta
 
 from mockbroker.model.assertion_rules import AssertionRules
+from mockbroker.model.authorization import BasicEncoding
 from mockbroker.model.certificate_rules import CERTIFICATE_METHODS, CertificateRules
 from mockbroker.model.metadata import Metadata
 from mockbroker.model.profile_parts import (
@@ -97,7 +98,7 @@ class Profile:
 
     ``extends`` is the name of the profile that a file takes the other values from; in a program
     `dataclasses.replace` does that. ``title`` names the provider, and ``sources`` are the pages
-    that its facts come from.
+    that its facts come from. ``unconfirmed`` are facts that are left out: no page confirms them.
 
     ``token_path`` and ``token_path_aliases`` are the paths of the token endpoint, without the
     server's prefix; a placeholder such as ``{tenant}`` accepts any value, and ``path_values`` has
@@ -118,8 +119,8 @@ class Profile:
     7523), for which ``assertion`` has the rules, ``tls_client_auth`` and
     ``self_signed_tls_client_auth`` (a certificate, RFC 8705), for which ``certificate`` has them,
     and ``none`` (a client_id alone). ``basic_encoding`` is ``raw`` (Basic encodes id and secret as
-    they are) or ``form`` (each is form-urlencoded first, same section). ``basic_scheme`` is the
-    word before them.
+    they are), ``form`` (each is form-urlencoded first, same section) or ``base64`` (each is encoded
+    to Base64 first). ``basic_scheme`` is the word before them.
 
     ``expires_in`` is in seconds. ``scope`` and ``token_type`` are members of the token response;
     a scope of False omits the member. ``answer`` has the other forms of the response.
@@ -163,7 +164,7 @@ class Profile:
     optional_parameters: tuple[NonEmpty, ...] = ()
     required_headers: dict[str, NonEmpty] = field(default_factory=dict)
     client_authentication: Union[str, _Names] = "basic"
-    basic_encoding: Literal["raw", "form"] = "raw"
+    basic_encoding: BasicEncoding = "raw"
     basic_scheme: _Scheme = "Basic"
     scope_required: bool = False
     example_scope: str = ""
@@ -187,6 +188,7 @@ class Profile:
     assertion: AssertionRules = field(default_factory=AssertionRules)
     certificate: CertificateRules = field(default_factory=CertificateRules)
     metadata: Union[Metadata, None] = None
+    unconfirmed: tuple[NonEmpty, ...] = ()
 
     def __post_init__(self) -> None:
         problem = field_problem(self) or next(_problems(self), "")

@@ -23,6 +23,7 @@ __all__ = [
     "ANSWER_WORDS",
     "API_SITUATIONS",
     "ERROR_WORDS",
+    "RFC3339",
     "TOKEN_SITUATIONS",
     "Answer",
     "ErrorForm",
@@ -33,6 +34,8 @@ __all__ = [
     "Source",
 ]
 
+RFC3339 = "%Y-%m-%dT%H:%M:%SZ"
+"""The form of a date by RFC 3339, in UTC and whole seconds."""
 ERROR_WORDS = {
     "error": "invalid_request",
     "description": "the request was refused",
@@ -148,13 +151,14 @@ class ParameterNames:
 class Answer:
     """The form of a provider's token response, where it differs from RFC 6749, 5.1.
 
-    ``paths`` says where a member stands: ``access_token = "data.token"``. ``omit`` are members
-    that the response lacks. ``lifetime`` is the form of ``expires_in``: ``seconds`` or
-    ``milliseconds`` from now, or the moment of expiry as an ``rfc3339`` date, or in ``unix``
-    seconds or ``unix-milliseconds``. ``strings`` are members whose numbers are sent as strings.
-    ``scope_list`` sends the scope as a list. ``members`` are further members by their paths. In
-    their strings, ``{api_url}``, ``{origin}``, ``{client_id}``, ``{scope}``, ``{now}``,
-    ``{now_ms}`` and ``{now_rfc3339}`` are replaced.
+    ``paths`` says where a member stands: ``access_token = "data.token"``, or ``data.0.token``
+    within a list. ``omit`` are members that the response lacks. ``lifetime`` is the form of
+    ``expires_in``: ``seconds`` or ``milliseconds`` from now, or the moment of expiry as an
+    ``rfc3339`` date, or in ``unix`` seconds or ``unix-milliseconds``. ``date_format`` is the form
+    of that date in UTC, as `datetime.strftime` has it. ``strings`` are members whose numbers are
+    sent as strings. ``scope_list`` sends the scope as a list. ``members`` are further members by
+    their paths. In their strings, ``{api_url}``, ``{origin}``, ``{client_id}``, ``{scope}``,
+    ``{now}``, ``{now_ms}`` and ``{now_rfc3339}`` are replaced.
 
     Raises ValueError if a value does not fit.
     """
@@ -165,6 +169,7 @@ class Answer:
     lifetime: Literal["seconds", "milliseconds", "rfc3339", "unix", "unix-milliseconds"] = "seconds"
     strings: tuple[NonEmpty, ...] = ()
     scope_list: bool = False
+    date_format: NonEmpty = RFC3339
     members: dict[str, Union[str, int, float, bool]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mockbroker.cli.options import JOBS, SHOW_OUTPUT, VERBOSE, Values
+from mockbroker.cli.options import EXEC, JOBS, SHOW_OUTPUT, VERBOSE, Values
 from mockbroker.cli.printing import print_error, print_report
 from mockbroker.cli.progress import progress_display
 from mockbroker.report.terminal_causes import breach_line
@@ -86,11 +86,12 @@ class ClauseRun:
     def worker_count(self) -> int:
         """How many processes may judge clauses, by default one for each processor.
 
-        One if the user wants to see the client's output: lines of several clients would mix.
+        One more for a program: it is waited for, in real time if it has no clock. One if the user
+        wants to see the client's output: lines of several clients would mix.
         """
         if self._values[SHOW_OUTPUT] or not can_fork():
             return 1
-        return self._values[JOBS] or _processors()
+        return self._values[JOBS] or _processors() + bool(self._values[EXEC])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:

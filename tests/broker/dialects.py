@@ -43,6 +43,11 @@ class Dialect:
     names: tuple[str, str]
 
     @property
+    def profile_name(self) -> str:
+        """The name of its profile: a profile of the same provider may ship."""
+        return f"own-{self.name}"
+
+    @property
     def separator(self) -> str:
         return "," if "joined by ," in self.also else " "
 
@@ -65,7 +70,7 @@ class Dialect:
         scope = self.scope or fixed.pop("scope", "") or given.pop("scope", "")
         open_ = {name: name for name, value in given.items() if "{" in value}
         lines = [
-            f"[profiles.{self.name}]",
+            f"[profiles.{self.profile_name}]",
             f"token_path = {json.dumps(self.path)}",
             f"token_query = {json.dumps(self.query)}",
             f"body = {json.dumps(self.body)}",
@@ -80,19 +85,19 @@ class Dialect:
 
     def _tables(self, fixed: dict[str, str], open_: dict[str, str]) -> Iterator[str]:
         if self.names[0] != "client_id":
-            yield f"[profiles.{self.name}.parameter_names]"
+            yield f"[profiles.{self.profile_name}.parameter_names]"
             yield f"client_id = {json.dumps(self.names[0])}"
             yield f"client_secret = {json.dumps(self.names[1])}"
         for table, values in (("parameters", fixed), ("open_parameters", open_)):
             if values:
-                yield f"[profiles.{self.name}.{table}]"
+                yield f"[profiles.{self.profile_name}.{table}]"
                 yield from (f"{name} = {json.dumps(value)}" for name, value in values.items())
         if "milliseconds" in self.also or "no expires_in" in self.also:
-            yield f"[profiles.{self.name}.answer]"
+            yield f"[profiles.{self.profile_name}.answer]"
             yield 'lifetime = "milliseconds"' if "milliseconds" in self.also else ""
             yield 'omit = ["expires_in"]' if "no expires_in" in self.also else ""
         if "instance_url" in self.also:
-            yield f'[profiles.{self.name}.answer.members]\ninstance_url = "{{api_url}}"'
+            yield f'[profiles.{self.profile_name}.answer.members]\ninstance_url = "{{api_url}}"'
 
     def request(self) -> Request:
         """The token request of a right client, as the requests library sends it."""

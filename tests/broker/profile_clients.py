@@ -104,7 +104,7 @@ def token_in(profile: Profile, body: bytes) -> str:
     """The access token of a response, which is where the profile says."""
     found = json.loads(body)
     for name in profile.answer.paths.get("access_token", "access_token").split("."):
-        found = found[name]
+        found = found[int(name) if isinstance(found, list) else name]
     return found
 
 

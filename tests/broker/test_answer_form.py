@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mockbroker import Broker
+from mockbroker import Broker, Fault
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.profile import Answer, Profile
@@ -41,3 +41,32 @@ def test_a_lifetime_keeps_its_type(value, sent):
 def test_a_moment_keeps_the_type_of_the_lifetime(form, kind):
     assert isinstance(lifetime_of(form, 60), kind)
     assert lifetime_of(form, "60").isdigit()
+
+
+def test_a_fault_changes_members_where_the_provider_has_them():
+    paths = {"access_token": "data.token", "expires_in": "data.ttl"}
+    broker = Broker(profile=Profile(name="own", answer=Answer(paths=paths)), strict=False)
+    request = Request("POST", broker.profile.own_token_path, Headers(()))
+    broker.script(
+        Fault.members(omit=["access_token", "expires_in"], other=1),
+        Fault.members(access_token=None),
+        Fault.status(200, body={"data": 1}) & Fault.members(omit=["access_token"]),
+        Fault.status(200, body={}) & Fault.members(omit=["access_token"], expires_in=5),
+    )
+    bodies = [json.loads(send(broker, request).body) for _ in range(4)]
+    assert bodies[0] == {"data": {}, "scope": "", "token_type": "bearer", "other": 1}
+    assert bodies[1]["data"]["token"] is None
+    assert bodies[2:] == [{"data": 1}, {"data": {"ttl": 5}}]
+
+
+def test_a_fault_changes_members_within_a_list():
+    paths = {"access_token": "tokens.0.value", "expires_in": "tokens.0.ttl"}
+    broker = Broker(profile=Profile(name="own", answer=Answer(paths=paths)), strict=False)
+    request = Request("POST", broker.profile.own_token_path, Headers(()))
+    broker.script(
+        Fault.members(omit=["access_token"], expires_in=5),
+        Fault.status(200, body={"tokens": []}) & Fault.members(omit=["access_token"], expires_in=5),
+        Fault.status(200, body={"tokens": [7]}) & Fault.members(expires_in=5),
+    )
+    bodies = [json.loads(send(broker, request).body)["tokens"] for _ in range(3)]
+    assert bodies == [[{"ttl": 5}], [], [7]]

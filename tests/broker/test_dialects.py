@@ -24,7 +24,7 @@ def broker_of(tmp_path):
     def made(dialect):
         file = tmp_path / "profiles.toml"
         file.write_text(dialect.profile())
-        profile = load_profiles(file)[dialect.name]
+        profile = load_profiles(file)[dialect.profile_name]
         return Broker(profile=profile, credentials=PAIR)
 
     return made

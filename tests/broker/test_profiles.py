@@ -209,7 +209,7 @@ BAD_FILES = {
         "self_signed_tls_client_auth"
     ),
     "[profiles.a]\nbasic_encoding = 'percent'": (
-        "bad.toml: profiles.a.basic_encoding: expected 'raw' or 'form', got 'percent'"
+        "bad.toml: profiles.a.basic_encoding: expected 'raw', 'form' or 'base64', got 'percent'"
     ),
     "[profiles.a]\nclient_authentication = 'bsic'": (
         "bad.toml: profiles.a.client_authentication: unknown method 'bsic'; did you mean 'basic'?"
@@ -218,7 +218,7 @@ BAD_FILES = {
         "bad.toml: profiles.a.token_format: expected 'opaque' or 'jwt', got 'JWT '"
     ),
     "[profiles.a]\nbasic_encoding = 'forms'": (
-        "bad.toml: profiles.a.basic_encoding: expected 'raw' or 'form', got 'forms'; "
+        "bad.toml: profiles.a.basic_encoding: expected 'raw', 'form' or 'base64', got 'forms'; "
         "did you mean 'form'?"
     ),
     "[profiles.b]\n[profiles.a]\nx = 1": (
@@ -288,7 +288,7 @@ def test_a_profile_made_in_a_program_has_a_scope_or_false():
         ("token_type", 5, "expected a string that is not empty, got 5"),
         ("token_format", "JWT", "expected 'opaque' or 'jwt', got 'JWT'"),
         ("expires_in", "x", f"{SECONDS}, got 'x'"),
-        ("basic_encoding", "utf", "expected 'raw' or 'form', got 'utf'"),
+        ("basic_encoding", "utf", "expected 'raw', 'form' or 'base64', got 'utf'"),
     ],
 )
 def test_a_profile_made_in_a_program_has_the_rules_of_a_file(field, value, message):

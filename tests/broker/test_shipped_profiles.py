@@ -23,7 +23,7 @@ else:
 FILES = sorted((Path(mockbroker.__file__).parent / "shipped_profiles").glob("*.toml"))
 # A family of providers has no page of its own.
 GENERIC = {"apigee", "json-body", "post"}
-ABOUT = {"extends", "title", "sources"}
+ABOUT = {"extends", "title", "sources", "unconfirmed"}
 SECRETS = ("basic", "post", "query")
 METHODS = [
     (name, method)

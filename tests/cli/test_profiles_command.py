@@ -11,6 +11,7 @@ import requests
 from click.testing import CliRunner
 
 from mockbroker import Broker
+from mockbroker.broker.answer_form import member_at
 from mockbroker.broker.profiles import load_profiles, shipped_names, shipped_profile
 from mockbroker.cli.commands import cli
 from mockbroker.cli.profile_tables import toml_of
@@ -69,6 +70,7 @@ def test_a_profile_is_shown_with_the_pages_of_its_facts():
         "checked 2026-11-29"
     ) in text
     assert "[profiles.my-uber]" in text
+    assert "Not confirmed by a page, and left out\n  that the 101st token ends" in text
     members = json.loads(profiles("show", "uber", "--json")[1])
     assert members["fields"]["expires_in"] == 2592000
     assert members["example_answer"]["access_token"] == "TOKEN"
@@ -186,6 +188,26 @@ def test_a_right_file_is_explained_and_tried(tmp_path):
     assert text.endswith(f"{file}: acme: right.\n")
 
 
+def test_a_token_is_found_within_a_list_and_nowhere_else():
+    document = {"data": [{"token": "t"}]}
+    assert member_at(document, "data.0.token") == "t"
+    for path in ("data.1.token", "data.token", "data.0.token.x", "none"):
+        assert member_at(document, path) is None
+
+
+def test_a_date_has_the_form_that_the_profile_says(tmp_path):
+    file = tmp_path / "dates.toml"
+    file.write_text(
+        "[profiles.own]\napi_query = 'token'\n"
+        "answer = {lifetime = 'rfc3339', date_format = '%d.%m.%Y %H:%M', "
+        "paths = {expires_in = 'until.0'}}\n"
+    )
+    status, text = profiles("check", file)
+    assert status == 0
+    assert '"until": ["01.01.2026 12:59"]' in text
+    assert "each call has ?token=TOKEN in its URL." in text
+
+
 @pytest.mark.parametrize("name", ["okta-org", "shopify", "zoominfo", "marketo", "domo"])
 def test_odd_dialects_are_tried_too(tmp_path, name):
     file = tmp_path / "good.toml"
@@ -203,6 +225,7 @@ def test_certificates_are_not_checked_without_tls(tmp_path):
 
 WRONG = {
     "x = ": ("is not a valid TOML file",),
+    "title = 'x'\n[profiles.a]": ("'title' is a field of a profile; write it below [profiles",),
     "[profiles.a]\ntoken_pth = '/t'": ("profiles.a: unknown key 'token_pth'; did you mean",),
     "[profiles.a]\nscope = 5\n[profiles.b]\nbody = 'x'": ("profiles.a.scope", "profiles.b.body"),
     "[profiles.a]\nerrors.quota = {status = 200, body = '{\"a\": {error}}'}": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shlex
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from mockbroker import Broker, Credentials, Profile
 from mockbroker.cli.explain import read_pasted
 from mockbroker.contract.authentication import METHODS, ClientCertificateMethod, PrivateKeyJwt
 from mockbroker.contract.authentication.certificate import SelfSignedTlsClientAuth, TlsClientAuth
+from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.model.messages import Headers, Request
 from mockbroker.model.profile_parts import ParameterNames
 from mockbroker.model.token_request import TokenRequest
@@ -108,3 +110,27 @@ def test_a_mistake_with_credentials_in_header_fields_is_named(fields, body, word
     answer = broker.handle(request, "http://broker").response
     assert answer.status >= 400
     assert words in json.loads(answer.body)["hint"]
+
+
+TWICE = Profile(name="twice", basic_encoding="base64")
+PLAIN = "Basic " + base64.b64encode(b"shop:s3cr:et").decode()
+OTHER_SECRET = "Basic " + base64.b64encode(b"c2hvcA==:b3RoZXI=").decode()
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        (PLAIN, "each of them encoded to Base64 first, and the pair encoded again"),
+        (OTHER_SECRET, "with another secret"),
+    ],
+)
+def test_a_pair_that_is_not_in_base64_twice_is_named(field, words):
+    broker = Broker(profile=TWICE, credentials=Credentials("shop", "s3cr:et"))
+    fields = [("Content-Type", FORM), ("Authorization", field)]
+    body = b"grant_type=client_credentials"
+    request = Request("POST", TWICE.token_path, Headers.of(fields), body)
+    answer = broker.handle(request, "http://broker").response
+    assert answer.status == 401
+    assert words in json.loads(answer.body)["hint"]
+    [clause] = [each for each in CATALOGUE if each.id == "basic.credentials"]
+    assert "each encoded to Base64 first" in clause.for_profile(TWICE).title

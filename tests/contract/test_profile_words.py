@@ -7,11 +7,12 @@ import datetime
 
 import pytest
 
+from mockbroker.broker.profiles import shipped_names, shipped_profile
 from mockbroker.contract import clauses
 from mockbroker.contract.authentication import accepted_methods
 from mockbroker.contract.catalogue import CATALOGUE
 from mockbroker.contract.profile_words import separator_in_words
-from mockbroker.model.profile import AUTOGRAB, Answer, ParameterNames, Profile, Source
+from mockbroker.model.profile import AUTOGRAB, RFC6749, Answer, ParameterNames, Profile, Source
 from mockbroker.report.finding import Finding, Verdict
 from mockbroker.report.report import build_report
 from mockbroker.report.run_facts import RunFacts
@@ -64,14 +65,14 @@ TITLES = [
         "grant_type=client_credentials exactly once, in a JSON body",
     ),
     (JSON, clauses.request.SCOPE, "one parameter rights, several values joined by a space"),
-    (JSON, clauses.request.PARAMETERS, "the header fields X-Account"),
+    (JSON, clauses.request.PARAMETERS, "the header field X-Account"),
     (JSON, clauses.request.NO_EXTRA_PARAMETERS, "nothing else in the body"),
     (JSON, clauses.post.CREDENTIALS, "appKey and appSecret in a JSON body"),
     (JSON, clauses.response.EXPIRES_IN_UNIT, "expires_in as milliseconds"),
     (JSON, clauses.signing.BEARER, "one header X-Token: the token as provided"),
     (QUERY, clauses.request.METHOD, "by GET"),
     (QUERY, clauses.request.GRANT_TYPE, "in the query of the URL"),
-    (QUERY, clauses.request.PARAMETERS, "the parameters audience"),
+    (QUERY, clauses.request.PARAMETERS, "the parameter audience"),
     (QUERY, clauses.request.NO_EXTRA_PARAMETERS, "nothing else in the query"),
     (QUERY, clauses.post.CREDENTIALS, "client_id and client_secret in the query of the URL"),
     (QUERY, clauses.post.ONLY, "into a header or the body"),
@@ -118,6 +119,16 @@ def test_no_clause_cites_the_page_of_another_provider(profile):
         assert bool(cited) is bool(clause.sources) or clause.level.value == "PRACTICE"
 
 
+def test_every_profile_that_ships_has_the_clauses_in_its_terms():
+    for profile in map(shipped_profile, shipped_names()):
+        titles = {clause: clause.for_profile(profile).title for clause in CATALOGUE}
+        cited = {str(each) for clause in CATALOGUE for each in clause.for_profile(profile).sources}
+        assert (VENDOR in cited) is (profile == AUTOGRAB)
+        if not clauses.request.PARAMETERS.applies_to(profile):
+            for name in (*profile.parameters, *profile.open_parameters, *profile.required_headers):
+                assert name in titles[clauses.request.PARAMETERS]
+
+
 def test_a_fact_of_the_provider_has_its_page_and_no_rfc_that_says_otherwise():
     body = clauses.request.CONTENT_TYPE
     assert [source.url for source in body.for_profile(JSON).sources] == [PAGE]
@@ -127,6 +138,15 @@ def test_a_fact_of_the_provider_has_its_page_and_no_rfc_that_says_otherwise():
         VENDOR,
         "RFC 6749, 4.4.2",
     ]
+
+
+def test_an_rfc_as_the_page_of_a_profile_is_cited_as_elsewhere():
+    cited = [str(source) for source in clauses.request.CONTENT_TYPE.for_profile(RFC6749).sources]
+    assert cited == ["RFC 6749", "RFC 6749, 4.4.2"]
+    section = "https://www.rfc-editor.org/rfc/rfc6749#section-4.4.2"
+    page = Source(fields=("body",), url=section, checked=datetime.date(2026, 11, 29))
+    by_section = clauses.request.CONTENT_TYPE.for_profile(Profile(name="x", sources=(page,)))
+    assert [str(source) for source in by_section.sources] == ["RFC 6749, 4.4.2"]
 
 
 def test_a_clause_that_does_not_apply_keeps_its_words():

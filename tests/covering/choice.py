@@ -7,63 +7,78 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import inf
 
-REDUNDANCY = 2
-"""How many tests of the coverage run reach a branch, if so many reach it at all. Whether one test
-reaches it may depend on timing."""
-
 
 @dataclass(frozen=True)
 class Recorded:
-    """What one test executes, as the bits of a number, and the processor seconds that it costs."""
+    """What one test reaches, as the bits of a number, and the processor seconds that it costs."""
 
     reached: int
     seconds: float
 
 
+@dataclass
 class Reached:
-    """How often each branch is reached by the tests that were added, counted up to a limit."""
+    """The lines and branches that several tests reach: at least one of them, at least two."""
 
-    def __init__(self, limit: int) -> None:
-        # The bits of level n are the branches that more than n tests reach.
-        self._levels = [0] * limit
+    once: int = 0
+    twice: int = 0
 
     def add(self, reached: int) -> None:
-        for level, before in enumerate(self._levels):
-            self._levels[level] |= reached
-            reached &= before
+        """Count one more test."""
+        self.twice |= self.once & reached
+        self.once |= reached
 
-    def gain(self, reached: int, of: Reached) -> int:
-        """Count what a test would add to the levels, of what another count has there."""
-        gained = 0
-        for before, possible in zip(self._levels, of._levels, strict=True):
-            gained += (reached & possible & ~before).bit_count()
-            reached &= before
-        return gained
+    def gain(self, reached: int, wanted: Reached) -> int:
+        """Return how many of the wanted lines and branches one more test would add."""
+        first = reached & wanted.once & ~self.once
+        second = reached & wanted.twice & self.once & ~self.twice
+        return first.bit_count() + second.bit_count()
 
 
-def left_out(tests: Mapping[str, Recorded], kept: Iterable[str]) -> set[str]:
-    """Return the tests whose branches cheaper tests, or the kept ones, reach as well."""
-    everything, chosen = Reached(REDUNDANCY), Reached(REDUNDANCY)
+def left_out(
+    tests: Mapping[str, Recorded], kept: Iterable[str], needed: int, limit: float
+) -> set[str]:
+    """Return the tests that are not worth their cost beside the others.
+
+    The others reach each needed bit that any test reaches, at whatever cost. If a test costs at
+    most `limit` seconds for each bit that it adds, they also reach the other bits, and the needed
+    ones twice, because whether one test reaches a branch may depend on timing.
+    """
+    possible, chosen = Reached(), Reached()
     for test in tests.values():
-        everything.add(test.reached)
+        possible.add(test.reached)
     candidates = dict(tests)
     for name in kept:
         chosen.add(candidates.pop(name).reached)
+    _choose(candidates, chosen, Reached(possible.once & needed), inf)
+    _choose(candidates, chosen, Reached(possible.once, possible.twice & needed), limit)
+    return set(candidates)
+
+
+def _choose(
+    candidates: dict[str, Recorded], chosen: Reached, wanted: Reached, limit: float
+) -> None:
+    """Move the cheapest candidates to the chosen ones, until each costs too much for its gain."""
 
     def price(name: str) -> float:
-        """Return the seconds for each branch that the test adds; it rises with each choice."""
-        test = candidates[name]
-        gain = chosen.gain(test.reached, everything)
-        return test.seconds / gain if gain else inf
+        """Return the seconds for each line or branch that the test adds now."""
+        gain = chosen.gain(candidates[name].reached, wanted)
+        return candidates[name].seconds / gain if gain else inf
 
+    # A price only rises, so the first in the queue is the cheapest if its price is still right.
     queue = [(0.0, name) for name in sorted(candidates)]
     while queue:
         _, name = heappop(queue)
         current = price(name)
-        if queue and current > queue[0][0]:
+        if queue and limit >= current > queue[0][0] and current != inf:
             heappush(queue, (current, name))
-        elif current == inf:
-            break
-        else:
+        elif current <= limit and current != inf:
             chosen.add(candidates.pop(name).reached)
-    return set(candidates)
+
+
+def listed(names: Iterable[str], everything: Iterable[str]) -> list[str]:
+    """Return lines that name these tests: a function if all its cases are meant, or the cases."""
+    names = set(names)
+    others = {name.partition("[")[0] for name in everything if name not in names}
+    functions = {name: name.partition("[")[0] for name in names}
+    return sorted({name if functions[name] in others else functions[name] for name in names})

@@ -1,28 +1,30 @@
-"""A pytest plugin that records for each test what it executes, and what it costs.
+"""A pytest plugin that records for each test what it reaches, and what it costs.
 
-The context of coverage is the test, in its own process and in those that it starts.
+A test is a context of coverage, in the process of the test and in those that it starts.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import resource
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import coverage
 import pytest
 
-# A process that starts with coverage hands its own settings, with its own context, down to its
-# children. Without them children read pyproject.toml, which takes its context from this variable.
-os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+# The name of the test, which `context` in pyproject.toml reads in each process that starts.
 CONTEXT = "COVERAGE_TEST"
-COSTS = Path(os.environ["COVERAGE_FILE"]).with_name("costs.txt")
+COSTS = "costs.jsonl"
+
+# Each process reads pyproject.toml again. From its parent it would take the context, too.
+os.environ["COVERAGE_PROCESS_START"] = str(Path(__file__).parents[2] / "pyproject.toml")
+os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 
 def processor_seconds() -> float:
-    """Return what this process and its children have used. Children count once they have ended."""
+    """Return what this process and its children have used. A child counts once it has ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
 
@@ -31,15 +33,16 @@ def processor_seconds() -> float:
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Record under the name of the test, and append a line with its cost."""
     measured = coverage.Coverage.current()
-    assert measured is not None, "run pytest with COVERAGE_PROCESS_START"
+    assert measured is not None, "start pytest by `coverage run -m pytest`"
     os.environ[CONTEXT] = item.nodeid
     measured.switch_context(item.nodeid)
-    before, began = processor_seconds(), time.monotonic()
+    before = processor_seconds()
     try:
         return (yield)
     finally:
-        cost, wall = processor_seconds() - before, time.monotonic() - began
-        with COSTS.open("a", encoding="utf-8") as costs:
-            costs.write(f"{cost:.3f} {wall:.3f} {item.nodeid}\n")
+        cost = {"test": item.nodeid, "seconds": round(processor_seconds() - before, 3)}
+        # One short line in append mode is written as a whole, by whichever worker.
+        with Path(os.environ["COVERAGE_FILE"]).with_name(COSTS).open("a") as file:
+            file.write(json.dumps(cost) + "\n")
         measured.switch_context("")
         del os.environ[CONTEXT]

@@ -33,7 +33,7 @@ class DialectTokenManager(TokenManager):
             pairs[own.grant_type] = str(profile.grant_type)
         if self._scope:
             pairs[own.scope] = profile.scope_separator.join(self._scope.split())
-        if self.authentication != "basic":
+        if self.authentication not in {"basic", "header"}:
             pairs[own.client_id] = self._client_id
         if self.authentication in {"post", "query"}:
             pairs[own.client_secret] = self._client_secret
@@ -44,6 +44,9 @@ class DialectTokenManager(TokenManager):
         fields = {name: "any" if value == "*" else value for name, value in wanted}
         if self.authentication == "basic":
             fields["Authorization"] = self._basic()
+        if self.authentication == "header":
+            own = self.profile.parameter_names
+            fields |= {own.client_id: self._client_id, own.client_secret: self._client_secret}
         return {"Accept": "application/json", **fields}
 
     def _basic(self) -> str:
@@ -99,10 +102,17 @@ class DialectTokenManager(TokenManager):
 
     def member(self, members: dict[str, Any], name: str) -> Any:
         """A member of the response, at the place where the provider has it."""
-        path = self.profile.answer.paths.get(name, name).split(".")
         return functools.reduce(
-            lambda place, part: place.get(part) if isinstance(place, dict) else None, path, members
+            _part, self.profile.answer.paths.get(name, name).split("."), members
         )
+
+
+def _part(place: Any, name: str) -> Any:
+    """A member of an object by its name, or an item of a list by its number."""
+    try:
+        return place[int(name) if isinstance(place, list) else name]
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
 
 
 class DialectApiClient(ApiClient):
@@ -112,7 +122,7 @@ class DialectApiClient(ApiClient):
 
     def _send(self, method: str, url: str, token: str, **kwargs: Any) -> requests.Response:
         kwargs = {"timeout": self._timeout, "verify": self._verify, **kwargs}
-        if self.profile.api_header != "Authorization":
+        if self.profile.api_header != "Authorization" or self.profile.api_query:
             # A session removes that header only, so that any other would follow to a new origin.
             kwargs["allow_redirects"] = False
         return self._session.request(method, url, auth=_Signed(self.profile, token), **kwargs)
@@ -127,7 +137,10 @@ class _Signed(requests.auth.AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         profile = self._profile
-        request.headers[profile.api_header] = f"{profile.api_scheme} {self._token}".lstrip()
+        if profile.api_query:
+            request.prepare_url(request.url, {profile.api_query: self._token})
+        else:
+            request.headers[profile.api_header] = f"{profile.api_scheme} {self._token}".lstrip()
         for name, value in profile.api_required_headers.items():
             request.headers[name] = "any" if value == "*" else value
         return request

@@ -28,7 +28,8 @@ ON_TOKEN_REQUESTS = [
 
 
 # A client without a secret breaks two clauses where one is asked for: its client_id is in the body.
-WITH_SECRET = [method for method in METHODS if method.name not in {"none", "query"}]
+# The HTTP library cannot send every character in a header field; test_dialects.py has that method.
+WITH_SECRET = [method for method in METHODS if method.name not in {"none", "query", "header"}]
 
 
 def client_with(method: AuthenticationMethod) -> type[TokenManager]:

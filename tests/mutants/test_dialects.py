@@ -62,6 +62,12 @@ PROFILES = {
         answer=Answer(strings=("expires_in",), status=201),
         api_required_headers={"X-Account": "*"},
     ),
+    "header": Profile(
+        name="header",
+        client_authentication="header",
+        parameter_names=ParameterNames(client_id="X-Client-Id", client_secret="X-Client-Secret"),
+        answer=Answer(paths={"access_token": "data.0.token"}),
+    ),
     "public": Profile(
         name="public",
         client_authentication="none",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mockbroker.broker.answers import TokenAnswer
 from mockbroker.contract import clauses
+from mockbroker.model.api_call import judged_call
 from mockbroker.model.messages import Request
 from mockbroker_contract.clauses.signing_cases import (
     CREDENTIALS,
@@ -219,7 +220,8 @@ def _must_be_preserved(
     """
     if not outcome.api_calls:
         raise without_call(session, outcome)
-    request = outcome.api_calls[-1].request
+    # A token in the URL belongs to the signature, as one in a header field does.
+    request = judged_call(outcome.api_calls[-1].request, session.broker.profile)
     for what, was, now in _differences(request, method, url, options):
         session.breach(f"{what} arrived as {now!r}", f"{was!r}, as it was", outcome.api_calls)
 

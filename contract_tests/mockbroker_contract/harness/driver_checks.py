@@ -14,6 +14,7 @@ from typing import Any
 
 from mockbroker.broker.faults import Fault
 from mockbroker.fake_broker import Broker
+from mockbroker.model.api_call import carrier_of
 from mockbroker.model.client import ClientConfig
 from mockbroker.model.credentials import Credentials, TokenState
 from mockbroker.model.masking import mask
@@ -288,7 +289,7 @@ class _DriverTrial:
             return self._token_of(name)
         self._call(name, "GET", f"{self._broker.api_url}/vehicle/1", 200)
         # Where the client returns no token, the API has seen it.
-        return self._broker.api_calls[-1].request.headers.get(self._broker.profile.api_header)
+        return carrier_of(self._broker.api_calls[-1].request, self._broker.profile)
 
     def _token_of(self, name: str) -> str:
         token = self._accepted_reply("get_token", name).value

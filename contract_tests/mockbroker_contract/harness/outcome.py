@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 from mockbroker.fake_broker import Broker
+from mockbroker.model.api_call import carrier_of
 from mockbroker.model.credentials import AccessToken, TokenState
 from mockbroker.model.exchange import Endpoint, Exchange
 from mockbroker.report.steps import GotNoToken, GotToken, NothingUsable
@@ -160,7 +161,7 @@ def outcome_of(
         )
     # A client may repeat a call after a 401, so its last attempt decides.
     last = calls[-1]
-    own = last.request.headers.get(broker.profile.api_header)
+    own = carrier_of(last.request, broker.profile)
     presented = last.request.headers.get("Authorization") if own is None else own
     return Outcome(
         operation,

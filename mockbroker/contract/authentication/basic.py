@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import re
-import urllib.parse
 from collections.abc import Iterator, Mapping
 
 from mockbroker.contract.authentication.basic_hints import (
@@ -18,14 +17,14 @@ from mockbroker.contract.authentication.basic_hints import (
 from mockbroker.contract.authentication.method import AuthenticationMethod
 from mockbroker.contract.authentication.pair_hints import is_plausible, sent_twice
 from mockbroker.contract.expectations import TokenExpectation
-from mockbroker.model.authorization import BasicEncoding, basic_payload, carries
+from mockbroker.model.authorization import BasicEncoding, basic_payload, carries, from_base64
 from mockbroker.model.credentials import Credentials
 from mockbroker.model.forms import unquoted_plus
 from mockbroker.model.profile import Profile
 from mockbroker.model.token_request import TokenRequest
 from mockbroker.model.typography import QUOTES
 
-__all__ = ["Basic", "BasicForm", "BasicRaw"]
+__all__ = ["Basic", "BasicBase64", "BasicForm", "BasicRaw"]
 
 
 class Basic(AuthenticationMethod):
@@ -75,6 +74,8 @@ class Basic(AuthenticationMethod):
         pair = (_unwrapped(client_id), _unwrapped(secret))
         if self.encoding == "form":
             pair = (unquoted_plus(pair[0]), unquoted_plus(pair[1]))
+        if self.encoding == "base64":
+            pair = (from_base64(pair[0]), from_base64(pair[1]))
         return Credentials(*pair) if is_plausible(pair) else None
 
     def client_ids_in(self, request: TokenRequest) -> frozenset[str]:
@@ -122,10 +123,9 @@ class Basic(AuthenticationMethod):
         """Return curl's ``-u``, which encodes the pair to Base64 without form-urlencoding it."""
         if self._scheme != "Basic":
             return ("-H", f"Authorization: {self.headers(credentials)['Authorization']}")
-        pair = (credentials.client_id, credentials.client_secret)
-        if self.encoding == "form":
-            pair = (urllib.parse.quote_plus(pair[0]), urllib.parse.quote_plus(pair[1]))
-        return ("-u", ":".join(pair))
+        # A secret from a command line may have lone surrogates, which curl gets as they came.
+        payload = basic_payload(credentials, self.encoding)
+        return ("-u", payload.decode("utf-8", "surrogatepass"))
 
 
 def _unwrapped(text: str) -> str:
@@ -160,3 +160,10 @@ class BasicForm(Basic):
 
     encoding = "form"
     expected = "client_id:client_secret, each form-urlencoded, then encoded to Base64"
+
+
+class BasicBase64(Basic):
+    """Basic with id and secret encoded to Base64 each, before they are joined and encoded again."""
+
+    encoding = "base64"
+    expected = "client_id:client_secret, each encoded to Base64, then encoded to Base64 together"

@@ -24,6 +24,7 @@ from mockbroker.model.authorization import (
     basic_payload,
     carries,
     decode_leniently,
+    from_base64,
     is_standard_base64,
 )
 from mockbroker.model.credentials import same_text
@@ -317,6 +318,8 @@ def _mistakes_in_octets(value: HeaderValue, expected: TokenExpectation) -> Itera
     pair = value.pair
     if expected.profile.basic_encoding == "form":
         pair = (unquoted_plus(pair[0]), unquoted_plus(pair[1]))
+    if expected.profile.basic_encoding == "base64":
+        pair = (from_base64(pair[0]), from_base64(pair[1]))
     yield from mistakes_in_pair(pair, expected)
 
 
@@ -366,6 +369,13 @@ def _percent_encoded(octets: bytes, expected: TokenExpectation) -> str:
     unquoted_pair = f"{unquoted_plus(client_id)}:{unquoted_plus(secret)}"
     for pair in expected.credentials:
         plain = f"{pair.client_id}:{pair.client_secret}"
+        if expected.profile.basic_encoding == "base64":
+            if same_text(octets.decode("utf-8", "replace"), plain):
+                return (
+                    "id and secret are joined as they are; this broker wants each of them encoded "
+                    "to Base64 first, and the pair encoded again"
+                )
+            continue
         if is_raw and same_text(unquoted_pair, plain):
             return (
                 # Correct by the RFC, but this provider differs: the hint says so, or the user would

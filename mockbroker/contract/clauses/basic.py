@@ -237,6 +237,13 @@ def _credential_words(profile: Profile) -> Wording:
             "fix": "Join id, colon and secret as they are, then encode. Do not trim, quote or "
             "expand them.",
         }
+    if profile.basic_encoding == "base64":
+        return {
+            "title": "sends client_id:client_secret exactly, each encoded to Base64 first, for all "
+            "printable ASCII credentials",
+            "fix": "Encode id and secret to Base64, join them by a colon, then encode again. Do "
+            "not trim or expand them.",
+        }
     return {
         "title": "sends client_id:client_secret exactly, each form-urlencoded first, for all "
         "printable ASCII credentials",

@@ -178,7 +178,8 @@ def _names_in(query: str) -> frozenset[str]:
 
 def _parameters_of(query: str) -> list[tuple[str, str]]:
     """Return the decoded parameters of a query."""
-    return parse_qsl(query, keep_blank_values=True)
+    # Most requests have none, and the judges ask several times for each.
+    return parse_qsl(query, keep_blank_values=True) if query else []
 
 
 def _judge_content_type(request: TokenRequest, expected: TokenExpectation) -> Iterator[Flaw]:
@@ -469,13 +470,14 @@ def _scope_words(profile: Profile) -> Wording:
 
 def _parameter_words(profile: Profile) -> Wording:
     names = [*profile.parameters, *profile.open_parameters]
-    parts = [f"the parameters {', '.join(names)}"] * bool(names)
-    parts += [f"the header fields {', '.join(profile.required_headers)}"] * bool(
-        profile.required_headers
+    counted = (("parameter", names), ("header field", [*profile.required_headers]))
+    wanted = " and ".join(
+        f"the {noun}{'s' * (len(each) > 1)} {', '.join(each)}" for noun, each in counted if each
     )
-    wanted = " and ".join(parts)
+    pages = provider("parameters", "open_parameters", "required_headers")
     return {
         "title": f"sends what the provider requires, once each: {wanted}",
+        "sources": (pages, rfc(8707, "2")) if "resource" in names else (pages,),
         "fix": f"Take {wanted} from the configuration, and send each of them once with every token "
         "request, also with a refresh.",
     }
