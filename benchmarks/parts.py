@@ -94,9 +94,10 @@ PARTS: dict[str, Part] = {
             before="Each check is one of all clauses, as a user starts it, and each figure the "
             "median of 5. The defects are a token that is used too long, a parameter that is not "
             "asked for, and a new token after each refusal. `-j` has as many processes as the "
-            "machine has processors unless it is given.",
+            "machine has processors unless it is given, and one more for a program.",
             after="A process that judges clauses uses one processor, because client and broker "
-            "work alternately.",
+            "work alternately. The Node.js client has no timeout, and errors.timeout waits for it "
+            "for 31 seconds: what a program waits for is unknown.",
             node_peers=("@badgateway/oauth2-client",),
         ),
         Part(
