@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import tokenize
 from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
@@ -35,6 +36,8 @@ QUERY = """
     FROM arc JOIN context ON context.id = arc.context_id JOIN file ON file.id = arc.file_id
 """
 
+BETWEEN_STATEMENTS = {tokenize.NL, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT}
+
 Spot = tuple[str, int, int]
 """A line of a file, or a branch from one line of it to another; 0 stands before a line."""
 
@@ -44,16 +47,34 @@ class Counted:
 
     def __init__(self, measured: coverage.Coverage) -> None:
         self._measured = measured
-        self._files: dict[str, tuple[set[int], set[int]]] = {}
+        self._first_lines: dict[str, dict[int, int]] = {}
+        self._branching: dict[str, set[int]] = {}
 
     def spots(self, path: str, start: int, end: int) -> list[Spot]:
-        """Return what a step from one line to another reaches."""
-        if path not in self._files:
-            statements = set(self._measured.analysis2(path)[1])
-            self._files[path] = statements, set(self._measured.branch_stats(path))
-        statements, branching = self._files[path]
-        spots = [(path, 0, end)] if end in statements else []
-        return [*spots, (path, start, end)] if start in branching else spots
+        """Return what a step from one line to another reaches. A negative line is an exit."""
+        if path not in self._first_lines:
+            self._first_lines[path] = first_lines(Path(path))
+            self._branching[path] = set(self._measured.branch_stats(path))
+        start, end = (self._first_lines[path].get(line, line) for line in (start, end))
+        if start == end:
+            return []
+        spots = [(path, 0, end)] if end > 0 else []
+        return [*spots, (path, start, end)] if start in self._branching[path] else spots
+
+
+def first_lines(path: Path) -> dict[int, int]:
+    """Return the first line of the statement to which each line belongs."""
+    firsts: dict[int, int] = {}
+    first = 0
+    with tokenize.open(path) as source:
+        for token in tokenize.generate_tokens(source.readline):
+            if token.type in BETWEEN_STATEMENTS:
+                continue
+            first = first or token.start[0]
+            if token.type == tokenize.NEWLINE:
+                firsts |= dict.fromkeys(range(first, token.end[0] + 1), first)
+                first = 0
+    return firsts
 
 
 def recorded(measured: coverage.Coverage) -> tuple[dict[str, int], int]:
