@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 LIST = ROOT / "tests" / "unmeasured.txt"
 CHEAP_SECONDS = 0.1
 """What costs less is measured anyway. So the newest Python runs most of the tests, too."""
-SECONDS_FOR_A_SPOT = 0.3
+SECONDS_FOR_A_SPOT = 0.1
 """What a test of the kit or the plugin may cost for each line or branch that it adds."""
 
 HEADING = """\
@@ -42,24 +42,18 @@ Spot = tuple[str, int, int]
 """A line of a file, or a branch from one line of it to another; 0 stands before a line."""
 
 
-class Counted:
-    """What the report of coverage counts: the statements of files, and where they branch."""
+class Statements:
+    """The statements of files. Some have several lines, and are entered at any of them."""
 
-    def __init__(self, measured: coverage.Coverage) -> None:
-        self._measured = measured
+    def __init__(self) -> None:
         self._first_lines: dict[str, dict[int, int]] = {}
-        self._branching: dict[str, set[int]] = {}
 
     def spots(self, path: str, start: int, end: int) -> list[Spot]:
         """Return what a step from one line to another reaches. A negative line is an exit."""
         if path not in self._first_lines:
             self._first_lines[path] = first_lines(Path(path))
-            self._branching[path] = set(self._measured.branch_stats(path))
         start, end = (self._first_lines[path].get(line, line) for line in (start, end))
-        if start == end:
-            return []
-        spots = [(path, 0, end)] if end > 0 else []
-        return [*spots, (path, start, end)] if start in self._branching[path] else spots
+        return [] if start == end else [(path, 0, end), (path, start, end)]
 
 
 def first_lines(path: Path) -> dict[int, int]:
@@ -82,12 +76,12 @@ def recorded(measured: coverage.Coverage) -> tuple[dict[str, int], int]:
 
     Not by the interface of CoverageData, which asks for one test and one file at a time.
     """
-    counted = Counted(measured)
+    statements = Statements()
     numbers: dict[Spot, int] = {}
     reached: defaultdict[str, int] = defaultdict(int)
     with closing(sqlite3.connect(measured.get_data().data_filename())) as database:
         for test, path, start, end in database.execute(QUERY):
-            for spot in counted.spots(path, start, end):
+            for spot in statements.spots(path, start, end):
                 reached[test] |= 1 << numbers.setdefault(spot, len(numbers))
     broker = ROOT / "mockbroker"
     of_broker = [n for (path, _, _), n in numbers.items() if Path(path).is_relative_to(broker)]
