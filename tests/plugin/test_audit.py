@@ -330,7 +330,7 @@ def test_an_app_with_a_defect_does_not_conform():
     [
         (("--", "/no/such/program"), "'/no/such/program' cannot be started"),
         (("--env", "A={tokens}", "--", "true"), "unknown placeholder; known are {token_url}"),
-        (("--env", "nothing", "--", "true"), "write it as NAME=TEXT"),
+        (("--env", "nothing", "--", "true"), "write it as NAME={token_url}"),
         (("--env", "A={token_url}"), "--env needs a COMMAND; write one after --"),
     ],
 )
